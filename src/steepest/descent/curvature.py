@@ -1,0 +1,60 @@
+"""The largest curvature of J, by Lanczos iterations on Hessian–vector products."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from steepest.objective import Batch, Objective
+
+__all__ = ["largest_curvature"]
+
+EVENTS = 200_000
+"""The curvature is measured on so many events at most, evenly spaced through the sample."""
+
+
+def largest_curvature(
+    objective: Objective, theta: np.ndarray, events: Batch, *, tolerance: float = 1e-4
+) -> float:
+    """Return λmax of ∇²J(θ), the largest eigenvalue in the algebraic sense.
+
+    Parameters
+    ----------
+    objective, theta, events
+        J, where, and on which events (at most 200,000 of them, evenly spaced, are used).
+    tolerance
+        Relative accuracy of the eigenvalue.
+
+    Examples
+    --------
+    >>> from steepest.losses import MeanSquaredError
+    >>> from steepest.models import Dense
+    >>> from steepest.objective import DenseObjective
+    >>> events = Batch(np.array([[1.0], [-1.0]]), np.zeros(2))
+    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> round(largest_curvature(objective, np.zeros(2), events), 6)
+    2.0
+    """
+    events = thinned(events)
+    size = objective.size
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        vector = np.asarray(vector, dtype=objective.dtype).ravel()
+        return objective.hessian_vector(theta, vector, events).astype(np.float64)
+
+    if size <= 3:  # too small for Lanczos
+        hessian = np.column_stack([product(column) for column in np.eye(size)])
+        return float(np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1])
+    start = np.random.default_rng(0).normal(size=size)
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    values = eigsh(
+        operator, k=1, which="LA", v0=start, tol=tolerance, maxiter=1000, return_eigenvectors=False
+    )
+    return float(values[0])
+
+
+def thinned(events: Batch, most: int = EVENTS) -> Batch:
+    """At most `most` of the events, evenly spaced."""
+    if len(events) <= most:
+        return events
+    return events.take(np.linspace(0, len(events) - 1, most).astype(np.int64))

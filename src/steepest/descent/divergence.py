@@ -1,0 +1,58 @@
+"""What is said when a descent diverges: the step, the loss, and the likely cause in numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steepest.descent.curvature import largest_curvature
+from steepest.descent.plan import Plan
+from steepest.descent.state import State
+from steepest.errors import DivergenceError
+from steepest.objective import Batch, Objective
+
+__all__ = ["divergence"]
+
+
+def divergence(
+    objective: Objective, events: Batch, plan: Plan, state: State, step: int
+) -> DivergenceError:
+    """Build the error: at which step, how large the loss, and why most likely."""
+    with np.errstate(all="ignore"):
+        loss = objective.loss(state.theta, events)
+        cause, remedy = _likely_cause(objective, events, plan, state, step)
+    epoch = step / plan.batches.per_epoch
+    return DivergenceError(
+        f"The descent diverged at step {step:,} (epoch {epoch:.3g}).",
+        expected=f"a finite loss, below {state.loss_limit:.3g} (10⁶ times that of the start)",
+        found=f"J(θ) = {loss:.4g}; the best was {state.best.loss:.6g}, after step "
+        f"{state.best.step:,}: its parameters are kept",
+        cause=cause,
+        do=remedy,
+    )
+
+
+def _likely_cause(
+    objective: Objective, events: Batch, plan: Plan, state: State, step: int
+) -> tuple[str, str]:
+    rate = float(plan.schedule.factors(max(step - 1, 0), 1)[0])
+    rate *= plan.learning_rate * state.plateau.factor
+    largest_input = float(np.abs(events.inputs).max())
+    if plan.rule.name in ("sgd", "momentum", "nesterov"):
+        curvature = largest_curvature(objective, state.best.theta, events)
+        limit = 2.0 / curvature if curvature > 0 else np.inf
+        if rate > limit:
+            return (
+                f"the learning rate η = {rate:.4g} is above 2/λmax = {limit:.4g}, the largest that "
+                f"is stable where the curvature is λmax = {curvature:.4g}",
+                f'set descent.learning_rate below {limit:.3g}, or "auto"; feature scaling '
+                "lowers the curvature",
+            )
+    if largest_input > 1e3:
+        return (
+            f"inputs as large as {largest_input:.3g} at η = {rate:.4g}",
+            'scale the features: descent.scaling = "standard"',
+        )
+    return (
+        f"the learning rate η = {rate:.4g} is too large for this model",
+        f'set descent.learning_rate = {rate / 10:.2g}, or "auto"',
+    )

@@ -1,0 +1,275 @@
+"""The seven steps, under their names: init, predict, loss, gradient, step, repeat, stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.descent.divergence import divergence
+from steepest.descent.history import STEP_COLUMNS, History
+from steepest.descent.plan import Plan
+from steepest.descent.state import Best, Keeper, Path, State
+from steepest.descent.stopping import stop_reason
+from steepest.errors import DivergenceError, Interrupted
+from steepest.objective import Batch, Objective
+
+__all__ = ["Monitor", "Outcome", "Watch", "descend"]
+
+Array = np.ndarray
+Monitor = Callable[[Array], Mapping[str, float]]
+"""θ → {"validation_loss": …, "validation_auc": …}; the first entry is the loss."""
+
+EXPLODED = 1e6
+"""A batch loss so many times the loss at the start (or that of a constant) counts as exploded."""
+SECONDS_PER_STRETCH = 0.5
+LARGEST_PATH = 64 * 2**20
+"""Bytes of θ's path that are kept at most; above, no path."""
+
+
+class Watch:
+    """Looks on: base class whose methods do nothing. `interrupted` asks the loop to stop."""
+
+    interrupted = False
+
+    def steps(self, state: State, loss: float, rate: float) -> None:
+        """Some steps were taken."""
+
+    def round(self, state: State, values: Mapping[str, float | None]) -> None:
+        """A validation was done."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a descent ended: the parameters to keep, when they were seen, and the last state."""
+
+    theta: Array
+    step: int
+    state: State
+
+
+def descend(
+    objective: Objective,
+    events: Batch,
+    plan: Plan,
+    keeper: Keeper,
+    *,
+    monitor: Monitor | None = None,
+    metrics: tuple[str, ...] = (),
+    state: State | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Go down on J(θ) until a criterion says stop.
+
+    Parameters
+    ----------
+    objective, events
+        J, and the training events.
+    plan
+        Lengths, rule, rates, criteria.
+    keeper
+        Where checkpoints go; the last state is always saved.
+    monitor, metrics
+        The validation, if there is one, and the names of what it returns.
+    state
+        To go on from; None starts anew.
+    watch
+        Progress, and the wish to interrupt.
+
+    Raises
+    ------
+    DivergenceError
+        If a loss is not finite or has exploded; names the step and the likely cause.
+    Interrupted
+        If `watch.interrupted` became true; the state is saved.
+    """
+    watch = watch or Watch()
+    walk = _Walk(objective, events, plan, keeper, monitor, metrics)
+    state = state or walk.init()  # 1 init
+    while state.reason is None:
+        state = walk.stretch(state, watch)  # 2 predict, 3 loss, 4 gradient, 5 step; 6 repeat
+        if plan.ends_round(state.step):
+            state = walk.end_round(state, watch)  # 7 stop, if there is a reason
+        if watch.interrupted and state.reason is None:
+            walk.save(state)
+            raise Interrupted(f"Interrupted after step {state.step:,} of {plan.total_steps:,}.")
+        walk.save_if_due(state)
+    if plan.keep == "best":
+        return Outcome(state.best.theta, state.best.step, state)
+    return Outcome(state.theta, state.step, state)
+
+
+class _Walk:
+    """The parts of the loop, and the clocks and records that they share."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        events: Batch,
+        plan: Plan,
+        keeper: Keeper,
+        monitor: Monitor | None,
+        metrics: tuple[str, ...],
+    ) -> None:
+        self.objective, self.events, self.plan = objective, events, plan
+        self.keeper, self.monitor = keeper, monitor
+        self.history = History(metrics, plan.batches.per_epoch)
+        path_bytes = len(plan.path_steps) * objective.size * np.dtype(objective.dtype).itemsize
+        self.keeps_path = path_bytes <= LARGEST_PATH
+        self.path: list[tuple[int, Array]] = []
+        self.longest = 1
+        self.saved_at = self.clock = time.monotonic()
+
+    def init(self) -> State:
+        """Step 1: θ₀, with the losses that later ones are compared with."""
+        theta = self.objective.initial(self.plan.seed)
+        start = self.objective.loss(theta, self.events)
+        monitored = self._monitor(theta).get("validation_loss", start)
+        limit = EXPLODED * max(abs(start), _loss_of_a_constant(self.events), 1e-300)
+        state = State(
+            theta, self.plan.rule.slots(theta), 0, Best(theta, float(monitored), 0), limit
+        )
+        self._follow(state)
+        return state
+
+    def stretch(self, state: State, watch: Watch) -> State:
+        """Take the steps up to the next validation, point of the path or look at the clock."""
+        plan = self.plan
+        end = plan.stretch_end(state.step, self.longest)
+        rates = plan.schedule.factors(state.step, end - state.step)
+        rates *= plan.learning_rate * state.plateau.factor
+        with np.errstate(all="ignore"):  # what overflows is found by its loss
+            steps = take_steps(self.objective, self.events, plan, state, rates, watch)
+        state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
+        self.history.add_steps(steps.recorded, steps.values)
+        if len(steps.values):
+            watch.steps(state, steps.values[-1, 0], steps.values[-1, 1])
+        if steps.diverged_at is not None:
+            raise self._diverged(state, steps.diverged_at)
+        self._follow(state)
+        return state
+
+    def end_round(self, state: State, watch: Watch) -> State:
+        """Validate, remember the best, and see whether there is a reason to stop."""
+        plan = self.plan
+        per_round = plan.validate_every * plan.batches.per_epoch
+        training_loss = state.loss_sum / ((state.step - 1) % per_round + 1)
+        metrics = dict(self._monitor(state.theta))
+        monitored = metrics.get("validation_loss", training_loss)
+        if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
+            raise self._diverged(state, state.step)
+        better = monitored < state.best.loss
+        state = state.with_changes(
+            best=Best(state.theta, float(monitored), state.step) if better else state.best,
+            waited=0 if better else state.waited + 1,
+            plateau=state.plateau.after(monitored, plan.schedule_options),
+            loss_sum=0.0,
+        )
+        reason = stop_reason(plan, state, training_loss, self._gradient_norm(state.theta))
+        seconds = state.seconds + self._tick(0)
+        state = state.with_changes(last_loss=training_loss, reason=reason, seconds=seconds)
+        row = {"training_loss": training_loss, **metrics, "seconds": state.seconds}
+        self.history.add_round(row)
+        watch.round(state, row)
+        return state
+
+    def save_if_due(self, state: State) -> None:
+        """Checkpoint at the end, and when enough time or enough steps have gone by."""
+        options = self.plan.checkpoint
+        due = options.steps is not None and state.step % options.steps == 0
+        if due or state.reason is not None or time.monotonic() - self.saved_at >= options.seconds:
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        """Checkpoint now."""
+        path = None
+        if self.path:
+            path = Path(np.array([s for s, _ in self.path]), np.stack([t for _, t in self.path]))
+        self.keeper.save(state, self.history.take(), path)
+        self.path = []
+        self.saved_at = time.monotonic()
+
+    def _diverged(self, state: State, step: int) -> DivergenceError:
+        self.save(state)
+        return divergence(self.objective, self.events, self.plan, state, step)
+
+    def _monitor(self, theta: Array) -> Mapping[str, float]:
+        return self.monitor(theta) if self.monitor is not None else {}
+
+    def _gradient_norm(self, theta: Array) -> float | None:
+        if self.plan.stop.gradient_norm is None:
+            return None
+        return _norm(self.objective.loss_and_gradient(theta, self.events)[1])
+
+    def _follow(self, state: State) -> None:
+        if self.keeps_path and state.step in self.plan.path_steps:
+            self.path.append((state.step, state.theta))
+
+    def _tick(self, steps: int) -> float:
+        """Seconds since the last call; also sets how long the next stretch may be."""
+        now = time.monotonic()
+        spent, self.clock = now - self.clock, now
+        if steps and spent < SECONDS_PER_STRETCH:
+            self.longest = min(2 * max(self.longest, steps), 1_000_000)
+        elif steps > 1:
+            self.longest = max(1, int(steps * SECONDS_PER_STRETCH / spent))
+        return spent
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a stretch of steps leaves."""
+
+    state: State
+    recorded: Array
+    """The numbers of the recorded steps, ``(rows,)``."""
+    values: Array
+    """Loss, learning rate, gradient norm and update ratio of each, ``(rows, 4)``."""
+    diverged_at: int | None
+
+
+def take_steps(
+    objective: Objective, events: Batch, plan: Plan, state: State, rates: Array, watch: Watch
+) -> Steps:
+    """Predict, loss, gradient, step; repeat, once for each rate."""
+    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
+    diverged_at = None
+    recorded: list[int] = []
+    values: list[tuple[float, ...]] = []
+    for rate in rates.tolist():
+        batch = events if plan.batches.whole else events.take(plan.batches.rows(step))
+        loss, gradient = objective.loss_and_gradient(theta, batch)  # predict, loss, gradient
+        if not loss <= state.loss_limit:
+            diverged_at = step
+            break
+        step += 1
+        before = theta
+        theta, slots = plan.rule.update(theta, gradient, slots, rate, step)  # step
+        loss_sum += loss
+        if step % plan.record_every == 0 or plan.ends_round(step):
+            recorded.append(step)
+            values.append((loss, rate, _norm(gradient), _ratio(theta - before, before)))
+        if watch.interrupted:
+            break
+    after = state.with_changes(theta=theta, slots=slots, step=step, loss_sum=loss_sum)
+    table = np.array(values, dtype=np.float64).reshape(-1, len(STEP_COLUMNS))
+    return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at)
+
+
+def _norm(vector: Array) -> float:
+    return math.sqrt(float(np.dot(vector, vector)))
+
+
+def _ratio(change: Array, theta: Array) -> float:
+    size = _norm(theta)
+    return _norm(change) / size if size else math.inf
+
+
+def _loss_of_a_constant(events: Batch) -> float:
+    """About the loss of the best constant prediction: the variance, or one for classes."""
+    if np.issubdtype(events.targets.dtype, np.integer):
+        return 1.0
+    return float(np.var(events.targets, dtype=np.float64))

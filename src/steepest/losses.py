@@ -1,0 +1,178 @@
+"""Losses as functions of the logits: value, gradient and curvature, one class each.
+
+=====================  =======================  ==========================  ==================
+name                   ℓ(z, y)                  ∂ℓ/∂z                       prediction
+=====================  =======================  ==========================  ==================
+mean-squared-error     (z − y)²                 2 (z − y)                   z
+binary-cross-entropy   log(1 + eᶻ) − y z        (1 − y) σ(z) − y σ(−z)      σ(z)
+cross-entropy          log Σₖ e^{zₖ} − z_y      softmax(z) − onehot(y)      softmax(z)
+=====================  =======================  ==========================  ==================
+
+The mean squared error has no factor ½, so that the gradient over m events is 2/m Xᵀ(Xθ − y), as in
+the lecture. The entropies are computed from logits in forms that neither overflow nor cancel: they
+are exact to rounding for any finite logit, and so are their gradients where the prediction is
+nearly certain (σ(z) − 1 would be zero there, −σ(−z) is not).
+
+Logits are ``(events, outputs)``, with one output for the first two; targets are ``(events,)``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from scipy.special import expit
+
+__all__ = ["BinaryCrossEntropy", "CrossEntropy", "Loss", "MeanSquaredError", "loss_named"]
+
+Array = np.ndarray
+
+
+class Loss(Protocol):
+    """ℓ(z, y) for each event, and its first two derivatives with respect to the logits z."""
+
+    name: str
+    curvature_bound: float
+    """The largest eigenvalue that ∂²ℓ/∂z² can have, for step sizes that are safe everywhere."""
+
+    def value(self, logits: Array, targets: Array) -> Array:
+        """ℓ for each event, ``(events,)``."""
+        ...
+
+    def gradient(self, logits: Array, targets: Array) -> Array:
+        """∂ℓ/∂z, ``(events, outputs)``."""
+        ...
+
+    def curvature(self, logits: Array, targets: Array, direction: Array) -> Array:
+        """(∂²ℓ/∂z²) · direction, ``(events, outputs)``."""
+        ...
+
+    def prediction(self, logits: Array) -> Array:
+        """What the logits say: a value, a probability, or K probabilities."""
+        ...
+
+
+class MeanSquaredError:
+    """ℓ = (z − y)².
+
+    Examples
+    --------
+    >>> loss = MeanSquaredError()
+    >>> loss.value(np.array([[1.0]]), np.array([3.0])), loss.gradient(
+    ...     np.array([[1.0]]), np.array([3.0])
+    ... )
+    (array([4.]), array([[-4.]]))
+    """
+
+    name = "mean-squared-error"
+    curvature_bound = 2.0
+
+    def value(self, logits: Array, targets: Array) -> Array:
+        """(z − y)² for each event."""
+        return (logits[:, 0] - targets) ** 2
+
+    def gradient(self, logits: Array, targets: Array) -> Array:
+        """2 (z − y)."""
+        return 2.0 * (logits - targets[:, None])
+
+    def curvature(self, logits: Array, targets: Array, direction: Array) -> Array:
+        """2 · direction."""
+        return 2.0 * direction
+
+    def prediction(self, logits: Array) -> Array:
+        """ŷ = z, ``(events,)``."""
+        return logits[:, 0]
+
+
+class BinaryCrossEntropy:
+    """ℓ = log(1 + eᶻ) − y z, with y in [0, 1].
+
+    Examples
+    --------
+    >>> loss = BinaryCrossEntropy()
+    >>> loss.value(np.array([[1e3], [-1e3]]), np.array([0.0, 0.0]))
+    array([1000.,    0.])
+    """
+
+    name = "binary-cross-entropy"
+    curvature_bound = 0.25
+
+    def value(self, logits: Array, targets: Array) -> Array:
+        """max(z, 0) − y z + log(1 + e^{−|z|}); the first two cancel exactly for y = 0 or 1."""
+        z = logits[:, 0]
+        return np.maximum(z, 0.0) - targets * z + np.log1p(np.exp(-np.abs(z)))
+
+    def gradient(self, logits: Array, targets: Array) -> Array:
+        """(1 − y) σ(z) − y σ(−z)."""
+        y = targets[:, None]
+        return (1.0 - y) * expit(logits) - y * expit(-logits)
+
+    def curvature(self, logits: Array, targets: Array, direction: Array) -> Array:
+        """σ(z) σ(−z) · direction."""
+        return expit(logits) * expit(-logits) * direction
+
+    def prediction(self, logits: Array) -> Array:
+        """P(y = 1) = σ(z), ``(events,)``."""
+        return expit(logits[:, 0])
+
+
+class CrossEntropy:
+    """ℓ = log Σₖ e^{zₖ} − z_y, with y one of 0 … K − 1.
+
+    Examples
+    --------
+    >>> loss = CrossEntropy()
+    >>> loss.value(np.array([[0.0, 0.0, 0.0]]), np.array([2])).round(6)
+    array([1.098612])
+    """
+
+    name = "cross-entropy"
+    curvature_bound = 0.5  # Böhning 1992: the largest eigenvalue of diag(p) − p pᵀ
+
+    def value(self, logits: Array, targets: Array) -> Array:
+        """M + log Σₖ e^{dₖ − M} with dₖ = zₖ − z_y and M = max(0, maxₖ dₖ)."""
+        others, largest, _ = _relative_to_target(logits, targets)
+        return largest + np.log1p(others.sum(axis=1) + np.expm1(-largest))
+
+    def gradient(self, logits: Array, targets: Array) -> Array:
+        """softmax(z) − onehot(y); the target's entry is −Σ of the others, without cancellation."""
+        others, largest, events = _relative_to_target(logits, targets)
+        gradient = others / (others.sum(axis=1) + np.exp(-largest))[:, None]
+        gradient[events, targets] = -gradient.sum(axis=1)
+        return gradient
+
+    def curvature(self, logits: Array, targets: Array, direction: Array) -> Array:
+        """P ∘ (direction − p · direction)."""
+        p = self.prediction(logits)
+        return p * (direction - (p * direction).sum(axis=1, keepdims=True))
+
+    def prediction(self, logits: Array) -> Array:
+        """P(y = k) = softmax(z)ₖ, ``(events, K)``."""
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def _relative_to_target(logits: Array, targets: Array) -> tuple[Array, Array, Array]:
+    """e^{dₖ − M} with the target's own term set to zero, M, and the row indices."""
+    events = np.arange(len(logits))
+    differences = logits - logits[events, targets][:, None]
+    largest = differences.max(axis=1)  # at least the target's own zero
+    others = np.exp(differences - largest[:, None])
+    others[events, targets] = 0.0
+    return others, largest, events
+
+
+_LOSSES: dict[str, Loss] = {
+    loss.name: loss for loss in (MeanSquaredError(), BinaryCrossEntropy(), CrossEntropy())
+}
+
+
+def loss_named(name: str) -> Loss:
+    """Return the loss of that name.
+
+    Examples
+    --------
+    >>> loss_named("cross-entropy").curvature_bound
+    0.5
+    """
+    return _LOSSES[name]

@@ -1,0 +1,150 @@
+"""Dense networks: from none to many hidden layers, on one flat vector of parameters.
+
+Without a hidden layer this is linear regression (one output, mean squared error), logistic
+regression (one output, binary cross entropy) or softmax regression (K outputs, cross entropy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from steepest.kernels.activations import ACTIVATIONS, Activation
+from steepest.kernels.dense import Layer
+
+__all__ = ["INITIALIZATIONS", "Dense"]
+
+Array = np.ndarray
+
+
+def _zeros(_: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    return np.zeros((fan_in, fan_out))
+
+
+def _glorot_uniform(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    limit = np.sqrt(6.0 / (fan_in + fan_out))
+    return random.uniform(-limit, limit, (fan_in, fan_out))
+
+
+def _glorot_normal(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    return random.normal(0.0, np.sqrt(2.0 / (fan_in + fan_out)), (fan_in, fan_out))
+
+
+def _he_uniform(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    limit = np.sqrt(6.0 / fan_in)
+    return random.uniform(-limit, limit, (fan_in, fan_out))
+
+
+def _he_normal(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    return random.normal(0.0, np.sqrt(2.0 / fan_in), (fan_in, fan_out))
+
+
+def _lecun_normal(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    return random.normal(0.0, np.sqrt(1.0 / fan_in), (fan_in, fan_out))
+
+
+INITIALIZATIONS = {
+    "zeros": _zeros,
+    "glorot-uniform": _glorot_uniform,
+    "glorot-normal": _glorot_normal,
+    "he-uniform": _he_uniform,
+    "he-normal": _he_normal,
+    "lecun-normal": _lecun_normal,
+}
+"""How weights start (Glorot and Bengio 2010; He et al., arXiv:1502.01852; LeCun et al. 1998).
+Biases start at zero."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A dense network's shape, and its parameters as views of a flat vector θ.
+
+    θ holds, layer after layer, the weights ``(fan in, fan out)`` in row-major order, then the
+    biases ``(fan out,)``.
+
+    Parameters
+    ----------
+    inputs, hidden, outputs
+        Numbers of features, of units in each hidden layer, and of logits.
+    activation
+        "relu", "tanh", "sigmoid" or "gelu", after every hidden layer.
+    initialization
+        A name of `INITIALIZATIONS`; None is "zeros" without a hidden layer, "he-normal" for ReLU
+        and GELU, "glorot-uniform" for the others.
+
+    Examples
+    --------
+    >>> model = Dense(inputs=20, hidden=(64, 64), outputs=1)
+    >>> model.size, model.widths
+    (5569, (20, 64, 64, 1))
+    >>> [layer.weights.shape for layer in model.layers(model.initial(seed=0))]
+    [(20, 64), (64, 64), (64, 1)]
+    """
+
+    inputs: int
+    hidden: tuple[int, ...] = ()
+    outputs: int = 1
+    activation: str = "relu"
+    initialization: str | None = None
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of values between layers, from the features to the logits."""
+        return (self.inputs, *self.hidden, self.outputs)
+
+    @property
+    def size(self) -> int:
+        """The number of parameters, the length of θ."""
+        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.widths))
+
+    @property
+    def function(self) -> Activation:
+        """The activation with its derivatives."""
+        return ACTIVATIONS[self.activation]
+
+    @property
+    def chosen_initialization(self) -> str:
+        """The name of the initialisation that is used."""
+        if self.initialization is not None:
+            return self.initialization
+        if not self.hidden:
+            return "zeros"
+        return "he-normal" if self.activation in ("relu", "gelu") else "glorot-uniform"
+
+    def layers(self, theta: Array) -> list[Layer]:
+        """The layers as views of θ; writing to them writes to θ."""
+        return [Layer(weights, biases) for _, weights, biases in self._slices(theta)]
+
+    def named(self, theta: Array) -> dict[str, Array]:
+        """The parameters by name, as views of θ: ``layers.0.weights`` and so on."""
+        return {
+            f"layers.{index}.{kind}": values
+            for index, weights, biases in self._slices(theta)
+            for kind, values in (("weights", weights), ("biases", biases))
+        }
+
+    def weight_mask(self) -> Array:
+        """True for the entries of θ that are weights (which L2 and decay act on), ``(size,)``."""
+        mask = np.zeros(self.size, dtype=bool)
+        for layer in self.layers(mask):
+            layer.weights[...] = True
+        return mask
+
+    def initial(self, seed: int) -> Array:
+        """θ to start from, float64 ``(size,)``; the same for the same seed."""
+        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0])))
+        draw = INITIALIZATIONS[self.chosen_initialization]
+        theta = np.zeros(self.size)
+        for layer in self.layers(theta):
+            layer.weights[...] = draw(random, *layer.weights.shape)
+        return theta
+
+    def _slices(self, theta: Array) -> Iterator[tuple[int, Array, Array]]:
+        start = 0
+        for index, (fan_in, fan_out) in enumerate(pairwise(self.widths)):
+            middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
+            yield index, theta[start:middle].reshape(fan_in, fan_out), theta[middle:end]
+            start = end

@@ -1,0 +1,9 @@
+"""J(θ): what a descent goes down on, whatever the model behind it.
+
+J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
+"""
+
+from steepest.objective.base import Batch, CurvatureBounds, Objective
+from steepest.objective.dense import DenseObjective
+
+__all__ = ["Batch", "CurvatureBounds", "DenseObjective", "Objective"]

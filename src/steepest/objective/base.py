@@ -1,0 +1,103 @@
+"""The contract between whoever walks on θ and whatever computes J(θ)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+__all__ = ["Batch", "CurvatureBounds", "Objective"]
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events as an objective takes them: scaled inputs, targets, and weights of mean one.
+
+    Parameters
+    ----------
+    inputs
+        ``(events, features)``, float32 or float64, C order.
+    targets
+        ``(events,)``: values or 0/1 in the dtype of the inputs, or class indices as integers.
+    weights
+        ``(events,)`` or None for ones. `Batch.of` divides them by their mean over the whole
+        sample; a mini-batch then divides by its number of events, so that its gradient is an
+        unbiased estimate of ∇J, also where weights are negative.
+    """
+
+    inputs: Array
+    targets: Array
+    weights: Array | None = None
+
+    @classmethod
+    def of(cls, inputs: Array, targets: Array, weights: Array | None, dtype: str) -> Batch:
+        """Cast to `dtype` and bring the weights to mean one.
+
+        Examples
+        --------
+        >>> Batch.of(np.eye(2), np.array([0, 1]), np.array([1.0, 3.0]), "float32").weights
+        array([0.5, 1.5], dtype=float32)
+        """
+        if not np.issubdtype(targets.dtype, np.integer):
+            targets = targets.astype(dtype, copy=False)
+        if weights is not None:
+            weights = (weights / weights.mean()).astype(dtype)
+        return cls(np.ascontiguousarray(inputs, dtype=dtype), targets, weights)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, rows: Array | slice) -> Batch:
+        """The batch of those rows, in that order."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Batch(self.inputs[rows], self.targets[rows], weights)
+
+
+@dataclass(frozen=True)
+class CurvatureBounds:
+    """Bounds on the eigenvalues of ∇²J that hold at every θ, for a convex J."""
+
+    largest: float
+    """L ≥ λmax over the whole sample."""
+    lowest: float
+    """λmin where the curvature is the same everywhere (`exact`), else 0."""
+    instance: float
+    """maxᵢ Lᵢ, the same as `largest` for single events."""
+    exact: bool
+    """Whether these are the eigenvalues themselves, as for the mean squared error."""
+
+
+class Objective(Protocol):
+    """J(θ) on a batch, with its derivatives; θ is one flat vector ``(size,)``."""
+
+    size: int
+    dtype: str
+    weight_mask: Array
+    """True where an entry of θ is a weight, ``(size,)``: what L2 and weight decay act on."""
+
+    def initial(self, seed: int) -> Array:
+        """θ to start from."""
+        ...
+
+    def loss(self, theta: Array, batch: Batch) -> float:
+        """J(θ)."""
+        ...
+
+    def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
+        """J(θ) and ∇J(θ)."""
+        ...
+
+    def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
+        """∇²J(θ) · vector."""
+        ...
+
+    def curvature_bounds(self, batch: Batch) -> CurvatureBounds | None:
+        """What bounds ∇²J everywhere, or None where J is not convex."""
+        ...
+
+    def predict(self, theta: Array, batch: Batch) -> Array:
+        """Values ``(events,)``, probabilities ``(events,)``, or ``(events, K)`` of them."""
+        ...

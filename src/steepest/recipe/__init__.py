@@ -1,0 +1,63 @@
+"""What to train, on what events, and how: a typed recipe, TOML in and out.
+
+A recipe has a table for each room that it steers: ``[events]``, ``[model]``, ``[descent]`` and
+``[evaluate]``. Every key has a default but ``events.path`` and ``events.label``.
+"""
+
+from steepest.recipe.descent import (
+    SCHEDULES,
+    SGD,
+    Adam,
+    AdamW,
+    Checkpoint,
+    Constant,
+    Cosine,
+    DescentRecipe,
+    Exponential,
+    InverseTime,
+    Momentum,
+    Nesterov,
+    OneCycle,
+    Optimizer,
+    ReduceOnPlateau,
+    RMSprop,
+    Schedule,
+    Step,
+    Stop,
+)
+from steepest.recipe.recipe import (
+    Derived,
+    EvaluateRecipe,
+    EventsRecipe,
+    ModelRecipe,
+    Recipe,
+    SplitRecipe,
+)
+
+__all__ = [
+    "SCHEDULES",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Checkpoint",
+    "Constant",
+    "Cosine",
+    "Derived",
+    "DescentRecipe",
+    "EvaluateRecipe",
+    "EventsRecipe",
+    "Exponential",
+    "InverseTime",
+    "ModelRecipe",
+    "Momentum",
+    "Nesterov",
+    "OneCycle",
+    "Optimizer",
+    "RMSprop",
+    "Recipe",
+    "ReduceOnPlateau",
+    "Schedule",
+    "SplitRecipe",
+    "Step",
+    "Stop",
+]

@@ -1,0 +1,213 @@
+"""The ``[descent]`` table: loss, batches, optimiser, schedule, scaling, stopping, seed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag
+
+from steepest.recipe._strict import Named, Strict
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+LossName = Literal["mean-squared-error", "binary-cross-entropy", "cross-entropy"]
+ScalingName = Literal["none", "standard", "min-max", "robust", "quantile", "whiten"]
+
+
+def _name_of(value: Any) -> Any:
+    """Which member of a union of named tables a value belongs to."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return value.get("name")
+    return getattr(value, "name", None)
+
+
+# --- optimisers: θ ← θ − η g, and its relatives -------------------------------------------------
+
+
+class SGD(Named):
+    """Plain gradient descent, batch or stochastic."""
+
+    name: Literal["sgd"] = "sgd"
+
+
+class Momentum(Named):
+    """Heavy-ball momentum (Polyak 1964)."""
+
+    name: Literal["momentum"] = "momentum"
+    momentum: Fraction = 0.9
+
+
+class Nesterov(Named):
+    """Nesterov's accelerated gradient, in the form of Sutskever et al. 2013."""
+
+    name: Literal["nesterov"] = "nesterov"
+    momentum: Fraction = 0.9
+
+
+class RMSprop(Named):
+    """RMSprop (Tieleman and Hinton 2012)."""
+
+    name: Literal["rmsprop"] = "rmsprop"
+    decay: Fraction = 0.9
+    epsilon: Positive = 1e-8
+
+
+class Adam(Named):
+    """Adam (arXiv:1412.6980)."""
+
+    name: Literal["adam"] = "adam"
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Positive = 1e-8
+
+
+class AdamW(Named):
+    """Adam with decoupled weight decay (arXiv:1711.05101)."""
+
+    name: Literal["adamw"] = "adamw"
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Positive = 1e-8
+    weight_decay: NonNegative = 0.01
+
+
+Optimizer = Annotated[
+    Annotated[SGD, Tag("sgd")]
+    | Annotated[Momentum, Tag("momentum")]
+    | Annotated[Nesterov, Tag("nesterov")]
+    | Annotated[RMSprop, Tag("rmsprop")]
+    | Annotated[Adam, Tag("adam")]
+    | Annotated[AdamW, Tag("adamw")],
+    Discriminator(_name_of),
+]
+
+
+# --- schedules: η as a function of the step -----------------------------------------------------
+
+
+class _Schedule(Named):
+    warmup: Fraction = 0.0
+    """Share of all steps over which η rises linearly from nearly zero."""
+
+
+class Constant(_Schedule):
+    """The same η at every step."""
+
+    name: Literal["constant"] = "constant"
+
+
+class InverseTime(_Schedule):
+    """η falls as 1/(1 + decay · epochs): satisfies Robbins and Monro's conditions."""
+
+    name: Literal["inverse-time"] = "inverse-time"
+    decay: Positive = 1.0
+
+
+class Step(_Schedule):
+    """η is multiplied by `factor` after every `every` epochs."""
+
+    name: Literal["step"] = "step"
+    every: PositiveFloat = 10.0
+    factor: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+
+
+class Exponential(_Schedule):
+    """η is multiplied by `factor` over each epoch, smoothly."""
+
+    name: Literal["exponential"] = "exponential"
+    factor: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+
+
+class Cosine(_Schedule):
+    """η follows half a cosine down to `final` times its base."""
+
+    name: Literal["cosine"] = "cosine"
+    final: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+
+class OneCycle(_Schedule):
+    """η rises to its base over `warmup` of the run, then falls to `final` times it, by cosines."""
+
+    name: Literal["one-cycle"] = "one-cycle"
+    warmup: Fraction = 0.3
+    start: Annotated[float, Field(gt=0.0, le=1.0)] = 0.04
+    final: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
+
+
+class ReduceOnPlateau(_Schedule):
+    """η is multiplied by `factor` when the monitored loss has not improved for `patience` looks."""
+
+    name: Literal["reduce-on-plateau"] = "reduce-on-plateau"
+    factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    patience: PositiveInt = 3
+    threshold: NonNegative = 1e-4
+
+
+Schedule = Annotated[
+    Annotated[Constant, Tag("constant")]
+    | Annotated[InverseTime, Tag("inverse-time")]
+    | Annotated[Step, Tag("step")]
+    | Annotated[Exponential, Tag("exponential")]
+    | Annotated[Cosine, Tag("cosine")]
+    | Annotated[OneCycle, Tag("one-cycle")]
+    | Annotated[ReduceOnPlateau, Tag("reduce-on-plateau")],
+    Discriminator(_name_of),
+]
+
+SCHEDULES = (Constant, InverseTime, Step, Exponential, Cosine, OneCycle, ReduceOnPlateau)
+OPTIMIZERS = (SGD, Momentum, Nesterov, RMSprop, Adam, AdamW)
+
+
+# --- when to stop, and what to leave on disk on the way -----------------------------------------
+
+
+class Stop(Strict):
+    """When to stop before the last epoch; a criterion that is left out does not act."""
+
+    gradient_norm: Positive | None = None
+    """Stop when ‖∇J‖ over the whole training part falls below this."""
+    loss_tolerance: Positive | None = None
+    """Stop when the training loss falls by less than this from one validation to the next."""
+    patience: PositiveInt | None = None
+    """Stop after so many validations without a new best loss."""
+    seconds: Positive | None = None
+    """Stop after so much wall time, resumed parts included."""
+
+
+class Checkpoint(Strict):
+    """How often the state is written, so that a killed run can be resumed."""
+
+    seconds: NonNegative = 30.0
+    """At most so much wall time is lost."""
+    steps: PositiveInt | None = None
+    """Also after every so many steps."""
+
+
+class DescentRecipe(Strict):
+    """How to descend: init → predict → loss → gradient → step → repeat → stop."""
+
+    method: Literal["descent", "exact"] = "descent"
+    loss: LossName | None = None
+    batch_size: PositiveInt | Literal["all"] = 1024
+    optimizer: Optimizer = Adam()
+    learning_rate: Positive | Literal["auto"] = "auto"
+    schedule: Schedule = OneCycle()
+    scaling: ScalingName = "standard"
+    l2: NonNegative = 0.0
+    epochs: PositiveInt = 20
+    stop: Stop = Stop()
+    keep: Literal["best", "last"] | None = None
+    """Which parameters are the result: the best on the validation part (the default where there
+    is one), or the last."""
+    record_every: PositiveInt = 1
+    """History has every so many steps, and the last before each validation."""
+    validate_every: PositiveInt = 1
+    """Epochs between validations; all stopping criteria are looked at then."""
+    checkpoint: Checkpoint = Checkpoint()
+    dtype: Literal["float32", "float64"] | None = None
+    """Left out: float64 for models without a hidden layer, float32 for networks."""
+    seed: NonNegativeInt = 0

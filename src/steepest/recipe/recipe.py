@@ -1,0 +1,247 @@
+"""The whole recipe, and its way from and to TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+
+from steepest.errors import RecipeError
+from steepest.recipe._strict import Strict
+from steepest.recipe.descent import DescentRecipe
+from steepest.recipe.messages import explain, line_of
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Efficiency = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class Derived(Strict):
+    """A feature computed from columns: ``{name = "tau32", value = "tau3 / tau2"}``."""
+
+    name: str
+    value: str
+
+
+class SplitRecipe(Strict):
+    """Which share of the events validates and tests; the rest trains."""
+
+    validation: Share = 0.1
+    test: Share = 0.2
+    by: str | None = None
+    """A column (an event number) whose hash decides; left out, the file's name and the row do."""
+    seed: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _leave_something_to_train_on(self) -> SplitRecipe:
+        if self.validation + self.test >= 1.0:
+            raise ValueError("validation + test must be below 1, to leave events to train on")
+        return self
+
+
+class EventsRecipe(Strict):
+    """Which events, which of their columns, and how they are split."""
+
+    path: str | list[str]
+    label: str
+    features: list[str | Derived] | None = None
+    """Left out: every numeric column but the label, the weight and the split's column."""
+    weight: str | None = None
+    select: str | None = None
+    split: SplitRecipe = SplitRecipe()
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths as a list, whether one or many were given."""
+        return [self.path] if isinstance(self.path, str) else list(self.path)
+
+
+class ModelRecipe(Strict):
+    """f_θ: a dense network; with no hidden layer, linear, logistic or softmax regression."""
+
+    name: Literal["dense"] = "dense"
+    hidden: tuple[PositiveInt, ...] = (64, 64)
+    activation: Literal["relu", "tanh", "sigmoid", "gelu"] = "relu"
+    initialization: (
+        Literal[
+            "zeros",
+            "glorot-uniform",
+            "glorot-normal",
+            "he-uniform",
+            "he-normal",
+            "lecun-normal",
+        ]
+        | None
+    ) = None
+    """Left out: zeros without a hidden layer, He for ReLU and GELU, Glorot for the others."""
+
+
+class EvaluateRecipe(Strict):
+    """What is reported."""
+
+    baseline: bool = True
+    """Fit the linear model on the same features too, so that the report says what is gained."""
+    signal_efficiencies: tuple[Efficiency, ...] = (0.3, 0.5, 0.7, 0.9)
+
+
+class Recipe(Strict):
+    """What to train, on what, how.
+
+    Examples
+    --------
+    >>> recipe = Recipe.from_dict({"events": {"path": "jets.parquet", "label": "is_top"}})
+    >>> recipe.descent.optimizer.name, recipe.model.hidden
+    ('adam', (64, 64))
+    >>> Recipe.from_dict({"events": {"path": "jets.parquet", "label": "is_top", "wieght": "w"}})
+    Traceback (most recent call last):
+    steepest.errors.RecipeError: The recipe has an unknown key 'events.wieght'.
+      expected: one of features, label, path, select, split, weight
+      do:       write 'weight', or remove it
+    """
+
+    events: EventsRecipe
+    model: ModelRecipe = ModelRecipe()
+    descent: DescentRecipe = DescentRecipe()
+    evaluate: EvaluateRecipe = EvaluateRecipe()
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], *, source: str = "The recipe") -> Recipe:
+        """Validate a nested dictionary; raises RecipeError with the nearest known key."""
+        try:
+            recipe = cls.model_validate(dict(table))
+        except ValidationError as error:
+            raise explain(error, cls, source) from None
+        recipe._refuse_contradictions(source)
+        return recipe
+
+    @classmethod
+    def from_toml(
+        cls, path: str | Path, *, settings: Iterable[str] = (), anchor: bool = True
+    ) -> Recipe:
+        """Read a recipe file; relative event paths are taken from the file's folder.
+
+        `settings` are changes such as ``"descent.learning_rate=0.1"``; paths in them are taken
+        from the working directory. With ``anchor=False`` paths stay as they are written.
+        """
+        path = Path(path)
+        table = _read_toml(path)
+        if anchor:
+            _anchor_paths(table, path.resolve().parent)
+        for setting in settings:
+            _apply(table, setting)
+        return cls.from_dict(table, source=f"The recipe {path}")
+
+    def with_settings(self, settings: Iterable[str]) -> Recipe:
+        """Return the recipe with changes such as ``"descent.epochs=5"``."""
+        table = self.to_dict()
+        for setting in settings:
+            _apply(table, setting)
+        return Recipe.from_dict(table)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as nested plain values, without the keys that are left open."""
+        return self.model_dump(exclude_none=True)
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML; reading it gives an equal recipe."""
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+    def _refuse_contradictions(self, source: str) -> None:
+        if self.descent.method == "exact":
+            if self.model.hidden:
+                raise RecipeError(
+                    f"{source}: method 'exact' is for linear regression.",
+                    expected="model.hidden = []",
+                    found=f"model.hidden = {list(self.model.hidden)}",
+                    do="set model.hidden = [], or descent.method = 'descent'",
+                )
+            if self.descent.loss not in (None, "mean-squared-error"):
+                raise RecipeError(
+                    f"{source}: method 'exact' minimises the mean squared error alone.",
+                    found=f"descent.loss = {self.descent.loss!r}",
+                    do="leave descent.loss out, or set descent.method = 'descent'",
+                )
+        if self.descent.stop.patience is not None and self.events.split.validation == 0.0:
+            raise RecipeError(
+                f"{source}: stop.patience watches the validation loss, but there are no "
+                "validation events.",
+                found="events.split.validation = 0",
+                do="set events.split.validation above 0, or leave descent.stop.patience out",
+            )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(
+            f"There is no recipe {path}.",
+            found=f"in {path.resolve().parent}: {_toml_files(path.resolve().parent)}",
+            do="check the path; `steepest train` without a recipe trains on the embedded jets",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"The recipe {path} cannot be read.",
+            expected="a readable TOML file, UTF-8",
+            found=str(error),
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(
+            f"The recipe {path} is not valid TOML.",
+            found=f"{error}{line_of(path, error)}",
+            do='text goes in quotes: label = "is_top"',
+        ) from None
+
+
+def _toml_files(folder: Path) -> str:
+    names = sorted(entry.name for entry in folder.glob("*.toml")) if folder.is_dir() else []
+    return ", ".join(names[:5]) or "no .toml file"
+
+
+def _anchor_paths(table: dict[str, Any], folder: Path) -> None:
+    """Make relative event paths absolute, as seen from the recipe's folder."""
+    events = table.get("events")
+    if not isinstance(events, dict):
+        return
+    path = events.get("path")
+    if isinstance(path, str):
+        events["path"] = _anchored(path, folder)
+    elif isinstance(path, list):
+        events["path"] = [_anchored(p, folder) if isinstance(p, str) else p for p in path]
+
+
+def _anchored(path: str, folder: Path) -> str:
+    scheme = path.split(":", 1)[0]
+    if scheme == "embedded" or "://" in path or Path(path).is_absolute():
+        return path
+    return str(folder / path)
+
+
+def _apply(table: dict[str, Any], setting: str) -> None:
+    """Apply one ``a.b.c=value``; the value is TOML, or else text."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(
+            f"The setting {setting!r} cannot be understood.",
+            expected="KEY=VALUE, such as descent.learning_rate=0.1",
+        )
+    *parents, last = key.strip().split(".")
+    for name in parents:
+        inner = table.setdefault(name, {})
+        if isinstance(inner, str):  # the short form of a named table: optimizer = "adam"
+            inner = table[name] = {"name": inner}
+        if not isinstance(inner, dict):
+            raise RecipeError(f"The setting {setting!r}: {name!r} is a value, not a table.")
+        table = inner
+    table[last] = _toml_value(text.strip())
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
