@@ -1,0 +1,38 @@
+"""Gradient descent for particle physicists.
+
+>>> import steepest
+>>> run = steepest.train("recipe.toml")  # doctest: +SKIP
+>>> run.metrics, run.history, run.predict(features)  # doctest: +SKIP
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from steepest._version import __version__
+
+if TYPE_CHECKING:
+    from steepest.estimators import Classifier, Regressor
+    from steepest.recipe import Recipe
+    from steepest.run import Run, train
+
+__all__ = ["Classifier", "Recipe", "Regressor", "Run", "__version__", "train"]
+
+_HOMES = {
+    "Classifier": "steepest.estimators",
+    "Recipe": "steepest.recipe",
+    "Regressor": "steepest.estimators",
+    "Run": "steepest.run",
+    "train": "steepest.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import steepest` stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'steepest' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

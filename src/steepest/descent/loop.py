@@ -35,7 +35,7 @@ class Watch:
 
     interrupted = False
 
-    def steps(self, state: State, loss: float, rate: float) -> None:
+    def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
         """Some steps were taken."""
 
     def round(self, state: State, values: Mapping[str, float | None]) -> None:
@@ -146,7 +146,8 @@ class _Walk:
         state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
         self.history.add_steps(steps.recorded, steps.values)
         if len(steps.values):
-            watch.steps(state, steps.values[-1, 0], steps.values[-1, 1])
+            loss, rate = steps.values[-1, :2]
+            watch.steps(state, loss, rate, state.step / plan.batches.per_epoch)
         if steps.diverged_at is not None:
             raise self._diverged(state, steps.diverged_at)
         self._follow(state)

@@ -32,6 +32,7 @@ from steepest.recipe.recipe import (
     ModelRecipe,
     Recipe,
     SplitRecipe,
+    default_recipe,
 )
 
 __all__ = [
@@ -60,4 +61,5 @@ __all__ = [
     "SplitRecipe",
     "Step",
     "Stop",
+    "default_recipe",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,11 @@ from steepest.recipe.messages import explain, line_of
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Efficiency = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+def default_recipe() -> Path:
+    """The recipe of `steepest train` without arguments: a dense network on the embedded jets."""
+    return Path(str(files("steepest") / "recipe" / "top-jets.toml"))
 
 
 class Derived(Strict):

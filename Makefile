@@ -1,0 +1,61 @@
+# make train   install, then train on the embedded jets: a report in a few seconds
+# make test    install, then run the tests
+# make lint    ruff, pyright, import-linter
+# make docs    build the documentation into site/
+# make bench   measure speed (see benchmarks/)
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+RUN ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install train test test-slow lint docs bench readme clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+.venv/pip.done: constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "steepest needs Python 3.11 or later; found %s. Say which: make PYTHON=python3.12" % sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade pip
+	@touch $@
+
+.venv/install.done: .venv/pip.done pyproject.toml
+	$(PIP) --editable .
+	@touch $@
+
+.venv/test.done: .venv/install.done
+	$(PIP) --editable '.[simulate]' --group test
+	@touch $@
+
+.venv/lint.done: .venv/install.done
+	$(PIP) --group lint
+	@touch $@
+
+.venv/docs.done: .venv/install.done
+	$(PIP) --group docs
+	@touch $@
+
+install: .venv/install.done
+
+train: .venv/install.done
+	$(BIN)/steepest train $(RUN)
+
+test: .venv/test.done
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+test-slow: .venv/test.done
+	$(BIN)/python -m pytest -q -m slow
+
+lint: .venv/lint.done
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+docs: .venv/docs.done
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv site

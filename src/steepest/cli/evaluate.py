@@ -1,0 +1,40 @@
+"""``steepest evaluate``: the figures of merit of a run, on its test part or on other events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    events: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--events",
+            metavar="FILE",
+            help="Other events with the recipe's columns (globs; may be repeated); all are used.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
+) -> None:
+    """Evaluate a trained model: figures of merit with uncertainties and counts.
+
+    For example:
+
+        steepest evaluate runs/top-jets-1
+
+        steepest evaluate runs/top-jets-1 --events more.parquet --json
+    """
+    from steepest import training
+    from steepest.cli.progress import TerminalWatch, silent_or
+    from steepest.cli.tables import show_evaluation
+
+    with silent_or(TerminalWatch, as_json) as watch:
+        metrics = training.evaluate_run(run, events, watch)
+    show_evaluation(metrics, as_json)

@@ -1,0 +1,74 @@
+"""Progress on the terminal: what is being done, how far it is, and how the loss falls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from steepest.descent import State
+from steepest.training import TrainWatch
+
+__all__ = ["TerminalWatch", "silent_or"]
+
+
+class TerminalWatch(TrainWatch):
+    """Shows stages, a progress bar for the descent, and sentences, on standard error."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("[bold]{task.description:<28}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self.console,
+            transient=True,
+        )
+        self.task: TaskID | None = None
+        self.validation = ""
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        self.progress.console.print(f"[dim]·[/dim] {sentence}", highlight=False, soft_wrap=True)
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin a new bar."""
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+        self.task = self.progress.add_task(name, total=total, detail="")
+
+    def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
+        """Move the bar; show the batch loss and η."""
+        if self.task is not None:
+            detail = f"loss {loss:.4g}{self.validation}  η {rate:.3g}"
+            self.progress.update(self.task, completed=epochs, detail=detail)
+
+    def round(self, state: State, values: Mapping[str, float | None]) -> None:
+        """Remember the validation loss, to show beside the batch loss."""
+        validation = values.get("validation_loss")
+        if validation is not None:
+            self.validation = f"  validation {validation:.4g}"
+
+
+@contextmanager
+def silent_or(kind: type[TerminalWatch], silent: bool) -> Iterator[TrainWatch]:
+    """A watch that shows progress, or one that shows nothing."""
+    if silent:
+        yield TrainWatch()
+        return
+    watch = kind()
+    with watch.progress:
+        yield watch

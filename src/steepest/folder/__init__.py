@@ -1,0 +1,24 @@
+"""What lies in a run's folder: read and written here alone.
+
+::
+
+    RUN/
+      recipe.toml          what was asked for
+      log.txt              what was done, in sentences
+      environment.json     versions, machine, threads
+      checkpoints/         the newest two, each complete or absent
+      journal/             history and path since the start, one part a checkpoint
+      history.parquet      every recorded step and validation
+      path.safetensors     θ at some 200 steps, when small
+      model/               config.json, model.safetensors, scaling.safetensors
+      figures/             PNG, each with its numbers as JSON
+      metrics.json         figures of merit with uncertainties, counts and definitions
+      report.html          all of it on one page
+
+Nothing is pickled, and nothing is ever half-written under its final name.
+"""
+
+from steepest.folder.checkpoints import FolderKeeper
+from steepest.folder.run_folder import RunFolder
+
+__all__ = ["FolderKeeper", "RunFolder"]

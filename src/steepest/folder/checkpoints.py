@@ -1,0 +1,158 @@
+"""Checkpoints that survive a kill at any instant.
+
+A checkpoint is a new folder ``checkpoints/step-…``: its files are written and synced under a
+temporary name, then the marker ``COMPLETE`` with their SHA-256 sums, and only then it gets its
+name, by an atomic rename. The one before is removed after that. History and path since the last
+checkpoint go to ``journal/`` first, so that a checkpoint never lacks what led to it; parts that
+lead beyond the checkpoint from which a run resumes are removed, and made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path as FilePath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.numpy import load_file, save_file
+
+from steepest.descent import State
+from steepest.descent.state import Path
+from steepest.folder.atomic import explained, sync_folder, write_atomically, write_synced
+
+__all__ = ["FolderKeeper"]
+
+KEPT = 2
+_MARKER = "COMPLETE"
+
+
+class FolderKeeper:
+    """Keeps a descent's state, history and path in a run's folder.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    say
+        Told when a damaged checkpoint is passed over.
+    """
+
+    def __init__(self, folder: FilePath, say: Callable[[str], None] = lambda _: None) -> None:
+        self.checkpoints = folder / "checkpoints"
+        self.journal = folder / "journal"
+        self.folder = folder
+        self.say = say
+        self.last_step = -1
+        with explained("Making the run's folder", folder, "nothing was done yet"):
+            self.checkpoints.mkdir(exist_ok=True)
+            self.journal.mkdir(exist_ok=True)
+
+    def save(self, state: State, history: pa.Table, path: Path | None) -> None:
+        """Write a checkpoint; the one before stays good until this one is."""
+        if state.step == self.last_step:  # nothing happened since
+            return
+        safe = f"checkpoint {self.last_step:,}" if self.last_step >= 0 else "the recipe"
+        kept = f"{safe} is kept; go on with `steepest train --resume {self.folder}`"
+        with explained(f"Writing checkpoint {state.step:,}", self.folder, kept):
+            self._write_journal(state.step, history, path)
+            self._write_checkpoint(state)
+            self._remove_older()
+        self.last_step = state.step
+
+    def newest(self) -> State | None:
+        """The newest good checkpoint's state, or None; removes what leads beyond it."""
+        state = None
+        for name in sorted(self._names(), reverse=True):
+            state = self._read(self.checkpoints / name)
+            if state is not None:
+                break
+            self.say(f"Checkpoint {name} is damaged and was passed over.")
+        self.last_step = -1 if state is None else state.step
+        for part in self.journal.iterdir():
+            if _step_of(part.stem) > self.last_step or part.name.startswith("."):
+                part.unlink()
+        for leftover in self.checkpoints.iterdir():
+            if not (leftover / _MARKER).exists() or _step_of(leftover.name) > self.last_step:
+                shutil.rmtree(leftover)
+        return state
+
+    def history(self) -> pa.Table | None:
+        """Everything recorded so far, in the order of the steps."""
+        parts = sorted(self.journal.glob("*.parquet"))
+        return pa.concat_tables([pq.read_table(part) for part in parts]) if parts else None
+
+    def path(self) -> Path | None:
+        """θ along the way, or None if it was not kept."""
+        parts = [load_file(part) for part in sorted(self.journal.glob("*.safetensors"))]
+        if not parts:
+            return None
+        return Path.joined([Path(part["steps"], part["thetas"]) for part in parts])
+
+    def _write_journal(self, step: int, history: pa.Table, path: Path | None) -> None:
+        stem = f"step-{step:012d}"
+        if path is not None:
+            arrays = {"steps": path.steps, "thetas": path.thetas}
+            write_atomically(
+                self.journal / f"{stem}.safetensors", lambda file: save_file(arrays, file)
+            )
+        if len(history):
+            target = self.journal / f"{stem}.parquet"
+            write_atomically(target, lambda file: pq.write_table(history, file))
+
+    def _write_checkpoint(self, state: State) -> None:
+        name = f"step-{state.step:012d}"
+        temporary = self.checkpoints / f".{name}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            arrays, scalars = state.arrays(), json.dumps(state.scalars())
+            write_synced(temporary / "state.safetensors", lambda file: save_file(arrays, file))
+            write_synced(temporary / "state.json", lambda file: _write(file, scalars))
+            write_synced(temporary / _MARKER, lambda file: _write(file, _sums(temporary)))
+            sync_folder(temporary)
+            os.rename(temporary, self.checkpoints / name)
+            sync_folder(self.checkpoints)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+    def _remove_older(self) -> None:
+        for name in sorted(self._names())[:-KEPT]:
+            (self.checkpoints / name / _MARKER).unlink()
+            shutil.rmtree(self.checkpoints / name)
+
+    def _names(self) -> list[str]:
+        return [
+            entry.name
+            for entry in self.checkpoints.iterdir()
+            if entry.name.startswith("step-") and (entry / _MARKER).exists()
+        ]
+
+    @staticmethod
+    def _read(folder: FilePath) -> State | None:
+        try:
+            if (folder / _MARKER).read_text() != _sums(folder):
+                return None
+            scalars = json.loads((folder / "state.json").read_text())
+            return State.from_parts(load_file(folder / "state.safetensors"), scalars)
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+def _sums(folder: FilePath) -> str:
+    names = ("state.json", "state.safetensors")
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    return json.dumps(sums)
+
+
+def _write(path: FilePath, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _step_of(name: str) -> int:
+    digits = name.lstrip(".").removeprefix("step-")
+    return int(digits) if digits.isdigit() else -1

@@ -1,0 +1,215 @@
+"""A run's folder: made once, locked while a run writes to it, read by whoever comes after."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.numpy import load_file, save_file
+
+from steepest.descent.state import Path as DescentPath
+from steepest.errors import RunFolderError
+from steepest.folder.atomic import explained, write_atomically, write_json
+from steepest.recipe import Recipe
+from steepest.trained import TrainedModel
+
+__all__ = ["RunFolder"]
+
+HISTORY_FORMAT = {b"steepest": b'{"format": "steepest-history", "version": 1}'}
+
+
+class RunFolder:
+    """Reads and writes what lies in a run's folder.
+
+    Parameters
+    ----------
+    path
+        An existing run's folder; `RunFolder.create` makes a new one.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no run at `path`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "recipe.toml").is_file():
+            found = "no such folder"
+            if self.path.is_dir():
+                names = sorted(entry.name for entry in self.path.iterdir())
+                found = f"a folder with {', '.join(names[:5])}" if names else "an empty folder"
+            elif self.path.exists():
+                found = "a file"
+            raise RunFolderError(
+                f"There is no run in {path}.",
+                expected="a folder with a recipe.toml, as `steepest train` makes it",
+                found=found,
+                do="check the path",
+            )
+
+    @classmethod
+    def create(cls, path: str | Path, recipe: Recipe) -> RunFolder:
+        """Make a new folder for a run of `recipe`; refuses one that holds anything."""
+        path = Path(path)
+        with explained("Making the run's folder", path, "nothing was done yet"):
+            cls.refuse_occupied(path)
+            path.mkdir(parents=True, exist_ok=True)
+            text = recipe.to_toml()
+            write_atomically(path / "recipe.toml", lambda file: _write(file, text))
+        return cls(path)
+
+    @staticmethod
+    def refuse_occupied(path: Path) -> None:
+        """Raise RunFolderError if anything lies at `path`."""
+        _refuse_occupied(path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder alone; the lock goes with the process, however it ends."""
+        with explained("Locking the run's folder", self.path, "nothing was changed"):
+            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunFolderError(
+                    f"Another process is training in {self.path}.",
+                    do="wait until it ends, or train into another folder",
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def say(self, sentence: str) -> None:
+        """Append a sentence to log.txt, with the time."""
+        with explained("Writing log.txt", self.path, "what was done so far is kept"):
+            moment = time.strftime("%Y-%m-%d %H:%M:%S")
+            with (self.path / "log.txt").open("a", encoding="utf-8") as log:
+                log.write(f"{moment}  {sentence}\n")
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was asked for."""
+        return Recipe.from_toml(self.path / "recipe.toml", anchor=False)
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """What metrics.json holds; None while the run is not done."""
+        file = self.path / "metrics.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    @property
+    def environment(self) -> dict[str, Any] | None:
+        """What environment.json holds, or None if it was not written yet."""
+        file = self.path / "environment.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    @property
+    def history(self) -> pa.Table:
+        """Every recorded step and validation."""
+        return pq.read_table(self._existing("history.parquet"))
+
+    @property
+    def descent_path(self) -> DescentPath | None:
+        """θ along the way, or None if it was too large to be kept."""
+        file = self.path / "path.safetensors"
+        if not file.exists():
+            return None
+        arrays = load_file(file)
+        return DescentPath(arrays["steps"], arrays["thetas"])
+
+    @property
+    def model(self) -> TrainedModel:
+        """The trained model."""
+        config = json.loads(self._existing("model/config.json").read_text(encoding="utf-8"))
+        parameters = load_file(self._existing("model/model.safetensors"))
+        scaling = load_file(self._existing("model/scaling.safetensors"))
+        return TrainedModel.from_parts(config, parameters, scaling)
+
+    def write_history(self, history: pa.Table) -> None:
+        """Write history.parquet."""
+        history = history.replace_schema_metadata(HISTORY_FORMAT)
+        self._write("history.parquet", lambda file: pq.write_table(history, file))
+
+    def write_path(self, path: DescentPath) -> None:
+        """Write path.safetensors."""
+        arrays = {"steps": path.steps, "thetas": path.thetas}
+        self._write("path.safetensors", lambda file: save_file(arrays, file))
+
+    def write_model(self, model: TrainedModel) -> None:
+        """Write model/: configuration, parameters, scaling."""
+        config, parameters, scaling = model.to_parts()
+        self._write("model/scaling.safetensors", lambda file: save_file(scaling, file))
+        self._write("model/model.safetensors", lambda file: save_file(parameters, file))
+        self.write_json("model/config.json", config)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file."""
+        target = self.path / name
+        with explained(f"Writing {name}", self.path, self._resumable):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_json(target, value)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file."""
+        self._write(name, lambda file: _write(file, text))
+
+    def write_figure(self, name: str, save: Callable[[Path], object]) -> None:
+        """Let `save` write a figure to the path that it is given."""
+        self._write(name, save)
+
+    def _write(self, name: str, write: Callable[[Path], object]) -> None:
+        target = self.path / name
+        with explained(f"Writing {name}", self.path, self._resumable):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(target, write)
+
+    def _existing(self, name: str) -> Path:
+        file = self.path / name
+        if not file.exists():
+            raise RunFolderError(
+                f"The run {self.path} has no {name}.",
+                cause="it was interrupted, or is still training",
+                do=f"steepest train --resume {self.path}",
+            )
+        return file
+
+    @property
+    def _resumable(self) -> str:
+        return f"the training is kept; go on with `steepest train --resume {self.path}`"
+
+
+def _refuse_occupied(path: Path) -> None:
+    path = Path(path)
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if (path / "recipe.toml").exists():
+        raise RunFolderError(
+            f"{path} holds another run.",
+            expected="a new or empty folder",
+            found="its recipe.toml",
+            do=f"choose another with --out, or go on with it: steepest train --resume {path}",
+        )
+    if path.exists() or path.is_symlink():
+        found = "a file"
+        if path.is_dir():
+            found = f"a folder with {min(entry.name for entry in path.iterdir())}"
+        raise RunFolderError(
+            f"{path} is not empty.",
+            expected="a new or empty folder",
+            found=found,
+            do="choose another with --out",
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

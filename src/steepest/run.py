@@ -1,0 +1,126 @@
+"""Run, the public object: what a training left, and what can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from steepest import training
+from steepest.folder import RunFolder
+from steepest.recipe import Recipe
+from steepest.trained import TrainedModel
+
+__all__ = ["Run", "train"]
+
+
+class Run:
+    """A finished or interrupted run, read from its folder.
+
+    Parameters
+    ----------
+    path
+        The run's folder.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no run at `path`, or what is asked for is not there yet.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._folder = RunFolder(path)
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self._folder.path
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was asked for."""
+        return self._folder.recipe
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """What metrics.json holds; None while the run is not done."""
+        return self._folder.metrics
+
+    @property
+    def history(self) -> pl.DataFrame:
+        """Every recorded step and validation."""
+        return pl.DataFrame(pl.from_arrow(self._folder.history))
+
+    @property
+    def model(self) -> TrainedModel:
+        """The trained model."""
+        return self._folder.model
+
+    @property
+    def report(self) -> Path:
+        """Where the report lies."""
+        return self.path / "report.html"
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Predict from raw features ``(events, features)``, in the order of `model.names`."""
+        return self.model.predict(np.asarray(features, dtype=np.float64))
+
+    def evaluate(self, events: str | list[str] | None = None) -> dict[str, Any]:
+        """Figures of merit on the run's test part, or on other events (a path or paths)."""
+        return training.evaluate_run(self.path, events)
+
+    def __repr__(self) -> str:
+        metrics = self.metrics
+        status = metrics["status"] if metrics is not None else "unfinished"
+        return f"Run({str(self.path)!r}, {status})"
+
+
+def train(
+    recipe: Recipe | str | Path | dict[str, Any],
+    out: str | Path | None = None,
+    *,
+    settings: Iterable[str] = (),
+    watch: training.TrainWatch | None = None,
+) -> Run:
+    """Train what a recipe asks for: the whole way from events to a report.
+
+    Parameters
+    ----------
+    recipe
+        A recipe, the path of one, or a nested dictionary.
+    out
+        The run's folder; left out, the next free ``runs/NAME-1``, ``-2``, …
+    settings
+        Changes such as ``"descent.learning_rate=0.1"``.
+    watch
+        Looks on; the default shows nothing.
+
+    Raises
+    ------
+    SteepestError
+        RecipeError, EventsError, RunFolderError, DivergenceError or Interrupted, see
+        `steepest.errors`.
+
+    Examples
+    --------
+    >>> import steepest
+    >>> run = steepest.train(
+    ...     {
+    ...         "events": {"path": "embedded:top-jets", "label": "is_top", "features": ["mass"]},
+    ...         "model": {"hidden": []},
+    ...         "descent": {"epochs": 3},
+    ...     },
+    ...     out="runs/mass",
+    ... )  # doctest: +SKIP
+    >>> run.metrics["merits"]["model"]["auc"]["value"]  # doctest: +SKIP
+    """
+    if isinstance(recipe, str | Path):
+        recipe = Recipe.from_toml(recipe, settings=settings)
+    elif isinstance(recipe, dict):
+        recipe = Recipe.from_dict(recipe).with_settings(settings)
+    else:
+        recipe = recipe.with_settings(settings)
+    return Run(training.train(recipe, out, watch).path)

@@ -1,0 +1,157 @@
+"""A trained model: from raw features to predictions, with all that it needs elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from steepest.losses import Loss, loss_named
+from steepest.models import Dense
+from steepest.objective import Batch, DenseObjective
+from steepest.scaling import AffineScaling, Scaling, scaling_from
+
+__all__ = ["TASKS", "Coefficients", "TrainedModel", "outputs_for"]
+
+Array = np.ndarray
+FORMAT = {"format": "steepest-model", "version": 1}
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """A linear model's coefficients in the features' original units.
+
+    ``values`` is ``(features, outputs)``, ``intercept`` is ``(outputs,)``.
+    """
+
+    names: tuple[str, ...]
+    values: Array
+    intercept: Array
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: one list of outputs for each feature."""
+        by_name = zip(self.names, self.values.tolist(), strict=True)
+        return {"intercept": self.intercept.tolist(), "coefficients": dict(by_name)}
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """Scaling, network and parameters, with the names that give them their meaning.
+
+    Parameters
+    ----------
+    scaling
+        Fitted on the training part; knows the features' names.
+    model, loss, theta
+        f_θ, how its logits are read, and θ ``(size,)``.
+    classes
+        Their names, for a classifier; empty for a regressor.
+    label
+        What the label was, as text.
+    features
+        The features as a recipe writes them: names, or tables with name and value.
+    """
+
+    scaling: Scaling
+    model: Dense
+    loss: Loss
+    theta: Array
+    classes: tuple[str, ...]
+    label: str
+    features: tuple[str | dict[str, str], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in order."""
+        return tuple(f if isinstance(f, str) else f["name"] for f in self.features)
+
+    @property
+    def task(self) -> str:
+        """Which of "regression", "binary" and "multiclass" it is."""
+        return next(task for task, loss in TASKS.items() if loss == self.loss.name)
+
+    def predict(self, features: Array) -> Array:
+        """Predict from raw features ``(events, features)``.
+
+        Returns values ``(events,)`` for regression, P(signal) ``(events,)`` for two classes by
+        binary cross entropy, ``(events, K)`` probabilities for cross entropy; float64.
+        """
+        inputs = self.scaling.transform(features, dtype=self.theta.dtype)
+        objective = DenseObjective(self.model, self.loss, dtype=str(self.theta.dtype))
+        batch = Batch(np.ascontiguousarray(inputs), np.empty(len(inputs)))
+        return objective.predict(self.theta, batch).astype(np.float64)
+
+    def coefficients(self) -> Coefficients | None:
+        """The linear model's coefficients in original units; None for networks.
+
+        Also None with a scaling that is not affine (quantile): there are none then.
+        """
+        if self.model.hidden or not isinstance(self.scaling, AffineScaling):
+            return None
+        layer = self.model.layers(self.theta.astype(np.float64))[0]
+        values, intercept = self.scaling.original_units(layer.weights, layer.biases)
+        return Coefficients(self.names, values, intercept)
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array], dict[str, Array]]:
+        """Configuration (JSON), parameters and scaling (arrays), as they lie in ``model/``."""
+        config = {
+            **FORMAT,
+            "task": self.task,
+            "label": self.label,
+            "classes": list(self.classes),
+            "features": list(self.features),
+            "loss": self.loss.name,
+            "model": {
+                "name": "dense",
+                "inputs": self.model.inputs,
+                "hidden": list(self.model.hidden),
+                "outputs": self.model.outputs,
+                "activation": self.model.activation,
+            },
+            "dtype": str(self.theta.dtype),
+            "scaling": self.scaling.to_json(),
+        }
+        return config, self.model.named(self.theta), self.scaling.to_arrays()
+
+    @classmethod
+    def from_parts(
+        cls, config: dict[str, Any], parameters: dict[str, Array], scaling: dict[str, Array]
+    ) -> TrainedModel:
+        """Put a model together again from `to_parts`."""
+        shape = config["model"]
+        model = Dense(
+            shape["inputs"], tuple(shape["hidden"]), shape["outputs"], shape["activation"]
+        )
+        theta = np.zeros(model.size, dtype=config["dtype"])
+        for name, values in model.named(theta).items():
+            values[...] = parameters[name]
+        return cls(
+            scaling=scaling_from(config["scaling"], scaling),
+            model=model,
+            loss=loss_named(config["loss"]),
+            theta=theta,
+            classes=tuple(config["classes"]),
+            label=config["label"],
+            features=tuple(config["features"]),
+        )
+
+
+TASKS = {
+    "regression": "mean-squared-error",
+    "binary": "binary-cross-entropy",
+    "multiclass": "cross-entropy",
+}
+"""The loss that goes with each task."""
+
+
+def outputs_for(task: str, classes: Sequence[str]) -> int:
+    """How many logits a task needs.
+
+    Examples
+    --------
+    >>> outputs_for("binary", ("qcd", "top")), outputs_for("multiclass", ("qcd", "top"))
+    (1, 2)
+    """
+    return len(classes) if task == "multiclass" else 1

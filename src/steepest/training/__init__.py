@@ -1,0 +1,10 @@
+"""Recipe → trained run folder: the rooms below, called in the order of the way of the data.
+
+`fit` is the part that needs no files: from arrays to a trained model. `train` is the whole way,
+from a recipe to a run's folder with figures of merit and a report.
+"""
+
+from steepest.training.fit import Events, Fitted, fit
+from steepest.training.train import TrainWatch, evaluate_run, resume, train
+
+__all__ = ["Events", "Fitted", "TrainWatch", "evaluate_run", "fit", "resume", "train"]

@@ -1,0 +1,52 @@
+"""What a run was made with: versions, machine, threads, events."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib import metadata
+from typing import Any
+
+import psutil
+from threadpoolctl import threadpool_info
+
+from steepest._version import __version__
+from steepest.training.fit import THREADS
+
+__all__ = ["environment"]
+
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "polars", "pyarrow", "safetensors", "pydantic")
+
+
+def environment(events: dict[str, Any]) -> dict[str, Any]:
+    """Describe this process and machine; `events` is the fingerprint of what is trained on."""
+    blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return {
+        "format": "steepest-environment",
+        "version": 1,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "steepest": __version__,
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in _PACKAGES},
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": {"physical": psutil.cpu_count(logical=False), "usable": usable_cores()},
+        "memory_bytes": psutil.virtual_memory().total,
+        "blas": [
+            {key: pool.get(key) for key in ("internal_api", "version", "architecture")}
+            for pool in blas
+        ],
+        "threads": THREADS,
+        "command": sys.argv[1:],
+        "events": events,
+    }
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

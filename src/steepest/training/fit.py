@@ -1,0 +1,262 @@
+"""From arrays to a trained model: split → scale → objective → descent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from steepest import evaluate
+from steepest.descent import (
+    Keeper,
+    LearningRate,
+    Outcome,
+    Plan,
+    State,
+    Watch,
+    choose_learning_rate,
+    descend,
+)
+from steepest.descent.exact import LeastSquares, least_squares
+from steepest.descent.plan import resolve_batch_size
+from steepest.descent.state import Best, StopReason
+from steepest.errors import EventsError, RecipeError
+from steepest.losses import loss_named
+from steepest.models import Dense
+from steepest.objective import Batch, DenseObjective
+from steepest.optimizers import update_rule
+from steepest.recipe import DescentRecipe, ModelRecipe
+from steepest.scaling import Scaling, fit_scaling
+from steepest.trained import TASKS, TrainedModel, outputs_for
+
+__all__ = ["Events", "Fitted", "Naming", "fit"]
+
+Array = np.ndarray
+
+THREADS = 1
+"""Of BLAS during a descent: one is fastest for small products, and gives the same bits anywhere."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """Raw features ``(events, features)``, labels and weights (or None) ``(events,)``."""
+
+    features: Array
+    labels: Array
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the numbers mean: features (as a recipe writes them), classes, label and task."""
+
+    features: tuple[str | dict[str, str], ...]
+    task: str
+    classes: tuple[str, ...] = ()
+    label: str = "label"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in order."""
+        return tuple(f if isinstance(f, str) else f["name"] for f in self.features)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, and how it came about."""
+
+    model: TrainedModel
+    outcome: Outcome
+    learning_rate: LearningRate
+    plan: Plan
+    exact: LeastSquares | None = None
+
+
+def fit(
+    train: Events,
+    validation: Events | None,
+    naming: Naming,
+    model_recipe: ModelRecipe,
+    recipe: DescentRecipe,
+    keeper: Keeper,
+    *,
+    state: State | None = None,
+    watch: Watch | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Fitted:
+    """Scale, build the objective, choose what the recipe left open, and descend.
+
+    Parameters
+    ----------
+    train, validation
+        Events; the scaling is fitted on the first alone.
+    naming
+        Names of features and classes, and the task, which decides the loss.
+    model_recipe, recipe
+        The model, and how to descend.
+    keeper, state, watch
+        Checkpoints, where to go on from, progress: as `steepest.descent.descend` takes them.
+    say
+        Told each decision, as a sentence.
+
+    Raises
+    ------
+    EventsError, RecipeError, DivergenceError, Interrupted
+    """
+    scaling = fit_scaling(recipe.scaling, [(train.features, train.weights)], naming.names)
+    _say_scaling(scaling, say)
+    objective = _objective(naming, model_recipe, recipe)
+    events = _batch(train, scaling, objective, "training")
+    with threadpool_limits(limits=THREADS, user_api="blas"):
+        if recipe.method == "exact":
+            return _exact(events, scaling, objective, naming, recipe, keeper, say)
+        plan, rate = _plan(objective, events, recipe, validation is not None)
+        say(f"Learning rate: {rate.reason}.")
+        monitor, metrics = None, ()
+        if validation is not None:
+            batch = _batch(validation, scaling, objective, "validation")
+            monitor, metrics = _monitor(objective, batch, naming.task)
+        outcome = descend(
+            objective,
+            events,
+            plan,
+            keeper,
+            monitor=monitor,
+            metrics=metrics,
+            state=state,
+            watch=watch,
+        )
+    return Fitted(_model(scaling, objective, naming, outcome.theta), outcome, rate, plan)
+
+
+def model_at(
+    train: Events, naming: Naming, model_recipe: ModelRecipe, recipe: DescentRecipe, theta: Array
+) -> TrainedModel:
+    """The model with given parameters θ, scaled as `fit` scales it."""
+    scaling = fit_scaling(recipe.scaling, [(train.features, train.weights)], naming.names)
+    return _model(scaling, _objective(naming, model_recipe, recipe), naming, theta)
+
+
+def _objective(naming: Naming, model: ModelRecipe, recipe: DescentRecipe) -> DenseObjective:
+    hidden = tuple(model.hidden)
+    loss = recipe.loss or TASKS[naming.task]
+    shape = Dense(
+        inputs=len(naming.features),
+        hidden=hidden,
+        outputs=outputs_for(naming.task, naming.classes),
+        activation=model.activation,
+        initialization=model.initialization,
+    )
+    if hidden and shape.chosen_initialization == "zeros":
+        raise RecipeError(
+            'model.initialization = "zeros" does not train a network with hidden layers.',
+            cause="all units of a layer would stay equal for ever",
+            do="leave model.initialization out",
+        )
+    dtype = recipe.dtype or ("float32" if hidden else "float64")
+    return DenseObjective(shape, loss_named(loss), recipe.l2, dtype)
+
+
+def _batch(events: Events, scaling: Scaling, objective: DenseObjective, part: str) -> Batch:
+    weights = events.weights
+    if weights is not None and not math.fsum(weights) > 0:
+        raise EventsError(
+            f"The weights of the {part} part add up to {math.fsum(weights):g}.",
+            expected="a positive sum, since J divides by it",
+            found=f"{len(events):,} events",
+            cause="all weights are zero, or the negative ones outweigh the positive ones",
+            do="check the weight column, or use more events",
+        )
+    inputs = scaling.transform(events.features, dtype=objective.dtype)
+    return Batch.of(inputs, events.labels, weights, objective.dtype)
+
+
+def _plan(
+    objective: DenseObjective, events: Batch, recipe: DescentRecipe, validated: bool
+) -> tuple[Plan, LearningRate]:
+    rule = update_rule(recipe.optimizer, objective.weight_mask)
+    size = resolve_batch_size(recipe.batch_size, len(events))
+    if recipe.learning_rate == "auto":
+        momentum = getattr(recipe.optimizer, "momentum", 0.0)
+        rate = choose_learning_rate(objective, events, rule, size, recipe.seed, momentum)
+    else:
+        rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")
+    return Plan.of(recipe, rule, rate.value, len(events), validated), rate
+
+
+def _monitor(
+    objective: DenseObjective, batch: Batch, task: str
+) -> tuple[Callable[[Array], Mapping[str, float]], tuple[str, ...]]:
+    """The validation: its loss, and the figure of merit that goes with the task."""
+    labels = batch.targets
+
+    def monitor(theta: Array) -> dict[str, float]:
+        values = {"validation_loss": objective.loss(theta, batch)}
+        predictions = objective.predict(theta, batch)
+        if task == "binary" and np.isfinite(predictions).all() and _both(labels):
+            values["validation_auc"] = evaluate.auc(labels, predictions, batch.weights).value
+        elif task == "multiclass":
+            right = predictions.argmax(axis=1) == labels
+            values["validation_accuracy"] = float(np.average(right, weights=batch.weights))
+        return values
+
+    second = {"binary": ("validation_auc",), "multiclass": ("validation_accuracy",)}
+    return monitor, ("validation_loss", *second.get(task, ()))
+
+
+def _both(labels: Array) -> bool:
+    return bool(labels.min() < labels.max())
+
+
+def _exact(
+    events: Batch,
+    scaling: Scaling,
+    objective: DenseObjective,
+    naming: Naming,
+    recipe: DescentRecipe,
+    keeper: Keeper,
+    say: Callable[[str], None],
+) -> Fitted:
+    solution = least_squares(events.inputs, events.targets, events.weights, recipe.l2)
+    theta = np.append(solution.coefficients, solution.intercept).astype(objective.dtype)
+    say(
+        f"Least squares by an orthogonal factorisation: condition number κ = "
+        f"{solution.condition_number:.3g}, so {solution.digits_lost:.1f} of 16 digits are lost."
+    )
+    if solution.rank < len(theta):
+        say(f"The features are linearly dependent: rank {solution.rank} of {len(theta)}.")
+    reason = StopReason("exact", "the least-squares answer, by an orthogonal factorisation")
+    loss = objective.loss(theta, events)
+    state = State(theta, (), 0, Best(theta, loss, 0), math.inf, reason=reason)
+    rule = update_rule(recipe.optimizer, objective.weight_mask)
+    plan = Plan.of(recipe.model_copy(update={"batch_size": "all"}), rule, 0.0, len(events), False)
+    rate = LearningRate(0.0, "none is needed")
+    model = _model(scaling, objective, naming, theta)
+    return Fitted(model, Outcome(theta, 0, state), rate, plan, solution)
+
+
+def _model(
+    scaling: Scaling, objective: DenseObjective, naming: Naming, theta: Array
+) -> TrainedModel:
+    return TrainedModel(
+        scaling=scaling,
+        model=objective.model,
+        loss=objective.loss_function,
+        theta=theta,
+        classes=naming.classes,
+        label=naming.label,
+        features=naming.features,
+    )
+
+
+def _say_scaling(scaling: Scaling, say: Callable[[str], None]) -> None:
+    if scaling.constant:
+        say(f"Without spread in the training part: {', '.join(scaling.constant)}.")
+    if scaling.dropped:
+        say(f"Whitening set {scaling.dropped} directions without spread to zero.")

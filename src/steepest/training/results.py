@@ -1,0 +1,145 @@
+"""The figures of merit of a run: what metrics.json holds.
+
+The format is an interface: ``{"format": "steepest-metrics", "version": 1, …}``, see
+docs/run-folder.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from steepest import evaluate
+from steepest._version import __version__
+from steepest.evaluate import Merit
+from steepest.objective import Batch, DenseObjective
+from steepest.recipe import Recipe
+from steepest.trained import TrainedModel
+from steepest.training.fit import Events, Fitted
+
+__all__ = [
+    "describe_descent",
+    "describe_model",
+    "describe_part",
+    "gain_of",
+    "mean_loss",
+    "merits_of",
+    "metrics_of",
+    "name_of",
+    "to_json",
+]
+
+FORMAT = {"format": "steepest-metrics", "version": 1, "steepest": __version__}
+Array = np.ndarray
+
+
+def merits_of(
+    model: TrainedModel, predictions: Array, events: Events, efficiencies: Sequence[float]
+) -> dict[str, Merit]:
+    """The figures of merit that go with the model's task, on those events."""
+    labels, weights = events.labels, events.weights
+    match model.task:
+        case "binary":
+            return evaluate.binary_merits(labels, predictions, weights, efficiencies)
+        case "multiclass":
+            return evaluate.multiclass_merits(labels, predictions, weights, model.classes)
+        case _:
+            return evaluate.regression_merits(labels, predictions, weights)
+
+
+def gain_of(task: str, events: Events, predictions: Array, baseline: Array) -> dict[str, Merit]:
+    """What the model adds to the baseline, on the same events: the difference of the AUCs."""
+    if task != "binary":
+        return {}
+    gain = evaluate.auc_difference(events.labels, predictions, baseline, events.weights)
+    return {gain.name: gain}
+
+
+def to_json(merits: Mapping[str, Merit]) -> dict[str, Any]:
+    """Figures of merit as plain values."""
+    return {name: merit.to_json() for name, merit in merits.items()}
+
+
+def describe_part(events: Events, classes: Sequence[str]) -> dict[str, Any]:
+    """Counts and sums of weights of a part, for each class where there are classes."""
+    weights = np.ones(len(events)) if events.weights is None else events.weights
+    described: dict[str, Any] = {"events": len(events), "weight": float(weights.sum())}
+    if classes:
+        described["classes"] = {
+            name: {
+                "events": int((events.labels == index).sum()),
+                "weight": float(weights[events.labels == index].sum()),
+            }
+            for index, name in enumerate(classes)
+        }
+    return described
+
+
+def describe_model(model: TrainedModel) -> dict[str, Any]:
+    """Architecture and, for a linear model, coefficients in original units."""
+    shape = model.model
+    coefficients = model.coefficients()
+    return {
+        "name": name_of(model),
+        "widths": list(shape.widths),
+        "activation": shape.activation if shape.hidden else None,
+        "parameters": shape.size,
+        "dtype": str(model.theta.dtype),
+        "scaling": model.scaling.name,
+        "coefficients": coefficients.to_json() if coefficients else None,
+    }
+
+
+def name_of(model: TrainedModel) -> str:
+    """What a physicist calls the model."""
+    if model.model.hidden:
+        return f"dense network {'→'.join(str(width) for width in model.model.widths)}"
+    return {
+        "regression": "linear regression",
+        "binary": "logistic regression",
+        "multiclass": "softmax regression",
+    }[model.task]
+
+
+def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
+    """How the descent went."""
+    state, plan = fitted.outcome.state, fitted.plan
+    described: dict[str, Any] = {
+        "method": recipe.descent.method,
+        "loss": fitted.model.loss.name,
+        "optimizer": plan.rule.name,
+        "schedule": recipe.descent.schedule.name,
+        "batch_size": plan.batch_size,
+        "learning_rate": fitted.learning_rate.value,
+        "learning_rate_reason": fitted.learning_rate.reason,
+        "steps": state.step,
+        "epochs": state.step / plan.batches.per_epoch,
+        "steps_per_epoch": plan.batches.per_epoch,
+        "kept": plan.keep,
+        "kept_step": fitted.outcome.step,
+        "stop": {"kind": state.reason.kind, "sentence": state.reason.sentence}
+        if state.reason
+        else None,
+    }
+    if fitted.exact is not None:
+        described["exact"] = {
+            "condition_number": fitted.exact.condition_number,
+            "digits_lost": fitted.exact.digits_lost,
+            "rank": fitted.exact.rank,
+        }
+    return described
+
+
+def mean_loss(model: TrainedModel, events: Events) -> float:
+    """Σ w ℓ / Σ w over those events, without the L2 term."""
+    dtype = str(model.theta.dtype)
+    inputs = model.scaling.transform(events.features, dtype=dtype)
+    batch = Batch.of(inputs, events.labels, events.weights, dtype)
+    return DenseObjective(model.model, model.loss, dtype=dtype).loss(model.theta, batch)
+
+
+def metrics_of(status: str, **entries: Any) -> dict[str, Any]:
+    """Put metrics.json together."""
+    return {**FORMAT, "status": status, **entries}

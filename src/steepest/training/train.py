@@ -1,0 +1,341 @@
+"""The whole way: recipe → events → split → scale → objective → descent → run folder → evaluate."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steepest.descent import State, Watch
+from steepest.errors import DivergenceError, Interrupted, RunFolderError
+from steepest.events import TEST, TRAIN, VALIDATION, Sample, load_events, load_sample
+from steepest.folder import FolderKeeper, RunFolder
+from steepest.recipe import Recipe
+from steepest.training import results
+from steepest.training.baseline import fit_baseline
+from steepest.training.environment import environment
+from steepest.training.figures import draw_figures
+from steepest.training.fit import Events, Fitted, Naming, fit, model_at
+from steepest.training.interrupt import interruptible
+
+__all__ = ["TrainWatch", "evaluate_run", "resume", "train"]
+
+
+class TrainWatch(Watch):
+    """Looks on at a whole training: base class whose methods do nothing."""
+
+    def say(self, sentence: str) -> None:
+        """A decision, or something worth knowing."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """A part of the work begins; `total` is in epochs, where it is known."""
+
+
+def train(
+    recipe: Recipe, out: str | Path | None = None, watch: TrainWatch | None = None
+) -> RunFolder:
+    """Train what a recipe asks for, into a new folder.
+
+    Parameters
+    ----------
+    recipe
+        What to train, on what, how.
+    out
+        The run's folder; left out, the next free ``runs/NAME-1``, ``-2``, …
+    watch
+        Progress.
+
+    Raises
+    ------
+    SteepestError
+        Whatever hinders it; see `steepest.errors`.
+    """
+    watch = watch or TrainWatch()
+    path = Path(out) if out is not None else _next_free(recipe)
+    RunFolder.refuse_occupied(path)
+    sample = _read(recipe, watch)
+    folder = RunFolder.create(path, recipe)
+    folder.write_json("environment.json", environment(sample.source))
+    return _run(folder, recipe, sample, watch)
+
+
+def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
+    """Go on with an interrupted run; gives, bit for bit, what the uninterrupted run gives.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no run, it has diverged, or its events have changed.
+    """
+    watch = watch or TrainWatch()
+    folder = RunFolder(path)
+    metrics = folder.metrics
+    if metrics is not None and metrics["status"] == "complete":
+        watch.say(f"The run {path} is complete; nothing is left to do.")
+        return folder
+    if metrics is not None:
+        raise RunFolderError(
+            f"The run {path} has {metrics['status']}, and would do so again.",
+            found=metrics["divergence"].splitlines()[0],
+            do="change the recipe (see the message in log.txt) and train into another folder",
+        )
+    recipe = folder.recipe
+    sample = _read(recipe, watch)
+    recorded = folder.environment
+    if recorded is None:
+        folder.write_json("environment.json", environment(sample.source))
+    elif recorded["events"] != sample.source:
+        raise RunFolderError(
+            f"The events of the run {path} have changed since it began.",
+            expected=_digest(recorded["events"]),
+            found=_digest(sample.source),
+            do="restore the files, or train anew into another folder",
+        )
+    return _run(folder, recipe, sample, watch)
+
+
+def evaluate_run(
+    path: str | Path, events: str | list[str] | None = None, watch: TrainWatch | None = None
+) -> dict[str, Any]:
+    """Compute a run's figures of merit again, on its own test part or on other events.
+
+    Returns
+    -------
+    dict
+        As metrics.json holds them: ``part``, ``events`` and ``merits``.
+    """
+    watch = watch or TrainWatch()
+    folder = RunFolder(path)
+    recipe, model = folder.recipe, folder.model
+    if events is None:
+        watch.stage("Reading events")
+        sample = load_sample(recipe.events, loss=recipe.descent.loss)
+        if folder.environment is not None and folder.environment["events"] != sample.source:
+            watch.say("The events have changed since the run was made.")
+        part = _evaluated_part(sample)
+    else:
+        watch.stage("Reading events")
+        paths = [events] if isinstance(events, str) else events
+        sample = load_events(recipe.events, paths, classes=model.classes, task=model.task)
+        part = TEST
+    watch.stage("Evaluating")
+    chosen = _part(sample, part)
+    merits = results.merits_of(
+        model, model.predict(chosen.features), chosen, recipe.evaluate.signal_efficiencies
+    )
+    return results.metrics_of(
+        "evaluated",
+        run=str(folder.path),
+        part=_NAMES[part] if events is None else "all",
+        source=sample.source,
+        events=results.describe_part(chosen, model.classes),
+        model=results.describe_model(model),
+        merits={"model": results.to_json(merits)},
+    )
+
+
+_NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
+
+
+def _run(folder: RunFolder, recipe: Recipe, sample: Sample, watch: TrainWatch) -> RunFolder:
+    """From events to a finished folder; goes on where the folder's checkpoints end."""
+
+    def say(sentence: str) -> None:
+        folder.say(sentence)
+        watch.say(sentence)
+
+    with folder.locked():
+        for note in sample.notes:
+            say(note)
+        keeper = FolderKeeper(folder.path, say)
+        state = keeper.newest()
+        if state is not None:
+            say(f"Going on after step {state.step:,}.")
+        naming = _naming(recipe, sample)
+        train_part, validation = _part(sample, TRAIN), _part(sample, VALIDATION)
+        watch.stage("Descending", recipe.descent.epochs)
+        try:
+            with interruptible(watch):
+                fitted = fit(
+                    train_part,
+                    validation if len(validation) else None,
+                    naming,
+                    recipe.model,
+                    recipe.descent,
+                    keeper,
+                    state=state,
+                    watch=watch,
+                    say=say,
+                )
+        except DivergenceError as error:
+            say(str(error))
+            _keep_diverged(folder, recipe, sample, naming, keeper, error)
+            raise
+        except Interrupted as error:
+            say(error.what)
+            do = f"steepest train --resume {folder.path}"
+            raise Interrupted(error.what, found="its checkpoint is saved", do=do) from None
+        _say_end(fitted, say)
+        _finish(folder, recipe, sample, naming, fitted, keeper, watch, say)
+    return folder
+
+
+def _finish(
+    folder: RunFolder,
+    recipe: Recipe,
+    sample: Sample,
+    naming: Naming,
+    fitted: Fitted,
+    keeper: FolderKeeper,
+    watch: TrainWatch,
+    say: Any,
+) -> None:
+    """Write what the descent left, the baseline, figures of merit, figures, and the report."""
+    from steepest.report import write_report
+
+    began = time.monotonic()
+    _write_descent(folder, keeper)
+    folder.write_model(fitted.model)
+    baseline = None
+    if recipe.evaluate.baseline:
+        watch.stage("Fitting the linear baseline")
+        baseline = fit_baseline(_part(sample, TRAIN), naming, TrainWatch(), say)
+    watch.stage("Evaluating")
+    scored = {
+        part: (_part(sample, part), fitted.model.predict(_part(sample, part).features))
+        for part in (TRAIN, VALIDATION, TEST)
+        if (sample.part == part).any()
+    }
+    chosen = _evaluated_part(sample)
+    if chosen != TEST:
+        say(f"There is no test part: the figures of merit are those of the {_NAMES[chosen]} part.")
+    merits = _merits(recipe, fitted, baseline, *scored[chosen])
+    metrics = results.metrics_of(
+        "complete",
+        task=naming.task,
+        label=naming.label,
+        classes=list(naming.classes),
+        features=[str(name) for name in naming.names],
+        source=sample.source,
+        parts={
+            _NAMES[part]: results.describe_part(events, naming.classes)
+            for part, (events, _) in scored.items()
+        },
+        model=results.describe_model(fitted.model),
+        baseline=results.describe_model(baseline.model) if baseline else None,
+        descent=results.describe_descent(recipe, fitted),
+        losses={
+            _NAMES[part]: results.mean_loss(fitted.model, events)
+            for part, (events, _) in scored.items()
+        },
+        part=_NAMES[chosen],
+        merits={name: results.to_json(values) for name, values in merits.items()},
+    )
+    watch.stage("Drawing figures")
+    draw_figures(folder, fitted, baseline, scored, chosen)
+    metrics["seconds"] = {
+        "descent": fitted.outcome.state.seconds,
+        "after": time.monotonic() - began,
+    }
+    folder.write_json("metrics.json", metrics)
+    watch.stage("Writing the report")
+    write_report(folder)
+
+
+def _merits(
+    recipe: Recipe,
+    fitted: Fitted,
+    baseline: Fitted | None,
+    events: Events,
+    predictions: np.ndarray,
+) -> dict[str, dict[str, Any]]:
+    efficiencies = recipe.evaluate.signal_efficiencies
+    merits = {"model": results.merits_of(fitted.model, predictions, events, efficiencies)}
+    if baseline is not None:
+        linear = baseline.model.predict(events.features)
+        merits["baseline"] = results.merits_of(baseline.model, linear, events, efficiencies)
+        merits["gain"] = results.gain_of(fitted.model.task, events, predictions, linear)
+    return merits
+
+
+def _keep_diverged(
+    folder: RunFolder,
+    recipe: Recipe,
+    sample: Sample,
+    naming: Naming,
+    keeper: FolderKeeper,
+    error: DivergenceError,
+) -> None:
+    """Write the last good parameters, the history, and metrics.json that says what happened."""
+    state = keeper.newest()
+    assert state is not None  # descend saves before it raises
+    _write_descent(folder, keeper)
+    train = _part(sample, TRAIN)
+    folder.write_model(model_at(train, naming, recipe.model, recipe.descent, state.best.theta))
+    folder.write_json(
+        "metrics.json",
+        results.metrics_of(
+            "diverged",
+            divergence=str(error),
+            steps=state.step,
+            kept_step=state.best.step,
+            seconds={"descent": state.seconds},
+        ),
+    )
+
+
+def _write_descent(folder: RunFolder, keeper: FolderKeeper) -> None:
+    history, path = keeper.history(), keeper.path()
+    if history is not None:
+        folder.write_history(history)
+    if path is not None:
+        folder.write_path(path)
+
+
+def _say_end(fitted: Fitted, say: Any) -> None:
+    state: State = fitted.outcome.state
+    if state.reason is not None:
+        say(f"Stopped after step {state.step:,}: {state.reason.sentence}.")
+    if fitted.plan.keep == "best":
+        say(
+            f"Kept the parameters of step {fitted.outcome.step:,}, the best on the validation "
+            f"part: J = {state.best.loss:.6g}."
+        )
+
+
+def _read(recipe: Recipe, watch: TrainWatch) -> Sample:
+    watch.stage("Reading events")
+    return load_sample(recipe.events, loss=recipe.descent.loss)
+
+
+def _naming(recipe: Recipe, sample: Sample) -> Naming:
+    tables = {
+        f.name: f.model_dump() for f in recipe.events.features or () if not isinstance(f, str)
+    }
+    features = tuple(tables.get(name, name) for name in sample.names)
+    return Naming(features, sample.task, sample.classes, sample.label)
+
+
+def _part(sample: Sample, part: int) -> Events:
+    view = sample.of(part)
+    return Events(view.features, view.labels, view.weights)
+
+
+def _evaluated_part(sample: Sample) -> int:
+    """The test part where there is one, else validation, else training."""
+    return next(part for part in (TEST, VALIDATION, TRAIN) if (sample.part == part).any())
+
+
+def _next_free(recipe: Recipe) -> Path:
+    stem = Path(recipe.events.paths[0].split(":")[-1]).stem.strip("*?[]-_ ") or "run"
+    number = 1
+    while (path := Path("runs") / f"{stem}-{number}").exists():
+        number += 1
+    return path
+
+
+def _digest(source: dict[str, Any]) -> str:
+    files = source.get("files", [])
+    return ", ".join(f"{file['name']} {file['sha256'][:12]}…" for file in files[:3]) or "none"

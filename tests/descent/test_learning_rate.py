@@ -1,0 +1,100 @@
+"""``learning_rate = "auto"``: from curvature for convex models, from a range test for others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from steepest import recipe as spec
+from steepest.descent import MemoryKeeper, Plan, choose_learning_rate, descend
+from steepest.losses import loss_named
+from steepest.models import Dense
+from steepest.objective import Batch, DenseObjective
+from steepest.optimizers import update_rule
+
+EIGENVALUES = (2.0, 18.0)
+
+
+def regression() -> tuple[DenseObjective, Batch]:
+    """Inputs of unit and threefold spread, uncorrelated: eigenvalues 2, 2 and 18."""
+    X = np.array([[1.0, 3.0], [-1.0, 3.0], [1.0, -3.0], [-1.0, -3.0]])
+    objective = DenseObjective(Dense(2), loss_named("mean-squared-error"))
+    return objective, Batch(X, np.array([4.0, 1.0, -2.0, 0.5]))
+
+
+def choose(objective, events, optimizer="sgd", batch_size=None, momentum=0.0):
+    options = spec.DescentRecipe.model_validate({"optimizer": optimizer}).optimizer
+    rule = update_rule(options, objective.weight_mask)
+    return choose_learning_rate(
+        objective, events, rule, batch_size or len(events), seed=0, momentum=momentum
+    )
+
+
+def test_linear_regression_takes_the_best_fixed_rate():
+    rate = choose(*regression())
+    assert rate.value == pytest.approx(2 / sum(EIGENVALUES))
+    assert rate.reason == ("η = 2/(λ₁ + λₙ) = 0.1, from the curvature λ₁ = 18, λₙ = 2 (κ = 9)")
+
+
+def test_the_best_fixed_rate_converges_at_the_predicted_speed():
+    """Each step shrinks the distance by (κ − 1)/(κ + 1) = 0.8, no more and no less."""
+    objective, events = regression()
+    rule = update_rule(spec.SGD(), objective.weight_mask)
+    recipe = spec.DescentRecipe(batch_size="all", schedule=spec.Constant(), epochs=40)
+    plan = Plan.of(recipe, rule, choose(objective, events).value, 4, validated=False)
+    keeper = MemoryKeeper()
+    descend(objective, events, plan, keeper)
+    exact = np.linalg.lstsq(np.column_stack([events.inputs, np.ones(4)]), events.targets)[0]
+    thetas = np.concatenate([p.thetas for p in keeper.path])
+    distances = np.linalg.norm(thetas - exact, axis=1)
+    np.testing.assert_allclose(distances[1:] / distances[:-1], 0.8, rtol=1e-6)
+
+
+def test_momentum_and_logistic_regression_take_the_inverse_bound():
+    objective, events = regression()
+    assert choose(objective, events, "momentum", momentum=0.9).value == pytest.approx(1 / 18)
+    logistic = DenseObjective(Dense(2), loss_named("binary-cross-entropy"))
+    rate = choose(logistic, Batch(events.inputs, np.array([0.0, 1.0, 1.0, 0.0])))
+    assert rate.value == pytest.approx(1 / (0.25 * 9))
+    assert rate.reason == "η = 1/L = 0.4444, from the curvature bound L = 2.25"
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_mini_batches_take_the_expected_smoothness(batch_size):
+    rate = choose(*regression(), batch_size=batch_size)
+    m, b, whole, single = 4, batch_size, 18.0, 2 * (1 + 9 + 1)
+    smoothness = (m * (b - 1) * whole + (m - b) * single) / (b * (m - 1))
+    assert rate.value == pytest.approx(1 / smoothness)
+    assert "expected smoothness" in rate.reason
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_single_events_at_the_automatic_rate_do_not_diverge(seed):
+    random = np.random.default_rng(seed)
+    X = random.standard_t(3, size=(200, 3))  # heavy tails: a few steep events
+    objective = DenseObjective(Dense(3), loss_named("mean-squared-error"))
+    events = Batch(X, X @ [1.0, 2.0, 3.0] + random.normal(size=200))
+    rate = choose(objective, events, batch_size=1).value
+    rule = update_rule(spec.SGD(), objective.weight_mask)
+    recipe = spec.DescentRecipe(batch_size=1, schedule=spec.Constant(), epochs=20, seed=seed)
+    outcome = descend(objective, events, Plan.of(recipe, rule, rate, 200, False), MemoryKeeper())
+    assert objective.loss(outcome.theta, events) < 0.2 * objective.loss(np.zeros(4), events)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
+def test_networks_take_a_range_test_and_train_with_it(optimizer):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(2000, 4))
+    y = (X[:, 0] * X[:, 1] > 0).astype(float)
+    objective = DenseObjective(Dense(4, (16,)), loss_named("binary-cross-entropy"), 0, "float32")
+    events = Batch.of(X, y, None, "float32")
+    rate = choose(objective, events, optimizer, batch_size=64)
+    assert "range test" in rate.reason
+    assert 1e-5 < rate.value < 1.0
+    recipe = spec.DescentRecipe.model_validate(
+        {"optimizer": optimizer, "batch_size": 64, "epochs": 30, "schedule": "one-cycle"}
+    )
+    rule = update_rule(recipe.optimizer, objective.weight_mask)
+    plan = Plan.of(recipe, rule, rate.value, 2000, validated=False)
+    outcome = descend(objective, events, plan, MemoryKeeper())
+    assert objective.loss(outcome.theta, events) < 0.45

@@ -1,0 +1,190 @@
+"""The loop's ends: every criterion, divergence with its cause, the best that is kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from steepest import recipe as spec
+from steepest.descent import MemoryKeeper, Plan, descend
+from steepest.descent.curvature import largest_curvature
+from steepest.descent.plan import resolve_batch_size
+from steepest.errors import DivergenceError, RecipeError
+from steepest.losses import loss_named
+from steepest.models import Dense
+from steepest.objective import Batch, DenseObjective
+from steepest.optimizers import update_rule
+
+
+def parabola(size: int = 40, seed: int = 0):
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(size, 2)) * [1.0, 3.0]
+    y = X @ [2.0, -1.0] + 0.5 * random.normal(size=size)
+    objective = DenseObjective(Dense(2), loss_named("mean-squared-error"))
+    return objective, Batch.of(X, y, None, "float64")
+
+
+def run(objective, events, keeper=None, monitor=None, **descent):
+    options = {"optimizer": "sgd", "schedule": "constant", "batch_size": "all", **descent}
+    recipe = spec.DescentRecipe.model_validate(options)
+    rule = update_rule(recipe.optimizer, objective.weight_mask)
+    rate = recipe.learning_rate
+    assert rate != "auto"
+    plan = Plan.of(recipe, rule, rate, len(events), monitor is not None)
+    return descend(
+        objective,
+        events,
+        plan,
+        keeper or MemoryKeeper(),
+        monitor=monitor,
+        metrics=("validation_loss",) if monitor else (),
+    )
+
+
+def test_all_epochs():
+    reason = run(*parabola(), learning_rate=0.01, epochs=7).state.reason
+    assert reason is not None
+    assert (reason.kind, reason.sentence) == ("epochs", "all 7 epochs are done")
+
+
+def test_gradient_norm():
+    objective, events = parabola()
+    outcome = run(objective, events, learning_rate=0.05, epochs=5000, stop={"gradient_norm": 1e-6})
+    assert outcome.state.reason is not None
+    assert outcome.state.reason.kind == "gradient-norm"
+    gradient = objective.loss_and_gradient(outcome.theta, events)[1]
+    assert np.linalg.norm(gradient) < 1e-6
+    assert outcome.step < 5000
+
+
+def test_loss_tolerance():
+    outcome = run(*parabola(), learning_rate=0.05, epochs=5000, stop={"loss_tolerance": 1e-6})
+    assert outcome.state.reason is not None
+    assert outcome.state.reason.kind == "loss-tolerance"
+    assert outcome.step < 5000
+
+
+def test_wall_time():
+    outcome = run(*parabola(), learning_rate=0.001, epochs=10**7, stop={"seconds": 0.05})
+    assert outcome.state.reason is not None
+    assert outcome.state.reason.kind == "seconds"
+    assert outcome.state.seconds >= 0.05
+
+
+def test_patience_keeps_the_best():
+    objective, events = parabola()
+    losses = iter([5.0, 4.0, 3.0, 3.5, 3.2, 9.9, 9.9])
+    outcome = run(
+        objective,
+        events,
+        monitor=lambda theta: {"validation_loss": next(losses)},
+        learning_rate=0.01,
+        epochs=50,
+        stop={"patience": 3},
+    )
+    assert outcome.state.reason is not None
+    assert outcome.state.reason.kind == "patience"
+    assert outcome.state.step == 5
+    assert outcome.step == 2  # the first loss is that of the start
+    assert outcome.state.best.loss == 3.0
+    assert not np.array_equal(outcome.theta, outcome.state.theta)
+
+
+def test_keep_last_although_validated():
+    objective, events = parabola()
+    losses = iter([5.0, 4.0, 4.5, 4.6])
+    outcome = run(
+        objective,
+        events,
+        monitor=lambda theta: {"validation_loss": next(losses)},
+        learning_rate=0.01,
+        epochs=3,
+        keep="last",
+    )
+    assert outcome.step == 3
+    assert np.array_equal(outcome.theta, outcome.state.theta)
+
+
+def test_rate_above_twice_the_inverse_curvature_diverges_and_is_named():
+    objective, events = parabola()
+    bounds = objective.curvature_bounds(events)
+    assert bounds is not None
+    limit = 2 / bounds.largest
+    run(objective, events, learning_rate=0.98 * limit, epochs=2000)  # just stable
+    keeper = MemoryKeeper()
+    with pytest.raises(DivergenceError) as caught:
+        run(objective, events, keeper, learning_rate=1.3 * limit, epochs=2000)
+    start = objective.loss(np.zeros(3), events)
+    state = keeper.state
+    assert state is not None
+    text = str(caught.value)
+    assert text == (
+        f"The descent diverged at step {state.step:,} (epoch {state.step:.3g}).\n"
+        f"  expected: a finite loss, below {state.loss_limit:.3g} (10⁶ times that of the start)\n"
+        f"  found:    J(θ) = {objective.loss(state.theta, events):.4g}; the best was {start:.6g}, "
+        f"after step 0: its parameters are kept\n"
+        f"  cause:    the learning rate η = {1.3 * limit:.4g} is above 2/λmax = {limit:.4g}, the "
+        f"largest that is stable where the curvature is λmax = {bounds.largest:.4g}\n"
+        f'  do:       set descent.learning_rate below {limit:.3g}, or "auto"; feature scaling '
+        "lowers the curvature"
+    )
+    assert caught.value.exit_code == 3
+    assert not state.best.theta.any()  # the start: nothing was better
+    history = pa.concat_tables(keeper.history)
+    assert history["step"].to_pylist() == list(range(1, state.step + 1))
+
+
+@pytest.mark.parametrize(
+    ("scale", "rate", "cause"),
+    [
+        (1e6, 1.0, "inputs as large as"),
+        (1.0, 1e4, "the learning rate η = 1e+04 is too large for this model"),
+    ],
+)
+def test_other_causes_of_divergence(scale, rate, cause):
+    objective, events = parabola()
+    large = Batch(events.inputs * scale, events.targets)
+    with pytest.raises(DivergenceError, match="diverged") as caught:
+        run(objective, large, optimizer="rmsprop", learning_rate=rate, epochs=5000)
+    assert caught.value.details["cause"].startswith(cause)
+
+
+def test_a_loss_that_is_not_finite_stops_at_once():
+    objective, events = parabola()
+    keeper = MemoryKeeper()
+    with pytest.raises(DivergenceError, match="step 1 "):
+        run(objective, events, keeper, learning_rate=1e300, epochs=10)
+    assert keeper.state is not None
+    assert np.isfinite(keeper.state.best.theta).all()
+
+
+def test_parameters_that_are_not_finite_after_the_last_step():
+    objective, events = parabola()
+    with pytest.raises(DivergenceError, match="step 1 "):
+        run(objective, events, learning_rate=1e308, epochs=1)
+
+
+def test_largest_curvature_is_the_largest_eigenvalue():
+    random = np.random.default_rng(4)
+    objective = DenseObjective(Dense(4, (5,), activation="tanh"), loss_named("mean-squared-error"))
+    events = Batch(random.normal(size=(30, 4)), random.normal(size=30))
+    theta = random.normal(size=objective.size)
+    hessian = np.column_stack(
+        [objective.hessian_vector(theta, e, events) for e in np.eye(objective.size)]
+    )
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-12)
+    expected = np.linalg.eigvalsh(hessian)[-1]
+    assert largest_curvature(objective, theta, events, tolerance=1e-8) == pytest.approx(expected)
+
+
+def test_batch_size_over_the_sample():
+    assert resolve_batch_size("all", 7) == 7
+    with pytest.raises(RecipeError) as caught:
+        resolve_batch_size(1024, 700)
+    assert str(caught.value) == (
+        "descent.batch_size is 1,024, but there are only 700 training events.\n"
+        '  expected: a number from 1 to 700, or "all"\n'
+        "  cause:    a small sample, or a split or selection that leaves few events to train on\n"
+        '  do:       set descent.batch_size = "all" for batch gradient descent, or a smaller number'
+    )
