@@ -9,23 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-
-def make_events(count: int = 1200, seed: int = 5) -> dict[str, np.ndarray]:
-    """Two overlapping classes in three features of very different scales."""
-    random = np.random.default_rng(seed)
-    signal = random.integers(0, 2, count)
-    pt = 550.0 + 100.0 * random.random(count)
-    mass = 80.0 + 90.0 * signal + 35.0 * random.normal(size=count)
-    ratio = 0.7 - 0.2 * signal + 0.12 * random.normal(size=count)
-    return {
-        "event_number": np.arange(count, dtype=np.int64) * 7 + 3,
-        "pt": pt,
-        "mass": mass,
-        "ratio": ratio,
-        "weight": 0.5 + random.random(count),
-        "kind": np.array(["qcd", "w", "top"])[(signal + (ratio > 0.6)).clip(0, 2)],
-        "is_top": signal.astype(np.int8),
-    }
+from samples import make_events
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import polars as pl
 
 from steepest import training
+from steepest.errors import DivergenceError
 from steepest.folder import RunFolder
 from steepest.recipe import Recipe
+from steepest.report import write_report
 from steepest.trained import TrainedModel
 
-__all__ = ["Run", "train"]
+__all__ = ["Run", "resume", "train"]
 
 
 class Run:
@@ -123,4 +126,31 @@ def train(
         recipe = Recipe.from_dict(recipe).with_settings(settings)
     else:
         recipe = recipe.with_settings(settings)
-    return Run(training.train(recipe, out, watch).path)
+    path = Path(out) if out is not None else training.next_free_folder(recipe)
+    with _reported(path):
+        training.train(recipe, path, watch)
+    return Run(path)
+
+
+def resume(path: str | Path, *, watch: training.TrainWatch | None = None) -> Run:
+    """Go on with an interrupted run; gives, bit for bit, what the uninterrupted run gives.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no run at `path`, it has diverged, or its events have changed.
+    """
+    with _reported(Path(path)):
+        training.resume(path, watch)
+    return Run(path)
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Write the report of what was trained, also of what diverged."""
+    try:
+        yield
+    except DivergenceError:
+        write_report(RunFolder(path))
+        raise
+    write_report(RunFolder(path))

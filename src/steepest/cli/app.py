@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -11,7 +14,7 @@ from steepest._version import __version__
 from steepest.cli.evaluate import evaluate
 from steepest.cli.simulate import simulate
 from steepest.cli.train import train
-from steepest.errors import SteepestError
+from steepest.errors import Interrupted, SteepestError
 
 __all__ = ["app", "main"]
 
@@ -46,25 +49,34 @@ def _root(
     pass
 
 
-app.command()(train)
-app.command()(evaluate)
-app.command()(simulate)
+def _answered(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb, with every foreseen error turned into a message and an exit code."""
 
+    @functools.wraps(verb)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            verb(*args, **kwargs)
+        except SteepestError as error:
+            _complain(str(error))
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            _complain("Interrupted.")
+            raise typer.Exit(Interrupted.exit_code) from None
+        except BrokenPipeError:  # the reader of our output has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
 
-def main() -> None:
-    """Run the command line; every foreseen error becomes a message and an exit code."""
-    try:
-        app()
-    except SteepestError as error:
-        _complain(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _complain("Interrupted.")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    return run
 
 
 def _complain(text: str) -> None:
     print(f"steepest: {text}", file=sys.stderr)
+
+
+for _verb in (train, evaluate, simulate):
+    app.command()(_answered(_verb))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

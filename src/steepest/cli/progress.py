@@ -36,19 +36,25 @@ class TerminalWatch(TrainWatch):
             TimeRemainingColumn(elapsed_when_finished=True),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         )
         self.task: TaskID | None = None
         self.validation = ""
 
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
-        self.progress.console.print(f"[dim]·[/dim] {sentence}", highlight=False, soft_wrap=True)
+        self.console.print(f"[dim]·[/dim] {sentence}", highlight=False, soft_wrap=True)
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Begin a new bar."""
         if self.task is not None:
             self.progress.remove_task(self.task)
         self.task = self.progress.add_task(name, total=total, detail="")
+
+    def read(self, rows: int, total: int) -> None:
+        """Move the bar; show the rows read."""
+        if self.task is not None:
+            self.progress.update(self.task, completed=rows, total=total, detail=f"{rows:,} rows")
 
     def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
         """Move the bar; show the batch loss and η."""

@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from steepest.evaluate import Merit
-from steepest.folder import RunFolder
+from steepest.run import Run
 
-__all__ = ["merit_counts", "show_evaluation", "show_results"]
+__all__ = ["show_evaluation", "show_results"]
 
 
-def show_results(folder: RunFolder, as_json: bool) -> None:
+def show_results(run: Run, as_json: bool) -> None:
     """Print a finished run: its table, and where the report lies."""
-    metrics = folder.metrics or {}
+    metrics = run.metrics or {}
     if as_json:
         print(json.dumps(metrics, indent=2, ensure_ascii=False))
         return
     console = Console()
     events = metrics["parts"][metrics["part"]]["events"]
     console.print(_table(metrics, f"{metrics['part']} part, {events:,} events"))
-    console.print(f"Report: {folder.path / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {run.report}", highlight=False, soft_wrap=True)
 
 
 def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
@@ -37,24 +38,25 @@ def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
 
 def _table(metrics: dict[str, Any], title: str) -> Table:
     merits = metrics["merits"]
-    table = Table(title=f"Figures of merit ({title})", title_justify="left", title_style="bold")
-    table.add_column("figure of merit")
-    table.add_column(metrics["model"]["name"], justify="right")
+    table = Table(
+        title=f"Figures of merit ({title})",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("")
+    table.add_column(metrics["model"]["name"].replace("dense network", "dense"), justify="right")
     if "baseline" in merits:
-        table.add_column(f"{metrics['baseline']['name']} (baseline)", justify="right")
+        table.add_column("linear baseline", justify="right")
     table.add_column("rests on", style="dim")
     for name, entry in merits["model"].items():
-        cells = [name.replace("_", " "), Merit.from_json(entry).format()]
+        merit = Merit.from_json(entry)
+        cells = [merit.title, merit.format()]
         if "baseline" in merits:
             cells.append(Merit.from_json(merits["baseline"][name]).format())
-        table.add_row(*cells, merit_counts(entry))
-    for name, entry in merits.get("gain", {}).items():
-        cells = [name.replace("_", " "), Merit.from_json(entry).format(), ""]
-        table.add_row(*cells, "the same events")
+        table.add_row(*cells, merit.rests_on)
+    for entry in merits.get("gain", {}).values():
+        gain = Merit.from_json(entry)
+        table.add_row(gain.title, gain.format(), "", "the same events")
     return table
-
-
-def merit_counts(entry: dict[str, Any]) -> str:
-    """The counts that a figure of merit rests on, in a few words."""
-    counts = {k: v for k, v in entry["counts"].items() if "effective" not in k and k != "clipped"}
-    return ", ".join(f"{value:,.6g} {key.replace('_', ' ')}" for key, value in counts.items())

@@ -64,16 +64,16 @@ def train(
         raise typer.BadParameter(
             "--resume goes on with a run's own recipe; it takes no RECIPE, --out or --set."
         )
-    from steepest import training
+    from steepest import run
     from steepest.cli.progress import TerminalWatch, silent_or
     from steepest.cli.tables import show_results
     from steepest.recipe import Recipe, default_recipe
 
     with silent_or(TerminalWatch, as_json) as watch:
         if resume is not None:
-            folder = training.resume(resume, watch)
+            finished = run.resume(resume, watch=watch)
         else:
             path = recipe if recipe is not None else default_recipe()
             loaded = Recipe.from_toml(path, settings=settings or (), anchor=recipe is not None)
-            folder = training.train(loaded, out, watch)
-    show_results(folder, as_json)
+            finished = run.train(loaded, out, watch=watch)
+    show_results(finished, as_json)

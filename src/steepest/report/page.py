@@ -54,33 +54,24 @@ def render(folder: RunFolder) -> str:
     )
 
 
-def merit_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+def merit_rows(metrics: dict[str, Any]) -> list[dict[str, str]]:
     """The table of figures of merit: formatted values, counts, definition."""
     merits = metrics.get("merits", {})
     gain = merits.get("gain", {}).items()
     rows = []
     for name, entry in [*merits.get("model", {}).items(), *gain]:
         linear = merits.get("baseline", {}).get(name)
+        merit = Merit.from_json(entry)
         rows.append(
             {
-                "name": name.replace("_", " "),
-                "value": Merit.from_json(entry).format(),
+                "name": merit.title,
+                "value": merit.format(),
                 "baseline": Merit.from_json(linear).format() if linear else "",
-                "counts": counts_text(entry["counts"]),
-                "definition": entry["definition"],
+                "counts": merit.rests_on,
+                "definition": merit.definition,
             }
         )
     return rows
-
-
-def counts_text(counts: dict[str, float | None]) -> str:
-    """The counts that a figure of merit rests on."""
-    parts = [
-        f"{value:,.6g} {key.replace('_', ' ')}"
-        for key, value in counts.items()
-        if value is not None and not (key == "clipped" and not value)
-    ]
-    return ", ".join(parts)
 
 
 def _figures(folder: Path) -> list[dict[str, str]]:

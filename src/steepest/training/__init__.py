@@ -1,10 +1,19 @@
 """Recipe → trained run folder: the rooms below, called in the order of the way of the data.
 
 `fit` is the part that needs no files: from arrays to a trained model. `train` is the whole way,
-from a recipe to a run's folder with figures of merit and a report.
+from a recipe to a run's folder with figures of merit and figures.
 """
 
 from steepest.training.fit import Events, Fitted, fit
-from steepest.training.train import TrainWatch, evaluate_run, resume, train
+from steepest.training.train import TrainWatch, evaluate_run, next_free_folder, resume, train
 
-__all__ = ["Events", "Fitted", "TrainWatch", "evaluate_run", "fit", "resume", "train"]
+__all__ = [
+    "Events",
+    "Fitted",
+    "TrainWatch",
+    "evaluate_run",
+    "fit",
+    "next_free_folder",
+    "resume",
+    "train",
+]

@@ -24,7 +24,7 @@ from steepest.descent.exact import LeastSquares, least_squares
 from steepest.descent.plan import resolve_batch_size
 from steepest.descent.state import Best, StopReason
 from steepest.errors import EventsError, RecipeError
-from steepest.losses import loss_named
+from steepest.losses import Loss, loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.optimizers import update_rule
@@ -174,7 +174,13 @@ def _batch(events: Events, scaling: Scaling, objective: DenseObjective, part: st
             do="check the weight column, or use more events",
         )
     inputs = scaling.transform(events.features, dtype=objective.dtype)
-    return Batch.of(inputs, events.labels, weights, objective.dtype)
+    return Batch.of(inputs, targets_of(objective.loss_function, events), weights, objective.dtype)
+
+
+def targets_of(loss: Loss, events: Events) -> Array:
+    """Class indices for the cross entropy, numbers for the other losses."""
+    kind = np.int64 if loss.name == "cross-entropy" else np.float64
+    return events.labels.astype(kind, copy=False)
 
 
 def _plan(

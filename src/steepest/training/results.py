@@ -17,7 +17,7 @@ from steepest.evaluate import Merit
 from steepest.objective import Batch, DenseObjective
 from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
-from steepest.training.fit import Events, Fitted
+from steepest.training.fit import Events, Fitted, targets_of
 
 __all__ = [
     "describe_descent",
@@ -106,7 +106,8 @@ def name_of(model: TrainedModel) -> str:
 def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
     """How the descent went."""
     state, plan = fitted.outcome.state, fitted.plan
-    described: dict[str, Any] = {
+    exact = fitted.exact
+    return {
         "method": recipe.descent.method,
         "loss": fitted.model.loss.name,
         "optimizer": plan.rule.name,
@@ -122,21 +123,21 @@ def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
         "stop": {"kind": state.reason.kind, "sentence": state.reason.sentence}
         if state.reason
         else None,
-    }
-    if fitted.exact is not None:
-        described["exact"] = {
-            "condition_number": fitted.exact.condition_number,
-            "digits_lost": fitted.exact.digits_lost,
-            "rank": fitted.exact.rank,
+        "exact": {
+            "condition_number": exact.condition_number,
+            "digits_lost": exact.digits_lost,
+            "rank": exact.rank,
         }
-    return described
+        if exact is not None
+        else None,
+    }
 
 
 def mean_loss(model: TrainedModel, events: Events) -> float:
     """Σ w ℓ / Σ w over those events, without the L2 term."""
     dtype = str(model.theta.dtype)
     inputs = model.scaling.transform(events.features, dtype=dtype)
-    batch = Batch.of(inputs, events.labels, events.weights, dtype)
+    batch = Batch.of(inputs, targets_of(model.loss, events), events.weights, dtype)
     return DenseObjective(model.model, model.loss, dtype=dtype).loss(model.theta, batch)
 
 

@@ -20,7 +20,7 @@ from steepest.training.figures import draw_figures
 from steepest.training.fit import Events, Fitted, Naming, fit, model_at
 from steepest.training.interrupt import interruptible
 
-__all__ = ["TrainWatch", "evaluate_run", "resume", "train"]
+__all__ = ["TrainWatch", "evaluate_run", "next_free_folder", "resume", "train"]
 
 
 class TrainWatch(Watch):
@@ -31,6 +31,9 @@ class TrainWatch(Watch):
 
     def stage(self, name: str, total: int | None = None) -> None:
         """A part of the work begins; `total` is in epochs, where it is known."""
+
+    def read(self, rows: int, total: int) -> None:
+        """So many rows of all have been read."""
 
 
 def train(
@@ -53,7 +56,7 @@ def train(
         Whatever hinders it; see `steepest.errors`.
     """
     watch = watch or TrainWatch()
-    path = Path(out) if out is not None else _next_free(recipe)
+    path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path)
     sample = _read(recipe, watch)
     folder = RunFolder.create(path, recipe)
@@ -110,15 +113,21 @@ def evaluate_run(
     folder = RunFolder(path)
     recipe, model = folder.recipe, folder.model
     if events is None:
-        watch.stage("Reading events")
-        sample = load_sample(recipe.events, loss=recipe.descent.loss)
+        sample = _read(recipe, watch)
         if folder.environment is not None and folder.environment["events"] != sample.source:
             watch.say("The events have changed since the run was made.")
         part = _evaluated_part(sample)
     else:
         watch.stage("Reading events")
         paths = [events] if isinstance(events, str) else events
-        sample = load_events(recipe.events, paths, classes=model.classes, task=model.task)
+        sample = load_events(
+            recipe.events,
+            paths,
+            classes=model.classes,
+            task=model.task,
+            names=model.names,
+            progress=watch.read,
+        )
         part = TEST
     watch.stage("Evaluating")
     chosen = _part(sample, part)
@@ -192,9 +201,7 @@ def _finish(
     watch: TrainWatch,
     say: Any,
 ) -> None:
-    """Write what the descent left, the baseline, figures of merit, figures, and the report."""
-    from steepest.report import write_report
-
+    """Write what the descent left, the baseline's and the model's figures of merit, and figures."""
     began = time.monotonic()
     _write_descent(folder, keeper)
     folder.write_model(fitted.model)
@@ -240,8 +247,6 @@ def _finish(
         "after": time.monotonic() - began,
     }
     folder.write_json("metrics.json", metrics)
-    watch.stage("Writing the report")
-    write_report(folder)
 
 
 def _merits(
@@ -307,7 +312,7 @@ def _say_end(fitted: Fitted, say: Any) -> None:
 
 def _read(recipe: Recipe, watch: TrainWatch) -> Sample:
     watch.stage("Reading events")
-    return load_sample(recipe.events, loss=recipe.descent.loss)
+    return load_sample(recipe.events, loss=recipe.descent.loss, progress=watch.read)
 
 
 def _naming(recipe: Recipe, sample: Sample) -> Naming:
@@ -328,7 +333,8 @@ def _evaluated_part(sample: Sample) -> int:
     return next(part for part in (TEST, VALIDATION, TRAIN) if (sample.part == part).any())
 
 
-def _next_free(recipe: Recipe) -> Path:
+def next_free_folder(recipe: Recipe) -> Path:
+    """The first of ``runs/NAME-1``, ``-2``, … that is not there, named after the events."""
     stem = Path(recipe.events.paths[0].split(":")[-1]).stem.strip("*?[]-_ ") or "run"
     number = 1
     while (path := Path("runs") / f"{stem}-{number}").exists():

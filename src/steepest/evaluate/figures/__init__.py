@@ -1,0 +1,51 @@
+"""Figures of a training and its result: each draws numbers that another function returned.
+
+Every figure is two functions: one that returns the numbers (`descent_curves`, `rejection_curve`,
+`score_histograms`, `feature_histograms`, `confusion_matrix`, `residual_histograms`) and one that
+draws them (``…_figure``) and returns a `matplotlib.figure.Figure`. `as_numbers` turns the numbers
+into what JSON can hold, `save` writes the figure. Nothing here changes Matplotlib's global state,
+and Matplotlib is imported only when a figure is drawn.
+"""
+
+from steepest.evaluate.confusion import ConfusionMatrix, confusion_matrix
+from steepest.evaluate.figures.confusion import confusion_figure
+from steepest.evaluate.figures.descent import DescentCurves, descent_curves, descent_figure
+from steepest.evaluate.figures.features import (
+    FeatureHistograms,
+    feature_figure,
+    feature_histograms,
+)
+from steepest.evaluate.figures.histogram import Histogram, as_numbers
+from steepest.evaluate.figures.residuals import (
+    ResidualHistograms,
+    residual_figure,
+    residual_histograms,
+)
+from steepest.evaluate.figures.roc import RejectionCurve, rejection_curve, roc_figure
+from steepest.evaluate.figures.scores import ScoreHistograms, score_figure, score_histograms
+from steepest.evaluate.figures.style import axis_label, save
+
+__all__ = [
+    "ConfusionMatrix",
+    "DescentCurves",
+    "FeatureHistograms",
+    "Histogram",
+    "RejectionCurve",
+    "ResidualHistograms",
+    "ScoreHistograms",
+    "as_numbers",
+    "axis_label",
+    "confusion_figure",
+    "confusion_matrix",
+    "descent_curves",
+    "descent_figure",
+    "feature_figure",
+    "feature_histograms",
+    "rejection_curve",
+    "residual_figure",
+    "residual_histograms",
+    "roc_figure",
+    "save",
+    "score_figure",
+    "score_histograms",
+]

@@ -1,0 +1,203 @@
+"""Loss and learning rate against the step: what the descent did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from steepest.errors import InputError
+from steepest.evaluate.arrays import Floats
+from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, laid_out, new_figure, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["DescentCurves", "descent_curves", "descent_figure"]
+
+
+@dataclass(frozen=True, slots=True)
+class DescentCurves:
+    """The descent in numbers.
+
+    Attributes
+    ----------
+    steps, training_loss, learning_rate
+        Shape (records,).
+    smoothed_loss
+        Running mean of the training loss where it is noisy, else None.
+    validation_steps, validation_loss
+        Shape (validations,).
+    kept_step
+        Step whose parameters were kept, or None.
+    diverged_step
+        Step at which the descent diverged, or None.
+    """
+
+    steps: Floats
+    training_loss: Floats
+    smoothed_loss: Floats | None
+    learning_rate: Floats
+    validation_steps: Floats
+    validation_loss: Floats
+    kept_step: float | None
+    diverged_step: float | None
+
+
+def descent_curves(
+    steps: ArrayLike,
+    training_loss: ArrayLike,
+    learning_rate: ArrayLike,
+    validation_steps: ArrayLike = (),
+    validation_loss: ArrayLike = (),
+    kept_step: float | None = None,
+    diverged_step: float | None = None,
+) -> DescentCurves:
+    """Return the numbers of `descent_figure`.
+
+    The training loss is smoothed by a centred running mean over a fiftieth of the records, when its
+    ups and downs add up to more than four times its range. A loss that is not finite is legal and
+    is left out of the curve.
+
+    Parameters
+    ----------
+    steps, training_loss, learning_rate
+        One entry per record, shape (records,), steps ascending.
+    validation_steps, validation_loss
+        One entry per validation, shape (validations,).
+    kept_step, diverged_step
+        Marked in the figure when given.
+
+    Raises
+    ------
+    InputError
+        For lengths that differ, or no records.
+
+    Examples
+    --------
+    >>> curves = descent_curves([1, 2, 3], [0.9, 0.5, 0.4], [0.1, 0.1, 0.1])
+    >>> curves.smoothed_loss is None
+    True
+    """
+    step, loss, rate, at, validation = (
+        np.asarray(values, dtype=np.float64)
+        for values in (steps, training_loss, learning_rate, validation_steps, validation_loss)
+    )
+    if not (step.size == loss.size == rate.size > 0 and at.size == validation.size):
+        raise InputError(
+            "the records of the descent have different lengths.",
+            expected="a loss and a learning rate for each of at least one step",
+            found=f"{step.size} steps, {loss.size} losses, {rate.size} learning rates; "
+            f"{at.size} validation steps, {validation.size} validation losses",
+            cause="columns of different histories",
+            do="take all columns from one history",
+        )
+    smooth = _smoothed(loss) if _is_noisy(loss) else None
+    return DescentCurves(step, loss, smooth, rate, at, validation, kept_step, diverged_step)
+
+
+def _is_noisy(loss: Floats) -> bool:
+    finite = loss[np.isfinite(loss)]
+    if finite.size < 50:
+        return False
+    scaled = finite / max(float(np.abs(finite).max()), 1e-300)  # a diverged loss may be near 1e308
+    return float(np.abs(np.diff(scaled)).sum()) > 4 * float(np.ptp(scaled))
+
+
+def _smoothed(loss: Floats) -> Floats:
+    """Return the centred running mean over finite entries; the window shrinks at the start.
+
+    At the end, where the curve is flat and the eye reads the result, only its right half shrinks.
+    """
+    half = max(2, loss.size // 100)
+    finite = np.isfinite(loss)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, loss, 0.0))])
+    numbers = np.concatenate([[0], np.cumsum(finite)])
+    index = np.arange(loss.size)
+    reach = np.minimum(index, half)
+    first, last = index - reach, np.minimum(index + reach + 1, loss.size)
+    mean = (sums[last] - sums[first]) / np.maximum(numbers[last] - numbers[first], 1)
+    return np.where(finite, mean, np.nan)
+
+
+def descent_figure(curves: DescentCurves) -> Figure:
+    """Return the figure of loss (above) and learning rate (below) against the step.
+
+    Parameters
+    ----------
+    curves
+        Numbers from `descent_curves`.
+    """
+    with style():
+        figure = new_figure(7.5, 6.0)
+        axes = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        _draw_losses(axes[0], curves)
+        _draw_rate(axes[1], curves)
+        figure.align_ylabels(axes)
+        return laid_out(figure)
+
+
+def _draw_losses(axes: Axes, curves: DescentCurves) -> None:
+    raw, smooth = curves.training_loss, curves.smoothed_loss
+    if smooth is not None:
+        axes.plot(curves.steps, raw, color=BLUE, alpha=0.3, linewidth=0.7, label="_raw")
+    shown = raw if smooth is None else smooth
+    label = "Training" if smooth is None else "Training (running mean)"
+    axes.plot(curves.steps, shown, color=BLUE, label=label, **_points_if_few(curves.steps))
+    if curves.validation_steps.size:
+        every = max(1, curves.validation_steps.size // 30)
+        axes.plot(curves.validation_steps, curves.validation_loss, color=RED, linestyle="--",
+                  marker="o", markersize=5, label="Validation", markevery=every)  # fmt: skip
+    _draw_ends(axes, curves)
+    _scale_losses(axes, curves)
+    axes.set_ylabel("Loss")
+    axes.legend()
+
+
+def _points_if_few(steps: Floats) -> dict[str, Any]:
+    return {"marker": "s", "markersize": 4} if steps.size <= 20 else {}
+
+
+def _draw_ends(axes: Axes, curves: DescentCurves) -> None:
+    if curves.kept_step is not None:
+        at = curves.kept_step
+        axes.axvline(at, color=GREY, linestyle=":", label=f"Kept (step {at:g})", zorder=0)
+    if curves.diverged_step is not None:
+        at = curves.diverged_step
+        axes.axvline(at, color=ORANGE, linestyle="-.", label=f"Diverged (step {at:g})", zorder=0)
+
+
+def _scale_losses(axes: Axes, curves: DescentCurves) -> None:
+    """Take a logarithmic axis where the loss spans more than a factor of 30.
+
+    A diverging loss is shown up to ten thousand times the first one.
+    """
+    losses = np.concatenate([curves.training_loss, curves.validation_loss])
+    losses = losses[np.isfinite(losses)]
+    positive = losses[losses > 0]
+    if not positive.size or losses.min() < 0 or positive.max() / 30 <= positive.min():
+        return
+    low, high = float(positive.min()), float(min(positive.max(), 1e4 * positive[0]))
+    margin = (high / low) ** 0.05
+    axes.set_ylim(low / margin, high * margin)
+    axes.set_yscale("log")
+
+
+def _draw_rate(axes: Axes, curves: DescentCurves) -> None:
+    axes.plot(curves.steps, curves.learning_rate, color="black", **_points_if_few(curves.steps))
+    positive = curves.learning_rate[curves.learning_rate > 0]
+    if positive.size and positive.max() > 30 * positive.min():
+        axes.set_yscale("log")
+    elif positive.size and positive.max() < 1.001 * positive.min():
+        axes.set_ylim(0, 1.6 * positive.max())
+    for step, colour, dashes in (
+        (curves.kept_step, GREY, ":"),
+        (curves.diverged_step, ORANGE, "-."),
+    ):
+        if step is not None:
+            axes.axvline(step, color=colour, linestyle=dashes, zorder=0)
+    axes.set_xlabel("Step")
+    axes.set_ylabel(r"Learning rate $\eta$", fontsize="small")

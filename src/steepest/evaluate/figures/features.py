@@ -1,0 +1,173 @@
+"""Feature distributions before and after scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from steepest.errors import EventsError
+from steepest.evaluate.arrays import Floats, as_column, as_weights, check_same_length
+from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
+from steepest.evaluate.figures.style import (
+    COLOURS,
+    LINE_STYLES,
+    axis_label,
+    laid_out,
+    new_figure,
+    scaled_label,
+    style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FeatureHistograms", "feature_figure", "feature_histograms"]
+
+_MOST = 12
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureHistograms:
+    """One feature before and after scaling: a histogram of unit area per class each."""
+
+    name: str
+    before: tuple[Histogram, ...]
+    after: tuple[Histogram, ...]
+
+
+def feature_histograms(
+    names: Sequence[str],
+    before: ArrayLike,
+    after: ArrayLike,
+    labels: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    bins: int = 40,
+) -> list[FeatureHistograms]:
+    """Return the numbers of `feature_figure`, for the first twelve features.
+
+    A histogram spans the central 99.8 % of the values, or all where that is near; what lies
+    outside is counted in ``outside`` and in the normalisation.
+
+    Parameters
+    ----------
+    names
+        Names of the features.
+    before, after
+        Finite values in their units, and scaled, both of shape (events, features).
+    labels
+        Class numbers 0, 1, …, shape (events,); None for one class, as in regression.
+    weights
+        Event weights of any sign, a positive sum in each class; None is 1 each.
+    class_names
+        Names of the classes; for two classes background and signal when None.
+    bins
+        Number of bins.
+
+    Raises
+    ------
+    EventsError
+        For shapes that differ, values that are not finite, weights without a positive sum.
+
+    Examples
+    --------
+    >>> before = np.array([[100.0], [200.0], [300.0]])
+    >>> numbers = feature_histograms(["pt"], before, before / 100, bins=2)
+    >>> numbers[0].before[0].contents
+    array([0.00333333, 0.00166667])
+    """
+    raw, scaled = np.asarray(before, np.float64), np.asarray(after, np.float64)
+    _check_shapes(names, raw, scaled)
+    weight = as_weights(weights, len(raw))
+    classes = _classes(labels, len(raw), class_names)
+    return [
+        FeatureHistograms(
+            name,
+            _per_class(as_column(raw[:, column], f"values of {name}"), weight, classes, bins),
+            _per_class(
+                as_column(scaled[:, column], f"scaled values of {name}"), weight, classes, bins
+            ),
+        )
+        for column, name in enumerate(names[:_MOST])
+    ]
+
+
+def _check_shapes(names: Sequence[str], raw: Floats, scaled: Floats) -> None:
+    if raw.ndim == 2 and raw.shape == scaled.shape and raw.shape[1] == len(names):
+        return
+    raise EventsError(
+        "features before and after scaling do not fit together.",
+        expected=f"both of shape (events, {len(names)}), one column for each name",
+        found=f"shape {raw.shape} before, {scaled.shape} after",
+        cause="another selection of events, or a scaling that changes the columns",
+        do="take both from the same events and features",
+    )
+
+
+def _classes(
+    labels: ArrayLike | None, size: int, class_names: Sequence[str] | None
+) -> list[tuple[str, NDArray[np.bool_]]]:
+    if labels is None:
+        return [("all events", np.ones(size, dtype=bool))]
+    label = as_column(labels, "labels")
+    check_same_length(np.empty(size), label, "events", "labels")
+    numbers = np.unique(label)
+    binary = set(numbers.tolist()) <= {0.0, 1.0}
+    names = class_names or (("Background", "Signal") if binary else ())
+    return [(names[int(n)] if 0 <= n < len(names) else f"class {n:g}", label == n) for n in numbers]
+
+
+def _per_class(
+    values: Floats, weights: Floats, classes: list[tuple[str, NDArray[np.bool_]]], bins: int
+) -> tuple[Histogram, ...]:
+    edges = histogram_edges(values, bins)
+    return tuple(histogram(values[of], weights[of], edges, name) for name, of in classes)
+
+
+def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
+    """Return the grid of features: before scaling, and beside it after.
+
+    Parameters
+    ----------
+    numbers
+        Numbers from `feature_histograms`.
+    """
+    in_a_row = 1 if len(numbers) <= 3 else 2
+    rows = -(-len(numbers) // in_a_row)
+    with style():
+        figure = new_figure(3.6 * 2 * in_a_row, 2.5 * rows + 0.5)
+        grid = figure.subplots(rows, 2 * in_a_row, squeeze=False)
+        for index, feature in enumerate(numbers):
+            row, column = index % rows, 2 * (index // rows)
+            _draw(grid[row, column], feature.before, axis_label(feature.name))
+            _draw(grid[row, column + 1], feature.after, scaled_label(feature.name))
+        for index in range(len(numbers), rows * in_a_row):
+            for axes in grid[index % rows, 2 * (index // rows) :]:
+                axes.remove()
+        handles, names = grid[0, 0].get_legend_handles_labels()
+        if len(handles) > 1:
+            figure.legend(handles, names, loc="outside upper center", ncols=len(handles))
+        figure.supylabel("Probability density", fontsize="medium")
+        return laid_out(figure)
+
+
+def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:
+    # signal, the last of two classes, keeps the first colour, as in the other figures
+    order = range(len(classes))[::-1] if len(classes) == 2 else range(len(classes))
+    for style_index, content in zip(order, classes, strict=True):
+        colour = COLOURS[style_index % len(COLOURS)]
+        dashes = LINE_STYLES[style_index % len(LINE_STYLES)]
+        axes.stairs(content.contents, content.edges, color=colour, linestyle=dashes,
+                    linewidth=1.4, label=content.label)  # fmt: skip
+    highest = max(float(content.contents.max()) for content in classes)
+    axes.set_ylim(0, 1.12 * highest)
+    axes.set_xlim(classes[0].edges[0], classes[0].edges[-1])
+    axes.set_xlabel(label)
+    axes.tick_params(labelsize=10.5)
+    axes.minorticks_off()  # clutter at this size
+    axes.locator_params(nbins=4)

@@ -1,0 +1,131 @@
+"""Histograms of weighted events, and any figure's numbers as JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from steepest.evaluate.arrays import Floats
+
+__all__ = ["Histogram", "as_numbers", "central_range", "histogram", "histogram_edges"]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Contents of bins with their errors.
+
+    Attributes
+    ----------
+    label
+        What was filled.
+    edges
+        Shape (bins + 1,); the last bin includes its upper edge.
+    contents, errors
+        Σ w and √Σ w² per bin, both over (Σ w of all events × bin width) when `normalised`.
+    normalised
+        Whether the histogram, with what lies outside, has unit area.
+    outside
+        Number of events below the first or above the last edge.
+    """
+
+    label: str
+    edges: Floats
+    contents: Floats
+    errors: Floats
+    normalised: bool
+    outside: int
+
+    @property
+    def centres(self) -> Floats:
+        """Return the middle of each bin."""
+        return (self.edges[:-1] + self.edges[1:]) / 2
+
+
+def histogram(
+    values: Floats, weights: Floats, edges: Floats, label: str, normalised: bool = True
+) -> Histogram:
+    """Return the histogram of weighted values.
+
+    Examples
+    --------
+    >>> histogram(np.array([0.1, 0.6, 0.7]), np.ones(3), np.array([0.0, 0.5, 1.0]), "x").contents
+    array([0.66666667, 1.33333333])
+    """
+    contents, _ = np.histogram(values, edges, weights=weights)
+    squares, _ = np.histogram(values, edges, weights=weights**2)
+    scale = weights.sum() * np.diff(edges) if normalised else np.ones(edges.size - 1)
+    outside = int(((values < edges[0]) | (values > edges[-1])).sum())
+    return Histogram(label, edges, contents / scale, np.sqrt(squares) / scale, normalised, outside)
+
+
+def central_range(values: Floats, fraction: float = 0.998) -> tuple[float, float]:
+    """Return a range that holds the central `fraction` of the values, or all where that is near.
+
+    Examples
+    --------
+    >>> central_range(np.array([0.0, 0.5, 1.0]))
+    (0.0, 1.0)
+    """
+    tail = (1 - fraction) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    margin = 0.15 * (high - low)
+    smallest, largest = values.min(), values.max()
+    low = smallest if smallest >= low - margin else low
+    high = largest if largest <= high + margin else high
+    return float(low), float(high)
+
+
+def histogram_edges(values: Floats, bins: int) -> Floats:
+    """Return equal bins over the central range; a count gets bins of one or more whole counts.
+
+    Examples
+    --------
+    >>> histogram_edges(np.array([1.0, 2.0, 3.0, 3.0]), 40)
+    array([0.5, 1.5, 2.5, 3.5])
+    """
+    low, high = central_range(values)
+    if low == high:
+        half = max(abs(low), 1.0) / 2
+        return np.linspace(low - half, high + half, bins + 1)
+    step = _common_step(values)
+    if step is None:
+        return np.linspace(low, high, bins + 1)
+    steps = round((high - low) / step) + 1
+    width = math.ceil(steps / bins)
+    edges = np.arange(math.ceil(steps / width) + 1, dtype=np.float64) * width - 0.5
+    return np.asarray(low + step * edges, dtype=np.float64)
+
+
+def _common_step(values: Floats) -> float | None:
+    """Return the distance of values on an even grid, as counts are also after scaling, or None."""
+    if np.unique(values[:2000]).size > 1000:
+        return None
+    distinct = np.unique(values)
+    gaps = np.diff(distinct)
+    numbers = gaps / gaps.min()
+    uneven = np.abs(numbers - np.round(numbers)).max() > 0.01
+    return None if uneven or np.round(numbers).sum() > 1000 else float(gaps.min())
+
+
+def as_numbers(twin: Any) -> Any:
+    """Return the numbers behind a figure as dicts, lists and floats; what is not finite is None.
+
+    Examples
+    --------
+    >>> as_numbers({"loss": np.array([0.5, np.nan])})
+    {'loss': [0.5, None]}
+    """
+    if is_dataclass(twin) and not isinstance(twin, type):
+        return {field.name: as_numbers(getattr(twin, field.name)) for field in fields(twin)}
+    if isinstance(twin, dict):
+        return {key: as_numbers(value) for key, value in twin.items()}
+    if isinstance(twin, np.ndarray | np.generic):
+        twin = twin.tolist()
+    if isinstance(twin, list | tuple):
+        return [as_numbers(value) for value in twin]
+    if isinstance(twin, float) and not math.isfinite(twin):
+        return None
+    return twin

@@ -1,0 +1,154 @@
+"""Residuals of a regression, and prediction against truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from steepest.evaluate.arrays import Floats, as_column, as_weights, check_same_length
+from steepest.evaluate.figures.histogram import (
+    Histogram,
+    central_range,
+    histogram,
+    histogram_edges,
+)
+from steepest.evaluate.figures.style import BLUE, laid_out, new_figure, style
+from steepest.evaluate.merit import Merit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["ResidualHistograms", "residual_figure", "residual_histograms"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualHistograms:
+    """The residuals of a regression in numbers.
+
+    Attributes
+    ----------
+    residual
+        Histogram of prediction − truth, not normalised.
+    edges
+        Bin edges of truth and prediction alike, shape (bins + 1,).
+    contents
+        Σ w in bins of (truth, prediction), shape (bins, bins).
+    merits
+        Figures of merit that are printed: bias, resolution, robust resolution.
+    unit
+        Unit of the truth, or None.
+    """
+
+    residual: Histogram
+    edges: Floats
+    contents: Floats
+    merits: tuple[Merit, ...]
+    unit: str | None
+
+
+def residual_histograms(
+    truth: ArrayLike,
+    prediction: ArrayLike,
+    weights: ArrayLike | None = None,
+    merits: Mapping[str, Merit] | None = None,
+    unit: str | None = None,
+    bins: int = 50,
+) -> ResidualHistograms:
+    """Return the numbers of `residual_figure`.
+
+    Parameters
+    ----------
+    truth, prediction
+        Finite numbers, shape (events,).
+    weights
+        Event weights of any sign with a positive sum; None is 1 each.
+    merits
+        What `regression_merits` returned, for the legend.
+    unit
+        Unit of the truth.
+    bins
+        Number of bins.
+
+    Raises
+    ------
+    EventsError
+        As `regression_merits` does.
+
+    Examples
+    --------
+    >>> numbers = residual_histograms([1.0, 2.0], [1.5, 2.5], bins=2)
+    >>> numbers.contents.sum()
+    np.float64(2.0)
+    """
+    true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
+    check_same_length(true, predicted, "truth", "prediction")
+    weight = as_weights(weights, true.size)
+    residual = predicted - true
+    both = np.concatenate([true, predicted])
+    low, high = central_range(both)
+    edges = np.linspace(low, high, bins + 1) if low < high else histogram_edges(both, bins)
+    contents, _, _ = np.histogram2d(true, predicted, (edges, edges), weights=weight)
+    printed = ("bias", "resolution", "robust_resolution")
+    return ResidualHistograms(
+        histogram(residual, weight, histogram_edges(residual, bins), "residual", normalised=False),
+        edges,
+        contents,
+        tuple(merits[name] for name in printed if name in merits) if merits else (),
+        unit,
+    )
+
+
+def residual_figure(numbers: ResidualHistograms, name: str = "target") -> Figure:
+    """Return the figure of prediction against truth (left) and of the residuals (right).
+
+    Parameters
+    ----------
+    numbers
+        Numbers from `residual_histograms`.
+    name
+        What is predicted, with its symbol, such as "$p_{T}$".
+    """
+    unit = f" [{numbers.unit}]" if numbers.unit else ""
+    with style():
+        figure = new_figure(12.5, 5.4)
+        left, right = figure.subplots(1, 2)
+        _draw_plane(figure, left, numbers)
+        left.set_xlabel(f"True {name}{unit}")
+        left.set_ylabel(f"Predicted {name}{unit}")
+        _draw_residuals(right, numbers)
+        right.set_xlabel(f"Predicted − true {name}{unit}")
+        right.set_ylabel(f"Events / {np.diff(numbers.residual.edges)[0]:.2g} {numbers.unit or ''}")
+        return laid_out(figure)
+
+
+def _draw_plane(figure: Figure, axes: Axes, numbers: ResidualHistograms) -> None:
+    from matplotlib.colors import LogNorm
+
+    positive = np.ma.masked_less_equal(numbers.contents.T, 0)
+    norm = LogNorm() if positive.count() and positive.max() > 30 * positive.min() else None
+    mesh = axes.pcolormesh(numbers.edges, numbers.edges, positive, cmap="viridis_r", norm=norm)
+    ends = [numbers.edges[0], numbers.edges[-1]]
+    axes.plot(ends, ends, color="black", linestyle="--", linewidth=1.2, label="Predicted = true")
+    axes.set_xlim(*ends)
+    axes.set_ylim(*ends)
+    axes.legend(loc="upper left")
+    figure.colorbar(mesh, ax=axes, pad=0.02).set_label("Events")
+
+
+def _draw_residuals(axes: Axes, numbers: ResidualHistograms) -> None:
+    content = numbers.residual
+    axes.stairs(content.contents, content.edges, fill=True, color=BLUE, alpha=0.35)
+    axes.stairs(content.contents, content.edges, color=BLUE, linewidth=1.2)
+    axes.errorbar(content.centres, content.contents, content.errors, linestyle="none",
+                  ecolor="black", elinewidth=0.9)  # fmt: skip
+    axes.axvline(0, ymax=0.76, color="black", linestyle="--", linewidth=1.2)
+    axes.set_xlim(content.edges[0], content.edges[-1])
+    axes.set_ylim(min(0.0, 1.1 * float(content.contents.min())), 1.4 * content.contents.max())
+    titles = {"bias": "Bias", "resolution": "Resolution", "robust_resolution": "Central 68 %"}
+    lines = [f"{titles[merit.name]}:  {merit.format()}" for merit in numbers.merits]
+    axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=12)

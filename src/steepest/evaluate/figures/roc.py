@@ -1,0 +1,173 @@
+"""The ROC curve as physicists draw it: background rejection against signal efficiency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steepest.evaluate.arrays import Floats
+from steepest.evaluate.figures.style import (
+    COLOURS,
+    LINE_STYLES,
+    MARKERS,
+    laid_out,
+    new_figure,
+    style,
+)
+from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.roc import Roc, background_rejection
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["RejectionCurve", "rejection_curve", "roc_figure"]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionCurve:
+    """One model's curve, at a few hundred of its thresholds.
+
+    Attributes
+    ----------
+    name
+        Name of the model.
+    auc
+        Area under the curve, or None.
+    signal_efficiency, rejection
+        ε_S and 1/ε_B, shape (points,).
+    low, high
+        Interval of the rejection, shape (points,).
+    background_passed
+        Raw number of background events each point rests on, shape (points,).
+    working_points
+        Background rejections that are marked.
+    minimum_background
+        Points that rest on fewer background events are left out.
+    """
+
+    name: str
+    auc: Merit | None
+    signal_efficiency: Floats
+    rejection: Floats
+    low: Floats
+    high: Floats
+    background_passed: NDArray[np.int64]
+    working_points: tuple[Merit, ...]
+    minimum_background: int
+
+
+def rejection_curve(
+    roc: Roc,
+    name: str,
+    auc: Merit | None = None,
+    efficiencies: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
+    minimum_background: int = 10,
+    level: float = ONE_SIGMA,
+    points: int = 400,
+) -> RejectionCurve:
+    """Return the numbers of one curve of `roc_figure`.
+
+    Parameters
+    ----------
+    roc
+        Curve of `roc_curve`.
+    name
+        Name of the model, for the legend.
+    auc
+        Area under the curve, for the legend.
+    efficiencies
+        Signal efficiencies of the working points; those that rest on fewer than
+        `minimum_background` background events are not marked.
+    minimum_background
+        Raw number of background events below which the curve is not drawn.
+    level
+        Confidence level of the band.
+    points
+        Largest number of points.
+
+    Examples
+    --------
+    >>> from steepest.evaluate import roc_curve
+    >>> scores = np.linspace(0, 1, 200)
+    >>> curve = rejection_curve(roc_curve(np.arange(200) % 3 > 0, scores), "network")
+    >>> int(curve.background_passed.min())
+    10
+    """
+    background = roc.background_interval(level)
+    usable = (roc.background_above >= minimum_background) & (background.value > 0)
+    index = np.flatnonzero(usable)[_thinned(roc.signal_efficiency[usable], points)]
+    value, low, high = (x[index] for x in (background.value, background.low, background.high))
+    marked = [background_rejection(roc, efficiency, level) for efficiency in efficiencies]
+    with np.errstate(divide="ignore"):
+        return RejectionCurve(
+            name,
+            auc,
+            roc.signal_efficiency[index],
+            1 / value,
+            1 / high,
+            1 / low,
+            roc.background_above[index],
+            tuple(m for m in marked if m.counts["background_passed"] >= minimum_background),
+            minimum_background,
+        )
+
+
+def _thinned(efficiency: Floats, points: int) -> NDArray[np.intp]:
+    """Return indices of about evenly spaced efficiencies, both ends among them."""
+    if efficiency.size <= points:
+        return np.arange(efficiency.size)
+    rising = np.maximum.accumulate(efficiency)  # negative weights may let it fall
+    wanted = np.linspace(rising[0], rising[-1], points)
+    found = np.minimum(np.searchsorted(rising, wanted), efficiency.size - 1)
+    return np.unique(np.concatenate([[0], found, [efficiency.size - 1]]))
+
+
+def roc_figure(curves: Sequence[RejectionCurve]) -> Figure:
+    """Return the figure of 1/ε_B against ε_S, one curve with its band per model.
+
+    Parameters
+    ----------
+    curves
+        Numbers from `rejection_curve`, at most six.
+    """
+    with style():
+        figure = new_figure(7.0, 6.0)
+        axes = figure.subplots()
+        for index, curve in enumerate(curves):
+            _draw_curve(axes, curve, index)
+        efficiency = np.linspace(0.005, 1, 200)
+        axes.plot(efficiency, 1 / efficiency, color="black", linewidth=0.9, linestyle=(0, (1, 2)),
+                  label="Guessing")  # fmt: skip
+        axes.set_yscale("log")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(1, _top(curves))
+        axes.set_xlabel(r"Signal efficiency $\varepsilon_{S}$")
+        axes.set_ylabel(r"Background rejection $1/\varepsilon_{B}$")
+        axes.legend(loc="upper right")
+        return laid_out(figure)
+
+
+def _top(curves: Sequence[RejectionCurve]) -> float:
+    """Return an upper limit that leaves room for the legend above the curves."""
+    highest = [float(curve.rejection.max()) for curve in curves if curve.rejection.size]
+    return 10 * max([*highest, 10.0]) ** 1.05
+
+
+def _draw_curve(axes: Axes, curve: RejectionCurve, index: int) -> None:
+    colour = COLOURS[index % len(COLOURS)]
+    high = np.where(np.isfinite(curve.high), curve.high, curve.rejection)
+    axes.fill_between(
+        curve.signal_efficiency, curve.low, high, color=colour, alpha=0.25, linewidth=0
+    )
+    area = f", AUC {curve.auc.format()}" if curve.auc else ""
+    axes.plot(curve.signal_efficiency, curve.rejection, color=colour, label=f"{curve.name}{area}",
+              linestyle=LINE_STYLES[index % len(LINE_STYLES)])  # fmt: skip
+    at = [merit.counts["signal_efficiency"] for merit in curve.working_points]
+    values = [merit.value for merit in curve.working_points]
+    axes.plot(at, values, color=colour, linestyle="none", marker=MARKERS[index % len(MARKERS)],
+              markersize=6, markeredgecolor="white")  # fmt: skip

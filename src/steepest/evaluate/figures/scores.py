@@ -1,0 +1,161 @@
+"""Score distributions of signal and background, training against test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from steepest.evaluate.arrays import Floats
+from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
+from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
+from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
+from steepest.evaluate.roc import check_scored
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["ScoreHistograms", "score_figure", "score_histograms"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreHistograms:
+    """Histograms of scores of unit area, and the Kolmogorov tests of training against test."""
+
+    signal_training: Histogram
+    background_training: Histogram
+    signal_test: Histogram
+    background_test: Histogram
+    signal_agreement: KolmogorovTest
+    background_agreement: KolmogorovTest
+
+
+def score_histograms(
+    training_labels: ArrayLike,
+    training_scores: ArrayLike,
+    test_labels: ArrayLike,
+    test_scores: ArrayLike,
+    training_weights: ArrayLike | None = None,
+    test_weights: ArrayLike | None = None,
+    bins: int = 40,
+) -> ScoreHistograms:
+    """Return the numbers of `score_figure`.
+
+    The bins span 0 to 1 for probabilities, else the range of all scores.
+
+    Parameters
+    ----------
+    training_labels, test_labels
+        0 (background) or 1 (signal), shape (events,).
+    training_scores, test_scores
+        Finite scores, shape (events,).
+    training_weights, test_weights
+        Event weights of any sign, a positive sum in each class; None is 1 each.
+    bins
+        Number of bins.
+
+    Raises
+    ------
+    EventsError
+        As `roc_curve` does.
+
+    Examples
+    --------
+    >>> numbers = score_histograms([0, 1], [0.2, 0.9], [0, 1], [0.1, 0.8], bins=2)
+    >>> numbers.signal_test.contents.tolist()
+    [0.0, 2.0]
+    """
+    training = check_scored(training_labels, training_scores, training_weights)
+    test = check_scored(test_labels, test_scores, test_weights)
+    scores = np.concatenate([training[1], test[1]])
+    probabilities = scores.min() >= 0 and scores.max() <= 1
+    edges = np.linspace(0, 1, bins + 1) if probabilities else histogram_edges(scores, bins)
+    histograms: list[Histogram] = []
+    tests: list[KolmogorovTest] = []
+    for label, name in ((1, "signal"), (0, "background")):
+        pair = [_of_class(part, label) for part in (training, test)]
+        for (score, weight), part in zip(pair, ("training", "test"), strict=True):
+            histograms.append(histogram(score, weight, edges, f"{name}, {part}"))
+        tests.append(kolmogorov_test(pair[0][0], pair[1][0], pair[0][1], pair[1][1]))
+    return ScoreHistograms(histograms[0], histograms[2], histograms[1], histograms[3], *tests)
+
+
+def _of_class(part: tuple[np.ndarray, Floats, Floats], label: int) -> tuple[Floats, Floats]:
+    signal, scores, weights = part
+    chosen = signal == bool(label)
+    return scores[chosen], weights[chosen]
+
+
+def score_figure(
+    numbers: ScoreHistograms,
+    signal_name: str = "Signal",
+    background_name: str = "Background",
+    score_name: str = "Score",
+) -> Figure:
+    """Return the figure of score distributions: training filled, test as points with √Σw².
+
+    Parameters
+    ----------
+    numbers
+        Numbers from `score_histograms`.
+    signal_name, background_name, score_name
+        What legend and axis say.
+    """
+    with style():
+        figure = new_figure(7.0, 6.0)
+        axes = figure.subplots()
+        _draw_training(axes, numbers.signal_training, f"{signal_name}, training", BLUE, None)
+        _draw_training(axes, numbers.background_training, f"{background_name}, training", RED,
+                       "////")  # fmt: skip
+        _draw_test(axes, numbers.signal_test, numbers.signal_agreement, signal_name, BLUE, "o")
+        _draw_test(axes, numbers.background_test, numbers.background_agreement, background_name,
+                   RED, "s")  # fmt: skip
+        _scale(axes, numbers)
+        edges = numbers.signal_training.edges
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_xlabel(score_name)
+        axes.set_ylabel("Probability density")
+        axes.legend(loc="upper center", ncols=2, columnspacing=1.2, handletextpad=0.6)
+        return laid_out(figure)
+
+
+def _draw_training(
+    axes: Axes, content: Histogram, label: str, colour: str, hatch: str | None
+) -> None:
+    axes.stairs(content.contents, content.edges, fill=hatch is None, color=colour, hatch=hatch,
+                alpha=0.35 if hatch is None else 0.8, linewidth=1.2, label=label)  # fmt: skip
+    axes.stairs(content.contents, content.edges, color=colour, linewidth=1.2,
+                linestyle="-" if hatch is None else "--")  # fmt: skip
+
+
+def _draw_test(
+    axes: Axes, content: Histogram, test: KolmogorovTest, name: str, colour: str, marker: str
+) -> None:
+    filled = content.errors > 0
+    label = f"{name}, test ($p_{{KS}}$ {_probability(test.p_value)})"
+    axes.errorbar(content.centres[filled], content.contents[filled], content.errors[filled],
+                  color=colour, linestyle="none", marker=marker, markersize=4.5, linewidth=1.2,
+                  markeredgecolor="black", markeredgewidth=0.6, ecolor="black",
+                  elinewidth=0.8, label=label)  # fmt: skip
+
+
+def _probability(p: float) -> str:
+    return f"= {p:.2g}" if p >= 0.001 else "< 0.001"
+
+
+def _scale(axes: Axes, numbers: ScoreHistograms) -> None:
+    """Take a logarithmic axis where contents span more than 30, and leave room for the legend."""
+    four = (numbers.signal_training, numbers.background_training,
+            numbers.signal_test, numbers.background_test)  # fmt: skip
+    contents = np.concatenate([each.contents for each in four])
+    positive = contents[contents > 0]
+    low, high = float(positive.min()), float(positive.max())
+    if high > 30 * low:
+        axes.set_yscale("log")
+        low /= 2
+        axes.set_ylim(low, high * (high / low) ** 0.24)
+    else:
+        axes.set_ylim(0, 1.45 * high)

@@ -1,0 +1,240 @@
+"""Merit: a number that a physicist can publish, with its uncertainty, counts and definition."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from numbers import Integral
+from typing import Any
+
+__all__ = ["ONE_SIGMA", "Merit", "normal_quantile", "symmetric_merit", "undefined_merit"]
+
+ONE_SIGMA = 0.6826894921370859  # erf(1/√2): the probability within one standard deviation
+_NUMBERS = ("value", "low", "high", "uncertainty")
+_REJECTION = "background_rejection_at_"
+_TITLES = {
+    "auc": "AUC",
+    "auc_difference": "AUC gain",
+    "r_squared": "R²",
+    "binary_cross_entropy": "cross entropy",
+}
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True, slots=True)
+class Merit:
+    """A figure of merit with its interval, the counts it rests on, and its definition.
+
+    Attributes
+    ----------
+    name
+        Name in metrics.json, such as ``auc`` or ``background_rejection_at_0.5``.
+    value, low, high
+        The estimate and its confidence interval [low, high] at `level`.
+    uncertainty
+        One standard deviation of the estimate.
+    level
+        Confidence level of the interval; erf(1/√2) = 68.27 % unless asked otherwise.
+    counts
+        What the number rests on: raw and effective numbers of events.
+    definition
+        What was computed, in a sentence.
+    unit
+        Unit of the value, None for a pure number.
+    reason
+        Why one of the four numbers is not finite, None when all are.
+
+    Examples
+    --------
+    >>> print(Merit("auc", 0.94123, 0.93964, 0.94282, 0.00159, ONE_SIGMA, {}, "").format())
+    0.9412 ± 0.0016
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    uncertainty: float
+    level: float
+    counts: dict[str, float | int]
+    definition: str
+    unit: str | None = None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dict; what is not finite is None, and `reason` then says why.
+
+        Examples
+        --------
+        >>> entry = undefined_merit("auc", "no signal", definition="").to_json()
+        >>> entry["value"], entry["reason"]
+        (None, 'no signal')
+        """
+        entry = asdict(self)
+        entry["counts"] = {key: _plain(count) for key, count in self.counts.items()}
+        for key in (*_NUMBERS, "level"):
+            entry[key] = _plain(entry[key])
+        if self.reason is None:
+            del entry["reason"]
+            missing = [key for key in _NUMBERS if entry[key] is None]
+            if missing:
+                entry["reason"] = f"not finite: {', '.join(missing)}"
+        return entry
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> Merit:
+        """Return the merit that `to_json` wrote; None becomes NaN."""
+        numbers = {key: math.nan if entry[key] is None else entry[key] for key in _NUMBERS}
+        return cls(**{**entry, **numbers})
+
+    def format(self) -> str:
+        """Return the value as one writes it in a paper, to two digits of the uncertainty.
+
+        Symmetrical intervals give ``0.9412 ± 0.0016``, others ``45.2 +3.8 −3.1``; a value that
+        is known by a limit alone gives ``> 812 (84 % CL)``.
+
+        Examples
+        --------
+        >>> Merit("m", 45.21, 42.1, 49.0, 3.4, ONE_SIGMA, {}, "", "GeV").format()
+        '45.2 +3.8 −3.1 GeV'
+        """
+        unit = f" {self.unit}" if self.unit else ""
+        if not math.isfinite(self.value):
+            return self._format_limit(unit)
+        up, down = self.high - self.value, self.value - self.low
+        if not (math.isfinite(up) or math.isfinite(down)):
+            return f"{self.value:.4g}{unit} (uncertainty undefined)"
+        if up < 0 or down < 0:  # clipped to the physical range, which the value is not in
+            return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]{unit}"
+        return _with_errors(self.value, up, down, unit)
+
+    @property
+    def title(self) -> str:
+        """The name as a table shows it.
+
+        Examples
+        --------
+        >>> undefined_merit("background_rejection_at_0.5", "", definition="").title
+        '1/ε_B (ε_S = 0.5)'
+        """
+        if self.name.startswith(_REJECTION):
+            return f"1/ε_B (ε_S = {self.name.removeprefix(_REJECTION)})"
+        return _TITLES.get(self.name, self.name.replace("_", " ").replace("auc", "AUC"))
+
+    @property
+    def rests_on(self) -> str:
+        """The raw counts behind the number, in a few words.
+
+        Examples
+        --------
+        >>> counts = {"background_passed": 92, "background_total": 200_000, "threshold": 0.9}
+        >>> undefined_merit("m", "", definition="", counts=counts).rests_on
+        '92 of 200,000 bkg'
+        """
+        counts = self.counts
+        if "background_passed" in counts:
+            return f"{counts['background_passed']:,} of {counts['background_total']:,} bkg"
+        if "right" in counts:
+            return f"{counts['right']:,} of {counts['events']:,}"
+        if counts.keys() >= {"signal", "background"}:
+            return f"{counts['signal']:,} + {counts['background']:,} events"
+        raw = {key: n for key, n in counts.items() if "effective" not in key and key != "clipped"}
+        return ", ".join(f"{n:,} {key.replace('_', ' ')}" for key, n in raw.items())
+
+    def _format_limit(self, unit: str) -> str:
+        if not math.isfinite(self.low):
+            return "undefined"
+        digits = _decimals(self.low) + 1 if 0 < self.low < 1e6 else None
+        limit = f"{self.low:.2e}" if digits is None else _rounded(self.low, digits)
+        return f"> {limit}{unit} ({50 * (1 + self.level):.0f} % CL)"
+
+
+def _plain(number: float | int) -> float | int | None:
+    if isinstance(number, Integral):
+        return int(number)
+    as_float = float(number)
+    return as_float if math.isfinite(as_float) else None
+
+
+def _with_errors(value: float, up: float, down: float, unit: str) -> str:
+    errors = [error for error in (up, down) if math.isfinite(error)]
+    exponent = _shared_exponent(max(abs(value), *errors))
+    scale = 10.0**-exponent
+    value, up, down = value * scale, up * scale, down * scale
+    smaller, larger = min(error * scale for error in errors), max(error * scale for error in errors)
+    decimals = _decimals(max(smaller, larger / 10))
+    pieces = [_rounded(number, decimals) for number in (value, up, down)]
+    if abs(up - down) <= 0.1 * larger:
+        text = f"{pieces[0]} ± {_rounded((up + down) / 2, decimals)}"
+    else:
+        text = f"{pieces[0]} +{pieces[1]} −{pieces[2]}"
+    return f"{f'({text})·10{str(exponent).translate(_SUPERSCRIPTS)}' if exponent else text}{unit}"
+
+
+def _shared_exponent(largest: float) -> int:
+    """Return the power of ten to take out, 0 where the number reads well as it is."""
+    if largest == 0 or 1e-3 <= largest < 1e6:
+        return 0
+    return math.floor(math.log10(largest))
+
+
+def _decimals(error: float) -> int:
+    """Return the decimals that show two significant digits of `error`."""
+    if error == 0:
+        return 4
+    return 1 - math.floor(math.log10(float(f"{error:.1e}")))
+
+
+def _rounded(number: float, decimals: int) -> str:
+    if not math.isfinite(number):
+        return "∞"
+    text = f"{round(number, decimals):.{max(decimals, 0)}f}"
+    return text.replace("-", "−")
+
+
+def normal_quantile(level: float) -> float:
+    """Return z such that a normal variable lies within ±z with probability `level`."""
+    from scipy.special import erfinv
+
+    return float(math.sqrt(2) * erfinv(level))
+
+
+def symmetric_merit(
+    name: str,
+    value: float,
+    uncertainty: float,
+    *,
+    definition: str,
+    counts: dict[str, float | int],
+    level: float = ONE_SIGMA,
+    unit: str | None = None,
+    reason: str | None = None,
+) -> Merit:
+    """Return a merit with the normal interval value ± z(level) · uncertainty."""
+    half = normal_quantile(level) * uncertainty
+    return Merit(
+        name,
+        value,
+        value - half,
+        value + half,
+        uncertainty,
+        level,
+        counts,
+        definition,
+        unit,
+        reason,
+    )
+
+
+def undefined_merit(
+    name: str,
+    reason: str,
+    *,
+    definition: str,
+    counts: dict[str, float | int] | None = None,
+    level: float = ONE_SIGMA,
+    unit: str | None = None,
+) -> Merit:
+    """Return a merit without a value, and the reason why it has none."""
+    nan = math.nan
+    return Merit(name, nan, nan, nan, nan, level, counts or {}, definition, unit, reason)

@@ -1,0 +1,29 @@
+"""Read events: files and formats, expressions, selection, labels, the split.
+
+>>> from steepest.events import load_sample, open_events, parse
+>>> sample = load_sample(recipe.events)  # doctest: +SKIP
+"""
+
+from steepest.events.expressions import Expression, parse
+from steepest.events.formats import open_events
+from steepest.events.sample import Part, Sample, load_events, load_sample
+from steepest.events.source import Block, EventFile, EventSource
+from steepest.events.split import PARTS, TEST, TRAIN, VALIDATION, assign_parts
+
+__all__ = [
+    "PARTS",
+    "TEST",
+    "TRAIN",
+    "VALIDATION",
+    "Block",
+    "EventFile",
+    "EventSource",
+    "Expression",
+    "Part",
+    "Sample",
+    "assign_parts",
+    "load_events",
+    "load_sample",
+    "open_events",
+    "parse",
+]

@@ -1,0 +1,152 @@
+"""What training needs of the numbers: finite values, and weights with a positive sum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steepest.errors import EventsError
+from steepest.events.expressions import Expression
+from steepest.events.nodes import Arithmetic, Call, Column, walk
+from steepest.events.words import counted, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SPOKEN = {"train": "training"}
+
+__all__ = ["Faults", "refuse_empty_parts", "refuse_weights"]
+
+
+@dataclass
+class Faults:
+    """Counts one expression's values that are no finite numbers, over the blocks of a file."""
+
+    role: str
+    expression: Expression
+    words: str = "a number"
+    """What the values are: a number, a condition, text."""
+    nulls: int = 0
+    nans: int = 0
+    infinite: int = 0
+    first: str = field(default="")
+
+    def count(self, values: np.ndarray, null: np.ndarray, file: str, rows: np.ndarray) -> None:
+        """Count a block: float values, which of them are null, and where they lie."""
+        bad = ~np.isfinite(values) | null
+        if not bad.any():
+            return
+        if not self.first:
+            self.first = f"in {file} at row {rows[np.argmax(bad)]}"
+        self.nulls += int(null.sum())
+        self.nans += int((np.isnan(values) & ~null).sum())
+        self.infinite += int((np.isinf(values) & ~null).sum())
+
+    def refuse(self, selected: int, select: str | None) -> None:
+        """Raise EventsError if there was any."""
+        kinds = {"null": self.nulls, "NaN": self.nans, "infinite": self.infinite}
+        total = sum(kinds.values())
+        if total == 0:
+            return
+        is_number = self.words == "a number"
+        fault = "is not a finite number" if is_number else "has no value"
+        raise EventsError(
+            f"{self.role} {fault} for {total} of {counted(selected, 'selected event')}, "
+            f"first {self.first}.",
+            expected=f"{'a finite number' if is_number else self.words} for each event",
+            found=", ".join(f"{count} {kind}" for kind, count in kinds.items() if count),
+            cause=self.cause(),
+            do=self.remedy(select),
+        )
+
+    def cause(self) -> str:
+        """Return the likely cause, from what the expression does."""
+        nodes = list(walk(self.expression.tree))
+        operators = {
+            operator for node in nodes if isinstance(node, Arithmetic) for operator, _ in node.rest
+        }
+        functions = {node.function for node in nodes if isinstance(node, Call)}
+        text = self.expression.text
+        if operators & {"/", "%"} and (self.nans or self.infinite):
+            return f"a division by zero in {text}"
+        if functions & {"log", "log10", "log1p", "sqrt", "arcsin", "arccos", "arccosh", "arctanh"}:
+            return f"{text} has no finite value for these events"
+        if operators & {"**"} or functions & {"exp", "sinh", "cosh"}:
+            return f"an overflow in {text}"
+        if self.nulls:
+            return "a value that is missing in the file"
+        return "the job that wrote the file left a value out, or divided by zero"
+
+    def remedy(self, select: str | None) -> str:
+        """Return a selection that leaves the events out."""
+        tree = self.expression.tree
+        plain = isinstance(tree, Column) and not tree.name.replace(".", "_").isidentifier()
+        text = f"`{self.expression.text}`" if plain else self.expression.text
+        if self.words == "a condition":
+            return f"exclude the events without a value of {', '.join(self.expression.columns)}"
+        condition = f"isfinite({text})" if self.words == "a number" else f'{text} != ""'
+        both = condition if select is None else f"({select}) AND {condition}"
+        return f"exclude these events: select = {quoted(both)}"
+
+
+def refuse_empty_parts(part: np.ndarray, shares: Sequence[float], parts: Sequence[str]) -> None:
+    """Raise EventsError if a part with a share above 0 got no event."""
+    counts = np.bincount(part, minlength=len(parts))
+    for index, name in enumerate(parts):
+        if shares[index] > 0 and counts[index] == 0:
+            found = ", ".join(f"{part}: {n}" for part, n in zip(parts, counts, strict=True))
+            selected = counted(len(part), "selected event")
+            raise EventsError(
+                f"The {SPOKEN.get(name, name)} part got none of the {selected}.",
+                expected=f"at least one event for its share of {shares[index]:.3g}",
+                found=found,
+                cause="too few events, or too few distinct values of events.split.by",
+                do="use more events, or change events.split",
+            )
+
+
+def refuse_weights(
+    weights: np.ndarray | None,
+    part: np.ndarray,
+    parts: Sequence[str],
+    labels: np.ndarray,
+    classes: Sequence[str],
+) -> None:
+    """Raise EventsError unless Σw > 0 in each part with events, and for each class in training.
+
+    Single negative weights are legal. Without weights each event weighs 1.
+    """
+    ones = np.ones(len(part)) if weights is None else weights
+    if ones.sum() <= 0:
+        raise _not_positive(ones, "all selected events")
+    for index, name in enumerate(parts):
+        inside = part == index
+        if inside.any() and ones[inside].sum() <= 0:
+            raise _not_positive(ones[inside], f"the {SPOKEN.get(name, name)} part")
+    for index, name in enumerate(classes):
+        inside = (part == 0) & (labels == index)
+        if not (part == 0).any():
+            return
+        if not inside.any():
+            raise EventsError(
+                f"The training part has no event of the class {name!r}.",
+                expected="events of each class to train on",
+                found=f"{int((labels == index).sum())} selected events of it, in other parts",
+                cause="too few events of that class, or too few values of events.split.by",
+                do="use more events of it, or change events.split",
+            )
+        if ones[inside].sum() <= 0:
+            raise _not_positive(ones[inside], f"the class {name!r} in the training part")
+
+
+def _not_positive(weights: np.ndarray, of: str) -> EventsError:
+    zeros, negative = int((weights == 0).sum()), int((weights < 0).sum())
+    return EventsError(
+        f"The weights of {of} sum to {weights.sum():.6g}.",
+        expected="a sum above 0 (single weights may be negative)",
+        found=f"{counted(len(weights), 'event')}: {zeros} of weight 0, {negative} below 0",
+        cause="the wrong column, or a selection that leaves few events",
+        do="check events.weight and events.select",
+    )

@@ -1,0 +1,350 @@
+"""The expressions' grammar: text → tokens → tree. Nothing is evaluated here.
+
+From the loosest to the tightest::
+
+    OR ||                   left
+    AND &&                  left
+    NOT                     prefix
+    == != < <= > >= in      chained: a < b < c is (a < b) AND (b < c)
+    + -                     left
+    * / %                   left
+    - + !                   prefix
+    **                      right; -x ** 2 is -(x ** 2), 2 ** -1 is 0.5
+
+The parser is Pratt's (Top Down Operator Precedence, 1973, doi:10.1145/512927.512931): an operator
+has a binding power, and a subexpression takes in all operators that bind tighter than what stands
+on its left.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from steepest.errors import RecipeError
+from steepest.events.nodes import (
+    Arithmetic,
+    Call,
+    Column,
+    Comparison,
+    Logic,
+    Membership,
+    Negation,
+    Node,
+    Not,
+    Number,
+    Text,
+    Truth,
+)
+
+__all__ = ["parse_tree", "pointed"]
+
+OR, AND, NOT, COMPARE, SUM, PRODUCT, PREFIX, POWER = range(1, 9)
+INFIX = {
+    "||": OR, "or": OR,
+    "&&": AND, "and": AND,
+    "==": COMPARE, "!=": COMPARE, "<": COMPARE, "<=": COMPARE, ">": COMPARE, ">=": COMPARE,
+    "in": COMPARE, "not": COMPARE,  # x not in [...]
+    "+": SUM, "-": SUM,
+    "*": PRODUCT, "/": PRODUCT, "%": PRODUCT,
+    "**": POWER,
+}  # fmt: skip
+KEYWORDS = {"and", "or", "not", "in", "true", "false"}
+HINTS = {
+    "=": "two values are compared with ==",
+    "&": "conditions are joined with AND or &&",
+    "|": "conditions are joined with OR or ||",
+    "^": "a power is written **",
+    "~": "a condition is negated with NOT or !",
+}
+MOST_NESTED = 60
+"""Deeper nesting is refused, so that no text can exhaust the interpreter's stack."""
+MOST_NODES = 2_000
+EXACT = 1e30
+"""Literals without a point below this are integers; the largest column holds 1.8e19."""
+
+TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+    | (?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)
+    | `(?P<quoted>[^`]+)`
+    | "(?P<double>[^"]*)"
+    | '(?P<single>[^']*)'
+    | (?P<operator>\*\*|==|!=|<=|>=|&&|\|\||[-+*/%<>!()\[\],])
+    )""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word of the text: what it is, what it says, where it begins and ends."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+    @property
+    def operator(self) -> str:
+        """The operator or keyword that the token is, in lower case; else nothing."""
+        if self.kind == "operator":
+            return self.text
+        return self.text.lower() if self.kind == "keyword" else ""
+
+
+def parse_tree(text: str, role: str = "The expression") -> Node:
+    """Return the tree of an expression; RecipeError, with the place, if it is not one."""
+    return _Parser(text, role).whole()
+
+
+def pointed(text: str, start: int, end: int) -> str:
+    """Return the line of the text in which `start` lies, and a line of carets under the place.
+
+    Examples
+    --------
+    >>> print(pointed("pt > > 5", 5, 6))
+        pt > > 5
+             ^
+    """
+    first = text.rfind("\n", 0, start) + 1
+    last = text.find("\n", start)
+    line = text[first:] if last < 0 else text[first:last]
+    carets = max(1, min(end, first + len(line)) - start)
+    # Whatever else would move the carets (tabs, control characters) is shown as a blank.
+    shown = "".join(letter if letter.isprintable() else " " for letter in line)
+    return f"    {shown}\n    {' ' * (start - first)}{'^' * carets}"
+
+
+@dataclass
+class _Parser:
+    text: str
+    role: str
+    position: int = 0
+    nested: int = 0
+    nodes: int = 0
+    tokens: list[Token] = field(default_factory=list)
+
+    def whole(self) -> Node:
+        self.tokens = self.tokenized()
+        if self.next.kind == "end":
+            self.fail(self.next, "it is empty", expected="a column, a number or a condition")
+        tree = self.expression(0)
+        if self.next.kind != "end":
+            self.fail(
+                self.next,
+                f"{self.next.text!r} does not continue what stands before it",
+                expected="an operator, or the end",
+            )
+        return tree
+
+    def tokenized(self) -> list[Token]:
+        tokens, place = [], 0
+        while self.text[place:].strip():
+            match = TOKEN.match(self.text, place)
+            if match is None:
+                self.fail_at_letter(place)
+            kind = str(match.lastgroup)
+            word, start, place = match[kind], match.start(kind), match.end()
+            if kind == "number" and re.match(r"[\w.]", self.text[place:]):
+                letters = Token(kind, "", start, place + 1)
+                self.fail(letters, "a number runs into a name", do="put an operator between them")
+            if kind == "name" and word.lower() in KEYWORDS:
+                kind = "keyword"
+            if kind in ("quoted", "double", "single"):
+                start -= 1
+            tokens.append(Token(kind, word, start, place))
+        return [*tokens, Token("end", "the end", len(self.text.rstrip()), len(self.text))]
+
+    def fail_at_letter(self, place: int) -> NoReturn:
+        start = place + len(self.text[place:]) - len(self.text[place:].lstrip())
+        letter = self.text[start]
+        here = Token("letter", letter, start, start + 1)
+        if letter in "\"'`":
+            self.fail(here, f"the quote {letter} is not closed", do=f"close it with {letter}")
+        self.fail(here, f"{letter!r} has no meaning here", do=HINTS.get(letter))
+
+    # --- the parser -----------------------------------------------------------------------------
+
+    @property
+    def next(self) -> Token:
+        return self.tokens[self.position]
+
+    def advance(self) -> Token:
+        token = self.next
+        self.position += 1
+        return token
+
+    def accept(self, operator: str) -> bool:
+        if self.next.operator != operator:
+            return False
+        self.position += 1
+        return True
+
+    def close(self, operator: str, opened: Token) -> None:
+        if not self.accept(operator):
+            self.fail(
+                self.next,
+                f"{operator!r} is missing",
+                expected=f"{operator!r}, to close the {opened.text!r} at place {opened.start + 1}",
+                found=self.found(self.next),
+            )
+
+    def expression(self, power: int) -> Node:
+        """Parse a subexpression with all operators that bind tighter than `power`."""
+        self.nested += 1
+        if self.nested > MOST_NESTED:
+            self.fail(self.next, f"it is nested more than {MOST_NESTED} deep", do="simplify it")
+        left = self.prefix()
+        while (binding := INFIX.get(self.next.operator, 0)) > power:
+            left = self.infix(left, binding)
+        self.nested -= 1
+        return left
+
+    def prefix(self) -> Node:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            self.fail(self.next, f"it has more than {MOST_NODES} parts", do="simplify it")
+        token = self.advance()
+        match token.operator or token.kind:
+            case "number":
+                return self.number(token)
+            case "double" | "single":
+                return Text(token.text, start=token.start, end=token.end)
+            case "quoted":
+                return Column(token.text, start=token.start, end=token.end)
+            case "true" | "false" as word:
+                return Truth(word == "true", start=token.start, end=token.end)
+            case "name":
+                return self.column_or_call(token)
+            case "(":
+                inner = self.expression(0)
+                self.close(")", token)
+                return inner
+            case "-" | "+":
+                return self.signed(token)
+            case "!":
+                return self.negated(token, PREFIX)
+            case "not":
+                return self.negated(token, NOT)
+        self.position -= 1
+        return self.fail(
+            token, "something is missing here", expected="a column, a number, text in quotes or (",
+            found=self.found(token),
+        )  # fmt: skip
+
+    def number(self, token: Token) -> Number:
+        value = float(token.text)
+        if not math.isfinite(value):
+            self.fail(token, "a number is too large", expected="less than 1.8e308 (float64)")
+        if token.text.isdecimal() and value < EXACT:
+            value = int(token.text)
+        return Number(value, start=token.start, end=token.end)
+
+    def column_or_call(self, token: Token) -> Node:
+        opened = self.next
+        if not self.accept("("):
+            return Column(token.text, start=token.start, end=token.end)
+        arguments = []
+        if self.next.operator != ")":
+            arguments.append(self.expression(0))
+            while self.accept(","):
+                arguments.append(self.expression(0))
+        self.close(")", opened)
+        return Call(token.text, tuple(arguments), start=token.start, end=token.end)
+
+    def signed(self, token: Token) -> Node:
+        operand = self.expression(PREFIX)
+        if isinstance(operand, Number):
+            value = -operand.value if token.text == "-" else operand.value
+            return Number(value, start=token.start, end=operand.end)
+        # Also +x is a node: it demands a number.
+        return Negation(operand, token.text == "-", start=token.start, end=operand.end)
+
+    def negated(self, token: Token, power: int) -> Node:
+        operand = self.expression(power)
+        return Not(operand, start=token.start, end=operand.end)
+
+    def infix(self, left: Node, binding: int) -> Node:
+        if binding == COMPARE:
+            return self.compared(left)
+        if binding == POWER:
+            operator = self.advance()
+            right = self.expression(POWER - 1)
+            return Arithmetic(
+                left, ((operator.text, right),), start=operator.start, end=operator.end
+            )
+        if binding in (OR, AND):
+            return self.joined(left, binding)
+        first = self.next
+        rest = []
+        while INFIX.get(self.next.operator) == binding:
+            operator = self.advance().text
+            rest.append((operator, self.expression(binding)))
+        return Arithmetic(left, tuple(rest), start=first.start, end=first.end)
+
+    def joined(self, left: Node, binding: int) -> Node:
+        terms = [left]
+        first = self.next
+        while INFIX.get(self.next.operator) == binding:
+            self.advance()
+            terms.append(self.expression(binding))
+        return Logic("and" if binding == AND else "or", tuple(terms),
+                     start=first.start, end=first.end)  # fmt: skip
+
+    def compared(self, left: Node) -> Node:
+        if self.next.operator in ("in", "not"):
+            return self.member(left)
+        operands, operators = [left], []
+        first = self.next
+        while INFIX.get(self.next.operator) == COMPARE and self.next.operator not in ("in", "not"):
+            operators.append(self.advance().text)
+            operands.append(self.expression(COMPARE))
+        self.end_of_chain()
+        return Comparison(tuple(operands), tuple(operators), start=first.start, end=first.end)
+
+    def member(self, left: Node) -> Node:
+        first = self.next
+        negated = self.accept("not")
+        if not self.accept("in"):
+            self.fail(self.next, "'not' between two values is followed by 'in'", expected="not in")
+        opened = self.next
+        closing = {"[": "]", "(": ")"}.get(opened.operator)
+        if closing is None:
+            self.fail(
+                opened, "'in' is followed by a list", expected='a list such as [1, 2] or ["a"]'
+            )
+        self.advance()
+        values = [self.value()]
+        while self.accept(","):
+            values.append(self.value())
+        self.close(closing, opened)
+        self.end_of_chain()
+        return Membership(left, tuple(values), negated, start=first.start, end=first.end)
+
+    def end_of_chain(self) -> None:
+        if INFIX.get(self.next.operator) == COMPARE:
+            self.fail(
+                self.next,
+                "'in' is not chained with other comparisons",
+                do="put one of the two in parentheses",
+            )
+
+    def value(self) -> Number | Text:
+        token = self.next
+        if token.kind in ("number", "double", "single") or token.operator in ("-", "+"):
+            value = self.expression(PREFIX)
+            if isinstance(value, Number | Text):
+                return value
+        return self.fail(token, "a list holds numbers or text in quotes", found=self.found(token))
+
+    # --- errors ---------------------------------------------------------------------------------
+
+    def found(self, token: Token) -> str:
+        return "the end" if token.kind == "end" else repr(self.text[token.start : token.end])
+
+    def fail(self, token: Token, message: str, **details: str | None) -> NoReturn:
+        place = pointed(self.text, token.start, token.end)
+        raise RecipeError(f"{self.role} cannot be read: {message}.\n{place}", **details)

@@ -1,0 +1,201 @@
+"""Parquet: columns and row groups through pyarrow; row groups are pruned by their statistics."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from steepest.errors import EventsError
+from steepest.events.source import Condition
+
+__all__ = ["MAGIC", "NAME", "SUFFIXES", "ParquetEvents", "open_file"]
+
+NAME = "Parquet"
+SUFFIXES = (".parquet", ".pq")
+MAGIC = b"PAR1"
+
+ENCRYPTED = b"PARE"
+SMALL = 16 * 2**20
+"""Files up to so many bytes are fingerprinted by their content, larger ones by their footer."""
+
+# pyarrow tells damage by any of these; a Python bug would raise something else.
+DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
+
+
+def open_file(path: Path) -> ParquetEvents:
+    """Open one Parquet file; its metadata is read, its columns are not.
+
+    Raises
+    ------
+    EventsError
+        The file is cut short or its metadata is damaged.
+    """
+    return ParquetEvents(path)
+
+
+class ParquetEvents:
+    """One Parquet file; an `EventFile`.
+
+    Only the metadata is kept, so that thousands of files can be open at once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _refuse_truncated(path)
+        try:
+            with pq.ParquetFile(path) as file:
+                self._metadata = file.metadata
+                self.schema: pa.Schema = file.schema_arrow
+        except DAMAGE as error:
+            raise EventsError(
+                f"The metadata of {path} cannot be read.",
+                expected="a Parquet file",
+                found=_first_line(error),
+                cause="the file was damaged while it was copied or stored",
+                do="copy it again, and compare its checksum with the original's",
+            ) from None
+        self.rows: int = self._metadata.num_rows
+        self.groups: int = self._metadata.num_row_groups
+
+    def kept(self, where: Sequence[Condition]) -> list[int]:
+        """Return the row groups whose statistics do not exclude a row that meets `where`."""
+        return [g for g in range(self.groups) if not self._excluded(g, where)]
+
+    def batches(
+        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (first row in the file, batch), row group by row group."""
+        sizes = [self._metadata.row_group(g).num_rows for g in range(self.groups)]
+        with self._reopened() as file:
+            for group in groups:
+                row = sum(sizes[:group])
+                for batch in self._group(file, group, columns, batch_rows):
+                    yield row, batch.select(list(columns))  # pyarrow also reads "jet.pt" for "jet"
+                    row += batch.num_rows
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return name, size, rows, and the sha256 of the content (large files: of the footer).
+
+        The footer holds every column chunk's size, place and, usually, minimum and maximum.
+        """
+        size = self.path.stat().st_size
+        whole = size <= SMALL
+        with self.path.open("rb") as stream:
+            if not whole:
+                stream.seek(size - 8)
+                stream.seek(size - 8 - int.from_bytes(stream.read(4), "little"))
+            digest = hashlib.sha256(stream.read()).hexdigest()
+        return {
+            "name": self.path.name,
+            "size": size,
+            "rows": self.rows,
+            "sha256": digest,
+            "sha256_of": "content" if whole else "footer",
+        }
+
+    def _reopened(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(
+                self.path, metadata=self._metadata, page_checksum_verification=True
+            )
+        except OSError as error:
+            raise EventsError(
+                f"{self.path} can no longer be opened.",
+                found=_first_line(error),
+                cause="it was moved, replaced or removed while it was in use",
+            ) from None
+
+    def _group(
+        self, file: pq.ParquetFile, group: int, columns: Sequence[str], batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from file.iter_batches(batch_rows, row_groups=[group], columns=list(columns))
+        except DAMAGE as error:
+            raise EventsError(
+                f"{self.path} is damaged in row group {group} of {self.groups} "
+                f"(rows {self._span(group)}).",
+                expected=f"readable columns {', '.join(columns)}",
+                found=_first_line(error),
+                cause="the file was damaged while it was copied or stored",
+                do="copy it again, and compare its checksum with the original's",
+            ) from None
+
+    def _span(self, group: int) -> str:
+        sizes = [self._metadata.row_group(g).num_rows for g in range(group + 1)]
+        return f"{sum(sizes) - sizes[-1]} to {sum(sizes) - 1}"
+
+    def _excluded(self, group: int, where: Sequence[Condition]) -> bool:
+        if not where:
+            return False
+        metadata = self._metadata.row_group(group)
+        wanted = {condition.column for condition in where}
+        ranges = {}
+        for index in range(metadata.num_columns):
+            chunk = metadata.column(index)
+            if chunk.path_in_schema in wanted:
+                ranges[chunk.path_in_schema] = chunk.statistics
+        return any(
+            condition.column in ranges and _impossible(ranges[condition.column], condition)
+            for condition in where
+        )
+
+
+def _impossible(statistics: Any, condition: Condition) -> bool:
+    """Whether no value between a chunk's minimum and maximum meets the condition."""
+    if statistics is None or not statistics.has_min_max:
+        return False
+    low, high = statistics.min, statistics.max
+    values = condition.value if condition.op == "in" else (condition.value,)
+    values = [_comparable(value, low, high) for value in values]
+    if any(value is None for value in values):
+        return False
+    if condition.op in ("==", "in"):
+        return all(value < low or value > high for value in values)
+    value = values[0]
+    return {"<": low >= value, "<=": low > value, ">": high <= value, ">=": high < value}[
+        condition.op
+    ]
+
+
+def _comparable(value: Any, low: Any, high: Any) -> Any:
+    """Return the value as it is compared with rows of the statistics' type; None if it is not."""
+    for kind in (bool, str):
+        if isinstance(low, kind) or isinstance(value, kind):
+            return value if isinstance(low, kind) and isinstance(value, kind) else None
+    if isinstance(low, float):  # rows of a float column meet the literal as a float64
+        value = float(value)
+        # A writer may have let NaN into the statistics; they bound nothing then.
+        return value if low == low and high == high else None
+    return value if isinstance(low, int) else None
+
+
+def _refuse_truncated(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        stream.seek(max(0, size - 8))
+        tail = stream.read()
+    if tail[-4:] == ENCRYPTED:
+        raise EventsError(
+            f"{path} is encrypted.",
+            expected="a Parquet file without encryption",
+            do="write it again without encryption",
+        )
+    length = int.from_bytes(tail[:4], "little")
+    if tail[-4:] != MAGIC or size < 12 or length + 12 > size:
+        raise EventsError(
+            f"{path} is cut short: it begins as Parquet but does not end as Parquet.",
+            expected="'PAR1' as the first and the last 4 bytes",
+            found=f"{size} bytes that end in {tail[-4:]!r}",
+            cause="a copy, download or job was stopped before it was done",
+            do="copy or write the file again",
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,244 @@
+"""What a recipe asks of events of a schema: features, label, weight, selection, split's column.
+
+What can be refused before an event is read is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+import pyarrow as pa
+
+from steepest.errors import EventsError, RecipeError
+from steepest.events.expressions import Expression, column, parse
+from steepest.events.nodes import Column, Comparison, Membership
+from steepest.events.source import EventSource
+from steepest.events.typed import column_type
+from steepest.events.words import listed, quoted
+from steepest.recipe import Derived, EventsRecipe
+
+__all__ = ["Plan", "plan_of"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The expressions to evaluate for each event, and sentences about what was chosen."""
+
+    names: tuple[str, ...]
+    features: tuple[Expression, ...]
+    label: Expression
+    weight: Expression | None
+    select: Expression | None
+    by: str | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """All expressions."""
+        rest = [self.label, self.weight, self.select]
+        return [*self.features, *(expression for expression in rest if expression is not None)]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns to read, in alphabetical order."""
+        names = set().union(*(expression.columns for expression in self.expressions))
+        return sorted(names | ({self.by} if self.by is not None else set()))
+
+
+def plan_of(
+    recipe: EventsRecipe, source: EventSource, *, names: Sequence[str] | None = None
+) -> Plan:
+    """Return what the recipe asks of the source, checked against its schema.
+
+    Parameters
+    ----------
+    recipe
+        The recipe's ``[events]``.
+    source
+        The events; only the schema is looked at.
+    names
+        The features that stand in for ``recipe.features`` where the recipe leaves them out.
+
+    Raises
+    ------
+    EventsError
+        A column is missing or of a type that cannot be used; the label is among the features.
+    RecipeError
+        An expression cannot be read; a feature's name is given twice; there is no feature.
+    """
+    schema = source.schema
+    label = _resolved(recipe.label, schema, "events.label")
+    weight = _resolved(recipe.weight, schema, "events.weight") if recipe.weight else None
+    select = parse(recipe.select, "events.select") if recipe.select else None
+    by = recipe.split.by
+    if by is not None and by not in schema.names:
+        raise source.missing(by, " (events.split.by)")
+    plan = Plan((), (), label, weight, select, by)
+    label.typed(schema)
+    _check_type(weight, schema, "a number")
+    _check_type(select, schema, "a condition")
+    given = recipe.features if recipe.features is not None else names
+    if given is None:
+        plan = _with_default_features(plan, source)
+    else:
+        plan = _with_features(plan, given, source)
+    notes = _refuse_leaks(plan, schema)
+    return replace(plan, notes=(*plan.notes, *notes))
+
+
+def _resolved(text: str, schema: pa.Schema, role: str) -> Expression:
+    """Return the column of that name, whatever its letters; if there is none, the expression."""
+    return column(text, role) if text in schema.names else parse(text, role)
+
+
+def _check_type(expression: Expression | None, schema: pa.Schema, expected: str) -> None:
+    if expression is None:
+        return
+    typed = expression.typed(schema)
+    if typed.words != expected:
+        raise EventsError(
+            f"{expression.role} is {typed.words}, not {expected}.",
+            expected=f"{expected} for each event",
+            found=expression.text,
+            do="compare it, as in x > 0" if expected == "a condition" else "name a numeric column",
+        )
+
+
+# --- features -----------------------------------------------------------------------------------
+
+
+def _with_features(plan: Plan, given: Sequence[str | Derived], source: EventSource) -> Plan:
+    if not given:
+        raise RecipeError(
+            "events.features is empty.",
+            expected="at least one feature",
+            do="name features, or leave the key out to use every numeric column",
+        )
+    names = tuple(feature if isinstance(feature, str) else feature.name for feature in given)
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(
+                f"The feature {name!r} is given {names.count(name)} times.",
+                expected="each feature's name once",
+                do="remove it, or give the derived one another name",
+            )
+    return replace(plan, names=names, features=tuple(_feature(f, source) for f in given))
+
+
+def _feature(feature: str | Derived, source: EventSource) -> Expression:
+    schema = source.schema
+    if isinstance(feature, Derived):
+        expression = parse(feature.value, f"The feature {feature.name!r}")
+    elif feature in schema.names:
+        expression = column(feature, f"The feature {feature!r}")
+        _refuse_unusable(feature, source)
+    else:
+        raise _no_such_feature(feature, source)
+    typed = expression.typed(schema)
+    if typed.words == "text":
+        raise EventsError(
+            f"{expression.role} is text.",
+            expected=f"numbers or booleans, such as {listed(_usable(schema), 12) or 'none here'}",
+            found=expression.text,
+            do='derive a number, as in where(process == "top", 1, 0)',
+        )
+    return expression
+
+
+def _refuse_unusable(name: str, source: EventSource) -> None:
+    arrow = source.schema.field(name).type
+    if column_type(arrow) is None:
+        raise EventsError(
+            f"The feature {name!r} holds no plain numbers in {source.files[0]}.",
+            expected="numbers or booleans, one value an event, such as "
+            f"{listed(_usable(source.schema), 12) or 'none here'}",
+            found=str(arrow),
+            do="name columns of plain numbers",
+        )
+
+
+def _no_such_feature(text: str, source: EventSource) -> EventsError:
+    error = source.missing(text, " (a feature)")
+    try:
+        expression = parse(text)
+    except RecipeError:
+        return error
+    if isinstance(expression.tree, Column) or not expression.columns <= set(source.schema.names):
+        return error
+    return EventsError(
+        error.what,
+        expected=error.details["expected"],
+        found=error.details["found"],
+        do=f'give what is derived a name: {{name = "ratio", value = {quoted(text)}}}',
+    )
+
+
+def _usable(schema: pa.Schema) -> list[str]:
+    return [field.name for field in schema if _is_numeric(field.type)]
+
+
+def _is_numeric(arrow: pa.DataType) -> bool:
+    return column_type(arrow) not in (None, pl.Boolean(), pl.String())
+
+
+def _with_default_features(plan: Plan, source: EventSource) -> Plan:
+    """Take every numeric column that has no other role."""
+    roles = dict.fromkeys(plan.label.columns, "the label")
+    roles |= dict.fromkeys(plan.weight.columns if plan.weight else (), "the weight")
+    roles |= {plan.by: "the split's column"} if plan.by is not None else {}
+    usable = _usable(source.schema)
+    names = tuple(name for name in usable if name not in roles)
+    if not names:
+        raise EventsError(
+            f"There is no numeric column left for a feature in {source.files[0]}.",
+            expected="numeric columns besides the label, the weight and the split's column",
+            found=listed(source.schema.names, 12),
+            do="name features in events.features",
+        )
+    other = [
+        f"{field.name} ({roles.get(field.name) or field.type})"
+        for field in source.schema
+        if field.name not in names
+    ]
+    notes = [f"Features are not named, so every numeric column is one: {', '.join(names)}."]
+    if other:
+        notes.append(f"No feature: {', '.join(other)}.")
+    features = tuple(column(name, f"The feature {name!r}") for name in names)
+    return replace(plan, names=names, features=features, notes=tuple(notes))
+
+
+# --- leaks --------------------------------------------------------------------------------------
+
+
+def _refuse_leaks(plan: Plan, schema: pa.Schema) -> list[str]:
+    """Refuse the label among the features; return sentences about what only looks like it."""
+    for name, feature in zip(plan.names, plan.features, strict=True):
+        if _gives_away(plan.label, feature):
+            same = feature.tree == plan.label.tree
+            raise EventsError(
+                f"The feature {name!r} gives the label {plan.label.text!r} away.",
+                expected="features that are known without the label",
+                found="the label itself" if same else f"{feature.text}",
+                do=f"remove {name!r} from events.features",
+            )
+    notes = []
+    columns = set().union(*(feature.columns for feature in plan.features))
+    if plan.label.columns and plan.label.columns <= columns:
+        notes.append(f"The label {plan.label.text!r} can be computed from the features alone.")
+    if plan.weight is not None and plan.weight.columns & columns:
+        notes.append(f"The weight {plan.weight.text!r} and the features share columns.")
+    return notes
+
+
+def _gives_away(label: Expression, feature: Expression) -> bool:
+    if feature.tree == label.tree:
+        return True
+    if isinstance(label.tree, Column):
+        return label.tree.name in feature.columns
+    # process == 1: a code that is tested for; pt > 500 may be a lesson's toy, and is only noted.
+    tests_code = isinstance(label.tree, Membership) or (
+        isinstance(label.tree, Comparison) and set(label.tree.operators) <= {"==", "!="}
+    )
+    return tests_code and len(label.columns) == 1 and label.columns == feature.columns

@@ -1,0 +1,227 @@
+"""Evaluate a plan over all blocks of a source: the selected events as arrays.
+
+Reading takes about the memory of the feature matrix twice at its peak: the blocks are gathered,
+then copied into one array and let go of one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from steepest.errors import EventsError
+from steepest.events.checks import Faults
+from steepest.events.expressions import Expression, frame
+from steepest.events.plan import Plan
+from steepest.events.source import Block, EventSource
+from steepest.events.split import event_keys, row_keys
+from steepest.events.words import counted, listed
+
+__all__ = ["Gathered", "Progress", "gather"]
+
+Progress = Callable[[int, int], object]
+"""Called with the rows read so far and the rows of all files."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The selected events, before their labels are interpreted.
+
+    Attributes
+    ----------
+    features : numpy.ndarray
+        ``(events, features)`` float64, C order, finite.
+    labels : polars.Series
+        ``(events,)`` numbers, booleans or text, finite and without null.
+    integers : bool
+        Whether the labels are integers by the types of their columns.
+    weights : numpy.ndarray or None
+        ``(events,)`` float64, finite.
+    keys : numpy.ndarray
+        ``(events,)`` uint64, to split by.
+    rows, file : numpy.ndarray
+        ``(events,)``: the row in its file (int64), and which file of the source (int32).
+    read : dict
+        What was read; see `Sample`.
+    notes : list[str]
+        Sentences for the log.
+    """
+
+    source: EventSource
+    features: np.ndarray
+    labels: pl.Series
+    integers: bool
+    weights: np.ndarray | None
+    keys: np.ndarray
+    rows: np.ndarray
+    file: np.ndarray
+    read: dict[str, Any]
+    notes: list[str]
+
+    def locate(self, index: int) -> str:
+        """Say where an event lies."""
+        return f"in {self.source.files[self.file[index]]} at row {self.rows[index]}"
+
+
+def gather(source: EventSource, plan: Plan, progress: Progress | None = None) -> Gathered:
+    """Read, select and evaluate all events of a source.
+
+    Raises
+    ------
+    EventsError
+        A file is damaged, nothing is selected, or a value is null, NaN or infinite.
+    """
+    if not plan.columns:
+        raise EventsError("The features and the label use no column.", do="name columns in them")
+    where = plan.select.pruning() if plan.select is not None else ()
+    reader = _Reader(source, plan)
+    for block in source.batches(plan.columns, where):
+        reader.add(block)
+        if progress is not None:
+            progress(reader.rows_read, source.rows)
+    if progress is not None:
+        progress(source.rows, source.rows)
+    select = plan.select.text if plan.select is not None else None
+    if reader.selected == 0:
+        raise _nothing_selected(source, select, reader.rows_read)
+    for faults in (*reader.faults, reader.label_faults, reader.weight_faults):
+        if faults is not None:
+            faults.refuse(reader.selected, select)
+    notes = []
+    if reader.undecided:
+        notes.append(
+            f"The selection has no answer for {counted(reader.undecided, 'event')}, where a value "
+            "is null; they are not selected."
+        )
+    return Gathered(
+        source=source,
+        features=reader.joined("features"),
+        labels=pl.concat(reader.chunks["labels"]),
+        integers=reader.label.is_integer or _made_of_integers(plan.label, source.schema),
+        weights=reader.joined("weights") if plan.weight is not None else None,
+        keys=reader.joined("keys"),
+        rows=reader.joined("rows"),
+        file=reader.joined("file"),
+        read={
+            "columns": plan.columns,
+            "row_groups": source.kept_groups(where),
+            "row_groups_total": source.groups,
+            "rows": reader.rows_read,
+            "rows_total": source.rows,
+            "selected": reader.selected,
+        },
+        notes=notes,
+    )
+
+
+class _Reader:
+    """Evaluates a plan block by block, and counts what is no finite number."""
+
+    def __init__(self, source: EventSource, plan: Plan) -> None:
+        schema = source.schema
+        self.source, self.plan = source, plan
+        self.select = plan.select.typed(schema) if plan.select is not None else None
+        self.label = plan.label.typed(schema)
+        exprs = [feature.typed(schema).real for feature in plan.features]
+        exprs.append(self.label.real if self.label.dtype == pl.Int128 else self.label.expr)
+        if plan.weight is not None:
+            exprs.append(plan.weight.typed(schema).real)
+        self.exprs = [expr.alias(str(i)) for i, expr in enumerate(exprs)]
+        self.faults = [Faults(feature.role, feature) for feature in plan.features]
+        self.label_faults = Faults(f"The label {plan.label.text!r}", plan.label, self.label.words)
+        self.weight_faults = Faults("The weight", plan.weight) if plan.weight is not None else None
+        self.chunks: dict[str, list[Any]] = {
+            key: [] for key in ("features", "labels", "weights", "keys", "rows", "file")
+        }
+        self.rows_read = self.selected = self.undecided = 0
+
+    def add(self, block: Block) -> None:
+        """Select from a block, evaluate it, and keep the result."""
+        table = frame(block.batch)
+        self.rows_read += table.height
+        rows = np.arange(block.first_row, block.first_row + table.height)
+        if self.select is not None:
+            kept = Expression.series(table, self.select)
+            self.undecided += kept.null_count()
+            kept = kept.fill_null(False)
+            table, rows = table.filter(kept), rows[kept.to_numpy()]
+        if len(rows) == 0:
+            return
+        self.selected += len(rows)
+        self.keep(table, rows, block.file)
+
+    def keep(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> None:
+        # with_columns, not select: it also spreads a constant over the rows.
+        values = table.with_columns(self.exprs).select([str(i) for i in range(len(self.exprs))])
+        count = len(self.plan.features)
+        features = np.ascontiguousarray(values[:, :count].to_numpy(order="c"), dtype=np.float64)
+        self.inspect(values, features, file, rows)
+        self.chunks["features"].append(features)
+        self.chunks["labels"].append(values[str(count)])
+        if self.plan.weight is not None:
+            self.chunks["weights"].append(values[str(count + 1)].to_numpy())
+        self.chunks["keys"].append(self.keys(table, rows, file))
+        self.chunks["rows"].append(rows)
+        self.chunks["file"].append(np.full(len(rows), file, dtype=np.int32))
+
+    def inspect(
+        self, values: pl.DataFrame, features: np.ndarray, file: int, rows: np.ndarray
+    ) -> None:
+        """Count values that are null, NaN or infinite."""
+        name = self.source.files[file]
+        if not np.isfinite(features).all():
+            for i, faults in enumerate(self.faults):
+                faults.count(features[:, i], values[str(i)].is_null().to_numpy(), name, rows)
+        rest = [self.label_faults] + ([self.weight_faults] if self.weight_faults else [])
+        for i, faults in enumerate(rest, start=len(self.faults)):
+            column = values[str(i)]
+            null = column.is_null().to_numpy()
+            numbers = column.to_numpy() if column.dtype.is_float() else np.zeros(len(rows))
+            faults.count(numbers, null, name, rows)
+
+    def keys(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> np.ndarray:
+        name = self.source.files[file]
+        if self.plan.by is None:
+            return row_keys(Path(name).name, rows)
+        role = f"The split's column {self.plan.by!r}"
+        return event_keys(table[self.plan.by].to_arrow(), role, name, rows)
+
+    def joined(self, key: str) -> Any:
+        """Join the chunks of one array, letting go of each as it is copied."""
+        chunks = self.chunks[key]
+        whole = np.empty((self.selected, *chunks[0].shape[1:]), dtype=chunks[0].dtype)
+        place = 0
+        for chunk in _emptied(chunks):
+            whole[place : place + len(chunk)] = chunk
+            place += len(chunk)
+        return whole
+
+
+def _emptied(chunks: list[Any]) -> Iterator[Any]:
+    chunks.reverse()
+    while chunks:
+        yield chunks.pop()
+
+
+def _nothing_selected(source: EventSource, select: str | None, rows: int) -> EventsError:
+    unread = f" ({rows} read; the statistics of the others exclude them)"
+    unread = unread if rows < source.rows else ""
+    return EventsError(
+        f"The selection leaves no event of {listed(source.files, 3)}.",
+        expected="at least one event",
+        found=f"0 of {counted(source.rows, 'row')}{unread}",
+        cause="a condition that cannot hold, or another unit (GeV, MeV)",
+        do=f"loosen events.select, which is {select!r}",
+    )
+
+
+def _made_of_integers(label: Expression, schema: pa.Schema) -> bool:
+    """Whether all columns of the label hold integers, so that 2 * n + 1 is one too."""
+    types = [schema.field(name).type for name in label.columns]
+    return all(pa.types.is_integer(t) or pa.types.is_boolean(t) for t in types)

@@ -1,0 +1,206 @@
+"""The contract of event files, and events of many files read as one.
+
+A *format* (Parquet, …) reads one file and knows nothing of the others: it is an `EventFile`.
+`EventSource` is what the rest of steepest reads from: the files in their order, the columns that
+all of them must share, and blocks of rows that know where they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from steepest.errors import EventsError, nearest
+from steepest.events.words import counted, listed
+
+__all__ = ["Block", "Condition", "EventFile", "EventSource"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition ``column op value`` that every wanted row meets; it prunes what cannot.
+
+    `op` is one of ``== < <= > >=`` or ``in`` (then `value` is a tuple). Rows whose value is null or
+    NaN meet no condition.
+    """
+
+    column: str
+    op: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive rows of one file.
+
+    `file` counts the source's files from 0; `first_row` is the row of the file, from 0, at which
+    `batch` begins.
+    """
+
+    batch: pa.RecordBatch
+    file: int
+    first_row: int
+
+
+class EventFile(Protocol):
+    """One file of events, in one format. Its rows lie in groups that can be read on their own."""
+
+    path: Path
+    schema: pa.Schema
+    rows: int
+    groups: int
+    """How many groups of rows the file has (Parquet: row groups)."""
+
+    def kept(self, where: Sequence[Condition]) -> list[int]:
+        """Return the groups that may hold rows which meet every condition."""
+        ...
+
+    def batches(
+        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (first row in the file, batch) of the named columns, in the order of the rows."""
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return name, size, rows and a sha256 that changes when the events do."""
+        ...
+
+
+class EventSource:
+    """Events of one or many files, read in blocks of rows and by column.
+
+    Parameters
+    ----------
+    path
+        The path or paths, as the user wrote them; for messages and the run's record.
+    files
+        The opened files, in the order in which their rows count.
+
+    Attributes
+    ----------
+    files : list[str]
+        The files' paths, in the order of `Block.file`.
+    schema : pyarrow.Schema
+        The columns of the first file; the others must have those that are read.
+    rows, groups : int
+        Over all files.
+
+    Raises
+    ------
+    EventsError
+        No file has a row.
+
+    Examples
+    --------
+    >>> from steepest.events import open_events
+    >>> source = open_events("jets/*.parquet")  # doctest: +SKIP
+    >>> for block in source.batches(["pt", "mass"]):  # doctest: +SKIP
+    ...     block.file, block.first_row, block.batch.num_rows
+    """
+
+    def __init__(self, path: str | list[str], files: Sequence[EventFile]) -> None:
+        self.path = path
+        self._files = list(files)
+        self.files = [str(file.path) for file in files]
+        self.schema: pa.Schema = self._files[0].schema
+        self.rows = sum(file.rows for file in files)
+        self.groups = sum(file.groups for file in files)
+        if self.rows == 0:
+            raise EventsError(
+                f"There are no events in {listed(self.files, 3)}.",
+                expected="at least one row",
+                found=f"0 rows, {counted(len(self.schema), 'column')}",
+                cause="the job that wrote it selected nothing, or stopped before its first event",
+                do="check that job, or give another file",
+            )
+
+    def require(self, columns: Iterable[str]) -> None:
+        """Check that every file has the columns, once each and with one type; else EventsError."""
+        wanted = list(columns)
+        for name in wanted:
+            if name not in self.schema.names:
+                raise self.missing(name)
+        for file in self._files:
+            for name in wanted:
+                self._check(file, name)
+
+    def missing(self, name: str, needed_by: str = "") -> EventsError:
+        """Return the error for a column that the first file does not have."""
+        guess = nearest(name, self.schema.names)
+        return EventsError(
+            f"There is no column {name!r}{needed_by} in {self.files[0]}.",
+            expected=f"one of {listed(self.schema.names, 12)}",
+            found=repr(name),
+            do=f"write {guess!r}" if guess else "check the name",
+        )
+
+    def kept_groups(self, where: Sequence[Condition] = ()) -> int:
+        """Return how many groups of rows are read when `where` prunes."""
+        return sum(len(file.kept(where)) for file in self._files)
+
+    def batches(
+        self,
+        columns: Sequence[str],
+        where: Sequence[Condition] = (),
+        batch_rows: int = 65_536,
+    ) -> Iterator[Block]:
+        """Yield the rows of the named columns, file by file and in order.
+
+        Parameters
+        ----------
+        columns
+            The columns to read; no other column is touched.
+        where
+            Conditions that wanted rows meet: groups of rows that cannot hold one are not read.
+            Rows that fail a condition may still come, so the caller selects.
+        batch_rows
+            The largest number of rows in a block.
+
+        Raises
+        ------
+        EventsError
+            A file lacks a column, has it with another type, or is damaged.
+        """
+        self.require(columns)
+        for index, file in enumerate(self._files):
+            for first_row, batch in file.batches(columns, file.kept(where), batch_rows):
+                yield Block(batch, index, first_row)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the events are: per file the name, size, rows and a sha256."""
+        return {
+            "path": self.path,
+            "rows": self.rows,
+            "files": [file.fingerprint() for file in self._files],
+        }
+
+    def _check(self, file: EventFile, name: str) -> None:
+        count = file.schema.names.count(name)
+        if count == 0:
+            raise EventsError(
+                f"{file.path} has no column {name!r}, which {self.files[0]} has.",
+                expected=f"a column {name!r} in each of the {len(self.files)} files",
+                found=listed(file.schema.names, 12),
+                cause="the files come from different jobs or versions",
+                do="leave that file out, or write the column into it",
+            )
+        if count > 1:
+            raise EventsError(
+                f"{file.path} has {count} columns of the name {name!r}.",
+                expected="one column of each name",
+                cause="a join that kept both sides",
+                do="rename one of them in the file",
+            )
+        expected, found = self.schema.field(name).type, file.schema.field(name).type
+        if found != expected:
+            raise EventsError(
+                f"The column {name!r} has another type in {file.path} than in {self.files[0]}.",
+                expected=str(expected),
+                found=str(found),
+                cause="the files come from different jobs or versions",
+                do=f"write that file again with {name!r} cast to {expected}",
+            )

@@ -1,0 +1,191 @@
+"""Which events train, validate and test: a hash of the event number, or of file name and row.
+
+The part of an event depends on its key and the seed alone: not on the other events, nor on the
+order or number of files, nor on batches, machine or version. With 64-bit arithmetic modulo 2⁶⁴,
+γ = 0x9E3779B97F4A7C15 and ``mix`` the finaliser of SplitMix64::
+
+    mix(z):  z ← (z ⊕ z≫30) · 0xBF58476D1CE4E5B9
+             z ← (z ⊕ z≫27) · 0x94D049BB133111EB
+             z ⊕ z≫31
+
+    u = (mix(mix(key + γ) ⊕ mix(seed + 2γ)) ≫ 11) / 2⁵³          in [0, 1)
+
+    u < test → test;   u < test + validation → validation;   else train
+
+so the test part stays when the validation share changes. The key of an integer event number is the
+number itself (two's complement), of text the FNV-1a hash of its UTF-8 bytes, and without an event
+number ``mix(FNV-1a(file name without folders)) + row``.
+
+Sources: Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2714064.2660195 (SplitMix64); Fowler, Noll, Vo
+(FNV-1a, 64 bits; draft-eastlake-fnv).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from steepest.errors import EventsError
+from steepest.events.words import counted
+from steepest.recipe import SplitRecipe
+
+__all__ = ["PARTS", "TEST", "TRAIN", "VALIDATION", "assign_parts", "event_keys", "row_keys"]
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+PARTS = ("train", "validation", "test")
+
+GOLDEN = 0x9E3779B97F4A7C15
+FNV_BASIS, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+EXACT = 2.0**53
+
+
+def assign_parts(keys: np.ndarray, split: SplitRecipe) -> np.ndarray:
+    """Return the part of each event: 0 train, 1 validation, 2 test.
+
+    Parameters
+    ----------
+    keys
+        ``(events,)``: integers of any width, floats with integer values, or text; or the uint64
+        keys that `event_keys` and `row_keys` return.
+    split
+        The shares and the seed.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(events,)`` int8. Equal keys have equal parts.
+
+    Raises
+    ------
+    EventsError
+        A key is missing, or is a float that is no integer.
+
+    Examples
+    --------
+    >>> split = SplitRecipe(validation=0.1, test=0.2)
+    >>> parts = assign_parts(np.arange(100_000), split)
+    >>> np.bincount(parts) / 100_000
+    array([0.70135, 0.09952, 0.19913])
+    """
+    if keys.dtype != np.uint64:
+        keys = event_keys(pa.array(keys), "the keys", "the array")
+    shares = _uniform(keys, split.seed)
+    parts = np.full(len(keys), TRAIN, dtype=np.int8)
+    parts[shares < split.test + split.validation] = VALIDATION
+    parts[shares < split.test] = TEST
+    return parts
+
+
+def event_keys(
+    column: pa.Array, name: str, file: str, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the uint64 keys of a column of event numbers.
+
+    Parameters
+    ----------
+    column
+        ``(events,)``: integers of any width, floats with integer values, or text.
+    name, file, rows
+        What the column is called, and each event's file and row in it: for messages.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(events,)`` uint64: the integer itself, or the hash of the text.
+
+    Raises
+    ------
+    EventsError
+        A value is null, or a float that is no integer; or the type is no number and no text.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if column.null_count:
+        first = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+        row = first if rows is None else rows[first]
+        raise EventsError(
+            f"{name} has no value for {counted(column.null_count, 'event')} in {file}, "
+            f"first at row {row}.",
+            expected="a number or text for each event, to split by",
+            found="null",
+            do="select the events that have one, or leave events.split.by out",
+        )
+    if _is_text(column.type):
+        return _fnv1a(column)
+    if pa.types.is_integer(column.type):
+        return _two_complement(column.to_numpy(zero_copy_only=False))
+    if pa.types.is_floating(column.type):
+        return _two_complement(_integral(column, name, file, rows))
+    raise EventsError(
+        f"{name} in {file} cannot be split by.",
+        expected="integers, floats with integer values, or text",
+        found=str(column.type),
+        do="name a column with event numbers, or leave events.split.by out",
+    )
+
+
+def row_keys(file: str, rows: np.ndarray) -> np.ndarray:
+    """Return the uint64 keys of rows of a file, from its name (without folders) and the rows.
+
+    Examples
+    --------
+    >>> row_keys("jets.parquet", np.array([0, 1]))
+    array([1844503893238214673, 1844503893238214674], dtype=uint64)
+    """
+    base = _mix(_fnv1a(pa.array([file])))
+    return base + np.asarray(rows).astype(np.uint64)
+
+
+def _uniform(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Return u in [0, 1), float64."""
+    start = np.array([(seed + 2 * GOLDEN) % 2**64], dtype=np.uint64)
+    mixed = _mix(_mix(keys + np.uint64(GOLDEN)) ^ _mix(start))
+    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _mix(z: np.ndarray) -> np.ndarray:
+    """SplitMix64's finaliser: a bijection of 64 bits in which each bit moves every other."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def _two_complement(values: np.ndarray) -> np.ndarray:
+    return values if values.dtype == np.uint64 else values.astype(np.int64).view(np.uint64)
+
+
+def _integral(column: pa.Array, name: str, file: str, rows: np.ndarray | None) -> np.ndarray:
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    bad = ~((values == np.floor(values)) & (np.abs(values) <= EXACT))
+    if bad.any():
+        first = int(np.argmax(bad))
+        row = first if rows is None else rows[first]
+        raise EventsError(
+            f"{name} is not an integer for {counted(int(bad.sum()), 'event')} in {file}, "
+            f"first at row {row}.",
+            expected="event numbers: integers, not beyond 2**53 if they are stored as floats",
+            found=repr(float(values[first])),
+            do="name a column with event numbers, or leave events.split.by out",
+        )
+    return values
+
+
+def _is_text(arrow: pa.DataType) -> bool:
+    return pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or arrow == pa.string_view()
+
+
+def _fnv1a(texts: pa.Array) -> np.ndarray:
+    """Return the FNV-1a hash of each text's UTF-8 bytes; a pass takes in one byte of all texts."""
+    column = texts.cast(pa.large_binary())
+    ends = np.frombuffer(column.buffers()[1], dtype=np.int64)[column.offset :][: len(column) + 1]
+    offsets, lengths = ends[:-1], np.diff(ends)
+    data = column.buffers()[2]
+    letters = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, np.uint8)
+    hashes = np.full(len(column), FNV_BASIS)
+    left = np.flatnonzero(lengths > 0)
+    place = 0
+    while len(left):
+        hashes[left] = (hashes[left] ^ letters[offsets[left] + place]) * FNV_PRIME
+        place += 1
+        left = left[lengths[left] > place]
+    return hashes

@@ -1,0 +1,233 @@
+"""The scalings x' = M (x − shift): none, standard, min-max, robust (M diagonal) and whiten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.errors import EventsError
+from steepest.scaling.base import AffineScaling
+from steepest.scaling.blocks import Floats
+from steepest.scaling.moments import Moments
+from steepest.scaling.quantile import distribution, quantile
+
+__all__ = ["DiagonalScaling", "WhitenScaling"]
+
+_SMALLEST, _LARGEST = 1e-150, 1e150  # widths whose squares and reciprocals are float64 numbers
+_FLOOR = 1e-10  # of the largest eigenvalue of the correlation matrix
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DiagonalScaling(AffineScaling):
+    """Each feature for itself: x' = (x − shift) / width.
+
+    =========  ================  ========================================
+    name       shift             width
+    =========  ================  ========================================
+    none       0                 1
+    standard   weighted mean     weighted standard deviation (÷ Σw)
+    min-max    minimum           maximum − minimum
+    robust     weighted median   weighted inter-quartile range
+    =========  ================  ========================================
+
+    Minimum and maximum are over all events with a weight other than zero. A feature without
+    spread gets width 1 and is listed in `constant`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from steepest.scaling import fit_scaling
+    >>> X = np.array([[1.0, 5.0], [3.0, 5.0]])
+    >>> scaling = fit_scaling("standard", [(X, None)], ["mass", "year"])
+    >>> scaling.transform(X)
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+    >>> scaling.constant
+    ('year',)
+    """
+
+    shift: Floats
+    width: Floats
+
+    def affine(self) -> tuple[Floats, Floats]:
+        """Return (shift (n,), diag(1 / width) (n, n))."""
+        return self.shift, np.diag(1 / self.width)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return shift (n,) and width (n,)."""
+        return {"shift": self.shift, "width": self.width}
+
+    def _forward(self, X: Floats) -> Floats:
+        return (X - self.shift) / self.width
+
+    def _backward(self, X: Floats) -> Floats:
+        return X * self.width + self.shift
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WhitenScaling(AffineScaling):
+    """Decorrelate and standardise: x' = P^(−1/2) (x − mean) / σ, P the correlation matrix.
+
+    This is ZCA-cor. Of all maps to unit covariance it keeps each x'ⱼ closest to the standardised
+    xⱼ, so that x'ⱼ still goes by its feature's name; and unlike PCA whitening it is unique:
+    neither the signs nor the order of eigenvectors enter.
+
+    P is used, not the covariance, so units do not matter. Eigenvalues of P below 1e-10 of the
+    largest (duplicate columns, sums of columns) are set to zero rather than blown up, and counted
+    in `dropped`; the covariance of x' is then a projector, and `inverse` returns the nearest
+    point on the plane in which the training events lie. Otherwise the covariance of x' is the
+    identity to about 1e-16 / λ_min(P).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from steepest.scaling import Moments, fit_scaling
+    >>> rng = np.random.default_rng(1)
+    >>> X = rng.normal(size=(1000, 2)) @ [[2.0, 1.9], [0.0, 0.1]]
+    >>> scaling = fit_scaling("whiten", [(X, None)], ["pt1", "pt2"])
+    >>> bool(Moments.of(X).condition_number() > 1000)
+    True
+    >>> round(Moments.of(scaling.transform(X)).condition_number(), 9)
+    1.0
+
+    References
+    ----------
+    A. Kessy, A. Lewin, K. Strimmer, "Optimal whitening and decorrelation", The American
+    Statistician 72 (2018) 309, doi:10.1080/00031305.2016.1277159.
+    """
+
+    shift: Floats
+    width: Floats
+    whitener: Floats  # P^(−1/2), (n, n)
+    colourer: Floats  # P^(1/2), (n, n)
+
+    def affine(self) -> tuple[Floats, Floats]:
+        """Return (shift (n,), P^(−1/2) diag(1 / σ) (n, n))."""
+        return self.shift, self.whitener / self.width
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return shift (n,), width (n,), whitener (n, n) and colourer (n, n)."""
+        return {
+            "shift": self.shift,
+            "width": self.width,
+            "whitener": self.whitener,
+            "colourer": self.colourer,
+        }
+
+    def _forward(self, X: Floats) -> Floats:
+        return ((X - self.shift) / self.width) @ self.whitener.T
+
+    def _backward(self, X: Floats) -> Floats:
+        return (X @ self.colourer.T) * self.width + self.shift
+
+
+def fit_none(moments: Moments, names: Sequence[str]) -> DiagonalScaling:
+    """No scaling: shift 0, width 1."""
+    n = len(names)
+    return _diagonal("none", names, np.zeros(n), np.ones(n), moments.constant)
+
+
+def fit_standard(moments: Moments, names: Sequence[str]) -> DiagonalScaling:
+    """Mean and standard deviation."""
+    width = _deviation(moments, names)
+    return _diagonal("standard", names, moments.mean, width, moments.constant)
+
+
+def fit_min_max(moments: Moments, names: Sequence[str]) -> DiagonalScaling:
+    """Minimum and range: [0, 1] on the training events."""
+    with np.errstate(over="ignore"):
+        width = np.where(moments.constant, 1.0, moments.maximum - moments.minimum)
+    return _diagonal("min-max", names, moments.minimum, width, moments.constant)
+
+
+def fit_robust(X: Floats, w: Floats, names: Sequence[str]) -> DiagonalScaling:
+    """Weighted median and inter-quartile range."""
+    quartiles = np.empty((3, len(names)))
+    for j, column in enumerate(X.T):
+        x, F = distribution(column, w)
+        quartiles[:, j] = [quantile(x, F, p) for p in (0.25, 0.5, 0.75)]
+    width = quartiles[2] - quartiles[0]
+    constant = width == 0
+    return _diagonal("robust", names, quartiles[1], np.where(constant, 1.0, width), constant)
+
+
+def fit_whiten(moments: Moments, names: Sequence[str]) -> WhitenScaling:
+    """Mean, deviations, and both square roots of the correlation matrix."""
+    width = _require_width(_deviation(moments, names), names)
+    P = moments.covariance / width / width[:, None]
+    P[np.diag_indices_from(P)] = 1.0
+    values, vectors = np.linalg.eigh(P)
+    if values[0] < -_FLOOR * values[-1]:
+        raise _negative_direction(values[0], vectors[:, 0], names)
+    root = np.sqrt(np.maximum(values, 0.0))
+    kept = values > _FLOOR * values[-1]
+    root[~kept] = 0.0
+    inverse = np.divide(1.0, root, out=np.zeros_like(root), where=kept)
+    return WhitenScaling(
+        name="whiten",
+        features=tuple(names),
+        constant=_named(moments.constant, names),
+        dropped=int(np.sum(~kept)),
+        shift=moments.mean,
+        width=width,
+        whitener=(vectors * inverse) @ vectors.T,
+        colourer=(vectors * root) @ vectors.T,
+    )
+
+
+def _diagonal(
+    name: str, names: Sequence[str], shift: Floats, width: Floats, constant: np.ndarray
+) -> DiagonalScaling:
+    return DiagonalScaling(
+        name=name,
+        features=tuple(names),
+        constant=_named(constant, names),
+        shift=shift,
+        width=_require_width(width, names),
+    )
+
+
+def _named(chosen: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen)
+
+
+def _deviation(moments: Moments, names: Sequence[str]) -> Floats:
+    """Standard deviations; 1 for constant features; an error where the variance is not positive."""
+    variance = np.where(moments.constant, 1.0, moments.variance)
+    negative = (moments.rounding() > 0) & (variance <= moments.rounding())
+    for j in np.flatnonzero(negative & ~moments.constant).tolist():
+        raise EventsError(
+            f"The weighted variance of feature {names[j]!r} is not positive.",
+            expected="a positive variance, Σw(x − mean)²/Σw",
+            found=f"{variance[j]:.6g}, from {moments.count} events of total weight "
+            f"{moments.total:g}",
+            cause="events of negative weight lie further out than those of positive weight",
+            do="use scaling 'min-max' or 'robust', or a larger sample",
+        )
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(variance)
+
+
+def _require_width(width: Floats, names: Sequence[str]) -> Floats:
+    for j in np.flatnonzero(~((width >= _SMALLEST) & (width <= _LARGEST))).tolist():
+        raise EventsError(
+            f"The spread of feature {names[j]!r} is beyond what float64 can square.",
+            expected=f"a spread from {_SMALLEST:g} to {_LARGEST:g}",
+            found=f"{width[j]:g}",
+            cause="a placeholder such as 1e308 for missing values, or unusual units",
+            do="drop the placeholders with `select`, or derive the feature in other units",
+        )
+    return width
+
+
+def _negative_direction(value: float, vector: Floats, names: Sequence[str]) -> EventsError:
+    strongest = [names[j] for j in np.argsort(-np.abs(vector), kind="stable")[:2].tolist()]
+    return EventsError(
+        "The weighted correlation matrix of the features has a negative eigenvalue.",
+        expected="a positive variance in every direction of feature space",
+        found=f"{value:.6g}, mostly along {' and '.join(map(repr, strongest))}",
+        cause="events of negative weight lie further out than those of positive weight",
+        do="use scaling 'standard', drop one of the two features, or use a larger sample",
+    )

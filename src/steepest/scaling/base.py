@@ -1,0 +1,146 @@
+"""The contract of a feature scaling: transform, invert, save; affine ones: x' = M(x − shift)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from steepest.errors import EventsError
+from steepest.scaling.blocks import Floats, first_not_finite, matrix, require_finite
+
+__all__ = ["AffineScaling", "Scaling"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scaling(ABC):
+    """A fitted map x → x' of feature vectors, and its inverse.
+
+    Made by `fit_scaling`, or by `scaling_from` out of what `to_json` and `to_arrays` gave.
+
+    Attributes
+    ----------
+    name
+        The recipe's name: none, standard, min-max, robust, quantile or whiten.
+    features
+        (n) names of the columns, in order.
+    constant
+        Names of the features without spread *as this scaling measures it* (for robust: an
+        inter-quartile range of zero). They are shifted, and their scale is 1.
+    dropped
+        Number of directions without spread that whitening set to zero; 0 for the others.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    constant: tuple[str, ...] = ()
+    dropped: int = 0
+
+    def transform(self, X: ArrayLike, dtype: DTypeLike = np.float64) -> NDArray[Any]:
+        """Return X' (m, n) of the given dtype for X (m, n); computed in float64 throughout.
+
+        Raises
+        ------
+        EventsError
+            X has another number of columns, a value that is not finite, or a value whose image
+            does not fit into dtype.
+        """
+        values = matrix(X, self.features)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = self._forward(values).astype(dtype, copy=False)
+        self._require_finite(values, scaled)
+        return scaled
+
+    def inverse(self, X: ArrayLike, dtype: DTypeLike = np.float64) -> NDArray[Any]:
+        """Return the X (m, n) that `transform` maps to the given X' (m, n).
+
+        Raises
+        ------
+        EventsError
+            As for `transform`.
+        """
+        values = matrix(X, self.features)
+        with np.errstate(over="ignore", invalid="ignore"):
+            original = self._backward(values).astype(dtype, copy=False)
+        self._require_finite(values, original)
+        return original
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is not an array, ready for `json.dumps`."""
+        return {
+            "version": 1,
+            "name": self.name,
+            "features": list(self.features),
+            "constant": list(self.constant),
+            "dropped": self.dropped,
+        }
+
+    @abstractmethod
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the fitted arrays by name, ready for safetensors."""
+
+    @abstractmethod
+    def _forward(self, X: Floats) -> Floats:
+        """Map x → x', rows of a matrix, float64."""
+
+    @abstractmethod
+    def _backward(self, X: Floats) -> Floats:
+        """Map x' → x, rows of a matrix, float64."""
+
+    def _require_finite(self, given: Floats, result: NDArray[Any]) -> None:
+        place = first_not_finite(result)
+        if place is None:
+            return
+        require_finite(given, self.features)
+        row, column = place
+        raise EventsError(
+            f"Feature {self.features[column]!r} of row {row} does not fit into {result.dtype} "
+            f"under the scaling {self.name!r}.",
+            expected=f"at most {np.finfo(result.dtype).max:.3g} in absolute value",
+            found=f"a result beyond it, from {given[row, column]:g}",
+            cause="a value in other units than in training, or features that were not scaled",
+            do="check the units, or ask for dtype float64",
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AffineScaling(Scaling):
+    """A scaling of the form x' = M (x − shift): all but quantile."""
+
+    @abstractmethod
+    def affine(self) -> tuple[Floats, Floats]:
+        """Return (shift (n,), M (n, n)) with x' = M (x − shift)."""
+
+    def original_units(
+        self, coefficients: ArrayLike, intercept: ArrayLike
+    ) -> tuple[Floats, Floats]:
+        """Return a linear model of x' as a model of x, in the features' original units.
+
+        x'ᵀC + b = xᵀ(MᵀC) + (b − shiftᵀMᵀC).
+
+        Parameters
+        ----------
+        coefficients
+            C, (n, K), of the scaled features.
+        intercept
+            b, (K,).
+
+        Returns
+        -------
+        (n, K) and (K,), float64. When a feature's offset is large for its spread the new
+        intercept is large, and the sum cancels it: predict with the scaled model, report this one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from steepest.scaling import fit_scaling
+        >>> scaling = fit_scaling("min-max", [(np.array([[100.0], [300.0]]), None)], ["pt"])
+        >>> scaling.original_units([[4.0]], [1.0])
+        (array([[0.02]]), array([-1.]))
+        """
+        shift, M = self.affine()
+        C = M.T @ np.asarray(coefficients, dtype=np.float64)
+        return C, np.asarray(intercept, dtype=np.float64) - shift @ C

@@ -1,0 +1,129 @@
+"""What an acceptable block of events is: a finite (m, n) matrix, and finite weights (m,)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from steepest.errors import EventsError
+
+__all__ = ["Block", "Floats", "checked_blocks", "first_not_finite", "matrix", "positive_total"]
+
+Floats = NDArray[np.float64]
+Block = tuple[Floats, Floats | None]
+
+
+def matrix(X: ArrayLike, names: Sequence[str]) -> Floats:
+    """Return X as a float64 matrix (m, n) with one column for each name.
+
+    Raises
+    ------
+    EventsError
+        X is not a matrix, or has another number of columns than there are names.
+
+    Examples
+    --------
+    >>> matrix([[1, 2]], ["pt", "mass"])
+    array([[1., 2.]])
+    """
+    values = np.asarray(X, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise EventsError(
+            "The events to scale do not have the shape that the features ask for.",
+            expected=f"a matrix (events, {len(names)}), columns {', '.join(names)}",
+            found=f"an array of shape {values.shape}",
+            cause="columns were left out, added, or one event was given without its row axis",
+            do="give one row an event and one column a feature, in the order above",
+        )
+    return values
+
+
+def first_not_finite(values: NDArray[np.floating]) -> tuple[int, int] | None:
+    """Return (row, column) of the first NaN or infinity in a matrix, or None.
+
+    Examples
+    --------
+    >>> first_not_finite(np.array([[1.0, 2.0], [3.0, np.nan]]))
+    (1, 1)
+    """
+    finite = np.isfinite(values)
+    if finite.all():
+        return None
+    row, column = np.unravel_index(int(np.argmin(finite)), finite.shape)
+    return int(row), int(column)
+
+
+def require_finite(values: Floats, names: Sequence[str], first_row: int = 0) -> None:
+    """Raise EventsError at the first NaN or infinity, naming its column and row."""
+    place = first_not_finite(values)
+    if place is None:
+        return
+    row, column = place
+    raise EventsError(
+        f"Feature {names[column]!r} is not finite in row {first_row + row}.",
+        expected="a finite number in every feature of every event",
+        found=f"{values[row, column]}",
+        cause="a division by zero, a logarithm of zero, or a placeholder",
+        do="drop such events with `select`, or give the feature a finite value where it is missing",
+    )
+
+
+def checked_blocks(
+    blocks: Iterable[Block], names: Sequence[str]
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yield every block that has events, as (X (m, n), w (m,)), float64 and finite.
+
+    Rows in error messages count from 0 over all blocks. Weights of None are ones.
+
+    Raises
+    ------
+    EventsError
+        A block has a wrong shape, or a value or a weight that is not finite.
+    """
+    first_row = 0
+    for X, weights in blocks:
+        values = matrix(X, names)
+        require_finite(values, names, first_row)
+        w = _weights(weights, len(values), first_row)
+        if len(values):
+            yield values, w
+        first_row += len(values)
+
+
+def _weights(weights: ArrayLike | None, count: int, first_row: int) -> Floats:
+    if weights is None:
+        return np.ones(count)
+    w = np.asarray(weights, dtype=np.float64)
+    if w.shape != (count,):
+        raise EventsError(
+            "The event weights do not match the events.",
+            expected=f"one weight an event: shape ({count},)",
+            found=f"shape {w.shape}",
+            cause="weights and events were selected differently",
+            do="select events and weights together",
+        )
+    place = first_not_finite(w[:, None])
+    if place is not None:
+        raise EventsError(
+            f"The event weight is not finite in row {first_row + place[0]}.",
+            expected="a finite weight for every event; negative ones are legal",
+            found=f"{w[place[0]]}",
+            cause="a normalisation by zero events",
+            do="drop such events with `select`, or compute the weight anew",
+        )
+    return w
+
+
+def positive_total(total: float, purpose: str) -> float:
+    """Return the total weight; raise EventsError unless it is positive."""
+    if total > 0:
+        return total
+    raise EventsError(
+        f"The event weights add up to {total:g}, and {purpose} divides by their sum.",
+        expected="a positive sum of weights over the training events",
+        found=f"{total:g}",
+        cause="all weights are zero, or negative weights outweigh the positive ones",
+        do="check the weight column, or use a larger sample",
+    )

@@ -1,0 +1,176 @@
+"""From a recipe's name to a fitted scaling, and from what was saved back to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from steepest.errors import EventsError, RecipeError, RunFolderError, nearest
+from steepest.scaling import affine
+from steepest.scaling.affine import DiagonalScaling, WhitenScaling
+from steepest.scaling.base import Scaling
+from steepest.scaling.blocks import Block, Floats, checked_blocks, positive_total
+from steepest.scaling.moments import Moments
+from steepest.scaling.quantile import QuantileScaling, fit_quantile
+
+__all__ = ["SCALINGS", "fit_scaling", "scaling_from"]
+
+_FROM_MOMENTS: dict[str, Callable[[Moments, Sequence[str]], Scaling]] = {
+    "none": affine.fit_none,
+    "standard": affine.fit_standard,
+    "min-max": affine.fit_min_max,
+    "whiten": affine.fit_whiten,
+}
+_FROM_VALUES: dict[str, Callable[[Floats, Floats, Sequence[str]], Scaling]] = {
+    "robust": affine.fit_robust,
+    "quantile": fit_quantile,
+}
+
+SCALINGS = ("none", "standard", "min-max", "robust", "quantile", "whiten")
+
+
+def fit_scaling(name: str, blocks: Iterable[Block], names: Sequence[str]) -> Scaling:
+    """Fit the scaling of that name on blocks of training events.
+
+    none, standard, min-max and whiten take one pass and keep no events (n numbers, or n² for
+    whiten); robust and quantile need the values and collect them: 8 (n + 1) bytes an event.
+
+    Parameters
+    ----------
+    name
+        One of `SCALINGS`.
+    blocks
+        (X (m, n) float64, w (m,) float64 or None) pairs, m of any size: an event of weight 2 is
+        that event twice, None is weight 1, and negative weights are legal as long as Σw > 0
+        (min-max and none do not use the weights, beyond leaving out events of weight zero).
+        *Of the training part alone*: keeping it so is the caller's duty.
+    names
+        The n features' names, which error messages and `constant` use.
+
+    Raises
+    ------
+    RecipeError
+        No scaling has that name.
+    EventsError
+        No events; a wrong shape; a value or weight that is not finite (with column and first
+        row); Σw ≤ 0; a weighted variance ≤ 0 of a feature that is not constant; a spread outside
+        1e-150 to 1e150.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> blocks = [(np.array([[1.0], [2.0]]), None), (np.array([[4.0]]), np.array([2.0]))]
+    >>> scaling = fit_scaling("standard", blocks, ["mass"])
+    >>> scaling.affine()[0]
+    array([2.75])
+
+    References
+    ----------
+    `Moments` (one pass), `quantile` (median and quartiles), `WhitenScaling`, `QuantileScaling`.
+    """
+    if name not in SCALINGS:
+        close = nearest(name, SCALINGS)
+        raise RecipeError(
+            f"There is no feature scaling {name!r}.",
+            expected=f"one of {', '.join(SCALINGS)}",
+            found=repr(name),
+            cause="a slip of the pen" if close else None,
+            do=f"scaling = {close or 'standard'!r}",
+        )
+    checked = checked_blocks(blocks, names)
+    if name in _FROM_VALUES:
+        X, w = _collect(checked, name)
+        positive_total(float(w.sum()), f"the scaling {name!r}")
+        return _FROM_VALUES[name](X, w, names)
+    moments = _moments(checked, name)
+    if not np.isfinite(moments.minimum).all():
+        raise _no_events(name, f"{moments.count} events, all of weight zero")
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is an error by its width
+        return _FROM_MOMENTS[name](moments, names)
+
+
+def _moments(blocks: Iterator[tuple[Floats, Floats]], name: str) -> Moments:
+    moments = None
+    for X, w in blocks:
+        block = Moments.of(X, w, diagonal=name != "whiten")
+        moments = block if moments is None else moments.merge(block)
+    if moments is None:
+        raise _no_events(name, "none")
+    return moments
+
+
+def _collect(blocks: Iterator[tuple[Floats, Floats]], name: str) -> tuple[Floats, Floats]:
+    collected = list(blocks)
+    if not collected:
+        raise _no_events(name, "none")
+    return np.concatenate([X for X, _ in collected]), np.concatenate([w for _, w in collected])
+
+
+def _no_events(name: str, found: str) -> EventsError:
+    return EventsError(
+        f"There are no events to fit the feature scaling {name!r} on.",
+        expected="at least one training event with a weight other than zero",
+        found=found,
+        cause="a selection that nothing passes, or a split that leaves no training part",
+        do="loosen `select`, or give the training part a larger share",
+    )
+
+
+_CLASSES: dict[str, type[DiagonalScaling] | type[WhitenScaling] | type[QuantileScaling]] = {
+    **dict.fromkeys(("none", "standard", "min-max", "robust"), DiagonalScaling),
+    "whiten": WhitenScaling,
+    "quantile": QuantileScaling,
+}
+_ARRAYS = {
+    DiagonalScaling: ("shift", "width"),
+    WhitenScaling: ("shift", "width", "whitener", "colourer"),
+    QuantileScaling: ("knots", "scores", "lengths"),
+}
+
+
+def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scaling:
+    """Return the scaling whose `to_json` and `to_arrays` gave these, bit for bit.
+
+    Raises
+    ------
+    RunFolderError
+        A key or an array is missing, or the name or version is not one that this release knows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fitted = fit_scaling("min-max", [(np.array([[1.0], [3.0]]), None)], ["mass"])
+    >>> scaling_from(fitted.to_json(), fitted.to_arrays()).transform([[2.0]])
+    array([[0.5]])
+    """
+    if json.get("version") != 1 or json.get("name") not in _CLASSES:
+        raise _damaged(
+            f"version 1 of one of {', '.join(SCALINGS)}",
+            f"version {json.get('version')!r} of {json.get('name')!r}",
+        )
+    kind = _CLASSES[json["name"]]
+    for key in ("features", "constant", "dropped"):
+        if key not in json:
+            raise _damaged(f"the key {key!r}", ", ".join(sorted(json)))
+    for key in _ARRAYS[kind]:
+        if key not in arrays:
+            raise _damaged(f"the array {key!r}", ", ".join(sorted(arrays)) or "no arrays")
+    return kind(
+        name=json["name"],
+        features=tuple(json["features"]),
+        constant=tuple(json["constant"]),
+        dropped=int(json["dropped"]),
+        **{key: arrays[key] for key in _ARRAYS[kind]},
+    )
+
+
+def _damaged(expected: str, found: str) -> RunFolderError:
+    return RunFolderError(
+        "The saved feature scaling cannot be read.",
+        expected=expected,
+        found=found,
+        cause="a damaged file, or one written by a newer release",
+        do="use the release that wrote it, or train again",
+    )

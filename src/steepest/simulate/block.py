@@ -1,0 +1,190 @@
+"""One block of jets: the unit of work, and the reason why workers do not change the file.
+
+Block b of a seed always holds the same jets. Pythia's seed and the detector's random numbers come
+from (seed, block, process) alone, and every block starts Pythia anew. A file is the blocks 0, 1,
+2, … one after the other, so the first rows of a longer file are the rows of a shorter one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from steepest.simulate import jets as jet_module
+from steepest.simulate.columns import JetRows, concatenate, jet_rows, to_table
+from steepest.simulate.detector import Detector, reconstruct
+from steepest.simulate.generator import Events, Generator, settings_of
+from steepest.simulate.processes import DEFAULT_PROCESSES, PROCESSES
+
+__all__ = ["BLOCK_JETS", "MAX_SEED", "ROWS_PER_SEED", "Plan", "make_block", "pythia_seed"]
+
+BLOCK_JETS = 500
+"""Jets of a full block, over all processes."""
+
+ROWS_PER_SEED = 10**9
+"""The event number is ``seed * ROWS_PER_SEED + row``."""
+
+MAX_SEED = 9_000_000_000
+"""Largest seed whose event numbers fit into an int64."""
+
+_EVENTS_PER_CALL = 64
+_PYTHIA_SEEDS = 900_000_000  # Pythia takes 1 to this many
+_STREAM_DETECTOR, _STREAM_ORDER, _STREAM_PYTHIA = 0, 1, 2
+
+OnJets = Callable[[int], bool]
+"""Is told how many jets were just made; answers whether to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a file is made of: all that its rows depend on.
+
+    Parameters
+    ----------
+    jets
+        Number of rows.
+    seed
+        From 0 to `MAX_SEED`.
+    detector
+        The detector's parameters, or None for the particles themselves.
+    leading
+        Keep at most this many constituents in the lists; None for all.
+    bits
+        Bits of mantissa of the constituents' float columns; None for all.
+    processes
+        Names of `PROCESSES`, in equal parts.
+    """
+
+    jets: int
+    seed: int = 0
+    detector: Detector | None = field(default_factory=Detector)
+    leading: int | None = None
+    bits: int | None = None
+    processes: tuple[str, ...] = DEFAULT_PROCESSES
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.jets // BLOCK_JETS)
+
+    def rows_of(self, block: int) -> int:
+        """Return the number of rows of this block: all are full but the last."""
+        return min(BLOCK_JETS, self.jets - block * BLOCK_JETS)
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything that fixes the rows, as JSON can hold it."""
+        return {
+            "jets": self.jets,
+            "seed": self.seed,
+            "leading": self.leading,
+            "bits": self.bits,
+            "detector": asdict(self.detector) if self.detector else None,
+            "selection": {
+                "algorithm": "anti-kT",
+                "radius": jet_module.RADIUS,
+                "pt": list(jet_module.PT_WINDOW),
+                "abs_eta_max": jet_module.ETA_MAX,
+            },
+            "processes": {name: _describe(name) for name in self.processes},
+            "block_jets": BLOCK_JETS,
+        }
+
+
+def _describe(name: str) -> dict[str, Any]:
+    process = PROCESSES[name]
+    return {
+        "is_top": process.is_top,
+        "pythia": list(settings_of(process)),
+        "early_pt": list(process.early_pt),
+        "matched_resonance": process.resonance,
+    }
+
+
+def pythia_seed(seed: int, process: int, block: int) -> int:
+    """Return Pythia's seed for a block: consecutive from a start that `seed` and process fix.
+
+    So no two blocks of a file share a seed, and two files overlap with a probability of the order
+    of their number of blocks over 9e8.
+
+    Examples
+    --------
+    >>> pythia_seed(1, 0, 7) - pythia_seed(1, 0, 0)
+    7
+    """
+    start = np.random.SeedSequence([seed, process, _STREAM_PYTHIA]).generate_state(1, np.uint64)[0]
+    return 1 + (int(start) + block) % _PYTHIA_SEEDS
+
+
+def make_block(plan: Plan, block: int, on_jets: OnJets) -> pa.Table | None:
+    """Make one block, or return None if `on_jets` says to stop.
+
+    Parameters
+    ----------
+    plan
+        What to make.
+    block
+        Which block, from 0.
+    on_jets
+        Called after every batch of events with the number of jets just found.
+    """
+    labels = _labels(plan, block)
+    made: list[JetRows] = []
+    for process in range(len(plan.processes)):
+        rows = _rows_of_process(plan, block, process, int(np.sum(labels == process)), on_jets)
+        if rows is None:
+            return None
+        made.append(rows)
+    together = concatenate(made)
+    order = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
+    first = plan.seed * ROWS_PER_SEED + block * BLOCK_JETS
+    known = [(name, PROCESSES[name].is_top) for name in plan.processes]
+    numbers = np.arange(first, first + len(labels), dtype=np.int64)
+    return to_table(together.reordered(order.tolist()), labels, known, numbers, plan.bits)
+
+
+def _labels(plan: Plan, block: int) -> NDArray[np.int8]:
+    """Return each row's process: every group of rows has each process once, in random order.
+
+    So the parity of an event number says nothing about the process.
+    """
+    rng = np.random.default_rng([plan.seed, block, _STREAM_ORDER])
+    kinds = len(plan.processes)
+    groups = np.tile(np.arange(kinds, dtype=np.int8), (-(-BLOCK_JETS // kinds), 1))
+    return rng.permuted(groups, axis=1).ravel()[: plan.rows_of(block)]
+
+
+def _rows_of_process(
+    plan: Plan, block: int, process: int, wanted: int, on_jets: OnJets
+) -> JetRows | None:
+    if wanted == 0:
+        return JetRows([], [], [])
+    rng = np.random.default_rng([plan.seed, block, _STREAM_DETECTOR, process])
+    generator = Generator(
+        PROCESSES[plan.processes[process]], pythia_seed(plan.seed, process, block)
+    )
+    pieces: list[JetRows] = []
+    found = 0
+    while found < wanted:
+        piece = _select(generator.batch(_EVENTS_PER_CALL), plan, rng).first(wanted - found)
+        pieces.append(piece)
+        found += len(piece)
+        if not on_jets(len(piece)):
+            return None
+    return concatenate(pieces)
+
+
+def _select(events: Events, plan: Plan, rng: np.random.Generator) -> JetRows:
+    if plan.detector is None:
+        constituents = events.particles.as_constituents()
+    else:
+        constituents = reconstruct(events.particles, plan.detector, rng)
+    jets = jet_module.leading_jets(constituents, events.count)
+    selected = jet_module.in_window(jets)
+    if events.decays is not None:
+        selected &= jet_module.matched(jets, events.decays)
+    return jet_rows(jets, selected, constituents, plan.leading)

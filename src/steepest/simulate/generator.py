@@ -1,0 +1,269 @@
+"""Pythia 8: settings, the event loop, and the record as flat arrays.
+
+What to use when: `Generator(process, seed)` starts Pythia for one process, `Generator.batch` makes
+events. Nothing is printed. Multi-parton interactions are off, as in the reference set.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steepest.errors import SteepestError
+from steepest.simulate import extra
+from steepest.simulate.particles import Kind, Particles
+from steepest.simulate.processes import Process
+
+__all__ = [
+    "BEAM_ENERGY",
+    "EARLY_SCALE",
+    "RADIUS",
+    "Decays",
+    "Events",
+    "Generator",
+    "settings_of",
+]
+
+BEAM_ENERGY = 14_000.0
+"""Centre-of-mass energy of the two protons (GeV)."""
+
+RADIUS = 0.8
+"""Radius of the jets, here those of partons, and of the match with a decay."""
+
+EARLY_SCALE = 50.0
+"""Shower scale (GeV) at which an event outside `Process.early_pt` is given up."""
+
+TRACKER_RADIUS, TRACKER_LENGTH = 300.0, 1000.0
+"""Particles that would decay outside this cylinder (mm) count as stable."""
+
+ETA_MAX = 5.0
+"""Particles beyond this pseudorapidity are left out."""
+
+_NEUTRINOS = (12, 14, 16)
+_STALLED = "Pythia gave no event in {tries} attempts at the process {name!r}."
+
+
+@dataclass(frozen=True, slots=True)
+class Decays:
+    """Hadronic decays of a resonance, such as t → b q q'.
+
+    Parameters
+    ----------
+    event
+        Number of the event, shape (decays,).
+    rapidity, phi
+        Directions of the resonance and of its three quarks, shape (decays, 4).
+    """
+
+    event: NDArray[np.int64]
+    rapidity: NDArray[np.float64]
+    phi: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A batch of generated events.
+
+    Parameters
+    ----------
+    count
+        Number of events.
+    particles
+        Their visible stable particles.
+    decays
+        The decays of the process's resonance; None for a process without one.
+    pt_hat
+        Transverse momentum of the hard process (GeV), shape (count,).
+    """
+
+    count: int
+    particles: Particles
+    decays: Decays | None
+    pt_hat: NDArray[np.float64]
+
+
+def settings_of(process: Process) -> tuple[str, ...]:
+    """Return every line that Pythia is given for `process`, but for the seed.
+
+    Examples
+    --------
+    >>> from steepest.simulate.processes import PROCESSES
+    >>> "PartonLevel:MPI = off" in settings_of(PROCESSES["qcd"])
+    True
+    """
+    low, high = process.pt_hat
+    return (
+        "Print:quiet = on",
+        f"Beams:eCM = {BEAM_ENERGY:g}",
+        f"PhaseSpace:pTHatMin = {low:g}",
+        f"PhaseSpace:pTHatMax = {high:g}",
+        "PartonLevel:MPI = off",
+        "ParticleDecays:limitCylinder = on",
+        f"ParticleDecays:xyMax = {TRACKER_RADIUS:g}",
+        f"ParticleDecays:zMax = {TRACKER_LENGTH:g}",
+        *process.settings,
+    )
+
+
+class Generator:
+    """Pythia, started for one process.
+
+    Parameters
+    ----------
+    process
+        What to make.
+    seed
+        Pythia's seed, from 1 to 900,000,000.
+
+    Raises
+    ------
+    MissingExtraError
+        If Pythia is not installed.
+    """
+
+    def __init__(self, process: Process, seed: int) -> None:
+        module = extra.pythia()
+        self.process = process
+        self._pythia = module.Pythia("", False)
+        self._veto = _early_veto(module, process.early_pt)
+        self._charges: dict[int, int] = {}
+        seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
+        for line in (*settings_of(process), *seeding):
+            if not self._pythia.readString(line):
+                raise SteepestError(f"Pythia does not know the setting {line!r}.")
+        self._pythia.addUserHooksPtr(self._veto)
+        if not self._pythia.init():
+            raise SteepestError(f"Pythia could not be started for the process {process.name!r}.")
+
+    def batch(self, count: int) -> Events:
+        """Make `count` events that the early veto let pass; now and then one fewer.
+
+        Parameters
+        ----------
+        count
+            How many events to ask Pythia for.
+
+        Raises
+        ------
+        SteepestError
+            If Pythia gave no event at all.
+        """
+        record = self._pythia.nextBatch(count)
+        if len(record) == 0:
+            raise SteepestError(_STALLED.format(tries=count, name=self.process.name))
+        event, start, table = _columns(record)
+        decays = None
+        if self.process.resonance is not None:
+            decays = _decays(event, start, table, self.process.resonance)
+        pt_hat = np.sqrt(np.asarray(record["info", "pT2Hat"]))
+        return Events(len(record), self._visible(event, table), decays, pt_hat)
+
+    def _visible(self, event: NDArray[np.int64], table: dict[str, NDArray[Any]]) -> Particles:
+        final = np.flatnonzero(table["status"] > 0)
+        final = final[~np.isin(np.abs(table["id"][final]), _NEUTRINOS)]
+        px, py, pz = (table[name][final] for name in ("px", "py", "pz"))
+        inside = np.abs(pz) < math.sinh(ETA_MAX) * np.hypot(px, py)
+        final, px, py, pz = final[inside], px[inside], py[inside], pz[inside]
+        charge = self._charge_of(table["id"][final])
+        return Particles(
+            event=event[final],
+            px=px,
+            py=py,
+            pz=pz,
+            energy=table["e"][final],
+            charge=charge,
+            kind=_kind_of(table["id"][final], charge),
+            x=table["x"][final],
+            y=table["y"][final],
+            z=table["z"][final],
+        )
+
+    def _charge_of(self, numbers: NDArray[np.int32]) -> NDArray[np.int8]:
+        known, place = np.unique(numbers, return_inverse=True)
+        for number in known.tolist():
+            if number not in self._charges:
+                self._charges[number] = round(self._pythia.particleData.charge(number))
+        return np.array([self._charges[n] for n in known.tolist()], dtype=np.int8)[place]
+
+
+def _early_veto(module: Any, window: tuple[float, float]) -> Any:
+    """Return a hook that gives up events whose leading jet of partons is far from the window.
+
+    Pythia asks once the shower has come down to `EARLY_SCALE`, when an event has some five partons,
+    and again in the shower of each resonance's decay, which is let pass.
+    """
+    low, high = window
+    anti_kt, every_particle, own_masses, no_hook, own_code = -1, 1, 2, None, False
+    resonance_decay = 5
+    jets = module.SlowJet(
+        anti_kt, RADIUS, low / 2, 25.0, every_particle, own_masses, no_hook, own_code
+    )
+
+    class EarlyVeto(module.UserHooks):
+        def canVetoPT(self) -> bool:
+            return True
+
+        def scaleVetoPT(self) -> float:
+            return EARLY_SCALE
+
+        def doVetoPT(self, position: int, event: Any) -> bool:
+            if position >= resonance_decay:
+                return False
+            jets.analyze(event)
+            return not (jets.sizeJet() > 0 and low < jets.pT(0) < high)
+
+    return EarlyVeto()
+
+
+def _columns(
+    record: Any,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, NDArray[Any]]]:
+    """Return each entry's event, where that event starts, and the columns, over all events flat."""
+    import awkward as ak
+
+    entries = record["prt"]
+    counts = ak.to_numpy(ak.num(entries, axis=1))
+    event = np.repeat(np.arange(len(counts)), counts)
+    start = np.repeat(np.cumsum(counts) - counts, counts)
+    flat = ak.flatten(entries, axis=1)
+    table = {n: np.asarray(flat[n]) for n in ("id", "status", "daughter1", "daughter2")}
+    table |= {name: np.asarray(flat["p", name]) for name in ("px", "py", "pz", "e")}
+    vertex = ak.fill_none(flat["vProd"], {"px": 0.0, "py": 0.0, "pz": 0.0, "e": 0.0})
+    for ours, theirs in (("x", "px"), ("y", "py"), ("z", "pz")):
+        table[ours] = np.asarray(vertex[theirs])
+    return event, start, table
+
+
+def _kind_of(numbers: NDArray[np.int32], charge: NDArray[np.int8]) -> NDArray[np.int8]:
+    kind = np.where(charge != 0, Kind.CHARGED_HADRON, Kind.NEUTRAL_HADRON).astype(np.int8)
+    for number, special in ((22, Kind.PHOTON), (11, Kind.ELECTRON), (13, Kind.MUON)):
+        kind[np.abs(numbers) == number] = special
+    return kind
+
+
+def _decays(
+    event: NDArray[np.int64],
+    start: NDArray[np.int64],
+    table: dict[str, NDArray[Any]],
+    resonance: int,
+) -> Decays:
+    """Find each decay resonance → quark + boson → three quarks.
+
+    A particle appears in the record once for every recoil; the copy that decays has a first
+    daughter of another kind.
+    """
+    identity = np.abs(table["id"])
+    first, second = start + table["daughter1"], start + table["daughter2"]
+    mother = np.flatnonzero((identity == resonance) & (identity[first] != resonance))
+    pair = np.stack([first[mother], second[mother]], axis=1)
+    pair = np.take_along_axis(pair, np.argsort(identity[pair], axis=1), axis=1)  # quark, boson
+    quark, boson = pair[:, 0], pair[:, 1]
+    while np.any(again := identity[first[boson]] == identity[boson]):
+        boson = np.where(again, first[boson], boson)
+    members = np.stack([mother, quark, first[boson], second[boson]], axis=1)
+    px, py, pz, energy = (table[name][members] for name in ("px", "py", "pz", "e"))
+    return Decays(event[mother], np.arctanh(pz / energy), np.arctan2(py, px))

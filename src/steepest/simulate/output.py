@@ -1,0 +1,263 @@
+"""The file: Parquet, written beside its final name, and never lost to a full disk.
+
+What to use when: `check_target` before the work starts; then an `Output` takes the blocks in
+their order, and `Output.finish` gives the file its name. Until then it lies beside it as
+``.NAME.part``. A reserve of disk space is kept aside while writing: when the disk fills up, the
+reserve is given back, the jets so far are written out and the file is complete in itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from steepest.errors import InputError
+from steepest.simulate.columns import COLUMNS, schema
+
+__all__ = ["ROW_GROUP", "Output", "bytes_expected", "check_target"]
+
+ROW_GROUP = 6000
+"""Rows of a row group."""
+
+RESERVE = 32 * 2**20
+"""Bytes kept aside while writing: more than a row group and the footer take."""
+
+_COMPRESSION_LEVEL = 19
+_BYTES_PER_JET, _BYTES_PER_PART = 80, 24
+
+
+def bytes_expected(jets: int, leading: int | None) -> int:
+    """Return roughly how large the file will be, never much too small.
+
+    Examples
+    --------
+    >>> bytes_expected(1000, None)
+    1760000
+    """
+    return jets * (_BYTES_PER_JET + _BYTES_PER_PART * min(leading or 70, 70))
+
+
+def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
+    """Make sure that a file of `expected` bytes can be written to `path`.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or cannot be written to, if `path` is a folder, if it exists and
+        `overwrite` is False, or if the disk is too full.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(
+            f"The jets cannot be written to {str(path)!r}.",
+            expected="an existing folder",
+            found=f"no folder {str(folder)!r}",
+            cause="a typing error, or a folder that is yet to be made",
+            do=f"mkdir -p {folder}",
+        )
+    if path.is_dir():
+        raise InputError(
+            f"The jets cannot be written to {str(path)!r}.",
+            expected="the name of a file",
+            found="a folder of this name",
+            do="give a file name, such as --out jets.parquet",
+        )
+    if path.exists() and not overwrite:
+        raise InputError(
+            f"The file {str(path)!r} exists already; it was left as it is.",
+            expected="a new file name",
+            found=f"a file of {path.stat().st_size:,} bytes",
+            cause="an earlier run wrote it",
+            do="give another --out, or --overwrite to replace it",
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(path, "no permission to write in this folder")
+    free = shutil.disk_usage(folder).free
+    if free < expected + RESERVE:
+        raise InputError(
+            f"The disk has no room for {str(path)!r}.",
+            expected=f"about {_megabytes(expected + RESERVE)} free",
+            found=f"{_megabytes(free)} free",
+            cause="a full disk, or many jets with all their constituents",
+            do="free some space, give another folder, or store less with --leading and --bits",
+        )
+
+
+class Output:
+    """A file of jets in the making.
+
+    Parameters
+    ----------
+    path
+        Its final name.
+    metadata
+        The schema's metadata.
+
+    Raises
+    ------
+    InputError
+        If the file beside the final name cannot be opened or written.
+    """
+
+    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+        self.path = path
+        self.rows = 0
+        self._part = path.with_name(f".{path.name}.part")
+        self._pending: list[pa.Table] = []
+        try:
+            self._sink = _Sink(self._part, RESERVE)
+        except OSError as error:
+            raise _unwritable(path, error.strerror or str(error)) from error
+        floats = [_leaf(c.name, c.type) for c in COLUMNS if _is_float(c.type)]
+        others = [_leaf(c.name, c.type) for c in COLUMNS if not _is_float(c.type)]
+        self._writer = pq.ParquetWriter(
+            pa.PythonFile(self._sink, mode="w"),
+            schema(metadata),
+            compression="zstd",
+            compression_level=_COMPRESSION_LEVEL,
+            use_dictionary=others,  # pyright: ignore[reportArgumentType]
+            use_byte_stream_split=floats,  # pyright: ignore[reportArgumentType]
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk has run full; what was added is safe, but no more can be."""
+        return self._sink.full
+
+    def add(self, block: pa.Table) -> None:
+        """Take the next block; write a row group whenever there is one.
+
+        Raises
+        ------
+        InputError
+            If the file can no longer be written.
+        """
+        self._pending.append(block)
+        self.rows += len(block)
+        if sum(map(len, self._pending)) >= ROW_GROUP:
+            self._flush()
+
+    def finish(self) -> None:
+        """Complete the file and give it its name; leave nothing if it would be empty.
+
+        Raises
+        ------
+        InputError
+            If the file can no longer be written.
+        """
+        if self.rows == 0:
+            self.discard()
+            return
+        self._flush()
+        try:
+            self._writer.close()
+            self._sink.close()
+            os.replace(self._part, self.path)
+        except OSError as error:
+            raise self._broken(error) from error
+
+    def discard(self) -> None:
+        """Remove the unfinished file."""
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        with suppress(OSError):
+            self._sink.close()
+        self._part.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        table, self._pending = pa.concat_tables(self._pending), []
+        try:
+            self._writer.write_table(table, row_group_size=ROW_GROUP)
+        except OSError as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: OSError) -> InputError:
+        return _unwritable(self.path, error.strerror or str(error))
+
+
+class _Sink(io.RawIOBase):
+    """An unbuffered file that gives its reserve of disk space back when the disk is full."""
+
+    def __init__(self, path: Path, reserve: int) -> None:
+        self._reserve = path.with_name(path.name + ".reserve")
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        self.full = False
+        try:
+            _fill(self._reserve, reserve)
+        except OSError:
+            self.close()
+            path.unlink(missing_ok=True)
+            raise
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes, /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        left = memoryview(data).cast("B")
+        total = len(left)
+        while left:
+            try:
+                left = left[os.write(self._descriptor, left) :]
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or self.full:
+                    raise
+                self.full = True
+                self._reserve.unlink(missing_ok=True)
+        return total
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                os.fsync(self._descriptor)
+            finally:
+                os.close(self._descriptor)
+                self._reserve.unlink(missing_ok=True)
+                super().close()
+
+
+def _fill(path: Path, size: int) -> None:
+    """Make a file that really occupies `size` bytes."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+        else:
+            os.write(descriptor, bytes(size))
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _is_float(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind.value_type if pa.types.is_list(kind) else kind)
+
+
+def _leaf(name: str, kind: pa.DataType) -> str:
+    """Return the name that Parquet gives to a column's values."""
+    return f"{name}.list.element" if pa.types.is_list(kind) else name
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+def _unwritable(path: Path, found: str) -> InputError:
+    return InputError(
+        f"The jets cannot be written to {str(path)!r}.",
+        expected="a folder that can be written to, with room",
+        found=found,
+        cause="missing rights, a read-only disk or a full one",
+        do="give another folder with --out",
+    )

@@ -1,0 +1,230 @@
+"""From a plan to a file: workers, progress, Ctrl-C.
+
+What to use when: `simulate_jets` is the whole of it, and what ``steepest simulate`` calls.
+
+Blocks are made by workers, one process each, and written in their order. Ctrl-C, a full disk or a
+worker that dies ends the work, but never loses it: the blocks up to the first missing one become a
+valid file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from steepest._version import __version__
+from steepest.errors import InputError, Interrupted, SteepestError
+from steepest.simulate import extra
+from steepest.simulate.block import MAX_SEED, ROWS_PER_SEED, Plan
+from steepest.simulate.columns import MANTISSA_BITS
+from steepest.simulate.detector import Detector
+from steepest.simulate.output import Output, bytes_expected, check_target
+from steepest.simulate.progress import Progress
+from steepest.simulate.workers import Stop, blocks
+
+__all__ = ["METADATA_KEY", "Summary", "simulate_jets"]
+
+METADATA_KEY = "steepest"
+"""Key of the schema's metadata under which the settings lie as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a simulation has made.
+
+    Parameters
+    ----------
+    path
+        The file.
+    jets
+        Its rows.
+    size
+        Its bytes.
+    seconds
+        How long it took.
+    workers
+        Number of processes that made the jets.
+    """
+
+    path: Path
+    jets: int
+    size: int
+    seconds: float
+    workers: int
+
+    @property
+    def rate(self) -> float:
+        """Jets a second and worker."""
+        return self.jets / (self.seconds * self.workers)
+
+
+def simulate_jets(
+    path: str | os.PathLike[str],
+    jets: int,
+    *,
+    seed: int = 0,
+    workers: int | None = None,
+    detector: bool = True,
+    leading: int | None = None,
+    bits: int | None = None,
+    progress: bool = False,
+    overwrite: bool = False,
+) -> Summary:
+    """Simulate jets of hadronic top quarks and of QCD, half and half, into a Parquet file.
+
+    The recipe is that of the top-tagging reference set (Butter et al., SciPost Phys. 7 (2019) 014,
+    arXiv:1902.09914): 14 TeV, anti-kT R = 0.8, the leading jet, 550 < pT < 650 GeV, |η| < 2, the
+    top and its three quarks within ΔR < 0.8 of the axis, no multi-parton interactions. The columns
+    are listed in `steepest.simulate.columns.COLUMNS`; units are GeV, rad and mm.
+
+    The rows depend on `jets`, `seed`, `detector`, `leading` and `bits` alone, not on `workers`.
+    With several workers call this under ``if __name__ == "__main__":``, since each of them imports
+    the calling script.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    jets
+        Number of jets, at least 1.
+    seed
+        From 0 to 9,000,000,000; the event numbers are ``seed * 10**9 + row``.
+    workers
+        Number of processes; None for one on each usable core.
+    detector
+        Whether a parametrised detector measures the particles; otherwise they are taken as they
+        are.
+    leading
+        How many constituents the list columns keep, the hardest ones; None for all. The jet's own
+        columns are computed from all of them in any case.
+    bits
+        Bits of mantissa that the constituents' float32 columns keep, 1 to 23; None for all.
+    progress
+        Whether to show a progress bar on stderr.
+    overwrite
+        Whether a file of this name may be replaced.
+
+    Returns
+    -------
+    Summary
+        What was written, and how fast.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or the file cannot be written.
+    MissingExtraError
+        If Pythia or FastJet is not installed.
+    Interrupted
+        After Ctrl-C, when the jets so far have been written.
+
+    Examples
+    --------
+    >>> from steepest.simulate import simulate_jets
+    >>> summary = simulate_jets("jets.parquet", jets=1000, seed=1)  # doctest: +SKIP
+    """
+    target = Path(path)
+    plan = Plan(
+        jets=_whole("jets", jets, 1, ROWS_PER_SEED),
+        seed=_whole("seed", seed, 0, MAX_SEED),
+        detector=Detector() if detector else None,
+        leading=None if leading is None else _whole("leading", leading, 1, None),
+        bits=None if bits is None else _whole("bits", bits, 1, MANTISSA_BITS),
+    )
+    count = usable_cores() if workers is None else _whole("workers", workers, 1, None)
+    count = min(count, plan.blocks)
+    check_target(target, overwrite=overwrite, expected=bytes_expected(plan.jets, plan.leading))
+    output = Output(target, {METADATA_KEY: json.dumps(describe(plan), indent=1)})
+    start = time.perf_counter()
+    _produce(plan, count, output, shown=progress)
+    seconds = time.perf_counter() - start
+    return Summary(target, output.rows, target.stat().st_size, seconds, count)
+
+
+def describe(plan: Plan) -> dict[str, object]:
+    """Return what the file's metadata say: versions and the whole plan."""
+    return {"format": 1, "steepest": __version__, **extra.versions(), **plan.describe()}
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _produce(plan: Plan, workers: int, output: Output, *, shown: bool) -> None:
+    """Write the blocks in their order; whatever ends the work, keep what is written."""
+    with Progress(plan.jets, shown=shown) as bar, Stop() as stop, threadpool_limits(1):
+        try:
+            for block in blocks(plan, workers, stop, bar.advance):
+                output.add(block)
+                if output.full:
+                    break
+        except BrokenProcessPool as error:
+            output.finish()
+            raise _worker_died(output) from error
+        except BaseException:
+            _keep(output)
+            raise
+        output.finish()
+    if output.full:
+        raise _disk_full(output)
+    if stop.asked:
+        raise Interrupted(f"Interrupted: {_kept(output, plan)}", do=_resume(output))
+
+
+def _keep(output: Output) -> None:
+    """Save what can be saved while another error is on its way."""
+    try:
+        output.finish()
+    except SteepestError:
+        output.discard()
+
+
+def _kept(output: Output, plan: Plan) -> str:
+    if output.rows == 0:
+        return "no block of jets was complete yet, nothing was written."
+    return f"the first {output.rows:,} of {plan.jets:,} jets are in {str(output.path)!r}."
+
+
+def _resume(output: Output) -> str | None:
+    return "the same command with --overwrite makes all of them" if output.rows else None
+
+
+def _disk_full(output: Output) -> InputError:
+    return InputError(
+        f"The disk is full: the first {output.rows:,} jets are in {str(output.path)!r}.",
+        expected="room for all the jets",
+        found="no space left on the disk",
+        cause="other files, or many jets with all their constituents",
+        do="free some space, or store less with --leading and --bits; then --overwrite",
+    )
+
+
+def _worker_died(output: Output) -> SteepestError:
+    written = f"the first {output.rows:,} jets are in {str(output.path)!r}" if output.rows else None
+    return SteepestError(
+        "A worker process ended before its jets were done.",
+        expected="workers that run to their end",
+        found=written or "no complete block of jets, nothing was written",
+        cause='too little memory, or a script without `if __name__ == "__main__":`',
+        do="fewer --workers; in a script put the call under that line",
+    )
+
+
+def _whole(name: str, value: int, low: int, high: int | None) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        found = f"{value!r}, a {type(value).__name__}"
+    elif value < low or (high is not None and value > high):
+        found = f"{value:,}"
+    else:
+        return value
+    expected = f"a whole number from {low:,}" + (f" to {high:,}" if high is not None else " on")
+    raise InputError(f"The option {name!r} is out of its range.", expected=expected, found=found)

@@ -1,0 +1,160 @@
+"""Blocks in their order, made here or by worker processes, and stopped by Ctrl-C.
+
+Workers are started with "spawn" and ignore the interrupt: only the process that asked for the
+jets hears it, sets an event, and every worker leaves within a batch of events.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from steepest.simulate.block import Plan, make_block
+
+__all__ = ["Stop", "blocks"]
+
+_LOOK_EVERY = 0.2  # seconds between two looks at the workers
+_AHEAD = 2  # blocks handed out to each worker at once
+
+OnProgress = Callable[[int], None]
+
+
+class Stop:
+    """Within this context Ctrl-C sets `asked` instead of raising; a second one raises.
+
+    Outside the main thread, where Python delivers no interrupt, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Any = None
+        self._here = threading.current_thread() is threading.main_thread()
+
+    def __enter__(self) -> Self:
+        if self._here:
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._here:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def blocks(plan: Plan, workers: int, stop: Stop, on_progress: OnProgress) -> Iterator[pa.Table]:
+    """Yield the blocks of `plan` in their order until all are made or `stop` is asked.
+
+    Parameters
+    ----------
+    plan
+        What to make.
+    workers
+        1 makes them in this process, more in as many others.
+    stop
+        Looked at between two batches of events.
+    on_progress
+        Is told how many jets are made so far, by all workers together.
+
+    Raises
+    ------
+    concurrent.futures.process.BrokenProcessPool
+        If a worker dies.
+    """
+    return (_made_here if workers == 1 else _made_by_workers)(plan, workers, stop, on_progress)
+
+
+def _made_here(plan: Plan, _: int, stop: Stop, on_progress: OnProgress) -> Iterator[pa.Table]:
+    done = 0
+
+    def on_jets(count: int) -> bool:
+        nonlocal done
+        done += count
+        on_progress(done)
+        return not stop.asked
+
+    for index in range(plan.blocks):
+        block = None if stop.asked else make_block(plan, index, on_jets)
+        if block is None:
+            return
+        yield block
+
+
+def _made_by_workers(
+    plan: Plan, workers: int, stop: Stop, on_progress: OnProgress
+) -> Iterator[pa.Table]:
+    context = multiprocessing.get_context("spawn")
+    done, leave = context.Value("q", 0), context.Event()
+    executor = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(done, leave)
+    )
+    waiting: deque[Future[pa.Table | None]] = deque()
+    indices = iter(range(plan.blocks))
+    try:
+        while True:
+            for index in indices if len(waiting) < _AHEAD * workers else ():
+                waiting.append(executor.submit(_work, plan, index))
+                if len(waiting) == _AHEAD * workers:
+                    break
+            if not waiting:
+                return
+            while not (stop.asked or waiting[0].done()):
+                wait([waiting[0]], timeout=_LOOK_EVERY)
+                on_progress(done.value)
+            if stop.asked:
+                break
+            block = waiting.popleft().result()
+            if block is not None:
+                yield block
+        yield from _complete(waiting)
+    finally:
+        leave.set()
+        executor.shutdown(cancel_futures=True)
+
+
+def _complete(waiting: deque[Future[pa.Table | None]]) -> Iterator[pa.Table]:
+    """Yield the blocks that are complete, up to the first that is not."""
+    while waiting and waiting[0].done():
+        block = waiting.popleft().result()
+        if block is None:
+            return
+        yield block
+
+
+_done: Any = None
+_leave: Any = None
+
+
+def _start_worker(done: Any, leave: Any) -> None:
+    global _done, _leave
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    _done, _leave = done, leave
+
+
+def _work(plan: Plan, index: int) -> pa.Table | None:
+    return make_block(plan, index, _on_jets)
+
+
+def _on_jets(count: int) -> bool:
+    with _done.get_lock():
+        _done.value += count
+    return not _leave.is_set()

@@ -1,0 +1,202 @@
+"""The commands: what they print, what they leave, how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from samples import make_events
+from steepest.recipe import Recipe
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path, recipe_table: dict) -> Path:
+    file = tmp_path / "recipe.toml"
+    file.write_text(Recipe.from_dict(recipe_table).to_toml(), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def trained(tmp_path: Path, recipe_file: Path, steepest) -> Path:
+    run = tmp_path / "run"
+    assert steepest("train", recipe_file, "--out", run).code == 0
+    return run
+
+
+def test_train_prints_a_table_and_the_report(tmp_path: Path, recipe_file: Path, steepest):
+    run = tmp_path / "run"
+    ended = steepest("train", recipe_file, "--out", run)
+    assert ended.code == 0
+    for expected in (
+        "Figures of merit (test part, ",
+        "dense 3→8→1",
+        "AUC",
+        "±",
+        "linear baseline",
+        "1/ε_B (ε_S = 0.5)",
+    ):
+        assert expected in ended.out
+    assert f"Report: {run / 'report.html'}" in ended.out
+    assert "Stopped after step" in ended.err
+    left = sorted(entry.name for entry in run.iterdir() if not entry.name.startswith("."))
+    assert left == [
+        "checkpoints",
+        "environment.json",
+        "figures",
+        "history.parquet",
+        "journal",
+        "log.txt",
+        "metrics.json",
+        "model",
+        "path.safetensors",
+        "recipe.toml",
+        "report.html",
+    ]
+
+
+def test_json_is_metrics_json_and_nothing_else(tmp_path: Path, recipe_file: Path, steepest):
+    run = tmp_path / "run"
+    ended = steepest("train", recipe_file, "--out", run, "--json")
+    assert json.loads(ended.out) == json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert ended.err == ""
+
+
+def test_evaluate_gives_the_run_s_own_numbers(trained: Path, steepest):
+    metrics = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
+    ended = steepest("evaluate", trained, "--json")
+    assert ended.code == 0
+    evaluated = json.loads(ended.out)
+    assert evaluated["part"] == "test"
+    assert evaluated["merits"]["model"] == metrics["merits"]["model"]
+    assert evaluated["events"] == metrics["parts"]["test"]
+    assert "Figures of merit (test part, " in steepest("evaluate", trained).out
+
+
+def test_evaluate_on_other_events(trained: Path, tmp_path: Path, steepest):
+    other = tmp_path / "other.parquet"
+    pq.write_table(pa.table(make_events(500, seed=99)), other)
+    ended = steepest("evaluate", trained, "--events", other, "--json")
+    evaluated = json.loads(ended.out)
+    assert (evaluated["part"], evaluated["events"]["events"]) == ("all", 500)
+    assert 0.9 < evaluated["merits"]["model"]["auc"]["value"] < 1.0
+
+
+def test_set_changes_the_recipe(tmp_path: Path, recipe_file: Path, steepest):
+    run = tmp_path / "run"
+    ended = steepest(
+        "train", recipe_file, "-o", run, "-s", "model.hidden=[]", "--set", "descent.optimizer=sgd"
+    )
+    assert ended.code == 0
+    recipe = Recipe.from_toml(run / "recipe.toml", anchor=False)
+    assert recipe.model.hidden == ()
+    assert recipe.descent.optimizer.name == "sgd"
+
+
+def test_default_folders_are_numbered(tmp_path: Path, recipe_file: Path, steepest, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in (1, 2):
+        assert f"runs/events-{number}/report.html" in steepest("train", recipe_file).out
+
+
+def test_divergence_ends_with_3_and_keeps_the_last_good_parameters(
+    tmp_path: Path, recipe_file: Path, steepest
+):
+    run = tmp_path / "run"
+    settings = [
+        "model.hidden=[]",
+        "descent.scaling=none",
+        "descent.optimizer=sgd",
+        "descent.loss=mean-squared-error",
+        "descent.learning_rate=1",
+    ]
+    ended = steepest("train", recipe_file, "-o", run, *(f"--set={s}" for s in settings))
+    assert ended.code == 3
+    assert "The descent diverged at step" in ended.err
+    assert "is above 2/λmax" in ended.err
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["status"] == "diverged"
+    assert (run / "model" / "model.safetensors").exists()
+    assert "The descent diverged" in (run / "report.html").read_text(encoding="utf-8")
+    again = steepest("train", "--resume", run)
+    assert again.code == 1
+    assert again.err.startswith(f"steepest: The run {run} has diverged, and would do so again.\n")
+
+
+def test_resuming_a_finished_run_shows_it_again(trained: Path, steepest):
+    ended = steepest("train", "--resume", trained)
+    assert ended.code == 0
+    assert "is complete; nothing is left to do" in ended.err
+    assert "AUC" in ended.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_with_130_and_goes_on(
+    tmp_path: Path, recipe_file: Path, steepest, number: int
+):
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", "from steepest.cli import main; main()", "train"]
+    process = subprocess.Popen(
+        [*command, str(recipe_file), "--out", str(run), "--set", "descent.epochs=100000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while "Learning rate" not in _text(run / "log.txt") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Interrupted after step" in err
+    assert f"steepest train --resume {run}" in err.replace("\n", "")
+    assert list((run / "checkpoints").glob("step-*/COMPLETE"))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--resume", "x", "--out", "y"],
+        ["train", "--nonsense"],
+        ["nonsense"],
+        ["evaluate"],
+    ],
+)
+def test_wrong_usage_ends_with_2(arguments: list[str], steepest):
+    assert steepest(*arguments).code == 2
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate", "simulate"])
+def test_help_teaches(verb: str, steepest):
+    ended = steepest(verb, "--help")
+    assert ended.code == 0
+    assert f"steepest {verb}" in ended.out
+
+
+def test_version(steepest):
+    from steepest import __version__
+
+    assert steepest("--version").out == f"steepest {__version__}\n"
+
+
+def test_unforeseen_ctrl_c_is_no_traceback(steepest, monkeypatch, recipe_file):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("steepest.recipe.Recipe.from_toml", interrupt)
+    ended = steepest("train", recipe_file)
+    assert (ended.code, ended.err) == (130, "steepest: Interrupted.\n")

@@ -1,0 +1,247 @@
+import json
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+
+from steepest.evaluate import binary_merits, regression_merits, roc_curve
+from steepest.evaluate.figures import (
+    as_numbers,
+    axis_label,
+    confusion_figure,
+    confusion_matrix,
+    descent_curves,
+    descent_figure,
+    feature_figure,
+    feature_histograms,
+    rejection_curve,
+    residual_figure,
+    residual_histograms,
+    roc_figure,
+    save,
+    score_figure,
+    score_histograms,
+)
+from steepest.evaluate.figures.histogram import histogram_edges
+
+
+def texts(figure):
+    """Return everything a figure says."""
+    found = []
+    for axes in figure.axes:
+        found += [axes.get_xlabel(), axes.get_ylabel(), *(text.get_text() for text in axes.texts)]
+        if axes.get_legend():
+            found += [text.get_text() for text in axes.get_legend().get_texts()]
+    found += [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    return [text for text in found if text]
+
+
+@pytest.fixture
+def draw(tmp_path):
+    """Write a figure and its numbers; return what it says."""
+
+    def written(figure, numbers):
+        json.dumps(as_numbers(numbers), allow_nan=False)
+        assert save(figure, tmp_path / "figure").name == "figure.png"
+        return texts(figure)
+
+    return written
+
+
+def test_importing_evaluate_imports_neither_matplotlib_nor_scipy():
+    code = (
+        "import sys, steepest.evaluate.figures; "
+        "sys.exit(any(m in sys.modules for m in ('matplotlib', 'mplhep', 'scipy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_roc(toy, draw):
+    labels, scores, weights = toy(size=5000, negative=0.03, rounded=False)
+    merits = binary_merits(labels, scores, weights)
+    curves = [
+        rejection_curve(roc_curve(labels, scores, weights), "Network", merits["auc"]),
+        rejection_curve(roc_curve(labels, np.round(scores, 1)), "Linear"),
+    ]
+    said = draw(roc_figure(curves), curves)
+    assert f"Network, AUC {merits['auc'].format()}" in said
+    assert "Linear" in said
+    assert any(text.startswith("Signal efficiency") for text in said)
+    assert any(text.startswith("Background rejection") for text in said)
+
+
+def test_rejection_curve_stops_where_too_few_background_events_are_left(toy):
+    labels, scores, _ = toy(size=5000, rounded=False)
+    roc = roc_curve(labels, scores)
+    curve = rejection_curve(roc, "Network", minimum_background=25, points=100)
+    assert curve.background_passed.min() == 25
+    assert curve.rejection.size <= 102
+    assert (curve.low[:-1] < curve.rejection[:-1]).all()  # the last accepts everything
+    assert (curve.rejection[:-1] < curve.high[:-1]).all()
+    for merit in curve.working_points:
+        assert merit.counts["background_passed"] >= 25
+
+
+def test_roc_of_a_separation_without_background_left(draw):
+    labels, scores = np.repeat([0, 1], 8), np.arange(16.0)
+    curve = rejection_curve(roc_curve(labels, scores), "Network")
+    assert curve.rejection.size == 0
+    draw(roc_figure([curve]), curve)
+
+
+@pytest.mark.parametrize("negative", [0.0, 0.1])
+def test_scores(toy, draw, negative):
+    training, test = toy(0, 3000, negative), toy(1, 1000, negative)
+    numbers = score_histograms(
+        training.labels, training.scores, test.labels, test.scores, training.weights, test.weights
+    )
+    width = np.diff(numbers.signal_test.edges)
+    for content in (numbers.signal_training, numbers.background_test):
+        assert (content.contents * width).sum() == pytest.approx(1)
+    said = draw(score_figure(numbers, "Top", "QCD", "Network output"), numbers)
+    assert {"Network output", "Probability density", "Top, training", "QCD, training"} <= set(said)
+    p = numbers.signal_agreement.p_value
+    assert f"Top, test ($p_{{KS}}$ = {p:.2g})" in said
+
+
+def test_scores_that_are_no_probabilities_and_disagree(draw):
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 500)
+    training, test = random.normal(labels * 4.0), random.normal(labels + 1.0)
+    numbers = score_histograms(labels, training, labels, test)
+    assert numbers.signal_test.edges[0] < 0
+    assert "Signal, test ($p_{KS}$ < 0.001)" in draw(score_figure(numbers), numbers)
+
+
+def test_errors_of_weighted_histograms():
+    numbers = score_histograms([0, 1, 1], [0.1, 0.9, 0.9], [0, 1, 1], [0.1, 0.9, 0.9],
+                               test_weights=[1, 3, 4], bins=1)  # fmt: skip
+    assert numbers.signal_test.contents[0] == pytest.approx(1)
+    assert numbers.signal_test.errors[0] == pytest.approx(5 / 7)
+
+
+@pytest.mark.parametrize("n_features", [1, 14])
+def test_features(draw, n_features):
+    random = np.random.default_rng(0)
+    names = ["pt", "mass", "tau32", "n_constituents", "my_$feature", *map(str, range(9))]
+    before = random.exponential(100, (500, n_features))
+    labels = random.integers(0, 2, 500)
+    numbers = feature_histograms(names[:n_features], before, before / 100, labels)
+    assert len(numbers) == min(n_features, 12)
+    said = draw(feature_figure(numbers), numbers)
+    assert {"$p_{T}$ [GeV]", "$p_{T}$, scaled", "Background", "Signal"} <= set(said)
+
+
+def test_features_of_several_classes_and_of_none(draw):
+    random = np.random.default_rng(0)
+    before = random.normal(size=(300, 2))
+    labels = random.integers(0, 3, 300)
+    named = feature_histograms(["eta", "phi"], before, before, labels, None, ["a", "b", "c"])
+    assert [content.label for content in named[0].before] == ["a", "b", "c"]
+    unnamed = feature_histograms(["eta", "phi"], before, before, labels)
+    assert unnamed[0].before[2].label == "class 2"
+    single = feature_histograms(["eta", "phi"], before, np.zeros((300, 2)))
+    assert draw(feature_figure(single), single)[0] == r"$\eta$"
+
+
+def test_bins_of_counts_are_even_also_after_scaling():
+    counts = np.random.default_rng(0).poisson(60, 5000).astype(float)
+    edges, scaled = histogram_edges(counts, 40), histogram_edges((counts - 60) / 7.7, 40)
+    np.testing.assert_allclose((edges - 60) / 7.7, scaled)
+    assert np.diff(edges)[0] == round(np.diff(edges)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("pt", "$p_{T}$ [GeV]"),
+        ("jet_soft_drop_mass", "$m_{SD}$ [GeV]"),
+        ("tau_21", r"$\tau_{21}$"),
+        ("n_particles", "Number of constituents"),
+        ("a$b", r"a\$b"),
+        ("anything else", "anything else"),
+    ],
+)
+def test_axis_labels(name, label):
+    assert axis_label(name) == label
+
+
+def test_descent(draw):
+    random = np.random.default_rng(0)
+    steps = np.arange(1, 2001)
+    loss = 0.3 + np.exp(-steps / 200) + random.normal(0, 0.05, 2000)
+    numbers = descent_curves(
+        steps, loss, 0.01 * 0.99**steps, [500, 1000, 2000], [0.5, 0.35, 0.4], kept_step=1000
+    )
+    assert numbers.smoothed_loss is not None
+    assert np.abs(numbers.smoothed_loss[-500:] - 0.3).max() < 0.04
+    said = draw(descent_figure(numbers), numbers)
+    assert {"Step", "Loss", r"Learning rate $\eta$", "Training (running mean)"} <= set(said)
+    assert {"Validation", "Kept (step 1000)"} <= set(said)
+
+
+def test_descent_that_diverges(draw):
+    loss = np.append(np.geomspace(1, 1e300, 99), np.inf)
+    numbers = descent_curves(np.arange(100), loss, np.full(100, 3.0), diverged_step=99)
+    assert numbers.smoothed_loss is None
+    said = draw(descent_figure(numbers), numbers)
+    assert "Diverged (step 99)" in said
+    assert "Training" in said
+
+
+def test_descent_of_nothing_finite_and_of_zero_rate(draw):
+    numbers = descent_curves([0, 1], [np.nan, np.nan], [0.0, 0.0])
+    assert as_numbers(numbers)["training_loss"] == [None, None]
+    draw(descent_figure(numbers), numbers)
+
+
+def test_confusion(draw):
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet([1, 1, 1], 400)
+    matrix = confusion_matrix(random.integers(0, 2, 400), probabilities, None, ["QCD", "Top", "W"])
+    said = draw(confusion_figure(matrix), matrix)
+    assert {"Predicted class", "True class", "Fraction of the true class", "no events"} <= set(said)
+    assert sum("events)" in text for text in said) == 6
+
+
+@pytest.mark.parametrize("negative", [0.0, 0.2])
+def test_residuals(draw, negative):
+    random = np.random.default_rng(0)
+    truth = random.exponential(100, 3000)
+    prediction = truth + random.normal(0, 10, 3000)
+    weights = np.where(random.random(3000) < negative, -1.0, 1.0)
+    merits = regression_merits(truth, prediction, weights, "GeV")
+    numbers = residual_histograms(truth, prediction, weights, merits, "GeV")
+    said = draw(residual_figure(numbers, "$p_{T}$"), numbers)
+    assert {
+        "True $p_{T}$ [GeV]",
+        "Predicted $p_{T}$ [GeV]",
+        "Predicted − true $p_{T}$ [GeV]",
+    } <= set(said)
+    assert any(f"Bias:  {merits['bias'].format()}" in text for text in said)
+
+
+def test_residuals_of_an_exact_prediction(draw):
+    numbers = residual_histograms([1.0, 1.0], [1.0, 1.0])
+    draw(residual_figure(numbers), numbers)
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_the_same_numbers_give_the_same_bytes(tmp_path, suffix):
+    matrix = confusion_matrix([0, 1], [[0.6, 0.4], [0.2, 0.8]])
+    figure = confusion_figure(matrix)
+    paths = [
+        save(each, tmp_path / f"{index}.{suffix}")
+        for index, each in enumerate((figure, figure, confusion_figure(matrix)))
+    ]
+    first, again, anew = (path.read_bytes() for path in paths)
+    assert first == again == anew
+    assert b"Matplotlib" not in first
+
+
+def test_drawing_changes_no_global_setting(tmp_path):
+    before = dict(matplotlib.rcParams)
+    save(descent_figure(descent_curves([1, 2], [0.9, 0.5], [0.1, 0.1])), tmp_path / "figure.png")
+    assert dict(matplotlib.rcParams) == before

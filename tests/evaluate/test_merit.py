@@ -1,0 +1,75 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from steepest.evaluate.merit import (
+    ONE_SIGMA,
+    Merit,
+    normal_quantile,
+    symmetric_merit,
+    undefined_merit,
+)
+
+
+def merit(value, low, high, unit=None, **more):
+    return Merit("m", value, low, high, (high - low) / 2, ONE_SIGMA, {"n": 3}, "d", unit, **more)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "text"),
+    [
+        (0.94123, 0.93964, 0.94282, None, "0.9412 ± 0.0016"),
+        (45.21, 42.1, 49.0, "GeV", "45.2 +3.8 −3.1 GeV"),
+        (-0.5, -0.7, -0.3, "GeV", "−0.50 ± 0.20 GeV"),
+        (12345, 12345 - 234, 12345 + 234, None, "12340 ± 230"),
+        (9.96, 9.96 - 0.0996, 9.96 + 0.0996, None, "9.96 ± 0.10"),
+        (1.234e-5, 1.134e-5, 1.334e-5, None, "(1.23 ± 0.10)·10⁻⁵"),
+        (3.2e7, 3.1e7, 3.3e7, "GeV²", "(3.20 ± 0.10)·10⁷ GeV²"),
+        (1.0, 0.982, 1.0, None, "1.0000 +0.0000 −0.0180"),
+        (0.5, 0.5, 0.5, None, "0.5000 ± 0.0000"),
+        (300.0, 200.0, math.inf, None, "300 +∞ −100"),
+        (-0.01, 0.0, 0.02, None, "-0.01 [0, 0.02]"),
+        (math.inf, 812.3, math.inf, None, "> 812 (84 % CL)"),
+        (math.inf, 3.46e7, math.inf, None, "> 3.46e+07 (84 % CL)"),
+        (0.25, math.nan, math.nan, "GeV", "0.25 GeV (uncertainty undefined)"),
+        (math.nan, math.nan, math.nan, None, "undefined"),
+    ],
+)
+def test_format_is_what_one_writes(value, low, high, unit, text):
+    assert merit(value, low, high, unit).format() == text
+
+
+def test_json_is_strict_and_comes_back():
+    limit = merit(math.inf, 10.0, math.inf, reason="no background passes")
+    entry = json.loads(json.dumps(limit.to_json(), allow_nan=False))
+    assert entry["value"] is None
+    assert entry["high"] is None
+    assert entry["low"] == 10.0
+    assert entry["reason"] == "no background passes"
+    assert Merit.from_json(entry).format() == limit.format()
+    whole = merit(1.0, 0.5, 1.5)
+    assert Merit.from_json(whole.to_json()) == whole
+    assert "reason" not in whole.to_json()
+
+
+def test_json_names_what_is_not_finite_when_no_reason_is_given():
+    assert merit(1.0, 0.5, math.inf).to_json()["reason"] == "not finite: high, uncertainty"
+
+
+def test_json_has_plain_numbers():
+    entry = Merit(
+        "m", 1.0, 0.0, 2.0, 1.0, 0.9, {"n": np.int64(3), "w": np.float64(2.5)}, "d"
+    ).to_json()
+    assert [type(x) for x in entry["counts"].values()] == [int, float]
+    json.dumps(entry, allow_nan=False)
+
+
+def test_symmetric_and_undefined():
+    one = symmetric_merit("m", 2.0, 0.5, definition="d", counts={}, level=0.95)
+    assert one.high - one.value == pytest.approx(1.959963984540054 * 0.5)
+    assert normal_quantile(ONE_SIGMA) == pytest.approx(1, abs=1e-14)
+    none = undefined_merit("m", "why", definition="d")
+    assert math.isnan(none.value)
+    assert none.to_json()["reason"] == "why"

@@ -1,0 +1,213 @@
+"""Checkpoints: complete or absent, the newest good one found, the disk's errors explained."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from steepest.descent import State
+from steepest.descent.state import Best
+from steepest.descent.state import Path as DescentPath
+from steepest.errors import RunFolderError
+from steepest.folder import FolderKeeper, atomic, checkpoints
+
+
+def state_at(step: int) -> State:
+    theta = np.arange(4, dtype=np.float32) + step
+    return State(theta, (theta + 1,), step, Best(theta - 1, 1 / 3 + step, step), 1e6)
+
+
+def rows(step: int) -> pa.Table:
+    return pa.table({"step": [step], "loss": [1.0 / step]})
+
+
+def path_at(step: int) -> DescentPath:
+    return DescentPath(np.array([step]), np.full((1, 4), step, dtype=np.float32))
+
+
+def saved(keeper: FolderKeeper, *steps: int) -> None:
+    for step in steps:
+        keeper.save(state_at(step), rows(step), path_at(step))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_the_newest_two_are_kept_and_come_back_bit_for_bit(tmp_path: Path):
+    keeper = FolderKeeper(tmp_path)
+    saved(keeper, 1, 2, 3)
+    assert names(keeper.checkpoints) == ["step-000000000002", "step-000000000003"]
+    state = FolderKeeper(tmp_path).newest()
+    assert state is not None
+    expected = state_at(3)
+    assert state.scalars() == expected.scalars()
+    for name, values in expected.arrays().items():
+        assert values.tobytes() == state.arrays()[name].tobytes()
+    history, path = keeper.history(), keeper.path()
+    assert history is not None
+    assert path is not None
+    assert history["step"].to_pylist() == path.steps.tolist() == [1, 2, 3]
+
+
+def test_nothing_yet(tmp_path: Path):
+    keeper = FolderKeeper(tmp_path)
+    assert keeper.newest() is None
+    assert keeper.history() is None
+    assert keeper.path() is None
+
+
+@pytest.mark.parametrize("damage", ["truncate", "no-marker", "other-bytes", "no-file"])
+def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, damage: str):
+    saved(FolderKeeper(tmp_path), 1, 2)
+    folder = tmp_path / "checkpoints" / "step-000000000002"
+    target = folder / "state.safetensors"
+    content = target.read_bytes()
+    match damage:
+        case "truncate":
+            target.write_bytes(content[:-5])
+        case "other-bytes":
+            target.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        case "no-marker":
+            (folder / "COMPLETE").unlink()
+        case "no-file":
+            (folder / "state.json").unlink()
+    said: list[str] = []
+    keeper = FolderKeeper(tmp_path, said.append)
+    state = keeper.newest()
+    assert state is not None
+    assert state.step == 1
+    expected = (
+        []
+        if damage == "no-marker"
+        else ["Checkpoint step-000000000002 is damaged and was passed over."]
+    )
+    assert said == expected
+    # what led beyond the good one is gone, and is made again
+    assert names(keeper.journal) == [
+        "step-000000000001.parquet",
+        "step-000000000001.safetensors",
+    ]
+    saved(keeper, 2)
+    history = keeper.history()
+    assert history is not None
+    assert history["step"].to_pylist() == [1, 2]
+
+
+def test_leftovers_of_a_kill_are_removed(tmp_path: Path):
+    saved(FolderKeeper(tmp_path), 1)
+    half = tmp_path / "checkpoints" / ".step-000000000002"
+    half.mkdir()
+    (half / "state.json").write_text("{")
+    (tmp_path / "journal" / ".partial-step-000000000002.parquet").write_bytes(b"x")
+    (tmp_path / "journal" / "step-000000000002.parquet").write_bytes(b"x")
+    keeper = FolderKeeper(tmp_path)
+    state = keeper.newest()
+    assert state is not None
+    assert state.step == 1
+    assert names(keeper.checkpoints) == ["step-000000000001"]
+    assert names(keeper.journal) == [
+        "step-000000000001.parquet",
+        "step-000000000001.safetensors",
+    ]
+
+
+def test_a_kill_between_any_two_operations_leaves_a_good_checkpoint(tmp_path: Path, monkeypatch):
+    """Stop the world before each system call that changes the disk, then look."""
+
+    class Killed(BaseException):
+        pass
+
+    calls = {"left": 10**9}
+
+    def counted(original):
+        def call(*args, **kwargs):
+            if calls["left"] == 0:
+                raise Killed
+            calls["left"] -= 1
+            return original(*args, **kwargs)
+
+        return call
+
+    for module, name in (
+        (os, "replace"),
+        (os, "rename"),
+        (os, "fsync"),
+        (checkpoints, "save_file"),
+        (checkpoints, "_write"),
+        (checkpoints.shutil, "rmtree"),
+        (Path, "unlink"),
+    ):
+        monkeypatch.setattr(module, name, counted(getattr(module, name)))
+    survived, budget = 0, 0
+    while survived < 2:
+        folder = tmp_path / str(budget)
+        folder.mkdir()
+        calls["left"] = 10**9
+        keeper = FolderKeeper(folder)
+        saved(keeper, 1, 2, 3)
+        calls["left"] = budget
+        try:
+            saved(keeper, 4)
+            survived += 1
+        except Killed:
+            pass
+        calls["left"] = 10**9
+        state = FolderKeeper(folder).newest()
+        assert state is not None, budget
+        assert state.step in (3, 4), budget
+        history = FolderKeeper(folder).history()
+        assert history is not None
+        assert history["step"].to_pylist() == list(range(1, state.step + 1))
+        budget += 1
+    assert budget > 12  # there really were so many moments
+
+
+@pytest.mark.parametrize(
+    ("number", "cause", "do"),
+    [
+        (
+            errno.ENOSPC,
+            "the disk, the quota or the allowed file size is used up",
+            "free some space",
+        ),
+        (errno.EROFS, None, "make the folder writable"),
+    ],
+)
+def test_a_disk_that_refuses_is_explained_and_the_last_checkpoint_stays(
+    tmp_path: Path, monkeypatch, number: int, cause: str | None, do: str
+):
+    keeper = FolderKeeper(tmp_path)
+    saved(keeper, 1)
+
+    def refuse(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "save_file", refuse)
+        with pytest.raises(RunFolderError) as caught:
+            saved(keeper, 2)
+    lines = [
+        f"Writing checkpoint 2 failed in {tmp_path}.",
+        f"  found:    {os.strerror(number)}",
+        *([f"  cause:    {cause}"] if cause else []),
+        f"  do:       {do}; checkpoint 1 is kept; go on with `steepest train --resume {tmp_path}`",
+    ]
+    assert str(caught.value) == "\n".join(lines)
+    state = FolderKeeper(tmp_path).newest()
+    assert state is not None
+    assert state.step == 1
+
+
+def test_json_refuses_what_json_has_not(tmp_path: Path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        atomic.write_json(tmp_path / "x.json", {"value": float("nan")})
+    assert names(tmp_path) == []
+    atomic.write_json(tmp_path / "x.json", {"σ": 1})
+    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"σ": 1}
