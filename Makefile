@@ -2,7 +2,8 @@
 # make test    install, then run the tests
 # make lint    ruff, pyright, import-linter
 # make docs    build the documentation into site/
-# make bench   measure speed (see benchmarks/)
+# make bench   measure speed against peers and the machine's limit
+# make readme  train three models and write the README's table
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -49,13 +50,19 @@ test-slow: .venv/test.done
 	$(BIN)/python -m pytest -q -m slow
 
 lint: .venv/lint.done
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
 docs: .venv/docs.done
 	$(BIN)/mkdocs build --strict
+
+bench: .venv/test.done
+	$(BIN)/python benchmarks/dense.py
+
+readme: .venv/install.done
+	$(BIN)/python tools/readme_table.py
 
 clean:
 	rm -rf .venv site

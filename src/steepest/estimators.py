@@ -65,6 +65,7 @@ class _Descended(BaseEstimator):
             "epochs": p["epochs"],
             "stop": {"loss_tolerance": p["tol"]} if p["tol"] is not None else {},
             "record_every": p["record_every"],
+            "validate_every": self._validate_every(),
             "seed": p["seed"],
         }
         model = {
@@ -75,6 +76,10 @@ class _Descended(BaseEstimator):
         events = {"path": "arrays", "label": "y"}
         table = {"events": events, "model": model, "descent": descent}
         return Recipe.from_dict(table, source=type(self).__name__)
+
+    def _validate_every(self) -> int:
+        """Batch descent looks up only when it records, unless `tol` must be watched."""
+        return self.record_every if self.batch_size == "all" and self.tol is None else 1
 
     def _descend(
         self, train: Events, validation: Events | None, task: str, classes: tuple[str, ...]
@@ -143,20 +148,27 @@ class Classifier(ClassifierMixin, _Descended):
         Units of each hidden layer; () is logistic or softmax regression.
     batch_size
         "all" is batch gradient descent, 1 is stochastic.
-    optimizer, schedule
+    optimizer
         A name, or a table with a name and options: ``{"name": "momentum", "momentum": 0.8}``.
     learning_rate
-        η, or "auto": from the curvature for models without hidden layers, else a range test.
+        η, or "auto": from the curvature for models without hidden layers under SGD, momentum and
+        Nesterov, else from a range test.
+    schedule
+        A name, or a table with a name and options: ``{"name": "cosine", "warmup": 0.1}``.
     scaling
         none, standard, min-max, robust, quantile or whiten; fitted on X of `fit`.
     l2
         λ ≥ 0, on the weights, not on the biases.
-    epochs, tol
-        Stop after so many epochs, or when the training loss falls by less than `tol` in one.
-    activation, initialization
-        For hidden layers; None chooses by the activation.
+    epochs
+        Stop after so many epochs.
+    tol
+        Stop when the training loss falls by less than this in an epoch; None does not.
+    activation
+        relu, tanh, sigmoid or gelu, after each hidden layer.
+    initialization
+        Of the weights; None chooses by the activation.
     record_every
-        `history_` has every so many steps.
+        `history_` has every so many steps; with batch_size="all", validation is as rare.
     seed
         Of the initialisation and the order of the events; one seed gives the same bits.
 

@@ -133,7 +133,7 @@ def conditions() -> st.SearchStrategy[Pair]:
 TABLE = pa.record_batch({name: pa.array(values) for name, values in COLUMNS.items()})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(numbers())
 def test_numbers_are_numpys(pair: tuple[str, np.ndarray]) -> None:
     text, expected = pair
@@ -141,7 +141,7 @@ def test_numbers_are_numpys(pair: tuple[str, np.ndarray]) -> None:
     assert np.array_equal(found, np.broadcast_to(expected, found.shape), equal_nan=True), text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(conditions())
 def test_conditions_are_numpys(pair: tuple[str, np.ndarray]) -> None:
     text, expected = pair

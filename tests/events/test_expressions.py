@@ -151,6 +151,7 @@ def test_text_is_an_object_array() -> None:
 
 def test_columns_and_text() -> None:
     expression = parse("a + `b c` * sqrt(d.e) > 1 AND f in ['g']")
+    assert parse("-a").columns == parse("NOT a").columns == {"a"}
     assert expression.columns == {"a", "b c", "d.e", "f"}
     assert expression.text == "a + `b c` * sqrt(d.e) > 1 AND f in ['g']"
 
@@ -223,7 +224,7 @@ WORDS = st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.one_of(LETTERS, WORDS, st.text(max_size=30)))
 def test_any_text_is_an_expression_or_an_input_error(text: str) -> None:
     with contextlib.suppress(InputError):

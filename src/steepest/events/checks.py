@@ -127,8 +127,6 @@ def refuse_weights(
             raise _not_positive(ones[inside], f"the {SPOKEN.get(name, name)} part")
     for index, name in enumerate(classes):
         inside = (part == 0) & (labels == index)
-        if not (part == 0).any():
-            return
         if not inside.any():
             raise EventsError(
                 f"The training part has no event of the class {name!r}.",

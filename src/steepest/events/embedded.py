@@ -26,7 +26,7 @@ def embedded_path(text: str, folder: Path | None = None) -> Path:
     Raises
     ------
     EventsError
-        There is no sample of that name, or its sha256 is not the one that was packaged.
+        There is no sample of that name, or its sha256 is missing or another one.
 
     Examples
     --------
@@ -39,8 +39,16 @@ def embedded_path(text: str, folder: Path | None = None) -> Path:
     if name not in known:
         raise _unknown(name, known)
     path = folder / f"{name}.parquet"
-    expected = _packaged_sha256(folder / f"{name}.sha256")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = _packaged_sha256(folder / f"{name}.sha256")
+    if expected is None:
+        raise EventsError(
+            f"The embedded sample {name!r} has no checksum, so it cannot be checked.",
+            expected=f"a file {name}.sha256 beside it",
+            found=f"sha256 {found}",
+            cause="the installation is incomplete",
+            do="install steepest again",
+        )
     if found != expected:
         raise EventsError(
             f"The embedded sample {name!r} is not the one that was packaged.",
@@ -52,10 +60,10 @@ def embedded_path(text: str, folder: Path | None = None) -> Path:
     return path
 
 
-def _packaged_sha256(path: Path) -> str:
-    """Return the digest in a file of the form ``<hex>  <name>``."""
+def _packaged_sha256(path: Path) -> str | None:
+    """Return the digest in a file of the form ``<hex>  <name>``; None if there is none."""
     words = path.read_text(encoding="utf-8").split() if path.is_file() else []
-    return words[0].lower() if words else "in a file that is not there"
+    return words[0].lower() if words else None
 
 
 def _unknown(name: str, known: list[str]) -> EventsError:

@@ -16,7 +16,7 @@ so the test part stays when the validation share changes. The key of an integer 
 number itself (two's complement), of text the FNV-1a hash of its UTF-8 bytes, and without an event
 number ``mix(FNV-1a(file name without folders)) + row``.
 
-Sources: Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2714064.2660195 (SplitMix64); Fowler, Noll, Vo
+Sources: Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195 (SplitMix64); Fowler, Noll, Vo
 (FNV-1a, 64 bits; draft-eastlake-fnv).
 """
 

@@ -15,6 +15,8 @@
       metrics.json         figures of merit with uncertainties, counts and definitions
       report.html          all of it on one page
 
+A run by ``method = "exact"`` takes no steps: its history is empty, and it has no path.
+
 Nothing is pickled, and nothing is ever half-written under its final name.
 """
 

@@ -45,10 +45,10 @@ class DenseObjective:
     >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
     >>> theta = np.array([1.0, 0.5])
     >>> objective.loss_and_gradient(theta, Batch(X, y))[1]
-    array([-13.66666667,  -5.        ])
+    array([-13.33333333,  -5.        ])
     >>> A = np.column_stack([X, np.ones(3)])
     >>> 2 / 3 * A.T @ (A @ theta - y)
-    array([-13.66666667,  -5.        ])
+    array([-13.33333333,  -5.        ])
     """
 
     def __init__(self, model: Dense, loss: Loss, l2: float = 0.0, dtype: str = "float64") -> None:

@@ -224,7 +224,7 @@ def _anchored(path: str, folder: Path) -> str:
     scheme = path.split(":", 1)[0]
     if scheme == "embedded" or "://" in path or Path(path).is_absolute():
         return path
-    return str(folder / path)
+    return str(folder / Path(path).expanduser())
 
 
 def _apply(table: dict[str, Any], setting: str) -> None:

@@ -58,6 +58,8 @@ class Plan:
         Bits of mantissa of the constituents' float columns; None for all.
     processes
         Names of `PROCESSES`, in equal parts.
+    block_jets
+        Jets of a full block, over all processes.
     """
 
     jets: int
@@ -66,15 +68,16 @@ class Plan:
     leading: int | None = None
     bits: int | None = None
     processes: tuple[str, ...] = DEFAULT_PROCESSES
+    block_jets: int = BLOCK_JETS
 
     @property
     def blocks(self) -> int:
         """Number of blocks."""
-        return -(-self.jets // BLOCK_JETS)
+        return -(-self.jets // self.block_jets)
 
     def rows_of(self, block: int) -> int:
         """Return the number of rows of this block: all are full but the last."""
-        return min(BLOCK_JETS, self.jets - block * BLOCK_JETS)
+        return min(self.block_jets, self.jets - block * self.block_jets)
 
     def describe(self) -> dict[str, Any]:
         """Return everything that fixes the rows, as JSON can hold it."""
@@ -91,7 +94,7 @@ class Plan:
                 "abs_eta_max": jet_module.ETA_MAX,
             },
             "processes": {name: _describe(name) for name in self.processes},
-            "block_jets": BLOCK_JETS,
+            "block_jets": self.block_jets,
         }
 
 
@@ -141,7 +144,7 @@ def make_block(plan: Plan, block: int, on_jets: OnJets) -> pa.Table | None:
         made.append(rows)
     together = concatenate(made)
     order = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
-    first = plan.seed * ROWS_PER_SEED + block * BLOCK_JETS
+    first = plan.seed * ROWS_PER_SEED + block * plan.block_jets
     known = [(name, PROCESSES[name].is_top) for name in plan.processes]
     numbers = np.arange(first, first + len(labels), dtype=np.int64)
     return to_table(together.reordered(order.tolist()), labels, known, numbers, plan.bits)
@@ -154,7 +157,7 @@ def _labels(plan: Plan, block: int) -> NDArray[np.int8]:
     """
     rng = np.random.default_rng([plan.seed, block, _STREAM_ORDER])
     kinds = len(plan.processes)
-    groups = np.tile(np.arange(kinds, dtype=np.int8), (-(-BLOCK_JETS // kinds), 1))
+    groups = np.tile(np.arange(kinds, dtype=np.int8), (-(-plan.block_jets // kinds), 1))
     return rng.permuted(groups, axis=1).ravel()[: plan.rows_of(block)]
 
 

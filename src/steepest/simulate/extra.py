@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from importlib.metadata import version
 from typing import Any
 
@@ -54,6 +55,8 @@ def versions() -> dict[str, str]:
 
 def _load(name: str, *, package: str) -> Any:
     try:
-        return importlib.import_module(name)
+        with warnings.catch_warnings():  # SWIG's own, on new versions of Python
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtraError("simulate", package, _PURPOSE) from error

@@ -2,8 +2,8 @@
 
 What to use when: `check_target` before the work starts; then an `Output` takes the blocks in
 their order, and `Output.finish` gives the file its name. Until then it lies beside it as
-``.NAME.part``. A reserve of disk space is kept aside while writing: when the disk fills up, the
-reserve is given back, the jets so far are written out and the file is complete in itself.
+``.NAME.PROCESS.part``. A reserve of disk space is kept aside while writing: when the disk fills
+up, the reserve is given back, the jets so far are written out and the file is complete in itself.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import errno
 import io
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -110,21 +111,20 @@ class Output:
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         self.path = path
         self.rows = 0
-        self._part = path.with_name(f".{path.name}.part")
+        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
         self._pending: list[pa.Table] = []
         try:
             self._sink = _Sink(self._part, RESERVE)
         except OSError as error:
             raise _unwritable(path, error.strerror or str(error)) from error
-        floats = [_leaf(c.name, c.type) for c in COLUMNS if _is_float(c.type)]
-        others = [_leaf(c.name, c.type) for c in COLUMNS if not _is_float(c.type)]
+        encodings, dictionaries = _encodings()
         self._writer = pq.ParquetWriter(
             pa.PythonFile(self._sink, mode="w"),
             schema(metadata),
             compression="zstd",
             compression_level=_COMPRESSION_LEVEL,
-            use_dictionary=others,  # pyright: ignore[reportArgumentType]
-            use_byte_stream_split=floats,  # pyright: ignore[reportArgumentType]
+            use_dictionary=dictionaries,  # pyright: ignore[reportArgumentType]
+            column_encoding=encodings,
         )
 
     @property
@@ -189,14 +189,14 @@ class _Sink(io.RawIOBase):
     """An unbuffered file that gives its reserve of disk space back when the disk is full."""
 
     def __init__(self, path: Path, reserve: int) -> None:
-        self._reserve = path.with_name(path.name + ".reserve")
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         self.full = False
+        # without a name, so that even a killed process leaves nothing of it behind
+        self._reserve = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
         try:
-            _fill(self._reserve, reserve)
+            _fill(self._reserve.fileno(), reserve)
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         except OSError:
-            self.close()
-            path.unlink(missing_ok=True)
+            self._reserve.close()
             raise
 
     def writable(self) -> bool:
@@ -212,7 +212,7 @@ class _Sink(io.RawIOBase):
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT) or self.full:
                     raise
                 self.full = True
-                self._reserve.unlink(missing_ok=True)
+                self._reserve.close()
         return total
 
     def close(self) -> None:
@@ -221,27 +221,32 @@ class _Sink(io.RawIOBase):
                 os.fsync(self._descriptor)
             finally:
                 os.close(self._descriptor)
-                self._reserve.unlink(missing_ok=True)
+                self._reserve.close()
                 super().close()
 
 
-def _fill(path: Path, size: int) -> None:
-    """Make a file that really occupies `size` bytes."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(descriptor, 0, size)
-        else:
-            os.write(descriptor, bytes(size))
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(descriptor)
+def _fill(descriptor: int, size: int) -> None:
+    """Make an open file really occupy `size` bytes."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.write(descriptor, bytes(size))
 
 
-def _is_float(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind.value_type if pa.types.is_list(kind) else kind)
+def _encodings() -> tuple[dict[str, str], list[str]]:
+    """Return the encoding of numbers by column, and the columns that get a dictionary instead.
+
+    The bytes of floats compress better apart, and those of a counter as differences.
+    """
+    encodings, dictionaries = {"event_number": "DELTA_BINARY_PACKED"}, []
+    for column in COLUMNS:
+        kind = column.type.value_type if pa.types.is_list(column.type) else column.type
+        leaf = _leaf(column.name, column.type)
+        if pa.types.is_floating(kind):
+            encodings[leaf] = "BYTE_STREAM_SPLIT"
+        elif leaf not in encodings:
+            dictionaries.append(leaf)
+    return encodings, dictionaries
 
 
 def _leaf(name: str, kind: pa.DataType) -> str:

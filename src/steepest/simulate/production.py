@@ -1,6 +1,7 @@
 """From a plan to a file: workers, progress, Ctrl-C.
 
-What to use when: `simulate_jets` is the whole of it, and what ``steepest simulate`` calls.
+What to use when: `simulate_jets` is the whole of it, and what ``steepest simulate`` calls;
+`produce` takes a `Plan`, with every parameter of the detector.
 
 Blocks are made by workers, one process each, and written in their order. Ctrl-C, a full disk or a
 worker that dies ends the work, but never loses it: the blocks up to the first missing one become a
@@ -12,10 +13,13 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Generator
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from steepest._version import __version__
@@ -28,7 +32,7 @@ from steepest.simulate.output import Output, bytes_expected, check_target
 from steepest.simulate.progress import Progress
 from steepest.simulate.workers import Stop, blocks
 
-__all__ = ["METADATA_KEY", "Summary", "simulate_jets"]
+__all__ = ["METADATA_KEY", "Summary", "describe", "produce", "simulate_jets", "usable_cores"]
 
 METADATA_KEY = "steepest"
 """Key of the schema's metadata under which the settings lie as JSON."""
@@ -129,7 +133,6 @@ def simulate_jets(
     >>> from steepest.simulate import simulate_jets
     >>> summary = simulate_jets("jets.parquet", jets=1000, seed=1)  # doctest: +SKIP
     """
-    target = Path(path)
     plan = Plan(
         jets=_whole("jets", jets, 1, ROWS_PER_SEED),
         seed=_whole("seed", seed, 0, MAX_SEED),
@@ -138,13 +141,24 @@ def simulate_jets(
         bits=None if bits is None else _whole("bits", bits, 1, MANTISSA_BITS),
     )
     count = usable_cores() if workers is None else _whole("workers", workers, 1, None)
-    count = min(count, plan.blocks)
-    check_target(target, overwrite=overwrite, expected=bytes_expected(plan.jets, plan.leading))
-    output = Output(target, {METADATA_KEY: json.dumps(describe(plan), indent=1)})
+    return produce(plan, Path(path), workers=count, progress=progress, overwrite=overwrite)
+
+
+def produce(
+    plan: Plan, path: Path, *, workers: int = 1, progress: bool = False, overwrite: bool = False
+) -> Summary:
+    """Make the file of a plan; parameters and errors are those of `simulate_jets`."""
+    check_target(path, overwrite=overwrite, expected=bytes_expected(plan.jets, plan.leading))
+    metadata = {METADATA_KEY: json.dumps(describe(plan), indent=1)}
+    workers = min(workers, plan.blocks)
     start = time.perf_counter()
-    _produce(plan, count, output, shown=progress)
+    with Stop() as stop, Progress(plan.jets, shown=progress) as bar, threadpool_limits(1):
+        output = Output(path, metadata)
+        _write(output, blocks(plan, workers, stop, bar.advance))
+    if output.rows < plan.jets:
+        raise _disk_full(output) if output.full else _interrupted(output, plan)
     seconds = time.perf_counter() - start
-    return Summary(target, output.rows, target.stat().st_size, seconds, count)
+    return Summary(path, output.rows, path.stat().st_size, seconds, workers)
 
 
 def describe(plan: Plan) -> dict[str, object]:
@@ -159,25 +173,21 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _produce(plan: Plan, workers: int, output: Output, *, shown: bool) -> None:
+def _write(output: Output, made: Generator[pa.Table]) -> None:
     """Write the blocks in their order; whatever ends the work, keep what is written."""
-    with Progress(plan.jets, shown=shown) as bar, Stop() as stop, threadpool_limits(1):
-        try:
-            for block in blocks(plan, workers, stop, bar.advance):
+    try:
+        with closing(made):
+            for block in made:
                 output.add(block)
                 if output.full:
                     break
-        except BrokenProcessPool as error:
-            output.finish()
-            raise _worker_died(output) from error
-        except BaseException:
-            _keep(output)
-            raise
+    except BrokenProcessPool as error:
         output.finish()
-    if output.full:
-        raise _disk_full(output)
-    if stop.asked:
-        raise Interrupted(f"Interrupted: {_kept(output, plan)}", do=_resume(output))
+        raise _worker_died(output) from error
+    except BaseException:
+        _keep(output)
+        raise
+    output.finish()
 
 
 def _keep(output: Output) -> None:
@@ -188,14 +198,17 @@ def _keep(output: Output) -> None:
         output.discard()
 
 
-def _kept(output: Output, plan: Plan) -> str:
+def _interrupted(output: Output, plan: Plan) -> Interrupted:
     if output.rows == 0:
-        return "no block of jets was complete yet, nothing was written."
-    return f"the first {output.rows:,} of {plan.jets:,} jets are in {str(output.path)!r}."
-
-
-def _resume(output: Output) -> str | None:
-    return "the same command with --overwrite makes all of them" if output.rows else None
+        return Interrupted(
+            "Interrupted: no block of jets was complete yet, nothing was written.",
+            do=f"let it make {plan.block_jets} jets at least",
+        )
+    return Interrupted(
+        f"Interrupted: the first {output.rows:,} of {plan.jets:,} jets are in "
+        f"{str(output.path)!r}.",
+        do="the same command with --overwrite makes all of them",
+    )
 
 
 def _disk_full(output: Output) -> InputError:

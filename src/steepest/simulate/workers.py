@@ -10,8 +10,10 @@ import multiprocessing
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from itertools import islice
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -58,7 +60,7 @@ class Stop:
         self.asked = True
 
 
-def blocks(plan: Plan, workers: int, stop: Stop, on_progress: OnProgress) -> Iterator[pa.Table]:
+def blocks(plan: Plan, workers: int, stop: Stop, on_progress: OnProgress) -> Generator[pa.Table]:
     """Yield the blocks of `plan` in their order until all are made or `stop` is asked.
 
     Parameters
@@ -80,7 +82,7 @@ def blocks(plan: Plan, workers: int, stop: Stop, on_progress: OnProgress) -> Ite
     return (_made_here if workers == 1 else _made_by_workers)(plan, workers, stop, on_progress)
 
 
-def _made_here(plan: Plan, _: int, stop: Stop, on_progress: OnProgress) -> Iterator[pa.Table]:
+def _made_here(plan: Plan, _: int, stop: Stop, on_progress: OnProgress) -> Generator[pa.Table]:
     done = 0
 
     def on_jets(count: int) -> bool:
@@ -98,7 +100,7 @@ def _made_here(plan: Plan, _: int, stop: Stop, on_progress: OnProgress) -> Itera
 
 def _made_by_workers(
     plan: Plan, workers: int, stop: Stop, on_progress: OnProgress
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table]:
     context = multiprocessing.get_context("spawn")
     done, leave = context.Value("q", 0), context.Event()
     executor = ProcessPoolExecutor(
@@ -108,10 +110,9 @@ def _made_by_workers(
     indices = iter(range(plan.blocks))
     try:
         while True:
-            for index in indices if len(waiting) < _AHEAD * workers else ():
-                waiting.append(executor.submit(_work, plan, index))
-                if len(waiting) == _AHEAD * workers:
-                    break
+            for index in islice(indices, _AHEAD * workers - len(waiting)):
+                with _interrupts_held():
+                    waiting.append(executor.submit(_work, plan, index))
             if not waiting:
                 return
             while not (stop.asked or waiting[0].done()):
@@ -128,13 +129,26 @@ def _made_by_workers(
         executor.shutdown(cancel_futures=True)
 
 
-def _complete(waiting: deque[Future[pa.Table | None]]) -> Iterator[pa.Table]:
+def _complete(waiting: deque[Future[pa.Table | None]]) -> Generator[pa.Table]:
     """Yield the blocks that are complete, up to the first that is not."""
     while waiting and waiting[0].done():
         block = waiting.popleft().result()
         if block is None:
             return
         yield block
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment; a worker started meanwhile never hears it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _done: Any = None

@@ -37,7 +37,7 @@ __all__ = ["Events", "Fitted", "Naming", "fit"]
 Array = np.ndarray
 
 THREADS = 1
-"""Of BLAS during a descent: one is fastest for small products, and gives the same bits anywhere."""
+"""Of BLAS during a descent: one is fastest for small products, and fixes the order of sums."""
 
 
 @dataclass(frozen=True)

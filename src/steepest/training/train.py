@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from steepest.descent import State, Watch
+from steepest.descent.history import History
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
 from steepest.events import TEST, TRAIN, VALIDATION, Sample, load_events, load_sample
 from steepest.folder import FolderKeeper, RunFolder
@@ -293,8 +294,7 @@ def _keep_diverged(
 
 def _write_descent(folder: RunFolder, keeper: FolderKeeper) -> None:
     history, path = keeper.history(), keeper.path()
-    if history is not None:
-        folder.write_history(history)
+    folder.write_history(history if history is not None else History((), 1).take())
     if path is not None:
         folder.write_path(path)
 
@@ -312,7 +312,8 @@ def _say_end(fitted: Fitted, say: Any) -> None:
 
 def _read(recipe: Recipe, watch: TrainWatch) -> Sample:
     watch.stage("Reading events")
-    return load_sample(recipe.events, loss=recipe.descent.loss, progress=watch.read)
+    loss = "mean-squared-error" if recipe.descent.method == "exact" else recipe.descent.loss
+    return load_sample(recipe.events, loss=loss, progress=watch.read)
 
 
 def _naming(recipe: Recipe, sample: Sample) -> Naming:

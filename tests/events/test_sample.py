@@ -1,0 +1,341 @@
+"""Samples: features, labels, weights, parts, and where each event came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steepest.events import load_events, load_sample
+from steepest.events.reading import gather
+from steepest.recipe import EventsRecipe
+
+N = 400
+ROW = np.arange(N)
+
+
+def jets(**changes: Any) -> dict[str, Any]:
+    return {
+        "event": ROW * 3,
+        "pt": (ROW + 1.0).astype(np.float32),
+        "mass": np.sqrt(ROW + 1.0),
+        "charge": (ROW % 3 - 1).astype(np.int8),
+        "w": 0.5 + ROW % 2,
+        "is_top": (ROW % 2).astype(np.int8),
+        "tagged": ROW % 4 == 0,
+        "kind": np.array(["qcd", "w", "top"])[ROW % 3],
+        "hits": [[1.0]] * N,
+        **changes,
+    }
+
+
+@pytest.fixture
+def recipe(write):
+    def recipe(changes: dict[str, Any] | None = None, **keys: Any) -> EventsRecipe:
+        path = write(jets(**(changes or {})), row_group_size=100)
+        return EventsRecipe(**{"path": path, "label": "is_top", "features": ["pt", "mass"], **keys})
+
+    return recipe
+
+
+def test_arrays_and_their_types(recipe) -> None:
+    sample = load_sample(recipe(weight="w"))
+    assert sample.features.dtype == np.float64
+    assert sample.features.flags.c_contiguous
+    assert sample.features.flags.writeable
+    assert sample.features.shape == (N, 2)
+    assert np.array_equal(sample.features, np.column_stack([ROW + 1.0, np.sqrt(ROW + 1.0)]))
+    assert sample.names == ("pt", "mass")
+    assert sample.labels.dtype == np.int64
+    assert np.array_equal(sample.labels, ROW % 2)
+    assert sample.weights is not None
+    assert sample.weights.dtype == np.float64
+    assert np.array_equal(sample.weights, 0.5 + ROW % 2)
+    assert sample.part.dtype == np.int8
+    assert sample.rows.dtype == np.int64
+    assert np.array_equal(sample.rows, ROW)
+    assert (sample.file == 0).all()
+    assert (sample.task, sample.classes, sample.label) == ("binary", ("0", "1"), "is_top")
+
+
+def test_parts(recipe) -> None:
+    sample = load_sample(recipe(weight="w"))
+    parts = [sample.of(name) for name in ("train", "validation", "test")]
+    assert sum(len(part.labels) for part in parts) == N
+    assert np.array_equal(np.sort(np.concatenate([part.rows for part in parts])), ROW)
+    for index, part in enumerate(parts):
+        assert np.array_equal(part.rows, ROW[sample.part == index])
+        assert np.array_equal(part.features[:, 0], part.rows + 1.0)
+        assert np.array_equal(part.labels, part.rows % 2)
+        assert part.weights is not None
+        assert np.array_equal(part.weights, 0.5 + part.rows % 2)
+        assert np.array_equal(sample.of(index).rows, part.rows)
+        assert (part.file == 0).all()
+    assert load_sample(recipe()).of("train").weights is None
+    with pytest.raises(ValueError, match="not in tuple"):
+        sample.of("training")  # not a user's input: a name in the code
+
+
+def test_derived_features_and_booleans(recipe) -> None:
+    features = [
+        "tagged",
+        {"name": "ratio", "value": "mass / pt"},
+        {"name": "heavy", "value": "mass > 10"},
+        {"name": "one", "value": "1"},
+    ]
+    sample = load_sample(recipe(features=features))
+    assert sample.names == ("tagged", "ratio", "heavy", "one")
+    mass = np.sqrt(ROW + 1.0)
+    expected = np.column_stack([ROW % 4 == 0, mass / (ROW + 1.0), mass > 10, np.ones(N)])
+    assert np.array_equal(sample.features, expected)
+
+
+def test_features_left_out(recipe) -> None:
+    sample = load_sample(recipe(features=None, weight="w", split={"by": "event"}))
+    assert sample.names == ("pt", "mass", "charge")
+    assert sample.notes == [
+        "Features are not named, so every numeric column is one: pt, mass, charge.",
+        "No feature: event (the split's column), w (the weight), is_top (the label), "
+        "tagged (bool), kind (string), hits (list<element: double>).",
+        "The task is binary: the label is 0 or 1.",
+    ]
+
+
+def test_selection(recipe) -> None:
+    sample = load_sample(recipe(select="100 < pt <= 250 AND NOT tagged", weight="w"))
+    expected = ROW[(ROW + 1 > 100) & (ROW + 1 <= 250) & (ROW % 4 != 0)]
+    assert np.array_equal(sample.rows, expected)
+    assert np.array_equal(sample.features[:, 0], expected + 1.0)
+    assert np.array_equal(sample.labels, expected % 2)
+    assert sample.read == {
+        "columns": ["is_top", "mass", "pt", "tagged", "w"],
+        "row_groups": 2,
+        "row_groups_total": 4,
+        "rows": 200,
+        "rows_total": N,
+        "selected": len(expected),
+    }
+
+
+def test_a_null_answer_is_not_selected_and_is_noted(recipe) -> None:
+    cut = pa.array([None if row < 5 else float(row) for row in ROW])
+    sample = load_sample(recipe({"cut": cut}, select="NOT cut > 300"))
+    assert sample.rows.min() == 5
+    assert sample.notes[0] == (
+        "The selection has no answer for 5 events, where a value is null; they are not selected."
+    )
+
+
+def test_many_files_know_their_rows(write) -> None:
+    a = write(jets(), "a.parquet", row_group_size=64)
+    b = write(jets(pt=ROW + 1000.0), "b.parquet", row_group_size=64)
+    with pytest.raises(Exception, match="has another type"):
+        load_sample(EventsRecipe(path=[a, b], label="is_top", features=["pt"]))
+    b = write(jets(pt=(ROW + 1000.0).astype(np.float32)), "b.parquet", row_group_size=64)
+    sample = load_sample(
+        EventsRecipe(path=[a, b], label="is_top", features=["pt"], select="pt > 350")
+    )
+    first = sample.file == 0
+    assert np.array_equal(sample.features[first, 0], sample.rows[first] + 1.0)
+    assert np.array_equal(sample.features[~first, 0], sample.rows[~first] + 1000.0)
+    assert [file["name"] for file in sample.source["files"]] == ["a.parquet", "b.parquet"]
+    assert sample.source["rows"] == 2 * N
+
+
+def test_a_column_of_any_name(write) -> None:
+    columns = {"jet-pt [GeV]": ROW + 1.0, "is top?": ROW % 2, "m c": np.ones(N), "x": ROW * 2.0}
+    sample = load_sample(
+        EventsRecipe(
+            path=write(columns),
+            label="is top?",
+            weight="m c",
+            features=["jet-pt [GeV]", {"name": "r", "value": "x / `jet-pt [GeV]`"}],
+            select="`jet-pt [GeV]` > 10",
+        )
+    )
+    assert sample.names == ("jet-pt [GeV]", "r")
+    assert len(sample.rows) == N - 10
+
+
+def test_progress_ends_at_all_rows(recipe) -> None:
+    calls: list[tuple[int, int]] = []
+    load_sample(recipe(select="pt > 200"), progress=lambda *call: calls.append(call))
+    assert calls == [(100, N), (200, N), (N, N)]
+
+
+def test_weights_may_be_an_expression_and_negative(recipe) -> None:
+    sample = load_sample(recipe(weight="w * where(charge == 0, -0.1, 1)"))
+    assert sample.weights is not None
+    assert np.array_equal(sample.weights, (0.5 + ROW % 2) * np.where(ROW % 3 == 1, -0.1, 1))
+    assert (sample.weights < 0).any()
+
+
+# --- the task -----------------------------------------------------------------------------------
+
+MSE, BCE, CE = "mean-squared-error", "binary-cross-entropy", "cross-entropy"
+NAMED, THREE = "descent.loss is ", "the label is an integer with 3 values"
+TASKS: list[tuple[str, Any, str | None, str, tuple[str, ...], str]] = [
+    ("y", ROW % 2 == 0, None, "binary", ("0", "1"), "the label is a condition"),
+    ("y", ROW % 2, None, "binary", ("0", "1"), "the label is 0 or 1"),
+    ("y", (ROW % 2).astype(np.uint8), None, "binary", ("0", "1"), "the label is 0 or 1"),
+    ("y", (ROW % 2).astype(np.float32), None, "binary", ("0", "1"), "the label is 0 or 1"),
+    ("y == 3", ROW % 4, None, "binary", ("0", "1"), "the label is a condition"),
+    ("y", ROW % 3 * 5, None, "multiclass", ("0", "5", "10"), THREE),
+    ("y - 1", ROW % 3, None, "multiclass", ("-1", "0", "1"), THREE),
+    (
+        "where(mass > 15, 2, where(mass > 10, 1, 0))", ROW, None, "multiclass", ("0", "1", "2"),
+        THREE,
+    ),
+    (
+        "y", np.array(["b", "c", "a"])[ROW % 3], None, "multiclass", ("a", "b", "c"),
+        "the label is text with 3 values",
+    ),
+    (
+        "y", pa.array(["t", "q"] * 200).dictionary_encode(), None, "multiclass", ("q", "t"),
+        "the label is text with 2 values",
+    ),
+    (
+        "y", ROW, None, "regression", (),
+        "the label is an integer with 400 values, more than 100",
+    ),
+    ("y", ROW / 7, None, "regression", (), "the label is a number with other values than 0 and 1"),
+    (
+        "y", (ROW % 3).astype(float), None, "regression", (),
+        "the label is a number with other values than 0 and 1",
+    ),
+    ("y", ROW % 2, MSE, "regression", (), NAMED + MSE),
+    ("y", ROW % 2 == 0, MSE, "regression", (), NAMED + MSE),
+    ("y", ROW % 2, BCE, "binary", ("0", "1"), NAMED + BCE),
+    ("y", ROW % 2, CE, "multiclass", ("0", "1"), NAMED + CE),
+    ("y", ROW % 2 == 0, CE, "multiclass", ("0", "1"), NAMED + CE),
+    ("y", ROW % 2 * 2 - 1, CE, "multiclass", ("-1", "1"), NAMED + CE),
+    ("y", ROW % 200, CE, "multiclass", tuple(map(str, range(200))),
+     NAMED + CE),
+    ("y", (ROW % 3) * 1.0, CE, "multiclass", ("0", "1", "2"),
+     NAMED + CE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "values", "loss", "task", "classes", "reason"), TASKS)
+def test_the_task(recipe, label, values, loss, task, classes, reason) -> None:
+    split = {"validation": 0.0, "test": 0.0}
+    sample = load_sample(recipe({"y": values}, label=label, split=split), loss=loss)
+    assert (sample.task, sample.classes) == (task, classes)
+    assert sample.labels.dtype == (np.float64 if task == "regression" else np.int64)
+    assert sample.notes[-1] == f"The task is {task}: {reason}."
+    if task != "regression":
+        assert set(sample.labels.tolist()) == set(range(len(classes)))
+
+
+def test_class_indices_are_those_of_the_sorted_names(recipe) -> None:
+    sample = load_sample(recipe(label="kind"))
+    assert sample.classes == ("qcd", "top", "w")
+    names = np.array(["qcd", "w", "top"])[ROW % 3]
+    assert [sample.classes[label] for label in sample.labels] == names.tolist()
+
+
+def test_integers_sort_as_numbers(recipe) -> None:
+    sample = load_sample(recipe({"y": np.array([10, 9, -1])[ROW % 3]}, label="y"))
+    assert sample.classes == ("-1", "9", "10")
+    assert np.array_equal(sample.labels, np.array([2, 1, 0])[ROW % 3])
+
+
+def test_a_class_that_is_absent_from_a_part_is_noted(recipe) -> None:
+    rare = np.where(ROW == 0, "rare", np.where(ROW % 2 == 0, "a", "b"))
+    sample = load_sample(recipe({"y": rare}, label="y"))
+    assert sample.part[0] == 0
+    assert sample.notes[1:] == [
+        "The validation part has no event of the class 'rare'.",
+        "The test part has no event of the class 'rare'.",
+    ]
+
+
+def test_what_looks_like_a_leak_is_noted(recipe) -> None:
+    sample = load_sample(recipe(label="pt + mass > 200", features=["pt", "mass"], weight="mass"))
+    assert sample.notes == [
+        "The label 'pt + mass > 200' can be computed from the features alone.",
+        "The weight 'mass' and the features share columns.",
+        "The task is binary: the label is a condition.",
+    ]
+
+
+# --- other events -------------------------------------------------------------------------------
+
+
+def test_other_events_are_all_the_test_part(recipe, write) -> None:
+    trained = recipe(label="kind", weight="w", select="pt > 10", split={"by": "event"})
+    other = jets(kind=["w"] * N)
+    del other["event"]
+    sample = load_events(trained, write(other, "o.parquet"), ("qcd", "top", "w"), "multiclass")
+    assert (sample.part == 2).all()
+    assert len(sample.of("test").labels) == N - 10
+    assert (sample.labels == 2).all()
+    assert sample.classes == ("qcd", "top", "w")
+    assert sample.source["files"][0]["name"] == "o.parquet"
+    assert sample.notes == ["All 390 selected events are the test part."]
+
+
+def test_other_events_default_to_the_recipes(recipe) -> None:
+    assert len(load_events(recipe(), None, ("0", "1"), "binary").rows) == N
+
+
+def test_other_events_take_the_runs_features(recipe, write) -> None:
+    trained = recipe(features=None)
+    path = write({**jets(), "extra": ROW * 1.0}, "o.parquet")
+    sample = load_events(trained, [path], ("0", "1"), "binary", names=("mass", "pt"))
+    assert sample.names == ("mass", "pt")
+    assert np.array_equal(sample.features[:, 1], ROW + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "classes", "expected"),
+    [
+        (ROW % 2 == 0, "binary", ("0", "1"), 1 - ROW % 2),
+        ((ROW % 2) * 1.0, "binary", ("0", "1"), ROW % 2),
+        (np.ones(N, np.int64), "binary", ("0", "1"), np.ones(N)),
+        (np.array([10, 9])[ROW % 2], "multiclass", ("-1", "9", "10"), np.array([2, 1])[ROW % 2]),
+        (ROW * 0.5, "regression", (), ROW * 0.5),
+        (np.ones(N), "regression", (), np.ones(N)),
+        (ROW % 2 == 0, "regression", (), 1.0 - ROW % 2),
+    ],
+)
+def test_labels_of_other_events(recipe, values, task, classes, expected) -> None:
+    sample = load_events(recipe({"y": values}, label="y"), None, classes, task)
+    assert np.array_equal(sample.labels, expected)
+    assert sample.labels.dtype == (np.float64 if task == "regression" else np.int64)
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(group=st.integers(1, 500), batch=st.integers(1, 500))
+def test_batches_do_not_matter(tmp_path_factory, group, batch) -> None:
+    import pyarrow.parquet as pq
+
+    from steepest.events.formats import open_events
+    from steepest.events.plan import plan_of
+
+    path = tmp_path_factory.mktemp("batches") / "jets.parquet"
+    pq.write_table(pa.table(jets()), path, row_group_size=group)
+    recipe = EventsRecipe(
+        path=str(path),
+        label="kind",
+        weight="w",
+        features=["pt", {"name": "r", "value": "mass ** 1.3 / pt"}],
+        select="charge >= 0 AND pt < 390",
+    )
+    source = open_events(str(path))
+    whole = source.batches
+    source.batches = lambda columns, where=(): whole(columns, where, batch)  # type: ignore[method-assign]
+    found = gather(source, plan_of(recipe, source))
+    keep = (ROW % 3 - 1 >= 0) & (ROW + 1 < 390)
+    assert np.array_equal(found.rows, ROW[keep])
+    mass, pt = np.sqrt(ROW + 1.0)[keep], (ROW + 1.0)[keep]
+    assert np.array_equal(found.features, np.column_stack([pt, np.power(mass, 1.3) / pt]))
+    assert found.labels.to_list() == np.array(["qcd", "w", "top"])[ROW % 3][keep].tolist()
+    assert np.array_equal(found.weights, (0.5 + ROW % 2)[keep])
