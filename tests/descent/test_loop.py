@@ -121,7 +121,8 @@ def test_rate_above_twice_the_inverse_curvature_diverges_and_is_named():
     text = str(caught.value)
     assert text == (
         f"The descent diverged at step {state.step:,} (epoch {state.step:.3g}).\n"
-        f"  expected: a finite loss, below {state.loss_limit:.3g} (10⁶ times that of the start, or of a constant)\n"
+        f"  expected: a finite loss, below {state.loss_limit:.3g} (10⁶ times that of the "
+        f"start, or of a constant)\n"
         f"  found:    J(θ) = {objective.loss(state.theta, events):.4g}; the best was {start:.6g}, "
         f"after step 0: its parameters are kept\n"
         f"  cause:    the learning rate η = {1.3 * limit:.4g} is above 2/λmax = {limit:.4g}, the "

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
-from samples import make_events
 
 import steepest
+from samples import make_events
 from steepest import evaluate
 from steepest.errors import EventsError, RunFolderError
 from steepest.events import load_sample

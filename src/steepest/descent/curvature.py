@@ -46,9 +46,16 @@ def largest_curvature(
         hessian = np.column_stack([product(column) for column in np.eye(size)])
         return float(np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1])
     start = np.random.default_rng(0).normal(size=size)
-    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    # SciPy's own annotations do not know these arguments
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
     values = eigsh(
-        operator, k=1, which="LA", v0=start, tol=tolerance, maxiter=1000, return_eigenvectors=False
+        operator,
+        k=1,
+        which="LA",
+        v0=start,
+        tol=tolerance,  # pyright: ignore[reportArgumentType]
+        maxiter=1000,
+        return_eigenvectors=False,
     )
     return float(values[0])
 

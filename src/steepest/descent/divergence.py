@@ -23,7 +23,8 @@ def divergence(
     epoch = step / plan.batches.per_epoch
     return DivergenceError(
         f"The descent diverged at step {step:,} (epoch {epoch:.3g}).",
-        expected=f"a finite loss, below {state.loss_limit:.3g} (10⁶ times that of the start, or of a constant)",
+        expected=f"a finite loss, below {state.loss_limit:.3g} (10⁶ times that of the start, "
+        "or of a constant)",
         found=f"J(θ) = {loss:.4g}; the best was {state.best.loss:.6g}, after step "
         f"{state.best.step:,}: its parameters are kept",
         cause=cause,

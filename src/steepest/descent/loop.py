@@ -270,7 +270,7 @@ def _ratio(change: Array, theta: Array) -> float:
 
 
 def _loss_of_a_constant(events: Batch) -> float:
-    """About the loss of a constant prediction: the variance of the targets, or one for K classes."""
+    """About the loss of a constant prediction: the targets' variance, or one for K classes."""
     if np.issubdtype(events.targets.dtype, np.integer):
         return 1.0
     return float(np.var(events.targets, dtype=np.float64))

@@ -20,8 +20,6 @@ class Named(Strict):
     the short form when every option has its default.
     """
 
-    name: str
-
     @model_validator(mode="before")
     @classmethod
     def _from_bare_name(cls, value: Any) -> Any:
@@ -29,8 +27,10 @@ class Named(Strict):
 
     @model_serializer(mode="wrap")
     def _to_bare_name(self, handler: Any) -> Any:
-        options = {key: value for key, value in handler(self).items() if key in self._changed()}
-        return {"name": self.name, **options} if options else self.name
+        values = handler(self)
+        name = values["name"]
+        options = {key: value for key, value in values.items() if key in self._changed()}
+        return {"name": name, **options} if options else name
 
     def _changed(self) -> set[str]:
         fields = type(self).model_fields

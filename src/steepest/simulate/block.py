@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from steepest.simulate import jets as jet_module
 from steepest.simulate.columns import JetRows, concatenate, jet_rows, to_table
 from steepest.simulate.detector import Detector, reconstruct
-from steepest.simulate.generator import Events, Generator, settings_of
+from steepest.simulate.generator import EARLY_SCALE, Events, Generator, settings_of
 from steepest.simulate.processes import DEFAULT_PROCESSES, PROCESSES
 
 __all__ = ["BLOCK_JETS", "MAX_SEED", "ROWS_PER_SEED", "Plan", "make_block", "pythia_seed"]
@@ -93,6 +93,7 @@ class Plan:
                 "pt": list(jet_module.PT_WINDOW),
                 "abs_eta_max": jet_module.ETA_MAX,
             },
+            "early_scale": EARLY_SCALE,
             "processes": {name: _describe(name) for name in self.processes},
             "block_jets": self.block_jets,
         }

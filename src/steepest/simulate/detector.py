@@ -107,7 +107,7 @@ class Detector:
     eta_max: float = 3.0
     track_eta_max: float = 2.5
     track_pt_min: float = 0.5
-    track_efficiency: tuple[float, float] = (0.90, 0.85)
+    track_efficiency: tuple[float, float] = (0.80, 0.75)
     track_turn_on: float = 0.3
     track_radius: float = 300.0
     track_constant: float = 0.01
@@ -118,8 +118,8 @@ class Detector:
     dz_slope: float = 0.12
     electron_efficiency: float = 0.90
     muon_efficiency: float = 0.97
-    electromagnetic: Calorimeter = Calorimeter(0.025, 256, 0.10, 0.007, 0.15, 0.5, 2.0)
-    hadronic: Calorimeter = Calorimeter(0.1, 64, 1.0, 0.05, 1.0, 2.0, 1.0)
+    electromagnetic: Calorimeter = Calorimeter(0.05, 128, 0.10, 0.01, 0.15, 0.5, 2.0)
+    hadronic: Calorimeter = Calorimeter(0.1, 64, 1.2, 0.10, 1.0, 2.0, 1.0)
 
 
 def track_efficiency(pt: Floats, eta: Floats, radius: Floats, detector: Detector) -> Floats:
@@ -138,7 +138,7 @@ def track_efficiency(pt: Floats, eta: Floats, radius: Floats, detector: Detector
     --------
     >>> one = np.ones(1)
     >>> float(track_efficiency(100 * one, 0 * one, 0 * one, Detector())[0])
-    0.9
+    0.8
     """
     central, forward = detector.track_efficiency
     plateau = np.where(np.abs(eta) < 1.5, central, forward)

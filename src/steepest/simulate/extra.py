@@ -7,7 +7,7 @@ import warnings
 from importlib.metadata import version
 from typing import Any
 
-from steepest.errors import MissingExtraError
+from steepest.errors import InputError, MissingExtraError
 
 __all__ = ["fastjet", "pythia", "versions"]
 
@@ -58,5 +58,12 @@ def _load(name: str, *, package: str) -> Any:
         with warnings.catch_warnings():  # SWIG's own, on new versions of Python
             warnings.simplefilter("ignore", DeprecationWarning)
             return importlib.import_module(name)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtraError("simulate", package, _PURPOSE) from error
+    except ImportError as error:
+        raise InputError(
+            f"{_PURPOSE} needs the package {package!r}, which is installed but cannot be loaded.",
+            found=str(error),
+            cause="a file of it is missing, or was built for another system",
+            do=f"pip install --force-reinstall {package}",
+        ) from error

@@ -54,7 +54,7 @@ PROCESSES: dict[str, Process] = {
             "24:onIfAny = 1 2 3 4 5",
         ),
         pt_hat=(200.0, 1200.0),
-        early_pt=(480.0, 760.0),
+        early_pt=(460.0, 780.0),
         resonance=6,
     ),
     "qcd": Process(
@@ -62,7 +62,7 @@ PROCESSES: dict[str, Process] = {
         is_top=0,
         settings=("HardQCD:all = on",),
         pt_hat=(275.0, 1200.0),
-        early_pt=(480.0, 760.0),
+        early_pt=(460.0, 780.0),
     ),
 }
 """Every known process by its name."""

@@ -149,12 +149,12 @@ def produce(
 ) -> Summary:
     """Make the file of a plan; parameters and errors are those of `simulate_jets`."""
     check_target(path, overwrite=overwrite, expected=bytes_expected(plan.jets, plan.leading))
-    metadata = {METADATA_KEY: json.dumps(describe(plan), indent=1)}
     workers = min(workers, plan.blocks)
     start = time.perf_counter()
-    with Stop() as stop, Progress(plan.jets, shown=progress) as bar, threadpool_limits(1):
-        output = Output(path, metadata)
-        _write(output, blocks(plan, workers, stop, bar.advance))
+    with Stop() as stop, threadpool_limits(1):
+        output = Output(path, {METADATA_KEY: json.dumps(describe(plan), indent=1)})
+        with Progress(plan.jets, shown=progress) as bar:
+            _write(output, blocks(plan, workers, stop, bar.advance))
     if output.rows < plan.jets:
         raise _disk_full(output) if output.full else _interrupted(output, plan)
     seconds = time.perf_counter() - start

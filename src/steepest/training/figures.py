@@ -97,7 +97,7 @@ def _binary(
 def _class_names(fitted: Fitted) -> tuple[str, str]:
     classes = fitted.model.classes
     if classes == ("0", "1"):
-        return f"Background ({fitted.model.label} = 0)", f"Signal ({fitted.model.label} = 1)"
+        return "Background", "Signal"
     return classes[0], classes[1]
 
 

@@ -75,7 +75,7 @@ _SYMBOLS: dict[str, tuple[str, str | None]] = {
     "c2": ("$C_{2}$", None),
     "d2": ("$D_{2}$", None),
     "width": ("Width", None),
-    "ptd": (r"$p_{T}D$", None),
+    "ptd": ("$p_{T}^{D}$", None),
 }
 _ALIASES = {
     "m": "mass",
@@ -83,6 +83,7 @@ _ALIASES = {
     "msd": "soft_drop_mass",
     "m_sd": "soft_drop_mass",
     "nconst": "n_constituents",
+    "pt_dispersion": "ptd",
     "n_particles": "n_constituents",
 }
 

@@ -1,0 +1,108 @@
+"""Ctrl-C, as a terminal sends it: to the process and to all its workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from steepest.simulate.workers import Stop
+
+SCRIPT = """
+    import sys
+    from pathlib import Path
+    from steepest.errors import SteepestError
+    from steepest.simulate import output, production
+    from steepest.simulate.block import Plan
+
+    add = output.Output.add
+
+    def told(self, block):
+        add(self, block)
+        print("block", flush=True)
+
+    output.Output.add = told
+    describe = production.describe
+
+    def start(plan):
+        print("start", flush=True)
+        return describe(plan)
+
+    production.describe = start
+
+    if __name__ == "__main__":
+        plan = Plan(jets=100_000, seed=11, block_jets=12)
+        try:
+            production.produce(plan, Path(sys.argv[1]), workers=int(sys.argv[2]), progress=True)
+        except SteepestError as error:
+            print(error, flush=True)
+            sys.exit(error.exit_code)
+"""
+
+
+def interrupted(folder: Path, workers: int, after: str, times: int) -> tuple[int, str, str]:
+    """Interrupt the script after it has said `after` so many times."""
+    script = folder / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(folder / "jets.parquet"), str(workers)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        times -= line.strip() == after
+        if not times:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_blocks_so_far_become_the_file(tmp_path, workers, table):
+    code, out, err = interrupted(tmp_path, workers, "block", 2)
+    path = tmp_path / "jets.parquet"
+    kept = pq.read_table(path)
+    rows = kept.num_rows
+    assert code == 130
+    assert rows >= 24
+    assert rows % 12 == 0
+    common = min(rows, table.num_rows - table.num_rows % 12)
+    assert kept.slice(0, common).equals(table.slice(0, common))
+    assert out.replace("block\n", "").replace("start\n", "") == (
+        f"Interrupted: the first {rows:,} of 100,000 jets are in {str(path)!r}.\n"
+        "  do:       the same command with --overwrite makes all of them\n"
+    )
+    assert "Traceback" not in err
+    assert "jets/s" in err
+    assert sorted(os.listdir(tmp_path)) == ["jets.parquet", "script.py"]
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_before_the_first_block_there_is_no_file(tmp_path):
+    code, out, err = interrupted(tmp_path, 2, "start", 1)
+    assert (code, "Traceback" in err) == (130, False)
+    assert out == (
+        "Interrupted: no block of jets was complete yet, nothing was written.\n"
+        "  do:       let it make 12 jets at least\n"
+    )
+    assert os.listdir(tmp_path) == ["script.py"]
+
+
+def test_a_second_ctrl_c_raises_and_the_handler_comes_back():
+    before = signal.getsignal(signal.SIGINT)
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
