@@ -62,8 +62,8 @@ def main() -> None:
     table = "\n".join(
         [
             BEGIN,
-            f"Top jets against QCD jets, the {events:,} test events of `embedded:top-jets`, one seed; "
-            "intervals are 68.27 %, from the test events' number.",
+            f"Top jets against QCD jets, the {events:,} test events of `embedded:top-jets`, one "
+            "seed; intervals are 68.27 %, from the test events' number.",
             "",
             "| model | parameters | AUC | accuracy | 1/ε_B at ε_S = 0.5 | 1/ε_B at ε_S = 0.3 |",
             "|---|---|---|---|---|---|",

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 PURE = {"test_sim_columns.py", "test_sim_detector.py", "test_sim_errors.py", "test_sim_output.py"}
 MISSING = [name for name in ("pythia8mc", "fastjet", "awkward") if find_spec(name) is None]
 
-PLAN = Plan(jets=40, seed=11, block_jets=12)
+PLAN = Plan(jets=28, seed=11, block_jets=10)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,7 +34,7 @@ def plan() -> Plan:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four small blocks, made by two workers."""
+    """Three small blocks, made by two workers."""
     path = tmp_path_factory.mktemp("simulated") / "jets.parquet"
     produce(PLAN, path, workers=2)
     return path

@@ -37,7 +37,7 @@ SCRIPT = """
     production.describe = start
 
     if __name__ == "__main__":
-        plan = Plan(jets=100_000, seed=11, block_jets=12)
+        plan = Plan(jets=100_000, seed=11, block_jets=10)
         try:
             production.produce(plan, Path(sys.argv[1]), workers=int(sys.argv[2]), progress=True)
         except SteepestError as error:
@@ -46,7 +46,9 @@ SCRIPT = """
 """
 
 
-def interrupted(folder: Path, workers: int, after: str, times: int) -> tuple[int, str, str]:
+def interrupted(
+    folder: Path, workers: int, after: str, times: int, number: int = signal.SIGINT
+) -> tuple[int, str, str]:
     """Interrupt the script after it has said `after` so many times."""
     script = folder / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
@@ -61,22 +63,22 @@ def interrupted(folder: Path, workers: int, after: str, times: int) -> tuple[int
         times -= line.strip() == after
         if not times:
             break
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_blocks_so_far_become_the_file(tmp_path, workers, table):
-    code, out, err = interrupted(tmp_path, workers, "block", 2)
+@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGTERM), (2, signal.SIGINT)])
+def test_the_blocks_so_far_become_the_file(tmp_path, workers, number, table):
+    code, out, err = interrupted(tmp_path, workers, "block", 2, number)
     path = tmp_path / "jets.parquet"
     kept = pq.read_table(path)
     rows = kept.num_rows
     assert code == 130
-    assert rows >= 24
-    assert rows % 12 == 0
-    common = min(rows, table.num_rows - table.num_rows % 12)
+    assert rows >= 20
+    assert rows % 10 == 0
+    common = min(rows, table.num_rows - table.num_rows % 10)
     assert kept.slice(0, common).equals(table.slice(0, common))
     assert out.replace("block\n", "").replace("start\n", "") == (
         f"Interrupted: the first {rows:,} of 100,000 jets are in {str(path)!r}.\n"
@@ -93,7 +95,7 @@ def test_before_the_first_block_there_is_no_file(tmp_path):
     assert (code, "Traceback" in err) == (130, False)
     assert out == (
         "Interrupted: no block of jets was complete yet, nothing was written.\n"
-        "  do:       let it make 12 jets at least\n"
+        "  do:       let it make 10 jets at least\n"
     )
     assert os.listdir(tmp_path) == ["script.py"]
 

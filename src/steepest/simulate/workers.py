@@ -30,19 +30,20 @@ OnProgress = Callable[[int], None]
 
 
 class Stop:
-    """Within this context Ctrl-C sets `asked` instead of raising; a second one raises.
+    """Within this context Ctrl-C, or SIGTERM, sets `asked` instead of raising; a second one raises.
 
     Outside the main thread, where Python delivers no interrupt, it does nothing.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
         self._here = threading.current_thread() is threading.main_thread()
 
     def __enter__(self) -> Self:
         if self._here:
-            self._before = signal.signal(signal.SIGINT, self._ask)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(
@@ -51,8 +52,8 @@ class Stop:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._here:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
