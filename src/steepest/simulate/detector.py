@@ -72,7 +72,7 @@ class Calorimeter:
         Examples
         --------
         >>> float(Detector().hadronic.resolution(np.array(100.0)).round(2))
-        5.9
+        15.65
         """
         square = self.stochastic**2 * energy + (self.constant * energy) ** 2 + self.noise**2
         return np.sqrt(square)
