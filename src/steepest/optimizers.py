@@ -109,6 +109,8 @@ class UpdateRule:
         As in a recipe.
     slot_count
         How many vectors of the size of θ it remembers.
+    stability
+        The largest stable η λ on a quadratic of curvature λ; None for rules that adapt to it.
     update
         ``(theta, gradient, slots, rate, step) -> (theta, slots)``; `step` counts from 1.
 
@@ -124,6 +126,7 @@ class UpdateRule:
 
     name: str
     slot_count: int
+    stability: float | None
     update: Callable[[Array, Array, Slots, float, int], tuple[Array, Slots]]
 
     def slots(self, theta: Array) -> Slots:
@@ -136,11 +139,18 @@ def update_rule(optimizer: spec.Optimizer, weight_mask: Array) -> UpdateRule:
     return _BUILDERS[optimizer.name](optimizer, weight_mask)
 
 
-def _bind(name: str, slots: int, rule: Callable[..., tuple[Array, Slots]], **options) -> UpdateRule:
+def _bind(
+    name: str,
+    slots: int,
+    rule: Callable[..., tuple[Array, Slots]],
+    *,
+    stability: float | None = None,
+    **options,
+) -> UpdateRule:
     def update(theta: Array, gradient: Array, state: Slots, rate: float, step: int):
         return rule(theta, gradient, state, rate, step, **options)
 
-    return UpdateRule(name, slots, update if options else rule)
+    return UpdateRule(name, slots, stability, update if options else rule)
 
 
 def _adam_options(options: spec.Adam | spec.AdamW) -> dict[str, float]:
@@ -152,9 +162,17 @@ def _decay(options: spec.AdamW, mask: Array) -> Array:
 
 
 _BUILDERS: dict[str, Callable[..., UpdateRule]] = {
-    "sgd": lambda o, mask: _bind("sgd", 0, sgd),
-    "momentum": lambda o, mask: _bind("momentum", 1, momentum, beta=o.momentum),
-    "nesterov": lambda o, mask: _bind("nesterov", 1, nesterov, beta=o.momentum),
+    "sgd": lambda o, mask: _bind("sgd", 0, sgd, stability=2.0),
+    "momentum": lambda o, mask: _bind(
+        "momentum", 1, momentum, stability=2.0 * (1.0 + o.momentum), beta=o.momentum
+    ),
+    "nesterov": lambda o, mask: _bind(
+        "nesterov",
+        1,
+        nesterov,
+        stability=2.0 * (1.0 + o.momentum) / (1.0 + 2.0 * o.momentum),
+        beta=o.momentum,
+    ),
     "rmsprop": lambda o, mask: _bind("rmsprop", 1, rmsprop, rho=o.decay, eps=o.epsilon),
     "adam": lambda o, mask: _bind("adam", 2, adam, **_adam_options(o)),
     "adamw": lambda o, mask: _bind("adamw", 2, adamw, decay=_decay(o, mask), **_adam_options(o)),

@@ -76,12 +76,13 @@ class TrainedModel:
         """Predict from raw features ``(events, features)``.
 
         Returns values ``(events,)`` for regression, P(signal) ``(events,)`` for two classes by
-        binary cross entropy, ``(events, K)`` probabilities for cross entropy; float64.
+        binary cross entropy, ``(events, K)`` probabilities for cross entropy; computed in float64,
+        whatever θ was trained in, so that scores do not tie where float32 would round them to one.
         """
-        inputs = self.scaling.transform(features, dtype=self.theta.dtype)
-        objective = DenseObjective(self.model, self.loss, dtype=str(self.theta.dtype))
-        batch = Batch(np.ascontiguousarray(inputs), np.empty(len(inputs)))
-        return objective.predict(self.theta, batch).astype(np.float64)
+        inputs = np.ascontiguousarray(self.scaling.transform(features))
+        objective = DenseObjective(self.model, self.loss)
+        batch = Batch(inputs, np.empty(len(inputs)))
+        return objective.predict(self.theta.astype(np.float64), batch)
 
     def coefficients(self) -> Coefficients | None:
         """The linear model's coefficients in original units; None for networks.

@@ -22,11 +22,11 @@ def regression() -> tuple[DenseObjective, Batch]:
     return objective, Batch(X, np.array([4.0, 1.0, -2.0, 0.5]))
 
 
-def choose(objective, events, optimizer="sgd", batch_size=None, momentum=0.0):
+def choose(objective, events, optimizer="sgd", batch_size=None, momentum=0.0, steps=1000):
     options = spec.DescentRecipe.model_validate({"optimizer": optimizer}).optimizer
     rule = update_rule(options, objective.weight_mask)
     return choose_learning_rate(
-        objective, events, rule, batch_size or len(events), seed=0, momentum=momentum
+        objective, events, rule, batch_size or len(events), 0, steps, momentum
     )
 
 
@@ -48,6 +48,28 @@ def test_the_best_fixed_rate_converges_at_the_predicted_speed():
     thetas = np.concatenate([p.thetas for p in keeper.path])
     distances = np.linalg.norm(thetas - exact, axis=1)
     np.testing.assert_allclose(distances[1:] / distances[:-1], 0.8, rtol=1e-6)
+
+
+def test_few_steps_take_the_inverse_bound():
+    """With κ = 9: 27 steps settle the steepest direction at the best fixed rate, 26 do not."""
+    objective, events = regression()
+    assert choose(objective, events, steps=28).value == pytest.approx(2 / sum(EIGENVALUES))
+    assert choose(objective, events, steps=26).value == pytest.approx(1 / EIGENVALUES[1])
+
+
+@pytest.mark.parametrize("spread", [1e-2, 1e-4, 1e-8])
+def test_correlated_features_descend(spread):
+    random = np.random.default_rng(0)
+    first = random.normal(size=500)
+    X = np.column_stack([first, first + spread * random.normal(size=500)])
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    objective = DenseObjective(Dense(2), loss_named("mean-squared-error"))
+    events = Batch(X, X.sum(axis=1))
+    rate = choose(objective, events, steps=100).value
+    rule = update_rule(spec.SGD(), objective.weight_mask)
+    recipe = spec.DescentRecipe(batch_size="all", schedule=spec.Constant(), epochs=100)
+    outcome = descend(objective, events, Plan.of(recipe, rule, rate, 500, False), MemoryKeeper())
+    assert objective.loss(outcome.theta, events) < 1e-3 * objective.loss(np.zeros(3), events)
 
 
 def test_momentum_and_logistic_regression_take_the_inverse_bound():

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, descend
+from steepest.descent import MemoryKeeper, Plan, State, descend
 from steepest.descent.curvature import largest_curvature
 from steepest.descent.plan import resolve_batch_size
-from steepest.errors import DivergenceError, RecipeError
+from steepest.errors import DivergenceError, EventsError, RecipeError
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -25,7 +25,7 @@ def parabola(size: int = 40, seed: int = 0):
     return objective, Batch.of(X, y, None, "float64")
 
 
-def run(objective, events, keeper=None, monitor=None, **descent):
+def run(objective, events, keeper=None, monitor=None, state=None, **descent):
     options = {"optimizer": "sgd", "schedule": "constant", "batch_size": "all", **descent}
     recipe = spec.DescentRecipe.model_validate(options)
     rule = update_rule(recipe.optimizer, objective.weight_mask)
@@ -39,6 +39,7 @@ def run(objective, events, keeper=None, monitor=None, **descent):
         keeper or MemoryKeeper(),
         monitor=monitor,
         metrics=("validation_loss",) if monitor else (),
+        state=state,
     )
 
 
@@ -134,6 +135,57 @@ def test_rate_above_twice_the_inverse_curvature_diverges_and_is_named():
     assert not state.best.theta.any()  # the start: nothing was better
     history = pa.concat_tables(keeper.history)
     assert history["step"].to_pylist() == list(range(1, state.step + 1))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+def test_the_stated_stability_limit_is_the_limit(optimizer):
+    objective, events = parabola()
+    bounds = objective.curvature_bounds(events)
+    assert bounds is not None
+    options = spec.DescentRecipe.model_validate({"optimizer": optimizer}).optimizer
+    stability = update_rule(options, objective.weight_mask).stability
+    assert stability is not None
+    limit = stability / bounds.largest
+    settings = {"optimizer": optimizer, "epochs": 5000}
+    run(objective, events, learning_rate=0.99 * limit, **settings)
+    with pytest.raises(DivergenceError, match=f"is above {stability:.4g}/λmax = {limit:.4g}"):
+        run(objective, events, learning_rate=1.01 * limit, **settings)
+
+
+def test_a_loss_that_falls_without_end_is_caught():
+    objective, events = parabola()
+    weights = np.where(np.arange(40) < 8, -6.0, 2.75)
+    bad = Batch.of(events.inputs, events.targets, weights, "float64")
+    assert objective.curvature_bounds(bad).lowest < 0  # type: ignore[union-attr]
+    with pytest.raises(DivergenceError):
+        run(objective, bad, learning_rate=0.01, epochs=100_000)
+
+
+def test_a_start_that_is_not_finite():
+    objective, events = parabola()
+    with pytest.raises(EventsError) as caught, np.errstate(over="ignore"):
+        run(objective, Batch(events.inputs, events.targets * 1e200), learning_rate=0.1, epochs=1)
+    assert str(caught.value) == (
+        "The loss of the start is not finite.\n"
+        "  expected: a loss that float64 can hold\n"
+        "  found:    J(θ₀) = inf\n"
+        "  cause:    targets, inputs or weights of enormous size\n"
+        '  do:       rescale them, or set descent.dtype = "float64"'
+    )
+
+
+def test_divergence_at_the_end_of_a_round_is_found_again_after_a_kill():
+    """It is the validation that diverges: who resumes must not step on without it."""
+    objective, events = parabola()
+    keeper = MemoryKeeper()
+    losses = iter([1.0, np.inf, np.inf])
+    settings = {"monitor": lambda theta: {"validation_loss": next(losses)}, "epochs": 9}
+    with pytest.raises(DivergenceError, match="step 1 "):
+        run(objective, events, keeper, learning_rate=0.01, **settings)
+    assert keeper.state is not None
+    again = State.from_parts(keeper.state.arrays(), keeper.state.scalars())
+    with pytest.raises(DivergenceError, match="step 1 "):
+        run(objective, events, keeper, state=again, learning_rate=0.01, **settings)
 
 
 @pytest.mark.parametrize(

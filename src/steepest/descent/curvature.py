@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from steepest.objective import Batch, Objective
 
@@ -16,7 +18,7 @@ EVENTS = 200_000
 def largest_curvature(
     objective: Objective, theta: np.ndarray, events: Batch, *, tolerance: float = 1e-4
 ) -> float:
-    """Return λmax of ∇²J(θ), the largest eigenvalue in the algebraic sense.
+    """Return λmax of ∇²J(θ), the largest eigenvalue in the algebraic sense; NaN if there is none.
 
     Parameters
     ----------
@@ -42,6 +44,15 @@ def largest_curvature(
         vector = np.asarray(vector, dtype=objective.dtype).ravel()
         return objective.hessian_vector(theta, vector, events).astype(np.float64)
 
+    try:
+        return _largest_eigenvalue(product, size, tolerance)
+    except (ArpackError, np.linalg.LinAlgError):  # not finite, or not converged
+        return float("nan")
+
+
+def _largest_eigenvalue(
+    product: Callable[[np.ndarray], np.ndarray], size: int, tolerance: float
+) -> float:
     if size <= 3:  # too small for Lanczos
         hessian = np.column_stack([product(column) for column in np.eye(size)])
         return float(np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1])

@@ -38,12 +38,13 @@ def _likely_cause(
     rate = float(plan.schedule.factors(max(step - 1, 0), 1)[0])
     rate *= plan.learning_rate * state.plateau.factor
     largest_input = float(np.abs(events.inputs).max())
-    if plan.rule.name in ("sgd", "momentum", "nesterov"):
+    if plan.rule.stability is not None:
         curvature = largest_curvature(objective, state.best.theta, events)
-        limit = 2.0 / curvature if curvature > 0 else np.inf
+        limit = plan.rule.stability / curvature if curvature > 0 else np.inf
         if rate > limit:
             return (
-                f"the learning rate η = {rate:.4g} is above 2/λmax = {limit:.4g}, the largest that "
+                f"the learning rate η = {rate:.4g} is above {plan.rule.stability:.4g}/λmax = "
+                f"{limit:.4g}, the largest that "
                 f"is stable where the curvature is λmax = {curvature:.4g}",
                 f'set descent.learning_rate below {limit:.3g}, or "auto"; feature scaling '
                 "lowers the curvature",

@@ -15,6 +15,8 @@ __all__ = ["LearningRate", "choose_learning_rate", "range_test"]
 
 RANGE = (1e-6, 10.0)
 RANGE_STEPS = 200
+RANGE_BATCH = 4096
+"""Events a step of the range test at most: with more the test would cost more than it tells."""
 _TEST_STREAM_OFFSET = 1_000_003
 """Keeps the range test's batches apart from those of the training."""
 
@@ -33,6 +35,7 @@ def choose_learning_rate(
     rule: UpdateRule,
     batch_size: int,
     seed: int,
+    steps: int,
     momentum: float = 0.0,
 ) -> LearningRate:
     """Choose η for a rule whose step is proportional to the gradient, or for one that adapts.
@@ -44,24 +47,25 @@ def choose_learning_rate(
     if rule.name in ("sgd", "momentum", "nesterov"):
         curvature = objective.curvature_bounds(events)
     if curvature is not None:
-        return from_curvature(curvature, len(events), batch_size, momentum)
+        return from_curvature(curvature, len(events), batch_size, steps, momentum)
     return range_test(objective, events, rule, batch_size, seed)
 
 
 def from_curvature(
-    curvature: CurvatureBounds, events: int, batch_size: int, momentum: float = 0.0
+    curvature: CurvatureBounds, events: int, batch_size: int, steps: int, momentum: float = 0.0
 ) -> LearningRate:
     """η from bounds L ≥ λmax(∇²J) that hold at every θ.
 
     With all events a step: 2/(λ₁ + λₙ) for the mean squared error without momentum, the best fixed
-    rate on a quadratic; else 1/L. With b of m events a step: 1/𝓛 with the expected smoothness
+    rate on a quadratic, where there are at least 3 κ steps; in fewer the steepest direction, which
+    it shrinks by (κ − 1)/(κ + 1) a step only, would not settle. Else 1/L. With b of m events a step: 1/𝓛 with the expected smoothness
     𝓛 = m(b−1)/(b(m−1)) L + (m−b)/(b(m−1)) max ᵢ Lᵢ (Gower et al., arXiv:1901.09401), times 1 − β
     with momentum β.
     """
     m, b = events, batch_size
     largest, lowest = curvature.largest, curvature.lowest
     if b == m:
-        if curvature.exact and lowest > 0 and not momentum:
+        if curvature.exact and not momentum and 0 < 3.0 * largest < steps * lowest:
             rate = 2.0 / (largest + lowest)
             return LearningRate(
                 rate,
@@ -90,7 +94,8 @@ def range_test(
     four times its lowest value (Smith, arXiv:1506.01186).
     """
     rates = np.geomspace(*RANGE, RANGE_STEPS)
-    batches = Batches(len(events), min(batch_size, len(events)), seed + _TEST_STREAM_OFFSET)
+    size = min(batch_size, len(events), RANGE_BATCH)
+    batches = Batches(len(events), size, seed + _TEST_STREAM_OFFSET)
     theta = objective.initial(seed)
     slots = rule.slots(theta)
     mean, best, best_rate = 0.0, math.inf, float(rates[0])

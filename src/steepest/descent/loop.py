@@ -14,7 +14,7 @@ from steepest.descent.history import STEP_COLUMNS, History
 from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Keeper, Path, State
 from steepest.descent.stopping import stop_reason
-from steepest.errors import DivergenceError, Interrupted
+from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.objective import Batch, Objective
 
 __all__ = ["Monitor", "Outcome", "Watch", "descend"]
@@ -89,6 +89,8 @@ def descend(
     watch = watch or Watch()
     walk = _Walk(objective, events, plan, keeper, monitor, metrics)
     state = state or walk.init()  # 1 init
+    if plan.ends_round(state.step) and state.step > state.round_step:  # it diverged just there
+        state = walk.end_round(state, watch)
     while state.reason is None:
         state = walk.stretch(state, watch)  # 2 predict, 3 loss, 4 gradient, 5 step; 6 repeat
         if plan.ends_round(state.step):
@@ -128,6 +130,14 @@ class _Walk:
         theta = self.objective.initial(self.plan.seed)
         start = self.objective.loss(theta, self.events)
         monitored = self._monitor(theta).get("validation_loss", start)
+        if not math.isfinite(start):
+            raise EventsError(
+                "The loss of the start is not finite.",
+                expected=f"a loss that {self.objective.dtype} can hold",
+                found=f"J(θ₀) = {start}",
+                cause="targets, inputs or weights of enormous size",
+                do='rescale them, or set descent.dtype = "float64"',
+            )
         limit = EXPLODED * max(abs(start), _loss_of_a_constant(self.events), 1e-300)
         state = State(
             theta, self.plan.rule.slots(theta), 0, Best(theta, float(monitored), 0), limit
@@ -165,6 +175,7 @@ class _Walk:
         better = monitored < state.best.loss
         state = state.with_changes(
             best=Best(state.theta, float(monitored), state.step) if better else state.best,
+            round_step=state.step,
             waited=0 if better else state.waited + 1,
             plateau=state.plateau.after(monitored, plan.schedule_options),
             loss_sum=0.0,
@@ -243,7 +254,7 @@ def take_steps(
     for rate in rates.tolist():
         batch = events if plan.batches.whole else events.take(plan.batches.rows(step))
         loss, gradient = objective.loss_and_gradient(theta, batch)  # predict, loss, gradient
-        if not loss <= state.loss_limit:
+        if not abs(loss) <= state.loss_limit:
             diverged_at = step
             break
         step += 1

@@ -46,6 +46,8 @@ class State:
         Of the validation loss, or of the training loss where there is no validation part.
     loss_limit
         Above this a loss counts as exploded.
+    round_step
+        The step after which the last validation was done.
     plateau, waited, last_loss
         What the schedule, patience and the loss tolerance remember.
     loss_sum
@@ -62,6 +64,7 @@ class State:
     best: Best
     loss_limit: float
     plateau: Plateau = field(default_factory=Plateau)
+    round_step: int = 0
     waited: int = 0
     last_loss: float = float("inf")
     loss_sum: float = 0.0
@@ -75,7 +78,7 @@ class State:
 
     def scalars(self) -> dict[str, Any]:
         """The numbers, for a JSON file; `from_parts` gives the same bits back."""
-        names = ("step", "loss_limit", "waited", "last_loss", "loss_sum", "seconds")
+        names = ("step", "loss_limit", "round_step", "waited", "last_loss", "loss_sum", "seconds")
         return {
             **{name: getattr(self, name) for name in names},
             "plateau": asdict(self.plateau),

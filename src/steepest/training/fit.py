@@ -174,7 +174,17 @@ def _batch(events: Events, scaling: Scaling, objective: DenseObjective, part: st
             do="check the weight column, or use more events",
         )
     inputs = scaling.transform(events.features, dtype=objective.dtype)
-    return Batch.of(inputs, targets_of(objective.loss_function, events), weights, objective.dtype)
+    targets = targets_of(objective.loss_function, events)
+    largest = float(np.abs(targets).max())
+    if largest**2 > np.finfo(objective.dtype).max:
+        raise EventsError(
+            f"The label is too large for {objective.dtype}, in which its square is infinite.",
+            expected=f"at most {np.sqrt(np.finfo(objective.dtype).max):.3g}",
+            found=f"{largest:.3g} in the {part} part",
+            cause="a label in unsuitable units, or a derived label that overflows",
+            do='give the label in other units, or set descent.dtype = "float64"',
+        )
+    return Batch.of(inputs, targets, weights, objective.dtype)
 
 
 def targets_of(loss: Loss, events: Events) -> Array:
@@ -186,24 +196,49 @@ def targets_of(loss: Loss, events: Events) -> Array:
 def _plan(
     objective: DenseObjective, events: Batch, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
+    _refuse_unbounded(objective, events)
     rule = update_rule(recipe.optimizer, objective.weight_mask)
     size = resolve_batch_size(recipe.batch_size, len(events))
     if recipe.learning_rate == "auto":
         momentum = getattr(recipe.optimizer, "momentum", 0.0)
-        rate = choose_learning_rate(objective, events, rule, size, recipe.seed, momentum)
+        rate = choose_learning_rate(
+            objective,
+            events,
+            rule,
+            size,
+            recipe.seed,
+            recipe.epochs * -(-len(events) // size),
+            momentum,
+        )
     else:
         rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")
     return Plan.of(recipe, rule, rate.value, len(events), validated), rate
 
 
+def _refuse_unbounded(objective: DenseObjective, events: Batch) -> None:
+    """A squared loss with negative weights may fall without end: its curvature says so."""
+    if events.weights is None or not (events.weights < 0).any():
+        return
+    curvature = objective.curvature_bounds(events)
+    if curvature is not None and curvature.exact and curvature.lowest < -1e-9 * curvature.largest:
+        raise EventsError(
+            "With these weights the mean squared error has no minimum: it falls without end.",
+            expected="a curvature that is nowhere negative",
+            found=f"a lowest eigenvalue of the Hessian of {curvature.lowest:.3g}",
+            cause="negative weights that outweigh the positive ones in some direction",
+            do="use more events, or features along which positive weights prevail",
+        )
+
+
 def _monitor(
     objective: DenseObjective, batch: Batch, task: str
 ) -> tuple[Callable[[Array], Mapping[str, float]], tuple[str, ...]]:
-    """The validation: its loss, and the figure of merit that goes with the task."""
+    """The validation: its loss without the L2 term, and the figure of merit of the task."""
     labels = batch.targets
+    plain = DenseObjective(objective.model, objective.loss_function, dtype=objective.dtype)
 
     def monitor(theta: Array) -> dict[str, float]:
-        values = {"validation_loss": objective.loss(theta, batch)}
+        values = {"validation_loss": plain.loss(theta, batch)}
         predictions = objective.predict(theta, batch)
         if task == "binary" and np.isfinite(predictions).all() and _both(labels):
             values["validation_auc"] = evaluate.auc(labels, predictions, batch.weights).value

@@ -135,10 +135,9 @@ def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
 
 def mean_loss(model: TrainedModel, events: Events) -> float:
     """Σ w ℓ / Σ w over those events, without the L2 term."""
-    dtype = str(model.theta.dtype)
-    inputs = model.scaling.transform(events.features, dtype=dtype)
-    batch = Batch.of(inputs, targets_of(model.loss, events), events.weights, dtype)
-    return DenseObjective(model.model, model.loss, dtype=dtype).loss(model.theta, batch)
+    inputs = model.scaling.transform(events.features)
+    batch = Batch.of(inputs, targets_of(model.loss, events), events.weights, "float64")
+    return DenseObjective(model.model, model.loss).loss(model.theta.astype(np.float64), batch)
 
 
 def metrics_of(status: str, **entries: Any) -> dict[str, Any]:
