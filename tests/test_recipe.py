@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from steepest.errors import RecipeError
-from steepest.recipe import Momentum, Recipe, default_recipe
+from steepest.recipe import Adam, Momentum, OneCycle, Recipe, default_recipe
 
 MINIMAL = {"events": {"path": "jets.parquet", "label": "is_top"}}
 
@@ -126,7 +126,7 @@ def test_the_default_recipe_is_one():
         (
             "descent.learning_rate=fast",
             "The recipe has a wrong value for 'descent.learning_rate'.\n"
-            "  expected: a valid number, unable to parse string as a number or 'auto'\n"
+            "  expected: a valid number or 'auto'\n"
             "  found:    'fast'",
         ),
         (
@@ -165,11 +165,47 @@ def test_messages(setting: str, message: str):
     assert wrong(setting) == message
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "descent.learning_rate=true",
+        'descent.epochs="3"',
+        "descent.epochs=true",
+        'events.split.test="0.2"',
+        "events.label=3",
+        "evaluate.baseline=1",
+    ],
+)
+def test_values_of_another_type_are_not_converted(setting: str):
+    assert "has a wrong value for" in wrong(setting)
+
+
+def test_an_option_of_a_named_table_that_is_left_out_is_the_default_s():
+    recipe = Recipe.from_dict(MINIMAL).with_settings(["descent.optimizer.beta1=0.8"])
+    assert recipe.descent.optimizer == Adam(beta1=0.8)
+    file_table = {"events": MINIMAL["events"]}
+    settings = ["descent.schedule.warmup=0.1"]
+    schedule = Recipe.from_dict(file_table).with_settings(settings).descent.schedule
+    assert schedule == OneCycle(warmup=0.1)
+
+
+def test_one_hidden_layer_is_a_list_too():
+    assert wrong("model.hidden=64") == (
+        "The recipe has a wrong value for 'model.hidden'.\n  expected: a list\n  found:    64"
+    )
+
+
 def test_contradictions():
     assert wrong("descent.method=exact", "model.hidden=[]", "descent.loss=cross-entropy") == (
         "The recipe: method 'exact' minimises the mean squared error alone.\n"
         "  found:    descent.loss = 'cross-entropy'\n"
         "  do:       leave descent.loss out, or set descent.method = 'descent'"
+    )
+    assert wrong("descent.keep=best", "events.split.validation=0") == (
+        "The recipe: keep = 'best' is judged by the validation loss, but there are no validation "
+        "events.\n"
+        "  found:    events.split.validation = 0\n"
+        "  do:       set events.split.validation above 0, or leave descent.keep out"
     )
     assert wrong("descent.stop.patience=3", "events.split.validation=0") == (
         "The recipe: stop.patience watches the validation loss, but there are no validation "

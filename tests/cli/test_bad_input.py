@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from samples import make_events
-from steepest.recipe import Recipe
+from steepest.events import assign_parts
+from steepest.recipe import Recipe, SplitRecipe
 
 
 @pytest.fixture
@@ -199,6 +200,81 @@ def test_events_that_changed_since_the_run_began(
     lines = [line for line in ended.err.splitlines() if line]
     assert lines[0] == f"steepest: The events of the run {run} have changed since it began."
     assert lines[-1] == "  do:       restore the files, or train anew into another folder"
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("metrics.json", "train --resume"),
+        ("environment.json", "evaluate"),
+        ("model/config.json", "evaluate"),
+        ("model/model.safetensors", "evaluate"),
+        ("model/scaling.safetensors", "evaluate"),
+    ],
+)
+def test_a_damaged_folder(tmp_path: Path, recipe_table: dict, steepest, name: str, command: str):
+    file, run = tmp_path / "recipe.toml", tmp_path / "run"
+    recipe_table["descent"]["epochs"] = 1
+    file.write_text(Recipe.from_dict(recipe_table).to_toml(), encoding="utf-8")
+    assert steepest("train", file, "--out", run, "--json").code == 0
+    (run / name).write_bytes((run / name).read_bytes()[:40])
+    ended = steepest(*command.split(), run)
+    lines = ended.err.splitlines()
+    assert ended.code == 1
+    assert lines[-4] == f"steepest: {name} of the run {run} is damaged."
+    assert lines[-3].startswith("  found:    ")
+    assert lines[-2] == "  cause:    it was changed, or cut short by a copy"
+    assert lines[-1] == "  do:       restore it, or train anew into another folder"
+
+
+def test_a_refused_recipe_leaves_no_folder(refused, tmp_path: Path):
+    refused({"descent.batch_size": 5000})
+    refused({"model.initialization": "zeros"})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_label_too_large_for_float32(refused):
+    message = refused(label="mass * 1e30")
+    assert message == (
+        "The label is too large for float32, in which its square is infinite.\n"
+        "  expected: at most 1.84e+19\n"
+        f"  found:    {make_largest():.3g} in the training part\n"
+        "  cause:    a label in unsuitable units, or a derived label that overflows\n"
+        '  do:       give the label in other units, or set descent.dtype = "float64"'
+    )
+
+
+def make_largest() -> float:
+    events = make_events()
+    split = SplitRecipe(validation=0.2, test=0.2, by="event_number")
+    train = assign_parts(events["event_number"], split) == 0
+    return float(np.abs(events["mass"][train]).max() * 1e30)
+
+
+def test_a_test_part_without_one_of_two_classes(refused, tmp_path: Path):
+    events = make_events()
+    split = SplitRecipe(validation=0.2, test=0.2, by="event_number")
+    label = np.where(assign_parts(events["event_number"], split) == 2, 0, events["is_top"])
+    message = refused(path=written(tmp_path / "bad.parquet", is_top=label))
+    assert message == (
+        "The test part has no event of the class '1'.\n"
+        "  expected: events of each class to evaluate on\n"
+        f"  found:    {int(label.sum())} selected events of it, in other parts\n"
+        "  cause:    too few events of that class, or too few values of events.split.by\n"
+        "  do:       use more events of it, or change events.split"
+    )
+
+
+def test_too_large_for_the_memory(steepest, monkeypatch, recipe_table: dict, tmp_path: Path):
+    def exhausted(*args, **kwargs):
+        raise MemoryError("Unable to allocate 7.28 TiB")
+
+    file = tmp_path / "recipe.toml"
+    file.write_text(Recipe.from_dict(recipe_table).to_toml(), encoding="utf-8")
+    monkeypatch.setattr("steepest.models.Dense.initial", exhausted)
+    ended = steepest("train", file, "--out", tmp_path / "run", "--json")
+    assert ended.code == 1
+    assert ended.err == ("steepest: There is not enough memory: Unable to allocate 7.28 TiB.\n")
 
 
 @pytest.fixture

@@ -230,14 +230,14 @@ The features and the label use no column.
 """),
     "weights of zero": ({"w": np.zeros(N)}, {"weight": "w"}, None, """
 The weights of all selected events sum to 0.
-  expected: a sum above 0 (single weights may be negative)
+  expected: a finite sum above 0 (single weights may be negative)
   found:    200 events: 200 of weight 0, 0 below 0
   cause:    the wrong column, or a selection that leaves few events
   do:       check events.weight and events.select
 """),
     "a class of negative weight": ({"w": np.where(ROW % 2, 1, -0.5)}, {"weight": "w"}, None, """
 The weights of the class '0' in the training part sum to -36.
-  expected: a sum above 0 (single weights may be negative)
+  expected: a finite sum above 0 (single weights may be negative)
   found:    72 events: 0 of weight 0, 72 below 0
   cause:    the wrong column, or a selection that leaves few events
   do:       check events.weight and events.select
@@ -420,7 +420,7 @@ def test_weights_of_a_part(write, refused) -> None:
     count = int((part == 1).sum())
     message = f"""
 The weights of the validation part sum to -{count}.
-  expected: a sum above 0 (single weights may be negative)
+  expected: a finite sum above 0 (single weights may be negative)
   found:    {count} events: 0 of weight 0, {count} below 0
   cause:    the wrong column, or a selection that leaves few events
   do:       check events.weight and events.select
@@ -491,7 +491,7 @@ def test_other_events_without_weight(write, refused) -> None:
     )
     message = """
 The weights of all selected events sum to 0.
-  expected: a sum above 0 (single weights may be negative)
+  expected: a finite sum above 0 (single weights may be negative)
   found:    200 events: 200 of weight 0, 0 below 0
   cause:    the wrong column, or a selection that leaves few events
   do:       check events.weight and events.select

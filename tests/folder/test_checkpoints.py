@@ -100,6 +100,26 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, damage: st
     assert history["step"].to_pylist() == [1, 2]
 
 
+@pytest.mark.parametrize("damage", ["remove", "truncate"])
+def test_a_journal_with_a_gap_is_refused(tmp_path: Path, damage: str):
+    saved(FolderKeeper(tmp_path), 1, 2, 3)
+    part = tmp_path / "journal" / "step-000000000002.parquet"
+    size = part.stat().st_size
+    if damage == "remove":
+        part.unlink()
+    else:
+        part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(RunFolderError) as caught:
+        FolderKeeper(tmp_path).newest()
+    assert str(caught.value) == (
+        f"The journal of the run {tmp_path} is damaged: {part.name}.\n"
+        f"  expected: {size:,} bytes\n"
+        f"  found:    {'no such file' if damage == 'remove' else '100 bytes'}\n"
+        "  cause:    it was removed, or cut short by a copy\n"
+        "  do:       restore it, or train anew into another folder"
+    )
+
+
 def test_leftovers_of_a_kill_are_removed(tmp_path: Path):
     saved(FolderKeeper(tmp_path), 1)
     half = tmp_path / "checkpoints" / ".step-000000000002"

@@ -122,14 +122,26 @@ def test_nothing_is_printed(capfd):
 
 
 def test_a_setting_that_pythia_does_not_know():
-    broken = Process("broken", 0, ("HardQCD:everything = on",), (275, 1200), (480, 760))
+    broken = Process("broken", 0, ("HardQCD:everything = on",), (275, 1200), (460, 780), (470, 760))
     with pytest.raises(SteepestError) as caught:
         Generator(broken, seed=1)
     assert str(caught.value) == "Pythia does not know the setting 'HardQCD:everything = on'."
 
 
 def test_a_process_that_is_switched_off():
-    broken = Process("broken", 0, (), (275, 1200), (480, 760))
+    broken = Process("broken", 0, (), (275, 1200), (460, 780), (470, 760))
     with pytest.raises(SteepestError) as caught:
         Generator(broken, seed=1)
     assert str(caught.value) == "Pythia could not be started for the process 'broken'."
+
+
+def test_a_generator_that_gives_no_event(monkeypatch):
+    class Stalled:
+        def nextBatch(self, count: int) -> list:
+            return []
+
+    generator = Generator(PROCESSES["qcd"], seed=1)
+    monkeypatch.setattr(generator, "_pythia", Stalled())
+    with pytest.raises(SteepestError) as caught:
+        generator.batch(4)
+    assert str(caught.value) == "Pythia gave no event in 4 attempts at the process 'qcd'."

@@ -220,6 +220,31 @@ def test_what_an_unfinished_run_lacks_is_said(recipe_table: dict, tmp_path: Path
     )
 
 
+def test_a_relative_path_is_written_absolute(recipe_table, tmp_path, monkeypatch):
+    """So that the run can be resumed from another working directory."""
+    monkeypatch.chdir(tmp_path)
+    recipe_table["events"]["path"] = "events.parquet"
+    run = steepest.train(recipe_table, "run")
+    assert run.recipe.events.path == str(tmp_path / "events.parquet")
+
+
+def test_brackets_in_names_are_only_text(recipe_table, tmp_path, capsys):
+    from steepest.cli.tables import show_results
+
+    recipe_table["events"] |= {"label": "where(is_top == 1, '[/b]', 'qcd')", "features": ["mass"]}
+    recipe_table["events"] |= {"label": "kind"}
+    show_results(steepest.train(recipe_table, tmp_path / "[bold]"), as_json=False)
+    assert "[bold]" in capsys.readouterr().out
+
+
+def test_scores_do_not_tie_where_float32_would(recipe_table, tmp_path):
+    run = steepest.train(recipe_table, tmp_path / "run")
+    features = np.column_stack([np.full(50, 600.0), np.linspace(400, 500, 50), np.full(50, 0.1)])
+    scores = run.predict(features)
+    assert scores.dtype == np.float64
+    assert len(np.unique(scores)) == 50
+
+
 def test_bad_events_leave_no_folder(recipe_table: dict, tmp_path: Path):
     recipe_table["events"]["path"] = str(tmp_path / "absent.parquet")
     with pytest.raises(EventsError):

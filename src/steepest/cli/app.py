@@ -62,6 +62,11 @@ def _answered(verb: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             _complain("Interrupted.")
             raise typer.Exit(Interrupted.exit_code) from None
+        except MemoryError as error:
+            _complain(
+                f"There is not enough memory: {error or 'a smaller model or sample is needed'}."
+            )
+            raise typer.Exit(1) from None
         except BrokenPipeError:  # the reader of our output has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(141) from None

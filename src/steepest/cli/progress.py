@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -43,7 +44,7 @@ class TerminalWatch(TrainWatch):
 
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
-        self.console.print(f"[dim]·[/dim] {sentence}", highlight=False, soft_wrap=True)
+        self.console.print(f"[dim]·[/dim] {escape(sentence)}", highlight=False, soft_wrap=True)
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Begin a new bar."""

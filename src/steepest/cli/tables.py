@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from steepest.evaluate import Merit
@@ -24,7 +25,7 @@ def show_results(run: Run, as_json: bool) -> None:
     console = Console()
     events = metrics["parts"][metrics["part"]]["events"]
     console.print(_table(metrics, f"{metrics['part']} part, {events:,} events"))
-    console.print(f"Report: {run.report}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {escape(str(run.report))}", highlight=False, soft_wrap=True)
 
 
 def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
@@ -55,7 +56,7 @@ def _table(metrics: dict[str, Any], title: str) -> Table:
         cells = [merit.title, merit.format()]
         if "baseline" in merits:
             cells.append(Merit.from_json(merits["baseline"][name]).format())
-        table.add_row(*cells, merit.rests_on)
+        table.add_row(*map(escape, cells), escape(merit.rests_on))
     for entry in merits.get("gain", {}).values():
         gain = Merit.from_json(entry)
         table.add_row(gain.title, gain.format(), "", "the same events")

@@ -237,7 +237,10 @@ def _original(problem: _Problem, z: Floats) -> tuple[Floats, float]:
 
 def _loss(problem: _Problem, residual: Floats, total: float) -> float:
     squares = math.fsum(problem.w * residual**2)
-    return math.ldexp(squares, 2 * problem.y_exponent + problem.w_exponent) / total
+    try:
+        return math.ldexp(squares, 2 * problem.y_exponent + problem.w_exponent) / total
+    except OverflowError:  # θ is finite, its loss is not
+        return math.inf
 
 
 # --- factorisation ----------------------------------------------------------------------------

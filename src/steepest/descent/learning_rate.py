@@ -58,7 +58,9 @@ def from_curvature(
 
     With all events a step: 2/(λ₁ + λₙ) for the mean squared error without momentum, the best fixed
     rate on a quadratic, where there are at least 3 κ steps; in fewer the steepest direction, which
-    it shrinks by (κ − 1)/(κ + 1) a step only, would not settle. Else 1/L. With b of m events a step: 1/𝓛 with the expected smoothness
+    it shrinks by (κ − 1)/(κ + 1) a step only, would not settle. Else 1/L.
+
+    With b of m events a step: 1/𝓛 with the expected smoothness
     𝓛 = m(b−1)/(b(m−1)) L + (m−b)/(b(m−1)) max ᵢ Lᵢ (Gower et al., arXiv:1901.09401), times 1 − β
     with momentum β.
     """

@@ -114,36 +114,47 @@ def refuse_weights(
     labels: np.ndarray,
     classes: Sequence[str],
 ) -> None:
-    """Raise EventsError unless Σw > 0 in each part with events, and for each class in training.
+    """Raise EventsError unless Σw > 0 in each part, and for each class in it.
 
-    Single negative weights are legal. Without weights each event weighs 1.
+    Single negative weights are legal. Without weights each event weighs 1. Training needs every
+    class; another part may lack one of three or more, but not one of two.
     """
     ones = np.ones(len(part)) if weights is None else weights
-    if ones.sum() <= 0:
+    with np.errstate(over="ignore"):
+        total = ones.sum()
+    if not 0 < total < np.inf:
         raise _not_positive(ones, "all selected events")
     for index, name in enumerate(parts):
         inside = part == index
         if inside.any() and ones[inside].sum() <= 0:
             raise _not_positive(ones[inside], f"the {SPOKEN.get(name, name)} part")
-    for index, name in enumerate(classes):
-        inside = (part == 0) & (labels == index)
-        if not inside.any():
-            raise EventsError(
-                f"The training part has no event of the class {name!r}.",
-                expected="events of each class to train on",
-                found=f"{int((labels == index).sum())} selected events of it, in other parts",
-                cause="too few events of that class, or too few values of events.split.by",
-                do="use more events of it, or change events.split",
-            )
-        if ones[inside].sum() <= 0:
-            raise _not_positive(ones[inside], f"the class {name!r} in the training part")
+    for number, of_part in enumerate(parts):
+        for index, name in enumerate(classes):
+            inside = (part == number) & (labels == index)
+            if inside.any():
+                if ones[inside].sum() <= 0:
+                    spoken = SPOKEN.get(of_part, of_part)
+                    raise _not_positive(ones[inside], f"the class {name!r} in the {spoken} part")
+            elif number == 0 or (len(classes) == 2 and (part == number).any()):
+                raise _class_absent(name, of_part, int((labels == index).sum()))
+
+
+def _class_absent(name: str, part: str, selected: int) -> EventsError:
+    purpose = "train on" if part == "train" else "evaluate on"
+    return EventsError(
+        f"The {SPOKEN.get(part, part)} part has no event of the class {name!r}.",
+        expected=f"events of each class to {purpose}",
+        found=f"{selected} selected events of it, in other parts",
+        cause="too few events of that class, or too few values of events.split.by",
+        do="use more events of it, or change events.split",
+    )
 
 
 def _not_positive(weights: np.ndarray, of: str) -> EventsError:
     zeros, negative = int((weights == 0).sum()), int((weights < 0).sum())
     return EventsError(
         f"The weights of {of} sum to {weights.sum():.6g}.",
-        expected="a sum above 0 (single weights may be negative)",
+        expected="a finite sum above 0 (single weights may be negative)",
         found=f"{counted(len(weights), 'event')}: {zeros} of weight 0, {negative} below 0",
         cause="the wrong column, or a selection that leaves few events",
         do="check events.weight and events.select",

@@ -18,10 +18,12 @@ from pathlib import Path as FilePath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from steepest.descent import State
 from steepest.descent.state import Path
+from steepest.errors import RunFolderError
 from steepest.folder.atomic import explained, sync_folder, write_atomically, write_synced
 
 __all__ = ["FolderKeeper"]
@@ -65,13 +67,15 @@ class FolderKeeper:
 
     def newest(self) -> State | None:
         """The newest good checkpoint's state, or None; removes what leads beyond it."""
-        state = None
+        state, name = None, ""
         for name in sorted(self._names(), reverse=True):
             state = self._read(self.checkpoints / name)
             if state is not None:
                 break
             self.say(f"Checkpoint {name} is damaged and was passed over.")
         self.last_step = -1 if state is None else state.step
+        if state is not None:
+            self._require_journal(name)
         for part in self.journal.iterdir():
             if _step_of(part.stem) > self.last_step or part.name.startswith("."):
                 part.unlink()
@@ -91,6 +95,24 @@ class FolderKeeper:
         if not parts:
             return None
         return Path.joined([Path(part["steps"], part["thetas"]) for part in parts])
+
+    def _parts(self) -> dict[str, int]:
+        """The journal's parts with their sizes."""
+        return {part.name: part.stat().st_size for part in sorted(self.journal.glob("step-*"))}
+
+    def _require_journal(self, checkpoint: str) -> None:
+        """Refuse to go on without a part of the history that led to the checkpoint."""
+        marker = json.loads((self.checkpoints / checkpoint / _MARKER).read_text())
+        present = self._parts()
+        for name, size in marker["journal"].items():
+            if present.get(name) != size:
+                raise RunFolderError(
+                    f"The journal of the run {self.folder} is damaged: {name}.",
+                    expected=f"{size:,} bytes",
+                    found=f"{present[name]:,} bytes" if name in present else "no such file",
+                    cause="it was removed, or cut short by a copy",
+                    do="restore it, or train anew into another folder",
+                )
 
     def _write_journal(self, step: int, history: pa.Table, path: Path | None) -> None:
         stem = f"step-{step:012d}"
@@ -112,7 +134,8 @@ class FolderKeeper:
             arrays, scalars = state.arrays(), json.dumps(state.scalars())
             write_synced(temporary / "state.safetensors", lambda file: save_file(arrays, file))
             write_synced(temporary / "state.json", lambda file: _write(file, scalars))
-            write_synced(temporary / _MARKER, lambda file: _write(file, _sums(temporary)))
+            marker = json.dumps({"files": _sums(temporary), "journal": self._parts()})
+            write_synced(temporary / _MARKER, lambda file: _write(file, marker))
             sync_folder(temporary)
             os.rename(temporary, self.checkpoints / name)
             sync_folder(self.checkpoints)
@@ -135,18 +158,17 @@ class FolderKeeper:
     @staticmethod
     def _read(folder: FilePath) -> State | None:
         try:
-            if (folder / _MARKER).read_text() != _sums(folder):
+            if json.loads((folder / _MARKER).read_text())["files"] != _sums(folder):
                 return None
             scalars = json.loads((folder / "state.json").read_text())
             return State.from_parts(load_file(folder / "state.safetensors"), scalars)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             return None
 
 
-def _sums(folder: FilePath) -> str:
+def _sums(folder: FilePath) -> dict[str, str]:
     names = ("state.json", "state.safetensors")
-    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    return json.dumps(sums)
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
 
 def _write(path: FilePath, text: str) -> None:

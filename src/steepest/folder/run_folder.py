@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from steepest.descent.state import Path as DescentPath
@@ -104,36 +105,56 @@ class RunFolder:
     @property
     def metrics(self) -> dict[str, Any] | None:
         """What metrics.json holds; None while the run is not done."""
-        file = self.path / "metrics.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return self._json("metrics.json")
 
     @property
     def environment(self) -> dict[str, Any] | None:
         """What environment.json holds, or None if it was not written yet."""
-        file = self.path / "environment.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return self._json("environment.json")
 
     @property
     def history(self) -> pa.Table:
         """Every recorded step and validation."""
-        return pq.read_table(self._existing("history.parquet"))
+        return self._read("history.parquet", pq.read_table)
 
     @property
     def descent_path(self) -> DescentPath | None:
         """θ along the way, or None if it was too large to be kept."""
-        file = self.path / "path.safetensors"
-        if not file.exists():
+        if not (self.path / "path.safetensors").exists():
             return None
-        arrays = load_file(file)
+        arrays = self._read("path.safetensors", load_file)
         return DescentPath(arrays["steps"], arrays["thetas"])
 
     @property
     def model(self) -> TrainedModel:
         """The trained model."""
-        config = json.loads(self._existing("model/config.json").read_text(encoding="utf-8"))
-        parameters = load_file(self._existing("model/model.safetensors"))
-        scaling = load_file(self._existing("model/scaling.safetensors"))
-        return TrainedModel.from_parts(config, parameters, scaling)
+        config = self._read("model/config.json", _load_json)
+        parameters = self._read("model/model.safetensors", load_file)
+        scaling = self._read("model/scaling.safetensors", load_file)
+        with self._damage_explained("model"):
+            return TrainedModel.from_parts(config, parameters, scaling)
+
+    def _json(self, name: str) -> dict[str, Any] | None:
+        return self._read(name, _load_json) if (self.path / name).exists() else None
+
+    def _read(self, name: str, load: Callable[[Path], Any]) -> Any:
+        file = self._existing(name)
+        with self._damage_explained(name):
+            return load(file)
+
+    @contextmanager
+    def _damage_explained(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            if isinstance(error, RunFolderError):
+                raise
+            raise RunFolderError(
+                f"{name} of the run {self.path} is damaged.",
+                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                cause="it was changed, or cut short by a copy",
+                do="restore it, or train anew into another folder",
+            ) from error
 
     def write_history(self, history: pa.Table) -> None:
         """Write history.parquet."""
@@ -185,7 +206,7 @@ class RunFolder:
 
     @property
     def _resumable(self) -> str:
-        return f"the training is kept; go on with `steepest train --resume {self.path}`"
+        return f"what was done is kept; go on with `steepest train --resume {self.path}`"
 
 
 def _refuse_occupied(path: Path) -> None:
@@ -213,3 +234,7 @@ def _refuse_occupied(path: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def _load_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

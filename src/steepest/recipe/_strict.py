@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
 class Strict(BaseModel):
     """A table with exactly the keys it declares."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, strict=True)
 
 
 class Named(Strict):

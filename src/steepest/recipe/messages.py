@@ -59,6 +59,7 @@ def _unknown_key(source: str, key: str, name: str, table: type[BaseModel] | None
 
 def _expectation(problem: Any) -> str:
     text = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    text = text.replace("a valid tuple", "a list")
     if problem["type"] == "union_tag_invalid":
         return f"one of {problem['ctx']['expected_tags']}"
     if problem["type"] == "union_tag_not_found":

@@ -68,7 +68,7 @@ class ModelRecipe(Strict):
     """f_θ: a dense network; with no hidden layer, linear, logistic or softmax regression."""
 
     name: Literal["dense"] = "dense"
-    hidden: tuple[PositiveInt, ...] = (64, 64)
+    hidden: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (64, 64)
     activation: Literal["relu", "tanh", "sigmoid", "gelu"] = "relu"
     initialization: (
         Literal[
@@ -89,7 +89,12 @@ class EvaluateRecipe(Strict):
 
     baseline: bool = True
     """Fit the linear model on the same features too, so that the report says what is gained."""
-    signal_efficiencies: tuple[Efficiency, ...] = (0.3, 0.5, 0.7, 0.9)
+    signal_efficiencies: Annotated[tuple[Efficiency, ...], Field(strict=False)] = (
+        0.3,
+        0.5,
+        0.7,
+        0.9,
+    )
 
 
 class Recipe(Strict):
@@ -146,6 +151,12 @@ class Recipe(Strict):
             _apply(table, setting)
         return Recipe.from_dict(table)
 
+    def anchored(self, folder: Path) -> Recipe:
+        """Return the recipe with its relative event paths made absolute, as seen from `folder`."""
+        table = self.to_dict()
+        _anchor_paths(table, folder.resolve())
+        return Recipe.from_dict(table)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as nested plain values, without the keys that are left open."""
         return self.model_dump(exclude_none=True)
@@ -171,6 +182,13 @@ class Recipe(Strict):
                     found=f"descent.loss = {self.descent.loss!r}",
                     do="leave descent.loss out, or set descent.method = 'descent'",
                 )
+        if self.descent.keep == "best" and self.events.split.validation == 0.0:
+            raise RecipeError(
+                f"{source}: keep = 'best' is judged by the validation loss, but there are no "
+                "validation events.",
+                found="events.split.validation = 0",
+                do="set events.split.validation above 0, or leave descent.keep out",
+            )
         if self.descent.stop.patience is not None and self.events.split.validation == 0.0:
             raise RecipeError(
                 f"{source}: stop.patience watches the validation loss, but there are no "
@@ -237,13 +255,19 @@ def _apply(table: dict[str, Any], setting: str) -> None:
         )
     *parents, last = key.strip().split(".")
     for name in parents:
-        inner = table.setdefault(name, {})
+        inner = table.setdefault(name, _DEFAULT_NAMES.get(name, {}))
         if isinstance(inner, str):  # the short form of a named table: optimizer = "adam"
             inner = table[name] = {"name": inner}
         if not isinstance(inner, dict):
             raise RecipeError(f"The setting {setting!r}: {name!r} is a value, not a table.")
         table = inner
     table[last] = _toml_value(text.strip())
+
+
+_DEFAULT_NAMES = {
+    name: DescentRecipe.model_fields[name].default.name for name in ("optimizer", "schedule")
+}
+"""An option of a named table that the recipe leaves out belongs to the default's."""
 
 
 def _toml_value(text: str) -> Any:

@@ -105,6 +105,7 @@ def _describe(name: str) -> dict[str, Any]:
         "is_top": process.is_top,
         "pythia": list(settings_of(process)),
         "early_pt": list(process.early_pt),
+        "parton_pt": list(process.parton_pt),
         "matched_resonance": process.resonance,
     }
 

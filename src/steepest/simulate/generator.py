@@ -129,18 +129,18 @@ class Generator:
         module = extra.pythia()
         self.process = process
         self._pythia = module.Pythia("", False)
-        self._veto = _early_veto(module, process.early_pt)
+        self._hook = _veto(module, process)
         self._charges: dict[int, int] = {}
         seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
         for line in (*settings_of(process), *seeding):
             if not self._pythia.readString(line):
                 raise SteepestError(f"Pythia does not know the setting {line!r}.")
-        self._pythia.addUserHooksPtr(self._veto)
+        self._pythia.addUserHooksPtr(self._hook)
         if not self._pythia.init():
             raise SteepestError(f"Pythia could not be started for the process {process.name!r}.")
 
     def batch(self, count: int) -> Events:
-        """Make `count` events that the early veto let pass; now and then one fewer.
+        """Make `count` events that passed both windows of the process; now and then one fewer.
 
         Parameters
         ----------
@@ -190,20 +190,23 @@ class Generator:
         return np.array([self._charges[n] for n in known.tolist()], dtype=np.int8)[place]
 
 
-def _early_veto(module: Any, window: tuple[float, float]) -> Any:
+def _veto(module: Any, process: Process) -> Any:
     """Return a hook that gives up events whose leading jet of partons is far from the window.
 
-    Pythia asks once the shower has come down to `EARLY_SCALE`, when an event has some five partons,
-    and again in the shower of each resonance's decay, which is let pass.
+    Pythia asks once the shower has come down to `EARLY_SCALE`, when an event has some five partons;
+    in the shower of each resonance's decay, which is let pass; and before the hadronisation.
     """
-    low, high = window
     anti_kt, every_particle, own_masses, no_hook, own_code = -1, 1, 2, None, False
     resonance_decay = 5
     jets = module.SlowJet(
-        anti_kt, RADIUS, low / 2, 25.0, every_particle, own_masses, no_hook, own_code
+        anti_kt, RADIUS, 100.0, 25.0, every_particle, own_masses, no_hook, own_code
     )
 
-    class EarlyVeto(module.UserHooks):
+    def outside(event: Any, window: tuple[float, float]) -> bool:
+        jets.analyze(event)
+        return not (jets.sizeJet() > 0 and window[0] < jets.pT(0) < window[1])
+
+    class Veto(module.UserHooks):
         def canVetoPT(self) -> bool:
             return True
 
@@ -211,12 +214,15 @@ def _early_veto(module: Any, window: tuple[float, float]) -> Any:
             return EARLY_SCALE
 
         def doVetoPT(self, position: int, event: Any) -> bool:
-            if position >= resonance_decay:
-                return False
-            jets.analyze(event)
-            return not (jets.sizeJet() > 0 and low < jets.pT(0) < high)
+            return position < resonance_decay and outside(event, process.early_pt)
 
-    return EarlyVeto()
+        def canVetoPartonLevel(self) -> bool:
+            return True
+
+        def doVetoPartonLevel(self, event: Any) -> bool:
+            return outside(event, process.parton_pt)
+
+    return Veto()
 
 
 def _columns(

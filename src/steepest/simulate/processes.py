@@ -30,6 +30,8 @@ class Process:
         Window (GeV) for the transverse momentum of the leading jet of partons once the shower has
         come down to `steepest.simulate.generator.EARLY_SCALE`; events outside are given up there,
         which saves most of their time. Like `pt_hat` it must be wide enough not to be felt.
+    parton_pt
+        The same at the end of the shower, before the hadronisation.
     resonance
         PDG number of the particle that the jet must contain together with its three decay
         quarks, or None if any jet will do.
@@ -40,6 +42,7 @@ class Process:
     settings: tuple[str, ...]
     pt_hat: tuple[float, float]
     early_pt: tuple[float, float]
+    parton_pt: tuple[float, float]
     resonance: int | None = None
 
 
@@ -54,7 +57,8 @@ PROCESSES: dict[str, Process] = {
             "24:onIfAny = 1 2 3 4 5",
         ),
         pt_hat=(200.0, 1200.0),
-        early_pt=(460.0, 780.0),
+        early_pt=(480.0, 780.0),
+        parton_pt=(490.0, 780.0),
         resonance=6,
     ),
     "qcd": Process(
@@ -63,6 +67,7 @@ PROCESSES: dict[str, Process] = {
         settings=("HardQCD:all = on",),
         pt_hat=(275.0, 1200.0),
         early_pt=(460.0, 780.0),
+        parton_pt=(470.0, 760.0),
     ),
 }
 """Every known process by its name."""

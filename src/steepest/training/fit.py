@@ -135,6 +135,14 @@ def fit(
     return Fitted(_model(scaling, objective, naming, outcome.theta), outcome, rate, plan)
 
 
+def check_fit(
+    train: Events, naming: Naming, model_recipe: ModelRecipe, recipe: DescentRecipe
+) -> None:
+    """Raise what `fit` would raise of a recipe that does not suit the events, before any work."""
+    _objective(naming, model_recipe, recipe)
+    resolve_batch_size(recipe.batch_size, len(train))
+
+
 def model_at(
     train: Events, naming: Naming, model_recipe: ModelRecipe, recipe: DescentRecipe, theta: Array
 ) -> TrainedModel:
@@ -175,11 +183,11 @@ def _batch(events: Events, scaling: Scaling, objective: DenseObjective, part: st
         )
     inputs = scaling.transform(events.features, dtype=objective.dtype)
     targets = targets_of(objective.loss_function, events)
-    largest = float(np.abs(targets).max())
-    if largest**2 > np.finfo(objective.dtype).max:
+    largest, limit = float(np.abs(targets).max()), float(np.finfo(objective.dtype).max)
+    if largest > limit**0.5:
         raise EventsError(
             f"The label is too large for {objective.dtype}, in which its square is infinite.",
-            expected=f"at most {np.sqrt(np.finfo(objective.dtype).max):.3g}",
+            expected=f"at most {limit**0.5:.3g}",
             found=f"{largest:.3g} in the {part} part",
             cause="a label in unsuitable units, or a derived label that overflows",
             do='give the label in other units, or set descent.dtype = "float64"',

@@ -18,7 +18,7 @@ from steepest.training import results
 from steepest.training.baseline import fit_baseline
 from steepest.training.environment import environment
 from steepest.training.figures import draw_figures
-from steepest.training.fit import Events, Fitted, Naming, fit, model_at
+from steepest.training.fit import Events, Fitted, Naming, check_fit, fit, model_at
 from steepest.training.interrupt import interruptible
 
 __all__ = ["TrainWatch", "evaluate_run", "next_free_folder", "resume", "train"]
@@ -59,7 +59,9 @@ def train(
     watch = watch or TrainWatch()
     path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path)
+    recipe = recipe.anchored(Path.cwd())
     sample = _read(recipe, watch)
+    check_fit(_part(sample, TRAIN), _naming(recipe, sample), recipe.model, recipe.descent)
     folder = RunFolder.create(path, recipe)
     folder.write_json("environment.json", environment(sample.source))
     return _run(folder, recipe, sample, watch)
@@ -188,7 +190,13 @@ def _run(folder: RunFolder, recipe: Recipe, sample: Sample, watch: TrainWatch) -
             do = f"steepest train --resume {folder.path}"
             raise Interrupted(error.what, found="its checkpoint is saved", do=do) from None
         _say_end(fitted, say)
-        _finish(folder, recipe, sample, naming, fitted, keeper, watch, say)
+        try:
+            _finish(folder, recipe, sample, naming, fitted, keeper, watch, say)
+        except KeyboardInterrupt:
+            do = f"steepest train --resume {folder.path}"
+            raise Interrupted(
+                "Interrupted while the results were written.", found="the descent is done", do=do
+            ) from None
     return folder
 
 
