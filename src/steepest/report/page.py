@@ -15,7 +15,7 @@ __all__ = ["render", "write_report"]
 
 _CAPTIONS = {
     "roc": "Background rejection 1/ε_B against signal efficiency ε_S. Bands: 68.27 % intervals; "
-    "curves end where fewer than ten background events pass.",
+    "curves end where fewer than three background events pass.",
     "scores": "Scores of the training part (filled) and of the evaluated part (points, √Σw²), "
     "each normalised, with the Kolmogorov test of one against the other.",
     "confusion": "Confusion matrix: share of each true class that is called what.",

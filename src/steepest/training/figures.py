@@ -20,6 +20,8 @@ Scored = dict[int, tuple[Events, np.ndarray]]
 
 STEPS_DRAWN = 20_000
 """Steps drawn of a longer history."""
+BACKGROUND_DRAWN = 3
+"""A ROC curve ends where fewer background events than this pass."""
 EVENTS_DRAWN = 200_000
 """Feature distributions are drawn from so many training events at most, evenly spaced."""
 
@@ -81,6 +83,7 @@ def _binary(
             evaluate.roc_curve(events.labels, values, events.weights),
             name,
             evaluate.auc(events.labels, values, events.weights),
+            minimum_background=BACKGROUND_DRAWN,
         )
         for name, values in models.items()
     ]

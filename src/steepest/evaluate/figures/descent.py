@@ -136,6 +136,7 @@ def descent_figure(curves: DescentCurves) -> Figure:
         axes = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         _draw_losses(axes[0], curves)
         _draw_rate(axes[1], curves)
+        axes[1].set_xlim(left=0.0)
         figure.align_ylabels(axes)
         return laid_out(figure)
 
