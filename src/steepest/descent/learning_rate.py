@@ -96,7 +96,8 @@ def range_test(
     mean, best, best_rate = 0.0, math.inf, float(rates[0])
     with np.errstate(all="ignore"):
         for step, rate in enumerate(rates.tolist(), start=1):
-            loss, gradient = objective.loss_and_gradient(theta, events.take(batches.rows(step - 1)))
+            batch = events if batches.whole else events.take(batches.rows(step - 1))
+            loss, gradient = objective.loss_and_gradient(theta, batch)
             mean = 0.9 * mean + 0.1 * loss
             smooth = mean / (1.0 - 0.9**step)
             if not math.isfinite(smooth) or (step > 10 and smooth > 4.0 * best):
