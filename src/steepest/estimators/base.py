@@ -21,7 +21,7 @@ from steepest.trained import TrainedModel
 from steepest.training.fit import Events, Naming, fit, model_at
 from steepest.training.passes import Begun, begin, one_pass
 
-__all__ = ["Descended", "descends", "weights_of"]
+__all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 
 Array = np.ndarray
 
@@ -153,7 +153,8 @@ class Descended(BaseEstimator):
 
     def _inputs(self, X: Any) -> Array:
         check_is_fitted(self, "model_")
-        return validate_data(self, X, reset=False, dtype=np.float64)
+        check: Any = validate_data
+        return check(self, X, reset=False, dtype=np.float64)
 
     def _coefficients(self, what: str) -> Any:
         check_is_fitted(self, "model_")
@@ -164,6 +165,17 @@ class Descended(BaseEstimator):
                 "affine scaling, has coefficients in the features' units."
             )
         return coefficients
+
+
+def arrays_of(
+    estimator: Descended, X: Any, y: Any, *, reset: bool, numeric: bool = False
+) -> tuple[Array, Array]:
+    """X float64 ``(events, features)`` and y ``(events,)``, checked by scikit-learn.
+
+    With `reset` the estimator learns the features' number and names, else they must be those.
+    """
+    check: Any = validate_data  # its annotations know of no dtype but text
+    return check(estimator, X, y, reset=reset, dtype=np.float64, y_numeric=numeric)
 
 
 def descends(estimator: Any) -> bool:
@@ -177,9 +189,8 @@ def weights_of(sample_weight: Any, events: int) -> Array | None:
         return None
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(events, float(sample_weight))
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    check: Any = check_array
+    weights = check(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weights.shape != (events,):
         raise EventsError(
             "The weights do not go with the events.",

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from steepest.errors import EventsError
-from steepest.estimators.base import Descended, weights_of
+from steepest.estimators.base import Descended, arrays_of, weights_of
 from steepest.estimators.progress import Callback
 from steepest.training.fit import Events
 
@@ -172,7 +172,7 @@ class Classifier(ClassifierMixin, Descended):
         RecipeError, EventsError, ValueError
             Parameters; one class only, weights; X and y as scikit-learn checks them.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        X, y = arrays_of(self, X, y, reset=True)
         check_classification_targets(y)
         self.classes_ = _two_or_more(unique_labels(y), f"{len(y):,} events")
         train = self._events(X, y, sample_weight)
@@ -221,7 +221,7 @@ class Classifier(ClassifierMixin, Descended):
         (6, True)
         """
         begins = self._begun is None
-        X, y = validate_data(self, X, y, reset=begins, dtype=np.float64)
+        X, y = arrays_of(self, X, y, reset=begins)
         check_classification_targets(y)
         if begins:
             if classes is None:
@@ -280,7 +280,7 @@ class Classifier(ClassifierMixin, Descended):
         if validation is None:
             return None
         X, y, *rest = validation
-        X, y = validate_data(self, X, y, reset=False, dtype=np.float64)
+        X, y = arrays_of(self, X, y, reset=False)
         what = "The validation labels have a class that the training labels lack."
         self._refuse_unknown(y, what)
         return self._events(X, y, rest[0] if rest else None)

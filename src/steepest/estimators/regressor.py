@@ -8,9 +8,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
-from steepest.estimators.base import Descended, descends, weights_of
+from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.progress import Callback
 from steepest.training.fit import Events
 
@@ -241,5 +240,5 @@ class Regressor(RegressorMixin, Descended):
         return float(self._coefficients("intercept_").intercept[0])
 
     def _events(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Events:
-        X, y = validate_data(self, X, y, reset=reset, dtype=np.float64, y_numeric=True)
+        X, y = arrays_of(self, X, y, reset=reset, numeric=True)
         return Events(X, y.astype(np.float64), weights_of(sample_weight, len(X)))
