@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 
 from steepest.descent.batches import Batches
 from steepest.objective import Batch, CurvatureBounds, Objective
@@ -34,6 +35,7 @@ def choose_learning_rate(
     batch_size: int,
     seed: int,
     momentum: float = 0.0,
+    steps: int | None = None,
 ) -> LearningRate:
     """Choose η for a rule whose step is proportional to the gradient, or for one that adapts.
 
@@ -44,17 +46,23 @@ def choose_learning_rate(
     if rule.name in ("sgd", "momentum", "nesterov"):
         curvature = objective.curvature_bounds(events)
     if curvature is not None:
-        return from_curvature(curvature, len(events), batch_size, momentum)
+        return from_curvature(curvature, len(events), batch_size, momentum, steps)
     return range_test(objective, events, rule, batch_size, seed)
 
 
 def from_curvature(
-    curvature: CurvatureBounds, events: int, batch_size: int, momentum: float = 0.0
+    curvature: CurvatureBounds,
+    events: int,
+    batch_size: int,
+    momentum: float = 0.0,
+    steps: int | None = None,
 ) -> LearningRate:
     """η from bounds L ≥ λmax(∇²J) that hold at every θ.
 
     With all events a step: 2/(λ₁ + λₙ) for the mean squared error without momentum, the best fixed
-    rate on a quadratic; else 1/L. With b of m events a step: 1/𝓛 with the expected smoothness
+    rate on a quadratic for steps without end, and at most γ(T)/λ₁, the best for T `steps`
+    (`best_for_steps`), which matters where κ = λ₁/λₙ is not small for T; else 1/L. With b of m
+    events a step: 1/𝓛 with the expected smoothness
     𝓛 = m(b−1)/(b(m−1)) L + (m−b)/(b(m−1)) max ᵢ Lᵢ (Gower et al., arXiv:1901.09401), times 1 − β
     with momentum β.
     """
@@ -63,6 +71,14 @@ def from_curvature(
     if b == m:
         if curvature.exact and lowest > 0 and not momentum:
             rate = 2.0 / (largest + lowest)
+            most = 2.0 if steps is None else best_for_steps(steps)
+            if rate * largest > most:
+                rate = most / largest
+                return LearningRate(
+                    rate,
+                    f"η = {most:.4g}/λ₁ = {rate:.4g}, the best for {steps:,} steps at the curvature "
+                    f"λ₁ = {largest:.4g}, λₙ = {lowest:.4g} (κ = {largest / lowest:.4g})",
+                )
             return LearningRate(
                 rate,
                 f"η = 2/(λ₁ + λₙ) = {rate:.4g}, from the curvature λ₁ = {largest:.4g}, "
@@ -79,6 +95,27 @@ def from_curvature(
         f"η = {rate:.4g}, from the expected smoothness 𝓛 = {smoothness:.4g} of batches of {b:,} "
         f"(L = {largest:.4g} over all events, {curvature.instance:.4g} for the steepest one)",
     )
+
+
+def best_for_steps(steps: int) -> float:
+    """γ of the rate γ/λ₁ with the least loss, in the worst case, after so many steps.
+
+    A direction of curvature λ keeps λ(1 − ηλ)²ᵀ of its loss after T steps. Over 0 < λ ≤ λ₁ this is
+    largest at λ₁ or at λ = 1/(η(2T + 1)); the best η = γ/λ₁ makes the two equal,
+    γ (2T + 1) (γ − 1)²ᵀ = (2T/(2T + 1))²ᵀ. It rises from 4/3 to 2 with T.
+
+    Examples
+    --------
+    >>> [round(best_for_steps(steps), 6) for steps in (1, 100, 10_000)]
+    [1.333333, 1.965718, 1.99942]
+    """
+    twice = 2 * steps
+
+    def excess(gamma: float) -> float:
+        ends = math.log(gamma * (twice + 1)) + twice * math.log(gamma - 1.0)
+        return ends + twice * math.log1p(1.0 / twice)
+
+    return float(brentq(excess, 1.0 + 1e-12, 2.0, xtol=1e-15))
 
 
 def range_test(

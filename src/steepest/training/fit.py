@@ -190,7 +190,8 @@ def plan_for(
     size = resolve_batch_size(recipe.batch_size, len(events))
     if recipe.learning_rate == "auto":
         momentum = getattr(recipe.optimizer, "momentum", 0.0)
-        rate = choose_learning_rate(objective, events, rule, size, recipe.seed, momentum)
+        steps = recipe.epochs * -(-len(events) // size)
+        rate = choose_learning_rate(objective, events, rule, size, recipe.seed, momentum, steps)
     else:
         rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")
     return Plan.of(recipe, rule, rate.value, len(events), validated), rate
