@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -76,8 +77,8 @@ def from_curvature(
                 rate = most / largest
                 return LearningRate(
                     rate,
-                    f"η = {most:.4g}/λ₁ = {rate:.4g}, the best for {steps:,} steps at the curvature "
-                    f"λ₁ = {largest:.4g}, λₙ = {lowest:.4g} (κ = {largest / lowest:.4g})",
+                    f"η = {most:.4g}/λ₁ = {rate:.4g}, the best for {steps:,} steps at the "
+                    f"curvature λ₁ = {largest:.4g}, λₙ = {lowest:.4g} (κ = {largest / lowest:.4g})",
                 )
             return LearningRate(
                 rate,
@@ -115,7 +116,8 @@ def best_for_steps(steps: int) -> float:
         ends = math.log(gamma * (twice + 1)) + twice * math.log(gamma - 1.0)
         return ends + twice * math.log1p(1.0 / twice)
 
-    return float(brentq(excess, 1.0 + 1e-12, 2.0, xtol=1e-15))
+    root: Any = brentq(excess, 1.0 + 1e-12, 2.0, xtol=1e-15)
+    return float(root)
 
 
 def range_test(
