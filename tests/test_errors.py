@@ -25,6 +25,18 @@ def test_exit_codes():
     }
 
 
+def test_what_the_user_gave_is_a_value_error_and_what_the_descent_did_is_not():
+    kinds = {getattr(errors, name) for name in errors.__all__ if name != "nearest"}
+    values = {kind.__name__ for kind in kinds if issubclass(kind, ValueError)}
+    assert values == {
+        "EventsError",
+        "InputError",
+        "MissingExtraError",
+        "RecipeError",
+        "RunFolderError",
+    }
+
+
 def test_every_error_is_in_the_tree_of_the_module_s_docstring():
     assert errors.__doc__ is not None
     for name in errors.__all__:

@@ -3,7 +3,7 @@
 ::
 
     SteepestError                 base; carries an exit code for the command line
-    ├── InputError          (1)   something the user gave is not as it must be
+    ├── InputError          (1)   something the user gave is not as it must be; a ValueError too
     │   ├── RecipeError           a recipe: unknown key, wrong value, contradiction
     │   ├── EventsError           events: file, format, column, value, selection
     │   ├── RunFolderError        a run's folder: occupied, unwritable, damaged, full
@@ -66,8 +66,11 @@ class SteepestError(Exception):
         super().__init__("\n".join([what, *lines]))
 
 
-class InputError(SteepestError):
-    """Something that the user gave is not as it must be."""
+class InputError(SteepestError, ValueError):
+    """Something that the user gave is not as it must be.
+
+    It is a `ValueError` too: what scikit-learn, and who catches errors in Python's terms, expects.
+    """
 
 
 class RecipeError(InputError):

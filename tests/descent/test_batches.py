@@ -30,3 +30,15 @@ def test_epochs_and_seeds_differ():
     one = Batches(50, 50, 0)
     assert one.order(0).tolist() != one.order(1).tolist()
     assert one.order(0).tolist() != Batches(50, 50, 1).order(0).tolist()
+
+
+@given(events=st.integers(1, 40), size=st.integers(1, 40), step=st.integers(0, 99))
+def test_a_later_sample_goes_on_with_steps_and_epochs(events: int, size: int, step: int):
+    size = min(size, events)
+    whole = Batches(events, size, 3)
+    later = Batches(events, size, 3, first_step=step, first_epoch=2)
+    for position in range(whole.per_epoch):
+        expected = whole.rows(2 * whole.per_epoch + position)
+        assert later.rows(step + position).tolist() == expected.tolist()
+    assert later.epochs(step) == 2.0
+    assert later.epochs(step + later.per_epoch) == 3.0

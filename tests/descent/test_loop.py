@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, State, descend
+from steepest.descent import MemoryKeeper, Plan, State, Watch, descend
 from steepest.descent.curvature import largest_curvature
 from steepest.descent.plan import resolve_batch_size
 from steepest.errors import DivergenceError, EventsError, RecipeError
@@ -71,6 +71,47 @@ def test_wall_time():
     assert outcome.state.reason is not None
     assert outcome.state.reason.kind == "seconds"
     assert outcome.state.seconds >= 0.05
+
+
+def test_who_looks_on_may_have_enough():
+    objective, events = parabola()
+    rule = update_rule(spec.SGD(), objective.weight_mask)
+    plan = Plan(len(events), len(events), rule, 0.01, spec.Constant(), epochs=50)
+
+    class Onlooker(Watch):
+        def round(self, state, values):
+            self.enough = state.step == 3
+
+    outcome = descend(objective, events, plan, MemoryKeeper(), watch=Onlooker())
+    assert outcome.state.reason is not None
+    assert (outcome.state.reason.kind, outcome.step) == ("asked", 3)
+
+
+def test_a_descent_goes_on_over_other_events():
+    objective, events = parabola(50)
+    rule = update_rule(spec.Momentum(), objective.weight_mask)
+    cosine = spec.Cosine()
+    whole = Plan(len(events), 8, rule, 0.01, cosine, epochs=4, seed=5)
+    expected = descend(objective, events, whole, MemoryKeeper())
+    state = None
+    for epoch in range(4):
+        part = Plan(
+            len(events),
+            8,
+            rule,
+            0.01,
+            cosine,
+            epochs=1,
+            seed=5,
+            first_step=7 * epoch,
+            first_epoch=epoch,
+            schedule_length=(28, 7),
+        )
+        state = state.with_changes(reason=None) if state else None
+        state = descend(objective, events, part, MemoryKeeper(), state=state).state
+    assert state is not None
+    assert state.theta.tobytes() == expected.theta.tobytes()
+    assert state.step == expected.state.step
 
 
 def test_patience_keeps_the_best():

@@ -53,8 +53,8 @@ def simulate(
 
         python -c "import polars; print(polars.read_parquet('jets.parquet'))"
 
-    Half of the jets are tops (is_top = 1). Ctrl-C keeps what is made so far. Train on them with
-    label = "is_top" and, say, features = ["mass", "tau3 / tau2"].
+    Half of the jets are tops (is_top = 1). Ctrl-C keeps what is made so far. To train on them,
+    a recipe needs no more than path = "jets.parquet" and label = "is_top".
 
     Needs Pythia and FastJet: pip install 'steepest[simulate]'.
     """

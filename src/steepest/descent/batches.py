@@ -24,6 +24,8 @@ class Batches:
         Numbers of events in the sample and in a batch; the last batch of an epoch may be smaller.
     seed
         Of the orders.
+    first_step, first_epoch
+        The numbers of the sample's first step and epoch, where they go on after those of another.
 
     Examples
     --------
@@ -32,10 +34,14 @@ class Batches:
     (3, [2, 2, 1])
     """
 
-    def __init__(self, events: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, events: int, batch_size: int, seed: int, first_step: int = 0, first_epoch: int = 0
+    ) -> None:
         self.events = events
         self.batch_size = batch_size
         self.seed = seed
+        self.first_step = first_step
+        self.first_epoch = first_epoch
         self.per_epoch = -(-events // batch_size)
         self._epoch = -1
         self._order = np.empty(0, dtype=np.int64)
@@ -45,11 +51,15 @@ class Batches:
         """Whether each step takes all events, in their own order."""
         return self.batch_size == self.events
 
+    def epochs(self, step: int) -> float:
+        """How many epochs are done after so many steps."""
+        return self.first_epoch + (step - self.first_step) / self.per_epoch
+
     def rows(self, step: int) -> np.ndarray:
         """The rows that step number `step` (from 0) takes, int64."""
-        epoch, position = divmod(step, self.per_epoch)
+        epoch, position = divmod(step - self.first_step, self.per_epoch)
         start = position * self.batch_size
-        return self.order(epoch)[start : start + self.batch_size]
+        return self.order(self.first_epoch + epoch)[start : start + self.batch_size]
 
     def order(self, epoch: int) -> np.ndarray:
         """The permutation of all events in that epoch, int64 ``(events,)``."""

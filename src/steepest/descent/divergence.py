@@ -20,7 +20,7 @@ def divergence(
     with np.errstate(all="ignore"):
         loss = objective.loss(state.theta, events)
         cause, remedy = _likely_cause(objective, events, plan, state, step)
-    epoch = step / plan.batches.per_epoch
+    epoch = plan.batches.epochs(step)
     return DivergenceError(
         f"The descent diverged at step {step:,} (epoch {epoch:.3g}).",
         expected=f"a finite loss, below {state.loss_limit:.3g} (10⁶ times that of the start, "

@@ -21,6 +21,13 @@ STEP_COLUMNS = ("loss", "learning_rate", "gradient_norm", "update_ratio")
 class History:
     """Rows since the last checkpoint.
 
+    Parameters
+    ----------
+    metrics
+        What a validation gives besides the training loss.
+    per_epoch, first_step, first_epoch
+        Steps an epoch, and the numbers of the first ones, as in `Batches`.
+
     Examples
     --------
     >>> history = History(metrics=("validation_loss",), per_epoch=2)
@@ -30,9 +37,13 @@ class History:
     {'step': 2, 'epoch': 1.0, 'validation_loss': 0.6}
     """
 
-    def __init__(self, metrics: tuple[str, ...], per_epoch: int) -> None:
+    def __init__(
+        self, metrics: tuple[str, ...], per_epoch: int, first_step: int = 0, first_epoch: int = 0
+    ) -> None:
         self.round_columns = ("training_loss", *metrics, "seconds")
         self.per_epoch = per_epoch
+        self.first_step = first_step
+        self.first_epoch = first_epoch
         self._clear()
 
     def add_steps(self, steps: np.ndarray, values: np.ndarray) -> None:
@@ -51,7 +62,7 @@ class History:
         values = np.concatenate([*self._values, np.empty((0, len(STEP_COLUMNS)))])
         columns: dict[str, pa.Array] = {
             "step": pa.array(steps),
-            "epoch": pa.array(steps / self.per_epoch),
+            "epoch": pa.array(self.first_epoch + (steps - self.first_step) / self.per_epoch),
         }
         columns |= {name: pa.array(values[:, i]) for i, name in enumerate(STEP_COLUMNS)}
         columns |= {name: self._sparse(name) for name in self.round_columns}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from steepest.descent.batches import Batches
 from steepest.objective import Batch, CurvatureBounds, Objective
@@ -35,8 +37,8 @@ def choose_learning_rate(
     rule: UpdateRule,
     batch_size: int,
     seed: int,
-    steps: int,
     momentum: float = 0.0,
+    steps: int | None = None,
 ) -> LearningRate:
     """Choose η for a rule whose step is proportional to the gradient, or for one that adapts.
 
@@ -47,28 +49,39 @@ def choose_learning_rate(
     if rule.name in ("sgd", "momentum", "nesterov"):
         curvature = objective.curvature_bounds(events)
     if curvature is not None:
-        return from_curvature(curvature, len(events), batch_size, steps, momentum)
+        return from_curvature(curvature, len(events), batch_size, momentum, steps)
     return range_test(objective, events, rule, batch_size, seed)
 
 
 def from_curvature(
-    curvature: CurvatureBounds, events: int, batch_size: int, steps: int, momentum: float = 0.0
+    curvature: CurvatureBounds,
+    events: int,
+    batch_size: int,
+    momentum: float = 0.0,
+    steps: int | None = None,
 ) -> LearningRate:
     """η from bounds L ≥ λmax(∇²J) that hold at every θ.
 
     With all events a step: 2/(λ₁ + λₙ) for the mean squared error without momentum, the best fixed
-    rate on a quadratic, where there are at least 3 κ steps; in fewer the steepest direction, which
-    it shrinks by (κ − 1)/(κ + 1) a step only, would not settle. Else 1/L.
-
-    With b of m events a step: 1/𝓛 with the expected smoothness
+    rate on a quadratic for steps without end, and at most γ(T)/λ₁, the best for T `steps`
+    (`best_for_steps`), which matters where κ = λ₁/λₙ is not small for T; else 1/L. With b of m
+    events a step: 1/𝓛 with the expected smoothness
     𝓛 = m(b−1)/(b(m−1)) L + (m−b)/(b(m−1)) max ᵢ Lᵢ (Gower et al., arXiv:1901.09401), times 1 − β
     with momentum β.
     """
     m, b = events, batch_size
     largest, lowest = curvature.largest, curvature.lowest
     if b == m:
-        if curvature.exact and not momentum and 0 < 3.0 * largest < steps * lowest:
+        if curvature.exact and lowest > 0 and not momentum:
             rate = 2.0 / (largest + lowest)
+            most = 2.0 if steps is None else best_for_steps(steps)
+            if rate * largest > most:
+                rate = most / largest
+                return LearningRate(
+                    rate,
+                    f"η = {most:.4g}/λ₁ = {rate:.4g}, the best for {steps:,} steps at the "
+                    f"curvature λ₁ = {largest:.4g}, λₙ = {lowest:.4g} (κ = {largest / lowest:.4g})",
+                )
             return LearningRate(
                 rate,
                 f"η = 2/(λ₁ + λₙ) = {rate:.4g}, from the curvature λ₁ = {largest:.4g}, "
@@ -87,6 +100,28 @@ def from_curvature(
     )
 
 
+def best_for_steps(steps: int) -> float:
+    """γ of the rate γ/λ₁ with the least loss, in the worst case, after so many steps.
+
+    A direction of curvature λ keeps λ(1 − ηλ)²ᵀ of its loss after T steps. Over 0 < λ ≤ λ₁ this is
+    largest at λ₁ or at λ = 1/(η(2T + 1)); the best η = γ/λ₁ makes the two equal,
+    γ (2T + 1) (γ − 1)²ᵀ = (2T/(2T + 1))²ᵀ. It rises from 4/3 to 2 with T.
+
+    Examples
+    --------
+    >>> [round(best_for_steps(steps), 6) for steps in (1, 100, 10_000)]
+    [1.333333, 1.965718, 1.99942]
+    """
+    twice = 2 * steps
+
+    def excess(gamma: float) -> float:
+        ends = math.log(gamma * (twice + 1)) + twice * math.log(gamma - 1.0)
+        return ends + twice * math.log1p(1.0 / twice)
+
+    root: Any = brentq(excess, 1.0 + 1e-12, 2.0, xtol=1e-15)
+    return float(root)
+
+
 def range_test(
     objective: Objective, events: Batch, rule: UpdateRule, batch_size: int, seed: int
 ) -> LearningRate:
@@ -103,7 +138,8 @@ def range_test(
     mean, best, best_rate = 0.0, math.inf, float(rates[0])
     with np.errstate(all="ignore"):
         for step, rate in enumerate(rates.tolist(), start=1):
-            loss, gradient = objective.loss_and_gradient(theta, events.take(batches.rows(step - 1)))
+            batch = events if batches.whole else events.take(batches.rows(step - 1))
+            loss, gradient = objective.loss_and_gradient(theta, batch)
             mean = 0.9 * mean + 0.1 * loss
             smooth = mean / (1.0 - 0.9**step)
             if not math.isfinite(smooth) or (step > 10 and smooth > 4.0 * best):

@@ -12,7 +12,7 @@ import numpy as np
 from steepest.descent.divergence import divergence
 from steepest.descent.history import STEP_COLUMNS, History
 from steepest.descent.plan import Plan
-from steepest.descent.state import Best, Keeper, Path, State
+from steepest.descent.state import Best, Keeper, Path, State, StopReason
 from steepest.descent.stopping import stop_reason
 from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.objective import Batch, Objective
@@ -31,9 +31,14 @@ LARGEST_PATH = 64 * 2**20
 
 
 class Watch:
-    """Looks on: base class whose methods do nothing. `interrupted` asks the loop to stop."""
+    """Looks on: base class whose methods do nothing.
+
+    `interrupted` asks the loop to stop at once, with `Interrupted`; `enough`, looked at after each
+    validation, asks it to end there as if a criterion held.
+    """
 
     interrupted = False
+    enough = False
 
     def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
         """Some steps were taken."""
@@ -118,7 +123,7 @@ class _Walk:
     ) -> None:
         self.objective, self.events, self.plan = objective, events, plan
         self.keeper, self.monitor = keeper, monitor
-        self.history = History(metrics, plan.batches.per_epoch)
+        self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
         path_bytes = len(plan.path_steps) * objective.size * np.dtype(objective.dtype).itemsize
         self.keeps_path = path_bytes <= LARGEST_PATH
         self.path: list[tuple[int, Array]] = []
@@ -157,7 +162,7 @@ class _Walk:
         self.history.add_steps(steps.recorded, steps.values)
         if len(steps.values):
             loss, rate = steps.values[-1, :2]
-            watch.steps(state, loss, rate, state.step / plan.batches.per_epoch)
+            watch.steps(state, loss, rate, plan.batches.epochs(state.step))
         if steps.diverged_at is not None:
             raise self._diverged(state, steps.diverged_at)
         self._follow(state)
@@ -166,8 +171,7 @@ class _Walk:
     def end_round(self, state: State, watch: Watch) -> State:
         """Validate, remember the best, and see whether there is a reason to stop."""
         plan = self.plan
-        per_round = plan.validate_every * plan.batches.per_epoch
-        training_loss = state.loss_sum / ((state.step - 1) % per_round + 1)
+        training_loss = state.loss_sum / (plan.steps_in_round(state.step - 1) + 1)
         metrics = dict(self._monitor(state.theta))
         monitored = metrics.get("validation_loss", training_loss)
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
@@ -186,6 +190,8 @@ class _Walk:
         row = {"training_loss": training_loss, **metrics, "seconds": state.seconds}
         self.history.add_round(row)
         watch.round(state, row)
+        if watch.enough and reason is None:
+            state = state.with_changes(reason=StopReason("asked", "who looks on asked for it"))
         return state
 
     def save_if_due(self, state: State) -> None:

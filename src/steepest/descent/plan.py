@@ -34,6 +34,10 @@ class Plan:
         θ ← θ − η g, with η = `learning_rate` × the schedule's factor.
     epochs, stop, keep, record_every, validate_every, seed, checkpoint
         As in the recipe.
+    first_step, first_epoch
+        Where a descent goes on over other events: the numbers of its first step and epoch.
+    schedule_length
+        Steps in all, and steps an epoch, that the schedule reckons with; None is this plan's own.
     """
 
     events: int
@@ -48,6 +52,9 @@ class Plan:
     record_every: int = 1
     validate_every: int = 1
     checkpoint: spec.Checkpoint = field(default_factory=spec.Checkpoint)
+    first_step: int = 0
+    first_epoch: int = 0
+    schedule_length: tuple[int, int] | None = None
 
     @classmethod
     def of(
@@ -77,29 +84,32 @@ class Plan:
     @cached_property
     def batches(self) -> Batches:
         """Which events each step takes."""
-        return Batches(self.events, self.batch_size, self.seed)
+        return Batches(self.events, self.batch_size, self.seed, self.first_step, self.first_epoch)
 
     @property
     def total_steps(self) -> int:
         """Steps until the last epoch is done."""
-        return self.epochs * self.batches.per_epoch
+        return self.first_step + self.epochs * self.batches.per_epoch
 
     @cached_property
     def schedule(self) -> Schedule:
         """The learning rate's factor at each step."""
-        return Schedule(self.schedule_options, self.total_steps, self.batches.per_epoch)
+        length = self.schedule_length or (self.total_steps, self.batches.per_epoch)
+        return Schedule(self.schedule_options, *length)
 
     @cached_property
     def path_steps(self) -> np.ndarray:
         """The steps at which θ is kept for the path, ascending, with the first and the last."""
-        even = np.linspace(0, self.total_steps, PATH_POINTS + 1)
-        geometric = np.geomspace(1, self.total_steps, PATH_POINTS)
-        return np.unique(np.round(np.concatenate([even, geometric])).astype(np.int64))
+        steps = self.total_steps - self.first_step
+        even = np.linspace(0, steps, PATH_POINTS + 1)
+        geometric = np.geomspace(1, steps, PATH_POINTS)
+        points = np.unique(np.round(np.concatenate([even, geometric])).astype(np.int64))
+        return self.first_step + points
 
     def stretch_end(self, step: int, longest: int) -> int:
         """Where the steps from `step` on must pause: a validation, a point of the path."""
         per_round = self.validate_every * self.batches.per_epoch
-        ends = [self.total_steps, (step // per_round + 1) * per_round, step + longest]
+        ends = [self.total_steps, step + per_round - self.steps_in_round(step), step + longest]
         later = int(np.searchsorted(self.path_steps, step, side="right"))
         if later < len(self.path_steps):
             ends.append(int(self.path_steps[later]))
@@ -109,8 +119,11 @@ class Plan:
 
     def ends_round(self, step: int) -> bool:
         """Whether validation and the stopping criteria are due after so many steps."""
-        per_round = self.validate_every * self.batches.per_epoch
-        return step % per_round == 0 or step == self.total_steps
+        return self.steps_in_round(step) == 0 or step == self.total_steps
+
+    def steps_in_round(self, step: int) -> int:
+        """How many steps were taken since the last validation, when `step` are done in all."""
+        return (step - self.first_step) % (self.validate_every * self.batches.per_epoch)
 
 
 def resolve_batch_size(batch_size: int | Literal["all"], events: int) -> int:

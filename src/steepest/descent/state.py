@@ -28,7 +28,9 @@ class Best:
 class StopReason:
     """Which criterion ended the descent, and in words."""
 
-    kind: Literal["epochs", "gradient-norm", "loss-tolerance", "patience", "seconds", "exact"]
+    kind: Literal[
+        "epochs", "gradient-norm", "loss-tolerance", "patience", "seconds", "asked", "exact"
+    ]
     sentence: str
 
 

@@ -63,7 +63,8 @@ class CurvatureBounds:
     largest: float
     """L ≥ λmax over the whole sample."""
     lowest: float
-    """λmin where the curvature is the same everywhere (`exact`), else 0."""
+    """λmin along the directions that are not flat, where the curvature is the same everywhere
+    (`exact`), else 0."""
     instance: float
     """maxᵢ Lᵢ, the same as `largest` for single events."""
     exact: bool

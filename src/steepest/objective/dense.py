@@ -15,6 +15,9 @@ __all__ = ["DenseObjective"]
 
 Array = np.ndarray
 
+FLAT = 1e-14
+"""Curvatures below this part of the largest, times the number of directions, are rounding."""
+
 BLOCK = 65_536
 """Events whose intermediate arrays are held at once; a sum over more is taken block by block."""
 
@@ -125,7 +128,8 @@ class DenseObjective:
         """Bound ∇²J everywhere: c/m Σ |wᵢ| x̃ᵢx̃ᵢᵀ + λ, with x̃ = (x, 1) and c that of the loss.
 
         For a model without a hidden layer; None for others. The mean squared error's Hessian is
-        exact, with the sign of the weights.
+        exact, with the sign of the weights; its lowest eigenvalue is that of the directions along
+        which J is not flat (a constant or repeated feature makes flat ones: no step moves there).
         """
         if self.model.hidden:
             return None
@@ -143,7 +147,7 @@ class DenseObjective:
         eigenvalues = np.linalg.eigvalsh(bound * gram / len(batch) + penalty)
         return CurvatureBounds(
             largest=float(eigenvalues[-1]),
-            lowest=float(eigenvalues[0]) if exact else 0.0,
+            lowest=_lowest(eigenvalues) if exact else 0.0,
             instance=bound * steepest + self.l2,
             exact=exact,
         )
@@ -159,6 +163,13 @@ class DenseObjective:
             return 0.0
         weights = theta[self.weight_mask].astype(np.float64)
         return 0.5 * self.l2 * float(weights @ weights)
+
+
+def _lowest(eigenvalues: Array) -> float:
+    """The lowest of the ascending eigenvalues, without those that are zero up to rounding."""
+    rounding = len(eigenvalues) * FLAT * abs(eigenvalues[-1])
+    kept = eigenvalues[np.abs(eigenvalues) > rounding]
+    return float(kept[0]) if len(kept) else 0.0
 
 
 def _blocks(batch: Batch) -> Iterator[Batch]:

@@ -111,16 +111,16 @@ def fit(
     """
     scaling = fit_scaling(recipe.scaling, [(train.features, train.weights)], naming.names)
     _say_scaling(scaling, say)
-    objective = _objective(naming, model_recipe, recipe)
-    events = _batch(train, scaling, objective, "training")
+    objective = objective_for(naming, model_recipe, recipe)
+    events = batch_of(train, scaling, objective, "training")
     with threadpool_limits(limits=THREADS, user_api="blas"):
         if recipe.method == "exact":
             return _exact(events, scaling, objective, naming, recipe, keeper, say)
-        plan, rate = _plan(objective, events, recipe, validation is not None)
+        plan, rate = plan_for(objective, events, recipe, validation is not None)
         say(f"Learning rate: {rate.reason}.")
         monitor, metrics = None, ()
         if validation is not None:
-            batch = _batch(validation, scaling, objective, "validation")
+            batch = batch_of(validation, scaling, objective, "validation")
             monitor, metrics = _monitor(objective, batch, naming.task)
         outcome = descend(
             objective,
@@ -132,14 +132,14 @@ def fit(
             state=state,
             watch=watch,
         )
-    return Fitted(_model(scaling, objective, naming, outcome.theta), outcome, rate, plan)
+    return Fitted(model_with(scaling, objective, naming, outcome.theta), outcome, rate, plan)
 
 
 def check_fit(
     train: Events, naming: Naming, model_recipe: ModelRecipe, recipe: DescentRecipe
 ) -> None:
     """Raise what `fit` would raise of a recipe that does not suit the events, before any work."""
-    _objective(naming, model_recipe, recipe)
+    objective_for(naming, model_recipe, recipe)
     resolve_batch_size(recipe.batch_size, len(train))
 
 
@@ -148,10 +148,10 @@ def model_at(
 ) -> TrainedModel:
     """The model with given parameters θ, scaled as `fit` scales it."""
     scaling = fit_scaling(recipe.scaling, [(train.features, train.weights)], naming.names)
-    return _model(scaling, _objective(naming, model_recipe, recipe), naming, theta)
+    return model_with(scaling, objective_for(naming, model_recipe, recipe), naming, theta)
 
 
-def _objective(naming: Naming, model: ModelRecipe, recipe: DescentRecipe) -> DenseObjective:
+def objective_for(naming: Naming, model: ModelRecipe, recipe: DescentRecipe) -> DenseObjective:
     hidden = tuple(model.hidden)
     loss = recipe.loss or TASKS[naming.task]
     shape = Dense(
@@ -171,7 +171,7 @@ def _objective(naming: Naming, model: ModelRecipe, recipe: DescentRecipe) -> Den
     return DenseObjective(shape, loss_named(loss), recipe.l2, dtype)
 
 
-def _batch(events: Events, scaling: Scaling, objective: DenseObjective, part: str) -> Batch:
+def batch_of(events: Events, scaling: Scaling, objective: DenseObjective, part: str) -> Batch:
     weights = events.weights
     if weights is not None and not math.fsum(weights) > 0:
         raise EventsError(
@@ -201,7 +201,7 @@ def targets_of(loss: Loss, events: Events) -> Array:
     return events.labels.astype(kind, copy=False)
 
 
-def _plan(
+def plan_for(
     objective: DenseObjective, events: Batch, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
     _refuse_unbounded(objective, events)
@@ -209,15 +209,8 @@ def _plan(
     size = resolve_batch_size(recipe.batch_size, len(events))
     if recipe.learning_rate == "auto":
         momentum = getattr(recipe.optimizer, "momentum", 0.0)
-        rate = choose_learning_rate(
-            objective,
-            events,
-            rule,
-            size,
-            recipe.seed,
-            recipe.epochs * -(-len(events) // size),
-            momentum,
-        )
+        steps = recipe.epochs * -(-len(events) // size)
+        rate = choose_learning_rate(objective, events, rule, size, recipe.seed, momentum, steps)
     else:
         rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")
     return Plan.of(recipe, rule, rate.value, len(events), validated), rate
@@ -286,11 +279,11 @@ def _exact(
     rule = update_rule(recipe.optimizer, objective.weight_mask)
     plan = Plan.of(recipe.model_copy(update={"batch_size": "all"}), rule, 0.0, len(events), False)
     rate = LearningRate(0.0, "none is needed")
-    model = _model(scaling, objective, naming, theta)
+    model = model_with(scaling, objective, naming, theta)
     return Fitted(model, Outcome(theta, 0, state), rate, plan, solution)
 
 
-def _model(
+def model_with(
     scaling: Scaling, objective: DenseObjective, naming: Naming, theta: Array
 ) -> TrainedModel:
     return TrainedModel(

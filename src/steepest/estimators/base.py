@@ -1,0 +1,233 @@
+"""What both estimators share: parameters → recipe → descent, whole or in passes."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from steepest.descent import MemoryKeeper, State
+from steepest.errors import DivergenceError, EventsError, RecipeError
+from steepest.estimators.progress import CallbackWatch
+from steepest.recipe import Recipe
+from steepest.trained import TrainedModel
+from steepest.training.fit import Events, Naming, fit, model_at
+from steepest.training.passes import Begun, begin, one_pass
+
+__all__ = ["Descended", "arrays_of", "descends", "weights_of"]
+
+Array = np.ndarray
+
+
+class Descended(BaseEstimator):
+    """The part of an estimator that knows of recipes and descents, and not of labels."""
+
+    model_: TrainedModel
+    history_: pl.DataFrame | None
+    learning_rate_: float | None
+    n_iter_: int
+    stop_reason_: str
+    exact_: Any
+    n_features_in_: int
+    _begun: Begun | None = None
+
+    def _recipe(self) -> Recipe:
+        """The estimator's parameters as a recipe, which checks them."""
+        p = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        whole = p["batch_size"] == "all"
+        descent = {
+            "method": p.get("method", "descent"),
+            "batch_size": p["batch_size"],
+            "optimizer": p["optimizer"],
+            "learning_rate": p["learning_rate"],
+            "schedule": p["schedule"],
+            "scaling": p["scaling"],
+            "l2": p["l2"],
+            "epochs": p["epochs"],
+            "stop": {"loss_tolerance": p["tol"]} if p["tol"] is not None else {},
+            "record_every": p["record_every"],
+            # batch descent looks up only when it records, unless `tol` must be watched
+            "validate_every": p["record_every"] if whole and p["tol"] is None else 1,
+            "dtype": p["dtype"],
+            "seed": p["seed"],
+        }
+        model = {name: p[name] for name in ("hidden", "activation", "initialization")}
+        events = {"path": "arrays", "label": "y"}
+        table = {"events": events, "model": model, "descent": descent}
+        return Recipe.from_dict(table, source=type(self).__name__)
+
+    def _naming(self, task: str, classes: tuple[str, ...]) -> Naming:
+        columns = getattr(self, "feature_names_in_", None)
+        names = columns if columns is not None else [f"x{i}" for i in range(self.n_features_in_)]
+        return Naming(tuple(map(str, names)), task, classes, "y")
+
+    def _watch(self, recipe: Recipe) -> CallbackWatch:
+        callbacks = self.callbacks if self.callbacks is not None else ()  # pyright: ignore[reportAttributeAccessIssue]
+        verbose = bool(self.verbose)  # pyright: ignore[reportAttributeAccessIssue]
+        return CallbackWatch(callbacks, recipe.descent.epochs, verbose)
+
+    def _descend(
+        self,
+        train: Events,
+        validation: Events | None,
+        task: str,
+        classes: tuple[str, ...] = (),
+    ) -> None:
+        """Fit anew."""
+        recipe, naming = self._recipe(), self._naming(task, classes)
+        keeper, watch = MemoryKeeper(), self._watch(recipe)
+        self._begun = None
+        try:
+            fitted = fit(
+                train,
+                validation,
+                naming,
+                recipe.model,
+                recipe.descent,
+                keeper,
+                watch=watch,
+                say=print if watch.verbose else lambda _: None,
+            )
+        except DivergenceError as error:
+            warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
+            state = _state(keeper)
+            theta = state.best.theta
+            self.model_ = model_at(train, naming, recipe.model, recipe.descent, theta)
+            self.learning_rate_, self.exact_ = None, None
+            self.n_iter_, self.stop_reason_ = state.step, "diverged"
+        else:
+            self.model_, self.exact_ = fitted.model, fitted.exact
+            self.learning_rate_ = fitted.learning_rate.value
+            self._end(fitted.outcome.state)
+            if fitted.exact is None:
+                self._begun = Begun.by(fitted, naming, recipe)
+        self.history_ = _history(keeper)
+
+    def _pass(self, train: Events, task: str, classes: tuple[str, ...] = ()) -> None:
+        """Go on over these events, each once."""
+        recipe = self._recipe()
+        begun = self._begun
+        if begun is None:
+            begun = begin(train, self._naming(task, classes), recipe)
+            self.history_ = None
+        elif begun.recipe != recipe:
+            raise RecipeError(
+                f"The parameters of {type(self).__name__} have changed since its descent began.",
+                expected="the same parameters in all calls of partial_fit",
+                found=_changes(begun.recipe, recipe),
+                do="call fit, or partial_fit on a clone, to begin a new descent",
+            )
+        keeper = MemoryKeeper()
+        try:
+            begun = one_pass(begun, train, keeper, self._watch(recipe))
+        except DivergenceError as error:
+            warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
+            state = _state(keeper)
+            begun = begun.after(state)
+            self.model_ = begun.model_at(state.best.theta)
+            self.n_iter_, self.stop_reason_ = state.step, "diverged"
+        else:
+            assert begun.state is not None  # a pass leaves one
+            self.model_ = begun.model_at(begun.state.theta)
+            self._end(begun.state)
+            self.stop_reason_ = f"pass {begun.passes:,} is done"
+        self._begun = begun
+        self.learning_rate_, self.exact_ = begun.learning_rate.value, None
+        tables = [table for table in (self.history_, _history(keeper)) if table is not None]
+        self.history_ = pl.concat(tables, how="diagonal") if tables else None
+
+    def _end(self, state: State) -> None:
+        self.n_iter_ = state.step
+        reason = state.reason
+        assert reason is not None  # a descent ends for one
+        self.stop_reason_ = (
+            reason.sentence if reason.kind != "asked" else "a callback returned True"
+        )
+
+    def _inputs(self, X: Any) -> Array:
+        check_is_fitted(self, "model_")
+        check: Any = validate_data
+        return check(self, X, reset=False, dtype=np.float64)
+
+    def _coefficients(self, what: str) -> Any:
+        check_is_fitted(self, "model_")
+        coefficients = self.model_.coefficients()
+        if coefficients is None:
+            raise AttributeError(
+                f"{type(self).__name__} has no {what}: only a model without hidden layers, on an "
+                "affine scaling, has coefficients in the features' units."
+            )
+        return coefficients
+
+
+def arrays_of(
+    estimator: Descended, X: Any, y: Any, *, reset: bool, numeric: bool = False
+) -> tuple[Array, Array]:
+    """X float64 ``(events, features)`` and y ``(events,)``, checked by scikit-learn.
+
+    With `reset` the estimator learns the features' number and names, else they must be those.
+    """
+    check: Any = validate_data  # its annotations know of no dtype but text
+    return check(estimator, X, y, reset=reset, dtype=np.float64, y_numeric=numeric)
+
+
+def descends(estimator: Any) -> bool:
+    """Whether an estimator can go on in passes: not with ``method="exact"``."""
+    return getattr(estimator, "method", "descent") == "descent"
+
+
+def weights_of(sample_weight: Any, events: int) -> Array | None:
+    """Weights ``(events,)`` from an array, one number for all, or None; of either sign."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = np.full(events, float(sample_weight))
+    check: Any = check_array
+    weights = check(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if weights.shape != (events,):
+        raise EventsError(
+            "The weights do not go with the events.",
+            expected=f"sample_weight of shape ({events},), one number for each row of X",
+            found=f"shape {weights.shape}",
+        )
+    return weights
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and sequences as Python's: a grid search gives such parameters."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _state(keeper: MemoryKeeper) -> State:
+    assert keeper.state is not None  # descend saves before it raises
+    return keeper.state
+
+
+def _history(keeper: MemoryKeeper) -> pl.DataFrame | None:
+    """The history as a data frame; None for the exact answer, which has none."""
+    if not keeper.history:
+        return None
+    table = pl.from_arrow(pa.concat_tables(keeper.history))
+    assert isinstance(table, pl.DataFrame)
+    return table
+
+
+def _changes(before: Recipe, after: Recipe) -> str:
+    """Which settings differ, for a message."""
+    pairs = [
+        (f"{room}.{name}", value, getattr(getattr(after, room), name))
+        for room in ("model", "descent")
+        for name, value in getattr(before, room)
+    ]
+    return ", ".join(f"{name} = {new!r}, was {old!r}" for name, old, new in pairs if new != old)

@@ -1,0 +1,302 @@
+"""Logistic and softmax regression, and dense networks, as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import check_is_fitted
+
+from steepest.errors import EventsError
+from steepest.estimators.base import Descended, arrays_of, weights_of
+from steepest.estimators.progress import Callback
+from steepest.training.fit import Events
+
+__all__ = ["Classifier"]
+
+Array = np.ndarray
+
+
+class Classifier(ClassifierMixin, Descended):
+    """Logistic or softmax regression, or a dense network, by gradient descent.
+
+    J(θ) = Σ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σ wᵢ + (λ/2) ‖weights‖², with ℓ the binary cross entropy for two
+    classes and the cross entropy for more; wᵢ are the events' weights.
+
+    Parameters
+    ----------
+    hidden
+        Units of each hidden layer; () is logistic or softmax regression.
+    batch_size
+        "all" is batch gradient descent: each step takes the whole sample. A number k is that many
+        events a step, 1 is stochastic; more than there are is an error.
+    optimizer
+        sgd, momentum, nesterov, rmsprop, adam or adamw, or a table with a name and options:
+        ``{"name": "momentum", "momentum": 0.8}``.
+    learning_rate
+        η, or "auto": from the curvature for models without hidden layers under SGD, momentum and
+        Nesterov, else from a range test.
+    schedule
+        constant, inverse-time, step, exponential, cosine, one-cycle or reduce-on-plateau, or a
+        table: ``{"name": "cosine", "warmup": 0.1}``.
+    scaling
+        none, standard, min-max, robust, quantile or whiten; fitted on X of `fit`, or of the first
+        `partial_fit`. A feature without spread is shifted only.
+    l2
+        λ ≥ 0, on the weights, not on the biases.
+    epochs
+        Stop after so many epochs.
+    tol
+        Stop when the training loss falls by less than this in an epoch; None does not.
+    activation
+        relu, tanh, sigmoid or gelu, after each hidden layer.
+    initialization
+        Of the weights; None chooses by the activation.
+    record_every
+        `history_` has every so many steps; with batch_size="all" and without `tol`, validation,
+        callbacks and `verbose` are as rare.
+    dtype
+        "float64", or "float32": half the memory, and faster for large networks.
+    verbose
+        Print the choice of η and some 20 lines of progress.
+    callbacks
+        Functions of a `Progress`, called after each epoch and each pass of `partial_fit`; one that
+        returns True ends `fit` there.
+    seed
+        Of the initialisation and the order of the events; one seed gives the same bits.
+
+    Attributes
+    ----------
+    classes_ : ndarray (K,)
+        Sorted.
+    coef_ : ndarray (1, features) or (K, features)
+        In the features' original units; models without hidden layers only.
+    intercept_ : ndarray (1,) or (K,)
+        As `coef_`.
+    history_ : polars.DataFrame
+        Loss, learning rate, gradient norm, update ratio; validation at the end of epochs.
+    learning_rate_ : float
+        η before the schedule; None after a `fit` that diverged.
+    n_iter_ : int
+        Steps taken.
+    stop_reason_ : str
+        Why they ended: a sentence, or "diverged".
+    n_features_in_, feature_names_in_
+        As in scikit-learn; names where X was a data frame (pandas, Polars) with text for names.
+    model_ : steepest.trained.TrainedModel
+        Scaling, network and parameters.
+
+    Raises
+    ------
+    RecipeError
+        In `fit` and `partial_fit`, for a parameter out of its range.
+    EventsError
+        For a single class, or weights whose sum is not positive. Both are a `ValueError`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The descent diverged; says at which step and why. The best parameters are kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> model = Classifier(l2=0.1).fit(X, ["qcd", "qcd", "top", "top"])
+    >>> model.predict([[0.5], [2.5]]).tolist()
+    ['qcd', 'top']
+    >>> model.predict_proba([[1.5]]).round(6)
+    array([[0.5, 0.5]])
+    """
+
+    classes_: Array
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (),
+        *,
+        batch_size: int | Literal["all"] = "all",
+        optimizer: str | dict[str, Any] = "sgd",
+        learning_rate: float | Literal["auto"] = "auto",
+        schedule: str | dict[str, Any] = "constant",
+        scaling: str = "standard",
+        l2: float = 0.0,
+        epochs: int = 100,
+        tol: float | None = None,
+        activation: str = "relu",
+        initialization: str | None = None,
+        record_every: int = 1,
+        dtype: Literal["float64", "float32"] = "float64",
+        verbose: bool = False,
+        callbacks: Sequence[Callback] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.scaling = scaling
+        self.l2 = l2
+        self.epochs = epochs
+        self.tol = tol
+        self.activation = activation
+        self.initialization = initialization
+        self.record_every = record_every
+        self.dtype = dtype
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> Self:
+        """Descend on J from the seed's θ₀, over all epochs.
+
+        Parameters
+        ----------
+        X
+            ``(events, features)``, finite: an array or a data frame.
+        y
+            ``(events,)``, labels of any kind that sorts.
+        sample_weight
+            ``(events,)`` of either sign with Σw > 0, one number for all, or None for ones. An event
+            of weight k is that event k times: exactly so, up to rounding, for batch descent; for
+            mini-batches it is one event whose gradient is k times as large.
+        validation
+            (X, y) or (X, y, sample_weight): then the best parameters on it are kept.
+
+        Raises
+        ------
+        RecipeError, EventsError, ValueError
+            Parameters; one class only, weights; X and y as scikit-learn checks them.
+        """
+        X, y = arrays_of(self, X, y, reset=True)
+        check_classification_targets(y)
+        self.classes_ = _two_or_more(unique_labels(y), f"{len(y):,} events")
+        train = self._events(X, y, sample_weight)
+        self._descend(train, self._validation(validation), *self._task())
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Go on with the descent: one pass over these events, in mini-batches of `batch_size`.
+
+        Each event is taken once, in the order of the seed and of the number of the call, so that n
+        calls with one sample are `fit` with n of `epochs`, bit for bit. θ, the optimiser's memory
+        and the number of steps go on from call to call, and from `fit`'s last step (also where
+        `fit` kept better parameters than the last). The first call of all fits the scaling,
+        chooses η where it is "auto", and sets the schedule's length: `epochs` times its own number
+        of mini-batches; beyond that length a schedule stays at its end. Fewer events than
+        `batch_size` are an error in the first call, and one smaller batch in later ones. `tol`
+        does not act, and parameters other than `verbose` and `callbacks` must not change.
+
+        Parameters
+        ----------
+        X
+            ``(events, features)``, finite: an array or a data frame.
+        y
+            ``(events,)``, each one of the classes.
+        sample_weight
+            ``(events,)`` of either sign with Σw > 0, one number for all, or None for ones. An event
+            of weight k is that event k times: exactly so, up to rounding, for batch descent; for
+            mini-batches it is one event whose gradient is k times as large.
+            Weights are relative within a call.
+        classes
+            All classes there will be, in the first call; None or the same in later ones.
+
+        Raises
+        ------
+        RecipeError, EventsError, ValueError
+            As for `fit`; `classes` missing in the first call or others later; a label not in them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])
+        >>> model, whole = (Classifier(batch_size=2, epochs=3) for _ in range(2))
+        >>> for _ in range(3):
+        ...     model = model.partial_fit(X, y, classes=[0, 1])
+        >>> model.n_iter_, bool((model.coef_ == whole.fit(X, y).coef_).all())
+        (6, True)
+        """
+        begins = self._begun is None
+        X, y = arrays_of(self, X, y, reset=begins)
+        check_classification_targets(y)
+        if begins:
+            if classes is None:
+                raise EventsError(
+                    "The first call of Classifier.partial_fit needs all classes.",
+                    expected="classes=[…], with every label that later calls may bring",
+                    found="classes=None",
+                    do="classes=np.unique(y_of_all_events)",
+                )
+            self.classes_ = _two_or_more(unique_labels(classes), "`classes`")
+        elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+            raise EventsError(
+                "The classes have changed since the first call.",
+                expected=f"{self.classes_.tolist()}, or None",
+                found=f"{unique_labels(classes).tolist()}",
+                do="call fit, or partial_fit on a clone, to begin a new descent",
+            )
+        self._refuse_unknown(y, "The labels have a class that `classes` lacks.")
+        self._pass(self._events(X, y, sample_weight), *self._task())
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of the classes, ``(events, K)``, in the order of `classes_`."""
+        inputs = self._inputs(X)
+        probabilities = self.model_.predict(inputs)
+        if len(self.classes_) == 2:
+            return np.column_stack([1.0 - probabilities, probabilities])
+        return probabilities
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each event, ``(events,)``."""
+        check_is_fitted(self, "model_")
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    @property
+    def coef_(self) -> Array:
+        """Coefficients in the features' original units."""
+        return self._coefficients("coef_").values.T
+
+    @property
+    def intercept_(self) -> Array:
+        """Intercepts in the features' original units."""
+        return self._coefficients("intercept_").intercept
+
+    def _task(self) -> tuple[str, tuple[str, ...]]:
+        task = "binary" if len(self.classes_) == 2 else "multiclass"
+        return task, tuple(str(name) for name in self.classes_)
+
+    def _events(self, X: Array, y: Array, sample_weight: Any) -> Events:
+        indices = np.searchsorted(self.classes_, y)
+        binary = len(self.classes_) == 2
+        labels = indices.astype(np.float64 if binary else np.int64)
+        return Events(X, labels, weights_of(sample_weight, len(X)))
+
+    def _validation(self, validation: Any) -> Events | None:
+        if validation is None:
+            return None
+        X, y, *rest = validation
+        X, y = arrays_of(self, X, y, reset=False)
+        what = "The validation labels have a class that the training labels lack."
+        self._refuse_unknown(y, what)
+        return self._events(X, y, rest[0] if rest else None)
+
+    def _refuse_unknown(self, y: Array, what: str) -> None:
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            known = f"one of {self.classes_.tolist()}"
+            raise EventsError(what, expected=known, found=repr(unknown[0]))
+
+
+def _two_or_more(classes: Array, where: str) -> Array:
+    if len(classes) < 2:
+        raise EventsError(
+            "Classifier was given one class only.",
+            expected="labels of two classes or more",
+            found=f"only {classes[0]!r} in {where}",
+        )
+    return classes

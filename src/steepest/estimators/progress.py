@@ -1,0 +1,103 @@
+"""Looking on at an estimator's descent: what callbacks are given, and what `verbose` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from steepest.descent import State, Watch
+
+__all__ = ["Callback", "CallbackWatch", "Progress"]
+
+LINES = 20
+"""About so many lines are printed in a fit."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a descent is, at the end of an epoch.
+
+    Parameters
+    ----------
+    epoch, epochs
+        Epochs done, and of how many. With `partial_fit` a pass is an epoch.
+    step
+        Steps done.
+    loss
+        Mean of the batch losses since the last look, each before its step, the penalty included.
+    learning_rate
+        η of the last step.
+    validation
+        ``validation_loss``, and ``validation_auc`` (two classes) or ``validation_accuracy``
+        (more); empty without a validation sample.
+    seconds
+        Wall time of the descent so far.
+
+    Examples
+    --------
+    >>> print(Progress(epoch=5, epochs=100, step=40, loss=0.25, learning_rate=0.1))
+    epoch 5 of 100: loss 0.25, η 0.1
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    loss: float
+    learning_rate: float
+    validation: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        values = {"loss": self.loss, **self.validation, "η": self.learning_rate}
+        listed = ", ".join(f"{name} {value:.6g}" for name, value in values.items())
+        return f"epoch {self.epoch:,} of {self.epochs:,}: {listed}"
+
+
+Callback = Callable[[Progress], Any]
+"""Called at the end of each epoch; returning True ends the descent there."""
+
+
+class CallbackWatch(Watch):
+    """Hands each epoch's `Progress` to callbacks, and prints some."""
+
+    def __init__(self, callbacks: Sequence[Callback], epochs: int, verbose: bool) -> None:
+        self.callbacks = callbacks
+        self.epochs = epochs
+        self.verbose = verbose
+        self.epoch, self.rate = 0, 0.0
+        self.printed = 0
+
+    def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
+        """Remember η and the epoch."""
+        self.epoch, self.rate = round(epochs), rate
+
+    def round(self, state: State, values: Mapping[str, float | None]) -> None:
+        """Tell, print, and stop if one of the callbacks says so."""
+        validation = {
+            name: value
+            for name, value in values.items()
+            if name.startswith("validation_") and value is not None
+        }
+        progress = Progress(
+            epoch=self.epoch,
+            epochs=self.epochs,
+            step=state.step,
+            loss=float(values["training_loss"] or 0.0),
+            learning_rate=float(self.rate),
+            validation=MappingProxyType(validation),
+            seconds=state.seconds,
+        )
+        if self.verbose and self._is_due(state):
+            print(progress)
+        for callback in self.callbacks:
+            self.enough |= callback(progress) is True
+
+    def _is_due(self, state: State) -> bool:
+        """Whether a line is due: the first, the last, and about `LINES` on the way."""
+        due = not self.printed or (self.epoch - self.printed) * LINES >= self.epochs
+        if due or state.reason is not None:
+            self.printed = self.epoch
+            return True
+        return False

@@ -1,0 +1,244 @@
+"""Linear regression and dense networks as a scikit-learn regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
+
+from steepest.estimators.base import Descended, arrays_of, descends, weights_of
+from steepest.estimators.progress import Callback
+from steepest.training.fit import Events
+
+__all__ = ["Regressor"]
+
+Array = np.ndarray
+
+
+class Regressor(RegressorMixin, Descended):
+    """Linear regression, or a dense network, by gradient descent on the mean squared error.
+
+    J(θ) = Σ wᵢ (f_θ(xᵢ) − yᵢ)² / Σ wᵢ + (λ/2) ‖weights‖²; wᵢ are the events' weights.
+
+    The target is taken as it is: linear models do not mind its units, but a network learns one
+    far from order one slowly; scikit-learn's `TransformedTargetRegressor` scales it.
+
+    Parameters
+    ----------
+    hidden
+        Units of each hidden layer; () is linear regression.
+    method
+        "descent", or "exact": the least-squares answer by an orthogonal factorisation (no hidden
+        layers), as the reference that descent is compared with; it has no `partial_fit`.
+    batch_size
+        "all" is batch gradient descent: each step takes the whole sample. A number k is that many
+        events a step, 1 is stochastic; more than there are is an error.
+    optimizer
+        sgd, momentum, nesterov, rmsprop, adam or adamw, or a table with a name and options:
+        ``{"name": "momentum", "momentum": 0.8}``.
+    learning_rate
+        η, or "auto": from the curvature for models without hidden layers under SGD, momentum and
+        Nesterov, else from a range test.
+    schedule
+        constant, inverse-time, step, exponential, cosine, one-cycle or reduce-on-plateau, or a
+        table: ``{"name": "cosine", "warmup": 0.1}``.
+    scaling
+        none, standard, min-max, robust, quantile or whiten; fitted on X of `fit`, or of the first
+        `partial_fit`. A feature without spread is shifted only.
+    l2
+        λ ≥ 0, on the weights, not on the biases.
+    epochs
+        Stop after so many epochs.
+    tol
+        Stop when the training loss falls by less than this in an epoch; None does not.
+    activation
+        relu, tanh, sigmoid or gelu, after each hidden layer.
+    initialization
+        Of the weights; None chooses by the activation.
+    record_every
+        `history_` has every so many steps; with batch_size="all" and without `tol`, validation,
+        callbacks and `verbose` are as rare.
+    dtype
+        "float64", or "float32": half the memory, and faster for large networks.
+    verbose
+        Print the choice of η and some 20 lines of progress.
+    callbacks
+        Functions of a `Progress`, called after each epoch and each pass of `partial_fit`; one that
+        returns True ends `fit` there.
+    seed
+        Of the initialisation and the order of the events; one seed gives the same bits.
+
+    Attributes
+    ----------
+    coef_ : ndarray (features,)
+        In the features' original units; models without hidden layers only.
+    intercept_ : float
+        As `coef_`.
+    exact_ : steepest.descent.exact.LeastSquares
+        With ``method="exact"``: condition number and digits lost; else None.
+    history_ : polars.DataFrame
+        Loss, learning rate, gradient norm, update ratio; validation at the end of epochs.
+    learning_rate_ : float
+        η before the schedule; None after a `fit` that diverged.
+    n_iter_ : int
+        Steps taken.
+    stop_reason_ : str
+        Why they ended: a sentence, or "diverged".
+    n_features_in_, feature_names_in_
+        As in scikit-learn; names where X was a data frame (pandas, Polars) with text for names.
+    model_ : steepest.trained.TrainedModel
+        Scaling, network and parameters.
+
+    Raises
+    ------
+    RecipeError
+        In `fit` and `partial_fit`, for a parameter out of its range.
+    EventsError
+        For weights whose sum is not positive. Both are a `ValueError`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The descent diverged; says at which step and why. The best parameters are kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
+    >>> model = Regressor().fit(X, y)
+    >>> model.coef_.round(6), round(model.intercept_, 6), round(model.score(X, y), 6)
+    (array([2.]), 1.0, 1.0)
+    >>> print(Regressor(learning_rate=0.1, epochs=3, callbacks=[print]).fit(X, y).stop_reason_)
+    epoch 1 of 3: loss 11.6667, η 0.1
+    epoch 2 of 3: loss 7.46667, η 0.1
+    epoch 3 of 3: loss 4.77867, η 0.1
+    all 3 epochs are done
+    """
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (),
+        *,
+        method: Literal["descent", "exact"] = "descent",
+        batch_size: int | Literal["all"] = "all",
+        optimizer: str | dict[str, Any] = "sgd",
+        learning_rate: float | Literal["auto"] = "auto",
+        schedule: str | dict[str, Any] = "constant",
+        scaling: str = "standard",
+        l2: float = 0.0,
+        epochs: int = 100,
+        tol: float | None = None,
+        activation: str = "relu",
+        initialization: str | None = None,
+        record_every: int = 1,
+        dtype: Literal["float64", "float32"] = "float64",
+        verbose: bool = False,
+        callbacks: Sequence[Callback] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.method = method
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.scaling = scaling
+        self.l2 = l2
+        self.epochs = epochs
+        self.tol = tol
+        self.activation = activation
+        self.initialization = initialization
+        self.record_every = record_every
+        self.dtype = dtype
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> Self:
+        """Descend on J from the seed's θ₀, over all epochs; or solve for its minimum exactly.
+
+        Parameters
+        ----------
+        X
+            ``(events, features)``, finite: an array or a data frame.
+        y
+            ``(events,)``, numbers.
+        sample_weight
+            ``(events,)`` of either sign with Σw > 0, one number for all, or None for ones. An event
+            of weight k is that event k times: exactly so, up to rounding, for batch descent; for
+            mini-batches it is one event whose gradient is k times as large.
+        validation
+            (X, y) or (X, y, sample_weight): then the best parameters on it are kept.
+
+        Raises
+        ------
+        RecipeError, EventsError, ValueError
+            Parameters; weights; X and y as scikit-learn checks them.
+        """
+        train = self._events(X, y, sample_weight, reset=True)
+        held_out = None
+        if validation is not None:
+            X, y, *rest = validation
+            held_out = self._events(X, y, rest[0] if rest else None, reset=False)
+        self._descend(train, held_out, "regression")
+        return self
+
+    @available_if(descends)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Go on with the descent: one pass over these events, in mini-batches of `batch_size`.
+
+        As `Classifier.partial_fit`: n calls with one sample are `fit` with n of `epochs`, bit for
+        bit; scaling, η of "auto" and the schedule's length are those of the first call.
+
+        Parameters
+        ----------
+        X
+            ``(events, features)``, finite: an array or a data frame.
+        y
+            ``(events,)``, numbers.
+        sample_weight
+            ``(events,)`` of either sign with Σw > 0, one number for all, or None for ones. An event
+            of weight k is that event k times: exactly so, up to rounding, for batch descent; for
+            mini-batches it is one event whose gradient is k times as large.
+            Weights are relative within a call.
+
+        Raises
+        ------
+        RecipeError, EventsError, ValueError
+            As for `fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
+        >>> model = Regressor(batch_size=1, schedule="cosine", epochs=20)
+        >>> for _ in range(20):
+        ...     model = model.partial_fit(X, y)
+        >>> model.n_iter_, model.predict([[3.0]]).round(2)
+        (60, array([7.]))
+        """
+        train = self._events(X, y, sample_weight, reset=self._begun is None)
+        self._pass(train, "regression")
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """The predicted values, ``(events,)``."""
+        inputs = self._inputs(X)
+        return self.model_.predict(inputs)
+
+    @property
+    def coef_(self) -> Array:
+        """Coefficients in the features' original units."""
+        return self._coefficients("coef_").values[:, 0]
+
+    @property
+    def intercept_(self) -> float:
+        """Intercept in the features' original units."""
+        return float(self._coefficients("intercept_").intercept[0])
+
+    def _events(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Events:
+        X, y = arrays_of(self, X, y, reset=reset, numeric=True)
+        return Events(X, y.astype(np.float64), weights_of(sample_weight, len(X)))

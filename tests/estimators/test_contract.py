@@ -1,0 +1,54 @@
+"""scikit-learn's own checks, all of them, and none expected to fail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from steepest import Classifier, Regressor
+
+ESTIMATORS = [
+    Classifier(),
+    Regressor(),
+    Classifier(hidden=(8,)),
+    Regressor(hidden=(8,)),
+    Classifier(hidden=(8,), optimizer="adam", learning_rate=0.01, activation="tanh"),
+    Regressor(method="exact"),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_s_contract(estimator, check):
+    check(estimator)
+
+
+ARRAY_API = """
+from sklearn.utils.estimator_checks import estimator_checks_generator
+from test_contract import ESTIMATORS
+
+for estimator in ESTIMATORS:
+    for instance, check in estimator_checks_generator(estimator):
+        name = getattr(check, "func", check).__name__
+        if name.startswith("check_array_api"):
+            check(instance)
+            print(name)
+"""
+
+
+def test_the_check_that_scikit_learn_skips_without_its_switch():
+    """Array API dispatch must be switched on before SciPy is imported: in a process of its own."""
+    here = os.path.dirname(__file__)
+    paths = [here, *filter(None, sys.path)]
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ARRAY_API],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["check_array_api_input"] * len(ESTIMATORS)

@@ -1,0 +1,151 @@
+"""Offsets, scales, features without spread, weights: held against the exact answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from steepest import Classifier, Regressor
+from steepest.errors import EventsError
+
+random = np.random.default_rng(0)
+X = random.normal(size=(200, 3))
+Y = X @ [1.0, -2.0, 0.5] + 3.0 + 0.1 * random.normal(size=200)
+LABELS = (Y + random.normal(size=200) > 3.0).astype(int)
+THREE = np.digitize(Y, [2.0, 4.0])
+SCALES = {"1e20": 1e20, "1e-20": 1e-20, "all": np.array([1e20, 1e-20, 1.0])}
+SCALINGS = ["standard", "min-max", "robust", "quantile", "whiten"]
+
+ADDED = {
+    "constant": np.full(200, 7.3),
+    "zero": np.zeros(200),
+    "constant-1e20": np.full(200, 1e20),
+    "near-constant": 1e8 + 1e-7 * random.normal(size=200),
+    "one-ulp": np.where(random.random(200) < 0.5, 0.3, np.nextafter(0.3, 1.0)),
+    "rare": np.where(random.random(200) < 0.02, 1.0, 0.0),
+    "1e-20": 1e-20 * random.normal(size=200),
+}
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_units_do_not_matter(scaling, scale):
+    """The same problem in other units gives the same predictions, to rounding."""
+    models = [
+        (Regressor(scaling=scaling), Y),
+        (Classifier(scaling=scaling), LABELS),
+        (Classifier(scaling=scaling), THREE),
+        (Classifier(hidden=(8,), scaling=scaling), LABELS),
+        (Regressor(hidden=(8,), scaling=scaling), Y),
+    ]
+    for model, y in models:
+        predict = "predict_proba" if hasattr(model, "predict_proba") else "predict"
+        expected = getattr(model.fit(X, y), predict)(X)
+        result = getattr(model.fit(X * scale, y), predict)(X * scale)
+        np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+@pytest.mark.parametrize("method", ["descent", "exact"])
+def test_coefficients_in_any_units(scale, method):
+    model = Regressor(method=method, epochs=200).fit(X * scale, Y)
+    A = np.column_stack([X, np.ones(200)])
+    exact = np.linalg.lstsq(A, Y)[0]
+    np.testing.assert_allclose(model.coef_ * scale, exact[:3], rtol=1e-10)
+    np.testing.assert_allclose(model.intercept_, exact[3], rtol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e-20])
+def test_units_of_the_target(scale):
+    expected = Regressor().fit(X, Y).predict(X)
+    np.testing.assert_allclose(
+        Regressor().fit(X, Y * scale).predict(X) / scale, expected, rtol=1e-12
+    )
+    shifted = Regressor(epochs=200).fit(X, Y + 1e8).predict(X) - 1e8
+    np.testing.assert_allclose(shifted, Regressor(epochs=200).fit(X, Y).predict(X), atol=1e-7)
+
+
+def test_an_offset_of_1e8_costs_no_accuracy():
+    offset = X + 1e8  # rounded to 1.5e-8: compare on what is left
+    centred = offset - 1e8
+    exact = Regressor(method="exact").fit(centred, Y)
+    for model in (Regressor(method="exact"), Regressor(epochs=300)):
+        model.fit(offset, Y)
+        np.testing.assert_allclose(model.predict(offset), exact.predict(centred), rtol=1e-9)
+        np.testing.assert_allclose(model.coef_, exact.coef_, rtol=1e-9)
+    nesterov = {"name": "nesterov", "momentum": 0.9}
+    ours = Classifier(optimizer=nesterov, epochs=3000).fit(offset, LABELS)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10).fit(centred, LABELS)
+    np.testing.assert_allclose(ours.predict_proba(offset), theirs.predict_proba(centred), atol=1e-6)
+
+
+@pytest.mark.parametrize("added", ADDED.values(), ids=ADDED)
+def test_features_without_spread_cost_no_accuracy(added):
+    events = np.column_stack([X, added])
+    exact = Regressor(method="exact").fit(events, Y).predict(events)
+    for scaling in ("standard", "whiten"):
+        descent = Regressor(scaling=scaling, epochs=400).fit(events, Y)
+        np.testing.assert_allclose(descent.predict(events), exact, rtol=1e-7, atol=1e-9)
+    for hidden in ((), (8,)):
+        plain = Classifier(hidden, optimizer="adam", learning_rate=0.05).fit(X, LABELS)
+        more = Classifier(hidden, optimizer="adam", learning_rate=0.05).fit(events, LABELS)
+        assert more.score(events, LABELS) > plain.score(X, LABELS) - 0.03
+
+
+def test_nothing_but_constant_features():
+    events = np.full((200, 2), 5.0)
+    np.testing.assert_allclose(Regressor().fit(events, Y).predict(events), Y.mean(), rtol=1e-9)
+    rate = Classifier(epochs=1000).fit(events, LABELS).predict_proba(events)[:, 1]
+    np.testing.assert_allclose(rate, LABELS.mean(), rtol=1e-9)
+
+
+WEIGHTS = random.integers(0, 4, 200)
+COPIES = np.repeat(np.arange(200), WEIGHTS)
+
+
+@pytest.mark.parametrize("scaling", ["none", *SCALINGS])
+@pytest.mark.parametrize("hidden", [(), (8,)])
+def test_an_event_of_weight_k_is_that_event_k_times(scaling, hidden):
+    """In batch descent, to rounding; also what is validated."""
+    for kind, y in ((Regressor, Y), (Classifier, LABELS), (Classifier, THREE)):
+        model = kind(hidden, scaling=scaling, epochs=50, optimizer="momentum", learning_rate=0.02)
+        predict = "predict" if kind is Regressor else "predict_proba"
+        held_out = (X, y, WEIGHTS)
+        weighted = getattr(model.fit(X, y, WEIGHTS, validation=held_out), predict)(X)
+        losses = model.history_["validation_loss"]
+        held_out = (X[COPIES], y[COPIES])
+        copied = getattr(model.fit(X[COPIES], y[COPIES], validation=held_out), predict)(X)
+        np.testing.assert_allclose(weighted, copied, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(losses, model.history_["validation_loss"], rtol=1e-8)
+
+
+def test_one_weight_for_all_is_no_weight():
+    expected = Regressor().fit(X, Y).coef_
+    np.testing.assert_allclose(Regressor().fit(X, Y, sample_weight=2.5).coef_, expected)
+    np.testing.assert_allclose(Regressor().fit(X, Y, sample_weight=np.int64(3)).coef_, expected)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(3), r"The weights do not go with the events"),
+        (np.ones((200, 1)), r"found:    shape \(200, 1\)"),
+        (np.full(200, np.nan), "sample_weight contains NaN"),
+        (np.zeros(200), "total weight|add up to|weight"),
+    ],
+)
+def test_wrong_weights(weights, message):
+    with pytest.raises(ValueError, match=message):
+        Regressor().fit(X, Y, sample_weight=weights)
+
+
+def test_float32_is_asked_for():
+    model = Regressor(hidden=(8,), dtype="float32", epochs=20).fit(X, Y)
+    assert model.model_.theta.dtype == np.float32
+    assert Regressor(hidden=(8,), epochs=1).fit(X, Y).model_.theta.dtype == np.float64
+
+
+def test_values_beyond_what_a_scaling_can_square():
+    with pytest.raises(EventsError, match="spread of feature 'x0' is beyond"):
+        Regressor().fit(X * 1e160, Y)
