@@ -39,7 +39,7 @@ from steepest.evaluate.intervals import (
     weighted_efficiency,
 )
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
-from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
 from steepest.evaluate.one_against_rest import roc_curves_by_class
 from steepest.evaluate.pull import pull_merits, pulls
 from steepest.evaluate.regression import regression_merits
@@ -88,5 +88,6 @@ __all__ = [
     "roc_curves_by_class",
     "significance_at",
     "significance_scan",
+    "undefined_merit",
     "weighted_efficiency",
 ]

@@ -149,7 +149,7 @@ def calibration_curve(
     place = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, bins - 1)
 
     def summed(values: Floats) -> Floats:
-        return np.bincount(place, weights=values, minlength=bins)
+        return np.bincount(place, weights=values, minlength=bins).astype(np.float64)
 
     sums, squares = summed(weight), summed(weight**2)
     positive = sums > 1e-12 * summed(np.abs(weight))

@@ -137,8 +137,9 @@ class Merit:
         counts = self.counts
         if "background_passed" in counts:
             return f"{counts['background_passed']:,} of {counts['background_total']:,} bkg"
-        if "right" in counts:
-            return f"{counts['right']:,} of {counts['events']:,}"
+        for part in ("right", "passed"):
+            if part in counts:
+                return f"{counts[part]:,} of {counts['events']:,}"
         if counts.keys() >= {"signal", "background"}:
             return f"{counts['signal']:,} + {counts['background']:,} events"
         raw = {

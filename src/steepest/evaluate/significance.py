@@ -225,7 +225,7 @@ def with_interval(
     if not math.isfinite(value):
         limit = z(signal.low, background.high)
         reason = "no background passes: only a lower limit is known"
-        if background.passed_effective > 0 or background.value < 0:
+        if background.uncertainty > 0:  # some pass
             reason = "negative weights cancel the background: only a lower limit is known"
         return (math.inf, limit, math.inf, math.nan), reason
     down = math.hypot(value - z(signal.low, background.value),

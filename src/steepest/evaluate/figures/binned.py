@@ -54,7 +54,7 @@ def efficiency_figure(
             label = rf"Working point $\varepsilon_{{S}}$ = {working_point:g}"
             top.axhline(working_point, color="black", linestyle="--", linewidth=1.0, label=label)
         _draw(bottom, binned, "background_efficiency", background_name, RED, "s")
-        _from_zero(top, binned.merits["signal_efficiency"])
+        _from_zero(top, binned.merits["signal_efficiency"], working_point or 0.0)
         _from_zero(bottom, binned.merits["background_efficiency"])
         top.set_ylabel(r"Signal efficiency $\varepsilon_{S}$")
         bottom.set_ylabel(r"Background efficiency $\varepsilon_{B}$")
@@ -78,7 +78,7 @@ def class_efficiency_figure(binned: BinnedMerits) -> Figure:
             shift = 0.5 * (index - (count - 1) / 2) / max(count, 2)
             _draw(axes, binned, name, name.removeprefix("efficiency_"),
                   COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], shift)  # fmt: skip
-        axes.set_ylim(0, 1 + 0.09 * (1 + -(-count // 3)))
+        axes.set_ylim(-0.04, 1 + 0.09 * (1 + -(-count // 3)))
         axes.set_yticks(np.linspace(0, 1, 6))
         axes.set_ylabel("Share of the class called rightly")
         _finish(axes, binned, (axes,), columns=3)
@@ -147,12 +147,14 @@ def _columns(merits: Sequence[Merit]) -> tuple[Floats, Floats, Floats]:
     return value, low, high
 
 
-def _from_zero(axes: Axes, merits: Sequence[Merit], room: float = 1.35) -> None:
+def _from_zero(
+    axes: Axes, merits: Sequence[Merit], at_least: float = 0.0, room: float = 1.35
+) -> None:
     value, _, high = _columns(merits)
     ends = np.concatenate([value, high])
-    top = max(ends[np.isfinite(ends)], default=1.0)
-    lowest = min([0.0, *value[np.isfinite(value)]])
-    axes.set_ylim(1.1 * lowest, room * top if top > 0 else 1.0)
+    top = max([at_least, *ends[np.isfinite(ends)]]) or 1.0
+    lowest = min([-0.04 * top, *(1.1 * value[np.isfinite(value)])])  # a point at 0 is seen whole
+    axes.set_ylim(lowest, room * top)
 
 
 def _around_zero(axes: Axes, merits: Sequence[Merit]) -> None:

@@ -42,7 +42,7 @@ def calibration_figure(
     score_name, outcome_name
         What the axes say.
     """
-    texts = [f", ECE {error.format()}" for error in errors] or [""] * len(curves)
+    texts = [f", {_said(error)}" for error in errors] or [""] * len(curves)
     with style():
         figure = new_figure(7.0, 7.2)
         top, bottom = figure.subplots(
@@ -62,6 +62,12 @@ def calibration_figure(
         bottom.set_ylabel("Events / bin")
         bottom.set_xlabel(score_name)
         return laid_out(figure)
+
+
+def _said(error: Merit) -> str:
+    if error.low > 0:
+        return f"ECE {error.format()}"
+    return f"ECE {error.value:.2g}, consistent with 0"
 
 
 def _draw(top: Axes, bottom: Axes, curve: CalibrationCurve, index: int, label: str) -> None:
