@@ -27,10 +27,16 @@ def train(recipe_table: dict, tmp_path: Path):
 
     def trained(evaluate_table: dict, **events) -> steepest.Run:
         recipe_table["events"] |= {"features": ["mass", "ratio"], **events}
-        recipe_table["evaluate"] = evaluate_table
+        recipe_table["evaluate"] = {"baseline": "significance" in evaluate_table, **evaluate_table}
         return steepest.train(recipe_table, tmp_path / "run")
 
     return trained
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch):
+    """Leave figures out, where they are not what is tested: they take most of the time."""
+    monkeypatch.setattr("steepest.training.train.draw_figures", lambda *_: None)
 
 
 def said(run: steepest.Run) -> str:
@@ -88,6 +94,7 @@ def test_cuts_come_from_validation_and_results_from_test(train):
     assert sum(m.counts["events"] for m in events) == (sample.labels == 1).sum()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_validation_part_the_training_part_chooses(train):
     run = train({"bins": PT}, split={"validation": 0.0, "test": 0.4})
     assert run.metrics["chosen"]["part"] == "train"
@@ -96,12 +103,14 @@ def test_without_validation_part_the_training_part_chooses(train):
     ) in said(run)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_test_part_the_training_part_chooses(train):
     run = train({"significance": SIGNIFICANCE}, split={"validation": 0.4, "test": 0.0})
     assert (run.metrics["part"], run.metrics["chosen"]["part"]) == ("validation", "train")
     assert "cuts are chosen on the train part." in said(run)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_with_a_training_part_alone_it_is_said_that_results_are_too_good(train):
     run = train({"bins": PT, "significance": SIGNIFICANCE}, split={"validation": 0.0, "test": 0.0})
     assert (
@@ -113,7 +122,7 @@ def test_with_a_training_part_alone_it_is_said_that_results_are_too_good(train):
 
 
 def test_too_few_background_events_to_choose_a_cut(train):
-    run = train({"significance": SIGNIFICANCE}, split={"validation": 0.015, "test": 0.2})
+    run = train({"significance": SIGNIFICANCE}, split={"validation": 0.008, "test": 0.2})
     merit = run.metrics["merits"]["model"]["significance"]
     assert merit["value"] is None
     assert merit["reason"] == (
@@ -122,6 +131,7 @@ def test_too_few_background_events_to_choose_a_cut(train):
     assert not (run.path / "figures" / "significance.png").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_class_in_the_choosing_part(train, events: dict, tmp_path: Path):
     split = {"validation": 0.2, "test": 0.2, "by": "event_number"}
     validates = assign_parts(events["event_number"], SplitRecipe(**split)) == 1
