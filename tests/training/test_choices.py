@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ def train(recipe_table: dict, tmp_path: Path):
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch):
     """Leave figures out, where they are not what is tested: they take most of the time."""
-    monkeypatch.setattr("steepest.training.train.draw_figures", lambda *_: None)
+    module = sys.modules["steepest.training.train"]  # its name is also that of a function
+    monkeypatch.setattr(module, "draw_figures", lambda *_: None)
 
 
 def said(run: steepest.Run) -> str:
