@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ def train(recipe_table: dict, tmp_path: Path):
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch):
     """Leave figures out, where they are not what is tested: they take most of the time."""
-    module = sys.modules["steepest.training.train"]  # its name is also that of a function
+    module = import_module("steepest.training.train")  # its name is also that of a function
     monkeypatch.setattr(module, "draw_figures", lambda *_: None)
 
 
