@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from steepest.recipe import Derived, Recipe
+from steepest.recipe import BinsRecipe, Derived, Recipe
 from steepest.recipe.descent import OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +99,13 @@ def tables_in(annotation: Any) -> list[type[BaseModel]]:
     """The tables that a key may hold, but for those with a name of their own."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [] if annotation in (*OPTIMIZERS, *SCHEDULES) else [annotation]
-    if typing.get_origin(annotation) in (list, typing.Annotated, typing.Union, types.UnionType):
+    if typing.get_origin(annotation) in (
+        list,
+        tuple,
+        typing.Annotated,
+        typing.Union,
+        types.UnionType,
+    ):
         return [t for inner in typing.get_args(annotation) for t in tables_in(inner)]
     return []
 
@@ -109,7 +115,7 @@ def keys_of(table: type[BaseModel], prefix: str = "") -> dict[str, Any]:
     keys: dict[str, Any] = {}
     for name, field in table.model_fields.items():
         inner = tables_in(field.annotation)
-        if not inner or Derived in inner:
+        if not inner or {Derived, BinsRecipe} & set(inner):  # also the list as a whole
             keys[prefix + name] = plain(field)
         for below in inner:
             keys |= keys_of(below, f"{prefix}{name}.")

@@ -236,3 +236,48 @@ def test_files_that_cannot_be_read(tmp_path: Path):
     missing.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RecipeError, match="cannot be read"):
         Recipe.from_toml(missing)
+
+
+BINS = {"column": "pt", "edges": [500, 600]}
+
+
+def test_a_single_table_of_bins_is_a_list_of_one():
+    single = Recipe.from_dict({**MINIMAL, "evaluate": {"bins": BINS}})
+    assert single == Recipe.from_dict({**MINIMAL, "evaluate": {"bins": [BINS]}})
+    assert Recipe.from_dict(tomllib.loads(single.to_toml())) == single
+    assert single.evaluate.columns == ["pt"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            {"bins": {**BINS, "edges": [2, 1]}},
+            "The recipe has a wrong value for 'evaluate.bins[0].edges'.\n"
+            "  expected: two numbers or more, each above the one before\n"
+            "  found:    [2, 1]",
+        ),
+        (
+            {"bins": [BINS, {**BINS, "edges": [2]}]},
+            "The recipe has a wrong value for 'evaluate.bins[1].edges'.\n"
+            "  expected: two numbers or more, each above the one before\n"
+            "  found:    [2]",
+        ),
+        (
+            {"bins": {"colum": "pt", "edges": [1, 2]}},
+            "The recipe has an unknown key 'evaluate.bins[0].colum'.\n"
+            "  expected: one of column, edges\n"
+            "  do:       write 'column', or remove it",
+        ),
+        (
+            {"significance": {"signal": 0, "background": 1}},
+            "The recipe has a wrong value for 'evaluate.significance.signal'.\n"
+            "  expected: greater than 0\n"
+            "  found:    0",
+        ),
+    ],
+)
+def test_messages_about_what_is_evaluated(table: dict, message: str):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_dict({**MINIMAL, "evaluate": table})
+    assert str(caught.value) == message

@@ -6,23 +6,44 @@ import matplotlib
 import numpy as np
 import pytest
 
-from steepest.evaluate import binary_merits, regression_merits, roc_curve
+from steepest.evaluate import (
+    Experiment,
+    best_cut,
+    binary_merits,
+    calibration_curve,
+    calibration_error,
+    class_efficiency_in_bins,
+    efficiency_in_bins,
+    regression_in_bins,
+    regression_merits,
+    roc_curve,
+    significance_at,
+    significance_scan,
+)
 from steepest.evaluate.figures import (
     as_numbers,
     axis_label,
+    calibration_figure,
+    class_efficiency_figure,
     confusion_figure,
     confusion_matrix,
     descent_curves,
     descent_figure,
+    efficiency_figure,
     feature_figure,
     feature_histograms,
+    pull_figure,
+    pull_histogram,
     rejection_curve,
     residual_figure,
     residual_histograms,
+    resolution_figure,
     roc_figure,
     save,
     score_figure,
     score_histograms,
+    significance_curve,
+    significance_figure,
 )
 from steepest.evaluate.figures.histogram import histogram_edges
 
@@ -245,3 +266,84 @@ def test_drawing_changes_no_global_setting(tmp_path):
     before = dict(matplotlib.rcParams)
     save(descent_figure(descent_curves([1, 2], [0.9, 0.5], [0.1, 0.1])), tmp_path / "figure.png")
     assert dict(matplotlib.rcParams) == before
+
+
+def test_calibration(toy, draw):
+    labels, scores, weights = toy(size=4000, negative=0.05)
+    curves = [
+        calibration_curve(labels, scores, weights, name="Network"),
+        calibration_curve([0, 1], [0.0, 1.0], name="Oracle"),
+    ]
+    errors = [calibration_error(curve) for curve in curves]
+    said = draw(calibration_figure(curves, errors), {"curves": curves, "errors": errors})
+    assert {"Calibrated", "Score", "Signal fraction", "Events / bin"} <= set(said)
+    assert f"Network, ECE {errors[0].format()}" in said
+    assert "Oracle, ECE 0, consistent with 0" in said
+    assert "Network" in draw(calibration_figure(curves[:1]), curves)
+
+
+@pytest.mark.parametrize("uncertainty", [0.0, 0.1])
+def test_significance(toy, draw, uncertainty):
+    choosing, test = toy(0, negative=0.03, rounded=False), toy(1, negative=0.03, rounded=False)
+    experiment = Experiment(100, 1000, uncertainty)
+    choosing_roc = roc_curve(*choosing)
+    cut = best_cut(significance_scan(choosing_roc, experiment))
+    merit = significance_at(test.labels, test.scores, cut, experiment, test.weights)
+    numbers = significance_curve(roc_curve(*test), choosing_roc, experiment, merit)
+    assert numbers.significance.size <= 300
+    assert (numbers.low <= numbers.significance).all()
+    assert (numbers.high >= numbers.significance).all()
+    assert numbers.choosing_significance.max() == pytest.approx(
+        significance_at(choosing.labels, choosing.scores, cut, experiment, choosing.weights).value,
+        rel=0.02,
+    )
+    said = draw(significance_figure(numbers), numbers)
+    assert {"Test part", "Validation part, which chose the cut"} <= set(said)
+    assert f"Cut at {cut:.3g}:  Z = {merit.format()}" in said
+    alone = significance_curve(roc_curve(*test), None, experiment, merit)
+    assert "Validation part, which chose the cut" not in draw(significance_figure(alone), alone)
+
+
+def test_significance_known_by_a_limit_alone(draw):
+    labels, scores = np.repeat([0, 1], 8), np.arange(16.0)
+    experiment = Experiment(10, 100)
+    merit = significance_at(labels, scores, 9, experiment)
+    numbers = significance_curve(roc_curve(labels, scores), None, experiment, merit)
+    assert numbers.significance.size == 0
+    assert f"Cut at 9:  Z = {merit.format()}" in draw(significance_figure(numbers), numbers)
+
+
+def test_efficiencies_in_bins(toy, draw):
+    labels, scores, weights = toy(negative=0.05)
+    pt = np.random.default_rng(0).uniform(500, 600, labels.size)
+    edges = [400, 500, 550, 600]  # the first bin is empty
+    binned = efficiency_in_bins(labels, scores, pt, edges, 0.5, weights, "pt")
+    said = draw(efficiency_figure(binned, 0.5, "Top", "QCD"), binned)
+    assert {"$p_{T}$ [GeV]", "Top", "QCD", r"Working point $\varepsilon_{S}$ = 0.5"} <= set(said)
+    classes = class_efficiency_in_bins(
+        labels, np.column_stack([1 - scores, scores]), pt, edges, weights, ["QCD", "top"], "pt"
+    )
+    said = draw(class_efficiency_figure(classes), classes)
+    assert {"QCD", "top", "Share of the class called rightly"} <= set(said)
+
+
+def test_bins_of_nothing(draw):
+    binned = efficiency_in_bins([0, 1], [0.2, 0.8], [1.0, 1.0], [2, 3], 0.5)
+    draw(efficiency_figure(binned), binned)
+    regression = regression_in_bins([0.0, 1.0], [0.0, 1.0], [1.0, 1.0], [2, 3])
+    draw(resolution_figure(regression), regression)
+
+
+def test_resolution_and_pulls(draw):
+    random = np.random.default_rng(0)
+    truth, pull = random.uniform(0, 100, 2000), random.normal(size=2000)
+    binned = regression_in_bins(truth, truth + pull, truth, [0, 50, 100], None, "GeV", "mass")
+    said = draw(resolution_figure(binned, "$m$"), binned)
+    assert {"Bias of $m$ [GeV]", "Resolution of $m$ [GeV]", "$m$ [GeV]"} <= set(said)
+    pull[0] = 9.0
+    numbers = pull_histogram(pull)
+    assert numbers.pulls.outside == 1
+    assert (numbers.expected * np.diff(numbers.pulls.edges)).sum() == pytest.approx(1, abs=1e-6)
+    said = draw(pull_figure(numbers, "$m$"), numbers)
+    assert {"Standard normal", "Events"} <= set(said)
+    assert any(f"Width:  {numbers.merits['pull_width'].format()}" in text for text in said)

@@ -339,3 +339,23 @@ def test_batches_do_not_matter(tmp_path_factory, group, batch) -> None:
     assert np.array_equal(found.features, np.column_stack([pt, np.power(mass, 1.3) / pt]))
     assert found.labels.to_list() == np.array(["qcd", "w", "top"])[ROW % 3][keep].tolist()
     assert np.array_equal(found.weights, (0.5 + ROW % 2)[keep])
+
+
+def test_columns_that_are_no_features_are_carried_along(recipe) -> None:
+    table = recipe(weight="w", split={"validation": 0.2, "test": 0.3}, select="pt > 10")
+    sample = load_sample(table, extra=["charge", "sqrt(pt) + w", "pt"])
+    assert list(sample.extra) == ["charge", "sqrt(pt) + w", "pt"]
+    assert sample.names == ("pt", "mass")
+    assert sample.read["columns"] == ["charge", "is_top", "mass", "pt", "w"]
+    for values in sample.extra.values():
+        assert values.dtype == np.float64
+        assert values.flags.c_contiguous
+    assert np.array_equal(sample.extra["charge"], sample.rows % 3 - 1)
+    assert np.array_equal(sample.extra["pt"], sample.features[:, 0])
+    for name in ("train", "validation", "test"):
+        part = sample.of(name)
+        expected = np.sqrt(part.features[:, 0]) + part.weights
+        assert part.extra["sqrt(pt) + w"] == pytest.approx(expected)
+    other = load_events(table, None, sample.classes, sample.task, extra=["charge"])
+    assert np.array_equal(other.extra["charge"], other.rows % 3 - 1)
+    assert load_sample(table).extra == {}

@@ -497,3 +497,35 @@ The weights of all selected events sum to 0.
   do:       check events.weight and events.select
 """
     refused(EventsError, message, load_events, recipe, None, ("0", "1"), "binary")
+
+
+def test_columns_to_carry_along_that_cannot_be(write, refused) -> None:
+    recipe = EventsRecipe(path=write(JETS), label="y", features=["pt"])
+    refused(
+        EventsError,
+        """
+The column 'kind' is text, not a number.
+  expected: a number for each event
+  found:    kind
+  do:       name a numeric column
+""",
+        load_sample,
+        recipe,
+        extra=["kind"],
+    )
+    bad = np.arange(float(N))
+    bad[3] = np.nan
+    recipe = EventsRecipe(path=write({**JETS, "eta": bad}), label="y", features=["pt"])
+    refused(
+        EventsError,
+        f"""
+The column 'eta' is not a finite number for 1 of {N} selected events, first in DIR/jets.parquet at row 3.
+  expected: a finite number for each event
+  found:    1 NaN
+  cause:    the job that wrote the file left a value out, or divided by zero
+  do:       exclude these events: select = 'isfinite(eta)'
+""",
+        load_sample,
+        recipe,
+        extra=["eta"],
+    )

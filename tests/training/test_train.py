@@ -35,6 +35,10 @@ def test_metrics_are_those_of_the_saved_model_on_the_test_part(run: steepest.Run
     merits = evaluate.binary_merits(test.labels, scores, test.weights)
     metrics = run.metrics
     assert metrics is not None
+    error = evaluate.calibration_error(
+        evaluate.calibration_curve(test.labels, scores, test.weights)
+    )
+    merits[error.name] = error
     assert metrics["merits"]["model"] == {name: merit.to_json() for name, merit in merits.items()}
     assert metrics["parts"]["test"]["events"] == len(test.labels)
     assert metrics["parts"]["test"]["weight"] == pytest.approx(test.weights.sum())
@@ -91,7 +95,7 @@ def test_history_is_an_interface(run: steepest.Run):
 def test_the_report_opens_anywhere(run: steepest.Run):
     page = run.report.read_text(encoding="utf-8")
     references = re.findall(r"""(?:src|href)=["']([^"']{1,40})""", page)
-    assert len(references) == 4
+    assert len(references) == 5
     assert all(reference.startswith("data:image/png;base64,") for reference in references)
     assert "http" not in re.sub(r"base64,[^\"]*", "", page)
     for expected in (
@@ -113,7 +117,7 @@ def test_text_from_the_recipe_cannot_break_the_page(recipe_table: dict, tmp_path
 
 def test_every_figure_has_a_twin_in_numbers(run: steepest.Run):
     figures = {file.stem for file in (run.path / "figures").glob("*.png")}
-    assert figures == {"descent", "features", "roc", "scores"}
+    assert figures == {"calibration", "descent", "features", "roc", "scores"}
     assert figures == {file.stem for file in (run.path / "figures").glob("*.json")}
 
 

@@ -3,8 +3,12 @@
 What to use when:
 
 - a binary classifier: `binary_merits`, and `roc_curve` for the whole curve;
-- several classes: `multiclass_merits` and `confusion_matrix`;
-- a regressor: `regression_merits`;
+- several classes: `multiclass_merits`, `confusion_matrix` and `roc_curves_by_class`;
+- a regressor: `regression_merits`, and `pulls` where its uncertainties are known;
+- in bins of a column: `efficiency_in_bins` (turn-on curves), `class_efficiency_in_bins`,
+  `regression_in_bins`;
+- probabilities that are what they say: `calibration_curve` and `calibration_error`;
+- a cut for a discovery: `best_cut` on the validation part, `significance_at` on the test part;
 - two classifiers on the same events: `auc_difference`;
 - two samples, one distribution?: `kolmogorov_test`;
 - figures: `steepest.evaluate.figures`, which imports Matplotlib only when one is drawn.
@@ -13,6 +17,19 @@ Every figure of merit is a `Merit`: value, interval, counts and definition.
 """
 
 from steepest.evaluate.area import auc, auc_difference
+from steepest.evaluate.asimov import Experiment, asimov_significance
+from steepest.evaluate.binned import (
+    class_efficiency_in_bins,
+    efficiency_in_bins,
+    regression_in_bins,
+)
+from steepest.evaluate.bins import BinnedMerits, place_in_bins
+from steepest.evaluate.calibration import (
+    CalibrationCurve,
+    calibration_curve,
+    calibration_error,
+    confidence_of,
+)
 from steepest.evaluate.classification import binary_merits, multiclass_merits
 from steepest.evaluate.confusion import ConfusionMatrix, confusion_matrix
 from steepest.evaluate.intervals import (
@@ -22,27 +39,55 @@ from steepest.evaluate.intervals import (
     weighted_efficiency,
 )
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
-from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
+from steepest.evaluate.one_against_rest import roc_curves_by_class
+from steepest.evaluate.pull import pull_merits, pulls
 from steepest.evaluate.regression import regression_merits
-from steepest.evaluate.roc import Roc, background_rejection, roc_curve
+from steepest.evaluate.roc import Roc, background_rejection, cut_at, roc_curve
+from steepest.evaluate.significance import (
+    SignificanceScan,
+    best_cut,
+    significance_at,
+    significance_scan,
+)
 
 __all__ = [
     "ONE_SIGMA",
+    "BinnedMerits",
+    "CalibrationCurve",
     "ConfusionMatrix",
     "Efficiency",
+    "Experiment",
     "KolmogorovTest",
     "Merit",
     "Roc",
+    "SignificanceScan",
+    "asimov_significance",
     "auc",
     "auc_difference",
     "background_rejection",
+    "best_cut",
     "binary_merits",
+    "calibration_curve",
+    "calibration_error",
+    "class_efficiency_in_bins",
     "clopper_pearson",
+    "confidence_of",
     "confusion_matrix",
+    "cut_at",
     "effective_count",
+    "efficiency_in_bins",
     "kolmogorov_test",
     "multiclass_merits",
+    "place_in_bins",
+    "pull_merits",
+    "pulls",
+    "regression_in_bins",
     "regression_merits",
     "roc_curve",
+    "roc_curves_by_class",
+    "significance_at",
+    "significance_scan",
+    "undefined_merit",
     "weighted_efficiency",
 ]

@@ -17,7 +17,10 @@ _TITLES = {
     "auc_difference": "AUC gain",
     "r_squared": "R²",
     "binary_cross_entropy": "cross entropy",
+    "expected_calibration_error": "calibration error",
+    "significance": "significance Z",
 }
+_NO_COUNTS = ("clipped", "bins", "expected_if_calibrated")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -134,11 +137,14 @@ class Merit:
         counts = self.counts
         if "background_passed" in counts:
             return f"{counts['background_passed']:,} of {counts['background_total']:,} bkg"
-        if "right" in counts:
-            return f"{counts['right']:,} of {counts['events']:,}"
+        for part in ("right", "passed"):
+            if part in counts:
+                return f"{counts[part]:,} of {counts['events']:,}"
         if counts.keys() >= {"signal", "background"}:
             return f"{counts['signal']:,} + {counts['background']:,} events"
-        raw = {key: n for key, n in counts.items() if "effective" not in key and key != "clipped"}
+        raw = {
+            key: n for key, n in counts.items() if "effective" not in key and key not in _NO_COUNTS
+        }
         return ", ".join(f"{n:,} {key.replace('_', ' ')}" for key, n in raw.items())
 
     def _format_limit(self, unit: str) -> str:

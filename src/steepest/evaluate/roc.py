@@ -19,7 +19,7 @@ from steepest.evaluate.arrays import (
 from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 
-__all__ = ["Roc", "background_rejection", "roc_curve", "working_point"]
+__all__ = ["Roc", "background_rejection", "cut_at", "roc_curve", "working_point"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,22 @@ def working_point(roc: Roc, signal_efficiency: float) -> int:
     """
     check_fraction(signal_efficiency, "signal efficiency")
     return int(np.argmax(roc.signal_efficiency >= signal_efficiency - 1e-12))
+
+
+def cut_at(roc: Roc, signal_efficiency: float) -> float:
+    """Return the cut of `working_point`: the highest threshold with ε_S ≥ `signal_efficiency`.
+
+    Raises
+    ------
+    InputError
+        Unless 0 < `signal_efficiency` < 1.
+
+    Examples
+    --------
+    >>> cut_at(roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.8]), 0.5)
+    0.8
+    """
+    return float(roc.thresholds[working_point(roc, signal_efficiency)])
 
 
 def background_rejection(

@@ -33,12 +33,15 @@ class Plan:
     select: Expression | None
     by: str | None
     notes: tuple[str, ...] = ()
+    extra: tuple[Expression, ...] = ()
+    """What is carried along and is no feature."""
 
     @property
     def expressions(self) -> list[Expression]:
         """All expressions."""
         rest = [self.label, self.weight, self.select]
-        return [*self.features, *(expression for expression in rest if expression is not None)]
+        given = (expression for expression in rest if expression is not None)
+        return [*self.features, *given, *self.extra]
 
     @property
     def columns(self) -> list[str]:
@@ -48,7 +51,11 @@ class Plan:
 
 
 def plan_of(
-    recipe: EventsRecipe, source: EventSource, *, names: Sequence[str] | None = None
+    recipe: EventsRecipe,
+    source: EventSource,
+    *,
+    names: Sequence[str] | None = None,
+    extra: Sequence[str] = (),
 ) -> Plan:
     """Return what the recipe asks of the source, checked against its schema.
 
@@ -60,6 +67,8 @@ def plan_of(
         The events; only the schema is looked at.
     names
         The features that stand in for ``recipe.features`` where the recipe leaves them out.
+    extra
+        Columns or expressions that are carried along, whether or not they are features.
 
     Raises
     ------
@@ -75,8 +84,11 @@ def plan_of(
     by = recipe.split.by
     if by is not None and by not in schema.names:
         raise source.missing(by, " (events.split.by)")
-    plan = Plan((), (), label, weight, select, by)
+    carried = tuple(_resolved(text, schema, f"The column {text!r}") for text in extra)
+    plan = Plan((), (), label, weight, select, by, extra=carried)
     label.typed(schema)
+    for expression in carried:
+        _check_type(expression, schema, "a number")
     _check_type(weight, schema, "a number")
     _check_type(select, schema, "a condition")
     given = recipe.features if recipe.features is not None else names

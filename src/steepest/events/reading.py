@@ -43,6 +43,8 @@ class Gathered:
         Whether the labels are integers by the types of their columns.
     weights : numpy.ndarray or None
         ``(events,)`` float64, finite.
+    extra : numpy.ndarray
+        ``(events, columns carried along)`` float64, finite.
     keys : numpy.ndarray
         ``(events,)`` uint64, to split by.
     rows, file : numpy.ndarray
@@ -58,6 +60,7 @@ class Gathered:
     labels: pl.Series
     integers: bool
     weights: np.ndarray | None
+    extra: np.ndarray
     keys: np.ndarray
     rows: np.ndarray
     file: np.ndarray
@@ -90,7 +93,12 @@ def gather(source: EventSource, plan: Plan, progress: Progress | None = None) ->
     select = plan.select.text if plan.select is not None else None
     if reader.selected == 0:
         raise _nothing_selected(source, select, reader.rows_read)
-    for faults in (*reader.faults, reader.label_faults, reader.weight_faults):
+    for faults in (
+        *reader.faults,
+        reader.label_faults,
+        reader.weight_faults,
+        *reader.extra_faults,
+    ):
         if faults is not None:
             faults.refuse(reader.selected, select)
     notes = []
@@ -105,6 +113,7 @@ def gather(source: EventSource, plan: Plan, progress: Progress | None = None) ->
         labels=pl.concat(reader.chunks["labels"]),
         integers=reader.label.is_integer or _made_of_integers(plan.label, source.schema),
         weights=reader.joined("weights") if plan.weight is not None else None,
+        extra=reader.joined("extra"),
         keys=reader.joined("keys"),
         rows=reader.joined("rows"),
         file=reader.joined("file"),
@@ -132,13 +141,14 @@ class _Reader:
         exprs.append(self.label.real if self.label.dtype == pl.Int128 else self.label.expr)
         if plan.weight is not None:
             exprs.append(plan.weight.typed(schema).real)
+        exprs += [expression.typed(schema).real for expression in plan.extra]
         self.exprs = [expr.alias(str(i)) for i, expr in enumerate(exprs)]
         self.faults = [Faults(feature.role, feature) for feature in plan.features]
         self.label_faults = Faults(f"The label {plan.label.text!r}", plan.label, self.label.words)
         self.weight_faults = Faults("The weight", plan.weight) if plan.weight is not None else None
-        self.chunks: dict[str, list[Any]] = {
-            key: [] for key in ("features", "labels", "weights", "keys", "rows", "file")
-        }
+        self.extra_faults = [Faults(expression.role, expression) for expression in plan.extra]
+        names = ("features", "labels", "weights", "extra", "keys", "rows", "file")
+        self.chunks: dict[str, list[Any]] = {key: [] for key in names}
         self.rows_read = self.selected = self.undecided = 0
 
     def add(self, block: Block) -> None:
@@ -166,6 +176,9 @@ class _Reader:
         self.chunks["labels"].append(values[str(count)])
         if self.plan.weight is not None:
             self.chunks["weights"].append(values[str(count + 1)].to_numpy())
+        extra = values.columns[len(self.exprs) - len(self.plan.extra) :]
+        columns = [values[name].to_numpy() for name in extra]
+        self.chunks["extra"].append(np.array(columns, np.float64).reshape(-1, len(rows)).T)
         self.chunks["keys"].append(self.keys(table, rows, file))
         self.chunks["rows"].append(rows)
         self.chunks["file"].append(np.full(len(rows), file, dtype=np.int32))
@@ -179,6 +192,7 @@ class _Reader:
             for i, faults in enumerate(self.faults):
                 faults.count(features[:, i], values[str(i)].is_null().to_numpy(), name, rows)
         rest = [self.label_faults] + ([self.weight_faults] if self.weight_faults else [])
+        rest += self.extra_faults
         for i, faults in enumerate(rest, start=len(self.faults)):
             column = values[str(i)]
             null = column.is_null().to_numpy()

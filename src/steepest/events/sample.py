@@ -38,6 +38,8 @@ class Part:
         ``(events,)`` float64; None if all events weigh 1.
     rows, file : numpy.ndarray
         ``(events,)``: the row in its file (int64), and which file of the source (int32).
+    extra : dict[str, numpy.ndarray]
+        ``(events,)`` float64 of each column that is carried along.
     """
 
     features: np.ndarray
@@ -45,6 +47,7 @@ class Part:
     weights: np.ndarray | None
     rows: np.ndarray
     file: np.ndarray
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Sample:
         ``rows_total``, and how many were ``selected``.
     notes : list[str]
         Sentences for the log: what was chosen, and why.
+    extra : dict[str, numpy.ndarray]
+        ``(events,)`` float64 of each column that was asked for besides, as it was written.
     """
 
     features: np.ndarray
@@ -93,6 +98,7 @@ class Sample:
     source: dict[str, Any]
     read: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def of(self, part: str | int) -> Part:
         """Return one part, ``"train"``, ``"validation"`` or ``"test"`` (or 0, 1, 2).
@@ -109,11 +115,16 @@ class Sample:
             None if self.weights is None else self.weights[inside],
             self.rows[inside],
             self.file[inside],
+            {name: values[inside] for name, values in self.extra.items()},
         )
 
 
 def load_sample(
-    recipe: EventsRecipe, *, loss: str | None = None, progress: Progress | None = None
+    recipe: EventsRecipe,
+    *,
+    loss: str | None = None,
+    extra: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Sample:
     """Read, select, derive and split the events that a recipe names.
 
@@ -123,6 +134,8 @@ def load_sample(
         The recipe's ``[events]``.
     loss
         The loss's name, which decides the task; None to choose the task from the label.
+    extra
+        Columns or expressions of numbers to carry along, features or not; see `Sample.extra`.
     progress
         Called after each block with the rows read so far and the rows of all files.
 
@@ -150,7 +163,7 @@ def load_sample(
     >>> sample.of("train").features.shape  # doctest: +SKIP
     """
     source = open_events(recipe.paths if isinstance(recipe.path, list) else recipe.path)
-    plan = plan_of(recipe, source)
+    plan = plan_of(recipe, source, extra=extra)
     events = gather(source, plan, progress)
     part = assign_parts(events.keys, recipe.split)
     shares = (
@@ -179,6 +192,7 @@ def load_events(
     task: str,
     *,
     names: Sequence[str] | None = None,
+    extra: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Sample:
     """Read other events with a recipe's features, label, weight and selection, to evaluate on.
@@ -194,7 +208,7 @@ def load_events(
         have.
     names
         The run's features, for a recipe that leaves them out.
-    progress
+    extra, progress
         As for `load_sample`.
 
     Returns
@@ -215,7 +229,7 @@ def load_events(
     given = recipe.path if paths is None else paths
     source = open_events(given if isinstance(given, str) else list(given))
     unsplit = recipe.model_copy(update={"split": recipe.split.model_copy(update={"by": None})})
-    plan = plan_of(unsplit, source, names=names)
+    plan = plan_of(unsplit, source, names=names, extra=extra)
     events = gather(source, plan, progress)
     part = np.full(len(events.rows), TEST, dtype=np.int8)
     labels = encode(events.labels, recipe.label, task, classes, events.locate)
@@ -247,6 +261,10 @@ def _sample(
         source=events.source.fingerprint(),
         read=events.read,
         notes=[*plan.notes, *events.notes, *notes],
+        extra={
+            expression.text: np.ascontiguousarray(events.extra[:, index])
+            for index, expression in enumerate(plan.extra)
+        },
     )
 
 

@@ -26,11 +26,13 @@ from steepest.recipe.descent import (
     Stop,
 )
 from steepest.recipe.recipe import (
+    BinsRecipe,
     Derived,
     EvaluateRecipe,
     EventsRecipe,
     ModelRecipe,
     Recipe,
+    SignificanceRecipe,
     SplitRecipe,
     default_recipe,
 )
@@ -40,6 +42,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "BinsRecipe",
     "Checkpoint",
     "Constant",
     "Cosine",
@@ -58,6 +61,7 @@ __all__ = [
     "Recipe",
     "ReduceOnPlateau",
     "Schedule",
+    "SignificanceRecipe",
     "SplitRecipe",
     "Step",
     "Stop",

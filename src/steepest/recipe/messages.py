@@ -107,6 +107,6 @@ def _tables_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     origin = typing.get_origin(annotation)
-    if origin in (list, typing.Annotated, typing.Union, types.UnionType):
+    if origin in (list, tuple, typing.Annotated, typing.Union, types.UnionType):
         return [t for inner in typing.get_args(annotation) for t in _tables_in(inner)]
     return []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from steepest.evaluate import Merit
+from steepest.evaluate import BinnedMerits, Merit
 from steepest.folder import RunFolder
 
 __all__ = ["render", "write_report"]
@@ -18,8 +20,17 @@ _CAPTIONS = {
     "curves end where fewer than three background events pass.",
     "scores": "Scores of the training part (filled) and of the evaluated part (points, √Σw²), "
     "each normalised, with the Kolmogorov test of one against the other.",
+    "calibration": "Reliability: share of true events against the mean score, in ten equal bins; "
+    "below, the events that each bin rests on. ECE: expected calibration error, whose interval "
+    "begins at 0 where a calibrated score may well fluctuate as much.",
+    "significance": "Expected (Asimov) significance against the cut, drawn where at least ten "
+    "effective background events pass. Band: 68.27 % interval from the simulated events.",
     "confusion": "Confusion matrix: share of each true class that is called what.",
+    "roc-classes": "Background rejection 1/ε_B against efficiency ε_S of each class, all other "
+    "classes being its background. Bands: 68.27 % intervals.",
     "residuals": "Prediction against truth, and the residual.",
+    "bins": "{} in bins of {}, with 68.27 % intervals.",
+    "pulls": "Pulls in bins of {}: prediction - truth over the resolution of the event's bin.",
     "descent": "Loss and learning rate against the step.",
     "features": "Features of the training part, before and after scaling.",
 }
@@ -46,7 +57,9 @@ def render(folder: RunFolder) -> str:
         name=folder.path.resolve().name,
         metrics=metrics,
         rows=merit_rows(metrics),
-        figures=_figures(folder.path),
+        bins=bin_tables(metrics),
+        chosen=_chosen(metrics),
+        figures=_figures(folder.path, metrics),
         coefficients=_coefficients(metrics),
         recipe=folder.recipe.to_toml(),
         log=_text(folder.path / "log.txt"),
@@ -74,10 +87,73 @@ def merit_rows(metrics: dict[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
-def _figures(folder: Path) -> list[dict[str, str]]:
+def bin_tables(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """For each table of bins its head, and a row a bin with the formatted values and counts."""
+    tables = []
+    for entry in metrics.get("bins", []):
+        binned = BinnedMerits.from_json(entry)
+        first = next(iter(binned.merits.values()))
+        ends = [f"{edge:g}" for edge in binned.edges]
+        rows = [
+            {
+                "bin": f"{low} – {high}",
+                "values": [merits[index].format() for merits in binned.merits.values()],
+                "counts": ", ".join(_unique(m[index].rests_on for m in binned.merits.values())),
+            }
+            for index, (low, high) in enumerate(pairwise(ends))
+        ]
+        pulls = (entry.get("pulls") or {}).values()
+        tables.append(
+            {
+                "column": binned.column,
+                "head": [merits[0].title for merits in binned.merits.values()],
+                "rows": rows,
+                "outside": binned.outside,
+                "definition": first[0].definition,
+                "pulls": [f"{m.title}: {m.format()}" for m in map(Merit.from_json, pulls)],
+            }
+        )
+    return tables
+
+
+def _unique(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _chosen(metrics: dict[str, Any]) -> str:
+    """Say on which events cuts and resolutions were chosen; nothing where none was."""
+    chosen = metrics.get("chosen") or {}
+    if not any(chosen.get(key) for key in ("working_point", "significance", "resolution")):
+        return ""
+    part = chosen["part"]
+    end = "" if part != metrics["part"] else ": the evaluated events themselves, for want of others"
+    what = "The resolution of the pulls was measured" if chosen.get("resolution") else None
+    return f"{what or 'Cuts were chosen'} on the {part} part{end}."
+
+
+def _captions(metrics: dict[str, Any]) -> dict[str, str]:
+    """Captions by figure, in their order; those of bins by the columns that were asked for."""
+    what = {
+        "binary": "Signal and background efficiency of the cut at the working point",
+        "multiclass": "Share of each class that is called rightly",
+        "regression": "Bias and resolution",
+    }
+    captions = {}
+    for name, caption in _CAPTIONS.items():
+        if name not in ("bins", "pulls"):
+            captions[name] = caption
+            continue
+        for entry in metrics.get("bins", []):
+            figure = f"{name}{entry['figure'].removeprefix('bins')}"
+            texts = (what[metrics["task"]], entry["column"])[-caption.count("{}") :]
+            captions[figure] = caption.format(*texts)
+    return captions
+
+
+def _figures(folder: Path, metrics: dict[str, Any]) -> list[dict[str, str]]:
     """Figures in the order of the captions, as data URIs."""
     found = []
-    for name, caption in _CAPTIONS.items():
+    for name, caption in _captions(metrics).items():
         file = folder / "figures" / f"{name}.png"
         if file.exists():
             content = base64.b64encode(file.read_bytes()).decode("ascii")

@@ -9,10 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from steepest import evaluate
-from steepest.events import TRAIN
+from steepest.events import TEST, TRAIN, VALIDATION
 from steepest.folder import RunFolder
+from steepest.recipe import EvaluateRecipe
+from steepest.training.binned import bin_figures
+from steepest.training.choices import Chosen, choosing_part, experiment_of, significance_merit
 from steepest.training.fit import Events, Fitted
-from steepest.training.results import name_of
+from steepest.training.results import class_titles, name_of
 
 __all__ = ["draw_descent", "draw_figures"]
 
@@ -22,19 +25,33 @@ STEPS_DRAWN = 20_000
 """Steps drawn of a longer history."""
 BACKGROUND_DRAWN = 3
 """A ROC curve ends where fewer background events than this pass."""
+PARTS = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 EVENTS_DRAWN = 200_000
 """Feature distributions are drawn from so many training events at most, evenly spaced."""
 
 
 def draw_figures(
-    folder: RunFolder, fitted: Fitted, baseline: Fitted | None, scored: Scored, chosen: int
+    folder: RunFolder,
+    fitted: Fitted,
+    baseline: Fitted | None,
+    scored: Scored,
+    chosen: int,
+    recipe: EvaluateRecipe,
+    choices: Chosen,
 ) -> None:
-    """Draw what goes with the task: descent, features, and ROC, scores, confusion or residuals."""
+    """Draw what goes with the task: descent, features, and ROC, scores, confusion or residuals.
+
+    `chosen` is the part that is evaluated; `choices` are those of `choose`.
+    """
     if fitted.outcome.state.step:
         draw_descent(folder, kept_step=fitted.outcome.step)
     drawing = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
     for name, figure, numbers in drawing[fitted.model.task](fitted, baseline, scored, chosen):
         _save(folder, name, figure, numbers)
+    for name, figure, numbers in bin_figures(fitted.model, recipe, choices, *scored[chosen]):
+        _save(folder, name, figure, numbers)
+    if fitted.model.task == "binary" and choices["significance"] is not None:
+        _save(folder, "significance", *_significance(recipe, choices, scored, chosen))
     _save(folder, "features", *_features(fitted, scored[TRAIN][0]))
 
 
@@ -88,20 +105,43 @@ def _binary(
         for name, values in models.items()
     ]
     yield "roc", figures.roc_figure(curves), curves
+    background, signal = class_titles(fitted.model)
+    fraction = "Signal fraction" if signal.startswith("Signal") else f"Fraction of {signal}"
+    reliability = [
+        evaluate.calibration_curve(events.labels, values, events.weights, name=name)
+        for name, values in models.items()
+    ]
+    errors = [evaluate.calibration_error(curve) for curve in reliability]
+    yield (
+        "calibration",
+        figures.calibration_figure(reliability, errors, "Score", fraction),
+        {"curves": reliability, "errors": errors},
+    )
     train, train_scores = scored[TRAIN]
     if chosen != TRAIN:
         numbers = figures.score_histograms(
             train.labels, train_scores, events.labels, scores, train.weights, events.weights
         )
-        background, signal = _class_names(fitted)
         yield "scores", figures.score_figure(numbers, signal, background), numbers
 
 
-def _class_names(fitted: Fitted) -> tuple[str, str]:
-    classes = fitted.model.classes
-    if classes == ("0", "1"):
-        return "Background", "Signal"
-    return classes[0], classes[1]
+def _significance(
+    recipe: EvaluateRecipe, choices: Chosen, scored: Scored, chosen: int
+) -> tuple[Any, Any]:
+    from steepest.evaluate import figures
+
+    events, scores = scored[chosen]
+    choosing = choosing_part(scored, chosen)
+    other, other_scores = scored[choosing]
+    numbers = figures.significance_curve(
+        evaluate.roc_curve(events.labels, scores, events.weights),
+        evaluate.roc_curve(other.labels, other_scores, other.weights)
+        if choosing != chosen
+        else None,
+        experiment_of(recipe),
+        significance_merit(recipe, choices, events, scores)["significance"],
+    )
+    return figures.significance_figure(numbers, PARTS[chosen], PARTS[choosing]), numbers
 
 
 def _multiclass(
@@ -114,6 +154,25 @@ def _multiclass(
         events.labels, probabilities, events.weights, fitted.model.classes
     )
     yield "confusion", figures.confusion_figure(matrix), matrix
+    given = events.labels, probabilities, events.weights, fitted.model.classes
+    areas = evaluate.multiclass_merits(*given)
+    curves = [
+        figures.rejection_curve(roc, f"{name} against the rest", areas[f"auc_{name}"])
+        for name, roc in evaluate.roc_curves_by_class(*given).items()
+    ]
+    yield "roc-classes", figures.roc_figure(curves), curves
+    reliability = [
+        evaluate.calibration_curve(
+            events.labels == index, probabilities[:, index], events.weights, name=name
+        )
+        for index, name in enumerate(fitted.model.classes)
+    ]
+    errors = [evaluate.calibration_error(curve) for curve in reliability]
+    yield (
+        "calibration",
+        figures.calibration_figure(reliability, errors, "Probability", "Fraction of the class"),
+        {"curves": reliability, "errors": errors},
+    )
 
 
 def _regression(
@@ -139,7 +198,7 @@ def _features(fitted: Fitted, train: Events) -> tuple[Any, Any]:
         fitted.model.scaling.transform(raw),
         train.labels[rows].astype(np.int64) if classes else None,
         None if train.weights is None else train.weights[rows],
-        _class_names(fitted) if fitted.model.task == "binary" else classes or None,
+        class_titles(fitted.model) if fitted.model.task == "binary" else classes or None,
     )
     return figures.feature_figure(numbers), numbers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -42,11 +42,16 @@ THREADS = 1
 
 @dataclass(frozen=True)
 class Events:
-    """Raw features ``(events, features)``, labels and weights (or None) ``(events,)``."""
+    """Raw features ``(events, features)``, labels and weights (or None) ``(events,)``.
+
+    `extra` has columns that no model sees, ``(events,)``, by name: figures of merit are binned in
+    them.
+    """
 
     features: Array
     labels: Array
     weights: Array | None = None
+    extra: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.features)

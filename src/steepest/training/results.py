@@ -15,11 +15,13 @@ from steepest import evaluate
 from steepest._version import __version__
 from steepest.evaluate import Merit
 from steepest.objective import Batch, DenseObjective
-from steepest.recipe import Recipe
+from steepest.recipe import EvaluateRecipe, Recipe
 from steepest.trained import TrainedModel
+from steepest.training.choices import Chosen, significance_merit
 from steepest.training.fit import Events, Fitted, targets_of
 
 __all__ = [
+    "class_titles",
     "describe_descent",
     "describe_model",
     "describe_part",
@@ -36,17 +38,44 @@ Array = np.ndarray
 
 
 def merits_of(
-    model: TrainedModel, predictions: Array, events: Events, efficiencies: Sequence[float]
+    model: TrainedModel,
+    predictions: Array,
+    events: Events,
+    recipe: EvaluateRecipe,
+    chosen: Chosen | None,
 ) -> dict[str, Merit]:
-    """The figures of merit that go with the model's task, on those events."""
+    """The figures of merit that go with the model's task, on those events.
+
+    `chosen` has the cut of the significance, see `choose`; without it there is none.
+    """
     labels, weights = events.labels, events.weights
     match model.task:
         case "binary":
-            return evaluate.binary_merits(labels, predictions, weights, efficiencies)
+            efficiencies = recipe.signal_efficiencies
+            merits = evaluate.binary_merits(labels, predictions, weights, efficiencies)
+            error = _calibration_error(labels, predictions, weights)
+            merits |= {error.name: error}
+            if chosen is not None:
+                merits |= significance_merit(recipe, chosen, events, predictions)
+            return merits
         case "multiclass":
-            return evaluate.multiclass_merits(labels, predictions, weights, model.classes)
+            merits = evaluate.multiclass_merits(labels, predictions, weights, model.classes)
+            outcomes = evaluate.confidence_of(labels, predictions, weights)
+            error = _calibration_error(*outcomes, weights)
+            return merits | {error.name: error}
         case _:
             return evaluate.regression_merits(labels, predictions, weights)
+
+
+def _calibration_error(outcomes: Array, scores: Array, weights: Array | None) -> Merit:
+    return evaluate.calibration_error(evaluate.calibration_curve(outcomes, scores, weights))
+
+
+def class_titles(model: TrainedModel) -> tuple[str, str]:
+    """What figures call background and signal."""
+    if model.classes == ("0", "1"):
+        return f"Background ({model.label} = 0)", f"Signal ({model.label} = 1)"
+    return model.classes[0], model.classes[1]
 
 
 def gain_of(task: str, events: Events, predictions: Array, baseline: Array) -> dict[str, Merit]:

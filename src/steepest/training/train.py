@@ -16,6 +16,8 @@ from steepest.folder import FolderKeeper, RunFolder
 from steepest.recipe import Recipe
 from steepest.training import results
 from steepest.training.baseline import fit_baseline
+from steepest.training.binned import bins_of
+from steepest.training.choices import Chosen, choose, choosing_part
 from steepest.training.environment import environment
 from steepest.training.figures import draw_figures
 from steepest.training.fit import Events, Fitted, Naming, check_fit, fit, model_at
@@ -129,14 +131,22 @@ def evaluate_run(
             classes=model.classes,
             task=model.task,
             names=model.names,
+            extra=recipe.evaluate.columns,
             progress=watch.read,
         )
         part = TEST
     watch.stage("Evaluating")
     chosen = _part(sample, part)
-    merits = results.merits_of(
-        model, model.predict(chosen.features), chosen, recipe.evaluate.signal_efficiencies
-    )
+    predictions = model.predict(chosen.features)
+    if events is None:
+        other = _part(sample, choosing_part(set(sample.part.tolist()), part))
+        name = _NAMES[choosing_part(set(sample.part.tolist()), part)]
+        given = other, model.predict(other.features), name
+        choices = choose(model.task, recipe.evaluate, *given)
+    else:
+        choices = (folder.metrics or {}).get("chosen")
+    merits = results.merits_of(model, predictions, chosen, recipe.evaluate, choices)
+    bins = bins_of(model, recipe.evaluate, choices, chosen, predictions) if choices else []
     return results.metrics_of(
         "evaluated",
         run=str(folder.path),
@@ -144,7 +154,9 @@ def evaluate_run(
         source=sample.source,
         events=results.describe_part(chosen, model.classes),
         model=results.describe_model(model),
+        chosen=choices,
         merits={"model": results.to_json(merits)},
+        bins=bins,
     )
 
 
@@ -227,7 +239,10 @@ def _finish(
     chosen = _evaluated_part(sample)
     if chosen != TEST:
         say(f"There is no test part: the figures of merit are those of the {_NAMES[chosen]} part.")
-    merits = _merits(recipe, fitted, baseline, *scored[chosen])
+    choosing = choosing_part(scored, chosen)
+    choices = _choices(recipe, fitted, scored[choosing], choosing)
+    _say_choices(recipe, naming.task, choices, choosing == chosen, say)
+    merits = _merits(recipe, fitted, baseline, choices, scored[choosing][0], *scored[chosen])
     metrics = results.metrics_of(
         "complete",
         task=naming.task,
@@ -247,10 +262,12 @@ def _finish(
             for part, (events, _) in scored.items()
         },
         part=_NAMES[chosen],
+        chosen=choices,
         merits={name: results.to_json(values) for name, values in merits.items()},
+        bins=bins_of(fitted.model, recipe.evaluate, choices, *scored[chosen]),
     )
     watch.stage("Drawing figures")
-    draw_figures(folder, fitted, baseline, scored, chosen)
+    draw_figures(folder, fitted, baseline, scored, chosen, recipe.evaluate, choices)
     metrics["seconds"] = {
         "descent": fitted.outcome.state.seconds,
         "after": time.monotonic() - began,
@@ -262,16 +279,43 @@ def _merits(
     recipe: Recipe,
     fitted: Fitted,
     baseline: Fitted | None,
+    choices: Chosen,
+    choosing: Events,
     events: Events,
     predictions: np.ndarray,
 ) -> dict[str, dict[str, Any]]:
-    efficiencies = recipe.evaluate.signal_efficiencies
-    merits = {"model": results.merits_of(fitted.model, predictions, events, efficiencies)}
+    asked = recipe.evaluate
+    merits = {"model": results.merits_of(fitted.model, predictions, events, asked, choices)}
     if baseline is not None:
         linear = baseline.model.predict(events.features)
-        merits["baseline"] = results.merits_of(baseline.model, linear, events, efficiencies)
+        scores = baseline.model.predict(choosing.features)
+        own = choose(fitted.model.task, asked, choosing, scores, choices["part"])
+        merits["baseline"] = results.merits_of(baseline.model, linear, events, asked, own)
         merits["gain"] = results.gain_of(fitted.model.task, events, predictions, linear)
     return merits
+
+
+def _choices(
+    recipe: Recipe, fitted: Fitted, scored: tuple[Events, np.ndarray], part: int
+) -> dict[str, Any]:
+    return choose(fitted.model.task, recipe.evaluate, *scored, _NAMES[part])
+
+
+def _say_choices(recipe: Recipe, task: str, choices: Chosen, same: bool, say: Any) -> None:
+    """Say what is not chosen on the validation part, and what could not be chosen at all."""
+    asked, part = recipe.evaluate, choices["part"]
+    if asked.significance is not None and task != "binary":
+        say("evaluate.significance is for two classes, and is left out.")
+    cuts = task == "binary" and (asked.bins or asked.significance is not None)
+    what = "cuts are" if cuts else "the resolution of the pulls is"
+    if (cuts or (task == "regression" and asked.bins)) and part != "validation":
+        why = "There is no validation part besides the evaluated one"
+        warning = (
+            ", the evaluated events themselves: what rests on them is too good" if same else ""
+        )
+        say(f"{why}: {what} chosen on the {part} part{warning}.")
+    if task == "binary" and asked.bins and choices["working_point"] is None:
+        say(f"The {part} part has one class only: no cut can be chosen, evaluate.bins is left out.")
 
 
 def _keep_diverged(
@@ -321,7 +365,7 @@ def _say_end(fitted: Fitted, say: Any) -> None:
 def _read(recipe: Recipe, watch: TrainWatch) -> Sample:
     watch.stage("Reading events")
     loss = "mean-squared-error" if recipe.descent.method == "exact" else recipe.descent.loss
-    return load_sample(recipe.events, loss=loss, progress=watch.read)
+    return load_sample(recipe.events, loss=loss, extra=recipe.evaluate.columns, progress=watch.read)
 
 
 def _naming(recipe: Recipe, sample: Sample) -> Naming:
@@ -334,7 +378,7 @@ def _naming(recipe: Recipe, sample: Sample) -> Naming:
 
 def _part(sample: Sample, part: int) -> Events:
     view = sample.of(part)
-    return Events(view.features, view.labels, view.weights)
+    return Events(view.features, view.labels, view.weights, view.extra)
 
 
 def _evaluated_part(sample: Sample) -> int:

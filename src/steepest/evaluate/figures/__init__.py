@@ -1,13 +1,20 @@
 """Figures of a training and its result: each draws numbers that another function returned.
 
 Every figure is two functions: one that returns the numbers (`descent_curves`, `rejection_curve`,
-`score_histograms`, `feature_histograms`, `confusion_matrix`, `residual_histograms`) and one that
+`score_histograms`, `feature_histograms`, `confusion_matrix`, `residual_histograms`,
+`calibration_curve`, `significance_curve`, `efficiency_in_bins`, `pull_histogram`, …) and one that
 draws them (``…_figure``) and returns a `matplotlib.figure.Figure`. `as_numbers` turns the numbers
 into what JSON can hold, `save` writes the figure. Nothing here changes Matplotlib's global state,
 and Matplotlib is imported only when a figure is drawn.
 """
 
 from steepest.evaluate.confusion import ConfusionMatrix, confusion_matrix
+from steepest.evaluate.figures.binned import (
+    class_efficiency_figure,
+    efficiency_figure,
+    resolution_figure,
+)
+from steepest.evaluate.figures.calibration import calibration_figure
 from steepest.evaluate.figures.confusion import confusion_figure
 from steepest.evaluate.figures.descent import DescentCurves, descent_curves, descent_figure
 from steepest.evaluate.figures.features import (
@@ -16,6 +23,7 @@ from steepest.evaluate.figures.features import (
     feature_histograms,
 )
 from steepest.evaluate.figures.histogram import Histogram, as_numbers
+from steepest.evaluate.figures.pulls import PullHistogram, pull_figure, pull_histogram
 from steepest.evaluate.figures.residuals import (
     ResidualHistograms,
     residual_figure,
@@ -23,6 +31,11 @@ from steepest.evaluate.figures.residuals import (
 )
 from steepest.evaluate.figures.roc import RejectionCurve, rejection_curve, roc_figure
 from steepest.evaluate.figures.scores import ScoreHistograms, score_figure, score_histograms
+from steepest.evaluate.figures.significance import (
+    SignificanceCurve,
+    significance_curve,
+    significance_figure,
+)
 from steepest.evaluate.figures.style import axis_label, save
 
 __all__ = [
@@ -30,22 +43,32 @@ __all__ = [
     "DescentCurves",
     "FeatureHistograms",
     "Histogram",
+    "PullHistogram",
     "RejectionCurve",
     "ResidualHistograms",
     "ScoreHistograms",
+    "SignificanceCurve",
     "as_numbers",
     "axis_label",
+    "calibration_figure",
+    "class_efficiency_figure",
     "confusion_figure",
     "confusion_matrix",
     "descent_curves",
     "descent_figure",
+    "efficiency_figure",
     "feature_figure",
     "feature_histograms",
+    "pull_figure",
+    "pull_histogram",
     "rejection_curve",
     "residual_figure",
     "residual_histograms",
+    "resolution_figure",
     "roc_figure",
     "save",
     "score_figure",
     "score_histograms",
+    "significance_curve",
+    "significance_figure",
 ]

@@ -128,12 +128,12 @@ def _thinned(efficiency: Floats, points: int) -> NDArray[np.intp]:
 
 
 def roc_figure(curves: Sequence[RejectionCurve]) -> Figure:
-    """Return the figure of 1/ε_B against ε_S, one curve with its band per model.
+    """Return the figure of 1/ε_B against ε_S, one curve with its band per model or class.
 
     Parameters
     ----------
     curves
-        Numbers from `rejection_curve`, at most six.
+        Numbers from `rejection_curve`; more than six are hard to tell apart.
     """
     with style():
         figure = new_figure(7.0, 6.0)
@@ -165,8 +165,9 @@ def _draw_curve(axes: Axes, curve: RejectionCurve, index: int) -> None:
         curve.signal_efficiency, curve.low, high, color=colour, alpha=0.25, linewidth=0
     )
     area = f", AUC {curve.auc.format()}" if curve.auc else ""
+    line = LINE_STYLES[(index + index // len(COLOURS)) % len(LINE_STYLES)]  # colours come round
     axes.plot(curve.signal_efficiency, curve.rejection, color=colour, label=f"{curve.name}{area}",
-              linestyle=LINE_STYLES[index % len(LINE_STYLES)])  # fmt: skip
+              linestyle=line)  # fmt: skip
     at = [merit.counts["signal_efficiency"] for merit in curve.working_points]
     values = [merit.value for merit in curve.working_points]
     axes.plot(at, values, color=colour, linestyle="none", marker=MARKERS[index % len(MARKERS)],

@@ -1,0 +1,82 @@
+"""The reliability curve: share of signal against mean score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steepest.evaluate.calibration import CalibrationCurve
+from steepest.evaluate.figures.style import (
+    COLOURS,
+    LINE_STYLES,
+    MARKERS,
+    laid_out,
+    new_figure,
+    style,
+)
+from steepest.evaluate.merit import Merit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["calibration_figure"]
+
+
+def calibration_figure(
+    curves: Sequence[CalibrationCurve],
+    errors: Sequence[Merit] = (),
+    score_name: str = "Score",
+    outcome_name: str = "Signal fraction",
+) -> Figure:
+    """Return the figure of reliability curves (top) and of the events they rest on (bottom).
+
+    Parameters
+    ----------
+    curves
+        Numbers from `calibration_curve`, one for each model or class.
+    errors
+        Their calibration errors from `calibration_error`, for the legend; none, or one each.
+    score_name, outcome_name
+        What the axes say.
+    """
+    texts = [f", {_said(error)}" for error in errors] or [""] * len(curves)
+    with style():
+        figure = new_figure(7.0, 7.2)
+        top, bottom = figure.subplots(
+            2, 1, sharex=True, gridspec_kw={"height_ratios": [3.2, 1], "hspace": 0.03}
+        )
+        top.plot([0, 1], [0, 1], color="black", linewidth=0.9, linestyle=(0, (1, 2)),
+                 label="Calibrated")  # fmt: skip
+        for index, (curve, text) in enumerate(zip(curves, texts, strict=True)):
+            _draw(top, bottom, curve, index, f"{curve.name}{text}")
+        top.set_xlim(0, 1)
+        top.set_ylim(0, 1 + 0.08 * (len(curves) + 2))
+        top.set_yticks(np.linspace(0, 1, 6))
+        top.set_ylabel(outcome_name)
+        top.legend(loc="upper left")
+        bottom.set_yscale("log")
+        bottom.set_ylim(0.5, 3 * max(int(curve.events.max()) for curve in curves))
+        bottom.set_ylabel("Events / bin")
+        bottom.set_xlabel(score_name)
+        return laid_out(figure)
+
+
+def _said(error: Merit) -> str:
+    if error.low > 0:
+        return f"ECE {error.format()}"
+    return f"ECE {error.value:.2g}, consistent with 0"
+
+
+def _draw(top: Axes, bottom: Axes, curve: CalibrationCurve, index: int, label: str) -> None:
+    colour = COLOURS[index % len(COLOURS)]
+    filled = np.isfinite(curve.fraction)
+    x, y = curve.score[filled], curve.fraction[filled]
+    below, above = (np.maximum(d, 0) for d in (y - curve.low[filled], curve.high[filled] - y))
+    top.errorbar(x, y, (below, above), color=colour, marker=MARKERS[index % len(MARKERS)],
+                 markersize=5.5, markeredgecolor="white", elinewidth=1.2, linewidth=1.2,
+                 linestyle=LINE_STYLES[index % len(LINE_STYLES)], label=label)  # fmt: skip
+    bottom.stairs(np.maximum(curve.events, 0.1), curve.edges, color=colour, linewidth=1.4,
+                  linestyle=LINE_STYLES[index % len(LINE_STYLES)])  # fmt: skip

@@ -1,0 +1,196 @@
+"""The significance against the cut on the score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steepest.evaluate.arrays import Floats
+from steepest.evaluate.asimov import Experiment
+from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
+from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
+from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.roc import Roc
+from steepest.evaluate.significance import (
+    MINIMUM_BACKGROUND,
+    SignificanceScan,
+    significance_scan,
+    with_interval,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["SignificanceCurve", "significance_curve", "significance_figure"]
+
+
+@dataclass(frozen=True, slots=True)
+class SignificanceCurve:
+    """Z against the cut, at a few hundred of its values.
+
+    Attributes
+    ----------
+    thresholds, significance, low, high
+        Of the events that the result is quoted for, shape (points,).
+    choosing_thresholds, choosing_significance
+        Of the events that chose the cut; empty where these are the same events.
+    cut
+        The result, at the chosen cut.
+    experiment
+        What was expected before the cut.
+    minimum_background
+        Cuts behind which fewer effective background events are left are not drawn.
+    """
+
+    thresholds: Floats
+    significance: Floats
+    low: Floats
+    high: Floats
+    choosing_thresholds: Floats
+    choosing_significance: Floats
+    cut: Merit
+    experiment: Experiment
+    minimum_background: float
+
+
+def significance_curve(
+    roc: Roc,
+    choosing: Roc | None,
+    experiment: Experiment,
+    cut: Merit,
+    minimum_background: float = MINIMUM_BACKGROUND,
+    level: float = ONE_SIGMA,
+    points: int = 300,
+) -> SignificanceCurve:
+    """Return the numbers of `significance_figure`.
+
+    Parameters
+    ----------
+    roc
+        Curve of the events that the result is quoted for.
+    choosing
+        Curve of the events that chose the cut; None where these are the same.
+    experiment
+        S, B and δ.
+    cut
+        Result of `significance_at`.
+    minimum_background
+        Effective number of background events below which nothing is drawn.
+    level
+        Confidence level of the band.
+    points
+        Largest number of points of a curve.
+
+    Examples
+    --------
+    >>> from steepest.evaluate import best_cut, roc_curve, significance_at
+    >>> labels, scores = np.repeat([0, 1], 200), np.arange(400) % 300
+    >>> roc, experiment = roc_curve(labels, scores), Experiment(100, 1000)
+    >>> cut = significance_at(labels, scores, 150, experiment)
+    >>> float(significance_curve(roc, None, experiment, cut).thresholds.max())
+    190.0
+    """
+    scan = significance_scan(roc, experiment)
+    index = _thinned(scan, minimum_background, points)
+    signal, background = (
+        efficiency_from_sums(sums[index], squares[index], sums[-1], squares[-1], level)
+        for sums, squares in (
+            (roc.signal_sum_above, roc.signal_squares_above),
+            (roc.background_sum_above, roc.background_squares_above),
+        )
+    )
+    ends = [
+        with_interval(_at(signal, place), _at(background, place), experiment)[0][1:3]
+        for place in range(index.size)
+    ]
+    low, high = np.array(ends).reshape(-1, 2).T
+    other = significance_scan(choosing, experiment) if choosing is not None else None
+    chosen = _thinned(other, minimum_background, points) if other else np.empty(0, np.intp)
+    empty = np.empty(0)
+    return SignificanceCurve(
+        scan.thresholds[index],
+        scan.significance[index],
+        low,
+        high,
+        other.thresholds[chosen] if other else empty,
+        other.significance[chosen] if other else empty,
+        cut,
+        experiment,
+        minimum_background,
+    )
+
+
+def _at(efficiency: Efficiency, place: int) -> Efficiency:
+    return Efficiency(*(float(getattr(efficiency, name)[place]) for name in Efficiency.__slots__))
+
+
+def _thinned(scan: SignificanceScan, minimum_background: float, points: int) -> np.ndarray:
+    """Return indices of usable cuts, about evenly spaced in the threshold."""
+    usable = np.flatnonzero(scan.usable(minimum_background))
+    if usable.size <= points:
+        return usable
+    falling = scan.thresholds[usable]
+    wanted = np.linspace(falling[-1], falling[0], points)
+    found = np.searchsorted(falling[::-1], wanted).clip(0, usable.size - 1)
+    return usable[np.unique(usable.size - 1 - found)]
+
+
+def significance_figure(
+    numbers: SignificanceCurve,
+    part: str = "test",
+    choosing_part: str = "validation",
+    score_name: str = "Cut on the score",
+) -> Figure:
+    """Return the figure of Z against the cut, with the cut that was chosen.
+
+    Parameters
+    ----------
+    numbers
+        Numbers from `significance_curve`.
+    part, choosing_part
+        Names of the events of the result, and of those that chose the cut.
+    score_name
+        What the axis says.
+    """
+    with style():
+        figure = new_figure(7.0, 6.0)
+        axes = figure.subplots()
+        high = np.where(np.isfinite(numbers.high), numbers.high, numbers.significance)
+        axes.fill_between(numbers.thresholds, numbers.low, high, color=BLUE, alpha=0.25,
+                          linewidth=0)  # fmt: skip
+        axes.plot(numbers.thresholds, numbers.significance, color=BLUE,
+                  label=f"{part.capitalize()} part")  # fmt: skip
+        if numbers.choosing_thresholds.size:
+            axes.plot(numbers.choosing_thresholds, numbers.choosing_significance, color=GREY,
+                      linestyle="--", linewidth=1.4,
+                      label=f"{choosing_part.capitalize()} part, which chose the cut")  # fmt: skip
+        _draw_cut(axes, numbers.cut)
+        drawn = [high, numbers.choosing_significance, [numbers.cut.low, numbers.cut.value]]
+        top = max((x for array in drawn for x in array if np.isfinite(x)), default=1.0)
+        axes.set_ylim(0, 1.55 * top if top > 0 else 1.0)
+        axes.set_xlabel(score_name)
+        axes.set_ylabel(r"Expected significance $Z_{A}$")
+        axes.legend(loc="upper right", title=_expected(numbers.experiment), alignment="right")
+        return laid_out(figure)
+
+
+def _draw_cut(axes: Axes, cut: Merit) -> None:
+    at = cut.counts["threshold"]
+    label = f"Cut at {at:.3g}:  Z = {cut.format()}"
+    axes.axvline(at, ymax=0.6, color="black", linestyle=":", linewidth=1.2)
+    if np.isfinite(cut.value):
+        up = cut.high - cut.value if np.isfinite(cut.high) else 0.0
+        error = [[max(cut.value - cut.low, 0)], [max(up, 0)]]
+        axes.errorbar([at], [cut.value], error, color=RED, marker="o", markersize=6,
+                      markeredgecolor="white", linestyle="none", label=label)  # fmt: skip
+    else:
+        axes.plot([at], [cut.low], color=RED, marker="^", linestyle="none", label=label)
+
+
+def _expected(experiment: Experiment) -> str:
+    share = 100 * experiment.background_uncertainty
+    error = rf" $\pm$ {share:g} %" if share else ""
+    return f"S = {experiment.signal:g},  B = {experiment.background:g}{error} before the cut"
