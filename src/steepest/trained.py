@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from steepest.encoding import Encoding
 from steepest.losses import Loss, loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -52,6 +54,8 @@ class TrainedModel:
         What the label was, as text.
     features
         The features as a recipe writes them: names, or tables with name and value.
+    encoding
+        From raw features to what is scaled: fills and categories; None where these are the same.
     """
 
     scaling: Scaling
@@ -60,7 +64,8 @@ class TrainedModel:
     theta: Array
     classes: tuple[str, ...]
     label: str
-    features: tuple[str | dict[str, str], ...]
+    features: tuple[str | dict[str, Any], ...]
+    encoding: Encoding | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,17 +73,31 @@ class TrainedModel:
         return tuple(f if isinstance(f, str) else f["name"] for f in self.features)
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the network's inputs: the features', or those that the encoding gives."""
+        return self.names if self.encoding is None else self.encoding.names
+
+    @property
     def task(self) -> str:
         """Which of "regression", "binary" and "multiclass" it is."""
         return next(task for task, loss in TASKS.items() if loss == self.loss.name)
 
-    def predict(self, features: Array) -> Array:
+    def predict(self, features: ArrayLike) -> Array:
         """Predict from raw features ``(events, features)``.
+
+        Features with categories are given as text; what is missing as NaN, None or the value that
+        the recipe names.
 
         Returns values ``(events,)`` for regression, P(signal) ``(events,)`` for two classes by
         binary cross entropy, ``(events, K)`` probabilities for cross entropy; float64.
         """
-        inputs = self.scaling.transform(features, dtype=self.theta.dtype)
+        if self.encoding is not None:
+            features = self.encoding.transform(features)
+        return self.predict_encoded(features)
+
+    def predict_encoded(self, encoded: ArrayLike) -> Array:
+        """Predict, as `predict` does, from what the encoding made: ``(events, inputs)``."""
+        inputs = self.scaling.transform(encoded, dtype=self.theta.dtype)
         objective = DenseObjective(self.model, self.loss, dtype=str(self.theta.dtype))
         batch = Batch(np.ascontiguousarray(inputs), np.empty(len(inputs)))
         return objective.predict(self.theta, batch).astype(np.float64)
@@ -92,7 +111,7 @@ class TrainedModel:
             return None
         layer = self.model.layers(self.theta.astype(np.float64))[0]
         values, intercept = self.scaling.original_units(layer.weights, layer.biases)
-        return Coefficients(self.names, values, intercept)
+        return Coefficients(self.input_names, values, intercept)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array], dict[str, Array]]:
         """Configuration (JSON), parameters and scaling (arrays), as they lie in ``model/``."""
@@ -102,6 +121,7 @@ class TrainedModel:
             "label": self.label,
             "classes": list(self.classes),
             "features": list(self.features),
+            "encoding": None if self.encoding is None else self.encoding.to_json(),
             "loss": self.loss.name,
             "model": {
                 "name": "dense",
@@ -120,7 +140,7 @@ class TrainedModel:
         cls, config: dict[str, Any], parameters: dict[str, Array], scaling: dict[str, Array]
     ) -> TrainedModel:
         """Put a model together again from `to_parts`."""
-        shape = config["model"]
+        shape, encoding = config["model"], config.get("encoding")
         model = Dense(
             shape["inputs"], tuple(shape["hidden"]), shape["outputs"], shape["activation"]
         )
@@ -135,6 +155,7 @@ class TrainedModel:
             classes=tuple(config["classes"]),
             label=config["label"],
             features=tuple(config["features"]),
+            encoding=Encoding.from_json(encoding) if encoding is not None else None,
         )
 
 

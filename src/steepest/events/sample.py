@@ -54,7 +54,8 @@ class Sample:
     Attributes
     ----------
     features : numpy.ndarray
-        ``(events, features)`` float64, C order; booleans are 0 and 1.
+        ``(events, features)`` float64, C order; booleans are 0 and 1, text is the index into its
+        `categories`. NaN is what is missing where the recipe says how to fill it.
     names : tuple[str, ...]
         The features' names.
     labels : numpy.ndarray
@@ -78,6 +79,8 @@ class Sample:
         ``rows_total``, and how many were ``selected``.
     notes : list[str]
         Sentences for the log: what was chosen, and why.
+    categories : dict[str, tuple[str, ...]]
+        The distinct values of each feature that is text, sorted.
     """
 
     features: np.ndarray
@@ -93,6 +96,11 @@ class Sample:
     source: dict[str, Any]
     read: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def locate(self, index: int) -> str:
+        """Say where an event lies: in which file, at which row."""
+        return f"in {self.source['files'][self.file[index]]['name']} at row {self.rows[index]}"
 
     def of(self, part: str | int) -> Part:
         """Return one part, ``"train"``, ``"validation"`` or ``"test"`` (or 0, 1, 2).
@@ -247,6 +255,7 @@ def _sample(
         source=events.source.fingerprint(),
         read=events.read,
         notes=[*plan.notes, *events.notes, *notes],
+        categories=events.categories,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from steepest.descent import State, Watch
 from steepest.descent.history import History
+from steepest.encoding import Encoding, fit_encoding
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
 from steepest.events import TEST, TRAIN, VALIDATION, Sample, load_events, load_sample
 from steepest.folder import FolderKeeper, RunFolder
@@ -59,10 +61,10 @@ def train(
     watch = watch or TrainWatch()
     path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path)
-    sample = _read(recipe, watch)
+    sample, encoding = _learn_encoding(recipe, _read(recipe, watch))
     folder = RunFolder.create(path, recipe)
     folder.write_json("environment.json", environment(sample.source))
-    return _run(folder, recipe, sample, watch)
+    return _run(folder, recipe, sample, encoding, watch)
 
 
 def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
@@ -97,7 +99,7 @@ def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
             found=_digest(sample.source),
             do="restore the files, or train anew into another folder",
         )
-    return _run(folder, recipe, sample, watch)
+    return _run(folder, recipe, *_learn_encoding(recipe, sample), watch)
 
 
 def evaluate_run(
@@ -131,9 +133,9 @@ def evaluate_run(
         )
         part = TEST
     watch.stage("Evaluating")
-    chosen = _part(sample, part)
+    chosen = _part(_encoded(sample, model.encoding), part)
     merits = results.merits_of(
-        model, model.predict(chosen.features), chosen, recipe.evaluate.signal_efficiencies
+        model, model.predict_encoded(chosen.features), chosen, recipe.evaluate.signal_efficiencies
     )
     return results.metrics_of(
         "evaluated",
@@ -149,7 +151,13 @@ def evaluate_run(
 _NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 
 
-def _run(folder: RunFolder, recipe: Recipe, sample: Sample, watch: TrainWatch) -> RunFolder:
+def _run(
+    folder: RunFolder,
+    recipe: Recipe,
+    sample: Sample,
+    encoding: Encoding | None,
+    watch: TrainWatch,
+) -> RunFolder:
     """From events to a finished folder; goes on where the folder's checkpoints end."""
 
     def say(sentence: str) -> None:
@@ -163,7 +171,7 @@ def _run(folder: RunFolder, recipe: Recipe, sample: Sample, watch: TrainWatch) -
         state = keeper.newest()
         if state is not None:
             say(f"Going on after step {state.step:,}.")
-        naming = _naming(recipe, sample)
+        naming = _naming(recipe, sample, encoding)
         train_part, validation = _part(sample, TRAIN), _part(sample, VALIDATION)
         watch.stage("Descending", recipe.descent.epochs)
         try:
@@ -212,7 +220,7 @@ def _finish(
         baseline = fit_baseline(_part(sample, TRAIN), naming, TrainWatch(), say)
     watch.stage("Evaluating")
     scored = {
-        part: (_part(sample, part), fitted.model.predict(_part(sample, part).features))
+        part: (_part(sample, part), fitted.model.predict_encoded(_part(sample, part).features))
         for part in (TRAIN, VALIDATION, TEST)
         if (sample.part == part).any()
     }
@@ -260,7 +268,7 @@ def _merits(
     efficiencies = recipe.evaluate.signal_efficiencies
     merits = {"model": results.merits_of(fitted.model, predictions, events, efficiencies)}
     if baseline is not None:
-        linear = baseline.model.predict(events.features)
+        linear = baseline.model.predict_encoded(events.features)
         merits["baseline"] = results.merits_of(baseline.model, linear, events, efficiencies)
         merits["gain"] = results.gain_of(fitted.model.task, events, predictions, linear)
     return merits
@@ -316,12 +324,30 @@ def _read(recipe: Recipe, watch: TrainWatch) -> Sample:
     return load_sample(recipe.events, loss=loss, progress=watch.read)
 
 
-def _naming(recipe: Recipe, sample: Sample) -> Naming:
+def _learn_encoding(recipe: Recipe, sample: Sample) -> tuple[Sample, Encoding | None]:
+    """Fit the encoding on the training part; return the sample with all its parts encoded."""
+    tables = {f.name: f for f in recipe.events.features or () if not isinstance(f, str)}
+    train = sample.of(TRAIN)
+    features = [tables.get(name, name) for name in sample.names]
+    fitted = fit_encoding(features, train.features, train.weights, sample.categories)
+    encoding = None if fitted.is_plain else fitted
+    return _encoded(sample, encoding), encoding
+
+
+def _encoded(sample: Sample, encoding: Encoding | None) -> Sample:
+    """Return the sample with the model's inputs in place of raw features."""
+    if encoding is None:
+        return sample
+    inputs = encoding.transform(sample.features, categories=sample.categories, locate=sample.locate)
+    return replace(sample, features=inputs)
+
+
+def _naming(recipe: Recipe, sample: Sample, encoding: Encoding | None) -> Naming:
     tables = {
         f.name: f.model_dump() for f in recipe.events.features or () if not isinstance(f, str)
     }
     features = tuple(tables.get(name, name) for name in sample.names)
-    return Naming(features, sample.task, sample.classes, sample.label)
+    return Naming(features, sample.task, sample.classes, sample.label, encoding)
 
 
 def _part(sample: Sample, part: int) -> Events:
