@@ -102,7 +102,7 @@ def test_the_default_recipe_is_one():
         (
             "events.features=[{nam = 'x', value = 'y'}]",
             "The recipe has an unknown key 'events.features[0].nam'.\n"
-            "  expected: one of name, value\n"
+            "  expected: one of fill, indicator, missing, name, unseen, value\n"
             "  do:       write 'name', or remove it",
         ),
         (

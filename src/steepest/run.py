@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 
 from steepest import training
 from steepest.errors import DivergenceError
@@ -67,9 +68,9 @@ class Run:
         """Where the report lies."""
         return self.path / "report.html"
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
+    def predict(self, features: ArrayLike) -> np.ndarray:
         """Predict from raw features ``(events, features)``, in the order of `model.names`."""
-        return self.model.predict(np.asarray(features, dtype=np.float64))
+        return self.model.predict(features)
 
     def evaluate(self, events: str | list[str] | None = None) -> dict[str, Any]:
         """Figures of merit on the run's test part, or on other events (a path or paths)."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from steepest.encoding import Encoding
 from steepest.losses import Loss, loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -52,6 +54,8 @@ class TrainedModel:
         What the label was, as text.
     features
         The features as a recipe writes them: names, or tables with name and value.
+    encoding
+        From raw features to what is scaled: fills and categories; None where these are the same.
     """
 
     scaling: Scaling
@@ -60,7 +64,8 @@ class TrainedModel:
     theta: Array
     classes: tuple[str, ...]
     label: str
-    features: tuple[str | dict[str, str], ...]
+    features: tuple[str | dict[str, Any], ...]
+    encoding: Encoding | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,18 +73,32 @@ class TrainedModel:
         return tuple(f if isinstance(f, str) else f["name"] for f in self.features)
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the network's inputs: the features', or those that the encoding gives."""
+        return self.names if self.encoding is None else self.encoding.names
+
+    @property
     def task(self) -> str:
         """Which of "regression", "binary" and "multiclass" it is."""
         return next(task for task, loss in TASKS.items() if loss == self.loss.name)
 
-    def predict(self, features: Array) -> Array:
+    def predict(self, features: ArrayLike) -> Array:
         """Predict from raw features ``(events, features)``.
+
+        Features with categories are given as text; what is missing as NaN, None or the value that
+        the recipe names.
 
         Returns values ``(events,)`` for regression, P(signal) ``(events,)`` for two classes by
         binary cross entropy, ``(events, K)`` probabilities for cross entropy; computed in float64,
         whatever θ was trained in, so that scores do not tie where float32 would round them to one.
         """
-        inputs = np.ascontiguousarray(self.scaling.transform(features))
+        if self.encoding is not None:
+            features = self.encoding.transform(features)
+        return self.predict_encoded(features)
+
+    def predict_encoded(self, encoded: ArrayLike) -> Array:
+        """Predict, as `predict` does, from what the encoding made: ``(events, inputs)``."""
+        inputs = np.ascontiguousarray(self.scaling.transform(encoded))
         objective = DenseObjective(self.model, self.loss)
         batch = Batch(inputs, np.empty(len(inputs)))
         return objective.predict(self.theta.astype(np.float64), batch)
@@ -93,7 +112,7 @@ class TrainedModel:
             return None
         layer = self.model.layers(self.theta.astype(np.float64))[0]
         values, intercept = self.scaling.original_units(layer.weights, layer.biases)
-        return Coefficients(self.names, values, intercept)
+        return Coefficients(self.input_names, values, intercept)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array], dict[str, Array]]:
         """Configuration (JSON), parameters and scaling (arrays), as they lie in ``model/``."""
@@ -103,6 +122,7 @@ class TrainedModel:
             "label": self.label,
             "classes": list(self.classes),
             "features": list(self.features),
+            "encoding": None if self.encoding is None else self.encoding.to_json(),
             "loss": self.loss.name,
             "model": {
                 "name": "dense",
@@ -121,7 +141,7 @@ class TrainedModel:
         cls, config: dict[str, Any], parameters: dict[str, Array], scaling: dict[str, Array]
     ) -> TrainedModel:
         """Put a model together again from `to_parts`."""
-        shape = config["model"]
+        shape, encoding = config["model"], config.get("encoding")
         model = Dense(
             shape["inputs"], tuple(shape["hidden"]), shape["outputs"], shape["activation"]
         )
@@ -136,6 +156,7 @@ class TrainedModel:
             classes=tuple(config["classes"]),
             label=config["label"],
             features=tuple(config["features"]),
+            encoding=Encoding.from_json(encoding) if encoding is not None else None,
         )
 
 

@@ -25,7 +25,7 @@ BATCH = pa.record_batch(
         "jet.pt": pa.array([0.1, 0.2, 0.3, 0.4], pa.float32()),
         "odd name-1": [1, 2, 3, 4],
         "kind": pa.array(["a", "b", None, "c"]).dictionary_encode(),
-        "hits": [[1.0], [], [2.0], [3.0]],
+        "day": pa.array([1, 2, 3, 4], pa.date32()),
     }
 )
 
@@ -268,9 +268,9 @@ def test_size_is_bounded_but_generous() -> None:
 # --- messages -----------------------------------------------------------------------------------
 
 FUNCTIONS = (
-    "abs, arccos, arccosh, arcsin, arcsinh, arctan, arctanh, atan2, ceil, cos, cosh, exp, floor, "
-    "hypot, isfinite, isnan, log, log10, log1p, max, min, round, sign, sin, sinh, sqrt, tan, tanh, "
-    "where"
+    "abs, all, any, arccos, arccosh, arcsin, arcsinh, arctan, arctanh, argmax, argmin, atan2, "
+    "ceil, cos, cosh, count, delta_phi, delta_r, exp, floor, hypot, isfinite, isnan, len, log, "
+    "log10, log1p, max, mean, min, round, sign, sin, sinh, sqrt, sum, tan, tanh, where"
 )
 
 BLANK = 4 * " "
@@ -403,12 +403,19 @@ The expression: abs has the wrong number of arguments.
   expected: 1 argument
   found:    2
 """),
-    "min(x)": (RecipeError, """
+    "min()": (RecipeError, """
 The expression: min has the wrong number of arguments.
-    min(x)
+    min()
     ^^^
-  expected: 2 or more arguments
-  found:    1
+  expected: 1 list, or 2 or more arguments
+  found:    0
+"""),
+    "min(x)": (EventsError, """
+The expression: min of one argument takes a list.
+    min(x)
+        ^
+  found:    a number
+  do:       min(a, b) is of several numbers
 """),
     "where(x)": (RecipeError, """
 The expression: where has the wrong number of arguments.
@@ -421,22 +428,22 @@ The expression: where has the wrong number of arguments.
 The expression: there is no column 'flaag'.
     flaag AND true
     ^^^^^
-  expected: one of x, i, u, small, s, flag, jet.pt, odd name-1, kind, hits
+  expected: one of x, i, u, small, s, flag, jet.pt, odd name-1, kind, day
   do:       write flag
 """),
     "s == top_quark": (EventsError, """
 The expression: there is no column 'top_quark'.
     s == top_quark
          ^^^^^^^^^
-  expected: one of x, i, u, small, s, flag, jet.pt, odd name-1, kind, hits
+  expected: one of x, i, u, small, s, flag, jet.pt, odd name-1, kind, day
   do:       check the name; text goes in quotes: "top_quark"
 """),
-    "hits > 1": (EventsError, """
-The expression: the column 'hits' holds no plain values.
-    hits > 1
-    ^^^^
-  expected: numbers, booleans or text, one value an event
-  found:    list<item: double>
+    "day == 1": (EventsError, """
+The expression: the column 'day' holds no plain values.
+    day == 1
+    ^^^
+  expected: numbers, booleans or text, one value or one list of them an event
+  found:    date32[day]
 """),
     "x > 'a'": (EventsError, """
 The expression: a number is compared with text.

@@ -51,14 +51,14 @@ The feature 'pt' is not a finite number for 1 of 133 selected events, first in D
   expected: a finite number for each event
   found:    1 NaN
   cause:    the job that wrote the file left a value out, or divided by zero
-  do:       exclude these events: select = "(kind == 'top') AND isfinite(pt)"
+  do:       exclude these events: select = "(kind == 'top') AND isfinite(pt)"; or say how to fill the feature: fill = "median"
 """),
     "null in a feature": ({"pt": GAPS}, {}, None, """
 The feature 'pt' is not a finite number for 1 of 200 selected events, first in DIR/jets.parquet at row 0.
   expected: a finite number for each event
   found:    1 null
   cause:    a value that is missing in the file
-  do:       exclude these events: select = 'isfinite(pt)'
+  do:       exclude these events: select = 'isfinite(pt)'; or say how to fill the feature: fill = "median"
 """),
     "a division by zero": ({}, {"features": derived("pt / n")}, None, """
 The feature 'r' is not a finite number for 1 of 200 selected events, first in DIR/jets.parquet at row 0.
@@ -116,17 +116,25 @@ The weight is not a finite number for 2 of 200 selected events, first in DIR/jet
   cause:    the job that wrote the file left a value out, or divided by zero
   do:       exclude these events: select = 'isfinite(w)'
 """),
-    "text as a feature": ({}, {"features": ["pt", "kind"]}, None, """
-The feature 'kind' is text.
-  expected: numbers or booleans, such as pt, mass, y, w, n
-  found:    kind
-  do:       derive a number, as in where(process == "top", 1, 0)
+    "null in a feature of text": ({"kind": [None, *["a", "b"] * 99, "a"]}, {"features": ["kind"]}, None, """
+The feature 'kind' has no value for 1 of 200 selected events, first in DIR/jets.parquet at row 0.
+  expected: text for each event
+  found:    1 null
+  cause:    a value that is missing in the file
+  do:       exclude these events: select = 'kind != ""'; or say how to fill the feature: fill = "none"
 """),
     "lists as a feature": ({}, {"features": ["pt", "hits"]}, None, """
-The feature 'hits' holds no plain numbers in DIR/jets.parquet.
-  expected: numbers or booleans, one value an event, such as pt, mass, y, w, n
-  found:    list<element: double>
-  do:       name columns of plain numbers
+The feature 'hits': a list stands where one value an event is needed.
+    hits
+    ^^^^
+  expected: one value an event: x[0], sum(x), count(x), mean(x), min(x), max(x), any(condition) or all(condition) of a list x
+  found:    a list of numbers
+"""),
+    "dates as a feature": ({"day": pa.array(np.arange(200, dtype=np.int32)).cast(pa.date32())}, {"features": ["pt", "day"]}, None, """
+The feature 'day' holds no plain values in DIR/jets.parquet.
+  expected: numbers, booleans or text, one value an event, such as pt, mass, y, w, n
+  found:    date32[day]
+  do:       name columns of plain values
 """),
     "no such feature": ({}, {"features": ["pt", "mas"]}, None, """
 There is no column 'mas' (a feature) in DIR/jets.parquet.
@@ -185,11 +193,11 @@ events.label: there is no column 'is_top'.
   do:       check the name; text goes in quotes: "is_top"
 """),
     "lists as the label": ({}, {"label": "hits"}, None, """
-events.label: the column 'hits' holds no plain values.
+events.label: a list stands where one value an event is needed.
     hits
     ^^^^
-  expected: numbers, booleans or text, one value an event
-  found:    list<element: double>
+  expected: one value an event: x[0], sum(x), count(x), mean(x), min(x), max(x), any(condition) or all(condition) of a list x
+  found:    a list of numbers
 """),
     "no such weight": ({}, {"weight": "wt"}, None, """
 events.weight: there is no column 'wt'.
@@ -443,7 +451,8 @@ def test_what_the_message_says_to_do_helps(changes, features, write) -> None:
     )
     with pytest.raises(EventsError) as caught:
         load_sample(recipe)
-    select = str(caught.value.details["do"]).partition("select = ")[2].strip("'\"")
+    do = str(caught.value.details["do"]).partition("; or ")[0]
+    select = do.partition("select = ")[2].strip("'\"")
     sample = load_sample(recipe.model_copy(update={"select": select}))
     assert np.isfinite(sample.features).all()
     assert 100 < len(sample.rows) < 185

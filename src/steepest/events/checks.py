@@ -9,12 +9,17 @@ import numpy as np
 
 from steepest.errors import EventsError
 from steepest.events.expressions import Expression
-from steepest.events.nodes import Arithmetic, Call, Column, walk
+from steepest.events.lists import REDUCTIONS
+from steepest.events.nodes import Arithmetic, Call, Column, Index, Number, walk
 from steepest.events.words import counted, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from steepest.recipe import Derived
+
+ALWAYS = ("sum", "count", "len", "any", "all")
+"""The reductions that an empty list has too."""
 SPOKEN = {"train": "training"}
 
 __all__ = ["Faults", "refuse_empty_parts", "refuse_weights"]
@@ -22,36 +27,52 @@ __all__ = ["Faults", "refuse_empty_parts", "refuse_weights"]
 
 @dataclass
 class Faults:
-    """Counts one expression's values that are no finite numbers, over the blocks of a file."""
+    """Counts one expression's values that cannot be trained on, over the blocks of a file.
+
+    Infinite numbers never can; null, NaN and a feature's `missing` can if it has a `fill`.
+    """
 
     role: str
     expression: Expression
     words: str = "a number"
     """What the values are: a number, a condition, text."""
+    feature: Derived | None = None
+    """The feature as a table, which may say what is missing and how it is filled."""
     nulls: int = 0
     nans: int = 0
     infinite: int = 0
+    missing: int = 0
     first: str = field(default="")
 
     def count(self, values: np.ndarray, null: np.ndarray, file: str, rows: np.ndarray) -> None:
-        """Count a block: float values, which of them are null, and where they lie."""
-        bad = ~np.isfinite(values) | null
-        if not bad.any():
-            return
-        if not self.first:
+        """Count a block: float values or text (object), which are null, and where they lie."""
+        if self.words == "a number":
+            infinite, nan = np.isinf(values) & ~null, np.isnan(values) & ~null
+        else:
+            infinite = nan = np.zeros(len(values), dtype=bool)
+        missing = np.zeros(len(values), dtype=bool)
+        if self.feature is not None and self.feature.missing is not None:
+            missing = (values == self.feature.missing) & ~null
+        if self.feature is not None and self.feature.fill is not None:
+            null = nan = missing = np.zeros(len(values), dtype=bool)
+        bad = null | nan | infinite | missing
+        if bad.any() and not self.first:
             self.first = f"in {file} at row {rows[np.argmax(bad)]}"
         self.nulls += int(null.sum())
-        self.nans += int((np.isnan(values) & ~null).sum())
-        self.infinite += int((np.isinf(values) & ~null).sum())
+        self.nans += int(nan.sum())
+        self.infinite += int(infinite.sum())
+        self.missing += int(missing.sum())
 
     def refuse(self, selected: int, select: str | None) -> None:
         """Raise EventsError if there was any."""
         kinds = {"null": self.nulls, "NaN": self.nans, "infinite": self.infinite}
+        if self.missing and self.feature is not None:
+            kinds[f"{self.feature.missing!r}"] = self.missing
         total = sum(kinds.values())
         if total == 0:
             return
         is_number = self.words == "a number"
-        fault = "is not a finite number" if is_number else "has no value"
+        fault = "is not a finite number" if is_number and not self.missing else "has no value"
         raise EventsError(
             f"{self.role} {fault} for {total} of {counted(selected, 'selected event')}, "
             f"first {self.first}.",
@@ -69,6 +90,14 @@ class Faults:
         }
         functions = {node.function for node in nodes if isinstance(node, Call)}
         text = self.expression.text
+        if self.missing:
+            return "a value that the recipe declares as missing"
+        if self.nulls and any(
+            isinstance(node, Index) and isinstance(node.index, Number) for node in nodes
+        ):
+            return f"a list that is too short in {text}"
+        if self.nulls and functions & {name for name in REDUCTIONS if name not in ALWAYS}:
+            return f"an empty list in {text}"
         if operators & {"/", "%"} and (self.nans or self.infinite):
             return f"a division by zero in {text}"
         if functions & {"log", "log10", "log1p", "sqrt", "arcsin", "arccos", "arccosh", "arctanh"}:
@@ -87,8 +116,15 @@ class Faults:
         if self.words == "a condition":
             return f"exclude the events without a value of {', '.join(self.expression.columns)}"
         condition = f"isfinite({text})" if self.words == "a number" else f'{text} != ""'
+        if self.missing and self.feature is not None:
+            value = self.feature.missing
+            condition = f"{text} != " + (repr(value) if isinstance(value, str) else f"{value:.15g}")
         both = condition if select is None else f"({select}) AND {condition}"
-        return f"exclude these events: select = {quoted(both)}"
+        exclude = f"exclude these events: select = {quoted(both)}"
+        if self.infinite or not self.role.startswith("The feature "):
+            return exclude
+        fill = "median" if self.words == "a number" else "none"
+        return f'{exclude}; or say how to fill the feature: fill = "{fill}"'
 
 
 def refuse_empty_parts(part: np.ndarray, shares: Sequence[float], parts: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """Expressions over columns, for selections, derived features, labels and weights.
 
 ``parse(text)`` gives an `Expression`; its grammar is in `steepest.events.grammar`, what its types
-are and how NaN and null behave in `steepest.events.typed`. Nothing in a text is ever executed: a
+are in `steepest.events.types`, how NaN and null behave in `steepest.events.operators`, and lists in
+`steepest.events.lists`. Nothing in a text is ever executed: a
 text is parsed to a tree, and the tree is translated to a Polars expression.
 """
 
@@ -15,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from steepest.events.grammar import parse_tree
+from steepest.events.lists import refuse_mismatch
 from steepest.events.nodes import (
     Call,
     Column,
@@ -28,7 +30,8 @@ from steepest.events.nodes import (
     walk,
 )
 from steepest.events.source import Condition
-from steepest.events.typed import Typed, type_tree
+from steepest.events.typed import type_scalar, type_tree
+from steepest.events.types import Typed
 
 __all__ = ["Expression", "column", "frame", "parse"]
 
@@ -57,11 +60,21 @@ class Expression:
         Raises
         ------
         EventsError
-            A column is missing or holds lists; a number stands where a condition must, …
+            A column is missing or holds lists of lists; a number stands where a condition must, …
         RecipeError
             There is no such function, or it takes another number of arguments.
         """
         return type_tree(self.tree, self.text, self.role, schema)
+
+    def scalar(self, schema: pa.Schema) -> Typed:
+        """Return what `typed` returns, of an expression with one value for each event.
+
+        Raises
+        ------
+        EventsError, RecipeError
+            As `typed` does; also if there is a list for each event.
+        """
+        return type_scalar(self.tree, self.text, self.role, schema)
 
     def evaluate(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return its value for each row of a record batch.
@@ -71,12 +84,12 @@ class Expression:
         numpy.ndarray
             ``(rows,)``: float64 for numbers (null is NaN), int64 or uint64 for a bare integer
             column without nulls, bool for conditions (null is False), object for text (null is
-            None).
+            None) and for lists (arrays; null is None).
 
         Raises
         ------
         EventsError, RecipeError
-            As `typed` does.
+            As `typed` does; also if lists that are combined differ in length in a row.
 
         Examples
         --------
@@ -85,16 +98,20 @@ class Expression:
         array([0.25, 0.5 ])
         >>> parse("0.1 < tau3 < 0.3 AND tau2 > 0").evaluate(batch)
         array([False,  True])
+        >>> jets = {"part_pt": [[40.0, 10.0], [7.0]], "part_charge": [[0, 1], [-1]]}
+        >>> parse("sum(part_pt[part_charge != 0]) / sum(part_pt)").evaluate(pa.record_batch(jets))
+        array([0.2, 1. ])
         """
         typed = self.typed(batch.schema)
         values = self.series(frame(batch), typed)
+        refuse_mismatch(typed.mismatches, lambda row: f"at row {row}")
         if typed.dtype == pl.Boolean:
             return values.fill_null(False).to_numpy()
         return values.to_numpy()
 
     @staticmethod
     def series(rows: pl.DataFrame, typed: Typed) -> pl.Series:
-        """Return the values over a data frame, nulls kept."""
+        """Return the values over a data frame, nulls kept; `Typed.mismatches` may grow by it."""
         expr = typed.real if typed.dtype == pl.Int128 else typed.expr
         values = rows.select(expr.alias("value"))["value"]
         return values if len(values) == rows.height else values.new_from_index(0, rows.height)

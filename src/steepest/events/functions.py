@@ -1,7 +1,8 @@
 """The functions that expressions know: name, number of arguments, result, Polars expression.
 
 Arguments are float64; a null among them makes the result null, but for ``isfinite`` and ``isnan``.
-``where`` takes a condition and is typed in `steepest.events.typed`.
+``where`` takes a condition and is typed in `steepest.events.typed`; functions of a whole list are
+in `steepest.events.lists`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import reduce
 import numpy as np
 import polars as pl
 
-__all__ = ["FUNCTIONS", "Function", "elementwise"]
+__all__ = ["FUNCTIONS", "Function", "delta_phi", "delta_r", "elementwise"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,33 @@ def _numpy(function: Callable[..., np.ndarray]) -> Callable[..., pl.Expr]:
     return lambda *arguments: elementwise(function, *arguments)
 
 
+def delta_phi(phi1: np.ndarray, phi2: np.ndarray) -> np.ndarray:
+    """Return φ₁ − φ₂, wrapped to (−π, π].
+
+    It is the float64 difference less a multiple of the float64 2π, without a rounding: the
+    remainder is exact, and so is the shift of what lies beyond half of it (Sterbenz's lemma).
+
+    Examples
+    --------
+    >>> delta_phi(np.array([3.0, -3.0, np.pi]), np.array([-3.0, 3.0, 0.0]))
+    array([-0.28318531,  0.28318531,  3.14159265])
+    """
+    turned = np.fmod(phi1 - phi2, 2 * np.pi)
+    turned = np.where(turned > np.pi, turned - 2 * np.pi, turned)
+    return np.where(turned <= -np.pi, turned + 2 * np.pi, turned)
+
+
+def delta_r(eta1: np.ndarray, phi1: np.ndarray, eta2: np.ndarray, phi2: np.ndarray) -> np.ndarray:
+    """Return ΔR = √(Δη² + Δφ²) between two directions.
+
+    Examples
+    --------
+    >>> delta_r(np.array([1.0]), np.array([3.0]), np.array([1.5]), np.array([-3.0])).round(6)
+    array([0.574625])
+    """
+    return np.hypot(eta1 - eta2, delta_phi(phi1, phi2))
+
+
 FUNCTIONS: dict[str, Function] = {
     "abs": Function(pl.Expr.abs),
     "sqrt": Function(pl.Expr.sqrt),
@@ -79,6 +107,8 @@ FUNCTIONS: dict[str, Function] = {
     "arctanh": Function(pl.Expr.arctanh),
     "atan2": Function(pl.arctan2, 2, 2),
     "hypot": Function(_numpy(np.hypot), 2, 2),
+    "delta_phi": Function(_numpy(delta_phi), 2, 2),
+    "delta_r": Function(_numpy(delta_r), 4, 4),
     "min": Function(_numpy(lambda *x: reduce(np.minimum, x)), 2, None),
     "max": Function(_numpy(lambda *x: reduce(np.maximum, x)), 2, None),
     "floor": Function(pl.Expr.floor),

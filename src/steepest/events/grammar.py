@@ -10,6 +10,7 @@ From the loosest to the tightest::
     * / %                   left
     - + !                   prefix
     **                      right; -x ** 2 is -(x ** 2), 2 ** -1 is 0.5
+    x[...]                  postfix, after a column, a call or a parenthesis; x[0] ** 2, -x[0]
 
 The parser is Pratt's (Top Down Operator Precedence, 1973, doi:10.1145/512927.512931): an operator
 has a binding power, and a subexpression takes in all operators that bind tighter than what stands
@@ -29,6 +30,7 @@ from steepest.events.nodes import (
     Call,
     Column,
     Comparison,
+    Index,
     Logic,
     Membership,
     Negation,
@@ -58,10 +60,13 @@ HINTS = {
     "|": "conditions are joined with OR or ||",
     "^": "a power is written **",
     "~": "a condition is negated with NOT or !",
+    ":": "x[0] is one element of a list; x[condition] are those that meet a condition",
 }
 MOST_NESTED = 60
 """Deeper nesting is refused, so that no text can exhaust the interpreter's stack."""
 MOST_NODES = 2_000
+DEEPEST = 120
+"""Levels of the tree, which x[0][0][0]… deepens without nesting."""
 EXACT = 1e30
 """Literals without a point below this are integers; the largest column holds 1.8e19."""
 
@@ -138,6 +143,8 @@ class _Parser:
                 f"{self.next.text!r} does not continue what stands before it",
                 expected="an operator, or the end",
             )
+        if _depth(tree) > DEEPEST:
+            self.fail(self.tokens[0], f"it is more than {DEEPEST} levels deep", do="simplify it")
         return tree
 
     def tokenized(self) -> list[Token]:
@@ -214,15 +221,15 @@ class _Parser:
             case "double" | "single":
                 return Text(token.text, start=token.start, end=token.end)
             case "quoted":
-                return Column(token.text, start=token.start, end=token.end)
+                return self.indexed(Column(token.text, start=token.start, end=token.end), token)
             case "true" | "false" as word:
                 return Truth(word == "true", start=token.start, end=token.end)
             case "name":
-                return self.column_or_call(token)
+                return self.indexed(self.column_or_call(token), token)
             case "(":
                 inner = self.expression(0)
                 self.close(")", token)
-                return inner
+                return self.indexed(inner, token)
             case "-" | "+":
                 return self.signed(token)
             case "!":
@@ -254,6 +261,16 @@ class _Parser:
                 arguments.append(self.expression(0))
         self.close(")", opened)
         return Call(token.text, tuple(arguments), start=token.start, end=token.end)
+
+    def indexed(self, operand: Node, first: Token) -> Node:
+        """Parse the brackets behind what begins at a token, if there are any."""
+        while (opened := self.next).operator == "[":
+            self.advance()
+            index = self.expression(0)
+            end = self.next.end
+            self.close("]", opened)
+            operand = Index(operand, index, start=first.start, end=end)
+        return operand
 
     def signed(self, token: Token) -> Node:
         operand = self.expression(PREFIX)
@@ -348,3 +365,12 @@ class _Parser:
     def fail(self, token: Token, message: str, **details: str | None) -> NoReturn:
         place = pointed(self.text, token.start, token.end)
         raise RecipeError(f"{self.role} cannot be read: {message}.\n{place}", **details)
+
+
+def _depth(tree: Node) -> int:
+    """Return how many levels a tree has, without recursion."""
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in node.children]
+    return depth

@@ -14,6 +14,7 @@ __all__ = [
     "Call",
     "Column",
     "Comparison",
+    "Index",
     "Logic",
     "Membership",
     "Negation",
@@ -156,6 +157,19 @@ class Call(Node):
     def children(self) -> tuple[Node, ...]:
         """The arguments."""
         return self.arguments
+
+
+@dataclass(frozen=True)
+class Index(Node):
+    """``x[index]``: one element of a list, or those that meet a list of conditions."""
+
+    operand: Node
+    index: Node
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The list and what stands in the brackets."""
+        return (self.operand, self.index)
 
 
 def walk(node: Node) -> Iterator[Node]:

@@ -6,16 +6,15 @@ What can be refused before an event is read is refused here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError, RecipeError
 from steepest.events.expressions import Expression, column, parse
 from steepest.events.nodes import Column, Comparison, Membership
 from steepest.events.source import EventSource
-from steepest.events.typed import column_type
+from steepest.events.types import column_type
 from steepest.events.words import listed, quoted
 from steepest.recipe import Derived, EventsRecipe
 
@@ -32,6 +31,8 @@ class Plan:
     weight: Expression | None
     select: Expression | None
     by: str | None
+    tables: dict[str, Derived] = field(default_factory=dict)
+    """The features that the recipe writes as tables, by name."""
     notes: tuple[str, ...] = ()
     extra: tuple[Expression, ...] = ()
     """What is carried along and is no feature."""
@@ -86,7 +87,7 @@ def plan_of(
         raise source.missing(by, " (events.split.by)")
     carried = tuple(_resolved(text, schema, f"The column {text!r}") for text in extra)
     plan = Plan((), (), label, weight, select, by, extra=carried)
-    label.typed(schema)
+    label.scalar(schema)
     for expression in carried:
         _check_type(expression, schema, "a number")
     _check_type(weight, schema, "a number")
@@ -108,7 +109,7 @@ def _resolved(text: str, schema: pa.Schema, role: str) -> Expression:
 def _check_type(expression: Expression | None, schema: pa.Schema, expected: str) -> None:
     if expression is None:
         return
-    typed = expression.typed(schema)
+    typed = expression.scalar(schema)
     if typed.words != expected:
         raise EventsError(
             f"{expression.role} is {typed.words}, not {expected}.",
@@ -136,7 +137,9 @@ def _with_features(plan: Plan, given: Sequence[str | Derived], source: EventSour
                 expected="each feature's name once",
                 do="remove it, or give the derived one another name",
             )
-    return replace(plan, names=names, features=tuple(_feature(f, source) for f in given))
+    tables = {feature.name: feature for feature in given if isinstance(feature, Derived)}
+    features = tuple(_feature(feature, source) for feature in given)
+    return replace(plan, names=names, features=features, tables=tables)
 
 
 def _feature(feature: str | Derived, source: EventSource) -> Expression:
@@ -148,26 +151,53 @@ def _feature(feature: str | Derived, source: EventSource) -> Expression:
         _refuse_unusable(feature, source)
     else:
         raise _no_such_feature(feature, source)
-    typed = expression.typed(schema)
-    if typed.words == "text":
-        raise EventsError(
-            f"{expression.role} is text.",
-            expected=f"numbers or booleans, such as {listed(_usable(schema), 12) or 'none here'}",
-            found=expression.text,
-            do='derive a number, as in where(process == "top", 1, 0)',
-        )
+    typed = expression.scalar(schema)
+    if isinstance(feature, Derived):
+        _refuse_options(feature, typed.words == "text")
     return expression
+
+
+def _refuse_options(feature: Derived, is_text: bool) -> None:
+    """Raise RecipeError for an option that the feature's type has no use for."""
+    where = f"The feature {feature.name!r}"
+    kind = str if is_text else float
+    type_words = "text" if is_text else "a number"
+    if feature.missing is not None and not isinstance(feature.missing, kind):
+        raise RecipeError(
+            f"{where} is {type_words}, but its `missing` is not.",
+            expected=f"missing = {'text in quotes' if is_text else 'a number'}",
+            found=repr(feature.missing),
+        )
+    if feature.fill is not None and not _can_fill(feature.fill, is_text):
+        raise RecipeError(
+            f"{where} is {type_words}, which cannot be filled so.",
+            expected="a category in quotes" if is_text else 'a number, "mean" or "median"',
+            found=f"fill = {feature.fill!r}",
+        )
+    if not is_text and feature.unseen != "error":
+        raise RecipeError(
+            f"{where} is a number, and has no categories.",
+            expected="`unseen` for text only",
+            found=f"unseen = {feature.unseen!r}",
+            do="leave `unseen` out",
+        )
+
+
+def _can_fill(fill: float | str, is_text: bool) -> bool:
+    if is_text:
+        return isinstance(fill, str) and fill not in ("mean", "median")
+    return isinstance(fill, float) or fill in ("mean", "median")
 
 
 def _refuse_unusable(name: str, source: EventSource) -> None:
     arrow = source.schema.field(name).type
     if column_type(arrow) is None:
         raise EventsError(
-            f"The feature {name!r} holds no plain numbers in {source.files[0]}.",
-            expected="numbers or booleans, one value an event, such as "
+            f"The feature {name!r} holds no plain values in {source.files[0]}.",
+            expected="numbers, booleans or text, one value an event, such as "
             f"{listed(_usable(source.schema), 12) or 'none here'}",
             found=str(arrow),
-            do="name columns of plain numbers",
+            do="name columns of plain values",
         )
 
 
@@ -192,7 +222,8 @@ def _usable(schema: pa.Schema) -> list[str]:
 
 
 def _is_numeric(arrow: pa.DataType) -> bool:
-    return column_type(arrow) not in (None, pl.Boolean(), pl.String())
+    dtype = column_type(arrow)
+    return dtype is not None and dtype.is_numeric()
 
 
 def _with_default_features(plan: Plan, source: EventSource) -> Plan:

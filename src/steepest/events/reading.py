@@ -18,6 +18,7 @@ import pyarrow as pa
 from steepest.errors import EventsError
 from steepest.events.checks import Faults
 from steepest.events.expressions import Expression, frame
+from steepest.events.lists import refuse_mismatch
 from steepest.events.plan import Plan
 from steepest.events.source import Block, EventSource
 from steepest.events.split import event_keys, row_keys
@@ -36,7 +37,10 @@ class Gathered:
     Attributes
     ----------
     features : numpy.ndarray
-        ``(events, features)`` float64, C order, finite.
+        ``(events, features)`` float64, C order. Finite, but NaN for what is missing where the
+        recipe says how to fill it; of text the index into its categories.
+    categories : dict[str, tuple[str, ...]]
+        The distinct values of each feature that is text, sorted.
     labels : polars.Series
         ``(events,)`` numbers, booleans or text, finite and without null.
     integers : bool
@@ -57,6 +61,7 @@ class Gathered:
 
     source: EventSource
     features: np.ndarray
+    categories: dict[str, tuple[str, ...]]
     labels: pl.Series
     integers: bool
     weights: np.ndarray | None
@@ -107,9 +112,12 @@ def gather(source: EventSource, plan: Plan, progress: Progress | None = None) ->
             f"The selection has no answer for {counted(reader.undecided, 'event')}, where a value "
             "is null; they are not selected."
         )
+    features = reader.joined("features")
+    categories = {plan.names[i]: _sort_codes(features[:, i], reader.codes[i]) for i in reader.codes}
     return Gathered(
         source=source,
-        features=reader.joined("features"),
+        features=features,
+        categories=categories,
         labels=pl.concat(reader.chunks["labels"]),
         integers=reader.label.is_integer or _made_of_integers(plan.label, source.schema),
         weights=reader.joined("weights") if plan.weight is not None else None,
@@ -135,15 +143,29 @@ class _Reader:
     def __init__(self, source: EventSource, plan: Plan) -> None:
         schema = source.schema
         self.source, self.plan = source, plan
-        self.select = plan.select.typed(schema) if plan.select is not None else None
-        self.label = plan.label.typed(schema)
-        exprs = [feature.typed(schema).real for feature in plan.features]
+        self.select = plan.select.scalar(schema) if plan.select is not None else None
+        self.label = plan.label.scalar(schema)
+        features = [feature.scalar(schema) for feature in plan.features]
+        self.codes: dict[int, dict[str, int]] = {
+            i: {} for i, typed in enumerate(features) if typed.words == "text"
+        }
+        self.typed = [*features, self.label]
+        exprs = [typed.expr if i in self.codes else typed.real for i, typed in enumerate(features)]
         exprs.append(self.label.real if self.label.dtype == pl.Int128 else self.label.expr)
         if plan.weight is not None:
-            exprs.append(plan.weight.typed(schema).real)
-        exprs += [expression.typed(schema).real for expression in plan.extra]
+            self.typed.append(plan.weight.scalar(schema))
+            exprs.append(self.typed[-1].real)
+        exprs += [expression.scalar(schema).real for expression in plan.extra]
         self.exprs = [expr.alias(str(i)) for i, expr in enumerate(exprs)]
-        self.faults = [Faults(feature.role, feature) for feature in plan.features]
+        self.faults = [
+            Faults(
+                feature.role,
+                feature,
+                "text" if i in self.codes else "a number",
+                plan.tables.get(plan.names[i]),
+            )
+            for i, feature in enumerate(plan.features)
+        ]
         self.label_faults = Faults(f"The label {plan.label.text!r}", plan.label, self.label.words)
         self.weight_faults = Faults("The weight", plan.weight) if plan.weight is not None else None
         self.extra_faults = [Faults(expression.role, expression) for expression in plan.extra]
@@ -158,6 +180,7 @@ class _Reader:
         rows = np.arange(block.first_row, block.first_row + table.height)
         if self.select is not None:
             kept = Expression.series(table, self.select)
+            refuse_mismatch(self.select.mismatches, self.locator(block.file, rows))
             self.undecided += kept.null_count()
             kept = kept.fill_null(False)
             table, rows = table.filter(kept), rows[kept.to_numpy()]
@@ -169,8 +192,10 @@ class _Reader:
     def keep(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> None:
         # with_columns, not select: it also spreads a constant over the rows.
         values = table.with_columns(self.exprs).select([str(i) for i in range(len(self.exprs))])
+        for typed in self.typed:
+            refuse_mismatch(typed.mismatches, self.locator(file, rows))
         count = len(self.plan.features)
-        features = np.ascontiguousarray(values[:, :count].to_numpy(order="c"), dtype=np.float64)
+        features = np.ascontiguousarray(self.numbers(values[:, :count]), dtype=np.float64)
         self.inspect(values, features, file, rows)
         self.chunks["features"].append(features)
         self.chunks["labels"].append(values[str(count)])
@@ -183,14 +208,26 @@ class _Reader:
         self.chunks["rows"].append(rows)
         self.chunks["file"].append(np.full(len(rows), file, dtype=np.int32))
 
+    def numbers(self, values: pl.DataFrame) -> np.ndarray:
+        """Return features as numbers, of text its codes in the order of their first events."""
+        columns = [_codes(values[str(i)], codes).alias(str(i)) for i, codes in self.codes.items()]
+        return values.with_columns(columns).to_numpy(order="c")
+
+    def locator(self, file: int, rows: np.ndarray) -> Callable[[int], str]:
+        """Return what says where a row of a data frame lies."""
+        return lambda index: f"in {self.source.files[file]} at row {rows[index]}"
+
     def inspect(
         self, values: pl.DataFrame, features: np.ndarray, file: int, rows: np.ndarray
     ) -> None:
         """Count values that are null, NaN or infinite."""
         name = self.source.files[file]
-        if not np.isfinite(features).all():
+        declared = any(table.missing is not None for table in self.plan.tables.values())
+        if declared or not np.isfinite(features).all():
             for i, faults in enumerate(self.faults):
-                faults.count(features[:, i], values[str(i)].is_null().to_numpy(), name, rows)
+                column = values[str(i)]
+                raw = column.to_numpy() if i in self.codes else features[:, i]
+                faults.count(raw, column.is_null().to_numpy(), name, rows)
         rest = [self.label_faults] + ([self.weight_faults] if self.weight_faults else [])
         rest += self.extra_faults
         for i, faults in enumerate(rest, start=len(self.faults)):
@@ -215,6 +252,25 @@ class _Reader:
             whole[place : place + len(chunk)] = chunk
             place += len(chunk)
         return whole
+
+
+def _codes(values: pl.Series, known: dict[str, int]) -> pl.Series:
+    """Return text as float64 numbers, which `known` has for each text and is extended by."""
+    distinct = values.drop_nulls().unique(maintain_order=True).to_list()
+    for text in distinct:
+        known.setdefault(text, len(known))
+    codes = [float(known[text]) for text in distinct]
+    return values.replace_strict(distinct, codes, default=None, return_dtype=pl.Float64)
+
+
+def _sort_codes(codes: np.ndarray, known: dict[str, int]) -> tuple[str, ...]:
+    """Turn codes, in place, into indices into the sorted texts, which are returned."""
+    texts = sorted(known)
+    rank = np.empty(len(texts))
+    rank[[known[text] for text in texts]] = np.arange(len(texts))
+    present = ~np.isnan(codes)
+    codes[present] = rank[codes[present].astype(np.int64)]
+    return tuple(texts)
 
 
 def _emptied(chunks: list[Any]) -> Iterator[Any]:

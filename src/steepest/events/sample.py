@@ -57,7 +57,8 @@ class Sample:
     Attributes
     ----------
     features : numpy.ndarray
-        ``(events, features)`` float64, C order; booleans are 0 and 1.
+        ``(events, features)`` float64, C order; booleans are 0 and 1, text is the index into its
+        `categories`. NaN is what is missing where the recipe says how to fill it.
     names : tuple[str, ...]
         The features' names.
     labels : numpy.ndarray
@@ -83,6 +84,8 @@ class Sample:
         Sentences for the log: what was chosen, and why.
     extra : dict[str, numpy.ndarray]
         ``(events,)`` float64 of each column that was asked for besides, as it was written.
+    categories : dict[str, tuple[str, ...]]
+        The distinct values of each feature that is text, sorted.
     """
 
     features: np.ndarray
@@ -99,6 +102,11 @@ class Sample:
     read: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     extra: dict[str, np.ndarray] = field(default_factory=dict)
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def locate(self, index: int) -> str:
+        """Say where an event lies: in which file, at which row."""
+        return f"in {self.source['files'][self.file[index]]['name']} at row {self.rows[index]}"
 
     def of(self, part: str | int) -> Part:
         """Return one part, ``"train"``, ``"validation"`` or ``"test"`` (or 0, 1, 2).
@@ -265,6 +273,7 @@ def _sample(
             expression.text: np.ascontiguousarray(events.extra[:, index])
             for index, expression in enumerate(plan.extra)
         },
+        categories=events.categories,
     )
 
 

@@ -1,31 +1,36 @@
 """From the tree to a Polars expression, with a type: what may stand where is decided here.
 
-A type is a Polars data type: ``Float64``, ``Int64``, ``UInt64``, ``Int128``, ``Boolean`` or
-``String``. Only bare integer columns and literals, ``%`` of two integers and ``where`` of two
-integers are integers; they compare exactly, beyond 2⁵³ too. All other arithmetic is float64.
-
-Comparisons follow IEEE 754, as NumPy's do: NaN compares false, and ``!=`` true. (Polars alone takes
-NaN as equal to NaN and larger than every number.) A null operand makes the result null.
+What the types are is in `steepest.events.types`, the rules of arithmetic and comparisons in
+`steepest.events.operators`, those of lists in `steepest.events.lists`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError, RecipeError, SteepestError, nearest
-from steepest.events.functions import FUNCTIONS, elementwise
+from steepest.events.functions import FUNCTIONS, Function
 from steepest.events.grammar import pointed
+from steepest.events.lists import (
+    REDUCTIONS,
+    Mismatch,
+    Place,
+    element,
+    filtered,
+    lifted,
+    reduced,
+)
 from steepest.events.nodes import (
     Arithmetic,
     Call,
     Column,
     Comparison,
+    Index,
     Logic,
     Membership,
     Negation,
@@ -35,66 +40,24 @@ from steepest.events.nodes import (
     Text,
     Truth,
 )
+from steepest.events.operators import common, compared, operated
+from steepest.events.types import (
+    Condition,
+    Float,
+    String,
+    Typed,
+    column_type,
+    is_nested,
+    literal,
+)
 from steepest.events.words import listed
 
-__all__ = ["Typed", "column_type", "type_tree"]
+__all__ = ["TO_ONE_VALUE", "type_scalar", "type_tree"]
 
-Float, Condition, String = pl.Float64(), pl.Boolean(), pl.String()
-Short, Unsigned, Wide = pl.Int64(), pl.UInt64(), pl.Int128()
-INTEGERS = (Short, Unsigned, Wide)
-WORDS = {Float: "a number", Condition: "a condition", String: "text"}
-
-
-@dataclass(frozen=True)
-class Typed:
-    """A Polars expression and the type of its values; `value` where it is a literal number."""
-
-    expr: pl.Expr
-    dtype: pl.DataType
-    value: int | float | None = None
-
-    @property
-    def is_integer(self) -> bool:
-        """Whether the values are integers that are exact."""
-        return self.dtype in INTEGERS
-
-    @property
-    def is_number(self) -> bool:
-        """Whether the values are numbers."""
-        return self.is_integer or self.dtype == Float
-
-    @property
-    def words(self) -> str:
-        """The type as it is called in messages."""
-        return WORDS.get(self.dtype, "a number")
-
-    @property
-    def real(self) -> pl.Expr:
-        """The values as float64."""
-        if self.value is not None:
-            return pl.lit(float(self.value), dtype=pl.Float64)
-        return self.expr if self.dtype == Float else self.expr.cast(pl.Float64)
-
-
-def column_type(arrow: pa.DataType) -> pl.DataType | None:
-    """Return the type that a column of this Arrow type has in an expression; None if it has none.
-
-    Examples
-    --------
-    >>> column_type(pa.int8()), column_type(pa.float16()), column_type(pa.list_(pa.float32()))
-    (Int64, Float64, None)
-    """
-    if pa.types.is_dictionary(arrow):
-        arrow = arrow.value_type
-    if pa.types.is_boolean(arrow):
-        return Condition
-    if pa.types.is_integer(arrow):
-        return Unsigned if arrow == pa.uint64() else Short
-    if pa.types.is_floating(arrow) or pa.types.is_decimal(arrow):
-        return Float
-    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or arrow == pa.string_view():
-        return String
-    return None
+TO_ONE_VALUE = (
+    "one value an event: x[0], sum(x), count(x), mean(x), min(x), max(x), any(condition) or "
+    "all(condition) of a list x"
+)
 
 
 def type_tree(tree: Node, text: str, role: str, schema: pa.Schema) -> Typed:
@@ -112,11 +75,34 @@ def type_tree(tree: Node, text: str, role: str, schema: pa.Schema) -> Typed:
     Raises
     ------
     EventsError
-        A column is missing or holds lists; values of the wrong type meet.
+        A column is missing or holds lists of lists; values of the wrong type meet.
     RecipeError
         There is no such function, or it takes another number of arguments.
     """
-    return _Typing(text, role, schema).of(tree)
+    typing = _Typing(text, role, schema)
+    return replace(typing.of(tree), mismatches=typing.mismatches)
+
+
+def type_scalar(tree: Node, text: str, role: str, schema: pa.Schema) -> Typed:
+    """Return what `type_tree` returns, of a tree with one value for each event.
+
+    Raises
+    ------
+    EventsError
+        The tree gives a list for each event; the message points at what made it one.
+    """
+    typing = _Typing(text, role, schema)
+    typed = typing.of(tree)
+    if typed.is_list:
+        place = typing.origin(tree)
+        typing.fail(
+            EventsError,
+            place,
+            "a list stands where one value an event is needed",
+            expected=TO_ONE_VALUE,
+            found=typing.of(place).words,
+        )
+    return replace(typed, mismatches=typing.mismatches)
 
 
 @dataclass(frozen=True)
@@ -126,12 +112,13 @@ class _Typing:
     text: str
     role: str
     schema: pa.Schema
+    mismatches: list[Mismatch] = field(default_factory=list)
 
     def of(self, node: Node) -> Typed:
         """Return the typed Polars expression of a node."""
         match node:
             case Number(value):
-                return _literal(value)
+                return literal(value)
             case Text(value):
                 return Typed(pl.lit(value, dtype=pl.String), String)
             case Truth(value):
@@ -139,38 +126,55 @@ class _Typing:
             case Column(name):
                 return self.column(node, name)
             case Negation(operand, negative):
-                number = self.number(operand, "the sign")
-                return Typed(-number.real if negative else number.real, Float)
+                return self.lift(
+                    node,
+                    lambda x: Typed(-x.real if negative else x.real, Float),
+                    self.number(operand, "the sign"),
+                )
             case Arithmetic(first, rest):
-                return self.arithmetic(first, rest)
+                return self.arithmetic(node, first, rest)
             case Comparison():
                 return self.comparison(node)
             case Membership():
                 return self.membership(node)
             case Logic(operator, terms):
-                conditions = [self.condition(term, operator.upper()).expr for term in terms]
-                join = pl.all_horizontal if operator == "and" else pl.any_horizontal
-                return Typed(join(conditions), Condition)
+                return self.logic(node, operator, terms)
             case Not(operand):
-                return Typed(~self.condition(operand, "NOT").expr, Condition)
+                return self.lift(
+                    node, lambda x: Typed(~x.expr, Condition), self.condition(operand, "NOT")
+                )
+            case Index(operand, index):
+                return self.index(operand, index)
             case Call("where"):
                 return self.where(node)
             case Call():
                 return self.call(node)
         raise TypeError(f"no such node: {node!r}")
 
+    def lift(self, node: Node, build: Callable[..., Typed], *operands: Typed) -> Typed:
+        """Apply an operation on single values, elementwise where an operand is a list."""
+        return lifted(build, operands, self.where_lists_meet(node))
+
+    def origin(self, node: Node) -> Node:
+        """Return the node that made a list of an expression: a column, or elements of one."""
+        if isinstance(node, Column | Index):
+            return node
+        return next(self.origin(child) for child in node.children if self.of(child).is_list)
+
     # --- operands of one type -------------------------------------------------------------------
 
     def number(self, node: Node, user: str) -> Typed:
         typed = self.of(node)
-        if not typed.is_number:
-            do = "where(condition, 1, 0) is a number" if typed.dtype == Condition else None
+        if typed.element_words != "a number":
+            do = None
+            if typed.element == Condition:
+                do = "where(condition, 1, 0) is a number"
             self.mistyped(node, f"{user} takes numbers", found=typed.words, do=do)
         return typed
 
     def condition(self, node: Node, user: str) -> Typed:
         typed = self.of(node)
-        if typed.dtype != Condition:
+        if typed.element != Condition:
             self.mistyped(
                 node, f"{user} takes conditions", found=typed.words, do="compare it, as in x > 0"
             )
@@ -194,19 +198,28 @@ class _Typing:
         arrow = self.schema.field(name).type
         dtype = column_type(arrow)
         if dtype is None:
+            nested = is_nested(arrow)
             self.fail(
                 EventsError,
                 node,
-                f"the column {name!r} holds no plain values",
-                expected="numbers, booleans or text, one value an event",
+                f"the column {name!r} holds " + ("lists of lists" if nested else "no plain values"),
+                expected="numbers, booleans or text, one value or one list of them an event",
                 found=str(arrow),
+                do="write one list an event: flatten it, or give each part a column"
+                if nested
+                else None,
             )
         return Typed(pl.col(name).cast(dtype), dtype)
 
-    def arithmetic(self, first: Node, rest: tuple[tuple[str, Node], ...]) -> Typed:
+    def arithmetic(self, node: Node, first: Node, rest: tuple[tuple[str, Node], ...]) -> Typed:
         left = self.number(first, rest[0][0])
-        for operator, node in rest:
-            left = _operate(operator, left, self.number(node, operator))
+        for operator, right in rest:
+            left = self.lift(
+                node,
+                lambda x, y, operator=operator: operated(operator, x, y),
+                left,
+                self.number(right, operator),
+            )
         return left
 
     def comparison(self, node: Comparison) -> Typed:
@@ -214,18 +227,25 @@ class _Typing:
         pairs = []
         for i, operator in enumerate(node.operators):
             self.check_pair(node.operands[i + 1], typed[i], operator, typed[i + 1])
-            pairs.append(_compare(typed[i], operator, typed[i + 1]))
-        return Typed(pairs[0] if len(pairs) == 1 else pl.all_horizontal(pairs), Condition)
+            pairs.append(
+                self.lift(
+                    node,
+                    lambda x, y, operator=operator: compared(operator, x, y),
+                    typed[i],
+                    typed[i + 1],
+                )
+            )
+        return pairs[0] if len(pairs) == 1 else self.lift(node, _all_of, *pairs)
 
     def check_pair(self, node: Node, left: Typed, operator: str, right: Typed) -> None:
-        if left.words != right.words:
+        if left.element_words != right.element_words:
             self.mistyped(
                 node,
                 f"{left.words} is compared with {right.words}",
                 expected="two values of one type",
-                do=_how_to_compare({left.words, right.words}),
+                do=_how_to_compare({left.element_words, right.element_words}),
             )
-        if left.dtype == Condition and operator not in ("==", "!="):
+        if left.element == Condition and operator not in ("==", "!="):
             self.mistyped(node, f"two conditions are compared with {operator}",
                           expected="== or !=")  # fmt: skip
 
@@ -234,46 +254,90 @@ class _Typing:
         values = [self.of(value) for value in node.values]
         for value, place in zip(values, node.values, strict=True):
             self.check_pair(place, operand, "==", value)
-        if operand.dtype == String:
-            texts = [value.value for value in node.values]
-            inside = operand.expr.is_in(pl.Series(texts, dtype=pl.String).implode())
-        else:
-            inside = pl.any_horizontal([_compare(operand, "==", value) for value in values])
-        return Typed(~inside if node.negated else inside, Condition)
+
+        def inside(x: Typed) -> Typed:
+            if x.dtype == String:
+                texts = [value.value for value in node.values]
+                met = x.expr.is_in(pl.Series(texts, dtype=pl.String).implode())
+            else:
+                met = pl.any_horizontal([compared("==", x, value).expr for value in values])
+            return Typed(~met if node.negated else met, Condition)
+
+        return self.lift(node, inside, operand)
+
+    def logic(self, node: Node, operator: str, terms: tuple[Node, ...]) -> Typed:
+        conditions = [self.condition(term, operator.upper()) for term in terms]
+        return self.lift(node, _all_of if operator == "and" else _any_of, *conditions)
+
+    def index(self, operand: Node, index: Node) -> Typed:
+        values, at = self.of(operand), self.of(index)
+        if not values.is_list:
+            self.mistyped(operand, "[...] takes an element of a list", found=values.words,
+                          expected="a column of lists")  # fmt: skip
+        if at.is_list and at.element == Condition:
+            return filtered(values, at, self.where_lists_meet(index))
+        if not at.is_integer:
+            self.mistyped(
+                index,
+                "an index is an integer, or a list of conditions",
+                found=at.words,
+                do="x[0] is the first element, x[-1] the last, x[x > 5] what meets the condition",
+            )
+        return element(values, at)
 
     def where(self, node: Call) -> Typed:
         if len(node.arguments) != 3:
             self.wrong_count(node, "3 arguments: where(condition, a, b)")
-        condition = self.condition(node.arguments[0], "where").expr
+        condition = self.condition(node.arguments[0], "where")
         then, otherwise = (self.of(argument) for argument in node.arguments[1:])
-        if then.words != otherwise.words:
+        if then.element_words != otherwise.element_words:
             self.mistyped(
                 node.arguments[2],
                 f"where chooses between {then.words} and {otherwise.words}",
                 expected="two values of one type",
             )
-        then, otherwise, dtype = _common(then, otherwise)
-        # Polars takes a null condition as false; here nothing follows from it.
-        chosen = pl.when(condition).then(then).when(~condition).then(otherwise).otherwise(None)
-        return Typed(chosen, dtype)
+        return self.lift(node, _chosen, condition, then, otherwise)
 
     def call(self, node: Call) -> Typed:
+        reduction = node.function in REDUCTIONS
         function = FUNCTIONS.get(node.function)
+        if reduction and (function is None or len(node.arguments) == 1):
+            return self.reduction(node)
         if function is None:
-            known = [*FUNCTIONS, "where"]
+            known = sorted({*FUNCTIONS, *REDUCTIONS, "where"})
             guess = nearest(node.function, known)
             self.fail(
                 RecipeError,
                 node,
                 f"there is no function {node.function!r}",
-                expected=f"one of {', '.join(sorted(known))}",
+                expected=f"one of {', '.join(known)}",
                 do=f"write {guess}" if guess else None,
             )
         count = len(node.arguments)
         if count < function.least or (function.most is not None and count > function.most):
-            self.wrong_count(node, function.arity)
-        numbers = [self.number(argument, node.function).real for argument in node.arguments]
-        return Typed(function.build(*numbers), Condition if function.condition else Float)
+            listed_too = "1 list, or " if reduction else ""
+            self.wrong_count(node, listed_too + function.arity)
+        numbers = [self.number(argument, node.function) for argument in node.arguments]
+        return self.lift(node, _applied(function), *numbers)
+
+    def reduction(self, node: Call) -> Typed:
+        name = node.function
+        if len(node.arguments) != 1:
+            self.wrong_count(node, "1 list")
+        argument, takes = node.arguments[0], REDUCTIONS[name].takes
+        typed = self.of(argument)
+        if not typed.is_list:
+            self.mistyped(
+                argument,
+                f"{name} of one argument takes a list",
+                found=typed.words,
+                do=f"{name}(a, b) is of several numbers" if name in FUNCTIONS else None,
+            )
+        if takes == "numbers":
+            typed = self.number(argument, name)
+        elif takes == "conditions":
+            typed = self.condition(argument, name)
+        return reduced(name, typed)
 
     # --- errors ---------------------------------------------------------------------------------
 
@@ -289,73 +353,39 @@ class _Typing:
     def mistyped(self, node: Node, message: str, **details: str | None) -> NoReturn:
         self.fail(EventsError, node, message, **details)
 
+    def where_lists_meet(self, node: Node) -> Place:
+        return Place(self.role, self.place(node), self.mismatches)
+
+    def place(self, node: Node) -> str:
+        return pointed(self.text, node.start, node.end)
+
     def fail(
         self, error: type[SteepestError], node: Node, message: str, **details: str | None
     ) -> NoReturn:
-        place = pointed(self.text, node.start, node.end)
-        raise error(f"{self.role}: {message}.\n{place}", **details)
+        raise error(f"{self.role}: {message}.\n{self.place(node)}", **details)
 
 
-def _literal(value: int | float) -> Typed:
-    if isinstance(value, int) and -(2**63) <= value < 2**64:
-        dtype = Short if value < 2**63 else Unsigned
-        return Typed(pl.lit(value, dtype=dtype), dtype, value)
-    return Typed(pl.lit(float(value), dtype=pl.Float64), Float, float(value))
+# --- operations on single values ----------------------------------------------------------------
 
 
-def _operate(operator: str, left: Typed, right: Typed) -> Typed:
-    if operator == "%" and left.is_integer and right.is_integer:
-        dtype = Short if left.dtype == right.dtype == Short else Wide
-        return Typed(left.expr.cast(dtype) % right.expr.cast(dtype), dtype)
-    operate: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
-        "+": lambda x, y: x + y,
-        "-": lambda x, y: x - y,
-        "*": lambda x, y: x * y,
-        "/": lambda x, y: elementwise(np.divide, x, y),
-        "%": lambda x, y: elementwise(np.mod, x, y),
-        "**": lambda x, y: elementwise(np.power, x, y),
-    }
-    return Typed(operate[operator](left.real, right.real), Float)
+def _all_of(*conditions: Typed) -> Typed:
+    return Typed(pl.all_horizontal([condition.expr for condition in conditions]), Condition)
 
 
-def _compare(left: Typed, operator: str, right: Typed) -> pl.Expr:
-    left, right = _exact(left, right), _exact(right, left)
-    compare: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
-        "==": lambda x, y: x == y,
-        "!=": lambda x, y: x != y,
-        "<": lambda x, y: x < y,
-        "<=": lambda x, y: x <= y,
-        ">": lambda x, y: x > y,
-        ">=": lambda x, y: x >= y,
-    }
-    if not left.is_number:
-        return compare[operator](left.expr, right.expr)
-    if left.is_integer and right.is_integer:
-        dtype = Short if left.dtype == right.dtype == Short else Wide
-        return compare[operator](left.expr.cast(dtype), right.expr.cast(dtype))
-    plain = compare[operator](left.real, right.real)
-    # Where Polars' NaN, equal to itself and above all, would answer otherwise than IEEE's.
-    guarded = right if operator in ("<", "<=") else left
-    if guarded.is_integer or guarded.value is not None:
-        return plain
-    if operator == "!=":
-        return plain | guarded.real.is_nan()
-    return plain & guarded.real.is_not_nan()
+def _any_of(*conditions: Typed) -> Typed:
+    return Typed(pl.any_horizontal([condition.expr for condition in conditions]), Condition)
 
 
-def _exact(literal: Typed, other: Typed) -> Typed:
-    """Return a literal such as 1e3 as an integer where it meets integers; else as it is."""
-    if other.is_integer and isinstance(literal.value, float) and literal.value.is_integer():
-        return _literal(int(literal.value))
-    return literal
+def _chosen(condition: Typed, then: Typed, otherwise: Typed) -> Typed:
+    first, second, dtype = common(then, otherwise)
+    met = condition.expr
+    # Polars takes a null condition as false; here nothing follows from it.
+    return Typed(pl.when(met).then(first).when(~met).then(second).otherwise(None), dtype)
 
 
-def _common(left: Typed, right: Typed) -> tuple[pl.Expr, pl.Expr, pl.DataType]:
-    if left.dtype == right.dtype:
-        return left.expr, right.expr, left.dtype
-    if left.is_integer and right.is_integer:
-        return left.expr.cast(Wide), right.expr.cast(Wide), Wide
-    return left.real, right.real, Float
+def _applied(function: Function) -> Callable[..., Typed]:
+    dtype = Condition if function.condition else Float
+    return lambda *numbers: Typed(function.build(*(number.real for number in numbers)), dtype)
 
 
 def _how_to_compare(words: set[str]) -> str | None:

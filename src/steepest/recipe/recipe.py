@@ -16,6 +16,7 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -26,6 +27,7 @@ from steepest.recipe.messages import explain, line_of
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Efficiency = Annotated[float, Field(gt=0.0, lt=1.0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def default_recipe() -> Path:
@@ -34,10 +36,37 @@ def default_recipe() -> Path:
 
 
 class Derived(Strict):
-    """A feature computed from columns: ``{name = "tau32", value = "tau3 / tau2"}``."""
+    """A feature computed from columns: ``{name = "tau32", value = "tau3 / tau2"}``.
+
+    Examples
+    --------
+    >>> b_score = Derived(name="b_score", value="jet_b", missing=-999, fill="median")
+    >>> b_score.model_dump()
+    {'name': 'b_score', 'value': 'jet_b', 'missing': -999.0, 'fill': 'median'}
+    """
 
     name: str
     value: str
+    missing: Finite | str | None = None
+    """A value that says that there is none, such as -999; null and NaN always do."""
+    fill: Finite | str | None = None
+    """What stands in for a missing value: a number, "mean", "median"; for text, a category."""
+    indicator: bool = False
+    """Whether there is also a feature that is 1 where the value was missing, else 0."""
+    unseen: Literal["error", "zeros"] = "error"
+    """What a category is that the training part has not: an error, or zero in all categories."""
+
+    @model_validator(mode="after")
+    def _fill_what_is_indicated(self) -> Derived:
+        if self.indicator and self.fill is None:
+            raise ValueError("a table with fill, as indicator = true needs it")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: Any) -> Any:
+        fields = type(self).model_fields
+        written = handler(self).items()
+        return {key: value for key, value in written if value != fields[key].default}
 
 
 class SplitRecipe(Strict):

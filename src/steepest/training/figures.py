@@ -94,7 +94,9 @@ def _binary(
     events, scores = scored[chosen]
     models = {name_of(fitted.model): scores}
     if baseline is not None:
-        models[f"{name_of(baseline.model)} (baseline)"] = baseline.model.predict(events.features)
+        models[f"{name_of(baseline.model)} (baseline)"] = baseline.model.predict_encoded(
+            events.features
+        )
     curves = [
         figures.rejection_curve(
             evaluate.roc_curve(events.labels, values, events.weights),
@@ -193,7 +195,7 @@ def _features(fitted: Fitted, train: Events) -> tuple[Any, Any]:
     raw = train.features[rows]
     classes = fitted.model.classes
     numbers = figures.feature_histograms(
-        fitted.model.names,
+        fitted.model.input_names,
         raw,
         fitted.model.scaling.transform(raw),
         train.labels[rows].astype(np.int64) if classes else None,

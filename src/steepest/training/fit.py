@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -23,6 +24,7 @@ from steepest.descent import (
 from steepest.descent.exact import LeastSquares, least_squares
 from steepest.descent.plan import resolve_batch_size
 from steepest.descent.state import Best, StopReason
+from steepest.encoding import Encoding
 from steepest.errors import EventsError, RecipeError
 from steepest.losses import Loss, loss_named
 from steepest.models import Dense
@@ -42,10 +44,10 @@ THREADS = 1
 
 @dataclass(frozen=True)
 class Events:
-    """Raw features ``(events, features)``, labels and weights (or None) ``(events,)``.
+    """Inputs ``(events, inputs)``, labels and weights (or None) ``(events,)``.
 
-    `extra` has columns that no model sees, ``(events,)``, by name: figures of merit are binned in
-    them.
+    The inputs are the raw features, or what the encoding makes of them. `extra` has columns that no
+    model sees, ``(events,)``, by name: figures of merit are binned in them.
     """
 
     features: Array
@@ -59,16 +61,22 @@ class Events:
 
 @dataclass(frozen=True)
 class Naming:
-    """What the numbers mean: features (as a recipe writes them), classes, label and task."""
+    """What the numbers mean: features (as a recipe writes them), classes, label and task.
 
-    features: tuple[str | dict[str, str], ...]
+    `encoding` is what made the inputs of raw features; None where these are the same.
+    """
+
+    features: tuple[str | dict[str, Any], ...]
     task: str
     classes: tuple[str, ...] = ()
     label: str = "label"
+    encoding: Encoding | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The features' names, in order."""
+        """The inputs' names, in order."""
+        if self.encoding is not None:
+            return self.encoding.names
         return tuple(f if isinstance(f, str) else f["name"] for f in self.features)
 
 
@@ -160,7 +168,7 @@ def objective_for(naming: Naming, model: ModelRecipe, recipe: DescentRecipe) -> 
     hidden = tuple(model.hidden)
     loss = recipe.loss or TASKS[naming.task]
     shape = Dense(
-        inputs=len(naming.features),
+        inputs=len(naming.names),
         hidden=hidden,
         outputs=outputs_for(naming.task, naming.classes),
         activation=model.activation,
@@ -299,6 +307,7 @@ def model_with(
         classes=naming.classes,
         label=naming.label,
         features=naming.features,
+        encoding=naming.encoding,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from steepest.descent import State, Watch
 from steepest.descent.history import History
+from steepest.encoding import Encoding, fit_encoding
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
 from steepest.events import TEST, TRAIN, VALIDATION, Sample, load_events, load_sample
 from steepest.folder import FolderKeeper, RunFolder
@@ -62,11 +64,12 @@ def train(
     path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path)
     recipe = recipe.anchored(Path.cwd())
-    sample = _read(recipe, watch)
-    check_fit(_part(sample, TRAIN), _naming(recipe, sample), recipe.model, recipe.descent)
+    sample, encoding = _learn_encoding(recipe, _read(recipe, watch))
+    naming = _naming(recipe, sample, encoding)
+    check_fit(_part(sample, TRAIN), naming, recipe.model, recipe.descent)
     folder = RunFolder.create(path, recipe)
     folder.write_json("environment.json", environment(sample.source))
-    return _run(folder, recipe, sample, watch)
+    return _run(folder, recipe, sample, encoding, watch)
 
 
 def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
@@ -101,7 +104,7 @@ def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
             found=_digest(sample.source),
             do="restore the files, or train anew into another folder",
         )
-    return _run(folder, recipe, sample, watch)
+    return _run(folder, recipe, *_learn_encoding(recipe, sample), watch)
 
 
 def evaluate_run(
@@ -136,12 +139,13 @@ def evaluate_run(
         )
         part = TEST
     watch.stage("Evaluating")
+    sample = _encoded(sample, model.encoding)
     chosen = _part(sample, part)
-    predictions = model.predict(chosen.features)
+    predictions = model.predict_encoded(chosen.features)
     if events is None:
-        other = _part(sample, choosing_part(set(sample.part.tolist()), part))
-        name = _NAMES[choosing_part(set(sample.part.tolist()), part)]
-        given = other, model.predict(other.features), name
+        choosing = choosing_part(set(sample.part.tolist()), part)
+        other = _part(sample, choosing)
+        given = other, model.predict_encoded(other.features), _NAMES[choosing]
         choices = choose(model.task, recipe.evaluate, *given)
     else:
         choices = (folder.metrics or {}).get("chosen")
@@ -163,7 +167,13 @@ def evaluate_run(
 _NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 
 
-def _run(folder: RunFolder, recipe: Recipe, sample: Sample, watch: TrainWatch) -> RunFolder:
+def _run(
+    folder: RunFolder,
+    recipe: Recipe,
+    sample: Sample,
+    encoding: Encoding | None,
+    watch: TrainWatch,
+) -> RunFolder:
     """From events to a finished folder; goes on where the folder's checkpoints end."""
 
     def say(sentence: str) -> None:
@@ -177,7 +187,7 @@ def _run(folder: RunFolder, recipe: Recipe, sample: Sample, watch: TrainWatch) -
         state = keeper.newest()
         if state is not None:
             say(f"Going on after step {state.step:,}.")
-        naming = _naming(recipe, sample)
+        naming = _naming(recipe, sample, encoding)
         train_part, validation = _part(sample, TRAIN), _part(sample, VALIDATION)
         watch.stage("Descending", recipe.descent.epochs)
         try:
@@ -232,7 +242,7 @@ def _finish(
         baseline = fit_baseline(_part(sample, TRAIN), naming, TrainWatch(), say)
     watch.stage("Evaluating")
     scored = {
-        part: (_part(sample, part), fitted.model.predict(_part(sample, part).features))
+        part: (_part(sample, part), fitted.model.predict_encoded(_part(sample, part).features))
         for part in (TRAIN, VALIDATION, TEST)
         if (sample.part == part).any()
     }
@@ -287,8 +297,8 @@ def _merits(
     asked = recipe.evaluate
     merits = {"model": results.merits_of(fitted.model, predictions, events, asked, choices)}
     if baseline is not None:
-        linear = baseline.model.predict(events.features)
-        scores = baseline.model.predict(choosing.features)
+        linear = baseline.model.predict_encoded(events.features)
+        scores = baseline.model.predict_encoded(choosing.features)
         own = choose(fitted.model.task, asked, choosing, scores, choices["part"])
         merits["baseline"] = results.merits_of(baseline.model, linear, events, asked, own)
         merits["gain"] = results.gain_of(fitted.model.task, events, predictions, linear)
@@ -368,12 +378,30 @@ def _read(recipe: Recipe, watch: TrainWatch) -> Sample:
     return load_sample(recipe.events, loss=loss, extra=recipe.evaluate.columns, progress=watch.read)
 
 
-def _naming(recipe: Recipe, sample: Sample) -> Naming:
+def _learn_encoding(recipe: Recipe, sample: Sample) -> tuple[Sample, Encoding | None]:
+    """Fit the encoding on the training part; return the sample with all its parts encoded."""
+    tables = {f.name: f for f in recipe.events.features or () if not isinstance(f, str)}
+    train = sample.of(TRAIN)
+    features = [tables.get(name, name) for name in sample.names]
+    fitted = fit_encoding(features, train.features, train.weights, sample.categories)
+    encoding = None if fitted.is_plain else fitted
+    return _encoded(sample, encoding), encoding
+
+
+def _encoded(sample: Sample, encoding: Encoding | None) -> Sample:
+    """Return the sample with the model's inputs in place of raw features."""
+    if encoding is None:
+        return sample
+    inputs = encoding.transform(sample.features, categories=sample.categories, locate=sample.locate)
+    return replace(sample, features=inputs)
+
+
+def _naming(recipe: Recipe, sample: Sample, encoding: Encoding | None) -> Naming:
     tables = {
         f.name: f.model_dump() for f in recipe.events.features or () if not isinstance(f, str)
     }
     features = tuple(tables.get(name, name) for name in sample.names)
-    return Naming(features, sample.task, sample.classes, sample.label)
+    return Naming(features, sample.task, sample.classes, sample.label, encoding)
 
 
 def _part(sample: Sample, part: int) -> Events:
