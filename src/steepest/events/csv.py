@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from steepest.errors import EventsError
 from steepest.events.csv_layout import Layout, layout_of, looks_like_a_table, stream
 from steepest.events.csv_types import column_types, convertible
 from steepest.events.damage import DAMAGED, fingerprint, first_line, gone
 from steepest.events.source import Condition
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "CsvEvents", "looks_like_a_table", "open_file"]
 
@@ -97,7 +99,7 @@ class CsvEvents:
         for block in stream(self.path, self._layout, {index: pa.string()}):
             values = block.column(0)
             fit = convertible(values, arrow)
-            if not fit.true_count == len(fit):
+            if fit.true_count != len(fit):
                 place = pc.index(fit, False).as_py()
                 raise EventsError(
                     f"{self.path} has a value in column {self._layout.names[index]!r} at row "

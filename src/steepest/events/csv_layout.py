@@ -8,25 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.csv as arrow_csv
 
 from steepest.errors import EventsError
 
 __all__ = ["Layout", "layout_of", "looks_like_a_table", "stream"]
 
 SEPARATORS = ("\t", ";", ",")
-BLOCK = 4 * 2**20
-"""Bytes that are parsed at once."""
+BLOCK = 2**20
+"""Bytes that are parsed at once; pyarrow reads some 30 blocks ahead."""
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The separator, the columns' names, and whether the first line holds these."""
+    """The separator, the columns' names, whether a header holds them, blank lines before it."""
 
     separator: str
     names: list[str]
     header: bool
+    blank: int = 0
 
     def rows(self, path: Path) -> Iterator[tuple[int, list[str], int]]:
         """Yield (row from 0, cells, line from 1), slowly; for messages."""
@@ -54,7 +55,9 @@ def layout_of(path: Path) -> Layout:
         Some cells of the first line are numbers and others are not.
     """
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        line = next((line for line in lines if line.strip("\r\n")), "")
+        blank, line = next(
+            ((i, line) for i, line in enumerate(lines) if line.strip("\r\n")), (0, "")
+        )
     separator = _separator(line)
     cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
     numbers = [cell for cell in cells if _is_number(cell)]
@@ -70,15 +73,15 @@ def layout_of(path: Path) -> Layout:
             do="write the columns' names as the first line",
         )
     names = [cell or number for cell, number in zip(cells, numbered, strict=True)]
-    return Layout(separator, names if header else numbered, header)
+    return Layout(separator, names if header else numbered, header, blank)
 
 
 def looks_like_a_table(head: bytes) -> bool:
-    """Whether the first bytes of a file are lines of text with as many separators each.
+    r"""Whether the first bytes of a file are lines of text with as many separators each.
 
     Examples
     --------
-    >>> looks_like_a_table(b"1\\t0.5\\n0\\t0.7\\n"), looks_like_a_table(b"Dear reader,\\nhello")
+    >>> looks_like_a_table(b"1\t0.5\n0\t0.7\n"), looks_like_a_table(b"Dear reader,\nhello")
     (True, False)
     """
     try:
@@ -106,16 +109,16 @@ def stream(
     """
     names = [str(place) for place in range(len(layout.names))]
     options = {
-        "read_options": pa.csv.ReadOptions(
+        "read_options": arrow_csv.ReadOptions(
             use_threads=False,
             block_size=BLOCK,
             column_names=names,
-            skip_rows_after_names=1 if layout.header else 0,
+            skip_rows_after_names=layout.blank + 1 if layout.header else 0,
         ),
-        "parse_options": pa.csv.ParseOptions(
+        "parse_options": arrow_csv.ParseOptions(
             delimiter=layout.separator, newlines_in_values=True, ignore_empty_lines=True
         ),
-        "convert_options": pa.csv.ConvertOptions(
+        "convert_options": arrow_csv.ConvertOptions(
             column_types={str(place): arrow for place, arrow in types.items()},
             include_columns=[str(place) for place in types],
             null_values=[""],
@@ -125,7 +128,7 @@ def stream(
             false_values=FALSE,
         ),
     }
-    with pa.csv.open_csv(path, **options) as reader:
+    with arrow_csv.open_csv(path, **options) as reader:
         yield from reader
 
 

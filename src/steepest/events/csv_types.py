@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from steepest.events.csv_layout import FALSE, TRUE, Layout, stream
 
@@ -14,6 +15,8 @@ __all__ = ["FIRST", "column_types", "convertible"]
 
 FIRST = 10_000
 """So many first rows tell what a column is."""
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
 
 NUMBERS = (pa.int64(), pa.float64())
 

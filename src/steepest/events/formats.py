@@ -159,7 +159,9 @@ def _head(path: Path) -> bytes:
 
 
 def _is_text(head: bytes) -> bool:
-    return _looks_like(head).startswith("text")
+    """Whether lines of text may follow, in whatever encoding."""
+    other = ("a web page", "a pointer", "data compressed", "an empty")
+    return b"\x00" not in head and not _looks_like(head).startswith(other)
 
 
 def _looks_like(head: bytes) -> str:

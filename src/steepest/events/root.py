@@ -126,6 +126,9 @@ class RootEvents:
     def _next(self, reader: Iterator[list[pa.Array]], columns: list[Column], row: int) -> Any:
         try:
             return next(reader)
+        except NotImplementedError as error:
+            names = listed([column.name for column in columns], 12)
+            raise self._beyond(names, first_line(error)) from None
         except Exception as error:  # uproot meets damage with whatever it stumbles over
             names = [column.name for column in columns]
             raise EventsError(
@@ -139,12 +142,15 @@ class RootEvents:
     def _refuse_unreadable(self, column: Column) -> None:
         kind = unreadable_name(column.type)
         if kind is not None:
-            raise EventsError(
-                f"The column {column.name!r} of {self.path}:{self.inside} cannot be read.",
-                expected="numbers, booleans, text, or lists of these",
-                found=kind,
-                do="leave it out, or write it as numbers",
-            )
+            raise self._beyond(column.name, kind)
+
+    def _beyond(self, names: str, found: str) -> EventsError:
+        return EventsError(
+            f"The column {names} of {self.path}:{self.inside} cannot be read.",
+            expected="numbers, booleans, text, or lists of these",
+            found=found,
+            do="leave it out, or write it as numbers",
+        )
 
     def _refuse_lengths(self, tree: Any, columns: list[Column]) -> None:
         if is_ntuple(tree):

@@ -26,6 +26,8 @@ NUMBERS = {
     **{f"std::int{bits}_t": pa.type_for_alias(f"int{bits}") for bits in (8, 16, 32, 64)},
     **{f"std::uint{bits}_t": pa.type_for_alias(f"uint{bits}") for bits in (8, 16, 32, 64)},
 }
+RECORD = 2
+"""The role of a field of an RNTuple that only holds others."""
 LISTS = re.compile(r"(?:std::vector|ROOT::VecOps::RVec|std::array|std::set)<(.+?)(?:,\s*\d+)?>")
 WRAPPED = re.compile(r"(?:ROOT::RNTupleCardinality|std::optional|std::atomic)<(.+)>")
 
@@ -65,16 +67,20 @@ def branches_of(tree: Any) -> list[Column]:
 
 
 def fields_of(ntuple: Any) -> list[Column]:
-    """Return the columns of an RNTuple: its top fields, without those that uproot only counts by.
+    """Return the columns of an RNTuple: its fields, and of a record ``record.field`` each.
 
-    Types follow from the fields' C++ names; building uproot's own forms takes seconds for a
-    thousand fields.
+    Collections without a type, by which a converter only counts, are left out. Types follow from
+    the fields' C++ names; building uproot's own forms takes seconds for a thousand fields.
     """
-    return [
-        Column(name, name, _field_type(ntuple[name].typename))
-        for name in ntuple.keys(recursive=False)
-        if not name.startswith("_") or ntuple[name].typename
-    ]
+    columns = []
+    for path in ntuple.keys(recursive=True):
+        field = ntuple[path]
+        *above, _ = (path[:i] for i, letter in enumerate(path + ".") if letter == ".")
+        if field.record.struct_role == RECORD or (path.startswith("_") and not field.typename):
+            continue
+        if all(ntuple[name].record.struct_role == RECORD for name in above):
+            columns.append(Column(path, path, _field_type(field.typename)))
+    return columns
 
 
 def pieces(tree: Any, columns: Sequence[Column], rows: int) -> Iterator[list[pa.Array]]:
