@@ -91,7 +91,7 @@ def test_an_enumeration_is_text(tmp_path) -> None:
 def test_jagged_datasets_are_lists(tmp_path) -> None:
     path = str(tmp_path / "jets.h5")
     with h5py.File(path, "w") as file:
-        made = file.create_dataset("pt", (3,), dtype=h5py.vlen_dtype(np.dtype(">f4")))
+        made = file.create_dataset("pt", (3,), dtype=h5py.vlen_dtype(np.dtype("f4")))
         made[0], made[2] = [1.0, 2.0], [3.0]
     assert table(path) == {"pt": [[1.0, 2.0], [], [3.0]]}
     assert types(path) == {"pt": "list<item: float>"}
@@ -330,6 +330,20 @@ The column 'z' of DIR/jets.h5 cannot be read.
   do:       leave it out, or write it as numbers
 """
     refused(EventsError, message, table, path, ["z"])
+
+
+def test_jagged_datasets_of_the_other_byte_order(tmp_path, refused) -> None:
+    path = str(tmp_path / "jets.h5")
+    other = np.dtype("f4").newbyteorder("S")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("pt", (3,), dtype=h5py.vlen_dtype(other))[0] = [1.0, 2.0]
+    message = f"""
+The column 'pt' of DIR/jets.h5 cannot be read.
+  expected: numbers, booleans, text, or lists of these
+  found:    lists of {other.str}, whose bytes h5py does not swap
+  do:       leave it out, or write it as numbers
+"""
+    refused(EventsError, message, table, path)
 
 
 def test_text_that_is_not_utf8(stored, refused) -> None:

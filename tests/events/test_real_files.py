@@ -48,12 +48,12 @@ def whole(name: str, columns: list[str]) -> dict:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_file_opens_and_every_tenth_column_reads(name) -> None:
+def test_every_file_opens_and_some_columns_reads(name) -> None:
     rows, columns = FILES[name]
     source = open_events(path(name))
     assert (source.rows, len(source.schema)) == (rows, columns)
     assert [f.name for f in source.schema if unreadable_name(f.type) is not None] == []
-    used = source.schema.names[::10]
+    used = source.schema.names[::50]
     assert sum(block.batch.num_rows for block in source.batches(used)) == rows
 
 

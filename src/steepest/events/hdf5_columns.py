@@ -96,21 +96,30 @@ def _field(dataset: Any, field: str) -> Column:
 def _arrow(dtype: np.dtype, dimensions: int) -> pa.DataType:
     """Return the Arrow type of a NumPy type with so many dimensions beyond the rows."""
     h5py = _h5py()
-    items = h5py.check_vlen_dtype(dtype)
+    items = _items(dtype)
     if h5py.check_string_dtype(dtype) is not None:
         return nested_type(pa.string(), dimensions)
     if h5py.check_enum_dtype(dtype) is not None:
         return nested_type(pa.string(), dimensions)
+    if items is not None and not items.isnative:
+        # h5py 3.16 hands out such items as they lie in the file, but calls them native.
+        return unreadable(f"lists of {items.str}, whose bytes h5py does not swap")
     if items is not None and dimensions == 0 and items.kind in "biuf":
-        return pa.list_(pa.from_numpy_dtype(items.newbyteorder("=")))
+        return pa.list_(pa.from_numpy_dtype(items))
     if dtype.kind in "biu" or (dtype.kind == "f" and dtype.itemsize <= 8):
         return nested_type(pa.from_numpy_dtype(dtype.newbyteorder("=")), dimensions)
     return unreadable(str(dtype) if dtype.kind != "O" else "references or objects")
 
 
+def _items(dtype: np.dtype) -> np.dtype | None:
+    """Return the type of the items of lists of any length; None if these are none."""
+    h5py = _h5py()
+    return None if h5py.check_string_dtype(dtype) is not None else h5py.check_vlen_dtype(dtype)
+
+
 def _to_arrow(values: np.ndarray, dtype: np.dtype, arrow: pa.DataType) -> pa.Array:
     h5py = _h5py()
-    if h5py.check_vlen_dtype(dtype) is not None:
+    if _items(dtype) is not None:
         return _jagged(values, arrow)
     inner = arrow
     while pa.types.is_list(inner):

@@ -72,15 +72,15 @@ def fields_of(ntuple: Any) -> list[Column]:
     Collections without a type, by which a converter only counts, are left out. Types follow from
     the fields' C++ names; building uproot's own forms takes seconds for a thousand fields.
     """
-    columns = []
-    for path in ntuple.keys(recursive=True):
-        field = ntuple[path]
-        *above, _ = (path[:i] for i, letter in enumerate(path + ".") if letter == ".")
-        if field.record.struct_role == RECORD or (path.startswith("_") and not field.typename):
-            continue
-        if all(ntuple[name].record.struct_role == RECORD for name in above):
-            columns.append(Column(path, path, _field_type(field.typename)))
-    return columns
+    return [column for field in ntuple.fields for column in _columns(field, field.name)]
+
+
+def _columns(field: Any, path: str) -> Iterator[Column]:
+    if field.record.struct_role == RECORD:
+        for inner in field.fields:
+            yield from _columns(inner, f"{path}.{inner.name}")
+    elif field.typename or not path.startswith("_"):
+        yield Column(path, path, _field_type(field.typename))
 
 
 def pieces(tree: Any, columns: Sequence[Column], rows: int) -> Iterator[list[pa.Array]]:
