@@ -1,4 +1,4 @@
-"""Files of experiments: where their folder lies beside the repository, or STEEPEST_DATA names it."""
+"""Files of experiments, where their folder lies beside the repository or STEEPEST_DATA names it."""
 
 from __future__ import annotations
 

@@ -87,11 +87,7 @@ def jets_at(*rows: tuple[int, float, float, float]) -> Jets:
 
 def test_the_window():
     jets = jets_at(
-        (0, 549.9, 0, 0),
-        (1, 550.1, 0, 0),
-        (2, 649.9, 1.99, 0),
-        (3, 650.1, 0, 0),
-        (4, 600, -2.01, 0),
+        (0, 549.9, 0, 0), (1, 550.1, 0, 0), (2, 649.9, 1.99, 0), (3, 650.1, 0, 0), (4, 600, -2.01, 0)
     )
     assert in_window(jets).tolist() == [False, True, True, False, False]
 
