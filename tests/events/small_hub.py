@@ -49,8 +49,10 @@ def small_hub(files: dict[str, bytes]) -> Iterator[str]:
 
         def listing(self, path: str, dataset: str) -> None:
             if "/tree/" in path:
-                answer = [{"type": "file", "path": n, "size": len(c),
-                           "oid": hashlib.sha1(c).hexdigest()} for n, c in files.items()]  # fmt: skip
+                answer = [
+                    {"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
+                    for n, c in files.items()
+                ]
             else:
                 siblings = [{"rfilename": name} for name in files]
                 answer = {"id": dataset, "sha": COMMIT, "siblings": siblings}
@@ -67,7 +69,7 @@ def small_hub(files: dict[str, bytes]) -> Iterator[str]:
                 etag = f'"{hashlib.sha256(content).hexdigest()}"'
                 self.answer(200, content, ETag=etag, X_Repo_Commit=COMMIT)
 
-        do_GET = do_HEAD = respond
+        do_GET = do_HEAD = respond  # noqa: N815
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

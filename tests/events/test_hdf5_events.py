@@ -97,9 +97,13 @@ def test_jagged_datasets_are_lists(tmp_path) -> None:
     assert types(path) == {"pt": "list<item: float>"}
 
 
-def test_two_dimensions_are_a_list_and_columns(stored) -> None:
+@pytest.mark.parametrize("options", [{}, {"chunks": True}, {"chunks": True, "compression": "lzf"}])
+def test_two_dimensions_are_a_list_and_columns(tmp_path, options) -> None:
     matrix = np.arange(3.0 * ROWS).reshape(ROWS, 3)
-    path = stored({"x": matrix, "y": FLAT["y"]})
+    path = str(tmp_path / "jets.h5")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=matrix, **options)
+        file["y"] = FLAT["y"]
     assert types(path) == {
         "x": "list<item: double>", "x_0": "double", "x_1": "double", "x_2": "double",
         "y": "uint8",

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from steepest.errors import EventsError
-from steepest.events import formats, open_events, paths
+from steepest.events import damage, formats, open_events, paths
 
 PT = {"pt": np.arange(10.0), "y": [0, 1] * 5}
 
@@ -337,3 +337,16 @@ DIR/jets.parquet has 2 columns of the name 'pt'.
   do:       rename one of them in the file
 """
     refused(EventsError, message, lambda: list(source.batches(["pt"])))
+
+
+def test_large_files_of_other_formats_are_fingerprinted_by_samples(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(damage, "SMALL", 1000)
+    monkeypatch.setattr(damage, "SAMPLE", 10)
+    found = []
+    for row in (0, 0, 4999):
+        lines = ["1,0"] * 5000
+        lines[row] = "2,0"
+        (tmp_path / "jets.csv").write_text("pt,y\n" + "\n".join(lines))
+        found.append(open_events(str(tmp_path / "jets.csv")).fingerprint()["files"][0])
+    assert found[0] == found[1] != found[2]
+    assert found[0]["sha256_of"] == "samples"

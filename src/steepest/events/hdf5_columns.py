@@ -65,16 +65,10 @@ def read(
             do="leave it out, or write it as numbers",
         )
     dataset = file[column.dataset]
-    if column.field is not None:
-        if column.dataset not in records:
-            records[column.dataset] = dataset[start:stop]
-        values, dtype = records[column.dataset][column.field], dataset.dtype[column.field]
-    elif column.index is not None:
-        values, dtype = dataset[start:stop, column.index], dataset.dtype
-    else:
-        values, dtype = dataset[start:stop], dataset.dtype
+    base = dataset.dtype if column.field is None else dataset.dtype[column.field]
+    values = _values(dataset, column, slice(start, stop), records)
     try:
-        return _to_arrow(values, dtype.base if dtype.subdtype else dtype, column.type)
+        return _to_arrow(values, base.base if base.subdtype else base, column.type)
     except UnicodeDecodeError as error:
         raise EventsError(
             f"The column {column.name!r} of {path} is not text in UTF-8 "
@@ -84,6 +78,19 @@ def read(
             cause="bytes that are no text, or another encoding",
             do="write it again as UTF-8",
         ) from None
+
+
+def _values(dataset: Any, column: Column, rows: slice, records: dict[str, Any]) -> np.ndarray:
+    """Return a column's values; what lies interleaved is read once, and kept in `records`."""
+    alone = column.index is not None and (dataset.chunks is None or dataset.chunks[1] == 1)
+    if alone:
+        return dataset[rows, column.index]
+    if column.dataset not in records:
+        records[column.dataset] = dataset[rows]
+    values = records[column.dataset]
+    if column.field is not None:
+        return values[column.field]
+    return values if column.index is None else values[:, column.index]
 
 
 def _field(dataset: Any, field: str) -> Column:

@@ -1,8 +1,8 @@
 """Datasets on the Hugging Face Hub: ``hf://datasets/OWNER/NAME[@REVISION]/PATH``, globs too.
 
 Files are downloaded whole into the Hub's cache and read there, so that a second training reads the
-same bytes, offline as well. `huggingface_hub` honours ``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN`` and
-``HF_HUB_OFFLINE``.
+same bytes, offline as well. `huggingface_hub` honours ``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN``
+and ``HF_HUB_OFFLINE``.
 """
 
 from __future__ import annotations
