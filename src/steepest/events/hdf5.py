@@ -106,7 +106,7 @@ class Hdf5Events:
             raise gone(self.path, error) from None
 
     def _read(self, file: Any, columns: list[Column], row: int, stop: int) -> list[pa.Array]:
-        # Fields of a compound, and columns of a chunked dataset, lie interleaved: they are read once.
+        # Fields of a compound and columns of a chunked dataset lie interleaved: read them once.
         records: dict[str, Any] = {}
         arrays = []
         for column in columns:
