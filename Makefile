@@ -27,7 +27,7 @@ help:
 	@touch $@
 
 .venv/test.done: .venv/install.done
-	$(PIP) --editable '.[simulate]' --group test
+	$(PIP) --editable '.[all]' --group test
 	@touch $@
 
 .venv/lint.done: .venv/install.done

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from steepest.errors import EventsError
-from steepest.events import formats, open_events
+from steepest.events import damage, formats, open_events, paths
 
 PT = {"pt": np.arange(10.0), "y": [0, 1] * 5}
 
@@ -68,7 +68,7 @@ def test_what_a_file_is_counts_not_its_suffix(write) -> None:
 
 def test_embedded_samples_mix_with_files(write, monkeypatch) -> None:
     packaged = Path(write(PT, "packaged.parquet"))
-    monkeypatch.setattr(formats, "embedded_path", lambda text: packaged)
+    monkeypatch.setattr(paths, "embedded_path", lambda text: packaged)
     assert open_events(["embedded:some-jets", write(PT)]).rows == 20
 
 
@@ -205,8 +205,8 @@ WRONG = {
         "the content was not fetched with the repository",
         "git lfs pull",
     ),
-    b"\x89HDF\r\n\x1a\n\x00\x00": (
-        r"binary data that begin with b'\x89HDF\r\n\x1a\n'",
+    b"\x93NUMPY\x01\x00v\x00": (
+        r"binary data that begin with b'\x93NUMPY\x01\x00'",
         "the file was renamed, or written by another tool",
         "give a Parquet file",
     ),
@@ -234,15 +234,30 @@ DIR/jets.parquet is named as Parquet but is not Parquet.
 
 
 def test_unknown_format(refused, tmp_path) -> None:
-    path = tmp_path / "jets.csv"
-    path.write_text("pt,eta\n1,2\n")
+    path = tmp_path / "jets.xml"
+    path.write_text("<jets>\n<jet/>\n")
     message = """
-The format of DIR/jets.csv is not known.
-  expected: Parquet (.parquet, .pq)
-  found:    text that begins with 'pt,eta'
+The format of DIR/jets.xml is not known.
+  expected: Parquet (.parquet, .pq); ROOT (.root); HDF5 (.h5, .hdf5, .hdf); CSV (.csv, .tsv)
+  found:    text that begins with '<jets>'
   do:       write the events as Parquet
 """
     refused(EventsError, message, open_events, str(path))
+
+
+def test_a_part_of_a_file_without_parts(write, refused) -> None:
+    message = """
+DIR/jets.parquet:tree names a part of a file, but a Parquet file has no parts.
+  expected: DIR/jets.parquet alone
+  found:    'tree'
+  do:       write DIR/jets.parquet
+"""
+    refused(EventsError, message, open_events, write(PT) + ":tree")
+
+
+def test_a_colon_in_a_name_is_no_part(write) -> None:
+    assert open_events(write(PT, "run:1.parquet")).rows == 10
+    assert open_events(write(PT, "run.parquet:1")).rows == 10
 
 
 def test_unreadable(write, refused, monkeypatch) -> None:
@@ -322,3 +337,16 @@ DIR/jets.parquet has 2 columns of the name 'pt'.
   do:       rename one of them in the file
 """
     refused(EventsError, message, lambda: list(source.batches(["pt"])))
+
+
+def test_large_files_of_other_formats_are_fingerprinted_by_samples(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(damage, "SMALL", 1000)
+    monkeypatch.setattr(damage, "SAMPLE", 10)
+    found = []
+    for row in (0, 0, 4999):
+        lines = ["1,0"] * 5000
+        lines[row] = "2,0"
+        (tmp_path / "jets.csv").write_text("pt,y\n" + "\n".join(lines))
+        found.append(open_events(str(tmp_path / "jets.csv")).fingerprint()["files"][0])
+    assert found[0] == found[1] != found[2]
+    assert found[0]["sha256_of"] == "samples"

@@ -1,23 +1,23 @@
-"""From paths to events: globs, embedded samples, and the registry of formats.
+"""From paths to events: the registry of formats, and files opened by what they are.
 
 A format is a module with ``NAME``, ``SUFFIXES``, ``MAGIC`` (the first bytes of its files, empty if
-it has none) and ``open_file(path) -> EventFile``. It is registered by its place in `FORMATS`. What
-a file *is* is told by its first bytes; its suffix only says what it is expected to be.
+it has none), ``PARTS`` (whether ``file:part`` names something inside) and ``open_file(path)``, with
+parts also ``open_file(path, inside)``, which return an `EventFile`. It is registered by its place
+in `FORMATS`. What a file *is* is told by its first bytes; its suffix only says what it is expected
+to be.
 """
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from steepest.errors import EventsError, nearest
-from steepest.events import parquet
-from steepest.events.embedded import PREFIX, embedded_path
+from steepest.errors import EventsError
+from steepest.events import csv, hdf5, parquet, root
+from steepest.events.paths import Place, missing, places, refuse_twice, seen
 from steepest.events.source import EventFile, EventSource
-from steepest.events.words import listed
 
 __all__ = ["FORMATS", "Format", "open_events"]
 
@@ -31,10 +31,13 @@ class Format(Protocol):
     def SUFFIXES(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def MAGIC(self) -> bytes: ...  # noqa: D102
-    def open_file(self, path: Path, /) -> EventFile: ...  # noqa: D102
+    @property
+    def PARTS(self) -> bool: ...  # noqa: D102
+    @property
+    def open_file(self) -> Any: ...  # noqa: D102
 
 
-FORMATS: tuple[Format, ...] = (parquet,)
+FORMATS: tuple[Format, ...] = (parquet, root, hdf5, csv)
 
 
 def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> EventSource:
@@ -44,8 +47,9 @@ def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     ----------
     path
         A file, a glob such as ``"jets/*.parquet"`` (its files are sorted by name; ``**`` goes
-        through folders), ``"embedded:top-jets"``, or a list of these. A leading ``~`` is the home
-        folder.
+        through folders), ``"embedded:top-jets"``, ``"hf://datasets/owner/name/jets.parquet"``, or a
+        list of these. A leading ``~`` is the home folder. ``"jets.root:tree"`` and
+        ``"jets.h5:/group"`` name what is read inside a file.
 
     Returns
     -------
@@ -55,8 +59,10 @@ def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     Raises
     ------
     EventsError
-        A file is missing, a folder, unreadable, damaged, given twice, or in no known format; a
-        glob matches nothing; there is not one event.
+        A file is missing, a folder, unreadable, damaged, given twice, or in no known format; it
+        has no such part; a glob matches nothing; there is not one event.
+    MissingExtraError
+        The package that reads a format is not installed.
 
     Examples
     --------
@@ -65,66 +71,52 @@ def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     """
     paths = [path] if isinstance(path, str | os.PathLike) else path
     given = [os.fspath(text) for text in paths]
-    files = [file for text in given for file in _files(text)]
-    if not files:
+    suffixes = tuple(suffix for format in FORMATS for suffix in format.SUFFIXES)
+    found = [place for text in given for place in places(text, suffixes)]
+    if not found:
         raise EventsError("No path to events is given.", do="set events.path to a file or a glob")
-    _refuse_twice(files)
-    return EventSource(given[0] if len(given) == 1 else given, [_open(file) for file in files])
+    refuse_twice(found)
+    files = [_open(place) for place in found]
+    # What was named in one path and left to be found in another may be the same.
+    refuse_twice([Place(file.path, getattr(file, "inside", "")) for file in files])
+    return EventSource(given[0] if len(given) == 1 else given, files)
 
 
-def _files(text: str) -> list[Path]:
-    if text.startswith(PREFIX):
-        return [embedded_path(text)]
-    text = os.path.expanduser(text)
-    if os.path.lexists(text) or not glob.has_magic(text):
-        return [Path(text)]
-    matches = sorted(match for match in glob.glob(text, recursive=True) if os.path.isfile(match))
-    if matches:
-        return [Path(match) for match in matches]
+def _open(place: Place) -> EventFile:
+    path, inside = place
+    head = _head(path)
+    format = _format(path, head)
+    if not inside:
+        return format.open_file(path)
+    if format.PARTS:
+        return format.open_file(path, inside)
     raise EventsError(
-        f"No file matches {text}.",
-        expected="at least one file",
-        found=_seen(Path(_fixed_part(text))),
-        do="check the pattern: * stands for any part of a name, ** for any folders",
+        f"{path}:{inside} names a part of a file, but a {format.NAME} file has no parts.",
+        expected=f"{path} alone",
+        found=repr(inside),
+        do=f"write {path}",
     )
 
 
-def _fixed_part(pattern: str) -> str:
-    """Return the folders of a pattern before its first wildcard."""
-    folder = os.path.dirname(pattern)
-    while glob.has_magic(folder):
-        folder = os.path.dirname(folder)
-    return folder or "."
-
-
-def _seen(folder: Path) -> str:
-    if not folder.is_dir():
-        return f"there is no folder {folder}"
-    names = sorted(entry.name for entry in folder.iterdir())
-    return f"in {folder}: {listed(names, 5) or 'nothing'}"
-
-
-def _refuse_twice(files: list[Path]) -> None:
-    seen: set[str] = set()
-    for file in files:
-        real = os.path.realpath(file)
-        if real in seen:
-            raise EventsError(
-                f"{file} is given twice, so its events would count twice.",
-                expected="each file once",
-                do="remove one of the paths, or make the globs disjoint",
-            )
-        seen.add(real)
-
-
-def _open(path: Path) -> EventFile:
-    head = _head(path)
+def _format(path: Path, head: bytes) -> Format:
+    """Return the format that a file is in, by its first bytes."""
     for format in FORMATS:
         if format.MAGIC and head.startswith(format.MAGIC):
-            return format.open_file(path)
+            return format
     named = next((f for f in FORMATS if path.suffix.lower() in f.SUFFIXES), None)
+    if named is None and csv.looks_like_a_table(head):
+        return csv
+    if named is not None and not named.MAGIC and _is_text(head):
+        return named
     if named is not None and not named.MAGIC:
-        return named.open_file(path)
+        cause, do = _why(head, named.NAME)
+        raise EventsError(
+            f"{path} is named as {named.NAME} but is not {named.NAME}.",
+            expected="lines of text",
+            found=_looks_like(head),
+            cause=cause,
+            do=do,
+        )
     if named is not None:
         cause, do = _why(head, named.NAME)
         raise EventsError(
@@ -148,12 +140,12 @@ def _head(path: Path) -> bytes:
         with path.open("rb") as stream:
             return stream.read(512)
     except FileNotFoundError:
-        raise _missing(path) from None
+        raise missing(path) from None
     except IsADirectoryError:
         raise EventsError(
             f"{path} is a folder.",
             expected="a file, or a glob over files",
-            found=_seen(path),
+            found=seen(path),
             do=f"write {path / ('*' + FORMATS[0].SUFFIXES[0])}",
         ) from None
     except OSError as error:
@@ -166,15 +158,10 @@ def _head(path: Path) -> bytes:
         ) from None
 
 
-def _missing(path: Path) -> EventsError:
-    folder = path.parent
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    guess = nearest(path.name, names)
-    return EventsError(
-        f"There is no file {path}.",
-        found=_seen(folder),
-        do=f"write {folder / guess}" if guess else "check the path",
-    )
+def _is_text(head: bytes) -> bool:
+    """Whether lines of text may follow, in whatever encoding."""
+    other = ("a web page", "a pointer", "data compressed", "an empty")
+    return b"\x00" not in head and not _looks_like(head).startswith(other)
 
 
 def _looks_like(head: bytes) -> str:
@@ -187,6 +174,8 @@ def _looks_like(head: bytes) -> str:
         return f"a web page: it begins with {start}"
     if text.startswith("version https://git-lfs"):
         return f"a pointer of Git LFS: it begins with {start}"
+    if head.startswith(b"\x1f\x8b"):
+        return "data compressed by gzip"
     if b"\x00" in head or "\ufffd" in text[:-4]:
         return f"binary data that begin with {head[:8]!r}"
     return f"text that begins with {start}"
@@ -201,4 +190,6 @@ def _why(head: bytes, name: str) -> tuple[str, str]:
         return "a download that was answered with an error or a login page", "download it again"
     if looks.startswith("a pointer"):
         return "the content was not fetched with the repository", "git lfs pull"
+    if looks.endswith("gzip"):
+        return "the file was compressed as a whole", "gunzip it"
     return "the file was renamed, or written by another tool", f"give a {name} file"

@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 from steepest.errors import EventsError
 from steepest.events.source import Condition
 
-__all__ = ["MAGIC", "NAME", "SUFFIXES", "ParquetEvents", "open_file"]
+__all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "ParquetEvents", "open_file"]
 
 NAME = "Parquet"
 SUFFIXES = (".parquet", ".pq")
 MAGIC = b"PAR1"
+PARTS = False
 
 ENCRYPTED = b"PARE"
 SMALL = 16 * 2**20

@@ -1,0 +1,69 @@
+"""What all formats say of files that are damaged or gone, and what identifies a file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from steepest.errors import EventsError
+
+__all__ = ["COPY_AGAIN", "DAMAGED", "STOPPED", "fingerprint", "first_line", "gone"]
+
+DAMAGED = "the file was damaged while it was copied or stored"
+STOPPED = "a copy, download or job was stopped before it was done"
+COPY_AGAIN = "copy it again, and compare its checksum with the original's"
+
+SMALL = 16 * 2**20
+"""Files up to so many bytes are fingerprinted by their content, larger ones by samples of it."""
+SAMPLES, SAMPLE = 64, 64 * 2**10
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its kind if it has none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def gone(path: Path, error: BaseException) -> EventsError:
+    """Return the error for a file that could be opened before, and no longer can."""
+    return EventsError(
+        f"{path} can no longer be opened.",
+        found=first_line(error),
+        cause="it was moved, replaced or removed while it was in use",
+    )
+
+
+def fingerprint(path: Path, rows: int, inside: str = "") -> dict[str, Any]:
+    """Return name, size, rows and the sha256 of the content.
+
+    Of files above 16 MiB, 64 pieces of 64 KiB each are summed, evenly spaced from the first byte to
+    the last: a file that was written again differs in them, and a large one need not be read whole.
+
+    Examples
+    --------
+    >>> fingerprint(Path("jets.root"), 100, inside="tree")  # doctest: +SKIP
+    {'name': 'jets.root', 'inside': 'tree', 'size': 5321, 'rows': 100, 'sha256': ..., ...}
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for start in _pieces(size):
+            stream.seek(start)
+            digest.update(stream.read(SAMPLE if size > SMALL else size))
+    return {
+        "name": path.name,
+        **({"inside": inside} if inside else {}),
+        "size": size,
+        "rows": rows,
+        "sha256": digest.hexdigest(),
+        "sha256_of": "samples" if size > SMALL else "content",
+    }
+
+
+def _pieces(size: int) -> Iterable[int]:
+    """Return where the pieces that are summed begin."""
+    if size <= SMALL:
+        return [0]
+    return [place * (size - SAMPLE) // (SAMPLES - 1) for place in range(SAMPLES)]

@@ -1,0 +1,122 @@
+"""From what the user writes to files: globs, embedded samples, the Hub, and parts of a file.
+
+``"jets.root:tree"`` is the part *tree* of the file *jets.root*. A file whose whole name has a colon
+is that file.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from steepest.errors import EventsError, nearest
+from steepest.events import hub
+from steepest.events.embedded import PREFIX, embedded_path
+from steepest.events.words import listed
+
+__all__ = ["Place", "missing", "places", "refuse_twice", "seen"]
+
+
+class Place(NamedTuple):
+    """A file, and the part inside it that is named (empty if none is)."""
+
+    path: Path
+    inside: str = ""
+
+
+def places(text: str, suffixes: tuple[str, ...]) -> list[Place]:
+    """Return the files that a path stands for, sorted by name.
+
+    Parameters
+    ----------
+    text
+        A file, a glob, ``embedded:NAME`` or ``hf://datasets/…``; then perhaps ``:PART``.
+    suffixes
+        The suffixes of formats: a colon after one of them begins a part.
+
+    Raises
+    ------
+    EventsError
+        A glob matches no file; there is no such embedded sample; the Hub refuses.
+
+    Examples
+    --------
+    >>> places("absent/jets.root:tree", (".root",))
+    [Place(path=PosixPath('absent/jets.root'), inside='tree')]
+    """
+    if text.startswith(PREFIX):
+        return [Place(embedded_path(text))]
+    if text.startswith(hub.PREFIX):
+        name, inside = _divided(text, suffixes, len(hub.PREFIX))
+        return [Place(path, inside) for path in hub.download(name)]
+    name, inside = _divided(os.path.expanduser(text), suffixes)
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return [Place(Path(name), inside)]
+    matches = sorted(match for match in glob.glob(name, recursive=True) if os.path.isfile(match))
+    if matches:
+        return [Place(Path(match), inside) for match in matches]
+    raise EventsError(
+        f"No file matches {name}.",
+        expected="at least one file",
+        found=seen(Path(_fixed_part(name))),
+        do="check the pattern: * stands for any part of a name, ** for any folders",
+    )
+
+
+def refuse_twice(found: list[Place]) -> None:
+    """Raise EventsError if one part of one file is among the places twice."""
+    known: set[tuple[str, str]] = set()
+    for path, inside in found:
+        real = os.path.realpath(path)
+        # In the Hub's cache two files of one content are links to one blob.
+        key = (os.path.abspath(path) if Path(real).parent.name == "blobs" else real, inside)
+        if key in known:
+            raise EventsError(
+                f"{path}{':' if inside else ''}{inside} is given twice, "
+                "so its events would count twice.",
+                expected="each file once",
+                do="remove one of the paths, or make the globs disjoint",
+            )
+        known.add(key)
+
+
+def missing(path: Path) -> EventsError:
+    """Return the error for a file that is not there; the nearest name is offered."""
+    folder = path.parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    guess = nearest(path.name, names)
+    return EventsError(
+        f"There is no file {path}.",
+        found=seen(folder),
+        do=f"write {folder / guess}" if guess else "check the path",
+    )
+
+
+def seen(folder: Path) -> str:
+    """Say what lies in a folder."""
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    names = sorted(entry.name for entry in folder.iterdir())
+    return f"in {folder}: {listed(names, 5) or 'nothing'}"
+
+
+def _divided(text: str, suffixes: tuple[str, ...], start: int = 0) -> tuple[str, str]:
+    """Return the file's name and the part inside it."""
+    if os.path.lexists(text):
+        return text, ""
+    colons = [i for i, letter in enumerate(text) if letter == ":" and i >= start]
+    for colon in colons:
+        name = text[:colon]
+        if name.lower().endswith(suffixes) or os.path.isfile(name):
+            return name, text[colon + 1 :]
+    return text, ""
+
+
+def _fixed_part(pattern: str) -> str:
+    """Return the folders of a pattern before its first wildcard."""
+    folder = os.path.dirname(pattern)
+    while glob.has_magic(folder):
+        folder = os.path.dirname(folder)
+    return folder or "."
