@@ -4,8 +4,10 @@
 from a recipe to a run's folder with figures of merit and figures.
 """
 
+from steepest.training.evaluation import evaluate_run
 from steepest.training.fit import Events, Fitted, fit
-from steepest.training.train import TrainWatch, evaluate_run, next_free_folder, resume, train
+from steepest.training.train import next_free_folder, resume, train
+from steepest.training.watch import TrainWatch
 
 __all__ = [
     "Events",

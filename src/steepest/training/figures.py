@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from steepest import evaluate
-from steepest.events import TEST, TRAIN, VALIDATION
+from steepest.events import TRAIN
 from steepest.folder import RunFolder
 from steepest.recipe import EvaluateRecipe
 from steepest.training.binned import bin_figures
 from steepest.training.choices import Chosen, choosing_part, experiment_of, significance_merit
+from steepest.training.events import PARTS
 from steepest.training.fit import Events, Fitted
 from steepest.training.results import class_titles, name_of
 
@@ -25,7 +26,6 @@ STEPS_DRAWN = 20_000
 """Steps drawn of a longer history."""
 BACKGROUND_DRAWN = 3
 """A ROC curve ends where fewer background events than this pass."""
-PARTS = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 EVENTS_DRAWN = 200_000
 """Feature distributions are drawn from so many training events at most, evenly spaced."""
 

@@ -1,0 +1,71 @@
+"""A run's figures of merit again: on its own test part, or on other events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from steepest.events import TEST, TRAIN, VALIDATION, load_events
+from steepest.folder import RunFolder
+from steepest.training import results
+from steepest.training.binned import bins_of
+from steepest.training.choices import choose, choosing_part
+from steepest.training.events import PARTS, encoded, parts_of, read
+from steepest.training.watch import TrainWatch
+
+__all__ = ["evaluate_run"]
+
+
+def evaluate_run(
+    path: str | Path, events: str | list[str] | None = None, watch: TrainWatch | None = None
+) -> dict[str, Any]:
+    """Compute a run's figures of merit again, on its own test part or on other events.
+
+    Returns
+    -------
+    dict
+        As metrics.json holds them: ``part``, ``events`` and ``merits``.
+    """
+    watch = watch or TrainWatch()
+    folder = RunFolder(path)
+    recipe, model = folder.recipe, folder.model
+    if events is None:
+        sample = read(recipe, watch)
+        if folder.environment is not None and folder.environment["events"] != sample.source:
+            watch.say("The events have changed since the run was made.")
+    else:
+        watch.stage("Reading events")
+        paths = [events] if isinstance(events, str) else events
+        sample = load_events(
+            recipe.events,
+            paths,
+            classes=model.classes,
+            task=model.task,
+            names=model.names,
+            extra=recipe.evaluate.columns,
+            progress=watch.read,
+        )
+    watch.stage("Evaluating")
+    parts = parts_of(encoded(sample, model.encoding))
+    part = next(part for part in (TEST, VALIDATION, TRAIN) if part in parts)
+    chosen = parts[part]
+    predictions = model.predict_encoded(chosen.features)
+    if events is None:
+        other = parts[choosing := choosing_part(parts, part)]
+        given = other, model.predict_encoded(other.features), PARTS[choosing]
+        choices = choose(model.task, recipe.evaluate, *given)
+    else:
+        choices = (folder.metrics or {}).get("chosen")
+    merits = results.merits_of(model, predictions, chosen, recipe.evaluate, choices)
+    bins = bins_of(model, recipe.evaluate, choices, chosen, predictions) if choices else []
+    return results.metrics_of(
+        "evaluated",
+        run=str(folder.path),
+        part=PARTS[part] if events is None else "all",
+        source=sample.source,
+        events=results.describe_part(chosen, model.classes),
+        model=results.describe_model(model),
+        chosen=choices,
+        merits={"model": results.to_json(merits)},
+        bins=bins,
+    )

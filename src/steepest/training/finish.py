@@ -1,0 +1,165 @@
+"""After the descent: the model, the baseline, figures of merit and figures, into the folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from steepest.descent.history import History
+from steepest.errors import DivergenceError
+from steepest.events import TEST, TRAIN
+from steepest.folder import FolderKeeper, RunFolder
+from steepest.recipe import Recipe
+from steepest.training import results
+from steepest.training.baseline import fit_baseline
+from steepest.training.binned import bins_of
+from steepest.training.choices import Chosen, choose, choosing_part
+from steepest.training.events import PARTS, Prepared
+from steepest.training.figures import draw_figures
+from steepest.training.fit import Events, Fitted, model_at
+from steepest.training.watch import TrainWatch
+
+__all__ = ["Job", "finish", "keep_diverged"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: what was asked, on what events, and where it goes."""
+
+    folder: RunFolder
+    recipe: Recipe
+    events: Prepared
+    keeper: FolderKeeper
+    watch: TrainWatch
+    say: Callable[[str], None]
+
+
+def finish(job: Job, fitted: Fitted) -> None:
+    """Write what the descent left, figures, and last metrics.json, which makes the run complete."""
+    began = time.monotonic()
+    _write_descent(job)
+    job.folder.write_model(fitted.model)
+    baseline = _baseline(job)
+    job.watch.stage("Evaluating")
+    scored = {
+        part: (events, fitted.model.predict_encoded(events.features))
+        for part, events in job.events.parts.items()
+    }
+    chosen = job.events.evaluated
+    choosing = choosing_part(scored, chosen)
+    choices = choose(fitted.model.task, job.recipe.evaluate, *scored[choosing], PARTS[choosing])
+    _say_parts(job, choices, chosen, choosing)
+    merits = _merits(job.recipe, fitted, baseline, choices, scored[choosing][0], *scored[chosen])
+    metrics = {
+        **_description(job, fitted, baseline),
+        "part": PARTS[chosen],
+        "chosen": choices,
+        "merits": {name: results.to_json(values) for name, values in merits.items()},
+        "bins": bins_of(fitted.model, job.recipe.evaluate, choices, *scored[chosen]),
+    }
+    job.watch.stage("Drawing figures")
+    draw_figures(job.folder, fitted, baseline, scored, chosen, job.recipe.evaluate, choices)
+    metrics["seconds"] = {
+        "descent": fitted.outcome.state.seconds,
+        "after": time.monotonic() - began,
+    }
+    job.folder.write_json("metrics.json", metrics)
+
+
+def keep_diverged(job: Job, error: DivergenceError) -> None:
+    """Write the last good parameters, the history, and metrics.json that says what happened."""
+    state = job.keeper.newest()
+    assert state is not None  # descend saves before it raises
+    _write_descent(job)
+    train, recipe = job.events.parts[TRAIN], job.recipe
+    model = model_at(train, job.events.naming, recipe.model, recipe.descent, state.best.theta)
+    job.folder.write_model(model)
+    metrics = results.metrics_of(
+        "diverged",
+        divergence=str(error),
+        steps=state.step,
+        kept_step=state.best.step,
+        seconds={"descent": state.seconds},
+    )
+    job.folder.write_json("metrics.json", metrics)
+
+
+def _baseline(job: Job) -> Fitted | None:
+    if not job.recipe.evaluate.baseline:
+        return None
+    job.watch.stage("Fitting the linear baseline")
+    return fit_baseline(job.events.parts[TRAIN], job.events.naming, TrainWatch(), job.say)
+
+
+def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str, Any]:
+    """What metrics.json says besides figures of merit."""
+    naming, parts = job.events.naming, job.events.parts
+    return results.metrics_of(
+        "complete",
+        task=naming.task,
+        label=naming.label,
+        classes=list(naming.classes),
+        features=[str(name) for name in naming.names],
+        source=job.events.source,
+        parts={PARTS[p]: results.describe_part(e, naming.classes) for p, e in parts.items()},
+        model=results.describe_model(fitted.model),
+        baseline=results.describe_model(baseline.model) if baseline else None,
+        descent=results.describe_descent(job.recipe, fitted),
+        losses={PARTS[p]: results.mean_loss(fitted.model, e) for p, e in parts.items()},
+    )
+
+
+def _merits(
+    recipe: Recipe,
+    fitted: Fitted,
+    baseline: Fitted | None,
+    choices: Chosen,
+    choosing: Events,
+    events: Events,
+    predictions: np.ndarray,
+) -> dict[str, dict[str, Any]]:
+    asked = recipe.evaluate
+    merits = {"model": results.merits_of(fitted.model, predictions, events, asked, choices)}
+    if baseline is not None:
+        linear = baseline.model.predict_encoded(events.features)
+        scores = baseline.model.predict_encoded(choosing.features)
+        own = choose(fitted.model.task, asked, choosing, scores, choices["part"])
+        merits["baseline"] = results.merits_of(baseline.model, linear, events, asked, own)
+        merits["gain"] = results.gain_of(fitted.model.task, events, predictions, linear)
+    return merits
+
+
+def _say_parts(job: Job, choices: Chosen, chosen: int, choosing: int) -> None:
+    if chosen != TEST:
+        job.say(
+            f"There is no test part: the figures of merit are those of the {PARTS[chosen]} part."
+        )
+    _say_choices(job.recipe, job.events.naming.task, choices, choosing == chosen, job.say)
+
+
+def _say_choices(recipe: Recipe, task: str, choices: Chosen, same: bool, say: Any) -> None:
+    """Say what is not chosen on the validation part, and what could not be chosen at all."""
+    asked, part = recipe.evaluate, choices["part"]
+    if asked.significance is not None and task != "binary":
+        say("evaluate.significance is for two classes, and is left out.")
+    cuts = task == "binary" and (asked.bins or asked.significance is not None)
+    what = "cuts are" if cuts else "the resolution of the pulls is"
+    if (cuts or (task == "regression" and asked.bins)) and part != "validation":
+        why = "There is no validation part besides the evaluated one"
+        warning = (
+            ", the evaluated events themselves: what rests on them is too good" if same else ""
+        )
+        say(f"{why}: {what} chosen on the {part} part{warning}.")
+    if task == "binary" and asked.bins and choices["working_point"] is None:
+        say(f"The {part} part has one class only: no cut can be chosen, evaluate.bins is left out.")
+
+
+def _write_descent(job: Job) -> None:
+    history, path = job.keeper.history(), job.keeper.path()
+    job.folder.write_history(history if history is not None else History((), 1).take())
+    if path is not None:
+        job.folder.write_path(path)

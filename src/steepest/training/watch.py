@@ -1,0 +1,20 @@
+"""Who looks on at a training."""
+
+from __future__ import annotations
+
+from steepest.descent import Watch
+
+__all__ = ["TrainWatch"]
+
+
+class TrainWatch(Watch):
+    """Looks on at a whole training: base class whose methods do nothing."""
+
+    def say(self, sentence: str) -> None:
+        """A decision, or something worth knowing."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """A part of the work begins; `total` is in epochs, where it is known."""
+
+    def read(self, rows: int, total: int) -> None:
+        """So many rows of all have been read."""
