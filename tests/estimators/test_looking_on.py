@@ -64,10 +64,11 @@ def test_looking_on_changes_nothing():
 
 @pytest.mark.parametrize("batch_size", ["all", 30])
 def test_true_ends_the_descent(batch_size):
-    model = Regressor(batch_size=batch_size, callbacks=[stop_after_three, Recorder()]).fit(X, Y)
+    descent = {"batch_size": batch_size, "learning_rate": 0.1}
+    model = Regressor(**descent, callbacks=[stop_after_three, Recorder()]).fit(X, Y)
     assert model.stop_reason_ == "a callback returned True"
     assert model.history_["epoch"].to_list()[-1] == 3.0
-    short = Regressor(batch_size=batch_size, epochs=3).fit(X, Y)
+    short = Regressor(**descent, epochs=3).fit(X, Y)
     assert model.coef_.tobytes() == short.coef_.tobytes()
 
 

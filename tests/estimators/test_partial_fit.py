@@ -177,6 +177,24 @@ def test_divergence_warns_and_keeps_finite_parameters(sample):
     assert np.isfinite(model.predict(X)).all()
 
 
+def test_a_pass_after_one_that_broke_off_is_whole(sample):
+    """One event that no loss can bear ends a pass in its midst; the next takes every event."""
+    X, y = sample
+    bad = X.copy()
+    bad[60] = 1e9
+    model = Regressor(batch_size=8, learning_rate=1e-3, epochs=100).partial_fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="The descent diverged at step"):
+        model.partial_fit(bad, y)
+    broke_off = model.n_iter_
+    assert 15 <= broke_off < 30
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.partial_fit(X, y)
+    assert model.n_iter_ == broke_off + 15
+    last = model.history_.tail(15)
+    assert last["training_loss"][-1] == pytest.approx(last["loss"].mean(), rel=1e-9)
+
+
 def test_the_exact_answer_has_no_passes(sample):
     assert not hasattr(Regressor(method="exact"), "partial_fit")
     with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):

@@ -72,10 +72,8 @@ class Classifier(ClassifierMixin, Descended):
     ----------
     classes_ : ndarray (K,)
         Sorted.
-    coef_ : ndarray (1, features) or (K, features)
+    coef_, intercept_ : ndarray (1, features) or (K, features), and (1,) or (K,)
         In the features' original units; models without hidden layers only.
-    intercept_ : ndarray (1,) or (K,)
-        As `coef_`.
     history_ : polars.DataFrame
         Loss, learning rate, gradient norm, update ratio; validation at the end of epochs.
     learning_rate_ : float
@@ -268,7 +266,7 @@ class Classifier(ClassifierMixin, Descended):
 
     def _task(self) -> tuple[str, tuple[str, ...]]:
         task = "binary" if len(self.classes_) == 2 else "multiclass"
-        return task, tuple(str(name) for name in self.classes_)
+        return task, tuple(map(str, self.classes_))
 
     def _events(self, X: Array, y: Array, sample_weight: Any) -> Events:
         indices = np.searchsorted(self.classes_, y)

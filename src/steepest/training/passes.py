@@ -119,7 +119,9 @@ def one_pass(begun: Begun, train: Events, keeper: Keeper, watch: Watch | None = 
         first_epoch=begun.passes,
         schedule_length=begun.schedule_length,
     )
-    state = begun.state.with_changes(reason=None) if begun.state else None
+    state = begun.state
+    if state is not None:  # also after a pass that broke off
+        state = state.with_changes(reason=None, round_step=state.step, loss_sum=0.0)
     with threadpool_limits(limits=THREADS, user_api="blas"):
         outcome = descend(objective, events, plan, keeper, state=state, watch=watch)
     return begun.after(outcome.state)
