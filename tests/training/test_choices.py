@@ -7,16 +7,12 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import steepest
 from steepest import evaluate
 from steepest.evaluate import BinnedMerits, Experiment
 from steepest.events import load_sample
-from steepest.events.split import assign_parts
-from steepest.recipe import SplitRecipe
 
 PT = {"column": "pt", "edges": [550, 600, 650]}
 SIGNIFICANCE = {"signal": 100, "background": 1000, "background_uncertainty": 0.1}
@@ -37,7 +33,7 @@ def train(recipe_table: dict, tmp_path: Path):
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch):
     """Leave figures out, where they are not what is tested: they take most of the time."""
-    module = import_module("steepest.training.train")  # its name is also that of a function
+    module = import_module("steepest.training.finish")  # its name is also that of a function
     monkeypatch.setattr(module, "draw_figures", lambda *_: None)
 
 
@@ -131,20 +127,6 @@ def test_too_few_background_events_to_choose_a_cut(train):
         "no cut can be chosen on the validation part: fewer than ten effective background events"
     )
     assert not (run.path / "figures" / "significance.png").exists()
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_one_class_in_the_choosing_part(train, events: dict, tmp_path: Path):
-    split = {"validation": 0.2, "test": 0.2, "by": "event_number"}
-    validates = assign_parts(events["event_number"], SplitRecipe(**split)) == 1
-    keep = ~validates | (events["is_top"] == 0)
-    path = tmp_path / "one.parquet"
-    pq.write_table(pa.table({name: values[keep] for name, values in events.items()}), path)
-    run = train({"bins": PT}, path=str(path), split=split)
-    assert run.metrics["bins"] == []
-    assert (
-        "The validation part has one class only: no cut can be chosen, evaluate.bins is left out."
-    ) in said(run)
 
 
 def test_several_classes(train):

@@ -73,6 +73,8 @@ class Hdf5Events:
             with h5py.File(path, "r") as file:
                 self.inside: str = find_table(file, path, inside)
                 self.rows, self._columns = columns_of(file[self.inside], path)
+        except EventsError:
+            raise
         except DAMAGE as error:
             raise _damaged(path, error) from None
         self.schema = pa.schema([pa.field(column.name, column.type) for column in self._columns])
@@ -112,6 +114,8 @@ class Hdf5Events:
         for column in columns:
             try:
                 arrays.append(read(file, column, row, stop, records, self.path))
+            except EventsError:
+                raise
             except DAMAGE as error:
                 raise self._unreadable(column, row, stop, error) from None
         return arrays

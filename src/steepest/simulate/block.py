@@ -135,7 +135,8 @@ def make_block(plan: Plan, block: int, on_jets: OnJets) -> pa.Table | None:
     block
         Which block, from 0.
     on_jets
-        Called after every batch of events with the number of jets just found.
+        Called before Pythia starts and after every batch of events, with the number of jets just
+        found.
     """
     labels = _labels(plan, block)
     made: list[JetRows] = []
@@ -168,6 +169,8 @@ def _rows_of_process(
 ) -> JetRows | None:
     if wanted == 0:
         return JetRows([], [], [])
+    if not on_jets(0):  # before Pythia starts, which takes a while
+        return None
     rng = np.random.default_rng([plan.seed, block, _STREAM_DETECTOR, process])
     generator = Generator(
         PROCESSES[plan.processes[process]], pythia_seed(plan.seed, process, block)

@@ -54,7 +54,7 @@ def choose(
             _resolutions(events, predictions, bins.column, bins.edges) for bins in recipe.bins
         ]
         return chosen
-    if task != "binary" or not events.labels.min() < events.labels.max():
+    if task != "binary":
         return chosen
     roc = evaluate.roc_curve(events.labels, predictions, events.weights)
     if recipe.bins:

@@ -154,8 +154,6 @@ def _say_choices(recipe: Recipe, task: str, choices: Chosen, same: bool, say: An
             ", the evaluated events themselves: what rests on them is too good" if same else ""
         )
         say(f"{why}: {what} chosen on the {part} part{warning}.")
-    if task == "binary" and asked.bins and choices["working_point"] is None:
-        say(f"The {part} part has one class only: no cut can be chosen, evaluate.bins is left out.")
 
 
 def _write_descent(job: Job) -> None:
