@@ -56,7 +56,7 @@ lint: .venv/lint.done
 	$(BIN)/lint-imports
 
 docs: .venv/docs.done
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/test.done
 	$(BIN)/python benchmarks/dense.py

@@ -170,7 +170,10 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
     smaller, larger = min(error * scale for error in errors), max(error * scale for error in errors)
     decimals = _decimals(max(smaller, larger / 10))
     pieces = [_rounded(number, decimals) for number in (value, up, down)]
-    if abs(up - down) <= 0.1 * larger:
+    if 0 == smaller < larger:  # the estimate is an end of its interval
+        value_text, error = (_rounded(number, _decimals(larger)) for number in (value, larger))
+        text = f"{value_text} {'+' if up else '−'}{error}"
+    elif abs(up - down) <= 0.1 * larger:
         text = f"{pieces[0]} ± {_rounded((up + down) / 2, decimals)}"
     else:
         text = f"{pieces[0]} +{pieces[1]} −{pieces[2]}"
