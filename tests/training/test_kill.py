@@ -61,10 +61,14 @@ def kill_and_compare(
 
     moments = random.Random(seed)
     process = start(str(recipe), "--out", str(killed))
-    steps = []
-    for _ in range(kills):
+    steps = ["none"]
+    for number in range(kills):
         wait_for(process, (killed / "recipe.toml").exists)
-        time.sleep(moments.uniform(0.0, 2.5))
+        if number % 4 == 3:  # while it starts, and finds its way back
+            time.sleep(moments.uniform(0.0, 1.5))
+        else:  # once it has gone on
+            wait_for(process, lambda: newest_step(killed) != steps[-1])
+            time.sleep(moments.uniform(0.0, 0.15))
         process = killed_and_restarted(process, killed)
         steps.append(newest_step(killed))
     for _ in range(late_kills):
@@ -72,7 +76,7 @@ def kill_and_compare(
         time.sleep(moments.uniform(0.0, 0.5))
         process = killed_and_restarted(process, killed)
     finish(process)
-    assert len(set(steps)) > 1, "no two kills came at different checkpoints"
+    assert len(set(steps)) > kills // 2, "most kills came at checkpoints of their own"
     metrics, history, files = outcome(killed)
     expected_metrics, expected_history, expected_files = outcome(undisturbed)
     assert files == expected_files
