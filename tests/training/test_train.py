@@ -19,7 +19,7 @@ from steepest import evaluate
 from steepest.errors import EventsError, RunFolderError
 from steepest.events import load_sample
 from steepest.folder import RunFolder
-from steepest.recipe import Recipe
+from steepest.recipe import Recipe, default_recipe
 from steepest.run import resume
 
 
@@ -247,6 +247,17 @@ def test_scores_do_not_tie_where_float32_would(recipe_table, tmp_path):
     scores = run.predict(features)
     assert scores.dtype == np.float64
     assert len(np.unique(scores)) == 50
+
+
+def test_the_default_recipe_trains_on_the_embedded_jets(tmp_path):
+    """What `steepest train` does without arguments, with fewer epochs."""
+    run = steepest.train(default_recipe(), tmp_path / "run", settings=["descent.epochs=8"])
+    metrics = run.metrics
+    assert metrics is not None
+    assert sum(part["events"] for part in metrics["parts"].values()) > 23_900
+    model, linear = (metrics["merits"][which]["auc"]["value"] for which in ("model", "baseline"))
+    assert model > linear > 0.96
+    assert metrics["merits"]["gain"]["auc_difference"]["low"] > 0
 
 
 def test_bad_events_leave_no_folder(recipe_table: dict, tmp_path: Path):
