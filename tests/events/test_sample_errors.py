@@ -397,7 +397,7 @@ def test_too_many_classes_by_name(write, refused) -> None:
     columns = {"pt": np.arange(1001.0), "y": np.arange(1001)}
     recipe = EventsRecipe(path=write(columns), label="y")
     message = """
-The label 'y' has 1001 values, too many for classes.
+The label 'y' has more than 1,000 values, too many for classes.
   expected: at most 1000 classes
   found:    0, 1, 2, 3, 4 and 996 more
   cause:    the column is an identifier or a quantity, not a class

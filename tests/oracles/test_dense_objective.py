@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steepest import storage
 from steepest.losses import loss_named
 from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective, dense
+from steepest.objective import Batch, DenseObjective
 
 LOSSES = {"mean-squared-error": 1, "binary-cross-entropy": 1, "cross-entropy": 3}
 ACTIVATIONS = ["relu", "tanh", "sigmoid", "gelu"]
@@ -158,7 +159,7 @@ def test_blocks_change_nothing(loss, monkeypatch):
     whole = objective.loss_and_gradient(theta, batch)
     product = objective.hessian_vector(theta, theta, batch)
     bounds = DenseObjective(Dense(5, (), LOSSES[loss]), loss_named(loss)).curvature_bounds(batch)
-    monkeypatch.setattr(dense, "BLOCK", 7)
+    monkeypatch.setattr(storage, "BLOCK", 7)
     blocked = objective.loss_and_gradient(theta, batch)
     assert blocked[0] == pytest.approx(whole[0], rel=1e-14)
     np.testing.assert_allclose(blocked[1], whole[1], rtol=1e-12, atol=1e-15)

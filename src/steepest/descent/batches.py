@@ -1,18 +1,31 @@
-"""Which events each step takes: all, some, or one.
+"""Which events each step takes: all, some, or one; and how they are shuffled.
 
 Batch, mini-batch and stochastic gradient descent are one loop with another batch size. The order
 of the events in epoch e depends on (seed, e) alone, so that a run resumed at any step goes on with
 the very batches that the uninterrupted run takes.
+
+Shuffling has two levels, so that events on disk are read in pieces. Up to `WINDOW` events are one
+random permutation. More of them are cut into chunks of `CHUNK` consecutive events; an epoch takes
+the chunks in random order, `WINDOW` events at a time, and permutes the events within each such
+window. The order is the same whether the events lie in memory or on disk.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 
-__all__ = ["Batches"]
+from steepest.objective import Batch
 
-_ORDER_STREAM = 1
-"""Keeps the orders' random numbers apart from those of the initialisation (stream 0)."""
+__all__ = ["Batches", "Feed"]
+
+_ORDER_STREAM, _WINDOW_STREAM = 1, 2
+"""Keep the orders' random numbers apart from those of the initialisation (stream 0)."""
+CHUNK = 1_024
+"""Consecutive events that stay in one window."""
+WINDOW = 262_144
+"""Events that are permuted together."""
 
 
 class Batches:
@@ -44,7 +57,9 @@ class Batches:
         self.first_epoch = first_epoch
         self.per_epoch = -(-events // batch_size)
         self._epoch = -1
-        self._order = np.empty(0, dtype=np.int64)
+        self._chunks = np.empty(0, dtype=np.int64)
+        self._starts = [0]
+        self._windows: dict[int, np.ndarray] = {}
 
     @property
     def whole(self) -> bool:
@@ -57,14 +72,100 @@ class Batches:
 
     def rows(self, step: int) -> np.ndarray:
         """The rows that step number `step` (from 0) takes, int64."""
+        pieces = [self.window(*place[:2])[place[2]] for place in self.places(step)]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def places(self, step: int) -> list[tuple[int, int, slice]]:
+        """Where the step's rows are: epoch, window of the epoch, and slice of the window."""
         epoch, position = divmod(step - self.first_step, self.per_epoch)
+        epoch += self.first_epoch
+        self._begin(epoch)
         start = position * self.batch_size
-        return self.order(self.first_epoch + epoch)[start : start + self.batch_size]
+        stop = min(start + self.batch_size, self.events)
+        places = []
+        while start < stop:
+            window = bisect_right(self._starts, start) - 1
+            first, last = self._starts[window], self._starts[window + 1]
+            end = min(stop, last)
+            places.append((epoch, window, slice(start - first, end - first)))
+            start = end
+        return places
 
     def order(self, epoch: int) -> np.ndarray:
         """The permutation of all events in that epoch, int64 ``(events,)``."""
-        if epoch != self._epoch:
-            entropy = np.random.SeedSequence([self.seed, _ORDER_STREAM, epoch])
-            self._order = np.random.Generator(np.random.PCG64(entropy)).permutation(self.events)
-            self._epoch = epoch
-        return self._order
+        self._begin(epoch)
+        return np.concatenate([self.window(epoch, w) for w in range(len(self._starts) - 1)])
+
+    def window(self, epoch: int, window: int) -> np.ndarray:
+        """The rows of one window of an epoch, in the order in which they are taken."""
+        self._begin(epoch)
+        if window not in self._windows:
+            self._windows = {k: v for k, v in self._windows.items() if k == window - 1}
+            self._windows[window] = self._permuted(epoch, window)
+        return self._windows[window]
+
+    def _permuted(self, epoch: int, window: int) -> np.ndarray:
+        if self.events <= WINDOW:
+            return self._rng(_ORDER_STREAM, epoch).permutation(self.events)
+        per_window = WINDOW // CHUNK
+        chunks = self._chunks[window * per_window : (window + 1) * per_window]
+        rows = (CHUNK * chunks[:, None] + np.arange(CHUNK)).ravel()
+        rows = rows[rows < self.events]
+        return self._rng(_WINDOW_STREAM, epoch, window).permutation(rows)
+
+    def _begin(self, epoch: int) -> None:
+        """Draw the order of the chunks, and where each window starts."""
+        if epoch == self._epoch:
+            return
+        self._epoch, self._windows = epoch, {}
+        if self.events <= WINDOW:
+            self._starts = [0, self.events]
+            return
+        count = -(-self.events // CHUNK)
+        self._chunks = self._rng(_ORDER_STREAM, epoch).permutation(count)
+        sizes = np.minimum(CHUNK, self.events - CHUNK * self._chunks)
+        per_window = WINDOW // CHUNK
+        sums = np.add.reduceat(sizes, np.arange(0, count, per_window))
+        self._starts = [0, *np.cumsum(sums).tolist()]
+
+    def _rng(self, *stream: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, *stream])))
+
+
+class Feed:
+    """The events of every step: taken from memory, or window by window from disk.
+
+    Parameters
+    ----------
+    events
+        The sample.
+    batches
+        Which of its rows each step takes.
+    """
+
+    def __init__(self, events: Batch, batches: Batches) -> None:
+        self.events = events
+        self.batches = batches
+        self._windows: dict[tuple[int, int], Batch] = {}
+
+    def batch(self, step: int) -> Batch:
+        """The events of a step; all of them, unread, where each step takes all."""
+        if self.batches.whole:
+            return self.events
+        if not self.events.on_disk:
+            return self.events.take(self.batches.rows(step))
+        places = self.batches.places(step)
+        pieces = [self._window(*place[:2]).take(place[2]) for place in places]
+        return pieces[0] if len(pieces) == 1 else _joined(pieces)
+
+    def _window(self, epoch: int, window: int) -> Batch:
+        key = epoch, window
+        if key not in self._windows:
+            self._windows = {k: v for k, v in self._windows.items() if k == (epoch, window - 1)}
+            self._windows[key] = self.events.take(self.batches.window(epoch, window))
+        return self._windows[key]
+
+
+def _joined(pieces: list[Batch]) -> Batch:
+    columns = ([getattr(p, name) for p in pieces] for name in ("inputs", "targets", "weights"))
+    return Batch(*(None if c[0] is None else np.concatenate(c) for c in columns))

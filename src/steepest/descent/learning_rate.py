@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
-from steepest.descent.batches import Batches
+from steepest.descent.batches import Batches, Feed
 from steepest.objective import Batch, CurvatureBounds, Objective
 from steepest.optimizers import UpdateRule
 
@@ -132,13 +132,13 @@ def range_test(
     """
     rates = np.geomspace(*RANGE, RANGE_STEPS)
     size = min(batch_size, len(events), RANGE_BATCH)
-    batches = Batches(len(events), size, seed + _TEST_STREAM_OFFSET)
+    feed = Feed(events, Batches(len(events), size, seed + _TEST_STREAM_OFFSET))
     theta = objective.initial(seed)
     slots = rule.slots(theta)
     mean, best, best_rate = 0.0, math.inf, float(rates[0])
     with np.errstate(all="ignore"):
         for step, rate in enumerate(rates.tolist(), start=1):
-            batch = events if batches.whole else events.take(batches.rows(step - 1))
+            batch = feed.batch(step - 1)
             loss, gradient = objective.loss_and_gradient(theta, batch)
             mean = 0.9 * mean + 0.1 * loss
             smooth = mean / (1.0 - 0.9**step)

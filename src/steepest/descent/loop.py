@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steepest.descent.batches import Feed
 from steepest.descent.divergence import divergence
 from steepest.descent.history import STEP_COLUMNS, History
 from steepest.descent.plan import Plan
@@ -16,6 +17,7 @@ from steepest.descent.state import Best, Keeper, Path, State, StopReason
 from steepest.descent.stopping import stop_reason
 from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.objective import Batch, Objective
+from steepest.storage import blocks
 
 __all__ = ["Monitor", "Outcome", "Watch", "descend"]
 
@@ -122,6 +124,7 @@ class _Walk:
         metrics: tuple[str, ...],
     ) -> None:
         self.objective, self.events, self.plan = objective, events, plan
+        self.feed = Feed(events, plan.batches)
         self.keeper, self.monitor = keeper, monitor
         self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
         path_bytes = len(plan.path_steps) * objective.size * np.dtype(objective.dtype).itemsize
@@ -157,7 +160,7 @@ class _Walk:
         rates = plan.schedule.factors(state.step, end - state.step)
         rates *= plan.learning_rate * state.plateau.factor
         with np.errstate(all="ignore"):  # what overflows is found by its loss
-            steps = take_steps(self.objective, self.events, plan, state, rates, watch)
+            steps = take_steps(self.objective, self.feed, plan, state, rates, watch)
         state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
         self.history.add_steps(steps.recorded, steps.values)
         if len(steps.values):
@@ -250,7 +253,7 @@ class Steps:
 
 
 def take_steps(
-    objective: Objective, events: Batch, plan: Plan, state: State, rates: Array, watch: Watch
+    objective: Objective, feed: Feed, plan: Plan, state: State, rates: Array, watch: Watch
 ) -> Steps:
     """Predict, loss, gradient, step; repeat, once for each rate."""
     theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
@@ -258,7 +261,7 @@ def take_steps(
     recorded: list[int] = []
     values: list[tuple[float, ...]] = []
     for rate in rates.tolist():
-        batch = events if plan.batches.whole else events.take(plan.batches.rows(step))
+        batch = feed.batch(step)
         loss, gradient = objective.loss_and_gradient(theta, batch)  # predict, loss, gradient
         if not abs(loss) <= state.loss_limit:
             diverged_at = step
@@ -290,4 +293,11 @@ def _loss_of_a_constant(events: Batch) -> float:
     """About the loss of a constant prediction: the targets' variance, or one for K classes."""
     if np.issubdtype(events.targets.dtype, np.integer):
         return 1.0
-    return float(np.var(events.targets, dtype=np.float64))
+    count, mean, squares = 0, 0.0, 0.0
+    for (targets,) in blocks(events.targets):
+        block = targets.astype(np.float64)
+        centre, size = float(block.mean()), len(block)
+        squares += float(block.var()) * size + (centre - mean) ** 2 * count * size / (count + size)
+        mean += (centre - mean) * size / (count + size)
+        count += size
+    return squares / count

@@ -19,6 +19,7 @@ from steepest.encoding.columns import (
 from steepest.errors import EventsError, RecipeError, RunFolderError
 from steepest.recipe import Derived
 from steepest.scaling.quantile import distribution, quantile
+from steepest.storage import AnyArray, blocks, thinned
 
 __all__ = ["Encoding", "fit_encoding"]
 
@@ -128,11 +129,13 @@ class Encoding:
 
 def fit_encoding(
     features: Sequence[str | Derived],
-    X: Array,
-    weights: Array | None = None,
+    X: AnyArray,
+    weights: AnyArray | None = None,
     categories: Mapping[str, Sequence[str]] | None = None,
 ) -> Encoding:
     """Learn the fills and the categories from training events.
+
+    Means and medians are those of at most a million events, evenly spaced.
 
     Parameters
     ----------
@@ -158,15 +161,17 @@ def fit_encoding(
     >>> fit_encoding([b_score], X).columns[0].fill
     0.2
     """
-    w = np.ones(len(X)) if weights is None else weights
+    values = thinned(X)
+    w = np.ones(len(values)) if weights is None else thinned(weights)
     columns = []
     for i, feature in enumerate(features):
         name = feature if isinstance(feature, str) else feature.name
         table = feature if isinstance(feature, Derived) else Derived(name=name, value=name)
         if categories is not None and name in categories:
-            columns.append(_category(table, X[:, i], categories[name]))
+            codes = np.concatenate([np.unique(block[:, i]) for (block,) in blocks(X)])
+            columns.append(_category(table, codes, categories[name]))
         else:
-            columns.append(_number(table, X[:, i], w))
+            columns.append(_number(table, values[:, i], w))
     encoding = Encoding(tuple(columns))
     _refuse_twice(encoding.names)
     return encoding

@@ -6,6 +6,7 @@
 
 from steepest.events.expressions import Expression, parse
 from steepest.events.formats import open_events
+from steepest.events.reading import Room
 from steepest.events.sample import Part, Sample, load_events, load_sample
 from steepest.events.source import Block, EventFile, EventSource
 from steepest.events.split import PARTS, TEST, TRAIN, VALIDATION, assign_parts
@@ -20,6 +21,7 @@ __all__ = [
     "EventSource",
     "Expression",
     "Part",
+    "Room",
     "Sample",
     "assign_parts",
     "load_events",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from steepest.events.expressions import Expression
 from steepest.events.lists import REDUCTIONS
 from steepest.events.nodes import Arithmetic, Call, Column, Index, Number, walk
 from steepest.events.words import counted, quoted
+from steepest.storage import AnyArray, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ ALWAYS = ("sum", "count", "len", "any", "all")
 """The reductions that an empty list has too."""
 SPOKEN = {"train": "training"}
 
-__all__ = ["Faults", "refuse_empty_parts", "refuse_weights"]
+__all__ = ["Faults", "PartSums", "part_sums", "refuse_empty_parts", "refuse_weights"]
 
 
 @dataclass
@@ -143,36 +144,61 @@ def refuse_empty_parts(part: np.ndarray, shares: Sequence[float], parts: Sequenc
             )
 
 
-def refuse_weights(
-    weights: np.ndarray | None,
-    part: np.ndarray,
-    parts: Sequence[str],
-    labels: np.ndarray,
-    classes: Sequence[str],
-) -> None:
+@dataclass(frozen=True)
+class PartSums:
+    """Of each part and class (one column where there are none): what `refuse_weights` looks at."""
+
+    events: np.ndarray
+    weight: np.ndarray
+    zero: np.ndarray
+    negative: np.ndarray
+
+
+def part_sums(
+    weights: AnyArray | None, part: np.ndarray, labels: AnyArray, parts: int, classes: int
+) -> PartSums:
+    """Count events, and sum weights, of each part and class; shapes ``(parts, classes or 1)``."""
+    shape = (parts, max(classes, 1))
+    events, zero, negative = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    weight = np.zeros(shape)
+    for w, p, y in blocks(weights, part, labels):
+        w = np.ones(len(p)) if w is None else w
+        cell = p.astype(np.int64) * shape[1] + (y if classes else 0)
+
+        def count(values: np.ndarray | None = None, cell: np.ndarray = cell) -> np.ndarray:
+            return np.bincount(cell, values, parts * shape[1]).reshape(shape)
+
+        events += count()
+        zero += count(w == 0).astype(np.int64)
+        negative += count(w < 0).astype(np.int64)
+        with np.errstate(over="ignore"):
+            weight += count(w)
+    return PartSums(events, weight, zero, negative)
+
+
+def refuse_weights(sums: PartSums, parts: Sequence[str], classes: Sequence[str]) -> None:
     """Raise EventsError unless Σw > 0 in each part, and for each class in it.
 
     Single negative weights are legal. Without weights each event weighs 1. Training needs every
     class; another part may lack one of three or more, but not one of two.
     """
-    ones = np.ones(len(part)) if weights is None else weights
     with np.errstate(over="ignore"):
-        total = ones.sum()
+        total = sums.weight.sum()
     if not 0 < total < np.inf:
-        raise _not_positive(ones, "all selected events")
+        raise _not_positive(sums, np.s_[:, :], "all selected events")
     for index, name in enumerate(parts):
-        inside = part == index
-        if inside.any() and ones[inside].sum() <= 0:
-            raise _not_positive(ones[inside], f"the {SPOKEN.get(name, name)} part")
+        if sums.events[index].any() and sums.weight[index].sum() <= 0:
+            raise _not_positive(sums, np.s_[index, :], f"the {SPOKEN.get(name, name)} part")
     for number, of_part in enumerate(parts):
+        spoken = SPOKEN.get(of_part, of_part)
         for index, name in enumerate(classes):
-            inside = (part == number) & (labels == index)
-            if inside.any():
-                if ones[inside].sum() <= 0:
-                    spoken = SPOKEN.get(of_part, of_part)
-                    raise _not_positive(ones[inside], f"the class {name!r} in the {spoken} part")
-            elif number == 0 or (len(classes) == 2 and (part == number).any()):
-                raise _class_absent(name, of_part, int((labels == index).sum()))
+            if sums.events[number, index]:
+                if sums.weight[number, index] <= 0:
+                    raise _not_positive(
+                        sums, np.s_[number, index], f"the class {name!r} in the {spoken} part"
+                    )
+            elif number == 0 or (len(classes) == 2 and sums.events[number].any()):
+                raise _class_absent(name, of_part, int(sums.events[:, index].sum()))
 
 
 def _class_absent(name: str, part: str, selected: int) -> EventsError:
@@ -186,12 +212,14 @@ def _class_absent(name: str, part: str, selected: int) -> EventsError:
     )
 
 
-def _not_positive(weights: np.ndarray, of: str) -> EventsError:
-    zeros, negative = int((weights == 0).sum()), int((weights < 0).sum())
+def _not_positive(sums: PartSums, where: Any, of: str) -> EventsError:
+    events, zeros, negative = (
+        int(numbers[where].sum()) for numbers in (sums.events, sums.zero, sums.negative)
+    )
     return EventsError(
-        f"The weights of {of} sum to {weights.sum():.6g}.",
+        f"The weights of {of} sum to {sums.weight[where].sum():.6g}.",
         expected="a finite sum above 0 (single weights may be negative)",
-        found=f"{counted(len(weights), 'event')}: {zeros} of weight 0, {negative} below 0",
+        found=f"{counted(events, 'event')}: {zeros} of weight 0, {negative} below 0",
         cause="the wrong column, or a selection that leaves few events",
         do="check events.weight and events.select",
     )

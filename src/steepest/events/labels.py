@@ -20,12 +20,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events.words import counted, listed, quoted
 
-__all__ = ["BINARY", "TASKS", "Labels", "decide", "encode"]
+__all__ = ["BINARY", "TASKS", "Labels", "Tally", "decide", "encode"]
 
 BINARY = ("0", "1")
 TASKS = {
@@ -43,52 +42,129 @@ Locate = Callable[[int], str]
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels as the descent needs them, ``(events,)``, and why they are what they are."""
+    """What labels become for the descent, and why."""
 
-    values: np.ndarray
-    """float64 for regression, else the int64 index of the class."""
     task: str
     classes: tuple[str, ...]
     reason: str
+    convert: Callable[[np.ndarray], np.ndarray]
+    """From what `Tally.add` returns to float64 for regression, else the class's int64 index."""
 
 
-@dataclass(frozen=True)
-class _Coded:
-    """Values as indices into their sorted distinct values."""
+class Tally:
+    """The distinct values of a label, counted block by block, up to `MOST_CLASSES` and one more.
 
-    distinct: list[Any]
-    codes: np.ndarray
+    Examples
+    --------
+    >>> tally = Tally()
+    >>> tally.add(pl.Series(["top", "qcd", "top"]))
+    array([0., 1., 0.])
+    >>> tally.distinct, tally.names
+    (['qcd', 'top'], ('qcd', 'top'))
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Any, list[int]] = {}  # value: [how often, index of the first]
+        self._texts: dict[str, int] = {}
+        self.events = 0
+
+    def add(self, values: pl.Series) -> np.ndarray:
+        """Count a block; return it as float64: numbers as they are, text by its first appearance.
+
+        Null is NaN; so is text beyond `MOST_CLASSES` values, which is refused later.
+        """
+        if values.dtype.is_float():
+            values = values + 0.0  # -0.0 and 0.0 are one value
+        is_text = not (values.dtype.is_numeric() or values.dtype == pl.Boolean)
+        if is_text:
+            values = values.cast(pl.String)
+        if not self.many:
+            self._count(values)
+        self.events += len(values)
+        if not is_text:
+            return values.cast(pl.Float64).to_numpy()
+        for text in self._known:
+            self._texts.setdefault(text, len(self._texts))
+        codes = values.replace_strict(self._texts, default=None, return_dtype=pl.Float64)
+        return codes.to_numpy()
+
+    def _count(self, values: pl.Series) -> None:
+        table = pl.DataFrame({"value": values}).with_row_index("first")
+        groups = table.group_by("value", maintain_order=True).agg(pl.len(), pl.first("first"))
+        for value, count, first in groups.iter_rows():
+            if value is None or value != value:
+                continue
+            if value in self._known:
+                self._known[value][0] += count
+            elif self.many:
+                break
+            else:
+                self._known[value] = [count, self.events + first]
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more than `MOST_CLASSES`, so that not all are known."""
+        return len(self._known) > MOST_CLASSES
+
+    @property
+    def distinct(self) -> list[Any]:
+        """The values, sorted."""
+        return sorted(self._known)
+
+    @property
+    def how_many(self) -> str:
+        """Their number, in words."""
+        return f"more than {MOST_CLASSES:,}" if self.many else str(len(self._known))
 
     @property
     def counts(self) -> str:
-        counts = np.bincount(self.codes, minlength=len(self.distinct))
-        pairs = zip(self.distinct, counts, strict=True)
+        """The values with their numbers of events."""
+        pairs = ((value, self._known[value][0]) for value in self.distinct)
         return listed((f"{_shown(value)}: {counted(n, 'event')}" for value, n in pairs), 5)
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The values as names of classes."""
         return tuple(
             value if isinstance(value, str) else str(int(value)) for value in self.distinct
         )
 
     @property
+    def is_text(self) -> bool:
+        """Whether the values are text."""
+        return isinstance(next(iter(self._known)), str)
+
+    @property
     def is_binary(self) -> bool:
-        return not isinstance(self.distinct[0], str) and set(self.distinct) <= {0, 1}
+        """Whether each value is 0 or 1."""
+        return not self.is_text and set(self._known) <= {0, 1}
 
     @property
     def is_integral(self) -> bool:
-        return not isinstance(self.distinct[0], str) and all(v == int(v) for v in self.distinct)
+        """Whether all values are numbers without a fraction."""
+        return not self.is_text and all(v == int(v) for v in self._known)
+
+    def first(self, value: Any) -> int:
+        """The index of the first event with that value."""
+        return self._known[value][1]
+
+    def coded(self, codes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what turns the numbers of `add` into codes, given for each distinct value."""
+        if self.is_text:
+            by_appearance = np.empty(len(codes), dtype=np.int64)
+            by_appearance[[self._texts[text] for text in self.distinct]] = codes
+            return lambda numbers: by_appearance[numbers.astype(np.int64)]
+        values = np.array(self.distinct, dtype=np.float64)
+        return lambda numbers: codes[np.searchsorted(values, numbers)]
 
 
-def decide(
-    values: pl.Series, text: str, *, integers: bool, loss: str | None, locate: Locate
-) -> Labels:
+def decide(tally: Tally, text: str, *, integers: bool, loss: str | None, locate: Locate) -> Labels:
     """Return the task that the values, or the named loss, ask for, and the labels for it.
 
     Parameters
     ----------
-    values
-        The label of each event: numbers, booleans or text, finite and without null.
+    tally
+        The values of the label, finite and without null.
     text
         The label as the recipe has it.
     integers
@@ -104,161 +180,145 @@ def decide(
         The values are not what the loss needs, are one class or constant, or leave open which of
         two values is the signal.
     """
-    coded = _coded(values)
-    task, reason = _task(coded, text, integers, loss, locate)
+    task, reason = _task(tally, text, integers, loss, locate)
     if task == "regression":
-        return Labels(_real(values, coded, text), task, (), reason)
-    _refuse_one_class(coded, text)
+        _refuse_constant(tally, text)
+        return Labels(task, (), reason, _as_numbers)
+    _refuse_one_class(tally, text)
+    codes = np.arange(len(tally.distinct))
     if task == "binary":
-        return Labels(np.asarray(coded.distinct, dtype=np.int64)[coded.codes], task, BINARY, reason)
-    if len(coded.distinct) > MOST_CLASSES:
-        raise _too_many(coded, text, MOST_CLASSES)
-    if not isinstance(coded.distinct[0], str) and not coded.is_integral:
+        codes = np.asarray(tally.distinct, dtype=np.int64)
+        return Labels(task, BINARY, reason, tally.coded(codes))
+    if tally.many:
+        raise _too_many(tally, text, MOST_CLASSES)
+    if not tally.is_text and not tally.is_integral:
         raise EventsError(
             f"The label {text!r} is no class: it has values that are not integers.",
             expected="text or integers, as cross-entropy needs",
-            found=listed(map(_shown, coded.distinct), 5),
+            found=listed(map(_shown, tally.distinct), 5),
             do="set descent.loss = 'mean-squared-error', or derive classes with where(...)",
         )
-    return Labels(coded.codes, task, coded.names, reason)
+    return Labels(task, tally.names, reason, tally.coded(codes))
 
 
 def encode(
-    values: pl.Series, text: str, task: str, classes: Sequence[str], locate: Locate
-) -> np.ndarray:
-    """Return the labels of other events for a task and classes that are given.
+    tally: Tally, text: str, task: str, classes: Sequence[str], locate: Locate
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what makes labels of other events, for a task and classes that are given.
 
     Raises
     ------
     EventsError
         A value is none of the classes, or text where numbers are needed.
     """
-    coded = _coded(values)
     if task == "regression":
-        if isinstance(coded.distinct[0], str):
-            raise _text_regression(coded, text)
-        return values.cast(pl.Float64).to_numpy().copy()
-    if not isinstance(coded.distinct[0], str) and not coded.is_integral:
-        names = tuple(_shown(value) for value in coded.distinct)
+        if tally.is_text:
+            raise _text_regression(tally, text)
+        return _as_numbers
+    if not tally.is_text and not tally.is_integral:
+        names = tuple(_shown(value) for value in tally.distinct)
     else:
-        names = coded.names
-    for code, name in enumerate(names):
+        names = tally.names
+    for value, name in zip(tally.distinct, names, strict=True):
         if name not in classes:
-            first = int(np.argmax(coded.codes == code))
             raise EventsError(
                 f"The label {text!r} has a value that is none of the run's classes.",
                 expected=f"one of {listed(classes, 12)}",
-                found=f"{_shown(coded.distinct[code])}, first {locate(first)}",
+                found=f"{_shown(value)}, first {locate(tally.first(value))}",
                 do="select the events of the run's classes, or train on all of these classes",
             )
-    indices = np.array([list(classes).index(name) for name in names], dtype=np.int64)
-    return indices[coded.codes]
+    return tally.coded(np.array([list(classes).index(name) for name in names], dtype=np.int64))
+
+
+def _as_numbers(numbers: np.ndarray) -> np.ndarray:
+    return np.array(numbers, dtype=np.float64)
 
 
 def _task(
-    coded: _Coded, text: str, integers: bool, loss: str | None, locate: Locate
+    tally: Tally, text: str, integers: bool, loss: str | None, locate: Locate
 ) -> tuple[str, str]:
     if loss is not None:
         task = TASKS[loss]
-        if task == "binary" and not coded.is_binary:
-            raise _not_binary(coded, text, locate)
-        if task == "regression" and isinstance(coded.distinct[0], str):
-            raise _text_regression(coded, text)
+        if task == "binary" and not tally.is_binary:
+            raise _not_binary(tally, text, locate)
+        if task == "regression" and tally.is_text:
+            raise _text_regression(tally, text)
         return task, f"descent.loss is {loss}"
-    count = len(coded.distinct)
-    if isinstance(coded.distinct[0], str):
+    count = len(tally.distinct)
+    if tally.is_text:
         if count > MOST_GUESSED:
-            raise _too_many(coded, text, MOST_GUESSED)
+            raise _too_many(tally, text, MOST_GUESSED)
         return "multiclass", f"the label is text with {counted(count, 'value')}"
-    if coded.is_binary:
-        if isinstance(coded.distinct[0], bool):
+    if tally.is_binary:
+        if isinstance(tally.distinct[0], bool):
             return "binary", "the label is a condition"
         return "binary", "the label is 0 or 1"
     if count == 2:
-        raise _not_binary(coded, text, locate)
-    if integers and count <= MOST_GUESSED and coded.is_integral:
+        raise _not_binary(tally, text, locate)
+    if integers and count <= MOST_GUESSED and tally.is_integral:
         return "multiclass", f"the label is an integer with {counted(count, 'value')}"
     if integers:
         return (
             "regression",
-            f"the label is an integer with {count} values, more than {MOST_GUESSED}",
+            f"the label is an integer with {tally.how_many} values, more than {MOST_GUESSED}",
         )
     return "regression", "the label is a number with other values than 0 and 1"
 
 
-def _coded(values: pl.Series) -> _Coded:
-    if values.dtype.is_float():
-        values = values + 0.0  # -0.0 and 0.0 are one value
-    arrow = values.to_arrow()
-    if values.dtype == pl.String:
-        arrow = arrow.cast(pa.large_string())
-    encoded = arrow.dictionary_encode()
-    distinct = encoded.dictionary.to_pylist()
-    order = sorted(range(len(distinct)), key=distinct.__getitem__)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    codes = rank[encoded.indices.to_numpy(zero_copy_only=False)]
-    return _Coded([distinct[i] for i in order], codes)
-
-
-def _real(values: pl.Series, coded: _Coded, text: str) -> np.ndarray:
-    if len(coded.distinct) == 1:
+def _refuse_constant(tally: Tally, text: str) -> None:
+    if len(tally.distinct) == 1:
         raise EventsError(
-            f"The label {text!r} is the same for all {len(values)} selected events.",
+            f"The label {text!r} is the same for all {tally.events} selected events.",
             expected="a label that varies",
-            found=_shown(coded.distinct[0]),
+            found=_shown(tally.distinct[0]),
             do="check events.label and events.select",
         )
-    return values.cast(pl.Float64).to_numpy().copy()
 
 
-def _refuse_one_class(coded: _Coded, text: str) -> None:
-    if len(coded.distinct) > 1:
+def _refuse_one_class(tally: Tally, text: str) -> None:
+    if len(tally.distinct) > 1:
         return
     raise EventsError(
         f"The label {text!r} has one class only.",
         expected="events of at least two classes",
-        found=coded.counts,
+        found=tally.counts,
         cause="the selection removes the other class, or its files are not given",
         do="add the other class's files to events.path, or loosen events.select",
     )
 
 
-def _not_binary(coded: _Coded, text: str, locate: Locate) -> EventsError:
-    if len(coded.distinct) == 1 and not isinstance(coded.distinct[0], str):
+def _not_binary(tally: Tally, text: str, locate: Locate) -> EventsError:
+    if len(tally.distinct) == 1 and not tally.is_text:
         try:
-            _refuse_one_class(coded, text)
+            _refuse_one_class(tally, text)
         except EventsError as error:
             return error
-    code = next(
-        i for i, value in enumerate(coded.distinct) if isinstance(value, str) or value not in (0, 1)
-    )
-    first = locate(int(np.argmax(coded.codes == code)))
-    signal = coded.distinct[-1]
+    other = next(v for v in tally.distinct if isinstance(v, str) or v not in (0, 1))
+    signal = tally.distinct[-1]
     left = text if text.isidentifier() else f"({text})"
     right = f'"{signal}"' if isinstance(signal, str) else _shown(signal)
     return EventsError(
         f"The label {text!r} has other values than 0 and 1.",
         expected="0 for background and 1 for signal, or a condition",
-        found=f"{coded.counts}; first {_shown(coded.distinct[code])} {first}",
+        found=f"{tally.counts}; first {_shown(other)} {locate(tally.first(other))}",
         do=f"say which is the signal: label = {quoted(f'{left} == {right}')}",
     )
 
 
-def _text_regression(coded: _Coded, text: str) -> EventsError:
+def _text_regression(tally: Tally, text: str) -> EventsError:
     return EventsError(
         f"The label {text!r} is text, which mean-squared-error cannot take.",
         expected="a number for each event",
-        found=listed(map(_shown, coded.distinct), 5),
+        found=listed(map(_shown, tally.distinct), 5),
         do="set descent.loss = 'cross-entropy', or leave it out",
     )
 
 
-def _too_many(coded: _Coded, text: str, most: int) -> EventsError:
+def _too_many(tally: Tally, text: str, most: int) -> EventsError:
     return EventsError(
-        f"The label {text!r} has {len(coded.distinct)} values, too many for classes.",
+        f"The label {text!r} has {tally.how_many} values, too many for classes.",
         expected=f"at most {most} classes",
-        found=listed(map(_shown, coded.distinct), 5),
+        found=listed(map(_shown, tally.distinct), 5),
         cause="the column is an identifier or a quantity, not a class",
         do="check events.label",
     )

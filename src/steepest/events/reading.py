@@ -1,12 +1,12 @@
-"""Evaluate a plan over all blocks of a source: the selected events as arrays.
+"""Evaluate a plan over all blocks of a source: the selected events as arrays, in memory or on disk.
 
-Reading takes about the memory of the feature matrix twice at its peak: the blocks are gathered,
-then copied into one array and let go of one by one.
+A block is read, selected from, evaluated and split; what is left of it is kept. Where the blocks
+together get larger than `Room` allows, all of them move to disk, and memory holds one block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,40 +18,55 @@ import pyarrow as pa
 from steepest.errors import EventsError
 from steepest.events.checks import Faults
 from steepest.events.expressions import Expression, frame
+from steepest.events.labels import Tally
 from steepest.events.lists import refuse_mismatch
 from steepest.events.plan import Plan
 from steepest.events.source import Block, EventSource
-from steepest.events.split import event_keys, row_keys
+from steepest.events.split import TEST, assign_parts, event_keys, row_keys
 from steepest.events.words import counted, listed
+from steepest.recipe import SplitRecipe
+from steepest.storage import AnyArray, Column, map_blocks
 
-__all__ = ["Gathered", "Progress", "gather"]
+__all__ = ["Gathered", "Progress", "Room", "gather"]
 
 Progress = Callable[[int, int], object]
 """Called with the rows read so far and the rows of all files."""
 
+_COLUMNS = ("features", "labels", "weights", "extra", "rows", "file")
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much of the events memory may hold, and the folder on whose disk the rest lies."""
+
+    bytes: int
+    folder: Path
+
 
 @dataclass(frozen=True)
 class Gathered:
-    """The selected events, before their labels are interpreted.
+    """The selected events, before their labels are interpreted; arrays in memory or on disk.
 
     Attributes
     ----------
-    features : numpy.ndarray
+    features
         ``(events, features)`` float64, C order. Finite, but NaN for what is missing where the
         recipe says how to fill it; of text the index into its categories.
     categories : dict[str, tuple[str, ...]]
         The distinct values of each feature that is text, sorted.
-    labels : polars.Series
-        ``(events,)`` numbers, booleans or text, finite and without null.
+    labels
+        ``(events,)`` float64, as `Tally.add` returns them.
+    tally : Tally
+        The labels' values.
     integers : bool
         Whether the labels are integers by the types of their columns.
-    weights : numpy.ndarray or None
-        ``(events,)`` float64, finite.
-    extra : numpy.ndarray
+    weights
+        ``(events,)`` float64, finite; None without weights.
+    extra
         ``(events, columns carried along)`` float64, finite.
-    keys : numpy.ndarray
-        ``(events,)`` uint64, to split by.
-    rows, file : numpy.ndarray
+    part : numpy.ndarray
+        ``(events,)`` int8, always in memory.
+    rows, file
         ``(events,)``: the row in its file (int64), and which file of the source (int32).
     read : dict
         What was read; see `Sample`.
@@ -60,25 +75,44 @@ class Gathered:
     """
 
     source: EventSource
-    features: np.ndarray
+    features: AnyArray
     categories: dict[str, tuple[str, ...]]
-    labels: pl.Series
+    labels: AnyArray
+    tally: Tally
     integers: bool
-    weights: np.ndarray | None
-    extra: np.ndarray
-    keys: np.ndarray
-    rows: np.ndarray
-    file: np.ndarray
+    weights: AnyArray | None
+    extra: AnyArray
+    part: np.ndarray
+    rows: AnyArray
+    file: AnyArray
     read: dict[str, Any]
     notes: list[str]
 
     def locate(self, index: int) -> str:
         """Say where an event lies."""
-        return f"in {self.source.files[self.file[index]]} at row {self.rows[index]}"
+        place = slice(index, index + 1)
+        return f"in {self.source.files[self.file[place][0]]} at row {self.rows[place][0]}"
 
 
-def gather(source: EventSource, plan: Plan, progress: Progress | None = None) -> Gathered:
-    """Read, select and evaluate all events of a source.
+def gather(
+    source: EventSource,
+    plan: Plan,
+    split: SplitRecipe | None = None,
+    progress: Progress | None = None,
+    room: Room | None = None,
+) -> Gathered:
+    """Read, select, evaluate and split all events of a source.
+
+    Parameters
+    ----------
+    source, plan
+        The events, and what to compute of each.
+    split
+        The shares of the parts; None puts all events into the test part.
+    progress
+        Told of the rows read.
+    room
+        What memory may hold; None for everything.
 
     Raises
     ------
@@ -88,7 +122,7 @@ def gather(source: EventSource, plan: Plan, progress: Progress | None = None) ->
     if not plan.columns:
         raise EventsError("The features and the label use no column.", do="name columns in them")
     where = plan.select.pruning() if plan.select is not None else ()
-    reader = _Reader(source, plan)
+    reader = _Reader(source, plan, split, room)
     for block in source.batches(plan.columns, where):
         reader.add(block)
         if progress is not None:
@@ -98,12 +132,7 @@ def gather(source: EventSource, plan: Plan, progress: Progress | None = None) ->
     select = plan.select.text if plan.select is not None else None
     if reader.selected == 0:
         raise _nothing_selected(source, select, reader.rows_read)
-    for faults in (
-        *reader.faults,
-        reader.label_faults,
-        reader.weight_faults,
-        *reader.extra_faults,
-    ):
+    for faults in (*reader.faults, reader.label_faults, reader.weight_faults, *reader.extra_faults):
         if faults is not None:
             faults.refuse(reader.selected, select)
     notes = []
@@ -112,19 +141,25 @@ def gather(source: EventSource, plan: Plan, progress: Progress | None = None) ->
             f"The selection has no answer for {counted(reader.undecided, 'event')}, where a value "
             "is null; they are not selected."
         )
-    features = reader.joined("features")
-    categories = {plan.names[i]: _sort_codes(features[:, i], reader.codes[i]) for i in reader.codes}
+    if reader.spilled and room is not None:
+        notes.append(
+            f"The events ({reader.nbytes / 2**30:.3g} GiB) are kept on disk, in {room.folder}: "
+            f"memory would hold {room.bytes / 2**30:.3g} GiB of them (events.memory)."
+        )
+    columns = reader.columns
+    features, categories = _with_sorted_categories(columns["features"].finish(), plan, reader.codes)
     return Gathered(
         source=source,
         features=features,
         categories=categories,
-        labels=pl.concat(reader.chunks["labels"]),
+        labels=columns["labels"].finish(),
+        tally=reader.tally,
         integers=reader.label.is_integer or _made_of_integers(plan.label, source.schema),
-        weights=reader.joined("weights") if plan.weight is not None else None,
-        extra=reader.joined("extra"),
-        keys=reader.joined("keys"),
-        rows=reader.joined("rows"),
-        file=reader.joined("file"),
+        weights=columns["weights"].finish() if plan.weight is not None else None,
+        extra=columns["extra"].finish(),
+        part=np.concatenate(reader.part),
+        rows=columns["rows"].finish(),
+        file=columns["file"].finish(),
         read={
             "columns": plan.columns,
             "row_groups": source.kept_groups(where),
@@ -140,9 +175,11 @@ def gather(source: EventSource, plan: Plan, progress: Progress | None = None) ->
 class _Reader:
     """Evaluates a plan block by block, and counts what is no finite number."""
 
-    def __init__(self, source: EventSource, plan: Plan) -> None:
+    def __init__(
+        self, source: EventSource, plan: Plan, split: SplitRecipe | None, room: Room | None
+    ) -> None:
         schema = source.schema
-        self.source, self.plan = source, plan
+        self.source, self.plan, self.split, self.room = source, plan, split, room
         self.select = plan.select.scalar(schema) if plan.select is not None else None
         self.label = plan.label.scalar(schema)
         features = [feature.scalar(schema) for feature in plan.features]
@@ -169,9 +206,11 @@ class _Reader:
         self.label_faults = Faults(f"The label {plan.label.text!r}", plan.label, self.label.words)
         self.weight_faults = Faults("The weight", plan.weight) if plan.weight is not None else None
         self.extra_faults = [Faults(expression.role, expression) for expression in plan.extra]
-        names = ("features", "labels", "weights", "extra", "keys", "rows", "file")
-        self.chunks: dict[str, list[Any]] = {key: [] for key in names}
+        self.tally = Tally()
+        self.columns = {name: Column() for name in _COLUMNS}
+        self.part: list[np.ndarray] = []
         self.rows_read = self.selected = self.undecided = 0
+        self.spilled = False
 
     def add(self, block: Block) -> None:
         """Select from a block, evaluate it, and keep the result."""
@@ -188,6 +227,8 @@ class _Reader:
             return
         self.selected += len(rows)
         self.keep(table, rows, block.file)
+        if self.spilled or (self.room is not None and self.nbytes > self.room.bytes):
+            self.spill()
 
     def keep(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> None:
         # with_columns, not select: it also spreads a constant over the rows.
@@ -197,16 +238,32 @@ class _Reader:
         count = len(self.plan.features)
         features = np.ascontiguousarray(self.numbers(values[:, :count]), dtype=np.float64)
         self.inspect(values, features, file, rows)
-        self.chunks["features"].append(features)
-        self.chunks["labels"].append(values[str(count)])
-        if self.plan.weight is not None:
-            self.chunks["weights"].append(values[str(count + 1)].to_numpy())
         extra = values.columns[len(self.exprs) - len(self.plan.extra) :]
-        columns = [values[name].to_numpy() for name in extra]
-        self.chunks["extra"].append(np.array(columns, np.float64).reshape(-1, len(rows)).T)
-        self.chunks["keys"].append(self.keys(table, rows, file))
-        self.chunks["rows"].append(rows)
-        self.chunks["file"].append(np.full(len(rows), file, dtype=np.int32))
+        carried = [values[name].to_numpy() for name in extra]
+        kept = {
+            "features": features,
+            "labels": self.tally.add(values[str(count)]),
+            "extra": np.array(carried, np.float64).reshape(-1, len(rows)).T,
+            "rows": rows,
+            "file": np.full(len(rows), file, dtype=np.int32),
+        }
+        if self.plan.weight is not None:
+            kept["weights"] = values[str(count + 1)].to_numpy()
+        for name, array in kept.items():
+            self.columns[name].append(array)
+        self.part.append(self.parts(table, rows, file))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that is kept."""
+        return sum(column.nbytes for column in self.columns.values())
+
+    def spill(self) -> None:
+        """Move what is kept to disk."""
+        assert self.room is not None
+        self.spilled = True
+        for column in self.columns.values():
+            column.spill(self.room.folder)
 
     def numbers(self, values: pl.DataFrame) -> np.ndarray:
         """Return features as numbers, of text its codes in the order of their first events."""
@@ -236,22 +293,16 @@ class _Reader:
             numbers = column.to_numpy() if column.dtype.is_float() else np.zeros(len(rows))
             faults.count(numbers, null, name, rows)
 
-    def keys(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> np.ndarray:
+    def parts(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> np.ndarray:
+        """Return the part of each row."""
+        if self.split is None:
+            return np.full(len(rows), TEST, dtype=np.int8)
         name = self.source.files[file]
         if self.plan.by is None:
-            return row_keys(Path(name).name, rows)
+            return assign_parts(row_keys(Path(name).name, rows), self.split)
         role = f"The split's column {self.plan.by!r}"
-        return event_keys(table[self.plan.by].to_arrow(), role, name, rows)
-
-    def joined(self, key: str) -> Any:
-        """Join the chunks of one array, letting go of each as it is copied."""
-        chunks = self.chunks[key]
-        whole = np.empty((self.selected, *chunks[0].shape[1:]), dtype=chunks[0].dtype)
-        place = 0
-        for chunk in _emptied(chunks):
-            whole[place : place + len(chunk)] = chunk
-            place += len(chunk)
-        return whole
+        keys = event_keys(table[self.plan.by].to_arrow(), role, name, rows)
+        return assign_parts(keys, self.split)
 
 
 def _codes(values: pl.Series, known: dict[str, int]) -> pl.Series:
@@ -263,20 +314,25 @@ def _codes(values: pl.Series, known: dict[str, int]) -> pl.Series:
     return values.replace_strict(distinct, codes, default=None, return_dtype=pl.Float64)
 
 
-def _sort_codes(codes: np.ndarray, known: dict[str, int]) -> tuple[str, ...]:
-    """Turn codes, in place, into indices into the sorted texts, which are returned."""
-    texts = sorted(known)
-    rank = np.empty(len(texts))
-    rank[[known[text] for text in texts]] = np.arange(len(texts))
-    present = ~np.isnan(codes)
-    codes[present] = rank[codes[present].astype(np.int64)]
-    return tuple(texts)
+def _with_sorted_categories(
+    features: AnyArray, plan: Plan, codes: dict[int, dict[str, int]]
+) -> tuple[AnyArray, dict[str, tuple[str, ...]]]:
+    """Turn the codes of text into indices into its sorted values, and return these."""
+    if not codes:
+        return features, {}
+    categories, ranks = {}, {}
+    for i, known in codes.items():
+        texts = sorted(known)
+        categories[plan.names[i]] = tuple(texts)
+        ranks[i] = np.full(len(texts) + 1, np.nan)
+        ranks[i][[known[text] for text in texts]] = np.arange(len(texts))
 
+    def renumber(block: np.ndarray) -> np.ndarray:
+        for i, rank in ranks.items():
+            block[:, i] = rank[np.nan_to_num(block[:, i], nan=len(rank) - 1).astype(np.int64)]
+        return block
 
-def _emptied(chunks: list[Any]) -> Iterator[Any]:
-    chunks.reverse()
-    while chunks:
-        yield chunks.pop()
+    return map_blocks(renumber, features), categories
 
 
 def _nothing_selected(source: EventSource, select: str | None, rows: int) -> EventsError:

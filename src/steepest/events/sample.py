@@ -1,4 +1,4 @@
-"""Events in memory, ready for the descent: features, labels, weights and the split.
+"""Events ready for the descent: features, labels, weights and the split, in memory or on disk.
 
 `load_sample` reads the events that a recipe names for training; `load_events` reads others with
 the same features, label and weight, to evaluate on them.
@@ -12,58 +12,59 @@ from typing import Any
 
 import numpy as np
 
-from steepest.events.checks import refuse_empty_parts, refuse_weights
+from steepest.events.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
 from steepest.events.formats import open_events
 from steepest.events.labels import decide, encode
 from steepest.events.plan import Plan, plan_of
-from steepest.events.reading import Gathered, Progress, gather
-from steepest.events.split import PARTS, TEST, assign_parts
+from steepest.events.reading import Gathered, Progress, Room, gather
+from steepest.events.split import PARTS
 from steepest.events.words import counted
 from steepest.recipe import EventsRecipe
+from steepest.storage import AnyArray, compressed, map_blocks
 
 __all__ = ["Part", "Progress", "Sample", "load_events", "load_sample"]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a sample: copies of its rows, in their order.
+    """One part of a sample: copies of its rows, in their order, as arrays or `DiskArray`.
 
     Attributes
     ----------
-    features : numpy.ndarray
+    features
         ``(events, features)`` float64, C order.
-    labels : numpy.ndarray
+    labels
         ``(events,)``, as in the sample.
-    weights : numpy.ndarray or None
+    weights
         ``(events,)`` float64; None if all events weigh 1.
-    rows, file : numpy.ndarray
+    rows, file
         ``(events,)``: the row in its file (int64), and which file of the source (int32).
-    extra : dict[str, numpy.ndarray]
+    extra : dict
         ``(events,)`` float64 of each column that is carried along.
     """
 
-    features: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray | None
-    rows: np.ndarray
-    file: np.ndarray
-    extra: dict[str, np.ndarray] = field(default_factory=dict)
+    features: AnyArray
+    labels: AnyArray
+    weights: AnyArray | None
+    rows: AnyArray
+    file: AnyArray
+    extra: dict[str, AnyArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The selected events.
+    """The selected events: NumPy arrays, or where they do not fit, `DiskArray`, but for `part`.
 
     Attributes
     ----------
-    features : numpy.ndarray
+    features
         ``(events, features)`` float64, C order; booleans are 0 and 1, text is the index into its
         `categories`. NaN is what is missing where the recipe says how to fill it.
     names : tuple[str, ...]
         The features' names.
-    labels : numpy.ndarray
+    labels
         ``(events,)``: float64 for regression, else the int64 index of the class.
-    weights : numpy.ndarray or None
+    weights
         ``(events,)`` float64; None if the recipe names no weight.
     classes : tuple[str, ...]
         ``("0", "1")`` for two classes, the K names for many, ``()`` for regression.
@@ -73,7 +74,7 @@ class Sample:
         The label as the recipe has it.
     part : numpy.ndarray
         ``(events,)`` int8: 0 train, 1 validation, 2 test.
-    rows, file : numpy.ndarray
+    rows, file
         ``(events,)``: the row in its file (int64), and which file of the source (int32).
     source : dict
         What the events are: names, sizes, rows and sha256 of the files.
@@ -82,31 +83,33 @@ class Sample:
         ``rows_total``, and how many were ``selected``.
     notes : list[str]
         Sentences for the log: what was chosen, and why.
-    extra : dict[str, numpy.ndarray]
+    extra : dict
         ``(events,)`` float64 of each column that was asked for besides, as it was written.
     categories : dict[str, tuple[str, ...]]
         The distinct values of each feature that is text, sorted.
     """
 
-    features: np.ndarray
+    features: AnyArray
     names: tuple[str, ...]
-    labels: np.ndarray
-    weights: np.ndarray | None
+    labels: AnyArray
+    weights: AnyArray | None
     classes: tuple[str, ...]
     task: str
     label: str
     part: np.ndarray
-    rows: np.ndarray
-    file: np.ndarray
+    rows: AnyArray
+    file: AnyArray
     source: dict[str, Any]
     read: dict[str, Any]
     notes: list[str] = field(default_factory=list)
-    extra: dict[str, np.ndarray] = field(default_factory=dict)
+    extra: dict[str, AnyArray] = field(default_factory=dict)
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def locate(self, index: int) -> str:
         """Say where an event lies: in which file, at which row."""
-        return f"in {self.source['files'][self.file[index]]['name']} at row {self.rows[index]}"
+        place = slice(index, index + 1)
+        name = self.source["files"][self.file[place][0]]["name"]
+        return f"in {name} at row {self.rows[place][0]}"
 
     def of(self, part: str | int) -> Part:
         """Return one part, ``"train"``, ``"validation"`` or ``"test"`` (or 0, 1, 2).
@@ -118,12 +121,12 @@ class Sample:
         """
         inside = self.part == (PARTS.index(part) if isinstance(part, str) else part)
         return Part(
-            self.features[inside],
-            self.labels[inside],
-            None if self.weights is None else self.weights[inside],
-            self.rows[inside],
-            self.file[inside],
-            {name: values[inside] for name, values in self.extra.items()},
+            compressed(self.features, inside),
+            compressed(self.labels, inside),
+            None if self.weights is None else compressed(self.weights, inside),
+            compressed(self.rows, inside),
+            compressed(self.file, inside),
+            {name: compressed(values, inside) for name, values in self.extra.items()},
         )
 
 
@@ -133,6 +136,7 @@ def load_sample(
     loss: str | None = None,
     extra: Sequence[str] = (),
     progress: Progress | None = None,
+    room: Room | None = None,
 ) -> Sample:
     """Read, select, derive and split the events that a recipe names.
 
@@ -146,12 +150,13 @@ def load_sample(
         Columns or expressions of numbers to carry along, features or not; see `Sample.extra`.
     progress
         Called after each block with the rows read so far and the rows of all files.
+    room
+        What memory may hold of them, and where else they may lie; None for all in memory.
 
     Returns
     -------
     Sample
-        All selected events. At its peak, reading takes about the memory of the feature matrix
-        twice.
+        All selected events. In memory, reading takes about the feature matrix twice at its peak.
 
     Raises
     ------
@@ -172,25 +177,27 @@ def load_sample(
     """
     source = open_events(recipe.paths if isinstance(recipe.path, list) else recipe.path)
     plan = plan_of(recipe, source, extra=extra)
-    events = gather(source, plan, progress)
-    part = assign_parts(events.keys, recipe.split)
+    events = gather(source, plan, recipe.split, progress, room)
+    part = events.part
     shares = (
         1 - recipe.split.validation - recipe.split.test,
         recipe.split.validation,
         recipe.split.test,
     )
-    labels = decide(
-        events.labels,
+    decided = decide(
+        events.tally,
         recipe.label,
         integers=events.integers,
         loss=loss,
         locate=events.locate,
     )
     refuse_empty_parts(part, shares, PARTS)
-    refuse_weights(events.weights, part, PARTS, labels.values, labels.classes)
-    notes = [f"The task is {labels.task}: {labels.reason}."]
-    notes += _absent_classes(labels.values, labels.classes, part)
-    return _sample(events, plan, labels.values, labels.task, labels.classes, part, notes)
+    labels, classes = map_blocks(decided.convert, events.labels), decided.classes
+    sums = part_sums(events.weights, part, labels, len(PARTS), len(classes))
+    refuse_weights(sums, PARTS, classes)
+    notes = [f"The task is {decided.task}: {decided.reason}."]
+    notes += _absent_classes(sums, classes)
+    return _sample(events, plan, labels, decided.task, classes, notes)
 
 
 def load_events(
@@ -202,6 +209,7 @@ def load_events(
     names: Sequence[str] | None = None,
     extra: Sequence[str] = (),
     progress: Progress | None = None,
+    room: Room | None = None,
 ) -> Sample:
     """Read other events with a recipe's features, label, weight and selection, to evaluate on.
 
@@ -216,7 +224,7 @@ def load_events(
         have.
     names
         The run's features, for a recipe that leaves them out.
-    extra, progress
+    extra, progress, room
         As for `load_sample`.
 
     Returns
@@ -238,21 +246,20 @@ def load_events(
     source = open_events(given if isinstance(given, str) else list(given))
     unsplit = recipe.model_copy(update={"split": recipe.split.model_copy(update={"by": None})})
     plan = plan_of(unsplit, source, names=names, extra=extra)
-    events = gather(source, plan, progress)
-    part = np.full(len(events.rows), TEST, dtype=np.int8)
-    labels = encode(events.labels, recipe.label, task, classes, events.locate)
-    refuse_weights(events.weights, part, PARTS, labels, ())
-    notes = [f"All {counted(len(part), 'selected event')} are the test part."]
-    return _sample(events, plan, labels, task, tuple(classes), part, notes)
+    events = gather(source, plan, None, progress, room)
+    convert = encode(events.tally, recipe.label, task, classes, events.locate)
+    labels = map_blocks(convert, events.labels)
+    refuse_weights(part_sums(events.weights, events.part, labels, len(PARTS), 0), PARTS, ())
+    notes = [f"All {counted(len(events.part), 'selected event')} are the test part."]
+    return _sample(events, plan, labels, task, tuple(classes), notes)
 
 
 def _sample(
     events: Gathered,
     plan: Plan,
-    labels: np.ndarray,
+    labels: AnyArray,
     task: str,
     classes: tuple[str, ...],
-    part: np.ndarray,
     notes: list[str],
 ) -> Sample:
     return Sample(
@@ -263,26 +270,26 @@ def _sample(
         classes=classes,
         task=task,
         label=plan.label.text,
-        part=part,
+        part=events.part,
         rows=events.rows,
         file=events.file,
         source=events.source.fingerprint(),
         read=events.read,
         notes=[*plan.notes, *events.notes, *notes],
         extra={
-            expression.text: np.ascontiguousarray(events.extra[:, index])
+            expression.text: map_blocks(lambda block, i=index: block[:, i].copy(), events.extra)
             for index, expression in enumerate(plan.extra)
         },
         categories=events.categories,
     )
 
 
-def _absent_classes(labels: np.ndarray, classes: Sequence[str], part: np.ndarray) -> list[str]:
+def _absent_classes(sums: PartSums, classes: Sequence[str]) -> list[str]:
     """Return a sentence for each class that the validation or the test part lacks."""
     return [
         f"The {PARTS[index]} part has no event of the class {name!r}."
         for index in (1, 2)
-        if (part == index).any()
+        if sums.events[index].any()
         for code, name in enumerate(classes)
-        if not ((part == index) & (labels == code)).any()
+        if not sums.events[index, code]
     ]

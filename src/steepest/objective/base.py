@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+
+from steepest.storage import AnyArray, blocks, map_blocks, on_disk, total
 
 __all__ = ["Batch", "CurvatureBounds", "Objective"]
 
@@ -15,6 +18,8 @@ Array = np.ndarray
 @dataclass(frozen=True)
 class Batch:
     """Events as an objective takes them: scaled inputs, targets, and weights of mean one.
+
+    The arrays of a whole sample may lie on disk; `take` always gives arrays in memory.
 
     Parameters
     ----------
@@ -28,12 +33,12 @@ class Batch:
         unbiased estimate of ∇J, also where weights are negative.
     """
 
-    inputs: Array
-    targets: Array
-    weights: Array | None = None
+    inputs: Any
+    targets: Any
+    weights: Any = None
 
     @classmethod
-    def of(cls, inputs: Array, targets: Array, weights: Array | None, dtype: str) -> Batch:
+    def of(cls, inputs: AnyArray, targets: AnyArray, weights: AnyArray | None, dtype: str) -> Batch:
         """Cast to `dtype` and bring the weights to mean one.
 
         Examples
@@ -42,13 +47,26 @@ class Batch:
         array([0.5, 1.5], dtype=float32)
         """
         if not np.issubdtype(targets.dtype, np.integer):
-            targets = targets.astype(dtype, copy=False)
+            targets = map_blocks(lambda block: block.astype(dtype, copy=False), targets)
         if weights is not None:
-            weights = (weights / weights.mean()).astype(dtype)
-        return cls(np.ascontiguousarray(inputs, dtype=dtype), targets, weights)
+            mean = total(weights) / len(weights)
+            weights = map_blocks(lambda block: (block / mean).astype(dtype), weights)
+        if isinstance(inputs, np.ndarray):
+            inputs = np.ascontiguousarray(inputs, dtype=dtype)
+        return cls(inputs, targets, weights)
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the events lie on disk."""
+        return on_disk(self.inputs)
+
+    def blocks(self) -> Iterator[Batch]:
+        """Yield the events block by block, in their order, in memory."""
+        for inputs, targets, weights in blocks(self.inputs, self.targets, self.weights):
+            yield Batch(inputs, targets, weights)
 
     def take(self, rows: Array | slice) -> Batch:
         """The batch of those rows, in that order."""

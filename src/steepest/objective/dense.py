@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from steepest.kernels import dense as kernel
@@ -17,9 +15,6 @@ Array = np.ndarray
 
 FLAT = 1e-14
 """Curvatures below this part of the largest, times the number of directions, are rounding."""
-
-BLOCK = 65_536
-"""Events whose intermediate arrays are held at once; a sum over more is taken block by block."""
 
 
 class DenseObjective:
@@ -70,7 +65,7 @@ class DenseObjective:
         """J(θ)."""
         layers = self.model.layers(theta)
         total = 0.0
-        for part in _blocks(batch):
+        for part in batch.blocks():
             logits = kernel.logits(layers, self.model.function, part.inputs)
             total += _weighted_sum(self.loss_function.value(logits, part.targets), part)
         return total / len(batch) + self._penalty(theta)
@@ -80,7 +75,7 @@ class DenseObjective:
         layers, gradient = self.model.layers(theta), np.zeros_like(theta)
         out = self.model.layers(gradient)
         total = 0.0
-        for part in _blocks(batch):
+        for part in batch.blocks():
             passes = kernel.forward(layers, self.model.function, part.inputs)
             logits = passes.sums[-1]
             total += _weighted_sum(self.loss_function.value(logits, part.targets), part)
@@ -98,7 +93,7 @@ class DenseObjective:
         product = np.zeros_like(theta)
         out = self.model.layers(product)
         activation = self.model.function
-        for part in _blocks(batch):
+        for part in batch.blocks():
             passes = kernel.forward(layers, activation, part.inputs)
             changes = kernel.forward_changes(layers, activation, passes, directions)
             logits = passes.sums[-1]
@@ -120,7 +115,7 @@ class DenseObjective:
         layers = self.model.layers(theta)
         parts = [
             self.loss_function.prediction(kernel.logits(layers, self.model.function, part.inputs))
-            for part in _blocks(batch)
+            for part in batch.blocks()
         ]
         return np.concatenate(parts)
 
@@ -137,7 +132,7 @@ class DenseObjective:
         bound = self.loss_function.curvature_bound
         n = self.model.inputs
         gram, steepest = np.zeros((n + 1, n + 1)), 0.0
-        for part in _blocks(batch):
+        for part in batch.blocks():
             augmented = np.column_stack([part.inputs, np.ones(len(part))]).astype(np.float64)
             weights = np.ones(len(part)) if part.weights is None else part.weights
             gram += augmented.T @ (augmented * (weights if exact else np.abs(weights))[:, None])
@@ -170,14 +165,6 @@ def _lowest(eigenvalues: Array) -> float:
     rounding = len(eigenvalues) * FLAT * abs(eigenvalues[-1])
     kept = eigenvalues[np.abs(eigenvalues) > rounding]
     return float(kept[0]) if len(kept) else 0.0
-
-
-def _blocks(batch: Batch) -> Iterator[Batch]:
-    if len(batch) <= BLOCK:
-        yield batch
-        return
-    for start in range(0, len(batch), BLOCK):
-        yield batch.take(slice(start, start + BLOCK))
 
 
 def _weighted_sum(values: Array, part: Batch) -> float:

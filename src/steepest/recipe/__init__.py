@@ -34,6 +34,7 @@ from steepest.recipe.recipe import (
     Recipe,
     SignificanceRecipe,
     SplitRecipe,
+    bytes_in,
     default_recipe,
 )
 
@@ -65,5 +66,6 @@ __all__ = [
     "SplitRecipe",
     "Step",
     "Stop",
+    "bytes_in",
     "default_recipe",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -33,6 +34,25 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 def default_recipe() -> Path:
     """The recipe of `steepest train` without arguments: a dense network on the embedded jets."""
     return Path(str(files("steepest") / "recipe" / "top-jets.toml"))
+
+
+_SIZE = re.compile(r"([0-9]*\.?[0-9]+)\s*([kKMGT]?i?)B")
+
+
+def bytes_in(size: str) -> int:
+    """Return the number of bytes in a size such as "500 MB", "2GiB".
+
+    Examples
+    --------
+    >>> bytes_in("2 kB"), bytes_in("1.5 KiB")
+    (2000, 1536)
+    """
+    found = _SIZE.fullmatch(size.strip())
+    if found is None:
+        raise ValueError('a size such as "500 MB" or "2 GB", or "auto"')
+    number, prefix = found.groups()
+    base = 1024 if prefix.endswith("i") else 1000
+    return int(float(number) * base ** ("KMGT".index(prefix[0].upper()) + 1 if prefix else 0))
 
 
 class Derived(Strict):
@@ -95,6 +115,16 @@ class EventsRecipe(Strict):
     weight: str | None = None
     select: str | None = None
     split: SplitRecipe = SplitRecipe()
+    memory: str = "auto"
+    """What the events may take of it, as "2 GB"; more of them are kept on disk. Left out: half of
+    what is available when they are read."""
+
+    @field_validator("memory")
+    @classmethod
+    def _is_a_size(cls, memory: str) -> str:
+        if memory != "auto":
+            bytes_in(memory)
+        return memory
 
     @property
     def paths(self) -> list[str]:
@@ -184,7 +214,7 @@ class Recipe(Strict):
     >>> Recipe.from_dict({"events": {"path": "jets.parquet", "label": "is_top", "wieght": "w"}})
     Traceback (most recent call last):
     steepest.errors.RecipeError: The recipe has an unknown key 'events.wieght'.
-      expected: one of features, label, path, select, split, weight
+      expected: one of features, label, memory, path, select, split, weight
       do:       write 'weight', or remove it
     """
 

@@ -39,8 +39,12 @@ class Scaling(ABC):
     constant: tuple[str, ...] = ()
     dropped: int = 0
 
-    def transform(self, X: ArrayLike, dtype: DTypeLike = np.float64) -> NDArray[Any]:
+    def transform(
+        self, X: ArrayLike, dtype: DTypeLike = np.float64, first_row: int = 0
+    ) -> NDArray[Any]:
         """Return X' (m, n) of the given dtype for X (m, n); computed in float64 throughout.
+
+        Messages count the rows from `first_row`.
 
         Raises
         ------
@@ -51,7 +55,7 @@ class Scaling(ABC):
         values = matrix(X, self.features)
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = self._forward(values).astype(dtype, copy=False)
-        self._require_finite(values, scaled)
+        self._require_finite(values, scaled, first_row)
         return scaled
 
     def inverse(self, X: ArrayLike, dtype: DTypeLike = np.float64) -> NDArray[Any]:
@@ -90,15 +94,15 @@ class Scaling(ABC):
     def _backward(self, X: Floats) -> Floats:
         """Map x' → x, rows of a matrix, float64."""
 
-    def _require_finite(self, given: Floats, result: NDArray[Any]) -> None:
+    def _require_finite(self, given: Floats, result: NDArray[Any], first_row: int = 0) -> None:
         place = first_not_finite(result)
         if place is None:
             return
-        require_finite(given, self.features)
+        require_finite(given, self.features, first_row)
         row, column = place
         raise EventsError(
-            f"Feature {self.features[column]!r} of row {row} does not fit into {result.dtype} "
-            f"under the scaling {self.name!r}.",
+            f"Feature {self.features[column]!r} of row {first_row + row} does not fit "
+            f"into {result.dtype} under the scaling {self.name!r}.",
             expected=f"at most {np.finfo(result.dtype).max:.3g} in absolute value",
             found=f"a result beyond it, from {given[row, column]:g}",
             cause="a value in other units than in training, or features that were not scaled",

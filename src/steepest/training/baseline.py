@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from steepest.descent import MemoryKeeper, Watch
 from steepest.recipe import Constant, DescentRecipe, ModelRecipe, Nesterov, Stop
+from steepest.storage import on_disk
 from steepest.training.fit import Events, Fitted, Naming, fit
 
 __all__ = ["fit_baseline"]
@@ -33,10 +34,10 @@ def fit_baseline(
 ) -> Fitted:
     """Fit linear, logistic or softmax regression to its minimum, on whitened features.
 
-    Linear regression is solved exactly; the others descend until ‖∇J‖ < 1e-6, or for 2,000
-    epochs where the classes can be separated and there is no minimum.
+    Linear regression is solved exactly where the events are in memory. All else descends until
+    ‖∇J‖ < 1e-6, or for 2,000 epochs where classes can be separated and there is no minimum.
     """
-    exact = naming.task == "regression"
+    exact = naming.task == "regression" and not on_disk(train.features)
     recipe = _DESCENT.model_copy(update={"method": "exact"}) if exact else _DESCENT
     keeper = MemoryKeeper()
     fitted = fit(train, None, naming, ModelRecipe(hidden=()), recipe, keeper, watch=watch)

@@ -10,7 +10,8 @@ from steepest.folder import RunFolder
 from steepest.training import results
 from steepest.training.binned import bins_of
 from steepest.training.choices import choose, choosing_part
-from steepest.training.events import PARTS, encoded, parts_of, read
+from steepest.training.events import PARTS, encoded, parts_of, read, room_for
+from steepest.training.fit import predictions_of
 from steepest.training.watch import TrainWatch
 
 __all__ = ["evaluate_run"]
@@ -30,7 +31,7 @@ def evaluate_run(
     folder = RunFolder(path)
     recipe, model = folder.recipe, folder.model
     if events is None:
-        sample = read(recipe, watch)
+        sample = read(recipe, watch, folder.path)
         if folder.environment is not None and folder.environment["events"] != sample.source:
             watch.say("The events have changed since the run was made.")
     else:
@@ -44,15 +45,16 @@ def evaluate_run(
             names=model.names,
             extra=recipe.evaluate.columns,
             progress=watch.read,
+            room=room_for(recipe.events.memory, folder.path),
         )
     watch.stage("Evaluating")
     parts = parts_of(encoded(sample, model.encoding))
     part = next(part for part in (TEST, VALIDATION, TRAIN) if part in parts)
     chosen = parts[part]
-    predictions = model.predict_encoded(chosen.features)
+    predictions = predictions_of(model, chosen.features)
     if events is None:
         other = parts[choosing := choosing_part(parts, part)]
-        given = other, model.predict_encoded(other.features), PARTS[choosing]
+        given = other, predictions_of(model, other.features), PARTS[choosing]
         choices = choose(model.task, recipe.evaluate, *given)
     else:
         choices = (folder.metrics or {}).get("chosen")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
+
 from steepest.encoding import Encoding, fit_encoding
-from steepest.events import TEST, TRAIN, VALIDATION, Sample, load_sample
-from steepest.recipe import Recipe
+from steepest.events import TEST, TRAIN, VALIDATION, Room, Sample, load_sample
+from steepest.recipe import Recipe, bytes_in
+from steepest.storage import AnyArray, in_memory, map_blocks, nearest_folder
 from steepest.training.fit import Events, Naming
 from steepest.training.watch import TrainWatch
 
-__all__ = ["PARTS", "Prepared", "encoded", "parts_of", "prepare", "read"]
+__all__ = ["PARTS", "Prepared", "encoded", "parts_of", "prepare", "read", "room_for"]
 
+COPIES = 4
+"""How often training holds the features at once."""
 PARTS = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 
 
@@ -34,9 +41,9 @@ class Prepared:
         return next(part for part in (TEST, VALIDATION, TRAIN) if part in self.parts)
 
 
-def prepare(recipe: Recipe, watch: TrainWatch) -> Prepared:
+def prepare(recipe: Recipe, watch: TrainWatch, folder: Path) -> Prepared:
     """Read, split and encode; the encoding is learnt on the training part alone."""
-    sample = read(recipe, watch)
+    sample = read(recipe, watch, folder)
     tables = {f.name: f for f in recipe.events.features or () if not isinstance(f, str)}
     train = sample.of(TRAIN)
     written = [tables.get(name, name) for name in sample.names]
@@ -48,25 +55,74 @@ def prepare(recipe: Recipe, watch: TrainWatch) -> Prepared:
     return Prepared(parts, naming, sample.source, sample.notes)
 
 
-def read(recipe: Recipe, watch: TrainWatch) -> Sample:
-    """Read what the recipe names, with the columns that its evaluation needs."""
+def read(recipe: Recipe, watch: TrainWatch, folder: Path) -> Sample:
+    """Read what the recipe names, with the columns that its evaluation needs.
+
+    `folder` is where events lie that do not fit into memory: it, or what is above it.
+    """
     watch.stage("Reading events")
     loss = "mean-squared-error" if recipe.descent.method == "exact" else recipe.descent.loss
-    return load_sample(recipe.events, loss=loss, extra=recipe.evaluate.columns, progress=watch.read)
+    return load_sample(
+        recipe.events,
+        loss=loss,
+        extra=recipe.evaluate.columns,
+        progress=watch.read,
+        room=room_for(recipe.events.memory, folder),
+    )
 
 
 def encoded(sample: Sample, encoding: Encoding | None) -> Sample:
     """Return the sample with the model's inputs in place of raw features."""
     if encoding is None:
         return sample
-    inputs = encoding.transform(sample.features, categories=sample.categories, locate=sample.locate)
-    return replace(sample, features=inputs)
+    first = 0
+
+    def transform(block: np.ndarray) -> np.ndarray:
+        nonlocal first
+        place, first = first, first + len(block)
+        return encoding.transform(
+            block, categories=sample.categories, locate=lambda index: sample.locate(place + index)
+        )
+
+    return replace(sample, features=map_blocks(transform, sample.features))
 
 
 def parts_of(sample: Sample) -> dict[int, Events]:
-    """The parts that have events."""
-    views = {part: sample.of(part) for part in PARTS if (sample.part == part).any()}
-    return {
-        part: Events(view.features, view.labels, view.weights, view.extra)
-        for part, view in views.items()
-    }
+    """The parts that have events.
+
+    Where the sample lies on disk, so do all arrays of the training part, but only the features of
+    the others: figures of merit need labels, weights and scores as a whole.
+    """
+    parts = {}
+    for part in PARTS:
+        if (sample.part == part).any():
+            view = sample.of(part)
+            rest = (view.labels, view.weights, view.extra)
+            parts[part] = Events(view.features, *(rest if part == TRAIN else _loaded(*rest)))
+    return parts
+
+
+def _loaded(
+    labels: AnyArray, weights: AnyArray | None, extra: dict[str, AnyArray]
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    columns = {name: in_memory(values) for name, values in extra.items()}
+    return in_memory(labels), None if weights is None else in_memory(weights), columns
+
+
+def room_for(memory: str, folder: Path) -> Room:
+    """Return what the recipe's ``events.memory`` says: bytes, or half of what is available.
+
+    Training holds the features up to four times: as read, split, scaled, and scaled for the
+    baseline.
+    """
+    given = available_memory() // 2 if memory == "auto" else bytes_in(memory)
+    return Room(given // COPIES, nearest_folder(folder))
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that this process may still take."""
+    available = psutil.virtual_memory().available
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+        available = min(available, int(text) - psutil.Process().memory_info().rss)
+    return max(available, 0)

@@ -15,7 +15,7 @@ from steepest.recipe import EvaluateRecipe
 from steepest.training.binned import bin_figures
 from steepest.training.choices import Chosen, choosing_part, experiment_of, significance_merit
 from steepest.training.events import PARTS
-from steepest.training.fit import Events, Fitted
+from steepest.training.fit import Events, Fitted, predictions_of
 from steepest.training.results import class_titles, name_of
 
 __all__ = ["draw_descent", "draw_figures"]
@@ -94,8 +94,8 @@ def _binary(
     events, scores = scored[chosen]
     models = {name_of(fitted.model): scores}
     if baseline is not None:
-        models[f"{name_of(baseline.model)} (baseline)"] = baseline.model.predict_encoded(
-            events.features
+        models[f"{name_of(baseline.model)} (baseline)"] = predictions_of(
+            baseline.model, events.features
         )
     curves = [
         figures.rejection_curve(

@@ -20,7 +20,7 @@ from steepest.training.binned import bins_of
 from steepest.training.choices import Chosen, choose, choosing_part
 from steepest.training.events import PARTS, Prepared
 from steepest.training.figures import draw_figures
-from steepest.training.fit import Events, Fitted, model_at
+from steepest.training.fit import Events, Fitted, model_at, predictions_of
 from steepest.training.watch import TrainWatch
 
 __all__ = ["Job", "finish", "keep_diverged"]
@@ -45,11 +45,11 @@ def finish(job: Job, fitted: Fitted) -> None:
     job.folder.write_model(fitted.model)
     baseline = _baseline(job)
     job.watch.stage("Evaluating")
+    chosen = job.events.evaluated
     scored = {
-        part: (events, fitted.model.predict_encoded(events.features))
+        part: _scored(fitted, events, thin=part == TRAIN and part != chosen)
         for part, events in job.events.parts.items()
     }
-    chosen = job.events.evaluated
     choosing = choosing_part(scored, chosen)
     choices = choose(fitted.model.task, job.recipe.evaluate, *scored[choosing], PARTS[choosing])
     _say_parts(job, choices, chosen, choosing)
@@ -68,6 +68,13 @@ def finish(job: Job, fitted: Fitted) -> None:
         "after": time.monotonic() - began,
     }
     job.folder.write_json("metrics.json", metrics)
+
+
+def _scored(fitted: Fitted, events: Events, thin: bool) -> tuple[Events, np.ndarray]:
+    """Events with their predictions; where `thin`, at most a million of them, evenly spaced."""
+    if thin:
+        events = events.thinned()
+    return events, predictions_of(fitted.model, events.features)
 
 
 def keep_diverged(job: Job, error: DivergenceError) -> None:
@@ -125,8 +132,8 @@ def _merits(
     asked = recipe.evaluate
     merits = {"model": results.merits_of(fitted.model, predictions, events, asked, choices)}
     if baseline is not None:
-        linear = baseline.model.predict_encoded(events.features)
-        scores = baseline.model.predict_encoded(choosing.features)
+        linear = predictions_of(baseline.model, events.features)
+        scores = predictions_of(baseline.model, choosing.features)
         own = choose(fitted.model.task, asked, choosing, scores, choices["part"])
         merits["baseline"] = results.merits_of(baseline.model, linear, events, asked, own)
         merits["gain"] = results.gain_of(fitted.model.task, events, predictions, linear)

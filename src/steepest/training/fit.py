@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +31,7 @@ from steepest.objective import Batch, DenseObjective
 from steepest.optimizers import update_rule
 from steepest.recipe import DescentRecipe, ModelRecipe
 from steepest.scaling import Scaling, fit_scaling
+from steepest.storage import AnyArray, blocks, map_blocks, thinned, total
 from steepest.trained import TASKS, TrainedModel, outputs_for
 
 __all__ = ["Events", "Fitted", "Naming", "fit"]
@@ -44,19 +44,25 @@ THREADS = 1
 
 @dataclass(frozen=True)
 class Events:
-    """Inputs ``(events, inputs)``, labels and weights (or None) ``(events,)``.
+    """Inputs ``(events, inputs)``, labels and weights (or None) ``(events,)``; arrays or on disk.
 
     The inputs are the raw features, or what the encoding makes of them. `extra` has columns that no
     model sees, ``(events,)``, by name: figures of merit are binned in them.
     """
 
-    features: Array
-    labels: Array
-    weights: Array | None = None
-    extra: Mapping[str, Array] = field(default_factory=dict)
+    features: Any
+    labels: Any
+    weights: Any = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def thinned(self) -> Events:
+        """At most a million of the events, evenly spaced, in memory."""
+        weights = None if self.weights is None else thinned(self.weights)
+        extra = {name: thinned(values) for name, values in self.extra.items()}
+        return Events(thinned(self.features), thinned(self.labels), weights, extra)
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def fit(
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
-    scaling = fit_scaling(recipe.scaling, [(train.features, train.weights)], naming.names)
+    scaling = scaling_of(recipe.scaling, train, naming.names)
     _say_scaling(scaling, say)
     objective = objective_for(naming, model_recipe, recipe)
     events = batch_of(train, scaling, objective, "training")
@@ -160,8 +166,24 @@ def model_at(
     train: Events, naming: Naming, model_recipe: ModelRecipe, recipe: DescentRecipe, theta: Array
 ) -> TrainedModel:
     """The model with given parameters θ, scaled as `fit` scales it."""
-    scaling = fit_scaling(recipe.scaling, [(train.features, train.weights)], naming.names)
+    scaling = scaling_of(recipe.scaling, train, naming.names)
     return model_with(scaling, objective_for(naming, model_recipe, recipe), naming, theta)
+
+
+def scaling_of(name: str, train: Events, names: tuple[str, ...]) -> Scaling:
+    """Fit a scaling on the training events, block by block.
+
+    Quantiles (robust, quantile) are those of at most a million events, evenly spaced.
+    """
+    if name in ("robust", "quantile"):
+        train = train.thinned()
+    return fit_scaling(name, blocks(train.features, train.weights), names)
+
+
+def predictions_of(model: TrainedModel, features: AnyArray) -> Array:
+    """What the model predicts, in memory, from encoded features wherever they lie."""
+    parts = [model.predict_encoded(block) for (block,) in blocks(features)]
+    return np.concatenate(parts) if parts else model.predict_encoded(features[:])
 
 
 def objective_for(naming: Naming, model: ModelRecipe, recipe: DescentRecipe) -> DenseObjective:
@@ -186,17 +208,18 @@ def objective_for(naming: Naming, model: ModelRecipe, recipe: DescentRecipe) -> 
 
 def batch_of(events: Events, scaling: Scaling, objective: DenseObjective, part: str) -> Batch:
     weights = events.weights
-    if weights is not None and not math.fsum(weights) > 0:
+    if weights is not None and not (sum_of_weights := total(weights)) > 0:
         raise EventsError(
-            f"The weights of the {part} part add up to {math.fsum(weights):g}.",
+            f"The weights of the {part} part add up to {sum_of_weights:g}.",
             expected="a positive sum, since J divides by it",
             found=f"{len(events):,} events",
             cause="all weights are zero, or the negative ones outweigh the positive ones",
             do="check the weight column, or use more events",
         )
-    inputs = scaling.transform(events.features, dtype=objective.dtype)
+    inputs = _scaled(events.features, scaling, objective.dtype)
     targets = targets_of(objective.loss_function, events)
-    largest, limit = float(np.abs(targets).max()), float(np.finfo(objective.dtype).max)
+    largest = max(float(np.abs(block).max()) for (block,) in blocks(targets))
+    limit = float(np.finfo(objective.dtype).max)
     if largest > limit**0.5:
         raise EventsError(
             f"The label is too large for {objective.dtype}, in which its square is infinite.",
@@ -208,10 +231,21 @@ def batch_of(events: Events, scaling: Scaling, objective: DenseObjective, part: 
     return Batch.of(inputs, targets, weights, objective.dtype)
 
 
-def targets_of(loss: Loss, events: Events) -> Array:
+def _scaled(features: AnyArray, scaling: Scaling, dtype: str) -> AnyArray:
+    first = 0
+
+    def transform(block: Array) -> Array:
+        nonlocal first
+        place, first = first, first + len(block)
+        return scaling.transform(block, dtype=dtype, first_row=place)
+
+    return map_blocks(transform, features)
+
+
+def targets_of(loss: Loss, events: Events) -> AnyArray:
     """Class indices for the cross entropy, numbers for the other losses."""
     kind = np.int64 if loss.name == "cross-entropy" else np.float64
-    return events.labels.astype(kind, copy=False)
+    return map_blocks(lambda block: block.astype(kind, copy=False), events.labels)
 
 
 def plan_for(
@@ -231,7 +265,8 @@ def plan_for(
 
 def _refuse_unbounded(objective: DenseObjective, events: Batch) -> None:
     """A squared loss with negative weights may fall without end: its curvature says so."""
-    if events.weights is None or not (events.weights < 0).any():
+    weights = events.weights
+    if weights is None or all(block.min() >= 0 for (block,) in blocks(weights)):
         return
     curvature = objective.curvature_bounds(events)
     if curvature is not None and curvature.exact and curvature.lowest < -1e-9 * curvature.largest:
@@ -278,6 +313,7 @@ def _exact(
     keeper: Keeper,
     say: Callable[[str], None],
 ) -> Fitted:
+    _refuse_large(events)
     solution = least_squares(events.inputs, events.targets, events.weights, recipe.l2)
     theta = np.append(solution.coefficients, solution.intercept).astype(objective.dtype)
     say(
@@ -288,12 +324,22 @@ def _exact(
         say(f"The features are linearly dependent: rank {solution.rank} of {len(theta)}.")
     reason = StopReason("exact", "the least-squares answer, by an orthogonal factorisation")
     loss = objective.loss(theta, events)
-    state = State(theta, (), 0, Best(theta, loss, 0), math.inf, reason=reason)
+    state = State(theta, (), 0, Best(theta, loss, 0), np.inf, reason=reason)
     rule = update_rule(recipe.optimizer, objective.weight_mask)
     plan = Plan.of(recipe.model_copy(update={"batch_size": "all"}), rule, 0.0, len(events), False)
     rate = LearningRate(0.0, "none is needed")
     model = model_with(scaling, objective, naming, theta)
     return Fitted(model, Outcome(theta, 0, state), rate, plan, solution)
+
+
+def _refuse_large(events: Batch) -> None:
+    if events.on_disk:
+        raise EventsError(
+            "The least-squares answer needs all events in memory, but these are kept on disk.",
+            expected="room for some six times the scaled features",
+            found=f"{6 * events.inputs.nbytes / 2**30:.3g} GiB to be held",
+            do='raise events.memory, or set descent.method = "descent"',
+        )
 
 
 def model_with(

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from steepest.descent import Keeper, LearningRate, Plan, State, Watch, descend
 from steepest.optimizers import update_rule
 from steepest.recipe import Recipe
-from steepest.scaling import Scaling, fit_scaling
+from steepest.scaling import Scaling
 from steepest.trained import TrainedModel
 from steepest.training.fit import (
     THREADS,
@@ -29,6 +29,7 @@ from steepest.training.fit import (
     model_with,
     objective_for,
     plan_for,
+    scaling_of,
 )
 
 __all__ = ["Begun", "begin", "one_pass"]
@@ -83,7 +84,7 @@ def begin(train: Events, naming: Naming, recipe: Recipe) -> Begun:
     ------
     EventsError, RecipeError
     """
-    scaling = fit_scaling(recipe.descent.scaling, [(train.features, train.weights)], naming.names)
+    scaling = scaling_of(recipe.descent.scaling, train, naming.names)
     objective = objective_for(naming, recipe.model, recipe.descent)
     events = batch_of(train, scaling, objective, "training")
     with threadpool_limits(limits=THREADS, user_api="blas"):

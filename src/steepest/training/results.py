@@ -16,9 +16,10 @@ from steepest._version import __version__
 from steepest.evaluate import Merit
 from steepest.objective import Batch, DenseObjective
 from steepest.recipe import EvaluateRecipe, Recipe
+from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
 from steepest.training.choices import Chosen, significance_merit
-from steepest.training.fit import Events, Fitted, targets_of
+from steepest.training.fit import Events, Fitted
 
 __all__ = [
     "class_titles",
@@ -93,14 +94,16 @@ def to_json(merits: Mapping[str, Merit]) -> dict[str, Any]:
 
 def describe_part(events: Events, classes: Sequence[str]) -> dict[str, Any]:
     """Counts and sums of weights of a part, for each class where there are classes."""
-    weights = np.ones(len(events)) if events.weights is None else events.weights
-    described: dict[str, Any] = {"events": len(events), "weight": float(weights.sum())}
+    size = max(len(classes), 1)
+    counts, sums = np.zeros(size, dtype=np.int64), np.zeros(size)
+    for labels, weights in blocks(events.labels, events.weights):
+        index = labels if classes else np.zeros(len(labels), dtype=np.int64)
+        counts += np.bincount(index, minlength=size)
+        sums += np.bincount(index, weights, minlength=size)
+    described: dict[str, Any] = {"events": len(events), "weight": float(sums.sum())}
     if classes:
         described["classes"] = {
-            name: {
-                "events": int((events.labels == index).sum()),
-                "weight": float(weights[events.labels == index].sum()),
-            }
+            name: {"events": int(counts[index]), "weight": float(sums[index])}
             for index, name in enumerate(classes)
         }
     return described
@@ -164,9 +167,16 @@ def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
 
 def mean_loss(model: TrainedModel, events: Events) -> float:
     """Σ w ℓ / Σ w over those events, without the L2 term."""
-    inputs = model.scaling.transform(events.features)
-    batch = Batch.of(inputs, targets_of(model.loss, events), events.weights, "float64")
-    return DenseObjective(model.model, model.loss).loss(model.theta.astype(np.float64), batch)
+    theta = model.theta.astype(np.float64)
+    objective = DenseObjective(model.model, model.loss)
+    mean = 1.0 if events.weights is None else total(events.weights) / len(events)
+    summed = 0.0
+    for features, labels, weights in blocks(events.features, events.labels, events.weights):
+        kind = np.int64 if model.loss.name == "cross-entropy" else np.float64
+        part = None if weights is None else weights / mean
+        batch = Batch(model.scaling.transform(features), labels.astype(kind), part)
+        summed += objective.loss(theta, batch) * len(batch)
+    return summed / len(events)
 
 
 def metrics_of(status: str, **entries: Any) -> dict[str, Any]:

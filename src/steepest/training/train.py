@@ -43,7 +43,7 @@ def train(
     path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path)
     recipe = recipe.anchored(Path.cwd())
-    events = prepare(recipe, watch)
+    events = prepare(recipe, watch, path)
     check_fit(events.parts[TRAIN], events.naming, recipe.model, recipe.descent)
     folder = RunFolder.create(path, recipe)
     folder.write_json("environment.json", environment(events.source))
@@ -71,7 +71,7 @@ def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
             do="change the recipe (see the message in log.txt) and train into another folder",
         )
     recipe = folder.recipe
-    events = prepare(recipe, watch)
+    events = prepare(recipe, watch, folder.path)
     recorded = folder.environment
     if recorded is None:
         folder.write_json("environment.json", environment(events.source))
