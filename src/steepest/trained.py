@@ -16,7 +16,7 @@ from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.scaling import AffineScaling, Scaling, scaling_from
 
-__all__ = ["TASKS", "Coefficients", "TrainedModel", "outputs_for"]
+__all__ = ["FORMAT", "TASKS", "Coefficients", "TrainedModel", "outputs_for"]
 
 Array = np.ndarray
 FORMAT = {"format": "steepest-model", "version": 1}

@@ -5,6 +5,7 @@
 """
 
 from steepest.events.expressions import Expression, parse
+from steepest.events.features import FeatureReader, FeatureValues
 from steepest.events.formats import open_events
 from steepest.events.sample import Part, Sample, load_events, load_sample
 from steepest.events.source import Block, EventFile, EventSource
@@ -19,6 +20,8 @@ __all__ = [
     "EventFile",
     "EventSource",
     "Expression",
+    "FeatureReader",
+    "FeatureValues",
     "Part",
     "Sample",
     "assign_parts",

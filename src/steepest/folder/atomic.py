@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from steepest.errors import RunFolderError
+from steepest.errors import RunFolderError, SteepestError
 
 __all__ = ["explained", "sync_folder", "write_atomically", "write_json", "write_synced"]
 
@@ -57,6 +57,8 @@ def explained(doing: str, where: Path, kept: str) -> Iterator[None]:
     """
     try:
         yield
+    except SteepestError:
+        raise
     except Exception as error:
         reason = _os_error(error)
         if reason is None:
