@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import ThreadpoolController
 
 from steepest.encoding import Encoding
 from steepest.errors import EventsError
@@ -109,7 +111,8 @@ class TrainedModel:
         if values.ndim != 2 or len(values) == 0:
             return self._predict_block(values)
         try:
-            return self._predict_blocks(values)
+            with _threads().limit(limits=1, user_api="blas"):
+                return self._predict_blocks(values)
         except EventsError:
             self.scaling.transform(values)  # again, of all: its message counts rows from the first
             raise
@@ -183,6 +186,12 @@ class TrainedModel:
             features=tuple(config["features"]),
             encoding=Encoding.from_json(encoding) if encoding is not None else None,
         )
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """The BLAS that NumPy uses. Its threads wait for each other longer than such blocks take."""
+    return ThreadpoolController()
 
 
 TASKS = {

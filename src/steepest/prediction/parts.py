@@ -135,7 +135,7 @@ class Parts:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows of all parts, in order."""
         for index in range(self.count):
-            with pa.memory_map(str(self.folder / self._name(index))) as file:
+            with pa.OSFile(str(self.folder / self._name(index))) as file:
                 yield from pa.ipc.open_stream(file)
 
     def rename(self, whole: Path, target: Path) -> None:
