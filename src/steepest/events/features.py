@@ -114,6 +114,8 @@ class FeatureReader:
 def _coded(values: pl.Series) -> tuple[pl.Series, list[str]]:
     """Return texts as float64 indices into the distinct ones, which come with them."""
     texts = values.drop_nulls().unique(maintain_order=True).to_list()
+    if not texts:
+        return pl.repeat(None, len(values), dtype=pl.Float64, eager=True).alias(values.name), []
     codes = [float(code) for code in range(len(texts))]
     coded = values.replace_strict(texts, codes, default=None, return_dtype=pl.Float64)
     return coded.alias(values.name), texts

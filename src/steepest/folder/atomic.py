@@ -66,7 +66,7 @@ def explained(doing: str, where: Path, kept: str) -> Iterator[None]:
         full = reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         raise RunFolderError(
             f"{doing} failed in {where}.",
-            found=reason.strerror or str(reason),
+            found=os.strerror(reason.errno) if reason.errno else str(reason),
             cause="the disk, the quota or the allowed file size is used up" if full else None,
             do=f"{'free some space' if full else 'make the folder writable'}; {kept}",
         ) from error

@@ -124,7 +124,10 @@ class Parts:
 
         def fill(file: Path) -> None:
             options = pa.ipc.IpcWriteOptions(compression="lz4")
-            with pa.ipc.new_stream(file, schema, options=options) as stream:
+            with (
+                pa.OSFile(str(file), "wb") as sink,
+                pa.ipc.new_stream(sink, schema, options=options) as stream,
+            ):
                 for batch in batches:
                     stream.write_batch(batch)
 

@@ -81,6 +81,8 @@ class Scorer:
         if self.select is not None:
             met = selected(self.select, batch, self._locator(block, rows))
             batch, rows = batch.filter(pa.array(met)), rows[met]
+        if len(rows) == 0:
+            return pa.RecordBatch.from_pylist([], self.schema)
         locate = self._locator(block, rows)
         predictions = self._predictions(self.features.read(batch, locate), batch, locate)
         if self.copied.places:

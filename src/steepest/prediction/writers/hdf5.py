@@ -56,7 +56,10 @@ def write(
             stop = row + batch.num_rows
             for dataset, column in zip(datasets, batch.columns, strict=True):
                 dataset.resize((stop,))
-                dataset[row:stop] = _values(column)
+                if pa.types.is_list(column.type):
+                    _write_lists(dataset, row, column)
+                else:
+                    dataset[row:stop] = column.to_numpy(zero_copy_only=False)
             row = stop
 
 
@@ -72,14 +75,19 @@ def _dataset(group: Any, field: pa.Field) -> Any:
     return group.create_dataset(field.name, (0,), dtype, maxshape=(None,), chunks=(CHUNK,))
 
 
-def _values(column: pa.Array) -> np.ndarray:
-    if not pa.types.is_list(column.type):
-        return column.to_numpy(zero_copy_only=False)
-    values = np.empty(len(column), dtype=object)
+def _write_lists(dataset: Any, row: int, column: pa.Array) -> None:
+    """Write lists from a row on, by HDF5 itself: h5py takes lists of one length for a matrix."""
+    h5py, count = _h5py(), len(column)
+    if count == 0:
+        return
     flat = column.flatten().to_numpy(zero_copy_only=False)
     ends = np.cumsum(column.value_lengths().to_numpy(zero_copy_only=False), dtype=np.int64)
-    values[:] = [flat[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)] or None
-    return values
+    lists = (flat[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True))
+    values = np.fromiter(lists, dtype=object, count=count).astype(dataset.dtype)
+    place = dataset.id.get_space()
+    place.select_hyperslab((row,), (count,))
+    memory = h5py.h5s.create_simple((count,))
+    dataset.id.write(memory, place, values, h5py.h5t.py_create(dataset.dtype))
 
 
 def _h5py() -> Any:
