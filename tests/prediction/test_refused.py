@@ -189,11 +189,20 @@ def test_an_unscored_event_of_many_classes_has_no_class(runs, tmp_path: Path):
         assert "" not in predicted[1:]
 
 
-def test_a_score_that_overflows(refused, runs, tmp_path: Path):
-    path = written(tmp_path / "in.parquet", make_events(10) | {"pt": [600.0] * 9 + [1e308]})
-    lines = refused(runs["regression"], path).splitlines()
-    assert "row 9" in lines[0]
-    assert lines[-1].endswith("--missing nan scores such events NaN")
+def test_a_number_that_overflows(refused, runs, tmp_path: Path):
+    ratio = make_events(10)["ratio"]
+    ratio[7] = 1.7e308  # / σ = 0.16 is beyond float64
+    path = written(tmp_path / "in.parquet", make_events(10) | {"ratio": ratio})
+    assert refused(given=path) == (
+        f"The score is not finite in {path} at row 7.\n"
+        "  expected: a finite score\n"
+        "  found:    nan, with ratio = 1.7e+308\n"
+        "  cause:    values far beyond those of the training, or in other units\n"
+        "  do:       check that event; --missing nan scores such events NaN"
+    )
+    predict(runs["binary"], path, tmp_path / "s.parquet", missing="nan")
+    scores = table_of(tmp_path / "s.parquet")["score"].to_numpy()
+    assert np.flatnonzero(np.isnan(scores)).tolist() == [7]
 
 
 def test_a_name_that_is_taken(refused, runs, tmp_path: Path):

@@ -14,6 +14,7 @@ from steepest.events.expressions import Expression, frame, parse
 from steepest.events.lists import refuse_mismatch
 from steepest.events.plan import feature_expression
 from steepest.events.source import EventSource
+from steepest.events.types import Typed
 from steepest.recipe import Derived
 
 __all__ = ["FeatureReader", "FeatureValues", "condition", "selected"]
@@ -50,7 +51,7 @@ class FeatureReader:
 
     Attributes
     ----------
-    expressions : tuple[Expression, ...]
+    expressions : list[Expression]
         One for each feature.
     columns : list[str]
         The columns that they need, in alphabetical order.
@@ -66,14 +67,16 @@ class FeatureReader:
     ) -> None:
         self._source = source
         self.names = [f if isinstance(f, str) else f.name for f in features]
-        self.expressions = tuple(feature_expression(feature, source) for feature in features)
-        self._typed = [expression.scalar(source.schema) for expression in self.expressions]
+        self._texts = [i for i, name in enumerate(self.names) if name in texts]
+        self.expressions: list[Expression] = []
+        self._typed: list[Typed] = []
+        for i, feature in enumerate(features):
+            self.expressions.append(feature_expression(feature, source))
+            self._typed.append(self.expressions[i].scalar(source.schema))
+            if (self._typed[i].words == "text") != (i in self._texts):
+                raise self._other_type(i, self._typed[i].words)
         needed = set().union(*(expression.columns for expression in self.expressions))
         self.columns = sorted(needed) or source.schema.names[:1]  # constants have rows too
-        self._texts = [i for i, name in enumerate(self.names) if name in texts]
-        for i, typed in enumerate(self._typed):
-            if (typed.words == "text") != (i in self._texts):
-                raise self._other_type(i, typed.words)
         self._exprs = [
             (typed.expr if i in self._texts else typed.real).alias(str(i))
             for i, typed in enumerate(self._typed)

@@ -21,6 +21,8 @@ MAGIC = b"PAR1"
 PARTS = False
 
 ENCRYPTED = b"PARE"
+BUFFER = 2**16
+"""Bytes that are read of a column at once; without it, all that a row group has of the column."""
 SMALL = 16 * 2**20
 """Files up to so many bytes are fingerprinted by their content, larger ones by their footer."""
 
@@ -107,7 +109,10 @@ class ParquetEvents:
     def _reopened(self) -> pq.ParquetFile:
         try:
             return pq.ParquetFile(
-                self.path, metadata=self._metadata, page_checksum_verification=True
+                self.path,
+                metadata=self._metadata,
+                page_checksum_verification=True,
+                buffer_size=BUFFER,
             )
         except OSError as error:
             raise EventsError(

@@ -120,7 +120,7 @@ class Scorer:
             inputs = self.model.encoding.transform(
                 inputs, categories=values.categories, locate=locate
             )
-        predictions = self.model.predict_encoded(inputs)
+        predictions = _predicted(self.model, inputs)
         finite = np.isfinite(predictions.reshape(len(inputs), -1)).all(axis=1)
         if self.missing == "error" and not finite.all():
             first = int(np.argmin(finite))
@@ -160,3 +160,23 @@ class Scorer:
             found="null",
             do="leave it out with --columns, or write Parquet",
         )
+
+
+def _predicted(model: TrainedModel, inputs: np.ndarray) -> np.ndarray:
+    """Return predictions, NaN for events with a number that overflows as it is scaled."""
+    try:
+        return model.predict_encoded(inputs)
+    except EventsError:  # so rare that each event may be looked at
+        fits = np.array([_fits(model, event) for event in inputs])
+    predictions = model.predict_encoded(inputs[fits])
+    whole = np.full((len(inputs), *predictions.shape[1:]), np.nan)
+    whole[fits] = predictions
+    return whole
+
+
+def _fits(model: TrainedModel, event: np.ndarray) -> bool:
+    try:
+        model.scaling.transform(event[None])
+    except EventsError:
+        return False
+    return True
