@@ -63,7 +63,10 @@ def wait_for_parts(process: subprocess.Popen, out: Path, count: int) -> None:
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "root", "h5"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["parquet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("root", "h5"))],
+)
 def test_kills_then_resume_give_the_undisturbed_file(runs, many: str, tmp_path: Path, suffix: str):
     undisturbed, out = tmp_path / f"undisturbed.{suffix}", tmp_path / f"out.{suffix}"
     predict(runs["binary"], many, undisturbed)
