@@ -17,6 +17,7 @@ def test_public_names():
         "Regressor",
         "Run",
         "__version__",
+        "predict",
         "train",
     ]
     for name in steepest.__all__:

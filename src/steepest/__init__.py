@@ -11,16 +11,18 @@ from steepest._version import __version__
 
 if TYPE_CHECKING:
     from steepest.estimators import Classifier, Regressor
+    from steepest.prediction import predict_events as predict
     from steepest.recipe import Recipe
     from steepest.run import Run, train
 
-__all__ = ["Classifier", "Recipe", "Regressor", "Run", "__version__", "train"]
+__all__ = ["Classifier", "Recipe", "Regressor", "Run", "__version__", "predict", "train"]
 
 _HOMES = {
     "Classifier": "steepest.estimators",
     "Recipe": "steepest.recipe",
     "Regressor": "steepest.estimators",
     "Run": "steepest.run",
+    "predict": "steepest.run",
     "train": "steepest.run",
 }
 

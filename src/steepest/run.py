@@ -14,11 +14,12 @@ from numpy.typing import ArrayLike
 from steepest import training
 from steepest.errors import DivergenceError
 from steepest.folder import RunFolder
+from steepest.prediction import predict_events as predict
 from steepest.recipe import Recipe
 from steepest.report import write_report
 from steepest.trained import TrainedModel
 
-__all__ = ["Run", "resume", "train"]
+__all__ = ["Run", "predict", "resume", "train"]
 
 
 class Run:

@@ -189,14 +189,14 @@ def on_disk(*arrays: AnyArray | None) -> bool:
 
 
 def slices(rows: int) -> Iterator[slice]:
-    """Yield the blocks of an array of so many rows.
+    """Yield the blocks of an array of so many rows; of none, one empty block.
 
     Examples
     --------
     >>> list(slices(100_000))
     [slice(0, 65536, None), slice(65536, 100000, None)]
     """
-    for start in range(0, rows, BLOCK):
+    for start in range(0, max(rows, 1), BLOCK):
         yield slice(start, min(start + BLOCK, rows))
 
 
@@ -229,7 +229,8 @@ def map_blocks(function: Callable[..., np.ndarray], *arrays: AnyArray) -> AnyArr
         else:
             result[place : place + len(rows)] = rows
         place += len(rows)
-    return function(*(array[:0] for array in arrays)) if result is None else result
+    assert result is not None  # there is one block at least
+    return result
 
 
 def compressed(array: AnyArray, mask: np.ndarray) -> AnyArray:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import ThreadpoolController
 
 from steepest.encoding import Encoding
+from steepest.errors import EventsError
 from steepest.losses import Loss, loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.scaling import AffineScaling, Scaling, scaling_from
 
-__all__ = ["TASKS", "Coefficients", "TrainedModel", "outputs_for"]
+__all__ = ["FORMAT", "TASKS", "Coefficients", "TrainedModel", "outputs_for"]
 
 Array = np.ndarray
 FORMAT = {"format": "steepest-model", "version": 1}
+
+ROWS = 1024
+"""Events that are predicted at once, always as many: the last block is filled up. A matrix product
+rounds differently at the edges of a matrix, so that an event's score would hang on how many others
+are predicted with it."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,7 @@ class TrainedModel:
         Returns values ``(events,)`` for regression, P(signal) ``(events,)`` for two classes by
         binary cross entropy, ``(events, K)`` probabilities for cross entropy; computed in float64,
         whatever θ was trained in, so that scores do not tie where float32 would round them to one.
+        An event's prediction has the same bits whichever events are predicted with it.
         """
         if self.encoding is not None:
             features = self.encoding.transform(features)
@@ -98,7 +107,26 @@ class TrainedModel:
 
     def predict_encoded(self, encoded: ArrayLike) -> Array:
         """Predict, as `predict` does, from what the encoding made: ``(events, inputs)``."""
-        inputs = np.ascontiguousarray(self.scaling.transform(encoded))
+        values = np.asarray(encoded, dtype=np.float64)
+        if values.ndim != 2 or len(values) == 0:
+            return self._predict_block(values)
+        try:
+            with _threads().limit(limits=1, user_api="blas"):
+                return self._predict_blocks(values)
+        except EventsError:
+            self.scaling.transform(values)  # again, of all: its message counts rows from the first
+            raise
+
+    def _predict_blocks(self, values: Array) -> Array:
+        whole = len(values) - len(values) % ROWS
+        parts = [self._predict_block(values[i : i + ROWS]) for i in range(0, whole, ROWS)]
+        if whole < len(values):
+            filled = np.resize(values[whole:], (ROWS, values.shape[1]))
+            parts.append(self._predict_block(filled)[: len(values) - whole])
+        return np.concatenate(parts)
+
+    def _predict_block(self, values: Array) -> Array:
+        inputs = np.ascontiguousarray(self.scaling.transform(values))
         objective = DenseObjective(self.model, self.loss)
         batch = Batch(inputs, np.empty(len(inputs)))
         return objective.predict(self.theta.astype(np.float64), batch)
@@ -158,6 +186,12 @@ class TrainedModel:
             features=tuple(config["features"]),
             encoding=Encoding.from_json(encoding) if encoding is not None else None,
         )
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """The BLAS that NumPy uses. Its threads wait for each other longer than such blocks take."""
+    return ThreadpoolController()
 
 
 TASKS = {

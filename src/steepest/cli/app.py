@@ -12,6 +12,7 @@ import typer
 
 from steepest._version import __version__
 from steepest.cli.evaluate import evaluate
+from steepest.cli.predict import predict
 from steepest.cli.simulate import simulate
 from steepest.cli.train import train
 from steepest.errors import Interrupted, SteepestError
@@ -78,7 +79,7 @@ def _complain(text: str) -> None:
     print(f"steepest: {text}", file=sys.stderr)
 
 
-for _verb in (train, evaluate, simulate):
+for _verb in (train, evaluate, predict, simulate):
     app.command()(_answered(_verb))
 
 

@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from steepest.evaluate import Merit
+from steepest.prediction import Predictions
 from steepest.run import Run
 
-__all__ = ["show_evaluation", "show_results"]
+__all__ = ["show_evaluation", "show_predictions", "show_results"]
 
 
 def show_results(run: Run, as_json: bool) -> None:
@@ -35,6 +36,21 @@ def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
         return
     part = "all events given" if metrics["part"] == "all" else f"{metrics['part']} part"
     Console().print(_table(metrics, f"{part}, {metrics['events']['events']:,} events"))
+
+
+def show_predictions(written: Predictions, as_json: bool) -> None:
+    """Print what was written."""
+    if as_json:
+        print(json.dumps(written.to_json(), indent=2, ensure_ascii=False))
+        return
+    unscored = f", {written.unscored:,} of them without a score (NaN)" if written.unscored else ""
+    Console().print(
+        f"{written.rows:,} events scored{unscored}, in {written.seconds:.1f} s "
+        f"({written.rate:,.0f} a second): {', '.join(written.scores)}\n"
+        f"Scores: {escape(str(written.path))}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _table(metrics: dict[str, Any], title: str) -> Table:

@@ -5,6 +5,7 @@
 """
 
 from steepest.events.expressions import Expression, parse
+from steepest.events.features import FeatureReader, FeatureValues
 from steepest.events.formats import open_events
 from steepest.events.reading import Room
 from steepest.events.sample import Part, Sample, load_events, load_sample
@@ -20,6 +21,8 @@ __all__ = [
     "EventFile",
     "EventSource",
     "Expression",
+    "FeatureReader",
+    "FeatureValues",
     "Part",
     "Room",
     "Sample",

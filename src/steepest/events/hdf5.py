@@ -79,6 +79,11 @@ class Hdf5Events:
             raise _damaged(path, error) from None
         self.schema = pa.schema([pa.field(column.name, column.type) for column in self._columns])
 
+    @property
+    def repeated(self) -> frozenset[str]:
+        """The columns ``x_0``, ``x_1``, … that are in a column ``x`` of lists too."""
+        return frozenset(column.name for column in self._columns if column.index is not None)
+
     def kept(self, where: Sequence[Condition]) -> list[int]:
         """Return the one group: HDF5 has no statistics."""
         return [0]

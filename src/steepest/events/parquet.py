@@ -21,6 +21,8 @@ MAGIC = b"PAR1"
 PARTS = False
 
 ENCRYPTED = b"PARE"
+BUFFER = 2**16
+"""Bytes that are read of a column at once; without it, all that a row group has of the column."""
 SMALL = 16 * 2**20
 """Files up to so many bytes are fingerprinted by their content, larger ones by their footer."""
 
@@ -63,6 +65,11 @@ class ParquetEvents:
         self.rows: int = self._metadata.num_rows
         self.groups: int = self._metadata.num_row_groups
 
+    @property
+    def group_rows(self) -> list[int]:
+        """The number of rows of each row group."""
+        return [self._metadata.row_group(group).num_rows for group in range(self.groups)]
+
     def kept(self, where: Sequence[Condition]) -> list[int]:
         """Return the row groups whose statistics do not exclude a row that meets `where`."""
         return [g for g in range(self.groups) if not self._excluded(g, where)]
@@ -71,7 +78,7 @@ class ParquetEvents:
         self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield (first row in the file, batch), row group by row group."""
-        sizes = [self._metadata.row_group(g).num_rows for g in range(self.groups)]
+        sizes = self.group_rows
         with self._reopened() as file:
             for group in groups:
                 row = sum(sizes[:group])
@@ -102,7 +109,10 @@ class ParquetEvents:
     def _reopened(self) -> pq.ParquetFile:
         try:
             return pq.ParquetFile(
-                self.path, metadata=self._metadata, page_checksum_verification=True
+                self.path,
+                metadata=self._metadata,
+                page_checksum_verification=True,
+                buffer_size=BUFFER,
             )
         except OSError as error:
             raise EventsError(

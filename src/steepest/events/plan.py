@@ -18,7 +18,7 @@ from steepest.events.types import column_type
 from steepest.events.words import listed, quoted
 from steepest.recipe import Derived, EventsRecipe
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["Plan", "feature_expression", "plan_of"]
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,20 @@ def _with_features(plan: Plan, given: Sequence[str | Derived], source: EventSour
                 do="remove it, or give the derived one another name",
             )
     tables = {feature.name: feature for feature in given if isinstance(feature, Derived)}
-    features = tuple(_feature(feature, source) for feature in given)
+    features = tuple(feature_expression(feature, source) for feature in given)
     return replace(plan, names=names, features=features, tables=tables)
 
 
-def _feature(feature: str | Derived, source: EventSource) -> Expression:
+def feature_expression(feature: str | Derived, source: EventSource) -> Expression:
+    """Return the expression of a feature, checked against the events' schema.
+
+    Raises
+    ------
+    EventsError
+        A column is missing, or of a type that cannot be used.
+    RecipeError
+        A derived feature cannot be read, or has an option that its type has no use for.
+    """
     schema = source.schema
     if isinstance(feature, Derived):
         expression = parse(feature.value, f"The feature {feature.name!r}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -86,6 +87,8 @@ class EventSource:
         The files' paths, in the order of `Block.file`.
     schema : pyarrow.Schema
         The columns of the first file; the others must have those that are read.
+    repeated : frozenset[str]
+        The columns that only say again what is in others (HDF5: ``x_0`` of a dataset ``x``).
     rows, groups : int
         Over all files.
 
@@ -107,6 +110,7 @@ class EventSource:
         self._files = list(files)
         self.files = [str(file.path) for file in files]
         self.schema: pa.Schema = self._files[0].schema
+        self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
         self.rows = sum(file.rows for file in files)
         self.groups = sum(file.groups for file in files)
         if self.rows == 0:
@@ -169,6 +173,25 @@ class EventSource:
         for index, file in enumerate(self._files):
             for first_row, batch in file.batches(columns, file.kept(where), batch_rows):
                 yield Block(batch, index, first_row)
+
+    def batches_from(
+        self, columns: Sequence[str], start: int, batch_rows: int = 65_536
+    ) -> Iterator[Block]:
+        """Yield what `batches` yields, without the first `start` rows of all files.
+
+        Files before them are not read, nor (of Parquet) groups of rows.
+        """
+        self.require(columns)
+        for index, file in enumerate(self._files):
+            skipped, start = min(start, file.rows), max(start - file.rows, 0)
+            if skipped == file.rows:
+                continue
+            ends = accumulate(getattr(file, "group_rows", [file.rows]))
+            groups = [group for group, end in enumerate(ends) if end > skipped]
+            for first_row, batch in file.batches(columns, groups, batch_rows):
+                before = min(max(skipped - first_row, 0), batch.num_rows)
+                if before < batch.num_rows:
+                    yield Block(batch.slice(before), index, first_row + before)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the events are: per file the name, size, rows and a sha256."""

@@ -22,5 +22,6 @@ Nothing is pickled, and nothing is ever half-written under its final name.
 
 from steepest.folder.checkpoints import FolderKeeper
 from steepest.folder.run_folder import RunFolder
+from steepest.folder.saved_model import SavedModel, load_model
 
-__all__ = ["FolderKeeper", "RunFolder"]
+__all__ = ["FolderKeeper", "RunFolder", "SavedModel", "load_model"]

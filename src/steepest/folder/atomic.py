@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from steepest.errors import RunFolderError
+from steepest.errors import RunFolderError, SteepestError
 
 __all__ = ["explained", "sync_folder", "write_atomically", "write_json", "write_synced"]
 
@@ -57,6 +57,8 @@ def explained(doing: str, where: Path, kept: str) -> Iterator[None]:
     """
     try:
         yield
+    except SteepestError:
+        raise
     except Exception as error:
         reason = _os_error(error)
         if reason is None:
@@ -64,7 +66,7 @@ def explained(doing: str, where: Path, kept: str) -> Iterator[None]:
         full = reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         raise RunFolderError(
             f"{doing} failed in {where}.",
-            found=reason.strerror or str(reason),
+            found=os.strerror(reason.errno) if reason.errno else str(reason),
             cause="the disk, the quota or the allowed file size is used up" if full else None,
             do=f"{'free some space' if full else 'make the folder writable'}; {kept}",
         ) from error

@@ -182,8 +182,7 @@ def scaling_of(name: str, train: Events, names: tuple[str, ...]) -> Scaling:
 
 def predictions_of(model: TrainedModel, features: AnyArray) -> Array:
     """What the model predicts, in memory, from encoded features wherever they lie."""
-    parts = [model.predict_encoded(block) for (block,) in blocks(features)]
-    return np.concatenate(parts) if parts else model.predict_encoded(features[:])
+    return np.concatenate([model.predict_encoded(block) for (block,) in blocks(features)])
 
 
 def objective_for(naming: Naming, model: ModelRecipe, recipe: DescentRecipe) -> DenseObjective:

@@ -1,0 +1,101 @@
+"""``steepest predict``: scores beside the events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: Annotated[
+        Path,
+        typer.Argument(help="A run's folder, or a folder with a model alone, such as RUN/model."),
+    ],
+    events: Annotated[
+        list[str],
+        typer.Argument(help="Files of events, in any format that train reads; globs; hf://."),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The file to write: .parquet .root .h5 .csv"
+        ),
+    ],
+    columns: Annotated[
+        str,
+        typer.Option(
+            "--columns",
+            metavar="NAMES",
+            help="What is copied beside the scores: all, none (then file and row), or pt,eta,…",
+        ),
+    ] = "all",
+    prefix: Annotated[
+        str, typer.Option("--prefix", help="Put before the names of the scores: --prefix dnn_")
+    ] = "",
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select", metavar="CONDITION", help="Leave other events out.", show_default=False
+        ),
+    ] = None,
+    missing: Annotated[
+        str,
+        typer.Option(
+            "--missing",
+            metavar="error|nan",
+            help="An event that the model cannot score is an error, or its score is NaN.",
+        ),
+    ] = "error",
+    rntuple: Annotated[
+        bool, typer.Option("--rntuple", help="Write ROOT files as an RNTuple, not a TTree.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the same command was interrupted.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file if there is one.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
+) -> None:
+    """Write the scores of a trained model beside the events, in their order.
+
+    For example:
+
+        steepest predict runs/top-jets-1 embedded:top-jets --out scores.parquet
+
+        steepest predict runs/first data.root:tree mc.root:tree -o scores.root --columns pt,eta
+
+        steepest predict runs/first "jets/*.parquet" -o scores.h5 --resume
+
+    The scores are the columns score (two classes: the probability of class 1), score_CLASS and
+    predicted (more classes), or prediction (regression). Every event gets one; the recipe's
+    selection is not applied. Neither label nor weight is needed.
+
+    Ctrl-C, a kill or a full disk lose little: the same command with --resume goes on, and gives
+    the file that it would have given.
+    """
+    if missing not in ("error", "nan"):
+        raise typer.BadParameter(f"--missing is error or nan, not {missing!r}.")
+    from steepest.cli.progress import TerminalWatch, silent_or
+    from steepest.cli.tables import show_predictions
+    from steepest.prediction import predict_events
+
+    with silent_or(TerminalWatch, as_json) as watch:
+        written = predict_events(
+            model,
+            events,
+            out,
+            columns=columns if columns in ("all", "none") else columns.split(","),
+            prefix=prefix,
+            select=select,
+            missing=missing,
+            rntuple=rntuple,
+            resume=resume,
+            overwrite=overwrite,
+            watch=watch,
+        )
+    show_predictions(written, as_json)

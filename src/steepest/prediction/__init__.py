@@ -1,0 +1,21 @@
+"""Apply a model to events of any size: scores beside the events, in a file.
+
+The way of a block of events: read → select → features → scores → beside the copied columns → a
+part of some 256 MB. When all parts are there they become the file, which gets its name at last::
+
+    target.py    where it goes, and what is refused before the work begins
+    columns.py   which of the events' columns are copied
+    scores.py    the columns of scores: names, meanings, values
+    unscorable.py  events that the model cannot score
+    scorer.py    Scorer: a block of events → the rows of the file
+    size.py      how many rows are held at once
+    parts.py     Parts: what is done so far, for --resume
+    writers/     Parquet, ROOT, HDF5, CSV: rows → a file
+    plan.py      what is asked, checked before the work begins
+    work.py      the parts, then the file
+    predict.py   predict_events: all of it, in order
+"""
+
+from steepest.prediction.predict import Predictions, predict_events
+
+__all__ = ["Predictions", "predict_events"]

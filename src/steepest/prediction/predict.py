@@ -1,0 +1,156 @@
+"""All of it, in order: what is asked, the scores part by part, the file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from steepest.events import open_events
+from steepest.folder import load_model
+from steepest.prediction.columns import ALL
+from steepest.prediction.parts import Parts
+from steepest.prediction.plan import manifest_of, say, scorer_of
+from steepest.prediction.target import target_of
+from steepest.prediction.work import assemble, begin, score
+from steepest.training import TrainWatch
+from steepest.training.interrupt import interruptible
+
+__all__ = ["Predictions", "predict_events"]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What was written.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    rows, events : int
+        Rows in it; events that were read. They differ by what `select` leaves out.
+    unscored : int
+        Rows whose score is NaN, with ``missing="nan"``.
+    resumed : int
+        Events that an earlier, interrupted run had done.
+    seconds : float
+        How long it took this time.
+    scores, columns : list[str]
+        The columns of scores; those that stand beside them.
+    left_out : dict[str, str]
+        Columns that the format cannot hold, each with its type.
+    """
+
+    path: Path
+    rows: int
+    events: int
+    unscored: int
+    resumed: int
+    seconds: float
+    scores: list[str]
+    columns: list[str]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Events a second, of those that were done this time."""
+        return (self.events - self.resumed) / self.seconds
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**given, "path": str(self.path), "events_per_second": self.rate}
+
+
+def predict_events(
+    model: str | Path,
+    events: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    columns: str | Sequence[str] = ALL,
+    prefix: str = "",
+    select: str | None = None,
+    missing: str = "error",
+    rntuple: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    watch: TrainWatch | None = None,
+) -> Predictions:
+    """Write the scores of all events beside the events, in their order.
+
+    Events are read, scored and written in blocks. An event's score has the bits of
+    ``Run.model.predict``, whatever the blocks and whichever events are scored with it.
+
+    Parameters
+    ----------
+    model
+        A run's folder, or a folder with a model alone, such as ``RUN/model``.
+    events
+        A path, a glob, or several, as `steepest.events.open_events` takes them; they need neither
+        label nor weight.
+    out
+        The file to write, ``.parquet``, ``.root``, ``.h5`` or ``.csv``; ``scores.root:tree`` and
+        ``scores.h5:/group`` name what is inside, which is else ``events``.
+    columns
+        The columns that are copied: "all" that the format can hold, names, or "none"; then the
+        file's number and the row in it stand beside the scores.
+    prefix
+        Put before the names ``score``, ``score_CLASS``, ``predicted`` or ``prediction``.
+    select
+        A condition that scored events meet; the others are left out. None scores each row: the
+        recipe's own selection is not applied.
+    missing
+        "error": an event that the model cannot score ends the work; "nan": its score is NaN.
+    rntuple
+        Write ROOT files as an RNTuple instead of a TTree.
+    resume
+        Go on with what an interrupted run has left, if there is anything.
+    overwrite
+        Replace the file if there is one.
+    watch
+        Looks on; the default shows nothing.
+
+    Raises
+    ------
+    RunFolderError
+        There is no model, or it is damaged; the disk is full, and what was done is kept.
+    EventsError, RecipeError
+        A column is missing, an event cannot be scored, or a file is damaged.
+    InputError
+        The file exists, or cannot be written; what is to be resumed was begun with other input.
+    Interrupted
+        After Ctrl-C; what was done is kept.
+    """
+    watch = watch or TrainWatch()
+    begun = time.perf_counter()
+    target = target_of(out, as_rntuple=rntuple)
+    target.writer.require()
+    saved = load_model(model)
+    source = open_events(events)
+    target.refuse_unwritable(source.files)
+    scorer = scorer_of(saved, source, target, columns, prefix, select, missing)
+    manifest = manifest_of(saved, source, target, scorer)
+    say(watch, saved, scorer)
+    parts = Parts(target.parts)
+    # Of a process that ended just as the file had got its name, the file is made once more.
+    if not overwrite and not (resume and parts.renamed(target.path)):
+        target.refuse_existing()
+    with interruptible(watch), parts.locked():
+        done = begin(parts, manifest, scorer, resume, overwrite, watch)
+        score(parts, manifest["part_rows"], scorer, watch)
+        rows, unscored = assemble(parts, target, manifest, scorer, watch)
+        parts.discard()
+    return Predictions(
+        path=target.path,
+        rows=rows,
+        events=source.rows,
+        unscored=unscored,
+        resumed=done,
+        seconds=time.perf_counter() - begun,
+        scores=list(scorer.scores.meanings),
+        columns=[field.name for field in scorer.copied.written],
+        left_out=scorer.copied.left_out,
+    )

@@ -1,0 +1,182 @@
+"""A block of events → the rows of the file: selected, scored, beside the copied columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from steepest.errors import EventsError
+from steepest.events import Block, EventSource, Expression, FeatureReader, FeatureValues
+from steepest.events.features import selected
+from steepest.prediction.columns import Copied
+from steepest.prediction.scores import ScoreColumns
+from steepest.prediction.unscorable import refusal, unscorable
+from steepest.trained import TrainedModel
+
+__all__ = ["Scorer"]
+
+Locate = Callable[[int], str]
+
+pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores blocks of events.
+
+    Parameters
+    ----------
+    source
+        The events.
+    scores
+        The model's columns.
+    copied
+        The events' columns that are copied.
+    select
+        The condition that scored events meet; None for all.
+    missing
+        "error" refuses an event that the model cannot score; "nan" scores it NaN.
+    nulls
+        Whether the file that is written holds missing values.
+    """
+
+    source: EventSource
+    scores: ScoreColumns
+    copied: Copied
+    features: FeatureReader
+    select: Expression | None = None
+    missing: str = "error"
+    nulls: bool = True
+
+    @property
+    def model(self) -> TrainedModel:
+        """The model."""
+        return self.scores.model
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the file."""
+        return pa.schema([*self.copied.written, *self.scores.fields])
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the events that are read."""
+        used = set(self.features.columns) | (self.select.columns if self.select else frozenset())
+        return list(dict.fromkeys([*self.copied.names, *sorted(used)]))
+
+    def score(self, block: Block) -> pa.RecordBatch:
+        """Return the rows for a block of events.
+
+        Raises
+        ------
+        EventsError
+            An event cannot be scored, or a copied value not be written; it says which.
+        """
+        batch, rows = block.batch, np.arange(block.batch.num_rows)
+        if self.select is not None:
+            met = selected(self.select, batch, self._locator(block, rows))
+            batch, rows = batch.filter(pa.array(met)), rows[met]
+        if len(rows) == 0:
+            return pa.RecordBatch.from_pylist([], self.schema)
+        locate = self._locator(block, rows)
+        predictions = self._predictions(self.features.read(batch, locate), batch, locate)
+        if self.copied.places:
+            files = np.full(len(rows), block.file, dtype=np.int32)
+            beside = [pa.array(files), pa.array(rows + block.first_row)]
+        else:
+            beside = [self._copy(batch.column(f.name), f, locate) for f in self.copied.fields]
+        arrays = [*beside, *self.scores.values(predictions)]
+        return pa.record_batch(arrays, schema=self.schema)
+
+    def _locator(self, block: Block, rows: np.ndarray) -> Locate:
+        where = self.source.files[block.file]
+        return lambda index: f"in {where} at row {block.first_row + int(rows[index])}"
+
+    # --- scores ---------------------------------------------------------------------------------
+
+    def _predictions(
+        self, values: FeatureValues, batch: pa.RecordBatch, locate: Locate
+    ) -> np.ndarray:
+        bad = unscorable(self.model, values)
+        if not bad.any():
+            return self._scored(values, locate)
+        if self.missing == "error":
+            raise refusal(self.model, self.features.expressions, values, bad, batch, locate)
+        good = np.flatnonzero(~bad.any(axis=1))
+        rest = FeatureValues(values.values[good], values.categories)
+        scored = self._scored(rest, lambda index: locate(int(good[index])))
+        predictions = np.full((len(bad), *scored.shape[1:]), np.nan)
+        predictions[good] = scored
+        return predictions
+
+    def _scored(self, values: FeatureValues, locate: Locate) -> np.ndarray:
+        inputs = values.values
+        if self.model.encoding is not None:
+            inputs = self.model.encoding.transform(
+                inputs, categories=values.categories, locate=locate
+            )
+        predictions = _predicted(self.model, inputs)
+        finite = np.isfinite(predictions.reshape(len(inputs), -1)).all(axis=1)
+        if self.missing == "error" and not finite.all():
+            first = int(np.argmin(finite))
+            named = zip(self.model.names, values.values[first], strict=True)
+            name, value = max(named, key=lambda pair: abs(pair[1]))
+            raise EventsError(
+                f"The score is not finite {locate(first)}.",
+                expected="a finite score",
+                found=f"{predictions[first]}, with {name} = {value:g}",
+                cause="values far beyond those of the training, or in other units",
+                do="check that event; --missing nan scores such events NaN",
+            )
+        return predictions
+
+    # --- copies ---------------------------------------------------------------------------------
+
+    def _copy(self, column: pa.Array, field: pa.Field, locate: Locate) -> pa.Array:
+        """Return a column as the file has it."""
+        if not self.nulls:
+            column = self._without_nulls(column, field, locate)
+        return column if column.type == field.type else column.cast(field.type)
+
+    def _without_nulls(self, column: pa.Array, field: pa.Field, locate: Locate) -> pa.Array:
+        """Return floats with NaN for null; refuse what else is null."""
+        if column.null_count and pa.types.is_floating(field.type):
+            return column.fill_null(np.nan)
+        inner = column.flatten() if pa.types.is_list(field.type) else None
+        if column.null_count == 0 and (inner is None or inner.null_count == 0):
+            return column
+        null = column.is_null().to_numpy(zero_copy_only=False)
+        if not null.any() and inner is not None:
+            parents = pc.list_parent_indices(column).to_numpy()
+            null[parents[inner.is_null().to_numpy(zero_copy_only=False)]] = True
+        raise EventsError(
+            f"The column {field.name!r} is null {locate(int(np.argmax(null)))}.",
+            expected="a value for each event, since the format has none that is missing",
+            found="null",
+            do="leave it out with --columns, or write Parquet",
+        )
+
+
+def _predicted(model: TrainedModel, inputs: np.ndarray) -> np.ndarray:
+    """Return predictions, NaN for events with a number that overflows as it is scaled."""
+    try:
+        return model.predict_encoded(inputs)
+    except EventsError:  # so rare that each event may be looked at
+        fits = np.array([_fits(model, event) for event in inputs])
+    predictions = model.predict_encoded(inputs[fits])
+    whole = np.full((len(inputs), *predictions.shape[1:]), np.nan)
+    whole[fits] = predictions
+    return whole
+
+
+def _fits(model: TrainedModel, event: np.ndarray) -> bool:
+    try:
+        model.scaling.transform(event[None])
+    except EventsError:
+        return False
+    return True

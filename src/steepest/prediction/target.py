@@ -1,0 +1,103 @@
+"""Where the scores go, and what is refused before the work begins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from steepest.errors import InputError
+from steepest.prediction.writers import WRITERS, Writer, rntuple
+
+__all__ = ["Target", "target_of"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file to write, what is named inside it, and its format."""
+
+    path: Path
+    part: str
+    writer: Writer
+
+    @property
+    def parts(self) -> Path:
+        """The folder of what is done so far, beside the file."""
+        return self.path.with_name(f".{self.path.name}.parts")
+
+    def refuse_unwritable(self, files: Iterable[str]) -> None:
+        """Raise InputError if the file cannot be written, or is one of the events' files."""
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise self._refused("an existing folder", f"no folder {folder}", f"mkdir -p {folder}")
+        if self.path.is_dir():
+            name = self.path / "scores.parquet"
+            raise self._refused("the name of a file", "a folder of this name", f"write {name}")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            found = "no permission to write in this folder"
+            raise self._refused("a folder that can be written to", found, "give another folder")
+        real = os.path.realpath(self.path)
+        if any(os.path.realpath(file) == real for file in files):
+            raise self._refused(
+                "another file than those that are read", "one of the events' files",
+                "give another --out, or narrow the glob",
+            )  # fmt: skip
+
+    def refuse_existing(self) -> None:
+        """Raise InputError if there is a file already."""
+        if self.path.exists():
+            raise InputError(
+                f"The file {self.path} exists already; it was left as it is.",
+                expected="a new file name",
+                found=f"a file of {self.path.stat().st_size:,} bytes",
+                do="give another --out, or --overwrite to replace it",
+            )
+
+    def _refused(self, expected: str, found: str, do: str) -> InputError:
+        return InputError(
+            f"The scores cannot be written to {self.path}.", expected=expected, found=found, do=do
+        )
+
+
+def target_of(out: str | os.PathLike[str], *, as_rntuple: bool = False) -> Target:
+    """Return what a path such as ``scores.parquet`` or ``scores.root:tree`` says.
+
+    Raises
+    ------
+    InputError
+        The suffix is that of no format, or names a part of a file that has none.
+
+    Examples
+    --------
+    >>> target_of("scores.root:jets").part
+    'jets'
+    """
+    text = os.path.expanduser(os.fspath(out))
+    for writer in WRITERS:
+        for suffix in writer.SUFFIXES:
+            at = text.lower().find(f"{suffix}:")
+            name, part = (text[: at + len(suffix)], text[at + len(suffix) + 1 :]) if at > 0 else (
+                text, "")  # fmt: skip
+            if name.lower().endswith(suffix) and (writer.PARTS or not part):
+                return Target(Path(name), part, _chosen(writer, as_rntuple, name))
+    known = "; ".join(f"{writer.NAME} ({', '.join(writer.SUFFIXES)})" for writer in WRITERS)
+    raise InputError(
+        f"The format of {text} is not known.",
+        expected=known,
+        found=repr(Path(text).suffix) if Path(text).suffix else "no suffix",
+        do="give --out a name such as scores.parquet",
+    )
+
+
+def _chosen(writer: Writer, as_rntuple: bool, name: str) -> Writer:
+    if not as_rntuple:
+        return writer
+    if writer.SUFFIXES == rntuple.SUFFIXES:
+        return rntuple
+    raise InputError(
+        f"An RNTuple cannot be written to {name}.",
+        expected=f"a file {' or '.join(rntuple.SUFFIXES)}",
+        found=writer.NAME,
+        do="leave --rntuple out, or give --out another name",
+    )
