@@ -24,6 +24,7 @@ from steepest.errors import EventsError
 
 __all__ = [
     "BLOCK",
+    "MOST_SORTED",
     "AnyArray",
     "Column",
     "DiskArray",

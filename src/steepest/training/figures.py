@@ -18,7 +18,7 @@ from steepest.training.events import PARTS
 from steepest.training.fit import Events, Fitted, predictions_of
 from steepest.training.results import class_titles, name_of
 
-__all__ = ["draw_descent", "draw_figures"]
+__all__ = ["EVENTS_DRAWN", "draw_descent", "draw_figures"]
 
 Scored = dict[int, tuple[Events, np.ndarray]]
 
@@ -27,7 +27,7 @@ STEPS_DRAWN = 20_000
 BACKGROUND_DRAWN = 3
 """A ROC curve ends where fewer background events than this pass."""
 EVENTS_DRAWN = 200_000
-"""Feature distributions are drawn from so many training events at most, evenly spaced."""
+"""The training part is drawn by so many of its events at most, evenly spaced."""
 
 
 def draw_figures(

@@ -19,7 +19,7 @@ from steepest.training.baseline import fit_baseline
 from steepest.training.binned import bins_of
 from steepest.training.choices import Chosen, choose, choosing_part
 from steepest.training.events import PARTS, Prepared
-from steepest.training.figures import draw_figures
+from steepest.training.figures import EVENTS_DRAWN, draw_figures
 from steepest.training.fit import Events, Fitted, model_at, predictions_of
 from steepest.training.watch import TrainWatch
 
@@ -71,9 +71,9 @@ def finish(job: Job, fitted: Fitted) -> None:
 
 
 def _scored(fitted: Fitted, events: Events, thin: bool) -> tuple[Events, np.ndarray]:
-    """Events with their predictions; where `thin`, at most a million of them, evenly spaced."""
+    """Events with their predictions; where `thin`, of what is drawn alone."""
     if thin:
-        events = events.thinned()
+        events = events.thinned(EVENTS_DRAWN)
     return events, predictions_of(fitted.model, events.features)
 
 

@@ -31,7 +31,7 @@ from steepest.objective import Batch, DenseObjective
 from steepest.optimizers import update_rule
 from steepest.recipe import DescentRecipe, ModelRecipe
 from steepest.scaling import Scaling, fit_scaling
-from steepest.storage import AnyArray, blocks, map_blocks, thinned, total
+from steepest.storage import MOST_SORTED, AnyArray, blocks, map_blocks, thinned, total
 from steepest.trained import TASKS, TrainedModel, outputs_for
 
 __all__ = ["Events", "Fitted", "Naming", "fit"]
@@ -58,11 +58,11 @@ class Events:
     def __len__(self) -> int:
         return len(self.features)
 
-    def thinned(self) -> Events:
-        """At most a million of the events, evenly spaced, in memory."""
-        weights = None if self.weights is None else thinned(self.weights)
-        extra = {name: thinned(values) for name, values in self.extra.items()}
-        return Events(thinned(self.features), thinned(self.labels), weights, extra)
+    def thinned(self, most: int) -> Events:
+        """At most so many of the events, evenly spaced, in memory."""
+        weights = None if self.weights is None else thinned(self.weights, most)
+        extra = {name: thinned(values, most) for name, values in self.extra.items()}
+        return Events(thinned(self.features, most), thinned(self.labels, most), weights, extra)
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def scaling_of(name: str, train: Events, names: tuple[str, ...]) -> Scaling:
     Quantiles (robust, quantile) are those of at most a million events, evenly spaced.
     """
     if name in ("robust", "quantile"):
-        train = train.thinned()
+        train = train.thinned(MOST_SORTED)
     return fit_scaling(name, blocks(train.features, train.weights), names)
 
 
