@@ -1,0 +1,104 @@
+"""Every example of `examples/jets` trains, on few jets and for few epochs."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import steepest
+from events.small_hub import small_hub
+from steepest.recipe import Recipe
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "jets"
+JETS = 3_000
+LOCAL = ("parquet", "root", "hdf5", "jet-mass", "negative-weights")
+AUC = {"parquet": 0.95, "root": 0.90, "hdf5": 0.95, "negative-weights": 0.90}
+"""What even 3,000 jets and a few epochs reach."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Files of jets, beside copies of the recipes."""
+    pytest.importorskip("uproot", reason="needs the extra [root]")
+    pytest.importorskip("h5py", reason="needs the extra [hdf5]")
+    path = tmp_path_factory.mktemp("jets")
+    for recipe in EXAMPLES.glob("*.toml"):
+        (path / recipe.name).write_text(recipe.read_text())
+    spec = importlib.util.spec_from_file_location("make_events", EXAMPLES / "make_events.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    jets = module.embedded(JETS)
+    module.write_root(jets, path / "jets.root")
+    module.write_hdf5(jets, path / "jets.h5")
+    module.write_weighted(jets, path / "weighted.parquet")
+    return path
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_it_trains(folder, tmp_path, name) -> None:
+    recipe = Recipe.from_toml(folder / f"{name}.toml", settings=["descent.epochs=5"])
+    run = steepest.train(recipe, tmp_path / "run")
+    assert run.metrics is not None
+    merits = run.metrics["merits"]["model"]
+    if name == "jet-mass":
+        spread = pl.read_parquet(folder / "weighted.parquet")["mass"].std()
+        assert merits["resolution"]["value"] < 0.3 * spread
+        assert len(run.metrics["bins"]) == 1
+    else:
+        assert merits["auc"]["value"] > AUC[name]
+    total = sum(part["events"] for part in run.metrics["parts"].values())
+    rows = 24_000 if name in ("parquet", "jet-mass") else JETS
+    assert 0.95 * rows < total <= rows
+
+
+def test_the_files_hold_the_same_jets(folder) -> None:
+    """Labels and masses in ROOT and HDF5, as in the Parquet that they are made of."""
+    from steepest.events import open_events
+
+    expected = pl.read_parquet(folder / "weighted.parquet", columns=["mass", "is_top"])
+    for name in ("jets.root:jets", "jets.h5:jets"):
+        blocks = open_events(str(folder / name)).batches(["mass", "is_top"])
+        table = pl.concat([pl.DataFrame(pl.from_arrow(block.batch)) for block in blocks])
+        assert np.array_equal(table["mass"], expected["mass"])
+        assert np.array_equal(table["is_top"], expected["is_top"])
+
+
+def test_a_dataset_of_the_hub(tmp_path) -> None:
+    """The recipe, but for the owner's name, against a Hub on the loopback address."""
+    pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, JETS)
+    tau = np.sort(rng.uniform(0.05, 1.0, (JETS, 3)), axis=1)[:, ::-1]
+    columns = {"pT": rng.uniform(550, 650, JETS), "mass": rng.normal(90 + 80 * label, 30)}
+    columns |= {f"tau_{i + 1}_1": tau[:, i] for i in range(3)} | {"label": label}
+    buffer = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(buffer)
+    recipe = (EXAMPLES / "hub.toml").read_text()
+    given = "dl4phys/top_tagging_nsubjettiness"
+    assert recipe.count(given) == 1
+    (tmp_path / "hub.toml").write_text(recipe.replace(given, "o/public"))
+    command = "from steepest.cli import main; main()"
+    with small_hub({"train.parquet": buffer.getvalue()}) as url:
+        environment = {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "home")}
+        done = subprocess.run(
+            [sys.executable, "-c", command, "train", "hub.toml", "--out", "run", "--json"],
+            env=os.environ | environment | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"},
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["merits"]["model"]["auc"]["value"] > 0.9
+
+
+def test_each_example_is_tested() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.toml")} == {*LOCAL, "hub"}
