@@ -13,12 +13,14 @@ window. The order is the same whether the events lie in memory or on disk.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from steepest.objective import Batch
 
-__all__ = ["Batches", "Feed"]
+__all__ = ["Batches", "Feed", "Run"]
 
 _ORDER_STREAM, _WINDOW_STREAM = 1, 2
 """Keep the orders' random numbers apart from those of the initialisation (stream 0)."""
@@ -70,18 +72,22 @@ class Batches:
         """How many epochs are done after so many steps."""
         return self.first_epoch + (step - self.first_step) / self.per_epoch
 
-    def rows(self, step: int) -> np.ndarray:
-        """The rows that step number `step` (from 0) takes, int64."""
-        pieces = [self.window(*place[:2])[place[2]] for place in self.places(step)]
+    def rows(self, step: int, end: int | None = None) -> np.ndarray:
+        """The rows that step number `step` (from 0) takes, or all of one epoch's up to `end`."""
+        pieces = [self.window(*place[:2])[place[2]] for place in self.places(step, end)]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
-    def places(self, step: int) -> list[tuple[int, int, slice]]:
-        """Where the step's rows are: epoch, window of the epoch, and slice of the window."""
+    def places(self, step: int, end: int | None = None) -> list[tuple[int, int, slice]]:
+        """Where the rows are of a step, or of the steps of one epoch from `step` up to `end`.
+
+        Epoch, window of the epoch, and slice of the window.
+        """
         epoch, position = divmod(step - self.first_step, self.per_epoch)
         epoch += self.first_epoch
         self._begin(epoch)
         start = position * self.batch_size
-        stop = min(start + self.batch_size, self.events)
+        steps = 1 if end is None else end - step
+        stop = min(start + steps * self.batch_size, self.events)
         places = []
         while start < stop:
             window = bisect_right(self._starts, start) - 1
@@ -132,6 +138,25 @@ class Batches:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, *stream])))
 
 
+@dataclass(frozen=True)
+class Run:
+    """Steps over one array of events in memory.
+
+    Parameters
+    ----------
+    events
+        The array.
+    rows
+        Those that the steps take, one step's after the other's; None for all in their order.
+    steps
+        How many steps.
+    """
+
+    events: Batch
+    rows: np.ndarray | None
+    steps: int
+
+
 class Feed:
     """The events of every step: taken from memory, or window by window from disk.
 
@@ -154,7 +179,36 @@ class Feed:
             return self.events
         if not self.events.on_disk:
             return self.events.take(self.batches.rows(step))
-        places = self.batches.places(step)
+        return self._joined(self.batches.places(step))
+
+    def runs(self, step: int, end: int) -> Iterator[Run]:
+        """Yield the steps from `step` to `end` in runs, each over one array of events in memory."""
+        batches = self.batches
+        if batches.whole:
+            yield Run(self.events.take(slice(None)), None, end - step)
+            return
+        while step < end:
+            epoch_end = step + batches.per_epoch - (step - batches.first_step) % batches.per_epoch
+            stop = min(end, epoch_end)
+            if not self.events.on_disk:
+                yield Run(self.events, batches.rows(step, stop), stop - step)
+            else:
+                stop = self._within_window(step, stop)
+                yield Run(self._joined(batches.places(step, stop)), None, stop - step)
+            step = stop
+
+    def _within_window(self, step: int, stop: int) -> int:
+        """The end of the steps that take events of one window; one step may take those of several.
+
+        They lie in the first step's last window.
+        """
+        if len(self.batches.places(step)) > 1:
+            return step + 1
+        while len(self.batches.places(step, stop)) > 1:
+            stop = step + max(1, (stop - step) // 2)
+        return stop
+
+    def _joined(self, places: list[tuple[int, int, slice]]) -> Batch:
         pieces = [self._window(*place[:2]).take(place[2]) for place in places]
         return pieces[0] if len(pieces) == 1 else _joined(pieces)
 

@@ -16,7 +16,7 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Keeper, Path, State, StopReason
 from steepest.descent.stopping import stop_reason
 from steepest.errors import DivergenceError, EventsError, Interrupted
-from steepest.objective import Batch, Objective
+from steepest.objective import Batch, Objective, Stretch, Stretches
 from steepest.storage import blocks
 
 __all__ = ["Monitor", "Outcome", "Watch", "descend"]
@@ -255,7 +255,48 @@ class Steps:
 def take_steps(
     objective: Objective, feed: Feed, plan: Plan, state: State, rates: Array, watch: Watch
 ) -> Steps:
-    """Predict, loss, gradient, step; repeat, once for each rate."""
+    """Predict, loss, gradient, step; repeat, once for each rate: at once where the objective can."""
+    if isinstance(objective, Stretches) and objective.can_take(feed.events, plan.batch_size):
+        return _at_once(objective, feed, plan, state, rates)
+    return _one_by_one(objective, feed, plan, state, rates, watch)
+
+
+def _at_once(
+    objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array
+) -> Steps:
+    """The steps in runs over one array of events each, every run in one call."""
+    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
+    steps = np.arange(step + 1, step + 1 + len(rates))
+    recorded = plan.recorded(steps)
+    values, begin, diverged_at = [], 0, None
+    for run in feed.runs(step, step + len(rates)):
+        part = slice(begin, begin + run.steps)
+        stretch = Stretch(
+            events=run.events,
+            rows=run.rows,
+            batch_size=plan.batch_size,
+            rates=rates[part],
+            first_step=state.step + begin,
+            recorded=recorded[part],
+            loss_limit=state.loss_limit,
+        )
+        result = objective.take_steps(stretch, plan.rule, theta, slots, loss_sum)
+        theta, slots, loss_sum = result.theta, result.slots, result.loss_sum
+        values.append(result.values)
+        begin += result.taken
+        if result.taken < run.steps:
+            diverged_at = state.step + begin
+            break
+    after = state.with_changes(
+        theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum
+    )
+    return Steps(after, steps[:begin][recorded[:begin]], np.concatenate(values), diverged_at)
+
+
+def _one_by_one(
+    objective: Objective, feed: Feed, plan: Plan, state: State, rates: Array, watch: Watch
+) -> Steps:
+    """The same in plain Python, for any objective."""
     theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
     diverged_at = None
     recorded: list[int] = []
@@ -270,7 +311,7 @@ def take_steps(
         before = theta
         theta, slots = plan.rule.update(theta, gradient, slots, rate, step)  # step
         loss_sum += loss
-        if step % plan.record_every == 0 or plan.ends_round(step):
+        if plan.recorded(step):
             recorded.append(step)
             values.append((loss, rate, _norm(gradient), _ratio(theta - before, before)))
         if watch.interrupted:

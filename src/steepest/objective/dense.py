@@ -8,6 +8,9 @@ from steepest.kernels import dense as kernel
 from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
+from steepest.objective.stretch import CompiledNetwork, Slots, Stretch, StretchResult
+from steepest.optimizers import UpdateRule
+from steepest.storage import BLOCK
 
 __all__ = ["DenseObjective"]
 
@@ -56,6 +59,17 @@ class DenseObjective:
         self.dtype = dtype
         self.size = model.size
         self.weight_mask = model.weight_mask()
+        self._compiled = CompiledNetwork(model, loss.name, l2, dtype)
+
+    def can_take(self, events: Batch, batch_size: int) -> bool:
+        """Whether `take_steps` serves such events: contiguous, of this dtype, batches of a block."""
+        return batch_size <= BLOCK and self._compiled.suits(events)
+
+    def take_steps(
+        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+    ) -> StretchResult:
+        """Take many steps in compiled code; θ and the slots that are given stay as they are."""
+        return self._compiled.take_steps(stretch, rule, theta, slots, loss_sum)
 
     def initial(self, seed: int) -> Array:
         """θ to start from, in the objective's dtype."""

@@ -1,0 +1,75 @@
+"""How functions are compiled: Numba, with a cache on disk that may be missing, full or broken.
+
+What to use when: `part` for a function that only compiled code calls; `entry` for one that Python
+calls. An entry's machine code is kept on disk, beside the package or, where that is not writable,
+in the user's cache folder; where that is not writable either, or the disk is full, or a file there
+is damaged, it is compiled again in each process, and nobody is told.
+
+Only additions and multiplications may be fused (contract): what is not finite stays not finite,
+and sums keep their order, so that the same numbers give the same bits. `sums` may also be
+reordered (reassoc), in one way that the compiler fixes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+__all__ = ["entry", "part", "sums"]
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_WITHOUT_PYTHON: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def part(function: Callable) -> Any:
+    """Compile a function that compiled code calls."""
+    return numba.njit(fastmath={"contract"}, **_OPTIONS, **_WITHOUT_PYTHON)(function)
+
+
+def sums(function: Callable) -> Any:
+    """Compile a sum, whose terms may be taken in another order, for several at once."""
+    options = {**_OPTIONS, **_WITHOUT_PYTHON}
+    return numba.njit(fastmath={"contract", "reassoc", "nsz"}, **options)(function)
+
+
+def entry(function: Callable) -> Any:
+    """Compile a function that Python calls; keep its machine code on disk if that can be."""
+    dispatcher: Any = numba.njit(fastmath={"contract"}, **_OPTIONS)(function)
+    with suppress(RuntimeError, OSError):  # no folder is writable
+        dispatcher._cache = _Cache(function)
+    return dispatcher
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk; it is renewed when any kernel changes, and fails without a word."""
+
+    def __init__(self, function: Callable) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=_stamp(),
+        )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        with suppress(Exception):  # a damaged file can raise anything
+            return super().load_overload(sig, target_context)
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(Exception):  # a full disk, a folder that has become read-only
+            super().save_overload(sig, data)
+
+
+@cache
+def _stamp() -> str:
+    """What the sources of all kernels are: Numba itself looks at the entry's file alone."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
