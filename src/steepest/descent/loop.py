@@ -27,6 +27,8 @@ Monitor = Callable[[Array], Mapping[str, float]]
 
 EXPLODED = 1e6
 """A batch loss so many times the loss at the start (or that of a constant) counts as exploded."""
+ROUNDING = 1e-14
+"""Losses this close, relatively, are the same: the first batch loss is that of the start."""
 SECONDS_PER_STRETCH = 0.5
 LARGEST_PATH = 64 * 2**20
 """Bytes of θ's path that are kept at most; above, no path."""
@@ -179,7 +181,7 @@ class _Walk:
         monitored = metrics.get("validation_loss", training_loss)
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
             raise self._diverged(state, state.step)
-        better = monitored < state.best.loss
+        better = monitored < state.best.loss - ROUNDING * abs(state.best.loss)
         state = state.with_changes(
             best=Best(state.theta, float(monitored), state.step) if better else state.best,
             round_step=state.step,

@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from steepest.kernels.compiled import entry, part, sums
-from steepest.kernels.pointwise import activate, differentiate, narrowed, numbers, update
+from steepest.kernels.pointwise import activate, differentiate, narrowed, numbers, update, window
 from steepest.kernels.vector import PANEL_BYTES, product, view
 
 __all__ = ["BLOCK", "CHUNK", "Layout", "accumulate", "take_steps"]
 
 Array = np.ndarray
-BLOCK = 128
+BLOCK = 64
 """Rows that go through the network together."""
 CHUNK = 4096
 """Events over which a gradient is summed in the dtype of θ."""
@@ -77,14 +77,15 @@ class Layout:
 
     def _take(self, size: int) -> int:
         start = self._end
-        self._end += 16 * -(-size // 16)
+        self._end += 16 * -(-size // 16) + 48  # no two arrays on the same lines of the cache
         return start
 
 
 @part
 def _copy(target, to, source, start, count):
+    target, source = view(target, to, count), view(source, start, count)
     for i in range(count):
-        target[to + i] = source[start + i]
+        target[i] = source[i]
 
 
 @part
@@ -221,10 +222,12 @@ def _unpack(table, memory, gradient):
         start, to = table[layer, _GRADIENT], table[layer, _THETA]
         for p in range(k + 1):  # the biases' follow after the padded weights'
             row = start + (p if p < k else table[layer, _KP]) * np_
+            target, source = view(gradient, to + p * n, n), view(memory, row, n)
             for j in range(n):
-                gradient[to + p * n + j] += memory[row + j]
-        for i in range(start, start + (table[layer, _KP] + 1) * np_):
-            memory[i] = 0
+                target[j] += source[j]
+        padded = view(memory, start, (table[layer, _KP] + 1) * np_)
+        for i in range(len(padded)):
+            padded[i] = 0
 
 
 @part
@@ -249,9 +252,9 @@ def _add_chunk(activation, loss, table, places, memory, block_targets, inputs, t
 
 
 @sums
-def _square(values, start, stop):
+def _square(values):
     total = 0.0
-    for i in range(start, stop):
+    for i in range(len(values)):
         total += np.float64(values[i]) * np.float64(values[i])
     return total
 
@@ -271,21 +274,27 @@ def _penalise(table, theta, l2, gradient):
     total, factor = 0.0, theta.dtype.type(l2)
     for layer in range(len(table)):
         start = table[layer, _THETA]
-        end = start + table[layer, _K] * table[layer, _N]
-        total += _square(theta, start, end)
-        for i in range(start, end):
-            gradient[i] += factor * theta[i]
+        size = table[layer, _K] * table[layer, _N]
+        weights, target = view(theta, start, size), view(gradient, start, size)
+        total += _square(weights)
+        for i in range(size):
+            target[i] += factor * weights[i]
     return 0.5 * l2 * total
+
+
+@part
+def _update_part(rule, constants, theta, gradient, slots, start, size):
+    update(rule, constants, view(theta, start, size), view(gradient, start, size),
+           window(slots, start, size))  # fmt: skip
 
 
 @part
 def _update_layers(table, rule, of_weights, of_biases, theta, gradient, slots):
     for layer in range(len(table)):
-        start = table[layer, _THETA]
-        middle = start + table[layer, _K] * table[layer, _N]
-        end = middle + table[layer, _N]
-        update(rule, of_weights, theta, gradient, slots, start, middle)
-        update(rule, of_biases, theta, gradient, slots, middle, end)
+        start, n = table[layer, _THETA], table[layer, _N]
+        weights = table[layer, _K] * n
+        _update_part(rule, of_weights, theta, gradient, slots, start, weights)
+        _update_part(rule, of_biases, theta, gradient, slots, start + weights, n)
 
 
 @entry
@@ -343,10 +352,10 @@ def take_steps(activation, loss, rule, rule_of_biases, table, places, memory, bl
         of_biases = narrowed(numbers(rule_of_biases, rates[index], step), zero)
         _update_layers(table, rule, of_weights, of_biases, theta, gradient, slots)
         if recorded[index]:
-            size = np.sqrt(_square(before, 0, len(before)))
+            size = np.sqrt(_square(before))
             change = np.sqrt(_squared_distance(theta, before))
             values[row, 0], values[row, 1] = value, rates[index]
-            values[row, 2] = np.sqrt(_square(gradient, 0, len(gradient)))
+            values[row, 2] = np.sqrt(_square(gradient))
             values[row, 3] = change / size if size > 0.0 else np.inf
             row += 1
     return len(rates), loss_sum

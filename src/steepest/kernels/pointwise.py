@@ -21,7 +21,7 @@ from steepest.kernels.elementary import exp_below, expm1_below, log1p_unit
 from steepest.kernels.rules import RULES, root
 from steepest.kernels.vector import view
 
-__all__ = ["ACTIVATIONS", "LOSSES", "activate", "differentiate", "narrowed", "numbers", "update"]
+__all__ = ["ACTIVATIONS", "LOSSES", "activate", "differentiate", "narrowed", "numbers", "update", "window"]
 
 
 class ReLU(NamedTuple):
@@ -188,10 +188,8 @@ def numbers(rule: Any, rate: float, step: float) -> Any:
     raise NotImplementedError  # compiled only
 
 
-def update(
-    rule: Any, constants: Any, theta: Any, gradient: Any, slots: Any, start: int, stop: int
-) -> None:
-    """Take a rule's step in place, on entries start … stop − 1 of θ, ∇J and the slots."""
+def update(rule: Any, constants: Any, theta: Any, gradient: Any, slots: Any) -> None:
+    """Take a rule's step in place, on vectors ``(n,)`` of parameters, gradient and slots."""
     raise NotImplementedError  # compiled only
 
 
@@ -202,26 +200,45 @@ def _numbers(rule, rate, step):
 
 
 @overload(update)
-def _update(rule, constants, theta, gradient, slots, start, stop):
+def _update(rule, constants, theta, gradient, slots):
     function = part(RULES[rule.instance_class].update)
 
-    def none(rule, constants, theta, gradient, slots, start, stop):
-        for i in range(start, stop):
+    def none(rule, constants, theta, gradient, slots):
+        for i in range(len(theta)):
             theta[i] = function(theta[i], gradient[i], (), constants)[0]
 
-    def one(rule, constants, theta, gradient, slots, start, stop):
+    def one(rule, constants, theta, gradient, slots):
         first = slots[0]
-        for i in range(start, stop):
+        for i in range(len(theta)):
             theta[i], (first[i],) = function(theta[i], gradient[i], (first[i],), constants)
 
-    def two(rule, constants, theta, gradient, slots, start, stop):
+    def two(rule, constants, theta, gradient, slots):
         first, second = slots
-        for i in range(start, stop):
+        for i in range(len(theta)):
             theta[i], (first[i], second[i]) = function(
                 theta[i], gradient[i], (first[i], second[i]), constants
             )
 
     return (none, one, two)[RULES[rule.instance_class].slots]
+
+
+def window(slots: Any, start: int, size: int) -> Any:
+    """Views of a part of each slot."""
+    raise NotImplementedError  # compiled only
+
+
+@overload(window)
+def _window(slots, start, size):
+    def none(slots, start, size):
+        return ()
+
+    def one(slots, start, size):
+        return (view(slots[0], start, size),)
+
+    def two(slots, start, size):
+        return view(slots[0], start, size), view(slots[1], start, size)
+
+    return (none, one, two)[len(slots)]
 
 
 @intrinsic
