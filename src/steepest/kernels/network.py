@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from steepest.kernels.compiled import entry, part, sums
-from steepest.kernels.pointwise import activate, differentiate, narrowed, numbers, update, window
+from steepest.kernels.pointwise import activate, differentiate, narrowed, numbers
+from steepest.kernels.steps import copy, record, square, update_part
 from steepest.kernels.vector import PANEL_BYTES, product, view
 
 __all__ = ["BLOCK", "CHUNK", "Layout", "accumulate", "take_steps"]
@@ -82,26 +83,19 @@ class Layout:
 
 
 @part
-def _copy(target, to, source, start, count):
-    target, source = view(target, to, count), view(source, start, count)
-    for i in range(count):
-        target[i] = source[i]
-
-
-@part
 def _pack(theta, table, memory):
     """Copy weights into panels, for both directions, and biases."""
     panel = PANEL_BYTES // memory.itemsize
     for layer in range(len(table)):
         k, n, t = table[layer, _K], table[layer, _N], table[layer, _THETA]
-        _copy(memory, table[layer, _BIAS], theta, t + k * n, n)
+        copy(memory, table[layer, _BIAS], theta, t + k * n, n)
         if table[layer, _NP] == 1:
-            _copy(memory, table[layer, _PANELS], theta, t, k)
+            copy(memory, table[layer, _PANELS], theta, t, k)
             continue
         for j in range(0, n, panel):
             width, to = min(panel, n - j), table[layer, _PANELS] + j * k
             for p in range(k):
-                _copy(memory, to + p * panel, theta, t + p * n + j, width)
+                copy(memory, to + p * panel, theta, t + p * n + j, width)
         if layer > 0:
             for j in range(0, k, panel):
                 height, to = min(panel, k - j), table[layer, _BACK] + j * n
@@ -251,23 +245,6 @@ def _add_chunk(activation, loss, table, places, memory, block_targets, inputs, t
     return total
 
 
-@sums
-def _square(values):
-    total = 0.0
-    for i in range(len(values)):
-        total += np.float64(values[i]) * np.float64(values[i])
-    return total
-
-
-@sums
-def _squared_distance(one, two):
-    total = 0.0
-    for i in range(len(one)):
-        difference = np.float64(one[i]) - np.float64(two[i])
-        total += difference * difference
-    return total
-
-
 @part
 def _penalise(table, theta, l2, gradient):
     """Add λ W to the gradient; return (λ/2) ‖W‖²."""
@@ -276,16 +253,10 @@ def _penalise(table, theta, l2, gradient):
         start = table[layer, _THETA]
         size = table[layer, _K] * table[layer, _N]
         weights, target = view(theta, start, size), view(gradient, start, size)
-        total += _square(weights)
+        total += square(weights)
         for i in range(size):
             target[i] += factor * weights[i]
     return 0.5 * l2 * total
-
-
-@part
-def _update_part(rule, constants, theta, gradient, slots, start, size):
-    update(rule, constants, view(theta, start, size), view(gradient, start, size),
-           window(slots, start, size))  # fmt: skip
 
 
 @part
@@ -293,8 +264,8 @@ def _update_layers(table, rule, of_weights, of_biases, theta, gradient, slots):
     for layer in range(len(table)):
         start, n = table[layer, _THETA], table[layer, _N]
         weights = table[layer, _K] * n
-        _update_part(rule, of_weights, theta, gradient, slots, start, weights)
-        _update_part(rule, of_biases, theta, gradient, slots, start + weights, n)
+        update_part(rule, of_weights, theta, gradient, slots, start, weights)
+        update_part(rule, of_biases, theta, gradient, slots, start + weights, n)
 
 
 @entry
@@ -346,16 +317,12 @@ def take_steps(activation, loss, rule, rule_of_biases, table, places, memory, bl
         loss_sum += value
         step = np.float64(first_step + index + 1)
         if recorded[index]:
-            _copy(before, 0, theta, 0, len(theta))
+            copy(before, 0, theta, 0, len(theta))
         zero = theta.dtype.type(0.0)
         of_weights = narrowed(numbers(rule, rates[index], step), zero)
         of_biases = narrowed(numbers(rule_of_biases, rates[index], step), zero)
         _update_layers(table, rule, of_weights, of_biases, theta, gradient, slots)
         if recorded[index]:
-            size = np.sqrt(_square(before))
-            change = np.sqrt(_squared_distance(theta, before))
-            values[row, 0], values[row, 1] = value, rates[index]
-            values[row, 2] = np.sqrt(_square(gradient))
-            values[row, 3] = change / size if size > 0.0 else np.inf
+            record(values[row], value, rates[index], gradient, before, theta)
             row += 1
     return len(rates), loss_sum

@@ -27,7 +27,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from steepest.kernels.compiled import part
 
-__all__ = ["PANEL_BYTES", "product", "view"]
+__all__ = ["PANEL_BYTES", "Vectors", "product", "view"]
 
 PANEL_BYTES = 64
 """Of one row of a panel: two vectors of 32 bytes."""
@@ -36,7 +36,7 @@ _INDEX = ir.IntType(64)
 _FUSED = ("contract",)
 
 
-class _Vectors:
+class Vectors:
     """Loads and stores of vectors of 32 bytes from a Numba array, at places counted in elements."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, array: Any) -> None:
@@ -109,7 +109,7 @@ def _tile(typing, height, memory, a, a_row, a_depth, b, b_depth, depth, c, c_row
 
     def generate(context, builder, signature, arguments):
         _, array, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row = arguments
-        vectors = _Vectors(context, builder, signature.args[1], array)
+        vectors = Vectors(context, builder, signature.args[1], array)
         sums = [
             [cgutils.alloca_once(builder, vectors.type) for _ in range(_VECTORS)]
             for _ in range(rows)

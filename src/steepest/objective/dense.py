@@ -8,7 +8,8 @@ from steepest.kernels import dense as kernel
 from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
-from steepest.objective.stretch import CompiledNetwork, Slots, Stretch, StretchResult
+from steepest.objective.compiled import compiled, suits
+from steepest.objective.stretch import Slots, Stretch, StretchResult
 from steepest.optimizers import UpdateRule
 from steepest.storage import BLOCK
 
@@ -59,11 +60,11 @@ class DenseObjective:
         self.dtype = dtype
         self.size = model.size
         self.weight_mask = model.weight_mask()
-        self._compiled = CompiledNetwork(model, loss.name, l2, dtype)
+        self._compiled = compiled(model, loss.name, l2, dtype)
 
     def can_take(self, events: Batch, batch_size: int) -> bool:
         """Whether `take_steps` serves such events: contiguous, of this dtype, batches of a block."""
-        return batch_size <= BLOCK and self._compiled.suits(events)
+        return batch_size <= BLOCK and suits(events, self.dtype)
 
     def take_steps(
         self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float

@@ -1,14 +1,12 @@
-"""Many steps at once: the dense objective's mini-batch steps in compiled code."""
+"""The stretch: what a loop asks for when it wants many steps at once, and what it is given."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.optimizers import UpdateRule
 
@@ -78,73 +76,3 @@ class Stretches(Protocol):
     ) -> StretchResult:
         """Take the steps; θ and the slots that are given stay as they are."""
         ...
-
-
-class CompiledNetwork:
-    """A dense network's kernels with their working arrays, for one objective."""
-
-    def __init__(self, model: Dense, loss: str, l2: float, dtype: str) -> None:
-        self.model, self.loss, self.l2, self.dtype = model, loss, l2, np.dtype(dtype)
-
-    def suits(self, events: Batch) -> bool:
-        """Whether the arrays, in memory or on disk, are as the kernels take them."""
-        arrays = [events.inputs, *([] if events.weights is None else [events.weights])]
-        if not np.issubdtype(events.targets.dtype, np.integer):
-            arrays.append(events.targets)
-        return all(
-            array.dtype == self.dtype and (events.on_disk or array.flags.c_contiguous)
-            for array in arrays
-        )
-
-    def take_steps(
-        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
-    ) -> StretchResult:
-        """Take a stretch of steps on copies of θ and the slots."""
-        theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
-        values = np.empty((int(stretch.recorded.sum()), 4))
-        rows = np.empty(0, dtype=np.int64) if stretch.rows is None else stretch.rows
-        taken, loss_sum = self._kernel.take_steps(
-            *self._kinds, rule.of_weights, rule.of_biases, *self._workspace(stretch.events),
-            *self._columns(stretch.events), rows, stretch.batch_size, theta, slots,
-            stretch.rates, stretch.first_step, stretch.recorded, values, float(self.l2),
-            stretch.loss_limit, loss_sum,
-        )  # fmt: skip
-        kept = int(stretch.recorded[:taken].sum())
-        return StretchResult(theta, slots, taken, loss_sum, values[:kept])
-
-    def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
-        """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
-        return self._kernel.accumulate(
-            *self._kinds, *self._workspace(block), theta, *self._columns(block),
-            self.dtype.type(scale), gradient,
-        )  # fmt: skip
-
-    @cached_property
-    def _kernel(self) -> Any:
-        from steepest.kernels import network  # numba is loaded where it is used
-
-        return network
-
-    @cached_property
-    def _kinds(self) -> tuple[Any, Any]:
-        from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
-
-        return ACTIVATIONS[self.model.activation], LOSSES[self.loss]
-
-    @cached_property
-    def _memory(self) -> tuple[Any, Array]:
-        layout = self._kernel.Layout(self.model.widths, self.dtype)
-        return layout, layout.memory()
-
-    def _workspace(self, events: Batch) -> tuple[Any, ...]:
-        layout, memory = self._memory
-        targets = np.empty(self._kernel.BLOCK, dtype=events.targets.dtype)
-        return layout.table, layout.places, memory, targets
-
-    def _columns(self, events: Batch) -> tuple[Array, Array, Array]:
-        weights = events.weights
-        return (
-            events.inputs,
-            events.targets,
-            np.empty(0, dtype=self.dtype) if weights is None else weights,
-        )

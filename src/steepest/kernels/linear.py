@@ -1,0 +1,204 @@
+"""Many steps of a linear model with one output in one compiled call, and its batch gradient.
+
+    z = X w + b;  J = 1/m Σ v ℓ(z, y) + (λ/2) ‖w‖²;  d = v/m ∂ℓ/∂z
+    ∂J/∂w = Xᵀ d + λ w,  ∂J/∂b = 1ᵀ d;  θ = (w, b)
+
+with event weights v. The events go by in blocks of rows that stay in the processor's cache, so
+that X is read from memory once for both products. A block's sums are taken in the dtype of θ,
+those over the blocks in float64. Single events are gathered by blocks too, with a last input of
+one, so that b is one more weight: the waits for memory then overlap.
+
+The NumPy twin is `steepest.kernels.dense` without a hidden layer, with `steepest.losses` and
+`steepest.kernels.rules`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steepest.kernels.compiled import entry, part, sums
+from steepest.kernels.pointwise import differentiate, narrowed, numbers, update
+from steepest.kernels.rows import add_products, dots
+from steepest.kernels.steps import copy, record, square, update_part
+from steepest.kernels.vector import view
+
+__all__ = ["BLOCK", "accumulate", "take_single_steps", "take_steps"]
+
+BLOCK = 256
+"""Rows that are worked on together."""
+
+
+@part
+def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, memory, gradient):
+    """Add a block's gradient ``(n + 1,)``; return Σ v ℓ. `memory` has room for four blocks."""
+    z, d = view(memory, 0, count), view(memory, BLOCK, count)
+    values, ones = view(memory, 2 * BLOCK, count), view(memory, 3 * BLOCK, count)
+    dots(rows, start, count, n, theta, theta[n], z)
+    if len(weights):
+        total = differentiate(loss, z, 1, view(targets, at, count), view(weights, at, count),
+                              scale, d, values)  # fmt: skip
+    else:
+        total = differentiate(loss, z, 1, view(targets, at, count), ones, scale, d, values)
+    add_products(rows, start, count, n, d, gradient)
+    bias = gradient[n]
+    for i in range(count):
+        bias += d[i]
+    gradient[n] = bias
+    return total
+
+
+@part
+def _workspace(like):
+    """Logits, upstream, losses, and ones for events without weights."""
+    memory = np.zeros(4 * BLOCK, dtype=like.dtype)
+    for i in range(3 * BLOCK, 4 * BLOCK):
+        memory[i] = 1.0
+    return memory
+
+
+@part
+def _gather(inputs, targets, weights, rows, first, count, n, width, block, of_targets, of_weights):
+    """Copy the rows' events side by side."""
+    for i in range(count):
+        row = rows[first + i]
+        copy(block, i * width, inputs, row * n, n)
+        of_targets[i] = targets[row]
+        if len(weights):
+            of_weights[i] = weights[row]
+
+
+@entry
+def accumulate(loss, theta, inputs, targets, weights, scale, gradient):
+    """Add a block of events, in their order, to a float64 gradient ``(n + 1,)``; return Σ v ℓ.
+
+    `inputs` is flat; `scale` is 1/m.
+    """
+    memory, part_of_sum, n, total = _workspace(theta), np.zeros_like(theta), len(theta) - 1, 0.0
+    for first in range(0, len(targets), BLOCK):
+        count = min(BLOCK, len(targets) - first)
+        total += _add_block(loss, inputs, first * n, count, n, targets, weights, first, theta,
+                            scale, memory, part_of_sum)  # fmt: skip
+        for j in range(n + 1):
+            gradient[j] += part_of_sum[j]
+            part_of_sum[j] = 0.0
+    return total
+
+
+@part
+def _penalise(theta, n, l2, gradient):
+    """Add λ w to the gradient; return (λ/2) ‖w‖²."""
+    factor = theta.dtype.type(l2)
+    for j in range(n):
+        gradient[j] += factor * theta[j]
+    return 0.5 * l2 * square(view(theta, 0, n))
+
+
+@entry
+def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_size, theta, slots,
+               rates, first_step, recorded, values, l2, limit, loss_sum):  # fmt: skip
+    """Take a step for each rate, in place; return how many were taken, and the sum of losses.
+
+    Fewer than the rates: the loss of the next step is above the limit, or not a number.
+    """
+    n, events = len(theta) - 1, len(rows) if len(rows) else len(targets)
+    memory, gradient, before = _workspace(theta), np.zeros_like(theta), np.empty_like(theta)
+    part_of_sum, total, row = np.zeros_like(theta), np.zeros(n + 1), 0
+    block = np.empty(BLOCK * n if len(rows) else 0, dtype=theta.dtype)
+    of_targets = np.empty(BLOCK, dtype=targets.dtype)
+    of_weights = np.empty(BLOCK if len(weights) else 0, dtype=theta.dtype)
+    for index in range(len(rates)):
+        first = (index * batch_size) % events  # each step may take all
+        last = min(first + batch_size, events)
+        scale, value = theta.dtype.type(1.0 / (last - first)), 0.0
+        for start in range(first, last, BLOCK):
+            count = min(BLOCK, last - start)
+            if len(rows):
+                _gather(inputs, targets, weights, rows, start, count, n, n, block, of_targets,
+                        of_weights)  # fmt: skip
+                value += _add_block(loss, block, 0, count, n, of_targets, of_weights, 0, theta,
+                                    scale, memory, part_of_sum)  # fmt: skip
+            else:
+                value += _add_block(loss, inputs, start * n, count, n, targets, weights, start,
+                                    theta, scale, memory, part_of_sum)  # fmt: skip
+            for j in range(n + 1):
+                total[j] += part_of_sum[j]
+                part_of_sum[j] = 0.0
+        for j in range(n + 1):
+            gradient[j], total[j] = total[j], 0.0
+        value /= last - first
+        if l2 != 0.0:
+            value += _penalise(theta, n, l2, gradient)
+        if not abs(value) <= limit:
+            return index, loss_sum
+        loss_sum += value
+        if recorded[index]:
+            copy(before, 0, theta, 0, n + 1)
+        step, zero = np.float64(first_step + index + 1), theta.dtype.type(0.0)
+        of_weight = narrowed(numbers(rule, rates[index], step), zero)
+        of_bias = narrowed(numbers(rule_of_bias, rates[index], step), zero)
+        update_part(rule, of_weight, theta, gradient, slots, 0, n)
+        update_part(rule, of_bias, theta, gradient, slots, n, 1)
+        if recorded[index]:
+            record(values[row], value, rates[index], gradient, before, theta)
+            row += 1
+    return len(rates), loss_sum
+
+
+@sums
+def _dot(one, two):
+    total = one.dtype.type(0.0)
+    for j in range(len(one)):
+        total += one[j] * two[j]
+    return total
+
+
+@part
+def _add_penalty(gradient, theta, l2):
+    for j in range(len(gradient)):
+        gradient[j] += l2[j] * theta[j]
+
+
+@entry
+def take_single_steps(loss, rule, n, inputs, targets, weights, rows, theta, slots, rates,
+                      first_step, recorded, values, l2, limit, loss_sum):  # fmt: skip
+    """Take a step on each single event, as `take_steps` does.
+
+    θ and the slots are padded to whole vectors with zeros; `l2` has λ for each entry of θ, zero
+    for the bias and what follows.
+    """
+    width, row, penalised = len(theta), 0, l2[0] != 0.0
+    block, gradient = np.zeros(BLOCK * width, dtype=theta.dtype), np.empty_like(theta)
+    of_targets, before = np.empty(BLOCK, dtype=targets.dtype), np.empty_like(theta)
+    of_weights, one = np.ones(BLOCK, dtype=theta.dtype), theta.dtype.type(1.0)
+    z, d, each = np.zeros_like(gradient[:1]), np.zeros_like(gradient[:1]), gradient[:1].copy()
+    for i in range(BLOCK):
+        block[i * width + n] = one
+    for index in range(len(rates)):
+        place = index % BLOCK
+        if place == 0:
+            count = min(BLOCK, len(rates) - index)
+            _gather(inputs, targets, weights, rows, index, count, n, width, block, of_targets,
+                    of_weights)  # fmt: skip
+        event = view(block, place * width, width)
+        z[0] = _dot(theta, event)
+        value = differentiate(loss, z, 1, view(of_targets, place, 1), view(of_weights, place, 1),
+                              one, d, each)  # fmt: skip
+        if penalised:
+            value += 0.5 * np.float64(l2[0]) * square(view(theta, 0, n))
+        if not abs(value) <= limit:
+            return index, loss_sum
+        loss_sum += value
+        factor = d[0]
+        for j in range(width):
+            gradient[j] = factor * event[j]
+        if penalised:
+            _add_penalty(gradient, theta, l2)
+        if recorded[index]:
+            copy(before, 0, theta, 0, width)
+        step = np.float64(first_step + index + 1)
+        constants = narrowed(numbers(rule, rates[index], step), theta.dtype.type(0.0))
+        update(rule, constants, theta, gradient, slots)
+        if recorded[index]:
+            record(values[row], value, rates[index], gradient, before, theta)
+            row += 1
+    return len(rates), loss_sum

@@ -1,0 +1,177 @@
+"""The dense objective's steps and gradients in compiled code: which kernel, on which arrays.
+
+Linear models with one output go to `steepest.kernels.linear`, all others to
+`steepest.kernels.network`. Numba is loaded by the first call.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from steepest.models.dense import Dense
+from steepest.objective.base import Batch
+from steepest.objective.stretch import Slots, Stretch, StretchResult
+from steepest.optimizers import UpdateRule
+
+__all__ = ["Compiled", "compiled", "suits"]
+
+Array = np.ndarray
+_VECTOR_BYTES = 32
+
+
+class Compiled(Protocol):
+    """Kernels for one objective."""
+
+    def take_steps(
+        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+    ) -> StretchResult:
+        """Take a stretch of steps; θ and the slots that are given stay as they are."""
+        ...
+
+    def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
+        """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
+        ...
+
+
+def compiled(model: Dense, loss: str, l2: float, dtype: str) -> Compiled:
+    """The kernels for a model."""
+    kind = _Network if model.hidden or model.outputs > 1 else _Linear
+    return kind(model, loss, l2, dtype)
+
+
+def suits(events: Batch, dtype: str) -> bool:
+    """Whether the arrays, in memory or on disk, are as the kernels take them."""
+    arrays = [events.inputs, *([] if events.weights is None else [events.weights])]
+    if not np.issubdtype(events.targets.dtype, np.integer):
+        arrays.append(events.targets)
+    return all(
+        array.dtype == dtype and (events.on_disk or array.flags.c_contiguous) for array in arrays
+    )
+
+
+class _Network:
+    """A dense network's kernels, with their working arrays."""
+
+    def __init__(self, model: Dense, loss: str, l2: float, dtype: str) -> None:
+        self.model, self.loss, self.l2, self.dtype = model, loss, float(l2), np.dtype(dtype)
+
+    def take_steps(
+        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+    ) -> StretchResult:
+        theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
+        values = _room(stretch)
+        taken, loss_sum = self._kernel.take_steps(
+            *self._kinds, rule.of_weights, rule.of_biases, *self._workspace(stretch.events),
+            *self._columns(stretch.events), _rows(stretch), stretch.batch_size, theta, slots,
+            stretch.rates, stretch.first_step, stretch.recorded, values, self.l2,
+            stretch.loss_limit, loss_sum,
+        )  # fmt: skip
+        return _result(stretch, theta, slots, taken, loss_sum, values)
+
+    def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
+        return self._kernel.accumulate(
+            *self._kinds, *self._workspace(block), theta, *self._columns(block),
+            self.dtype.type(scale), gradient,
+        )  # fmt: skip
+
+    @cached_property
+    def _kernel(self) -> Any:
+        from steepest.kernels import network
+
+        return network
+
+    @cached_property
+    def _kinds(self) -> tuple[Any, Any]:
+        from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
+
+        return ACTIVATIONS[self.model.activation], LOSSES[self.loss]
+
+    @cached_property
+    def _layout(self) -> Any:
+        return self._kernel.Layout(self.model.widths, self.dtype)
+
+    def _workspace(self, events: Batch) -> tuple[Any, ...]:
+        targets = np.empty(self._kernel.BLOCK, dtype=events.targets.dtype)
+        return self._layout.table, self._layout.places, self._layout.memory(), targets
+
+    def _columns(self, events: Batch) -> tuple[Array, Array, Array]:
+        return events.inputs, events.targets, _weights(events, self.dtype)
+
+
+class _Linear:
+    """The kernels of a linear model with one output."""
+
+    def __init__(self, model: Dense, loss: str, l2: float, dtype: str) -> None:
+        self.model, self.loss, self.l2, self.dtype = model, loss, float(l2), np.dtype(dtype)
+
+    def take_steps(
+        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+    ) -> StretchResult:
+        single = stretch.batch_size == 1 and stretch.rows is not None
+        if single and rule.of_weights == rule.of_biases:
+            return self._take_single_steps(stretch, rule, theta, slots, loss_sum)
+        theta, slots, values = theta.copy(), tuple(slot.copy() for slot in slots), _room(stretch)
+        taken, loss_sum = self._kernel.take_steps(
+            self._loss, rule.of_weights, rule.of_biases, *self._columns(stretch.events),
+            _rows(stretch), stretch.batch_size, theta, slots, stretch.rates, stretch.first_step,
+            stretch.recorded, values, self.l2, stretch.loss_limit, loss_sum,
+        )  # fmt: skip
+        return _result(stretch, theta, slots, taken, loss_sum, values)
+
+    def _take_single_steps(
+        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+    ) -> StretchResult:
+        n, size = self.model.inputs, self.model.size
+        lanes = _VECTOR_BYTES // self.dtype.itemsize
+        padded, *slots = (np.pad(vector, (0, -size % lanes)) for vector in (theta, *slots))
+        l2 = np.where(np.arange(len(padded)) < n, self.l2, 0.0).astype(self.dtype)
+        values = _room(stretch)
+        taken, loss_sum = self._kernel.take_single_steps(
+            self._loss, rule.of_weights, n, *self._columns(stretch.events), _rows(stretch),
+            padded, tuple(slots), stretch.rates, stretch.first_step, stretch.recorded, values,
+            l2, stretch.loss_limit, loss_sum,
+        )  # fmt: skip
+        slots = tuple(slot[:size].copy() for slot in slots)
+        return _result(stretch, padded[:size].copy(), slots, taken, loss_sum, values)
+
+    def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
+        return self._kernel.accumulate(
+            self._loss, theta, *self._columns(block), self.dtype.type(scale), gradient
+        )
+
+    @cached_property
+    def _kernel(self) -> Any:
+        from steepest.kernels import linear
+
+        return linear
+
+    @cached_property
+    def _loss(self) -> Any:
+        from steepest.kernels.pointwise import LOSSES
+
+        return LOSSES[self.loss]
+
+    def _columns(self, events: Batch) -> tuple[Array, Array, Array]:
+        return events.inputs.reshape(-1), events.targets, _weights(events, self.dtype)
+
+
+def _rows(stretch: Stretch) -> Array:
+    return np.empty(0, dtype=np.int64) if stretch.rows is None else stretch.rows
+
+
+def _weights(events: Batch, dtype: np.dtype) -> Array:
+    return np.empty(0, dtype=dtype) if events.weights is None else events.weights
+
+
+def _room(stretch: Stretch) -> Array:
+    return np.empty((int(stretch.recorded.sum()), 4))
+
+
+def _result(
+    stretch: Stretch, theta: Array, slots: Slots, taken: int, loss_sum: float, values: Array
+) -> StretchResult:
+    kept = int(stretch.recorded[:taken].sum())
+    return StretchResult(theta, slots, taken, loss_sum, values[:kept])
