@@ -17,15 +17,17 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.kernels.compiled import entry, part, sums
-from steepest.kernels.pointwise import differentiate, narrowed, numbers, update
+from steepest.kernels.pointwise import differentiate, loss_and_slope, narrowed, numbers, update
 from steepest.kernels.rows import add_products, dots
 from steepest.kernels.steps import copy, record, square, update_part
-from steepest.kernels.vector import view
+from steepest.kernels.vector import prefetch, view
 
 __all__ = ["BLOCK", "accumulate", "take_single_steps", "take_steps"]
 
 BLOCK = 256
 """Rows that are worked on together."""
+AHEAD = 24
+"""Rows that are asked for before they are needed, so that the waits for memory overlap."""
 
 
 @part
@@ -57,14 +59,28 @@ def _workspace(like):
 
 
 @part
+def _fetch(inputs, targets, weights, rows, at, n, width, place, block, of_targets, of_weights):
+    """Copy the event of row number `at` to a place of the block; ask for one that comes later."""
+    later = at + AHEAD
+    if later < len(rows):
+        start = rows[later] * n
+        for j in range(0, n, 64 // inputs.itemsize):
+            prefetch(inputs, start + j)
+        prefetch(inputs, start + n - 1)
+        prefetch(targets, rows[later])
+    row = rows[at]
+    copy(block, place * width, inputs, row * n, n)
+    of_targets[place] = targets[row]
+    if len(weights):
+        of_weights[place] = weights[row]
+
+
+@part
 def _gather(inputs, targets, weights, rows, first, count, n, width, block, of_targets, of_weights):
     """Copy the rows' events side by side."""
     for i in range(count):
-        row = rows[first + i]
-        copy(block, i * width, inputs, row * n, n)
-        of_targets[i] = targets[row]
-        if len(weights):
-            of_weights[i] = weights[row]
+        _fetch(inputs, targets, weights, rows, first + i, n, width, i, block, of_targets,
+               of_weights)  # fmt: skip
 
 
 @entry
@@ -158,6 +174,12 @@ def _add_penalty(gradient, theta, l2):
         gradient[j] += l2[j] * theta[j]
 
 
+@part
+def _scaled(factor, event, gradient):
+    for j in range(len(gradient)):
+        gradient[j] = factor * event[j]
+
+
 @entry
 def take_single_steps(loss, rule, n, inputs, targets, weights, rows, theta, slots, rates,
                       first_step, recorded, values, l2, limit, loss_sum):  # fmt: skip
@@ -169,35 +191,30 @@ def take_single_steps(loss, rule, n, inputs, targets, weights, rows, theta, slot
     width, row, penalised = len(theta), 0, l2[0] != 0.0
     block, gradient = np.zeros(BLOCK * width, dtype=theta.dtype), np.empty_like(theta)
     of_targets, before = np.empty(BLOCK, dtype=targets.dtype), np.empty_like(theta)
-    of_weights, one = np.ones(BLOCK, dtype=theta.dtype), theta.dtype.type(1.0)
-    z, d, each = np.zeros_like(gradient[:1]), np.zeros_like(gradient[:1]), gradient[:1].copy()
+    of_weights, zero = np.ones(BLOCK, dtype=theta.dtype), theta.dtype.type(0.0)
     for i in range(BLOCK):
-        block[i * width + n] = one
+        block[i * width + n] = 1.0
     for index in range(len(rates)):
         place = index % BLOCK
         if place == 0:
             count = min(BLOCK, len(rates) - index)
             _gather(inputs, targets, weights, rows, index, count, n, width, block, of_targets,
                     of_weights)  # fmt: skip
-        event = view(block, place * width, width)
-        z[0] = _dot(theta, event)
-        value = differentiate(loss, z, 1, view(of_targets, place, 1), view(of_weights, place, 1),
-                              one, d, each)  # fmt: skip
+        event, weight = view(block, place * width, width), of_weights[place]
+        each, slope = loss_and_slope(loss, _dot(theta, event), of_targets[place])
+        value = np.float64(each) * np.float64(weight)
         if penalised:
             value += 0.5 * np.float64(l2[0]) * square(view(theta, 0, n))
         if not abs(value) <= limit:
             return index, loss_sum
         loss_sum += value
-        factor = d[0]
-        for j in range(width):
-            gradient[j] = factor * event[j]
+        _scaled(slope * weight, event, gradient)
         if penalised:
             _add_penalty(gradient, theta, l2)
         if recorded[index]:
             copy(before, 0, theta, 0, width)
         step = np.float64(first_step + index + 1)
-        constants = narrowed(numbers(rule, rates[index], step), theta.dtype.type(0.0))
-        update(rule, constants, theta, gradient, slots)
+        update(rule, narrowed(numbers(rule, rates[index], step), zero), theta, gradient, slots)
         if recorded[index]:
             record(values[row], value, rates[index], gradient, before, theta)
             row += 1

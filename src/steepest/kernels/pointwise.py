@@ -21,7 +21,7 @@ from steepest.kernels.elementary import exp_below, expm1_below, log1p_unit
 from steepest.kernels.rules import RULES, root
 from steepest.kernels.vector import view
 
-__all__ = ["ACTIVATIONS", "LOSSES", "activate", "differentiate", "narrowed", "numbers", "update", "window"]
+__all__ = ["ACTIVATIONS", "LOSSES", "activate", "differentiate", "loss_and_slope", "narrowed", "numbers", "update", "window"]
 
 
 class ReLU(NamedTuple):
@@ -132,6 +132,17 @@ def _binary_entropy(z, y):
 
 
 _SINGLE = {SquaredError: _squared_error, BinaryEntropy: _binary_entropy}
+
+
+def loss_and_slope(kind: Any, logit: Any, target: Any) -> Any:
+    """ℓ and ∂ℓ/∂z of one event, for a loss of one output."""
+    raise NotImplementedError  # compiled only
+
+
+@overload(loss_and_slope)
+def _loss_and_slope(kind, logit, target):
+    function = _SINGLE[kind.instance_class]
+    return lambda kind, logit, target: function(logit, target)
 
 
 @overload(differentiate)

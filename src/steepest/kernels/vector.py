@@ -27,12 +27,12 @@ from numba.np.arrayobj import make_array, populate_array
 
 from steepest.kernels.compiled import part
 
-__all__ = ["PANEL_BYTES", "Vectors", "product", "view"]
+__all__ = ["PANEL_BYTES", "Vectors", "prefetch", "product", "view"]
 
 PANEL_BYTES = 64
 """Of one row of a panel: two vectors of 32 bytes."""
 _VECTORS = 2
-_INDEX = ir.IntType(64)
+_INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
 _FUSED = ("contract",)
 
 
@@ -97,6 +97,22 @@ def view(typing, memory, start, size):
         return part._getvalue()
 
     return kind(memory, types.intp, types.intp), generate
+
+
+@intrinsic
+def prefetch(typing, memory, place):
+    """Ask for the cache line of an element, and do not wait for it."""
+
+    def generate(context, builder, signature, arguments):
+        array = make_array(signature.args[0])(context, builder, arguments[0])
+        word = ir.IntType(32)
+        pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), _BYTE.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(memory, types.intp), generate
 
 
 @intrinsic(prefer_literal=True)
