@@ -1,6 +1,7 @@
 """How functions are compiled: Numba, with a cache on disk that may be missing, full or broken.
 
-What to use when: `part` for a function that only compiled code calls; `entry` for one that Python
+What to use when: `part` for a function that only compiled code calls
+(`inlined` for a small one); `entry` for one that Python
 calls. An entry's machine code is kept on disk, beside the package or, where that is not writable,
 in the user's cache folder; where that is not writable either, or the disk is full, or a file there
 is damaged, it is compiled again in each process, and nobody is told.
@@ -22,7 +23,7 @@ from typing import Any
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
-__all__ = ["entry", "part", "sums"]
+__all__ = ["entry", "inlined", "part", "sums"]
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _WITHOUT_PYTHON: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -33,9 +34,15 @@ def part(function: Callable) -> Any:
     return numba.njit(fastmath={"contract"}, **_OPTIONS, **_WITHOUT_PYTHON)(function)
 
 
+def inlined(function: Callable) -> Any:
+    """Compile a function that is small beside the cost of a call, into its callers."""
+    options = {**_OPTIONS, **_WITHOUT_PYTHON, "forceinline": True}
+    return numba.njit(fastmath={"contract"}, **options)(function)
+
+
 def sums(function: Callable) -> Any:
     """Compile a sum, whose terms may be taken in another order, for several at once."""
-    options = {**_OPTIONS, **_WITHOUT_PYTHON}
+    options = {**_OPTIONS, **_WITHOUT_PYTHON, "forceinline": True}
     return numba.njit(fastmath={"contract", "reassoc", "nsz"}, **options)(function)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from steepest.kernels.compiled import entry, part, sums
+from steepest.kernels.compiled import entry, inlined, part, sums
 from steepest.kernels.pointwise import differentiate, loss_and_slope, narrowed, numbers, update
 from steepest.kernels.rows import add_products, dots
 from steepest.kernels.steps import copy, record, square, update_part
@@ -58,29 +58,22 @@ def _workspace(like):
     return memory
 
 
-@part
-def _fetch(inputs, targets, weights, rows, at, n, width, place, block, of_targets, of_weights):
-    """Copy the event of row number `at` to a place of the block; ask for one that comes later."""
-    later = at + AHEAD
-    if later < len(rows):
-        start = rows[later] * n
-        for j in range(0, n, 64 // inputs.itemsize):
-            prefetch(inputs, start + j)
-        prefetch(inputs, start + n - 1)
-        prefetch(targets, rows[later])
-    row = rows[at]
-    copy(block, place * width, inputs, row * n, n)
-    of_targets[place] = targets[row]
-    if len(weights):
-        of_weights[place] = weights[row]
-
-
-@part
+@inlined
 def _gather(inputs, targets, weights, rows, first, count, n, width, block, of_targets, of_weights):
-    """Copy the rows' events side by side."""
+    """Copy the rows' events side by side; ask for those `AHEAD` meanwhile."""
+    line = 64 // inputs.itemsize
+    lines = n // line + 1
     for i in range(count):
-        _fetch(inputs, targets, weights, rows, first + i, n, width, i, block, of_targets,
-               of_weights)  # fmt: skip
+        if first + i + AHEAD < len(rows):
+            later = rows[first + i + AHEAD]
+            for j in range(lines):
+                prefetch(inputs, later * n + j * line)
+            prefetch(targets, later)
+        row = rows[first + i]
+        copy(block, i * width, inputs, row * n, n)
+        of_targets[i] = targets[row]
+        if len(weights):
+            of_weights[i] = weights[row]
 
 
 @entry
@@ -168,13 +161,13 @@ def _dot(one, two):
     return total
 
 
-@part
+@inlined
 def _add_penalty(gradient, theta, l2):
     for j in range(len(gradient)):
         gradient[j] += l2[j] * theta[j]
 
 
-@part
+@inlined
 def _scaled(factor, event, gradient):
     for j in range(len(gradient)):
         gradient[j] = factor * event[j]

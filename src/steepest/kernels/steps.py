@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from steepest.kernels.compiled import part, sums
+from steepest.kernels.compiled import inlined, part, sums
 from steepest.kernels.pointwise import update, window
 from steepest.kernels.vector import view
 
 __all__ = ["copy", "record", "square", "update_part"]
 
 
-@part
+@inlined
 def copy(target, to, source, start, count):
     """``target[to : to + count] = source[start : start + count]``."""
     target, source = view(target, to, count), view(source, start, count)
