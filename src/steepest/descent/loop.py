@@ -257,19 +257,16 @@ class Steps:
 def take_steps(
     objective: Objective, feed: Feed, plan: Plan, state: State, rates: Array, watch: Watch
 ) -> Steps:
-    """Predict, loss, gradient, step; repeat, once for each rate: at once where the objective can."""
+    """Predict, loss, gradient, step; repeat, once for each rate. At once where that can be."""
     if isinstance(objective, Stretches) and objective.can_take(feed.events, plan.batch_size):
         return _at_once(objective, feed, plan, state, rates)
     return _one_by_one(objective, feed, plan, state, rates, watch)
 
 
-def _at_once(
-    objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array
-) -> Steps:
+def _at_once(objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array) -> Steps:
     """The steps in runs over one array of events each, every run in one call."""
     theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
-    steps = np.arange(step + 1, step + 1 + len(rates))
-    recorded = plan.recorded(steps)
+    recorded = plan.recorded(step, len(rates))
     values, begin, diverged_at = [], 0, None
     for run in feed.runs(step, step + len(rates)):
         part = slice(begin, begin + run.steps)
@@ -289,10 +286,9 @@ def _at_once(
         if result.taken < run.steps:
             diverged_at = state.step + begin
             break
-    after = state.with_changes(
-        theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum
-    )
-    return Steps(after, steps[:begin][recorded[:begin]], np.concatenate(values), diverged_at)
+    after = state.with_changes(theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum)
+    steps = state.step + 1 + np.flatnonzero(recorded[:begin])
+    return Steps(after, steps, np.concatenate(values), diverged_at)
 
 
 def _one_by_one(
@@ -313,7 +309,7 @@ def _one_by_one(
         before = theta
         theta, slots = plan.rule.update(theta, gradient, slots, rate, step)  # step
         loss_sum += loss
-        if plan.recorded(step):
+        if step % plan.record_every == 0 or plan.ends_round(step):
             recorded.append(step)
             values.append((loss, rate, _norm(gradient), _ratio(theta - before, before)))
         if watch.interrupted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -117,15 +117,23 @@ class Plan:
             ends.append((step // self.checkpoint.steps + 1) * self.checkpoint.steps)
         return min(ends)
 
-    def ends_round(self, step: Any) -> Any:
-        """Whether validation and the stopping criteria are due after so many steps, or each."""
-        return (self.steps_in_round(step) == 0) | (step == self.total_steps)
+    def ends_round(self, step: int) -> bool:
+        """Whether validation and the stopping criteria are due after so many steps."""
+        return self.steps_in_round(step) == 0 or step == self.total_steps
 
-    def recorded(self, steps: Any) -> Any:
-        """Whether history has a row for the steps of these numbers: every kth, and validations."""
-        return (steps % self.record_every == 0) | self.ends_round(steps)
+    def recorded(self, step: int, count: int) -> np.ndarray:
+        """Whether history has a row for each of the `count` steps after `step`, ``(count,)``.
 
-    def steps_in_round(self, step: Any) -> Any:
+        It has for every `record_every`th, and for those that end a round.
+        """
+        mask = np.zeros(count, dtype=bool)
+        first, per_round = step + 1, self.validate_every * self.batches.per_epoch
+        mask[-first % self.record_every :: self.record_every] = True
+        mask[-(first - self.first_step) % per_round :: per_round] = True
+        mask[self.total_steps - first : self.total_steps - first + 1] = True
+        return mask
+
+    def steps_in_round(self, step: int) -> int:
         """How many steps were taken since the last validation, when `step` are done in all."""
         return (step - self.first_step) % (self.validate_every * self.batches.per_epoch)
 

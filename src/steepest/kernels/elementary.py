@@ -7,8 +7,10 @@
 ============================  ====================================================================
 
 q is the Taylor polynomial, of degree 7 in float32 and 13 in float64; the series ends at j = 7 and
-j = 16: what is left out is below half a unit in the last place. Below x = −87 (float32) and −708
-(float64), where eˣ is on the edge of what the type holds, it is taken at that edge. NaN gives NaN. The NumPy twins are `numpy.exp`, `expm1` and `log1p`.
+j = 16: what is left out is below half a unit in the last place, and the results are within two
+units (the logarithm within three). Below x = −87 (float32) and −708 (float64), where eˣ is on the
+edge of what the type holds, it is taken at that edge. NaN gives NaN. The NumPy twins are
+`numpy.exp`, `expm1` and `log1p`.
 
 k is found by adding 3·2²² (float32) or 3·2⁵¹, whose last bit stands for 1: the sum's bits hold k.
 """
@@ -83,9 +85,12 @@ def _reduced_64(x):
 
 @overload(_reduced)
 def _reduced_of(x):
-    if x == types.float32:
-        return lambda x: _reduced_32(x)
-    return lambda x: _reduced_64(x)
+    function = _reduced_32 if x == types.float32 else _reduced_64
+
+    def run(x):
+        return function(x)
+
+    return run
 
 
 @part
@@ -129,6 +134,9 @@ def _log1p_64(t):
 
 @overload(log1p_unit)
 def _log1p_of(t):
-    if t == types.float32:
-        return lambda t: _log1p_32(t)
-    return lambda t: _log1p_64(t)
+    function = _log1p_32 if t == types.float32 else _log1p_64
+
+    def run(t):
+        return function(t)
+
+    return run

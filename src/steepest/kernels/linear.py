@@ -26,8 +26,16 @@ __all__ = ["BLOCK", "accumulate", "take_single_steps", "take_steps"]
 
 BLOCK = 256
 """Rows that are worked on together."""
-AHEAD = 24
+AHEAD = 12
 """Rows that are asked for before they are needed, so that the waits for memory overlap."""
+
+
+@sums
+def _total(values):
+    total = values.dtype.type(0.0)
+    for i in range(len(values)):
+        total += values[i]
+    return total
 
 
 @part
@@ -42,10 +50,7 @@ def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, 
     else:
         total = differentiate(loss, z, 1, view(targets, at, count), ones, scale, d, values)
     add_products(rows, start, count, n, d, gradient)
-    bias = gradient[n]
-    for i in range(count):
-        bias += d[i]
-    gradient[n] = bias
+    gradient[n] += _total(d)
     return total
 
 

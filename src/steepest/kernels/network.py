@@ -119,7 +119,7 @@ def _gather(inputs, targets, weights, rows, first, count, table, places, memory,
 
 @sums
 def _single_logits(values, width, weights, bias, logits):
-    """z = A w + b, for one output."""
+    """Z = A w + b, for one output."""
     for i in range(len(logits)):
         total = bias
         row = view(values, i * width, width)

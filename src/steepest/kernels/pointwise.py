@@ -16,12 +16,22 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from steepest.kernels.compiled import part
+from steepest.kernels.compiled import part, sums
 from steepest.kernels.elementary import exp_below, expm1_below, log1p_unit
 from steepest.kernels.rules import RULES, root
 from steepest.kernels.vector import view
 
-__all__ = ["ACTIVATIONS", "LOSSES", "activate", "differentiate", "loss_and_slope", "narrowed", "numbers", "update", "window"]
+__all__ = [
+    "ACTIVATIONS",
+    "LOSSES",
+    "activate",
+    "differentiate",
+    "loss_and_slope",
+    "narrowed",
+    "numbers",
+    "update",
+    "window",
+]
 
 
 class ReLU(NamedTuple):
@@ -131,6 +141,14 @@ def _binary_entropy(z, y):
     return value, (one - y) * of_z - y * of_minus
 
 
+@sums
+def _weighted_sum(values, weights):
+    total = 0.0
+    for i in range(len(weights)):
+        total += np.float64(values[i]) * np.float64(weights[i])
+    return total
+
+
 _SINGLE = {SquaredError: _squared_error, BinaryEntropy: _binary_entropy}
 
 
@@ -156,10 +174,7 @@ def _differentiate(kind, logits, outputs, targets, weights, scale, upstream, val
             value, slope = function(logits[i], targets[i])
             values[i] = value
             upstream[i] = slope * weights[i] * scale
-        total = 0.0
-        for i in range(len(targets)):
-            total += np.float64(values[i]) * np.float64(weights[i])
-        return total
+        return _weighted_sum(values, weights)
 
     return run
 
@@ -191,7 +206,10 @@ def _entropy_block(kind, logits, outputs, targets, weights, scale, upstream, val
 
 @overload(root)
 def _root(x):
-    return lambda x: math.sqrt(x)
+    def run(x):
+        return math.sqrt(x)
+
+    return run
 
 
 def numbers(rule: Any, rate: float, step: float) -> Any:
@@ -207,7 +225,11 @@ def update(rule: Any, constants: Any, theta: Any, gradient: Any, slots: Any) -> 
 @overload(numbers)
 def _numbers(rule, rate, step):
     function = part(RULES[rule.instance_class].numbers)
-    return lambda rule, rate, step: function(rule, rate, step)
+
+    def run(rule, rate, step):
+        return function(rule, rate, step)
+
+    return run
 
 
 @overload(update)

@@ -88,7 +88,7 @@ class _Rows(Vectors):
 
 @intrinsic
 def _dots(typing, rows, start, n, weights, out, place):
-    """z = X w for as many rows as there are lanes."""
+    """Z = X w for as many rows as there are lanes."""
 
     def generate(context, builder, signature, arguments):
         array, start, n, weights, out, place = arguments
@@ -112,7 +112,7 @@ def _dots(typing, rows, start, n, weights, out, place):
 
 @intrinsic
 def _add_products(typing, rows, start, n, factors, place, out):
-    """g ← g + Xᵀ d for as many rows as there are lanes."""
+    """G ← g + Xᵀ d for as many rows as there are lanes."""
 
     def generate(context, builder, signature, arguments):
         array, start, n, factors, place, out = arguments
@@ -154,7 +154,7 @@ def dots(rows, start, count, n, weights, bias, out):
 
 @part
 def add_products(rows, start, count, n, factors, out):
-    """g ← g + Xᵀ d, for `count` rows from the element `start` of a flat array on."""
+    """G ← g + Xᵀ d, for `count` rows from the element `start` of a flat array on."""
     lanes = PANEL_BYTES // 2 // rows.itemsize
     whole = count - count % lanes
     for i in range(0, whole, lanes):

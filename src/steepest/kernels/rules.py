@@ -85,9 +85,7 @@ def sgd(theta: Any, gradient: Any, slots: Any, numbers: Any) -> Any:
     return theta - numbers[0] * gradient, slots
 
 
-def momentum_numbers(
-    rule: Momentum | Nesterov, rate: float, step: float
-) -> tuple[float, ...]:
+def momentum_numbers(rule: Momentum | Nesterov, rate: float, step: float) -> tuple[float, ...]:
     """η, β."""
     return (rate, rule.beta)
 

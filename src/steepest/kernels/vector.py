@@ -48,30 +48,34 @@ class Vectors:
         self.zero = ir.Constant(self.type, [0.0] * self.lanes)
 
     def pointer(self, place: Any, vector: int = 0) -> Any:
+        """Where the vector is that begins so many vectors after a place."""
         place = self.builder.add(place, _INDEX(vector * self.lanes))
-        return self.builder.bitcast(
-            self.builder.gep(self.data, [place]), self.type.as_pointer()
-        )
+        return self.builder.bitcast(self.builder.gep(self.data, [place]), self.type.as_pointer())
 
     def load(self, place: Any, vector: int = 0) -> Any:
+        """The vector there."""
         value = self.builder.load(self.pointer(place, vector))
         value.align = self.bytes
         return value
 
     def store(self, value: Any, place: Any, vector: int = 0) -> None:
+        """Write a vector there."""
         self.builder.store(value, self.pointer(place, vector)).align = self.bytes
 
     def broadcast(self, place: Any) -> Any:
+        """One element in all lanes."""
         value = self.builder.load(self.builder.gep(self.data, [place]))
         undefined = ir.Constant(self.type, ir.Undefined)
         first = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
         return self.shuffled(first, undefined, [0] * self.lanes)
 
     def shuffled(self, one: Any, two: Any, order: list[int]) -> Any:
+        """Lanes of two vectors, by their numbers."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
         return self.builder.shuffle_vector(one, two, mask)
 
     def add_product(self, register: Any, one: Any, two: Any) -> None:
+        """Add a product to a register, with one rounding where the processor can."""
         product = self.builder.fmul(one, two, flags=_FUSED)
         total = self.builder.fadd(self.builder.load(register), product, flags=_FUSED)
         self.builder.store(total, register)
@@ -119,9 +123,7 @@ def prefetch(typing, memory, place):
 def _tile(typing, height, memory, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row):
     """C = S + A B for `height` rows (a constant) and one panel of columns."""
     rows = height.literal_value
-    signature = types.void(
-        height, memory, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row
-    )
+    signature = types.void(height, memory, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row)
 
     def generate(context, builder, signature, arguments):
         _, array, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row = arguments
@@ -152,7 +154,9 @@ def _tile(typing, height, memory, a, a_row, a_depth, b, b_depth, depth, c, c_row
 
 
 @part
-def product(memory, rows, columns, depth, a, a_row, a_depth, b, b_column, b_depth, c, c_row, s, s_row):
+def product(
+    memory, rows, columns, depth, a, a_row, a_depth, b, b_column, b_depth, c, c_row, s, s_row
+):
     """C = S + A B: `rows` a multiple of 4 (at least 4), `columns` of the panel.
 
     Panel by panel, B's columns start at ``b + j · b_column``: 1 for rows of B one after the other,

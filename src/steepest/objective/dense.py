@@ -10,6 +10,7 @@ from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
 from steepest.objective.stretch import Slots, Stretch, StretchResult
+from steepest.objective.threads import Crew
 from steepest.optimizers import UpdateRule
 from steepest.storage import BLOCK
 
@@ -17,6 +18,9 @@ __all__ = ["DenseObjective"]
 
 Array = np.ndarray
 
+PIECE = 4 * BLOCK
+"""Rows that one thread adds up at once."""
+_CREW, _ALONE = Crew(), Crew(most=1)
 FLAT = 1e-14
 """Curvatures below this part of the largest, times the number of directions, are rounding."""
 
@@ -63,7 +67,7 @@ class DenseObjective:
         self._compiled = compiled(model, loss.name, l2, dtype)
 
     def can_take(self, events: Batch, batch_size: int) -> bool:
-        """Whether `take_steps` serves such events: contiguous, of this dtype, batches of a block."""
+        """Whether `take_steps` serves: arrays of this dtype, batches of a block at most."""
         return batch_size <= BLOCK and suits(events, self.dtype)
 
     def take_steps(
@@ -87,6 +91,31 @@ class DenseObjective:
 
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """J(θ) and ∇J(θ), in one pass over the batch."""
+        if len(batch) > BLOCK and suits(batch, self.dtype):
+            total, gradient = self._compiled_gradient(theta, batch)
+        else:
+            total, gradient = self._plain_gradient(theta, batch)
+        if self.l2:
+            gradient += gradient.dtype.type(self.l2) * np.where(self.weight_mask, theta, 0)
+        return total / len(batch) + self._penalty(theta), gradient
+
+    def _compiled_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
+        """Σ w ℓ and its gradient over m, in float64 over the pieces, in their order."""
+
+        def add_up(rows: slice) -> tuple[float, Array]:
+            gradient, total = np.zeros(self.size), 0.0
+            for part in batch.take(rows).blocks():
+                total += self._compiled.add_block(theta, part, 1.0 / len(batch), gradient)
+            return total, gradient
+
+        pieces = [slice(i, i + PIECE) for i in range(0, len(batch), PIECE)]
+        crew = _ALONE if batch.on_disk else _CREW
+        results = crew.map(add_up, pieces)
+        gradient = np.sum([part for _, part in results], axis=0)
+        return sum(total for total, _ in results), gradient.astype(self.dtype)
+
+    def _plain_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
+        """The same in NumPy: the reference, and what small batches take."""
         layers, gradient = self.model.layers(theta), np.zeros_like(theta)
         out = self.model.layers(gradient)
         total = 0.0
@@ -98,9 +127,7 @@ class DenseObjective:
                 self.loss_function.gradient(logits, part.targets), part, batch
             )
             kernel.backward(layers, self.model.function, passes, upstream, out)
-        if self.l2:
-            gradient += gradient.dtype.type(self.l2) * np.where(self.weight_mask, theta, 0)
-        return total / len(batch) + self._penalty(theta), gradient
+        return total, gradient
 
     def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
         """∇²J(θ) · vector, exactly, at about twice the cost of a gradient."""

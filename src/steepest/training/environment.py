@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import time
@@ -13,11 +12,21 @@ import psutil
 from threadpoolctl import threadpool_info
 
 from steepest._version import __version__
+from steepest.objective.threads import usable_cores
 from steepest.training.fit import THREADS
 
 __all__ = ["environment"]
 
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "polars", "pyarrow", "safetensors", "pydantic")
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "scipy",
+    "scikit-learn",
+    "polars",
+    "pyarrow",
+    "safetensors",
+    "pydantic",
+)
 
 
 def environment(events: dict[str, Any]) -> dict[str, Any]:
@@ -42,11 +51,3 @@ def environment(events: dict[str, Any]) -> dict[str, Any]:
         "command": sys.argv[1:],
         "events": events,
     }
-
-
-def usable_cores() -> int:
-    """The number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
