@@ -1,4 +1,17 @@
-"""The arithmetic: forward and backward passes as matrix products, in plain NumPy.
+"""The arithmetic: forward and backward passes, update rules; in plain NumPy and compiled.
 
-These are the reference that any faster kernel is held to: clear, right, and dtype-preserving.
+=============  ==================================================================================
+rules          update rules, written once for arrays and for compiled code
+activations    a(x) and its derivatives, in NumPy
+dense          a dense network's passes in NumPy: the reference, clear and dtype-preserving
+compiled       how Numba compiles, and where machine code is kept
+elementary     exponential and logarithm without branches
+vector, rows   products in registers: of small matrices, and of rows with a vector
+pointwise      activations, losses and rules for compiled code
+steps          what all compiled steps share
+network        many steps of a dense network in one call
+linear         many steps of a linear model in one call, and its gradient over many events
+=============  ==================================================================================
+
+The last seven import Numba: they are imported where they are used.
 """

@@ -1,0 +1,93 @@
+"""Machine code on disk: used again, renewed, and never in the way. And work shared to threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from steepest.objective.threads import FEWEST, Crew, shared
+
+NO_FOLDER = "from numba.core.caching import CacheImpl; CacheImpl._locator_classes = []"
+FULL_DISK = """
+from numba.core.caching import IndexDataCacheFile
+def full(*_):
+    raise OSError(28, "No space left on device")
+IndexDataCacheFile.save = full
+"""
+TRAIN = """
+import warnings
+warnings.simplefilter("error")
+import numpy as np
+from steepest import Classifier
+X = np.random.default_rng(0).normal(size=(60, 2))
+model = Classifier(epochs=2, batch_size=8, learning_rate=0.1).fit(X, X[:, 0] > 0)
+from steepest.kernels import linear
+stats = linear.take_steps.stats
+print(model.coef_.tobytes().hex(), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+
+
+def train(cache: Path, before: str = "") -> tuple[str, int, int]:
+    """The bits of θ, and how often machine code was found on disk or not."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", before + TRAIN],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert done.stderr == ""
+    bits, hits, misses = done.stdout.split()
+    return bits, int(hits), int(misses)
+
+
+def test_the_second_process_finds_the_machine_code(tmp_path: Path):
+    first, second = train(tmp_path), train(tmp_path)
+    assert first[1:] == (0, 1)
+    assert second[1:] == (1, 0)
+    assert first[0] == second[0]
+
+
+def test_a_damaged_cache_is_not_used(tmp_path: Path):
+    expected = train(tmp_path)
+    for file in tmp_path.rglob("*.nb?"):
+        file.write_bytes(b"\0" * 100)
+    assert train(tmp_path)[0] == expected[0]
+
+
+@pytest.mark.parametrize("before", [NO_FOLDER, FULL_DISK])
+def test_without_room_for_a_cache_nothing_is_said(tmp_path: Path, before: str):
+    without = train(tmp_path, before)
+    assert not list(tmp_path.rglob("*.nb?"))
+    assert without[0] == train(tmp_path)[0]
+
+
+@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("count", [0, 1, FEWEST, 50])
+def test_results_come_in_the_order_of_the_work(most: int, count: int):
+    crew = Crew(most)
+    for _ in range(2):  # timed, then as chosen
+        assert crew.map(lambda number: number**2, range(count)) == [n**2 for n in range(count)]
+
+
+def test_work_is_shared():
+    both_there = threading.Barrier(2, timeout=30)
+    names = shared(lambda _: both_there.wait() >= 0 and threading.get_ident(), range(2), threads=2)
+    assert len(set(names)) == 2
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_a_thread_raises_is_raised(threads: int):
+    def work(number: int) -> int:
+        if number == 3:
+            raise ValueError("three")
+        return number
+
+    with pytest.raises(ValueError, match="three"):
+        shared(work, range(10), threads)
