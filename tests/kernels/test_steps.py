@@ -80,7 +80,9 @@ def test_networks(loss, activation, dtype):
 @pytest.mark.parametrize("size", [1, 16, 90])
 def test_rules_and_batches(optimizer, hidden, size, dtype):
     objective, events = problem("binary-cross-entropy", hidden, l2=0.1, dtype=dtype)
-    compiled, plain = (walk(each, events, size, optimizer) for each in (objective, Plain(objective)))
+    compiled, plain = (
+        walk(each, events, size, optimizer) for each in (objective, Plain(objective))
+    )
     assert_same(compiled, plain, dtype)
 
 

@@ -29,7 +29,14 @@ class StopReason:
     """Which criterion ended the descent, and in words."""
 
     kind: Literal[
-        "epochs", "gradient-norm", "loss-tolerance", "patience", "seconds", "asked", "exact"
+        "epochs",
+        "gradient-norm",
+        "loss-tolerance",
+        "patience",
+        "seconds",
+        "asked",
+        "exact",
+        "optimum",
     ]
     sentence: str
 

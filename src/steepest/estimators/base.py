@@ -106,7 +106,7 @@ class Descended(BaseEstimator):
             self.model_, self.exact_ = fitted.model, fitted.exact
             self.learning_rate_ = fitted.learning_rate.value
             self._end(fitted.outcome.state)
-            if fitted.exact is None:
+            if recipe.descent.method == "descent":
                 self._begun = Begun.by(fitted, naming, recipe)
         self.history_ = _history(keeper)
 
@@ -179,7 +179,7 @@ def arrays_of(
 
 
 def descends(estimator: Any) -> bool:
-    """Whether an estimator can go on in passes: not with ``method="exact"``."""
+    """Whether an estimator can go on in passes: only by descent."""
     return getattr(estimator, "method", "descent") == "descent"
 
 

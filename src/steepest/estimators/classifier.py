@@ -7,11 +7,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from steepest.errors import EventsError
-from steepest.estimators.base import Descended, arrays_of, weights_of
+from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.progress import Callback
 from steepest.training.fit import Events
 
@@ -30,6 +31,9 @@ class Classifier(ClassifierMixin, Descended):
     ----------
     hidden
         Units of each hidden layer; () is logistic or softmax regression.
+    method
+        "descent", or "newton": the minimum of J by steps in the metric of its curvature (no hidden
+        layers), a few passes over the events; it has no `partial_fit`.
     batch_size
         "all" is batch gradient descent: each step takes the whole sample. A number k is that many
         events a step, 1 is stochastic; more than there are is an error.
@@ -50,7 +54,8 @@ class Classifier(ClassifierMixin, Descended):
     epochs
         Stop after so many epochs.
     tol
-        Stop when the training loss falls by less than this in an epoch; None does not.
+        Stop when the training loss falls by less than this in an epoch; None does not. For
+        "newton": when J is predicted to be less than this above its minimum; None is 1e-10.
     activation
         relu, tanh, sigmoid or gelu, after each hidden layer.
     initialization
@@ -116,6 +121,7 @@ class Classifier(ClassifierMixin, Descended):
         self,
         hidden: tuple[int, ...] = (),
         *,
+        method: Literal["descent", "newton"] = "descent",
         batch_size: int | Literal["all"] = "all",
         optimizer: str | dict[str, Any] = "sgd",
         learning_rate: float | Literal["auto"] = "auto",
@@ -133,6 +139,7 @@ class Classifier(ClassifierMixin, Descended):
         seed: int = 0,
     ) -> None:
         self.hidden = hidden
+        self.method = method
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.learning_rate = learning_rate
@@ -177,6 +184,7 @@ class Classifier(ClassifierMixin, Descended):
         self._descend(train, self._validation(validation), *self._task())
         return self
 
+    @available_if(descends)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Go on with the descent: one pass over these events, in mini-batches of `batch_size`.
 

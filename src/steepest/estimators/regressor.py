@@ -31,8 +31,9 @@ class Regressor(RegressorMixin, Descended):
     hidden
         Units of each hidden layer; () is linear regression.
     method
-        "descent", or "exact": the least-squares answer by an orthogonal factorisation (no hidden
-        layers), as the reference that descent is compared with; it has no `partial_fit`.
+        "descent"; "exact": the least-squares answer by an orthogonal factorisation, as the reference
+        that descent is compared with; or "newton": the minimum by steps in the metric of the
+        curvature, for many events. The last two are for no hidden layers, without `partial_fit`.
     batch_size
         "all" is batch gradient descent: each step takes the whole sample. A number k is that many
         events a step, 1 is stochastic; more than there are is an error.
@@ -122,7 +123,7 @@ class Regressor(RegressorMixin, Descended):
         self,
         hidden: tuple[int, ...] = (),
         *,
-        method: Literal["descent", "exact"] = "descent",
+        method: Literal["descent", "newton", "exact"] = "descent",
         batch_size: int | Literal["all"] = "all",
         optimizer: str | dict[str, Any] = "sgd",
         learning_rate: float | Literal["auto"] = "auto",

@@ -190,7 +190,7 @@ class Checkpoint(Strict):
 class DescentRecipe(Strict):
     """How to descend: init → predict → loss → gradient → step → repeat → stop."""
 
-    method: Literal["descent", "exact"] = "descent"
+    method: Literal["descent", "newton", "exact"] = "descent"
     loss: LossName | None = None
     batch_size: PositiveInt | Literal["all"] = 1024
     optimizer: Optimizer = Adam()

@@ -274,20 +274,21 @@ class Recipe(Strict):
         return tomli_w.dumps(self.to_dict())
 
     def _refuse_contradictions(self, source: str) -> None:
-        if self.descent.method == "exact":
-            if self.model.hidden:
-                raise RecipeError(
-                    f"{source}: method 'exact' is for linear regression.",
-                    expected="model.hidden = []",
-                    found=f"model.hidden = {list(self.model.hidden)}",
-                    do="set model.hidden = [], or descent.method = 'descent'",
-                )
-            if self.descent.loss not in (None, "mean-squared-error"):
-                raise RecipeError(
-                    f"{source}: method 'exact' minimises the mean squared error alone.",
-                    found=f"descent.loss = {self.descent.loss!r}",
-                    do="leave descent.loss out, or set descent.method = 'descent'",
-                )
+        method = self.descent.method
+        if method != "descent" and self.model.hidden:
+            models = "linear regression" if method == "exact" else "models without a hidden layer"
+            raise RecipeError(
+                f"{source}: method {method!r} is for {models}.",
+                expected="model.hidden = []",
+                found=f"model.hidden = {list(self.model.hidden)}",
+                do="set model.hidden = [], or descent.method = 'descent'",
+            )
+        if method == "exact" and self.descent.loss not in (None, "mean-squared-error"):
+            raise RecipeError(
+                f"{source}: method 'exact' minimises the mean squared error alone.",
+                found=f"descent.loss = {self.descent.loss!r}",
+                do="leave descent.loss out, or set descent.method = 'descent'",
+            )
         if self.descent.keep == "best" and self.events.split.validation == 0.0:
             raise RecipeError(
                 f"{source}: keep = 'best' is judged by the validation loss, but there are no "

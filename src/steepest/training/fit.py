@@ -21,6 +21,7 @@ from steepest.descent import (
     descend,
 )
 from steepest.descent.exact import LeastSquares, least_squares
+from steepest.descent.newton import newton
 from steepest.descent.plan import resolve_batch_size
 from steepest.descent.state import Best, StopReason
 from steepest.encoding import Encoding
@@ -29,7 +30,7 @@ from steepest.losses import Loss, loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.optimizers import update_rule
-from steepest.recipe import DescentRecipe, ModelRecipe
+from steepest.recipe import SGD, Constant, DescentRecipe, ModelRecipe
 from steepest.scaling import Scaling, fit_scaling
 from steepest.storage import MOST_SORTED, AnyArray, blocks, map_blocks, thinned, total
 from steepest.trained import TASKS, TrainedModel, outputs_for
@@ -135,22 +136,19 @@ def fit(
     with threadpool_limits(limits=THREADS, user_api="blas"):
         if recipe.method == "exact":
             return _exact(events, scaling, objective, naming, recipe, keeper, say)
-        plan, rate = plan_for(objective, events, recipe, validation is not None)
+        planned = _newton_plan if recipe.method == "newton" else plan_for
+        plan, rate = planned(objective, events, recipe, validation is not None)
         say(f"Learning rate: {rate.reason}.")
         monitor, metrics = None, ()
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
             monitor, metrics = _monitor(objective, batch, naming.task)
-        outcome = descend(
-            objective,
-            events,
-            plan,
-            keeper,
-            monitor=monitor,
-            metrics=metrics,
-            state=state,
-            watch=watch,
-        )
+        seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "watch": watch}
+        if recipe.method == "newton":
+            outcome, said = newton(objective, events, plan, keeper, state=state, **seen)
+            say(said)
+        else:
+            outcome = descend(objective, events, plan, keeper, state=state, **seen)
     return Fitted(model_with(scaling, objective, naming, outcome.theta), outcome, rate, plan)
 
 
@@ -259,6 +257,17 @@ def plan_for(
         rate = choose_learning_rate(objective, events, rule, size, recipe.seed, momentum, steps)
     else:
         rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")
+    return Plan.of(recipe, rule, rate.value, len(events), validated), rate
+
+
+def _newton_plan(
+    objective: DenseObjective, events: Batch, recipe: DescentRecipe, validated: bool
+) -> tuple[Plan, LearningRate]:
+    """All events a step, and the last parameters kept if the recipe does not say otherwise."""
+    keep = recipe.keep or "last"
+    rule = update_rule(SGD(), objective.weight_mask)
+    recipe = recipe.model_copy(update={"batch_size": "all", "keep": keep, "schedule": Constant()})
+    rate = LearningRate(1.0, "η = 1 in the metric of the curvature, halved where J would rise")
     return Plan.of(recipe, rule, rate.value, len(events), validated), rate
 
 

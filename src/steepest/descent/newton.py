@@ -1,0 +1,294 @@
+"""The optimum of a convex model, by gradient descent whose scaling is the measured curvature.
+
+Use it when the model has no hidden layer and the minimum itself is wanted: with H = ∇²J as the
+metric all contours are round, and θ ← θ − η H⁻¹∇J(θ) with η = 1 is near the minimum after a few
+steps, whatever the features' scales and correlations. A step costs one pass over all events; H
+comes from a sample of them, which also gives the start::
+
+    _sampled     evenly spaced events
+    _optimum_of  the optimum of the sample: steps with the sample's own gradient and curvature
+    newton       steps with the gradient of all events, and the curvature of the sample
+
+The predicted excess ``δ = ½ ∇Jᵀ H⁻¹ ∇J`` says how far J is above its minimum, and ends the walk. A
+sample of s events with n parameters leaves an excess of about n/(2s), and each step takes all but
+some n/s of what is left; where it takes less than three quarters, the sample grows.
+
+Erdogdu and Montanari, "Convergence rates of sub-sampled Newton methods", NIPS 2015,
+arXiv:1508.02810; Boyd and Vandenberghe, Convex Optimization (2004), section 9.5.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.descent.history import History
+from steepest.descent.loop import Monitor, Outcome, Watch
+from steepest.descent.plan import Plan
+from steepest.descent.state import Best, Keeper, Path, State, StopReason
+from steepest.errors import EventsError, Interrupted
+from steepest.objective import Batch, Objective
+from steepest.objective.hessian import hessian
+
+__all__ = ["TOLERANCE", "newton"]
+
+Array = np.ndarray
+
+TOLERANCE = 1e-10
+"""The predicted excess of J at which the walk ends, if the recipe has no loss tolerance."""
+LEAST_SAMPLE, SAMPLE_PER_PARAMETER, SAMPLE_SHARE = 20_000, 200, 0.01
+FLAT = 1e-13
+"""Curvatures below this part of the largest count as flat: no step goes there."""
+SLOW = 0.25
+"""A step after which so much of the predicted excess is left makes the sample grow."""
+GROWTH = 8
+ROUNDING = float(np.finfo(np.float64).eps)
+SMALLEST_STEP = 2.0**-30
+ARMIJO = 1e-4
+SAMPLE_STEPS = 50
+
+
+@dataclass(frozen=True)
+class _Point:
+    """θ with J, ∇J, the step −H⁻¹∇J and the predicted excess there."""
+
+    theta: Array
+    loss: float
+    gradient: Array
+    step: Array
+    excess: float
+
+
+def newton(
+    objective: Objective,
+    events: Batch,
+    plan: Plan,
+    keeper: Keeper,
+    *,
+    monitor: Monitor | None = None,
+    metrics: tuple[str, ...] = (),
+    state: State | None = None,
+    watch: Watch | None = None,
+) -> tuple[Outcome, str]:
+    """Go to the minimum of a convex J; return where it ended, and how in a sentence.
+
+    Parameters
+    ----------
+    objective, events
+        J, convex, and the training events, in memory or on disk.
+    plan
+        Gives the seed of θ₀, the most steps over all events (`Plan.total_steps`) and the stopping
+        criteria: a loss tolerance, a gradient norm, wall time.
+    keeper
+        Is given the state, history and path once, at the end.
+    monitor, metrics
+        What is validated after each step, as for `descend`.
+    state
+        Of a walk that has ended: nothing is left to do. One that was interrupted starts anew.
+    watch
+        Looks on; may ask to stop.
+
+    Raises
+    ------
+    EventsError
+        The curvature is negative somewhere, which negative weights can do: J may have no minimum.
+    Interrupted
+        If `watch.interrupted` became true.
+    """
+    if state is not None:
+        return _outcome(plan, state), "Newton's method had ended."
+    watch = watch or Watch()
+    walk = _Walk(objective, plan, monitor, metrics)
+    sample = _sampled(events, objective.size)
+    start, steps = _optimum_of(objective, sample, objective.initial(plan.seed))
+    how = "" if len(sample) == len(events) else f" of {len(sample):,} of the {len(events):,} events"
+    for point, rate in _points(objective, events, sample, start):
+        state = walk.step(state, point, rate, watch)
+        if watch.interrupted and state.reason is None:
+            raise Interrupted(f"Interrupted after step {state.step:,}.")
+        if state.reason is not None:
+            break
+    assert state is not None  # there is a start
+    keeper.save(state, walk.history.take(), walk.taken())
+    said = f"Newton's method: {steps} steps to the optimum{how}, {state.step} over all events."
+    return _outcome(plan, state), said
+
+
+def _outcome(plan: Plan, state: State) -> Outcome:
+    if plan.keep == "best":
+        return Outcome(state.best.theta, state.best.step, state)
+    return Outcome(state.theta, state.step, state)
+
+
+def _sampled(events: Batch, size: int, least: int = 0) -> Batch:
+    """At least so many events, evenly spaced, or all of them."""
+    wanted = max(LEAST_SAMPLE, SAMPLE_PER_PARAMETER * size, least, int(SAMPLE_SHARE * len(events)))
+    if wanted >= len(events):
+        return events
+    return events.take(slice(None, None, len(events) // wanted))
+
+
+def _optimum_of(objective: Objective, sample: Batch, theta: Array) -> tuple[Array, int]:
+    """The optimum of the sample, each step with its own curvature; and the number of steps."""
+    point = _point(objective, theta, sample, _inverse(objective, theta, sample))
+    for count in range(SAMPLE_STEPS):
+        if point.excess <= TOLERANCE:
+            return point.theta, count
+        after, _ = _lower(objective, sample, point, None)
+        if after is None:
+            return point.theta, count
+        point = after
+    return point.theta, SAMPLE_STEPS
+
+
+def _points(
+    objective: Objective, events: Batch, sample: Batch, theta: Array
+) -> Iterator[tuple[_Point, float]]:
+    """Yield the start and each point after it, with the η of the step there; 0 is no step."""
+    inverse = _inverse(objective, theta, sample)
+    point = _point(objective, theta, events, inverse)
+    yield point, 0.0
+    while True:
+        after, rate = _lower(objective, events, point, inverse)
+        if after is None:
+            yield point, 0.0
+            return
+        if after.excess > SLOW * point.excess:
+            sample = _sampled(events, objective.size, GROWTH * len(sample))
+            inverse = _inverse(objective, after.theta, sample)
+            after = _aimed(after.theta, after.loss, after.gradient, inverse)
+        point = after
+        yield point, rate
+
+
+def _point(objective: Objective, theta: Array, events: Batch, inverse: Array) -> _Point:
+    return _aimed(theta, *objective.loss_and_gradient(theta, events), inverse)
+
+
+def _aimed(theta: Array, loss: float, gradient: Array, inverse: Array) -> _Point:
+    gradient = gradient.astype(np.float64)
+    step = -inverse @ gradient
+    return _Point(theta, loss, gradient, step, float(-step @ gradient) / 2)
+
+
+def _lower(
+    objective: Objective, events: Batch, point: _Point, inverse: Array | None
+) -> tuple[_Point | None, float]:
+    """The point at θ + η s with the largest η = 1, ½, ¼ … at which J falls enough, if any.
+
+    Without `inverse`, the next step is aimed with the curvature at that point.
+    """
+    rate = 1.0
+    slack = 4 * float(np.finfo(point.theta.dtype).eps) * abs(point.loss)
+    while rate > SMALLEST_STEP:
+        theta = point.theta + (rate * point.step).astype(point.theta.dtype)
+        if (theta == point.theta).all():
+            return None, 0.0
+        loss, gradient = objective.loss_and_gradient(theta, events)
+        if loss <= point.loss - 2 * ARMIJO * rate * point.excess + slack:
+            aim = _inverse(objective, theta, events) if inverse is None else inverse
+            return _aimed(theta, loss, gradient, aim), rate
+        rate /= 2
+    return None, 0.0
+
+
+def _inverse(objective: Objective, theta: Array, sample: Batch) -> Array:
+    """H⁻¹ at θ, float64; zero along directions in which J is flat.
+
+    Raises
+    ------
+    EventsError
+        If H has a negative eigenvalue.
+    """
+    values, vectors = np.linalg.eigh(hessian(objective, theta, sample))
+    largest = float(values[-1])
+    if values[0] < -1e-9 * abs(largest):
+        raise EventsError(
+            "With these weights the loss is not convex, and may have no minimum.",
+            expected="a curvature that is nowhere negative",
+            found=f"a lowest eigenvalue of the Hessian of {values[0]:.3g}",
+            cause="negative weights that outweigh the positive ones in some direction",
+            do='use more events, or set descent.method = "descent"',
+        )
+    curved = values > FLAT * len(values) * largest
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=curved)
+    return (vectors * inverse) @ vectors.T
+
+
+class _Walk:
+    """What is recorded of the steps over all events, and when they end."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        plan: Plan,
+        monitor: Monitor | None,
+        metrics: tuple[str, ...],
+    ) -> None:
+        self.objective, self.plan, self.monitor = objective, plan, monitor
+        self.history = History(metrics, per_epoch=1)
+        self.path: list[tuple[int, Array]] = []
+        self.before: _Point | None = None
+        self.began = time.monotonic()
+
+    def step(self, state: State | None, point: _Point, rate: float, watch: Watch) -> State:
+        """Write down the step that led to `point`, and see whether there is a reason to stop."""
+        validated = dict(self.monitor(point.theta)) if self.monitor is not None else {}
+        monitored = float(validated.get("validation_loss", point.loss))
+        if state is None:
+            state = State(point.theta, (), 0, Best(point.theta, monitored, 0), math.inf)
+            self.path.append((0, point.theta))
+        elif rate:
+            state = self._record(state, point, rate, monitored)
+            row = {"training_loss": point.loss, **validated, "seconds": state.seconds}
+            self.history.add_round(row)
+            watch.steps(state, point.loss, rate, float(state.step))
+            watch.round(state, row)
+        reason = self._reason(state, point, ended=point is self.before)
+        self.before = point
+        return state.with_changes(reason=reason)
+
+    def taken(self) -> Path:
+        """θ at every step."""
+        return Path(np.array([s for s, _ in self.path]), np.stack([t for _, t in self.path]))
+
+    def _record(self, state: State, point: _Point, rate: float, monitored: float) -> State:
+        assert self.before is not None  # the start comes first
+        before, step = self.before, state.step + 1
+        change, size = (
+            float(np.linalg.norm(v)) for v in (point.theta - before.theta, before.theta)
+        )
+        norm = float(np.linalg.norm(before.gradient))
+        values = [before.loss, rate, norm, change / size if size else math.inf]
+        self.history.add_steps(np.array([step]), np.array([values]))
+        self.path.append((step, point.theta))
+        best = Best(point.theta, monitored, step) if monitored < state.best.loss else state.best
+        return state.with_changes(
+            theta=point.theta,
+            step=step,
+            round_step=step,
+            best=best,
+            seconds=time.monotonic() - self.began,
+        )
+
+    def _reason(self, state: State, point: _Point, ended: bool) -> StopReason | None:
+        stop = self.plan.stop
+        norm = float(np.linalg.norm(point.gradient))
+        if stop.gradient_norm is not None and norm < stop.gradient_norm:
+            sentence = f"the gradient norm {norm:.3g} is below {stop.gradient_norm:g}"
+            return StopReason("gradient-norm", sentence)
+        if point.excess <= (stop.loss_tolerance or TOLERANCE):
+            sentence = f"J is {max(point.excess, 0.0):.2g} above its minimum, as curvature predicts"
+            return StopReason("optimum", sentence)
+        if ended or point.excess <= ROUNDING * abs(point.loss):
+            return StopReason("optimum", "no step lowers J by more than rounding")
+        if stop.seconds is not None and state.seconds >= stop.seconds:
+            sentence = f"{state.seconds:.1f} s of wall time are over {stop.seconds:g} s"
+            return StopReason("seconds", sentence)
+        if state.step >= self.plan.total_steps:
+            return StopReason("epochs", f"all {self.plan.total_steps:,} steps are done")
+        return None
