@@ -199,12 +199,18 @@ def _lower(
 def _inverse(objective: Objective, theta: Array, sample: Batch) -> Array:
     """H⁻¹ at θ, float64; zero along directions in which J is flat.
 
+    Which these are is judged with every parameter measured in units of H's diagonal, so that the
+    features' scales do not matter.
+
     Raises
     ------
     EventsError
         If H has a negative eigenvalue.
     """
-    values, vectors = np.linalg.eigh(hessian(objective, theta, sample))
+    curvature = hessian(objective, theta, sample)
+    diagonal = np.abs(np.diag(curvature))
+    units = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(curvature / units[:, None] / units)
     largest = float(values[-1])
     if values[0] < -1e-9 * abs(largest):
         raise EventsError(
@@ -216,6 +222,7 @@ def _inverse(objective: Objective, theta: Array, sample: Batch) -> Array:
         )
     curved = values > FLAT * len(values) * largest
     inverse = np.divide(1.0, values, out=np.zeros_like(values), where=curved)
+    vectors /= units[:, None]
     return (vectors * inverse) @ vectors.T
 
 
