@@ -33,7 +33,8 @@ def test_every_event_has_the_decay_and_some_have_it_in_a_jet(name):
     process = PROCESSES[name]
     events = Generator(process, seed=2).batch(12)
     decays = events.decays
-    assert decays is not None and process.decay is not None
+    assert decays is not None
+    assert process.decay is not None
     products = process.decay.partons + process.decay.leptons
     assert decays.rapidity.shape == (len(decays.event), 1 + products)
     assert set(decays.event) == set(range(events.count))
@@ -48,7 +49,8 @@ def test_a_decay_into_other_products_is_not_one_of_them():
     process = PROCESSES["h-lvqq"]
     loose = replace(process, decay=Decay(25, partons=4, mixed=True))
     strict, other = (Generator(p, seed=1).batch(4) for p in (process, loose))
-    assert strict.decays is not None and other.decays is not None
+    assert strict.decays is not None
+    assert other.decays is not None
     assert strict.decays.rapidity.shape == (4, 4)
     assert other.decays.rapidity.shape == (4, 5)
 
