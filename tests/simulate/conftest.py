@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 PURE = {"test_sim_columns.py", "test_sim_detector.py", "test_sim_errors.py", "test_sim_output.py"}
 MISSING = [name for name in ("pythia8mc", "fastjet", "awkward") if find_spec(name) is None]
 
-PLAN = Plan(jets=28, seed=11, block_jets=10)
+PLAN = Plan(jets=28, seed=11, jets_per_block=5)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -37,6 +37,7 @@ def test_what_is_left_out_has_its_default(asked, tmp_path):
         "path": path,
         "jets": 1000,
         "seed": 0,
+        "processes": ["top", "qcd"],
         "workers": None,
         "detector": True,
         "leading": None,
@@ -50,7 +51,8 @@ def test_what_is_left_out_has_its_default(asked, tmp_path):
 
 def test_every_option_is_passed_on(asked, tmp_path):
     line = "--jets 9 --out x.parquet --seed 3 --workers 2 --no-detector --leading 32 --bits 9"
-    CliRunner().invoke(app, [*line.split(), "--overwrite"])
+    CliRunner().invoke(app, [*line.split(), "--overwrite", "--processes", "w, h-bb"])
+    assert asked["processes"] == ["w", "h-bb"]
     assert asked["seed"] == 3
     assert asked["workers"] == 2
     assert asked["detector"] is False

@@ -150,9 +150,9 @@ def test_metadata_tell_how_the_file_was_made(sample):
         "abs_eta_max": 2.0,
     }
     top, qcd = told["processes"]["top"], told["processes"]["qcd"]
-    assert (top["is_top"], top["matched_resonance"]) == (1, 6)
-    assert (qcd["is_top"], qcd["matched_resonance"]) == (0, None)
-    assert "PhaseSpace:pTHatMin = 200" in top["pythia"]
+    assert (top["is_top"], top["decay"]["resonance"], top["decay"]["partons"]) == (1, 6, 3)
+    assert (qcd["is_top"], qcd["decay"]) == (0, None)
+    assert "PhaseSpace:pTHatMin = 150" in top["pythia"]
     assert "PhaseSpace:pTHatMin = 275" in qcd["pythia"]
     assert "PartonLevel:MPI = off" in qcd["pythia"]
 

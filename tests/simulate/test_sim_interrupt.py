@@ -37,7 +37,7 @@ SCRIPT = """
     production.describe = start
 
     if __name__ == "__main__":
-        plan = Plan(jets=100_000, seed=11, block_jets=10)
+        plan = Plan(jets=100_000, seed=11, jets_per_block=5)
         try:
             production.produce(plan, Path(sys.argv[1]), workers=int(sys.argv[2]), progress=True)
         except SteepestError as error:

@@ -34,7 +34,7 @@ def test_a_batch_has_visible_stable_particles(tops, qcd):
         assert np.max(np.abs(particles.eta)) < 5
         assert len(events.pt_hat) == events.count
     assert np.all((qcd.pt_hat > 275) & (qcd.pt_hat < 1200))
-    assert np.all((tops.pt_hat > 200) & (tops.pt_hat < 1200))
+    assert np.all((tops.pt_hat > 150) & (tops.pt_hat < 1600))
     assert qcd.decays is None
 
 
@@ -122,14 +122,14 @@ def test_nothing_is_printed(capfd):
 
 
 def test_a_setting_that_pythia_does_not_know():
-    broken = Process("broken", 0, ("HardQCD:everything = on",), (275, 1200), (460, 780), (470, 760))
+    broken = Process("broken", 99, 0, ("HardQCD:everything = on",), (275, 1200), (470, 720))
     with pytest.raises(SteepestError) as caught:
         Generator(broken, seed=1)
     assert str(caught.value) == "Pythia does not know the setting 'HardQCD:everything = on'."
 
 
 def test_a_process_that_is_switched_off():
-    broken = Process("broken", 0, (), (275, 1200), (460, 780), (470, 760))
+    broken = Process("broken", 99, 0, (), (275, 1200), (470, 720))
     with pytest.raises(SteepestError) as caught:
         Generator(broken, seed=1)
     assert str(caught.value) == "Pythia could not be started for the process 'broken'."

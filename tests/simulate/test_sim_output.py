@@ -130,7 +130,7 @@ def produce_from(blocks, path: Path, monkeypatch: pytest.MonkeyPatch, jets: int 
     """Run the whole production on blocks of noise instead of Pythia's."""
     monkeypatch.setattr(production, "blocks", lambda plan, workers, stop, on_progress: blocks)
     monkeypatch.setattr(production, "describe", lambda plan: {})
-    return production.produce(Plan(jets=jets, block_jets=10), path)
+    return production.produce(Plan(jets=jets, jets_per_block=5), path)
 
 
 def noise(count: int, error: BaseException | None = None):

@@ -11,11 +11,20 @@ __all__ = ["simulate"]
 
 
 def simulate(
-    jets: Annotated[int, typer.Option("--jets", help="Number of jets; half of them tops.")],
+    jets: Annotated[int, typer.Option("--jets", help="Number of jets, over all processes.")],
     out: Annotated[Path, typer.Option("--out", help="The Parquet file to write.")],
     seed: Annotated[
         int, typer.Option("--seed", help="Same seed, same jets; 0 to 9,000,000,000.")
     ] = 0,
+    processes: Annotated[
+        str,
+        typer.Option(
+            "--processes",
+            metavar="NAME,…",
+            help="What to make, in equal numbers: top, qcd, top-blv, w, z, h-bb, h-cc, h-gg, "
+            "h-4q, h-lvqq.",
+        ),
+    ] = "top,qcd",
     workers: Annotated[
         int | None,
         typer.Option("--workers", help="Processes; by default one a core. The jets stay the same."),
@@ -41,7 +50,7 @@ def simulate(
         bool, typer.Option("--overwrite", help="Replace the file if there is one.")
     ] = False,
 ) -> None:
-    """Simulate jets of top quarks and of QCD, to train on.
+    """Simulate jets to train on: of top quarks and of QCD, or of other processes.
 
     Pythia 8 makes proton collisions at 14 TeV, a parametrised detector measures them, FastJet
     finds the jets: anti-kT R = 0.8, 550 to 650 GeV, the recipe of the top-tagging reference set
@@ -56,6 +65,10 @@ def simulate(
     Half of the jets are tops (is_top = 1). Ctrl-C keeps what is made so far. To train on them,
     a recipe needs no more than path = "jets.parquet" and label = "is_top".
 
+    Three classes of jets, for label = "process":
+
+        steepest simulate --jets 9000 --processes w,h-bb,qcd --out classes.parquet
+
     Needs Pythia and FastJet: pip install 'steepest[simulate]'.
     """
     from rich.console import Console
@@ -66,6 +79,7 @@ def simulate(
         out,
         jets,
         seed=seed,
+        processes=[name.strip() for name in processes.split(",") if name.strip()],
         workers=workers,
         detector=detector,
         leading=leading,

@@ -21,6 +21,7 @@ from steepest.events.expressions import Expression, frame
 from steepest.events.labels import Tally
 from steepest.events.lists import refuse_mismatch
 from steepest.events.plan import Plan
+from steepest.events.repeats import Repeats
 from steepest.events.source import Block, EventSource
 from steepest.events.split import TEST, assign_parts, event_keys, row_keys
 from steepest.events.words import counted, listed
@@ -117,7 +118,8 @@ def gather(
     Raises
     ------
     EventsError
-        A file is damaged, nothing is selected, or a value is null, NaN or infinite.
+        A file is damaged, two hold the same events, nothing is selected, or a value is null, NaN
+        or infinite.
     """
     if not plan.columns:
         raise EventsError("The features and the label use no column.", do="name columns in them")
@@ -132,6 +134,7 @@ def gather(
     select = plan.select.text if plan.select is not None else None
     if reader.selected == 0:
         raise _nothing_selected(source, select, reader.rows_read)
+    reader.repeats.refuse(source.files, plan.columns)
     for faults in (*reader.faults, reader.label_faults, reader.weight_faults, *reader.extra_faults):
         if faults is not None:
             faults.refuse(reader.selected, select)
@@ -206,7 +209,7 @@ class _Reader:
         self.label_faults = Faults(f"The label {plan.label.text!r}", plan.label, self.label.words)
         self.weight_faults = Faults("The weight", plan.weight) if plan.weight is not None else None
         self.extra_faults = [Faults(expression.role, expression) for expression in plan.extra]
-        self.tally = Tally()
+        self.tally, self.repeats = Tally(), Repeats()
         self.columns = {name: Column() for name in _COLUMNS}
         self.part: list[np.ndarray] = []
         self.rows_read = self.selected = self.undecided = 0
@@ -251,6 +254,11 @@ class _Reader:
             kept["weights"] = values[str(count + 1)].to_numpy()
         for name, array in kept.items():
             self.columns[name].append(array)
+        if len(self.source.files) > 1:
+            told = [
+                kept[name] for name in ("features", "labels", "extra", "weights") if name in kept
+            ]
+            self.repeats.add(file, np.column_stack(told))
         self.part.append(self.parts(table, rows, file))
 
     @property

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from steepest.simulate import jets as jet_module
 from steepest.simulate.columns import JetRows, concatenate, jet_rows, to_table
 from steepest.simulate.detector import Detector, reconstruct
-from steepest.simulate.generator import EARLY_SCALE, Events, Generator, settings_of
-from steepest.simulate.processes import DEFAULT_PROCESSES, PROCESSES
+from steepest.simulate.generator import Events, Generator, settings_of
+from steepest.simulate.processes import DEFAULT_PROCESSES, PROCESSES, RADIUS
+from steepest.simulate.veto import EARLY_SCALE
 
 __all__ = ["BLOCK_JETS", "MAX_SEED", "ROWS_PER_SEED", "Plan", "make_block", "pythia_seed"]
 
-BLOCK_JETS = 500
-"""Jets of a full block, over all processes."""
+BLOCK_JETS = 250
+"""Jets of each process in a full block."""
 
 ROWS_PER_SEED = 10**9
 """The event number is ``seed * ROWS_PER_SEED + row``."""
@@ -58,8 +59,8 @@ class Plan:
         Bits of mantissa of the constituents' float columns; None for all.
     processes
         Names of `PROCESSES`, in equal parts.
-    block_jets
-        Jets of a full block, over all processes.
+    jets_per_block
+        Jets of each process in a full block.
     """
 
     jets: int
@@ -68,7 +69,12 @@ class Plan:
     leading: int | None = None
     bits: int | None = None
     processes: tuple[str, ...] = DEFAULT_PROCESSES
-    block_jets: int = BLOCK_JETS
+    jets_per_block: int = BLOCK_JETS
+
+    @property
+    def block_jets(self) -> int:
+        """Jets of a full block, over all processes."""
+        return self.jets_per_block * len(self.processes)
 
     @property
     def blocks(self) -> int:
@@ -89,7 +95,7 @@ class Plan:
             "detector": asdict(self.detector) if self.detector else None,
             "selection": {
                 "algorithm": "anti-kT",
-                "radius": jet_module.RADIUS,
+                "radius": RADIUS,
                 "pt": list(jet_module.PT_WINDOW),
                 "abs_eta_max": jet_module.ETA_MAX,
             },
@@ -104,14 +110,16 @@ def _describe(name: str) -> dict[str, Any]:
     return {
         "is_top": process.is_top,
         "pythia": list(settings_of(process)),
-        "early_pt": list(process.early_pt),
+        "hard_pt": list(process.hard_pt),
         "parton_pt": list(process.parton_pt),
-        "matched_resonance": process.resonance,
+        "decay": asdict(process.decay) if process.decay else None,
     }
 
 
 def pythia_seed(seed: int, process: int, block: int) -> int:
     """Return Pythia's seed for a block: consecutive from a start that `seed` and process fix.
+
+    `process` is `Process.number`.
 
     So no two blocks of a file share a seed, and two files overlap with a probability of the order
     of their number of blocks over 9e8.
@@ -171,10 +179,9 @@ def _rows_of_process(
         return JetRows([], [], [])
     if not on_jets(0):  # before Pythia starts, which takes a while
         return None
-    rng = np.random.default_rng([plan.seed, block, _STREAM_DETECTOR, process])
-    generator = Generator(
-        PROCESSES[plan.processes[process]], pythia_seed(plan.seed, process, block)
-    )
+    made = PROCESSES[plan.processes[process]]
+    rng = np.random.default_rng([plan.seed, block, _STREAM_DETECTOR, made.number])
+    generator = Generator(made, pythia_seed(plan.seed, made.number, block))
     pieces: list[JetRows] = []
     found = 0
     while found < wanted:

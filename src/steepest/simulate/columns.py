@@ -83,7 +83,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     _part("d0", "mm", "transverse impact parameter, 0 if neutral"),
     _part("dz", "mm", "longitudinal impact parameter, 0 if neutral"),
-    Column("is_top", pa.int8(), "", "1 for a top quark's jet, 0 for one of QCD"),
+    Column("is_top", pa.int8(), "", "1 for a top quark's jet, 0 for any other"),
     Column("process", PROCESS_TYPE, "", "name of the simulated process"),
     Column("event_number", pa.int64(), "", "seed * 10^9 + row"),
     _jet("weight", "", "event weight"),

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from steepest.errors import SteepestError
 from steepest.simulate import extra
 from steepest.simulate.particles import Kind, Particles
-from steepest.simulate.processes import Process
+from steepest.simulate.processes import Decay, Process
+from steepest.simulate.veto import CARRIERS, LEPTONS, PARTONS, veto
 
 __all__ = [
     "BEAM_ENERGY",
-    "EARLY_SCALE",
-    "RADIUS",
     "Decays",
     "Events",
     "Generator",
@@ -30,12 +29,6 @@ __all__ = [
 
 BEAM_ENERGY = 14_000.0
 """Centre-of-mass energy of the two protons (GeV)."""
-
-RADIUS = 0.8
-"""Radius of the jets, here those of partons, and of the match with a decay."""
-
-EARLY_SCALE = 50.0
-"""Shower scale (GeV) at which an event outside `Process.early_pt` is given up."""
 
 TRACKER_RADIUS, TRACKER_LENGTH = 300.0, 1000.0
 """Particles that would decay outside this cylinder (mm) count as stable."""
@@ -49,14 +42,14 @@ _STALLED = "Pythia gave no event in {tries} attempts at the process {name!r}."
 
 @dataclass(frozen=True, slots=True)
 class Decays:
-    """Hadronic decays of a resonance, such as t → b q q'.
+    """Decays of a resonance, such as t → b q q'.
 
     Parameters
     ----------
     event
         Number of the event, shape (decays,).
     rapidity, phi
-        Directions of the resonance and of its three quarks, shape (decays, 4).
+        Directions of the resonance and of its n visible products, shape (decays, 1 + n).
     """
 
     event: NDArray[np.int64]
@@ -75,7 +68,7 @@ class Events:
     particles
         Their visible stable particles.
     decays
-        The decays of the process's resonance; None for a process without one.
+        The decays that the process asks for; None for a process without a resonance.
     pt_hat
         Transverse momentum of the hard process (GeV), shape (count,).
     """
@@ -129,7 +122,7 @@ class Generator:
         module = extra.pythia()
         self.process = process
         self._pythia = module.Pythia("", False)
-        self._hook = _veto(module, process)
+        self._hook = veto(module, process)
         self._charges: dict[int, int] = {}
         seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
         for line in (*settings_of(process), *seeding):
@@ -140,7 +133,7 @@ class Generator:
             raise SteepestError(f"Pythia could not be started for the process {process.name!r}.")
 
     def batch(self, count: int) -> Events:
-        """Make `count` events that passed both windows of the process; now and then one fewer.
+        """Make `count` events that the process's windows let pass; now and then one fewer.
 
         Parameters
         ----------
@@ -157,8 +150,8 @@ class Generator:
             raise SteepestError(_STALLED.format(tries=count, name=self.process.name))
         event, start, table = _columns(record)
         decays = None
-        if self.process.resonance is not None:
-            decays = _decays(event, start, table, self.process.resonance)
+        if self.process.decay is not None:
+            decays = _decays(event, start, table, self.process.decay)
         pt_hat = np.sqrt(np.asarray(record["info", "pT2Hat"]))
         return Events(len(record), self._visible(event, table), decays, pt_hat)
 
@@ -188,41 +181,6 @@ class Generator:
             if number not in self._charges:
                 self._charges[number] = round(self._pythia.particleData.charge(number))
         return np.array([self._charges[n] for n in known.tolist()], dtype=np.int8)[place]
-
-
-def _veto(module: Any, process: Process) -> Any:
-    """Return a hook that gives up events whose leading jet of partons is far from the window.
-
-    Pythia asks once the shower has come down to `EARLY_SCALE`, when an event has some five partons;
-    in the shower of each resonance's decay, which is let pass; and before the hadronisation.
-    """
-    anti_kt, every_particle, own_masses, no_hook, own_code = -1, 1, 2, None, False
-    resonance_decay = 5
-    jets = module.SlowJet(
-        anti_kt, RADIUS, 100.0, 25.0, every_particle, own_masses, no_hook, own_code
-    )
-
-    def outside(event: Any, window: tuple[float, float]) -> bool:
-        jets.analyze(event)
-        return not (jets.sizeJet() > 0 and window[0] < jets.pT(0) < window[1])
-
-    class Veto(module.UserHooks):
-        def canVetoPT(self) -> bool:
-            return True
-
-        def scaleVetoPT(self) -> float:
-            return EARLY_SCALE
-
-        def doVetoPT(self, position: int, event: Any) -> bool:
-            return position < resonance_decay and outside(event, process.early_pt)
-
-        def canVetoPartonLevel(self) -> bool:
-            return True
-
-        def doVetoPartonLevel(self, event: Any) -> bool:
-            return outside(event, process.parton_pt)
-
-    return Veto()
 
 
 def _columns(
@@ -255,21 +213,48 @@ def _decays(
     event: NDArray[np.int64],
     start: NDArray[np.int64],
     table: dict[str, NDArray[Any]],
-    resonance: int,
+    decay: Decay,
 ) -> Decays:
-    """Find each decay resonance → quark + boson → three quarks.
+    """Find each decay of the resonance into the products that are asked for.
 
     A particle appears in the record once for every recoil; the copy that decays has a first
-    daughter of another kind.
+    daughter of another kind. W and Z bosons are followed until what they decay to.
     """
     identity = np.abs(table["id"])
     first, second = start + table["daughter1"], start + table["daughter2"]
-    mother = np.flatnonzero((identity == resonance) & (identity[first] != resonance))
-    pair = np.stack([first[mother], second[mother]], axis=1)
-    pair = np.take_along_axis(pair, np.argsort(identity[pair], axis=1), axis=1)  # quark, boson
-    quark, boson = pair[:, 0], pair[:, 1]
-    while np.any(again := identity[first[boson]] == identity[boson]):
-        boson = np.where(again, first[boson], boson)
-    members = np.stack([mother, quark, first[boson], second[boson]], axis=1)
+    decaying = (identity == decay.resonance) & (identity[first] != decay.resonance)
+    resonance = np.flatnonzero(decaying)
+    owner, entry = np.arange(len(resonance)), resonance
+    owners, products = [], []
+    while len(entry):
+        both = second[entry] != first[entry]
+        owner = np.concatenate([owner, owner[both]])
+        entry = np.concatenate([first[entry], second[entry[both]]])
+        counted = np.isin(identity[entry], PARTONS + LEPTONS)
+        owners.append(owner[counted])
+        products.append(entry[counted])
+        on = np.isin(identity[entry], CARRIERS)
+        owner, entry = owner[on], entry[on]
+    return _complete(event, identity, table, decay, resonance, (owners, products))
+
+
+def _complete(
+    event: NDArray[np.int64],
+    identity: NDArray[np.int32],
+    table: dict[str, NDArray[Any]],
+    decay: Decay,
+    resonance: NDArray[np.int64],
+    found: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]],
+) -> Decays:
+    """Keep the decays with as many partons and leptons as asked for, one row each."""
+    owner, product = (np.concatenate([*pieces, np.zeros(0, np.int64)]) for pieces in found)
+    lepton = np.isin(identity[product], LEPTONS)
+    leptons = np.bincount(owner, lepton, minlength=len(resonance))
+    partons = np.bincount(owner, ~lepton, minlength=len(resonance))
+    right = (leptons == decay.leptons) & (partons == decay.partons)
+    kept = right[owner]
+    order = np.argsort(owner[kept], kind="stable")
+    own = product[kept][order].reshape(-1, decay.partons + decay.leptons)
+    members = np.column_stack([resonance[right], own])
     px, py, pz, energy = (table[name][members] for name in ("px", "py", "pz", "e"))
-    return Decays(event[mother], np.arctanh(pz / energy), np.arctan2(py, px))
+    return Decays(event[resonance[right]], np.arctanh(pz / energy), np.arctan2(py, px))

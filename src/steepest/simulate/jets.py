@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.simulate import extra
-from steepest.simulate.generator import RADIUS, Decays
+from steepest.simulate.generator import Decays
 from steepest.simulate.particles import Constituents
+from steepest.simulate.processes import RADIUS
 
 __all__ = ["ETA_MAX", "PT_WINDOW", "Jets", "in_window", "leading_jets", "matched"]
 
@@ -126,9 +127,9 @@ def in_window(jets: Jets) -> NDArray[np.bool_]:
 
 
 def matched(jets: Jets, decays: Decays) -> NDArray[np.bool_]:
-    """Return which jets contain a resonance and its three quarks.
+    """Return which jets contain a resonance and its visible decay products.
 
-    Each of the four must lie within ``ΔR = √(Δy² + Δφ²) < 0.8`` of the jet's axis.
+    Each of them must lie within ``ΔR = √(Δy² + Δφ²) < 0.8`` of the jet's axis.
 
     Parameters
     ----------

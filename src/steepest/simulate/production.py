@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ from steepest.simulate.block import MAX_SEED, ROWS_PER_SEED, Plan
 from steepest.simulate.columns import MANTISSA_BITS
 from steepest.simulate.detector import Detector
 from steepest.simulate.output import Output, bytes_expected, check_target
+from steepest.simulate.processes import DEFAULT_PROCESSES, known_processes
 from steepest.simulate.progress import Progress
 from steepest.simulate.workers import Stop, blocks
 
@@ -73,6 +74,7 @@ def simulate_jets(
     jets: int,
     *,
     seed: int = 0,
+    processes: Sequence[str] = DEFAULT_PROCESSES,
     workers: int | None = None,
     detector: bool = True,
     leading: int | None = None,
@@ -80,14 +82,15 @@ def simulate_jets(
     progress: bool = False,
     overwrite: bool = False,
 ) -> Summary:
-    """Simulate jets of hadronic top quarks and of QCD, half and half, into a Parquet file.
+    """Simulate jets, by default of hadronic top quarks and of QCD, into a Parquet file.
 
     The recipe is that of the top-tagging reference set (Butter et al., SciPost Phys. 7 (2019) 014,
     arXiv:1902.09914): 14 TeV, anti-kT R = 0.8, the leading jet, 550 < pT < 650 GeV, |η| < 2, the
-    top and its three quarks within ΔR < 0.8 of the axis, no multi-parton interactions. The columns
+    top and its three quarks within ΔR < 0.8 of the axis, no multi-parton interactions. The other
+    processes are those of JetClass (arXiv:2202.03772), selected in the same way. The columns
     are listed in `steepest.simulate.columns.COLUMNS`; units are GeV, rad and mm.
 
-    The rows depend on `jets`, `seed`, `detector`, `leading` and `bits` alone, not on `workers`.
+    The rows depend on all options but `workers`; the jets of a process do not depend on the others.
     With several workers call this under ``if __name__ == "__main__":``, since each of them imports
     the calling script.
 
@@ -99,6 +102,8 @@ def simulate_jets(
         Number of jets, at least 1.
     seed
         From 0 to 9,000,000,000; the event numbers are ``seed * 10**9 + row``.
+    processes
+        Names of `steepest.simulate.processes.PROCESSES`, made in equal numbers.
     workers
         Number of processes; None for one on each usable core.
     detector
@@ -122,7 +127,7 @@ def simulate_jets(
     Raises
     ------
     InputError
-        If a number is out of range, or the file cannot be written.
+        If a number is out of range, a process unknown, or the file cannot be written.
     MissingExtraError
         If Pythia or FastJet is not installed.
     Interrupted
@@ -139,6 +144,7 @@ def simulate_jets(
         detector=Detector() if detector else None,
         leading=None if leading is None else _whole("leading", leading, 1, None),
         bits=None if bits is None else _whole("bits", bits, 1, MANTISSA_BITS),
+        processes=known_processes(processes),
     )
     count = usable_cores() if workers is None else _whole("workers", workers, 1, None)
     return produce(plan, Path(path), workers=count, progress=progress, overwrite=overwrite)

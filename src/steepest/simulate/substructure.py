@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.simulate import extra
-from steepest.simulate.generator import RADIUS
+from steepest.simulate.processes import RADIUS
 
 __all__ = [
     "MAX_AXES",

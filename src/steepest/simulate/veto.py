@@ -1,0 +1,172 @@
+"""Giving up events early: most of what Pythia begins ends far from the window of the jets.
+
+What to use when: `veto` returns the hook that `steepest.simulate.generator.Generator` hands to
+Pythia. Its windows belong to the `Process`; what they lose is in ``docs/simulation.md``.
+
+Pythia asks four times, the cheap questions first:
+
+1. *process*: has the resonance the decay that is asked for? Only where the settings leave a choice.
+2. *first emission*: is the hardest resonance near the window?
+3. *early*, when the shower has come down to `EARLY_SCALE`: the same once more; without a resonance,
+   is the leading jet of partons near the window?
+4. *parton level*, before the hadronisation: is the leading jet of partons near the window, and
+   does it contain the resonance and its decay, or the second one if that is near the window too?
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from steepest.simulate.processes import RADIUS, Decay, Process, Window
+
+__all__ = ["CARRIERS", "EARLY_SCALE", "LEPTONS", "PARTONS", "veto"]
+
+EARLY_SCALE = 50.0
+"""Shower scale (GeV) of the third question."""
+
+MATCH_RADIUS = 0.95
+"""Largest ΔR between a jet of partons and what it must contain."""
+
+MATCH_RAPIDITY = 2.5
+"""Largest absolute rapidity of a jet of partons that contains it."""
+
+CARRIERS = (6, 23, 24, 25)
+"""PDG numbers of what decays on the way: top quark, Z, W, Higgs."""
+
+PARTONS, LEPTONS = (1, 2, 3, 4, 5, 21), (11, 13)
+"""PDG numbers of the products that count."""
+
+_OUTGOING = (5, 6)  # where the record has what leaves the hard process
+_RESONANCE_DECAY = 5  # Pythia's number for the showers in the decays of resonances
+_LEAST_PT, _ETA_MAX = 100.0, 25.0  # of a jet of partons: GeV, and everything
+
+
+def veto(module: Any, process: Process) -> Any:
+    """Return the hook that gives up events of `process` far from their windows.
+
+    Parameters
+    ----------
+    module
+        Pythia's.
+    process
+        Whose windows.
+    """
+    decay = process.decay
+    anti_kt, visible, own_masses, no_hook, own_code = -1, 2, 2, None, False
+    jets = module.SlowJet(
+        anti_kt, RADIUS, _LEAST_PT, _ETA_MAX, visible, own_masses, no_hook, own_code
+    )
+
+    def jet_outside(event: Any) -> bool:
+        jets.analyze(event)
+        return not (jets.sizeJet() and _within(jets.pT(0), process.parton_pt))
+
+    def axes_inside() -> list[tuple[float, float]]:
+        return [
+            (jets.y(place), jets.phi(place))
+            for place in range(min(2, jets.sizeJet()))
+            if _within(jets.pT(place), process.parton_pt) and abs(jets.y(place)) < MATCH_RAPIDITY
+        ]
+
+    class Windows(module.UserHooks):
+        """The questions to a process without a resonance."""
+
+        def canVetoPT(self) -> bool:
+            return True
+
+        def scaleVetoPT(self) -> float:
+            return EARLY_SCALE
+
+        def doVetoPT(self, position: int, event: Any) -> bool:
+            return jet_outside(event)
+
+        def canVetoPartonLevel(self) -> bool:
+            return True
+
+        def doVetoPartonLevel(self, event: Any) -> bool:
+            return jet_outside(event)
+
+    if decay is None:
+        return Windows()
+
+    def hard_outside(position: int, event: Any) -> bool:
+        in_shower = position < _RESONANCE_DECAY
+        return in_shower and not _within(_hardest(event, decay), process.hard_pt)
+
+    class Decaying(Windows):
+        """The questions to a process with one."""
+
+        def canVetoProcessLevel(self) -> bool:
+            return decay.mixed
+
+        def doVetoProcessLevel(self, event: Any) -> bool:
+            return not any(_decays(event, decay))
+
+        def canVetoStep(self) -> bool:
+            return True
+
+        def numberVetoStep(self) -> int:
+            return 1
+
+        def doVetoStep(self, position: int, initial: int, final: int, event: Any) -> bool:
+            return hard_outside(position, event)
+
+        def doVetoPT(self, position: int, event: Any) -> bool:
+            return hard_outside(position, event)
+
+        def doVetoPartonLevel(self, event: Any) -> bool:
+            return jet_outside(event) or not _match(event, decay, axes_inside())
+
+    return Decaying()
+
+
+def _within(value: float, window: Window) -> bool:
+    return window[0] < value < window[1]
+
+
+def _hardest(event: Any, decay: Decay) -> float:
+    """Return the largest transverse momentum of a resonance after its recoils so far."""
+    outgoing = (event[place] for place in _OUTGOING)
+    places = [o.iBotCopyId() for o in outgoing if o.idAbs() == decay.resonance]
+    return max(event[place].pT() for place in places)
+
+
+def _decays(event: Any, decay: Decay) -> Iterator[list[Any]]:
+    """Yield each resonance with the products of its decay, where they are those asked for."""
+    for particle in event:
+        if particle.idAbs() != decay.resonance:
+            continue
+        if event[particle.daughter1()].idAbs() == decay.resonance:
+            continue  # a copy that has recoiled
+        products = list(_products(event, particle))
+        numbers = [product.idAbs() for product in products]
+        partons = sum(number in PARTONS for number in numbers)
+        leptons = sum(number in LEPTONS for number in numbers)
+        if (partons, leptons) == (decay.partons, decay.leptons):
+            yield [particle, *products]
+
+
+def _products(event: Any, particle: Any) -> Iterator[Any]:
+    """Yield the quarks, gluons, electrons and muons that a resonance ends in."""
+    for place in {particle.daughter1(), particle.daughter2()} - {0}:
+        daughter = event[place]
+        number = daughter.idAbs()
+        if number in CARRIERS:
+            yield from _products(event, daughter)
+        elif number in PARTONS or number in LEPTONS:
+            yield daughter
+
+
+def _match(event: Any, decay: Decay, axes: list[tuple[float, float]]) -> bool:
+    return any(
+        all(_distance(member, *axis) < MATCH_RADIUS for member in members)
+        for members in _decays(event, decay)
+        for axis in axes
+    )
+
+
+def _distance(particle: Any, rapidity: float, phi: float) -> float:
+    turn = math.remainder(particle.phi() - phi, 2 * math.pi)
+    return math.hypot(particle.y() - rapidity, turn)
