@@ -1,5 +1,6 @@
-"""Write docs/performance.md and its picture from what was measured: ``python -m benchmarks.document``.
+"""Write docs/performance.md and its picture from what was measured.
 
+Run by ``python -m benchmarks.document``.
 Nothing there is typed by hand but the sentences around the tables.
 """
 
@@ -22,16 +23,15 @@ ROOT = Path(__file__).parents[1]
 PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "performance.svg"
 INTRODUCTION = """# Performance
 
-Written by `python -m benchmarks.document` from what `make bench` measured. A figure is a ratio taken
-within one run, contenders in turn: the median of the rounds, and in brackets the smallest and the
-largest. Larger is better; "asked" is what we set out to reach. Each contender had to end at the same
-loss. `make bench-gradient` and so on run one part.
+Written by `python -m benchmarks.document` from what `make bench` measured. A figure is a ratio
+taken within one run, contenders in turn: the median of the rounds, and in brackets the smallest and
+the largest. Larger is better; "asked" is what we set out to reach. Each contender had to end at the
+same loss. `make bench-gradient` and so on run one part.
 
 ![Cost of one gradient against events, features and width](images/performance.svg)
 
-*Time of one gradient (points: median; bars: smallest and largest) on one array after the other. Grey:
-the array read once by one thread. Left of where the curve is flat the call itself costs, then
-arithmetic and memory: linear.*
+*Time of one gradient (points: median; bars: smallest and largest). Grey: the array read once by one
+thread. Where the curve is flat the call itself costs; where it is straight, arithmetic or memory.*
 """
 PANELS = (
     ("events m", "events"),
@@ -77,14 +77,12 @@ def _part(part: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
     lines = [
         f"## {part['bench']}\n",
-        f"{part['date']}, {about['processor']}, {about['cores']} cores, load {about['load']} at the "
-        f"start, {part['options']['rounds']} rounds. {versions}.\n",
+        f"{part['date']}, {about['processor']}, {about['cores']} cores, load {about['load']} at "
+        f"the start, {part['options']['rounds']} rounds. {versions}.\n",
         "| work | figure | measured | asked | |",
         "|---|---|---|---|---|",
     ]
-    for case in part["cases"]:
-        for claim in case["claims"]:
-            lines.append(_row(case["work"], claim))
+    lines += [_row(case["work"], claim) for case in part["cases"] for claim in case["claims"]]
     lines += ["", "| work | contender | time, median (min – max) |", "|---|---|---|"]
     for case in part["cases"]:
         for name, times in case["seconds"].items():
