@@ -2,7 +2,8 @@
 # make test    install, then run the tests
 # make lint    ruff, pyright, import-linter
 # make docs    build the documentation into site/
-# make bench   measure speed against peers and the machine's limit
+# make bench   measure speed against peers and the machine's limit; make bench-gradient: a part
+# make performance   write docs/performance.md from what make bench measured
 # make readme  train three models and write the README's table
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 RUN ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint docs bench readme clean
+.PHONY: help install train test test-slow lint docs bench performance readme clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -58,8 +59,18 @@ lint: .venv/lint.done
 docs: .venv/docs.done
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: .venv/test.done
-	$(BIN)/python benchmarks/dense.py
+.venv/bench.done: .venv/test.done
+	$(PIP) --editable '.[all,bench]'
+	@touch $@
+
+bench: .venv/bench.done
+	$(BIN)/python -m benchmarks
+
+bench-%: .venv/bench.done
+	$(BIN)/python -m benchmarks $*
+
+performance:
+	$(BIN)/python -m benchmarks.document
 
 readme: .venv/install.done
 	$(BIN)/python tools/readme_table.py
