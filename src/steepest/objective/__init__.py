@@ -5,5 +5,6 @@ J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
 
 from steepest.objective.base import Batch, CurvatureBounds, Objective
 from steepest.objective.dense import DenseObjective
+from steepest.objective.plane import losses_on_plane, neuron_groups
 
-__all__ = ["Batch", "CurvatureBounds", "DenseObjective", "Objective"]
+__all__ = ["Batch", "CurvatureBounds", "DenseObjective", "Objective", "losses_on_plane", "neuron_groups"]

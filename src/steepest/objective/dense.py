@@ -8,6 +8,7 @@ from steepest.kernels import dense as kernel
 from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
+from steepest.objective.plane import dense_losses_on_plane
 
 __all__ = ["DenseObjective"]
 
@@ -146,6 +147,17 @@ class DenseObjective:
             instance=bound * steepest + self.l2,
             exact=exact,
         )
+
+    def neuron_groups(self) -> list[Array]:
+        """The indices in θ of the weights into each unit."""
+        return self.model.neuron_groups()
+
+    def losses_on_plane(
+        self, origin: Array, directions: Array, coordinates: Array, batch: Batch
+    ) -> Array:
+        """J at many points of a plane, see `steepest.objective.plane`."""
+        shape = self.model, self.loss_function, self.l2, self.dtype
+        return dense_losses_on_plane(*shape, origin, directions, coordinates, batch)
 
     def _upstream(self, gradient: Array, part: Batch, whole: Batch) -> Array:
         """D_L = w ∂ℓ/∂z / m."""
