@@ -7,4 +7,11 @@ from steepest.objective.base import Batch, CurvatureBounds, Objective
 from steepest.objective.dense import DenseObjective
 from steepest.objective.plane import losses_on_plane, neuron_groups
 
-__all__ = ["Batch", "CurvatureBounds", "DenseObjective", "Objective", "losses_on_plane", "neuron_groups"]
+__all__ = [
+    "Batch",
+    "CurvatureBounds",
+    "DenseObjective",
+    "Objective",
+    "losses_on_plane",
+    "neuron_groups",
+]

@@ -19,6 +19,8 @@ Array = np.ndarray
 
 CACHE = 256 * 1024
 """Bytes of one layer's values that are worked on at once: they stay in a core's cache."""
+ROWS = 1024
+"""Events whose first layer's sums are held at once."""
 
 
 def losses_on_plane(
@@ -100,8 +102,9 @@ def dense_losses_on_plane(
     total = np.zeros(len(mix))
     narrow = basis.astype(dtype), mix.astype(dtype)
     with np.errstate(all="ignore"):
-        for part in batch.blocks():
-            total += _sums(model, loss, *narrow, part)
+        for block in batch.blocks():
+            for start in range(0, len(block), ROWS):
+                total += _sums(model, loss, *narrow, block.take(slice(start, start + ROWS)))
         return total / len(batch) + _penalties(l2, basis[:, model.weight_mask()], mix)
 
 

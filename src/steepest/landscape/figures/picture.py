@@ -1,0 +1,138 @@
+"""The numbers of a landscape's figures, and the scale on which heights are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.landscape.directions import Directions, Mark
+from steepest.landscape.honesty import HonestPath
+from steepest.landscape.surface import Surface
+
+__all__ = ["Picture", "levels", "shades", "spans_decades"]
+
+Array = np.ndarray
+
+_LOSSES = {
+    "mean-squared-error": "mean squared error",
+    "binary-cross-entropy": "binary cross entropy",
+    "cross-entropy": "cross entropy",
+}
+LOWEST_LEVEL = 1e-3
+"""The lowest contour, above the minimum, as a part of the height that is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What the figures of a landscape draw.
+
+    Attributes
+    ----------
+    axes
+        Coordinates along each axis.
+    labels : tuple[str, ...]
+        What the axes are called, with units.
+    losses, standard_errors
+        J on the grid, ``(points,)`` or ``(points, points)`` with the first axis first.
+    quantity : str
+        What J is called, with the part of the events.
+    marks : tuple[Mark, ...]
+        Named points.
+    path
+        The path with its true losses, or None.
+    kept_step : int or None
+        The step whose parameters are the trained model.
+    """
+
+    axes: tuple[Array, ...]
+    labels: tuple[str, ...]
+    losses: Array
+    standard_errors: Array
+    quantity: str
+    marks: tuple[Mark, ...] = ()
+    path: HonestPath | None = None
+    kept_step: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        directions: Directions,
+        surface: Surface,
+        path: HonestPath | None,
+        loss: str,
+        part: str,
+        kept_step: int | None = None,
+    ) -> Picture:
+        """The picture of a surface; `loss` and `part` are names."""
+        kind = _LOSSES.get(loss, loss)
+        part = {"train": "training"}.get(part, part)
+        return cls(
+            axes=surface.grid.axes,
+            labels=directions.labels,
+            losses=surface.losses,
+            standard_errors=surface.standard_errors,
+            quantity=rf"{part.capitalize()} loss $J$" + (f" ({kind})" if kind else ""),
+            marks=directions.marks,
+            path=path,
+            kept_step=kept_step,
+        )
+
+    def path_within(self) -> Array:
+        """Which points of the path lie within the axes, ``(points,)``."""
+        assert self.path is not None
+        lows, highs = [a[0] for a in self.axes], [a[-1] for a in self.axes]
+        places = self.path.coordinates
+        return ((places >= lows) & (places <= highs)).all(axis=1)
+
+    def drawn_path(self) -> Array | None:
+        """The path's coordinates, or None where there is none or all of it lies outside.
+
+        On random directions a path is a short line towards the middle that says nothing; it is
+        left out where it covers less than a fiftieth of the axes.
+        """
+        if self.path is None or not self.path_within().any():
+            return None
+        reach = np.ptp(self.path.coordinates[self.path_within()], axis=0)
+        widths = np.array([axis[-1] - axis[0] for axis in self.axes])
+        return self.path.coordinates if (reach > widths / 50).any() else None
+
+
+def levels(losses: Array, count: int = 14) -> Array:
+    """Contour levels at J_min + δ rⁱ: rings evenly spaced in the logarithm of the height.
+
+    So that both the bottom and the walls can be seen: rings of a paraboloid are geometric in their
+    radius. The lowest lies a thousandth of the height above the minimum, or higher where the
+    heights span more than six decades.
+
+    Examples
+    --------
+    >>> levels(np.array([[1.0, 2.0], [3.0, 11.0]]), 5).round(3)
+    array([ 1.   ,  1.01 ,  1.1  ,  2.   , 11.   ])
+    """
+    finite = losses[np.isfinite(losses)]
+    low, high = float(finite.min()), float(finite.max())
+    if not high > low:
+        return np.array([low, np.nextafter(low, np.inf) + abs(low) * 1e-6 + 1e-12])
+    rings = np.geomspace(LOWEST_LEVEL, 1.0, count - 1)
+    return np.concatenate([[low], low + (high - low) * rings])
+
+
+def shades(losses: Array) -> Array:
+    """Where J stands among the contour levels, from 0 to 1; NaN where it is not finite.
+
+    Examples
+    --------
+    >>> shades(np.array([1.0, 11.0, np.inf]))
+    array([ 0.,  1., nan])
+    """
+    rings = levels(losses)
+    finite = np.isfinite(losses)
+    places = np.interp(np.where(finite, losses, rings[0]), rings, np.linspace(0, 1, len(rings)))
+    return np.where(finite, places, np.nan)
+
+
+def spans_decades(losses: Array) -> bool:
+    """Whether heights are to be shown on a logarithmic axis: J > 0 over more than a factor of 8."""
+    finite = losses[np.isfinite(losses)]
+    return bool(finite.size and finite.min() > 0 and finite.max() > 8 * finite.min())

@@ -1,0 +1,229 @@
+"""J on the points of a grid: summed chunk of events by chunk of events, at all points at once.
+
+The events stand in an order that is drawn once from the seed, the same at every point, so that
+neighbouring points differ by their θ alone and the shape stays smooth. They are taken in chunks of
+512. After n chunks with means Jᵢ (each with the L2 term) the surface is their mean J̄, and
+
+    standard error = √( Σ (Jᵢ − J̄)² / (n (n − 1)) · (1 − n/N) )
+
+with N the chunks in the whole sample: it vanishes when all events were taken (Cochran, Sampling
+Techniques, chapter 2). Any number of chunks is a whole surface: what was interrupted is kept as
+sums, and goes on from there with the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from steepest.landscape.directions import Directions
+from steepest.landscape.grid import Grid
+from steepest.objective import Batch, Objective, losses_on_plane
+
+__all__ = ["CHUNK", "LEAST_CHUNKS", "Sums", "Surface", "drawn_events", "evaluate"]
+
+Array = np.ndarray
+
+CHUNK = 512
+"""Events whose losses are taken together."""
+LEAST_CHUNKS = 20
+"""Chunks from which a standard error may be judged: it is itself known to some 16 % then."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What has been summed so far at each point, float64 ``(points,)``.
+
+    `losses` is Σ Jᵢ mᵢ over chunks of mᵢ events. `squares` is Σ (Jᵢ − s)² and `shifted`
+    Σ (Jᵢ − s) over whole chunks, with the first chunk's Jᵢ as s.
+    """
+
+    losses: Array
+    first: Array
+    shifted: Array
+    squares: Array
+    events: int = 0
+    chunks: int = 0
+
+    @classmethod
+    def zero(cls, points: int) -> Sums:
+        """Nothing summed yet."""
+        return cls(*(np.zeros(points) for _ in range(4)))
+
+    def plus(self, losses: Array, events: int) -> Sums:
+        """With one more chunk; a chunk of fewer events than CHUNK does not enter the spread."""
+        with np.errstate(all="ignore"):
+            added = replace(self, losses=self.losses + losses * events, events=self.events + events)
+            if events < CHUNK:
+                return added
+            first = losses.copy() if self.chunks == 0 else self.first
+            away = losses - first
+            return replace(
+                added,
+                first=first,
+                shifted=self.shifted + away,
+                squares=self.squares + away * away,
+                chunks=self.chunks + 1,
+            )
+
+    def standard_errors(self, all_events: int) -> Array:
+        """Of the mean at each point; NaN with fewer than two whole chunks, 0 with all events."""
+        n = self.chunks
+        if self.events >= all_events:
+            return np.zeros_like(self.losses)
+        if n < 2:
+            return np.full_like(self.losses, np.nan)
+        with np.errstate(all="ignore"):
+            spread = np.maximum(self.squares - self.shifted**2 / n, 0.0) / (n - 1)
+            return np.sqrt(spread / n * (1.0 - self.events / all_events))
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """J on a slice.
+
+    Attributes
+    ----------
+    grid
+        The coordinates.
+    losses, standard_errors
+        Of the shape of the grid; where J is not finite, so is the entry: nothing is put in its
+        place.
+    events, all_events : int
+        Events that were taken, and those there are.
+    chunks : int
+        Whole chunks that the standard errors rest on.
+    complete : bool
+        Whether as many events were taken as was asked for.
+    """
+
+    grid: Grid
+    losses: Array
+    standard_errors: Array
+    events: int
+    all_events: int
+    chunks: int
+    complete: bool
+
+    @property
+    def finite(self) -> Array:
+        """Where J is finite."""
+        return np.isfinite(self.losses)
+
+    def lowest(self) -> tuple[Array, float]:
+        """The coordinates and J of the grid's lowest point; NaN where nothing is finite."""
+        if not self.finite.any():
+            return np.full(len(self.grid.axes), np.nan), float("nan")
+        index = int(np.where(self.finite, self.losses, np.inf).argmin())
+        return self.grid.points()[index], float(self.losses.ravel()[index])
+
+    def largest_relative_error(self) -> float:
+        """The largest standard error, as a part of J at its point; where J ≤ 0, infinity."""
+        return _relative(self.losses, self.standard_errors)
+
+
+def _relative(losses: Array, errors: Array) -> float:
+    finite = np.isfinite(losses)
+    if not finite.any():
+        return 0.0
+    losses, errors = losses[finite], errors[finite]
+    with np.errstate(all="ignore"):
+        parts = np.where(errors == 0, 0.0, np.where(losses > 0, errors / losses, np.inf))
+    return float(np.max(np.where(np.isnan(parts), np.inf, parts)))
+
+
+def drawn_events(events: Batch, most: int | None, seed: int) -> Batch:
+    """At most so many events, in memory, in an order drawn from the seed.
+
+    More events later begin with the same ones.
+    """
+    count = len(events) if most is None else min(most, len(events))
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 29])))
+    rows = random.permutation(len(events))[:count]
+    in_order = np.sort(rows)
+    taken = events.take(in_order)  # one pass, also over events on disk
+    return taken.take(np.searchsorted(in_order, rows))
+
+
+def evaluate(
+    objective: Objective,
+    directions: Directions,
+    grid: Grid,
+    events: Batch,
+    all_events: int,
+    *,
+    standard_error: float | None = None,
+    sums: Sums | None = None,
+    progress: Callable[[Sums, int], bool] = lambda sums, target: True,
+) -> tuple[Surface, Sums]:
+    """Evaluate J on a grid.
+
+    Parameters
+    ----------
+    objective, directions, grid
+        J, the slice, and its points.
+    events
+        The events to take, in their order, from `drawn_events`.
+    all_events
+        How many there are in the sample that these stand for.
+    standard_error
+        Stop when the standard error is at most this part of J at every finite point (with 20 whole
+        chunks at least); None takes all of `events`.
+    sums
+        To go on from.
+    progress
+        Told the sums and how many events it will probably take, after each chunk; stops where it
+        returns false.
+
+    Returns
+    -------
+    Surface and sums
+        With ``complete`` false where `progress` stopped it.
+    """
+    points = grid.points() - directions.offset
+    sums = sums if sums is not None else Sums.zero(len(points))
+    given = directions.origin, directions.vectors, points
+    stopped = False
+    with threadpool_limits(limits=1, user_api="blas"):
+        while not (done := _enough(sums, len(events), all_events, standard_error)):
+            chunk = events.take(slice(sums.events, min(sums.events + CHUNK, len(events))))
+            sums = sums.plus(losses_on_plane(objective, *given, chunk), len(chunk))
+            if not progress(sums, _target(sums, len(events), all_events, standard_error)):
+                stopped = True
+                break
+    done = done or (stopped and _enough(sums, len(events), all_events, standard_error))
+    return _surface(grid, sums, all_events, done), sums
+
+
+def _enough(sums: Sums, most: int, all_events: int, wanted: float | None) -> bool:
+    if sums.events >= most:
+        return True
+    if wanted is None or sums.chunks < LEAST_CHUNKS:
+        return False
+    with np.errstate(all="ignore"):
+        return _relative(sums.losses / sums.events, sums.standard_errors(all_events)) <= wanted
+
+
+def _target(sums: Sums, most: int, all_events: int, wanted: float | None) -> int:
+    """About how many events it will take: n with σ²/n (1 − n/N) = (error J)²."""
+    if wanted is None or sums.chunks < 2:
+        return most
+    now = _relative(sums.losses / sums.events, sums.standard_errors(all_events))
+    if not np.isfinite(now) or now == 0:
+        return most
+    n, N = sums.events, all_events
+    spread = (now / wanted) ** 2 * n / (1 - n / N)
+    return int(min(max(spread / (1 + spread / N), LEAST_CHUNKS * CHUNK), most))
+
+
+def _surface(grid: Grid, sums: Sums, all_events: int, complete: bool) -> Surface:
+    losses = np.full(grid.shape, np.nan)
+    errors = np.full(grid.shape, np.nan)
+    if sums.events:
+        with np.errstate(all="ignore"):
+            losses = (sums.losses / sums.events).reshape(grid.shape)
+        errors = sums.standard_errors(all_events).reshape(grid.shape)
+    return Surface(grid, losses, errors, sums.events, all_events, sums.chunks, complete)
