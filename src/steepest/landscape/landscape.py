@@ -24,8 +24,8 @@ from steepest.landscape.lanczos import Spectrum
 from steepest.landscape.result import Landscape
 from steepest.landscape.sayings import sayings
 from steepest.landscape.subject import Subject, other_theta, subject_of
-from steepest.landscape.surface import Sums, Surface, drawn_events, evaluate
 from steepest.landscape.sums import Kept
+from steepest.landscape.surface import Sums, Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups
 from steepest.training import TrainWatch
 from steepest.training.events import available_memory

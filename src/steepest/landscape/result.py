@@ -21,6 +21,7 @@ from steepest.landscape.figures import (
     relief_figure,
 )
 from steepest.landscape.honesty import HonestPath
+from steepest.landscape.sentences import sentences
 from steepest.landscape.surface import Surface
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class Landscape:
         loss, part = self.numbers["loss"], self.numbers["part"]
         return Picture.of(self.directions, self.surface, self.path, loss, part, self.kept_step)
 
+    def sentences(self) -> list[tuple[str, str]]:
+        """What it says in words: of what, and the sentence."""
+        return list(sentences(self.numbers))
+
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Name and figure of each picture that goes with the landscape."""
         if self.directions.dimensions == 2:
@@ -127,4 +132,36 @@ class Landscape:
             for kind in ("png", "pdf"):
                 self.folder.write(f"{name}.{kind}", lambda file, f=figure: save(f, file))
             written.append(self.where / f"{name}.png")
+        return written
+
+    def write_page(self) -> Path:
+        """Write the interactive page.
+
+        Raises
+        ------
+        MissingExtraError
+            Plotly is not installed.
+        """
+        from steepest.landscape.page import page
+
+        text = page(self.picture, f"Loss landscape of {self.numbers['run']}")
+        self.folder.write("landscape.html", lambda file: file.write_text(text, encoding="utf-8"))
+        return self.where / "landscape.html"
+
+    def write_animation(self) -> list[Path]:
+        """Write the descent as GIF and, where FFmpeg is there, as MP4.
+
+        Raises
+        ------
+        InputError
+            There is no path to be seen on the plane.
+        """
+        from steepest.landscape import animation
+
+        picture = self.picture
+        self.folder.write("descent.gif", lambda file: animation.write_gif(picture, file))
+        written = [self.where / "descent.gif"]
+        if animation.has_ffmpeg():
+            self.folder.write("descent.mp4", lambda file: animation.write_mp4(picture, file))
+            written.append(self.where / "descent.mp4")
         return written

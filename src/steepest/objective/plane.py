@@ -128,7 +128,7 @@ def _sums(model: Dense, loss: Loss, basis: Array, mix: Array, part: Batch) -> Ar
 
 
 def _upper_layers(model: Dense, thetas: Array, values: Array) -> Array:
-    """Logits ``(points, events, outputs)`` of the first layer's sums ``(points, events, units)``."""
+    """Logits ``(points, events, outputs)`` from the first layer's sums."""
     for weights, biases in model.stacked_layers(thetas)[1:]:
         if model.activation == "relu":
             np.maximum(values, 0, out=values)

@@ -108,12 +108,12 @@ def _label(axes: Axes, picture: Picture) -> None:
 
 
 def _short(value: float) -> str:
-    """Three digits, in a form that Matplotlib writes well.
+    r"""Three digits, in a form that Matplotlib writes well.
 
     Examples
     --------
     >>> _short(0.14567), _short(123456.0)
-    ('0.146', '$1.23\\\\times 10^{5}$')
+    ('0.146', '$1.23\\times 10^{5}$')
     """
     text = f"{value:.3g}"
     if "e" not in text:

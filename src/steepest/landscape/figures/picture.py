@@ -89,13 +89,13 @@ class Picture:
         """The path's coordinates, or None where there is none or all of it lies outside.
 
         On random directions a path is a short line towards the middle that says nothing; it is
-        left out where it covers less than a fiftieth of the axes.
+        left out where it covers less than a tenth of both axes.
         """
         if self.path is None or not self.path_within().any():
             return None
         reach = np.ptp(self.path.coordinates[self.path_within()], axis=0)
         widths = np.array([axis[-1] - axis[0] for axis in self.axes])
-        return self.path.coordinates if (reach > widths / 50).any() else None
+        return self.path.coordinates if (reach > widths / 10).any() else None
 
 
 def levels(losses: Array, count: int = 14) -> Array:
