@@ -148,7 +148,7 @@ def _draw(drawn: Landscape, watch: TrainWatch, page: bool | None, animation: boo
         drawn.write_page()
     elif page is None:
         watch.say("No interactive page without Plotly: pip install 'steepest[landscape]'.")
-    if animation and drawn.picture.drawn_path() is not None:
+    if animation and drawn.picture.has_descent:
         watch.stage("Drawing the animation")
         drawn.write_animation()
 

@@ -42,7 +42,7 @@ def frames(picture: Picture, count: int = FRAMES) -> Iterator[Array]:
         There is no path to be seen on the plane.
     """
     path = picture.drawn_path()
-    if path is None or picture.path is None or len(picture.axes) != 2:
+    if path is None or not picture.has_descent:
         raise InputError(
             "There is no descent to be seen on this landscape.",
             expected="a plane with a path that runs within it",

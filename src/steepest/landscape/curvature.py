@@ -159,14 +159,14 @@ def point_at(
 def slice_points(
     objective: Objective, directions: Directions, surface: Surface, events: Batch
 ) -> list[Point]:
-    """The stationary points of the slice: found on the grid, refined, and named.
+    """The stationary points of the slice: found on the grid, refined, without names yet.
 
-    Points that Newton steps lead more than a grid cell away, or where J is not finite, stay where
-    the grid has them.
+    On the grid there may be more of them than there are: a narrow valley that runs askew has a
+    lowest point in many rows. Newton steps lead these together.
     """
     cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
     found = [
-        _refined(objective, directions, start, cell, events)
+        _refined(objective, directions, start, surface, events)
         for start in stationary(surface)[:MOST_POINTS]
     ]
     points = [
@@ -190,8 +190,8 @@ def measured(
 def all_named(points: list[Point], directions: Directions, surface: Surface) -> list[Point]:
     """The points with their names, by the largest curvature among them all.
 
-    A point is a slope where J changes over one cell of the grid, by its gradient, by more than a
-    tenth of what that curvature changes it by.
+    A point is a slope where, by its gradient and that curvature, the lowest point is more than a
+    cell of the grid away.
     """
     if not points:
         return []
@@ -199,8 +199,7 @@ def all_named(points: list[Point], directions: Directions, surface: Surface) -> 
     cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
     length = float((cell * np.linalg.norm(directions.vectors, axis=1)).min())
     return [
-        replace(p, kind=named(p.curvatures, scale, p.gradient > 0.1 * scale * length))
-        for p in points
+        replace(p, kind=named(p.curvatures, scale, p.gradient > scale * length)) for p in points
     ]
 
 
@@ -238,18 +237,17 @@ def _ring(losses: Array) -> Array:
 
 
 def _refined(
-    objective: Objective, directions: Directions, start: Array, cell: Array, events: Batch
+    objective: Objective, directions: Directions, start: Array, surface: Surface, events: Batch
 ) -> tuple[Array, float, Array, Array]:
-    """Newton steps c ← c − H⁻¹ g while they stay within a cell and lower ‖g‖."""
+    """Newton steps c ← c − H⁻¹ g, while they stay on the grid and lower ‖g‖."""
     at = start
     here = point_at(objective, directions, at, events)
     for _ in range(NEWTON_STEPS):
         try:
-            step = np.linalg.solve(here[2], here[1])
+            there = at - np.linalg.solve(here[2], here[1])
         except np.linalg.LinAlgError:
             break
-        there = at - step
-        if not (np.abs(there - start) <= cell).all():
+        if not surface.grid.holds(there):
             break
         new = point_at(objective, directions, there, events)
         if not np.linalg.norm(new[1]) < np.linalg.norm(here[1]):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from steepest.errors import MissingExtraError
-from steepest.landscape.figures.picture import Picture, shades, spans_decades
+from steepest.landscape.figures.picture import Picture, decade_ticks, shades, spans_decades
 
 __all__ = ["has_plotly", "page", "require_plotly"]
 
@@ -72,7 +72,12 @@ def page(picture: Picture, title: str) -> str:
         figure.update_xaxes(title=plain(picture.labels[0]))
         kind = "log" if spans_decades(picture.losses) else "linear"
         figure.update_yaxes(title=plain(picture.quantity), type=kind)
-    return figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})
+    return figure.to_html(
+        include_plotlyjs=True,
+        full_html=True,
+        config={"displaylogo": False},
+        default_height="96vh",
+    )
 
 
 def plain(label: str) -> str:
@@ -107,6 +112,7 @@ def _plane(plotly: Any, picture: Picture) -> list[Any]:
             showscale=False,
             hovertemplate=hover,
             connectgaps=False,
+            opacity=0.92,  # so that a path below it can be seen
             lighting={"ambient": 0.55, "diffuse": 0.75, "specular": 0.15, "roughness": 0.6},
             lightposition={"x": -1000, "y": 1000, "z": 2000},
             name=plain(picture.quantity),
@@ -162,8 +168,9 @@ def _dress(figure: Any, picture: Picture) -> None:
     figure.update_scenes(
         xaxis_title=plain(picture.labels[0]),
         yaxis_title=plain(picture.labels[1]),
-        zaxis_title=plain(picture.quantity),
+        zaxis_title=plain(picture.quantity.split(" (")[0]),
         zaxis_type=kind,
+        zaxis_tickvals=decade_ticks(picture.losses).tolist() if kind == "log" else None,
         aspectratio={"x": 1, "y": 1, "z": 0.6},
         camera={"eye": {"x": -1.3, "y": -1.3, "z": 0.9}},
     )

@@ -48,7 +48,7 @@ def sayings(
     return {
         "surface": _surface(surface),
         "end": _end(subject, spectrum, ended, events, curved),
-        "points": [point.to_json() for point in points],
+        "points": [point.to_json() for point in points if point.kind != "slope"],
         "barriers": _barriers(subject, directions, events),
     }
 

@@ -68,8 +68,11 @@ def _gap(gap: dict[str, Any]) -> str:
 
 
 def _end(end: dict[str, Any]) -> str:
-    kind = end["in_the_slice"]["kind"] if end["in_the_slice"] else "not finite"
-    return f"J = {end['loss']:.5g}, ‖∇J‖ = {end['gradient_norm']:.3g}; in the slice a {kind}"
+    text = f"J = {end['loss']:.5g}, ‖∇J‖ = {end['gradient_norm']:.3g}"
+    if end["in_the_slice"] is None:
+        return text
+    kind = end["in_the_slice"]["kind"]
+    return text + (f"; in the slice on a {kind}" if kind == "slope" else f"; in the slice a {kind}")
 
 
 def _sharpness(end: dict[str, Any]) -> str:

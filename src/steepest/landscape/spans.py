@@ -143,7 +143,7 @@ def hessian(theta: Array, spectrum: Spectrum, *, dimensions: int = 2) -> Directi
     values = spectrum.values[order]
     names = ("Stiffest direction", "Direction of lowest curvature")
     labels = tuple(
-        rf"{name} ($\lambda$ = {value:.3g}),  $\Vert\Delta\theta\Vert$"
+        rf"{name} ($\lambda = {value:.3g}$),  $\Vert\Delta\theta\Vert$"
         for name, value in zip(names, values, strict=False)
     )
     marks = (Mark("trained", (0.0,) * dimensions),)

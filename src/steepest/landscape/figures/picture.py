@@ -10,7 +10,7 @@ from steepest.landscape.directions import Directions, Mark
 from steepest.landscape.honesty import HonestPath
 from steepest.landscape.surface import Surface
 
-__all__ = ["Picture", "levels", "shades", "spans_decades"]
+__all__ = ["Picture", "decade_ticks", "levels", "shades", "spans_decades"]
 
 Array = np.ndarray
 
@@ -19,6 +19,8 @@ _LOSSES = {
     "binary-cross-entropy": "binary cross entropy",
     "cross-entropy": "cross entropy",
 }
+LEAST_VARIANCE = 0.5
+"""A path is drawn where the slice holds so much of its variance."""
 LOWEST_LEVEL = 1e-3
 """The lowest contour, above the minimum, as a part of the height that is shown."""
 
@@ -43,6 +45,8 @@ class Picture:
         The path with its true losses, or None.
     kept_step : int or None
         The step whose parameters are the trained model.
+    by_name : bool
+        Whether coordinates are values of parameters: a path has these wherever it runs.
     """
 
     axes: tuple[Array, ...]
@@ -53,6 +57,7 @@ class Picture:
     marks: tuple[Mark, ...] = ()
     path: HonestPath | None = None
     kept_step: int | None = None
+    by_name: bool = False
 
     @classmethod
     def of(
@@ -76,6 +81,7 @@ class Picture:
             marks=directions.marks,
             path=path,
             kept_step=kept_step,
+            by_name=directions.kind == "parameters",
         )
 
     def path_within(self) -> Array:
@@ -86,16 +92,23 @@ class Picture:
         return ((places >= lows) & (places <= highs)).all(axis=1)
 
     def drawn_path(self) -> Array | None:
-        """The path's coordinates, or None where there is none or all of it lies outside.
+        """The path's coordinates, or None where drawing them would mislead.
 
-        On random directions a path is a short line towards the middle that says nothing; it is
-        left out where it covers less than a tenth of both axes.
+        That is where no point lies within the axes, where the path covers less than a tenth of
+        each axis, and where the plane holds less than half of its variance: a random plane
+        holds next to nothing of it.
         """
         if self.path is None or not self.path_within().any():
             return None
         reach = np.ptp(self.path.coordinates[self.path_within()], axis=0)
         widths = np.array([axis[-1] - axis[0] for axis in self.axes])
-        return self.path.coordinates if (reach > widths / 10).any() else None
+        held = self.by_name or self.path.variance >= LEAST_VARIANCE
+        return self.path.coordinates if held and (reach > widths / 10).any() else None
+
+    @property
+    def has_descent(self) -> bool:
+        """Whether there is a descent to be seen on a plane."""
+        return len(self.axes) == 2 and self.drawn_path() is not None
 
 
 def levels(losses: Array, count: int = 14) -> Array:
@@ -136,3 +149,21 @@ def spans_decades(losses: Array) -> bool:
     """Whether heights are to be shown on a logarithmic axis: J > 0 over more than a factor of 8."""
     finite = losses[np.isfinite(losses)]
     return bool(finite.size and finite.min() > 0 and finite.max() > 8 * finite.min())
+
+
+def decade_ticks(losses: Array) -> Array:
+    """Round numbers on a logarithmic axis, at most six: 1, 2, 5, 10, … or powers of ten.
+
+    Examples
+    --------
+    >>> decade_ticks(np.array([0.15, 4.0])), decade_ticks(np.array([0.5, 2e7]))
+    (array([0.2, 0.5, 1. , 2. ]), array([1.e+00, 1.e+02, 1.e+04, 1.e+06]))
+    """
+    finite = losses[np.isfinite(losses)]
+    low, high = float(finite.min()), float(finite.max())
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    if len(decades) <= 4:
+        all_ticks = np.outer(10.0**decades, [1, 2, 5]).ravel()
+    else:
+        all_ticks = 10.0 ** decades[:: -(-len(decades) // 6)]
+    return all_ticks[(all_ticks >= low) & (all_ticks <= high)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from steepest.evaluate.figures.style import RED, new_figure, style
 from steepest.landscape.figures.contour import COLOURS_OF_HEIGHT
-from steepest.landscape.figures.picture import Picture, shades, spans_decades
+from steepest.landscape.figures.picture import Picture, decade_ticks, shades, spans_decades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,25 +137,7 @@ def _dress(axes: Any, picture: Picture, logarithmic: bool) -> None:
     axes.set_ylabel(picture.labels[1], fontsize=11, labelpad=6)
     axes.set_zlabel(picture.quantity, fontsize=11, labelpad=12)
     if logarithmic:
-        ticks = _ticks(picture.losses)
+        ticks = decade_ticks(picture.losses)
         axes.set_zticks(np.log10(ticks), labels=[f"{tick:g}" for tick in ticks])
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(0.08, 0.88), frameon=False, fontsize=11)
-
-
-def _ticks(losses: Array) -> Array:
-    """Round numbers on a logarithmic axis, at most six: 1, 2, 5, 10, … or powers of ten.
-
-    Examples
-    --------
-    >>> _ticks(np.array([0.15, 4.0])), _ticks(np.array([0.5, 2e7]))
-    (array([0.2, 0.5, 1. , 2. ]), array([1.e+00, 1.e+02, 1.e+04, 1.e+06]))
-    """
-    finite = losses[np.isfinite(losses)]
-    low, high = float(finite.min()), float(finite.max())
-    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    if len(decades) <= 4:
-        all_ticks = np.outer(10.0**decades, [1, 2, 5]).ravel()
-    else:
-        all_ticks = 10.0 ** decades[:: -(-len(decades) // 6)]
-    return all_ticks[(all_ticks >= low) & (all_ticks <= high)]
