@@ -110,7 +110,8 @@ def automatic_extent(
     k, offset = directions.dimensions, directions.offset
     if directions.kind == "random":
         return (-1.0, 1.0) * k
-    shown = np.array([mark.coordinates for mark in directions.marks]).reshape(-1, k)
+    marks = np.array([mark.coordinates for mark in directions.marks])
+    shown = np.concatenate([offset[None], marks.reshape(-1, k)])
     if path is not None and len(path):
         shown = np.concatenate([shown, path])
     low, high = shown.min(axis=0), shown.max(axis=0)

@@ -60,7 +60,8 @@ class HonestPath:
     @property
     def gaps(self) -> Array:
         """J(θ_t) − J(θ(c(θ_t))): negative where the surface lies above the true loss."""
-        return self.losses - self.surface_losses
+        with np.errstate(invalid="ignore"):  # both may be infinite
+            return self.losses - self.surface_losses
 
     def to_json(self) -> dict[str, Any]:
         """The numbers in brief; the points are in path.parquet."""

@@ -85,7 +85,7 @@ def plain(label: str) -> str:
 
     Examples
     --------
-    >>> plain(r"Towards b,  $\\Vert\\Delta\\theta\\Vert$"), plain(r"Coefficient of $p_{T}$ [1/GeV]")
+    >>> plain(r"Towards b,  $\Vert\Delta\theta\Vert$"), plain(r"Coefficient of $p_{T}$ [1/GeV]")
     ('Towards b,  ‖Δθ‖', 'Coefficient of p<sub>T</sub> [1/GeV]')
     """
     words = {r"\Vert": "‖", r"\Delta": "Δ", r"\theta": "θ", r"\lambda": "λ", r"\eta": "η",

@@ -115,13 +115,12 @@ def levels(losses: Array, count: int = 14) -> Array:
     """Contour levels at J_min + δ rⁱ: rings evenly spaced in the logarithm of the height.
 
     So that both the bottom and the walls can be seen: rings of a paraboloid are geometric in their
-    radius. The lowest lies a thousandth of the height above the minimum, or higher where the
-    heights span more than six decades.
+    radius. The lowest lies a thousandth of the height above the minimum.
 
     Examples
     --------
     >>> levels(np.array([[1.0, 2.0], [3.0, 11.0]]), 5).round(3)
-    array([ 1.   ,  1.01 ,  1.1  ,  2.   , 11.   ])
+    array([ 1.  ,  1.01,  1.1 ,  2.  , 11.  ])
     """
     finite = losses[np.isfinite(losses)]
     low, high = float(finite.min()), float(finite.max())
@@ -157,11 +156,11 @@ def decade_ticks(losses: Array) -> Array:
     Examples
     --------
     >>> decade_ticks(np.array([0.15, 4.0])), decade_ticks(np.array([0.5, 2e7]))
-    (array([0.2, 0.5, 1. , 2. ]), array([1.e+00, 1.e+02, 1.e+04, 1.e+06]))
+    (array([0.2, 0.5, 1. , 2. ]), array([1.e+01, 1.e+03, 1.e+05, 1.e+07]))
     """
     finite = losses[np.isfinite(losses)]
     low, high = float(finite.min()), float(finite.max())
-    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    decades = np.arange(np.floor(np.log10(low)), np.floor(np.log10(high)) + 1)
     if len(decades) <= 4:
         all_ticks = np.outer(10.0**decades, [1, 2, 5]).ravel()
     else:
