@@ -176,7 +176,7 @@ def test_labels_have_units_and_classes():
     ],
 )
 def test_unsuitable_names(names, said: str):
-    with pytest.raises(InputError, match=".") as raised:
+    with pytest.raises(InputError) as raised:
         spans.parameters(linear_model(), names, axis_label)
     assert said in str(raised.value)
 

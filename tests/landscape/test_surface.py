@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from objectives import DoubleWell, WithACliff, some_events
 from steepest.errors import InputError
 from steepest.landscape.directions import Directions, Mark
 from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
-from steepest.landscape.surface import CHUNK, Sums, drawn_events, evaluate
+from steepest.landscape.surface import CHUNK, drawn_events, evaluate
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -58,8 +56,9 @@ def test_what_was_interrupted_goes_on_with_the_same_bits():
     objective, directions, events = network()
     grid = grid_of(directions, (-1, 1, -1, 1), 4)
     whole, _ = evaluate(objective, directions, grid, events, len(events))
+    looks = iter(range(100))
     part, sums = evaluate(
-        objective, directions, grid, events, len(events), progress=stop_after(3 * CHUNK)
+        objective, directions, grid, events, len(events), interrupted=lambda: next(looks) == 3
     )
     assert not part.complete
     assert part.events == 3 * CHUNK
@@ -68,8 +67,25 @@ def test_what_was_interrupted_goes_on_with_the_same_bits():
     assert part.standard_errors.max() > 0
 
 
-def stop_after(events: int) -> Callable[[Sums, int], bool]:
-    return lambda sums, _: sums.events < events
+def test_nothing_done_is_a_surface_of_nothing():
+    objective, directions, events = network(600)
+    grid = grid_of(directions, (-1, 1, -1, 1), 3)
+    surface, sums = evaluate(objective, directions, grid, events, 600, interrupted=lambda: True)
+    assert np.isnan(surface.losses).all()
+    assert sums.events == 0
+
+
+def test_what_is_to_come_is_told():
+    objective, directions, events = network(40_000)
+    grid = grid_of(directions, (-0.5, 0.5, -0.5, 0.5), 3)
+    told: list[tuple[int, int]] = []
+    surface, _ = evaluate(
+        objective, directions, grid, events, 40_000, standard_error=0.015,
+        progress=lambda sums, target: told.append((sums.events, target)),
+    )  # fmt: skip
+    assert [done for done, _ in told] == list(range(CHUNK, surface.events + 1, CHUNK))
+    assert told[-1][1] <= surface.events < 40_000
+    assert all(target <= 40_000 for _, target in told)
 
 
 def test_more_events_begin_with_the_same_ones():

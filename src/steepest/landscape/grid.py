@@ -45,7 +45,7 @@ class Grid:
         """Which coordinates ``(points, k)`` lie within the grid."""
         lows = np.array([axis[0] for axis in self.axes])
         highs = np.array([axis[-1] for axis in self.axes])
-        return ((coordinates >= lows) & (coordinates <= highs)).all(axis=-1)
+        return np.asarray(np.all((coordinates >= lows) & (coordinates <= highs), axis=-1))
 
 
 def grid_of(directions: Directions, extent: Sequence[float], points: int) -> Grid:

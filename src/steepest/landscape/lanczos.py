@@ -90,27 +90,28 @@ def lanczos(
     random = np.random.default_rng(seed)
     basis = np.empty((most, size))
     diagonal, beside = np.zeros(most), np.zeros(most)
-    basis[0] = _unit(random.normal(size=size))
-    for step in range(most):
-        image = np.asarray(product(basis[step]), dtype=np.float64)
+    following = random.normal(size=size)
+    done = 0
+    while True:
+        basis[done] = _unit(following)
+        image = np.asarray(product(basis[done]), dtype=np.float64)
         if not np.isfinite(image).all():
             raise FloatingPointError("a product with the operator is not finite")
-        diagonal[step] = image @ basis[step]
-        rest = _orthogonal(image, basis[: step + 1])
-        beside[step] = np.linalg.norm(rest)
-        done = step + 1
+        diagonal[done] = image @ basis[done]
+        done += 1
+        following = _orthogonal(image, basis[:done])
+        beside[done - 1] = np.linalg.norm(following)
         scale = np.abs(diagonal[:done]).max() + beside[:done].max()
-        closed = beside[step] <= 1e-12 * scale  # the space so far holds its own images
+        closed = beside[done - 1] <= 1e-12 * scale  # the space so far holds its own images
         if closed:
-            beside[step] = 0.0
-            rest = _orthogonal(random.normal(size=size), basis[:done])
+            beside[done - 1] = 0.0
+            following = _orthogonal(random.normal(size=size), basis[:done])
         values, states, residuals = _ritz(diagonal[:done], beside[:done])
         ends = _ends(done, low, high)
         limit = tolerance * np.abs(values).max()
         converged = bool((residuals[ends] <= limit).all()) and done >= min(low + high, size)
         if done == most or (converged and not closed):
             break
-        basis[done] = _unit(rest)
     vectors = states[:, ends].T @ basis[:done]
     return Spectrum(values[ends], residuals[ends], vectors, done, converged)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -79,7 +78,8 @@ def landscape_of_subject(
     """Compute the landscape of any objective at its θ; `asked` is resolved."""
     began = time.monotonic()
     _refuse_memory(subject, asked)
-    with threadpool_limits(limits=1, user_api="blas"):
+    # what overflows is seen in the losses
+    with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         events = drawn_events(subject.events, asked.events, asked.seed)
         spectrum = _spectrum(subject, events, asked.seed, watch)
         directions = directions_of(subject, asked, spectrum)
@@ -207,6 +207,7 @@ def _surface(
             standard_error=asked.standard_error,
             sums=sums,
             progress=_progress(kept, grid.size, watch),
+            interrupted=lambda: watch.interrupted,
         )
     kept.write(sums)
     if not surface.complete:
@@ -218,11 +219,10 @@ def _surface(
     return surface
 
 
-def _progress(kept: Kept, points: int, watch: TrainWatch) -> Any:
-    def told(sums: Sums, target: int) -> bool:
+def _progress(kept: Kept, points: int, watch: TrainWatch) -> Callable[[Sums, int], None]:
+    def told(sums: Sums, target: int) -> None:
         watch.measured(sums.events, target, "events", f" × {points:,} points")
         kept.write_if_due(sums)
-        return not watch.interrupted
 
     return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 from html import escape
@@ -35,9 +36,7 @@ def require_plotly() -> Any:
     """
     if not has_plotly():
         raise MissingExtraError("landscape", "plotly", "The interactive page")
-    import plotly.graph_objects
-
-    return plotly.graph_objects
+    return importlib.import_module("plotly.graph_objects")
 
 
 def page(picture: Picture, title: str) -> str:

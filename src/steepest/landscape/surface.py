@@ -29,6 +29,8 @@ Array = np.ndarray
 
 CHUNK = 512
 """Events whose losses are taken together."""
+SLICE = 1024
+"""Points after which an interruption is looked for."""
 LEAST_CHUNKS = 20
 """Chunks from which a standard error may be judged: it is itself known to some 16 % then."""
 
@@ -51,7 +53,7 @@ class Sums:
     @classmethod
     def zero(cls, points: int) -> Sums:
         """Nothing summed yet."""
-        return cls(*(np.zeros(points) for _ in range(4)))
+        return cls(np.zeros(points), np.zeros(points), np.zeros(points), np.zeros(points))
 
     def plus(self, losses: Array, events: int) -> Sums:
         """With one more chunk; a chunk of fewer events than CHUNK does not enter the spread."""
@@ -157,7 +159,8 @@ def evaluate(
     *,
     standard_error: float | None = None,
     sums: Sums | None = None,
-    progress: Callable[[Sums, int], bool] = lambda sums, target: True,
+    progress: Callable[[Sums, int], None] = lambda sums, target: None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> tuple[Surface, Sums]:
     """Evaluate J on a grid.
 
@@ -175,26 +178,29 @@ def evaluate(
     sums
         To go on from.
     progress
-        Told the sums and how many events it will probably take, after each chunk; stops where it
-        returns false.
+        Told the sums and how many events it will probably take, after each chunk.
+    interrupted
+        Looked at every so many points; true stops, and the chunk that is not done is dropped.
 
     Returns
     -------
     Surface and sums
-        With ``complete`` false where `progress` stopped it.
+        With ``complete`` false where it was interrupted.
     """
     points = grid.points() - directions.offset
     sums = sums if sums is not None else Sums.zero(len(points))
-    given = directions.origin, directions.vectors, points
-    stopped = False
+    plane = directions.origin, directions.vectors
     with threadpool_limits(limits=1, user_api="blas"):
         while not (done := _enough(sums, len(events), all_events, standard_error)):
             chunk = events.take(slice(sums.events, min(sums.events + CHUNK, len(events))))
-            sums = sums.plus(losses_on_plane(objective, *given, chunk), len(chunk))
-            if not progress(sums, _target(sums, len(events), all_events, standard_error)):
-                stopped = True
-                break
-    done = done or (stopped and _enough(sums, len(events), all_events, standard_error))
+            losses = []
+            for start in range(0, len(points), SLICE):
+                if interrupted():
+                    return _surface(grid, sums, all_events, done), sums
+                at = points[start : start + SLICE]
+                losses.append(losses_on_plane(objective, *plane, at, chunk))
+            sums = sums.plus(np.concatenate(losses), len(chunk))
+            progress(sums, _target(sums, len(events), all_events, standard_error))
     return _surface(grid, sums, all_events, done), sums
 
 

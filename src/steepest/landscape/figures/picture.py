@@ -89,7 +89,7 @@ class Picture:
         assert self.path is not None
         lows, highs = [a[0] for a in self.axes], [a[-1] for a in self.axes]
         places = self.path.coordinates
-        return ((places >= lows) & (places <= highs)).all(axis=1)
+        return np.all((places >= lows) & (places <= highs), axis=1)
 
     def drawn_path(self) -> Array | None:
         """The path's coordinates, or None where drawing them would mislead.
@@ -161,8 +161,7 @@ def decade_ticks(losses: Array) -> Array:
     finite = losses[np.isfinite(losses)]
     low, high = float(finite.min()), float(finite.max())
     decades = np.arange(np.floor(np.log10(low)), np.floor(np.log10(high)) + 1)
-    if len(decades) <= 4:
-        all_ticks = np.outer(10.0**decades, [1, 2, 5]).ravel()
-    else:
-        all_ticks = 10.0 ** decades[:: -(-len(decades) // 6)]
-    return all_ticks[(all_ticks >= low) & (all_ticks <= high)]
+    fine = np.outer(10.0**decades, [1, 2, 5]).ravel()
+    fine = fine[(fine >= low) & (fine <= high)]
+    coarse = 10.0 ** decades[:: -(-len(decades) // 6)]
+    return fine if len(fine) <= 7 else coarse[(coarse >= low) & (coarse <= high)]

@@ -98,7 +98,9 @@ def _path_on(axes: Any, picture: Picture, logarithmic: bool) -> None:
     path = picture.drawn_path()
     if path is None or picture.path is None:
         return
-    z = _heights(picture.path.losses, logarithmic)
+    ground = _heights(picture.losses, logarithmic)
+    ground = ground[np.isfinite(ground)].min(initial=np.inf)
+    z = np.maximum(_heights(picture.path.losses, logarithmic), ground)  # no deeper than the relief
     inside = picture.path_within() & np.isfinite(z)
     x, y, z = path[inside, 0], path[inside, 1], z[inside]
     axes.plot(x, y, z, color="white", linewidth=4.5, zorder=4, solid_capstyle="round")
