@@ -31,8 +31,8 @@ def test_it_prints_what_the_landscape_says_and_where_it_lies(run: Path, steepest
 
 def test_json_is_what_the_file_holds(run: Path, steepest):
     ended = steepest(
-        "landscape", run, "-d", "random", "-1", "--points", 9, "--extent=-0.5,0.5", "--name", "line",
-        "--no-page", "--no-animation", "--json", "--seed", 3,
+        "landscape", run, "-d", "random", "-1", "--points", 9, "--extent=-0.5,0.5",
+        "--name", "line", "--no-page", "--no-animation", "--json", "--seed", 3,
     )  # fmt: skip
     assert ended.code == 0, ended.err
     assert ended.err == ""
