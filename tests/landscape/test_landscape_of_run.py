@@ -230,11 +230,11 @@ def test_what_was_interrupted_goes_on_with_the_same_bits(linear: steepest.Run):
     whole = linear.landscape("random", points=5, name="whole")
     with pytest.raises(Interrupted) as raised:
         linear.landscape("random", points=5, name="parts", watch=StopsAfter(1))
-    assert "Interrupted after 512 events at 25 points each." in str(raised.value)
+    assert "Interrupted after 256 events at 25 points each." in str(raised.value)
     assert "give the same command again" in str(raised.value)
     watch = StopsAfter(0)
     rest = linear.landscape("random", points=5, name="parts", watch=watch)
-    assert "Going on after 512 events." in watch.said
+    assert "Going on after 256 events." in watch.said
     assert rest.losses.tobytes() == whole.losses.tobytes()
 
 

@@ -24,7 +24,7 @@ from steepest.landscape.result import Landscape
 from steepest.landscape.sayings import sayings
 from steepest.landscape.subject import Subject, other_theta, subject_of
 from steepest.landscape.sums import Kept
-from steepest.landscape.surface import Sums, Surface, drawn_events, evaluate
+from steepest.landscape.surface import Anchors, Sums, Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups
 from steepest.training import TrainWatch
 from steepest.training.events import available_memory
@@ -192,7 +192,12 @@ def _surface(
     watch: TrainWatch,
 ) -> Surface:
     """Evaluate, going on from what an earlier, interrupted call has kept."""
-    kept = Kept.of(target, subject.objective, directions, grid, events, len(subject.events))
+    anchors = Anchors.none()
+    if asked.standard_error is not None or len(events) < len(subject.events):
+        watch.stage("Anchors, with all events")
+        anchors = Anchors.of(subject.objective, directions, grid, subject.events)
+    given = subject.objective, directions, grid, events, anchors
+    kept = Kept.of(target, *given, len(subject.events))
     sums = kept.read(len(events))
     if 0 < sums.events < len(events):
         watch.say(f"Going on after {sums.events:,} events.")
@@ -204,6 +209,7 @@ def _surface(
             grid,
             events,
             len(subject.events),
+            anchors=anchors,
             standard_error=asked.standard_error,
             sums=sums,
             progress=_progress(kept, grid.size, watch),

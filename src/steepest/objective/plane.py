@@ -123,9 +123,7 @@ def _sums(model: Dense, loss: Loss, basis: Array, mix: Array, part: Batch) -> Ar
         values = [array[: len(rows)] for array in room]  # the same memory again: it is in the cache
         np.matmul(rows, flat, out=values[0].reshape(len(rows), -1))
         logits = _upper_layers(model, rows @ basis, values)
-        totals[start : start + len(rows)] = summed_losses(
-            loss, logits, part.targets, part.weights
-        )
+        totals[start : start + len(rows)] = summed_losses(loss, logits, part.targets, part.weights)
     return totals
 
 
