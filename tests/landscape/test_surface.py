@@ -9,7 +9,14 @@ from objectives import DoubleWell, WithACliff, some_events
 from steepest.errors import InputError
 from steepest.landscape.directions import Directions, Mark
 from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
-from steepest.landscape.surface import CHUNK, LEAST_CHUNKS, Anchors, drawn_events, evaluate
+from steepest.landscape.surface import (
+    CHUNK,
+    LEAST_CHUNKS,
+    Anchors,
+    drawn_events,
+    evaluate,
+    losses_at,
+)
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -128,6 +135,24 @@ def test_anchors_are_exact_and_make_all_else_more_accurate():
     better, _ = evaluate(objective, directions, grid, taken, len(events), anchors=anchors)
     np.testing.assert_allclose(better.losses.ravel()[anchors.rows], anchors.losses, rtol=1e-6)
     assert better.standard_errors.mean() < plain.standard_errors.mean() / 3
+
+
+def test_single_points_are_estimated_as_the_surface_is():
+    objective, directions, events = network(20_000)
+    grid = grid_of(directions, (-1, 1, -1, 1), 5)
+    anchors = Anchors.of(objective, directions, grid, events)
+    taken = drawn_events(events, 32 * CHUNK, 2)
+    surface, _ = evaluate(objective, directions, grid, taken, len(events), anchors=anchors)
+    thetas = directions.theta_at(grid.points())
+    losses = losses_at(objective, thetas, taken, anchors)
+    np.testing.assert_allclose(losses, surface.losses.ravel(), rtol=1e-5)
+    np.testing.assert_allclose(
+        losses_at(objective, thetas[:2], events, Anchors.none()),
+        [objective.loss(theta.astype("f4"), events) for theta in thetas[:2]],
+    )
+    truth = [objective.loss(theta.astype("f4"), events) for theta in thetas]
+    many = losses_at(objective, thetas, drawn_events(events, 17_000, 2), anchors)
+    np.testing.assert_allclose(many, truth, rtol=0.01)
 
 
 def test_an_anchor_that_is_not_finite_is_none():

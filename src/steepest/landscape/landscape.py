@@ -84,14 +84,15 @@ def landscape_of_subject(
         spectrum = _spectrum(subject, events, asked.seed, watch)
         directions = directions_of(subject, asked, spectrum)
         grid = grid_of(directions, _extent(subject, asked, directions, spectrum), asked.points)
-        surface = _surface(subject, asked, directions, grid, events, target, watch)
+        anchors = _anchors(subject, asked, directions, grid, events, watch)
+        surface = _surface(subject, asked, directions, grid, events, anchors, target, watch)
         events = events.take(slice(0, surface.events))
         watch.stage("Path and curvature")
         path = None
         if subject.path is not None and len(subject.path.steps):
-            path = honest_path(subject.objective, directions, subject.path, events)
+            path = honest_path(subject.objective, directions, subject.path, events, anchors)
         curved = events.take(slice(0, CURVATURE_EVENTS))
-        said = sayings(subject, directions, surface, spectrum, events, curved)
+        said = sayings(subject, directions, surface, spectrum, events, curved, anchors)
     numbers = {
         "format": "steepest-landscape",
         "version": 1,
@@ -182,20 +183,32 @@ def _spectrum(subject: Subject, events: Batch, seed: int, watch: TrainWatch) -> 
         return None
 
 
+def _anchors(
+    subject: Subject,
+    asked: Asked,
+    directions: Directions,
+    grid: Grid,
+    events: Batch,
+    watch: TrainWatch,
+) -> Anchors:
+    """Points known with all events, where not all events are taken anyway."""
+    if asked.standard_error is None and len(events) == len(subject.events):
+        return Anchors.none()
+    watch.stage("Anchors, with all events")
+    return Anchors.of(subject.objective, directions, grid, subject.events)
+
+
 def _surface(
     subject: Subject,
     asked: Asked,
     directions: Directions,
     grid: Grid,
     events: Batch,
+    anchors: Anchors,
     target: LandscapeFolder,
     watch: TrainWatch,
 ) -> Surface:
     """Evaluate, going on from what an earlier, interrupted call has kept."""
-    anchors = Anchors.none()
-    if asked.standard_error is not None or len(events) < len(subject.events):
-        watch.stage("Anchors, with all events")
-        anchors = Anchors.of(subject.objective, directions, grid, subject.events)
     given = subject.objective, directions, grid, events, anchors
     kept = Kept.of(target, *given, len(subject.events))
     sums = kept.read(len(events))

@@ -29,7 +29,16 @@ from steepest.landscape.directions import Directions
 from steepest.landscape.grid import Grid
 from steepest.objective import Batch, Objective, losses_on_plane
 
-__all__ = ["CHUNK", "LEAST_CHUNKS", "Anchors", "Sums", "Surface", "drawn_events", "evaluate"]
+__all__ = [
+    "CHUNK",
+    "LEAST_CHUNKS",
+    "Anchors",
+    "Sums",
+    "Surface",
+    "drawn_events",
+    "evaluate",
+    "losses_at",
+]
 
 Array = np.ndarray
 
@@ -55,15 +64,18 @@ class Anchors:
         Their places among the points of the grid, ``(q,)``.
     losses
         J there, ``(q,)``, all finite.
+    thetas
+        θ there, ``(q, size)``.
     """
 
     rows: Array
     losses: Array
+    thetas: Array
 
     @classmethod
     def none(cls) -> Anchors:
         """No anchors: the plain mean."""
-        return cls(np.zeros(0, dtype=np.int64), np.zeros(0))
+        return cls(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 0)))
 
     @classmethod
     def of(
@@ -73,11 +85,12 @@ class Anchors:
         along = [np.linspace(0, n - 1, ANCHORS).round().astype(np.int64) for n in grid.shape]
         mesh = np.meshgrid(*along, indexing="ij")
         rows = np.unique(np.ravel_multi_index([m.ravel() for m in mesh], grid.shape))
-        points = (grid.points() - directions.offset)[rows]
+        coordinates = grid.points()[rows]
         plane = directions.origin, directions.vectors
-        losses = losses_on_plane(objective, *plane, points, all_events)
+        losses = losses_on_plane(objective, *plane, coordinates - directions.offset, all_events)
         finite = np.isfinite(losses)
-        return cls(rows[finite], losses[finite])
+        thetas = directions.theta_at(coordinates[finite])
+        return cls(rows[finite], losses[finite], thetas)
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,3 +306,42 @@ def _surface(grid: Grid, sums: Sums, all_events: int, anchors: Anchors, complete
     losses, errors = sums.estimate(all_events, anchors)
     shaped = losses.reshape(grid.shape), errors.reshape(grid.shape)
     return Surface(grid, *shaped, sums.events, all_events, sums.chunks, complete)
+
+
+def losses_at(objective: Objective, thetas: Array, events: Batch, anchors: Anchors) -> Array:
+    """J at each θ ``(points, size)``, as the surface estimates it: corrected by the anchors.
+
+    ``(points,)`` float64; what overflows is infinite or NaN.
+
+    Examples
+    --------
+    >>> from steepest.losses import MeanSquaredError
+    >>> from steepest.models import Dense
+    >>> from steepest.objective import DenseObjective
+    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
+    >>> losses_at(objective, np.array([[0.0, 0.0], [2.0, 0.0]]), events, Anchors.none())
+    array([4., 0.])
+    """
+    if not len(anchors.rows) or len(events) < LEAST_CHUNKS * CHUNK:
+        return _one_by_one(objective, thetas, events)
+    groups = [events.take(part) for part in _groups(len(events))]
+    y = np.stack([_one_by_one(objective, thetas, group) for group in groups], axis=1)
+    x = np.stack([_one_by_one(objective, anchors.thetas, group) for group in groups], axis=1)
+    with np.errstate(all="ignore"):
+        means, known = y.mean(axis=1), x.mean(axis=1)
+        away, among = y - means[:, None], x - known[:, None]
+        inverse = np.linalg.pinv(among @ among.T, rcond=DEGENERATE, hermitian=True)
+        slopes = np.where(np.isfinite(away), away, 0.0) @ among.T @ inverse
+        return means + slopes @ (anchors.losses - known)
+
+
+def _groups(events: int) -> list[slice]:
+    """As many equal groups as may be, 32 to 64 of them; what is left over is left out."""
+    size = max(CHUNK, events // (2 * LEAST_CHUNKS))
+    return [slice(start, start + size) for start in range(0, events - size + 1, size)]
+
+
+def _one_by_one(objective: Objective, thetas: Array, events: Batch) -> Array:
+    with np.errstate(all="ignore"):
+        return np.array([objective.loss(t.astype(objective.dtype), events) for t in thetas])
