@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,9 @@ from steepest.prediction import predict_events as predict
 from steepest.recipe import Recipe
 from steepest.report import write_report
 from steepest.trained import TrainedModel
+
+if TYPE_CHECKING:
+    from steepest.landscape import Landscape
 
 __all__ = ["Run", "predict", "resume", "train"]
 
@@ -76,6 +79,82 @@ class Run:
     def evaluate(self, events: str | list[str] | None = None) -> dict[str, Any]:
         """Figures of merit on the run's test part, or on other events (a path or paths)."""
         return training.evaluate_run(self.path, events)
+
+    def landscape(
+        self,
+        directions: str = "auto",
+        *others: str,
+        one_dimensional: bool = False,
+        points: int = 51,
+        extent: Sequence[float] | float | None = None,
+        events: int | None = None,
+        standard_error: float | None = None,
+        seed: int = 0,
+        part: str = "train",
+        name: str | None = None,
+        watch: training.TrainWatch | None = None,
+    ) -> Landscape:
+        """J on a line or plane around the trained model, with the path that training took.
+
+        The numbers are written into ``RUN/landscape/NAME/``; `Landscape.write_figures` adds the
+        figures. Interrupted, the same call goes on where it was.
+
+        Parameters
+        ----------
+        directions
+            "random", "principal", "hessian", "through" or "parameters"; "auto" is "principal"
+            where the run has a path, else "random".
+        others
+            With "through", other runs (``"RUN"`` or ``"RUN@STEP"``); with "parameters", one name
+            or two.
+        one_dimensional
+            A line instead of a plane.
+        points, extent
+            Points along each axis; a half width, or a low and a higher end for each axis.
+        events, standard_error
+            So many events at most; as many as it takes for the standard error of J to be at most
+            this part of J at every point.
+        seed
+            Of random directions and of the order of the events.
+        part
+            "train", "validation" or "test".
+        name
+            The folder in ``RUN/landscape``.
+        watch
+            Looks on; the default shows nothing.
+
+        Raises
+        ------
+        RunFolderError
+            The run is not finished, or has no path where one is needed.
+        InputError
+            Directions that do not go with the model or are parallel; too many points for memory.
+        Interrupted
+            After Ctrl-C; what is done is kept.
+
+        Examples
+        --------
+        >>> landscape = run.landscape("random", seed=1)  # doctest: +SKIP
+        >>> landscape.losses.shape  # doctest: +SKIP
+        (51, 51)
+        >>> landscape.contour()  # doctest: +SKIP
+        """
+        from steepest.landscape import Asked, landscape_of_run
+
+        if isinstance(extent, int | float):
+            extent = (float(extent),)
+        asked = Asked(
+            directions=directions,
+            others=tuple(others),
+            dimensions=1 if one_dimensional else 2,
+            points=points,
+            extent=None if extent is None else tuple(extent),
+            events=events,
+            standard_error=standard_error,
+            seed=seed,
+            name=name,
+        )
+        return landscape_of_run(self.path, asked, part=part, watch=watch)
 
     def __repr__(self) -> str:
         metrics = self.metrics

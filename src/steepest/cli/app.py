@@ -12,6 +12,7 @@ import typer
 
 from steepest._version import __version__
 from steepest.cli.evaluate import evaluate
+from steepest.cli.landscape import landscape
 from steepest.cli.predict import predict
 from steepest.cli.simulate import simulate
 from steepest.cli.train import train
@@ -79,7 +80,7 @@ def _complain(text: str) -> None:
     print(f"steepest: {text}", file=sys.stderr)
 
 
-for _verb in (train, evaluate, predict, simulate):
+for _verb in (train, evaluate, predict, landscape, simulate):
     app.command()(_answered(_verb))
 
 

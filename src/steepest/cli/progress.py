@@ -57,6 +57,12 @@ class TerminalWatch(TrainWatch):
         if self.task is not None:
             self.progress.update(self.task, completed=rows, total=total, detail=f"{rows:,} rows")
 
+    def measured(self, done: int, total: int, unit: str, detail: str = "") -> None:
+        """Move the bar; show what was done."""
+        if self.task is not None:
+            text = f"{done:,} {unit}{detail}"
+            self.progress.update(self.task, completed=done, total=total, detail=text)
+
     def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
         """Move the bar; show the batch loss and η."""
         if self.task is not None:

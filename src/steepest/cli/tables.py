@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -14,7 +14,10 @@ from steepest.evaluate import Merit
 from steepest.prediction import Predictions
 from steepest.run import Run
 
-__all__ = ["show_evaluation", "show_predictions", "show_results"]
+if TYPE_CHECKING:
+    from steepest.landscape import Landscape
+
+__all__ = ["show_evaluation", "show_landscape", "show_predictions", "show_results"]
 
 
 def show_results(run: Run, as_json: bool) -> None:
@@ -51,6 +54,23 @@ def show_predictions(written: Predictions, as_json: bool) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def show_landscape(drawn: Landscape, as_json: bool) -> None:
+    """Print what a landscape says, and where its files lie."""
+    from steepest.evaluate.figures import as_numbers
+
+    if as_json:
+        print(json.dumps(as_numbers(drawn.numbers), indent=2, ensure_ascii=False))
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column("", style="bold")
+    table.add_column("")
+    for what, sentence in drawn.sentences():
+        table.add_row(escape(what), escape(sentence))
+    console = Console()
+    console.print(table)
+    console.print(f"Landscape: {escape(str(drawn.where))}", highlight=False, soft_wrap=True)
 
 
 def _table(metrics: dict[str, Any], title: str) -> Table:

@@ -14,6 +14,7 @@
       figures/             PNG, each with its numbers as JSON
       metrics.json         figures of merit with uncertainties, counts and definitions
       report.html          all of it on one page
+      landscape/NAME/      loss surfaces, as `steepest landscape` draws them
 
 A run by ``method = "exact"`` takes no steps: its history is empty, and it has no path.
 
@@ -21,7 +22,8 @@ Nothing is pickled, and nothing is ever half-written under its final name.
 """
 
 from steepest.folder.checkpoints import FolderKeeper
+from steepest.folder.landscapes import LandscapeFolder
 from steepest.folder.run_folder import RunFolder
 from steepest.folder.saved_model import SavedModel, load_model
 
-__all__ = ["FolderKeeper", "RunFolder", "SavedModel", "load_model"]
+__all__ = ["FolderKeeper", "LandscapeFolder", "RunFolder", "SavedModel", "load_model"]

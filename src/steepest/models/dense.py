@@ -133,6 +133,27 @@ class Dense:
             layer.weights[...] = True
         return mask
 
+    def neuron_groups(self) -> list[Array]:
+        """The indices in θ of the weights into each unit, layer after layer; no biases.
+
+        Examples
+        --------
+        >>> Dense(inputs=2, hidden=(2,)).neuron_groups()
+        [array([0, 2]), array([1, 3]), array([6, 7])]
+        """
+        layers = self.layers(np.arange(self.size))
+        return [column.copy() for layer in layers for column in layer.weights.T]
+
+    def stacked_layers(self, thetas: Array) -> list[tuple[Array, Array]]:
+        """The layers of several θ ``(points, size)``, as views.
+
+        Weights are ``(points, fan in, fan out)``, biases ``(points, fan out)``.
+        """
+        return [
+            (thetas[:, start:middle].reshape(len(thetas), *shape), thetas[:, middle:end])
+            for start, middle, end, shape in self._places()
+        ]
+
     def initial(self, seed: int) -> Array:
         """θ to start from, float64 ``(size,)``; the same for the same seed."""
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0])))
@@ -143,8 +164,13 @@ class Dense:
         return theta
 
     def _slices(self, theta: Array) -> Iterator[tuple[int, Array, Array]]:
+        for index, (start, middle, end, shape) in enumerate(self._places()):
+            yield index, theta[start:middle].reshape(shape), theta[middle:end]
+
+    def _places(self) -> Iterator[tuple[int, int, int, tuple[int, int]]]:
+        """Where a layer's weights begin, where its biases begin and end, and the weights' shape."""
         start = 0
-        for index, (fan_in, fan_out) in enumerate(pairwise(self.widths)):
+        for fan_in, fan_out in pairwise(self.widths):
             middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
-            yield index, theta[start:middle].reshape(fan_in, fan_out), theta[middle:end]
+            yield start, middle, end, (fan_in, fan_out)
             start = end

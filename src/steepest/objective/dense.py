@@ -9,6 +9,7 @@ from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
+from steepest.objective.plane import dense_losses_on_plane
 from steepest.objective.stretch import Slots, Stretch, StretchResult
 from steepest.objective.threads import Crew
 from steepest.optimizers import UpdateRule
@@ -188,6 +189,17 @@ class DenseObjective:
             instance=bound * steepest + self.l2,
             exact=exact,
         )
+
+    def neuron_groups(self) -> list[Array]:
+        """The indices in θ of the weights into each unit."""
+        return self.model.neuron_groups()
+
+    def losses_on_plane(
+        self, origin: Array, directions: Array, coordinates: Array, batch: Batch
+    ) -> Array:
+        """J at many points of a plane, see `steepest.objective.plane`."""
+        shape = self.model, self.loss_function, self.l2, self.dtype
+        return dense_losses_on_plane(*shape, origin, directions, coordinates, batch)
 
     def _upstream(self, gradient: Array, part: Batch, whole: Batch) -> Array:
         """D_L = w ∂ℓ/∂z / m."""

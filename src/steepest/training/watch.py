@@ -18,3 +18,6 @@ class TrainWatch(Watch):
 
     def read(self, rows: int, total: int) -> None:
         """So many rows of all have been read."""
+
+    def measured(self, done: int, total: int, unit: str, detail: str = "") -> None:
+        """So many of all have been worked on; `unit` says what they are."""

@@ -1,0 +1,122 @@
+"""The landscape from above: contours of J, the path, the marks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steepest.evaluate.figures.style import RED, laid_out, new_figure, style
+from steepest.landscape.figures.picture import Picture, levels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS_OF_HEIGHT", "contour_figure", "contours_on", "path_line", "points_on"]
+
+COLOURS_OF_HEIGHT = "viridis"
+"""Told apart by colour-blind readers, and from dark to light in grey print."""
+HALO = "white"
+
+
+def contour_figure(picture: Picture) -> Figure:
+    """Return the figure of a two-dimensional landscape from above.
+
+    Contours stand at heights J − J_min that grow by a constant factor. Where J is not finite there
+    is no colour but a hatching.
+
+    Parameters
+    ----------
+    picture
+        The numbers.
+    """
+    with style():
+        figure = new_figure(8.0, 6.2)
+        axes = figure.subplots()
+        contours_on(figure, axes, picture)
+        path = picture.drawn_path()
+        if path is not None:
+            axes.add_line(path_line(path))
+        points_on(axes, picture, with_path=path is not None)
+        return laid_out(figure)
+
+
+def contours_on(figure: Figure, axes: Axes, picture: Picture) -> None:
+    """Draw filled contours, thin lines, the hatching of what is not finite, and a colour bar."""
+    from matplotlib.colors import BoundaryNorm
+
+    x, y = picture.axes
+    heights = np.ma.masked_invalid(picture.losses.T)
+    axes.set_xlim(x[0], x[-1])
+    axes.set_ylim(y[0], y[-1])
+    _label(axes, picture)
+    if heights.mask.any():  # pyright: ignore[reportAttributeAccessIssue]
+        axes.patch.set(facecolor="0.85", edgecolor="0.45", hatch="////")
+        axes.fill([], [], facecolor="0.85", edgecolor="0.45", hatch="////", label="$J$ not finite")
+    if heights.count() == 0:
+        return
+    rings = levels(picture.losses)
+    norm = BoundaryNorm(rings, 256)
+    filled = axes.contourf(x, y, heights, levels=rings, cmap=COLOURS_OF_HEIGHT, norm=norm)
+    if len(rings) > 2:
+        axes.contour(x, y, heights, levels=rings[1:-1], colors="white", linewidths=0.5, alpha=0.55)
+    bar = figure.colorbar(filled, ax=axes, spacing="uniform", pad=0.02)
+    bar.set_ticks(list(rings[::2]), labels=[_short(value) for value in rings[::2]])
+    bar.ax.minorticks_off()
+    bar.set_label(picture.quantity)
+
+
+def path_line(path: Any) -> Any:
+    """The path as a line with a halo, so that it shows on dark and on light."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patheffects import Normal, Stroke
+
+    line = Line2D(path[:, 0], path[:, 1], color=RED, linewidth=2.0, marker="o", markersize=3.0,
+                  label="Path of the descent", zorder=4)  # fmt: skip
+    line.set_path_effects([Stroke(linewidth=4.0, foreground=HALO), Normal()])
+    return line
+
+
+def points_on(axes: Axes, picture: Picture, with_path: bool) -> None:
+    """Draw start, end and marks, and the legend."""
+    edge: dict[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 1.0, "linestyle": ""}
+    if with_path and picture.path is not None:
+        start, end = picture.path.coordinates[0], picture.path.coordinates[-1]
+        axes.plot(*start, marker="o", markersize=9, color=HALO, label="Start", zorder=6, **edge)
+        if picture.kept_step is not None and picture.kept_step < picture.path.steps[-1]:
+            last = f"Last step ({picture.path.steps[-1]:,})"
+            axes.plot(*end, marker="s", markersize=8, color=HALO, label=last, zorder=6, **edge)
+    for mark, shape in zip(picture.marks, ("*", "D", "^", "v"), strict=False):
+        label = _mark_label(mark.label, picture)
+        size = 17 if shape == "*" else 9
+        axes.plot(*mark.coordinates, marker=shape, markersize=size, color="#ffd60a", label=label,
+                  zorder=7, **edge)  # fmt: skip
+    axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none", fontsize=11)
+
+
+def _mark_label(label: str, picture: Picture) -> str:
+    if label != "trained":
+        return label
+    step = picture.kept_step
+    return "Trained model" if step is None else f"Trained model (step {step:,})"
+
+
+def _label(axes: Axes, picture: Picture) -> None:
+    axes.set_xlabel(picture.labels[0])
+    axes.set_ylabel(picture.labels[1])
+
+
+def _short(value: float) -> str:
+    r"""Three digits, in a form that Matplotlib writes well.
+
+    Examples
+    --------
+    >>> _short(0.14567), _short(123456.0)
+    ('0.146', '$1.23\\times 10^{5}$')
+    """
+    text = f"{value:.3g}"
+    if "e" not in text:
+        return text
+    digits, power = text.split("e")
+    return rf"${digits}\times 10^{{{int(power)}}}$"

@@ -1,0 +1,169 @@
+"""The numbers of a landscape's figures, and the scale on which heights are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.landscape.directions import Directions, Mark
+from steepest.landscape.honesty import HonestPath
+from steepest.landscape.surface import Surface
+
+__all__ = ["Picture", "decade_ticks", "levels", "shades", "spans_decades"]
+
+Array = np.ndarray
+
+_LOSSES = {
+    "mean-squared-error": "mean squared error",
+    "binary-cross-entropy": "binary cross entropy",
+    "cross-entropy": "cross entropy",
+}
+LEAST_VARIANCE = 0.5
+"""A path is drawn where the slice holds so much of its variance."""
+LOWEST_LEVEL = 1e-3
+"""The lowest contour, above the minimum, as a part of the height that is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What the figures of a landscape draw.
+
+    Attributes
+    ----------
+    axes
+        Coordinates along each axis.
+    labels : tuple[str, ...]
+        What the axes are called, with units.
+    losses, standard_errors
+        J on the grid, ``(points,)`` or ``(points, points)`` with the first axis first.
+    quantity : str
+        What J is called, with the part of the events.
+    marks : tuple[Mark, ...]
+        Named points.
+    path
+        The path with its true losses, or None.
+    kept_step : int or None
+        The step whose parameters are the trained model.
+    by_name : bool
+        Whether coordinates are values of parameters: a path has these wherever it runs.
+    """
+
+    axes: tuple[Array, ...]
+    labels: tuple[str, ...]
+    losses: Array
+    standard_errors: Array
+    quantity: str
+    marks: tuple[Mark, ...] = ()
+    path: HonestPath | None = None
+    kept_step: int | None = None
+    by_name: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        directions: Directions,
+        surface: Surface,
+        path: HonestPath | None,
+        loss: str,
+        part: str,
+        kept_step: int | None = None,
+    ) -> Picture:
+        """The picture of a surface; `loss` and `part` are names."""
+        kind = _LOSSES.get(loss, loss)
+        part = {"train": "training"}.get(part, part)
+        return cls(
+            axes=surface.grid.axes,
+            labels=directions.labels,
+            losses=surface.losses,
+            standard_errors=surface.standard_errors,
+            quantity=rf"{part.capitalize()} loss $J$" + (f" ({kind})" if kind else ""),
+            marks=directions.marks,
+            path=path,
+            kept_step=kept_step,
+            by_name=directions.kind == "parameters",
+        )
+
+    def path_within(self) -> Array:
+        """Which points of the path lie within the axes, ``(points,)``."""
+        assert self.path is not None
+        lows, highs = [a[0] for a in self.axes], [a[-1] for a in self.axes]
+        places = self.path.coordinates
+        return np.all((places >= lows) & (places <= highs), axis=1)
+
+    def drawn_path(self) -> Array | None:
+        """The path's coordinates, or None where drawing them would mislead.
+
+        That is where no point lies within the axes, where the path covers less than a tenth of
+        each axis, and where the plane holds less than half of its variance: a random plane
+        holds next to nothing of it.
+        """
+        if self.path is None or not self.path_within().any():
+            return None
+        reach = np.ptp(self.path.coordinates[self.path_within()], axis=0)
+        widths = np.array([axis[-1] - axis[0] for axis in self.axes])
+        held = self.by_name or self.path.variance >= LEAST_VARIANCE
+        return self.path.coordinates if held and (reach > widths / 10).any() else None
+
+    @property
+    def has_descent(self) -> bool:
+        """Whether there is a descent to be seen on a plane."""
+        return len(self.axes) == 2 and self.drawn_path() is not None
+
+
+def levels(losses: Array, count: int = 14) -> Array:
+    """Contour levels at J_min + δ rⁱ: rings evenly spaced in the logarithm of the height.
+
+    So that both the bottom and the walls can be seen: rings of a paraboloid are geometric in their
+    radius. The lowest lies a thousandth of the height above the minimum.
+
+    Examples
+    --------
+    >>> levels(np.array([[1.0, 2.0], [3.0, 11.0]]), 5).round(3)
+    array([ 1.  ,  1.01,  1.1 ,  2.  , 11.  ])
+    """
+    finite = losses[np.isfinite(losses)]
+    low, high = float(finite.min()), float(finite.max())
+    if not high > low:
+        return np.array([low, np.nextafter(low, np.inf) + abs(low) * 1e-6 + 1e-12])
+    rings = np.geomspace(LOWEST_LEVEL, 1.0, count - 1)
+    return np.concatenate([[low], low + (high - low) * rings])
+
+
+def shades(losses: Array) -> Array:
+    """Where J stands among the contour levels, from 0 to 1; NaN where it is not finite.
+
+    Examples
+    --------
+    >>> shades(np.array([1.0, 11.0, np.inf]))
+    array([ 0.,  1., nan])
+    """
+    rings = levels(losses)
+    finite = np.isfinite(losses)
+    places = np.interp(np.where(finite, losses, rings[0]), rings, np.linspace(0, 1, len(rings)))
+    return np.where(finite, places, np.nan)
+
+
+def spans_decades(losses: Array) -> bool:
+    """Whether heights are to be shown on a logarithmic axis: J > 0 over more than a factor of 8."""
+    finite = losses[np.isfinite(losses)]
+    return bool(finite.size and finite.min() > 0 and finite.max() > 8 * finite.min())
+
+
+def decade_ticks(losses: Array) -> Array:
+    """Round numbers on a logarithmic axis: 1, 2, 5, 10, … or, of many, powers of ten.
+
+    Examples
+    --------
+    >>> decade_ticks(np.array([0.15, 4.0])), decade_ticks(np.array([0.5, 2e7]))
+    (array([0.2, 0.5, 1. , 2. ]), array([1.e+01, 1.e+03, 1.e+05, 1.e+07]))
+    """
+    finite = losses[np.isfinite(losses)]
+    low, high = float(finite.min()), float(finite.max())
+    decades = np.arange(np.floor(np.log10(low)), np.floor(np.log10(high)) + 1)
+    sets = [np.outer(10.0**decades, d).ravel() for d in ([1, 2, 5], [1, 1.5, 2, 3, 5, 7])]
+    fine, finer = (ticks[(ticks >= low) & (ticks <= high)] for ticks in sets)
+    if len(fine) < 3:
+        return finer
+    coarse = 10.0 ** decades[:: -(-len(decades) // 6)]
+    return fine if len(fine) <= 7 else coarse[(coarse >= low) & (coarse <= high)]

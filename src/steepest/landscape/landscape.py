@@ -1,0 +1,258 @@
+"""A run's landscape: the slice, the surface, the path and what they say, in the run's folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from steepest._version import __version__
+from steepest.errors import Interrupted
+from steepest.evaluate.figures import axis_label
+from steepest.folder import LandscapeFolder, RunFolder
+from steepest.landscape import spans
+from steepest.landscape.asked import Asked
+from steepest.landscape.curvature import spectrum_at
+from steepest.landscape.directions import Directions
+from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
+from steepest.landscape.honesty import honest_path
+from steepest.landscape.lanczos import Spectrum
+from steepest.landscape.result import Landscape
+from steepest.landscape.sayings import sayings
+from steepest.landscape.subject import Subject, other_theta, subject_of
+from steepest.landscape.sums import Kept
+from steepest.landscape.surface import Anchors, Sums, Surface, drawn_events, evaluate
+from steepest.objective import Batch, neuron_groups
+from steepest.training import TrainWatch
+from steepest.training.events import available_memory
+from steepest.training.interrupt import interruptible
+
+__all__ = ["landscape_of_run", "landscape_of_subject"]
+
+Array = np.ndarray
+
+CURVATURE_EVENTS = 20_000
+"""Hessian–vector products are taken on so many of the landscape's events at most."""
+
+
+def landscape_of_run(
+    path: str | Path, asked: Asked, *, part: str = "train", watch: TrainWatch | None = None
+) -> Landscape:
+    """Compute a run's landscape, and write its numbers into ``RUN/landscape/NAME/``.
+
+    Parameters
+    ----------
+    path
+        The run's folder.
+    asked
+        What it is to be.
+    part
+        On which part of the run's events.
+    watch
+        Looks on.
+
+    Raises
+    ------
+    RunFolderError
+        The run is not finished, or has no path where one is needed.
+    InputError
+        Directions that do not go with the model, that are parallel, or too many points.
+    Interrupted
+        After Ctrl-C; what is done is kept, and the same call goes on.
+    """
+    watch = watch or TrainWatch()
+    folder = RunFolder(path)
+    subject = subject_of(folder, part, watch)
+    asked = asked.resolved(subject, str(path))
+    assert asked.name is not None  # resolved
+    target = LandscapeFolder(folder.path, asked.name)
+    return landscape_of_subject(subject, asked, target, watch)
+
+
+def landscape_of_subject(
+    subject: Subject, asked: Asked, target: LandscapeFolder, watch: TrainWatch
+) -> Landscape:
+    """Compute the landscape of any objective at its θ; `asked` is resolved."""
+    began = time.monotonic()
+    _refuse_memory(subject, asked)
+    # what overflows is seen in the losses
+    with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
+        events = drawn_events(subject.events, asked.events, asked.seed)
+        spectrum = _spectrum(subject, events, asked.seed, watch)
+        directions = directions_of(subject, asked, spectrum)
+        grid = grid_of(directions, _extent(subject, asked, directions, spectrum), asked.points)
+        anchors = _anchors(subject, asked, directions, grid, events, watch)
+        surface = _surface(subject, asked, directions, grid, events, anchors, target, watch)
+        events = events.take(slice(0, surface.events))
+        watch.stage("Path and curvature")
+        path = None
+        if subject.path is not None and len(subject.path.steps):
+            path = honest_path(subject.objective, directions, subject.path, events, anchors)
+        curved = events.take(slice(0, CURVATURE_EVENTS))
+        said = sayings(subject, directions, surface, spectrum, events, curved, anchors)
+    numbers = {
+        "format": "steepest-landscape",
+        "version": 1,
+        "steepest": __version__,
+        "run": subject.name,
+        "asked": asked.to_json(),
+        "part": subject.part,
+        "loss": _loss_name(subject),
+        "directions": directions.to_json(),
+        "grid": [
+            {"low": float(axis[0]), "high": float(axis[-1]), "points": len(axis)}
+            for axis in grid.axes
+        ],
+        "events": {
+            "used": surface.events,
+            "all": surface.all_events,
+            "chunks": surface.chunks,
+            "largest_standard_error": surface.largest_relative_error(),
+            "curvature": len(curved),
+        },
+        **said,
+        "path": path.to_json() if path is not None else None,
+        "seconds": time.monotonic() - began,
+    }
+    landscape = Landscape(target, directions, surface, path, numbers, subject.kept_step)
+    landscape.write_numbers()
+    return landscape
+
+
+def directions_of(subject: Subject, asked: Asked, spectrum: Spectrum | None) -> Directions:
+    """The directions that are asked for.
+
+    Raises
+    ------
+    InputError
+        They do not go with the model, or are parallel.
+    """
+    theta, k = subject.theta, asked.dimensions
+    match asked.directions:
+        case "random":
+            groups = neuron_groups(subject.objective)
+            return spans.random(theta, groups, dimensions=k, seed=asked.seed)
+        case "principal":
+            assert subject.path is not None  # resolved
+            return spans.principal(theta, subject.path, dimensions=k)
+        case "hessian":
+            if spectrum is None:
+                raise spans.no_curvature()
+            return spans.hessian(theta, spectrum, dimensions=k)
+        case "through":
+            others = [other_theta(subject, where) for where in asked.others]
+            return spans.through(theta, others, subject.name)
+        case _:
+            if subject.model is None:
+                raise spans.no_names()
+            return spans.parameters(subject.model, asked.others, axis_label)
+
+
+def _extent(
+    subject: Subject, asked: Asked, directions: Directions, spectrum: Spectrum | None
+) -> Sequence[float]:
+    """What is asked for, or what shows the path, the marks and the bowl around θ₀."""
+    if asked.extent is not None:
+        return asked.extent
+    path = directions.coordinates_of(subject.path.thetas) if subject.path is not None else None
+    if directions.kind in ("through", "hessian"):
+        path = None  # it may lie far from the line or plane that is to be seen
+    scales = None
+    if directions.kind == "hessian" and spectrum is not None:
+        loss = abs(subject.objective.loss(
+            subject.theta.astype(subject.objective.dtype), subject.events.take(slice(0, 4096))
+        ))  # fmt: skip
+        longest = float(np.linalg.norm(subject.theta)) or 1.0
+        values = np.abs(directions.notes["eigenvalues"])
+        with np.errstate(divide="ignore"):  # up to where a parabola has four times the loss
+            scales = np.minimum(np.sqrt(6 * max(loss, 1e-12) / values), longest).tolist()
+    return automatic_extent(directions, path, scales)
+
+
+def _spectrum(subject: Subject, events: Batch, seed: int, watch: TrainWatch) -> Spectrum | None:
+    watch.stage("Curvature")
+    try:
+        return spectrum_at(
+            subject.objective, subject.theta, events.take(slice(0, CURVATURE_EVENTS)), seed=seed
+        )
+    except FloatingPointError:
+        watch.say("The curvature at the trained parameters is not finite.")
+        return None
+
+
+def _anchors(
+    subject: Subject,
+    asked: Asked,
+    directions: Directions,
+    grid: Grid,
+    events: Batch,
+    watch: TrainWatch,
+) -> Anchors:
+    """Points known with all events, where not all events are taken anyway."""
+    if asked.standard_error is None and len(events) == len(subject.events):
+        return Anchors.none()
+    watch.stage("Anchors, with all events")
+    return Anchors.of(subject.objective, directions, grid, subject.events)
+
+
+def _surface(
+    subject: Subject,
+    asked: Asked,
+    directions: Directions,
+    grid: Grid,
+    events: Batch,
+    anchors: Anchors,
+    target: LandscapeFolder,
+    watch: TrainWatch,
+) -> Surface:
+    """Evaluate, going on from what an earlier, interrupted call has kept."""
+    given = subject.objective, directions, grid, events, anchors
+    kept = Kept.of(target, *given, len(subject.events))
+    sums = kept.read(len(events))
+    if 0 < sums.events < len(events):
+        watch.say(f"Going on after {sums.events:,} events.")
+    watch.stage("Loss surface", len(events))
+    with interruptible(watch):
+        surface, sums = evaluate(
+            subject.objective,
+            directions,
+            grid,
+            events,
+            len(subject.events),
+            anchors=anchors,
+            standard_error=asked.standard_error,
+            sums=sums,
+            progress=_progress(kept, grid.size, watch),
+            interrupted=lambda: watch.interrupted,
+        )
+    kept.write(sums)
+    if not surface.complete:
+        raise Interrupted(
+            f"Interrupted after {sums.events:,} events at {grid.size:,} points each.",
+            found=f"what is done is kept in {target.path}",
+            do="give the same command again",
+        )
+    return surface
+
+
+def _progress(kept: Kept, points: int, watch: TrainWatch) -> Callable[[Sums, int], None]:
+    def told(sums: Sums, target: int) -> None:
+        watch.measured(sums.events, target, "events", f" × {points:,} points")
+        kept.write_if_due(sums)
+
+    return told
+
+
+def _refuse_memory(subject: Subject, asked: Asked) -> None:
+    inputs = subject.events.take(slice(0, 1)).inputs
+    row_bytes = 2 * int(inputs.nbytes) + 16  # drawn, and put in order
+    count = min(asked.events or len(subject.events), len(subject.events))
+    available = available_memory()
+    refuse_too_large(asked.points, asked.dimensions, count, row_bytes, available)
+
+
+def _loss_name(subject: Subject) -> str:
+    return subject.model.loss.name if subject.model is not None else ""

@@ -1,0 +1,196 @@
+"""The landscape to turn and zoom in a browser: one self-contained HTML file, by Plotly."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from steepest.errors import MissingExtraError
+from steepest.landscape.figures.picture import Picture, decade_ticks, shades, spans_decades
+
+__all__ = ["has_plotly", "page", "require_plotly"]
+
+Array = np.ndarray
+
+COLOURS = "Viridis"
+PATH_COLOUR = "#e42536"
+
+
+def has_plotly() -> bool:
+    """Whether Plotly is installed."""
+    return importlib.util.find_spec("plotly") is not None
+
+
+def require_plotly() -> Any:
+    """Return ``plotly.graph_objects``.
+
+    Raises
+    ------
+    MissingExtraError
+        Plotly is not installed.
+    """
+    if not has_plotly():
+        raise MissingExtraError("landscape", "plotly", "The interactive page")
+    return importlib.import_module("plotly.graph_objects")
+
+
+def page(picture: Picture, title: str) -> str:
+    """Return a page with the landscape, without outside references.
+
+    Parameters
+    ----------
+    picture
+        The numbers, of a plane or a line.
+    title
+        What it is of.
+
+    Raises
+    ------
+    MissingExtraError
+        Plotly is not installed.
+    """
+    plotly = require_plotly()
+    figure = plotly.Figure(
+        _plane(plotly, picture) if len(picture.axes) == 2 else _line(plotly, picture)
+    )
+    figure.update_layout(
+        title={"text": escape(title), "x": 0.02},
+        template="plotly_white",
+        font={"family": "Helvetica, Arial, sans-serif", "size": 14},
+        legend={"x": 0.02, "y": 0.98},
+        margin={"l": 0, "r": 0, "t": 50, "b": 0} if len(picture.axes) == 2 else None,
+    )
+    if len(picture.axes) == 2:
+        _dress(figure, picture)
+    else:
+        figure.update_xaxes(title=plain(picture.labels[0]))
+        kind = "log" if spans_decades(picture.losses) else "linear"
+        figure.update_yaxes(title=plain(picture.quantity), type=kind)
+    return figure.to_html(
+        include_plotlyjs=True,
+        full_html=True,
+        config={"displaylogo": False},
+        default_height="96vh",
+    )
+
+
+def plain(label: str) -> str:
+    r"""A label of Matplotlib's as HTML.
+
+    Examples
+    --------
+    >>> plain(r"Towards b,  $\Vert\Delta\theta\Vert$"), plain(r"Coefficient of $p_{T}$ [1/GeV]")
+    ('Towards b,  ‖Δθ‖', 'Coefficient of p<sub>T</sub> [1/GeV]')
+    """
+    words = {r"\Vert": "‖", r"\Delta": "Δ", r"\theta": "θ", r"\lambda": "λ", r"\eta": "η",
+             r"\phi": "φ", r"\tau": "τ"}  # fmt: skip
+    label = escape(label, quote=False)
+    for macro, letter in words.items():
+        label = label.replace(macro, letter)
+    label = re.sub(r"_\{([^}]*)\}", r"<sub>\1</sub>", label)
+    label = re.sub(r"\^\{([^}]*)\}", r"<sup>\1</sup>", label)
+    return label.replace("$", "")
+
+
+def _plane(plotly: Any, picture: Picture) -> list[Any]:
+    x, y = picture.axes
+    losses = np.where(np.isfinite(picture.losses), picture.losses, np.nan)
+    hover = "x %{x:.4g}<br>y %{y:.4g}<br>J %{z:.5g}<extra></extra>"
+    traces: list[Any] = [
+        plotly.Surface(
+            x=x,
+            y=y,
+            z=losses.T,
+            surfacecolor=shades(picture.losses).T,
+            colorscale=COLOURS,
+            showscale=False,
+            hovertemplate=hover,
+            connectgaps=False,
+            opacity=0.92,  # so that a path below it can be seen
+            lighting={"ambient": 0.55, "diffuse": 0.75, "specular": 0.15, "roughness": 0.6},
+            lightposition={"x": -1000, "y": 1000, "z": 2000},
+            name=plain(picture.quantity),
+        )
+    ]
+    path = picture.drawn_path()
+    if path is None or picture.path is None:
+        return traces
+    inside = picture.path_within()
+    steps = [f"step {step:,}" for step in picture.path.steps[inside].tolist()]
+    place = {"x": path[inside, 0], "y": path[inside, 1], "text": steps}
+    true = plotly.Scatter3d(
+        **place,
+        z=picture.path.losses[inside],
+        mode="lines+markers",
+        line={"color": PATH_COLOUR, "width": 6},
+        marker={"size": 2.5, "color": PATH_COLOUR},
+        hovertemplate="%{text}<br>true loss %{z:.5g}<extra></extra>",
+        name="Path, at its true losses",
+    )
+    under = plotly.Scatter3d(
+        **place,
+        z=picture.path.surface_losses[inside],
+        mode="lines",
+        line={"color": "black", "width": 3, "dash": "dot"},
+        hovertemplate="%{text}<br>surface %{z:.5g}<extra></extra>",
+        name="Surface under the path",
+    )
+    return [*traces, true, under]
+
+
+def _line(plotly: Any, picture: Picture) -> list[Any]:
+    (x,) = picture.axes
+    losses = np.where(np.isfinite(picture.losses), picture.losses, np.nan)
+    traces = [plotly.Scatter(x=x, y=losses, mode="lines", name="On the line", connectgaps=False)]
+    path = picture.drawn_path()
+    if path is not None and picture.path is not None:
+        along = plotly.Scatter(
+            x=path[:, 0],
+            y=picture.path.losses,
+            mode="lines+markers",
+            line={"color": PATH_COLOUR, "dash": "dash"},
+            name="Path, true losses",
+            text=[f"step {step:,}" for step in picture.path.steps.tolist()],
+        )
+        traces.append(along)
+    return traces
+
+
+def _dress(figure: Any, picture: Picture) -> None:
+    """Axes with their names, a logarithmic height where it helps, and buttons to change it."""
+    kind = "log" if spans_decades(picture.losses) else "linear"
+    figure.update_scenes(
+        xaxis_title=plain(picture.labels[0]),
+        yaxis_title=plain(picture.labels[1]),
+        zaxis_title=plain(picture.quantity.split(" (")[0]),
+        zaxis_type=kind,
+        zaxis_tickvals=decade_ticks(picture.losses).tolist() if kind == "log" else None,
+        aspectratio={"x": 1, "y": 1, "z": 0.6},
+        camera={"eye": {"x": -1.3, "y": -1.3, "z": 0.9}},
+    )
+    button = {"method": "relayout"}
+    kinds = [("Logarithmic", "log"), ("Linear", "linear")]
+    if picture.losses[np.isfinite(picture.losses)].min(initial=np.inf) <= 0:
+        return
+    figure.update_layout(
+        updatemenus=[
+            {
+                "type": "buttons",
+                "direction": "right",
+                "x": 0.98,
+                "xanchor": "right",
+                "y": 1.0,
+                "yanchor": "top",
+                "active": [name for _, name in kinds].index(kind),
+                "buttons": [
+                    {**button, "label": label, "args": [{"scene.zaxis.type": name}]}
+                    for label, name in kinds
+                ],
+            }
+        ]
+    )
