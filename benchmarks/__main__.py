@@ -15,7 +15,17 @@ from rich.table import Table
 from benchmarks import machine
 from benchmarks.harness import Case, Options
 
-PARTS = ("gradient", "sgd", "optimum", "dense", "lecture", "stream", "start", "scale")
+PARTS = (
+    "gradient",
+    "sgd",
+    "optimum",
+    "dense",
+    "lecture",
+    "stream",
+    "start",
+    "scale",
+    "landscape",
+)
 
 
 def main() -> None:

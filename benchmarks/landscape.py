@@ -1,28 +1,26 @@
 """Loss surfaces: against the package loss-landscapes (PyTorch), and the arithmetic alone.
 
-Run by `make bench-landscape`, which installs loss-landscapes. One process, float32, one thread:
-J at 51 × 51 points on 200,000 events, for logistic regression and for a dense network 28→64→64→1,
-with all events and with as many as a standard error of 1 % of J takes. The peer runs with what is
-fastest of several numbers of events at once, without gradients. Where both evaluate the same θ
-their values must agree to 1e-5.
+One process, float32, as many threads as the machine has cores for both, one round: J at 51 × 51
+points on 200,000 events, for logistic regression and for a dense network 28→64→64→1, with all
+events and with as many as a standard error of 1 % of J takes. The peer runs with what is fastest of
+several numbers of events at once, without gradients. Where both evaluate the same θ their values
+must agree to 1e-5.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
+from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import loss_landscapes
 import numpy as np
 import torch
 from loss_landscapes.metrics.metric import Metric
-from rich.console import Console
-from rich.table import Table
 from threadpoolctl import threadpool_limits
 
+from benchmarks.harness import Case, Claim, Options
+from benchmarks.machine import cores, matrix_peak
 from steepest import recipe as spec
 from steepest.descent import MemoryKeeper, Plan, descend
 from steepest.landscape import spans
@@ -125,91 +123,55 @@ def largest_difference(values: Array, losses: Array) -> float:
     return float(max(even, odd))
 
 
-def peak() -> float:
-    """Of single-precision products of large matrices, in floating-point operations a second."""
-    matrix = np.random.default_rng(0).normal(size=(2048, 2048)).astype(np.float32)
-    best = np.inf
-    for _ in range(5):
-        began = time.perf_counter()
-        matrix @ matrix
-        best = min(best, time.perf_counter() - began)
-    return 2 * 2048**3 / best
+def measure(options: Options) -> Iterator[Case]:
+    """Yield a case for logistic regression and one for a dense network; one round each."""
+    count, points = (20_000, 11) if options.quick else (200_000, 51)
+    torch.set_num_threads(cores())
+    for hidden in ((), (64, 64)):
+        with threadpool_limits(limits=cores()):
+            yield _case(hidden, sample(count), points)
 
 
-def measure(name: str, hidden: tuple[int, ...], count: int, points: int) -> dict:
-    """Everything about one model."""
-    events = sample(count)
+def _case(hidden: tuple[int, ...], events: Batch, points: int) -> Case:
     objective, theta = trained(hidden, events)
     plane = spans.random(theta, objective.neuron_groups(), seed=1)
-    probe = 3
-    tried = {n: peer(objective.model, plane, events, probe, n)[0] / probe**2 for n in AT_ONCE}
+    tried = {n: peer(objective.model, plane, events, 3, n)[0] for n in AT_ONCE}
     fastest = min(tried, key=tried.__getitem__)
     theirs, values = peer(objective.model, plane, events, points, fastest)
-    flat_out = peak()
+    flat_out = matrix_peak(cores())
     seconds, surface = ours(objective, plane, events, points, None)
     quick, estimate = ours(objective, plane, events, points, ACCURACY)
+    if (difference := largest_difference(values, surface.losses)) > TOLERANCE:
+        raise SystemExit(f"The values differ by {difference:.2g}, more than {TOLERANCE:g}.")
     errors = estimate.losses / surface.losses - 1
     upper = sum(2 * a * b for a, b in pairwise(objective.model.widths[1:]))
-    operations = (upper + 6 * objective.model.widths[1]) * count * points**2
-    return {
-        "model": name,
-        "points": points,
-        "events": count,
-        "peer": {"seconds": theirs, "at_once": fastest, "seconds_a_point": tried},
-        "steepest": {"seconds": seconds, "ratio": theirs / seconds},
-        "accuracy": {
-            "asked": ACCURACY,
-            "seconds": quick,
-            "ratio": theirs / quick,
-            "events": estimate.events,
-            "stated": estimate.largest_relative_error(),
-            "true_rms": float(np.sqrt(np.mean(errors**2))),
-            "true_largest": float(np.abs(errors).max()),
+    operations = (upper + 6 * objective.model.widths[1]) * len(events) * points**2
+    claims = [
+        _claim("against loss-landscapes", theirs / seconds, 2.5 if hidden else 8.0),
+        _claim(f"to a standard error of {ACCURACY:g}", theirs / quick, 20.0),
+        _claim("stated over true error", ACCURACY / float(np.sqrt(np.mean(errors**2))), 1.0),
+    ]
+    if hidden:
+        claims.append(_claim("share of the sgemm peak", operations / seconds / flat_out, 0.75))
+    shape = "→".join(map(str, objective.model.widths))
+    return Case(
+        bench="landscape",
+        work=f"{shape}, {points} × {points} points, {len(events):,} events",
+        seconds={"steepest": [seconds], "steepest, to 1 %": [quick], "loss-landscapes": [theirs]},
+        claims=claims,
+        settings={
+            "threads": "as many as the machine has cores, for both",
+            "loss-landscapes": "no gradients, the fastest of several numbers of events at once",
         },
-        "largest_difference": largest_difference(values, surface.losses),
-        "part_of_peak": operations / seconds / flat_out,
-        "peak": flat_out,
-    }
+        numbers={
+            "largest difference": difference,
+            "events at once": fastest,
+            "events for 1 %": estimate.events,
+            "largest stated error": estimate.largest_relative_error(),
+            "largest true error": float(np.abs(errors).max()),
+        },
+    )
 
 
-def main() -> None:
-    """Measure both models, print a table, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--points", type=int, default=51)
-    parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--out", type=Path, default=Path("bench-results/landscape.json"))
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    shape = f"{options.points} × {options.points} points, {options.events:,} events"
-    table = Table(title=f"{shape}, float32, one thread")
-    for head in ("model", "loss-landscapes", "steepest", "", "to 1 %", "", "events", "true rms",
-                 "largest difference", "of sgemm's peak"):  # fmt: skip
-        table.add_column(head, justify="right")
-    results = []
-    for name, hidden in {"logistic": (), "dense": (64, 64)}.items():
-        with threadpool_limits(limits=1):
-            result = measure(name, hidden, options.events, options.points)
-        results.append(result)
-        mine, quick = result["steepest"], result["accuracy"]
-        table.add_row(
-            name,
-            f"{result['peer']['seconds']:.1f} s",
-            f"{mine['seconds']:.1f} s",
-            f"{mine['ratio']:.1f}×",
-            f"{quick['seconds']:.2f} s",
-            f"{quick['ratio']:.0f}×",
-            f"{quick['events']:,}",
-            f"{100 * quick['true_rms']:.2f} %",
-            f"{result['largest_difference']:.1e}",
-            f"{result['part_of_peak']:.2f}",
-        )
-    Console(width=150).print(table)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(results, indent=2), encoding="utf-8")
-    print(f"written: {options.out}")
-    if any(result["largest_difference"] > TOLERANCE for result in results):
-        raise SystemExit("The values differ by more than 1e-5.")
-
-
-if __name__ == "__main__":
-    main()
+def _claim(what: str, value: float, asked: float) -> Claim:
+    return Claim(what, value, value, value, asked)

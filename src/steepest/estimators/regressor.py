@@ -31,9 +31,9 @@ class Regressor(RegressorMixin, Descended):
     hidden
         Units of each hidden layer; () is linear regression.
     method
-        "descent"; "exact": the least-squares answer by an orthogonal factorisation, as the reference
-        that descent is compared with; or "newton": the minimum by steps in the metric of the
-        curvature, for many events. The last two are for no hidden layers, without `partial_fit`.
+        "descent"; "exact": the least-squares answer by an orthogonal factorisation, as the
+        reference that descent is compared with; or "newton": the minimum by steps in the metric of
+        the curvature, for many events. The last two: no hidden layers and no `partial_fit`.
     batch_size
         "all" is batch gradient descent: each step takes the whole sample. A number k is that many
         events a step, 1 is stochastic; more than there are is an error.

@@ -27,7 +27,7 @@ from steepest.kernels.pointwise import activate, differentiate, narrowed, number
 from steepest.kernels.steps import copy, record, square, update_part
 from steepest.kernels.vector import PANEL_BYTES, product, view
 
-__all__ = ["BLOCK", "CHUNK", "Layout", "accumulate", "take_steps"]
+__all__ = ["BLOCK", "CHUNK", "COLUMNS", "Layout", "accumulate", "forward", "pack", "take_steps"]
 
 Array = np.ndarray
 BLOCK = 64
@@ -37,6 +37,8 @@ CHUNK = 4096
 
 _K, _N, _KP, _NP, _THETA, _PANELS, _BACK, _BIAS, _GRADIENT, _INPUT, _SUMS, _SIGNAL = range(12)
 """Columns of the table: fan in and out, both padded, and where each array of a layer begins."""
+COLUMNS = {"n": _N, "padded_n": _NP, "sums": _SUMS, "input": _INPUT, "signal": _SIGNAL}
+"""Those that other kernels need, by name."""
 
 
 class Layout:
@@ -83,7 +85,7 @@ class Layout:
 
 
 @part
-def _pack(theta, table, memory):
+def pack(theta, table, memory):
     """Copy weights into panels, for both directions, and biases."""
     panel = PANEL_BYTES // memory.itemsize
     for layer in range(len(table)):
@@ -129,9 +131,10 @@ def _single_logits(values, width, weights, bias, logits):
 
 
 @part
-def _forward(activation, table, memory, count):
+def forward(activation, table, memory, count, lowest):
+    """Z and A of a block from layer `lowest` on, whose input is there."""
     last, rows, panel = len(table) - 1, 4 * -(-count // 4), PANEL_BYTES // memory.itemsize
-    for layer in range(last + 1):
+    for layer in range(lowest, last + 1):
         k, kp, np_ = table[layer, _K], table[layer, _KP], table[layer, _NP]
         inputs, out, bias = table[layer, _INPUT], table[layer, _SUMS], table[layer, _BIAS]
         panels = table[layer, _PANELS]
@@ -235,7 +238,7 @@ def _add_chunk(activation, loss, table, places, memory, block_targets, inputs, t
         size = count * table[output, _NP]
         _gather(inputs, targets, weights, rows, start, count, table, places, memory,
                 block_targets)  # fmt: skip
-        _forward(activation, table, memory, count)
+        forward(activation, table, memory, count, 0)
         total += differentiate(
             loss, view(memory, logits, size), table[output, _N], view(block_targets, 0, count),
             view(memory, places[0], count), scale, view(memory, signal, size),
@@ -272,7 +275,7 @@ def _update_layers(table, rule, of_weights, of_biases, theta, gradient, slots):
 def accumulate(activation, loss, table, places, memory, block_targets, theta, inputs, targets,
                weights, scale, gradient):  # fmt: skip
     """Add a block of events, in their order, to a float64 gradient ``(size,)``; return Σ w ℓ."""
-    _pack(theta, table, memory)
+    pack(theta, table, memory)
     rows, total = np.empty(0, dtype=np.int64), 0.0
     for first in range(0, len(inputs), CHUNK):
         total += _add_chunk(activation, loss, table, places, memory, block_targets, inputs,
@@ -296,7 +299,7 @@ def take_steps(activation, loss, rule, rule_of_biases, table, places, memory, bl
         first = (index * batch_size) % events  # each step may take all
         last = min(first + batch_size, events)
         scale = theta.dtype.type(1.0 / (last - first))
-        _pack(theta, table, memory)
+        pack(theta, table, memory)
         gradient[:] = 0
         value = 0.0
         for chunk in range(first, last, CHUNK):

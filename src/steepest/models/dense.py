@@ -144,16 +144,6 @@ class Dense:
         layers = self.layers(np.arange(self.size))
         return [column.copy() for layer in layers for column in layer.weights.T]
 
-    def stacked_layers(self, thetas: Array) -> list[tuple[Array, Array]]:
-        """The layers of several θ ``(points, size)``, as views.
-
-        Weights are ``(points, fan in, fan out)``, biases ``(points, fan out)``.
-        """
-        return [
-            (thetas[:, start:middle].reshape(len(thetas), *shape), thetas[:, middle:end])
-            for start, middle, end, shape in self._places()
-        ]
-
     def initial(self, seed: int) -> Array:
         """θ to start from, float64 ``(size,)``; the same for the same seed."""
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0])))

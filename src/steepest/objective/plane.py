@@ -7,21 +7,26 @@ method ``neuron_groups()`` that says which entries of θ are the weights of one 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, Objective
-from steepest.objective.summed import summed_losses
+from steepest.objective.threads import Crew
 
 __all__ = ["dense_losses_on_plane", "losses_on_plane", "neuron_groups"]
 
 Array = np.ndarray
 
-CACHE = 1024 * 1024
-"""Bytes of one layer's values that are worked on at once: they stay in a core's cache."""
-ROWS = 1024
-"""Events whose first layer's sums are held at once."""
+CACHE = 768 * 1024
+"""Bytes of the first layer's sums that are held at once: they stay in a core's cache."""
+MOST_ROWS = 65_536
+"""Events of one chunk at most."""
+POINT_GROUPS = 32
+"""Pieces that the points are shared out in."""
+_CREW = Crew()
 
 
 def losses_on_plane(
@@ -95,56 +100,69 @@ def dense_losses_on_plane(
     """What `losses_on_plane` gives, for a dense network.
 
     The first layer's sums are linear in the coordinates: Z(c) = Z(θ₀) + Σₖ cₖ Z(dₖ). They are
-    taken k + 1 times, not once for every point. The other layers are products of stacks of
-    matrices, of as many points at once as stay in the cache.
+    taken k + 1 times, not once for every point. The other layers are compiled; threads share the
+    points, where that is measured to pay.
     """
     basis = np.stack([origin, *directions])
     mix = np.column_stack([np.ones(len(coordinates)), coordinates])
-    total = np.zeros(len(mix))
-    narrow = basis.astype(dtype), mix.astype(dtype)
     with np.errstate(all="ignore"):
+        plane = _Plane(model, loss, basis.astype(dtype), mix.astype(dtype))
+        total = np.zeros(len(mix))
         for block in batch.blocks():
-            for start in range(0, len(block), ROWS):
-                total += _sums(model, loss, *narrow, block.take(slice(start, start + ROWS)))
+            for start in range(0, len(block), plane.rows):
+                total += plane.sums(block.take(slice(start, start + plane.rows)))
         return total / len(batch) + _penalties(l2, basis[:, model.weight_mask()], mix)
 
 
-def _sums(model: Dense, loss: Loss, basis: Array, mix: Array, part: Batch) -> Array:
-    """Σ w ℓ over the events of a block, at each point."""
-    first = [model.layers(theta)[0] for theta in basis]
-    sums = np.stack([part.inputs @ layer.weights + layer.biases for layer in first])
-    flat = sums.reshape(len(basis), -1)
-    widest = max(model.widths[1:]) * len(part) * flat.itemsize
-    at_once = max(1, CACHE // widest)
-    room = [np.empty((at_once, len(part), width), flat.dtype) for width in model.widths[1:]]
-    totals = np.empty(len(mix))
-    for start in range(0, len(mix), at_once):
-        rows = mix[start : start + at_once]
-        values = [array[: len(rows)] for array in room]  # the same memory again: it is in the cache
-        np.matmul(rows, flat, out=values[0].reshape(len(rows), -1))
-        logits = _upper_layers(model, rows @ basis, values)
-        totals[start : start + len(rows)] = summed_losses(loss, logits, part.targets, part.weights)
-    return totals
+class _Plane:
+    """A dense network at many points: what its kernel takes.
 
-
-def _upper_layers(model: Dense, thetas: Array, room: list[Array]) -> Array:
-    """Logits ``(points, events, outputs)`` from the first layer's sums, which `room` begins with.
-
-    For ReLU the biases are not added to each event: max(z + b, 0) = max(z, −b) + b, and the last b
-    goes into the next layer's biases as bᵀW.
+    Parameters
+    ----------
+    model, loss
+        The network, and ℓ.
+    basis
+        θ₀, d₁, … ``(k + 1, size)``.
+    mix
+        1 and the coordinates of each point, ``(points, k + 1)``.
     """
-    values, carried = room[0], np.zeros((len(thetas), 1, model.widths[1]), thetas.dtype)
-    rectified = model.activation == "relu"
-    for (weights, biases), out in zip(model.stacked_layers(thetas)[1:], room[1:], strict=True):
-        if rectified:
-            np.maximum(values, -carried, out=values)
-        else:
-            values = model.function.value(values + carried)
-        np.matmul(values, weights, out=out)
-        below = carried @ weights if rectified else 0
-        values, carried = out, biases[:, None, :] + below
-    values += carried
-    return values
+
+    def __init__(self, model: Dense, loss: Loss, basis: Array, mix: Array) -> None:
+        from steepest.kernels import plane
+        from steepest.kernels.network import BLOCK, Layout
+        from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
+
+        self._add_losses, self._block = plane.add_losses, BLOCK
+        self._kinds = ACTIVATIONS[model.activation], LOSSES[loss.name]
+        self._layout = Layout(model.widths, basis.dtype)
+        self._first = [model.layers(theta)[0] for theta in basis]
+        self._basis, self._mix = basis, mix
+        self._width = int(self._layout.table[0, 3])
+        per_row = len(basis) * self._width * basis.itemsize
+        self.rows = BLOCK * max(1, min(CACHE // per_row, MOST_ROWS) // BLOCK)
+        pieces = max(1, min(POINT_GROUPS, len(mix)))
+        edges = np.linspace(0, len(mix), pieces + 1).astype(int)
+        self._groups = [slice(a, b) for a, b in pairwise(edges.tolist())]
+
+    def sums(self, part: Batch) -> Array:
+        """Σ w ℓ over a chunk of events, at each point, float64."""
+        kind = self._basis.dtype
+        sums = np.zeros((len(self._basis), len(part), self._width), dtype=kind)
+        for out, layer in zip(sums, self._first, strict=True):
+            out[:, : layer.weights.shape[1]] = part.inputs @ layer.weights + layer.biases
+        weights = np.empty(0, kind) if part.weights is None else part.weights
+
+        def at_points(group: slice) -> Array:
+            mix = self._mix[group]
+            totals, targets = np.zeros(len(mix)), np.empty(self._block, part.targets.dtype)
+            layout = self._layout
+            self._add_losses(
+                *self._kinds, layout.table, layout.places, layout.memory(), targets,
+                sums.reshape(-1), mix @ self._basis, mix, part.targets, weights, totals,
+            )  # fmt: skip
+            return totals
+
+        return np.concatenate(_CREW.map(at_points, self._groups))
 
 
 def _penalties(l2: float, weights: Array, mix: Array) -> Array:
