@@ -141,7 +141,7 @@ def test_events_on_disk_give_the_same_bits(hidden, tmp_path, monkeypatch):
 @pytest.mark.parametrize("size", [1, 16])
 def test_divergence_keeps_the_last_good_parameters(hidden, size):
     objective, events = problem("mean-squared-error", hidden)
-    events.targets[40] = 1e9  # one event that explodes when its turn comes
+    events.inputs[40] = 1e9  # one event that explodes when its turn comes
     ends = []
     for plain in (False, True):
         rule = update_rule(spec.SGD(), objective.weight_mask)
