@@ -50,7 +50,7 @@ def _steepest(X: np.ndarray, y: np.ndarray, steps: int) -> float:
     objective.initial = lambda seed: np.zeros(3)  # where the loop below starts
     recipe = spec.DescentRecipe(
         batch_size="all", epochs=steps, schedule=spec.Constant(), optimizer=spec.SGD(),
-        record_every=1_000, dtype="float64",
+        record_every=1_000, validate_every=1_000, dtype="float64",
     )  # fmt: skip
     events = Batch(X, y)
     rule = update_rule(recipe.optimizer, objective.weight_mask)

@@ -54,6 +54,7 @@ def test_the_second_process_finds_the_machine_code(tmp_path: Path):
     assert first[0] == second[0]
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_not_used(tmp_path: Path):
     expected = train(tmp_path)
     for file in tmp_path.rglob("*.nb?"):
@@ -61,6 +62,7 @@ def test_a_damaged_cache_is_not_used(tmp_path: Path):
     assert train(tmp_path)[0] == expected[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [NO_FOLDER, FULL_DISK])
 def test_without_room_for_a_cache_nothing_is_said(tmp_path: Path, before: str):
     without = train(tmp_path, before)

@@ -65,25 +65,39 @@ def assert_same(one, two, dtype):
         np.testing.assert_allclose(found, wanted, rtol=20 * tolerance, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu"])
-@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize(
+    ("loss", "activation", "dtype"),
+    [
+        ("binary-cross-entropy", "relu", "float64"),
+        ("binary-cross-entropy", "relu", "float32"),
+        ("cross-entropy", "gelu", "float64"),
+        ("cross-entropy", "tanh", "float32"),
+        ("mean-squared-error", "sigmoid", "float64"),
+        ("mean-squared-error", "tanh", "float64"),
+    ],
+)
 def test_networks(loss, activation, dtype):
     objective, events = problem(loss, (17, 6), activation, l2=0.1, dtype=dtype)
     compiled, plain = (walk(each, events, 16) for each in (objective, Plain(objective)))
     assert_same(compiled, plain, dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("hidden", [(), (6,)])
-@pytest.mark.parametrize("size", [1, 16, 90])
-def test_rules_and_batches(optimizer, hidden, size, dtype):
-    objective, events = problem("binary-cross-entropy", hidden, l2=0.1, dtype=dtype)
-    compiled, plain = (
-        walk(each, events, size, optimizer) for each in (objective, Plain(objective))
-    )
-    assert_same(compiled, plain, dtype)
+def test_rules_of_networks(optimizer):
+    objective, events = problem("binary-cross-entropy", (6,), l2=0.1)
+    for size in (1, 16, 90):
+        results = (walk(each, events, size, optimizer) for each in (objective, Plain(objective)))
+        assert_same(*results, "float64")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "dtype"), [*((name, "float64") for name in OPTIMIZERS), ("adam", "float32")]
+)
+def test_rules_of_linear_models(optimizer, dtype):
+    objective, events = problem("binary-cross-entropy", l2=0.1, dtype=dtype)
+    for size in (1, 16, 90):
+        results = (walk(each, events, size, optimizer) for each in (objective, Plain(objective)))
+        assert_same(*results, dtype)
 
 
 @settings(max_examples=40, deadline=None)
@@ -127,7 +141,7 @@ def test_events_on_disk_give_the_same_bits(hidden, tmp_path, monkeypatch):
 @pytest.mark.parametrize("size", [1, 16])
 def test_divergence_keeps_the_last_good_parameters(hidden, size):
     objective, events = problem("mean-squared-error", hidden)
-    events.targets[40] = 1e9  # one event that explodes when its turn comes
+    events.inputs[40] = 1e9  # one event that explodes when its turn comes
     ends = []
     for plain in (False, True):
         rule = update_rule(spec.SGD(), objective.weight_mask)

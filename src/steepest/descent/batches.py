@@ -147,7 +147,7 @@ class Run:
     events
         The array.
     rows
-        Those that the steps take, one step's after the other's; None for all in their order.
+        Those that the steps take, one step's after the other's; None where each takes all.
     steps
         How many steps.
     """
@@ -194,7 +194,8 @@ class Feed:
                 yield Run(self.events, batches.rows(step, stop), stop - step)
             else:
                 stop = self._within_window(step, stop)
-                yield Run(self._joined(batches.places(step, stop)), None, stop - step)
+                events = self._joined(batches.places(step, stop))
+                yield Run(events, np.arange(len(events)), stop - step)
             step = stop
 
     def _within_window(self, step: int, stop: int) -> int:

@@ -21,12 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numba.extending
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
-__all__ = ["entry", "inlined", "part", "sums"]
+__all__ = ["entry", "inlined", "intrinsic", "part", "sums"]
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _WITHOUT_PYTHON: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+intrinsic: Any = numba.extending.intrinsic
+"""Machine code written out: a function whose instructions Python puts together."""
 
 
 def part(function: Callable) -> Any:

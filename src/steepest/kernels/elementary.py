@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-from steepest.kernels.compiled import part
+from steepest.kernels.compiled import intrinsic, part
 
 __all__ = ["exp_below", "expm1_below", "log1p_unit"]
 

@@ -15,9 +15,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from steepest.kernels.compiled import part
+from steepest.kernels.compiled import intrinsic, part
 from steepest.kernels.vector import PANEL_BYTES, Vectors
 
 __all__ = ["add_products", "dots"]

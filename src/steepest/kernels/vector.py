@@ -22,10 +22,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-from steepest.kernels.compiled import part
+from steepest.kernels.compiled import intrinsic, part
 
 __all__ = ["PANEL_BYTES", "Vectors", "prefetch", "product", "view"]
 

@@ -126,15 +126,15 @@ class _Linear:
     ) -> StretchResult:
         n, size = self.model.inputs, self.model.size
         lanes = _VECTOR_BYTES // self.dtype.itemsize
-        padded, *slots = (np.pad(vector, (0, -size % lanes)) for vector in (theta, *slots))
+        padded, *memories = (np.pad(vector, (0, -size % lanes)) for vector in (theta, *slots))
         l2 = np.where(np.arange(len(padded)) < n, self.l2, 0.0).astype(self.dtype)
         values = _room(stretch)
         taken, loss_sum = self._kernel.take_single_steps(
             self._loss, rule.of_weights, n, *self._columns(stretch.events), _rows(stretch),
-            padded, tuple(slots), stretch.rates, stretch.first_step, stretch.recorded, values,
+            padded, tuple(memories), stretch.rates, stretch.first_step, stretch.recorded, values,
             l2, stretch.loss_limit, loss_sum,
         )  # fmt: skip
-        slots = tuple(slot[:size].copy() for slot in slots)
+        slots = tuple(memory[:size].copy() for memory in memories)
         return _result(stretch, padded[:size].copy(), slots, taken, loss_sum, values)
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:

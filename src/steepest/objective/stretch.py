@@ -25,10 +25,10 @@ class Stretch:
     events
         The sample that the rows are of, in memory.
     rows
-        The rows that the steps take, one step's after the other's, int64; None for all events in
-        their order. Each step takes `batch_size` of them, the last what is left.
+        The rows that the steps take, one step's after the other's, int64: `batch_size` each, the
+        last what is left. None where each step takes all events in their order.
     batch_size
-        Events a step. Where it is the number of events, each step takes all.
+        Events a step.
     rates
         η of each step, float64 ``(steps,)``.
     first_step
