@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,6 +18,7 @@ from steepest.landscape import spans
 from steepest.landscape.asked import Asked
 from steepest.landscape.curvature import spectrum_at
 from steepest.landscape.directions import Directions
+from steepest.landscape.estimate import Anchors, Sums
 from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
 from steepest.landscape.honesty import honest_path
 from steepest.landscape.lanczos import Spectrum
@@ -24,7 +26,7 @@ from steepest.landscape.result import Landscape
 from steepest.landscape.sayings import sayings
 from steepest.landscape.subject import Subject, other_theta, subject_of
 from steepest.landscape.sums import Kept
-from steepest.landscape.surface import Anchors, Sums, Surface, drawn_events, evaluate
+from steepest.landscape.surface import Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups
 from steepest.training import TrainWatch
 from steepest.training.events import available_memory
@@ -94,6 +96,21 @@ def landscape_of_subject(
         curved = events.take(slice(0, CURVATURE_EVENTS))
         said = sayings(subject, directions, surface, spectrum, events, curved, anchors)
     numbers = {
+        **_numbers(subject, asked, directions, surface, len(curved)),
+        **said,
+        "path": path.to_json() if path is not None else None,
+        "seconds": time.monotonic() - began,
+    }
+    landscape = Landscape(target, directions, surface, path, numbers, subject.kept_step)
+    landscape.write_numbers()
+    return landscape
+
+
+def _numbers(
+    subject: Subject, asked: Asked, directions: Directions, surface: Surface, curved: int
+) -> dict[str, Any]:
+    """What landscape.json says of the slice and of the events."""
+    return {
         "format": "steepest-landscape",
         "version": 1,
         "steepest": __version__,
@@ -104,22 +121,16 @@ def landscape_of_subject(
         "directions": directions.to_json(),
         "grid": [
             {"low": float(axis[0]), "high": float(axis[-1]), "points": len(axis)}
-            for axis in grid.axes
+            for axis in surface.grid.axes
         ],
         "events": {
             "used": surface.events,
             "all": surface.all_events,
             "chunks": surface.chunks,
             "largest_standard_error": surface.largest_relative_error(),
-            "curvature": len(curved),
+            "curvature": curved,
         },
-        **said,
-        "path": path.to_json() if path is not None else None,
-        "seconds": time.monotonic() - began,
     }
-    landscape = Landscape(target, directions, surface, path, numbers, subject.kept_step)
-    landscape.write_numbers()
-    return landscape
 
 
 def directions_of(subject: Subject, asked: Asked, spectrum: Spectrum | None) -> Directions:

@@ -10,9 +10,10 @@ import numpy as np
 
 from steepest.landscape.curvature import Point, all_named, barrier, measured, slice_points
 from steepest.landscape.directions import Directions
+from steepest.landscape.estimate import Anchors, losses_at
 from steepest.landscape.lanczos import Spectrum
 from steepest.landscape.subject import Subject
-from steepest.landscape.surface import Anchors, Surface, losses_at
+from steepest.landscape.surface import Surface
 from steepest.objective import Batch
 
 __all__ = ["sayings"]

@@ -10,8 +10,8 @@ import numpy as np
 
 from steepest.folder import LandscapeFolder
 from steepest.landscape.directions import Directions
+from steepest.landscape.estimate import CHUNK, Anchors, Sums
 from steepest.landscape.grid import Grid
-from steepest.landscape.surface import CHUNK, Anchors, Sums
 from steepest.objective import Batch, Objective
 
 __all__ = ["Kept"]
