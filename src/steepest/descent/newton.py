@@ -211,19 +211,25 @@ def _inverse(objective: Objective, theta: Array, sample: Batch) -> Array:
     diagonal = np.abs(np.diag(curvature))
     units = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     values, vectors = np.linalg.eigh(curvature / units[:, None] / units)
-    largest = float(values[-1])
-    if values[0] < -1e-9 * abs(largest):
+    largest, lowest = float(values[-1]), float(values[0])
+    if lowest < -1e-9 * abs(largest) and _some_negative(sample):
         raise EventsError(
             "With these weights the loss is not convex, and may have no minimum.",
             expected="a curvature that is nowhere negative",
-            found=f"a lowest eigenvalue of the Hessian of {values[0]:.3g}",
+            found=f"a lowest eigenvalue of the Hessian of {lowest:.3g}",
             cause="negative weights that outweigh the positive ones in some direction",
             do='use more events, or set descent.method = "descent"',
         )
-    curved = values > FLAT * len(values) * largest
+    curved = values > max(FLAT * len(values) * largest, -2 * lowest)  # below: rounding
     inverse = np.divide(1.0, values, out=np.zeros_like(values), where=curved)
     vectors /= units[:, None]
     return (vectors * inverse) @ vectors.T
+
+
+def _some_negative(events: Batch) -> bool:
+    return events.weights is not None and any(
+        float(part.weights.min()) < 0 for part in events.blocks()
+    )
 
 
 class _Walk:

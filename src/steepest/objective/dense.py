@@ -83,6 +83,9 @@ class DenseObjective:
 
     def loss(self, theta: Array, batch: Batch) -> float:
         """J(θ)."""
+        if not self.model.hidden and len(batch) > BLOCK and suits(batch, self.dtype):
+            total, _ = self._compiled_gradient(theta, batch)  # one read of X, with or without it
+            return total / len(batch) + self._penalty(theta)
         layers = self.model.layers(theta)
         total = 0.0
         for part in batch.blocks():
