@@ -1,0 +1,286 @@
+"""Live descents for the pictures: the package's own loop, from any start, kept in memory.
+
+`walk` runs it, `quadratic` says beforehand what it will do where J is a paraboloid, `settled` goes
+on from where a walk ended to the minimum that it led to.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from steepest import recipe as spec
+from steepest.descent import MemoryKeeper, Plan, State, descend
+from steepest.descent.loop import EXPLODED
+from steepest.descent.state import Best
+from steepest.errors import DivergenceError
+from steepest.losses import loss_named
+from steepest.models import Dense
+from steepest.objective import Batch, DenseObjective
+from steepest.optimizers import update_rule
+from steepest.scaling import fit_scaling
+from steepest.training import TrainWatch
+
+__all__ = ["Quadratic", "Walk", "hessian", "linear", "quadratic", "scaled", "settled", "walk"]
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A descent that was done.
+
+    Attributes
+    ----------
+    steps, thetas
+        The path: ``(points,)`` and ``(points, size)``, from the start on.
+    losses
+        J of the batch before each step, ``(steps,)``; with all events a step, J itself.
+    gradients
+        ‖g‖ before each step, ``(steps,)``.
+    diverged_at : int or None
+        After how many steps the loss had exploded.
+    seconds : float
+        Wall time of all steps.
+    """
+
+    steps: Array
+    thetas: Array
+    losses: Array
+    gradients: Array
+    diverged_at: int | None
+    seconds: float
+
+    @property
+    def end(self) -> Array:
+        """The last θ."""
+        return self.thetas[-1]
+
+
+def walk(
+    objective: DenseObjective,
+    events: Batch,
+    *,
+    rate: float,
+    epochs: int,
+    batch_size: int | None = None,
+    start: Array | None = None,
+    schedule: spec.Schedule | None = None,
+    seed: int = 0,
+    watch: TrainWatch | None = None,
+) -> Walk:
+    """Go down on J by θ ← θ − η g.
+
+    Parameters
+    ----------
+    objective, events
+        J, and its events.
+    rate, epochs, batch_size, schedule, seed
+        η before the schedule, passes over the events, events a step (None: all), η's course, and
+        what the order of the events is drawn from.
+    start
+        θ₀; None is the objective's own for the seed.
+    watch
+        Asked whether to stop.
+
+    Raises
+    ------
+    Interrupted
+        `watch` says so.
+
+    Examples
+    --------
+    >>> objective, batch = linear(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
+    >>> walk(objective, batch, rate=0.25, epochs=3).thetas[:, 0]
+    array([0.  , 1.  , 1.5 , 1.75])
+    """
+    rule = update_rule(spec.SGD(), objective.weight_mask)
+    plan = Plan(
+        events=len(events),
+        batch_size=batch_size or len(events),
+        rule=rule,
+        learning_rate=rate,
+        schedule_options=schedule or spec.Constant(),
+        epochs=epochs,
+        seed=seed,
+        validate_every=epochs,
+        checkpoint=spec.Checkpoint(seconds=1e9),
+    )
+    theta = (objective.initial(seed) if start is None else start).astype(objective.dtype)
+    first = objective.loss(theta, events)
+    limit = EXPLODED * max(abs(first), 1e-300)
+    state = State(theta, rule.slots(theta), 0, Best(theta, first, 0), limit)
+    keeper, quiet, diverged = MemoryKeeper(), _Silent(watch), False
+    try:
+        descend(objective, events, plan, keeper, state=state, watch=quiet)
+    except DivergenceError:
+        diverged = True
+    assert keeper.state is not None  # saved at the end, or where it diverged
+    end, history = keeper.state, keeper.history[-1]
+    paths = keeper.path
+    steps = np.concatenate([[0], *(p.steps for p in paths)]).astype(np.int64)
+    thetas = np.concatenate([theta[None], *(p.thetas for p in paths)])
+    if steps[-1] != end.step:
+        steps, thetas = np.append(steps, end.step), np.vstack([thetas, end.theta])
+    return Walk(
+        steps=steps,
+        thetas=thetas,
+        losses=history["loss"].to_numpy(),
+        gradients=history["gradient_norm"].to_numpy(),
+        diverged_at=end.step if diverged else None,
+        seconds=end.seconds,
+    )
+
+
+class _Silent(TrainWatch):
+    """Shows nothing of one descent among many, and is interrupted when the whole is."""
+
+    def __init__(self, whole: TrainWatch | None) -> None:
+        self.whole = whole
+
+    @property
+    def interrupted(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the whole is to stop."""
+        return self.whole is not None and self.whole.interrupted
+
+
+def linear(
+    inputs: Array, targets: Array, weights: Array | None = None, loss: str = "mean-squared-error"
+) -> tuple[DenseObjective, Batch]:
+    """J of a linear model, and its events."""
+    objective = DenseObjective(Dense(inputs=inputs.shape[1]), loss_named(loss))
+    return objective, Batch.of(inputs, targets, weights, objective.dtype)
+
+
+def scaled(features: Array, weights: Array | None, scaling: str = "standard") -> Array:
+    """The features under a scaling that is fitted on them."""
+    names = [f"x{i}" for i in range(features.shape[1])]
+    return fit_scaling(scaling, [(features, weights)], names).transform(features)
+
+
+def hessian(objective: DenseObjective, theta: Array, events: Batch) -> Array:
+    """∇²J(θ), column by column from Hessian–vector products: for few parameters."""
+    columns = [objective.hessian_vector(theta, v, events) for v in np.eye(objective.size)]
+    matrix = np.array(columns)
+    return (matrix + matrix.T) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """J = J* + ½ (θ − θ*)ᵀ ∇²J (θ − θ*), and what steps of a fixed η do on it.
+
+    Along the eigenvector of λ each step multiplies the distance by 1 − ηλ.
+
+    Attributes
+    ----------
+    eigenvalues, vectors
+        Of ∇²J, ascending; vectors in columns.
+    minimum, lowest
+        θ* and J*.
+    """
+
+    eigenvalues: Array
+    vectors: Array
+    minimum: Array
+    lowest: float
+
+    @property
+    def kappa(self) -> float:
+        """λmax/λmin."""
+        return float(self.eigenvalues[-1] / self.eigenvalues[0])
+
+    @property
+    def bound(self) -> float:
+        """2/λmax: a larger η diverges."""
+        return float(2.0 / self.eigenvalues[-1])
+
+    @property
+    def best(self) -> float:
+        """2/(λmax + λmin): the η that is quickest in the end."""
+        return float(2.0 / (self.eigenvalues[-1] + self.eigenvalues[0]))
+
+    def losses(self, start: Array, rate: float, steps: Any) -> Array:
+        """J after so many steps, of any shape."""
+        away = self.vectors.T @ (start - self.minimum)
+        shrunk = np.abs(1.0 - rate * self.eigenvalues) ** (2 * np.asarray(steps)[..., None])
+        return self.lowest + 0.5 * (self.eigenvalues * away**2 * shrunk).sum(axis=-1)
+
+    def steps_to(self, start: Array, rate: float, part: float) -> int:
+        """Steps until the excess J − J* is at most `part` of its start; it must come to that."""
+        first = float(self.losses(start, rate, 0)) - self.lowest
+        low, high = 0, 1
+        while float(self.losses(start, rate, high)) - self.lowest > part * first:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            above = float(self.losses(start, rate, middle)) - self.lowest > part * first
+            low, high = (middle, high) if above else (low, middle)
+        return high
+
+    def steps_at_most(self, part: float) -> int:
+        """The same at the best η from the worst start: ln(1/part) / (2 ln((κ + 1)/(κ − 1)))."""
+        if self.kappa <= 1 + 1e-9:
+            return 1
+        shrink = math.log((self.kappa + 1) / (self.kappa - 1))
+        return math.ceil(-math.log(part) / (2 * shrink))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "eigenvalues": self.eigenvalues.tolist(),
+            "kappa": self.kappa,
+            "largest_stable_rate": self.bound,
+            "best_rate": self.best,
+            "minimum": self.minimum.tolist(),
+            "lowest_loss": self.lowest,
+        }
+
+
+def quadratic(objective: DenseObjective, events: Batch, keep: int | None = None) -> Quadratic:
+    """What curvature says before the first step: for the mean squared error.
+
+    Parameters
+    ----------
+    objective, events
+        J of a linear model.
+    keep
+        Only the first so many parameters, where the others neither move nor matter.
+    """
+    theta = np.zeros(objective.size)
+    part = slice(0, keep)
+    matrix = hessian(objective, theta, events)[part, part]
+    eigenvalues, vectors = np.linalg.eigh(matrix)
+    gradient = objective.loss_and_gradient(theta, events)[1][part]
+    theta[part] = -np.linalg.solve(matrix, gradient)
+    return Quadratic(eigenvalues, vectors, theta[part], objective.loss(theta, events))
+
+
+def settled(objective: DenseObjective, theta: Array, events: Batch, steps: int = 100) -> Array:
+    """The minimum below θ: Newton steps along |λ|, halved until J falls.
+
+    With |λ| in place of λ a step goes down along every eigenvector, also off a saddle
+    (arXiv:1406.2572).
+
+    Examples
+    --------
+    >>> objective, batch = linear(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
+    >>> settled(objective, np.zeros(2), batch)
+    array([2., 0.])
+    """
+    for _ in range(steps):
+        loss, gradient = objective.loss_and_gradient(theta, events)
+        if np.linalg.norm(gradient) < 1e-11:
+            break
+        values, vectors = np.linalg.eigh(hessian(objective, theta, events))
+        size = np.maximum(np.abs(values), 1e-9 * np.abs(values).max())
+        step = vectors @ ((vectors.T @ gradient) / size)
+        length = 1.0
+        while length > 1e-9 and objective.loss(theta - length * step, events) > loss:
+            length /= 2
+        if length <= 1e-9:
+            break
+        theta = theta - length * step
+    return theta
