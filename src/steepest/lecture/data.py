@@ -209,7 +209,7 @@ def _pair(features: Array, names: Sequence[str]) -> tuple[int, int]:
 
 def _class_names(recipe: Recipe, label: str) -> tuple[str, str]:
     if recipe.events.paths == ["embedded:top-jets"] and label == "is_top":
-        return "QCD jets", "Top jets"
+        return "QCD jets", "top jets"
     plain = label.replace("$", r"\$")
     return f"{plain} = 0", f"{plain} = 1"
 

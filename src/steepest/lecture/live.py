@@ -205,8 +205,9 @@ class Quadratic:
     def losses(self, start: Array, rate: float, steps: Any) -> Array:
         """J after so many steps, of any shape."""
         away = self.vectors.T @ (start - self.minimum)
-        shrunk = np.abs(1.0 - rate * self.eigenvalues) ** (2 * np.asarray(steps)[..., None])
-        return self.lowest + 0.5 * (self.eigenvalues * away**2 * shrunk).sum(axis=-1)
+        with np.errstate(over="ignore"):  # what diverges becomes infinite
+            shrunk = np.abs(1.0 - rate * self.eigenvalues) ** (2 * np.asarray(steps)[..., None])
+            return self.lowest + 0.5 * (self.eigenvalues * away**2 * shrunk).sum(axis=-1)
 
     def steps_to(self, start: Array, rate: float, part: float) -> int:
         """Steps until the excess J − J* is at most `part` of its start; it must come to that."""

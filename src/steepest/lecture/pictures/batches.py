@@ -40,6 +40,8 @@ TITLE = "Batch against mini-batch against stochastic"
 AWAY = np.array([-3.2, 2.4])
 """The start, from the minimum."""
 MINI = 32
+MOST_EVENTS = 500
+"""One event a step takes as many steps a pass."""
 TARGET = 0.02
 """The part of the start's excess loss to which passes and seconds are measured."""
 LAST = 0.25
@@ -111,7 +113,7 @@ class Batches:
 
 def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Batches:
     """Logistic regression on one feature: θ is its coefficient and the intercept, and no more."""
-    events = data.drawn(effort.events, seed)
+    events = data.drawn(min(MOST_EVENTS, effort.events), seed)
     first = data.pair[0]
     inputs = scaled(events.features[:, [first]], events.weights)
     objective, batch = linear(inputs, events.labels, events.weights, "binary-cross-entropy")
@@ -224,11 +226,12 @@ def figure(numbers: Batches) -> Figure:
 def _paths(axes: Axes, numbers: Batches) -> None:
     x, y = numbers.axes
     rings = levels(numbers.losses, 14)
-    axes.contourf(x, y, numbers.losses.T, levels=rings, cmap="Greys_r", alpha=0.55)
+    axes.contourf(x, y, numbers.losses.T, levels=rings, cmap="Greys_r", alpha=0.35)
     axes.contour(x, y, numbers.losses.T, levels=rings[1:-1], colors="0.45", linewidths=0.6)
     for way in reversed(numbers.ways):
         look = _LOOKS[way.name]
-        axes.plot(*way.path.T, **look, markersize=4, linewidth=1.0 if way.name == "stochastic" else 1.8,
+        shown = way.path[way.passes <= (1 if way.name != "batch" else np.inf)]
+        axes.plot(*shown.T, **look, markersize=4, linewidth=1.0 if way.name == "stochastic" else 1.8,
                   label=_named(way))  # fmt: skip
     axes.plot(*numbers.ways[0].path[0], "o", color="white", markeredgecolor="black", markersize=9,
               zorder=5)  # fmt: skip
@@ -240,19 +243,19 @@ def _paths(axes: Axes, numbers: Batches) -> None:
 
 
 def _falls(axes: Axes, numbers: Batches) -> None:
-    for way in numbers.ways:
+    for way in numbers.ways[:2]:
         look = _LOOKS[way.name] | {"marker": None}
-        axes.plot(way.passes, way.excess, **look, alpha=0.9, label=_named(way),
-                  linewidth=1.1 if way.name == "stochastic" else 1.8)  # fmt: skip
-    settled_run = numbers.floors[-1]
-    axes.plot(settled_run.passes, settled_run.curve, color="black", linestyle="-.",
-              label=rf"Stochastic, $\eta$ falling ({settled_run.schedule})")  # fmt: skip
+        axes.plot(way.passes, way.excess, **look, label=_named(way))
+    for floor, colour, dashes in zip(numbers.floors, (RED, "black"), ("-", "-."), strict=True):
+        kind = r"$\eta$ constant" if floor.schedule == "constant" else r"$\eta$ falling"
+        label = rf"Stochastic, {kind} (mean of {len(floor.values)} runs)"
+        axes.plot(floor.passes, floor.curve, color=colour, linestyle=dashes, linewidth=1.4, label=label)
     axes.axhline(numbers.target * numbers.start_excess, color=GREY, linestyle=":", zorder=0)
-    axes.annotate(f"{100 * numbers.target:g} % of the start", (1, numbers.target * numbers.start_excess),
-                  xycoords=("axes fraction", "data"), xytext=(-6, 4), textcoords="offset points",
-                  ha="right", fontsize=11)  # fmt: skip
+    axes.annotate(f"{100 * numbers.target:g} % of the start", (0, numbers.target * numbers.start_excess),
+                  xycoords=("axes fraction", "data"), xytext=(8, -15), textcoords="offset points",
+                  fontsize=11)  # fmt: skip
     axes.set_yscale("log")
-    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_xscale("symlog", linthresh=0.01)
     axes.set_xlim(0, numbers.ways[0].passes[-1])
     axes.set_xlabel("Passes over the events")
     axes.set_ylabel("Excess loss $J - J^{*}$")

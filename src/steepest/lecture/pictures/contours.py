@@ -138,6 +138,8 @@ def _window(curvature: Quadratic, path: Array, points: int) -> tuple[Array, Arra
     height = 0.5 * float(away @ (curvature.vectors * curvature.eigenvalues) @ curvature.vectors.T @ away)
     inverse = (curvature.vectors / curvature.eigenvalues) @ curvature.vectors.T
     reach = np.maximum(np.sqrt(2 * height * np.diag(inverse)), np.ptp(path, axis=0))
+    if reach.max() <= LONGEST_TO_BE_EQUAL * reach.min():
+        reach[:] = reach.max()
     return tuple(  # pyright: ignore[reportReturnType]
         np.linspace(m - 1.15 * r, m + 1.15 * r, points)
         for m, r in zip(curvature.minimum, reach, strict=True)
@@ -162,8 +164,8 @@ def _panel(axes: Axes, numbers: Contours, one: Scaled) -> None:
     axes.contourf(x, y, one.losses.T, levels=rings, cmap=COLOURS_OF_HEIGHT,
                   norm=BoundaryNorm(rings, 256))  # fmt: skip
     axes.contour(x, y, one.losses.T, levels=rings[1:-1], colors="white", linewidths=0.5, alpha=0.6)
-    axes.plot(*one.path.T, color="white", linewidth=3.6, zorder=3)
-    axes.plot(*one.path.T, color=RED, marker="o", markersize=3.5, linewidth=1.6, zorder=4)
+    axes.plot(*one.path.T, color="white", linewidth=2.8, zorder=3)
+    axes.plot(*one.path.T, color=RED, marker="o", markersize=3, linewidth=1.3, zorder=4)
     axes.plot(*one.path[0], "o", color="white", markeredgecolor="black", markersize=9, zorder=5)
     axes.plot(*one.curvature.minimum, marker="*", color="#ffd60a", markeredgecolor="black",
               markersize=16, zorder=5)  # fmt: skip
@@ -177,20 +179,12 @@ def _panel(axes: Axes, numbers: Contours, one: Scaled) -> None:
                             fontsize=13)  # fmt: skip
         axis.set_major_locator(MaxNLocator(4))
     widths = np.ptp(x), np.ptp(y)
-    if max(widths) <= LONGEST_TO_BE_EQUAL * min(widths):
-        axes.set_aspect("equal", adjustable="datalim")
+    ratio = max(widths) / min(widths)
+    if ratio < 1 + 1e-9:
+        axes.set_aspect("equal")
     else:
-        ratio = max(widths) / min(widths)
         axes.text(0.03, 0.03, f"one axis stretched {ratio:.3g} times", transform=axes.transAxes,
                   fontsize=11, color="white", zorder=6)  # fmt: skip
-    axes.set_facecolor(_outside())
-
-
-def _outside() -> tuple[float, ...]:
-    """The colour of the highest contour, for what an equal scale shows beyond the grid."""
-    import matplotlib
-
-    return matplotlib.colormaps[COLOURS_OF_HEIGHT](1.0)
 
 
 def text(numbers: Contours) -> list[str]:

@@ -33,6 +33,8 @@ BINS = 24
 LEAST_IN_BIN = 10
 """Effective events below which a bin's fraction is not shown."""
 EPOCHS = 100
+MISFIT = 3.0
+"""χ² per bin above which the points are said to leave the curve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +171,9 @@ def text(numbers: Logistic) -> list[str]:
         f"The points are no fit: they are the share of {numbers.classes[1]} among the events of "
         f"the {numbers.part} part ({numbers.events:,}) in bins of z. Where they lie on the curve, "
         f"the probability can be taken at its word (χ² per bin {numbers.pull:.2g}; the intervals "
-        "are 68.27 %).",
+        "are 68.27 %)."
+        + ("" if numbers.pull < MISFIT else " Here they do not all: a sum of the features is not quite "
+           "the logarithm of the classes' likelihood ratio, which a calibrated z would be."),
         f"Training lowers the binary cross entropy from {numbers.start_loss:.4f} (ln 2, an "
         f"answer of ½ to everything) to {numbers.loss:.4f}.",
     ]

@@ -29,7 +29,7 @@ TITLE = "Learning rate: too small, just right, too large"
 
 POINTS = 100
 """Events that are shown; the lines are fitted to these alone."""
-OF_BOUND = (("too small", 0.02), ("just right", 0.3), ("too large", 1.15))
+OF_BOUND = (("too small", 0.02), ("just right", 0.3), ("too large", 1.05))
 """η as parts of 2/λmax."""
 STEPS = 10
 LONGEST = 200
@@ -153,7 +153,8 @@ def _lines(axes: Axes, numbers: Rates, rate: Rate) -> None:
     axes.set_title(rf"{rate.name.capitalize()}: $\eta$ = {rate.rate:.3g} {sign} "
                    rf"$2/\lambda_{{max}}$ = {bound:.3g}", fontsize=13)  # fmt: skip
     axes.set_xlabel(axis_label(numbers.feature), fontsize=13)
-    axes.legend(loc="upper left", ncols=3, fontsize=10, columnspacing=1.0, handlelength=1.6)
+    axes.legend(loc="upper left", ncols=3, fontsize=10, columnspacing=1.0, handlelength=1.6,
+                frameon=True, framealpha=1.0, edgecolor="none")  # fmt: skip
 
 
 def _losses(axes: Axes, numbers: Rates, rate: Rate) -> None:

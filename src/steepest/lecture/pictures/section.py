@@ -25,9 +25,9 @@ Array = np.ndarray
 NAME = "section"
 TITLE = "The descent on a section through J"
 
-OF_BOUND = 0.12
+OF_BOUND = 0.2
 """η as a part of 2/λmax."""
-STEPS = 12
+STEPS = 10
 TANGENTS = 3
 """Steps whose local gradient is drawn."""
 
