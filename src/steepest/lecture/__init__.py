@@ -4,3 +4,9 @@
 computes its numbers with the package's own objective, descent and landscape, one that draws them,
 and one that says in plain sentences what there is to see.
 """
+
+from steepest.lecture.data import LectureData, lecture_recipe
+from steepest.lecture.effort import Effort
+from steepest.lecture.lecture import Lecture, draw
+
+__all__ = ["Effort", "Lecture", "LectureData", "draw", "lecture_recipe"]

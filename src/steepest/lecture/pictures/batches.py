@@ -249,7 +249,9 @@ def _falls(axes: Axes, numbers: Batches) -> None:
     for floor, colour, dashes in zip(numbers.floors, (RED, "black"), ("-", "-."), strict=True):
         kind = r"$\eta$ constant" if floor.schedule == "constant" else r"$\eta$ falling"
         label = rf"Stochastic, {kind} (mean of {len(floor.values)} runs)"
-        axes.plot(floor.passes, floor.curve, color=colour, linestyle=dashes, linewidth=1.4, label=label)
+        axes.plot(
+            floor.passes, floor.curve, color=colour, linestyle=dashes, linewidth=1.4, label=label
+        )
     axes.axhline(numbers.target * numbers.start_excess, color=GREY, linestyle=":", zorder=0)
     axes.annotate(f"{100 * numbers.target:g} % of the start", (0, numbers.target * numbers.start_excess),
                   xycoords=("axes fraction", "data"), xytext=(8, -15), textcoords="offset points",
@@ -263,7 +265,13 @@ def _falls(axes: Axes, numbers: Batches) -> None:
 
 
 def _named(way: Way) -> str:
-    size = "all events" if way.name == "batch" else "1 event" if way.batch_size == 1 else f"{way.batch_size} events"
+    size = (
+        "all events"
+        if way.name == "batch"
+        else "1 event"
+        if way.batch_size == 1
+        else f"{way.batch_size} events"
+    )
     return f"{way.name.capitalize()} ({size} a step)"
 
 
@@ -272,7 +280,11 @@ def text(numbers: Batches) -> list[str]:
     constant, falling = numbers.floors
     reached = "; ".join(
         f"{way.name} "
-        + ("does not in this run" if way.passes_to_target is None else f"after {way.passes_to_target:.3g} passes")
+        + (
+            "does not in this run"
+            if way.passes_to_target is None
+            else f"after {way.passes_to_target:.3g} passes"
+        )
         for way in numbers.ways
     )
     return [

@@ -135,7 +135,9 @@ def _scaled(
 def _window(curvature: Quadratic, path: Array, points: int) -> tuple[Array, Array]:
     """What shows the path and the contour through its start, with a margin."""
     away = curvature.minimum - path[0]
-    height = 0.5 * float(away @ (curvature.vectors * curvature.eigenvalues) @ curvature.vectors.T @ away)
+    height = 0.5 * float(
+        away @ (curvature.vectors * curvature.eigenvalues) @ curvature.vectors.T @ away
+    )
     inverse = (curvature.vectors / curvature.eigenvalues) @ curvature.vectors.T
     reach = np.maximum(np.sqrt(2 * height * np.diag(inverse)), np.ptp(path, axis=0))
     if reach.max() <= LONGEST_TO_BE_EQUAL * reach.min():

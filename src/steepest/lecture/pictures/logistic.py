@@ -156,7 +156,9 @@ def figure(numbers: Logistic) -> Figure:
         lower.set_ylabel("Events, normalised")
         lower.set_xlabel(r"Logit $z = \theta \cdot x$")
         lower.set_xlim(edges[0], edges[-1])
-        lower.set_ylim(0, 1.25 * max(h.contents.max() for h in (numbers.background, numbers.signal)))
+        lower.set_ylim(
+            0, 1.25 * max(h.contents.max() for h in (numbers.background, numbers.signal))
+        )
         lower.legend(loc="upper left")
         drawn.align_ylabels([upper, lower])
         return laid_out(drawn)
@@ -172,8 +174,12 @@ def text(numbers: Logistic) -> list[str]:
         f"the {numbers.part} part ({numbers.events:,}) in bins of z. Where they lie on the curve, "
         f"the probability can be taken at its word (χ² per bin {numbers.pull:.2g}; the intervals "
         "are 68.27 %)."
-        + ("" if numbers.pull < MISFIT else " Here they do not all: a sum of the features is not quite "
-           "the logarithm of the classes' likelihood ratio, which a calibrated z would be."),
+        + (
+            ""
+            if numbers.pull < MISFIT
+            else " Here they do not all: a sum of the features is not quite "
+            "the logarithm of the classes' likelihood ratio, which a calibrated z would be."
+        ),
         f"Training lowers the binary cross entropy from {numbers.start_loss:.4f} (ln 2, an "
         f"answer of ½ to everything) to {numbers.loss:.4f}.",
     ]

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NAME", "TITLE", "Minima", "Minimum", "Plateau", "compute", "figure", "plateau_of", "text"]
+__all__ = [
+    "NAME",
+    "TITLE",
+    "Minima",
+    "Minimum",
+    "Plateau",
+    "compute",
+    "figure",
+    "plateau_of",
+    "text",
+]
 
 Array = np.ndarray
 
@@ -259,7 +269,9 @@ def plateau_of(losses: Array) -> tuple[int, int] | None:
 def _longest_plateau(
     objective: DenseObjective, batch: Batch, runs: list[Walk], seed: int
 ) -> Plateau | None:
-    found = [(ends[1] - ends[0], k, ends) for k, r in enumerate(runs) if (ends := plateau_of(r.losses))]
+    found = [
+        (ends[1] - ends[0], k, ends) for k, r in enumerate(runs) if (ends := plateau_of(r.losses))
+    ]
     if not found:
         return None
     _, k, (first, last) = max(found)
@@ -290,11 +302,11 @@ def _runs(axes: Axes, numbers: Minima) -> None:
                   linestyle=dashes, label=f"Start {letter}: $J$ = {minimum.loss:.4f}")  # fmt: skip
         axes.axhline(minimum.loss, color=colour, linestyle=":", linewidth=1.0)
     axes.set_xscale("log")
-    axes.set_yscale("log")
+    axes.set_ylim(bottom=0)
     axes.set_xlabel("Step")
     axes.set_ylabel("Loss $J$")
     axes.set_title("Two starts, two minima", fontsize=13)
-    axes.legend(loc="lower left", fontsize=11)
+    axes.legend(loc="upper right", fontsize=11)
 
 
 def _line_between(axes: Axes, numbers: Minima) -> None:
@@ -308,7 +320,7 @@ def _line_between(axes: Axes, numbers: Minima) -> None:
     at, height = numbers.barrier["at"], numbers.barrier["height"]
     ground = first.loss + at * (second.loss - first.loss)
     axes.annotate("", (at, ground), (at, ground + height), arrowprops={"arrowstyle": "<->"})
-    axes.annotate(f"barrier {height:.2g}", (at, ground + height / 2), xytext=(6, 0),
+    axes.annotate(f"barrier {height:.2g}", (at, ground + 0.12 * height), xytext=(6, 0),
                   textcoords="offset points", fontsize=12)  # fmt: skip
     axes.set_xlim(-0.06, 1.06)
     axes.set_ylim(0, 1.3 * float(numbers.line.max()))
@@ -325,15 +337,22 @@ def _plateau(axes: Axes, numbers: Minima) -> None:
         axes.set_axis_off()
         return
     steps = np.arange(len(one.losses))
-    axes.plot(steps, one.losses, color=BLUE, label="Loss $J$")
-    axes.plot(steps, one.gradients, color=RED, linestyle="--", label=r"Gradient $\Vert\nabla J\Vert$")
     axes.axvspan(one.first, one.last, color=GREY, alpha=0.25, linewidth=0,
                  label=f"Plateau ({one.last - one.first:,} steps)")  # fmt: skip
-    axes.set_yscale("log")
-    axes.set_xlim(0, min(len(steps), 3 * one.last))
+    axes.plot(steps, one.losses, color=BLUE, label="Loss $J$")
+    fall = one.loss_before - one.loss_end
+    axes.set_ylim(one.loss_end - 1.8 * fall, one.loss_before + 1.2 * fall)
+    axes.set_xlim(0, min(len(steps), 2 * one.last))
     axes.set_xlabel("Step")
-    axes.set_title("A plateau, and the way off it", fontsize=13)
-    axes.legend(loc="lower left", fontsize=11)
+    axes.set_ylabel("Loss $J$")
+    axes.set_title(f"A plateau on the way of start {one.seed}", fontsize=13)
+    beside = axes.twinx()
+    beside.plot(steps, one.gradients, color=RED, linestyle="--")
+    axes.plot([], [], color=RED, linestyle="--", label=r"Gradient $\Vert\nabla J\Vert$ (right)")
+    beside.set_yscale("log")
+    beside.set_ylim(0.3 * one.gradient, 3e4 * one.gradient)
+    beside.set_ylabel(r"$\Vert\nabla J\Vert$")
+    axes.legend(loc="upper right", fontsize=11)
 
 
 def text(numbers: Minima) -> list[str]:

@@ -167,7 +167,7 @@ def _losses(axes: Axes, numbers: Rates, rate: Rate) -> None:
     axes.set_ylim(0.5 * numbers.curvature.lowest, 1e3 * rate.losses[0])
     axes.set_xlim(0, 60)
     axes.set_xlabel("Step")
-    axes.legend(loc="upper right" if rate.of_bound < 1 else "lower right", fontsize=11)
+    axes.legend(loc="upper right" if rate.of_bound < 1 else "center right", fontsize=11)
 
 
 def text(numbers: Rates) -> list[str]:

@@ -117,7 +117,9 @@ def figure(numbers: Section) -> Figure:
     with style():
         drawn = new_figure(8.0, 5.6)
         axes = drawn.subplots()
-        axes.plot(numbers.slopes, numbers.losses, color=BLUE, label="$J$, the intercept at its optimum")
+        axes.plot(
+            numbers.slopes, numbers.losses, color=BLUE, label="$J$, the intercept at its optimum"
+        )
         _tangents(axes, numbers)
         axes.plot(numbers.steps, numbers.step_losses, color=RED, marker="o", markersize=6,
                   linewidth=0.9, linestyle="--", zorder=4, label=rf"Steps, $\eta$ = {numbers.rate:.2g}")  # fmt: skip
@@ -125,7 +127,9 @@ def figure(numbers: Section) -> Figure:
                   markeredgecolor="black", linestyle="", zorder=5, label="Minimum")  # fmt: skip
         axes.annotate(r"$\theta_0$", (numbers.steps[0], numbers.step_losses[0]),
                       xytext=(10, 8), textcoords="offset points")  # fmt: skip
-        axes.set_xlabel(f"Slope of {symbol} on standardised {_low(feature)}" + (f" [{unit}]" if unit else ""))
+        axes.set_xlabel(
+            f"Slope of {symbol} on standardised {_low(feature)}" + (f" [{unit}]" if unit else "")
+        )
         axes.set_ylabel("Mean squared error $J$" + (f" [{unit}$^2$]" if unit else ""))
         axes.set_xlim(numbers.slopes[0], numbers.slopes[-1])
         height = float(numbers.losses.max()) - numbers.lowest

@@ -10,6 +10,7 @@ import numpy as np
 
 from steepest import recipe as spec
 from steepest.descent import MemoryKeeper
+from steepest.evaluate.figures import as_numbers
 from steepest.folder import LandscapeFolder
 from steepest.landscape import Asked, Landscape, landscape_of_subject
 from steepest.landscape.subject import PathPoints, Subject
@@ -21,7 +22,7 @@ from steepest.training.fit import Naming, batch_of, objective_for
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NAME", "TITLE", "Title", "compute", "figure", "text"]
+__all__ = ["NAME", "TITLE", "Title", "compute", "figure", "text", "to_json"]
 
 NAME = "title"
 TITLE = "A loss landscape"
@@ -45,9 +46,7 @@ class Title:
     landscape: Landscape
 
 
-def compute(
-    data: LectureData, seed: int, effort: Effort, watch: TrainWatch, folder: Path
-) -> Title:
+def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch, folder: Path) -> Title:
     """Train a network, and evaluate J on the plane of its path; files go into landscape/title."""
     train = data.train.thinned(min(MOST_EVENTS, 2 * effort.events))
     train = Events(train.features, train.labels, train.weights)
@@ -96,3 +95,15 @@ def text(numbers: Title) -> list[str]:
         "All other directions are left out: a picture of two in "
         f"{numbers.parameters:,} dimensions. The path is drawn at its true losses.",
     ]
+
+
+def to_json(numbers: Title) -> dict[str, Any]:
+    """Plain values; the surface itself is in landscape/title."""
+    said = {key: value for key, value in numbers.numbers.items() if key != "seconds"}
+    return {
+        "network": numbers.network,
+        "parameters": numbers.parameters,
+        "events": numbers.events,
+        "landscape": as_numbers(said),
+        "files": "landscape/title",
+    }
