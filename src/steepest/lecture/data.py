@@ -187,7 +187,7 @@ def _refuse_negative(*parts: Events) -> None:
                 found=f"{count:,} of {len(events):,} events below 0, down to "
                 f"{events.weights.min():.4g}",
                 cause="events of a generator beyond leading order",
-                do='leave them out of the pictures: select = "weight > 0", with your column\'s name',
+                do='leave them out of the pictures: select = "weight > 0"',
             )
 
 

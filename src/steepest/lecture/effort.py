@@ -30,6 +30,6 @@ class Effort:
     starts: int = 8
     samples: int = 6
     steps: int = 3_000
-    epochs: int = 15
-    repeats: int = 5
+    epochs: int = 12
+    repeats: int = 4
     network_epochs: int = 30

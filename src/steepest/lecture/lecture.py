@@ -141,8 +141,13 @@ def _picture(
         numbers = picture.compute(data, seed, effort, watch, *files)
     except NotFound as missing:
         watch.say(f"{picture.TITLE}: {missing}.")
-        return {"title": picture.TITLE, "figure": None, "text": [f"Not in these events: {missing}."],
-                "numbers": None, "seconds": time.monotonic() - began}  # fmt: skip
+        return {
+            "title": picture.TITLE,
+            "figure": None,
+            "text": [f"Not in these events: {missing}."],
+            "numbers": None,
+            "seconds": time.monotonic() - began,
+        }
     figure = picture.figure(numbers)
     for kind in ("png", "pdf"):
         folder.write(f"{picture.NAME}.{kind}", lambda file: save(figure, file))

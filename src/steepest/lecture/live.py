@@ -28,6 +28,9 @@ __all__ = ["Quadratic", "Walk", "hessian", "linear", "quadratic", "scaled", "set
 
 Array = np.ndarray
 
+LOOK = 250
+"""Epochs between looks at ‖∇J‖."""
+
 
 @dataclass(frozen=True, eq=False)
 class Walk:
@@ -70,6 +73,7 @@ def walk(
     start: Array | None = None,
     schedule: spec.Schedule | None = None,
     seed: int = 0,
+    settled_below: float | None = None,
     watch: TrainWatch | None = None,
 ) -> Walk:
     """Go down on J by θ ← θ − η g.
@@ -83,6 +87,8 @@ def walk(
         what the order of the events is drawn from.
     start
         θ₀; None is the objective's own for the seed.
+    settled_below
+        End when ‖∇J‖ is below this, which is looked at every `LOOK` epochs; None does not.
     watch
         Asked whether to stop.
 
@@ -106,7 +112,8 @@ def walk(
         schedule_options=schedule or spec.Constant(),
         epochs=epochs,
         seed=seed,
-        validate_every=epochs,
+        stop=spec.Stop(gradient_norm=settled_below),
+        validate_every=epochs if settled_below is None else LOOK,
         checkpoint=spec.Checkpoint(seconds=1e9),
     )
     theta = (objective.initial(seed) if start is None else start).astype(objective.dtype)

@@ -186,17 +186,20 @@ def rows(numbers: SevenSteps) -> list[dict[str, str]]:
 
     n = numbers
     labels = ", ".join(f"{label:g}" for label in n.labels)
+    first = f"{_vector(n.predictions)}, … where the labels are {labels}, …"
+    end = f"θ = {_vector(n.end)}: J = {n.end_loss:.6f}, ‖∇J‖ = {n.end_gradient:.2g}"
+    meaning = f"weights of {', '.join(n.features)}, standardised, and the intercept"
+    mean = f"J(θ₀) = {n.loss:.6f}, the mean over {n.events:,} events"
+    again = f"p̂ = {_vector(n.predictions_after)}, …: J(θ₁) = {n.loss_after:.6f}"
     return [
-        row("init", "θ₀ = 0", f"θ₀ = {_vector(n.start)} (weights of {', '.join(n.features)}, "
-            "standardised, and the intercept)"),
-        row("predict", "p̂ = σ(θ·x)", f"p̂ = {_vector(n.predictions)}, … where the labels are {labels}, …"),
-        row("loss", "J = −⟨y ln p̂ + (1 − y) ln(1 − p̂)⟩", f"J(θ₀) = {n.loss:.6f}, the mean over {n.events:,} events"),
+        row("init", "θ₀ = 0", f"θ₀ = {_vector(n.start)}: {meaning}"),
+        row("predict", "p̂ = σ(θ·x)", f"p̂ = {first}"),
+        row("loss", "J = −⟨y ln p̂ + (1 − y) ln(1 − p̂)⟩", mean),
         row("gradient", "∇J = ⟨(p̂ − y) x⟩", f"∇J(θ₀) = {_vector(n.gradient)}"),
         row("step", "θ₁ = θ₀ − η ∇J(θ₀)", f"η = {n.rate:.4g}: θ₁ = {_vector(n.after)}"),
-        row("repeat", "from predict", f"p̂ = {_vector(n.predictions_after)}, …: J(θ₁) = {n.loss_after:.6f}"),
-        row("stop", f"after {n.steps} steps", f"θ = {_vector(n.end)}: J = {n.end_loss:.6f}, "
-            f"‖∇J‖ = {n.end_gradient:.2g}"),
-    ]  # fmt: skip
+        row("repeat", "from predict", again),
+        row("stop", f"after {n.steps} steps", end),
+    ]
 
 
 def text(numbers: SevenSteps) -> list[str]:
@@ -204,14 +207,17 @@ def text(numbers: SevenSteps) -> list[str]:
     worst = max(check.numerical for check in numbers.checks)
     product = next(c.matrix_product for c in numbers.checks if c.matrix_product is not None)
     return [
-        "All of training is these seven steps. The numbers are those of one real step, of a logistic "
-        f"regression on {' and '.join(numbers.features)}: it lowers the loss from "
+        "All of training is these seven steps. The numbers are those of one real step, of a "
+        f"logistic regression on {' and '.join(numbers.features)}: it lowers the loss from "
         f"{numbers.loss:.4f} to {numbers.loss_after:.4f}.",
-        "Gradients are formulas, not differences, and they are right: numerical derivatives agree to "
-        f"{worst:.1g} for each of the three losses, and for the mean squared error the gradient is "
-        f"the matrix product 2/m Xᵀ(Xθ − y) to {product:.1g}.",
+        "Gradients are formulas, not differences, and they are right: numerical derivatives agree "
+        f"to {worst:.1g} for each of the three losses, and for the mean squared error the gradient "
+        f"is the matrix product 2/m Xᵀ(Xθ − y) to {product:.1g}.",
     ]
 
 
 def _vector(values: Any) -> str:
-    return "(" + ", ".join(f"{value:.4g}".replace("-", "−") for value in np.asarray(values)) + ")"
+    """Four digits of each; what is zero up to rounding is written as zero."""
+    array = np.asarray(values, dtype=np.float64)
+    array = np.where(np.abs(array) < 1e-12 * np.abs(array).max(initial=1.0), 0.0, array)
+    return "(" + ", ".join(f"{value:.4g}".replace("-", "−") for value in array) + ")"

@@ -189,8 +189,9 @@ def _floor(
         values.append(float(excess[passes >= (1 - LAST) * effort.epochs].mean()))
         curves.append(excess)
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-    return Floor(name, np.array(values), float(np.mean(values)), spread / len(values) ** 0.5, passes,
-                 np.mean(curves, axis=0))  # fmt: skip
+    uncertainty = spread / len(values) ** 0.5
+    curve = np.mean(curves, axis=0)
+    return Floor(name, np.array(values), float(np.mean(values)), uncertainty, passes, curve)
 
 
 def _surface(
@@ -231,8 +232,8 @@ def _paths(axes: Axes, numbers: Batches) -> None:
     for way in reversed(numbers.ways):
         look = _LOOKS[way.name]
         shown = way.path[way.passes <= (1 if way.name != "batch" else np.inf)]
-        axes.plot(*shown.T, **look, markersize=4, linewidth=1.0 if way.name == "stochastic" else 1.8,
-                  label=_named(way))  # fmt: skip
+        width = 1.0 if way.name == "stochastic" else 1.8
+        axes.plot(*shown.T, **look, markersize=4, linewidth=width, label=_named(way))
     axes.plot(*numbers.ways[0].path[0], "o", color="white", markeredgecolor="black", markersize=9,
               zorder=5)  # fmt: skip
     axes.plot(*numbers.minimum, marker="*", color="#ffd60a", markeredgecolor="black", markersize=16,
@@ -244,7 +245,7 @@ def _paths(axes: Axes, numbers: Batches) -> None:
 
 def _falls(axes: Axes, numbers: Batches) -> None:
     for way in numbers.ways[:2]:
-        look = _LOOKS[way.name] | {"marker": None}
+        look: dict[str, Any] = _LOOKS[way.name] | {"marker": None}
         axes.plot(way.passes, way.excess, **look, label=_named(way))
     for floor, colour, dashes in zip(numbers.floors, (RED, "black"), ("-", "-."), strict=True):
         kind = r"$\eta$ constant" if floor.schedule == "constant" else r"$\eta$ falling"
@@ -252,15 +253,16 @@ def _falls(axes: Axes, numbers: Batches) -> None:
         axes.plot(
             floor.passes, floor.curve, color=colour, linestyle=dashes, linewidth=1.4, label=label
         )
-    axes.axhline(numbers.target * numbers.start_excess, color=GREY, linestyle=":", zorder=0)
-    axes.annotate(f"{100 * numbers.target:g} % of the start", (0, numbers.target * numbers.start_excess),
+    target = numbers.target * numbers.start_excess
+    axes.axhline(target, color=GREY, linestyle=":", zorder=0)
+    axes.annotate(f"{100 * numbers.target:g} % of the start", (0, target),
                   xycoords=("axes fraction", "data"), xytext=(8, -15), textcoords="offset points",
                   fontsize=11)  # fmt: skip
     axes.set_yscale("log")
     axes.set_xscale("symlog", linthresh=0.01)
     axes.set_xlim(0, numbers.ways[0].passes[-1])
     axes.set_xlabel("Passes over the events")
-    axes.set_ylabel("Excess loss $J - J^{*}$")
+    axes.set_ylabel(r"Excess loss $J - J_{\mathrm{min}}$")
     axes.legend(loc="lower left", fontsize=11)
 
 
@@ -293,7 +295,16 @@ def text(numbers: Batches) -> list[str]:
         "pass) wanders, but has gone most of the way before the first pass is over.",
         f"To {100 * numbers.target:g} % of the excess loss of the start: {reached}.",
         f"A constant η does not settle, since the gradient of a single event is not zero at the "
-        f"minimum: J − J* stays at {constant.excess:.2g} ± {constant.uncertainty:.1g} "
+        f"minimum: J − J* stays at {_measured(constant)} "
         f"(mean over the last quarter of {len(constant.values)} runs). With η falling as "
-        f"1/(1 + epoch) it is {falling.excess:.2g} ± {falling.uncertainty:.1g}.",
+        f"1/(1 + epoch) it is {_measured(falling)}.",
     ]
+
+
+def _measured(floor: Floor) -> str:
+    """The excess with its uncertainty to one digit, and as many of its own."""
+    error = floor.uncertainty
+    if not (np.isfinite(error) and error > 0):
+        return f"{floor.excess:.2g}"
+    digits = max(0, -int(np.floor(np.log10(error))))
+    return f"{floor.excess:.{digits}f} ± {error:.{digits}f}"

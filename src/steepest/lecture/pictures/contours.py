@@ -41,8 +41,10 @@ class Scaled:
 
     Attributes
     ----------
-    name, units : str
-        Which scaling, and what a parameter's unit is.
+    name : str
+        Which scaling.
+    own_units : bool
+        Whether the coefficients are per unit of the features.
     curvature : Quadratic
         Eigenvalues, κ, 2/λmax, and the best η, known before the first step.
     predicted, counted : int, and int or None
@@ -56,7 +58,7 @@ class Scaled:
     """
 
     name: str
-    units: str
+    own_units: bool
     curvature: Quadratic
     predicted: int
     counted: int | None
@@ -95,9 +97,9 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     centred = events.features - np.average(events.features, axis=0, weights=events.weights)
     first, second = (data.names[i] for i in data.pair)
     kinds = (
-        ("Own units, centred", "own", centred),
-        ("Standardised", "", scaled(centred, events.weights, "standard")),
-        ("Whitened", "", scaled(centred, events.weights, "whiten")),
+        ("Own units, centred", True, centred),
+        ("Standardised", False, scaled(centred, events.weights, "standard")),
+        ("Whitened", False, scaled(centred, events.weights, "whiten")),
     )
     drawn = [_scaled(kind, target, events.weights, effort, watch) for kind in kinds]
     raw = quadratic(*linear(events.features, events.labels, events.weights))
@@ -106,13 +108,13 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
 
 
 def _scaled(
-    kind: tuple[str, str, Array],
+    kind: tuple[str, bool, Array],
     target: Array,
     weights: Array | None,
     effort: Effort,
     watch: TrainWatch,
 ) -> Scaled:
-    name, units, inputs = kind
+    name, own_units, inputs = kind
     objective, batch = linear(inputs, target, weights)
     curvature = quadratic(objective, batch, keep=2)
     start = np.zeros(2)
@@ -128,8 +130,17 @@ def _scaled(
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     plane = np.eye(3)[:2]
     losses = losses_on_plane(objective, np.zeros(3), plane, points, batch)
-    return Scaled(name, units, curvature, predicted, counted, curvature.steps_at_most(PART), axes,
-                  losses.reshape(effort.points, -1), path)  # fmt: skip
+    return Scaled(
+        name=name,
+        own_units=own_units,
+        curvature=curvature,
+        predicted=predicted,
+        counted=counted,
+        at_most=curvature.steps_at_most(PART),
+        axes=axes,
+        losses=losses.reshape(effort.points, -1),
+        path=path,
+    )
 
 
 def _window(curvature: Quadratic, path: Array, points: int) -> tuple[Array, Array]:
@@ -177,8 +188,8 @@ def _panel(axes: Axes, numbers: Contours, one: Scaled) -> None:
     for axis, name in zip((axes.xaxis, axes.yaxis), numbers.features, strict=True):
         symbol, unit = symbol_and_unit(name)
         short = symbol if symbol.startswith("$") else symbol[:1].lower() + symbol[1:]
-        axis.set_label_text(f"Coefficient of {short}" + (f" [1/{unit}]" if unit and one.units else ""),
-                            fontsize=13)  # fmt: skip
+        per = f" [1/{unit}]" if unit and one.own_units else "" if one.own_units else ", scaled"
+        axis.set_label_text(f"Coefficient of {short}{per}", fontsize=13)
         axis.set_major_locator(MaxNLocator(4))
     widths = np.ptp(x), np.ptp(y)
     ratio = max(widths) / min(widths)
@@ -200,10 +211,11 @@ def text(numbers: Contours) -> list[str]:
         "points across the valley.",
         f"How stretched they are is the condition number κ = λmax/λmin. In their own units "
         f"κ = {raw.curvature.kappa:.3g}, standardised {standard.curvature.kappa:.3g}, whitened "
-        f"{white.curvature.kappa:.3g}. At the best fixed η = 2/(λmax + λmin) the excess loss is down "
-        f"to {numbers.part:g} of its start after {raw.predicted:,} steps predicted and {ran}, "
+        f"{white.curvature.kappa:.3g}. At the best fixed η = 2/(λmax + λmin) the excess loss is "
+        f"down to {numbers.part:g} of its start after {raw.predicted:,} steps predicted and {ran}, "
         f"{standard.predicted:,} and {standard.counted:,}, {white.predicted:,} and "
         f"{white.counted:,}.",
-        f"Not even centred, the features couple to the intercept: κ = {numbers.uncentred.kappa:.3g}, "
-        f"and {numbers.uncentred_steps:,} steps would be needed.",
+        "Not even centred, the features couple to the intercept: "
+        f"κ = {numbers.uncentred.kappa:.3g}, and {numbers.uncentred_steps:,} steps would be "
+        "needed.",
     ]

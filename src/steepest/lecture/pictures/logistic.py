@@ -95,7 +95,8 @@ def _numbers(data: LectureData, other: Events, z: Array, first: float, last: flo
     weights = np.ones(len(z)) if other.weights is None else other.weights
     top = other.labels == 1
     ends = np.quantile(z, [0.001, 0.999])
-    edges = np.linspace(*np.where(np.diff(ends) > 0, ends, ends + [-1, 1]), BINS + 1)
+    low, high = ends if ends[1] > ends[0] else (ends[0] - 1, ends[0] + 1)
+    edges = np.linspace(low, high, BINS + 1)
     sums = {
         name: np.histogram(z[mask], edges, weights=values[mask])[0]
         for name, mask, values in (

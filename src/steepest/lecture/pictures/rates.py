@@ -139,11 +139,12 @@ def _lines(axes: Axes, numbers: Rates, rate: Rate) -> None:
     ends = np.array([x.min(), x.max()])
     axes.plot(x, y, "o", color=BLUE, markersize=3.5, alpha=0.7, zorder=1)
     colours = matplotlib.colormaps["Reds"](np.linspace(0.25, 1.0, len(rate.lines)))
+    names = {0: "Start", len(rate.lines) // 2: "Steps 1, 2, …"}
     for k, ((intercept, slope), colour) in enumerate(zip(rate.lines, colours, strict=True)):
         first = k == 0
         axes.plot(ends, intercept + slope * ends, color="black" if first else colour,
                   linestyle="--" if first else "-", linewidth=1.4, zorder=2,
-                  label="Start" if first else "Steps 1, 2, …" if k == len(rate.lines) // 2 else None)  # fmt: skip
+                  label=names.get(k))  # fmt: skip
     axes.plot(ends, numbers.exact[0] + numbers.exact[1] * ends, color="black", linewidth=2.2,
               linestyle=":", zorder=3, label="Minimum")  # fmt: skip
     height = y.max() - min(y.min(), 0.0)
@@ -181,7 +182,7 @@ def text(numbers: Rates) -> list[str]:
         f"η below 2/λmax = {numbers.curvature.bound:.4g} converges and every larger one diverges.",
         f"η = {small.rate:.3g} leaves {left:.3g} of the distance at each step: after {STEPS} steps "
         f"the line is still far. η = {right.rate:.3g} is there after a few: J = "
-        f"{right.losses[STEPS]:.4g} before step {STEPS + 1}, and {numbers.curvature.lowest:.4g} at "
+        f"{right.losses[STEPS]:.6g} before step {STEPS + 1}, and {numbers.curvature.lowest:.6g} at "
         "the minimum.",
         f"η = {large.rate:.3g} overshoots by more than it came from: each step multiplies the "
         f"distance by {abs(1 - large.rate * values[-1]):.3g}. The loss had grown a million-fold "

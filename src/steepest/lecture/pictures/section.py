@@ -122,7 +122,8 @@ def figure(numbers: Section) -> Figure:
         )
         _tangents(axes, numbers)
         axes.plot(numbers.steps, numbers.step_losses, color=RED, marker="o", markersize=6,
-                  linewidth=0.9, linestyle="--", zorder=4, label=rf"Steps, $\eta$ = {numbers.rate:.2g}")  # fmt: skip
+                  linewidth=0.9, linestyle="--", zorder=4,
+                  label=rf"Steps, $\eta$ = {numbers.rate:.2g}")  # fmt: skip
         axes.plot(numbers.minimum, numbers.lowest, marker="*", markersize=16, color="#ffd60a",
                   markeredgecolor="black", linestyle="", zorder=5, label="Minimum")  # fmt: skip
         axes.annotate(r"$\theta_0$", (numbers.steps[0], numbers.step_losses[0]),

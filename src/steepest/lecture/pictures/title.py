@@ -13,6 +13,7 @@ from steepest.descent import MemoryKeeper
 from steepest.evaluate.figures import as_numbers
 from steepest.folder import LandscapeFolder
 from steepest.landscape import Asked, Landscape, landscape_of_subject
+from steepest.landscape.spans import principal
 from steepest.landscape.subject import PathPoints, Subject
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
@@ -30,6 +31,8 @@ TITLE = "A loss landscape"
 HIDDEN = (16, 16)
 MOST_EVENTS = 3_000
 LANDSCAPE_EVENTS = 1_024
+WIDE = 1.4
+"""Half the width of the plane, in lengths of the path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +75,26 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch, fol
         name="lecture",
         model=fitted.model,
     )
-    asked = Asked("principal", points=effort.points, events=LANDSCAPE_EVENTS, seed=seed, name=NAME)
+    asked = Asked(
+        "principal",
+        points=effort.points,
+        extent=_extent(subject),
+        events=LANDSCAPE_EVENTS,
+        seed=seed,
+        name=NAME,
+    )
     drawn = landscape_of_subject(subject, asked, LandscapeFolder(folder, NAME), watch)
     widths = "→".join(map(str, objective.model.widths))
     return Title(widths, objective.size, len(train), drawn.numbers, drawn)
+
+
+def _extent(subject: Subject) -> tuple[float, ...]:
+    """A square around the path, wide enough for the hills beyond."""
+    assert subject.path is not None
+    places = principal(subject.theta, subject.path).coordinates_of(subject.path.thetas)
+    low, high = places.min(axis=0), places.max(axis=0)
+    half = WIDE * float((high - low).max())
+    return tuple(float(m + side * half) for m in (low + high) / 2 for side in (-1, 1))
 
 
 def figure(numbers: Title) -> Figure:
