@@ -9,12 +9,14 @@ import pytest
 
 from small_lecture import SMALL
 from steepest.lecture import lecture as room
+from steepest.lecture.pictures import rates, section
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch):
     """The command with less work to do."""
     monkeypatch.setattr(room, "Effort", lambda: SMALL)
+    monkeypatch.setattr(room, "PICTURES", (section, rates))
 
 
 def test_it_says_where_the_page_is(tmp_path: Path, steepest):

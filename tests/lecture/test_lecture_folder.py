@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import pytest
 from small_lecture import SMALL
 from steepest.errors import EventsError, Interrupted, RecipeError, RunFolderError
 from steepest.lecture import Effort, Lecture, draw, lecture_recipe
+from steepest.lecture import lecture as room
 from steepest.lecture.page import chapter
-from steepest.lecture.pictures import PICTURES
+from steepest.lecture.pictures import PICTURES, minima, rates, section, title
 from steepest.training import TrainWatch
 
 NAMES = [picture.NAME for picture in PICTURES]
@@ -85,15 +87,34 @@ def test_same_seed_same_numbers_and_pictures(drawn: Lecture, tmp_path: Path):
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
 
 
-def test_ones_own_events_into_an_earlier_lecture(events_recipe: Path, tmp_path: Path):
-    out = tmp_path / "own"
-    draw(lecture_recipe([str(events_recipe)]), out, effort=SMALL)
+@pytest.fixture
+def two_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "PICTURES", (section, minima))
+
+
+def test_ones_own_events_into_an_earlier_lecture(
+    drawn: Lecture, events_recipe: Path, tmp_path: Path, two_pictures: None
+):
+    out = shutil.copytree(drawn.folder.path, tmp_path / "own")
     (out / "minima.png").write_bytes(b"of an earlier lecture")
     lecture = draw(lecture_recipe([str(events_recipe)]), out, seed=1, effort=SMALL)
-    assert lecture.numbers["seed"] == 1
-    assert lecture.numbers["data"]["features"] == ["mass", "ratio", "pt"]
-    assert lecture.numbers["data"]["classes"] == ["is_top = 0", "is_top = 1"]
-    assert ((out / "minima.png").exists()) == bool(lecture.numbers["pictures"]["minima"]["figure"])
+    numbers = lecture.numbers
+    assert numbers["seed"] == 1
+    assert numbers["data"]["features"] == ["mass", "ratio", "pt"]
+    assert numbers["data"]["classes"] == ["is_top = 0", "is_top = 1"]
+    assert (out / "section.png").read_bytes() != (drawn.folder.path / "section.png").read_bytes()
+    assert (out / "minima.png").exists() == (numbers["pictures"]["minima"]["figure"] is not None)
+
+
+def test_what_is_not_in_the_events_is_said(
+    tmp_path: Path, two_pictures: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(minima, "DIFFERENT", 1e6)
+    picture = draw(lecture_recipe(), tmp_path / "out", effort=SMALL).numbers["pictures"]["minima"]
+    assert picture["figure"] is None
+    assert picture["numbers"] is None
+    assert picture["text"][0].startswith("Not in these events: 2 starts in each of 2 samples")
+    assert picture["text"][0] in (tmp_path / "out" / "lecture.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -120,21 +141,28 @@ class InterruptedAt(TrainWatch):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("stage", ["The seven steps", "Learning rate: too small, just right, too large",
-                                   "Loss surface"])  # fmt: skip
-def test_what_is_drawn_is_kept(stage: str, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("stage", "done"),
+    [("The seven steps", 0), ("Learning rate: too small, just right, too large", 1),
+     ("Loss surface", 1)],
+)  # fmt: skip
+def test_what_is_drawn_is_kept(
+    stage: str, done: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    second = title if stage == "Loss surface" else rates
+    monkeypatch.setattr(room, "PICTURES", (section, second))
     out = tmp_path / "lecture"
-    with pytest.raises(Interrupted, match=r"Interrupted: \d of 7 pictures are drawn") as caught:
+    with pytest.raises(Interrupted, match=f"{done} of 2 pictures are drawn") as caught:
         draw(lecture_recipe(), out, effort=SMALL, watch=InterruptedAt(stage))
     assert caught.value.exit_code == 130
     numbers = json.loads((out / "lecture.json").read_text(encoding="utf-8"))
     assert numbers["status"] == "interrupted"
-    done = {"The seven steps": [], "Loss surface": NAMES[:4]}.get(stage, NAMES[:2])
-    assert list(numbers["pictures"]) == done
+    assert list(numbers["pictures"]) == ["section"][:done]
     page = (out / "lecture.html").read_text(encoding="utf-8")
-    assert f"Interrupted: {len(done)} of the pictures are drawn" in page
-    assert page.count("<img") == sum(p["figure"] is not None for p in numbers["pictures"].values())
+    assert f"Interrupted: {done} of the pictures are drawn" in page
+    assert page.count("<img") == done
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    draw(lecture_recipe(), out, effort=SMALL)  # the same again: the folder is a lecture's
 
 
 # --- bad input ----------------------------------------------------------------------------------
@@ -222,7 +250,7 @@ def test_events_that_no_lecture_can_be_drawn_from(
 
 def test_a_single_class_and_a_missing_file_are_said_by_who_reads(tmp_path: Path):
     path = write(tmp_path / "one.parquet", a=np.arange(300.0), b=np.ones(300), y=np.ones(300, int))
-    with pytest.raises(EventsError, match="one class|single|only"):
+    with pytest.raises(EventsError, match=r"one class|single|only"):
         draw(lecture_recipe([path], "y"), tmp_path / "out")
     with pytest.raises(EventsError, match=r"nowhere\.parquet"):
         draw(lecture_recipe([str(tmp_path / "nowhere.parquet")], "y"), tmp_path / "out")

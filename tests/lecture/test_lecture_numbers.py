@@ -178,9 +178,8 @@ def test_counted_steps_are_the_predicted_ones(small, watch):
     for one in numbers.scaled:
         assert one.counted == one.predicted <= one.at_most
         assert one.losses.min() >= one.curvature.lowest - 1e-12
-        np.testing.assert_allclose(
-            one.path[-1], one.curvature.minimum, atol=0.01 * np.ptp(one.path)
-        )
+        near = 0.01 * np.ptp(one.path)
+        np.testing.assert_allclose(one.path[-1], one.curvature.minimum, atol=near)
     assert numbers.uncentred.kappa > raw.curvature.kappa
     assert numbers.uncentred_steps > raw.predicted
 

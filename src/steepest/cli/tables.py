@@ -83,7 +83,7 @@ def show_lecture(drawn: Lecture, as_json: bool) -> None:
     table.add_column("", style="bold")
     table.add_column("")
     for picture in drawn.numbers["pictures"].values():
-        table.add_row(escape(picture["title"]), escape(picture["figure"] or picture["text"][0]))
+        table.add_row(escape(picture["title"]), picture["figure"] or "not in these events")
     console = Console()
     console.print(table)
     console.print(f"Lecture: {escape(str(drawn.page))}", highlight=False, soft_wrap=True)
