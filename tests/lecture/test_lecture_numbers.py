@@ -216,7 +216,7 @@ def test_stochastic_descent_settles_only_with_a_schedule(jets, watch):
 
 @pytest.fixture(scope="module")
 def found(jets) -> minima.Minima:
-    return minima.compute(jets, 0, Effort(starts=6), TrainWatch())
+    return minima.compute(jets, 7, Effort(samples=1), TrainWatch())
 
 
 def test_minima_are_minima_with_a_barrier_between(found):
@@ -256,7 +256,7 @@ def test_a_picture_without_a_plateau_says_so(found, tmp_path):
     assert save(minima.figure(numbers), tmp_path / "minima.png").exists()
 
 
-@pytest.mark.parametrize("picture", [section, rates, contours, batches])
+@pytest.mark.parametrize("picture", [section, contours])
 def test_same_seed_same_figure(picture, small, watch, tmp_path):
     def drawn(seed: int, name: str) -> bytes:
         numbers = picture.compute(small, seed, SMALL, watch)

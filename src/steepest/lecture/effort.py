@@ -28,7 +28,7 @@ class Effort:
     events: int = 2_000
     points: int = 61
     starts: int = 8
-    samples: int = 6
+    samples: int = 10
     steps: int = 3_000
     epochs: int = 12
     repeats: int = 4

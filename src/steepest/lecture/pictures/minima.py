@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -39,35 +40,48 @@ DIFFERENT = 0.01
 
 
 def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Minima:
-    """Start a small network many times; take other samples until two minima are found.
+    """Start a small network many times; take other samples until all is found.
 
     Raises
     ------
     NotFound
         All starts led to one minimum, in all samples.
     """
+    minima: Minima | None = None
+    plateau: Plateau | None = None
     for sample in range(effort.samples):
         objective, batch = _network(data, seed + 1000 * sample)
-        runs, thetas = [], []
+        runs = []
         for start in range(effort.starts):
-            watch.measured(sample * effort.starts + start, effort.samples * effort.starts, "starts")
-            run = walk(
-                objective,
-                batch,
-                rate=RATE,
-                epochs=effort.steps,
-                seed=1000 * seed + start,
-                settled_below=SETTLED,
-                watch=watch,
-            )
-            runs.append(run)
-            thetas.append(settled(objective, run.end, batch, 200))
-        found = _pair(objective, batch, runs, thetas)
-        if found is not None:
-            return _numbers(data, objective, batch, runs, thetas, found, seed, sample)
-    raise NotFound(
-        f"{effort.starts} starts in each of {effort.samples} samples of {EVENTS} events led to "
-        "one minimum each time"
+            done = sample * effort.starts + start
+            watch.measured(done, effort.samples * effort.starts, "starts")
+            runs.append(_run(objective, batch, 1000 * seed + start, effort, watch))
+        if minima is None:
+            minima = _two_minima(data, objective, batch, runs, 1000 * seed, sample)
+        here = _longest_plateau(objective, batch, runs, 1000 * seed, sample)
+        if plateau is None or (here is not None and minima is not None):
+            plateau = here  # rather one on the minima's own sample
+        if minima is not None and plateau is not None:
+            break
+    if minima is None:
+        raise NotFound(
+            f"{effort.starts} starts in each of {effort.samples} samples of {EVENTS} events led "
+            "to one minimum each time"
+        )
+    return replace(minima, plateau=plateau)
+
+
+def _run(
+    objective: DenseObjective, batch: Batch, seed: int, effort: Effort, watch: TrainWatch
+) -> Walk:
+    return walk(
+        objective,
+        batch,
+        rate=RATE,
+        epochs=effort.steps,
+        seed=seed,
+        settled_below=SETTLED,
+        watch=watch,
     )
 
 
@@ -108,29 +122,31 @@ def _line(objective: DenseObjective, batch: Batch, first: Array, second: Array) 
     return losses_on_plane(objective, first, (second - first)[None], t, batch)
 
 
-def _numbers(
+def _two_minima(
     data: LectureData,
     objective: DenseObjective,
     batch: Batch,
     runs: list[Walk],
-    thetas: list[Array],
-    found: tuple[int, int],
     seed: int,
     sample: int,
-) -> Minima:
+) -> Minima | None:
+    thetas = [settled(objective, run.end, batch, 200) for run in runs]
+    found = _pair(objective, batch, runs, thetas)
+    if found is None:
+        return None
     minima = []
     for k in found:
         loss, gradient = objective.loss_and_gradient(thetas[k], batch)
         values = np.linalg.eigvalsh(hessian(objective, thetas[k], batch))
         moved = objective.loss(runs[k].end, batch) - loss
-        minima.append(Minimum(1000 * seed + k, loss, float(np.linalg.norm(gradient)), values, moved,
-                              runs[k].losses))  # fmt: skip
+        size = float(np.linalg.norm(gradient))
+        minima.append(Minimum(seed + k, loss, size, values, moved, runs[k].losses))
     line = _line(objective, batch, thetas[found[0]], thetas[found[1]])
     return Minima(
         minima=(minima[0], minima[1]),
         line=line,
         barrier=barrier(line),
-        plateau=_longest_plateau(objective, batch, runs, 1000 * seed),
+        plateau=None,
         ends=np.array([objective.loss(theta, batch) for theta in thetas]),
         network="→".join(map(str, objective.model.widths)),
         events=len(batch),
@@ -140,7 +156,7 @@ def _numbers(
 
 
 def _longest_plateau(
-    objective: DenseObjective, batch: Batch, runs: list[Walk], seed: int
+    objective: DenseObjective, batch: Batch, runs: list[Walk], seed: int, sample: int
 ) -> Plateau | None:
     found = [
         (ends[1] - ends[0], k, ends) for k, r in enumerate(runs) if (ends := plateau_of(r.losses))
@@ -152,9 +168,20 @@ def _longest_plateau(
     at = first + int(run.gradients[first:last].argmin())
     theta = walk(objective, batch, rate=RATE, epochs=max(at, 1), seed=seed + k).end
     values = np.linalg.eigvalsh(hessian(objective, theta, batch))
-    return Plateau(seed + k, first, last, float(run.losses[first]), float(run.losses[last]),
-                   float(run.losses[-1]), float(run.gradients[at]), float(values[0]),
-                   float(values[-1]), run.losses, run.gradients)  # fmt: skip
+    return Plateau(
+        seed=seed + k,
+        sample=sample,
+        first=first,
+        last=last,
+        loss_before=float(run.losses[first]),
+        loss_after=float(run.losses[last]),
+        loss_end=float(run.losses[-1]),
+        gradient=float(run.gradients[at]),
+        lowest=float(values[0]),
+        highest=float(values[-1]),
+        losses=run.losses,
+        gradients=run.gradients,
+    )
 
 
 def text(numbers: Minima) -> list[str]:
@@ -163,14 +190,15 @@ def text(numbers: Minima) -> list[str]:
     one = numbers.plateau
     flat = "None of the runs had a plateau."
     if one is not None:
+        where = "" if one.sample == numbers.sample else f" on another {numbers.events} events"
         curved = (
             f"the lowest eigenvalue is −{-one.lowest:.2g}, below zero: beside a saddle"
             if one.lowest < 0
             else f"the lowest eigenvalue is {one.lowest:.2g}"
         )
         flat = (
-            f"From step {one.first:,} to {one.last:,} of start {one.seed} the loss falls from "
-            f"{one.loss_before:.4f} to {one.loss_after:.4f} only, with a gradient down to "
+            f"From step {one.first:,} to {one.last:,} of start {one.seed}{where} the loss falls "
+            f"from {one.loss_before:.4f} to {one.loss_after:.4f} only, with a gradient down to "
             f"{one.gradient:.2g} ({curved}); then it goes on to {one.loss_end:.4f}."
         )
     return [

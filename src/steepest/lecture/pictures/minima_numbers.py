@@ -10,7 +10,7 @@ __all__ = ["Minima", "Minimum", "Plateau", "plateau_of"]
 
 Array = np.ndarray
 
-SLOPE = 0.1
+SLOPE = 0.2
 """On a plateau ln J falls, step by step, less than this part of its mean fall to the end."""
 
 
@@ -46,8 +46,10 @@ class Plateau:
 
     Attributes
     ----------
-    seed, first, last : int
-        Of the start; the steps between which it lies.
+    seed, sample : int
+        Of the start; the how manyth sample of events it is on.
+    first, last : int
+        The steps between which it lies.
     loss_before, loss_after : float
         J at its ends.
     loss_end : float
@@ -61,6 +63,7 @@ class Plateau:
     """
 
     seed: int
+    sample: int
     first: int
     last: int
     loss_before: float
@@ -89,7 +92,7 @@ class Minima:
         None where no run had one.
     ends
         J of the minimum that each start leads to, by seed.
-    network, events, sample
+    network, events, sample, features
         The network's widths, its events, and the how manyth sample of them it is.
     """
 
@@ -107,7 +110,7 @@ class Minima:
 def plateau_of(losses: Array) -> tuple[int, int] | None:
     """The longest stretch in which J hardly falls although it falls later; None if there is none.
 
-    Step k belongs to a plateau where ln J falls per step by less than a tenth of the mean fall from
+    Step k belongs to a plateau where ln J falls per step by less than a fifth of the mean fall from
     there to the end of the descent, which is taken to be where 99 % of the fall are done.
 
     Examples
