@@ -3,6 +3,7 @@
 # make lint    ruff, pyright, import-linter
 # make docs    build the documentation into site/
 # make bench   measure speed against peers and the machine's limit
+# make bench-landscape   the same for loss surfaces
 # make readme  train three models and write the README's table
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 RUN ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint docs bench readme clean
+.PHONY: help install train test test-slow lint docs bench bench-landscape readme clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -60,6 +61,10 @@ docs: .venv/docs.done
 
 bench: .venv/test.done
 	$(BIN)/python benchmarks/dense.py
+
+bench-landscape: .venv/test.done
+	$(PIP) --group bench
+	$(BIN)/python benchmarks/landscape.py
 
 readme: .venv/install.done
 	$(BIN)/python tools/readme_table.py

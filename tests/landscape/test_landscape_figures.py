@@ -185,6 +185,8 @@ def test_levels_ascend_and_hold_all_heights():
 
 def test_round_ticks():
     np.testing.assert_allclose(decade_ticks(np.array([0.12, 9.3])), [0.2, 0.5, 1, 2, 5])
+    np.testing.assert_allclose(decade_ticks(np.array([0.21, 1.7])), [0.3, 0.5, 0.7, 1, 1.5])
+    np.testing.assert_allclose(decade_ticks(np.array([0.5, 2e3])), [1, 10, 100, 1000])
 
 
 # --- the film -----------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 What to use when: `landscape_of_run` computes the landscape of a run's folder and writes its
 numbers; `landscape_of_subject` that of any objective. `Landscape` has arrays, numbers and figures.
 
-The way: `spans` chooses directions, `grid` the points, `surface` evaluates J there, `honesty` sets
-the path beside it, `curvature` and `sayings` say what can be said in numbers, `figures` draw.
+The way: `spans` chooses directions, `grid` the points, `surface` and `estimate` evaluate J there,
+`honesty` sets the path beside it, `curvature` and `sayings` say what can be said in numbers,
+`figures` draw.
 """
 
 from steepest.landscape.asked import Asked

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from steepest.landscape.directions import Directions
+from steepest.landscape.estimate import Anchors, losses_at
 from steepest.landscape.subject import PathPoints
 from steepest.objective import Batch, Objective
 
-__all__ = ["HonestPath", "honest_path", "losses_along"]
+__all__ = ["HonestPath", "honest_path"]
 
 Array = np.ndarray
 
@@ -87,9 +88,15 @@ class HonestPath:
 
 
 def honest_path(
-    objective: Objective, directions: Directions, path: PathPoints, events: Batch
+    objective: Objective,
+    directions: Directions,
+    path: PathPoints,
+    events: Batch,
+    anchors: Anchors | None = None,
 ) -> HonestPath:
     """Return the path with its true losses beside those of the slice.
+
+    Both are estimated as the surface is: from the same events, corrected by the same anchors.
 
     Examples
     --------
@@ -104,26 +111,21 @@ def honest_path(
     >>> path.losses, path.surface_losses, path.distances
     (array([10.,  4.]), array([1., 4.]), array([3., 0.]))
     """
+    given = events, anchors or Anchors.none()
     coordinates = directions.coordinates_of(path.thetas)
     away = path.thetas - directions.origin
     within = away @ directions.orthonormal().T
     return HonestPath(
         steps=path.steps,
         coordinates=coordinates,
-        losses=losses_along(objective, path.thetas, events),
-        surface_losses=losses_along(objective, directions.theta_at(coordinates), events),
+        losses=losses_at(objective, path.thetas, *given),
+        surface_losses=losses_at(objective, directions.theta_at(coordinates), *given),
         distances=directions.distances_of(path.thetas),
         displacements=np.linalg.norm(away, axis=1),
         length=_share(_length(within), _length(away)),
         variance=_share(float((within**2).sum()), float((away**2).sum())),
         left_out=path.left_out,
     )
-
-
-def losses_along(objective: Objective, thetas: Array, events: Batch) -> Array:
-    """J at each θ, ``(points,)``; what overflows is infinite or NaN."""
-    with np.errstate(all="ignore"):
-        return np.array([objective.loss(t.astype(objective.dtype), events) for t in thetas])
 
 
 def _length(points: Array) -> float:

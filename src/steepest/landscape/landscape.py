@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,6 +18,7 @@ from steepest.landscape import spans
 from steepest.landscape.asked import Asked
 from steepest.landscape.curvature import spectrum_at
 from steepest.landscape.directions import Directions
+from steepest.landscape.estimate import Anchors, Sums
 from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
 from steepest.landscape.honesty import honest_path
 from steepest.landscape.lanczos import Spectrum
@@ -24,7 +26,7 @@ from steepest.landscape.result import Landscape
 from steepest.landscape.sayings import sayings
 from steepest.landscape.subject import Subject, other_theta, subject_of
 from steepest.landscape.sums import Kept
-from steepest.landscape.surface import Sums, Surface, drawn_events, evaluate
+from steepest.landscape.surface import Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups
 from steepest.training import TrainWatch
 from steepest.training.events import available_memory
@@ -84,15 +86,31 @@ def landscape_of_subject(
         spectrum = _spectrum(subject, events, asked.seed, watch)
         directions = directions_of(subject, asked, spectrum)
         grid = grid_of(directions, _extent(subject, asked, directions, spectrum), asked.points)
-        surface = _surface(subject, asked, directions, grid, events, target, watch)
+        anchors = _anchors(subject, asked, directions, grid, events, watch)
+        surface = _surface(subject, asked, directions, grid, events, anchors, target, watch)
         events = events.take(slice(0, surface.events))
         watch.stage("Path and curvature")
         path = None
         if subject.path is not None and len(subject.path.steps):
-            path = honest_path(subject.objective, directions, subject.path, events)
+            path = honest_path(subject.objective, directions, subject.path, events, anchors)
         curved = events.take(slice(0, CURVATURE_EVENTS))
-        said = sayings(subject, directions, surface, spectrum, events, curved)
+        said = sayings(subject, directions, surface, spectrum, events, curved, anchors)
     numbers = {
+        **_numbers(subject, asked, directions, surface, len(curved)),
+        **said,
+        "path": path.to_json() if path is not None else None,
+        "seconds": time.monotonic() - began,
+    }
+    landscape = Landscape(target, directions, surface, path, numbers, subject.kept_step)
+    landscape.write_numbers()
+    return landscape
+
+
+def _numbers(
+    subject: Subject, asked: Asked, directions: Directions, surface: Surface, curved: int
+) -> dict[str, Any]:
+    """What landscape.json says of the slice and of the events."""
+    return {
         "format": "steepest-landscape",
         "version": 1,
         "steepest": __version__,
@@ -103,22 +121,16 @@ def landscape_of_subject(
         "directions": directions.to_json(),
         "grid": [
             {"low": float(axis[0]), "high": float(axis[-1]), "points": len(axis)}
-            for axis in grid.axes
+            for axis in surface.grid.axes
         ],
         "events": {
             "used": surface.events,
             "all": surface.all_events,
             "chunks": surface.chunks,
             "largest_standard_error": surface.largest_relative_error(),
-            "curvature": len(curved),
+            "curvature": curved,
         },
-        **said,
-        "path": path.to_json() if path is not None else None,
-        "seconds": time.monotonic() - began,
     }
-    landscape = Landscape(target, directions, surface, path, numbers, subject.kept_step)
-    landscape.write_numbers()
-    return landscape
 
 
 def directions_of(subject: Subject, asked: Asked, spectrum: Spectrum | None) -> Directions:
@@ -182,17 +194,34 @@ def _spectrum(subject: Subject, events: Batch, seed: int, watch: TrainWatch) -> 
         return None
 
 
+def _anchors(
+    subject: Subject,
+    asked: Asked,
+    directions: Directions,
+    grid: Grid,
+    events: Batch,
+    watch: TrainWatch,
+) -> Anchors:
+    """Points known with all events, where not all events are taken anyway."""
+    if asked.standard_error is None and len(events) == len(subject.events):
+        return Anchors.none()
+    watch.stage("Anchors, with all events")
+    return Anchors.of(subject.objective, directions, grid, subject.events)
+
+
 def _surface(
     subject: Subject,
     asked: Asked,
     directions: Directions,
     grid: Grid,
     events: Batch,
+    anchors: Anchors,
     target: LandscapeFolder,
     watch: TrainWatch,
 ) -> Surface:
     """Evaluate, going on from what an earlier, interrupted call has kept."""
-    kept = Kept.of(target, subject.objective, directions, grid, events, len(subject.events))
+    given = subject.objective, directions, grid, events, anchors
+    kept = Kept.of(target, *given, len(subject.events))
     sums = kept.read(len(events))
     if 0 < sums.events < len(events):
         watch.say(f"Going on after {sums.events:,} events.")
@@ -204,6 +233,7 @@ def _surface(
             grid,
             events,
             len(subject.events),
+            anchors=anchors,
             standard_error=asked.standard_error,
             sums=sums,
             progress=_progress(kept, grid.size, watch),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from steepest.landscape.curvature import Point, all_named, barrier, measured, slice_points
 from steepest.landscape.directions import Directions
+from steepest.landscape.estimate import Anchors, losses_at
 from steepest.landscape.lanczos import Spectrum
 from steepest.landscape.subject import Subject
 from steepest.landscape.surface import Surface
-from steepest.objective import Batch, losses_on_plane
+from steepest.objective import Batch
 
 __all__ = ["sayings"]
 
@@ -31,6 +33,7 @@ def sayings(
     spectrum: Spectrum | None,
     events: Batch,
     curved: Batch,
+    anchors: Anchors,
 ) -> dict[str, Any]:
     """Return the entries ``surface``, ``end``, ``points`` and ``barriers`` of landscape.json.
 
@@ -38,18 +41,23 @@ def sayings(
     ----------
     subject, directions, surface, spectrum
         What they are of; the spectrum at the trained θ, None where it is not finite.
-    events, curved
-        The surface's events, and those of them that Hessian–vector products are taken on.
+    events, curved, anchors
+        The surface's events, those of them that Hessian–vector products are taken on, and the
+        anchors that correct all losses.
     """
     end = measured(subject.objective, directions, directions.offset, curved)
     found = slice_points(subject.objective, directions, surface, curved)
     points = all_named([*found, *([end] if end else [])], directions, surface)
+    if points:  # found on fewer events
+        thetas = directions.theta_at(np.array([point.coordinates for point in points]))
+        losses = losses_at(subject.objective, thetas, events, anchors)
+        points = [replace(p, loss=float(J)) for p, J in zip(points, losses, strict=True)]
     ended = points.pop() if end else None
     return {
         "surface": _surface(surface),
-        "end": _end(subject, spectrum, ended, events, curved),
+        "end": _end(subject, spectrum, ended, events, curved, anchors),
         "points": [point.to_json() for point in points if point.kind != "slope"],
-        "barriers": _barriers(subject, directions, events),
+        "barriers": _barriers(subject, directions, events, anchors),
     }
 
 
@@ -64,12 +72,17 @@ def _surface(surface: Surface) -> dict[str, Any]:
 
 
 def _end(
-    subject: Subject, spectrum: Spectrum | None, ended: Point | None, events: Batch, curved: Batch
+    subject: Subject,
+    spectrum: Spectrum | None,
+    ended: Point | None,
+    events: Batch,
+    curved: Batch,
+    anchors: Anchors,
 ) -> dict[str, Any]:
     """The trained model: loss, gradient, curvature, and 2/η."""
     objective, theta = subject.objective, subject.theta.astype(subject.objective.dtype)
     with np.errstate(all="ignore"):
-        loss = objective.loss(theta, events)
+        (loss,) = losses_at(objective, subject.theta[None], events, anchors)
         gradient = objective.loss_and_gradient(theta, curved)[1].astype(np.float64)
     rate = subject.learning_rate
     bound = 2.0 / rate if rate else None
@@ -107,7 +120,9 @@ def _ends(spectrum: Spectrum | None, count: int) -> list[dict[str, float]] | Non
     ]
 
 
-def _barriers(subject: Subject, directions: Directions, events: Batch) -> list[dict[str, Any]]:
+def _barriers(
+    subject: Subject, directions: Directions, events: Batch, anchors: Anchors
+) -> list[dict[str, Any]]:
     """Between each two of the points that a slice goes through."""
     if directions.kind != "through":
         return []
@@ -115,7 +130,7 @@ def _barriers(subject: Subject, directions: Directions, events: Batch) -> list[d
     for one, other in combinations(directions.marks, 2):
         start, stop = (directions.theta_at(np.array(m.coordinates)) for m in (one, other))
         line = np.linspace(0.0, 1.0, LINE_POINTS)[:, None]
-        losses = losses_on_plane(subject.objective, start, (stop - start)[None], line, events)
+        losses = losses_at(subject.objective, start + line * (stop - start), events, anchors)
         ends = {"from": one.label, "to": other.label}
         distance = float(np.linalg.norm(stop - start))
         found.append({**ends, "distance": distance, **barrier(losses)})

@@ -10,8 +10,8 @@ import numpy as np
 
 from steepest.folder import LandscapeFolder
 from steepest.landscape.directions import Directions
+from steepest.landscape.estimate import CHUNK, Anchors, Sums
 from steepest.landscape.grid import Grid
-from steepest.landscape.surface import CHUNK, Sums
 from steepest.objective import Batch, Objective
 
 __all__ = ["Kept"]
@@ -28,6 +28,7 @@ class Kept:
     target: LandscapeFolder
     fingerprint: str
     points: int
+    anchors: int
     written: float
 
     @classmethod
@@ -38,6 +39,7 @@ class Kept:
         directions: Directions,
         grid: Grid,
         events: Batch,
+        anchors: Anchors,
         all_events: int,
     ) -> Kept:
         """For this surface; the number of events does not enter, so that more can be added."""
@@ -48,21 +50,22 @@ class Kept:
         digest.update(repr(said).encode())
         weights = [] if first.weights is None else [first.weights]
         slice_ = [directions.origin, directions.vectors, directions.offset, *grid.axes]
-        for array in (*slice_, first.inputs, first.targets, *weights):
+        for array in (*slice_, anchors.rows, anchors.losses, first.inputs, first.targets, *weights):
             digest.update(np.ascontiguousarray(array).tobytes())
-        return cls(target, digest.hexdigest(), grid.size, time.monotonic())
+        count = len(anchors.rows)
+        return cls(target, digest.hexdigest(), grid.size, count, time.monotonic())
 
     def read(self, most: int) -> Sums:
         """The sums to go on from; zero where there are none of this surface."""
         found = self.target.read_arrays(FILE)
         if found is None or not isinstance(found[1], dict):
-            return Sums.zero(self.points)
+            return Sums.zero(self.points, self.anchors)
         arrays, about = found
         usable = about.get("fingerprint") == self.fingerprint and (
             about["events"] == most or (about["events"] < most and about["events"] % CHUNK == 0)
         )
         if not usable:
-            return Sums.zero(self.points)
+            return Sums.zero(self.points, self.anchors)
         return Sums(**arrays, events=about["events"], chunks=about["chunks"])
 
     def write(self, sums: Sums) -> None:
@@ -72,6 +75,7 @@ class Kept:
             "first": sums.first,
             "shifted": sums.shifted,
             "squares": sums.squares,
+            "cross": sums.cross,
         }
         about = {"fingerprint": self.fingerprint, "events": sums.events, "chunks": sums.chunks}
         self.target.write_arrays(FILE, arrays, about)

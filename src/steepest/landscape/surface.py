@@ -2,85 +2,29 @@
 
 The events stand in an order that is drawn once from the seed, the same at every point, so that
 neighbouring points differ by their θ alone and the shape stays smooth. They are taken in chunks of
-512. After n chunks with means Jᵢ (each with the L2 term) the surface is their mean J̄, and
-
-    standard error = √( Σ (Jᵢ − J̄)² / (n (n − 1)) · (1 − n/N) )
-
-with N the chunks in the whole sample: it vanishes when all events were taken (Cochran, Sampling
-Techniques, chapter 2). Any number of chunks is a whole surface: what was interrupted is kept as
-sums, and goes on from there with the same bits.
+256. Any number of chunks is a whole surface (`steepest.landscape.estimate`): what was interrupted
+is kept as sums, and goes on from there with the same bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from steepest.landscape.directions import Directions
+from steepest.landscape.estimate import CHUNK, LEAST_CHUNKS, Anchors, Sums
 from steepest.landscape.grid import Grid
 from steepest.objective import Batch, Objective, losses_on_plane
 
-__all__ = ["CHUNK", "LEAST_CHUNKS", "Sums", "Surface", "drawn_events", "evaluate"]
+__all__ = ["Surface", "drawn_events", "evaluate"]
 
 Array = np.ndarray
 
-CHUNK = 512
-"""Events whose losses are taken together."""
 SLICE = 1024
 """Points after which an interruption is looked for."""
-LEAST_CHUNKS = 20
-"""Chunks from which a standard error may be judged: it is itself known to some 16 % then."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """What has been summed so far at each point, float64 ``(points,)``.
-
-    `losses` is Σ Jᵢ mᵢ over chunks of mᵢ events. `squares` is Σ (Jᵢ − s)² and `shifted`
-    Σ (Jᵢ − s) over whole chunks, with the first chunk's Jᵢ as s.
-    """
-
-    losses: Array
-    first: Array
-    shifted: Array
-    squares: Array
-    events: int = 0
-    chunks: int = 0
-
-    @classmethod
-    def zero(cls, points: int) -> Sums:
-        """Nothing summed yet."""
-        return cls(np.zeros(points), np.zeros(points), np.zeros(points), np.zeros(points))
-
-    def plus(self, losses: Array, events: int) -> Sums:
-        """With one more chunk; a chunk of fewer events than CHUNK does not enter the spread."""
-        with np.errstate(all="ignore"):
-            added = replace(self, losses=self.losses + losses * events, events=self.events + events)
-            if events < CHUNK:
-                return added
-            first = losses.copy() if self.chunks == 0 else self.first
-            away = losses - first
-            return replace(
-                added,
-                first=first,
-                shifted=self.shifted + away,
-                squares=self.squares + away * away,
-                chunks=self.chunks + 1,
-            )
-
-    def standard_errors(self, all_events: int) -> Array:
-        """Of the mean at each point; NaN with fewer than two whole chunks, 0 with all events."""
-        n = self.chunks
-        if self.events >= all_events:
-            return np.zeros_like(self.losses)
-        if n < 2:
-            return np.full_like(self.losses, np.nan)
-        with np.errstate(all="ignore"):
-            spread = np.maximum(self.squares - self.shifted**2 / n, 0.0) / (n - 1)
-            return np.sqrt(spread / n * (1.0 - self.events / all_events))
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +101,7 @@ def evaluate(
     events: Batch,
     all_events: int,
     *,
+    anchors: Anchors | None = None,
     standard_error: float | None = None,
     sums: Sums | None = None,
     progress: Callable[[Sums, int], None] = lambda sums, target: None,
@@ -172,8 +117,10 @@ def evaluate(
         The events to take, in their order, from `drawn_events`.
     all_events
         How many there are in the sample that these stand for.
+    anchors
+        Points at which J is known with all events; None for none.
     standard_error
-        Stop when the standard error is at most this part of J at every finite point (with 20 whole
+        Stop when the standard error is at most this part of J at every finite point (with 32 whole
         chunks at least); None takes all of `events`.
     sums
         To go on from.
@@ -187,49 +134,41 @@ def evaluate(
     Surface and sums
         With ``complete`` false where it was interrupted.
     """
+    anchors = anchors or Anchors.none()
     points = grid.points() - directions.offset
-    sums = sums if sums is not None else Sums.zero(len(points))
+    sums = sums if sums is not None else Sums.zero(len(points), len(anchors.rows))
     plane = directions.origin, directions.vectors
+    worst = np.inf
     with threadpool_limits(limits=1, user_api="blas"):
-        while not (done := _enough(sums, len(events), all_events, standard_error)):
+        while sums.events < len(events):
+            if standard_error is not None and sums.chunks >= LEAST_CHUNKS:
+                worst = _relative(*sums.estimate(all_events, anchors))
+                if worst <= standard_error:
+                    break
             chunk = events.take(slice(sums.events, min(sums.events + CHUNK, len(events))))
             losses = []
             for start in range(0, len(points), SLICE):
                 if interrupted():
-                    return _surface(grid, sums, all_events, done), sums
+                    return _surface(grid, sums, all_events, anchors, complete=False), sums
                 at = points[start : start + SLICE]
                 losses.append(losses_on_plane(objective, *plane, at, chunk))
-            sums = sums.plus(np.concatenate(losses), len(chunk))
-            progress(sums, _target(sums, len(events), all_events, standard_error))
-    return _surface(grid, sums, all_events, done), sums
+            sums = sums.plus(np.concatenate(losses), len(chunk), anchors)
+            progress(sums, _target(sums, len(events), all_events, worst, standard_error))
+    return _surface(grid, sums, all_events, anchors, complete=True), sums
 
 
-def _enough(sums: Sums, most: int, all_events: int, wanted: float | None) -> bool:
-    if sums.events >= most:
-        return True
-    if wanted is None or sums.chunks < LEAST_CHUNKS:
-        return False
-    with np.errstate(all="ignore"):
-        return _relative(sums.losses / sums.events, sums.standard_errors(all_events)) <= wanted
-
-
-def _target(sums: Sums, most: int, all_events: int, wanted: float | None) -> int:
+def _target(sums: Sums, most: int, all_events: int, worst: float, wanted: float | None) -> int:
     """About how many events it will take: n with σ²/n (1 − n/N) = (error J)²."""
-    if wanted is None or sums.chunks < 2:
-        return most
-    now = _relative(sums.losses / sums.events, sums.standard_errors(all_events))
-    if not np.isfinite(now) or now == 0:
+    if wanted is None or not 0 < worst < np.inf:
         return most
     n, N = sums.events, all_events
-    spread = (now / wanted) ** 2 * n / (1 - n / N)
-    return int(min(max(spread / (1 + spread / N), LEAST_CHUNKS * CHUNK), most))
+    if n >= N:
+        return most
+    spread = (worst / wanted) ** 2 * n / (1 - n / N)
+    return int(min(max(spread / (1 + spread / N), n), most))
 
 
-def _surface(grid: Grid, sums: Sums, all_events: int, complete: bool) -> Surface:
-    losses = np.full(grid.shape, np.nan)
-    errors = np.full(grid.shape, np.nan)
-    if sums.events:
-        with np.errstate(all="ignore"):
-            losses = (sums.losses / sums.events).reshape(grid.shape)
-        errors = sums.standard_errors(all_events).reshape(grid.shape)
-    return Surface(grid, losses, errors, sums.events, all_events, sums.chunks, complete)
+def _surface(grid: Grid, sums: Sums, all_events: int, anchors: Anchors, complete: bool) -> Surface:
+    losses, errors = sums.estimate(all_events, anchors)
+    shaped = losses.reshape(grid.shape), errors.reshape(grid.shape)
+    return Surface(grid, *shaped, sums.events, all_events, sums.chunks, complete)

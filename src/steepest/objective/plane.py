@@ -12,12 +12,13 @@ import numpy as np
 from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, Objective
+from steepest.objective.summed import summed_losses
 
 __all__ = ["dense_losses_on_plane", "losses_on_plane", "neuron_groups"]
 
 Array = np.ndarray
 
-CACHE = 256 * 1024
+CACHE = 1024 * 1024
 """Bytes of one layer's values that are worked on at once: they stay in a core's cache."""
 ROWS = 1024
 """Events whose first layer's sums are held at once."""
@@ -115,34 +116,35 @@ def _sums(model: Dense, loss: Loss, basis: Array, mix: Array, part: Batch) -> Ar
     flat = sums.reshape(len(basis), -1)
     widest = max(model.widths[1:]) * len(part) * flat.itemsize
     at_once = max(1, CACHE // widest)
-    targets = np.tile(part.targets, at_once)
+    room = [np.empty((at_once, len(part), width), flat.dtype) for width in model.widths[1:]]
     totals = np.empty(len(mix))
     for start in range(0, len(mix), at_once):
         rows = mix[start : start + at_once]
-        values = (rows @ flat).reshape(len(rows), len(part), -1)
+        values = [array[: len(rows)] for array in room]  # the same memory again: it is in the cache
+        np.matmul(rows, flat, out=values[0].reshape(len(rows), -1))
         logits = _upper_layers(model, rows @ basis, values)
-        flat_logits = logits.reshape(-1, logits.shape[-1])
-        each = loss.value(flat_logits, targets[: len(flat_logits)]).reshape(len(rows), -1)
-        totals[start : start + len(rows)] = _weighted(each, part.weights)
+        totals[start : start + len(rows)] = summed_losses(loss, logits, part.targets, part.weights)
     return totals
 
 
-def _upper_layers(model: Dense, thetas: Array, values: Array) -> Array:
-    """Logits ``(points, events, outputs)`` from the first layer's sums."""
-    for weights, biases in model.stacked_layers(thetas)[1:]:
-        if model.activation == "relu":
-            np.maximum(values, 0, out=values)
+def _upper_layers(model: Dense, thetas: Array, room: list[Array]) -> Array:
+    """Logits ``(points, events, outputs)`` from the first layer's sums, which `room` begins with.
+
+    For ReLU the biases are not added to each event: max(z + b, 0) = max(z, −b) + b, and the last b
+    goes into the next layer's biases as bᵀW.
+    """
+    values, carried = room[0], np.zeros((len(thetas), 1, model.widths[1]), thetas.dtype)
+    rectified = model.activation == "relu"
+    for (weights, biases), out in zip(model.stacked_layers(thetas)[1:], room[1:], strict=True):
+        if rectified:
+            np.maximum(values, -carried, out=values)
         else:
-            values = model.function.value(values)
-        values = values @ weights
-        values += biases[:, None, :]
+            values = model.function.value(values + carried)
+        np.matmul(values, weights, out=out)
+        below = carried @ weights if rectified else 0
+        values, carried = out, biases[:, None, :] + below
+    values += carried
     return values
-
-
-def _weighted(each: Array, weights: Array | None) -> Array:
-    if weights is None:
-        return each.sum(axis=1, dtype=np.float64)
-    return each.astype(np.float64) @ weights.astype(np.float64)
 
 
 def _penalties(l2: float, weights: Array, mix: Array) -> Array:

@@ -151,7 +151,7 @@ def spans_decades(losses: Array) -> bool:
 
 
 def decade_ticks(losses: Array) -> Array:
-    """Round numbers on a logarithmic axis, at most six: 1, 2, 5, 10, … or powers of ten.
+    """Round numbers on a logarithmic axis: 1, 2, 5, 10, … or, of many, powers of ten.
 
     Examples
     --------
@@ -161,7 +161,9 @@ def decade_ticks(losses: Array) -> Array:
     finite = losses[np.isfinite(losses)]
     low, high = float(finite.min()), float(finite.max())
     decades = np.arange(np.floor(np.log10(low)), np.floor(np.log10(high)) + 1)
-    fine = np.outer(10.0**decades, [1, 2, 5]).ravel()
-    fine = fine[(fine >= low) & (fine <= high)]
+    sets = [np.outer(10.0**decades, d).ravel() for d in ([1, 2, 5], [1, 1.5, 2, 3, 5, 7])]
+    fine, finer = (ticks[(ticks >= low) & (ticks <= high)] for ticks in sets)
+    if len(fine) < 3:
+        return finer
     coarse = 10.0 ** decades[:: -(-len(decades) // 6)]
     return fine if len(fine) <= 7 else coarse[(coarse >= low) & (coarse <= high)]

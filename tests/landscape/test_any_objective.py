@@ -1,0 +1,79 @@
+"""A landscape asks nothing of an objective but its contract."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from objectives import DoubleWell, WithACliff, some_events
+from steepest.errors import InputError
+from steepest.folder import LandscapeFolder
+from steepest.landscape import Asked, Landscape, landscape_of_subject
+from steepest.landscape.subject import PathPoints, Subject
+from steepest.training import TrainWatch
+
+
+def subject_of(objective: DoubleWell) -> Subject:
+    """Gradient descent on the double well at η = 0.1, as a run leaves it."""
+    events, theta, thetas = some_events(3000), objective.initial(0), []
+    for _ in range(200):
+        thetas.append(theta)
+        theta = theta - 0.1 * objective.loss_and_gradient(theta, events)[1]
+    return Subject(
+        objective=objective,
+        events=events,
+        theta=thetas[-1],
+        path=PathPoints(np.arange(200), np.array(thetas)),
+        kept_step=199,
+        learning_rate=0.1,
+        optimizer="sgd",
+        name="well",
+    )
+
+
+def drawn(folder: Path, kind: str, objective: DoubleWell | None = None, **asked) -> Landscape:
+    subject = subject_of(objective or DoubleWell())
+    wish = Asked(directions=kind, **({"points": 15} | asked)).resolved(subject, "well")
+    return landscape_of_subject(subject, wish, LandscapeFolder(folder, kind), TrainWatch())
+
+
+@pytest.mark.parametrize("kind", ["random", "principal", "hessian"])
+def test_every_direction_that_needs_no_names(tmp_path: Path, kind: str):
+    landscape = drawn(tmp_path, kind, extent=(3.0,), standard_error=0.05)
+    numbers = json.loads((landscape.where / "landscape.json").read_text(encoding="utf-8"))
+    end = numbers["end"]
+    assert end["loss"] == pytest.approx(0, abs=1e-9)
+    assert end["sharpness"] == pytest.approx(8)
+    assert end["lowest_curvatures"][0]["value"] == pytest.approx(1)
+    assert end["sharpness_over_bound"] == pytest.approx(0.4)
+    assert end["in_the_slice"]["kind"] == "minimum"
+    assert {"minimum"} <= {point["kind"] for point in numbers["points"]}
+    assert landscape.path is not None
+    assert landscape.path.losses[0] == pytest.approx(0.9216 + 0.5 + 0.125)
+    landscape.write_figures()
+
+
+def test_both_wells_lie_on_the_stiffest_line(tmp_path: Path):
+    landscape = drawn(tmp_path, "hessian", dimensions=1, points=41, extent=(-3.0, 3.0))
+    kinds = [(p["kind"], round(abs(p["loss"]), 6)) for p in landscape.numbers["points"]]
+    assert kinds == [("minimum", 0.0), ("minimum", 0.0), ("maximum", 1.0)]
+
+
+def test_what_is_not_finite_is_counted(tmp_path: Path):
+    landscape = drawn(tmp_path, "hessian", WithACliff(), extent=(1.0,))
+    beyond = np.abs(landscape.axes[0]) > 0.5  # one side of it, whichever way the vector points
+    assert landscape.numbers["surface"]["not_finite"] == 15 * beyond.sum() // 2
+    assert "not finite at" in dict(landscape.sentences())["surface"]
+
+
+def test_an_objective_of_no_names(tmp_path: Path):
+    with pytest.raises(InputError, match="parameters of this objective have no names"):
+        drawn(tmp_path, "parameters", others=("mass",))
+
+
+def test_three_dimensions_are_none():
+    with pytest.raises(InputError, match=r"dimensions is 3\."):
+        Asked(dimensions=3)
