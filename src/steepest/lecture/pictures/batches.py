@@ -245,8 +245,8 @@ def _paths(axes: Axes, numbers: Batches) -> None:
 
 def _falls(axes: Axes, numbers: Batches) -> None:
     for way in numbers.ways[:2]:
-        look: dict[str, Any] = _LOOKS[way.name] | {"marker": None}
-        axes.plot(way.passes, way.excess, **look, label=_named(way))
+        look = _LOOKS[way.name] | ({} if way.name == "batch" else {"marker": None})
+        axes.plot(way.passes, way.excess, **look, markersize=5, label=_named(way))
     for floor, colour, dashes in zip(numbers.floors, (RED, "black"), ("-", "-."), strict=True):
         kind = r"$\eta$ constant" if floor.schedule == "constant" else r"$\eta$ falling"
         label = rf"Stochastic, {kind} (mean of {len(floor.values)} runs)"

@@ -182,9 +182,9 @@ def _panel(axes: Axes, numbers: Contours, one: Scaled) -> None:
     axes.plot(*one.path[0], "o", color="white", markeredgecolor="black", markersize=9, zorder=5)
     axes.plot(*one.curvature.minimum, marker="*", color="#ffd60a", markeredgecolor="black",
               markersize=16, zorder=5)  # fmt: skip
-    steps = "not run" if one.counted is None else f"{one.counted:,}"
+    steps = "not run" if one.counted is None else f"{one.counted:,} counted"
     axes.set_title(f"{one.name}: " rf"$\kappa$ = {one.curvature.kappa:.3g}" "\n"
-                   f"steps: {one.predicted:,} predicted, {steps} counted", fontsize=13)  # fmt: skip
+                   f"steps: {_count(one.predicted)} predicted, {steps}", fontsize=13)  # fmt: skip
     for axis, name in zip((axes.xaxis, axes.yaxis), numbers.features, strict=True):
         symbol, unit = symbol_and_unit(name)
         short = symbol if symbol.startswith("$") else symbol[:1].lower() + symbol[1:]
@@ -197,7 +197,8 @@ def _panel(axes: Axes, numbers: Contours, one: Scaled) -> None:
         axes.set_aspect("equal")
     else:
         axes.text(0.03, 0.03, f"one axis stretched {ratio:.3g} times", transform=axes.transAxes,
-                  fontsize=11, color="white", zorder=6)  # fmt: skip
+                  fontsize=11, color="white", zorder=6,
+                  bbox={"facecolor": "black", "alpha": 0.7, "edgecolor": "none"})  # fmt: skip
 
 
 def text(numbers: Contours) -> list[str]:
@@ -212,10 +213,15 @@ def text(numbers: Contours) -> list[str]:
         f"How stretched they are is the condition number κ = λmax/λmin. In their own units "
         f"κ = {raw.curvature.kappa:.3g}, standardised {standard.curvature.kappa:.3g}, whitened "
         f"{white.curvature.kappa:.3g}. At the best fixed η = 2/(λmax + λmin) the excess loss is "
-        f"down to {numbers.part:g} of its start after {raw.predicted:,} steps predicted and {ran}, "
+        f"down to {numbers.part:g} of its start after {_count(raw.predicted)} steps predicted and {ran}, "
         f"{standard.predicted:,} and {standard.counted:,}, {white.predicted:,} and "
         f"{white.counted:,}.",
         "Not even centred, the features couple to the intercept: "
-        f"κ = {numbers.uncentred.kappa:.3g}, and {numbers.uncentred_steps:,} steps would be "
+        f"κ = {numbers.uncentred.kappa:.3g}, and {_count(numbers.uncentred_steps)} steps would be "
         "needed.",
     ]
+
+
+def _count(steps: int) -> str:
+    """A number of steps that can be read."""
+    return f"{steps:,}" if steps < 10_000_000 else f"{steps:.2e}"
