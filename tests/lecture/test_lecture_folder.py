@@ -161,7 +161,7 @@ class InterruptedAt(TrainWatch):
         self.at = stage
 
     def stage(self, name: str, total: int | None = None) -> None:
-        if name == self.at:
+        if name.endswith(self.at):
             os.kill(os.getpid(), signal.SIGINT)
 
 

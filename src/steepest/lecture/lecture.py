@@ -93,8 +93,8 @@ def draw(
         try:
             _write(folder, numbers)
             numbers["seven_steps"] = _steps(data, seed, effort, watch)
-            for picture in PICTURES:
-                watch.stage(picture.TITLE)
+            for number, picture in enumerate(PICTURES, start=1):
+                watch.stage(f"{number}/{len(PICTURES)} {picture.TITLE}")
                 _refuse_when_interrupted(watch)
                 numbers["pictures"][picture.NAME] = _picture(
                     picture, data, seed, effort, watch, folder

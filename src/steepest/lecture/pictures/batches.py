@@ -245,7 +245,8 @@ def _paths(axes: Axes, numbers: Batches) -> None:
 
 def _falls(axes: Axes, numbers: Batches) -> None:
     for way in numbers.ways[:2]:
-        look = _LOOKS[way.name] | ({} if way.name == "batch" else {"marker": None})
+        look = dict(_LOOKS[way.name])
+        look["marker"] = "o" if way.name == "batch" else None
         axes.plot(way.passes, way.excess, **look, markersize=5, label=_named(way))
     for floor, colour, dashes in zip(numbers.floors, (RED, "black"), ("-", "-."), strict=True):
         kind = r"$\eta$ constant" if floor.schedule == "constant" else r"$\eta$ falling"

@@ -213,8 +213,8 @@ def text(numbers: Contours) -> list[str]:
         f"How stretched they are is the condition number κ = λmax/λmin. In their own units "
         f"κ = {raw.curvature.kappa:.3g}, standardised {standard.curvature.kappa:.3g}, whitened "
         f"{white.curvature.kappa:.3g}. At the best fixed η = 2/(λmax + λmin) the excess loss is "
-        f"down to {numbers.part:g} of its start after {_count(raw.predicted)} steps predicted and {ran}, "
-        f"{standard.predicted:,} and {standard.counted:,}, {white.predicted:,} and "
+        f"down to {numbers.part:g} of its start after {_count(raw.predicted)} steps predicted "
+        f"and {ran}, {standard.predicted:,} and {standard.counted:,}, {white.predicted:,} and "
         f"{white.counted:,}.",
         "Not even centred, the features couple to the intercept: "
         f"κ = {numbers.uncentred.kappa:.3g}, and {_count(numbers.uncentred_steps)} steps would be "
