@@ -245,6 +245,14 @@ def test_one_minimum_is_said(small, watch, monkeypatch):
         minima.compute(small, 0, replace(SMALL, samples=1, steps=20), watch)
 
 
+@pytest.mark.parametrize("picture", [logistic, batches])
+def test_separable_classes_have_no_minimum(picture, small, watch):
+    features = small.train.features + 1e4 * small.train.labels[:, None]
+    train = Events(features, small.train.labels, small.train.weights)
+    with pytest.raises(NotFound, match="separates the two classes without error"):
+        picture.compute(replace(small, train=train), 0, SMALL, watch)
+
+
 def test_no_plateau_in_an_even_fall_or_none_at_all():
     assert plateau_of(np.geomspace(1, 0.01, 200)) is None
     assert plateau_of(np.ones(5)) is None

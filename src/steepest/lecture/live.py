@@ -17,6 +17,7 @@ from steepest.descent import MemoryKeeper, Plan, State, descend
 from steepest.descent.loop import EXPLODED
 from steepest.descent.state import Best
 from steepest.errors import DivergenceError
+from steepest.lecture.errors import NotFound
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -24,10 +25,22 @@ from steepest.optimizers import update_rule
 from steepest.scaling import fit_scaling
 from steepest.training import TrainWatch
 
-__all__ = ["Quadratic", "Walk", "hessian", "linear", "quadratic", "scaled", "settled", "walk"]
+__all__ = [
+    "Quadratic",
+    "Walk",
+    "hessian",
+    "linear",
+    "logistic_minimum",
+    "quadratic",
+    "scaled",
+    "settled",
+    "walk",
+]
 
 Array = np.ndarray
 
+SEPARATED = 1e-6
+"""A cross entropy below this says that every event is on its side, with certainty."""
 LOOK = 250
 """Epochs between looks at ‖∇J‖."""
 
@@ -264,6 +277,23 @@ def quadratic(objective: DenseObjective, events: Batch, keep: int | None = None)
     gradient = objective.loss_and_gradient(theta, events)[1][part]
     theta[part] = -np.linalg.solve(matrix, gradient)
     return Quadratic(eigenvalues, vectors, theta[part], objective.loss(theta, events))
+
+
+def logistic_minimum(objective: DenseObjective, theta: Array, events: Batch) -> Array:
+    """The minimum of a logistic regression below θ.
+
+    Raises
+    ------
+    NotFound
+        A plane separates the classes: J falls for ever, and has no minimum.
+    """
+    theta = settled(objective, theta, events)
+    if objective.loss(theta, events) < SEPARATED:
+        raise NotFound(
+            "a plane separates the two classes without error, so that the cross entropy falls for "
+            "ever and has no minimum"
+        )
+    return theta
 
 
 def settled(objective: DenseObjective, theta: Array, events: Batch, steps: int = 100) -> Array:

@@ -21,7 +21,7 @@ from steepest.evaluate.figures.style import (
 from steepest.landscape.figures.picture import levels
 from steepest.lecture.data import LectureData, symbol_and_unit
 from steepest.lecture.effort import Effort
-from steepest.lecture.live import Walk, linear, scaled, settled, walk
+from steepest.lecture.live import Walk, linear, logistic_minimum, scaled, walk
 from steepest.objective import Batch, DenseObjective, losses_on_plane
 from steepest.optimizers import update_rule
 from steepest.training import TrainWatch
@@ -117,7 +117,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     first = data.pair[0]
     inputs = scaled(events.features[:, [first]], events.weights)
     objective, batch = linear(inputs, events.labels, events.weights, "binary-cross-entropy")
-    minimum = settled(objective, np.zeros(2), batch)
+    minimum = logistic_minimum(objective, np.zeros(2), batch)
     lowest = objective.loss(minimum, batch)
     start = minimum + AWAY
     above = objective.loss(start, batch) - lowest

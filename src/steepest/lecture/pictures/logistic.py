@@ -15,7 +15,7 @@ from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.kernels.dense import logits
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
-from steepest.lecture.live import linear, settled, walk
+from steepest.lecture.live import linear, logistic_minimum, walk
 from steepest.scaling import fit_scaling
 from steepest.training import Events, TrainWatch
 
@@ -85,7 +85,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     bounds = objective.curvature_bounds(batch)
     assert bounds is not None  # a linear model
     run = walk(objective, batch, rate=1.0 / bounds.largest, epochs=EPOCHS, watch=watch)
-    theta = settled(objective, run.end, batch)
+    theta = logistic_minimum(objective, run.end, batch)
     layers = objective.model.layers(theta)
     z = logits(layers, objective.model.function, scaling.transform(other.features))[:, 0]
     return _numbers(data, other, z, run.losses[0], objective.loss(theta, batch))

@@ -93,7 +93,7 @@ class Minima:
     ends
         J of the minimum that each start leads to, by seed.
     network, events, sample, features
-        The network's widths, its events, and the how manyth sample of them it is.
+        The network's widths, its events, and which sample of them it is: 0, 1, …
     """
 
     minima: tuple[Minimum, Minimum]
