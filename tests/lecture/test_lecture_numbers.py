@@ -14,9 +14,10 @@ from steepest.errors import Interrupted
 from steepest.evaluate.figures import save
 from steepest.lecture import Effort, LectureData, seven_steps
 from steepest.lecture.errors import NotFound
-from steepest.lecture.live import hessian, linear, quadratic, settled, walk
+from steepest.lecture.live import linear, settled, walk
 from steepest.lecture.pictures import batches, contours, logistic, minima, rates, section
 from steepest.lecture.pictures.minima_numbers import plateau_of
+from steepest.lecture.quadratic import hessian, quadratic
 from steepest.training import Events, TrainWatch
 
 

@@ -12,7 +12,8 @@ from steepest.landscape.figures.contour import COLOURS_OF_HEIGHT
 from steepest.landscape.figures.picture import levels
 from steepest.lecture.data import LectureData, symbol_and_unit
 from steepest.lecture.effort import Effort
-from steepest.lecture.live import Quadratic, linear, quadratic, scaled, walk
+from steepest.lecture.live import linear, scaled, walk
+from steepest.lecture.quadratic import Quadratic, quadratic
 from steepest.objective import losses_on_plane
 from steepest.training import Events, TrainWatch
 

@@ -12,7 +12,8 @@ from steepest.evaluate.figures import axis_label
 from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
 from steepest.lecture.data import LectureData, symbol_and_unit
 from steepest.lecture.effort import Effort
-from steepest.lecture.live import Quadratic, linear, quadratic, walk
+from steepest.lecture.live import linear, walk
+from steepest.lecture.quadratic import Quadratic, quadratic
 from steepest.scaling import AffineScaling, fit_scaling
 from steepest.training import TrainWatch
 

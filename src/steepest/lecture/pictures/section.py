@@ -10,7 +10,8 @@ import numpy as np
 from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
 from steepest.lecture.data import LectureData, symbol_and_unit
 from steepest.lecture.effort import Effort
-from steepest.lecture.live import linear, quadratic, scaled, walk
+from steepest.lecture.live import linear, scaled, walk
+from steepest.lecture.quadratic import quadratic
 from steepest.objective import losses_on_plane
 from steepest.training import TrainWatch
 
