@@ -25,7 +25,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         text = chapter(lecture.numbers, f"{FOLDER}/")
         files.append(File.generated(config, "lecture-pictures.md", content=text))
         for file in sorted(lecture.folder.path.iterdir()):
-            if file.suffix in (".png", ".html", ".json"):
+            if file.suffix in (".png", ".pdf", ".html", ".json"):
                 name = f"{FOLDER}/{file.name}"
                 files.append(File.generated(config, name, content=file.read_bytes()))
     return files

@@ -46,7 +46,7 @@ def render(folder: Path, numbers: dict[str, Any]) -> str:
 
 
 def chapter(numbers: dict[str, Any], figures: str = "") -> str:
-    """Return the same as Markdown, with figures in the folder `figures`.
+    """Return the same as Markdown, with figures, page and numbers in the folder `figures`.
 
     Parameters
     ----------
@@ -60,7 +60,9 @@ def chapter(numbers: dict[str, Any], figures: str = "") -> str:
         "",
         f"Drawn by `steepest lecture` when this documentation was built, from live runs on "
         f"{_events(numbers['data'])}; seed {numbers['seed']}. Draw them from events of your own: "
-        "[Command line](command-line.md#steepest-lecture).",
+        "[Command line](command-line.md#steepest-lecture). "
+        f"On one page to show: [lecture.html]({figures}lecture.html); all numbers: "
+        f"[lecture.json]({figures}lecture.json).",
         "",
         "## The seven steps",
         "",

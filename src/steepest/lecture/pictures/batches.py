@@ -176,7 +176,7 @@ def _floor(
     effort: Effort,
     watch: TrainWatch,
 ) -> Floor:
-    """The excess that is left: each run begins at the minimum, away from which noise drives it."""
+    """The excess that is left in the end, over some orders of the events."""
     name, schedule = kind
     lowest = objective.loss(minimum, batch)
     values, curves, passes = [], [], np.empty(0)
@@ -293,7 +293,8 @@ def text(numbers: Batches) -> list[str]:
     return [
         f"Logistic regression on one feature has two parameters, so that the whole surface can be "
         f"seen. All events a step go straight down; one event a step ({numbers.events:,} steps a "
-        "pass) wanders, but has gone most of the way before the first pass is over.",
+        "pass) wanders, but has gone most of the way before the first pass is over, which is "
+        "what its path shows, at some of its steps.",
         f"To {100 * numbers.target:g} % of the excess loss of the start: {reached}.",
         f"A constant η does not settle, since the gradient of a single event is not zero at the "
         f"minimum: J − J* stays at {_measured(constant)} "
