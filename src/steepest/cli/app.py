@@ -13,6 +13,7 @@ import typer
 from steepest._version import __version__
 from steepest.cli.evaluate import evaluate
 from steepest.cli.landscape import landscape
+from steepest.cli.lecture import lecture
 from steepest.cli.predict import predict
 from steepest.cli.simulate import simulate
 from steepest.cli.train import train
@@ -80,7 +81,7 @@ def _complain(text: str) -> None:
     print(f"steepest: {text}", file=sys.stderr)
 
 
-for _verb in (train, evaluate, predict, landscape, simulate):
+for _verb in (train, evaluate, predict, landscape, lecture, simulate):
     app.command()(_answered(_verb))
 
 

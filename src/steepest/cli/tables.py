@@ -16,8 +16,9 @@ from steepest.run import Run
 
 if TYPE_CHECKING:
     from steepest.landscape import Landscape
+    from steepest.lecture import Lecture
 
-__all__ = ["show_evaluation", "show_landscape", "show_predictions", "show_results"]
+__all__ = ["show_evaluation", "show_landscape", "show_lecture", "show_predictions", "show_results"]
 
 
 def show_results(run: Run, as_json: bool) -> None:
@@ -71,6 +72,21 @@ def show_landscape(drawn: Landscape, as_json: bool) -> None:
     console = Console()
     console.print(table)
     console.print(f"Landscape: {escape(str(drawn.where))}", highlight=False, soft_wrap=True)
+
+
+def show_lecture(drawn: Lecture, as_json: bool) -> None:
+    """Print what each picture shows, and where the page lies."""
+    if as_json:
+        print(json.dumps(drawn.numbers, indent=2, ensure_ascii=False))
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column("", style="bold")
+    table.add_column("")
+    for picture in drawn.numbers["pictures"].values():
+        table.add_row(escape(picture["title"]), picture["figure"] or "not in these events")
+    console = Console()
+    console.print(table)
+    console.print(f"Lecture: {escape(str(drawn.page))}", highlight=False, soft_wrap=True)
 
 
 def _table(metrics: dict[str, Any], title: str) -> Table:

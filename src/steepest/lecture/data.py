@@ -1,0 +1,226 @@
+"""The events of a lecture: two classes, two features or more, weights that are not negative."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steepest.errors import EventsError, RecipeError
+from steepest.evaluate.figures import axis_label
+from steepest.events import TRAIN
+from steepest.recipe import Recipe
+from steepest.training import Events, TrainWatch
+from steepest.training.events import PARTS, Prepared, prepare
+
+__all__ = ["LectureData", "lecture_recipe", "load", "symbol_and_unit"]
+
+Array = np.ndarray
+
+MOST_EVENTS = 20_000
+"""Events of each part that are used at most, evenly spaced through it."""
+LEAST_EVENTS = 50
+"""Training events of each class, at least."""
+ALIKE = 0.999
+"""Two features whose correlation is above this are one."""
+
+
+@dataclass(frozen=True, eq=False)
+class LectureData:
+    """Events to draw a lecture's pictures from.
+
+    Attributes
+    ----------
+    train, other
+        Training events, and those that scores are shown on; labels are 0 and 1, weights not
+        negative.
+    names : tuple[str, ...]
+        The inputs' names.
+    pair : tuple[int, int]
+        Which two inputs the pictures of one or two features take.
+    classes : tuple[str, str]
+        What the events of label 0 and of label 1 are called.
+    part : str
+        Which part of the sample `other` is.
+    source : dict
+        What the events are: files with their checksums.
+    """
+
+    train: Events
+    other: Events
+    names: tuple[str, ...]
+    pair: tuple[int, int]
+    classes: tuple[str, str]
+    part: str
+    source: dict[str, Any]
+
+    def drawn(self, most: int, seed: int) -> Events:
+        """At most so many of the training events, drawn without repetition."""
+        count = len(self.train)
+        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 41])))
+        rows = random.permutation(count)[: min(most, count)]
+        weights = None if self.train.weights is None else self.train.weights[rows]
+        return Events(self.train.features[rows], self.train.labels[rows], weights)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "events": {"train": len(self.train), self.part: len(self.other)},
+            "features": list(self.names),
+            "pair": [self.names[i] for i in self.pair],
+            "classes": list(self.classes),
+            "source": self.source,
+        }
+
+
+def lecture_recipe(
+    data: Sequence[str] = (), label: str | None = None, features: Sequence[str] = ()
+) -> Recipe:
+    """The recipe that names the events: one's own, one for given files, or the embedded jets.
+
+    Parameters
+    ----------
+    data
+        Nothing, one recipe (``.toml``), or files of events.
+    label, features
+        With files of events: which columns.
+
+    Raises
+    ------
+    RecipeError
+        A recipe among files, files without a label, a label without files.
+
+    Examples
+    --------
+    >>> lecture_recipe().events.label
+    'is_top'
+    """
+    recipes = [path for path in data if path.endswith(".toml")]
+    if not data or recipes:
+        if len(data) > 1 or label is not None or features:
+            raise RecipeError(
+                "--label and --features go with files of events, and a recipe stands alone.",
+                expected="--data RECIPE, or --data FILE … --label COLUMN",
+                found=", ".join(data) or "no --data",
+                do="write label and features into the recipe, or name the files of events",
+            )
+        own = Path(recipes[0]) if recipes else files("steepest.lecture") / "lecture.toml"
+        return Recipe.from_toml(Path(str(own)), anchor=bool(recipes))
+    if label is None:
+        raise RecipeError(
+            "Files of events need a label: which of their columns says signal or background?",
+            expected="--data FILE --label COLUMN, or --data RECIPE",
+            found=", ".join(data),
+            do="--label is_signal",
+        )
+    events: dict[str, Any] = {"path": list(data), "label": label}
+    if features:
+        events["features"] = list(features)
+    return Recipe.from_dict({"events": events}, source="--data")
+
+
+def load(recipe: Recipe, watch: TrainWatch, folder: Path) -> LectureData:
+    """Read the events of a recipe.
+
+    Raises
+    ------
+    EventsError
+        They cannot be read, are not of two classes, are too few, weigh less than nothing, or have
+        no two features.
+    """
+    prepared = prepare(recipe, watch, folder)
+    naming = prepared.naming
+    if naming.task != "binary":
+        raise _not_two_classes(prepared)
+    train = prepared.parts[TRAIN].thinned(MOST_EVENTS)
+    evaluated = prepared.evaluated
+    other = prepared.parts[evaluated].thinned(MOST_EVENTS)
+    _refuse_few(train)
+    _refuse_negative(train, other)
+    return LectureData(
+        train=train,
+        other=other,
+        names=naming.names,
+        pair=_pair(train.features, naming.names),
+        classes=_class_names(recipe, naming.label),
+        part=PARTS[evaluated],
+        source=prepared.source,
+    )
+
+
+def _not_two_classes(prepared: Prepared) -> EventsError:
+    naming = prepared.naming
+    many = f"the {len(naming.classes)} classes {', '.join(naming.classes[:6])}"
+    return EventsError(
+        f"The lecture draws two classes, but the label {naming.label!r} has others.",
+        expected="a label of 0 and 1, such as is_top",
+        found="numbers, for a regression" if naming.task == "regression" else many,
+        cause="a target, or the name of a process, where signal or background is to be told",
+        do='make it a condition: label = "process == \'top\'", or label = "mass > 120"',
+    )
+
+
+def _refuse_few(train: Events) -> None:
+    counts = [int((train.labels == k).sum()) for k in (0, 1)]
+    if min(counts) < LEAST_EVENTS:
+        raise EventsError(
+            "There are too few events to draw the lecture's pictures from.",
+            expected=f"at least {LEAST_EVENTS} training events of each class",
+            found=f"{counts[0]:,} with label 0 and {counts[1]:,} with label 1",
+            cause="a small sample, or a selection that leaves few events",
+            do="use more events, or a looser `select`",
+        )
+
+
+def _refuse_negative(*parts: Events) -> None:
+    for events in parts:
+        if events.weights is not None and events.weights.min() < 0:
+            count = int((events.weights < 0).sum())
+            raise EventsError(
+                "The lecture's pictures rest on small samples, in which negative weights "
+                "leave no minimum.",
+                expected="weights of 0 and above",
+                found=f"{count:,} of {len(events):,} events below 0, down to "
+                f"{events.weights.min():.4g}",
+                cause="events of a generator beyond leading order",
+                do='leave them out of the pictures: select = "weight > 0"',
+            )
+
+
+def _pair(features: Array, names: Sequence[str]) -> tuple[int, int]:
+    """The first input with spread, and the next that is not the same up to a linear map."""
+    spread = features.std(axis=0)
+    moving = np.flatnonzero(spread > 1e-9 * np.abs(features).max(axis=0))
+    for second in moving[1:]:
+        first = moving[0]
+        if abs(np.corrcoef(features[:, first], features[:, second])[0, 1]) < ALIKE:
+            return int(first), int(second)
+    raise EventsError(
+        "The lecture needs two features that differ.",
+        expected="two features with spread, not proportional to each other",
+        found=f"{len(moving)} with spread among {', '.join(names[:6])}",
+        do="name at least two in the recipe's events.features, or with --features",
+    )
+
+
+def _class_names(recipe: Recipe, label: str) -> tuple[str, str]:
+    if recipe.events.paths == ["embedded:top-jets"] and label == "is_top":
+        return "QCD jets", "top jets"
+    plain = label.replace("$", r"\$")
+    return f"{plain} = 0", f"{plain} = 1"
+
+
+def symbol_and_unit(name: str) -> tuple[str, str]:
+    """A feature's symbol, and its unit or nothing.
+
+    Examples
+    --------
+    >>> symbol_and_unit("mass"), symbol_and_unit("my_feature")
+    (('$m$', 'GeV'), ('my_feature', ''))
+    """
+    symbol, _, unit = axis_label(name).partition(" [")
+    return symbol, unit.rstrip("]")

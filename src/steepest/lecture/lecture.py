@@ -1,0 +1,170 @@
+"""All pictures of a lecture, one after the other, and the page: `draw`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from steepest._version import __version__
+from steepest.errors import Interrupted
+from steepest.evaluate.figures import as_numbers
+from steepest.lecture import seven_steps
+from steepest.lecture.data import LectureData, load
+from steepest.lecture.effort import Effort
+from steepest.lecture.errors import NotFound
+from steepest.lecture.folder import FORMAT, VERSION, LectureFolder
+from steepest.lecture.page import render
+from steepest.lecture.pictures import PICTURES, title
+from steepest.recipe import Recipe
+from steepest.training import TrainWatch
+from steepest.training.interrupt import interruptible
+
+__all__ = ["Lecture", "draw"]
+
+
+@dataclass(frozen=True)
+class Lecture:
+    """A lecture that was drawn: its folder, and what its lecture.json holds."""
+
+    folder: LectureFolder
+    numbers: dict[str, Any]
+
+    @property
+    def page(self) -> Path:
+        """The page."""
+        return self.folder.page
+
+
+def draw(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    effort: Effort | None = None,
+    watch: TrainWatch | None = None,
+) -> Lecture:
+    """Draw the pictures from live runs on the events of a recipe, and write the page.
+
+    Parameters
+    ----------
+    recipe
+        Its ``[events]`` say which events, features and label; see `lecture_recipe`.
+    out
+        A new or empty folder, or one that an earlier lecture left.
+    seed
+        Of the events that are drawn, the starts and the orders: same seed, same pictures.
+    effort
+        How much work to do; None is that of a slide.
+    watch
+        Looks on.
+
+    Returns
+    -------
+    Lecture
+
+    Raises
+    ------
+    RunFolderError
+        Something else lies in the folder.
+    EventsError
+        The events cannot be read, or no lecture can be drawn from them.
+    Interrupted
+        After Ctrl-C: the pictures so far are on the page.
+    """
+    watch, effort = watch or TrainWatch(), effort or Effort()
+    folder = LectureFolder(out)
+    data = load(recipe, watch, folder.path)
+    numbers: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "steepest": __version__,
+        "status": "interrupted",
+        "seed": seed,
+        "data": data.to_json(),
+        "seven_steps": None,
+        "pictures": {},
+    }
+    with threadpool_limits(limits=1, user_api="blas"), interruptible(watch):
+        try:
+            _write(folder, numbers)
+            numbers["seven_steps"] = _steps(data, seed, effort, watch)
+            for number, picture in enumerate(PICTURES, start=1):
+                watch.stage(f"{number}/{len(PICTURES)} {picture.TITLE}")
+                _refuse_when_interrupted(watch)
+                numbers["pictures"][picture.NAME] = _picture(
+                    picture, data, seed, effort, watch, folder
+                )
+                _write(folder, numbers)
+            numbers["status"] = "complete"
+        except Interrupted:
+            done = len(numbers["pictures"])
+            raise Interrupted(
+                f"Interrupted: {done} of {len(PICTURES)} pictures are drawn.",
+                found=f"they are kept in {folder.path}",
+                do="give the same command again to draw all of them",
+            ) from None
+        finally:
+            _write(folder, numbers)
+    return Lecture(folder, numbers)
+
+
+def _steps(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> dict[str, Any]:
+    watch.stage("The seven steps")
+    numbers = seven_steps.compute(data, seed, effort, watch)
+    return {
+        "rows": seven_steps.rows(numbers),
+        "text": seven_steps.text(numbers),
+        "numbers": as_numbers(numbers),
+    }
+
+
+def _picture(
+    picture: ModuleType,
+    data: LectureData,
+    seed: int,
+    effort: Effort,
+    watch: TrainWatch,
+    folder: LectureFolder,
+) -> dict[str, Any]:
+    """Compute, draw and say; what is not in the events is said in place of a picture."""
+    from steepest.evaluate.figures import save
+
+    began = time.monotonic()
+    files = (folder.path,) if picture is title else ()
+    folder.remove_picture(picture.NAME)
+    try:
+        numbers = picture.compute(data, seed, effort, watch, *files)
+    except NotFound as missing:
+        watch.say(f"{picture.TITLE}: {missing}.")
+        return {
+            "title": picture.TITLE,
+            "figure": None,
+            "text": [f"Not in these events: {missing}."],
+            "numbers": None,
+            "seconds": time.monotonic() - began,
+        }
+    figure = picture.figure(numbers)
+    for kind in ("png", "pdf"):
+        folder.write(f"{picture.NAME}.{kind}", lambda file: save(figure, file))
+    return {
+        "title": picture.TITLE,
+        "figure": f"{picture.NAME}.png",
+        "text": picture.text(numbers),
+        "numbers": picture.to_json(numbers) if picture is title else as_numbers(numbers),
+        "seconds": time.monotonic() - began,
+    }
+
+
+def _refuse_when_interrupted(watch: TrainWatch) -> None:
+    if watch.interrupted:
+        raise Interrupted("Interrupted.")
+
+
+def _write(folder: LectureFolder, numbers: dict[str, Any]) -> None:
+    folder.write_json(numbers)
+    folder.write_text("lecture.html", render(folder.path, numbers))

@@ -1,0 +1,214 @@
+"""Live descents for the pictures: the package's own loop, from any start, kept in memory.
+
+`walk` runs it; `settled` goes on from where a walk ended to the minimum that it led to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest import recipe as spec
+from steepest.descent import MemoryKeeper, Plan, State, descend
+from steepest.descent.loop import EXPLODED
+from steepest.descent.state import Best
+from steepest.errors import DivergenceError
+from steepest.lecture.errors import NotFound
+from steepest.lecture.quadratic import hessian
+from steepest.losses import loss_named
+from steepest.models import Dense
+from steepest.objective import Batch, DenseObjective
+from steepest.optimizers import update_rule
+from steepest.scaling import fit_scaling
+from steepest.training import TrainWatch
+
+__all__ = ["Walk", "linear", "logistic_minimum", "scaled", "settled", "walk"]
+
+Array = np.ndarray
+
+SEPARATED = 1e-6
+"""A cross entropy below this says that every event is on its side, with certainty."""
+LOOK = 250
+"""Epochs between looks at ‖∇J‖."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A descent that was done.
+
+    Attributes
+    ----------
+    steps, thetas
+        The path: ``(points,)`` and ``(points, size)``, from the start on.
+    losses
+        J of the batch before each step, ``(steps,)``; with all events a step, J itself.
+    gradients
+        ‖g‖ before each step, ``(steps,)``.
+    diverged_at : int or None
+        After how many steps the loss had exploded.
+    seconds : float
+        Wall time of all steps.
+    """
+
+    steps: Array
+    thetas: Array
+    losses: Array
+    gradients: Array
+    diverged_at: int | None
+    seconds: float
+
+    @property
+    def end(self) -> Array:
+        """The last θ."""
+        return self.thetas[-1]
+
+
+def walk(
+    objective: DenseObjective,
+    events: Batch,
+    *,
+    rate: float,
+    epochs: int,
+    batch_size: int | None = None,
+    start: Array | None = None,
+    schedule: spec.Schedule | None = None,
+    seed: int = 0,
+    settled_below: float | None = None,
+    watch: TrainWatch | None = None,
+) -> Walk:
+    """Go down on J by θ ← θ − η g.
+
+    Parameters
+    ----------
+    objective, events
+        J, and its events.
+    rate, epochs, batch_size, schedule, seed
+        η before the schedule, passes over the events, events a step (None: all), η's course, and
+        what the order of the events is drawn from.
+    start
+        θ₀; None is the objective's own for the seed.
+    settled_below
+        End when ‖∇J‖ is below this, which is looked at every `LOOK` epochs; None does not.
+    watch
+        Asked whether to stop.
+
+    Raises
+    ------
+    Interrupted
+        `watch` says so.
+
+    Examples
+    --------
+    >>> objective, batch = linear(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
+    >>> walk(objective, batch, rate=0.25, epochs=3).thetas[:, 0]
+    array([0.  , 1.  , 1.5 , 1.75])
+    """
+    rule = update_rule(spec.SGD(), objective.weight_mask)
+    plan = Plan(
+        events=len(events),
+        batch_size=batch_size or len(events),
+        rule=rule,
+        learning_rate=rate,
+        schedule_options=schedule or spec.Constant(),
+        epochs=epochs,
+        seed=seed,
+        stop=spec.Stop(gradient_norm=settled_below),
+        validate_every=epochs if settled_below is None else LOOK,
+        checkpoint=spec.Checkpoint(seconds=1e9),
+    )
+    theta = (objective.initial(seed) if start is None else start).astype(objective.dtype)
+    first = objective.loss(theta, events)
+    limit = EXPLODED * max(abs(first), 1e-300)
+    state = State(theta, rule.slots(theta), 0, Best(theta, first, 0), limit)
+    keeper, quiet, diverged = MemoryKeeper(), _Silent(watch), False
+    try:
+        descend(objective, events, plan, keeper, state=state, watch=quiet)
+    except DivergenceError:
+        diverged = True
+    assert keeper.state is not None  # saved at the end, or where it diverged
+    end, history = keeper.state, keeper.history[-1]
+    paths = keeper.path
+    steps = np.concatenate([[0], *(p.steps for p in paths)]).astype(np.int64)
+    thetas = np.concatenate([theta[None], *(p.thetas for p in paths)])
+    if steps[-1] != end.step:
+        steps, thetas = np.append(steps, end.step), np.vstack([thetas, end.theta])
+    return Walk(
+        steps=steps,
+        thetas=thetas,
+        losses=history["loss"].to_numpy(),
+        gradients=history["gradient_norm"].to_numpy(),
+        diverged_at=end.step if diverged else None,
+        seconds=end.seconds,
+    )
+
+
+class _Silent(TrainWatch):
+    """Shows nothing of one descent among many, and is interrupted when the whole is."""
+
+    def __init__(self, whole: TrainWatch | None) -> None:
+        self.whole = whole
+
+    @property
+    def interrupted(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the whole is to stop."""
+        return self.whole is not None and self.whole.interrupted
+
+
+def linear(
+    inputs: Array, targets: Array, weights: Array | None = None, loss: str = "mean-squared-error"
+) -> tuple[DenseObjective, Batch]:
+    """J of a linear model, and its events."""
+    objective = DenseObjective(Dense(inputs=inputs.shape[1]), loss_named(loss))
+    return objective, Batch.of(inputs, targets, weights, objective.dtype)
+
+
+def scaled(features: Array, weights: Array | None, scaling: str = "standard") -> Array:
+    """The features under a scaling that is fitted on them."""
+    names = [f"x{i}" for i in range(features.shape[1])]
+    return fit_scaling(scaling, [(features, weights)], names).transform(features)
+
+
+def logistic_minimum(objective: DenseObjective, theta: Array, events: Batch) -> Array:
+    """The minimum of a logistic regression below θ.
+
+    Raises
+    ------
+    NotFound
+        A plane separates the classes: J falls for ever, and has no minimum.
+    """
+    theta = settled(objective, theta, events)
+    if objective.loss(theta, events) < SEPARATED:
+        raise NotFound(
+            "a plane separates the two classes without error, so that the cross entropy falls for "
+            "ever and has no minimum"
+        )
+    return theta
+
+
+def settled(objective: DenseObjective, theta: Array, events: Batch, steps: int = 100) -> Array:
+    """The minimum below θ: Newton steps along |λ|, halved until J falls.
+
+    With |λ| in place of λ a step goes down along every eigenvector, also off a saddle
+    (arXiv:1406.2572).
+
+    Examples
+    --------
+    >>> objective, batch = linear(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
+    >>> settled(objective, np.zeros(2), batch)
+    array([2., 0.])
+    """
+    for _ in range(steps):
+        loss, gradient = objective.loss_and_gradient(theta, events)
+        if np.linalg.norm(gradient) < 1e-11:
+            break
+        values, vectors = np.linalg.eigh(hessian(objective, theta, events))
+        size = np.maximum(np.abs(values), 1e-9 * np.abs(values).max())
+        step = vectors @ ((vectors.T @ gradient) / size)
+        length = 1.0
+        while length > 1e-9 and objective.loss(theta - length * step, events) > loss:
+            length /= 2
+        if length <= 1e-9:
+            break
+        theta = theta - length * step
+    return theta

@@ -1,0 +1,145 @@
+"""lecture.html and the chapter of the documentation: what lecture.json holds, laid out."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+__all__ = ["chapter", "render", "table_of_ways"]
+
+
+def render(folder: Path, numbers: dict[str, Any]) -> str:
+    """Return the page, with the figures of `folder` inside it.
+
+    Parameters
+    ----------
+    folder
+        Where the figures lie.
+    numbers
+        What lecture.json holds.
+    """
+    environment = Environment(
+        loader=PackageLoader("steepest.lecture", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [
+        {
+            "name": name,
+            **picture,
+            "source": _source(folder, picture["figure"]),
+            "table": _table(name, picture),
+        }
+        for name, picture in numbers["pictures"].items()
+    ]
+    return environment.get_template("page.html.jinja").render(
+        lecture=numbers,
+        steps=numbers["seven_steps"],
+        sections=sections,
+        events=_events(numbers["data"]),
+    )
+
+
+def chapter(numbers: dict[str, Any], figures: str = "") -> str:
+    """Return the same as Markdown, with figures, page and numbers in the folder `figures`.
+
+    Parameters
+    ----------
+    numbers
+        What lecture.json holds.
+    figures
+        Put before the figures' names, such as ``"pictures/"``.
+    """
+    lines = [
+        "# The lecture's pictures",
+        "",
+        f"Drawn by `steepest lecture` when this documentation was built, from live runs on "
+        f"{_events(numbers['data'])}; seed {numbers['seed']}. Draw them from events of your own: "
+        "[Command line](command-line.md#steepest-lecture). "
+        f"On one page to show: [lecture.html]({figures}lecture.html); all numbers: "
+        f"[lecture.json]({figures}lecture.json).",
+        "",
+        "## The seven steps",
+        "",
+        "| step | | in numbers |",
+        "|---|---|---|",
+    ]
+    steps = numbers["seven_steps"]
+    lines += [
+        f"| {_cell(r['name'])} | {_cell(r['formula'])} | {_cell(r['values'])} |"
+        for r in steps["rows"]
+    ]
+    lines += ["", *_paragraphs(steps["text"])]
+    for name, picture in numbers["pictures"].items():
+        lines += [f"## {picture['title']}", ""]
+        if picture["figure"]:
+            lines += [f"![{picture['title']}]({figures}{picture['figure']})", ""]
+        lines += _paragraphs(picture["text"])
+        if (table := _table(name, picture)) is not None:
+            head, *rows = table
+            lines += [_row(head), _row(["---"] * len(head)), *map(_row, rows), ""]
+    return "\n".join(lines) + "\n"
+
+
+def table_of_ways(numbers: dict[str, Any]) -> list[list[str]]:
+    """Passes and seconds of the three batch sizes, as a head and rows.
+
+    Examples
+    --------
+    >>> way = {"name": "batch", "batch_size": 10, "rate": 0.5, "passes_to_target": None,
+    ...        "seconds": {"pass": 0.002, "target": None}}
+    >>> table_of_ways({"ways": [way], "target": 0.02})[1]
+    ['batch', '10', '0.5', '–', '–', '2 ms']
+    """
+    part = f"{100 * numbers['target']:g} %"
+    head = ["", "events a step", "η", f"passes to {part}", f"time to {part}", "time of a pass"]
+
+    def time(seconds: float | None) -> str:
+        return "–" if seconds is None else f"{1000 * seconds:.2g} ms"
+
+    rows = [
+        [way["name"], f"{way['batch_size']:,}", f"{way['rate']:.3g}",
+         "–" if way["passes_to_target"] is None else f"{way['passes_to_target']:.3g}",
+         time(way["seconds"]["target"]), time(way["seconds"]["pass"])]
+        for way in numbers["ways"]
+    ]  # fmt: skip
+    return [head, *rows]
+
+
+def _table(name: str, picture: dict[str, Any]) -> list[list[str]] | None:
+    if name != "batches" or picture["numbers"] is None:
+        return None
+    return table_of_ways(picture["numbers"])
+
+
+def _events(data: dict[str, Any]) -> str:
+    files = ", ".join(file["name"] for file in data["source"].get("files", [])[:3])
+    counts = " and ".join(f"{count:,} {part}" for part, count in data["events"].items())
+    return f"{files} ({counts} events; {data['classes'][1]} against {data['classes'][0]})"
+
+
+def _source(folder: Path, figure: str | None) -> str | None:
+    if figure is None:
+        return None
+    content = base64.b64encode((folder / figure).read_bytes()).decode("ascii")
+    return f"data:image/png;base64,{content}"
+
+
+def _paragraphs(sentences: list[str]) -> list[str]:
+    return [line for sentence in sentences for line in (_cell(sentence), "")]
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    for mark in ("\\", "|", "*", "_", "<"):
+        text = text.replace(mark, f"\\{mark}")
+    return text

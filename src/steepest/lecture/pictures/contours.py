@@ -1,0 +1,228 @@
+"""Round against stretched contours: one model on the same events, under three scalings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steepest.evaluate.figures.style import RED, laid_out, new_figure, style
+from steepest.landscape.figures.contour import COLOURS_OF_HEIGHT
+from steepest.landscape.figures.picture import levels
+from steepest.lecture.data import LectureData, symbol_and_unit
+from steepest.lecture.effort import Effort
+from steepest.lecture.live import linear, scaled, walk
+from steepest.lecture.quadratic import Quadratic, quadratic
+from steepest.objective import losses_on_plane
+from steepest.training import Events, TrainWatch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["NAME", "TITLE", "Contours", "Scaled", "compute", "figure", "text"]
+
+Array = np.ndarray
+
+NAME = "contours"
+TITLE = "Feature scaling: round against stretched contours"
+
+PART = 1e-6
+"""The relative excess loss to which steps are counted."""
+MOST_STEPS = 20_000
+"""Longer descents are predicted, and not run."""
+LONGEST_TO_BE_EQUAL = 8.0
+"""Up to this ratio of the axes' lengths both are drawn on one scale."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """J under one scaling, and the descent on it at the best fixed η.
+
+    Attributes
+    ----------
+    name : str
+        Which scaling.
+    own_units : bool
+        Whether the coefficients are per unit of the features.
+    curvature : Quadratic
+        Eigenvalues, κ, 2/λmax, and the best η, known before the first step.
+    predicted, counted : int, and int or None
+        Steps until J − J* is `PART` of its start; None: too many to be run.
+    at_most : int
+        The same from the worst start, by κ alone.
+    axes, losses
+        The plane of the two coefficients and J on it.
+    path
+        ``(steps + 1, 2)``, of the steps that are kept.
+    """
+
+    name: str
+    own_units: bool
+    curvature: Quadratic
+    predicted: int
+    counted: int | None
+    at_most: int
+    axes: tuple[Array, Array]
+    losses: Array
+    path: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Contours:
+    """Three scalings of one model, and the same with the features not even centred.
+
+    `uncentred` is the curvature of all three parameters on the features as they are, and
+    `uncentred_steps` the steps that it predicts.
+    """
+
+    features: tuple[str, str]
+    classes: tuple[str, str]
+    events: int
+    part: float
+    scaled: tuple[Scaled, ...]
+    uncentred: Quadratic
+    uncentred_steps: int
+
+
+def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Contours:
+    """Least squares on the label, from θ = 0, under three scalings.
+
+    Label and features are centred, so that the intercept is 0 at the minimum and stays 0 on the
+    way: the whole descent lies in the plane that is drawn.
+    """
+    events = data.drawn(effort.events, seed)
+    events = Events(events.features[:, list(data.pair)], events.labels, events.weights)
+    target = events.labels - np.average(events.labels, weights=events.weights)
+    centred = events.features - np.average(events.features, axis=0, weights=events.weights)
+    first, second = (data.names[i] for i in data.pair)
+    kinds = (
+        ("Own units, centred", True, centred),
+        ("Standardised", False, scaled(centred, events.weights, "standard")),
+        ("Whitened", False, scaled(centred, events.weights, "whiten")),
+    )
+    drawn = [_scaled(kind, target, events.weights, effort, watch) for kind in kinds]
+    raw = quadratic(*linear(events.features, events.labels, events.weights))
+    steps = raw.steps_to(np.zeros(3), raw.best, PART)
+    return Contours((first, second), data.classes, len(events), PART, tuple(drawn), raw, steps)
+
+
+def _scaled(
+    kind: tuple[str, bool, Array],
+    target: Array,
+    weights: Array | None,
+    effort: Effort,
+    watch: TrainWatch,
+) -> Scaled:
+    name, own_units, inputs = kind
+    objective, batch = linear(inputs, target, weights)
+    curvature = quadratic(objective, batch, keep=2)
+    start = np.zeros(2)
+    predicted = curvature.steps_to(start, curvature.best, PART)
+    counted, path = None, start[None]
+    steps = min(predicted + 2, MOST_STEPS)
+    run = walk(objective, batch, rate=curvature.best, epochs=steps, watch=watch)
+    path = run.thetas[:, :2]
+    if predicted <= MOST_STEPS:
+        excess = np.append(run.losses, objective.loss(run.end, batch)) - curvature.lowest
+        counted = int(np.argmax(excess <= PART * excess[0]))
+    axes = _window(curvature, path, effort.points)
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    plane = np.eye(3)[:2]
+    losses = losses_on_plane(objective, np.zeros(3), plane, points, batch)
+    return Scaled(
+        name=name,
+        own_units=own_units,
+        curvature=curvature,
+        predicted=predicted,
+        counted=counted,
+        at_most=curvature.steps_at_most(PART),
+        axes=axes,
+        losses=losses.reshape(effort.points, -1),
+        path=path,
+    )
+
+
+def _window(curvature: Quadratic, path: Array, points: int) -> tuple[Array, Array]:
+    """What shows the path and the contour through its start, with a margin."""
+    away = curvature.minimum - path[0]
+    height = 0.5 * float(
+        away @ (curvature.vectors * curvature.eigenvalues) @ curvature.vectors.T @ away
+    )
+    inverse = (curvature.vectors / curvature.eigenvalues) @ curvature.vectors.T
+    reach = np.maximum(np.sqrt(2 * height * np.diag(inverse)), np.ptp(path, axis=0))
+    if reach.max() <= LONGEST_TO_BE_EQUAL * reach.min():
+        reach[:] = reach.max()
+    return tuple(  # pyright: ignore[reportReturnType]
+        np.linspace(m - 1.15 * r, m + 1.15 * r, points)
+        for m, r in zip(curvature.minimum, reach, strict=True)
+    )
+
+
+def figure(numbers: Contours) -> Figure:
+    """Return the contours with the paths, one panel a scaling."""
+    with style():
+        drawn = new_figure(14.0, 5.4)
+        for axes, one in zip(drawn.subplots(1, 3), numbers.scaled, strict=True):
+            _panel(axes, numbers, one)
+        return laid_out(drawn)
+
+
+def _panel(axes: Axes, numbers: Contours, one: Scaled) -> None:
+    from matplotlib.colors import BoundaryNorm
+    from matplotlib.ticker import MaxNLocator
+
+    x, y = one.axes
+    rings = levels(one.losses, 12)
+    axes.contourf(x, y, one.losses.T, levels=rings, cmap=COLOURS_OF_HEIGHT,
+                  norm=BoundaryNorm(rings, 256))  # fmt: skip
+    axes.contour(x, y, one.losses.T, levels=rings[1:-1], colors="white", linewidths=0.5, alpha=0.6)
+    axes.plot(*one.path.T, color="white", linewidth=2.8, zorder=3)
+    axes.plot(*one.path.T, color=RED, marker="o", markersize=3, linewidth=1.3, zorder=4)
+    axes.plot(*one.path[0], "o", color="white", markeredgecolor="black", markersize=9, zorder=5)
+    axes.plot(*one.curvature.minimum, marker="*", color="#ffd60a", markeredgecolor="black",
+              markersize=16, zorder=5)  # fmt: skip
+    steps = "not run" if one.counted is None else f"{one.counted:,} counted"
+    axes.set_title(f"{one.name}: " rf"$\kappa$ = {one.curvature.kappa:.3g}" "\n"
+                   f"steps: {_count(one.predicted)} predicted, {steps}", fontsize=13)  # fmt: skip
+    for axis, name in zip((axes.xaxis, axes.yaxis), numbers.features, strict=True):
+        symbol, unit = symbol_and_unit(name)
+        short = symbol if symbol.startswith("$") else symbol[:1].lower() + symbol[1:]
+        per = f" [1/{unit}]" if unit and one.own_units else "" if one.own_units else ", scaled"
+        axis.set_label_text(f"Coefficient of {short}{per}", fontsize=13)
+        axis.set_major_locator(MaxNLocator(4))
+    widths = np.ptp(x), np.ptp(y)
+    ratio = max(widths) / min(widths)
+    if ratio < 1 + 1e-9:
+        axes.set_aspect("equal")
+    else:
+        axes.text(0.03, 0.03, f"one axis stretched {ratio:.3g} times", transform=axes.transAxes,
+                  fontsize=11, color="white", zorder=6,
+                  bbox={"facecolor": "black", "alpha": 0.7, "edgecolor": "none"})  # fmt: skip
+
+
+def text(numbers: Contours) -> list[str]:
+    """What there is to see."""
+    raw, standard, white = numbers.scaled
+    ran = "not run" if raw.counted is None else f"{raw.counted:,} counted"
+    return [
+        f"One linear model of two features ({', '.join(numbers.features)}), one sample of "
+        f"{numbers.events:,} events, three scalings. The gradient stands at right angles on the "
+        "contours: where they are round it points at the minimum, where they are stretched it "
+        "points across the valley.",
+        f"How stretched they are is the condition number κ = λmax/λmin. In their own units "
+        f"κ = {raw.curvature.kappa:.3g}, standardised {standard.curvature.kappa:.3g}, whitened "
+        f"{white.curvature.kappa:.3g}. At the best fixed η = 2/(λmax + λmin) the excess loss is "
+        f"down to {numbers.part:g} of its start after {_count(raw.predicted)} steps predicted "
+        f"and {ran}, {standard.predicted:,} and {standard.counted:,}, {white.predicted:,} and "
+        f"{white.counted:,}.",
+        "Not even centred, the features couple to the intercept: "
+        f"κ = {numbers.uncentred.kappa:.3g}, and {_count(numbers.uncentred_steps)} steps would be "
+        "needed.",
+    ]
+
+
+def _count(steps: int) -> str:
+    """A number of steps that can be read."""
+    return f"{steps:,}" if steps < 10_000_000 else f"{steps:.2e}"

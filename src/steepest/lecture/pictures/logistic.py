@@ -1,0 +1,186 @@
+"""The logistic function on real scores: σ(z), who has which z, and how often a z is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import expit
+
+from steepest.evaluate.figures import Histogram
+from steepest.evaluate.figures.histogram import histogram
+from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
+from steepest.evaluate.intervals import efficiency_from_sums
+from steepest.kernels.dense import logits
+from steepest.lecture.data import LectureData
+from steepest.lecture.effort import Effort
+from steepest.lecture.live import linear, logistic_minimum, walk
+from steepest.scaling import fit_scaling
+from steepest.training import Events, TrainWatch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["NAME", "TITLE", "Logistic", "compute", "figure", "text"]
+
+Array = np.ndarray
+
+NAME = "logistic"
+TITLE = "The logistic function on real scores"
+
+BINS = 24
+LEAST_IN_BIN = 10
+"""Effective events below which a bin's fraction is not shown."""
+EPOCHS = 100
+MISFIT = 3.0
+"""χ² per bin above which the points are said to leave the curve."""
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic:
+    """The logits of a logistic regression, by class, and the share of class 1 in bins of them.
+
+    Attributes
+    ----------
+    background, signal : Histogram
+        Of z, each class normalised to unit area.
+    logits, fractions, low, high, counts
+        In each shown bin the mean z, the weighted share of class 1 with its 68.27 % interval, and
+        the number of events, ``(bins,)``.
+    pull : float
+        χ² of the fractions against σ(z) over the number of bins.
+    loss, start_loss : float
+        J (binary cross entropy) of the training events at the end, and at θ = 0: ln 2.
+    steps : int
+        Of the descent, before Newton steps led to the minimum itself.
+    features, classes, part, events
+        What it is made of.
+    """
+
+    background: Histogram
+    signal: Histogram
+    logits: Array
+    fractions: Array
+    low: Array
+    high: Array
+    counts: Array
+    pull: float
+    loss: float
+    start_loss: float
+    steps: int
+    features: tuple[str, ...]
+    classes: tuple[str, str]
+    part: str
+    events: int
+
+
+def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Logistic:
+    """Train on the training events, and look at the others' logits."""
+    del seed, effort  # batch descent over all events from θ = 0: there is nothing to draw
+    train, other = data.train, data.other
+    scaling = fit_scaling("standard", [(train.features, train.weights)], data.names)
+    inputs = scaling.transform(train.features)
+    objective, batch = linear(inputs, train.labels, train.weights, "binary-cross-entropy")
+    bounds = objective.curvature_bounds(batch)
+    assert bounds is not None  # a linear model
+    run = walk(objective, batch, rate=1.0 / bounds.largest, epochs=EPOCHS, watch=watch)
+    theta = logistic_minimum(objective, run.end, batch)
+    layers = objective.model.layers(theta)
+    z = logits(layers, objective.model.function, scaling.transform(other.features))[:, 0]
+    return _numbers(data, other, z, run.losses[0], objective.loss(theta, batch))
+
+
+def _numbers(data: LectureData, other: Events, z: Array, first: float, last: float) -> Logistic:
+    weights = np.ones(len(z)) if other.weights is None else other.weights
+    top = other.labels == 1
+    ends = np.quantile(z, [0.001, 0.999])
+    low, high = ends if ends[1] > ends[0] else (ends[0] - 1, ends[0] + 1)
+    edges = np.linspace(low, high, BINS + 1)
+    sums = {
+        name: np.histogram(z[mask], edges, weights=values[mask])[0]
+        for name, mask, values in (
+            ("passed", top, weights), ("squares", top, weights**2),
+            ("total", top | True, weights), ("total_squares", top | True, weights**2),
+            ("z", top | True, weights * z),
+        )
+    }  # fmt: skip
+    effective = sums["total"] ** 2 / np.maximum(sums["total_squares"], 1e-300)
+    shown = effective >= LEAST_IN_BIN
+    total = sums["total"][shown]
+    share = efficiency_from_sums(
+        sums["passed"][shown], sums["squares"][shown], total, sums["total_squares"][shown]
+    )
+    mean = sums["z"][shown] / total
+    expected = expit(mean)
+    spread = np.sqrt(expected * (1 - expected) / effective[shown])
+    return Logistic(
+        background=histogram(z[~top], weights[~top], edges, data.classes[0]),
+        signal=histogram(z[top], weights[top], edges, data.classes[1]),
+        logits=mean,
+        fractions=share.value,
+        low=share.low,
+        high=share.high,
+        counts=np.histogram(z, edges)[0][shown],
+        pull=float((((share.value - expected) / spread) ** 2).mean()),
+        loss=last,
+        start_loss=first,
+        steps=EPOCHS,
+        features=data.names,
+        classes=data.classes,
+        part=data.part,
+        events=len(z),
+    )
+
+
+def figure(numbers: Logistic) -> Figure:
+    """Return σ(z) with the observed fractions, above the histograms of z."""
+    with style():
+        drawn = new_figure(8.0, 6.6)
+        upper, lower = drawn.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+        edges = numbers.signal.edges
+        z = np.linspace(edges[0], edges[-1], 300)
+        upper.plot(z, expit(z), color="black", label=r"$\sigma(z) = 1/(1 + e^{-z})$")
+        errors = np.abs(np.stack([numbers.low, numbers.high]) - numbers.fractions)
+        upper.errorbar(numbers.logits, numbers.fractions, yerr=errors, fmt="o", color=RED,
+                       markersize=5, capsize=2, linewidth=1.2,
+                       label=f"Share of {numbers.classes[1]} in a bin of $z$")  # fmt: skip
+        upper.axhline(0.5, color="0.7", linewidth=0.8, zorder=0)
+        upper.axvline(0.0, color="0.7", linewidth=0.8, zorder=0)
+        upper.set_ylabel(f"Probability of {numbers.classes[1]}")
+        upper.set_ylim(-0.04, 1.04)
+        upper.legend(loc="upper left")
+        lower.stairs(numbers.background.contents, edges, color=BLUE, fill=True, alpha=0.35)
+        lower.stairs(numbers.background.contents, edges, color=BLUE, label=numbers.classes[0])
+        lower.stairs(numbers.signal.contents, edges, color=RED, hatch="///", linewidth=1.6,
+                     label=numbers.classes[1])  # fmt: skip
+        lower.set_ylabel("Events, normalised")
+        lower.set_xlabel(r"Logit $z = \theta \cdot x$")
+        lower.set_xlim(edges[0], edges[-1])
+        lower.set_ylim(
+            0, 1.25 * max(h.contents.max() for h in (numbers.background, numbers.signal))
+        )
+        lower.legend(loc="upper left")
+        drawn.align_ylabels([upper, lower])
+        return laid_out(drawn)
+
+
+def text(numbers: Logistic) -> list[str]:
+    """What there is to see."""
+    return [
+        f"A logistic regression on {', '.join(numbers.features)} gives every event a number "
+        "z = θ·x. The logistic function σ turns it into a probability between 0 and 1; "
+        "σ(0) = ½ is where the model cannot tell.",
+        f"The points are no fit: they are the share of {numbers.classes[1]} among the events of "
+        f"the {numbers.part} part ({numbers.events:,}) in bins of z. Where they lie on the curve, "
+        f"the probability can be taken at its word (χ² per bin {numbers.pull:.2g}; the intervals "
+        "are 68.27 %)."
+        + (
+            ""
+            if numbers.pull < MISFIT
+            else " Here they do not all: a sum of the features is not quite "
+            "the logarithm of the classes' likelihood ratio, which a calibrated z would be."
+        ),
+        f"Training lowers the binary cross entropy from {numbers.start_loss:.4f} (ln 2, an "
+        f"answer of ½ to everything) to {numbers.loss:.4f}.",
+    ]

@@ -1,0 +1,191 @@
+"""η too small, just right, too large: lines through points, and the losses of their descents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steepest.descent.loop import EXPLODED
+from steepest.evaluate.figures import axis_label
+from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
+from steepest.lecture.data import LectureData, symbol_and_unit
+from steepest.lecture.effort import Effort
+from steepest.lecture.live import linear, walk
+from steepest.lecture.quadratic import Quadratic, quadratic
+from steepest.scaling import AffineScaling, fit_scaling
+from steepest.training import TrainWatch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["NAME", "TITLE", "Rate", "Rates", "compute", "figure", "text"]
+
+Array = np.ndarray
+
+NAME = "rates"
+TITLE = "Learning rate: too small, just right, too large"
+
+POINTS = 100
+"""Events that are shown; the lines are fitted to these alone."""
+OF_BOUND = (("too small", 0.02), ("just right", 0.3), ("too large", 1.05))
+"""η as parts of 2/λmax."""
+STEPS = 10
+LONGEST = 200
+"""Steps of the loss curves; what diverges ends before."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rate:
+    """A descent with one η.
+
+    Attributes
+    ----------
+    name : str
+        "too small", "just right" or "too large".
+    rate, of_bound : float
+        η, and η/(2/λmax).
+    lines
+        Intercept and slope on the original feature after 0, 1, … steps, ``(steps + 1, 2)``.
+    losses, predicted
+        J before each step, and what the curvature predicts, ``(steps,)``.
+    diverged_at, predicted_to_diverge_at : int or None
+        After how many steps J had grown 10⁶-fold, as found and as predicted; None: it does not.
+    """
+
+    name: str
+    rate: float
+    of_bound: float
+    lines: Array
+    losses: Array
+    predicted: Array
+    diverged_at: int | None
+    predicted_to_diverge_at: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """Linear regression through the points ``x``, ``y`` at three learning rates.
+
+    `exact` is the intercept and slope of the minimum; `curvature` was computed before any step.
+    """
+
+    feature: str
+    target: str
+    x: Array
+    y: Array
+    rates: tuple[Rate, ...]
+    curvature: Quadratic
+    exact: Array
+
+
+def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Rates:
+    """Fit a line through some events, from θ = 0, with three η."""
+    y, x = data.pair
+    events = data.drawn(min(POINTS, effort.events), seed)
+    inputs, target = events.features[:, [x]], events.features[:, y]
+    scaling = fit_scaling("standard", [(inputs, events.weights)], [data.names[x]])
+    assert isinstance(scaling, AffineScaling)
+    objective, batch = linear(scaling.transform(inputs), target, events.weights)
+    curvature = quadratic(objective, batch)  # before the first step
+
+    def line(theta: Array) -> Array:
+        slope, intercept = scaling.original_units(theta[:1, None], theta[1:])
+        return np.array([intercept[0], slope[0, 0]])
+
+    rates = []
+    for name, part in OF_BOUND:
+        rate = part * curvature.bound
+        run = walk(objective, batch, rate=rate, epochs=LONGEST, watch=watch)
+        shown = [line(theta) for k, theta in zip(run.steps, run.thetas, strict=True) if k <= STEPS]
+        predicted = curvature.losses(np.zeros(2), rate, np.arange(len(run.losses)))
+        explodes = _explodes(curvature, rate)
+        rates.append(Rate(name, rate, part, np.array(shown), run.losses, predicted,
+                          run.diverged_at, explodes))  # fmt: skip
+    return Rates(data.names[x], data.names[y], inputs[:, 0], target, tuple(rates), curvature,
+                 line(curvature.minimum))  # fmt: skip
+
+
+def _explodes(curvature: Quadratic, rate: float) -> int | None:
+    """The first step whose loss is above 10⁶ times that of the start, by the curvature alone."""
+    if rate <= curvature.bound:
+        return None
+    steps = np.arange(100_000)
+    losses = curvature.losses(np.zeros(len(curvature.minimum)), rate, steps)
+    above = losses > EXPLODED * losses[0]
+    return int(above.argmax()) if above.any() else None
+
+
+def figure(numbers: Rates) -> Figure:
+    """Return the three panels of lines, and the three loss curves below."""
+    with style():
+        drawn = new_figure(12.5, 7.4)
+        panels = drawn.subplots(2, 3, sharey="row", height_ratios=[3, 2])
+        for rate, (upper, lower) in zip(numbers.rates, panels.T, strict=True):
+            _lines(upper, numbers, rate)
+            _losses(lower, numbers, rate)
+        panels[0, 0].set_ylabel(axis_label(numbers.target))
+        unit = symbol_and_unit(numbers.target)[1]
+        panels[1, 0].set_ylabel("$J$" + (f" [{unit}$^2$]" if unit else ""))
+        drawn.align_ylabels(list(panels[:, 0]))
+        return laid_out(drawn)
+
+
+def _lines(axes: Axes, numbers: Rates, rate: Rate) -> None:
+    import matplotlib
+
+    x, y = numbers.x, numbers.y
+    ends = np.array([x.min(), x.max()])
+    axes.plot(x, y, "o", color=BLUE, markersize=3.5, alpha=0.7, zorder=1)
+    colours = matplotlib.colormaps["Reds"](np.linspace(0.25, 1.0, len(rate.lines)))
+    names = {0: "Start", len(rate.lines) // 2: "Steps 1, 2, …"}
+    for k, ((intercept, slope), colour) in enumerate(zip(rate.lines, colours, strict=True)):
+        first = k == 0
+        axes.plot(ends, intercept + slope * ends, color="black" if first else colour,
+                  linestyle="--" if first else "-", linewidth=1.4, zorder=2,
+                  label=names.get(k))  # fmt: skip
+    axes.plot(ends, numbers.exact[0] + numbers.exact[1] * ends, color="black", linewidth=2.2,
+              linestyle=":", zorder=3, label="Minimum")  # fmt: skip
+    height = y.max() - min(y.min(), 0.0)
+    axes.set_ylim(min(y.min(), 0.0) - 0.35 * height, y.max() + 0.6 * height)
+    sign = "<" if rate.of_bound < 1 else ">"
+    bound = numbers.curvature.bound
+    axes.set_title(rf"{rate.name.capitalize()}: $\eta$ = {rate.rate:.3g} {sign} "
+                   rf"$2/\lambda_{{max}}$ = {bound:.3g}", fontsize=13)  # fmt: skip
+    axes.set_xlabel(axis_label(numbers.feature), fontsize=13)
+    axes.legend(loc="upper left", ncols=3, fontsize=10, columnspacing=1.0, handlelength=1.6,
+                frameon=True, framealpha=1.0, edgecolor="none")  # fmt: skip
+
+
+def _losses(axes: Axes, numbers: Rates, rate: Rate) -> None:
+    steps = np.arange(len(rate.losses))
+    axes.plot(steps, rate.losses, color=RED, label="Run")
+    axes.plot(steps, rate.predicted, color="black", linestyle=(0, (1, 2)), linewidth=2.4,
+              label="Predicted from curvature")  # fmt: skip
+    axes.axhline(numbers.curvature.lowest, color=GREY, linestyle="--", label="Minimum")
+    axes.set_yscale("log")
+    axes.set_ylim(0.5 * numbers.curvature.lowest, 1e3 * rate.losses[0])
+    axes.set_xlim(0, 60)
+    axes.set_xlabel("Step")
+    axes.legend(loc="upper right" if rate.of_bound < 1 else "center right", fontsize=11)
+
+
+def text(numbers: Rates) -> list[str]:
+    """What there is to see."""
+    small, right, large = numbers.rates
+    values = numbers.curvature.eigenvalues
+    left = abs(1 - small.rate * values[-1])
+    return [
+        f"A line through {len(numbers.x)} events, from θ = 0. Before the first step the curvature "
+        f"of J is known: its largest eigenvalue is λmax = {values[-1]:.4g}, so that every "
+        f"η below 2/λmax = {numbers.curvature.bound:.4g} converges and every larger one diverges.",
+        f"η = {small.rate:.3g} leaves {left:.3g} of the distance at each step: after {STEPS} steps "
+        f"the line is still far. η = {right.rate:.3g} is there after a few: J = "
+        f"{right.losses[STEPS]:.6g} before step {STEPS + 1}, and {numbers.curvature.lowest:.6g} at "
+        "the minimum.",
+        f"η = {large.rate:.3g} overshoots by more than it came from: each step multiplies the "
+        f"distance by {abs(1 - large.rate * values[-1]):.3g}. The loss had grown a million-fold "
+        f"after {large.diverged_at} steps; predicted: {large.predicted_to_diverge_at}.",
+    ]

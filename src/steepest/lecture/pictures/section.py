@@ -1,0 +1,171 @@
+"""The descent on a one-dimensional section: J along one parameter, and real steps on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
+from steepest.lecture.data import LectureData, symbol_and_unit
+from steepest.lecture.effort import Effort
+from steepest.lecture.live import linear, scaled, walk
+from steepest.lecture.quadratic import quadratic
+from steepest.objective import losses_on_plane
+from steepest.training import TrainWatch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["NAME", "TITLE", "Section", "compute", "figure", "text"]
+
+Array = np.ndarray
+
+NAME = "section"
+TITLE = "The descent on a section through J"
+
+OF_BOUND = 0.2
+"""η as a part of 2/λmax."""
+STEPS = 10
+TANGENTS = 3
+"""Steps whose local gradient is drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """J along the slope of a line, the intercept at its optimum, and the steps of a descent.
+
+    Attributes
+    ----------
+    feature, target : str
+        The line is target = intercept + slope × standardised feature.
+    slopes, losses
+        The section, ``(points,)``.
+    steps, step_losses, step_gradients
+        Slope, J and ∂J/∂slope at each step of the run, ``(steps + 1,)``.
+    predicted
+        The slopes that the curvature predicts, ``(steps + 1,)``.
+    off_section : float
+        The largest change of the intercept in the run: how far its steps lie from the section.
+    rate, bound, curvature, minimum, lowest : float
+        η, 2/λ, λ = ∂²J/∂slope², and the section's lowest point.
+    events : int
+        Training events.
+    """
+
+    feature: str
+    target: str
+    slopes: Array
+    losses: Array
+    steps: Array
+    step_losses: Array
+    step_gradients: Array
+    predicted: Array
+    off_section: float
+    rate: float
+    bound: float
+    curvature: float
+    minimum: float
+    lowest: float
+    events: int
+
+
+def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Section:
+    """Descend on the line through the pair's points, from slope 0.
+
+    The target is taken less its mean, so that the intercept's optimum is 0 and a step along the
+    slope leaves it there: the run stays on the section.
+    """
+    y, x = data.pair
+    events = data.drawn(effort.events, seed)
+    features = events.features
+    target = features[:, y] - np.average(features[:, y], weights=events.weights)
+    objective, batch = linear(scaled(features[:, [x]], events.weights), target, events.weights)
+    parabola = quadratic(objective, batch)
+    along = np.array([[1.0, 0.0]])
+    curvature = float(objective.hessian_vector(np.zeros(2), along[0], batch)[0])
+    rate = OF_BOUND * 2.0 / curvature
+    run = walk(objective, batch, rate=rate, epochs=STEPS, watch=watch)
+    minimum = float(parabola.minimum[0])
+    slopes = minimum + np.linspace(-1.25, 1.25, 201) * abs(minimum)
+    losses = losses_on_plane(objective, np.zeros(2), along, slopes[:, None], batch)
+    seen = [objective.loss_and_gradient(theta, batch) for theta in run.thetas]
+    return Section(
+        feature=data.names[x],
+        target=data.names[y],
+        slopes=slopes,
+        losses=losses,
+        steps=run.thetas[:, 0],
+        step_losses=np.array([loss for loss, _ in seen]),
+        step_gradients=np.array([gradient[0] for _, gradient in seen]),
+        predicted=minimum * (1.0 - (1.0 - rate * curvature) ** run.steps),
+        off_section=float(np.abs(run.thetas[:, 1]).max()),
+        rate=rate,
+        bound=2.0 / curvature,
+        curvature=curvature,
+        minimum=minimum,
+        lowest=parabola.lowest,
+        events=len(events),
+    )
+
+
+def figure(numbers: Section) -> Figure:
+    """Return the section with the steps and their tangents."""
+    symbol, unit = symbol_and_unit(numbers.target)
+    feature = symbol_and_unit(numbers.feature)[0]
+    with style():
+        drawn = new_figure(8.0, 5.6)
+        axes = drawn.subplots()
+        axes.plot(
+            numbers.slopes, numbers.losses, color=BLUE, label="$J$, the intercept at its optimum"
+        )
+        _tangents(axes, numbers)
+        axes.plot(numbers.steps, numbers.step_losses, color=RED, marker="o", markersize=6,
+                  linewidth=0.9, linestyle="--", zorder=4,
+                  label=rf"Steps, $\eta$ = {numbers.rate:.2g}")  # fmt: skip
+        axes.plot(numbers.minimum, numbers.lowest, marker="*", markersize=16, color="#ffd60a",
+                  markeredgecolor="black", linestyle="", zorder=5, label="Minimum")  # fmt: skip
+        axes.annotate(r"$\theta_0$", (numbers.steps[0], numbers.step_losses[0]),
+                      xytext=(10, 8), textcoords="offset points")  # fmt: skip
+        axes.set_xlabel(
+            f"Slope of {symbol} on standardised {_low(feature)}" + (f" [{unit}]" if unit else "")
+        )
+        axes.set_ylabel("Mean squared error $J$" + (f" [{unit}$^2$]" if unit else ""))
+        axes.set_xlim(numbers.slopes[0], numbers.slopes[-1])
+        height = float(numbers.losses.max()) - numbers.lowest
+        axes.set_ylim(numbers.lowest - 0.06 * height, numbers.losses.max())
+        axes.legend(loc="upper center")
+        return laid_out(drawn)
+
+
+def _tangents(axes: Axes, numbers: Section) -> None:
+    """The local gradient, as far as the step that it makes."""
+    for k in range(min(TANGENTS, len(numbers.steps) - 1)):
+        at, gradient = float(numbers.steps[k]), float(numbers.step_gradients[k])
+        reach = float(numbers.steps[k + 1]) - at
+        ends = np.array([at - 0.5 * reach, at + reach])
+        label = r"Local gradient $\partial J/\partial\theta$" if k == 0 else None
+        axes.plot(ends, numbers.step_losses[k] + gradient * (ends - at), color="black",
+                  linewidth=1.4, zorder=3, label=label)  # fmt: skip
+        axes.plot([ends[1]] * 2, [numbers.step_losses[k] + gradient * reach,
+                  numbers.step_losses[k + 1]], color=GREY, linestyle=":", zorder=2)  # fmt: skip
+
+
+def _low(symbol: str) -> str:
+    return symbol if symbol.startswith("$") else symbol[:1].lower() + symbol[1:]
+
+
+def text(numbers: Section) -> list[str]:
+    """What there is to see."""
+    shrink = abs(1 - numbers.rate * numbers.curvature)
+    return [
+        f"The curve is the loss of a straight line through {numbers.events:,} events, along its "
+        "slope. Each step measures the local gradient and goes down against it: "
+        "θ ← θ − η ∂J/∂θ.",
+        f"Along this section the curvature is λ = {numbers.curvature:.4g}, so that with "
+        f"η = {numbers.rate:.3g} each step leaves {shrink:.3g} of the distance to the minimum: "
+        f"after {len(numbers.steps) - 1} steps {100 * shrink ** (len(numbers.steps) - 1):.2g} %.",
+        "The steps grow shorter by themselves, because the gradient does.",
+    ]

@@ -1,0 +1,128 @@
+"""A landscape for the title: the surface of a real trained network, as a relief."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steepest import recipe as spec
+from steepest.descent import MemoryKeeper
+from steepest.evaluate.figures import as_numbers
+from steepest.folder import LandscapeFolder
+from steepest.landscape import Asked, Landscape, landscape_of_subject
+from steepest.landscape.spans import principal
+from steepest.landscape.subject import PathPoints, Subject
+from steepest.lecture.data import LectureData
+from steepest.lecture.effort import Effort
+from steepest.training import Events, TrainWatch, fit
+from steepest.training.fit import Naming, batch_of, objective_for
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["NAME", "TITLE", "Title", "compute", "figure", "text", "to_json"]
+
+NAME = "title"
+TITLE = "A loss landscape"
+
+HIDDEN = (16, 16)
+MOST_EVENTS = 3_000
+LANDSCAPE_EVENTS = 1_024
+WIDE = 1.4
+"""Half the width of the plane, in lengths of the path."""
+
+
+@dataclass(frozen=True, eq=False)
+class Title:
+    """The landscape of a network around the line that its descent took.
+
+    `numbers` is what landscape.json holds; the surface is in surface.parquet beside it.
+    """
+
+    network: str
+    parameters: int
+    events: int
+    numbers: dict[str, Any]
+    landscape: Landscape
+
+
+def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch, folder: Path) -> Title:
+    """Train a network, and evaluate J on the plane of its path; files go into landscape/title."""
+    train = data.train.thinned(min(MOST_EVENTS, 2 * effort.events))
+    train = Events(train.features, train.labels, train.weights)
+    naming = Naming(data.names, "binary", ("0", "1"))
+    model = spec.ModelRecipe(hidden=HIDDEN, activation="tanh")
+    descent = spec.DescentRecipe(
+        batch_size=min(64, len(train)), optimizer=spec.SGD(), learning_rate=0.5,
+        schedule=spec.Cosine(), epochs=effort.network_epochs, seed=seed,
+    )  # fmt: skip
+    keeper = MemoryKeeper()
+    fitted = fit(train, None, naming, model, descent, keeper, watch=watch)
+    objective = objective_for(naming, model, descent)
+    path = keeper.path
+    thetas = np.concatenate([part.thetas for part in path]).astype(np.float64)
+    subject = Subject(
+        objective=objective,
+        events=batch_of(train, fitted.model.scaling, objective, "training"),
+        theta=fitted.model.theta.astype(np.float64),
+        path=PathPoints(np.concatenate([part.steps for part in path]), thetas),
+        kept_step=fitted.outcome.step,
+        learning_rate=fitted.learning_rate.value,
+        optimizer="sgd",
+        name="lecture",
+        model=fitted.model,
+    )
+    asked = Asked(
+        "principal",
+        points=effort.points,
+        extent=_extent(subject),
+        events=LANDSCAPE_EVENTS,
+        seed=seed,
+        name=NAME,
+    )
+    drawn = landscape_of_subject(subject, asked, LandscapeFolder(folder, NAME), watch)
+    widths = "→".join(map(str, objective.model.widths))
+    return Title(widths, objective.size, len(train), drawn.numbers, drawn)
+
+
+def _extent(subject: Subject) -> tuple[float, ...]:
+    """A square around the path, wide enough for the hills beyond."""
+    assert subject.path is not None
+    places = principal(subject.theta, subject.path).coordinates_of(subject.path.thetas)
+    low, high = places.min(axis=0), places.max(axis=0)
+    half = WIDE * float((high - low).max())
+    return tuple(float(m + side * half) for m in (low + high) / 2 for side in (-1, 1))
+
+
+def figure(numbers: Title) -> Figure:
+    """Return the relief with the path at its true losses."""
+    return numbers.landscape.relief()
+
+
+def text(numbers: Title) -> list[str]:
+    """What there is to see."""
+    said = numbers.numbers
+    path = said["path"]
+    return [
+        f"The loss of a dense network {numbers.network} with {numbers.parameters:,} parameters, "
+        f"trained on {numbers.events:,} events by stochastic gradient descent, on the plane that "
+        f"holds most of its path ({100 * path['share_of_variance']:.0f} % of its variance), "
+        f"computed on {said['events']['used']:,} of its events.",
+        "All other directions are left out: a picture of two in "
+        f"{numbers.parameters:,} dimensions. The path is drawn at its true losses.",
+    ]
+
+
+def to_json(numbers: Title) -> dict[str, Any]:
+    """Plain values; the surface itself is in landscape/title."""
+    said = {key: value for key, value in numbers.numbers.items() if key != "seconds"}
+    return {
+        "network": numbers.network,
+        "parameters": numbers.parameters,
+        "events": numbers.events,
+        "landscape": as_numbers(said),
+        "files": "landscape/title",
+    }

@@ -1,0 +1,113 @@
+"""What curvature says of a descent before its first step, where J is a paraboloid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from steepest.objective import Batch, DenseObjective
+
+__all__ = ["Quadratic", "hessian", "quadratic"]
+
+Array = np.ndarray
+
+
+def hessian(objective: DenseObjective, theta: Array, events: Batch) -> Array:
+    """∇²J(θ), column by column from Hessian–vector products: for few parameters."""
+    columns = [objective.hessian_vector(theta, v, events) for v in np.eye(objective.size)]
+    matrix = np.array(columns)
+    return (matrix + matrix.T) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """J = J* + ½ (θ − θ*)ᵀ ∇²J (θ − θ*), and what steps of a fixed η do on it.
+
+    Along the eigenvector of λ each step multiplies the distance by 1 − ηλ.
+
+    Attributes
+    ----------
+    eigenvalues, vectors
+        Of ∇²J, ascending; vectors in columns.
+    minimum, lowest
+        θ* and J*.
+    """
+
+    eigenvalues: Array
+    vectors: Array
+    minimum: Array
+    lowest: float
+
+    @property
+    def kappa(self) -> float:
+        """λmax/λmin."""
+        return float(self.eigenvalues[-1] / self.eigenvalues[0])
+
+    @property
+    def bound(self) -> float:
+        """2/λmax: a larger η diverges."""
+        return float(2.0 / self.eigenvalues[-1])
+
+    @property
+    def best(self) -> float:
+        """2/(λmax + λmin): the η that is quickest in the end."""
+        return float(2.0 / (self.eigenvalues[-1] + self.eigenvalues[0]))
+
+    def losses(self, start: Array, rate: float, steps: Any) -> Array:
+        """J after so many steps, of any shape."""
+        away = self.vectors.T @ (start - self.minimum)
+        with np.errstate(over="ignore"):  # what diverges becomes infinite
+            shrunk = np.abs(1.0 - rate * self.eigenvalues) ** (2 * np.asarray(steps)[..., None])
+            return self.lowest + 0.5 * (self.eigenvalues * away**2 * shrunk).sum(axis=-1)
+
+    def steps_to(self, start: Array, rate: float, part: float) -> int:
+        """Steps until the excess J − J* is at most `part` of its start; it must come to that."""
+        first = float(self.losses(start, rate, 0)) - self.lowest
+        low, high = 0, 1
+        while float(self.losses(start, rate, high)) - self.lowest > part * first:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            above = float(self.losses(start, rate, middle)) - self.lowest > part * first
+            low, high = (middle, high) if above else (low, middle)
+        return high
+
+    def steps_at_most(self, part: float) -> int:
+        """The same at the best η from the worst start: ln(1/part) / (2 ln((κ + 1)/(κ − 1)))."""
+        if self.kappa <= 1 + 1e-9:
+            return 1
+        shrink = math.log((self.kappa + 1) / (self.kappa - 1))
+        return math.ceil(-math.log(part) / (2 * shrink))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "eigenvalues": self.eigenvalues.tolist(),
+            "kappa": self.kappa,
+            "largest_stable_rate": self.bound,
+            "best_rate": self.best,
+            "minimum": self.minimum.tolist(),
+            "lowest_loss": self.lowest,
+        }
+
+
+def quadratic(objective: DenseObjective, events: Batch, keep: int | None = None) -> Quadratic:
+    """What curvature says before the first step: for the mean squared error.
+
+    Parameters
+    ----------
+    objective, events
+        J of a linear model.
+    keep
+        Only the first so many parameters, where the others neither move nor matter.
+    """
+    theta = np.zeros(objective.size)
+    part = slice(0, keep)
+    matrix = hessian(objective, theta, events)[part, part]
+    eigenvalues, vectors = np.linalg.eigh(matrix)
+    gradient = objective.loss_and_gradient(theta, events)[1][part]
+    theta[part] = -np.linalg.solve(matrix, gradient)
+    return Quadratic(eigenvalues, vectors, theta[part], objective.loss(theta, events))
