@@ -156,7 +156,7 @@ class _Walk:
         return state
 
     def stretch(self, state: State, watch: Watch) -> State:
-        """Take the steps up to the next validation, point of the path or look at the clock."""
+        """Take the steps up to the next validation or look at the clock."""
         plan = self.plan
         end = plan.stretch_end(state.step, self.longest)
         rates = plan.schedule.factors(state.step, end - state.step)
@@ -168,9 +168,10 @@ class _Walk:
         if len(steps.values):
             loss, rate = steps.values[-1, :2]
             watch.steps(state, loss, rate, plan.batches.epochs(state.step))
+        if self.keeps_path:
+            self.path += steps.path
         if steps.diverged_at is not None:
             raise self._diverged(state, steps.diverged_at)
-        self._follow(state)
         return state
 
     def end_round(self, state: State, watch: Watch) -> State:
@@ -252,6 +253,8 @@ class Steps:
     values: Array
     """Loss, learning rate, gradient norm and update ratio of each, ``(rows, 4)``."""
     diverged_at: int | None
+    path: list[tuple[int, Array]]
+    """θ after the steps at which the plan follows it."""
 
 
 def take_steps(
@@ -266,8 +269,8 @@ def take_steps(
 def _at_once(objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array) -> Steps:
     """The steps in runs over one array of events each, every run in one call."""
     theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
-    recorded = plan.recorded(step, len(rates))
-    values, begin, diverged_at = [], 0, None
+    recorded, followed = plan.recorded(step, len(rates)), plan.followed(step, len(rates))
+    values, thetas, begin, diverged_at = [], [], 0, None
     for run in feed.runs(step, step + len(rates)):
         part = slice(begin, begin + run.steps)
         stretch = Stretch(
@@ -277,18 +280,21 @@ def _at_once(objective: Stretches, feed: Feed, plan: Plan, state: State, rates: 
             rates=rates[part],
             first_step=state.step + begin,
             recorded=recorded[part],
+            followed=followed[part],
             loss_limit=state.loss_limit,
         )
         result = objective.take_steps(stretch, plan.rule, theta, slots, loss_sum)
         theta, slots, loss_sum = result.theta, result.slots, result.loss_sum
         values.append(result.values)
+        thetas += list(result.path)
         begin += result.taken
         if result.taken < run.steps:
             diverged_at = state.step + begin
             break
     after = state.with_changes(theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum)
-    steps = state.step + 1 + np.flatnonzero(recorded[:begin])
-    return Steps(after, steps, np.concatenate(values), diverged_at)
+    steps, points = (state.step + 1 + np.flatnonzero(m[:begin]) for m in (recorded, followed))
+    path = list(zip(points.tolist(), thetas, strict=True))
+    return Steps(after, steps, np.concatenate(values), diverged_at, path)
 
 
 def _one_by_one(
@@ -299,6 +305,7 @@ def _one_by_one(
     diverged_at = None
     recorded: list[int] = []
     values: list[tuple[float, ...]] = []
+    path: list[tuple[int, Array]] = []
     for rate in rates.tolist():
         batch = feed.batch(step)
         loss, gradient = objective.loss_and_gradient(theta, batch)  # predict, loss, gradient
@@ -312,11 +319,13 @@ def _one_by_one(
         if step % plan.record_every == 0 or plan.ends_round(step):
             recorded.append(step)
             values.append((loss, rate, _norm(gradient), _ratio(theta - before, before)))
+        if step in plan.path_steps:
+            path.append((step, theta))
         if watch.interrupted:
             break
     after = state.with_changes(theta=theta, slots=slots, step=step, loss_sum=loss_sum)
     table = np.array(values, dtype=np.float64).reshape(-1, len(STEP_COLUMNS))
-    return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at)
+    return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at, path)
 
 
 def _norm(vector: Array) -> float:

@@ -107,12 +107,9 @@ class Plan:
         return self.first_step + points
 
     def stretch_end(self, step: int, longest: int) -> int:
-        """Where the steps from `step` on must pause: a validation, a point of the path."""
+        """Where the steps from `step` on must pause: a validation, a checkpoint."""
         per_round = self.validate_every * self.batches.per_epoch
         ends = [self.total_steps, step + per_round - self.steps_in_round(step), step + longest]
-        later = int(np.searchsorted(self.path_steps, step, side="right"))
-        if later < len(self.path_steps):
-            ends.append(int(self.path_steps[later]))
         if self.checkpoint.steps is not None:
             ends.append((step // self.checkpoint.steps + 1) * self.checkpoint.steps)
         return min(ends)
@@ -132,6 +129,10 @@ class Plan:
         mask[-(first - self.first_step) % per_round :: per_round] = True
         mask[self.total_steps - first : self.total_steps - first + 1] = True
         return mask
+
+    def followed(self, step: int, count: int) -> np.ndarray:
+        """Whether the path has θ after each of the `count` steps after `step`, ``(count,)``."""
+        return np.isin(np.arange(step + 1, step + count + 1), self.path_steps)
 
     def steps_in_round(self, step: int) -> int:
         """How many steps were taken since the last validation, when `step` are done in all."""

@@ -109,14 +109,15 @@ def _penalise(theta, n, l2, gradient):
 
 @entry
 def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_size, theta, slots,
-               rates, first_step, recorded, values, l2, limit, loss_sum):  # fmt: skip
+               rates, first_step, recorded, values, followed, path, l2, limit,
+               loss_sum):  # fmt: skip
     """Take a step for each rate, in place; return how many were taken, and the sum of losses.
 
     Fewer than the rates: the loss of the next step is above the limit, or not a number.
     """
     n, events = len(theta) - 1, len(rows) if len(rows) else len(targets)
     memory, gradient, before = _workspace(theta), np.zeros_like(theta), np.empty_like(theta)
-    part_of_sum, total, row = np.zeros_like(theta), np.zeros(n + 1), 0
+    part_of_sum, total, row, point = np.zeros_like(theta), np.zeros(n + 1), 0, 0
     block = np.empty(BLOCK * n if len(rows) else 0, dtype=theta.dtype)
     of_targets = np.empty(BLOCK, dtype=targets.dtype)
     of_weights = np.empty(BLOCK if len(weights) else 0, dtype=theta.dtype)
@@ -155,6 +156,9 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
         if recorded[index]:
             record(values[row], value, rates[index], gradient, before, theta)
             row += 1
+        if followed[index]:
+            copy(path[point], 0, theta, 0, len(theta))
+            point += 1
     return len(rates), loss_sum
 
 
@@ -180,13 +184,14 @@ def _scaled(factor, event, gradient):
 
 @entry
 def take_single_steps(loss, rule, n, inputs, targets, weights, rows, theta, slots, rates,
-                      first_step, recorded, values, l2, limit, loss_sum):  # fmt: skip
+                      first_step, recorded, values, followed, path, l2, limit,
+                      loss_sum):  # fmt: skip
     """Take a step on each single event, as `take_steps` does.
 
     θ and the slots are padded to whole vectors with zeros; `l2` has λ for each entry of θ, zero
     for the bias and what follows.
     """
-    width, row, penalised = len(theta), 0, l2[0] != 0.0
+    width, row, point, penalised = len(theta), 0, 0, l2[0] != 0.0
     block, gradient = np.zeros(BLOCK * width, dtype=theta.dtype), np.empty_like(theta)
     of_targets, before = np.empty(BLOCK, dtype=targets.dtype), np.empty_like(theta)
     of_weights, zero = np.ones(BLOCK, dtype=theta.dtype), theta.dtype.type(0.0)
@@ -216,4 +221,7 @@ def take_single_steps(loss, rule, n, inputs, targets, weights, rows, theta, slot
         if recorded[index]:
             record(values[row], value, rates[index], gradient, before, theta)
             row += 1
+        if followed[index]:
+            copy(path[point], 0, theta, 0, len(theta))
+            point += 1
     return len(rates), loss_sum

@@ -287,14 +287,14 @@ def accumulate(activation, loss, table, places, memory, block_targets, theta, in
 @entry
 def take_steps(activation, loss, rule, rule_of_biases, table, places, memory, block_targets,
                inputs, targets, weights, rows, batch_size, theta, slots, rates, first_step,
-               recorded, values, l2, limit, loss_sum):  # fmt: skip
+               recorded, values, followed, path, l2, limit, loss_sum):  # fmt: skip
     """Take a step for each rate, in place; return how many were taken, and the sum of losses.
 
     Fewer than the rates: the loss of the next step is above the limit, or not a number.
     """
     events = len(rows) if len(rows) else len(inputs)
     gradient, sums_of_chunks = np.zeros_like(theta), np.zeros(len(theta), dtype=np.float64)
-    before, row = np.empty_like(theta), 0
+    before, row, point = np.empty_like(theta), 0, 0
     for index in range(len(rates)):
         first = (index * batch_size) % events  # each step may take all
         last = min(first + batch_size, events)
@@ -328,4 +328,7 @@ def take_steps(activation, loss, rule, rule_of_biases, table, places, memory, bl
         if recorded[index]:
             record(values[row], value, rates[index], gradient, before, theta)
             row += 1
+        if followed[index]:
+            copy(path[point], 0, theta, 0, len(theta))
+            point += 1
     return len(rates), loss_sum

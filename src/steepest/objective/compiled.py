@@ -62,14 +62,14 @@ class _Network:
         self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
     ) -> StretchResult:
         theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
-        values = _room(stretch)
+        values, path = _room(stretch, theta)
         taken, loss_sum = self._kernel.take_steps(
             *self._kinds, rule.of_weights, rule.of_biases, *self._workspace(stretch.events),
             *self._columns(stretch.events), _rows(stretch), stretch.batch_size, theta, slots,
-            stretch.rates, stretch.first_step, stretch.recorded, values, self.l2,
-            stretch.loss_limit, loss_sum,
+            stretch.rates, stretch.first_step, stretch.recorded, values, stretch.followed, path,
+            self.l2, stretch.loss_limit, loss_sum,
         )  # fmt: skip
-        return _result(stretch, theta, slots, taken, loss_sum, values)
+        return _result(stretch, theta, slots, taken, loss_sum, values, path)
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         return self._kernel.accumulate(
@@ -113,13 +113,15 @@ class _Linear:
         single = stretch.batch_size == 1 and stretch.rows is not None
         if single and rule.of_weights == rule.of_biases:
             return self._take_single_steps(stretch, rule, theta, slots, loss_sum)
-        theta, slots, values = theta.copy(), tuple(slot.copy() for slot in slots), _room(stretch)
+        theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
+        values, path = _room(stretch, theta)
         taken, loss_sum = self._kernel.take_steps(
             self._loss, rule.of_weights, rule.of_biases, *self._columns(stretch.events),
             _rows(stretch), stretch.batch_size, theta, slots, stretch.rates, stretch.first_step,
-            stretch.recorded, values, self.l2, stretch.loss_limit, loss_sum,
+            stretch.recorded, values, stretch.followed, path, self.l2, stretch.loss_limit,
+            loss_sum,
         )  # fmt: skip
-        return _result(stretch, theta, slots, taken, loss_sum, values)
+        return _result(stretch, theta, slots, taken, loss_sum, values, path)
 
     def _take_single_steps(
         self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
@@ -128,14 +130,15 @@ class _Linear:
         lanes = _VECTOR_BYTES // self.dtype.itemsize
         padded, *memories = (np.pad(vector, (0, -size % lanes)) for vector in (theta, *slots))
         l2 = np.where(np.arange(len(padded)) < n, self.l2, 0.0).astype(self.dtype)
-        values = _room(stretch)
+        values, path = _room(stretch, padded)
         taken, loss_sum = self._kernel.take_single_steps(
             self._loss, rule.of_weights, n, *self._columns(stretch.events), _rows(stretch),
             padded, tuple(memories), stretch.rates, stretch.first_step, stretch.recorded, values,
-            l2, stretch.loss_limit, loss_sum,
+            stretch.followed, path, l2, stretch.loss_limit, loss_sum,
         )  # fmt: skip
         slots = tuple(memory[:size].copy() for memory in memories)
-        return _result(stretch, padded[:size].copy(), slots, taken, loss_sum, values)
+        theta = padded[:size].copy()
+        return _result(stretch, theta, slots, taken, loss_sum, values, path[:, :size])
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         return self._kernel.accumulate(
@@ -166,12 +169,20 @@ def _weights(events: Batch, dtype: np.dtype) -> Array:
     return np.empty(0, dtype=dtype) if events.weights is None else events.weights
 
 
-def _room(stretch: Stretch) -> Array:
-    return np.empty((int(stretch.recorded.sum()), 4))
+def _room(stretch: Stretch, theta: Array) -> tuple[Array, Array]:
+    """Where the values of the recorded steps go, and θ after those that are followed."""
+    values = np.empty((int(stretch.recorded.sum()), 4))
+    return values, np.empty((int(stretch.followed.sum()), len(theta)), dtype=theta.dtype)
 
 
 def _result(
-    stretch: Stretch, theta: Array, slots: Slots, taken: int, loss_sum: float, values: Array
+    stretch: Stretch,
+    theta: Array,
+    slots: Slots,
+    taken: int,
+    loss_sum: float,
+    values: Array,
+    path: Array,
 ) -> StretchResult:
-    kept = int(stretch.recorded[:taken].sum())
-    return StretchResult(theta, slots, taken, loss_sum, values[:kept])
+    kept, points = (int(mask[:taken].sum()) for mask in (stretch.recorded, stretch.followed))
+    return StretchResult(theta, slots, taken, loss_sum, values[:kept], path[:points])

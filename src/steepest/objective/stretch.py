@@ -35,6 +35,8 @@ class Stretch:
         How many steps were done before.
     recorded
         True for the steps whose values are wanted, ``(steps,)``.
+    followed
+        True for the steps after which θ is wanted, ``(steps,)``.
     loss_limit
         A loss above it ends the stretch before its step.
     """
@@ -45,6 +47,7 @@ class Stretch:
     rates: Array
     first_step: int
     recorded: Array
+    followed: Array
     loss_limit: float
 
 
@@ -52,8 +55,9 @@ class Stretch:
 class StretchResult:
     """θ and slots after the steps taken, Σ of their losses, and the recorded values.
 
-    `values` has the loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ of each recorded step, ``(rows, 4)``. Fewer steps
-    than rates: the next one's loss was above the limit.
+    `values` has the loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ of each recorded step, ``(rows, 4)``; `path` has θ
+    after each step that is followed, ``(points, size)``. Fewer steps than rates: the next one's
+    loss was above the limit.
     """
 
     theta: Array
@@ -61,6 +65,7 @@ class StretchResult:
     taken: int
     loss_sum: float
     values: Array
+    path: Array
 
 
 @runtime_checkable
