@@ -8,6 +8,7 @@ import json
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -48,11 +49,20 @@ def _run(part: str, options: Options, folder: Path, console: Console) -> None:
     module = importlib.import_module(f"benchmarks.{part}")
     about, began, cases = machine.describe(), time.time(), []
     console.print(f"\n[bold]{part}[/]: {(module.__doc__ or '').splitlines()[0]}")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{part}.json"
     for case in module.measure(options):
         cases.append(case)
         console.print(_table(case))
-    folder.mkdir(parents=True, exist_ok=True)
-    told = {
+        told = _told(part, about, options, began, cases)
+        path.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    console.print(f"written: {path}")
+
+
+def _told(
+    part: str, about: dict[str, Any], options: Options, began: float, cases: list[Case]
+) -> dict[str, Any]:
+    return {
         "bench": part,
         "machine": about,
         "options": {"rounds": options.rounds, "quick": options.quick},
@@ -60,9 +70,6 @@ def _run(part: str, options: Options, folder: Path, console: Console) -> None:
         "took": round(time.time() - began, 1),
         "cases": [case.to_json() for case in cases],
     }
-    path = folder / f"{part}.json"
-    path.write_text(json.dumps(told, indent=1), encoding="utf-8")
-    console.print(f"written: {path}")
 
 
 def _table(case: Case) -> Table:
