@@ -134,12 +134,13 @@ class Moments:
     @classmethod
     def _of_rows(cls, X: Floats, w: Floats, diagonal: bool) -> Moments:
         plus, minus = w > 0, w < 0
-        used = X[plus | minus]
+        whole = bool(plus.all())  # as nearly always: nothing needs to be copied
+        used = X if whole else X[plus | minus]
         return cls(
             count=len(X),
             minimum=used.min(axis=0, initial=np.inf),
             maximum=used.max(axis=0, initial=-np.inf),
-            _positive=_Part.of(X[plus], w[plus], diagonal),
+            _positive=_Part.of(X if whole else X[plus], w if whole else w[plus], diagonal),
             _negative=_Part.of(X[minus], -w[minus], diagonal),
         )
 
