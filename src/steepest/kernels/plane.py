@@ -16,7 +16,7 @@ import numpy as np
 
 from steepest.kernels import network
 from steepest.kernels.compiled import entry, part
-from steepest.kernels.pointwise import activate, differentiate
+from steepest.kernels.pointwise import activate, add_up
 from steepest.kernels.steps import copy
 from steepest.kernels.vector import view
 
@@ -74,8 +74,8 @@ def add_losses(activation, loss, table, places, memory, block_targets, sums, the
                 block_targets[i] = targets[start + i]
                 memory[places[0] + i] = weights[start + i] if len(weights) else one
             size = count * table[last, _NP]
-            totals[point] += differentiate(
+            totals[point] += add_up(
                 loss, view(memory, table[last, _SUMS], size), table[last, _N],
-                view(block_targets, 0, count), view(memory, places[0], count), one,
+                view(block_targets, 0, count), view(memory, places[0], count),
                 view(memory, table[last, _SIGNAL], size), view(memory, places[1], count),
             )  # fmt: skip
