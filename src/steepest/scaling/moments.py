@@ -135,6 +135,7 @@ class Moments:
     def _of_rows(cls, X: Floats, w: Floats, diagonal: bool) -> Moments:
         plus, minus = w > 0, w < 0
         whole = bool(plus.all())  # as nearly always: nothing needs to be copied
+        X = np.ascontiguousarray(X)  # sums take the same order whatever the array's layout
         used = X if whole else X[plus | minus]
         return cls(
             count=len(X),
