@@ -1,16 +1,6 @@
 """Update rules of a recipe: options bound to the arithmetic of `steepest.kernels.rules`.
 
-=========  ================================================================  =====
-name       step t = 1, 2, …  (g = ∇J(θ), all operations elementwise)         slots
-=========  ================================================================  =====
-sgd        θ ← θ − η g                                                       0
-momentum   v ← β v + g;  θ ← θ − η v                                         1
-nesterov   v ← β v + g;  θ ← θ − η (g + β v)                                 1
-rmsprop    s ← ρ s + (1−ρ) g²;  θ ← θ − η g / (√s + ε)                       1
-adam       m ← β₁ m + (1−β₁) g;  s ← β₂ s + (1−β₂) g²;                       2
-           θ ← θ − η (m/(1−β₁ᵗ)) / (√(s/(1−β₂ᵗ)) + ε)
-adamw      θ ← θ − η κ W, then adam; W are the weights without the biases    2
-=========  ================================================================  =====
+The formulas of sgd, momentum, nesterov, rmsprop, adam and adamw are written there, once.
 
 *Slots* are what a rule remembers between steps, vectors of the size of θ that start at zero.
 """
