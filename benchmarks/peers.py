@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -182,7 +183,9 @@ def lightning(work: Work) -> Run:
         module = Module()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on workers of the loader, and on loggers
-            Trainer(max_epochs=work.epochs, accelerator="cpu", logger=False).fit(module, loader)
+            with TemporaryDirectory() as folder:  # its checkpoints are a part of its defaults
+                options = {"accelerator": "cpu", "logger": False, "default_root_dir": folder}
+                Trainer(max_epochs=work.epochs, **options).fit(module, loader)
         with torch.no_grad():
             return float(criterion(module.network(events), labels))
 
