@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from steepest.kernels.compiled import entry
 from steepest.kernels.elementary import exp_below, expm1_below, log1p_unit
+from steepest.kernels.product import PANEL, product
 from steepest.kernels.rows import add_products, dots
-from steepest.kernels.vector import PANEL_BYTES, product
+from steepest.kernels.vector import VECTOR_BYTES
 
 DTYPES = st.sampled_from(["float32", "float64"])
 ROUNDING = {"float32": 1e-5, "float64": 1e-13}
@@ -54,7 +55,7 @@ def laid_out(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     seed=st.integers(0, 999),
 )
 def test_a_product_is_numpy_s(fours, panels, depth, transposed, in_panels, start, dtype, seed):
-    random, panel = np.random.default_rng(seed), PANEL_BYTES // np.dtype(dtype).itemsize
+    random, panel = np.random.default_rng(seed), PANEL * VECTOR_BYTES // np.dtype(dtype).itemsize
     rows, columns = 4 * fours, panel * panels
     A, B = random.normal(size=(rows, depth)), random.normal(size=(depth, columns))
     A, B = A.astype(dtype), B.astype(dtype)

@@ -1,7 +1,7 @@
 """Products with single vectors, on one read of the rows: z = X w and g ← g + Xᵀ d.
 
 Both take rows ``(count, n)`` of a C-ordered matrix, given as a flat array and a place in it. As
-many rows as a vector has lanes (8 of float32, 4 of float64) are multiplied at once; their sums are
+many rows as a vector has lanes (16 of float32 with AVX-512) are multiplied at once; their sums are
 added up pairwise at the end, so that no row pays for a sum across lanes of its own. The end of a
 row that does not fill a vector is read under a mask: rows need no padding.
 
@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 
 from steepest.kernels.compiled import intrinsic, part
-from steepest.kernels.vector import PANEL_BYTES, Vectors
+from steepest.kernels.vector import VECTOR_BYTES, Vectors
 
 __all__ = ["add_products", "dots"]
 
@@ -138,7 +138,7 @@ def _add_products(typing, rows, start, n, factors, place, out):
 @part
 def dots(rows, start, count, n, weights, bias, out):
     """Write z = X w + b, for `count` rows from the element `start` of a flat array on."""
-    lanes = PANEL_BYTES // 2 // rows.itemsize
+    lanes = VECTOR_BYTES // rows.itemsize
     whole = count - count % lanes
     for i in range(0, whole, lanes):
         _dots(rows, start + i * n, n, weights, out, i)
@@ -154,7 +154,7 @@ def dots(rows, start, count, n, weights, bias, out):
 @part
 def add_products(rows, start, count, n, factors, out):
     """G ← g + Xᵀ d, for `count` rows from the element `start` of a flat array on."""
-    lanes = PANEL_BYTES // 2 // rows.itemsize
+    lanes = VECTOR_BYTES // rows.itemsize
     whole = count - count % lanes
     for i in range(0, whole, lanes):
         _add_products(rows, start + i * n, n, factors, i, out)

@@ -11,7 +11,7 @@ from steepest.kernels.compiled import inlined, part, sums
 from steepest.kernels.pointwise import update, window
 from steepest.kernels.vector import view
 
-__all__ = ["copy", "record", "square", "update_part"]
+__all__ = ["copy", "record", "square", "squared_distance", "update_part"]
 
 
 @inlined
@@ -32,7 +32,8 @@ def square(values):
 
 
 @sums
-def _squared_distance(one, two):
+def squared_distance(one, two):
+    """Σ (v − u)², in float64."""
     total = 0.0
     for i in range(len(one)):
         difference = np.float64(one[i]) - np.float64(two[i])
@@ -43,7 +44,7 @@ def _squared_distance(one, two):
 @part
 def record(row, value, rate, gradient, before, theta):
     """Write loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ to a row of the history."""
-    size, change = np.sqrt(square(before)), np.sqrt(_squared_distance(theta, before))
+    size, change = np.sqrt(square(before)), np.sqrt(squared_distance(theta, before))
     row[0], row[1], row[2] = value, rate, np.sqrt(square(gradient))
     row[3] = change / size if size > 0.0 else np.inf
 

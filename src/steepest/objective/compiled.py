@@ -13,7 +13,16 @@ import numpy as np
 
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
-from steepest.objective.stretch import Slots, Stretch, StretchResult
+from steepest.objective.network import Network
+from steepest.objective.stretch import (
+    Slots,
+    Stretch,
+    StretchResult,
+    result_of,
+    room_for,
+    rows_of,
+    weights_of,
+)
 from steepest.optimizers import UpdateRule
 
 __all__ = ["Compiled", "compiled", "suits"]
@@ -35,10 +44,14 @@ class Compiled(Protocol):
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
         ...
 
+    def losses(self, theta: Array, block: Batch) -> float:
+        """Return Σ w ℓ over the block."""
+        ...
+
 
 def compiled(model: Dense, loss: str, l2: float, dtype: str) -> Compiled:
     """The kernels for a model."""
-    kind = _Network if model.hidden or model.outputs > 1 else _Linear
+    kind = Network if model.hidden or model.outputs > 1 else _Linear
     return kind(model, loss, l2, dtype)
 
 
@@ -50,55 +63,6 @@ def suits(events: Batch, dtype: str) -> bool:
     return all(
         array.dtype == dtype and (events.on_disk or array.flags.c_contiguous) for array in arrays
     )
-
-
-class _Network:
-    """A dense network's kernels, with their working arrays."""
-
-    def __init__(self, model: Dense, loss: str, l2: float, dtype: str) -> None:
-        self.model, self.loss, self.l2, self.dtype = model, loss, float(l2), np.dtype(dtype)
-
-    def take_steps(
-        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
-    ) -> StretchResult:
-        theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
-        values, path = _room(stretch, theta)
-        taken, loss_sum = self._kernel.take_steps(
-            *self._kinds, rule.of_weights, rule.of_biases, *self._workspace(stretch.events),
-            *self._columns(stretch.events), _rows(stretch), stretch.batch_size, theta, slots,
-            stretch.rates, stretch.first_step, stretch.recorded, values, stretch.followed, path,
-            self.l2, stretch.loss_limit, loss_sum,
-        )  # fmt: skip
-        return _result(stretch, theta, slots, taken, loss_sum, values, path)
-
-    def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
-        return self._kernel.accumulate(
-            *self._kinds, *self._workspace(block), theta, *self._columns(block),
-            self.dtype.type(scale), gradient,
-        )  # fmt: skip
-
-    @cached_property
-    def _kernel(self) -> Any:
-        from steepest.kernels import network
-
-        return network
-
-    @cached_property
-    def _kinds(self) -> tuple[Any, Any]:
-        from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
-
-        return ACTIVATIONS[self.model.activation], LOSSES[self.loss]
-
-    @cached_property
-    def _layout(self) -> Any:
-        return self._kernel.Layout(self.model.widths, self.dtype)
-
-    def _workspace(self, events: Batch) -> tuple[Any, ...]:
-        targets = np.empty(self._kernel.BLOCK, dtype=events.targets.dtype)
-        return self._layout.table, self._layout.places, self._layout.memory(), targets
-
-    def _columns(self, events: Batch) -> tuple[Array, Array, Array]:
-        return events.inputs, events.targets, _weights(events, self.dtype)
 
 
 class _Linear:
@@ -114,14 +78,14 @@ class _Linear:
         if single and rule.of_weights == rule.of_biases:
             return self._take_single_steps(stretch, rule, theta, slots, loss_sum)
         theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
-        values, path = _room(stretch, theta)
+        values, path = room_for(stretch, theta)
         taken, loss_sum = self._kernel.take_steps(
             self._loss, rule.of_weights, rule.of_biases, *self._columns(stretch.events),
-            _rows(stretch), stretch.batch_size, theta, slots, stretch.rates, stretch.first_step,
+            rows_of(stretch), stretch.batch_size, theta, slots, stretch.rates, stretch.first_step,
             stretch.recorded, values, stretch.followed, path, self.l2, stretch.loss_limit,
             loss_sum,
         )  # fmt: skip
-        return _result(stretch, theta, slots, taken, loss_sum, values, path)
+        return result_of(stretch, theta, slots, taken, loss_sum, values, path)
 
     def _take_single_steps(
         self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
@@ -130,20 +94,23 @@ class _Linear:
         lanes = _VECTOR_BYTES // self.dtype.itemsize
         padded, *memories = (np.pad(vector, (0, -size % lanes)) for vector in (theta, *slots))
         l2 = np.where(np.arange(len(padded)) < n, self.l2, 0.0).astype(self.dtype)
-        values, path = _room(stretch, padded)
+        values, path = room_for(stretch, padded)
         taken, loss_sum = self._kernel.take_single_steps(
-            self._loss, rule.of_weights, n, *self._columns(stretch.events), _rows(stretch),
+            self._loss, rule.of_weights, n, *self._columns(stretch.events), rows_of(stretch),
             padded, tuple(memories), stretch.rates, stretch.first_step, stretch.recorded, values,
             stretch.followed, path, l2, stretch.loss_limit, loss_sum,
         )  # fmt: skip
         slots = tuple(memory[:size].copy() for memory in memories)
         theta = padded[:size].copy()
-        return _result(stretch, theta, slots, taken, loss_sum, values, path[:, :size])
+        return result_of(stretch, theta, slots, taken, loss_sum, values, path[:, :size])
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         return self._kernel.accumulate(
             self._loss, theta, *self._columns(block), self.dtype.type(scale), gradient
         )
+
+    def losses(self, theta: Array, block: Batch) -> float:
+        return self.add_block(theta, block, 0.0, np.zeros(len(theta)))  # one read of X, either way
 
     @cached_property
     def _kernel(self) -> Any:
@@ -158,31 +125,4 @@ class _Linear:
         return LOSSES[self.loss]
 
     def _columns(self, events: Batch) -> tuple[Array, Array, Array]:
-        return events.inputs.reshape(-1), events.targets, _weights(events, self.dtype)
-
-
-def _rows(stretch: Stretch) -> Array:
-    return np.empty(0, dtype=np.int64) if stretch.rows is None else stretch.rows
-
-
-def _weights(events: Batch, dtype: np.dtype) -> Array:
-    return np.empty(0, dtype=dtype) if events.weights is None else events.weights
-
-
-def _room(stretch: Stretch, theta: Array) -> tuple[Array, Array]:
-    """Where the values of the recorded steps go, and θ after those that are followed."""
-    values = np.empty((int(stretch.recorded.sum()), 4))
-    return values, np.empty((int(stretch.followed.sum()), len(theta)), dtype=theta.dtype)
-
-
-def _result(
-    stretch: Stretch,
-    theta: Array,
-    slots: Slots,
-    taken: int,
-    loss_sum: float,
-    values: Array,
-    path: Array,
-) -> StretchResult:
-    kept, points = (int(mask[:taken].sum()) for mask in (stretch.recorded, stretch.followed))
-    return StretchResult(theta, slots, taken, loss_sum, values[:kept], path[:points])
+        return events.inputs.reshape(-1), events.targets, weights_of(events, self.dtype)

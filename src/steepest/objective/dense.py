@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 
 from steepest.kernels import dense as kernel
@@ -18,9 +21,12 @@ from steepest.storage import BLOCK
 __all__ = ["DenseObjective"]
 
 Array = np.ndarray
+Result = TypeVar("Result")
 
-PIECE = 4 * BLOCK
-"""Rows that one thread adds up at once."""
+PIECE, PIECE_OF_LINEAR = 2048, 2 * BLOCK
+"""Events that one thread adds up at once: a network's cost more."""
+FEWEST = 1024
+"""Events from which on compiled code is used for a single loss or gradient."""
 _CREW, _ALONE = Crew(), Crew(most=1)
 FLAT = 1e-14
 """Curvatures below this part of the largest, times the number of directions, are rounding."""
@@ -83,8 +89,8 @@ class DenseObjective:
 
     def loss(self, theta: Array, batch: Batch) -> float:
         """J(θ)."""
-        if not self.model.hidden and len(batch) > BLOCK and suits(batch, self.dtype):
-            total, _ = self._compiled_gradient(theta, batch)  # one read of X, with or without it
+        if self._is_compiled(batch):
+            total = sum(self._map(batch, lambda part: self._compiled.losses(theta, part)))
             return total / len(batch) + self._penalty(theta)
         layers = self.model.layers(theta)
         total = 0.0
@@ -95,7 +101,7 @@ class DenseObjective:
 
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """J(θ) and ∇J(θ), in one pass over the batch."""
-        if len(batch) > BLOCK and suits(batch, self.dtype):
+        if self._is_compiled(batch):
             total, gradient = self._compiled_gradient(theta, batch)
         else:
             total, gradient = self._plain_gradient(theta, batch)
@@ -103,18 +109,27 @@ class DenseObjective:
             gradient += gradient.dtype.type(self.l2) * np.where(self.weight_mask, theta, 0)
         return total / len(batch) + self._penalty(theta), gradient
 
+    def _is_compiled(self, batch: Batch) -> bool:
+        """Whether compiled code goes through the events: not for few, nor for another dtype."""
+        return len(batch) >= FEWEST and suits(batch, self.dtype)
+
+    def _map(self, batch: Batch, work: Callable[[Batch], Result]) -> list[Result]:
+        """Do the work on pieces of the batch, shared out to threads; results in their order."""
+        size = PIECE if self.model.hidden else PIECE_OF_LINEAR
+        pieces = [slice(i, i + size) for i in range(0, len(batch), size)]
+        crew = _ALONE if batch.on_disk else _CREW
+        return crew.map(lambda rows: work(batch.take(rows)), pieces)
+
     def _compiled_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """Σ w ℓ and its gradient over m, in float64 over the pieces, in their order."""
 
-        def add_up(rows: slice) -> tuple[float, Array]:
+        def add_up(part: Batch) -> tuple[float, Array]:
             gradient, total = np.zeros(self.size), 0.0
-            for part in batch.take(rows).blocks():
-                total += self._compiled.add_block(theta, part, 1.0 / len(batch), gradient)
+            for block in part.blocks():
+                total += self._compiled.add_block(theta, block, 1.0 / len(batch), gradient)
             return total, gradient
 
-        pieces = [slice(i, i + PIECE) for i in range(0, len(batch), PIECE)]
-        crew = _ALONE if batch.on_disk else _CREW
-        results = crew.map(add_up, pieces)
+        results = self._map(batch, add_up)
         gradient = np.sum([part for _, part in results], axis=0)
         return sum(total for total, _ in results), gradient.astype(self.dtype)
 

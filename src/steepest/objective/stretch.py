@@ -10,7 +10,15 @@ import numpy as np
 from steepest.objective.base import Batch
 from steepest.optimizers import UpdateRule
 
-__all__ = ["Stretch", "StretchResult", "Stretches"]
+__all__ = [
+    "Stretch",
+    "StretchResult",
+    "Stretches",
+    "result_of",
+    "room_for",
+    "rows_of",
+    "weights_of",
+]
 
 Array = np.ndarray
 Slots = tuple[Array, ...]
@@ -81,3 +89,33 @@ class Stretches(Protocol):
     ) -> StretchResult:
         """Take the steps; θ and the slots that are given stay as they are."""
         ...
+
+
+def rows_of(stretch: Stretch) -> Array:
+    """The rows as the kernels take them: none are an empty array."""
+    return np.empty(0, dtype=np.int64) if stretch.rows is None else stretch.rows
+
+
+def weights_of(events: Batch, dtype: np.dtype) -> Array:
+    """The weights as the kernels take them: none are an empty array."""
+    return np.empty(0, dtype=dtype) if events.weights is None else events.weights
+
+
+def room_for(stretch: Stretch, theta: Array) -> tuple[Array, Array]:
+    """Where the values of the recorded steps go, and θ after those that are followed."""
+    values = np.empty((int(stretch.recorded.sum()), 4))
+    return values, np.empty((int(stretch.followed.sum()), len(theta)), dtype=theta.dtype)
+
+
+def result_of(
+    stretch: Stretch,
+    theta: Array,
+    slots: Slots,
+    taken: int,
+    loss_sum: float,
+    values: Array,
+    path: Array,
+) -> StretchResult:
+    """What a kernel leaves, without the room for steps that it did not take."""
+    kept, points = (int(mask[:taken].sum()) for mask in (stretch.recorded, stretch.followed))
+    return StretchResult(theta, slots, taken, loss_sum, values[:kept], path[:points])

@@ -1,31 +1,39 @@
 """Work shared out to threads, where that is measured to pay.
 
-The results come back in the order of the work, whichever thread did what, so that sums over them
-have the same bits for any number of threads. A second thread doubles the pace on an idle machine
-and can cost many times more than it gives on a busy one: so each way is timed, on the work itself,
-and looked at again from time to time.
+What to use when: `Crew` for pieces that do not wait for each other, `Team` for steps that several
+threads take together. A crew's results come back in the order of the work, whichever thread did
+what, so that sums over them have the same bits for any number of threads. A second thread doubles
+the pace on an idle machine and can cost many times more than it gives on a busy one: so each way is
+timed, on the work itself, and looked at again from time to time.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
-import threading
+import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
-__all__ = ["Crew", "usable_cores"]
+from steepest.objective.cores import Helper, move_away_from, this_core, usable_cores
+
+__all__ = ["Crew", "Team", "shared", "together"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Sum = TypeVar("Sum")
 
 WORTH = 1.1
 """A second thread must be so many times as fast as one alone."""
 SECONDS_BETWEEN = 5.0
-"""After so long the threads are timed again."""
+"""After so long the threads are timed again, or sooner where that costs little."""
 FEWEST = 8
-"""Pieces of work that are shared at least."""
+"""Pieces of work that are shared, and steps that are timed where there are as many."""
+TRIAL = 0.002
+"""Seconds for which each way is timed, at least."""
+LOOKING = 0.03
+"""The share of the time that may be spent on timing."""
 
 
 class Crew:
@@ -48,15 +56,118 @@ class Crew:
             return [work(item) for item in items]
         if time.monotonic() < self._next_look:
             return shared(work, items, self.chosen)
-        quarter = len(items) // 4
+        quarter, began_all = len(items) // 4, time.monotonic()
         pace, results = {}, []
         for threads, part in ((1, items[:quarter]), (self.most, items[quarter : 2 * quarter])):
             began = time.perf_counter()
             results += shared(work, part, threads)
             pace[threads] = quarter / (time.perf_counter() - began)
         self.chosen = self.most if pace[self.most] > WORTH * pace[1] else 1
-        self._next_look = time.monotonic() + SECONDS_BETWEEN
+        self._next_look = _next_look(began_all)
         return results + shared(work, items[2 * quarter :], self.chosen)
+
+
+class Team:
+    """Threads that take steps together: `most`, or one where that was faster when last timed.
+
+    Parameters
+    ----------
+    most
+        As many as can work at once on what is to be done.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = self.chosen = min(most, usable_cores())
+        self._pace: dict[int, float] = {}  # seconds a step, by members, when last timed
+        self._next_look = 0.0
+
+    def run(
+        self, steps: int, take: Callable[[Sum, int, int, int], tuple[int, Sum]], total: Sum
+    ) -> tuple[int, Sum]:
+        """Take steps by ``take(total, first, count, members)``, which gives the new total.
+
+        It also gives how many steps it took; after fewer than it was asked for it is not called
+        again. Returned are how many were taken, and the last total.
+
+        Examples
+        --------
+        >>> Team(most=1).run(10, lambda total, first, count, members: (count, total + count), 0)
+        (10, 10)
+        """
+        done, trial, began = 0, self._trial(steps), time.monotonic()
+        if trial:
+            other = 1 if self.chosen > 1 else self.most
+            done, total, self._pace[other] = _timed(take, total, 0, trial, other)
+            if done < trial:
+                return done, total
+            self.chosen = self.most if WORTH * self._pace[self.most] < self._pace[1] else 1
+            self._next_look = _next_look(began)
+        taken, total, pace = _timed(take, total, done, steps - done, self.chosen)
+        if pace * taken >= TRIAL:
+            self._pace[self.chosen] = pace
+        return done + taken, total
+
+    def _trial(self, steps: int) -> int:
+        """How many of the steps are to be timed the other way; none if that is not due."""
+        pace = self._pace.get(self.chosen)
+        if self.most == 1 or pace is None or time.monotonic() < self._next_look:
+            return 0
+        trial = math.ceil(2 * TRIAL / pace)
+        return min(max(trial, FEWEST), max(1, steps // 2)) if trial <= steps else 0
+
+
+def _timed(
+    take: Callable[[Sum, int, int, int], tuple[int, Sum]],
+    total: Sum,
+    first: int,
+    count: int,
+    members: int,
+) -> tuple[int, Sum, float]:
+    """How many steps were taken, the new total, and the seconds of each."""
+    began = time.perf_counter()
+    taken, total = take(total, first, count, members)
+    return taken, total, (time.perf_counter() - began) / max(taken, 1)
+
+
+def _next_look(began: float) -> float:
+    """When to time again, after a timing that began then."""
+    now = time.monotonic()
+    return now + min(SECONDS_BETWEEN, (now - began) / LOOKING)
+
+
+def together(work: Callable[[int], Result], members: int, failed: Callable[[], None]) -> Result:
+    """Call ``work(member)`` on so many threads at once; return what it gives for member 0.
+
+    `failed` is called when one raises, so that the others stop to wait for it.
+
+    Examples
+    --------
+    >>> together(lambda member: member + 1, members=2, failed=lambda: None)
+    1
+    """
+    errors: list[BaseException] = []
+    core = this_core()
+
+    def other(member: int) -> None:
+        try:
+            move_away_from(core, member)
+            work(member)
+        except BaseException as error:
+            errors.append(error)
+            failed()
+
+    helpers = [Helper.call(partial(other, member)) for member in range(1, members)]
+    try:
+        result = work(0)
+    except BaseException:
+        failed()
+        raise
+    finally:
+        for helper in helpers:
+            helper.join()
+    if errors:
+        raise errors[0]
+    return result
 
 
 def shared(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
@@ -69,29 +180,21 @@ def shared(work: Callable[[Item], Result], items: Sequence[Item], threads: int) 
     """
     results: dict[int, Result] = {}
     errors: list[BaseException] = []
-    turns = itertools.count()
+    turns, core = itertools.count(), this_core()
 
-    def take_turns() -> None:
+    def take_turns(number: int) -> None:
         try:
+            if number:
+                move_away_from(core, number)
             while not errors and (turn := next(turns)) < len(items):
                 results[turn] = work(items[turn])
         except BaseException as error:
             errors.append(error)
 
-    others = [threading.Thread(target=take_turns) for _ in range(threads - 1)]
-    for thread in others:
-        thread.start()
-    take_turns()
-    for thread in others:
-        thread.join()
+    helpers = [Helper.call(partial(take_turns, number)) for number in range(1, threads)]
+    take_turns(0)
+    for helper in helpers:
+        helper.join()
     if errors:
         raise errors[0]
     return [results[turn] for turn in range(len(items))]
-
-
-def usable_cores() -> int:
-    """The number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1

@@ -1,0 +1,268 @@
+"""A block of events through a dense network and back, in compiled code.
+
+    forward    Zₗ = Aₗ₋₁ Wₗ + bₗ,  Aₗ = a(Zₗ)
+    backward   ∂J/∂Wₗ = Aₗ₋₁ᵀ Dₗ,  ∂J/∂bₗ = 1ᵀ Dₗ,  Dₗ₋₁ = (Dₗ Wₗᵀ) ∘ a′(Zₗ₋₁)
+
+The NumPy twin is `steepest.kernels.dense`. All working arrays lie in one array, `memory`, laid out
+by `Layout`: weights copied once a step into panels, as they are (forward) and transposed
+(backward), so that no product needs a transposed copy of events. The slope a′ takes the place of Z.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from steepest.kernels.compiled import part, sums
+from steepest.kernels.pointwise import activate
+from steepest.kernels.product import PANEL, copy_vectors, product, transpose_square
+from steepest.kernels.steps import copy
+from steepest.kernels.vector import VECTOR_BYTES, view
+
+__all__ = ["BLOCK", "COLUMNS", "Layout", "add_gradient", "backward", "clear", "forward", "pack"]
+
+Array = np.ndarray
+BLOCK = 64
+"""Rows that go through the network together."""
+_SAME_SETS = 512
+"""Rows of so many bytes (or twice, …) share a few sets of the cache: they are set apart."""
+
+_K, _N, _KP, _NP, _THETA, _PANELS, _BACK, _BIAS, _GRADIENT, _INPUT, _SUMS, _SIGNAL = range(12)
+"""Columns of the table: fan in and out, the lengths of the rows that hold them, and where each
+array of a layer begins."""
+COLUMNS = {"k": _K, "n": _N, "padded_k": _KP, "padded_n": _NP, "theta": _THETA, "input": _INPUT,
+           "sums": _SUMS, "signal": _SIGNAL}  # fmt: skip
+"""Those that other kernels need, by name."""
+
+
+class Layout:
+    """Where everything lies in `memory`, for a network's widths.
+
+    The gradients of several parts of a batch lie side by side: the table has the place of the
+    first, `gradients` their distance. The rest belongs to a member of a team, see `table_of`.
+
+    Parameters
+    ----------
+    widths
+        Numbers of features, hidden units and logits.
+    dtype
+        float32 or float64.
+    """
+
+    def __init__(self, widths: tuple[int, ...], dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+        lanes = VECTOR_BYTES // self.dtype.itemsize
+        self.table = np.zeros((len(widths) - 1, 12), dtype=np.int64)
+        rows = [_row(width, lanes, self.dtype.itemsize) for width in widths]
+        rows[-1] = 1 if widths[-1] == 1 else rows[-1]
+        self._zeros = self._end = max(rows)  # the zeros that sums start from
+        theta = 0
+        for row, (k, n), (kp, np_) in zip(
+            self.table, pairwise(widths), pairwise(rows), strict=True
+        ):
+            row[:5] = k, n, kp, np_, theta
+            theta += (k + 1) * n
+            row[_PANELS] = self._take(max(k, kp) * np_)
+            row[_BACK] = self._take(max(n, np_) * kp)
+            row[_BIAS] = self._take(np_)
+            row[_INPUT] = self._take(BLOCK * kp)
+            row[_SUMS], row[_SIGNAL] = self._take(BLOCK * np_), self._take(BLOCK * np_)
+        self.weights, self.values = self._take(BLOCK), self._take(BLOCK)
+        self.places = np.array([self.weights, self.values], dtype=np.int64)
+        self._own = self._end
+        for row in self.table:
+            row[_GRADIENT] = self._take((row[_KP] + 1) * row[_NP])
+        self.gradients = self._end - self._own
+
+    def memory(self, members: int = 1, parts: int = 1) -> Array:
+        """The working arrays of a team whose batches have so many parts, all zero."""
+        size = self._zeros + members * (self._own - self._zeros) + parts * self.gradients
+        return np.zeros(size, dtype=self.dtype)
+
+    def table_of(self, member: int, members: int) -> tuple[Array, Array]:
+        """The table and places of one member of a team."""
+        own = self._own - self._zeros
+        table, places = self.table.copy(), self.places + member * own
+        table[:, [_PANELS, _BACK, _BIAS, _INPUT, _SUMS, _SIGNAL]] += member * own
+        table[:, _GRADIENT] += (members - 1) * own
+        return table, places
+
+    def _take(self, size: int) -> int:
+        start = self._end
+        self._end += 16 * -(-size // 16) + 48  # no two arrays on the same lines of the cache
+        return start
+
+
+def _row(width: int, lanes: int, itemsize: int) -> int:
+    """The length of a row: whole vectors, and no two rows nearby on the same sets of the cache."""
+    length = lanes * -(-width // lanes)
+    return length + lanes if length * itemsize % _SAME_SETS == 0 else length
+
+
+@part
+def _columns(width, like):
+    """A width in whole vectors."""
+    lanes = VECTOR_BYTES // like.itemsize
+    return lanes * -(-width // lanes)
+
+
+@part
+def pack(theta, table, memory):
+    """Copy weights into panels, for both directions, and biases."""
+    for layer in range(len(table)):
+        k, n, t = table[layer, _K], table[layer, _N], table[layer, _THETA]
+        copy(memory, table[layer, _BIAS], theta, t + k * n, n)
+        if table[layer, _NP] == 1:
+            copy(memory, table[layer, _PANELS], theta, t, k)
+            continue
+        _pack_forward(theta, t, k, n, memory, table[layer, _PANELS])
+        if layer > 0:
+            _pack_backward(theta, t, k, n, memory, table[layer, _BACK])
+
+
+@part
+def _pack_forward(theta, t, k, n, memory, panels):
+    """Panels of W's columns."""
+    lanes = VECTOR_BYTES // memory.itemsize
+    for j in range(0, n, PANEL * lanes):
+        vectors = min(PANEL, -(-(n - j) // lanes))
+        width, to = vectors * lanes, panels + j * k
+        whole = vectors if j + width <= n else vectors - 1
+        for p in range(k):
+            row, place = to + p * width, t + p * n + j
+            copy_vectors(memory, row, theta, place, whole)
+            if whole < vectors:
+                copy(memory, row + whole * lanes, theta, place + whole * lanes,
+                     n - j - whole * lanes)  # fmt: skip
+
+
+@part
+def _pack_backward(theta, t, k, n, memory, panels):
+    """Panels of W's rows, which are the columns of its transpose."""
+    lanes = VECTOR_BYTES // memory.itemsize
+    squares = n - n % lanes
+    for j in range(0, k, PANEL * lanes):
+        vectors = min(PANEL, -(-(k - j) // lanes))
+        width, to = vectors * lanes, panels + j * n
+        for v in range(vectors):
+            i = j + v * lanes
+            height, done = min(lanes, k - i), 0
+            if height == lanes:
+                for p in range(0, squares, lanes):
+                    transpose_square(memory, to + p * width + v * lanes, width, theta,
+                                     t + i * n + p, n)  # fmt: skip
+                done = squares
+            for p in range(done, n):
+                for q in range(height):
+                    memory[to + p * width + v * lanes + q] = theta[t + (i + q) * n + p]
+
+
+@sums
+def _single_logits(values, width, weights, bias, logits):
+    """Z = A w + b, for one output."""
+    for i in range(len(logits)):
+        total = bias
+        row = view(values, i * width, width)
+        for j in range(width):
+            total += row[j] * weights[j]
+        logits[i] = total
+
+
+@part
+def forward(activation, table, memory, count, lowest):
+    """Z and A of a block from layer `lowest` on, whose input is there."""
+    last, rows = len(table) - 1, 4 * -(-count // 4)
+    for layer in range(lowest, last + 1):
+        k, kp, np_ = table[layer, _K], table[layer, _KP], table[layer, _NP]
+        inputs, out, bias = table[layer, _INPUT], table[layer, _SUMS], table[layer, _BIAS]
+        panels = table[layer, _PANELS]
+        if np_ == 1:
+            _single_logits(
+                view(memory, inputs, count * kp), kp, view(memory, panels, kp),
+                memory[bias], view(memory, out, count),
+            )  # fmt: skip
+            continue
+        product(memory, rows, _columns(table[layer, _N], memory), k, inputs, kp, 1, panels, k, 0,
+                out, np_, bias, 0)  # fmt: skip
+        if layer < last:
+            above = table[layer + 1, _INPUT]
+            activate(activation, view(memory, out, count * np_), view(memory, above, count * np_))
+
+
+@part
+def _outer(factors, weights, width, signal):
+    """D = d wᵀ, for one output."""
+    for i in range(len(factors)):
+        d, row = factors[i], view(signal, i * width, width)
+        for j in range(width):
+            row[j] = d * weights[j]
+
+
+@part
+def _finish_signal(signal, slopes, width, scaled, biases):
+    """D ← D ∘ a′ (where there is an activation), and add its sums over events to the biases'."""
+    for i in range(len(signal) // width):
+        row = view(signal, i * width, width)
+        if scaled:
+            slope = view(slopes, i * width, width)
+            for j in range(width):
+                row[j] *= slope[j]
+        for j in range(width):
+            biases[j] += row[j]
+
+
+@part
+def clear(table, memory, shift):
+    """Set the gradients of a part of a batch to zero."""
+    for layer in range(len(table)):
+        size = (table[layer, _KP] + 1) * table[layer, _NP]
+        values = view(memory, table[layer, _GRADIENT] + shift, size)
+        for i in range(size):
+            values[i] = 0
+
+
+@part
+def backward(table, memory, count, shift):
+    """Add the block's gradients, from the signal of the last layer, to those of a part."""
+    rows, last = 4 * -(-count // 4), len(table) - 1
+    for layer in range(last, -1, -1):
+        k, n, kp, np_ = table[layer, _K], table[layer, _N], table[layer, _KP], table[layer, _NP]
+        inputs, gradient = table[layer, _INPUT], table[layer, _GRADIENT] + shift
+        signal, slopes = table[layer, _SIGNAL], table[layer, _SUMS]
+        _finish_signal(
+            view(memory, signal, count * np_), view(memory, slopes, count * np_), np_,
+            layer < last, view(memory, gradient + kp * np_, np_),
+        )  # fmt: skip
+        fan_in = _columns(k, memory)
+        if np_ == 1:
+            product(memory, 1, fan_in, count, signal, 0, 1, inputs, 1, kp, gradient, 0, gradient,
+                    0)  # fmt: skip
+        else:
+            product(memory, 4 * -(-k // 4), _columns(n, memory), count, inputs, 1, kp, signal, 1,
+                    np_, gradient, np_, gradient, np_)  # fmt: skip
+        if layer == 0:
+            break
+        below = table[layer - 1, _SIGNAL]
+        if np_ == 1:
+            weights = view(memory, table[layer, _PANELS], kp)
+            _outer(view(memory, signal, count), weights, kp, view(memory, below, count * kp))
+        else:
+            product(memory, rows, fan_in, n, signal, np_, 1, table[layer, _BACK], n, 0, below, kp,
+                    0, 0)  # fmt: skip
+
+
+@part
+def add_gradient(table, memory, shift, first, last, gradient):
+    """Add a part's gradients to the entries first … last − 1 of a flat vector."""
+    for layer in range(len(table)):
+        k, n, np_ = table[layer, _K], table[layer, _N], table[layer, _NP]
+        start, to = table[layer, _GRADIENT] + shift, table[layer, _THETA]
+        for p in range(max(0, (first - to) // n), min(k + 1, -(-(last - to) // n))):
+            begin, end = max(first, to + p * n), min(last, to + (p + 1) * n)
+            row = start + (p if p < k else table[layer, _KP]) * np_  # the biases' come last
+            target = view(gradient, begin, end - begin)
+            source = view(memory, row + begin - (to + p * n), end - begin)
+            for j in range(end - begin):
+                target[j] += source[j]

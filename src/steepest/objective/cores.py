@@ -1,0 +1,96 @@
+"""The cores that this process may use, and helping threads put on cores of their own.
+
+A new thread often starts on the core of the thread that made it, and stays there for some
+milliseconds until the system balances its cores: longer than many steps take. So it is moved at
+once (Linux; elsewhere the system decides alone).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import ClassVar
+
+__all__ = ["Helper", "move_away_from", "this_core", "usable_cores"]
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def this_core() -> int | None:
+    """The core that the calling thread runs on now, where the system says so."""
+    ask = _asked()
+    return None if ask is None else ask()
+
+
+def move_away_from(core: int | None, number: int) -> None:
+    """Put the calling thread, the `number`-th beside that on `core`, on a core of its own.
+
+    Nothing happens where there is none, or where the system does not let threads choose.
+    """
+    if core is None or (number == 1 and this_core() != core):
+        return
+    try:
+        others = sorted(os.sched_getaffinity(os.getpid()) - {core})
+        if others:
+            os.sched_setaffinity(0, {others[(number - 1) % len(others)]})
+    except (AttributeError, OSError):
+        return
+
+
+@cache
+def _asked() -> Callable[[], int] | None:
+    try:
+        return ctypes.CDLL(None).sched_getcpu
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+class Helper:
+    """A thread that does one thing after the other, and waits in between for the next call.
+
+    Starting a thread takes longer than many steps, and so does waking up a thread of a pool that
+    is shared: so a call takes a helper that has nothing to do, or makes one.
+    """
+
+    _idle: ClassVar[list[Helper]] = []
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    @classmethod
+    def call(cls, work: Callable[[], None]) -> Helper:
+        """Have the work done beside the calling thread; it must not raise."""
+        try:
+            helper = cls._idle.pop()
+        except IndexError:
+            helper = cls()
+        helper._work.put(work)
+        return helper
+
+    def join(self) -> None:
+        """Wait until the work is done."""
+        self._done.get()
+        self._idle.append(self)
+
+    def _run(self) -> None:
+        while True:
+            work = self._work.get()
+            work()
+            del work  # nothing is kept alive while it waits
+            self._done.put(None)
+
+
+if hasattr(os, "register_at_fork"):  # threads do not live on in a child
+    os.register_at_fork(after_in_child=Helper._idle.clear)

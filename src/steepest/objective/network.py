@@ -1,0 +1,186 @@
+"""A dense network's compiled steps and gradients: its arrays, and who takes the steps."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from steepest.models.dense import Dense
+from steepest.objective.base import Batch
+from steepest.objective.cores import usable_cores
+from steepest.objective.stretch import (
+    Slots,
+    Stretch,
+    StretchResult,
+    result_of,
+    room_for,
+    rows_of,
+    weights_of,
+)
+from steepest.objective.threads import Team, together
+from steepest.optimizers import UpdateRule
+
+__all__ = ["Network"]
+
+Array = np.ndarray
+FEWEST_ROWS = 32
+"""Events of a batch in one of its parts, at least: fewer are not worth a gradient of their own."""
+MOST_PARTS = 16
+
+
+class Network:
+    """The kernels of `steepest.kernels.network` for one objective.
+
+    A batch has one part for each core, of `FEWEST_ROWS` events at least. How many threads take
+    these parts is measured, and changes no bit.
+    """
+
+    def __init__(self, model: Dense, loss: str, l2: float, dtype: str) -> None:
+        self.model, self.loss, self.l2, self.dtype = model, loss, float(l2), np.dtype(dtype)
+        self._teams: dict[int, Team] = {}
+        self._compiled: set[tuple[Any, ...]] = set()
+        self._rooms: list[_Shared] = []
+
+    def take_steps(
+        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+    ) -> StretchResult:
+        """Take a stretch of steps; θ and the slots that are given stay as they are."""
+        theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
+        values, path = room_for(stretch, theta)
+        parts = _parts(stretch.batch_size)
+        team = self._teams.setdefault(parts, Team(parts if os.name == "posix" else 1))
+        shared = self._room(parts, team.most, stretch.batch_size)
+        steps = _Steps(self, stretch, rule, team.most, theta, slots, values, path, shared)
+        kinds = (type(rule.of_weights), type(rule.of_biases), stretch.events.targets.dtype)
+        if kinds not in self._compiled:
+            steps.take(loss_sum, 0, 0, 1)  # nothing, but it is compiled, which is not to be timed
+            self._compiled.add(kinds)
+        taken, loss_sum = team.run(len(stretch.rates), steps.take, loss_sum)
+        self._rooms.append(shared)
+        return result_of(stretch, theta, slots, taken, loss_sum, values, path)
+
+    def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
+        """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
+        return self.kernel.accumulate(
+            *self._alone(block), theta, *self.columns(block), self.dtype.type(scale), gradient
+        )
+
+    def losses(self, theta: Array, block: Batch) -> float:
+        """Return Σ w ℓ over the block."""
+        return self.kernel.add_losses(*self._alone(block), theta, *self.columns(block))
+
+    def _room(self, parts: int, members: int, batch_size: int) -> _Shared:
+        """What a team shares: of an earlier stretch, or new."""
+        long = batch_size > parts * self.kernel.CHUNK
+        made_for = (parts, members, int(long))
+        while self._rooms:
+            shared = self._rooms.pop()
+            if shared.made_for == made_for:
+                return shared
+        from steepest.kernels.team import new_words
+
+        return _Shared(
+            made_for=made_for,
+            words=new_words(),
+            memory=self.layout.memory(members, parts),
+            numbers=np.zeros((parts, 5)),
+            chunks=np.zeros((parts, self.model.size if long else 0)),
+            gradient=np.zeros(self.model.size, dtype=self.dtype),
+        )
+
+    def _alone(self, block: Batch) -> tuple[Any, ...]:
+        """The kinds and the working arrays of one thread."""
+        layout = self.layout
+        room = self.block_of(block.targets)
+        return *self.kinds, layout.table, layout.places, layout.memory(), room
+
+    @cached_property
+    def kernel(self) -> Any:
+        """The module of compiled functions; Numba is loaded by the first look."""
+        from steepest.kernels import network
+
+        return network
+
+    @cached_property
+    def kinds(self) -> tuple[Any, Any]:
+        """The activation and the loss, as compiled code knows them."""
+        from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
+
+        return ACTIVATIONS[self.model.activation], LOSSES[self.loss]
+
+    @cached_property
+    def layout(self) -> Any:
+        """Where the working arrays lie."""
+        return self.kernel.Layout(self.model.widths, self.dtype)
+
+    def block_of(self, targets: Array) -> Array:
+        """Room for a block's targets."""
+        return np.empty(self.kernel.BLOCK, dtype=targets.dtype)
+
+    def columns(self, events: Batch) -> tuple[Array, Array, Array]:
+        """Features (flat), targets and weights."""
+        return events.inputs.reshape(-1), events.targets, weights_of(events, self.dtype)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the members of a team share: for how many, and of what size, it was made."""
+
+    made_for: tuple[int, ...]
+    words: Array
+    memory: Array
+    numbers: Array
+    chunks: Array
+    gradient: Array
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """A stretch of steps, taken some at a time by one thread or several together."""
+
+    network: Network
+    stretch: Stretch
+    rule: UpdateRule
+    most_members: int
+    theta: Array
+    slots: Slots
+    values: Array
+    path: Array
+    shared: _Shared
+
+    def take(self, loss_sum: float, first: int, count: int, members: int) -> tuple[int, float]:
+        """Take steps first … first + count − 1; return how many were taken, and Σ of losses."""
+        self.shared.words.fill(0)
+        work = partial(self._take_as, loss_sum, first, count, members)
+        return together(work, members, failed=partial(self.shared.words.fill, 1))
+
+    def _take_as(
+        self, loss_sum: float, first: int, count: int, members: int, member: int
+    ) -> tuple[int, float]:
+        """Be one of the members that take the steps."""
+        network, stretch, now = self.network, self.stretch, slice(first, first + count)
+        shared = self.shared
+        table, places = network.layout.table_of(member, self.most_members)
+        row, point = (int(m[:first].sum()) for m in (stretch.recorded, stretch.followed))
+        return network.kernel.take_steps(
+            *network.kinds, self.rule.of_weights, self.rule.of_biases, member, members,
+            shared.words, table, places, network.layout.gradients, shared.memory,
+            network.block_of(stretch.events.targets), shared.numbers, shared.chunks,
+            shared.gradient, *network.columns(stretch.events), self._rows_from(first),
+            stretch.batch_size, self.theta, self.slots, stretch.rates[now],
+            stretch.first_step + first, stretch.recorded[now], self.values[row:],
+            stretch.followed[now], self.path[point:], network.l2, stretch.loss_limit, loss_sum,
+        )  # fmt: skip
+
+    def _rows_from(self, first: int) -> Array:
+        """The rows of the steps from `first` on."""
+        return rows_of(self.stretch)[first * self.stretch.batch_size :]
+
+
+def _parts(batch_size: int) -> int:
+    """Parts of a batch: one for each core, if there are events enough for them."""
+    return max(1, min(usable_cores(), MOST_PARTS, batch_size // FEWEST_ROWS))
