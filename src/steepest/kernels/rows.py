@@ -24,16 +24,11 @@ __all__ = ["add_products", "dots"]
 _INDEX = ir.IntType(64)
 
 
-class _Rows(Vectors):
-    """As many rows as there are lanes, in whole vectors and one under a mask."""
+class _Masked(Vectors):
+    """Vectors of which the last of a row has fewer lanes: it is read and written under a mask."""
 
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, n: Any) -> None:
+    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, rest: Any) -> None:
         super().__init__(context, builder, kind, array)
-        lanes = _INDEX(self.lanes)
-        self.n, self.whole = n, builder.sdiv(n, lanes)
-        self.place_of_rest = builder.mul(self.whole, lanes)
-        rest = builder.sub(n, self.place_of_rest)
-        self.has_rest = builder.icmp_signed("!=", rest, _INDEX(0))
         spread = ir.VectorType(_INDEX, self.lanes)
         first = builder.insert_element(ir.Constant(spread, ir.Undefined), rest, ir.IntType(32)(0))
         count = self.shuffled(first, ir.Constant(spread, ir.Undefined), [0] * self.lanes)
@@ -60,13 +55,24 @@ class _Rows(Vectors):
         signature = ir.FunctionType(result, [*before, *rest])
         return cgutils.get_or_insert_function(self.builder.module, signature, name)
 
+
+class _Rows(_Masked):
+    """As many rows as there are lanes, in whole vectors and one under a mask."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, n: Any) -> None:
+        lanes = _INDEX(Vectors(context, builder, kind, array).lanes)
+        self.n, self.whole = n, builder.sdiv(n, lanes)
+        self.place_of_rest = builder.mul(self.whole, lanes)
+        rest = builder.sub(n, self.place_of_rest)
+        self.has_rest = builder.icmp_signed("!=", rest, _INDEX(0))
+        super().__init__(context, builder, kind, array, rest)
+
     def columns(self, work: Any) -> None:
-        """Do the work on every vector of a row: ``work(place, load, store)``."""
+        """Do the work on every vector of a row: ``work(place, load)``."""
         with cgutils.for_range(self.builder, self.whole) as loop:
-            place = self.builder.mul(loop.index, _INDEX(self.lanes))
-            work(place, self.load, self.store)
+            work(self.builder.mul(loop.index, _INDEX(self.lanes)), self.load)
         with self.builder.if_then(self.has_rest):
-            work(self.place_of_rest, self.load_rest, self.store_rest)
+            work(self.place_of_rest, self.load_rest)
 
     def row(self, start: Any, number: int, place: Any) -> Any:
         """Where a row's element is."""
@@ -95,7 +101,7 @@ def _dots(typing, rows, start, n, weights, out, place):
         w = _Rows(context, builder, signature.args[3], weights, n)
         sums = [cgutils.alloca_once_value(builder, X.zero) for _ in range(X.lanes)]
 
-        def work(column, load, _):
+        def work(column, load):
             other = w.load if load == X.load else w.load_rest
             factor = other(column)
             for number, register in enumerate(sums):
@@ -109,30 +115,63 @@ def _dots(typing, rows, start, n, weights, out, place):
     return types.void(rows, types.intp, types.intp, weights, out, types.intp), generate
 
 
-@intrinsic
-def _add_products(typing, rows, start, n, factors, place, out):
-    """G ← g + Xᵀ d for as many rows as there are lanes."""
+def _columns_of(vectors: int, masked: bool) -> Any:
+    """G ← g + Xᵀ d on so many vectors of columns, the last under a mask; sums stay in registers.
 
-    def generate(context, builder, signature, arguments):
-        array, start, n, factors, place, out = arguments
-        X = _Rows(context, builder, signature.args[0], array, n)
-        d = Vectors(context, builder, signature.args[3], factors)
-        g = _Rows(context, builder, signature.args[5], out, n)
-        values = [d.broadcast(builder.add(place, _INDEX(i))) for i in range(X.lanes)]
+    Even and odd rows have sums of their own, so that more additions are under way at once.
+    """
 
-        def work(column, load, _):
-            whole = load == X.load
-            register = cgutils.alloca_once_value(
-                builder, (g.load if whole else g.load_rest)(column)
-            )
-            for number, value in enumerate(values):
-                X.add_product(register, load(X.row(start, number, column)), value)
-            (g.store if whole else g.store_rest)(builder.load(register), column)
+    @intrinsic
+    def columns(typing, rows, start, count, n, factors, out, column):
+        def generate(context, builder, signature, arguments):
+            array, start, count, n, factors, out, column = arguments
+            left = builder.sub(n, column)  # in the last vector: 1 to as many as it has lanes
+            kinds = signature.args
+            lanes = Vectors(context, builder, kinds[0], array).lanes
+            rest = builder.sub(left, _INDEX((vectors - 1) * lanes))
+            X = _Masked(context, builder, kinds[0], array, rest)
+            g = _Masked(context, builder, kinds[5], out, rest)
+            d = Vectors(context, builder, kinds[4], factors)
+            last = vectors - 1 if masked else vectors
 
-        X.columns(work)
-        return context.get_dummy_value()
+            def load(of: Any, place: Any, number: int) -> Any:
+                if number < last:
+                    return of.load(place, number)
+                return of.load_rest(builder.add(place, _INDEX(number * lanes)))
 
-    return types.void(rows, types.intp, types.intp, factors, types.intp, out), generate
+            sums = [
+                [cgutils.alloca_once_value(builder, load(g, column, v)) for v in range(vectors)],
+                [cgutils.alloca_once_value(builder, X.zero) for _ in range(vectors)],
+            ]
+
+            def add_row(number: Any, registers: list[Any]) -> None:
+                place = builder.add(builder.add(start, builder.mul(number, n)), column)
+                value = d.broadcast(number)
+                for v, register in enumerate(registers):
+                    X.add_product(register, load(X, place, v), value)
+
+            with cgutils.for_range(builder, builder.lshr(count, _INDEX(1))) as loop:
+                even = builder.shl(loop.index, _INDEX(1))
+                add_row(even, sums[0])
+                add_row(builder.add(even, _INDEX(1)), sums[1])
+            with builder.if_then(builder.trunc(count, ir.IntType(1))):
+                add_row(builder.sub(count, _INDEX(1)), sums[0])
+            for v, (one, two) in enumerate(zip(*sums, strict=True)):
+                total = builder.fadd(builder.load(one), builder.load(two))
+                if v < last:
+                    g.store(total, column, v)
+                else:
+                    g.store_rest(total, builder.add(column, _INDEX(v * lanes)))
+            return context.get_dummy_value()
+
+        counts = types.intp, types.intp, types.intp
+        return types.void(rows, *counts, factors, out, types.intp), generate
+
+    return columns
+
+
+_whole = _columns_of(4, masked=False)
+_one, _two, _three, _four = (_columns_of(vectors, masked=True) for vectors in (1, 2, 3, 4))
 
 
 @part
@@ -154,10 +193,16 @@ def dots(rows, start, count, n, weights, bias, out):
 @part
 def add_products(rows, start, count, n, factors, out):
     """G ← g + Xᵀ d, for `count` rows from the element `start` of a flat array on."""
-    lanes = VECTOR_BYTES // rows.itemsize
-    whole = count - count % lanes
-    for i in range(0, whole, lanes):
-        _add_products(rows, start + i * n, n, factors, i, out)
-    for i in range(whole, count):
-        for j in range(n):
-            out[j] += factors[i] * rows[start + i * n + j]
+    lanes, column = VECTOR_BYTES // rows.itemsize, 0
+    while n - column > 4 * lanes:
+        _whole(rows, start, count, n, factors, out, column)
+        column += 4 * lanes
+    left = n - column
+    if left > 3 * lanes:
+        _four(rows, start, count, n, factors, out, column)
+    elif left > 2 * lanes:
+        _three(rows, start, count, n, factors, out, column)
+    elif left > lanes:
+        _two(rows, start, count, n, factors, out, column)
+    elif left > 0:
+        _one(rows, start, count, n, factors, out, column)

@@ -23,8 +23,8 @@ __all__ = ["DenseObjective"]
 Array = np.ndarray
 Result = TypeVar("Result")
 
-PIECE, PIECE_OF_LINEAR = 2048, 2 * BLOCK
-"""Events that one thread adds up at once: a network's cost more."""
+PIECE, PIECE_BYTES, SHARES = 2048, 32 * 2**20, 16
+"""Events that one thread adds up at once; bytes for linear models, and pieces of small samples."""
 FEWEST = 1024
 """Events from which on compiled code is used for a single loss or gradient."""
 _CREW, _ALONE = Crew(), Crew(most=1)
@@ -115,7 +115,10 @@ class DenseObjective:
 
     def _map(self, batch: Batch, work: Callable[[Batch], Result]) -> list[Result]:
         """Do the work on pieces of the batch, shared out to threads; results in their order."""
-        size = PIECE if self.model.hidden else PIECE_OF_LINEAR
+        size = PIECE
+        if not self.model.hidden:  # an event costs little: each thread takes some megabytes
+            least = -(-len(batch) // SHARES)
+            size = min(max(PIECE, least), max(PIECE, PIECE_BYTES // (8 * self.model.inputs)))
         pieces = [slice(i, i + size) for i in range(0, len(batch), size)]
         crew = _ALONE if batch.on_disk else _CREW
         return crew.map(lambda rows: work(batch.take(rows)), pieces)
@@ -124,9 +127,8 @@ class DenseObjective:
         """Σ w ℓ and its gradient over m, in float64 over the pieces, in their order."""
 
         def add_up(part: Batch) -> tuple[float, Array]:
-            gradient, total = np.zeros(self.size), 0.0
-            for block in part.blocks():
-                total += self._compiled.add_block(theta, block, 1.0 / len(batch), gradient)
+            gradient = np.zeros(self.size)
+            total = self._compiled.add_block(theta, part, 1.0 / len(batch), gradient)
             return total, gradient
 
         results = self._map(batch, add_up)
