@@ -7,7 +7,7 @@ all of them must share, and blocks of rows that know where they come from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -80,6 +80,8 @@ class EventSource:
         The path or paths, as the user wrote them; for messages and the run's record.
     files
         The opened files, in the order in which their rows count.
+    origins
+        Of each file what its fingerprint is to say besides: the dataset and the commit on the Hub.
 
     Attributes
     ----------
@@ -105,9 +107,15 @@ class EventSource:
     ...     block.file, block.first_row, block.batch.num_rows
     """
 
-    def __init__(self, path: str | list[str], files: Sequence[EventFile]) -> None:
+    def __init__(
+        self,
+        path: str | list[str],
+        files: Sequence[EventFile],
+        origins: Sequence[Mapping[str, str]] = (),
+    ) -> None:
         self.path = path
         self._files = list(files)
+        self._origins = origins or [{}] * len(files)
         self.files = [str(file.path) for file in files]
         self.schema: pa.Schema = self._files[0].schema
         self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
@@ -194,11 +202,14 @@ class EventSource:
                     yield Block(batch.slice(before), index, first_row + before)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what the events are: per file the name, size, rows and a sha256."""
+        """Return what the events are: per file the name, size, rows, a sha256 and the origin."""
         return {
             "path": self.path,
             "rows": self.rows,
-            "files": [file.fingerprint() for file in self._files],
+            "files": [
+                {**file.fingerprint(), **origin}
+                for file, origin in zip(self._files, self._origins, strict=True)
+            ],
         }
 
     def _check(self, file: EventFile, name: str) -> None:
