@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
 from steepest.events.words import counted, listed
+
+if TYPE_CHECKING:
+    from steepest.events.sieve import Sieve
 
 __all__ = ["Block", "Condition", "EventFile", "EventSource"]
 
@@ -68,6 +71,17 @@ class EventFile(Protocol):
 
     def fingerprint(self) -> dict[str, Any]:
         """Return name, size, rows and a sha256 that changes when the events do."""
+        ...
+
+
+@runtime_checkable
+class SiftedFile(Protocol):
+    """An `EventFile` that leaves out what a selection has no use for."""
+
+    def sifted(
+        self, columns: Sequence[str], sieve: Sieve, batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what `batches` yields; where no event passes, the sieve's columns alone."""
         ...
 
 
@@ -180,6 +194,32 @@ class EventSource:
         self.require(columns)
         for index, file in enumerate(self._files):
             for first_row, batch in file.batches(columns, file.kept(where), batch_rows):
+                yield Block(batch, index, first_row)
+
+    @property
+    def sifts(self) -> bool:
+        """Whether `sifted` reads less than `batches` does."""
+        return any(isinstance(file, SiftedFile) for file in self._files)
+
+    def sifted(
+        self,
+        columns: Sequence[str],
+        where: Sequence[Condition],
+        sieve: Sieve,
+        batch_rows: int = 65_536,
+    ) -> Iterator[Block]:
+        """Yield what `batches` yields; in files without statistics less of it is read.
+
+        Of such a file, a block in which no wanted row lies has the columns of `sieve` alone, which
+        tells so.
+        """
+        self.require(columns)
+        for index, file in enumerate(self._files):
+            if isinstance(file, SiftedFile):
+                read = file.sifted(columns, sieve, batch_rows)
+            else:
+                read = file.batches(columns, file.kept(where), batch_rows)
+            for first_row, batch in read:
                 yield Block(batch, index, first_row)
 
     def batches_from(
