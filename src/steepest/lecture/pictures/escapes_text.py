@@ -36,10 +36,10 @@ def _same_noise(numbers: Escapes) -> str:
     wanted = zip(numbers.rates, (4, 2, 1), strict=True)
     found = [s for rate, size in wanted for s in numbers.at(rate) if s.batch_size == size]
     counts = ", ".join(str(share.left) for share in found)
+    noise = ", ".join(f"{share.noise:.3g}" for share in found)
     return (
-        "The strength of a step's noise is η (1/B − 1/m). With η and B halved together it is the "
-        f"same to a few per cent: {counts} of {found[0].runs} have left with 4, 2 and 1 events a "
-        "step and η halved each time."
+        "The strength of a step's noise is η (1/B − 1/m). With η and B halved together it is "
+        f"nearly the same ({noise} with 4, 2 and 1 events a step): {counts} of {found[0].runs} have left."
     )
 
 
