@@ -197,6 +197,37 @@ def test_one_process_reads_one_commit(files, tmp_path) -> None:
     assert pinned == first
 
 
+def test_a_run_goes_on_with_the_commit_that_it_has_read(files, tmp_path) -> None:
+    """Although the branch has moved since: its evaluation says no other events."""
+    later = {"data/jets.parquet": parquet(table(9))}
+    train = """
+import steepest
+recipe = steepest.Recipe.model_validate({
+    "events": {"path": "hf://datasets/o/moving/data/jets.parquet", "label": "x0 > 0",
+               "features": ["x1", "x2"], "split": {"validation": 0.1, "test": 0.2}},
+    "model": {"hidden": []}, "descent": {"epochs": 1}, "evaluate": {"baseline": False},
+})
+found = steepest.train(recipe, RUN).metrics["source"]
+urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/move").close()
+"""
+    evaluate = """
+from steepest.training import TrainWatch, evaluate_run
+class Heard(TrainWatch):
+    said = []
+    def say(self, text): self.said.append(text)
+found = [evaluate_run(RUN, watch=Heard())["source"], Heard.said, read(
+    "moving/data/jets.parquet", ["x2"])["source"]["files"][0]["revision"]]
+"""
+    run_folder = f"RUN = {str(tmp_path / 'run')!r}\n"
+    with small_hub(files, later) as url:
+        trained = run(run_folder + train, url, tmp_path / "home")
+        source, said, revision = run(run_folder + evaluate, url, tmp_path / "home")
+    assert trained["files"][0]["revision"] == COMMIT
+    assert source == trained
+    assert said == []
+    assert revision == COMMIT, "for the rest of the process, too"
+
+
 def test_a_busy_hub_is_asked_again(files, jets, tmp_path) -> None:
     """Here each row group is fetched while the one before is used."""
     path = "busy/data/jets.parquet"

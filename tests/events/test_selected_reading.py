@@ -212,6 +212,27 @@ def test_other_baskets_of_rejected_blocks_are_not_read(tmp_path, requested) -> N
     assert abs(whole - none - everything) < 0.1 * everything
 
 
+@pytest.mark.parametrize("trusted", [0, 1, 3, 6])
+def test_after_some_blocks_that_pass_the_rest_is_read_at_once(events, monkeypatch, trusted) -> None:
+    """The first four or five of some 40 blocks pass, and others later."""
+    monkeypatch.setattr(sieve, "TRUSTED", trusted)
+    source, names = open_events(events), ["mass", "run", "tau", "y"]
+    tells = sieve_of(parse("run == 0 OR run == 4"), source.schema)
+    found = list(source.sifted(names, (), tells, BLOCK))
+    whole = list(source.batches(names, (), BLOCK))
+    assert [(b.first_row, b.batch.num_rows) for b in found] == [
+        (b.first_row, b.batch.num_rows) for b in whole
+    ]
+    narrow = [b for b in found if b.batch.num_columns == 1]
+    if trusted <= 3:
+        assert narrow == []
+    else:
+        assert len(narrow) > len(found) / 2
+    for a, b in zip(found, whole, strict=True):
+        for name in a.batch.schema.names:
+            np.testing.assert_array_equal(a.batch[name], b.batch[name])
+
+
 @pytest.mark.usefixtures("_small_blocks")
 def test_a_selection_on_lists(tmp_path, monkeypatch) -> None:
     path = write_tree(tmp_path / "events.root")

@@ -110,15 +110,15 @@ class Hdf5Events:
         with self._reopened() as file:
             records: dict[str, Any] = {}
 
-            def looks() -> Iterator[tuple[int, list[pa.Array]]]:
-                for row in range(0, self.rows, batch_rows):
+            def read(names: Sequence[str], start: int) -> Iterator[tuple[int, list[pa.Array]]]:
+                for row in range(start, self.rows, batch_rows):
                     records.clear()
-                    yield row, self._read(file, sieve.columns, row, batch_rows, records)
+                    yield row, self._read(file, names, row, batch_rows, records)
 
-            def rest(row: int, names: Sequence[str]) -> list[pa.Array]:
+            def rest(names: Sequence[str], row: int) -> list[pa.Array]:
                 return self._read(file, names, row, batch_rows, records)
 
-            yield from sifted(columns, sieve, looks(), rest)
+            yield from sifted(columns, sieve, read, rest)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return name, table, size, rows and sha256."""

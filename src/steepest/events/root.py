@@ -118,16 +118,18 @@ class RootEvents:
             tree = self._checked(file, columns)
             reading, following = iter(()), -1
 
-            def rest(row: int, names: Sequence[str]) -> list[pa.Array]:
+            def read(names: Sequence[str], row: int) -> Iterator[tuple[int, list[pa.Array]]]:
+                return self._pieces(tree, names, batch_rows, row)
+
+            def rest(names: Sequence[str], row: int) -> list[pa.Array]:
                 nonlocal reading, following
                 if row != following:
-                    reading = self._pieces(tree, names, batch_rows, row)
+                    reading = read(names, row)
                 _, arrays = next(reading)
                 following = row + len(arrays[0])
                 return arrays
 
-            looks = self._pieces(tree, sieve.columns, batch_rows)
-            yield from sifted(columns, sieve, looks, rest)
+            yield from sifted(columns, sieve, read, rest)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return name, tree, size, rows and sha256."""

@@ -39,7 +39,8 @@ def _same_noise(numbers: Escapes) -> str:
     noise = ", ".join(f"{share.noise:.3g}" for share in found)
     return (
         "The strength of a step's noise is η (1/B − 1/m). With η and B halved together it is "
-        f"nearly the same ({noise} with 4, 2 and 1 events a step): {counts} of {found[0].runs} have left."
+        f"nearly the same ({noise} with 4, 2 and 1 events a step): {counts} of {found[0].runs} "
+        "have left."
     )
 
 
