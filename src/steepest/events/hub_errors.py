@@ -49,8 +49,7 @@ class Telling:
         except EventsError:
             raise
         except (OSError, ValueError, errors.EntryNotFoundError, errors.HTTPError) as error:
-            text = f"{self.text} ({part})" if part else self.text
-            raise _refused(errors, error, self.address, text) from None
+            raise _refused(errors, error, self, part) from None
 
 
 def is_passing(error: BaseException) -> bool:
@@ -67,8 +66,9 @@ def listing(address: Address) -> str:
     return listed(_names(address), 5) or "nothing that can be listed"
 
 
-def _refused(errors: Any, error: BaseException, address: Address, text: str) -> EventsError:
+def _refused(errors: Any, error: BaseException, telling: Telling, part: str) -> EventsError:
     """Return the error for what huggingface_hub refused."""
+    address = telling.address
     dataset = address.dataset
     if isinstance(error, errors.GatedRepoError):
         return EventsError(
@@ -101,15 +101,16 @@ def _refused(errors: Any, error: BaseException, address: Address, text: str) -> 
             found=repr(address.path),
             do=f"write hf://datasets/{dataset}/{guess}" if guess else "check the path",
         )
-    return _unreachable(error, text)
+    return _unreachable(error, f"{telling.text} ({part})" if part else telling.text, bool(part))
 
 
-def _unreachable(error: BaseException, text: str) -> EventsError:
+def _unreachable(error: BaseException, text: str, is_part: bool) -> EventsError:
     constants = load("huggingface_hub.constants")
+    cache = constants.HF_ASSETS_CACHE if is_part else constants.HF_HUB_CACHE
     if constants.HF_HUB_OFFLINE:
         return EventsError(
             f"{text} is not in the cache, and HF_HUB_OFFLINE forbids to download it.",
-            expected=f"a copy in {constants.HF_HUB_CACHE}",
+            expected=f"a copy in {cache}",
             do="unset HF_HUB_OFFLINE, or give a local file",
         )
     return EventsError(

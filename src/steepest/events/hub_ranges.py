@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 from steepest.events.hub_errors import load
@@ -166,9 +168,10 @@ def missing(spans: Iterable[Span], have: Sequence[Span]) -> list[Span]:
     """
     lacking: list[Span] = []
     for start, stop in coalesced(spans, 0):
-        for first, last in have:
-            if last <= start or first >= stop:
-                continue
+        first_after = bisect_right(have, start, key=lambda span: span[1])
+        for first, last in islice(have, first_after, None):
+            if first >= stop:
+                break
             if first > start:
                 lacking.append((start, first))
             start = max(start, last)
