@@ -7,6 +7,7 @@
 from steepest.events.expressions import Expression, parse
 from steepest.events.features import FeatureReader, FeatureValues
 from steepest.events.formats import open_events
+from steepest.events.hub import pin
 from steepest.events.reading import Room
 from steepest.events.sample import Part, Sample, load_events, load_sample
 from steepest.events.source import Block, EventFile, EventSource
@@ -31,4 +32,5 @@ __all__ = [
     "load_sample",
     "open_events",
     "parse",
+    "pin",
 ]

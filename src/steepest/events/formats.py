@@ -79,13 +79,16 @@ def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     files = [_open(place) for place in found]
     # What was named in one path and left to be found in another may be the same.
     refuse_twice([Place(file.path, getattr(file, "inside", "")) for file in files])
-    return EventSource(given[0] if len(given) == 1 else given, files)
+    origins = [place.hub.origin if place.hub is not None else {} for place in found]
+    return EventSource(given[0] if len(given) == 1 else given, files, origins)
 
 
 def _open(place: Place) -> EventFile:
-    path, inside = place
+    path, inside, on_hub = place
     head = _head(path)
     format = _format(path, head)
+    if on_hub is not None and format is parquet and not inside:
+        return on_hub.open_parquet()
     if not inside:
         return format.open_file(path)
     if format.PARTS:

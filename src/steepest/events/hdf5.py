@@ -24,6 +24,7 @@ from steepest.events.damage import (
 )
 from steepest.events.hdf5_columns import Column, read
 from steepest.events.hdf5_tables import columns_of, find_table
+from steepest.events.sieve import Sieve, sifted
 from steepest.events.source import Condition
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "Hdf5Events", "open_file"]
@@ -94,12 +95,30 @@ class Hdf5Events:
         """Yield (first row in the file, batch); only the named columns are read."""
         if not groups:
             return
-        wanted = [self._columns[self.schema.names.index(name)] for name in columns]
         with self._reopened() as file:
             for row in range(0, self.rows, batch_rows):
-                stop = min(row + batch_rows, self.rows)
-                arrays = self._read(file, wanted, row, stop)
+                arrays = self._read(file, columns, row, batch_rows, {})
                 yield row, pa.record_batch(arrays, names=list(columns))
+
+    def sifted(
+        self, columns: Sequence[str], sieve: Sieve, batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what `batches` yields, without the other columns where no event passes.
+
+        See `steepest.events.sieve.sifted`.
+        """
+        with self._reopened() as file:
+            records: dict[str, Any] = {}
+
+            def read(names: Sequence[str], start: int) -> Iterator[tuple[int, list[pa.Array]]]:
+                for row in range(start, self.rows, batch_rows):
+                    records.clear()
+                    yield row, self._read(file, names, row, batch_rows, records)
+
+            def rest(names: Sequence[str], row: int) -> list[pa.Array]:
+                return self._read(file, names, row, batch_rows, records)
+
+            yield from sifted(columns, sieve, read, rest)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return name, table, size, rows and sha256."""
@@ -112,11 +131,16 @@ class Hdf5Events:
         except OSError as error:
             raise gone(self.path, error) from None
 
-    def _read(self, file: Any, columns: list[Column], row: int, stop: int) -> list[pa.Array]:
-        # Fields of a compound and columns of a chunked dataset lie interleaved: read them once.
-        records: dict[str, Any] = {}
-        arrays = []
-        for column in columns:
+    def _read(
+        self, file: Any, names: Sequence[str], row: int, batch_rows: int, records: dict[str, Any]
+    ) -> list[pa.Array]:
+        """Return columns of a block.
+
+        Fields of a compound and columns of a chunked dataset lie interleaved: they are read once,
+        and kept in `records`.
+        """
+        stop, arrays = min(row + batch_rows, self.rows), []
+        for column in (self._columns[self.schema.names.index(name)] for name in names):
             try:
                 arrays.append(read(file, column, row, stop, records, self.path))
             except EventsError:

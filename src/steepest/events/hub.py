@@ -1,34 +1,62 @@
 """Datasets on the Hugging Face Hub: ``hf://datasets/OWNER/NAME[@REVISION]/PATH``, globs too.
 
-Files are downloaded whole into the Hub's cache and read there, so that a second training reads the
-same bytes, offline as well. `huggingface_hub` honours ``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN``
-and ``HF_HUB_OFFLINE``.
+A revision is looked up once, and its commit is what is read from then on. Of Parquet files above
+1 MiB only the columns and row groups that are needed are read (`steepest.events.hub_parquet`);
+other files are downloaded whole into the Hub's cache. Both are kept, so that a second training
+reads the same bytes, offline as well. `huggingface_hub` honours ``HF_ENDPOINT``, ``HF_HOME``,
+``HF_TOKEN`` and ``HF_HUB_OFFLINE``.
 """
 
 from __future__ import annotations
 
 import glob
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
-from steepest.errors import EventsError, nearest
-from steepest.events import extra
-from steepest.events.damage import first_line
-from steepest.events.words import listed
+from steepest.errors import EventsError
+from steepest.events import hub_parquet, parquet
+from steepest.events.hub_cache import Known, Seen
+from steepest.events.hub_errors import SHAPE, Address, Telling, is_passing, listing, load
+from steepest.events.hub_ranges import Copy
+from steepest.events.source import EventFile
 
-__all__ = ["PREFIX", "Address", "address_of", "download"]
+__all__ = ["PREFIX", "Address", "HubFile", "address_of", "files", "pin"]
+
+T = TypeVar("T")
 
 PREFIX = "hf://"
-SHAPE = "hf://datasets/OWNER/NAME/PATH"
+MAIN = "main"
+AT_ONCE = 8
+
+_PINNED: dict[tuple[str, str], str] = {}
+"""The commit of (dataset, revision) that this process reads."""
 
 
-class Address(NamedTuple):
-    """A file, or a glob over files, of a dataset."""
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a dataset at a commit, and where it lies here: whole, or a copy with holes."""
 
     dataset: str
-    revision: str | None
-    path: str
+    commit: str
+    path: Path
+    telling: Telling
+    copy: Copy | None = None
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What identifies the version that is read."""
+        return {"dataset": self.dataset, "revision": self.commit}
+
+    def open_parquet(self) -> EventFile:
+        """Open it as Parquet."""
+        if self.copy is None and self.path.stat().st_size <= hub_parquet.SMALL:
+            return parquet.open_file(self.path)
+        return hub_parquet.HubParquet(self.path, self.copy, self.telling)
 
 
 def address_of(text: str) -> Address:
@@ -56,8 +84,8 @@ def address_of(text: str) -> Address:
     return Address(f"{parts[1]}/{name}", revision or None, parts[3])
 
 
-def download(text: str) -> list[Path]:
-    """Return the local copies of the files that an ``hf://`` path names, sorted by name.
+def files(text: str) -> list[HubFile]:
+    """Return the files that an ``hf://`` path names, sorted by name.
 
     Raises
     ------
@@ -68,107 +96,148 @@ def download(text: str) -> list[Path]:
         huggingface_hub is not installed.
     """
     address = address_of(text)
-    hub = extra.load("huggingface_hub", "hub", "Reading datasets of the Hub")
-    errors = extra.load("huggingface_hub.errors", "hub", "Reading datasets of the Hub")
-    options: dict[str, Any] = {
-        "repo_type": "dataset",
-        "revision": address.revision,
-        "library_name": "steepest",
-    }
-    try:
-        if not glob.has_magic(address.path):
-            return [Path(hub.hf_hub_download(address.dataset, address.path, **options))]
-        return _matching(hub, address, options, text)
-    except EventsError:
-        raise
-    except (OSError, ValueError, errors.EntryNotFoundError, errors.HTTPError) as error:
-        raise _refused(hub, errors, error, address, text) from None
+    dataset = _Dataset(load(), address, Telling(address, text))
+    with dataset.telling.of():
+        if glob.has_magic(address.path):
+            return dataset.matching()
+        return [dataset.named()]
 
 
-def _matching(hub: Any, address: Address, options: dict[str, Any], text: str) -> list[Path]:
-    """Download what a glob matches; offline, take what the cache has of it."""
-    folder = Path(hub.snapshot_download(address.dataset, allow_patterns=address.path, **options))
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    found = [f for f in files if fnmatch(f.relative_to(folder).as_posix(), address.path)]
-    if not found:
-        raise EventsError(
-            f"No file matches {text}.",
-            expected="at least one file",
-            found=f"in {address.dataset}: {_files(hub, address)}",
-            do="check the pattern, and that the files are downloaded if you are offline",
+def pin(recorded: Mapping[str, Any] | None) -> None:
+    """Read the commits that a run has read: `recorded` is its source, as `EventSource` tells it."""
+    if recorded is None:
+        return
+    given = [recorded["path"]] if isinstance(recorded["path"], str) else recorded["path"]
+    for text in given:
+        if text.startswith(PREFIX):
+            address = address_of(text)
+            commits = {
+                file["revision"]
+                for file in recorded["files"]
+                if file.get("dataset") == address.dataset
+            }
+            if len(commits) == 1:
+                _PINNED[address.dataset, address.revision or MAIN] = commits.pop()
+
+
+class _Dataset:
+    """The dataset of an address, at the commit that the address names."""
+
+    def __init__(self, hub: Any, address: Address, telling: Telling) -> None:
+        self.hub, self.address, self.telling = hub, address, telling
+        self.known = Known(hub, address.dataset)
+        self.key = address.dataset, address.revision or MAIN
+
+    def named(self) -> HubFile:
+        """Return the file of a path without wildcards."""
+        path, commit, seen = self.address.path, self._commit(), None
+        if commit is None:
+            commit, seen = self._asked(
+                partial(self._seen, path, self.address.revision),
+                lambda commit: self.known.names(commit).count(path) > 0,
+            ) or (None, None)
+            commit = self._pinned(commit)
+        return self._file(path, commit, seen)
+
+    def matching(self) -> list[HubFile]:
+        """Return the files that a glob matches; without an answer, those of the caches."""
+        commit = self._commit()
+        found = self._asked(
+            partial(self._listed, commit or self.address.revision),
+            lambda commit: bool(self._matches(self.known.names(commit))),
         )
-    return found
+        commit = self._pinned(found[0] if found else commit)
+        names = self._matches(found[1] if found else self.known.names(commit))
+        if not names:
+            raise EventsError(
+                f"No file matches {self.telling.text}.",
+                expected="at least one file",
+                found=f"in {self.address.dataset}: {listing(self.address)}",
+                do="check the pattern, and that the files are downloaded if you are offline",
+            )
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(lambda name: self._file(name, commit, None), names))
 
-
-def _refused(
-    hub: Any, errors: Any, error: BaseException, address: Address, text: str
-) -> EventsError:
-    """Return the error for what huggingface_hub refused."""
-    dataset = address.dataset
-    if isinstance(error, errors.GatedRepoError):
-        return EventsError(
-            f"The dataset {dataset} is gated.",
-            expected="an account that was granted access",
-            found=_status(error),
-            do=f"ask for access on the page of {dataset}, then: hf auth login",
+    def _file(self, name: str, commit: str, seen: Seen | None) -> HubFile:
+        """Return a file as it lies in a cache, or get what is needed to read it."""
+        dataset, revision = self.address.dataset, self.address.revision
+        place = f"{PREFIX}datasets/{dataset}{f'@{revision}' if revision else ''}/{name}"
+        telling = Telling(self.address._replace(path=name), place)
+        file = partial(HubFile, dataset, commit, telling=telling)
+        whole = self.known.whole(commit, name)
+        if whole is not None:
+            return file(whole)
+        seen = seen or self.known.seen(commit, name)
+        if seen is None:
+            answer = self._asked(partial(self._seen, name, commit), lambda _: False)
+            assert answer is not None  # nothing else is known, so that there is one
+            seen = answer[1]
+        if seen is not None and name.lower().endswith(parquet.SUFFIXES):
+            copy = self.known.copy(commit, name, seen) if seen.size > hub_parquet.SMALL else None
+            if copy is not None and hub_parquet.with_footer(copy):
+                return file(copy.path, copy=copy)
+        return file(
+            Path(
+                self.hub.hf_hub_download(
+                    dataset,
+                    name,
+                    repo_type="dataset",
+                    revision=commit,
+                    library_name="steepest",
+                )
+            )
         )
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return EventsError(
-            f"There is no dataset {dataset} on the Hub, or it is private.",
-            expected=SHAPE,
-            found=_status(error),
-            cause="a misspelt name, or a private dataset and no HF_TOKEN",
-            do="check the name; for a private dataset: hf auth login, or set HF_TOKEN",
+
+    def _commit(self) -> str | None:
+        """Return the commit that was pinned, or that the address itself is."""
+        pinned = _PINNED.get(self.key)
+        revision = self.address.revision
+        own = revision if revision and self.known.commit(revision) == revision else None
+        return pinned or own
+
+    def _pinned(self, commit: str | None) -> str:
+        """Note the commit that is read; None is the one that was last looked at."""
+        found = commit or self.known.commit(self.key[1])
+        assert found is not None  # without one, `_asked` has raised
+        _PINNED[self.key] = found
+        self.known.remember(self.key[1], found)
+        return found
+
+    def _asked(self, ask: Callable[[], T], is_known: Callable[[str], bool]) -> T | None:
+        """Return what the Hub says; None if it does not answer and the caches know enough."""
+        try:
+            return ask()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            commit = _PINNED.get(self.key) or self.known.commit(self.key[1])
+            if commit is not None and is_known(commit):
+                return None
+            if self.hub.constants.HF_HUB_OFFLINE:
+                raise
+        self.hub.utils.http_backoff("HEAD", self._url(self.address.path, self.address.revision))
+        return ask()
+
+    def _seen(self, name: str, revision: str | None) -> tuple[str, Seen | None]:
+        """Ask for a file's commit, and its version and size."""
+        answer = self.hub.get_hf_file_metadata(self._url(name, revision), library_name="steepest")
+        if answer.commit_hash is None:
+            raise OSError("an answer without a commit: it is none of a Hub")
+        if answer.etag is None or answer.size is None:
+            return answer.commit_hash, None
+        return answer.commit_hash, Seen(answer.etag, answer.size)
+
+    def _listed(self, revision: str | None) -> tuple[str, list[str]]:
+        """Ask for a commit and its files."""
+        answer = self.hub.HfApi(library_name="steepest").dataset_info(
+            self.address.dataset, revision=revision
         )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return EventsError(
-            f"The dataset {dataset} has no revision {address.revision!r}.",
-            expected="a branch, tag or commit",
-            found=_status(error),
-            do="check the word after @",
+        return answer.sha, [file.rfilename for file in answer.siblings or ()]
+
+    def _matches(self, names: list[str]) -> list[str]:
+        return sorted(name for name in names if fnmatch(name, self.address.path))
+
+    def _url(self, name: str, revision: str | None) -> str:
+        return self.hub.hf_hub_url(
+            self.address.dataset, name, repo_type="dataset", revision=revision
         )
-    if isinstance(error, errors.RemoteEntryNotFoundError):
-        names = _names(hub, address)
-        guess = nearest(address.path, names)
-        return EventsError(
-            f"There is no file {address.path} in the dataset {dataset}.",
-            expected=f"one of {listed(names, 5)}" if names else None,
-            found=repr(address.path),
-            do=f"write hf://datasets/{dataset}/{guess}" if guess else "check the path",
-        )
-    return _unreachable(error, text)
-
-
-def _unreachable(error: BaseException, text: str) -> EventsError:
-    constants = extra.load("huggingface_hub.constants", "hub", "Reading datasets of the Hub")
-    if constants.HF_HUB_OFFLINE:
-        return EventsError(
-            f"{text} is not in the cache, and HF_HUB_OFFLINE forbids to download it.",
-            expected=f"a copy in {constants.HF_HUB_CACHE}",
-            do="unset HF_HUB_OFFLINE, or give a local file",
-        )
-    return EventsError(
-        f"{text} cannot be downloaded.",
-        expected=f"an answer of {constants.ENDPOINT}",
-        found=first_line(error.__cause__ or error),
-        cause="the network, a proxy, or the Hub is down; what came so far is kept",
-        do="try again, or download the file and give its path",
-    )
-
-
-def _status(error: Any) -> str:
-    return f"status {error.response.status_code}"
-
-
-def _files(hub: Any, address: Address) -> str:
-    return listed(_names(hub, address), 5) or "nothing that can be listed"
-
-
-def _names(hub: Any, address: Address) -> list[str]:
-    """Return the names of a dataset's files, for a message; none if the Hub does not answer."""
-    try:
-        return hub.HfApi().list_repo_files(
-            address.dataset, repo_type="dataset", revision=address.revision
-        )
-    except (OSError, ValueError):
-        return []

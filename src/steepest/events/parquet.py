@@ -92,7 +92,7 @@ class ParquetEvents:
         The footer holds every column chunk's size, place and, usually, minimum and maximum.
         """
         size = self.path.stat().st_size
-        whole = size <= SMALL
+        whole = self._is_summed_whole(size)
         with self.path.open("rb") as stream:
             if not whole:
                 stream.seek(size - 8)
@@ -105,6 +105,9 @@ class ParquetEvents:
             "sha256": digest,
             "sha256_of": "content" if whole else "footer",
         }
+
+    def _is_summed_whole(self, size: int) -> bool:
+        return size <= SMALL
 
     def _reopened(self) -> pq.ParquetFile:
         try:

@@ -14,16 +14,18 @@ from typing import NamedTuple
 from steepest.errors import EventsError, nearest
 from steepest.events import hub
 from steepest.events.embedded import PREFIX, embedded_path
+from steepest.events.hub import HubFile
 from steepest.events.words import listed
 
 __all__ = ["Place", "missing", "places", "refuse_twice", "seen"]
 
 
 class Place(NamedTuple):
-    """A file, and the part inside it that is named (empty if none is)."""
+    """A file, the part inside it that is named (empty if none is), and its place on the Hub."""
 
     path: Path
     inside: str = ""
+    hub: HubFile | None = None
 
 
 def places(text: str, suffixes: tuple[str, ...]) -> list[Place]:
@@ -44,13 +46,13 @@ def places(text: str, suffixes: tuple[str, ...]) -> list[Place]:
     Examples
     --------
     >>> places("absent/jets.root:tree", (".root",))
-    [Place(path=PosixPath('absent/jets.root'), inside='tree')]
+    [Place(path=PosixPath('absent/jets.root'), inside='tree', hub=None)]
     """
     if text.startswith(PREFIX):
         return [Place(embedded_path(text))]
     if text.startswith(hub.PREFIX):
         name, inside = _divided(text, suffixes, len(hub.PREFIX))
-        return [Place(path, inside) for path in hub.download(name)]
+        return [Place(file.path, inside, file) for file in hub.files(name)]
     name, inside = _divided(os.path.expanduser(text), suffixes)
     if os.path.lexists(name) or not glob.has_magic(name):
         return [Place(Path(name), inside)]
@@ -68,7 +70,7 @@ def places(text: str, suffixes: tuple[str, ...]) -> list[Place]:
 def refuse_twice(found: list[Place]) -> None:
     """Raise EventsError if one part of one file is among the places twice."""
     known: set[tuple[str, str]] = set()
-    for path, inside in found:
+    for path, inside, _ in found:
         real = os.path.realpath(path)
         # In the Hub's cache two files of one content are links to one blob.
         key = (os.path.abspath(path) if Path(real).parent.name == "blobs" else real, inside)

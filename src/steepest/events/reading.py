@@ -22,6 +22,7 @@ from steepest.events.labels import Tally
 from steepest.events.lists import refuse_mismatch
 from steepest.events.plan import Plan
 from steepest.events.repeats import Repeats
+from steepest.events.sieve import blocks_of
 from steepest.events.source import Block, EventSource
 from steepest.events.split import TEST, assign_parts, event_keys, row_keys
 from steepest.events.words import counted, listed
@@ -125,7 +126,7 @@ def gather(
         raise EventsError("The features and the label use no column.", do="name columns in them")
     where = plan.select.pruning() if plan.select is not None else ()
     reader = _Reader(source, plan, split, room)
-    for block in source.batches(plan.columns, where):
+    for block in blocks_of(source, plan.columns, plan.select):
         reader.add(block)
         if progress is not None:
             progress(reader.rows_read, source.rows)

@@ -24,6 +24,7 @@ from steepest.events.damage import (
 )
 from steepest.events.nested import unreadable_name
 from steepest.events.root_columns import Column, branches_of, fields_of, is_ntuple, pieces
+from steepest.events.sieve import Sieve, sifted
 from steepest.events.source import Condition
 from steepest.events.words import listed
 
@@ -100,18 +101,35 @@ class RootEvents:
         """Yield (first row in the file, batch); only the named branches' baskets are read."""
         if not groups or self.rows == 0:
             return
-        wanted = [self._columns[self.schema.names.index(name)] for name in columns]
-        for column in wanted:
-            self._refuse_unreadable(column)
         with self._reopened() as file:
-            tree, row = file[self.inside], 0
-            self._refuse_lengths(tree, wanted)
-            reader = pieces(tree, wanted, batch_rows)
-            while row < self.rows:
-                arrays = self._next(reader, wanted, row)
-                batch = pa.record_batch(arrays, names=list(columns))
-                yield row, batch
-                row += batch.num_rows
+            tree = self._checked(file, columns)
+            for row, arrays in self._pieces(tree, columns, batch_rows):
+                yield row, pa.record_batch(arrays, names=list(columns))
+
+    def sifted(
+        self, columns: Sequence[str], sieve: Sieve, batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what `batches` yields, without the baskets of the other columns where none passes.
+
+        See `steepest.events.sieve.sifted`. Baskets are kept from one block to the next as long as
+        all of these pass.
+        """
+        with self._reopened() as file:
+            tree = self._checked(file, columns)
+            reading, following = iter(()), -1
+
+            def read(names: Sequence[str], row: int) -> Iterator[tuple[int, list[pa.Array]]]:
+                return self._pieces(tree, names, batch_rows, row)
+
+            def rest(names: Sequence[str], row: int) -> list[pa.Array]:
+                nonlocal reading, following
+                if row != following:
+                    reading = read(names, row)
+                _, arrays = next(reading)
+                following = row + len(arrays[0])
+                return arrays
+
+            yield from sifted(columns, sieve, read, rest)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return name, tree, size, rows and sha256."""
@@ -122,6 +140,29 @@ class RootEvents:
             return _opened(self.path)
         except Exception as error:
             raise gone(self.path, error) from None
+
+    def _checked(self, file: Any, columns: Sequence[str]) -> Any:
+        """Return the tree, in which the columns can be read."""
+        wanted = self._named(columns)
+        for column in wanted:
+            self._refuse_unreadable(column)
+        tree = file[self.inside]
+        self._refuse_lengths(tree, wanted)
+        return tree
+
+    def _named(self, names: Sequence[str]) -> list[Column]:
+        return [self._columns[self.schema.names.index(name)] for name in names]
+
+    def _pieces(
+        self, tree: Any, names: Sequence[str], batch_rows: int, row: int = 0
+    ) -> Iterator[tuple[int, list[pa.Array]]]:
+        """Yield (first row, columns) from a row on."""
+        columns = self._named(names)
+        reader = pieces(tree, columns, batch_rows, row)
+        while row < self.rows:
+            arrays = self._next(reader, columns, row)
+            yield row, arrays
+            row += len(arrays[0])
 
     def _next(self, reader: Iterator[list[pa.Array]], columns: list[Column], row: int) -> Any:
         try:

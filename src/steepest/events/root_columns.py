@@ -83,34 +83,45 @@ def _columns(field: Any, path: str) -> Iterator[Column]:
         yield Column(path, path, _field_type(field.typename))
 
 
-def pieces(tree: Any, columns: Sequence[Column], rows: int) -> Iterator[list[pa.Array]]:
+def pieces(
+    tree: Any, columns: Sequence[Column], rows: int, start: int = 0
+) -> Iterator[list[pa.Array]]:
     """Yield the columns as Arrow arrays, at most so many rows at once.
+
+    `start` is the row at which one of the pieces from row 0 on begins.
 
     Baskets of a TTree that reach over the end of a piece are kept for the next one. Of an RNTuple,
     whose pages are read by clusters, the used columns of one cluster are in memory.
     """
-    read = _clusters(tree, columns, rows) if is_ntuple(tree) else _baskets(tree, columns, rows)
-    for arrays in read:
+    read = _clusters if is_ntuple(tree) else _baskets
+    for arrays in read(tree, columns, rows, start):
         yield [_to_arrow(arrays[column.path], column) for column in columns]
 
 
-def _baskets(tree: Any, columns: Sequence[Column], rows: int) -> Iterator[dict[str, Any]]:
+def _baskets(
+    tree: Any, columns: Sequence[Column], rows: int, start: int
+) -> Iterator[dict[str, Any]]:
     wanted = {tree[column.path].cache_key: column.path for column in columns}
     yield from tree.iterate(
         filter_branch=lambda branch: branch.cache_key in wanted,
+        entry_start=start,
         step_size=rows,
         library="ak",
         how=dict,
     )
 
 
-def _clusters(ntuple: Any, columns: Sequence[Column], rows: int) -> Iterator[dict[str, Any]]:
+def _clusters(
+    ntuple: Any, columns: Sequence[Column], rows: int, start: int
+) -> Iterator[dict[str, Any]]:
     paths = {column.path for column in columns}
     for cluster in ntuple.cluster_summaries:
-        start = cluster.num_first_entry
-        stop = start + cluster.num_entries
-        arrays = {path: ntuple[path].array(entry_start=start, entry_stop=stop) for path in paths}
-        for place in range(0, stop - start, rows):
+        first = cluster.num_first_entry
+        stop = first + cluster.num_entries
+        if stop <= start:
+            continue
+        arrays = {path: ntuple[path].array(entry_start=first, entry_stop=stop) for path in paths}
+        for place in range(max(start - first, 0), stop - first, rows):
             yield {path: array[place : place + rows] for path, array in arrays.items()}
 
 

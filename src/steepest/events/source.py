@@ -7,16 +7,19 @@ all of them must share, and blocks of rows that know where they come from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
 from steepest.events.words import counted, listed
+
+if TYPE_CHECKING:
+    from steepest.events.sieve import Sieve
 
 __all__ = ["Block", "Condition", "EventFile", "EventSource"]
 
@@ -71,6 +74,17 @@ class EventFile(Protocol):
         ...
 
 
+@runtime_checkable
+class SiftedFile(Protocol):
+    """An `EventFile` that leaves out what a selection has no use for."""
+
+    def sifted(
+        self, columns: Sequence[str], sieve: Sieve, batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what `batches` yields; where no event passes, the sieve's columns alone."""
+        ...
+
+
 class EventSource:
     """Events of one or many files, read in blocks of rows and by column.
 
@@ -80,6 +94,8 @@ class EventSource:
         The path or paths, as the user wrote them; for messages and the run's record.
     files
         The opened files, in the order in which their rows count.
+    origins
+        Of each file what its fingerprint is to say besides: the dataset and the commit on the Hub.
 
     Attributes
     ----------
@@ -105,9 +121,15 @@ class EventSource:
     ...     block.file, block.first_row, block.batch.num_rows
     """
 
-    def __init__(self, path: str | list[str], files: Sequence[EventFile]) -> None:
+    def __init__(
+        self,
+        path: str | list[str],
+        files: Sequence[EventFile],
+        origins: Sequence[Mapping[str, str]] = (),
+    ) -> None:
         self.path = path
         self._files = list(files)
+        self._origins = origins or [{}] * len(files)
         self.files = [str(file.path) for file in files]
         self.schema: pa.Schema = self._files[0].schema
         self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
@@ -174,6 +196,32 @@ class EventSource:
             for first_row, batch in file.batches(columns, file.kept(where), batch_rows):
                 yield Block(batch, index, first_row)
 
+    @property
+    def sifts(self) -> bool:
+        """Whether `sifted` reads less than `batches` does."""
+        return any(isinstance(file, SiftedFile) for file in self._files)
+
+    def sifted(
+        self,
+        columns: Sequence[str],
+        where: Sequence[Condition],
+        sieve: Sieve,
+        batch_rows: int = 65_536,
+    ) -> Iterator[Block]:
+        """Yield what `batches` yields; in files without statistics less of it is read.
+
+        Of such a file, a block in which no wanted row lies has the columns of `sieve` alone, which
+        tells so.
+        """
+        self.require(columns)
+        for index, file in enumerate(self._files):
+            if isinstance(file, SiftedFile):
+                read = file.sifted(columns, sieve, batch_rows)
+            else:
+                read = file.batches(columns, file.kept(where), batch_rows)
+            for first_row, batch in read:
+                yield Block(batch, index, first_row)
+
     def batches_from(
         self, columns: Sequence[str], start: int, batch_rows: int = 65_536
     ) -> Iterator[Block]:
@@ -194,11 +242,14 @@ class EventSource:
                     yield Block(batch.slice(before), index, first_row + before)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what the events are: per file the name, size, rows and a sha256."""
+        """Return what the events are: per file the name, size, rows, a sha256 and the origin."""
         return {
             "path": self.path,
             "rows": self.rows,
-            "files": [file.fingerprint() for file in self._files],
+            "files": [
+                {**file.fingerprint(), **origin}
+                for file, origin in zip(self._files, self._origins, strict=True)
+            ],
         }
 
     def _check(self, file: EventFile, name: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from steepest.errors import InputError, RunFolderError
-from steepest.events import TRAIN
+from steepest.events import TRAIN, pin
 from steepest.folder import RunFolder
 from steepest.objective import Batch, DenseObjective, Objective
 from steepest.recipe import Recipe
@@ -95,8 +95,10 @@ def subject_of(folder: RunFolder, part: str = "train", watch: TrainWatch | None 
     """
     watch = watch or TrainWatch()
     recipe, model = folder.recipe, folder.model
+    recorded = (folder.environment or {}).get("events")
+    pin(recorded)
     sample = read(recipe, watch, folder.path)
-    if folder.environment is not None and folder.environment["events"] != sample.source:
+    if recorded is not None and recorded != sample.source:
         watch.say("The events have changed since the run was made.")
     parts = {PARTS[n]: events for n, events in parts_of(encoded(sample, model.encoding)).items()}
     if part not in parts:

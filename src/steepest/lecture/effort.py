@@ -23,6 +23,8 @@ class Effort:
         Of the stochastic descents, and how many orders of the events they are measured on.
     network_epochs : int
         Of the network whose landscape is drawn.
+    escapes : int
+        Orders of the events in which each descent out of a local minimum is run.
     """
 
     events: int = 2_000
@@ -33,3 +35,4 @@ class Effort:
     epochs: int = 12
     repeats: int = 4
     network_epochs: int = 30
+    escapes: int = 30

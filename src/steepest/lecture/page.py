@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-__all__ = ["chapter", "render", "table_of_ways"]
+__all__ = ["chapter", "render", "table_of_shares", "table_of_ways"]
 
 
 def render(folder: Path, numbers: dict[str, Any]) -> str:
@@ -111,10 +111,33 @@ def table_of_ways(numbers: dict[str, Any]) -> list[list[str]]:
     return [head, *rows]
 
 
+def table_of_shares(numbers: dict[str, Any]) -> list[list[str]]:
+    """How many runs left a local minimum, by batch size and η, as a head and rows.
+
+    Examples
+    --------
+    >>> share = {"batch_size": 2, "rate": 0.5, "noise": 0.2375, "steps": 1000, "left": 3,
+    ...          "runs": 30, "lower": 1, "low": 0.047, "high": 0.19}
+    >>> table_of_shares({"shares": [share]})[1]
+    ['2', '0.5', '0.237', '1,000', '3 of 30', '5–19 %', '1']
+    """
+    head = ["events a step", "η", "noise", "steps", "left", "68 % interval", "to a lower minimum"]
+    rows = [
+        [f"{one['batch_size']:,}", f"{one['rate']:.3g}", f"{one['noise']:.3g}",
+         f"{one['steps']:,}", f"{one['left']} of {one['runs']}",
+         f"{100 * one['low']:.0f}–{100 * one['high']:.0f} %", f"{one['lower']}"]
+        for one in numbers["shares"]
+    ]  # fmt: skip
+    return [head, *rows]
+
+
+_TABLES = {"batches": table_of_ways, "escapes": table_of_shares}
+
+
 def _table(name: str, picture: dict[str, Any]) -> list[list[str]] | None:
-    if name != "batches" or picture["numbers"] is None:
+    if name not in _TABLES or picture["numbers"] is None:
         return None
-    return table_of_ways(picture["numbers"])
+    return _TABLES[name](picture["numbers"])
 
 
 def _events(data: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from steepest.events import TEST, TRAIN, VALIDATION, load_events
+from steepest.events import TEST, TRAIN, VALIDATION, load_events, pin
 from steepest.folder import RunFolder
 from steepest.training import results
 from steepest.training.binned import bins_of
@@ -31,8 +31,10 @@ def evaluate_run(
     folder = RunFolder(path)
     recipe, model = folder.recipe, folder.model
     if events is None:
+        recorded = (folder.environment or {}).get("events")
+        pin(recorded)
         sample = read(recipe, watch, folder.path)
-        if folder.environment is not None and folder.environment["events"] != sample.source:
+        if recorded is not None and recorded != sample.source:
             watch.say("The events have changed since the run was made.")
     else:
         watch.stage("Reading events")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
-from steepest.events import TRAIN, VALIDATION
+from steepest.events import TRAIN, VALIDATION, pin
 from steepest.folder import FolderKeeper, RunFolder
 from steepest.recipe import Recipe
 from steepest.training.environment import environment
@@ -71,8 +71,10 @@ def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
             do="change the recipe (see the message in log.txt) and train into another folder",
         )
     recipe = folder.recipe
-    events = prepare(recipe, watch, folder.path)
     recorded = folder.environment
+    if recorded is not None:
+        pin(recorded["events"])
+    events = prepare(recipe, watch, folder.path)
     if recorded is None:
         folder.write_json("environment.json", environment(events.source))
     elif recorded["events"] != events.source:

@@ -5,8 +5,27 @@ Each has ``NAME``, ``TITLE``, ``compute(data, seed, effort, watch)`` → numbers
 `title` has its landscape's files besides, and is told where they go.
 """
 
-from steepest.lecture.pictures import batches, contours, logistic, minima, rates, section, title
+from steepest.lecture.pictures import (
+    batches,
+    contours,
+    escapes,
+    logistic,
+    minima,
+    rates,
+    section,
+    title,
+)
 
-__all__ = ["PICTURES", "batches", "contours", "logistic", "minima", "rates", "section", "title"]
+__all__ = [
+    "PICTURES",
+    "batches",
+    "contours",
+    "escapes",
+    "logistic",
+    "minima",
+    "rates",
+    "section",
+    "title",
+]
 
-PICTURES = (section, logistic, rates, minima, title, contours, batches)
+PICTURES = (section, logistic, rates, minima, title, contours, batches, escapes)

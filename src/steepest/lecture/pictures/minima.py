@@ -20,7 +20,7 @@ from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective, losses_on_plane
 from steepest.training import TrainWatch
 
-__all__ = ["NAME", "TITLE", "compute", "figure", "text"]
+__all__ = ["NAME", "TITLE", "compute", "figure", "run_of", "text"]
 
 Array = np.ndarray
 
@@ -70,6 +70,17 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
             "to one minimum each time"
         )
     return replace(minima, plateau=plateau)
+
+
+def run_of(
+    data: LectureData, seed: int, numbers: Minima, which: int, effort: Effort, watch: TrainWatch
+) -> tuple[DenseObjective, Batch, Walk]:
+    """The surface that the minima were found in, its events, and the run that led to one of them.
+
+    `numbers` is what `compute` gave for the same data, seed and effort; A is 0, B is 1.
+    """
+    objective, batch = _network(data, seed + 1000 * numbers.sample)
+    return objective, batch, _run(objective, batch, numbers.minima[which].seed, effort, watch)
 
 
 def _run(

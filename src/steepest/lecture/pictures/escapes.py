@@ -1,0 +1,192 @@
+"""Out of a local minimum: how often batch, mini-batch and stochastic descent leave its basin.
+
+All runs begin in the basin of the poorer minimum B that the picture "minima" finds in the surface
+of a small network: near its bottom, each at another point where J is higher by 1e-4 of itself. They
+differ in η, the batch size and the order of the events, and take as much η × steps. A run has left
+if batch descent with a small η from its end leads to another minimum.
+
+Every η is well below 2/λ, λ the largest curvature at B, so that nothing but the noise of the steps
+can lead out. Its strength is η (1/B − 1/m).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steepest.lecture.data import LectureData
+from steepest.lecture.effort import Effort
+from steepest.lecture.live import Walk, settled, walk
+from steepest.lecture.pictures import minima
+from steepest.lecture.pictures.escapes_figure import figure
+from steepest.lecture.pictures.escapes_numbers import Escapes, Rattle, Share
+from steepest.lecture.pictures.escapes_text import text
+from steepest.lecture.quadratic import hessian
+from steepest.objective import Batch, DenseObjective
+from steepest.training import TrainWatch
+
+__all__ = ["NAME", "TITLE", "Basin", "compute", "figure", "text"]
+
+Array = np.ndarray
+
+NAME = "escapes"
+TITLE = "Out of a local minimum"
+
+PARTS = (1 / 2, 1 / 4, 1 / 8)
+"""η, as parts of 2/λ."""
+SIZES = {1 / 2: (1, 2, 4, 8), 1 / 4: (1, 2, 4), 1 / 8: (1, 2)}
+"""Batch sizes with each η besides all events: down to the same noise."""
+STEPS = 1_000
+"""With the largest η; a smaller one takes more steps, so that η × steps is the same."""
+KICK = 1e-4
+"""How much higher than in B J is where a run begins, as a part of J in B."""
+SHOWN = (1, 4)
+"""Batch sizes of which one run is drawn, besides all events."""
+SMALL_RATE, LARGE_RATE = 1 / 8, 1 / 2
+"""η of the descents from the ends, as parts of 2/λ."""
+SETTLING, LONGEST = 500, 60
+"""Steps of these at a time, and how many times at most."""
+FLAT = 1e-4
+"""‖∇J‖ at which they end."""
+NEAR, SAME, ALIKE = 1e-4, 1e-3, 0.02
+"""B is reached where J is within this part of its J (on the way, in the end) and the predictions
+deviate from its own by less than that (root mean square)."""
+
+
+def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Escapes:
+    """Find the two minima, and run from the basin of the poorer one.
+
+    Raises
+    ------
+    NotFound
+        The small network has but one minimum.
+    """
+    found = minima.compute(data, seed, effort, watch)
+    objective, batch, run = minima.run_of(data, seed, found, 1, effort, watch)
+    basin = Basin(objective, batch, settled(objective, run.end, batch, 200), watch)
+    starts = [basin.start(1000 * seed + order) for order in range(effort.escapes)]
+    plan = [(part, size) for part in PARTS for size in (*SIZES[part], len(batch))]
+    shares, rattles = [], []
+    for number, (part, size) in enumerate(plan):
+        watch.measured(number, len(plan), "settings")
+        runs = [
+            _run(basin, part, size, start, 1000 * seed + order)
+            for order, start in enumerate(starts)
+        ]
+        shares.append(_share(basin, part, size, runs))
+        if part == PARTS[0] and size in (*SHOWN, len(batch)):
+            rattles.append(_rattle(basin, size, runs[0]))
+    return Escapes(
+        lowest=found.minima[0].loss,
+        poorer=basin.loss,
+        curvature=2 / basin.bound,
+        bound=basin.bound,
+        start=float(np.mean([objective.loss(start, batch) for start in starts])),
+        time=PARTS[0] * basin.bound * STEPS,
+        network=found.network,
+        events=len(batch),
+        features=found.features,
+        rattles=tuple(rattles),
+        shares=tuple(shares),
+    )
+
+
+def _run(basin: Basin, part: float, size: int, start: Array, seed: int) -> Walk:
+    per_pass = -(-len(basin.batch) // size)
+    return walk(
+        basin.objective,
+        basin.batch,
+        rate=part * basin.bound,
+        epochs=max(1, round(STEPS * PARTS[0] / part / per_pass)),
+        batch_size=size,
+        start=start,
+        seed=seed,
+        watch=basin.watch,
+    )
+
+
+def _share(basin: Basin, part: float, size: int, runs: list[Walk]) -> Share:
+    ends = [basin.reached(run) for run in runs]
+    return Share.of(
+        rate=part * basin.bound,
+        batch_size=size,
+        steps=int(runs[0].steps[-1]),
+        events=len(basin.batch),
+        losses=np.array([loss for loss, _ in ends]),
+        stays=np.array([stays for _, stays in ends]),
+        poorer=basin.loss,
+    )
+
+
+def _rattle(basin: Basin, size: int, run: Walk) -> Rattle:
+    rate = PARTS[0] * basin.bound
+    losses = np.array([basin.objective.loss(theta, basin.batch) for theta in run.thetas])
+    return Rattle(size, rate, rate * run.steps, losses)
+
+
+class Basin:
+    """The basin of a minimum: where runs begin in it, and whether they are in it in the end.
+
+    Parameters
+    ----------
+    objective, batch
+        J, and its events.
+    minimum
+        θ of the minimum.
+    watch
+        Asked whether to stop.
+    """
+
+    def __init__(
+        self, objective: DenseObjective, batch: Batch, minimum: Array, watch: TrainWatch
+    ) -> None:
+        self.objective, self.batch, self.minimum, self.watch = objective, batch, minimum, watch
+        self.eigenvalues, self.vectors = np.linalg.eigh(hessian(objective, minimum, batch))
+        self.bound = 2 / float(self.eigenvalues[-1])
+        self.loss = objective.loss(minimum, batch)
+        self.predictions = objective.predict(minimum, batch)
+
+    def start(self, seed: int) -> Array:
+        """A point at which the parabola at the minimum is higher by `KICK` of its J.
+
+        θ = θ* + Σ vₖ uₖ √(2 KICK J*/λₖ) with u uniform on the unit sphere: all directions have the
+        same share in the height.
+        """
+        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 43])))
+        towards = random.normal(size=len(self.minimum))
+        towards /= np.linalg.norm(towards)
+        lengths = np.sqrt(2 * KICK * self.loss / self.eigenvalues)
+        return self.minimum + self.vectors @ (towards * lengths)
+
+    def reached(self, run: Walk) -> tuple[float, bool]:
+        """J of the minimum that a run leads to, and whether it is this one; NaN if it exploded.
+
+        Batch descent from the run's end, with small steps first, which fall into the basin that the
+        end lies in, then with larger ones; Newton steps only take it to the last digits.
+        """
+        if run.diverged_at is not None:
+            return float("nan"), False
+        theta = self._down(run.end, SMALL_RATE)
+        for _ in range(LONGEST):
+            if self.is_here(theta, NEAR):
+                return self.loss, True
+            if np.linalg.norm(self.objective.loss_and_gradient(theta, self.batch)[1]) < FLAT:
+                break
+            theta = self._down(theta, LARGE_RATE)
+        theta = settled(self.objective, theta, self.batch)
+        return self.objective.loss(theta, self.batch), self.is_here(theta, SAME)
+
+    def is_here(self, theta: Array, near: float) -> bool:
+        """Whether θ is the minimum, up to a part of its J.
+
+        So are its mirrored copies, which predict the same.
+        """
+        if abs(self.objective.loss(theta, self.batch) - self.loss) > near * self.loss:
+            return False
+        apart = self.objective.predict(theta, self.batch) - self.predictions
+        return float(np.sqrt((apart**2).mean())) < ALIKE
+
+    def _down(self, theta: Array, part: float) -> Array:
+        rate = part * self.bound
+        return walk(
+            self.objective, self.batch, rate=rate, epochs=SETTLING, start=theta, watch=self.watch
+        ).end

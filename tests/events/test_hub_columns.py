@@ -1,0 +1,383 @@
+"""Large Parquet files of the Hub: what is sent for some of their columns, and what is kept.
+
+huggingface_hub reads its environment as it is imported, so each environment is one process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events.small_hub import COMMIT, LATER, small_hub
+from steepest.events.hub_cache import Known, Seen
+from steepest.events.hub_ranges import Span, coalesced, cut, missing
+
+pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
+
+ROWS, GROUPS, COLUMNS = 40_000, 2, 30
+USED = ["x2", "x17", "x29"]
+PRELUDE = """
+import json, os, sys, time, urllib.request
+time.sleep = lambda seconds: None  # huggingface_hub waits between its tries
+from steepest.errors import SteepestError
+from steepest.events import EventSource, open_events
+from steepest.events.hub import pin
+from steepest.events.source import Condition
+
+def read(path, columns, where=()):
+    try:
+        source = open_events("hf://datasets/o/" + path)
+        blocks = list(source.batches(columns, where, batch_rows=7_000))
+        sums = {name: sum(float(block.batch[name].to_numpy().sum()) for block in blocks)
+                for name in columns}
+        rows = [(block.first_row, block.batch.num_rows) for block in blocks]
+        return {"sums": sums, "rows": rows, "source": source.fingerprint()}
+    except SteepestError as error:
+        return str(error)
+
+"""
+
+
+def table(seed: int = 0) -> pa.Table:
+    random = np.random.default_rng(seed)
+    columns = {f"x{i}": random.normal(size=ROWS) for i in range(COLUMNS)}
+    return pa.table({"row": np.arange(ROWS), **columns})
+
+
+def parquet(events: pa.Table) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(events, stream, row_group_size=ROWS // GROUPS)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def jets() -> pa.Table:
+    return table()
+
+
+@pytest.fixture(scope="module")
+def files(jets) -> dict[str, bytes]:
+    return {"data/jets.parquet": parquet(jets), "data/more.parquet": parquet(table(2))}
+
+
+def run(code: str, url: str, home: Path, **environment: str):
+    """Run code in a process of its own; return what it assigned to `found`."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    source = Path(sys.modules["steepest"].__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{PRELUDE}\n{code}\njson.dump(found, sys.stdout)"],
+        env=clean | {"HF_ENDPOINT": url, "HF_HOME": str(home), "PYTHONPATH": str(source),
+                     "HF_HUB_DISABLE_PROGRESS_BARS": "1"} | environment,
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def sums(events: pa.Table, names: list[str]) -> dict[str, float]:
+    """The sums, in the blocks in which they are read."""
+    group = ROWS // GROUPS
+    cuts = [(g * group + a, min(7_000, group - a)) for g in range(GROUPS)
+            for a in range(0, group, 7_000)]  # fmt: skip
+    return {n: sum(float(events[n].to_numpy()[a : a + k].sum()) for a, k in cuts) for n in names}
+
+
+def chunks(content: bytes, names: list[str], groups: range) -> int:
+    """The bytes that columns take in row groups, and the footer."""
+    metadata = pq.ParquetFile(io.BytesIO(content)).metadata
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    return footer + sum(
+        metadata.row_group(g).column(c).total_compressed_size
+        for g in groups
+        for c in range(metadata.num_columns)
+        if metadata.row_group(g).column(c).path_in_schema in names
+    )
+
+
+def test_only_the_columns_and_row_groups_that_are_used_are_sent(files, jets, tmp_path) -> None:
+    content, path = files["data/jets.parquet"], "public/data/jets.parquet"
+    with small_hub(files) as url:
+        found = run(f"found = read({path!r}, {USED})", url, tmp_path)
+        assert found["sums"] == sums(jets, USED)
+        sent = url.bytes("public")
+        needed = chunks(content, USED, range(GROUPS))
+        assert needed <= sent <= needed + 64 * 2**10, "the footer comes with 64 KiB"
+        assert sent < 0.11 * len(content), "3 of 30 columns, whose bytes do not compress"
+        assert len(url.sent) <= 1 + 3 * GROUPS
+        assert all(is_part for *_, is_part in url.sent)
+
+        url.sent.clear()
+        again = run(f"found = read({path!r}, {USED})", url, tmp_path)
+        assert again == found
+        assert url.sent == [], "what came is kept"
+        more = run(f"found = read({path!r}, ['x2', 'x5'])", url, tmp_path)
+        assert more["sums"] == sums(jets, ["x2", "x5"])
+        footer = chunks(content, [], range(0))
+        assert url.bytes("public") == chunks(content, ["x5"], range(GROUPS)) - footer
+
+        url.sent.clear()
+        where = f"[Condition('row', '>=', {ROWS - 10})]"
+        half = run(f"found = read({path!r}, ['row', 'x9'], {where})", url, tmp_path)
+        assert half["rows"][0][0] == ROWS // GROUPS, "the first row group holds no such row"
+        last = range(GROUPS - 1, GROUPS)
+        assert url.bytes("public") < chunks(content, ["row", "x9"], last)
+
+    offline = run(f"found = read({path!r}, {USED})", url, tmp_path, HF_HUB_OFFLINE="1")
+    assert offline == found
+    unknown = run(f"found = read({path!r}, ['x2', 'x7'])", url, tmp_path, HF_HUB_OFFLINE="1")
+    assert unknown.replace(str(tmp_path), "HOME").splitlines() == [
+        f"hf://datasets/o/{path} (columns x2, x7) is not in the cache, and HF_HUB_OFFLINE forbids "
+        "to download it.",
+        "  expected: a copy in HOME/assets",
+        "  do:       unset HF_HUB_OFFLINE, or give a local file",
+    ]
+    down = run(f"found = read({path!r}, {USED})", url, tmp_path)
+    assert down == found, "without a network, the commit that was last seen is read"
+
+
+def test_a_whole_file_and_a_part_of_one_are_the_same_events(files, jets, tmp_path) -> None:
+    """A glob; offline too; and a copy that the Hub's own library has made."""
+    code = f"found = read('public/data/*.parquet', {USED})"
+    with small_hub(files) as url:
+        part = run(code, url, tmp_path / "a")
+        whole = run(
+            "import huggingface_hub\n"
+            "for name in ('data/jets.parquet', 'data/more.parquet'):\n"
+            "    huggingface_hub.hf_hub_download('o/public', name, repo_type='dataset')\n" + code,
+            url, tmp_path / "b",
+        )  # fmt: skip
+    assert part == whole
+    assert part["sums"]["x2"] == pytest.approx(
+        sums(jets, USED)["x2"] + sums(table(2), USED)["x2"], rel=1e-12
+    )
+    assert run(code, url, tmp_path / "a", HF_HUB_OFFLINE="1") == part
+    assert run(code, url, tmp_path / "b", HF_HUB_OFFLINE="1") == part
+    for told, name in zip(part["source"]["files"], files, strict=True):
+        footer = int.from_bytes(files[name][-8:-4], "little") + 8
+        assert told == {
+            "name": Path(name).name,
+            "size": len(files[name]),
+            "rows": ROWS,
+            "sha256": hashlib.sha256(files[name][-footer:]).hexdigest(),
+            "sha256_of": "footer",
+            "dataset": "o/public",
+            "revision": COMMIT,
+        }
+
+
+def test_one_process_reads_one_commit(files, tmp_path) -> None:
+    """A branch that moves is followed by the next process; a run's record pins it."""
+    later = {"data/jets.parquet": parquet(table(9))}
+    look = f"read('moving/data/jets.parquet', {USED})"
+    with small_hub(files, later) as url:
+        first, second = run(
+            f"a = {look}\nurllib.request.urlopen(os.environ['HF_ENDPOINT'] + '/move').close()\n"
+            f"found = [a, {look}]", url, tmp_path,
+        )  # fmt: skip
+        assert first == second
+        third = run(f"found = {look}", url, tmp_path)
+        recorded = json.dumps(first["source"])
+        pinned = run(
+            f"pin(None)\npin(json.loads({recorded!r}))\nfound = {look}", url, tmp_path / "new"
+        )
+    assert first["source"]["files"][0]["revision"] == COMMIT
+    assert third["source"]["files"][0]["revision"] == LATER
+    assert third["sums"] == sums(table(9), USED)
+    assert pinned == first
+
+
+def test_a_run_goes_on_with_the_commit_that_it_has_read(files, tmp_path) -> None:
+    """Although the branch has moved since: its evaluation says no other events."""
+    later = {"data/jets.parquet": parquet(table(9))}
+    train = """
+import steepest
+recipe = steepest.Recipe.model_validate({
+    "events": {"path": "hf://datasets/o/moving/data/jets.parquet", "label": "x0 > 0",
+               "features": ["x1", "x2"], "split": {"validation": 0.1, "test": 0.2}},
+    "model": {"hidden": []}, "descent": {"epochs": 1}, "evaluate": {"baseline": False},
+})
+found = steepest.train(recipe, RUN).metrics["source"]
+urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/move").close()
+"""
+    evaluate = """
+from steepest.training import TrainWatch, evaluate_run
+class Heard(TrainWatch):
+    said = []
+    def say(self, text): self.said.append(text)
+found = [evaluate_run(RUN, watch=Heard())["source"], Heard.said, read(
+    "moving/data/jets.parquet", ["x2"])["source"]["files"][0]["revision"]]
+"""
+    run_folder = f"RUN = {str(tmp_path / 'run')!r}\n"
+    with small_hub(files, later) as url:
+        trained = run(run_folder + train, url, tmp_path / "home")
+        source, said, revision = run(run_folder + evaluate, url, tmp_path / "home")
+    assert trained["files"][0]["revision"] == COMMIT
+    assert source == trained
+    assert said == []
+    assert revision == COMMIT, "for the rest of the process, too"
+
+
+def test_a_busy_hub_is_asked_again(files, jets, tmp_path) -> None:
+    """Here each row group is fetched while the one before is used."""
+    path = "busy/data/jets.parquet"
+    code = "from steepest.events import hub_parquet\nhub_parquet.WINDOW = 1\n"
+    with small_hub(files) as url:
+        found = run(f"{code}found = read({path!r}, {USED})", url, tmp_path)
+        assert found["sums"] == sums(jets, USED)
+        assert len(url.refused) >= len(url.sent) + 1, "each part, and the question for the commit"
+
+
+def test_a_copy_without_a_good_record_is_fetched_again(files, jets, tmp_path) -> None:
+    path = "public/data/jets.parquet"
+    with small_hub(files) as url:
+        found = run(f"found = read({path!r}, {USED})", url, tmp_path)
+        first = url.bytes("public")
+        (record,) = [f for f in tmp_path.rglob("ranges/*/data/jets.parquet") if f.is_file()]
+        record.write_text(record.read_text()[:-5])
+        (copy,) = [f for f in tmp_path.rglob("columns/*/data/jets.parquet") if f.is_file()]
+        os.truncate(copy, 2**20)
+        assert run(f"found = read({path!r}, {USED})", url, tmp_path) == found
+        assert url.bytes("public") == 2 * first
+
+
+spans = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 20)).map(lambda s: (s[0], s[0] + s[1])), max_size=8
+)
+
+
+def bytes_of(parts: list[Span]) -> set[int]:
+    return {place for start, stop in parts for place in range(start, stop)}
+
+
+@given(spans, spans, st.integers(0, 10), st.integers(1, 7))
+def test_spans_are_sets_of_bytes(wanted, have, gap, most) -> None:
+    have = coalesced(have, 0)
+    lacking = missing(wanted, have)
+    assert bytes_of(lacking) == bytes_of(wanted) - bytes_of(have)
+    assert sum(stop - start for start, stop in lacking) == len(bytes_of(lacking))
+    joined = coalesced(lacking, gap)
+    assert bytes_of(joined) >= bytes_of(lacking)
+    assert all(b - a > gap for (_, a), (b, _) in pairwise(joined))
+    assert len(bytes_of(joined)) <= len(bytes_of(lacking)) + gap * max(len(lacking) - 1, 0)
+    pieces = cut(joined, most)
+    assert bytes_of(pieces) == bytes_of(joined)
+    assert all(0 < stop - start <= most for start, stop in pieces)
+
+
+def test_a_server_without_ranges_sends_whole_files(files, jets, tmp_path) -> None:
+    path = "deaf/data/jets.parquet"
+    with small_hub(files) as url:
+        found = run(f"found = read({path!r}, {USED})", url, tmp_path)
+        assert found["sums"] == sums(jets, USED)
+        url.sent.clear()
+        assert run(f"found = read({path!r}, {USED})", url, tmp_path) == found
+        assert url.sent == []
+
+
+def test_a_name_is_enough_for_no_parquet(files, tmp_path) -> None:
+    """What ends on .parquet and is none is downloaded whole, and its message is the usual one."""
+    content = b"PAR1" + bytes(2**20)
+    with small_hub({"data/jets.parquet": content}) as url:
+        found = run("found = read('public/data/jets.parquet', ['x'])", url, tmp_path)
+    assert "is cut short: it begins as Parquet but does not end as Parquet." in found
+
+
+def test_damage_is_said_of_the_row_group(tmp_path) -> None:
+    stream = io.BytesIO()
+    pq.write_table(table(), stream, row_group_size=ROWS // GROUPS, write_page_checksum=True)
+    content = bytearray(stream.getvalue())
+    chunk = pq.ParquetFile(stream).metadata.row_group(1).column(3)
+    content[chunk.data_page_offset + 1_000] ^= 1
+    with small_hub({"data/jets.parquet": bytes(content)}) as url:
+        found = run("found = read('public/data/jets.parquet', ['x2'])", url, tmp_path)
+    assert "is damaged in row group 1 of 2 (rows 20000 to 39999)." in found
+
+
+MESSAGES = {
+    "down": """
+hf://datasets/o/down/data/jets.parquet cannot be downloaded.
+  expected: an answer of URL
+  found:    Server error '504 Gateway Timeout' for url \
+'URL/datasets/o/down/resolve/COMMIT/data/jets.parquet'
+  cause:    the network, a proxy, or the Hub is down; what came so far is kept
+  do:       try again, or download the file and give its path
+""",
+    "broken": """
+hf://datasets/o/broken/data/jets.parquet cannot be downloaded.
+  expected: an answer of URL
+  found:    peer closed connection without sending complete message body (received 32768 bytes, \
+expected 65536)
+  cause:    the network, a proxy, or the Hub is down; what came so far is kept
+  do:       try again, or download the file and give its path
+""",
+    "fickle": """
+hf://datasets/o/fickle/data/jets.parquet (columns x2) cannot be downloaded.
+  expected: an answer of URL
+  found:    status 200 with no range in place of bytes RANGE
+  cause:    the network, a proxy, or the Hub is down; what came so far is kept
+  do:       try again, or download the file and give its path
+""",
+    "absent": """
+There is no dataset o/absent on the Hub, or it is private.
+  expected: hf://datasets/OWNER/NAME/PATH
+  found:    status 401
+  cause:    a misspelt name, or a private dataset and no HF_TOKEN
+  do:       check the name; for a private dataset: hf auth login, or set HF_TOKEN
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def answers(files, tmp_path_factory) -> dict[str, str]:
+    home = tmp_path_factory.mktemp("home")
+    paths = {name: f"{name}/data/jets.parquet" for name in MESSAGES}
+    with small_hub(files) as url:
+        found = run(f"found = {{n: read(p, ['x2']) for n, p in {paths}.items()}}", url, home)
+    return {name: text.replace(url, "URL").replace(COMMIT, "COMMIT")
+            for name, text in found.items()}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_messages(answers, files, name) -> None:
+    metadata = pq.ParquetFile(io.BytesIO(files["data/jets.parquet"])).metadata
+    chunk = metadata.row_group(0).column(3)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    span = f"{start}-{start + chunk.total_compressed_size - 1}/{len(files['data/jets.parquet'])}"
+    assert answers[name].strip() == MESSAGES[name].strip().replace("RANGE", span)
+
+
+def test_without_a_network_and_without_a_copy(files, tmp_path) -> None:
+    with small_hub(files) as url:
+        pass
+    found = run("found = read('public/data/jets.parquet', ['x2'])", url, tmp_path)
+    assert found.replace(url, "URL").splitlines() == [
+        "hf://datasets/o/public/data/jets.parquet cannot be downloaded.",
+        "  expected: an answer of URL",
+        "  found:    [Errno 111] Connection refused",
+        "  cause:    the network, a proxy, or the Hub is down; what came so far is kept",
+        "  do:       try again, or download the file and give its path",
+    ]
+
+
+@pytest.mark.parametrize("name", ["../x.parquet", "a//x.parquet", "a\\..\\x.parquet", "./x"])
+def test_a_name_that_leads_out_of_the_cache_is_refused(name, tmp_path, monkeypatch) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(
+        huggingface_hub, "cached_assets_path", lambda library, space, kind: tmp_path / kind
+    )
+    with pytest.raises(ValueError, match="is no name of a file in a dataset"):
+        Known(huggingface_hub, "o/public").copy(COMMIT, name, Seen("e", 10))
