@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -15,14 +19,16 @@ _PURPOSE = "Simulating jets"
 
 
 def pythia() -> Any:
-    """Return the module of Pythia 8.
+    """Return the module of Pythia 8, with the banner of its own FastJet off.
 
     Raises
     ------
     MissingExtraError
         If ``pythia8mc`` is not installed.
     """
-    return _load("pythia8mc", package="pythia8mc")
+    module = _load("pythia8mc", package="pythia8mc")
+    _show_banner(module)
+    return module
 
 
 def fastjet() -> Any:
@@ -67,3 +73,30 @@ def _load(name: str, *, package: str) -> Any:
             cause="a file of it is missing, or was built for another system",
             do=f"pip install --force-reinstall {package}",
         ) from error
+
+
+@cache
+def _show_banner(module: Any) -> None:
+    """Let the FastJet in Pythia print its banner where nobody sees it.
+
+    It does so at the first event, once in a process, and has no switch.
+    """
+    with _nothing_printed():
+        module.SlowJet(-1, 1.0).analyze(module.Event())
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Turn away what compiled code prints on the standard output, if there is one."""
+    with ExitStack() as stack:
+        try:
+            kept = os.dup(1)
+        except OSError:
+            kept = None
+        if kept is not None:
+            stack.callback(os.close, kept)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, nowhere)
+            stack.callback(os.dup2, kept, 1)
+            os.dup2(nowhere, 1)
+        yield

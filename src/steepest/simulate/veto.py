@@ -39,7 +39,7 @@ PARTONS, LEPTONS = (1, 2, 3, 4, 5, 21), (11, 13)
 """PDG numbers of the products that count."""
 
 _OUTGOING = (5, 6)  # where the record has what leaves the hard process
-_RESONANCE_DECAY = 5  # Pythia's number for the showers in the decays of resonances
+_NO_EMISSION, _RESONANCE_DECAY = 0, 5  # Pythia's numbers for where the shower is
 _LEAST_PT, _ETA_MAX = 100.0, 25.0  # of a jet of partons: GeV, and everything
 
 
@@ -54,9 +54,9 @@ def veto(module: Any, process: Process) -> Any:
         Whose windows.
     """
     decay = process.decay
-    anti_kt, visible, own_masses, no_hook, own_code = -1, 2, 2, None, False
+    anti_kt, visible, own_masses, no_hook, by_fastjet = -1, 2, 2, None, True
     jets = module.SlowJet(
-        anti_kt, RADIUS, _LEAST_PT, _ETA_MAX, visible, own_masses, no_hook, own_code
+        anti_kt, RADIUS, _LEAST_PT, _ETA_MAX, visible, own_masses, no_hook, by_fastjet
     )
 
     def jet_outside(event: Any) -> bool:
@@ -92,8 +92,11 @@ def veto(module: Any, process: Process) -> Any:
         return Windows()
 
     def hard_outside(position: int, event: Any) -> bool:
-        in_shower = position < _RESONANCE_DECAY
-        return in_shower and not _within(_hardest(event, decay), process.hard_pt)
+        if position >= _RESONANCE_DECAY:
+            return False
+        if position == _NO_EMISSION:  # back to back
+            return not _within(event[_OUTGOING[0]].pT(), process.hard_pt)
+        return not _within(_hardest(event, decay.resonance), process.hard_pt)
 
     class Decaying(Windows):
         """The questions to a process with one."""
@@ -126,20 +129,28 @@ def _within(value: float, window: Window) -> bool:
     return window[0] < value < window[1]
 
 
-def _hardest(event: Any, decay: Decay) -> float:
-    """Return the largest transverse momentum of a resonance after its recoils so far."""
-    outgoing = (event[place] for place in _OUTGOING)
-    places = [o.iBotCopyId() for o in outgoing if o.idAbs() == decay.resonance]
-    return max(event[place].pT() for place in places)
+def _hardest(event: Any, resonance: int) -> float:
+    """Return the largest transverse momentum of a resonance after its recoils so far.
+
+    A particle appears in the record once for every recoil. Written out, since Pythia asks some
+    hundred times a jet.
+    """
+    largest = 0.0
+    for place in _OUTGOING:
+        particle = event[place]
+        if particle.idAbs() == resonance:
+            pt = event[particle.iBotCopyId()].pT()
+            if pt > largest:
+                largest = pt
+    return largest
 
 
 def _decays(event: Any, decay: Decay) -> Iterator[list[Any]]:
     """Yield each resonance with the products of its decay, where they are those asked for."""
-    for particle in event:
+    for place in _OUTGOING:
+        particle = event[event[place].iBotCopyId()]
         if particle.idAbs() != decay.resonance:
             continue
-        if event[particle.daughter1()].idAbs() == decay.resonance:
-            continue  # a copy that has recoiled
         products = list(_products(event, particle))
         numbers = [product.idAbs() for product in products]
         partons = sum(number in PARTONS for number in numbers)
