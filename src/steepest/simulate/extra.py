@@ -13,22 +13,20 @@ from typing import Any
 
 from steepest.errors import InputError, MissingExtraError
 
-__all__ = ["fastjet", "pythia", "versions"]
+__all__ = ["fastjet", "fastjet_arrays", "hide_banner", "pythia", "versions"]
 
 _PURPOSE = "Simulating jets"
 
 
 def pythia() -> Any:
-    """Return the module of Pythia 8, with the banner of its own FastJet off.
+    """Return the module of Pythia 8.
 
     Raises
     ------
     MissingExtraError
         If ``pythia8mc`` is not installed.
     """
-    module = _load("pythia8mc", package="pythia8mc")
-    _show_banner(module)
-    return module
+    return _load("pythia8mc", package="pythia8mc")
 
 
 def fastjet() -> Any:
@@ -44,6 +42,12 @@ def fastjet() -> Any:
     classic = importlib.import_module("fastjet._swig")  # the banner belongs to the C++ class
     classic.ClusterSequence.set_fastjet_banner_stream(None)
     return module
+
+
+def fastjet_arrays() -> Any:
+    """Return the module in which FastJet takes and gives plain arrays, under its Python classes."""
+    fastjet()
+    return importlib.import_module("fastjet._ext")
 
 
 def versions() -> dict[str, str]:
@@ -76,10 +80,15 @@ def _load(name: str, *, package: str) -> Any:
 
 
 @cache
-def _show_banner(module: Any) -> None:
+def hide_banner(module: Any) -> None:
     """Let the FastJet in Pythia print its banner where nobody sees it.
 
-    It does so at the first event, once in a process, and has no switch.
+    It does so at its first event, once in a process, and has no switch.
+
+    Parameters
+    ----------
+    module
+        Pythia's.
     """
     with _nothing_printed():
         module.SlowJet(-1, 1.0).analyze(module.Event())

@@ -19,6 +19,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from steepest.simulate import extra
 from steepest.simulate.processes import RADIUS, Decay, Process, Window
 
 __all__ = ["CARRIERS", "EARLY_SCALE", "LEPTONS", "PARTONS", "veto"]
@@ -53,6 +54,7 @@ def veto(module: Any, process: Process) -> Any:
     process
         Whose windows.
     """
+    extra.hide_banner(module)
     decay = process.decay
     anti_kt, visible, own_masses, no_hook, by_fastjet = -1, 2, 2, None, True
     jets = module.SlowJet(
