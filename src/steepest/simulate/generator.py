@@ -41,6 +41,7 @@ ETA_MAX = 5.0
 """Particles beyond this pseudorapidity are left out."""
 
 _NEUTRINOS = (12, 14, 16)
+_HIGGS = 25
 _STALLED = "Pythia gave no event in {tries} attempts at the process {name!r}."
 
 
@@ -134,6 +135,9 @@ class Generator:
             if not self._pythia.readString(line):
                 raise SteepestError(f"Pythia does not know the setting {line!r}.")
         self._pythia.addUserHooksPtr(self._hook)
+        if process.decay is None or process.decay.resonance != _HIGGS:
+            # the widths of a Higgs boson that is not made would be two thirds of the start
+            self._pythia.addResonancePtr(module.ResonanceGeneric(_HIGGS))
         if not self._pythia.init():
             raise SteepestError(f"Pythia could not be started for the process {process.name!r}.")
 

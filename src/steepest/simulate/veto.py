@@ -93,12 +93,13 @@ def veto(module: Any, process: Process) -> Any:
     if decay is None:
         return Windows()
 
+    low, high = process.hard_pt
+
     def hard_outside(position: int, event: Any) -> bool:
-        if position >= _RESONANCE_DECAY:
-            return False
         if position == _NO_EMISSION:  # back to back
-            return not _within(event[_OUTGOING[0]].pT(), process.hard_pt)
-        return not _within(_hardest(event, decay.resonance), process.hard_pt)
+            return not low < event[_OUTGOING[0]].pT() < high
+        in_shower = position < _RESONANCE_DECAY
+        return in_shower and not low < _hardest(event, decay.resonance) < high
 
     class Decaying(Windows):
         """The questions to a process with one."""
