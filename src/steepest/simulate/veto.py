@@ -108,7 +108,8 @@ def veto(module: Any, process: Process) -> Any:
             return decay.mixed
 
         def doVetoProcessLevel(self, event: Any) -> bool:
-            return not any(_decays(event, decay))
+            resonances = _resonances(event, decay.resonance)
+            return not any(_as_asked(event, one, decay) for one in resonances)
 
         def canVetoStep(self) -> bool:
             return True
@@ -148,18 +149,21 @@ def _hardest(event: Any, resonance: int) -> float:
     return largest
 
 
-def _decays(event: Any, decay: Decay) -> Iterator[list[Any]]:
-    """Yield each resonance with the products of its decay, where they are those asked for."""
+def _resonances(event: Any, number: int) -> Iterator[Any]:
+    """Yield the resonances of the hard process, each as its last copy so far."""
     for place in _OUTGOING:
         particle = event[event[place].iBotCopyId()]
-        if particle.idAbs() != decay.resonance:
-            continue
-        products = list(_products(event, particle))
-        numbers = [product.idAbs() for product in products]
-        partons = sum(number in PARTONS for number in numbers)
-        leptons = sum(number in LEPTONS for number in numbers)
-        if (partons, leptons) == (decay.partons, decay.leptons):
-            yield [particle, *products]
+        if particle.idAbs() == number:
+            yield particle
+
+
+def _as_asked(event: Any, resonance: Any, decay: Decay) -> list[Any] | None:
+    """Return the products of a resonance's decay, or None if they are not those asked for."""
+    products = list(_products(event, resonance))
+    numbers = [product.idAbs() for product in products]
+    partons = sum(number in PARTONS for number in numbers)
+    leptons = sum(number in LEPTONS for number in numbers)
+    return products if (partons, leptons) == (decay.partons, decay.leptons) else None
 
 
 def _products(event: Any, particle: Any) -> Iterator[Any]:
@@ -174,11 +178,15 @@ def _products(event: Any, particle: Any) -> Iterator[Any]:
 
 
 def _match(event: Any, decay: Decay, axes: list[tuple[float, float]]) -> bool:
-    return any(
-        all(_distance(member, *axis) < MATCH_RADIUS for member in members)
-        for members in _decays(event, decay)
-        for axis in axes
-    )
+    """Return whether a resonance and its products, those asked for, all lie around an axis."""
+    for resonance in _resonances(event, decay.resonance):
+        near = [axis for axis in axes if _distance(resonance, *axis) < MATCH_RADIUS]
+        products = _as_asked(event, resonance, decay) if near else None
+        if products and any(
+            all(_distance(product, *axis) < MATCH_RADIUS for product in products) for axis in near
+        ):
+            return True
+    return False
 
 
 def _distance(particle: Any, rapidity: float, phi: float) -> float:
