@@ -8,10 +8,10 @@ one jet, `measure_all` for many.
 Distances are ``ΔR = √(Δy² + Δφ²)`` with the rapidity y. Functions take plain arrays of one jet;
 only `measure` and `measure_all` need FastJet.
 
-Soft drop takes a jet, clustered by Cambridge/Aachen, apart from its last merging on. A softer branch
-with ``min(pT₁, pT₂) / (pT₁ + pT₂) ≤ z_cut`` is dropped and the harder one taken apart in turn, until
-both branches count; here z_cut = 0.1 and β = 0. Larkoski, Marzani, Soyez and Thaler, JHEP 05 (2014)
-146, arXiv:1402.2657, equation 1.1.
+Soft drop takes a jet, clustered by Cambridge/Aachen, apart from its last merging on. A softer
+branch with ``min(pT₁, pT₂) / (pT₁ + pT₂) ≤ z_cut`` is dropped and the harder one taken apart in
+turn, until both branches count; here z_cut = 0.1 and β = 0. Larkoski, Marzani, Soyez and Thaler,
+JHEP 05 (2014) 146, arXiv:1402.2657, equation 1.1.
 """
 
 from __future__ import annotations
