@@ -162,8 +162,10 @@ def jet_rows(
     kinematics = [getattr(jets, name)[places].tolist() for name in _KINEMATICS]
     owned = [_by_pt(constituents.take(jets.members[place])) for place in places.tolist()]
     counts = [len(own) for own in owned]
-    momenta = tuple(np.concatenate([getattr(own, name) for own in owned]) for name in _MOMENTA)
-    shapes = measure_all(momenta, np.array(counts))
+    px, py, pz, energy = (
+        np.concatenate([getattr(own, name) for own in owned]) for name in _MOMENTA
+    )
+    shapes = measure_all((px, py, pz, energy), np.array(counts))
     return JetRows(
         [
             dict(zip(_KINEMATICS, values, strict=True)) | _named(shape)
