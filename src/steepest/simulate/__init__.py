@@ -6,6 +6,7 @@ extra ``[simulate]``. The rooms below, in the order of the way of the data::
     processes     what can be made: Pythia's settings, thresholds, the match
     generator     Pythia's event loop → Particles
     detector      Particles → Constituents (tracks and towers)
+    clustering    FastJet on many lists of particles at once
     jets          Constituents → leading jets; window and match
     substructure  one jet → N-subjettiness, energy correlations, soft drop
     columns       jets → an Arrow table

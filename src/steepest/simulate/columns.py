@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from steepest.simulate.jets import Jets
 from steepest.simulate.particles import Constituents
-from steepest.simulate.substructure import Substructure, measure
+from steepest.simulate.substructure import Substructure, measure_all
 
 __all__ = [
     "COLUMNS",
@@ -31,6 +31,9 @@ __all__ = [
 
 MANTISSA_BITS = 23
 """Bits of the mantissa of a float32, without the leading one."""
+
+_KINEMATICS = ("pt", "eta", "phi", "mass", "energy")
+_MOMENTA = ("px", "py", "pz", "energy")
 
 PROCESS_TYPE = pa.dictionary(pa.int8(), pa.string())
 
@@ -153,18 +156,28 @@ def jet_rows(
     jets: Jets, selected: NDArray[np.bool_], constituents: Constituents, leading: int | None
 ) -> JetRows:
     """Measure the selected jets; substructure from all constituents, lists of the leading ones."""
-    rows = JetRows([], [], [])
-    kinematics = {name: getattr(jets, name) for name in ("pt", "eta", "phi", "mass", "energy")}
-    for place in np.flatnonzero(selected).tolist():
-        own = constituents.take(jets.members[place])
-        own = own.take(np.argsort(-own.pt, kind="stable"))
-        shape = measure(own.px, own.py, own.pz, own.energy)
-        rows.jets.append(
-            {name: float(values[place]) for name, values in kinematics.items()} | _named(shape)
-        )
-        rows.counts.append(len(own))
-        rows.parts.append(_part_columns(own.take(np.arange(len(own))[:leading])))
-    return rows
+    places = np.flatnonzero(selected)
+    if len(places) == 0:
+        return JetRows([], [], [])
+    kinematics = [getattr(jets, name)[places].tolist() for name in _KINEMATICS]
+    owned = [_by_pt(constituents.take(jets.members[place])) for place in places.tolist()]
+    counts = [len(own) for own in owned]
+    px, py, pz, energy = (
+        np.concatenate([getattr(own, name) for own in owned]) for name in _MOMENTA
+    )
+    shapes = measure_all((px, py, pz, energy), np.array(counts))
+    return JetRows(
+        [
+            dict(zip(_KINEMATICS, values, strict=True)) | _named(shape)
+            for *values, shape in zip(*kinematics, shapes, strict=True)
+        ],
+        counts,
+        [_part_columns(own, leading) for own in owned],
+    )
+
+
+def _by_pt(own: Constituents) -> Constituents:
+    return own.take(np.argsort(-own.pt, kind="stable"))
 
 
 def _named(shape: Substructure) -> dict[str, float]:
@@ -172,8 +185,8 @@ def _named(shape: Substructure) -> dict[str, float]:
     return named | {f"tau{n}": value for n, value in enumerate(shape.tau, start=1)}
 
 
-def _part_columns(own: Constituents) -> dict[str, NDArray[Any]]:
-    return {
+def _part_columns(own: Constituents, leading: int | None) -> dict[str, NDArray[Any]]:
+    columns = {
         "part_pt": own.pt,
         "part_eta": own.eta,
         "part_phi": own.phi,
@@ -183,6 +196,7 @@ def _part_columns(own: Constituents) -> dict[str, NDArray[Any]]:
         "part_d0": own.d0,
         "part_dz": own.dz,
     }
+    return {name: values[:leading] for name, values in columns.items()}
 
 
 def keep_bits(values: NDArray[np.float32], bits: int | None) -> NDArray[np.float32]:
@@ -236,18 +250,18 @@ def to_table(
     """
     names, tops = zip(*processes, strict=True)
     special: dict[str, pa.Array] = {
-        "n_constituents": pa.array(rows.counts, type=pa.int32()),
-        "is_top": pa.array(np.array(tops, dtype=np.int8)[labels]),
-        "process": pa.DictionaryArray.from_arrays(pa.array(labels), pa.array(names)),
-        "event_number": pa.array(event_number),
-        "weight": pa.array(np.ones(len(rows), dtype=np.float32)),
+        "n_constituents": _array(np.array(rows.counts, dtype=np.int32)),
+        "is_top": _array(np.array(tops, dtype=np.int8)[labels]),
+        "process": pa.DictionaryArray.from_arrays(_array(labels), _texts(names)),
+        "event_number": _array(event_number),
+        "weight": _array(np.ones(len(rows), dtype=np.float32)),
     }
     arrays = [
         special[c.name]
         if c.name in special
         else _lists(rows, c, bits)
         if pa.types.is_list(c.type)
-        else pa.array(np.array([jet[c.name] for jet in rows.jets], dtype=np.float32))
+        else _array(np.array([jet[c.name] for jet in rows.jets], dtype=np.float32))
         for c in COLUMNS
     ]
     return pa.Table.from_arrays(arrays, schema=schema())
@@ -261,4 +275,18 @@ def _lists(rows: JetRows, column: Column, bits: int | None) -> pa.Array:
     flat = flat.astype(kind.to_pandas_dtype())
     if pa.types.is_floating(kind):
         flat = keep_bits(flat, bits)
-    return pa.ListArray.from_arrays(offsets, pa.array(flat, type=kind))
+    return pa.ListArray.from_arrays(_array(offsets), _array(flat))
+
+
+def _array(values: NDArray[Any]) -> pa.Array:
+    """Return numbers as an Arrow array; ``pa.array`` would import Pandas first, if it is there."""
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, data])
+
+
+def _texts(values: Sequence[str]) -> pa.Array:
+    encoded = [value.encode() for value in values]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    data = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(values), data)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 from steepest.errors import InputError, MissingExtraError
 
-__all__ = ["fastjet", "pythia", "versions"]
+__all__ = ["fastjet", "fastjet_arrays", "hide_banner", "pythia", "versions"]
 
 _PURPOSE = "Simulating jets"
 
@@ -40,6 +44,12 @@ def fastjet() -> Any:
     return module
 
 
+def fastjet_arrays() -> Any:
+    """Return the module in which FastJet takes and gives plain arrays, under its Python classes."""
+    fastjet()
+    return importlib.import_module("fastjet._ext")
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Pythia and FastJet.
 
@@ -67,3 +77,35 @@ def _load(name: str, *, package: str) -> Any:
             cause="a file of it is missing, or was built for another system",
             do=f"pip install --force-reinstall {package}",
         ) from error
+
+
+@cache
+def hide_banner(module: Any) -> None:
+    """Let the FastJet in Pythia print its banner where nobody sees it.
+
+    It does so at its first event, once in a process, and has no switch.
+
+    Parameters
+    ----------
+    module
+        Pythia's.
+    """
+    with _nothing_printed():
+        module.SlowJet(-1, 1.0).analyze(module.Event())
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Turn away what compiled code prints on the standard output, if there is one."""
+    with ExitStack() as stack:
+        try:
+            kept = os.dup(1)
+        except OSError:
+            kept = None
+        if kept is not None:
+            stack.callback(os.close, kept)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, nowhere)
+            stack.callback(os.dup2, kept, 1)
+            os.dup2(nowhere, 1)
+        yield

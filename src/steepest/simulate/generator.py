@@ -6,8 +6,12 @@ events. Nothing is printed. Multi-parton interactions are off, as in the referen
 
 from __future__ import annotations
 
+import gc
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +41,7 @@ ETA_MAX = 5.0
 """Particles beyond this pseudorapidity are left out."""
 
 _NEUTRINOS = (12, 14, 16)
+_HIGGS = 25
 _STALLED = "Pythia gave no event in {tries} attempts at the process {name!r}."
 
 
@@ -120,8 +125,9 @@ class Generator:
 
     def __init__(self, process: Process, seed: int) -> None:
         module = extra.pythia()
+        blank = _blank(module)
         self.process = process
-        self._pythia = module.Pythia("", False)
+        self._pythia = module.Pythia(blank.settings, blank.particleData, False)
         self._hook = veto(module, process)
         self._charges: dict[int, int] = {}
         seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
@@ -129,6 +135,9 @@ class Generator:
             if not self._pythia.readString(line):
                 raise SteepestError(f"Pythia does not know the setting {line!r}.")
         self._pythia.addUserHooksPtr(self._hook)
+        if process.decay is None or process.decay.resonance != _HIGGS:
+            # the widths of a Higgs boson that is not made would be two thirds of the start
+            self._pythia.addResonancePtr(module.ResonanceGeneric(_HIGGS))
         if not self._pythia.init():
             raise SteepestError(f"Pythia could not be started for the process {process.name!r}.")
 
@@ -145,7 +154,8 @@ class Generator:
         SteepestError
             If Pythia gave no event at all.
         """
-        record = self._pythia.nextBatch(count)
+        with _uncollected():
+            record = self._pythia.nextBatch(count)
         if len(record) == 0:
             raise SteepestError(_STALLED.format(tries=count, name=self.process.name))
         event, start, table = _columns(record)
@@ -183,22 +193,42 @@ class Generator:
         return np.array([self._charges[n] for n in known.tolist()], dtype=np.int8)[place]
 
 
+@cache
+def _blank(module: Any) -> Any:
+    """Return a Pythia that is never started: its settings and particles need not be read again."""
+    return module.Pythia("", False)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold the garbage collector: the hooks leave no cycles, and it would look at all objects."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
 def _columns(
     record: Any,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, NDArray[Any]]]:
-    """Return each entry's event, where that event starts, and the columns, over all events flat."""
-    import awkward as ak
-
-    entries = record["prt"]
-    counts = ak.to_numpy(ak.num(entries, axis=1))
+    """Return each entry's event, where that event starts, and the columns, all events flat."""
+    lists = record.layout["prt"]
+    offsets = lists.offsets.data
+    entries = lists.content[offsets[0] : offsets[-1]]
+    counts = np.diff(offsets)
     event = np.repeat(np.arange(len(counts)), counts)
-    start = np.repeat(np.cumsum(counts) - counts, counts)
-    flat = ak.flatten(entries, axis=1)
-    table = {n: np.asarray(flat[n]) for n in ("id", "status", "daughter1", "daughter2")}
-    table |= {name: np.asarray(flat["p", name]) for name in ("px", "py", "pz", "e")}
-    vertex = ak.fill_none(flat["vProd"], {"px": 0.0, "py": 0.0, "pz": 0.0, "e": 0.0})
+    start = np.repeat(offsets[:-1] - offsets[0], counts)
+    table = {n: entries[n].data for n in ("id", "status", "daughter1", "daughter2")}
+    table |= {name: entries["p"][name].data for name in ("px", "py", "pz", "e")}
+    vertex = entries["vProd"]
+    place = vertex.index.data
+    known = place >= 0  # the others come from the origin
     for ours, theirs in (("x", "px"), ("y", "py"), ("z", "pz")):
-        table[ours] = np.asarray(vertex[theirs])
+        table[ours] = np.zeros(len(known))
+        table[ours][known] = vertex.content[theirs].data[place[known]]
     return event, start, table
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.simulate import extra
+from steepest.simulate.clustering import Clustered, offsets_of
 from steepest.simulate.generator import Decays
 from steepest.simulate.particles import Constituents
 from steepest.simulate.processes import RADIUS
@@ -94,30 +94,21 @@ def leading_jets(constituents: Constituents, events: int) -> Jets:
     MissingExtraError
         If FastJet is not installed.
     """
-    import awkward as ak
-
-    fastjet = extra.fastjet()
     counts = np.bincount(constituents.event, minlength=events)
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    momenta = ak.zip(
-        {
-            "px": constituents.px,
-            "py": constituents.py,
-            "pz": constituents.pz,
-            "E": constituents.energy,
-        },
-        with_name="Momentum4D",
-    )
-    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, RADIUS)
-    sequence = fastjet.ClusterSequence(ak.unflatten(momenta, counts), definition)
-    jets = sequence.inclusive_jets(min_pt=_LEAST_PT)
-    indices = sequence.constituent_index(min_pt=_LEAST_PT)
-    leading = ak.argmax(jets.px**2 + jets.py**2, axis=1, keepdims=True)
-    event = np.flatnonzero(ak.to_numpy(ak.num(jets, axis=1)) > 0)
-    jets, indices = jets[leading][event][:, 0], indices[leading][event][:, 0]
-    members = [starts[e] + np.asarray(own) for e, own in zip(event, indices, strict=True)]
-    px, py, pz, energy = (np.asarray(jets[name]) for name in ("px", "py", "pz", "E"))
-    return Jets(event, px, py, pz, energy, members)
+    momenta = (constituents.px, constituents.py, constituents.pz, constituents.energy)
+    clustered = Clustered(momenta, counts, "antikt_algorithm", RADIUS)
+    (px, py, pz, energy), offsets = clustered.inclusive(_LEAST_PT)
+    places, ends = clustered.members(_LEAST_PT)
+    owner = np.repeat(np.arange(events), np.diff(offsets))
+    by_pt = np.lexsort((-(px**2 + py**2), owner))  # within each event the hardest first
+    event, first = np.unique(owner, return_index=True)
+    leading = by_pt[first]
+    starts = offsets_of(counts)
+    members = [
+        starts[e] + places[ends[jet] : ends[jet + 1]]
+        for e, jet in zip(event.tolist(), leading.tolist(), strict=True)
+    ]
+    return Jets(event, px[leading], py[leading], pz[leading], energy[leading], members)
 
 
 def in_window(jets: Jets) -> NDArray[np.bool_]:

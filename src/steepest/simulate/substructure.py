@@ -2,22 +2,26 @@
 
 What to use when: `n_subjettiness` compares with N axes (a top has three: τ₃/τ₂ is small);
 `energy_correlations` needs no axes; `dispersion` tells one hard particle from many soft ones;
-`soft_drop_mass` is the mass without soft wide-angle radiation. `measure` returns all of them.
+the soft-drop mass is the mass without soft wide-angle radiation. `measure` returns all of them for
+one jet, `measure_all` for many.
 
 Distances are ``ΔR = √(Δy² + Δφ²)`` with the rapidity y. Functions take plain arrays of one jet;
-only `pseudojets` and `reclustered` need FastJet.
+only `measure` and `measure_all` need FastJet.
+
+Soft drop takes a jet, clustered by Cambridge/Aachen, apart from its last merging on. A softer
+branch with ``min(pT₁, pT₂) / (pT₁ + pT₂) ≤ z_cut`` is dropped and the harder one taken apart in
+turn, until both branches count; here z_cut = 0.1 and β = 0. Larkoski, Marzani, Soyez and Thaler,
+JHEP 05 (2014) 146, arXiv:1402.2657, equation 1.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.simulate import extra
+from steepest.simulate.clustering import Clustered, Momenta, offsets_of
 from steepest.simulate.processes import RADIUS
 
 __all__ = [
@@ -29,10 +33,8 @@ __all__ = [
     "distances",
     "energy_correlations",
     "measure",
+    "measure_all",
     "n_subjettiness",
-    "pseudojets",
-    "reclustered",
-    "soft_drop_mass",
 ]
 
 Floats = NDArray[np.float64]
@@ -86,26 +88,57 @@ def measure(px: Floats, py: Floats, pz: Floats, energy: Floats) -> Substructure:
     MissingExtraError
         If FastJet is not installed.
     """
-    pt, rapidity, phi = np.hypot(px, py), np.arctanh(pz / energy), np.arctan2(py, px)
-    fastjet = extra.fastjet()
-    inputs = pseudojets(px, py, pz, energy)
-    by_kt = reclustered(inputs, fastjet.kt_algorithm)
-    tau = [
-        n_subjettiness(pt, rapidity, phi, *axes_of(by_kt, count))
-        for count in range(1, MAX_AXES + 1)
-    ]
+    return measure_all((px, py, pz, energy), np.array([len(px)]))[0]
+
+
+def measure_all(constituents: Momenta, counts: NDArray[np.int64]) -> list[Substructure]:
+    """Return the substructure of many jets; FastJet is called once for all of them.
+
+    Parameters
+    ----------
+    constituents
+        px, py, pz and energy (GeV) of all jets' constituents, one jet after the other.
+    counts
+        The number of constituents of each jet, none of them 0.
+
+    Raises
+    ------
+    MissingExtraError
+        If FastJet is not installed.
+    """
+    pt, rapidity, phi = _directions(constituents)
+    by_kt = Clustered(constituents, counts, "kt_algorithm", _EVERYTHING)
+    axes = [axes_of(by_kt, count) for count in range(1, MAX_AXES + 1)]
+    by_angle = Clustered(constituents, counts, "cambridge_algorithm", _EVERYTHING)
+    groomed = by_angle.soft_drop_masses(Z_CUT, RADIUS)
+    ends = offsets_of(counts)
+    shapes = []
+    for jet, mass in enumerate(groomed.tolist()):
+        own = slice(ends[jet], ends[jet + 1])
+        shapes.append(_shape(pt[own], rapidity[own], phi[own], [a[jet] for a in axes], mass))
+    return shapes
+
+
+def _shape(
+    pt: Floats, rapidity: Floats, phi: Floats, axes: list[tuple[Floats, Floats]], groomed: float
+) -> Substructure:
     e2, e3 = energy_correlations(pt, rapidity, phi)
     c2, d2 = correlation_ratios(e2, e3)
-    by_angle = reclustered(inputs, fastjet.cambridge_algorithm)
     return Substructure(
-        tau=tuple(tau),
+        tau=tuple(n_subjettiness(pt, rapidity, phi, *own) for own in axes),
         e2=e2,
         e3=e3,
         c2=c2,
         d2=d2,
         pt_dispersion=dispersion(pt),
-        soft_drop_mass=soft_drop_mass(_whole(by_angle), fastjet.PseudoJet),
+        soft_drop_mass=groomed,
     )
+
+
+def _directions(momenta: Momenta) -> tuple[Floats, Floats, Floats]:
+    """Return transverse momenta (GeV), rapidities and azimuths."""
+    px, py, pz, energy = momenta
+    return np.hypot(px, py), np.arctanh(pz / energy), np.arctan2(py, px)
 
 
 def distances(rapidity: Floats, phi: Floats, to_rapidity: Floats, to_phi: Floats) -> Floats:
@@ -202,56 +235,9 @@ def dispersion(pt: Floats) -> float:
     return float(np.sqrt(pt @ pt) / pt.sum())
 
 
-def pseudojets(px: Floats, py: Floats, pz: Floats, energy: Floats) -> list[Any]:
-    """Return the constituents as FastJet takes them."""
-    make = extra.fastjet().PseudoJet
-    return [make(*row) for row in np.column_stack([px, py, pz, energy]).tolist()]
-
-
-def reclustered(inputs: list[Any], algorithm: int) -> Any:
-    """Return FastJet's cluster sequence of one jet, with everything in it joined.
-
-    Parameters
-    ----------
-    inputs
-        The constituents, from `pseudojets`.
-    algorithm
-        One of FastJet's, such as ``kt_algorithm``.
-    """
-    fastjet = extra.fastjet()
-    return fastjet.ClusterSequence(inputs, fastjet.JetDefinition(algorithm, _EVERYTHING))
-
-
-def axes_of(sequence: Any, count: int) -> tuple[Floats, Floats]:
-    """Return rapidities and azimuths of at most `count` exclusive subjets."""
-    subjets = sequence.exclusive_jets_up_to(count)
-    return np.array([s.rap() for s in subjets]), np.array([s.phi() for s in subjets])
-
-
-def soft_drop_mass(jet: Any, blank: Callable[[], Any]) -> float:
-    """Return the mass (GeV) of a jet after soft drop with z_cut = 0.1, β = 0.
-
-    The jet, clustered by Cambridge/Aachen, is taken apart from its last merging on. A softer
-    branch with ``min(pT₁, pT₂) / (pT₁ + pT₂) ≤ z_cut`` is dropped and the harder one taken apart
-    in turn, until both branches count. Larkoski, Marzani, Soyez and Thaler, JHEP 05 (2014) 146,
-    arXiv:1402.2657, equation 1.1.
-
-    Parameters
-    ----------
-    jet
-        A jet with ``has_parents``, ``pt`` and ``m``, as FastJet's ``PseudoJet``.
-    blank
-        Makes an empty jet for ``has_parents`` to fill.
-    """
-    while True:
-        first, second = blank(), blank()
-        if not jet.has_parents(first, second):
-            return max(float(jet.m()), 0.0)
-        softer, harder = sorted((first, second), key=lambda branch: branch.pt())
-        if softer.pt() > Z_CUT * (softer.pt() + harder.pt()):
-            return max(float(jet.m()), 0.0)
-        jet = harder
-
-
-def _whole(sequence: Any) -> Any:
-    return sequence.exclusive_jets_up_to(1)[0]
+def axes_of(clustered: Clustered, count: int) -> list[tuple[Floats, Floats]]:
+    """Return for each jet the rapidities and azimuths of at most `count` exclusive subjets."""
+    momenta, offsets = clustered.exclusive(count)
+    _, rapidity, phi = _directions(momenta)
+    ends = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+    return [(rapidity[start:end], phi[start:end]) for start, end in ends]

@@ -19,6 +19,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from steepest.simulate import extra
 from steepest.simulate.processes import RADIUS, Decay, Process, Window
 
 __all__ = ["CARRIERS", "EARLY_SCALE", "LEPTONS", "PARTONS", "veto"]
@@ -39,7 +40,7 @@ PARTONS, LEPTONS = (1, 2, 3, 4, 5, 21), (11, 13)
 """PDG numbers of the products that count."""
 
 _OUTGOING = (5, 6)  # where the record has what leaves the hard process
-_RESONANCE_DECAY = 5  # Pythia's number for the showers in the decays of resonances
+_NO_EMISSION, _RESONANCE_DECAY = 0, 5  # Pythia's numbers for where the shower is
 _LEAST_PT, _ETA_MAX = 100.0, 25.0  # of a jet of partons: GeV, and everything
 
 
@@ -53,10 +54,11 @@ def veto(module: Any, process: Process) -> Any:
     process
         Whose windows.
     """
+    extra.hide_banner(module)
     decay = process.decay
-    anti_kt, visible, own_masses, no_hook, own_code = -1, 2, 2, None, False
+    anti_kt, visible, own_masses, no_hook, by_fastjet = -1, 2, 2, None, True
     jets = module.SlowJet(
-        anti_kt, RADIUS, _LEAST_PT, _ETA_MAX, visible, own_masses, no_hook, own_code
+        anti_kt, RADIUS, _LEAST_PT, _ETA_MAX, visible, own_masses, no_hook, by_fastjet
     )
 
     def jet_outside(event: Any) -> bool:
@@ -91,9 +93,13 @@ def veto(module: Any, process: Process) -> Any:
     if decay is None:
         return Windows()
 
+    low, high = process.hard_pt
+
     def hard_outside(position: int, event: Any) -> bool:
+        if position == _NO_EMISSION:  # back to back
+            return not low < event[_OUTGOING[0]].pT() < high
         in_shower = position < _RESONANCE_DECAY
-        return in_shower and not _within(_hardest(event, decay), process.hard_pt)
+        return in_shower and not low < _hardest(event, decay.resonance) < high
 
     class Decaying(Windows):
         """The questions to a process with one."""
@@ -102,7 +108,8 @@ def veto(module: Any, process: Process) -> Any:
             return decay.mixed
 
         def doVetoProcessLevel(self, event: Any) -> bool:
-            return not any(_decays(event, decay))
+            resonances = _resonances(event, decay.resonance)
+            return not any(_as_asked(event, one, decay) for one in resonances)
 
         def canVetoStep(self) -> bool:
             return True
@@ -126,26 +133,37 @@ def _within(value: float, window: Window) -> bool:
     return window[0] < value < window[1]
 
 
-def _hardest(event: Any, decay: Decay) -> float:
-    """Return the largest transverse momentum of a resonance after its recoils so far."""
-    outgoing = (event[place] for place in _OUTGOING)
-    places = [o.iBotCopyId() for o in outgoing if o.idAbs() == decay.resonance]
-    return max(event[place].pT() for place in places)
+def _hardest(event: Any, resonance: int) -> float:
+    """Return the largest transverse momentum of a resonance after its recoils so far.
+
+    A particle appears in the record once for every recoil. Written out, since Pythia asks some
+    hundred times a jet.
+    """
+    largest = 0.0
+    for place in _OUTGOING:
+        particle = event[place]
+        if particle.idAbs() == resonance:
+            pt = event[particle.iBotCopyId()].pT()
+            if pt > largest:
+                largest = pt
+    return largest
 
 
-def _decays(event: Any, decay: Decay) -> Iterator[list[Any]]:
-    """Yield each resonance with the products of its decay, where they are those asked for."""
-    for particle in event:
-        if particle.idAbs() != decay.resonance:
-            continue
-        if event[particle.daughter1()].idAbs() == decay.resonance:
-            continue  # a copy that has recoiled
-        products = list(_products(event, particle))
-        numbers = [product.idAbs() for product in products]
-        partons = sum(number in PARTONS for number in numbers)
-        leptons = sum(number in LEPTONS for number in numbers)
-        if (partons, leptons) == (decay.partons, decay.leptons):
-            yield [particle, *products]
+def _resonances(event: Any, number: int) -> Iterator[Any]:
+    """Yield the resonances of the hard process, each as its last copy so far."""
+    for place in _OUTGOING:
+        particle = event[event[place].iBotCopyId()]
+        if particle.idAbs() == number:
+            yield particle
+
+
+def _as_asked(event: Any, resonance: Any, decay: Decay) -> list[Any] | None:
+    """Return the products of a resonance's decay, or None if they are not those asked for."""
+    products = list(_products(event, resonance))
+    numbers = [product.idAbs() for product in products]
+    partons = sum(number in PARTONS for number in numbers)
+    leptons = sum(number in LEPTONS for number in numbers)
+    return products if (partons, leptons) == (decay.partons, decay.leptons) else None
 
 
 def _products(event: Any, particle: Any) -> Iterator[Any]:
@@ -160,11 +178,15 @@ def _products(event: Any, particle: Any) -> Iterator[Any]:
 
 
 def _match(event: Any, decay: Decay, axes: list[tuple[float, float]]) -> bool:
-    return any(
-        all(_distance(member, *axis) < MATCH_RADIUS for member in members)
-        for members in _decays(event, decay)
-        for axis in axes
-    )
+    """Return whether a resonance and its products, those asked for, all lie around an axis."""
+    for resonance in _resonances(event, decay.resonance):
+        near = [axis for axis in axes if _distance(resonance, *axis) < MATCH_RADIUS]
+        products = _as_asked(event, resonance, decay) if near else None
+        if products and any(
+            all(_distance(product, *axis) < MATCH_RADIUS for product in products) for axis in near
+        ):
+            return True
+    return False
 
 
 def _distance(particle: Any, rapidity: float, phi: float) -> float:

@@ -1,0 +1,101 @@
+"""Many jets in one call against one at a time, flat records against Awkward, and silence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from steepest.simulate import extra
+from steepest.simulate import substructure as sub
+from steepest.simulate.clustering import Clustered, offsets_of
+from steepest.simulate.generator import Generator, _columns
+from steepest.simulate.processes import PROCESSES
+
+COUNTS = np.array([30, 1, 12, 4])
+
+
+def momenta(seed: int, count: int) -> tuple[np.ndarray, ...]:
+    """Massless four-momenta within one jet."""
+    rng = np.random.default_rng(seed)
+    pt, y, phi = (
+        rng.exponential(20, count) + 0.5,
+        rng.normal(0, 0.3, count),
+        rng.normal(0, 0.3, count),
+    )
+    return pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(y), pt * np.cosh(y)
+
+
+JETS = [momenta(seed, count) for seed, count in enumerate(COUNTS.tolist())]
+TOGETHER = tuple(np.concatenate(column) for column in zip(*JETS, strict=True))
+
+
+def test_many_jets_are_measured_as_one_at_a_time():
+    together = sub.measure_all(TOGETHER, COUNTS)
+    assert together == [sub.measure(*jet) for jet in JETS]
+    assert len({shape.tau for shape in together[::2]}) == 2
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_exclusive_jets_are_those_of_fastjets_own_classes(count):
+    fastjet = extra.fastjet()
+    clustered = Clustered(TOGETHER, COUNTS, "kt_algorithm", 1000.0)
+    found, offsets = clustered.exclusive(count)
+    definition = fastjet.JetDefinition(fastjet.kt_algorithm, 1000.0)
+    for place, jet in enumerate(JETS):
+        inputs = [fastjet.PseudoJet(*row) for row in np.column_stack(jet).tolist()]
+        sequence = fastjet.ClusterSequence(inputs, definition)
+        expected = sorted(s.e() for s in sequence.exclusive_jets_up_to(count))
+        own = slice(offsets[place], offsets[place + 1])
+        assert np.sort(found[3][own]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_members_of_a_list_make_up_its_jets():
+    """A list without particles has no jets, and the next one's places start at 0 again."""
+    counts = np.array([30, 0, 17])
+    clustered = Clustered(TOGETHER, counts, "antikt_algorithm", 0.4)
+    (px, _, _, energy), offsets = clustered.inclusive(5.0)
+    places, ends = clustered.members(5.0)
+    assert offsets[1] == offsets[2] < len(px)
+    starts = offsets_of(counts)
+    for place in range(3):
+        for jet in range(offsets[place], offsets[place + 1]):
+            own = starts[place] + places[ends[jet] : ends[jet + 1]]
+            assert own.max() < starts[place + 1]
+            assert TOGETHER[0][own].sum() == pytest.approx(px[jet])
+            assert TOGETHER[3][own].sum() == pytest.approx(energy[jet])
+
+
+def test_flat_columns_are_those_of_the_nested_record():
+    import awkward as ak
+
+    record = Generator(PROCESSES["qcd"], seed=5)._pythia.nextBatch(3)
+    event, start, table = _columns(record)
+    entries = record["prt"]
+    assert np.bincount(event).tolist() == ak.num(entries, axis=1).tolist()
+    assert np.array_equal(np.unique(start), np.flatnonzero(np.diff(event, prepend=-1)))
+    flat = ak.flatten(entries, axis=1)
+    for name in ("id", "status", "daughter1", "daughter2"):
+        assert np.array_equal(table[name], np.asarray(flat[name]))
+    for name in ("px", "py", "pz", "e"):
+        assert np.array_equal(table[name], np.asarray(flat["p", name]))
+    vertex = ak.fill_none(flat["vProd"], {"px": 0.0, "py": 0.0, "pz": 0.0, "e": 0.0})
+    for name in "xyz":
+        assert np.array_equal(table[name], np.asarray(vertex[f"p{name}"]))
+        assert np.any(table[name] != 0)
+
+
+@pytest.mark.parametrize("before", ["", "import os; os.close(1)"])
+def test_a_fresh_process_prints_nothing_with_and_without_a_standard_output(before):
+    lines = [
+        before,
+        "from steepest.simulate.generator import Generator",
+        "from steepest.simulate.processes import PROCESSES",
+        'assert Generator(PROCESSES["qcd"], seed=1).batch(1).count == 1',
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
