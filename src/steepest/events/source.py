@@ -89,6 +89,8 @@ class EventSource:
         The columns of the first file; the others must have those that are read.
     repeated : frozenset[str]
         The columns that only say again what is in others (HDF5: ``x_0`` of a dataset ``x``).
+    file_rows : list[int]
+        The rows of each file.
     rows, groups : int
         Over all files.
 
@@ -111,7 +113,8 @@ class EventSource:
         self.files = [str(file.path) for file in files]
         self.schema: pa.Schema = self._files[0].schema
         self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
-        self.rows = sum(file.rows for file in files)
+        self.file_rows = [file.rows for file in files]
+        self.rows = sum(self.file_rows)
         self.groups = sum(file.groups for file in files)
         if self.rows == 0:
             raise EventsError(
