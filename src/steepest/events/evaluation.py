@@ -24,7 +24,7 @@ from steepest.events.plan import Plan
 from steepest.events.repeats import Repeats
 from steepest.events.source import Block, EventSource
 from steepest.events.split import TEST, assign_parts, event_keys, row_keys
-from steepest.kernels.interleave import interleaved
+from steepest.events.matrix import matrix
 from steepest.recipe import SplitRecipe
 
 __all__ = ["Evaluated", "Evaluation", "narrow_type"]
@@ -79,11 +79,9 @@ class Evaluation:
             exprs.append(self._typed[-1].real)
         exprs += [expression.scalar(schema).real for expression in plan.extra]
         self._exprs = [expr.alias(str(i)) for i, expr in enumerate(exprs)]
-        self._plain = {
-            i: feature.tree.name
-            for i, feature in enumerate(plan.features)
-            if isinstance(feature.tree, Column) and i not in self.codes
-        }
+        weights = [] if plan.weight is None else [plan.weight]
+        trees = [e.tree for e in (*plan.features, plan.label, *weights, *plan.extra)]
+        self._plain = {i: tree.name for i, tree in enumerate(trees) if isinstance(tree, Column)}
         self._dtype = narrow_type(plan.features, schema)
         self._declared = any(table.missing is not None for table in plan.tables.values())
         self._faults = self._feature_faults()
@@ -132,33 +130,27 @@ class Evaluation:
 
     def _columns(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> dict[str, np.ndarray]:
         plain = {i: name for i, name in self._plain.items() if _is_plain(table[name])}
-        exprs = [expr for i, expr in enumerate(self._exprs) if i not in plain]
+        others = [i for i in range(len(self._exprs)) if i not in plain]
         # with_columns, not select: it also spreads a constant over the rows.
-        values = table.with_columns(exprs).select(
-            [str(i) for i in range(len(self._exprs)) if i not in plain]
-        )
+        evaluated = table.with_columns([self._exprs[i] for i in others]) if others else table
         for typed in self._typed:
             refuse_mismatch(typed.mismatches, self._locator(file, rows))
+        values = [
+            table[plain[i]] if i in plain else evaluated[str(i)] for i in range(len(self._exprs))
+        ]
         count = len(self._plan.features)
-        features = interleaved(
-            [
-                table[plain[i]].to_numpy() if i in plain else self._numbers(values[str(i)], i)
-                for i in range(count)
-            ],
-            self._dtype,
-        )
-        self._inspect(table, values, features, file, rows)
-        first_extra = len(self._exprs) - len(self._plan.extra)
-        carried = [values[str(i)].to_numpy() for i in range(first_extra, len(self._exprs))]
+        features = matrix([self._numbers(values[i], i) for i in range(count)], self._dtype)
+        self._inspect(values, features, file, rows)
+        carried = [series.to_numpy() for series in values[len(values) - len(self._plan.extra) :]]
         columns = {
             "features": features,
-            "labels": self.tally.add(values[str(count)]),
+            "labels": self.tally.add(values[count]),
             "extra": np.array(carried, np.float64).reshape(-1, len(rows)).T,
             "rows": rows,
             "file": np.full(len(rows), file, dtype=np.int32),
         }
         if self._plan.weight is not None:
-            columns["weights"] = values[str(count + 1)].to_numpy()
+            columns["weights"] = values[count + 1].to_numpy()
         if len(self._source.files) > 1:
             told = [columns[n] for n in ("features", "labels", "extra", "weights") if n in columns]
             self.repeats.add(file, np.column_stack(told))
@@ -174,23 +166,17 @@ class Evaluation:
         return lambda index: f"in {self._source.files[file]} at row {rows[index]}"
 
     def _inspect(
-        self,
-        table: pl.DataFrame,
-        values: pl.DataFrame,
-        features: np.ndarray,
-        file: int,
-        rows: np.ndarray,
+        self, values: Sequence[pl.Series], features: np.ndarray, file: int, rows: np.ndarray
     ) -> None:
         """Count values that are null, NaN or infinite."""
         name = self._source.files[file]
         if self._declared or not np.isfinite(features).all():
             for i, faults in enumerate(self._faults):
-                column = values[str(i)] if str(i) in values else table[self._plain[i]]
                 is_text = i in self.codes
-                raw = column.to_numpy() if is_text else features[:, i].astype(np.float64)
-                faults.count(raw, column.is_null().to_numpy(), name, rows)
+                raw = values[i].to_numpy() if is_text else features[:, i].astype(np.float64)
+                faults.count(raw, values[i].is_null().to_numpy(), name, rows)
         for i, faults in enumerate(self._rest_faults, start=len(self._faults)):
-            column = values[str(i)]
+            column = values[i]
             if column.dtype.is_float() or column.null_count():
                 null = column.is_null().to_numpy()
                 numbers = column.to_numpy() if column.dtype.is_float() else np.zeros(len(rows))

@@ -33,6 +33,10 @@ Progress = Callable[[int, int], object]
 """Called with the rows read so far and the rows of all files."""
 
 
+BLOCK_BYTES = 16 * 2**20
+"""Of the columns of a block of numbers, as they come from the file."""
+
+
 @dataclass(frozen=True)
 class Room:
     """How much of the events memory may hold, and the folder on whose disk the rest lies."""
@@ -125,7 +129,7 @@ def gather(
         raise EventsError("The features and the label use no column.", do="name columns in them")
     where = plan.select.pruning() if plan.select is not None else ()
     evaluation, store = Evaluation(source, plan, split), _Store(source, plan, room)
-    decoded = ahead(source.batches(plan.columns, where))
+    decoded = ahead(source.batches(plan.columns, where, _rows_at_once(plan, source.schema)))
     with closing(decoded), closing(ahead(evaluation.over(decoded))) as evaluated:
         for block in evaluated:
             store.add(block)
@@ -161,6 +165,15 @@ def gather(
         },
         notes=[*_undecided(evaluation.undecided), *store.notes()],
     )
+
+
+def _rows_at_once(plan: Plan, schema: pa.Schema) -> int:
+    """Return how many rows a block may have: many, as far as it stays small."""
+    types = [schema.field(name).type for name in plan.columns]
+    if not all(pa.types.is_primitive(arrow) for arrow in types):
+        return 65_536
+    bits = sum(arrow.bit_width for arrow in types)
+    return min(max(8 * BLOCK_BYTES // bits, 4_096), 131_072)
 
 
 class _Store:
