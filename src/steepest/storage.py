@@ -9,7 +9,7 @@ A `DiskArray` (`steepest.disk`) is indexed by rows, as an array in memory is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ __all__ = [
     "nearest_folder",
     "on_disk",
     "slices",
+    "split",
     "thinned",
     "total",
 ]
@@ -167,6 +168,27 @@ def compressed(array: AnyArray, mask: np.ndarray) -> AnyArray:
     for rows in slices(len(array)):
         kept.append(array.read(rows.start, rows.stop)[mask[rows]])
     return kept
+
+
+def split(array: AnyArray, group: np.ndarray, groups: Sequence[int]) -> dict[int, AnyArray]:
+    """Return the rows of each group, in one pass; `group`, in memory, says which a row is of.
+
+    Examples
+    --------
+    >>> split(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 0]), (0, 1))
+    {0: array([1., 3.]), 1: array([2.])}
+    """
+    if isinstance(array, np.ndarray):
+        return {number: array[group == number] for number in groups}
+    parts = {
+        number: DiskArray(array.folder, array.dtype, array.width, array.stored)
+        for number in groups
+    }
+    for rows in slices(len(array)):
+        block, of = array.read(rows.start, rows.stop), group[rows]
+        for number, part in parts.items():
+            part.append(block[of == number])
+    return dict(parts)
 
 
 MOST_SORTED = 1_000_000
