@@ -21,6 +21,8 @@ from steepest.evaluate.merit import ONE_SIGMA, Merit
 
 __all__ = ["Roc", "background_rejection", "cut_at", "roc_curve", "working_point"]
 
+_EVERYWHERE = slice(None)
+
 
 @dataclass(frozen=True, slots=True)
 class Roc:
@@ -53,10 +55,12 @@ class Roc:
     signal_squares_above: Floats
     background_squares_above: Floats
 
-    def background_interval(self, level: float = ONE_SIGMA) -> Efficiency:
-        """Return ε_B with its interval at every threshold; see `efficiency_from_sums`."""
+    def background_interval(
+        self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
+    ) -> Efficiency:
+        """Return ε_B with its interval at every threshold, or some; see `efficiency_from_sums`."""
         sums, squares = self.background_sum_above, self.background_squares_above
-        return efficiency_from_sums(sums, squares, sums[-1], squares[-1], level)
+        return efficiency_from_sums(sums[at], squares[at], sums[-1], squares[-1], level)
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Roc:
