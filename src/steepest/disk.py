@@ -19,8 +19,8 @@ from steepest.errors import EventsError
 
 __all__ = ["DiskArray"]
 
-_RUN = 4_096
-"""Rows that are read at once where single rows are asked for."""
+_RUN = 1_024
+"""Rows that are read at once where single rows are asked for: those of a chunk of the shuffle."""
 
 
 class DiskArray:
@@ -106,13 +106,16 @@ class DiskArray:
         result = np.empty((len(rows), *self.width), dtype=self.dtype)
         if len(rows) == 0:
             return result
-        order = np.argsort(rows, kind="stable")
-        runs = rows[order] // _RUN
-        starts = np.flatnonzero(np.diff(runs, prepend=-1))
+        runs = rows // _RUN
+        runs -= runs.min()
+        if runs.max() <= np.iinfo(np.uint16).max:
+            runs = runs.astype(np.uint16)  # sorted by counting, in one pass
+        order = np.argsort(runs, kind="stable")
+        starts = np.flatnonzero(np.diff(runs[order].astype(np.int64), prepend=-1))
         for begin, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-            first = int(runs[begin]) * _RUN
-            piece = self.read(first, min(first + _RUN, len(self)))
             places = order[begin:end]
+            first = int(rows[places[0]]) // _RUN * _RUN
+            piece = self.read(first, min(first + _RUN, len(self)))
             result[places] = piece[rows[places] - first]
         return result
 
