@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import tempfile
 import weakref
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,19 +18,19 @@ import numpy as np
 
 from steepest.errors import EventsError
 
-__all__ = ["DiskArray"]
+__all__ = ["DiskArray", "RowsOnDisk"]
 
 _RUN = 1_024
 """Rows that are read at once where single rows are asked for: those of a chunk of the shuffle."""
 
 
-class DiskArray:
-    """An array on disk that grows at its end and is read by rows.
+class RowsOnDisk(ABC):
+    """Rows that lie on disk and are read when they are asked for.
 
     Parameters
     ----------
     folder
-        A folder on the file system that is to hold it.
+        A folder on the file system that is to hold what is made of them.
     dtype
         Of the numbers.
     width
@@ -47,8 +48,6 @@ class DiskArray:
         self.width = width
         self._rows = 0
         self._row_bytes = self.stored.itemsize * int(np.prod(width, dtype=np.int64))
-        self._file: BinaryIO = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115
-        weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:
         return self._rows
@@ -68,17 +67,9 @@ class DiskArray:
         """Bytes on disk."""
         return self._rows * self._row_bytes
 
-    def append(self, rows: np.ndarray) -> None:
-        """Write rows at the end; raises EventsError where the disk is full."""
-        data = np.ascontiguousarray(rows, dtype=self.stored)
-        view = _bytes_of(data)
-        self._file.seek(self.nbytes)
-        try:
-            while len(view):
-                view = view[self._file.write(view) :]
-        except OSError as error:
-            raise _cannot_write(error, self.folder) from None
-        self._rows += len(data)
+    @abstractmethod
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return the rows from `start` to `stop` as they are stored."""
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         """Return rows, those of a slice or of an array of row numbers, as an array in memory."""
@@ -88,18 +79,6 @@ class DiskArray:
                 return self.read(start, max(stop, start)).astype(self.dtype, copy=False)
             rows = np.arange(start, stop, step)
         return self._gather(np.asarray(rows))
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Return the rows from `start` to `stop` as they are stored."""
-        result = np.empty((stop - start, *self.width), dtype=self.stored)
-        self._file.seek(start * self._row_bytes)
-        view = _bytes_of(result)
-        while len(view):
-            count = self._file.readinto(view)  # pyright: ignore[reportAttributeAccessIssue]
-            if not count:
-                raise EventsError("The temporary file of the events ends early.")
-            view = view[count:]
-        return result
 
     def _gather(self, rows: np.ndarray) -> np.ndarray:
         """Read the runs of rows that hold the wanted ones, and pick these."""
@@ -117,6 +96,41 @@ class DiskArray:
             first = int(rows[places[0]]) // _RUN * _RUN
             piece = self.read(first, min(first + _RUN, len(self)))
             result[places] = piece[rows[places] - first]
+        return result
+
+
+class DiskArray(RowsOnDisk):
+    """An array on disk that grows at its end; its parameters are those of `RowsOnDisk`."""
+
+    def __init__(
+        self, folder: str | Path, dtype: Any, width: tuple[int, ...] = (), stored: Any = None
+    ) -> None:
+        super().__init__(folder, dtype, width, stored)
+        self._file: BinaryIO = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
+
+    def append(self, rows: np.ndarray) -> None:
+        """Write rows at the end; raises EventsError where the disk is full."""
+        data = np.ascontiguousarray(rows, dtype=self.stored)
+        view = _bytes_of(data)
+        self._file.seek(self.nbytes)
+        try:
+            while len(view):
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            raise _cannot_write(error, self.folder) from None
+        self._rows += len(data)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return the rows from `start` to `stop` as they are stored."""
+        result = np.empty((stop - start, *self.width), dtype=self.stored)
+        self._file.seek(start * self._row_bytes)
+        view = _bytes_of(result)
+        while len(view):
+            count = self._file.readinto(view)  # pyright: ignore[reportAttributeAccessIssue]
+            if not count:
+                raise EventsError("The temporary file of the events ends early.")
+            view = view[count:]
         return result
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from steepest.disk import DiskArray
+from steepest.disk import DiskArray, RowsOnDisk
 
 __all__ = [
     "BLOCK",
@@ -38,7 +38,7 @@ __all__ = [
 BLOCK = 65_536
 """Rows that are worked on at once."""
 
-AnyArray = np.ndarray | DiskArray
+AnyArray = np.ndarray | RowsOnDisk
 
 
 class Column:
@@ -108,7 +108,7 @@ class Column:
 
 def on_disk(*arrays: AnyArray | None) -> bool:
     """Whether any of the arrays lies on disk."""
-    return any(isinstance(array, DiskArray) for array in arrays)
+    return any(isinstance(array, RowsOnDisk) for array in arrays)
 
 
 def slices(rows: int) -> Iterator[slice]:
@@ -147,7 +147,7 @@ def map_blocks(
         rows = function(*block)
         if result is None:
             width = rows.shape[1:]
-            if isinstance(first, DiskArray):
+            if isinstance(first, RowsOnDisk):
                 result = DiskArray(first.folder, rows.dtype, width, stored)
             else:
                 result = np.empty((len(first), *width), dtype=rows.dtype)

@@ -51,6 +51,13 @@ class Evaluated:
 class Evaluation:
     """Evaluates a plan block by block, and counts what is no finite number.
 
+    Parameters
+    ----------
+    source, plan, split
+        The events, what to compute of each, and the shares of the parts.
+    keeps_features
+        Whether the features are wanted; else they are only checked.
+
     Attributes
     ----------
     label : Typed
@@ -64,9 +71,12 @@ class Evaluation:
         Rows of all blocks, those selected, and those for which the selection has no answer.
     """
 
-    def __init__(self, source: EventSource, plan: Plan, split: SplitRecipe | None) -> None:
+    def __init__(
+        self, source: EventSource, plan: Plan, split: SplitRecipe | None, keeps_features: bool
+    ) -> None:
         schema = source.schema
         self._source, self._plan, self._split = source, plan, split
+        self._keeps_features = keeps_features
         self._select = plan.select.scalar(schema) if plan.select is not None else None
         self.label = plan.label.scalar(schema)
         features = [feature.scalar(schema) for feature in plan.features]
@@ -139,11 +149,10 @@ class Evaluation:
             table[plain[i]] if i in plain else evaluated[str(i)] for i in range(len(self._exprs))
         ]
         count = len(self._plan.features)
-        features = matrix([self._numbers(values[i], i) for i in range(count)], self._dtype)
+        features = [self._numbers(values[i], i) for i in range(count)]
         self._inspect(values, features, file, rows)
         carried = [series.to_numpy() for series in values[len(values) - len(self._plan.extra) :]]
         columns = {
-            "features": features,
             "labels": self.tally.add(values[count]),
             "extra": np.array(carried, np.float64).reshape(-1, len(rows)).T,
             "rows": rows,
@@ -151,9 +160,14 @@ class Evaluation:
         }
         if self._plan.weight is not None:
             columns["weights"] = values[count + 1].to_numpy()
-        if len(self._source.files) > 1:
+        many = len(self._source.files) > 1
+        if self._keeps_features or many:
+            columns["features"] = matrix(features, self._dtype)
+        if many:
             told = [columns[n] for n in ("features", "labels", "extra", "weights") if n in columns]
             self.repeats.add(file, np.column_stack(told))
+        if not self._keeps_features:
+            columns.pop("features", None)
         return columns
 
     def _numbers(self, values: pl.Series, feature: int) -> np.ndarray:
@@ -166,14 +180,18 @@ class Evaluation:
         return lambda index: f"in {self._source.files[file]} at row {rows[index]}"
 
     def _inspect(
-        self, values: Sequence[pl.Series], features: np.ndarray, file: int, rows: np.ndarray
+        self,
+        values: Sequence[pl.Series],
+        features: Sequence[np.ndarray],
+        file: int,
+        rows: np.ndarray,
     ) -> None:
         """Count values that are null, NaN or infinite."""
         name = self._source.files[file]
-        if self._declared or not np.isfinite(features).all():
+        if self._declared or not all(map(_all_finite, features)):
             for i, faults in enumerate(self._faults):
                 is_text = i in self.codes
-                raw = values[i].to_numpy() if is_text else features[:, i].astype(np.float64)
+                raw = values[i].to_numpy() if is_text else features[i].astype(np.float64)
                 faults.count(raw, values[i].is_null().to_numpy(), name, rows)
         for i, faults in enumerate(self._rest_faults, start=len(self._faults)):
             column = values[i]
@@ -225,6 +243,10 @@ def _is_narrow(arrow: pa.DataType) -> bool:
 def _is_plain(series: pl.Series) -> bool:
     """Whether NumPy has the numbers as they are."""
     return series.dtype in NUMBERS and not series.null_count()
+
+
+def _all_finite(values: np.ndarray) -> bool:
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
 
 
 def _codes(values: pl.Series, known: dict[str, int]) -> pl.Series:

@@ -23,6 +23,8 @@ PARTS = False
 ENCRYPTED = b"PARE"
 BUFFER = 2**16
 """Bytes that are read of a column at once; without it, all that a row group has of the column."""
+FAST = {"UNCOMPRESSED", "SNAPPY", "LZ4", "LZ4_RAW", "ZSTD"}
+"""Codecs that unpack faster than a disk reads."""
 AT_ONCE = 48 * 2**20
 """Bytes of a row group's used columns up to which it is decoded as a whole, as is fastest."""
 SMALL = 16 * 2**20
@@ -66,6 +68,8 @@ class ParquetEvents:
             ) from None
         self.rows: int = self._metadata.num_rows
         self.groups: int = self._metadata.num_row_groups
+        self.again = self._codecs() <= FAST
+        """Whether it is read again as fast as a copy of what was read; see `EventSource.again`."""
 
     @property
     def group_rows(self) -> list[int]:
@@ -141,6 +145,13 @@ class ParquetEvents:
                 cause="the file was damaged while it was copied or stored",
                 do="copy it again, and compare its checksum with the original's",
             ) from None
+
+    def _codecs(self) -> set[str]:
+        """The codecs of the first row group: writers use the same for all of them."""
+        if not self.groups:
+            return set()
+        group = self._metadata.row_group(0)
+        return {group.column(index).compression for index in range(group.num_columns)}
 
     def _bytes(self, group: int, columns: Sequence[str]) -> int:
         """What a row group has of the columns (and of what lies below them), decoded."""

@@ -17,10 +17,12 @@ import numpy as np
 import pyarrow as pa
 
 from steepest.errors import EventsError
+from steepest.events.again import FromFiles
 from steepest.events.ahead import ahead
 from steepest.events.evaluation import Evaluated, Evaluation, narrow_type
 from steepest.events.expressions import Expression
 from steepest.events.labels import Tally
+from steepest.events.nodes import Column as ColumnNode
 from steepest.events.plan import Plan
 from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
@@ -31,10 +33,6 @@ __all__ = ["Gathered", "Progress", "Room", "gather"]
 
 Progress = Callable[[int, int], object]
 """Called with the rows read so far and the rows of all files."""
-
-
-BLOCK_BYTES = 16 * 2**20
-"""Of the columns of a block of numbers, as they come from the file."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +126,9 @@ def gather(
     if not plan.columns:
         raise EventsError("The features and the label use no column.", do="name columns in them")
     where = plan.select.pruning() if plan.select is not None else ()
-    evaluation, store = Evaluation(source, plan, split), _Store(source, plan, room)
-    decoded = ahead(source.batches(plan.columns, where, _rows_at_once(plan, source.schema)))
+    store = _Store(source, plan, room)
+    evaluation = Evaluation(source, plan, split, keeps_features=not store.reads_again)
+    decoded = ahead(source.batches(plan.columns, where))
     with closing(decoded), closing(ahead(evaluation.over(decoded))) as evaluated:
         for block in evaluated:
             store.add(block)
@@ -141,7 +140,7 @@ def gather(
         raise _nothing_selected(source, plan, evaluation.rows_read)
     evaluation.repeats.refuse(source.files, plan.columns)
     evaluation.refuse_faults()
-    columns = {name: column.finish() for name, column in store.columns.items() if len(column)}
+    columns = store.finish()
     features, categories = _with_sorted_categories(columns["features"], plan, evaluation.codes)
     return Gathered(
         source=source,
@@ -167,19 +166,12 @@ def gather(
     )
 
 
-def _rows_at_once(plan: Plan, schema: pa.Schema) -> int:
-    """Return how many rows a block may have: many, as far as it stays small."""
-    types = [schema.field(name).type for name in plan.columns]
-    if not all(pa.types.is_primitive(arrow) for arrow in types):
-        return 65_536
-    bits = sum(arrow.bit_width for arrow in types)
-    return min(max(8 * BLOCK_BYTES // bits, 4_096), 131_072)
-
-
 class _Store:
     """Keeps what is evaluated: in memory, and all of it on disk once that is too much.
 
     Where nothing is selected from the events, it is known from the start whether it will be.
+    Features that are columns of numbers are then not kept if their files can as well be read again
+    (`reads_again`).
     """
 
     def __init__(self, source: EventSource, plan: Plan, room: Room | None) -> None:
@@ -201,6 +193,8 @@ class _Store:
             numbers = len(plan.features) + 2 + len(weights) + len(plan.extra)
             if source.rows * (8 * numbers + 4) > room.bytes:
                 self._spill(room)
+        self._source, self._plan = source, plan
+        self.reads_again = self._spilled and source.again and _are_columns(plan, schema)
 
     def add(self, block: Evaluated) -> None:
         """Keep what is selected of a block."""
@@ -211,6 +205,15 @@ class _Store:
         self.part.append(block.part)
         if self._room is not None and not self._spilled and self._nbytes > self._room.bytes:
             self._spill(self._room)
+
+    def finish(self) -> dict[str, AnyArray]:
+        """Return what there is, by name."""
+        columns = {name: column.finish() for name, column in self.columns.items() if len(column)}
+        if self.reads_again and self._room is not None:
+            names = [next(iter(feature.columns)) for feature in self._plan.features]
+            stored = narrow_type(self._plan.features, self._source.schema)
+            columns["features"] = FromFiles(self._source, names, stored, self._room.folder)
+        return columns
 
     def notes(self) -> list[str]:
         """Return a sentence if the events lie on disk."""
@@ -224,14 +227,30 @@ class _Store:
 
     @property
     def _nbytes(self) -> int:
-        """Bytes that all that is kept takes in memory."""
-        return sum(column.nbytes for column in self.columns.values())
+        """Bytes that all events would take in memory."""
+        again = 8 * len(self._plan.features) * self._source.rows if self.reads_again else 0
+        return again + sum(column.nbytes for column in self.columns.values())
 
     def _spill(self, room: Room) -> None:
         """Move what is kept to disk, and all that comes."""
         self._spilled = True
         for column in self.columns.values():
             column.spill(room.folder)
+
+
+def _are_columns(plan: Plan, schema: pa.Schema) -> bool:
+    """Whether each feature is a column of numbers that none may be missing from."""
+    if any(table.fill is not None for table in plan.tables.values()):
+        return False
+    return all(
+        isinstance(feature.tree, ColumnNode) and _is_number(schema.field(feature.tree.name).type)
+        for feature in plan.features
+    )
+
+
+def _is_number(arrow: pa.DataType) -> bool:
+    types = pa.types
+    return types.is_integer(arrow) or types.is_float32(arrow) or types.is_float64(arrow)
 
 
 def _undecided(events: int) -> list[str]:

@@ -20,6 +20,11 @@ from steepest.events.words import counted, listed
 
 __all__ = ["Block", "Condition", "EventFile", "EventSource"]
 
+BLOCK_BYTES = 16 * 2**20
+"""Of a block of numbers, as they come from the file."""
+LEAST_ROWS, MOST_ROWS = 4_096, 131_072
+"""Of a block."""
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -89,6 +94,8 @@ class EventSource:
         The columns of the first file; the others must have those that are read.
     repeated : frozenset[str]
         The columns that only say again what is in others (HDF5: ``x_0`` of a dataset ``x``).
+    again : bool
+        Whether all files can be read again as fast as a copy of what was read.
     file_rows : list[int]
         The rows of each file.
     rows, groups : int
@@ -113,6 +120,7 @@ class EventSource:
         self.files = [str(file.path) for file in files]
         self.schema: pa.Schema = self._files[0].schema
         self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
+        self.again = all(getattr(file, "again", False) for file in files)
         self.file_rows = [file.rows for file in files]
         self.rows = sum(self.file_rows)
         self.groups = sum(file.groups for file in files)
@@ -153,7 +161,7 @@ class EventSource:
         self,
         columns: Sequence[str],
         where: Sequence[Condition] = (),
-        batch_rows: int = 65_536,
+        batch_rows: int | None = None,
     ) -> Iterator[Block]:
         """Yield the rows of the named columns, file by file and in order.
 
@@ -165,7 +173,7 @@ class EventSource:
             Conditions that wanted rows meet: groups of rows that cannot hold one are not read.
             Rows that fail a condition may still come, so the caller selects.
         batch_rows
-            The largest number of rows in a block.
+            The largest number of rows in a block; left out, as many as keep it small.
 
         Raises
         ------
@@ -173,18 +181,20 @@ class EventSource:
             A file lacks a column, has it with another type, or is damaged.
         """
         self.require(columns)
+        batch_rows = batch_rows or self._at_once(columns)
         for index, file in enumerate(self._files):
             for first_row, batch in file.batches(columns, file.kept(where), batch_rows):
                 yield Block(batch, index, first_row)
 
     def batches_from(
-        self, columns: Sequence[str], start: int, batch_rows: int = 65_536
+        self, columns: Sequence[str], start: int, batch_rows: int | None = None
     ) -> Iterator[Block]:
         """Yield what `batches` yields, without the first `start` rows of all files.
 
         Files before them are not read, nor (of Parquet) groups of rows.
         """
         self.require(columns)
+        batch_rows = batch_rows or self._at_once(columns)
         for index, file in enumerate(self._files):
             skipped, start = min(start, file.rows), max(start - file.rows, 0)
             if skipped == file.rows:
@@ -203,6 +213,14 @@ class EventSource:
             "rows": self.rows,
             "files": [file.fingerprint() for file in self._files],
         }
+
+    def _at_once(self, columns: Sequence[str]) -> int:
+        """How many rows of numbers are small; of lists and text it is not known."""
+        types = [self.schema.field(name).type for name in columns]
+        if not all(pa.types.is_primitive(arrow) for arrow in types):
+            return MOST_ROWS // 2
+        bits = sum(arrow.bit_width for arrow in types)
+        return min(max(8 * BLOCK_BYTES // bits, LEAST_ROWS), MOST_ROWS)
 
     def _check(self, file: EventFile, name: str) -> None:
         count = file.schema.names.count(name)

@@ -22,7 +22,6 @@ Sources: Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195 (SplitMix6
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import numpy as np
@@ -72,10 +71,10 @@ def assign_parts(keys: np.ndarray, split: SplitRecipe) -> np.ndarray:
     """
     if keys.dtype != np.uint64:
         keys = event_keys(pa.array(keys), "the keys", "the array")
-    numbers = _numbers(keys, split.seed)
+    shares = _uniform(keys, split.seed)
     parts = np.full(len(keys), TRAIN, dtype=np.int8)
-    parts[numbers < _below(split.test + split.validation)] = VALIDATION
-    parts[numbers < _below(split.test)] = TEST
+    parts[shares < split.test + split.validation] = VALIDATION
+    parts[shares < split.test] = TEST
     return parts
 
 
@@ -147,17 +146,14 @@ def _key_of(file: str) -> np.ndarray:
     return _mix(np.array([hashed], dtype=np.uint64))
 
 
-def _numbers(keys: np.ndarray, seed: int) -> np.ndarray:
-    """Return 2⁵³ u, uint64."""
+def _uniform(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Return u in [0, 1), float64."""
     start = np.array([(seed + 2 * GOLDEN) % 2**64], dtype=np.uint64)
     mixed = _mix(_mix(keys + np.uint64(GOLDEN)) ^ _mix(start))
     mixed >>= np.uint64(11)
-    return mixed
-
-
-def _below(share: float) -> np.uint64:
-    """Return the 2⁵³ u at which u < share no longer holds."""
-    return np.uint64(math.ceil(share * 2.0**53))
+    uniform = mixed.astype(np.float64)
+    uniform *= 2.0**-53
+    return uniform
 
 
 def _mix(z: np.ndarray) -> np.ndarray:
