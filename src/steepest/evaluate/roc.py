@@ -107,18 +107,22 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = 
         at = np.bincount(position[of], weights=values[of], minlength=distinct.size)
         return np.concatenate([[0.0], np.cumsum(at[::-1])])
 
-    ones = np.ones_like(weight)
     signal_sum, background_sum = above(weight, signal), above(weight, ~signal)
+    counts = signal_sum, background_sum
+    squares = signal_sum, background_sum  # where every event weighs 1
+    if not (weight == 1).all():
+        ones, squared = np.ones_like(weight), weight**2
+        counts = above(ones, signal), above(ones, ~signal)
+        squares = above(squared, signal), above(squared, ~signal)
     return Roc(
         np.concatenate([[math.inf], distinct[::-1]]),
         signal_sum / signal_sum[-1],
         background_sum / background_sum[-1],
-        above(ones, signal).astype(np.int64),
-        above(ones, ~signal).astype(np.int64),
+        counts[0].astype(np.int64),
+        counts[1].astype(np.int64),
         signal_sum,
         background_sum,
-        above(weight**2, signal),
-        above(weight**2, ~signal),
+        *squares,
     )
 
 

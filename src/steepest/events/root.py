@@ -35,6 +35,8 @@ MAGIC = b"root"
 PARTS = True
 
 TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
+MOST_ROWS = 65_536
+"""That are read at once: uproot holds them several times over."""
 LARGE = 1_000_000
 """Added to the version of a file whose places are written with 8 bytes."""
 
@@ -106,7 +108,7 @@ class RootEvents:
         with self._reopened() as file:
             tree, row = file[self.inside], 0
             self._refuse_lengths(tree, wanted)
-            reader = pieces(tree, wanted, batch_rows)
+            reader = pieces(tree, wanted, min(batch_rows, MOST_ROWS))
             while row < self.rows:
                 arrays = self._next(reader, wanted, row)
                 batch = pa.record_batch(arrays, names=list(columns))
@@ -170,7 +172,8 @@ class RootEvents:
 
 def _opened(path: Path) -> Any:
     uproot = extra.load("uproot", "root", "Reading ROOT files")
-    return uproot.open({str(path): None})  # so that a colon in the name is no part
+    # A mapping, so that a colon in the name is no part; no array is asked for twice.
+    return uproot.open({str(path): None}, array_cache=None)
 
 
 def _find(file: Any, path: Path, inside: str) -> str:
