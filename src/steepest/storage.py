@@ -181,8 +181,7 @@ def split(array: AnyArray, group: np.ndarray, groups: Sequence[int]) -> dict[int
     if isinstance(array, np.ndarray):
         return {number: array[group == number] for number in groups}
     parts = {
-        number: DiskArray(array.folder, array.dtype, array.width, array.stored)
-        for number in groups
+        number: DiskArray(array.folder, array.dtype, array.width, array.stored) for number in groups
     }
     for rows in slices(len(array)):
         block, of = array.read(rows.start, rows.stop), group[rows]

@@ -88,7 +88,12 @@ class FromFiles(RowsOnDisk):
         assert self._stream is not None
         self._first += len(self._piece)
         self._piece = self._piece[:0]
-        piece = next(self._stream, None)
+        try:
+            piece = next(self._stream, None)
+        except EventsError:
+            if self._is_changed():
+                raise self._changed() from None
+            raise
         if piece is None or self._first + len(piece) > len(self):
             raise self._changed()
         self._piece = piece

@@ -108,9 +108,7 @@ def _binary(
     for name, values in models.items():
         area = evaluate.auc(events.labels, values, events.weights)
         roc = evaluate.roc_curve(events.labels, values, events.weights)
-        curves.append(
-            figures.rejection_curve(roc, name, area, minimum_background=BACKGROUND_DRAWN)
-        )
+        curves.append(figures.rejection_curve(roc, name, area, minimum_background=BACKGROUND_DRAWN))
         del roc  # as long as all events
     yield "roc", figures.roc_figure(curves), curves
     background, signal = class_titles(fitted.model)
