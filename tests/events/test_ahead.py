@@ -40,11 +40,10 @@ def test_an_error_comes_where_its_item_would_have_come() -> None:
         yield 1
         raise EventsError("The third is damaged.")
 
-    taken = []
+    numbers = ahead(items())
+    assert [next(numbers), next(numbers)] == [0, 1]
     with pytest.raises(EventsError, match="The third is damaged"):
-        for number in ahead(items()):
-            taken.append(number)
-    assert taken == [0, 1]
+        next(numbers)
     assert threads() == []
 
 
@@ -58,11 +57,15 @@ def test_left_early(error) -> None:
         finally:
             closed.append(threading.current_thread())
 
-    inner = ahead(items())
-    with pytest.raises(error), closing(inner), closing(ahead(inner)) as outer:
-        for number in outer:
-            if number == 3:
-                raise error
+    def taken_until_it_breaks() -> None:
+        inner = ahead(items())
+        with closing(inner), closing(ahead(inner)) as outer:
+            for number in outer:
+                if number == 3:
+                    raise error
+
+    with pytest.raises(error):
+        taken_until_it_breaks()
     assert closed == [threading.current_thread()]
     assert threads() == []
 
