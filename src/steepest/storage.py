@@ -4,23 +4,18 @@ What to use when: `Column` gathers an array whose length is not known, and moves
 is told to. `blocks`, `map_blocks` and `total` walk over an array in blocks of `BLOCK` rows,
 wherever it lies: so that what comes out has the same bits in memory and on disk.
 
-A `DiskArray` has a length, a shape, a dtype, and gives back rows as NumPy arrays when it is indexed
-with a slice or an array of row numbers. Its file has no name: the system removes it when the
-process ends, however it ends.
+A `DiskArray` (`steepest.disk`) is indexed by rows, as an array in memory is.
 """
 
 from __future__ import annotations
 
-import errno
-import tempfile
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from steepest.errors import EventsError
+from steepest.disk import DiskArray, RowsOnDisk
 
 __all__ = [
     "BLOCK",
@@ -35,148 +30,75 @@ __all__ = [
     "nearest_folder",
     "on_disk",
     "slices",
+    "split",
     "thinned",
     "total",
 ]
 
 BLOCK = 65_536
 """Rows that are worked on at once."""
-_RUN = 4_096
-"""Rows that are read at once where single rows are asked for."""
 
-
-class DiskArray:
-    """An array on disk that grows at its end and is read by rows.
-
-    Parameters
-    ----------
-    folder
-        A folder on the file system that is to hold it.
-    dtype
-        Of the numbers.
-    width
-        Of a row: ``()`` for one number, ``(n,)`` for n of them.
-    """
-
-    def __init__(self, folder: str | Path, dtype: Any, width: tuple[int, ...] = ()) -> None:
-        self.folder = Path(folder)
-        self.dtype = np.dtype(dtype)
-        self.width = width
-        self._rows = 0
-        self._row_bytes = self.dtype.itemsize * int(np.prod(width, dtype=np.int64))
-        self._file: BinaryIO = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115
-        weakref.finalize(self, self._file.close)
-
-    def __len__(self) -> int:
-        return self._rows
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows, and what is in a row."""
-        return (self._rows, *self.width)
-
-    @property
-    def ndim(self) -> int:
-        """1, or 2 where a row has several numbers."""
-        return 1 + len(self.width)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes on disk."""
-        return self._rows * self._row_bytes
-
-    def append(self, rows: np.ndarray) -> None:
-        """Write rows at the end; raises EventsError where the disk is full."""
-        data = np.ascontiguousarray(rows, dtype=self.dtype)
-        view = _bytes_of(data)
-        self._file.seek(self.nbytes)
-        try:
-            while len(view):
-                view = view[self._file.write(view) :]
-        except OSError as error:
-            raise _cannot_write(error, self.folder) from None
-        self._rows += len(data)
-
-    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        """Return rows, those of a slice or of an array of row numbers, as an array in memory."""
-        if isinstance(rows, slice):
-            start, stop, step = rows.indices(len(self))
-            if step == 1:
-                return self._read(start, max(stop, start))
-            rows = np.arange(start, stop, step)
-        return self._gather(np.asarray(rows))
-
-    def _read(self, start: int, stop: int) -> np.ndarray:
-        result = np.empty((stop - start, *self.width), dtype=self.dtype)
-        self._file.seek(start * self._row_bytes)
-        view = _bytes_of(result)
-        while len(view):
-            count = self._file.readinto(view)  # pyright: ignore[reportAttributeAccessIssue]
-            if not count:
-                raise EventsError("The temporary file of the events ends early.")
-            view = view[count:]
-        return result
-
-    def _gather(self, rows: np.ndarray) -> np.ndarray:
-        """Read the runs of rows that hold the wanted ones, and pick these."""
-        result = np.empty((len(rows), *self.width), dtype=self.dtype)
-        if len(rows) == 0:
-            return result
-        order = np.argsort(rows, kind="stable")
-        runs = rows[order] // _RUN
-        starts = np.flatnonzero(np.diff(runs, prepend=-1))
-        for begin, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-            first = int(runs[begin]) * _RUN
-            piece = self._read(first, min(first + _RUN, len(self)))
-            places = order[begin:end]
-            result[places] = piece[rows[places] - first]
-        return result
-
-
-AnyArray = np.ndarray | DiskArray
+AnyArray = np.ndarray | RowsOnDisk
 
 
 class Column:
     """Rows gathered block by block: in memory, until `spill` moves them to disk.
 
+    Parameters
+    ----------
+    dtype
+        Of the whole; left out, that of the first rows.
+    stored
+        The type, as a rule a smaller one, that holds every number of it exactly, in which they are
+        kept on disk; left out, `dtype`.
+
     Examples
     --------
     >>> column = Column()
     >>> column.append(np.array([1.0, 2.0]))
-    >>> column.spill(tempfile.gettempdir())
+    >>> column.spill("/tmp")
     >>> column.append(np.array([3.0]))
     >>> column.finish()[:]
     array([1., 2., 3.])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: Any = None, stored: Any = None) -> None:
+        self._dtype, self._stored = dtype, stored
         self._chunks: list[np.ndarray] = []
+        self._folder: str | Path | None = None
         self._disk: DiskArray | None = None
+        self._rows = 0
         self.nbytes = 0
+        """Bytes that the rows take in memory."""
+
+    def __len__(self) -> int:
+        return self._rows
 
     def append(self, rows: np.ndarray) -> None:
         """Add rows at the end."""
-        self.nbytes += rows.nbytes
-        if self._disk is not None:
-            self._disk.append(rows)
-        else:
+        self._dtype = rows.dtype if self._dtype is None else self._dtype
+        self._rows += len(rows)
+        self.nbytes += rows.size * np.dtype(self._dtype).itemsize
+        if self._folder is None:
             self._chunks.append(rows)
+            return
+        if self._disk is None:
+            self._disk = DiskArray(self._folder, self._dtype, rows.shape[1:], self._stored)
+        self._disk.append(rows)
 
     def spill(self, folder: str | Path) -> None:
         """Move what is there to disk, and all that comes."""
-        if self._disk is not None or not self._chunks:
+        if self._folder is not None:
             return
-        first = self._chunks[0]
-        self._disk = DiskArray(folder, first.dtype, first.shape[1:])
+        self._folder, self._rows, self.nbytes = folder, 0, 0
         for chunk in _emptied(self._chunks):
-            self._disk.append(chunk)
+            self.append(chunk)
 
     def finish(self) -> AnyArray:
         """Return the whole; in memory each block is let go of as it is copied."""
         if self._disk is not None:
             return self._disk
-        rows = sum(map(len, self._chunks))
-        whole = np.empty((rows, *self._chunks[0].shape[1:]), dtype=self._chunks[0].dtype)
+        whole = np.empty((self._rows, *self._chunks[0].shape[1:]), dtype=self._dtype)
         place = 0
         for chunk in _emptied(self._chunks):
             whole[place : place + len(chunk)] = chunk
@@ -186,7 +108,7 @@ class Column:
 
 def on_disk(*arrays: AnyArray | None) -> bool:
     """Whether any of the arrays lies on disk."""
-    return any(isinstance(array, DiskArray) for array in arrays)
+    return any(isinstance(array, RowsOnDisk) for array in arrays)
 
 
 def slices(rows: int) -> Iterator[slice]:
@@ -208,8 +130,12 @@ def blocks(*arrays: AnyArray | None) -> Iterator[tuple[Any, ...]]:
         yield tuple(None if array is None else array[rows] for array in arrays)
 
 
-def map_blocks(function: Callable[..., np.ndarray], *arrays: AnyArray) -> AnyArray:
+def map_blocks(
+    function: Callable[..., np.ndarray], *arrays: AnyArray, stored: Any = None
+) -> AnyArray:
     """Apply a function of rows block by block; the result lies where the first array does.
+
+    On disk its numbers are kept as `stored`, which must hold all of them exactly.
 
     Examples
     --------
@@ -221,8 +147,8 @@ def map_blocks(function: Callable[..., np.ndarray], *arrays: AnyArray) -> AnyArr
         rows = function(*block)
         if result is None:
             width = rows.shape[1:]
-            if isinstance(first, DiskArray):
-                result = DiskArray(first.folder, rows.dtype, width)
+            if isinstance(first, RowsOnDisk):
+                result = DiskArray(first.folder, rows.dtype, width, stored)
             else:
                 result = np.empty((len(first), *width), dtype=rows.dtype)
         if isinstance(result, DiskArray):
@@ -238,10 +164,30 @@ def compressed(array: AnyArray, mask: np.ndarray) -> AnyArray:
     """Return the rows where the mask, in memory, is true."""
     if isinstance(array, np.ndarray):
         return array[mask]
-    kept = DiskArray(array.folder, array.dtype, array.width)
+    kept = DiskArray(array.folder, array.dtype, array.width, array.stored)
     for rows in slices(len(array)):
-        kept.append(array[rows][mask[rows]])
+        kept.append(array.read(rows.start, rows.stop)[mask[rows]])
     return kept
+
+
+def split(array: AnyArray, group: np.ndarray, groups: Sequence[int]) -> dict[int, AnyArray]:
+    """Return the rows of each group, in one pass; `group`, in memory, says which a row is of.
+
+    Examples
+    --------
+    >>> split(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 0]), (0, 1))
+    {0: array([1., 3.]), 1: array([2.])}
+    """
+    if isinstance(array, np.ndarray):
+        return {number: array[group == number] for number in groups}
+    parts = {
+        number: DiskArray(array.folder, array.dtype, array.width, array.stored) for number in groups
+    }
+    for rows in slices(len(array)):
+        block, of = array.read(rows.start, rows.stop), group[rows]
+        for number, part in parts.items():
+            part.append(block[of == number])
+    return dict(parts)
 
 
 MOST_SORTED = 1_000_000
@@ -275,25 +221,10 @@ def total(array: AnyArray) -> float:
     return float(sum(float(block.sum(dtype=np.float64)) for (block,) in blocks(array)))
 
 
-def _bytes_of(array: np.ndarray) -> memoryview:
-    """The memory of a contiguous array, to read from and write to."""
-    return memoryview(array.reshape(-1).view(np.uint8))  # pyright: ignore[reportArgumentType]
-
-
 def _emptied(chunks: list[np.ndarray]) -> Iterator[np.ndarray]:
     chunks.reverse()
     while chunks:
         yield chunks.pop()
-
-
-def _cannot_write(error: OSError, folder: Path) -> EventsError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return EventsError(
-        "The events do not fit into memory, and cannot be kept on disk either.",
-        expected=f"room in {folder}",
-        found="a full disk" if full else str(error),
-        do="free some space, train into a folder on another disk, or raise events.memory",
-    )
 
 
 def nearest_folder(path: Path) -> Path:

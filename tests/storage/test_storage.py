@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from steepest import storage
 from steepest.errors import EventsError
-from steepest.storage import Column, DiskArray, compressed, in_memory, map_blocks, total
+from steepest.storage import Column, DiskArray, compressed, in_memory, map_blocks, split, total
 
 VALUES = np.random.default_rng(1).normal(size=(10_000, 3))
 
@@ -89,3 +89,44 @@ def test_a_disk_that_cannot_be_written(tmp_path, monkeypatch, number, found):
         f"  found:    {found}\n"
         "  do:       free some space, train into a folder on another disk, or raise events.memory"
     )
+
+
+@pytest.mark.parametrize(("dtype", "stored"), [(np.float64, np.float32), (np.int64, np.int16)])
+def test_a_smaller_type_on_disk(tmp_path, dtype, stored):
+    values = np.arange(-3_000, 3_000, dtype=stored).reshape(-1, 2)
+    column = Column(dtype, stored)
+    column.append(values[:100])
+    column.append(values[100:1_000])
+    in_memory_bytes = column.nbytes
+    column.spill(tmp_path)
+    assert column.nbytes == in_memory_bytes == 2_000 * np.dtype(dtype).itemsize
+    column.append(values[1_000:])
+    whole = column.finish()
+    assert isinstance(whole, DiskArray)
+    assert (whole.dtype, whole.stored) == (np.dtype(dtype), np.dtype(stored))
+    assert whole.nbytes == values.nbytes
+    assert whole[:].tobytes() == values.astype(dtype).tobytes()
+    assert whole[np.array([7, 2_999, 0])].dtype == dtype
+    mask = values[:, 0] % 3 == 0
+    kept = compressed(whole, mask)
+    assert isinstance(kept, DiskArray)
+    assert kept.stored == stored
+    assert np.array_equal(kept[:], values[mask])
+
+
+def test_a_column_that_is_on_disk_from_the_start(tmp_path):
+    column = Column(np.float64)
+    column.spill(tmp_path)
+    column.append(VALUES)
+    assert np.array_equal(column.finish()[:], VALUES)
+    assert isinstance(column.finish(), DiskArray)
+
+
+def test_groups_in_one_pass(on_disk, monkeypatch):
+    monkeypatch.setattr(storage, "BLOCK", 777)
+    group = np.random.default_rng(2).integers(0, 3, len(VALUES)).astype(np.int8)
+    parts, same = split(on_disk, group, (0, 2)), split(VALUES, group, (0, 2))
+    assert list(parts) == list(same) == [0, 2]
+    for number in parts:
+        assert np.array_equal(in_memory(parts[number]), VALUES[group == number])
+        assert np.array_equal(same[number], VALUES[group == number])

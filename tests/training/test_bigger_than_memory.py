@@ -143,3 +143,20 @@ def test_sizes():
     with pytest.raises(RecipeError, match="a size such as"):
         steepest.Recipe.from_dict({"events": {"path": "x", "label": "y", "memory": "much"}})
     assert EventsRecipe(path="x", label="y").memory == "auto"
+
+
+@pytest.mark.parametrize("scaling", ["standard", "whiten"])
+def test_same_bits_where_the_files_are_read_again(small, events, tmp_path, scaling):
+    """Columns of numbers alone: no copy of them is made before the parts are."""
+    runs = []
+    for memory in ("1 GB", "1 kB"):
+        recipe = recipe_of({"label": "y", "weight": "w", "model": {"hidden": []}}, events, memory)
+        recipe["events"]["features"] = ["a", "b", "d"]
+        recipe["descent"]["scaling"] = scaling
+        runs.append(steepest.train(recipe, tmp_path / memory.replace(" ", "")))
+    assert ["kept on disk" in (run.path / "log.txt").read_text() for run in runs] == [False, True]
+    assert runs[0].model.theta.tobytes() == runs[1].model.theta.tobytes()
+    timeless = [{k: v for k, v in run.metrics.items() if k != "seconds"} for run in runs]
+    assert timeless[0] == timeless[1]
+    for figure in sorted((runs[0].path / "figures").glob("*.json")):
+        assert figure.read_text() == (runs[1].path / "figures" / figure.name).read_text()

@@ -194,9 +194,12 @@ class Feed:
                 yield Run(self.events, batches.rows(step, stop), stop - step)
             else:
                 stop = self._within_window(step, stop)
-                events = self._joined(batches.places(step, stop))
-                yield Run(events, np.arange(len(events)), stop - step)
+                yield self._run_of(self._joined(batches.places(step, stop)), stop - step)
             step = stop
+
+    @staticmethod
+    def _run_of(events: Batch, steps: int) -> Run:
+        return Run(events, np.arange(len(events)), steps)
 
     def _within_window(self, step: int, stop: int) -> int:
         """The end of the steps that take events of one window; one step may take those of several.
@@ -214,9 +217,10 @@ class Feed:
         return pieces[0] if len(pieces) == 1 else _joined(pieces)
 
     def _window(self, epoch: int, window: int) -> Batch:
+        """One window in memory: of the one before only what a step still takes is kept, by it."""
         key = epoch, window
         if key not in self._windows:
-            self._windows = {k: v for k, v in self._windows.items() if k == (epoch, window - 1)}
+            self._windows = {}
             self._windows[key] = self.events.take(self.batches.window(epoch, window))
         return self._windows[key]
 

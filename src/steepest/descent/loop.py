@@ -291,6 +291,7 @@ def _at_once(objective: Stretches, feed: Feed, plan: Plan, state: State, rates: 
         if result.taken < run.steps:
             diverged_at = state.step + begin
             break
+        del run, stretch  # and with them the window, before the next one is read
     after = state.with_changes(theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum)
     steps, points = (state.step + 1 + np.flatnonzero(m[:begin]) for m in (recorded, followed))
     path = list(zip(points.tolist(), thetas, strict=True))

@@ -8,6 +8,6 @@ training part alone and is part of the model, so that the model takes raw values
 """
 
 from steepest.encoding.columns import CategoryColumn, NumberColumn
-from steepest.encoding.encoding import Encoding, fit_encoding
+from steepest.encoding.encoding import Encoding, fit_encoding, is_needed
 
-__all__ = ["CategoryColumn", "Encoding", "NumberColumn", "fit_encoding"]
+__all__ = ["CategoryColumn", "Encoding", "NumberColumn", "fit_encoding", "is_needed"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from steepest.recipe import Derived
 from steepest.scaling.quantile import distribution, quantile
 from steepest.storage import AnyArray, blocks, thinned
 
-__all__ = ["Encoding", "fit_encoding"]
+__all__ = ["Encoding", "fit_encoding", "is_needed"]
 
 Array = np.ndarray
 MOST_CATEGORIES = 100
@@ -161,8 +161,10 @@ def fit_encoding(
     >>> fit_encoding([b_score], X).columns[0].fill
     0.2
     """
-    values = thinned(X)
-    w = np.ones(len(values)) if weights is None else thinned(weights)
+    tables = [f for f in features if isinstance(f, Derived)]
+    computed = any(table.fill in ("mean", "median") for table in tables)
+    values = thinned(X) if computed else np.empty((0, len(features)))
+    w = thinned(weights) if computed and weights is not None else np.ones(len(values))
     columns = []
     for i, feature in enumerate(features):
         name = feature if isinstance(feature, str) else feature.name
@@ -175,6 +177,22 @@ def fit_encoding(
     encoding = Encoding(tuple(columns))
     _refuse_twice(encoding.names)
     return encoding
+
+
+def is_needed(features: Sequence[str | Derived], texts: Collection[str]) -> bool:
+    """Whether the encoding of features, of which some are text, changes anything.
+
+    Examples
+    --------
+    >>> is_needed(["pt", Derived(name="ratio", value="tau3 / tau2")], {})
+    False
+    >>> is_needed(["pt", Derived(name="b_score", value="jet_b", fill=0.5)], {})
+    True
+    """
+    tables = [f for f in features if isinstance(f, Derived)]
+    names = {f if isinstance(f, str) else f.name for f in features}
+    declared = any(table.missing is not None or table.fill is not None for table in tables)
+    return declared or not names.isdisjoint(texts)
 
 
 def _number(table: Derived, values: Array, weights: Array) -> NumberColumn:

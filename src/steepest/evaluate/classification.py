@@ -85,10 +85,11 @@ def binary_merits(
     check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)
     as_probabilities(score, "scores")
+    area = auc(signal, score, weight, level)  # before there is a curve: both are large
     of_true_class = np.where(signal, score, 1 - score)
     roc = roc_curve(signal, score, weight)
     merits = [
-        auc(signal, score, weight, level),
+        area,
         _accuracy((score >= 0.5) == signal, weight, level, "signal where the score is >= 0.5"),
         *(background_rejection(roc, efficiency, level) for efficiency in efficiencies),
         _cross_entropy("binary_cross_entropy", of_true_class, weight, _resolution(scores), level),

@@ -21,6 +21,8 @@ from steepest.evaluate.merit import ONE_SIGMA, Merit
 
 __all__ = ["Roc", "background_rejection", "cut_at", "roc_curve", "working_point"]
 
+_EVERYWHERE = slice(None)
+
 
 @dataclass(frozen=True, slots=True)
 class Roc:
@@ -53,10 +55,12 @@ class Roc:
     signal_squares_above: Floats
     background_squares_above: Floats
 
-    def background_interval(self, level: float = ONE_SIGMA) -> Efficiency:
-        """Return ε_B with its interval at every threshold; see `efficiency_from_sums`."""
+    def background_interval(
+        self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
+    ) -> Efficiency:
+        """Return ε_B with its interval at every threshold, or some; see `efficiency_from_sums`."""
         sums, squares = self.background_sum_above, self.background_squares_above
-        return efficiency_from_sums(sums, squares, sums[-1], squares[-1], level)
+        return efficiency_from_sums(sums[at], squares[at], sums[-1], squares[-1], level)
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Roc:
@@ -103,18 +107,22 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = 
         at = np.bincount(position[of], weights=values[of], minlength=distinct.size)
         return np.concatenate([[0.0], np.cumsum(at[::-1])])
 
-    ones = np.ones_like(weight)
     signal_sum, background_sum = above(weight, signal), above(weight, ~signal)
+    counts = signal_sum, background_sum
+    squares = signal_sum, background_sum  # where every event weighs 1
+    if not (weight == 1).all():
+        ones, squared = np.ones_like(weight), weight**2
+        counts = above(ones, signal), above(ones, ~signal)
+        squares = above(squared, signal), above(squared, ~signal)
     return Roc(
         np.concatenate([[math.inf], distinct[::-1]]),
         signal_sum / signal_sum[-1],
         background_sum / background_sum[-1],
-        above(ones, signal).astype(np.int64),
-        above(ones, ~signal).astype(np.int64),
+        counts[0].astype(np.int64),
+        counts[1].astype(np.int64),
         signal_sum,
         background_sum,
-        above(weight**2, signal),
-        above(weight**2, ~signal),
+        *squares,
     )
 
 

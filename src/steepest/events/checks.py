@@ -130,7 +130,7 @@ class Faults:
 
 def refuse_empty_parts(part: np.ndarray, shares: Sequence[float], parts: Sequence[str]) -> None:
     """Raise EventsError if a part with a share above 0 got no event."""
-    counts = np.bincount(part, minlength=len(parts))
+    counts = [int(np.count_nonzero(part == index)) for index in range(len(parts))]
     for index, name in enumerate(parts):
         if shares[index] > 0 and counts[index] == 0:
             found = ", ".join(f"{part}: {n}" for part, n in zip(parts, counts, strict=True))
@@ -162,17 +162,20 @@ def part_sums(
     events, zero, negative = (np.zeros(shape, dtype=np.int64) for _ in range(3))
     weight = np.zeros(shape)
     for w, p, y in blocks(weights, part, labels):
-        w = np.ones(len(p)) if w is None else w
         cell = p.astype(np.int64) * shape[1] + (y if classes else 0)
 
         def count(values: np.ndarray | None = None, cell: np.ndarray = cell) -> np.ndarray:
             return np.bincount(cell, values, parts * shape[1]).reshape(shape)
 
         events += count()
+        if w is None:
+            continue
         zero += count(w == 0).astype(np.int64)
         negative += count(w < 0).astype(np.int64)
         with np.errstate(over="ignore"):
             weight += count(w)
+    if weights is None:
+        weight += events
     return PartSums(events, weight, zero, negative)
 
 

@@ -23,6 +23,10 @@ PARTS = False
 ENCRYPTED = b"PARE"
 BUFFER = 2**16
 """Bytes that are read of a column at once; without it, all that a row group has of the column."""
+FAST = {"UNCOMPRESSED", "SNAPPY", "LZ4", "LZ4_RAW", "ZSTD"}
+"""Codecs that unpack faster than a disk reads."""
+AT_ONCE = 48 * 2**20
+"""Bytes of a row group's used columns up to which it is decoded as a whole, as is fastest."""
 SMALL = 16 * 2**20
 """Files up to so many bytes are fingerprinted by their content, larger ones by their footer."""
 
@@ -64,6 +68,8 @@ class ParquetEvents:
             ) from None
         self.rows: int = self._metadata.num_rows
         self.groups: int = self._metadata.num_row_groups
+        self.again = self._codecs() <= FAST
+        """Whether it is read again as fast as a copy of what was read; see `EventSource.again`."""
 
     @property
     def group_rows(self) -> list[int]:
@@ -128,7 +134,11 @@ class ParquetEvents:
         self, file: pq.ParquetFile, group: int, columns: Sequence[str], batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
         try:
-            yield from file.iter_batches(batch_rows, row_groups=[group], columns=list(columns))
+            if self._bytes(group, columns) <= AT_ONCE:
+                table = file.read_row_group(group, columns=list(columns))
+                yield from table.to_batches(batch_rows)
+            else:
+                yield from file.iter_batches(batch_rows, row_groups=[group], columns=list(columns))
         except DAMAGE as error:
             raise EventsError(
                 f"{self.path} is damaged in row group {group} of {self.groups} "
@@ -138,6 +148,24 @@ class ParquetEvents:
                 cause="the file was damaged while it was copied or stored",
                 do="copy it again, and compare its checksum with the original's",
             ) from None
+
+    def _codecs(self) -> set[str]:
+        """The codecs of the first row group: writers use the same for all of them."""
+        if not self.groups:
+            return set()
+        group = self._metadata.row_group(0)
+        return {group.column(index).compression for index in range(group.num_columns)}
+
+    def _bytes(self, group: int, columns: Sequence[str]) -> int:
+        """What a row group has of the columns (and of what lies below them), decoded."""
+        metadata = self._metadata.row_group(group)
+        chunks = (metadata.column(index) for index in range(metadata.num_columns))
+        wanted = set(columns)
+        return sum(
+            max(chunk.total_uncompressed_size, 8 * metadata.num_rows)
+            for chunk in chunks
+            if chunk.path_in_schema.split(".")[0] in wanted or chunk.path_in_schema in wanted
+        )
 
     def _span(self, group: int) -> str:
         sizes = [self._metadata.row_group(g).num_rows for g in range(group + 1)]

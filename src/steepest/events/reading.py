@@ -1,30 +1,31 @@
 """Evaluate a plan over all blocks of a source: the selected events as arrays, in memory or on disk.
 
 A block is read, selected from, evaluated and split; what is left of it is kept. Where the blocks
-together get larger than `Room` allows, all of them move to disk, and memory holds one block.
+together get larger than `Room` allows, all of them move to disk, and memory holds a few blocks: one
+that is decoded, one that is evaluated, one that is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError
-from steepest.events.checks import Faults
-from steepest.events.expressions import Expression, frame
+from steepest.events.again import FromFiles
+from steepest.events.ahead import ahead
+from steepest.events.evaluation import Evaluated, Evaluation, narrow_type
+from steepest.events.expressions import Expression
 from steepest.events.labels import Tally
-from steepest.events.lists import refuse_mismatch
+from steepest.events.nodes import Column as ColumnNode
 from steepest.events.plan import Plan
-from steepest.events.repeats import Repeats
 from steepest.events.sieve import blocks_of
-from steepest.events.source import Block, EventSource
-from steepest.events.split import TEST, assign_parts, event_keys, row_keys
+from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
 from steepest.recipe import SplitRecipe
 from steepest.storage import AnyArray, Column, map_blocks
@@ -33,8 +34,6 @@ __all__ = ["Gathered", "Progress", "Room", "gather"]
 
 Progress = Callable[[int, int], object]
 """Called with the rows read so far and the rows of all files."""
-
-_COLUMNS = ("features", "labels", "weights", "extra", "rows", "file")
 
 
 @dataclass(frozen=True)
@@ -105,6 +104,9 @@ def gather(
 ) -> Gathered:
     """Read, select, evaluate and split all events of a source.
 
+    While a block is kept, the next one is evaluated in a thread, and the one after that is decoded
+    in another.
+
     Parameters
     ----------
     source, plan
@@ -125,202 +127,140 @@ def gather(
     if not plan.columns:
         raise EventsError("The features and the label use no column.", do="name columns in them")
     where = plan.select.pruning() if plan.select is not None else ()
-    reader = _Reader(source, plan, split, room)
-    for block in blocks_of(source, plan.columns, plan.select):
-        reader.add(block)
-        if progress is not None:
-            progress(reader.rows_read, source.rows)
+    store = _Store(source, plan, room)
+    evaluation = Evaluation(source, plan, split, keeps_features=not store.reads_again)
+    decoded = ahead(blocks_of(source, plan.columns, plan.select))
+    with closing(decoded), closing(ahead(evaluation.over(decoded))) as evaluated:
+        for block in evaluated:
+            store.add(block)
+            if progress is not None:
+                progress(block.rows_read, source.rows)
     if progress is not None:
         progress(source.rows, source.rows)
-    select = plan.select.text if plan.select is not None else None
-    if reader.selected == 0:
-        raise _nothing_selected(source, select, reader.rows_read)
-    reader.repeats.refuse(source.files, plan.columns)
-    for faults in (*reader.faults, reader.label_faults, reader.weight_faults, *reader.extra_faults):
-        if faults is not None:
-            faults.refuse(reader.selected, select)
-    notes = []
-    if reader.undecided:
-        notes.append(
-            f"The selection has no answer for {counted(reader.undecided, 'event')}, where a value "
-            "is null; they are not selected."
-        )
-    if reader.spilled and room is not None:
-        notes.append(
-            f"The events ({reader.nbytes / 2**30:.3g} GiB) are kept on disk, in {room.folder}: "
-            f"memory would hold {room.bytes / 2**30:.3g} GiB of them (events.memory)."
-        )
-    columns = reader.columns
-    features, categories = _with_sorted_categories(columns["features"].finish(), plan, reader.codes)
+    if evaluation.selected == 0:
+        raise _nothing_selected(source, plan, evaluation.rows_read)
+    evaluation.repeats.refuse(source.files, plan.columns)
+    evaluation.refuse_faults()
+    columns = store.finish()
+    features, categories = _with_sorted_categories(columns["features"], plan, evaluation.codes)
     return Gathered(
         source=source,
         features=features,
         categories=categories,
-        labels=columns["labels"].finish(),
-        tally=reader.tally,
-        integers=reader.label.is_integer or _made_of_integers(plan.label, source.schema),
-        weights=columns["weights"].finish() if plan.weight is not None else None,
-        extra=columns["extra"].finish(),
-        part=np.concatenate(reader.part),
-        rows=columns["rows"].finish(),
-        file=columns["file"].finish(),
+        labels=columns["labels"],
+        tally=evaluation.tally,
+        integers=evaluation.label.is_integer or _made_of_integers(plan.label, source.schema),
+        weights=columns.get("weights"),
+        extra=columns["extra"],
+        part=np.concatenate(store.part),
+        rows=columns["rows"],
+        file=columns["file"],
         read={
             "columns": plan.columns,
             "row_groups": source.kept_groups(where),
             "row_groups_total": source.groups,
-            "rows": reader.rows_read,
+            "rows": evaluation.rows_read,
             "rows_total": source.rows,
-            "selected": reader.selected,
+            "selected": evaluation.selected,
         },
-        notes=notes,
+        notes=[*_undecided(evaluation.undecided), *store.notes()],
     )
 
 
-class _Reader:
-    """Evaluates a plan block by block, and counts what is no finite number."""
+class _Store:
+    """Keeps what is evaluated: in memory, and all of it on disk once that is too much.
 
-    def __init__(
-        self, source: EventSource, plan: Plan, split: SplitRecipe | None, room: Room | None
-    ) -> None:
+    Where nothing is selected from the events, it is known from the start whether it will be.
+    Features that are columns of numbers are then not kept if their files can as well be read again
+    (`reads_again`).
+    """
+
+    def __init__(self, source: EventSource, plan: Plan, room: Room | None) -> None:
         schema = source.schema
-        self.source, self.plan, self.split, self.room = source, plan, split, room
-        self.select = plan.select.scalar(schema) if plan.select is not None else None
-        self.label = plan.label.scalar(schema)
-        features = [feature.scalar(schema) for feature in plan.features]
-        self.codes: dict[int, dict[str, int]] = {
-            i: {} for i, typed in enumerate(features) if typed.words == "text"
+        weights = [] if plan.weight is None else [plan.weight]
+        many = max(source.file_rows) > np.iinfo(np.int32).max
+        self.columns = {
+            "features": Column(np.float64, narrow_type(plan.features, schema)),
+            "labels": Column(np.float64, narrow_type([plan.label], schema)),
+            "weights": Column(np.float64, narrow_type(weights, schema)),
+            "extra": Column(np.float64),
+            "rows": Column(np.int64, np.int64 if many else np.int32),
+            "file": Column(np.int32, np.min_scalar_type(len(source.files))),
         }
-        self.typed = [*features, self.label]
-        exprs = [typed.expr if i in self.codes else typed.real for i, typed in enumerate(features)]
-        exprs.append(self.label.real if self.label.dtype == pl.Int128 else self.label.expr)
-        if plan.weight is not None:
-            self.typed.append(plan.weight.scalar(schema))
-            exprs.append(self.typed[-1].real)
-        exprs += [expression.scalar(schema).real for expression in plan.extra]
-        self.exprs = [expr.alias(str(i)) for i, expr in enumerate(exprs)]
-        self.faults = [
-            Faults(
-                feature.role,
-                feature,
-                "text" if i in self.codes else "a number",
-                plan.tables.get(plan.names[i]),
-            )
-            for i, feature in enumerate(plan.features)
-        ]
-        self.label_faults = Faults(f"The label {plan.label.text!r}", plan.label, self.label.words)
-        self.weight_faults = Faults("The weight", plan.weight) if plan.weight is not None else None
-        self.extra_faults = [Faults(expression.role, expression) for expression in plan.extra]
-        self.tally, self.repeats = Tally(), Repeats()
-        self.columns = {name: Column() for name in _COLUMNS}
         self.part: list[np.ndarray] = []
-        self.rows_read = self.selected = self.undecided = 0
-        self.spilled = False
+        self._room = room
+        self._spilled = False
+        if room is not None and plan.select is None:
+            numbers = len(plan.features) + 2 + len(weights) + len(plan.extra)
+            if source.rows * (8 * numbers + 4) > room.bytes:
+                self._spill(room)
+        self._source, self._plan = source, plan
+        self.reads_again = self._spilled and source.again and _are_columns(plan, schema)
 
-    def add(self, block: Block) -> None:
-        """Select from a block, evaluate it, and keep the result."""
-        table = frame(block.batch)
-        self.rows_read += table.height
-        rows = np.arange(block.first_row, block.first_row + table.height)
-        if self.select is not None:
-            kept = Expression.series(table, self.select)
-            refuse_mismatch(self.select.mismatches, self.locator(block.file, rows))
-            self.undecided += kept.null_count()
-            kept = kept.fill_null(False)
-            table, rows = table.filter(kept), rows[kept.to_numpy()]
-        if len(rows) == 0:
+    def add(self, block: Evaluated) -> None:
+        """Keep what is selected of a block."""
+        if not block.columns:
             return
-        self.selected += len(rows)
-        self.keep(table, rows, block.file)
-        if self.spilled or (self.room is not None and self.nbytes > self.room.bytes):
-            self.spill()
-
-    def keep(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> None:
-        # with_columns, not select: it also spreads a constant over the rows.
-        values = table.with_columns(self.exprs).select([str(i) for i in range(len(self.exprs))])
-        for typed in self.typed:
-            refuse_mismatch(typed.mismatches, self.locator(file, rows))
-        count = len(self.plan.features)
-        features = np.ascontiguousarray(self.numbers(values[:, :count]), dtype=np.float64)
-        self.inspect(values, features, file, rows)
-        extra = values.columns[len(self.exprs) - len(self.plan.extra) :]
-        carried = [values[name].to_numpy() for name in extra]
-        kept = {
-            "features": features,
-            "labels": self.tally.add(values[str(count)]),
-            "extra": np.array(carried, np.float64).reshape(-1, len(rows)).T,
-            "rows": rows,
-            "file": np.full(len(rows), file, dtype=np.int32),
-        }
-        if self.plan.weight is not None:
-            kept["weights"] = values[str(count + 1)].to_numpy()
-        for name, array in kept.items():
+        for name, array in block.columns.items():
             self.columns[name].append(array)
-        if len(self.source.files) > 1:
-            told = [
-                kept[name] for name in ("features", "labels", "extra", "weights") if name in kept
-            ]
-            self.repeats.add(file, np.column_stack(told))
-        self.part.append(self.parts(table, rows, file))
+        self.part.append(block.part)
+        if self._room is not None and not self._spilled and self._nbytes > self._room.bytes:
+            self._spill(self._room)
+
+    def finish(self) -> dict[str, AnyArray]:
+        """Return what there is, by name."""
+        columns = {name: column.finish() for name, column in self.columns.items() if len(column)}
+        if self.reads_again and self._room is not None:
+            names = [next(iter(feature.columns)) for feature in self._plan.features]
+            stored = narrow_type(self._plan.features, self._source.schema)
+            columns["features"] = FromFiles(self._source, names, stored, self._room.folder)
+        return columns
+
+    def notes(self) -> list[str]:
+        """Return a sentence if the events lie on disk."""
+        if not self._spilled or self._room is None:
+            return []
+        return [
+            f"The events ({self._nbytes / 2**30:.3g} GiB) are kept on disk, in "
+            f"{self._room.folder}: memory would hold {self._room.bytes / 2**30:.3g} GiB of them "
+            "(events.memory)."
+        ]
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of all that is kept."""
-        return sum(column.nbytes for column in self.columns.values())
+    def _nbytes(self) -> int:
+        """Bytes that all events would take in memory."""
+        again = 8 * len(self._plan.features) * self._source.rows if self.reads_again else 0
+        return again + sum(column.nbytes for column in self.columns.values())
 
-    def spill(self) -> None:
-        """Move what is kept to disk."""
-        assert self.room is not None
-        self.spilled = True
+    def _spill(self, room: Room) -> None:
+        """Move what is kept to disk, and all that comes."""
+        self._spilled = True
         for column in self.columns.values():
-            column.spill(self.room.folder)
-
-    def numbers(self, values: pl.DataFrame) -> np.ndarray:
-        """Return features as numbers, of text its codes in the order of their first events."""
-        columns = [_codes(values[str(i)], codes).alias(str(i)) for i, codes in self.codes.items()]
-        return values.with_columns(columns).to_numpy(order="c")
-
-    def locator(self, file: int, rows: np.ndarray) -> Callable[[int], str]:
-        """Return what says where a row of a data frame lies."""
-        return lambda index: f"in {self.source.files[file]} at row {rows[index]}"
-
-    def inspect(
-        self, values: pl.DataFrame, features: np.ndarray, file: int, rows: np.ndarray
-    ) -> None:
-        """Count values that are null, NaN or infinite."""
-        name = self.source.files[file]
-        declared = any(table.missing is not None for table in self.plan.tables.values())
-        if declared or not np.isfinite(features).all():
-            for i, faults in enumerate(self.faults):
-                column = values[str(i)]
-                raw = column.to_numpy() if i in self.codes else features[:, i]
-                faults.count(raw, column.is_null().to_numpy(), name, rows)
-        rest = [self.label_faults] + ([self.weight_faults] if self.weight_faults else [])
-        rest += self.extra_faults
-        for i, faults in enumerate(rest, start=len(self.faults)):
-            column = values[str(i)]
-            null = column.is_null().to_numpy()
-            numbers = column.to_numpy() if column.dtype.is_float() else np.zeros(len(rows))
-            faults.count(numbers, null, name, rows)
-
-    def parts(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> np.ndarray:
-        """Return the part of each row."""
-        if self.split is None:
-            return np.full(len(rows), TEST, dtype=np.int8)
-        name = self.source.files[file]
-        if self.plan.by is None:
-            return assign_parts(row_keys(Path(name).name, rows), self.split)
-        role = f"The split's column {self.plan.by!r}"
-        keys = event_keys(table[self.plan.by].to_arrow(), role, name, rows)
-        return assign_parts(keys, self.split)
+            column.spill(room.folder)
 
 
-def _codes(values: pl.Series, known: dict[str, int]) -> pl.Series:
-    """Return text as float64 numbers, which `known` has for each text and is extended by."""
-    distinct = values.drop_nulls().unique(maintain_order=True).to_list()
-    for text in distinct:
-        known.setdefault(text, len(known))
-    codes = [float(known[text]) for text in distinct]
-    return values.replace_strict(distinct, codes, default=None, return_dtype=pl.Float64)
+def _are_columns(plan: Plan, schema: pa.Schema) -> bool:
+    """Whether each feature is a column of numbers that none may be missing from."""
+    if any(table.fill is not None for table in plan.tables.values()):
+        return False
+    return all(
+        isinstance(feature.tree, ColumnNode) and _is_number(schema.field(feature.tree.name).type)
+        for feature in plan.features
+    )
+
+
+def _is_number(arrow: pa.DataType) -> bool:
+    types = pa.types
+    return types.is_integer(arrow) or types.is_float32(arrow) or types.is_float64(arrow)
+
+
+def _undecided(events: int) -> list[str]:
+    if not events:
+        return []
+    return [
+        f"The selection has no answer for {counted(events, 'event')}, where a value "
+        "is null; they are not selected."
+    ]
 
 
 def _with_sorted_categories(
@@ -344,7 +284,8 @@ def _with_sorted_categories(
     return map_blocks(renumber, features), categories
 
 
-def _nothing_selected(source: EventSource, select: str | None, rows: int) -> EventsError:
+def _nothing_selected(source: EventSource, plan: Plan, rows: int) -> EventsError:
+    select = plan.select.text if plan.select is not None else None
     unread = f" ({rows} read; the statistics of the others exclude them)"
     unread = unread if rows < source.rows else ""
     return EventsError(

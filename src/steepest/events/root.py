@@ -36,6 +36,8 @@ MAGIC = b"root"
 PARTS = True
 
 TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
+MOST_ROWS = 65_536
+"""That are read at once: uproot holds them several times over."""
 LARGE = 1_000_000
 """Added to the version of a file whose places are written with 8 bytes."""
 
@@ -158,7 +160,7 @@ class RootEvents:
     ) -> Iterator[tuple[int, list[pa.Array]]]:
         """Yield (first row, columns) from a row on."""
         columns = self._named(names)
-        reader = pieces(tree, columns, batch_rows, row)
+        reader = pieces(tree, columns, min(batch_rows, MOST_ROWS), row)
         while row < self.rows:
             arrays = self._next(reader, columns, row)
             yield row, arrays
@@ -211,7 +213,8 @@ class RootEvents:
 
 def _opened(path: Path) -> Any:
     uproot = extra.load("uproot", "root", "Reading ROOT files")
-    return uproot.open({str(path): None})  # so that a colon in the name is no part
+    # A mapping, so that a colon in the name is no part; no array is asked for twice.
+    return uproot.open({str(path): None}, array_cache=None)
 
 
 def _find(file: Any, path: Path, inside: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,8 @@ NUMBERS = {
     **{f"std::int{bits}_t": pa.type_for_alias(f"int{bits}") for bits in (8, 16, 32, 64)},
     **{f"std::uint{bits}_t": pa.type_for_alias(f"uint{bits}") for bits in (8, 16, 32, 64)},
 }
+MOST_THREADS = 4
+"""That unpack baskets, which is most of the work and holds no other thread up."""
 RECORD = 2
 """The role of a field of an RNTuple that only holds others."""
 LISTS = re.compile(r"(?:std::vector|ROOT::VecOps::RVec|std::array|std::set)<(.+?)(?:,\s*\d+)?>")
@@ -94,12 +98,18 @@ def pieces(
     whose pages are read by clusters, the used columns of one cluster are in memory.
     """
     read = _clusters if is_ntuple(tree) else _baskets
-    for arrays in read(tree, columns, rows, start):
-        yield [_to_arrow(arrays[column.path], column) for column in columns]
+    with ThreadPoolExecutor(_cores(), thread_name_prefix="steepest-unpack") as threads:
+        for arrays in read(tree, columns, rows, start, threads):
+            yield [_to_arrow(arrays[column.path], column) for column in columns]
+
+
+def _cores() -> int:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(usable or 1, MOST_THREADS)
 
 
 def _baskets(
-    tree: Any, columns: Sequence[Column], rows: int, start: int
+    tree: Any, columns: Sequence[Column], rows: int, start: int, threads: Executor
 ) -> Iterator[dict[str, Any]]:
     wanted = {tree[column.path].cache_key: column.path for column in columns}
     yield from tree.iterate(
@@ -108,11 +118,12 @@ def _baskets(
         step_size=rows,
         library="ak",
         how=dict,
+        decompression_executor=threads,
     )
 
 
 def _clusters(
-    ntuple: Any, columns: Sequence[Column], rows: int, start: int
+    ntuple: Any, columns: Sequence[Column], rows: int, start: int, threads: Executor
 ) -> Iterator[dict[str, Any]]:
     paths = {column.path for column in columns}
     for cluster in ntuple.cluster_summaries:
@@ -120,7 +131,12 @@ def _clusters(
         stop = first + cluster.num_entries
         if stop <= start:
             continue
-        arrays = {path: ntuple[path].array(entry_start=first, entry_stop=stop) for path in paths}
+        arrays = {
+            path: ntuple[path].array(
+                entry_start=first, entry_stop=stop, decompression_executor=threads
+            )
+            for path in paths
+        }
         for place in range(max(start - first, 0), stop - first, rows):
             yield {path: array[place : place + rows] for path, array in arrays.items()}
 

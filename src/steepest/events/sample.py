@@ -192,7 +192,8 @@ def load_sample(
         locate=events.locate,
     )
     refuse_empty_parts(part, shares, PARTS)
-    labels, classes = map_blocks(decided.convert, events.labels), decided.classes
+    classes = decided.classes
+    labels = map_blocks(decided.convert, events.labels, stored=np.int16 if classes else None)
     sums = part_sums(events.weights, part, labels, len(PARTS), len(classes))
     refuse_weights(sums, PARTS, classes)
     notes = [f"The task is {decided.task}: {decided.reason}."]

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Block", "Condition", "EventFile", "EventSource"]
 
+BLOCK_BYTES = 16 * 2**20
+"""Of a block of numbers, as they come from the file."""
+LEAST_ROWS, MOST_ROWS = 4_096, 131_072
+"""Of a block."""
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -105,6 +110,10 @@ class EventSource:
         The columns of the first file; the others must have those that are read.
     repeated : frozenset[str]
         The columns that only say again what is in others (HDF5: ``x_0`` of a dataset ``x``).
+    again : bool
+        Whether all files can be read again as fast as a copy of what was read.
+    file_rows : list[int]
+        The rows of each file.
     rows, groups : int
         Over all files.
 
@@ -133,7 +142,9 @@ class EventSource:
         self.files = [str(file.path) for file in files]
         self.schema: pa.Schema = self._files[0].schema
         self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
-        self.rows = sum(file.rows for file in files)
+        self.again = all(getattr(file, "again", False) for file in files)
+        self.file_rows = [file.rows for file in files]
+        self.rows = sum(self.file_rows)
         self.groups = sum(file.groups for file in files)
         if self.rows == 0:
             raise EventsError(
@@ -172,7 +183,7 @@ class EventSource:
         self,
         columns: Sequence[str],
         where: Sequence[Condition] = (),
-        batch_rows: int = 65_536,
+        batch_rows: int | None = None,
     ) -> Iterator[Block]:
         """Yield the rows of the named columns, file by file and in order.
 
@@ -184,7 +195,7 @@ class EventSource:
             Conditions that wanted rows meet: groups of rows that cannot hold one are not read.
             Rows that fail a condition may still come, so the caller selects.
         batch_rows
-            The largest number of rows in a block.
+            The largest number of rows in a block; left out, as many as keep it small.
 
         Raises
         ------
@@ -192,6 +203,7 @@ class EventSource:
             A file lacks a column, has it with another type, or is damaged.
         """
         self.require(columns)
+        batch_rows = batch_rows or self._at_once(columns)
         for index, file in enumerate(self._files):
             for first_row, batch in file.batches(columns, file.kept(where), batch_rows):
                 yield Block(batch, index, first_row)
@@ -223,13 +235,14 @@ class EventSource:
                 yield Block(batch, index, first_row)
 
     def batches_from(
-        self, columns: Sequence[str], start: int, batch_rows: int = 65_536
+        self, columns: Sequence[str], start: int, batch_rows: int | None = None
     ) -> Iterator[Block]:
         """Yield what `batches` yields, without the first `start` rows of all files.
 
         Files before them are not read, nor (of Parquet) groups of rows.
         """
         self.require(columns)
+        batch_rows = batch_rows or self._at_once(columns)
         for index, file in enumerate(self._files):
             skipped, start = min(start, file.rows), max(start - file.rows, 0)
             if skipped == file.rows:
@@ -251,6 +264,14 @@ class EventSource:
                 for file, origin in zip(self._files, self._origins, strict=True)
             ],
         }
+
+    def _at_once(self, columns: Sequence[str]) -> int:
+        """How many rows of numbers are small; of lists and text it is not known."""
+        types = [self.schema.field(name).type for name in columns]
+        if not all(pa.types.is_primitive(arrow) for arrow in types):
+            return MOST_ROWS // 2
+        bits = sum(arrow.bit_width for arrow in types)
+        return min(max(8 * BLOCK_BYTES // bits, LEAST_ROWS), MOST_ROWS)
 
     def _check(self, file: EventFile, name: str) -> None:
         count = file.schema.names.count(name)

@@ -22,6 +22,8 @@ Sources: Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195 (SplitMix6
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pyarrow as pa
 
@@ -132,22 +134,37 @@ def row_keys(file: str, rows: np.ndarray) -> np.ndarray:
     >>> row_keys("jets.parquet", np.array([0, 1]))
     array([1844503893238214673, 1844503893238214674], dtype=uint64)
     """
-    base = _mix(_fnv1a(pa.array([file])))
-    return base + np.asarray(rows).astype(np.uint64)
+    return _key_of(file) + np.asarray(rows).astype(np.uint64)
+
+
+@lru_cache
+def _key_of(file: str) -> np.ndarray:
+    """What the rows of a file are counted from, uint64 ``(1,)``."""
+    hashed = int(FNV_BASIS)
+    for letter in file.encode():
+        hashed = (hashed ^ letter) * int(FNV_PRIME) % 2**64
+    return _mix(np.array([hashed], dtype=np.uint64))
 
 
 def _uniform(keys: np.ndarray, seed: int) -> np.ndarray:
     """Return u in [0, 1), float64."""
     start = np.array([(seed + 2 * GOLDEN) % 2**64], dtype=np.uint64)
     mixed = _mix(_mix(keys + np.uint64(GOLDEN)) ^ _mix(start))
-    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    mixed >>= np.uint64(11)
+    uniform = mixed.astype(np.float64)
+    uniform *= 2.0**-53
+    return uniform
 
 
 def _mix(z: np.ndarray) -> np.ndarray:
     """SplitMix64's finaliser: a bijection of 64 bits in which each bit moves every other."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    shifted = z >> np.uint64(30)
+    z = z ^ shifted
+    z *= np.uint64(0xBF58476D1CE4E5B9)
+    z ^= np.right_shift(z, np.uint64(27), out=shifted)
+    z *= np.uint64(0x94D049BB133111EB)
+    z ^= np.right_shift(z, np.uint64(31), out=shifted)
+    return z
 
 
 def _two_complement(values: np.ndarray) -> np.ndarray:

@@ -22,7 +22,9 @@ from typing import Any
 
 import numba
 import numba.extending
+from numba.core import entrypoints
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.compiler_lock import global_compiler_lock
 
 __all__ = ["entry", "inlined", "intrinsic", "part", "sums"]
 
@@ -53,9 +55,29 @@ def sums(function: Callable) -> Any:
 def entry(function: Callable) -> Any:
     """Compile a function that Python calls; keep its machine code on disk if that can be."""
     dispatcher: Any = numba.njit(fastmath={"contract"}, **_OPTIONS)(function)
+    dispatcher._compile_for_args = _alone(dispatcher._compile_for_args)
     with suppress(RuntimeError, OSError):  # no folder is writable
         dispatcher._cache = _Cache(function)
     return dispatcher
+
+
+def _alone(compile_for: Callable) -> Callable:
+    """Compile without what other packages have registered with Numba, which no kernel needs.
+
+    Numba imports all of it before it compiles anything: where Awkward and Vector are installed, for
+    ROOT files, that takes a second and 100 MB. Who else compiles in this process still gets it.
+    """
+
+    def compile_alone(*arguments: Any, **options: Any) -> Any:
+        with global_compiler_lock:
+            loaded = getattr(entrypoints, "_already_initialized", True)
+            entrypoints._already_initialized = True
+            try:
+                return compile_for(*arguments, **options)
+            finally:
+                entrypoints._already_initialized = loaded
+
+    return compile_alone
 
 
 class _Cache(FunctionCache):

@@ -54,7 +54,7 @@ def choose(
             _resolutions(events, predictions, bins.column, bins.edges) for bins in recipe.bins
         ]
         return chosen
-    if task != "binary":
+    if task != "binary" or not (recipe.bins or recipe.significance is not None):
         return chosen
     roc = evaluate.roc_curve(events.labels, predictions, events.weights)
     if recipe.bins:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from steepest.encoding import Encoding, fit_encoding
+from steepest.encoding import Encoding, fit_encoding, is_needed
 from steepest.events import TEST, TRAIN, VALIDATION, Room, Sample, load_sample
 from steepest.recipe import Recipe, bytes_in
-from steepest.storage import AnyArray, in_memory, map_blocks, nearest_folder
+from steepest.storage import AnyArray, in_memory, map_blocks, nearest_folder, split
 from steepest.training.fit import Events, Naming
 from steepest.training.watch import TrainWatch
 
@@ -45,10 +45,11 @@ def prepare(recipe: Recipe, watch: TrainWatch, folder: Path) -> Prepared:
     """Read, split and encode; the encoding is learnt on the training part alone."""
     sample = read(recipe, watch, folder)
     tables = {f.name: f for f in recipe.events.features or () if not isinstance(f, str)}
-    train = sample.of(TRAIN)
     written = [tables.get(name, name) for name in sample.names]
-    fitted = fit_encoding(written, train.features, train.weights, sample.categories)
-    encoding = None if fitted.is_plain else fitted
+    encoding = None
+    if is_needed(written, sample.categories):
+        train = sample.of(TRAIN)
+        encoding = fit_encoding(written, train.features, train.weights, sample.categories)
     features = tuple(f if isinstance(f, str) else f.model_dump() for f in written)
     naming = Naming(features, sample.task, sample.classes, sample.label, encoding)
     parts = parts_of(encoded(sample, encoding))
@@ -93,20 +94,28 @@ def parts_of(sample: Sample) -> dict[int, Events]:
     Where the sample lies on disk, so do all arrays of the training part, but only the features of
     the others: figures of merit need labels, weights and scores as a whole.
     """
+    present = [part for part in PARTS if (sample.part == part).any()]
+
+    def split_up(array: AnyArray) -> dict[int, AnyArray]:
+        return split(array, sample.part, present)
+
+    labels = split_up(sample.labels)
+    weights = None if sample.weights is None else split_up(sample.weights)
+    extra = {name: split_up(values) for name, values in sample.extra.items()}
     parts = {}
-    for part in PARTS:
-        if (sample.part == part).any():
-            view = sample.of(part)
-            rest = (view.labels, view.weights, view.extra)
-            parts[part] = Events(view.features, *(rest if part == TRAIN else _loaded(*rest)))
+    for part, features in split_up(sample.features).items():
+        place = _same if part == TRAIN else in_memory
+        parts[part] = Events(
+            features,
+            place(labels[part]),
+            None if weights is None else place(weights[part]),
+            {name: place(values[part]) for name, values in extra.items()},
+        )
     return parts
 
 
-def _loaded(
-    labels: AnyArray, weights: AnyArray | None, extra: dict[str, AnyArray]
-) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
-    columns = {name: in_memory(values) for name, values in extra.items()}
-    return in_memory(labels), None if weights is None else in_memory(weights), columns
+def _same(array: AnyArray) -> AnyArray:
+    return array
 
 
 def room_for(memory: str, folder: Path) -> Room:

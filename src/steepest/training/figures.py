@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -38,20 +39,26 @@ def draw_figures(
     chosen: int,
     recipe: EvaluateRecipe,
     choices: Chosen,
+    done: Callable[[], object] = lambda: None,
 ) -> None:
     """Draw what goes with the task: descent, features, and ROC, scores, confusion or residuals.
 
-    `chosen` is the part that is evaluated; `choices` are those of `choose`.
+    `chosen` is the part that is evaluated; `choices` are those of `choose`; `done` is called after
+    each figure.
     """
     if fitted.outcome.state.step:
         draw_descent(folder, kept_step=fitted.outcome.step)
+        done()
     drawing = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
-    for name, figure, numbers in drawing[fitted.model.task](fitted, baseline, scored, chosen):
+    by_task = drawing[fitted.model.task](fitted, baseline, scored, chosen)
+    in_bins = bin_figures(fitted.model, recipe, choices, *scored[chosen])
+    for name, figure, numbers in chain(by_task, in_bins):
         _save(folder, name, figure, numbers)
-    for name, figure, numbers in bin_figures(fitted.model, recipe, choices, *scored[chosen]):
-        _save(folder, name, figure, numbers)
+        del figure, numbers
+        done()
     if fitted.model.task == "binary" and choices["significance"] is not None:
         _save(folder, "significance", *_significance(recipe, choices, scored, chosen))
+        done()
     _save(folder, "features", *_features(fitted, scored[TRAIN][0]))
 
 
@@ -97,15 +104,12 @@ def _binary(
         models[f"{name_of(baseline.model)} (baseline)"] = predictions_of(
             baseline.model, events.features
         )
-    curves = [
-        figures.rejection_curve(
-            evaluate.roc_curve(events.labels, values, events.weights),
-            name,
-            evaluate.auc(events.labels, values, events.weights),
-            minimum_background=BACKGROUND_DRAWN,
-        )
-        for name, values in models.items()
-    ]
+    curves = []
+    for name, values in models.items():
+        area = evaluate.auc(events.labels, values, events.weights)
+        roc = evaluate.roc_curve(events.labels, values, events.weights)
+        curves.append(figures.rejection_curve(roc, name, area, minimum_background=BACKGROUND_DRAWN))
+        del roc  # as long as all events
     yield "roc", figures.roc_figure(curves), curves
     background, signal = class_titles(fitted.model)
     fraction = "Signal fraction" if signal.startswith("Signal") else f"Fraction of {signal}"

@@ -14,6 +14,7 @@ from steepest.errors import DivergenceError
 from steepest.events import TEST, TRAIN
 from steepest.folder import FolderKeeper, RunFolder
 from steepest.recipe import Recipe
+from steepest.storage import on_disk
 from steepest.training import results
 from steepest.training.baseline import fit_baseline
 from steepest.training.binned import bins_of
@@ -21,6 +22,7 @@ from steepest.training.choices import Chosen, choose, choosing_part
 from steepest.training.events import PARTS, Prepared
 from steepest.training.figures import EVENTS_DRAWN, draw_figures
 from steepest.training.fit import Events, Fitted, model_at, predictions_of
+from steepest.training.memory import give_back
 from steepest.training.watch import TrainWatch
 
 __all__ = ["Job", "finish", "keep_diverged"]
@@ -36,6 +38,11 @@ class Job:
     keeper: FolderKeeper
     watch: TrainWatch
     say: Callable[[str], None]
+
+    def give_back(self) -> None:
+        """Between the stages: give memory back where it is short."""
+        if on_disk(self.events.parts[TRAIN].features):
+            give_back()
 
 
 def finish(job: Job, fitted: Fitted) -> None:
@@ -61,8 +68,10 @@ def finish(job: Job, fitted: Fitted) -> None:
         "merits": {name: results.to_json(values) for name, values in merits.items()},
         "bins": bins_of(fitted.model, job.recipe.evaluate, choices, *scored[chosen]),
     }
+    job.give_back()
     job.watch.stage("Drawing figures")
-    draw_figures(job.folder, fitted, baseline, scored, chosen, job.recipe.evaluate, choices)
+    given = fitted, baseline, scored, chosen, job.recipe.evaluate, choices
+    draw_figures(job.folder, *given, done=job.give_back)
     metrics["seconds"] = {
         "descent": fitted.outcome.state.seconds,
         "after": time.monotonic() - began,

@@ -99,8 +99,10 @@ def _run(folder: RunFolder, recipe: Recipe, events: Prepared, watch: TrainWatch)
             say(note)
         job = Job(folder, recipe, events, FolderKeeper(folder.path, say), watch, say)
         try:
+            job.give_back()
             fitted = _descend(job)
             _say_end(fitted, say)
+            job.give_back()
             finish(job, fitted)
         except DivergenceError as error:
             say(str(error))

@@ -98,10 +98,10 @@ def rejection_curve(
     >>> int(curve.background_passed.min())
     10
     """
-    background = roc.background_interval(level)
-    usable = (roc.background_above >= minimum_background) & (background.value > 0)
+    usable = (roc.background_above >= minimum_background) & (roc.background_sum_above > 0)
     index = np.flatnonzero(usable)[_thinned(roc.signal_efficiency[usable], points)]
-    value, low, high = (x[index] for x in (background.value, background.low, background.high))
+    background = roc.background_interval(level, index)
+    value, low, high = background.value, background.low, background.high
     marked = [background_rejection(roc, efficiency, level) for efficiency in efficiencies]
     with np.errstate(divide="ignore"):
         return RejectionCurve(
