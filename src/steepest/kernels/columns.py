@@ -40,7 +40,7 @@ def all_finite(values):
     """Whether no number of a flat array is NaN or infinite."""
     for first in range(0, len(values), 4096):
         count = min(4096, len(values) - first)
-        if not _zero_times(view(values, first, count)) == values.dtype.type(0.0):
+        if _zero_times(view(values, first, count)) != values.dtype.type(0.0):
             return False
     return True
 

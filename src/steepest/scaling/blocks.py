@@ -142,9 +142,7 @@ def placed_blocks(
         first_row += len(values)
 
 
-def checked(
-    values: Floats, weights: Floats | None, names: Sequence[str], first_row: int
-) -> Floats:
+def checked(values: Floats, weights: Floats | None, names: Sequence[str], first_row: int) -> Floats:
     """Return a block's weights, float64; None are ones. Values and weights are finite.
 
     Raises

@@ -54,9 +54,9 @@ def fit_scaling(
     name
         One of `SCALINGS`.
     blocks
-        (X (m, n) float64 or float32, w (m,) float64 or None) pairs, m of any size: an event of weight 2 is
-        that event twice, None is weight 1, and negative weights are legal as long as Σw > 0
-        (min-max and none do not use the weights, beyond leaving out events of weight zero).
+        (X (m, n) float64 or float32, w (m,) float64 or None) pairs, m of any size: an event of
+        weight 2 is that event twice, None is weight 1, and negative weights are legal as long as
+        Σw > 0 (min-max and none do not use the weights, beyond leaving out events of weight zero).
         *Of the training part alone*: keeping it so is the caller's duty.
     names
         The n features' names, which error messages and `constant` use.
