@@ -107,6 +107,15 @@ def test_they_are_the_single_steps(loss, features, count, dtype, weighted, first
     assert_same(found, steps.plain(steps.theta, 0, count), dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_targets_may_be_integers(dtype):
+    steps = Steps(NAMES[0], 4, 50, dtype, True, 0)
+    steps.y = steps.y.round()
+    expected = steps.compiled(steps.theta, 0, 50)
+    steps.y = steps.y.astype(np.int64)
+    assert steps.compiled(steps.theta, 0, 50)[2].tobytes() == expected[2].tobytes()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     cuts=st.lists(st.integers(1, 18), max_size=4),

@@ -251,8 +251,11 @@ class _Source:
             weight = self.number("weights", row)
         if x.single:
             rate = builder.fptrunc(rate, x.type.element)
-        found = {"targets": self.number("targets", row), "weights": weight,
-                 "scales": builder.fmul(rate, weight)}  # fmt: skip
+        target = self.context.cast(  # class indices serve too
+            builder, self.number("targets", row), self.kinds["targets"].dtype,
+            self.kinds["inputs"].dtype,
+        )  # fmt: skip
+        found = {"targets": target, "weights": weight, "scales": builder.fmul(rate, weight)}
         for name, value in found.items():
             builder.store(value, builder.gep(beside[name].data, [place]))
 
