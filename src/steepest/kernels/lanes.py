@@ -37,8 +37,10 @@ from steepest.kernels.compiled import intrinsic
 from steepest.kernels.pointwise import BinaryEntropy, SquaredError
 from steepest.kernels.vector import Vectors
 
-__all__ = ["add_products", "descend", "fetch", "take_together"]
+__all__ = ["VECTOR", "add_products", "descend", "fetch", "take_together"]
 
+VECTOR = 32
+"""Bytes of a vector."""
 FAR, NEAR = 48, 8
 """How far ahead of the fetched events others are asked for, into the second cache and the first."""
 _INDEX, _WORD, _BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
@@ -51,6 +53,9 @@ class _Lanes(Vectors):
 
     def __init__(self, context: Any, builder: Any, kind: Any, array: Any) -> None:
         super().__init__(context, builder, kind, array)
+        self.lanes = VECTOR // self.bytes  # wider ones take more products and wait as long
+        self.type = ir.VectorType(context.get_data_type(kind.dtype), self.lanes)
+        self.zero = ir.Constant(self.type, [0.0] * self.lanes)
         self.single = self.bytes == 4
         self.integers = ir.VectorType(ir.IntType(8 * self.bytes), self.lanes)
 

@@ -118,7 +118,7 @@ def take_plain_steps(loss, n, inputs, targets, weights, rows, theta, rates, firs
 
     Where a loss of several steps is not within the limit, they are taken again one by one.
     """
-    width, kind, several = len(theta), theta.dtype, 32 // theta.itemsize
+    width, kind, several = len(theta), theta.dtype, lanes.VECTOR // theta.itemsize
     events, gram = np.zeros(3 * several * width, dtype=kind), np.zeros(2 * several**2, dtype=kind)
     of_targets, of_weights = np.zeros(3 * several, dtype=kind), np.zeros(3 * several, dtype=kind)
     scales, logits = np.zeros(3 * several, dtype=kind), np.zeros(several, dtype=kind)
