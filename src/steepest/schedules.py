@@ -61,6 +61,8 @@ class Schedule:
 
     def factors(self, first: int, count: int) -> Array:
         """η/η₀ at steps first … first + count − 1 (from 0), float64 ``(count,)``."""
+        if isinstance(self.options, spec.Constant) and not self.warmup_steps:
+            return np.ones(count)
         steps = np.arange(first, first + count, dtype=np.float64)
         warm = self.warmup_steps
         after = np.maximum(steps - warm, 0.0)

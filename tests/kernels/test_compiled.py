@@ -93,3 +93,14 @@ def test_what_a_thread_raises_is_raised(threads: int):
 
     with pytest.raises(ValueError, match="three"):
         shared(work, range(10), threads)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_of_several_errors_the_first_item_s_is_raised(threads: int):
+    def work(number: int) -> None:
+        if number >= 3:
+            raise ValueError(str(number))
+
+    for _ in range(20):
+        with pytest.raises(ValueError, match=r"^3$"):
+            shared(work, range(10), threads)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.objective import Batch
+from steepest.objective import TOGETHER, Batch
 
 __all__ = ["Batches", "Feed", "Run"]
 
@@ -117,7 +117,10 @@ class Batches:
         chunks = self._chunks[window * per_window : (window + 1) * per_window]
         rows = (CHUNK * chunks[:, None] + np.arange(CHUNK)).ravel()
         rows = rows[rows < self.events]
-        return self._rng(_WINDOW_STREAM, epoch, window).permutation(rows)
+        from steepest.kernels.shuffling import shuffle  # so many events are worth the compiler
+
+        shuffle(rows, self._rng(_WINDOW_STREAM, epoch, window).random(len(rows)))
+        return rows
 
     def _begin(self, epoch: int) -> None:
         """Draw the order of the chunks, and where each window starts."""
@@ -204,12 +207,15 @@ class Feed:
     def _within_window(self, step: int, stop: int) -> int:
         """The end of the steps that take events of one window; one step may take those of several.
 
-        They lie in the first step's last window.
+        They lie in the first step's last window. Single events' steps end where `TOGETHER` says.
         """
-        if len(self.batches.places(step)) > 1:
-            return step + 1
+        unit = TOGETHER if self.batches.batch_size == 1 else 1
+        least = min(stop, step + unit - step % unit)
+        if len(self.batches.places(step, least)) > 1:
+            return least
         while len(self.batches.places(step, stop)) > 1:
-            stop = step + max(1, (stop - step) // 2)
+            half = step + (stop - step) // 2
+            stop = max(least, half - half % unit)
         return stop
 
     def _joined(self, places: list[tuple[int, int, slice]]) -> Batch:

@@ -11,6 +11,7 @@ import numpy as np
 from steepest import recipe as spec
 from steepest.descent.batches import Batches
 from steepest.errors import RecipeError
+from steepest.objective import TOGETHER
 from steepest.optimizers import UpdateRule
 from steepest.schedules import Schedule
 
@@ -109,7 +110,10 @@ class Plan:
     def stretch_end(self, step: int, longest: int) -> int:
         """Where the steps from `step` on must pause: a validation, a checkpoint."""
         per_round = self.validate_every * self.batches.per_epoch
-        ends = [self.total_steps, step + per_round - self.steps_in_round(step), step + longest]
+        unit = TOGETHER if self.batch_size == 1 else 1
+        by_the_clock = max(step + longest, step + unit)
+        by_the_clock -= by_the_clock % unit
+        ends = [self.total_steps, step + per_round - self.steps_in_round(step), by_the_clock]
         if self.checkpoint.steps is not None:
             ends.append((step // self.checkpoint.steps + 1) * self.checkpoint.steps)
         return min(ends)
@@ -132,7 +136,10 @@ class Plan:
 
     def followed(self, step: int, count: int) -> np.ndarray:
         """Whether the path has θ after each of the `count` steps after `step`, ``(count,)``."""
-        return np.isin(np.arange(step + 1, step + count + 1), self.path_steps)
+        mask = np.zeros(count, dtype=bool)
+        first, last = np.searchsorted(self.path_steps, (step + 1, step + count + 1))
+        mask[self.path_steps[first:last] - (step + 1)] = True
+        return mask
 
     def steps_in_round(self, step: int) -> int:
         """How many steps were taken since the last validation, when `step` are done in all."""

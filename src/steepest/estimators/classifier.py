@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
+from steepest.estimators.classes import classes_of, indices_of
 from steepest.estimators.progress import Callback
 from steepest.training.fit import Events
 
@@ -178,8 +179,7 @@ class Classifier(ClassifierMixin, Descended):
             Parameters; one class only, weights; X and y as scikit-learn checks them.
         """
         X, y = arrays_of(self, X, y, reset=True)
-        check_classification_targets(y)
-        self.classes_ = _two_or_more(unique_labels(y), f"{len(y):,} events")
+        self.classes_ = _two_or_more(classes_of(y), f"{len(y):,} events")
         train = self._events(X, y, sample_weight)
         self._descend(train, self._validation(validation), *self._task())
         return self
@@ -277,10 +277,8 @@ class Classifier(ClassifierMixin, Descended):
         return task, tuple(map(str, self.classes_))
 
     def _events(self, X: Array, y: Array, sample_weight: Any) -> Events:
-        indices = np.searchsorted(self.classes_, y)
-        binary = len(self.classes_) == 2
-        labels = indices.astype(np.float64 if binary else np.int64)
-        return Events(X, labels, weights_of(sample_weight, len(X)))
+        kind = np.int64 if len(self.classes_) > 2 else np.dtype(self.dtype)
+        return Events(X, indices_of(y, self.classes_, kind), weights_of(sample_weight, len(X)))
 
     def _validation(self, validation: Any) -> Events | None:
         if validation is None:

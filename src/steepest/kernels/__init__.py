@@ -11,7 +11,11 @@ pointwise      activations, losses and rules for compiled code
 steps          what all compiled steps share
 network        many steps of a dense network in one call
 linear         many steps of a linear model in one call, and its gradient over many events
+single, lanes  its steps on single events, one by one and several together
+lane_losses    the losses and slopes of those taken together
+columns        what is asked of features before: finite, their extremes, moments, scaled
+shuffling      a random order
 =============  ==================================================================================
 
-The last seven import Numba: they are imported where they are used.
+All but the first three import Numba: they are imported where they are used.
 """

@@ -5,8 +5,7 @@
 
 with event weights v. The events go by in blocks of rows that stay in the processor's cache, so
 that X is read from memory once for both products. A block's sums are taken in the dtype of θ,
-those over the blocks in float64. Single events are gathered by blocks too, with a last input of
-one, so that b is one more weight: the waits for memory then overlap.
+those over the blocks in float64. Steps of single events are in `steepest.kernels.single`.
 
 The NumPy twin is `steepest.kernels.dense` without a hidden layer, with `steepest.losses` and
 `steepest.kernels.rules`.
@@ -17,12 +16,12 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.kernels.compiled import entry, inlined, part, sums
-from steepest.kernels.pointwise import differentiate, loss_and_slope, narrowed, numbers, update
+from steepest.kernels.pointwise import differentiate, narrowed, numbers
 from steepest.kernels.rows import add_products, dots
 from steepest.kernels.steps import copy, record, square, update_part
 from steepest.kernels.vector import prefetch, view
 
-__all__ = ["BLOCK", "accumulate", "take_single_steps", "take_steps"]
+__all__ = ["BLOCK", "accumulate", "gather", "take_steps"]
 
 BLOCK = 256
 """Rows that are worked on together."""
@@ -64,7 +63,7 @@ def _workspace(like):
 
 
 @inlined
-def _gather(inputs, targets, weights, rows, first, count, n, width, block, of_targets, of_weights):
+def gather(inputs, targets, weights, rows, first, count, n, width, block, of_targets, of_weights):
     """Copy the rows' events side by side; ask for those `AHEAD` meanwhile."""
     line = 64 // inputs.itemsize
     lines = n // line + 1
@@ -128,8 +127,8 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
         for start in range(first, last, BLOCK):
             count = min(BLOCK, last - start)
             if len(rows):
-                _gather(inputs, targets, weights, rows, start, count, n, n, block, of_targets,
-                        of_weights)  # fmt: skip
+                gather(inputs, targets, weights, rows, start, count, n, n, block, of_targets,
+                       of_weights)  # fmt: skip
                 value += _add_block(loss, block, 0, count, n, of_targets, of_weights, 0, theta,
                                     scale, memory, part_of_sum)  # fmt: skip
             else:
@@ -153,71 +152,6 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
         of_bias = narrowed(numbers(rule_of_bias, rates[index], step), zero)
         update_part(rule, of_weight, theta, gradient, slots, 0, n)
         update_part(rule, of_bias, theta, gradient, slots, n, 1)
-        if recorded[index]:
-            record(values[row], value, rates[index], gradient, before, theta)
-            row += 1
-        if followed[index]:
-            copy(path[point], 0, theta, 0, len(theta))
-            point += 1
-    return len(rates), loss_sum
-
-
-@sums
-def _dot(one, two):
-    total = one.dtype.type(0.0)
-    for j in range(len(one)):
-        total += one[j] * two[j]
-    return total
-
-
-@inlined
-def _add_penalty(gradient, theta, l2):
-    for j in range(len(gradient)):
-        gradient[j] += l2[j] * theta[j]
-
-
-@inlined
-def _scaled(factor, event, gradient):
-    for j in range(len(gradient)):
-        gradient[j] = factor * event[j]
-
-
-@entry
-def take_single_steps(loss, rule, n, inputs, targets, weights, rows, theta, slots, rates,
-                      first_step, recorded, values, followed, path, l2, limit,
-                      loss_sum):  # fmt: skip
-    """Take a step on each single event, as `take_steps` does.
-
-    θ and the slots are padded to whole vectors with zeros; `l2` has λ for each entry of θ, zero
-    for the bias and what follows.
-    """
-    width, row, point, penalised = len(theta), 0, 0, l2[0] != 0.0
-    block, gradient = np.zeros(BLOCK * width, dtype=theta.dtype), np.empty_like(theta)
-    of_targets, before = np.empty(BLOCK, dtype=targets.dtype), np.empty_like(theta)
-    of_weights, zero = np.ones(BLOCK, dtype=theta.dtype), theta.dtype.type(0.0)
-    for i in range(BLOCK):
-        block[i * width + n] = 1.0
-    for index in range(len(rates)):
-        place = index % BLOCK
-        if place == 0:
-            count = min(BLOCK, len(rates) - index)
-            _gather(inputs, targets, weights, rows, index, count, n, width, block, of_targets,
-                    of_weights)  # fmt: skip
-        event, weight = view(block, place * width, width), of_weights[place]
-        each, slope = loss_and_slope(loss, _dot(theta, event), of_targets[place])
-        value = np.float64(each) * np.float64(weight)
-        if penalised:
-            value += 0.5 * np.float64(l2[0]) * square(view(theta, 0, n))
-        if not abs(value) <= limit:
-            return index, loss_sum
-        loss_sum += value
-        _scaled(slope * weight, event, gradient)
-        if penalised:
-            _add_penalty(gradient, theta, l2)
-        if recorded[index]:
-            copy(before, 0, theta, 0, width)
-        step = np.float64(first_step + index + 1)
-        update(rule, narrowed(numbers(rule, rates[index], step), zero), theta, gradient, slots)
         if recorded[index]:
             record(values[row], value, rates[index], gradient, before, theta)
             row += 1

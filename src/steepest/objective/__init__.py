@@ -6,9 +6,10 @@ J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
 from steepest.objective.base import Batch, CurvatureBounds, Objective
 from steepest.objective.dense import DenseObjective
 from steepest.objective.plane import losses_on_plane, neuron_groups
-from steepest.objective.stretch import Stretch, Stretches
+from steepest.objective.stretch import TOGETHER, Stretch, Stretches
 
 __all__ = [
+    "TOGETHER",
     "Batch",
     "CurvatureBounds",
     "DenseObjective",

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from steepest.kernels.rules import SGD
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.network import Network
@@ -95,11 +96,20 @@ class _Linear:
         padded, *memories = (np.pad(vector, (0, -size % lanes)) for vector in (theta, *slots))
         l2 = np.where(np.arange(len(padded)) < n, self.l2, 0.0).astype(self.dtype)
         values, path = room_for(stretch, padded)
-        taken, loss_sum = self._kernel.take_single_steps(
-            self._loss, rule.of_weights, n, *self._columns(stretch.events), rows_of(stretch),
-            padded, tuple(memories), stretch.rates, stretch.first_step, stretch.recorded, values,
-            stretch.followed, path, l2, stretch.loss_limit, loss_sum,
-        )  # fmt: skip
+        inputs, targets, weights = self._columns(stretch.events)
+        events = n, inputs, targets, weights, rows_of(stretch)
+        if isinstance(rule.of_weights, SGD) and not self.l2:
+            taken, loss_sum = self._single.take_plain_steps(
+                self._loss, n, inputs, targets, stretch.events.weights, rows_of(stretch), padded,
+                stretch.rates, stretch.first_step, stretch.recorded, values, stretch.followed, path,
+                stretch.loss_limit, loss_sum,
+            )  # fmt: skip
+        else:
+            taken, loss_sum = self._single.take_single_steps(
+                self._loss, rule.of_weights, *events, padded, tuple(memories), stretch.rates,
+                stretch.first_step, stretch.recorded, values, stretch.followed, path, l2,
+                stretch.loss_limit, loss_sum,
+            )  # fmt: skip
         slots = tuple(memory[:size].copy() for memory in memories)
         theta = padded[:size].copy()
         return result_of(stretch, theta, slots, taken, loss_sum, values, path[:, :size])
@@ -117,6 +127,12 @@ class _Linear:
         from steepest.kernels import linear
 
         return linear
+
+    @cached_property
+    def _single(self) -> Any:
+        from steepest.kernels import single
+
+        return single
 
     @cached_property
     def _loss(self) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from steepest.objective.base import Batch, Objective
@@ -10,6 +12,7 @@ from steepest.objective.dense import DenseObjective
 __all__ = ["hessian"]
 
 Array = np.ndarray
+ROWS = 1_024
 
 
 def hessian(objective: Objective, theta: Array, batch: Batch) -> Array:
@@ -49,21 +52,38 @@ def _of_linear_model(objective: DenseObjective, theta: Array, batch: Batch) -> A
     size, loss = objective.size, objective.loss_function
     layer = objective.model.layers(theta.astype(np.float64))[0]
     places = objective.model.layers(np.arange(size))[0]
-    rows = np.vstack([places.weights, places.biases])  # (n + 1, K): where θ has each
-    product = np.zeros((size, size))
-    for part in batch.blocks():
-        augmented = np.column_stack([part.inputs, np.ones(len(part))]).astype(np.float64)
+    rows = np.vstack([places.weights, places.biases]).T  # (K, n + 1): where θ has each
+    product = np.zeros((*rows.shape, *rows.shape))
+    for part in _small_blocks(batch):
+        augmented = np.ones((len(part), rows.shape[1]))
+        augmented[:, :-1] = part.inputs
         logits = augmented[:, :-1] @ layer.weights + layer.biases
         weights = 1.0 if part.weights is None else part.weights.astype(np.float64)[:, None]
-        for first in range(logits.shape[1]):
+        for k in range(len(rows)):
             unit = np.zeros_like(logits)
-            unit[:, first] = 1.0
-            curvature = weights * loss.curvature(logits, part.targets, unit)
-            for second in range(first, logits.shape[1]):
-                block = augmented.T @ (augmented * curvature[:, second, None])
-                product[np.ix_(rows[:, second], rows[:, first])] += block
-                if second != first:
-                    product[np.ix_(rows[:, first], rows[:, second])] += block
-    product /= len(batch)
-    product[np.diag_indices(size)] += objective.l2 * objective.weight_mask
-    return product
+            unit[:, k] = 1.0
+            curvature = (weights * loss.curvature(logits, part.targets, unit))[:, k:]
+            scaled = curvature[:, :, None] * augmented[:, None, :]  # of the outputs from k on
+            block = augmented.T @ scaled.reshape(len(part), -1)
+            product[k, :, k:] += block.reshape(rows.shape[1], -1, rows.shape[1])
+    return _symmetric(product, rows, size) / len(batch) + np.diag(
+        objective.l2 * objective.weight_mask
+    )
+
+
+def _small_blocks(batch: Batch) -> Iterator[Batch]:
+    """Yield events in blocks that stay in a core's cache with what is made of them."""
+    for part in batch.blocks():
+        for start in range(0, len(part), ROWS):
+            yield part.take(slice(start, start + ROWS))
+
+
+def _symmetric(product: Array, rows: Array, size: int) -> Array:
+    """The whole matrix, in the order of θ, from the blocks of outputs k and l ≥ k."""
+    whole = np.zeros((size, size))
+    for k in range(len(rows)):
+        for other in range(k, len(rows)):
+            block = product[k, :, other]
+            whole[np.ix_(rows[k], rows[other])] = block
+            whole[np.ix_(rows[other], rows[k])] = block.T
+    return whole

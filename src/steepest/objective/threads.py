@@ -173,28 +173,31 @@ def together(work: Callable[[int], Result], members: int, failed: Callable[[], N
 def shared(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
     """Do the work with so many threads, this one among them; what one raises is raised here.
 
+    Of several errors, that of the first item that has one, for any number of threads.
+
     Examples
     --------
     >>> shared(str, [1, 2, 3], threads=2)
     ['1', '2', '3']
     """
     results: dict[int, Result] = {}
-    errors: list[BaseException] = []
+    errors: dict[int, BaseException] = {}
     turns, core = itertools.count(), this_core()
 
     def take_turns(number: int) -> None:
+        turn = -1
         try:
             if number:
                 move_away_from(core, number)
             while not errors and (turn := next(turns)) < len(items):
                 results[turn] = work(items[turn])
         except BaseException as error:
-            errors.append(error)
+            errors[turn] = error
 
     helpers = [Helper.call(partial(take_turns, number)) for number in range(1, threads)]
     take_turns(0)
     for helper in helpers:
         helper.join()
     if errors:
-        raise errors[0]
+        raise errors[min(errors)]
     return [results[turn] for turn in range(len(items))]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steepest.errors import EventsError
 from steepest.scaling.base import AffineScaling
 from steepest.scaling.blocks import Floats
-from steepest.scaling.moments import Moments
+from steepest.scaling.moments import Moments, Reach
 from steepest.scaling.quantile import distribution, quantile
 
 __all__ = ["DiagonalScaling", "WhitenScaling"]
 
 _SMALLEST, _LARGEST = 1e-150, 1e150  # widths whose squares and reciprocals are float64 numbers
+_MANY = 2**20  # numbers from which on compiled code scales them
 _FLOOR = 1e-10  # of the largest eigenvalue of the correlation matrix
 
 
@@ -59,8 +62,14 @@ class DiagonalScaling(AffineScaling):
         """Return shift (n,) and width (n,)."""
         return {"shift": self.shift, "width": self.width}
 
-    def _forward(self, X: Floats) -> Floats:
-        return (X - self.shift) / self.width
+    def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
+        if X.size < _MANY or dtype not in (np.float32, np.float64) or not X.flags.c_contiguous:
+            return ((X - self.shift) / self.width).astype(dtype, copy=False)
+        from steepest.kernels.columns import shift_and_scale
+
+        scaled = np.empty(X.shape, dtype=dtype)
+        shift_and_scale(X.reshape(-1), self.shift, self.width, scaled.reshape(-1))
+        return scaled
 
     def _backward(self, X: Floats) -> Floats:
         return X * self.width + self.shift
@@ -116,14 +125,14 @@ class WhitenScaling(AffineScaling):
             "colourer": self.colourer,
         }
 
-    def _forward(self, X: Floats) -> Floats:
-        return ((X - self.shift) / self.width) @ self.whitener.T
+    def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
+        return (((X - self.shift) / self.width) @ self.whitener.T).astype(dtype, copy=False)
 
     def _backward(self, X: Floats) -> Floats:
         return (X @ self.colourer.T) * self.width + self.shift
 
 
-def fit_none(moments: Moments, names: Sequence[str]) -> DiagonalScaling:
+def fit_none(moments: Moments | Reach, names: Sequence[str]) -> DiagonalScaling:
     """No scaling: shift 0, width 1."""
     n = len(names)
     return _diagonal("none", names, np.zeros(n), np.ones(n), moments.constant)

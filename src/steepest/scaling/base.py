@@ -54,7 +54,7 @@ class Scaling(ABC):
         """
         values = matrix(X, self.features)
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = self._forward(values).astype(dtype, copy=False)
+            scaled = self._forward(values, np.dtype(dtype))
         self._require_finite(values, scaled, first_row)
         return scaled
 
@@ -68,7 +68,9 @@ class Scaling(ABC):
         """
         values = matrix(X, self.features)
         with np.errstate(over="ignore", invalid="ignore"):
-            original = self._backward(values).astype(dtype, copy=False)
+            original = self._backward(values.astype(np.float64, copy=False)).astype(
+                dtype, copy=False
+            )
         self._require_finite(values, original)
         return original
 
@@ -87,8 +89,8 @@ class Scaling(ABC):
         """Return the fitted arrays by name, ready for safetensors."""
 
     @abstractmethod
-    def _forward(self, X: Floats) -> Floats:
-        """Map x → x', rows of a matrix, float64."""
+    def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
+        """Map x → x', rows of a matrix, float64 or float32; in float64, then as `dtype`."""
 
     @abstractmethod
     def _backward(self, X: Floats) -> Floats:

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import EventsError
 
-__all__ = ["Block", "Floats", "checked_blocks", "first_not_finite", "matrix", "positive_total"]
+__all__ = [
+    "Block",
+    "Floats",
+    "checked",
+    "checked_blocks",
+    "first_not_finite",
+    "floating",
+    "is_finite",
+    "matrix",
+    "placed_blocks",
+    "positive_total",
+]
 
 Floats = NDArray[np.float64]
 Block = tuple[Floats, Floats | None]
+_MANY = 2**20  # numbers from which on compiled code looks at them
 
 
 def matrix(X: ArrayLike, names: Sequence[str]) -> Floats:
-    """Return X as a float64 matrix (m, n) with one column for each name.
+    """Return X as a matrix (m, n) with one column for each name; float64, or float32 if it is.
 
     Raises
     ------
@@ -28,7 +41,7 @@ def matrix(X: ArrayLike, names: Sequence[str]) -> Floats:
     >>> matrix([[1, 2]], ["pt", "mass"])
     array([[1., 2.]])
     """
-    values = np.asarray(X, dtype=np.float64)
+    values = floating(X)
     if values.ndim != 2 or values.shape[1] != len(names):
         raise EventsError(
             "The events to scale do not have the shape that the features ask for.",
@@ -40,6 +53,28 @@ def matrix(X: ArrayLike, names: Sequence[str]) -> Floats:
     return values
 
 
+def floating(X: ArrayLike) -> NDArray[Any]:
+    """Return X as an array of float64, or of float32 if it is that already."""
+    values = np.asarray(X)
+    return values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
+
+
+def is_finite(values: NDArray[np.floating]) -> bool:
+    """Whether no number of an array is NaN or infinite.
+
+    Examples
+    --------
+    >>> is_finite(np.array([1.0, 2.0])), is_finite(np.array([np.inf]))
+    (True, False)
+    """
+    known = values.dtype in (np.float32, np.float64)
+    if known and values.size >= _MANY and (values.flags.c_contiguous or values.flags.f_contiguous):
+        from steepest.kernels.columns import all_finite
+
+        return bool(all_finite(values.ravel(order="K")))
+    return bool(np.isfinite(values).all())
+
+
 def first_not_finite(values: NDArray[np.floating]) -> tuple[int, int] | None:
     """Return (row, column) of the first NaN or infinity in a matrix, or None.
 
@@ -48,9 +83,9 @@ def first_not_finite(values: NDArray[np.floating]) -> tuple[int, int] | None:
     >>> first_not_finite(np.array([[1.0, 2.0], [3.0, np.nan]]))
     (1, 1)
     """
-    finite = np.isfinite(values)
-    if finite.all():
+    if is_finite(values):
         return None
+    finite = np.isfinite(values)
     row, column = np.unravel_index(int(np.argmin(finite)), finite.shape)
     return int(row), int(column)
 
@@ -82,14 +117,41 @@ def checked_blocks(
     EventsError
         A block has a wrong shape, or a value or a weight that is not finite.
     """
+    for first_row, values, weights in placed_blocks(blocks, names):
+        w = checked(values, weights, names, first_row)
+        yield values.astype(np.float64, copy=False), w
+
+
+def placed_blocks(
+    blocks: Iterable[Block], names: Sequence[str]
+) -> Iterator[tuple[int, Floats, Floats | None]]:
+    """Yield every block that has events, with the number of its first row; not yet checked.
+
+    Raises
+    ------
+    EventsError
+        A block has a wrong shape.
+    """
     first_row = 0
     for X, weights in blocks:
         values = matrix(X, names)
-        require_finite(values, names, first_row)
-        w = _weights(weights, len(values), first_row)
         if len(values):
-            yield values, w
+            yield first_row, values, weights
+        elif weights is not None:
+            _weights(weights, 0, first_row)
         first_row += len(values)
+
+
+def checked(values: Floats, weights: Floats | None, names: Sequence[str], first_row: int) -> Floats:
+    """Return a block's weights, float64; None are ones. Values and weights are finite.
+
+    Raises
+    ------
+    EventsError
+        A value or a weight is not finite, or there is another number of weights.
+    """
+    require_finite(values, names, first_row)
+    return _weights(weights, len(values), first_row)
 
 
 def _weights(weights: ArrayLike | None, count: int, first_row: int) -> Floats:

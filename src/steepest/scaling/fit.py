@@ -11,13 +11,23 @@ from steepest.errors import EventsError, RecipeError, RunFolderError, nearest
 from steepest.scaling import affine
 from steepest.scaling.affine import DiagonalScaling, WhitenScaling
 from steepest.scaling.base import Scaling
-from steepest.scaling.blocks import Block, Floats, checked_blocks, positive_total
-from steepest.scaling.moments import Moments
+from steepest.scaling.blocks import (
+    Block,
+    Floats,
+    checked,
+    checked_blocks,
+    placed_blocks,
+    positive_total,
+)
+from steepest.scaling.moments import Moments, Reach
 from steepest.scaling.quantile import QuantileScaling, fit_quantile
 
 __all__ = ["SCALINGS", "fit_scaling", "scaling_from"]
 
-_FROM_MOMENTS: dict[str, Callable[[Moments, Sequence[str]], Scaling]] = {
+Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""As `map`: results in the order of what they are of."""
+
+_FROM_MOMENTS: dict[str, Callable[[Any, Sequence[str]], Scaling]] = {
     "none": affine.fit_none,
     "standard": affine.fit_standard,
     "min-max": affine.fit_min_max,
@@ -31,7 +41,9 @@ _FROM_VALUES: dict[str, Callable[[Floats, Floats, Sequence[str]], Scaling]] = {
 SCALINGS = ("none", "standard", "min-max", "robust", "quantile", "whiten")
 
 
-def fit_scaling(name: str, blocks: Iterable[Block], names: Sequence[str]) -> Scaling:
+def fit_scaling(
+    name: str, blocks: Iterable[Block], names: Sequence[str], spread: Spread = map
+) -> Scaling:
     """Fit the scaling of that name on blocks of training events.
 
     none, standard, min-max and whiten take one pass and keep no events (n numbers, or n² for
@@ -42,12 +54,15 @@ def fit_scaling(name: str, blocks: Iterable[Block], names: Sequence[str]) -> Sca
     name
         One of `SCALINGS`.
     blocks
-        (X (m, n) float64, w (m,) float64 or None) pairs, m of any size: an event of weight 2 is
-        that event twice, None is weight 1, and negative weights are legal as long as Σw > 0
-        (min-max and none do not use the weights, beyond leaving out events of weight zero).
+        (X (m, n) float64 or float32, w (m,) float64 or None) pairs, m of any size: an event of
+        weight 2 is that event twice, None is weight 1, and negative weights are legal as long as
+        Σw > 0 (min-max and none do not use the weights, beyond leaving out events of weight zero).
         *Of the training part alone*: keeping it so is the caller's duty.
     names
         The n features' names, which error messages and `constant` use.
+    spread
+        Applies a function to each block and gives the results in the blocks' order, as `map` does;
+        another may share the blocks out to threads.
 
     Raises
     ------
@@ -79,22 +94,29 @@ def fit_scaling(name: str, blocks: Iterable[Block], names: Sequence[str]) -> Sca
             cause="a slip of the pen" if close else None,
             do=f"scaling = {close or 'standard'!r}",
         )
-    checked = checked_blocks(blocks, names)
     if name in _FROM_VALUES:
-        X, w = _collect(checked, name)
+        X, w = _collect(checked_blocks(blocks, names), name)
         positive_total(float(w.sum()), f"the scaling {name!r}")
         return _FROM_VALUES[name](X, w, names)
-    moments = _moments(checked, name)
+    moments = _moments(blocks, names, name, spread)
     if not np.isfinite(moments.minimum).all():
         raise _no_events(name, f"{moments.count} events, all of weight zero")
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is an error by its width
         return _FROM_MOMENTS[name](moments, names)
 
 
-def _moments(blocks: Iterator[tuple[Floats, Floats]], name: str) -> Moments:
-    moments = None
-    for X, w in blocks:
-        block = Moments.of(X, w, diagonal=name != "whiten")
+def _moments(
+    blocks: Iterable[Block], names: Sequence[str], name: str, spread: Spread
+) -> Moments | Reach:
+    """What of the features' moments the scaling needs."""
+
+    def of(block: tuple[int, Floats, Floats | None]) -> Moments | Reach:
+        first_row, X, weights = block
+        w = checked(X, weights, names, first_row)
+        return Reach.of(X, w) if name == "none" else Moments.of(X, w, diagonal=name != "whiten")
+
+    moments: Any = None
+    for block in spread(of, placed_blocks(blocks, names)):
         moments = block if moments is None else moments.merge(block)
     if moments is None:
         raise _no_events(name, "none")

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
-from steepest.scaling.blocks import Floats, positive_total
+from steepest.scaling.blocks import Floats, floating, positive_total
 
-__all__ = ["Moments"]
+__all__ = ["Moments", "Reach"]
 
 _ROWS = 16384  # rows worked on at once: bounds the memory of `Moments.of`
+_MANY = 65536  # rows from which on sums are compiled; fewer do not pay for loading the compiler
 _NO_SPREAD = 1e-13  # eigenvalues of a correlation matrix below this are rounding
 
 
@@ -34,10 +35,8 @@ class _Part:
     @staticmethod
     def of(X: Floats, w: Floats, diagonal: bool) -> _Part:
         """Two passes over a block: the mean, then the scatter about it, corrected."""
-        features = X.shape[1]
         if not len(X):
-            shape = (features,) if diagonal else (features, features)
-            return _Part(0.0, np.zeros(features), np.zeros(features), np.zeros(shape))
+            return _Part.none(X.shape[1], diagonal)
         weight = float(w.sum())
         high = X[0] + (w @ (X - X[0])) / weight
         D = X - high
@@ -45,6 +44,26 @@ class _Part:
         if diagonal:
             return _Part(weight, high, low, w @ (D * D) - weight * low**2)
         return _Part(weight, high, low, (D.T * w) @ D - weight * np.outer(low, low))
+
+    @staticmethod
+    def compiled(X: np.ndarray, w: Floats) -> _Part:
+        """`of` with the diagonal alone, for C-ordered rows of either dtype."""
+        from steepest.kernels.columns import add_about
+
+        values, weight, n = X.reshape(-1), float(w.sum()), X.shape[1]
+        high, low, first, scatter = X[0].astype(np.float64), np.zeros(n), np.zeros(n), np.zeros(n)
+        add_about(values, w, high, first, scatter)
+        high += first / weight
+        scatter[:] = 0.0
+        add_about(values, w, high, low, scatter)
+        low /= weight
+        return _Part(weight, high, low, scatter - weight * low**2)
+
+    @staticmethod
+    def none(features: int, diagonal: bool) -> _Part:
+        """The moments of no events."""
+        shape = (features,) if diagonal else (features, features)
+        return _Part(0.0, np.zeros(features), np.zeros(features), np.zeros(shape))
 
     def distance(self, other: _Part) -> Floats:
         """mean(other) − mean(self), without cancelling the digits of a common offset."""
@@ -116,26 +135,33 @@ class Moments:
         Parameters
         ----------
         X
-            (m, n) float64, finite (`fit_scaling` checks this, `Moments` does not).
+            (m, n) float64 or float32, finite (`fit_scaling` checks this, `Moments` does not); all
+            sums are float64.
         w
             (m,) float64 event weights, of either sign; None is ones.
         diagonal
             Keep the diagonal of the scatter matrix alone: n numbers in place of n².
         """
-        values = np.asarray(X, dtype=np.float64)
+        values = floating(X)
         weights = np.ones(len(values)) if w is None else np.asarray(w, dtype=np.float64)
+        many = diagonal and len(values) >= _MANY
         with np.errstate(over="ignore", invalid="ignore"):
-            moments = cls._of_rows(values[:_ROWS], weights[:_ROWS], diagonal)
+            moments = cls._of_rows(values[:_ROWS], weights[:_ROWS], diagonal, many)
             for start in range(_ROWS, len(values), _ROWS):
                 rows = slice(start, start + _ROWS)
-                moments = moments.merge(cls._of_rows(values[rows], weights[rows], diagonal))
+                moments = moments.merge(cls._of_rows(values[rows], weights[rows], diagonal, many))
         return moments
 
     @classmethod
-    def _of_rows(cls, X: Floats, w: Floats, diagonal: bool) -> Moments:
+    def _of_rows(cls, X: np.ndarray, w: Floats, diagonal: bool, many: bool) -> Moments:
         plus, minus = w > 0, w < 0
         whole = bool(plus.all())  # as nearly always: nothing needs to be copied
-        X = np.ascontiguousarray(X)  # sums take the same order whatever the array's layout
+        if many and whole:
+            X = np.ascontiguousarray(X)
+            positive, negative = _Part.compiled(X, w), _Part.none(X.shape[1], diagonal)
+            return cls(len(X), *_extremes(X), positive, negative)
+        # sums take the same order whatever the array's layout
+        X = np.ascontiguousarray(X, dtype=np.float64)
         used = X if whole else X[plus | minus]
         return cls(
             count=len(X),
@@ -253,6 +279,62 @@ class Moments:
             return float((deviation.max() / deviation.min()) ** 2)
         P = covariance[np.ix_(varies, varies)] / np.outer(deviation, deviation)
         return _condition_number(P, deviation)
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """How far the features of events reach: what of `Moments` needs no sums.
+
+    Attributes
+    ----------
+    count, minimum, maximum
+        As in `Moments`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Reach.of(np.array([[1.0, 5.0], [3.0, 5.0]])).constant
+    array([False,  True])
+    """
+
+    count: int
+    minimum: Floats
+    maximum: Floats
+
+    @classmethod
+    def of(cls, X: ArrayLike, w: ArrayLike | None = None) -> Reach:
+        """Return the reach of a block of events, given as to `Moments.of`."""
+        values = floating(X)
+        used = values
+        if w is not None and not (kept := np.asarray(w) != 0).all():
+            used = values[kept]
+        if len(used) >= _MANY:
+            return cls(len(values), *_extremes(np.ascontiguousarray(used)))
+        lowest, highest = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
+        return cls(len(values), lowest.astype(np.float64), highest.astype(np.float64))
+
+    def merge(self, other: Reach) -> Reach:
+        """Return the reach of the events of both."""
+        return Reach(
+            self.count + other.count,
+            np.minimum(self.minimum, other.minimum),
+            np.maximum(self.maximum, other.maximum),
+        )
+
+    @property
+    def constant(self) -> np.ndarray:
+        """(n,) bool: features with one value in all events."""
+        return self.minimum >= self.maximum
+
+
+def _extremes(X: np.ndarray) -> tuple[Floats, Floats]:
+    """Lowest and highest of each column of C-ordered rows."""
+    from steepest.kernels.columns import extend
+
+    low = np.full(X.shape[1], np.inf, dtype=X.dtype)
+    high = -low
+    extend(X.reshape(-1), low, high)
+    return low.astype(np.float64), high.astype(np.float64)
 
 
 def _condition_number(P: Floats, deviation: Floats) -> float:

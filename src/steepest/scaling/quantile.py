@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from steepest.errors import EventsError
@@ -112,8 +114,9 @@ class QuantileScaling(Scaling):
         """Return knots, scores and lengths."""
         return {"knots": self.knots, "scores": self.scores, "lengths": self.lengths}
 
-    def _forward(self, X: Floats) -> Floats:
-        return self._columns(X, self.knots, self.scores)
+    def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
+        scores = self._columns(X.astype(np.float64, copy=False), self.knots, self.scores)
+        return scores.astype(dtype, copy=False)
 
     def _backward(self, X: Floats) -> Floats:
         return self._columns(X, self.scores, self.knots)

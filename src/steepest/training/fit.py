@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,10 +29,21 @@ from steepest.errors import EventsError, RecipeError
 from steepest.losses import Loss, loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
+from steepest.objective.threads import Crew
 from steepest.optimizers import update_rule
 from steepest.recipe import SGD, Constant, DescentRecipe, ModelRecipe
 from steepest.scaling import Scaling, fit_scaling
-from steepest.storage import MOST_SORTED, AnyArray, blocks, map_blocks, thinned, total
+from steepest.scaling.blocks import is_finite
+from steepest.storage import (
+    MOST_SORTED,
+    AnyArray,
+    blocks,
+    map_blocks,
+    on_disk,
+    slices,
+    thinned,
+    total,
+)
 from steepest.trained import TASKS, TrainedModel, outputs_for
 
 __all__ = ["Events", "Fitted", "Naming", "fit"]
@@ -41,6 +52,7 @@ Array = np.ndarray
 
 THREADS = 1
 """Of BLAS during a descent: one is fastest for small products, and fixes the order of sums."""
+_CREW = Crew()
 
 
 @dataclass(frozen=True)
@@ -129,11 +141,11 @@ def fit(
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
-    scaling = scaling_of(recipe.scaling, train, naming.names)
-    _say_scaling(scaling, say)
-    objective = objective_for(naming, model_recipe, recipe)
-    events = batch_of(train, scaling, objective, "training")
     with threadpool_limits(limits=THREADS, user_api="blas"):
+        scaling = scaling_of(recipe.scaling, train, naming.names)
+        _say_scaling(scaling, say)
+        objective = objective_for(naming, model_recipe, recipe)
+        events = batch_of(train, scaling, objective, "training")
         if recipe.method == "exact":
             return _exact(events, scaling, objective, naming, recipe, keeper, say)
         planned = _newton_plan if recipe.method == "newton" else plan_for
@@ -175,7 +187,13 @@ def scaling_of(name: str, train: Events, names: tuple[str, ...]) -> Scaling:
     """
     if name in ("robust", "quantile"):
         train = train.thinned(MOST_SORTED)
-    return fit_scaling(name, blocks(train.features, train.weights), names)
+    spread = map if on_disk(train.features) else _shared
+    return fit_scaling(name, blocks(train.features, train.weights), names, spread)
+
+
+def _shared(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """As `map`, by one thread or more."""
+    return _CREW.map(work, list(items))
 
 
 def predictions_of(model: TrainedModel, features: AnyArray) -> Array:
@@ -229,6 +247,18 @@ def batch_of(events: Events, scaling: Scaling, objective: DenseObjective, part: 
 
 
 def _scaled(features: AnyArray, scaling: Scaling, dtype: str) -> AnyArray:
+    """The inputs; the features themselves where that is what they are already."""
+    if isinstance(features, np.ndarray):
+        as_they_are = features.dtype == dtype and features.flags.c_contiguous
+        if scaling.name == "none" and as_they_are and is_finite(features):
+            return features
+        scaled = np.empty(features.shape, dtype=dtype)
+
+        def fill(rows: slice) -> None:
+            scaled[rows] = scaling.transform(features[rows], dtype, first_row=rows.start)
+
+        _shared(fill, slices(len(features)))
+        return scaled
     first = 0
 
     def transform(block: Array) -> Array:
@@ -241,8 +271,14 @@ def _scaled(features: AnyArray, scaling: Scaling, dtype: str) -> AnyArray:
 
 def targets_of(loss: Loss, events: Events) -> AnyArray:
     """Class indices for the cross entropy, numbers for the other losses."""
-    kind = np.int64 if loss.name == "cross-entropy" else np.float64
-    return map_blocks(lambda block: block.astype(kind, copy=False), events.labels)
+    integers = loss.name == "cross-entropy"
+
+    def cast(block: Array) -> Array:
+        known = block.dtype == np.float32 and not integers
+        return block if known else block.astype(np.int64 if integers else np.float64, copy=False)
+
+    labels = events.labels
+    return cast(labels) if isinstance(labels, np.ndarray) else map_blocks(cast, labels)
 
 
 def plan_for(

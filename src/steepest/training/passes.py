@@ -84,10 +84,10 @@ def begin(train: Events, naming: Naming, recipe: Recipe) -> Begun:
     ------
     EventsError, RecipeError
     """
-    scaling = scaling_of(recipe.descent.scaling, train, naming.names)
-    objective = objective_for(naming, recipe.model, recipe.descent)
-    events = batch_of(train, scaling, objective, "training")
     with threadpool_limits(limits=THREADS, user_api="blas"):
+        scaling = scaling_of(recipe.descent.scaling, train, naming.names)
+        objective = objective_for(naming, recipe.model, recipe.descent)
+        events = batch_of(train, scaling, objective, "training")
         plan, rate = plan_for(objective, events, recipe.descent, validated=False)
     return Begun(naming, recipe, scaling, rate, (plan.total_steps, plan.batches.per_epoch))
 
@@ -105,7 +105,8 @@ def one_pass(begun: Begun, train: Events, keeper: Keeper, watch: Watch | None = 
     """
     recipe = begun.recipe.descent
     objective = objective_for(begun.naming, begun.recipe.model, recipe)
-    events = batch_of(train, begun.scaling, objective, "training")
+    with threadpool_limits(limits=THREADS, user_api="blas"):
+        events = batch_of(train, begun.scaling, objective, "training")
     size = len(events) if recipe.batch_size == "all" else min(recipe.batch_size, len(events))
     plan = Plan(
         events=len(events),
