@@ -9,9 +9,9 @@
 
 q is the Taylor polynomial, of degree 7 in float32 and 13 in float64; the series ends at j = 7 and
 j = 16: what is left out is below half a unit in the last place, and the results are within two
-units (the logarithms within three; `log1p_above` up to t = 10³⁰). Below x = −87 (float32) and −708 (float64), where eˣ is on the
-edge of what the type holds, it is taken at that edge. NaN gives NaN. The NumPy twins are
-`numpy.exp`, `expm1` and `log1p`.
+units (the logarithms within three; `log1p_above` up to t = 10³⁰). Below x = −87 (float32) and −708
+(float64), where eˣ is on the edge of what the type holds, it is taken at that edge. NaN gives NaN.
+The NumPy twins are `numpy.exp`, `expm1` and `log1p`.
 
 k is found by adding 3·2²² (float32) or 3·2⁵¹, whose last bit stands for 1: the sum's bits hold k.
 """

@@ -5,7 +5,8 @@ z is linear in a point's coordinates (a, b), and given three times for each even
     z = z₀ + a z₁ + b z₂,   log(1 + eᶻ) − y z = max(z, 0) − y z + log(1 + t),   t = e^(−|z|)
 
 Points lie in the lanes of vectors, events go by one after the other, two at a time; the sums are
-those of `steepest.kernels.plane_losses`. The NumPy twin is `steepest.losses.BinaryCrossEntropy` on z.
+those of `steepest.kernels.plane_losses`. The NumPy twin is `steepest.losses.BinaryCrossEntropy` on
+z.
 """
 
 from __future__ import annotations

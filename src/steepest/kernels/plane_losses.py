@@ -85,7 +85,7 @@ def _add_event(kind, z, y, weights, at, lines, products):
             _entropy(z, y, lines, products)
 
     def squares(kind, z, y, weights, at, lines, products):
-        _squares(z, y, weights[at] if len(weights) else y.dtype.type(1.0), lines)
+        _squares(z, y, weights[at] if len(weights) else type(y)(1.0), lines)
 
     return entropy if kind.instance_class is BinaryEntropy else squares
 

@@ -3,8 +3,8 @@
 The events stand in an order that is drawn once from the seed, the same at every point, so that
 neighbouring points differ by their θ alone and the shape stays smooth. They are taken in chunks of
 256, as many at once as take about a quarter of a second: the sums have the same bits for any number
-at once. Any number of chunks is a whole surface (`steepest.landscape.estimate`): what was interrupted
-is kept as sums, and goes on from there with the same bits.
+at once. Any number of chunks is a whole surface (`steepest.landscape.estimate`): what was
+interrupted is kept as sums, and goes on from there with the same bits.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ class Way(Protocol):
 class Quadratic:
     """Linear regression: with r = z₀ − y, Σ w (r + Σₖ cₖ zₖ)² is a quadratic form in (1, c).
 
+    Sums that the dtype of θ cannot hold are NaN, as single squares may be infinite there.
+
     Parameters
     ----------
     model
@@ -55,7 +57,7 @@ class Quadratic:
             residuals[0] -= part.targets[at]
             weighted = residuals if part.weights is None else residuals * part.weights[at]
             total[:] = ((self._mix @ (weighted @ residuals.T)) * self._mix).sum(axis=1)
-            total[np.abs(total) > self._largest * residuals.shape[1]] = np.nan
+            total[np.abs(total) > self._largest] = np.nan
         return out
 
 
