@@ -57,7 +57,11 @@ def dense_losses_on_plane(
     total = np.zeros(len(coordinates))
     rows = plane.rows(CHUNK)
     for start in range(0, len(batch), rows):
-        total += plane.sums(batch.take(slice(start, start + rows)), CHUNK).sum(axis=0)
+        part = batch.take(slice(start, start + rows))
+        out = np.empty((-(-len(part) // CHUNK), len(total)))
+        plane.add_up(part, CHUNK, out)
+        with np.errstate(all="ignore"):
+            total += out.sum(axis=0)
     with np.errstate(all="ignore"):
         return total / len(batch) + plane.penalties
 
@@ -76,12 +80,15 @@ def dense_losses_of_chunks(
     """What `steepest.objective.plane.losses_of_chunks` gives, for a dense network."""
     plane = _Plane(model, loss, l2, dtype, origin, directions, coordinates)
     rows = plane.rows(chunk)
-    starts = range(0, len(batch), rows)
-    parts = [plane.sums(batch.take(slice(start, start + rows)), chunk) for start in starts]
-    sums = np.concatenate(parts)
-    counts = np.diff(np.minimum(np.arange(len(sums) + 1) * chunk, len(batch)))
+    losses = np.empty((-(-len(batch) // chunk), len(coordinates)))
+    for start in range(0, len(batch), rows):
+        out = losses[start // chunk : (start + rows) // chunk]
+        plane.add_up(batch.take(slice(start, start + rows)), chunk, out)
+    counts = np.diff(np.minimum(np.arange(len(losses) + 1) * chunk, len(batch)))
     with np.errstate(all="ignore"):
-        return sums / counts[:, None] + plane.penalties
+        losses /= counts[:, None]
+        losses += plane.penalties
+    return losses
 
 
 class _Plane:
@@ -108,12 +115,16 @@ class _Plane:
         """How many events at once, in whole chunks."""
         return chunk * max(1, min(ROWS // chunk, NUMBERS // max(1, len(self._mix))))
 
-    def sums(self, part: Batch, chunk: int) -> Array:
-        """Σ w ℓ of each chunk at each point, ``(chunks, points)`` float64."""
-        chunks = -(-len(part) // chunk)
-        rows = chunk * max(1, min(PIECE, chunks // PIECES))
-        pieces = [part.take(slice(start, start + rows)) for start in range(0, len(part), rows)]
-        return np.concatenate(_CREW.map(lambda piece: self._sums_of(piece, chunk), pieces))
+    def add_up(self, part: Batch, chunk: int, out: Array) -> None:
+        """Write Σ w ℓ of each chunk at each point to `out`, ``(chunks, points)`` float64."""
+        together = max(1, min(PIECE, len(out) // PIECES))
+
+        def at(first: int) -> None:
+            last = first + together
+            piece = part.take(slice(first * chunk, last * chunk))
+            out[first:last] = self._sums_of(piece, chunk)
+
+        _CREW.map(at, range(0, len(out), together))
 
     def _sums_of(self, piece: Batch, chunk: int) -> Array:
         with np.errstate(all="ignore"):  # each thread has its own
