@@ -4,13 +4,14 @@
 `exp_below(x)`, x ≤ 0         eˣ = 2ᵏ (1 + q),  q = eʳ − 1,  r = x − k log 2, |r| ≤ ½ log 2
 `expm1_below(x)`, x ≤ 0       eˣ − 1 = 2ᵏ q + (2ᵏ − 1), without cancellation near zero
 `log1p_unit(t)`, 0 ≤ t ≤ 1    log(1 + t) = 2 Σⱼ s²ʲ⁺¹/(2j + 1),  s = t/(2 + t) ≤ 1/3
+`log1p_above(t)`, 0 ≤ t       log(1 + t) = k log 2 + log(1 + f),  1 + t = 2ᵏ (1 + f),  0 ≤ f ≤ 1
 ============================  ====================================================================
 
 q is the Taylor polynomial, of degree 7 in float32 and 13 in float64; the series ends at j = 7 and
 j = 16: what is left out is below half a unit in the last place, and the results are within two
-units (the logarithm within three). Below x = −87 (float32) and −708 (float64), where eˣ is on the
-edge of what the type holds, it is taken at that edge. NaN gives NaN. The NumPy twins are
-`numpy.exp`, `expm1` and `log1p`.
+units (the logarithms within three; `log1p_above` up to t = 10³⁰). Below x = −87 (float32) and −708
+(float64), where eˣ is on the edge of what the type holds, it is taken at that edge. NaN gives NaN.
+The NumPy twins are `numpy.exp`, `expm1` and `log1p`.
 
 k is found by adding 3·2²² (float32) or 3·2⁵¹, whose last bit stands for 1: the sum's bits hold k.
 """
@@ -26,7 +27,7 @@ from numba.extending import overload
 
 from steepest.kernels.compiled import intrinsic, part
 
-__all__ = ["exp_below", "expm1_below", "log1p_unit"]
+__all__ = ["exp_below", "expm1_below", "log1p_above", "log1p_unit"]
 
 _LOG2E, _LOG2 = 1.4426950408889634, 0.6931471805599453
 _F = tuple(np.float32(1.0 / math.factorial(n)) for n in range(8))
@@ -39,7 +40,8 @@ _HIGH_F = np.float32(0.693359375)  # log 2 in so few bits that k times it is exa
 _REST_F = np.float32(_LOG2 - 0.693359375)
 _HIGH_D = 0.6931471803691238
 _REST_D = 1.9082149292705877e-10
-_ZERO_F, _TWO_F = np.float32(0.0), np.float32(2.0)
+_ZERO_F, _ONE_F, _TWO_F = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+_LOG2_F = np.float32(_LOG2)
 
 
 @intrinsic
@@ -135,6 +137,35 @@ def _log1p_64(t):
 @overload(log1p_unit)
 def _log1p_of(t):
     function = _log1p_32 if t == types.float32 else _log1p_64
+
+    def run(t):
+        return function(t)
+
+    return run
+
+
+def log1p_above(t: Any) -> Any:
+    """log(1 + t) for 0 ≤ t ≤ 10³⁰."""
+    return np.log1p(t)
+
+
+@part
+def _log1p_above_32(t):
+    exponent = (_bits(t + _ONE_F, np.int32(0)) >> np.int32(23)) - np.int32(127)
+    shrink = _bits(np.int32((np.int32(127) - exponent) << np.int32(23)), _ZERO_F)
+    return np.float32(exponent) * _LOG2_F + _log1p_32(t * shrink + (shrink - _ONE_F))
+
+
+@part
+def _log1p_above_64(t):
+    exponent = (_bits(t + 1.0, np.int64(0)) >> np.int64(52)) - np.int64(1023)
+    shrink = _bits(np.int64((np.int64(1023) - exponent) << np.int64(52)), 0.0)
+    return np.float64(exponent) * _LOG2 + _log1p_64(t * shrink + (shrink - 1.0))
+
+
+@overload(log1p_above)
+def _log1p_above_of(t):
+    function = _log1p_above_32 if t == types.float32 else _log1p_above_64
 
     def run(t):
         return function(t)

@@ -2,12 +2,14 @@
 
 The events stand in an order that is drawn once from the seed, the same at every point, so that
 neighbouring points differ by their θ alone and the shape stays smooth. They are taken in chunks of
-256. Any number of chunks is a whole surface (`steepest.landscape.estimate`): what was interrupted
-is kept as sums, and goes on from there with the same bits.
+256, as many at once as take about a quarter of a second: the sums have the same bits for any number
+at once. Any number of chunks is a whole surface (`steepest.landscape.estimate`): what was
+interrupted is kept as sums, and goes on from there with the same bits.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,14 +19,18 @@ from threadpoolctl import threadpool_limits
 from steepest.landscape.directions import Directions
 from steepest.landscape.estimate import CHUNK, LEAST_CHUNKS, Anchors, Sums
 from steepest.landscape.grid import Grid
-from steepest.objective import Batch, Objective, losses_on_plane
+from steepest.objective import Batch, Objective, losses_of_chunks
 
 __all__ = ["Surface", "drawn_events", "evaluate"]
 
 Array = np.ndarray
 
-SLICE = 1024
-"""Points after which an interruption is looked for."""
+SLICE = 4096
+"""Points after which an interruption is looked for, in whole lines of the grid."""
+SECONDS = 0.25
+"""So long may pass between two looks, where a chunk takes less."""
+MOST_CHUNKS = 64
+"""Chunks at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +95,8 @@ def drawn_events(events: Batch, most: int | None, seed: int) -> Batch:
     count = len(events) if most is None else min(most, len(events))
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 29])))
     rows = random.permutation(len(events))[:count]
+    if not events.on_disk:
+        return events.take(rows)
     in_order = np.sort(rows)
     taken = events.take(in_order)  # one pass, also over events on disk
     return taken.take(np.searchsorted(in_order, rows))
@@ -137,24 +145,47 @@ def evaluate(
     anchors = anchors or Anchors.none()
     points = grid.points() - directions.offset
     sums = sums if sums is not None else Sums.zero(len(points), len(anchors.rows))
-    plane = directions.origin, directions.vectors
-    worst = np.inf
+    pieces = [points[part] for part in _slices(grid)]
+    worst, at_once = np.inf, 1
     with threadpool_limits(limits=1, user_api="blas"):
         while sums.events < len(events):
-            if standard_error is not None and sums.chunks >= LEAST_CHUNKS:
-                worst = _relative(*sums.estimate(all_events, anchors))
-                if worst <= standard_error:
-                    break
-            chunk = events.take(slice(sums.events, min(sums.events + CHUNK, len(events))))
-            losses = []
-            for start in range(0, len(points), SLICE):
+            began, losses = time.monotonic(), []
+            taken = events.take(slice(sums.events, sums.events + at_once * CHUNK))
+            for piece in pieces:
                 if interrupted():
                     return _surface(grid, sums, all_events, anchors, complete=False), sums
-                at = points[start : start + SLICE]
-                losses.append(losses_on_plane(objective, *plane, at, chunk))
-            sums = sums.plus(np.concatenate(losses), len(chunk), anchors)
-            progress(sums, _target(sums, len(events), all_events, worst, standard_error))
+                place = directions.origin, directions.vectors, piece
+                losses.append(losses_of_chunks(objective, *place, taken, CHUNK))
+            for index, row in enumerate(np.concatenate(losses, axis=1)):
+                if standard_error is not None and sums.chunks >= LEAST_CHUNKS:
+                    worst = _relative(*sums.estimate(all_events, anchors))
+                    if worst <= standard_error:
+                        return _surface(grid, sums, all_events, anchors, complete=True), sums
+                if index and interrupted():
+                    return _surface(grid, sums, all_events, anchors, complete=False), sums
+                sums = sums.plus(row, min(CHUNK, len(events) - sums.events), anchors)
+                progress(sums, _target(sums, len(events), all_events, worst, standard_error))
+            target = _target(sums, len(events), all_events, worst, standard_error)
+            at_once = _at_once(at_once, time.monotonic() - began, sums, target, standard_error)
     return _surface(grid, sums, all_events, anchors, complete=True), sums
+
+
+def _slices(grid: Grid) -> list[slice]:
+    """Points that are computed at once: always the same ones, whatever the time it takes."""
+    line = grid.shape[-1]
+    size = line * max(1, SLICE // line)
+    return [slice(start, start + size) for start in range(0, grid.size, size)]
+
+
+def _at_once(
+    chunks: int, seconds: float, sums: Sums, target: int, standard_error: float | None
+) -> int:
+    """How many chunks to take next, after so many took so long: no more than will be needed."""
+    most = min(int(SECONDS * chunks / max(seconds, 1e-9)), 8 * chunks, MOST_CHUNKS)
+    if standard_error is not None:
+        missing = LEAST_CHUNKS - sums.chunks
+        most = min(most, missing if missing > 0 else -((sums.events - target) // CHUNK))
+    return max(1, most)
 
 
 def _target(sums: Sums, most: int, all_events: int, worst: float, wanted: float | None) -> int:

@@ -5,7 +5,7 @@ J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
 
 from steepest.objective.base import Batch, CurvatureBounds, Objective
 from steepest.objective.dense import DenseObjective
-from steepest.objective.plane import losses_on_plane, neuron_groups
+from steepest.objective.plane import losses_of_chunks, losses_on_plane, neuron_groups
 from steepest.objective.stretch import TOGETHER, Stretch, Stretches
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Objective",
     "Stretch",
     "Stretches",
+    "losses_of_chunks",
     "losses_on_plane",
     "neuron_groups",
 ]

@@ -12,7 +12,7 @@ from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
-from steepest.objective.plane import dense_losses_on_plane
+from steepest.objective.dense_plane import dense_losses_of_chunks, dense_losses_on_plane
 from steepest.objective.stretch import Slots, Stretch, StretchResult
 from steepest.objective.threads import Crew
 from steepest.optimizers import UpdateRule
@@ -220,6 +220,13 @@ class DenseObjective:
         """J at many points of a plane, see `steepest.objective.plane`."""
         shape = self.model, self.loss_function, self.l2, self.dtype
         return dense_losses_on_plane(*shape, origin, directions, coordinates, batch)
+
+    def losses_of_chunks(
+        self, origin: Array, directions: Array, coordinates: Array, batch: Batch, chunk: int
+    ) -> Array:
+        """J of each chunk of events at many points, see `steepest.objective.plane`."""
+        shape = self.model, self.loss_function, self.l2, self.dtype
+        return dense_losses_of_chunks(*shape, origin, directions, coordinates, batch, chunk)
 
     def _upstream(self, gradient: Array, part: Batch, whole: Batch) -> Array:
         """D_L = w ∂ℓ/∂z / m."""
