@@ -24,9 +24,8 @@ Array = np.ndarray
 FORMAT = {"format": "steepest-model", "version": 1}
 
 ROWS = 1024
-"""Events that are predicted at once, always as many: the last block is filled up. A matrix product
-rounds differently at the edges of a matrix, so that an event's score would hang on how many others
-are predicted with it."""
+"""Events that are predicted at once, always as many: the last block is filled up, so that functions
+which take several numbers at once do not round an event's score by how many others there are."""
 
 
 @dataclass(frozen=True)

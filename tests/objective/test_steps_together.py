@@ -74,7 +74,7 @@ class InFour(Team):
 
 def walk(objective, stretch, members, monkeypatch, parts=3):
     """The result of a stretch of steps on batches of so many parts."""
-    monkeypatch.setattr(module, "usable_cores", lambda: parts)
+    monkeypatch.setattr(module, "_parts", lambda batch_size: parts)
     monkeypatch.setattr(InFour, "members", members)
     monkeypatch.setattr(module, "Team", InFour)
     rule = update_rule(spec.Adam(), objective.weight_mask)

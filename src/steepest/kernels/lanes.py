@@ -47,8 +47,8 @@ class _Source:
     def __init__(self, context: Any, builder: Any, kinds: Any, arguments: Any) -> None:
         names = ("inputs", "targets", "weights", "rows", "rates", "n")
         self.context, self.builder = context, builder
-        self.kinds = dict(zip(names, kinds, strict=True))
-        self.arguments = dict(zip(names, arguments, strict=True))
+        self.kinds: dict[str, Any] = dict(zip(names, kinds, strict=True))
+        self.arguments: dict[str, Any] = dict(zip(names, arguments, strict=True))
         self.n = self.arguments["n"]
 
     def array(self, name: str) -> Any:
@@ -218,7 +218,7 @@ def take_together(typing, loss, inputs, targets, weights, rows, rates, n, at, ev
         z = x.summed(_dots(x, t, vectors, start, width))
         y, s = beside["targets"].load(own), beside["scales"].load(own)
         terms = LOSSES[kinds[0].instance_class](x, y, s)
-        steps = []
+        steps, c = [], x.zero
         for i in range(x.lanes):
             c = terms.slope(z)
             steps.append(x.splat(c, i))

@@ -44,6 +44,7 @@ __all__ = [
     "accumulate",
     "add_losses",
     "forward",
+    "logits",
     "pack",
     "take_steps",
 ]
@@ -162,6 +163,26 @@ def add_losses(activation, loss, table, places, memory, block_targets, theta, in
             view(memory, table[output, _SIGNAL], size), view(memory, places[1], count),
         )  # fmt: skip
     return total
+
+
+@entry
+def logits(activation, table, memory, theta, inputs, out):
+    """Write the logits of events; both flat. An event's bits do not depend on the others.
+
+    A BLAS takes rows at the edges of a matrix in another order than those in its middle.
+    """
+    pack(theta, table, memory)
+    k, n, last = table[0, _K], table[len(table) - 1, _N], len(table) - 1
+    events = len(out) // n
+    for first in range(0, events, BLOCK):
+        count = min(BLOCK, events - first)
+        for i in range(count):
+            copy(memory, table[0, _INPUT] + i * table[0, _KP], inputs, (first + i) * k, k)
+        forward(activation, table, memory, count, 0)
+        for i in range(count):
+            row = view(memory, table[last, _SUMS] + i * table[last, _NP], n)
+            copy(out, (first + i) * n, row, 0, n)
+    return events
 
 
 @part

@@ -13,6 +13,7 @@ from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
 from steepest.objective.dense_plane import dense_losses_of_chunks, dense_losses_on_plane
+from steepest.objective.network import Network
 from steepest.objective.stretch import Slots, Stretch, StretchResult
 from steepest.objective.threads import Crew
 from steepest.optimizers import UpdateRule
@@ -72,6 +73,7 @@ class DenseObjective:
         self.size = model.size
         self.weight_mask = model.weight_mask()
         self._compiled = compiled(model, loss.name, l2, dtype)
+        self._network = Network(model, loss.name, l2, dtype)
 
     def can_take(self, events: Batch, batch_size: int) -> bool:
         """Whether `take_steps` serves: arrays of this dtype, batches of a block at most."""
@@ -174,12 +176,19 @@ class DenseObjective:
         return product
 
     def predict(self, theta: Array, batch: Batch) -> Array:
-        """What the logits say: values, probabilities, or K probabilities an event."""
+        """What the logits say: values, probabilities, or K probabilities an event.
+
+        Of events in this dtype, the logits of one have the same bits whatever the others are.
+        """
         layers = self.model.layers(theta)
-        parts = [
-            self.loss_function.prediction(kernel.logits(layers, self.model.function, part.inputs))
-            for part in batch.blocks()
-        ]
+        own = theta.dtype == self.dtype
+
+        def logits(inputs: Array) -> Array:
+            if own and inputs.dtype == self.dtype and inputs.flags.c_contiguous:
+                return self._network.logits(theta, inputs)
+            return kernel.logits(layers, self.model.function, inputs)
+
+        parts = [self.loss_function.prediction(logits(part.inputs)) for part in batch.blocks()]
         return np.concatenate(parts)
 
     def curvature_bounds(self, batch: Batch) -> CurvatureBounds | None:

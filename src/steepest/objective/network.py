@@ -11,7 +11,6 @@ import numpy as np
 
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
-from steepest.objective.cores import usable_cores
 from steepest.objective.stretch import (
     Slots,
     Stretch,
@@ -27,16 +26,15 @@ from steepest.optimizers import UpdateRule
 __all__ = ["Network"]
 
 Array = np.ndarray
-FEWEST_ROWS = 32
-"""Events of a batch in one of its parts, at least: fewer are not worth a gradient of their own."""
-MOST_PARTS = 16
+PARTED_FROM = (64, 512, 2048, 8192)
+"""Events of a batch from which on it has twice as many parts: each has a gradient of its own."""
 
 
 class Network:
     """The kernels of `steepest.kernels.network` for one objective.
 
-    A batch has one part for each core, of `FEWEST_ROWS` events at least. How many threads take
-    these parts is measured, and changes no bit.
+    A batch is cut into parts by its number of events alone. How many threads take these parts is
+    measured, and changes no bit.
     """
 
     def __init__(self, model: Dense, loss: str, l2: float, dtype: str) -> None:
@@ -73,9 +71,17 @@ class Network:
         """Return Σ w ℓ over the block."""
         return self.kernel.add_losses(*self._alone(block), theta, *self.columns(block))
 
+    def logits(self, theta: Array, inputs: Array) -> Array:
+        """Return the logits ``(events, outputs)``; an event's bits do not depend on the others."""
+        out, layout = np.empty((len(inputs), self.model.outputs), dtype=self.dtype), self.layout
+        self.kernel.logits(
+            self.kinds[0], layout.table, layout.memory(), theta, inputs.reshape(-1), out.reshape(-1)
+        )
+        return out
+
     def _room(self, parts: int, members: int, batch_size: int) -> _Shared:
         """What a team shares: of an earlier stretch, or new."""
-        long = batch_size > parts * self.kernel.CHUNK
+        long = batch_size > self.kernel.CHUNK
         made_for = (parts, members, int(long))
         while self._rooms:
             shared = self._rooms.pop()
@@ -182,5 +188,5 @@ class _Steps:
 
 
 def _parts(batch_size: int) -> int:
-    """Parts of a batch: one for each core, if there are events enough for them."""
-    return max(1, min(usable_cores(), MOST_PARTS, batch_size // FEWEST_ROWS))
+    """Parts of a batch: 1 to 16."""
+    return 2 ** sum(batch_size >= least for least in PARTED_FROM)
