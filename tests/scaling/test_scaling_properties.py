@@ -210,6 +210,11 @@ def test_quantile_is_strictly_increasing_and_bounded_in_knots(negative):
     assert np.all(np.diff(scaling.transform(grid), axis=0)[np.diff(grid, axis=0) > 0] > 0)
 
 
+def test_quantiles_are_finite_at_far_values_without_weight():
+    X, w = np.array([[4e-175], [0.0], [6e133], [0.0]]), np.array([2.0, 1.0, -0.1, 0.5])
+    assert np.isfinite(fitted("quantile", X, w, ["x"]).transform(X)).all()
+
+
 @settings(max_examples=60)
 @given(st.lists(st.floats(-1e140, 1e140), min_size=1, max_size=40), st.randoms())
 def test_quantile_is_monotone_and_finite_whatever_the_values(values, random):

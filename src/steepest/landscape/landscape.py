@@ -81,7 +81,8 @@ def landscape_of_subject(
     began = time.monotonic()
     _refuse_memory(subject, asked)
     # what overflows is seen in the losses
-    with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
+    one_thread, quiet = threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore")
+    with one_thread, quiet, interruptible(watch):  # from the first on: kernels may be compiled
         events = drawn_events(subject.events, asked.events, asked.seed)
         spectrum = _spectrum(subject, events, asked.seed, watch)
         directions = directions_of(subject, asked, spectrum)
@@ -95,6 +96,8 @@ def landscape_of_subject(
             path = honest_path(subject.objective, directions, subject.path, events, anchors)
         curved = events.take(slice(0, CURVATURE_EVENTS))
         said = sayings(subject, directions, surface, spectrum, events, curved, anchors)
+        if watch.interrupted:
+            raise _interrupted(surface.events, grid.size, target)
     numbers = {
         **_numbers(subject, asked, directions, surface, len(curved)),
         **said,
@@ -226,27 +229,30 @@ def _surface(
     if 0 < sums.events < len(events):
         watch.say(f"Going on after {sums.events:,} events.")
     watch.stage("Loss surface", len(events))
-    with interruptible(watch):
-        surface, sums = evaluate(
-            subject.objective,
-            directions,
-            grid,
-            events,
-            len(subject.events),
-            anchors=anchors,
-            standard_error=asked.standard_error,
-            sums=sums,
-            progress=_progress(kept, grid.size, watch),
-            interrupted=lambda: watch.interrupted,
-        )
+    surface, sums = evaluate(
+        subject.objective,
+        directions,
+        grid,
+        events,
+        len(subject.events),
+        anchors=anchors,
+        standard_error=asked.standard_error,
+        sums=sums,
+        progress=_progress(kept, grid.size, watch),
+        interrupted=lambda: watch.interrupted,
+    )
     kept.write(sums)
     if not surface.complete:
-        raise Interrupted(
-            f"Interrupted after {sums.events:,} events at {grid.size:,} points each.",
-            found=f"what is done is kept in {target.path}",
-            do="give the same command again",
-        )
+        raise _interrupted(sums.events, grid.size, target)
     return surface
+
+
+def _interrupted(events: int, points: int, target: LandscapeFolder) -> Interrupted:
+    return Interrupted(
+        f"Interrupted after {events:,} events at {points:,} points each.",
+        found=f"what is done is kept in {target.path}",
+        do="give the same command again",
+    )
 
 
 def _progress(kept: Kept, points: int, watch: TrainWatch) -> Callable[[Sums, int], None]:

@@ -147,6 +147,7 @@ def _knots(values: Floats, weights: Floats, name: str) -> tuple[Floats, Floats]:
     x, F = distribution(values, weights)
     step = np.diff(F, prepend=0.0)
     held = step > _TIE  # what carries no weight is no knot
+    lowest, highest = x[0], x[-1]
     x, z = x[held], ndtri((F - step / 2)[held])
     with np.errstate(over="ignore"):
         span = x[-1] - x[0]
@@ -158,7 +159,8 @@ def _knots(values: Floats, weights: Floats, name: str) -> tuple[Floats, Floats]:
             cause="a placeholder such as 1e308 for missing values",
             do="drop the placeholders with `select`",
         )
-    apart = np.diff(x, prepend=-np.inf) > 1e-200 * max(span, 1e-100)
+    with np.errstate(over="ignore"):  # to what carries no weight the slope goes on, too
+        apart = np.diff(x, prepend=-np.inf) > 1e-200 * max(min(highest - lowest, _LARGEST), 1e-100)
     x, z = x[apart], z[apart]
     if len(x) > KNOTS:
         chosen = np.unique(np.searchsorted(z, np.linspace(z[0], z[-1], KNOTS)))

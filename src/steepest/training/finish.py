@@ -71,7 +71,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     job.give_back()
     job.watch.stage("Drawing figures")
     given = fitted, baseline, scored, chosen, job.recipe.evaluate, choices
-    draw_figures(job.folder, *given, done=job.give_back)
+    draw_figures(job.folder, *given, job.give_back)
     metrics["seconds"] = {
         "descent": fitted.outcome.state.seconds,
         "after": time.monotonic() - began,
