@@ -19,7 +19,8 @@ from steepest.estimators.progress import CallbackWatch
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
-from steepest.training.fit import Events, Naming, fit, model_at
+from steepest.training.fit import fit, model_at
+from steepest.training.inputs import Events, Naming
 from steepest.training.passes import Begun, begin, one_pass
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]

@@ -15,7 +15,7 @@ from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.classes import classes_of, indices_of
 from steepest.estimators.progress import Callback
-from steepest.training.fit import Events
+from steepest.training.inputs import Events
 
 __all__ = ["Classifier"]
 

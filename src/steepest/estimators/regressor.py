@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.progress import Callback
-from steepest.training.fit import Events
+from steepest.training.inputs import Events
 
 __all__ = ["Regressor"]
 

@@ -15,7 +15,7 @@ from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
 from steepest.training import TrainWatch
 from steepest.training.events import PARTS, encoded, parts_of, read
-from steepest.training.fit import Naming, batch_of, objective_for
+from steepest.training.inputs import Naming, batch_of, objective_for
 
 __all__ = ["PathPoints", "Subject", "other_theta", "subject_of"]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from steepest.descent import MemoryKeeper, Watch
 from steepest.recipe import DescentRecipe, ModelRecipe
 from steepest.storage import on_disk
-from steepest.training.fit import Events, Fitted, Naming, fit
+from steepest.training.fit import Fitted, fit
+from steepest.training.inputs import Events, Naming
 
 __all__ = ["fit_baseline"]
 

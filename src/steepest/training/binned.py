@@ -13,7 +13,7 @@ from steepest.evaluate import BinnedMerits
 from steepest.recipe import BinsRecipe, EvaluateRecipe
 from steepest.trained import TrainedModel
 from steepest.training.choices import Chosen
-from steepest.training.fit import Events
+from steepest.training.inputs import Events
 from steepest.training.results import class_titles, to_json
 
 __all__ = ["bin_figures", "bins_of", "slugs"]

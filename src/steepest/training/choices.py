@@ -15,7 +15,7 @@ from steepest import evaluate
 from steepest.evaluate import Experiment, Merit
 from steepest.events import TRAIN, VALIDATION
 from steepest.recipe import EvaluateRecipe
-from steepest.training.fit import Events
+from steepest.training.inputs import Events
 
 __all__ = ["choose", "choosing_part", "experiment_of", "significance_merit"]
 

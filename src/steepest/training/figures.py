@@ -16,7 +16,8 @@ from steepest.recipe import EvaluateRecipe
 from steepest.training.binned import bin_figures
 from steepest.training.choices import Chosen, choosing_part, experiment_of, significance_merit
 from steepest.training.events import PARTS
-from steepest.training.fit import Events, Fitted, predictions_of
+from steepest.training.fit import Fitted, predictions_of
+from steepest.training.inputs import Events
 from steepest.training.results import class_titles, name_of
 
 __all__ = ["EVENTS_DRAWN", "draw_descent", "draw_figures"]

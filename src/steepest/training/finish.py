@@ -21,7 +21,8 @@ from steepest.training.binned import bins_of
 from steepest.training.choices import Chosen, choose, choosing_part
 from steepest.training.events import PARTS, Prepared
 from steepest.training.figures import EVENTS_DRAWN, draw_figures
-from steepest.training.fit import Events, Fitted, model_at, predictions_of
+from steepest.training.fit import Fitted, model_at, predictions_of
+from steepest.training.inputs import Events
 from steepest.training.memory import give_back
 from steepest.training.watch import TrainWatch
 

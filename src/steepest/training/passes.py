@@ -19,18 +19,8 @@ from steepest.optimizers import update_rule
 from steepest.recipe import Recipe
 from steepest.scaling import Scaling
 from steepest.trained import TrainedModel
-from steepest.training.fit import (
-    THREADS,
-    Array,
-    Events,
-    Fitted,
-    Naming,
-    batch_of,
-    model_with,
-    objective_for,
-    plan_for,
-    scaling_of,
-)
+from steepest.training.fit import THREADS, Array, Fitted, model_with, plan_for
+from steepest.training.inputs import Events, Naming, batch_of, objective_for, scaling_of
 
 __all__ = ["Begun", "begin", "one_pass"]
 

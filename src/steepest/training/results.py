@@ -19,7 +19,8 @@ from steepest.recipe import EvaluateRecipe, Recipe
 from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
 from steepest.training.choices import Chosen, significance_merit
-from steepest.training.fit import Events, Fitted
+from steepest.training.fit import Fitted
+from steepest.training.inputs import Events
 
 __all__ = [
     "class_titles",

@@ -18,7 +18,7 @@ from steepest.landscape.subject import PathPoints, Subject
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.training import Events, TrainWatch, fit
-from steepest.training.fit import Naming, batch_of, objective_for
+from steepest.training.inputs import Naming, batch_of, objective_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
