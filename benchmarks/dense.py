@@ -48,7 +48,7 @@ def measure(options: Options) -> Iterator[Case]:
         for hidden in HIDDEN:
             for batch_size in BATCHES:
                 for optimizer in ("adam", "sgd"):
-                    epochs = 1 if options.quick else 8 if hidden[0] > 64 else 20
+                    epochs = 1 if options.quick else 5 if hidden[0] > 64 else 10
                     work = Work(X, y, hidden, batch_size, optimizer, epochs)
                     yield _case(work, peaks, options)
 
