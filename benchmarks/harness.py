@@ -72,6 +72,10 @@ class Case:
         return told
 
 
+PAUSE = 0.1
+"""Seconds before each: threads of the one before (OpenMP's, a BLAS's) wait busily for a while."""
+
+
 def in_turn(contenders: Mapping[str, Run], rounds: int) -> tuple[Times, dict[str, object]]:
     """Run each contender once a round; return the seconds, and what each returned last.
 
@@ -86,6 +90,7 @@ def in_turn(contenders: Mapping[str, Run], rounds: int) -> tuple[Times, dict[str
     results: dict[str, object] = {}
     for turn in range(rounds + 1):
         for name, run in contenders.items():
+            time.sleep(PAUSE)
             began = time.perf_counter()
             results[name] = run()
             if turn:
