@@ -25,18 +25,9 @@ from steepest.recipe.descent import (
     Step,
     Stop,
 )
-from steepest.recipe.recipe import (
-    BinsRecipe,
-    Derived,
-    EvaluateRecipe,
-    EventsRecipe,
-    ModelRecipe,
-    Recipe,
-    SignificanceRecipe,
-    SplitRecipe,
-    bytes_in,
-    default_recipe,
-)
+from steepest.recipe.evaluate import BinsRecipe, EvaluateRecipe, SignificanceRecipe
+from steepest.recipe.events import Derived, EventsRecipe, SplitRecipe, bytes_in
+from steepest.recipe.recipe import ModelRecipe, Recipe, default_recipe
 
 __all__ = [
     "SCHEDULES",

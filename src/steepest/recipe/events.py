@@ -1,0 +1,117 @@
+"""The table ``[events]``: which events, which of their columns, and how they are split."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from steepest.recipe._strict import Strict
+
+__all__ = ["Derived", "EventsRecipe", "SplitRecipe", "bytes_in"]
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+_SIZE = re.compile(r"([0-9]*\.?[0-9]+)\s*([kKMGT]?i?)B")
+
+
+def bytes_in(size: str) -> int:
+    """Return the number of bytes in a size such as "500 MB", "2GiB".
+
+    Examples
+    --------
+    >>> bytes_in("2 kB"), bytes_in("1.5 KiB")
+    (2000, 1536)
+    """
+    found = _SIZE.fullmatch(size.strip())
+    if found is None:
+        raise ValueError('a size such as "500 MB" or "2 GB", or "auto"')
+    number, prefix = found.groups()
+    base = 1024 if prefix.endswith("i") else 1000
+    return int(float(number) * base ** ("KMGT".index(prefix[0].upper()) + 1 if prefix else 0))
+
+
+class Derived(Strict):
+    """A feature computed from columns: ``{name = "tau32", value = "tau3 / tau2"}``.
+
+    Examples
+    --------
+    >>> b_score = Derived(name="b_score", value="jet_b", missing=-999, fill="median")
+    >>> b_score.model_dump()
+    {'name': 'b_score', 'value': 'jet_b', 'missing': -999.0, 'fill': 'median'}
+    """
+
+    name: str
+    value: str
+    missing: Finite | str | None = None
+    """A value that says that there is none, such as -999; null and NaN always do."""
+    fill: Finite | str | None = None
+    """What stands in for a missing value: a number, "mean", "median"; for text, a category."""
+    indicator: bool = False
+    """Whether there is also a feature that is 1 where the value was missing, else 0."""
+    unseen: Literal["error", "zeros"] = "error"
+    """What a category is that the training part has not: an error, or zero in all categories."""
+
+    @model_validator(mode="after")
+    def _fill_what_is_indicated(self) -> Derived:
+        if self.indicator and self.fill is None:
+            raise ValueError("a table with fill, as indicator = true needs it")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: Any) -> Any:
+        fields = type(self).model_fields
+        written = handler(self).items()
+        return {key: value for key, value in written if value != fields[key].default}
+
+
+class SplitRecipe(Strict):
+    """Which share of the events validates and tests; the rest trains."""
+
+    validation: Share = 0.1
+    test: Share = 0.2
+    by: str | None = None
+    """A column (an event number) whose hash decides; left out, the file's name and the row do."""
+    seed: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _leave_something_to_train_on(self) -> SplitRecipe:
+        if self.validation + self.test >= 1.0:
+            raise ValueError("validation + test must be below 1, to leave events to train on")
+        return self
+
+
+class EventsRecipe(Strict):
+    """Which events, which of their columns, and how they are split."""
+
+    path: str | list[str]
+    label: str
+    features: list[str | Derived] | None = None
+    """Left out: every numeric column but the label, the weight and the split's column."""
+    weight: str | None = None
+    select: str | None = None
+    split: SplitRecipe = SplitRecipe()
+    memory: str = "auto"
+    """What the events may take of it, as "2 GB"; more of them are kept on disk. Left out: half of
+    what is available when they are read."""
+
+    @field_validator("memory")
+    @classmethod
+    def _is_a_size(cls, memory: str) -> str:
+        if memory != "auto":
+            bytes_in(memory)
+        return memory
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths as a list, whether one or many were given."""
+        return [self.path] if isinstance(self.path, str) else list(self.path)
