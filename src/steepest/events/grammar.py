@@ -1,4 +1,4 @@
-"""The expressions' grammar: text → tokens → tree. Nothing is evaluated here.
+"""The expressions' grammar: tokens → tree. Nothing is evaluated here.
 
 From the loosest to the tightest::
 
@@ -20,11 +20,9 @@ on its left.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from steepest.errors import RecipeError
 from steepest.events.nodes import (
     Arithmetic,
     Call,
@@ -40,8 +38,9 @@ from steepest.events.nodes import (
     Text,
     Truth,
 )
+from steepest.events.tokens import Token, Written
 
-__all__ = ["parse_tree", "pointed"]
+__all__ = ["parse_tree"]
 
 OR, AND, NOT, COMPARE, SUM, PRODUCT, PREFIX, POWER = range(1, 9)
 INFIX = {
@@ -53,15 +52,6 @@ INFIX = {
     "*": PRODUCT, "/": PRODUCT, "%": PRODUCT,
     "**": POWER,
 }  # fmt: skip
-KEYWORDS = {"and", "or", "not", "in", "true", "false"}
-HINTS = {
-    "=": "two values are compared with ==",
-    "&": "conditions are joined with AND or &&",
-    "|": "conditions are joined with OR or ||",
-    "^": "a power is written **",
-    "~": "a condition is negated with NOT or !",
-    ":": "x[0] is one element of a list; x[condition] are those that meet a condition",
-}
 MOST_NESTED = 60
 """Deeper nesting is refused, so that no text can exhaust the interpreter's stack."""
 MOST_NODES = 2_000
@@ -70,70 +60,22 @@ DEEPEST = 120
 EXACT = 1e30
 """Literals without a point below this are integers; the largest column holds 1.8e19."""
 
-TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
-    | (?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)
-    | `(?P<quoted>[^`]+)`
-    | "(?P<double>[^"]*)"
-    | '(?P<single>[^']*)'
-    | (?P<operator>\*\*|==|!=|<=|>=|&&|\|\||[-+*/%<>!()\[\],])
-    )""",
-    re.VERBOSE,
-)
-
-
-@dataclass(frozen=True)
-class Token:
-    """A word of the text: what it is, what it says, where it begins and ends."""
-
-    kind: str
-    text: str
-    start: int
-    end: int
-
-    @property
-    def operator(self) -> str:
-        """The operator or keyword that the token is, in lower case; else nothing."""
-        if self.kind == "operator":
-            return self.text
-        return self.text.lower() if self.kind == "keyword" else ""
-
 
 def parse_tree(text: str, role: str = "The expression") -> Node:
     """Return the tree of an expression; RecipeError, with the place, if it is not one."""
-    return _Parser(text, role).whole()
-
-
-def pointed(text: str, start: int, end: int) -> str:
-    """Return the line of the text in which `start` lies, and a line of carets under the place.
-
-    Examples
-    --------
-    >>> print(pointed("pt > > 5", 5, 6))
-        pt > > 5
-             ^
-    """
-    first = text.rfind("\n", 0, start) + 1
-    last = text.find("\n", start)
-    line = text[first:] if last < 0 else text[first:last]
-    carets = max(1, min(end, first + len(line)) - start)
-    # Whatever else would move the carets (tabs, control characters) is shown as a blank.
-    shown = "".join(letter if letter.isprintable() else " " for letter in line)
-    return f"    {shown}\n    {' ' * (start - first)}{'^' * carets}"
+    return _Parser(Written(text, role)).whole()
 
 
 @dataclass
 class _Parser:
-    text: str
-    role: str
+    written: Written
     position: int = 0
     nested: int = 0
     nodes: int = 0
     tokens: list[Token] = field(default_factory=list)
 
     def whole(self) -> Node:
-        self.tokens = self.tokenized()
+        self.tokens = self.written.tokens()
         if self.next.kind == "end":
             self.fail(self.next, "it is empty", expected="a column, a number or a condition")
         tree = self.expression(0)
@@ -146,34 +88,6 @@ class _Parser:
         if _depth(tree) > DEEPEST:
             self.fail(self.tokens[0], f"it is more than {DEEPEST} levels deep", do="simplify it")
         return tree
-
-    def tokenized(self) -> list[Token]:
-        tokens, place = [], 0
-        while self.text[place:].strip():
-            match = TOKEN.match(self.text, place)
-            if match is None:
-                self.fail_at_letter(place)
-            kind = str(match.lastgroup)
-            word, start, place = match[kind], match.start(kind), match.end()
-            if kind == "number" and re.match(r"[\w.]", self.text[place:]):
-                letters = Token(kind, "", start, place + 1)
-                self.fail(letters, "a number runs into a name", do="put an operator between them")
-            if kind == "name" and word.lower() in KEYWORDS:
-                kind = "keyword"
-            if kind in ("quoted", "double", "single"):
-                start -= 1
-            tokens.append(Token(kind, word, start, place))
-        return [*tokens, Token("end", "the end", len(self.text.rstrip()), len(self.text))]
-
-    def fail_at_letter(self, place: int) -> NoReturn:
-        start = place + len(self.text[place:]) - len(self.text[place:].lstrip())
-        letter = self.text[start]
-        here = Token("letter", letter, start, start + 1)
-        if letter in "\"'`":
-            self.fail(here, f"the quote {letter} is not closed", do=f"close it with {letter}")
-        self.fail(here, f"{letter!r} has no meaning here", do=HINTS.get(letter))
-
-    # --- the parser -----------------------------------------------------------------------------
 
     @property
     def next(self) -> Token:
@@ -196,7 +110,7 @@ class _Parser:
                 self.next,
                 f"{operator!r} is missing",
                 expected=f"{operator!r}, to close the {opened.text!r} at place {opened.start + 1}",
-                found=self.found(self.next),
+                found=self.written.found(self.next),
             )
 
     def expression(self, power: int) -> Node:
@@ -239,7 +153,7 @@ class _Parser:
         self.position -= 1
         return self.fail(
             token, "something is missing here", expected="a column, a number, text in quotes or (",
-            found=self.found(token),
+            found=self.written.found(token),
         )  # fmt: skip
 
     def number(self, token: Token) -> Number:
@@ -355,16 +269,12 @@ class _Parser:
             value = self.expression(PREFIX)
             if isinstance(value, Number | Text):
                 return value
-        return self.fail(token, "a list holds numbers or text in quotes", found=self.found(token))
-
-    # --- errors ---------------------------------------------------------------------------------
-
-    def found(self, token: Token) -> str:
-        return "the end" if token.kind == "end" else repr(self.text[token.start : token.end])
+        return self.fail(
+            token, "a list holds numbers or text in quotes", found=self.written.found(token)
+        )
 
     def fail(self, token: Token, message: str, **details: str | None) -> NoReturn:
-        place = pointed(self.text, token.start, token.end)
-        raise RecipeError(f"{self.role} cannot be read: {message}.\n{place}", **details)
+        self.written.fail(token, message, **details)
 
 
 def _depth(tree: Node) -> int:

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, RecipeError, SteepestError, nearest
 from steepest.events.functions import FUNCTIONS, Function
-from steepest.events.grammar import pointed
 from steepest.events.lists import (
     REDUCTIONS,
     Mismatch,
@@ -41,6 +40,7 @@ from steepest.events.nodes import (
     Truth,
 )
 from steepest.events.operators import common, compared, operated
+from steepest.events.tokens import pointed
 from steepest.events.types import (
     Condition,
     Float,
