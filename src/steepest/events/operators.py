@@ -1,4 +1,4 @@
-"""Arithmetic and comparisons of two values that are each one for an event, typed.
+"""Arithmetic, comparisons and choices of values that are each one for an event, typed.
 
 Only bare integer columns and literals, ``%`` of two integers and ``where`` of two integers are
 integers; they compare exactly, beyond 2⁵³ too. All other arithmetic is float64.
@@ -17,7 +17,7 @@ import polars as pl
 from steepest.events.functions import elementwise
 from steepest.events.types import Condition, Float, Short, Typed, Wide, literal
 
-__all__ = ["common", "compared", "operated"]
+__all__ = ["all_of", "any_of", "chosen", "common", "compared", "operated"]
 
 Build = Callable[[pl.Expr, pl.Expr], pl.Expr]
 OPERATIONS: dict[str, Build] = {
@@ -83,3 +83,21 @@ def common(left: Typed, right: Typed) -> tuple[pl.Expr, pl.Expr, pl.DataType]:
     if left.is_integer and right.is_integer:
         return left.expr.cast(Wide), right.expr.cast(Wide), Wide
     return left.real, right.real, Float
+
+
+def all_of(*conditions: Typed) -> Typed:
+    """Return whether all conditions hold."""
+    return Typed(pl.all_horizontal([condition.expr for condition in conditions]), Condition)
+
+
+def any_of(*conditions: Typed) -> Typed:
+    """Return whether one of the conditions holds, or more."""
+    return Typed(pl.any_horizontal([condition.expr for condition in conditions]), Condition)
+
+
+def chosen(condition: Typed, then: Typed, otherwise: Typed) -> Typed:
+    """Return one of two values of one kind; null where the condition is."""
+    first, second, dtype = common(then, otherwise)
+    met = condition.expr
+    # Polars takes a null condition as false; here nothing follows from it.
+    return Typed(pl.when(met).then(first).when(~met).then(second).otherwise(None), dtype)

@@ -1,27 +1,24 @@
 """From the tree to a Polars expression, with a type: what may stand where is decided here.
 
 What the types are is in `steepest.events.types`, the rules of arithmetic and comparisons in
-`steepest.events.operators`, those of lists in `steepest.events.lists`.
+`steepest.events.operators`, those of lists in `steepest.events.lists`; what every part asks of its
+operands in `steepest.events.operands`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from dataclasses import replace
 
 import polars as pl
 import pyarrow as pa
 
-from steepest.errors import EventsError, RecipeError, SteepestError, nearest
+from steepest.errors import EventsError, RecipeError, nearest
 from steepest.events.functions import FUNCTIONS, Function
 from steepest.events.lists import (
     REDUCTIONS,
-    Mismatch,
-    Place,
     element,
     filtered,
-    lifted,
     reduced,
 )
 from steepest.events.nodes import (
@@ -39,8 +36,8 @@ from steepest.events.nodes import (
     Text,
     Truth,
 )
-from steepest.events.operators import common, compared, operated
-from steepest.events.tokens import pointed
+from steepest.events.operands import Operands
+from steepest.events.operators import all_of, any_of, chosen, compared, operated
 from steepest.events.types import (
     Condition,
     Float,
@@ -105,14 +102,8 @@ def type_scalar(tree: Node, text: str, role: str, schema: pa.Schema) -> Typed:
     return replace(typed, mismatches=typing.mismatches)
 
 
-@dataclass(frozen=True)
-class _Typing:
+class _Typing(Operands):
     """Types and translates the tree of one expression for events of one schema."""
-
-    text: str
-    role: str
-    schema: pa.Schema
-    mismatches: list[Mismatch] = field(default_factory=list)
 
     def of(self, node: Node) -> Typed:
         """Return the typed Polars expression of a node."""
@@ -150,37 +141,6 @@ class _Typing:
             case Call():
                 return self.call(node)
         raise TypeError(f"no such node: {node!r}")
-
-    def lift(self, node: Node, build: Callable[..., Typed], *operands: Typed) -> Typed:
-        """Apply an operation on single values, elementwise where an operand is a list."""
-        return lifted(build, operands, self.where_lists_meet(node))
-
-    def origin(self, node: Node) -> Node:
-        """Return the node that made a list of an expression: a column, or elements of one."""
-        if isinstance(node, Column | Index):
-            return node
-        return next(self.origin(child) for child in node.children if self.of(child).is_list)
-
-    # --- operands of one type -------------------------------------------------------------------
-
-    def number(self, node: Node, user: str) -> Typed:
-        typed = self.of(node)
-        if typed.element_words != "a number":
-            do = None
-            if typed.element == Condition:
-                do = "where(condition, 1, 0) is a number"
-            self.mistyped(node, f"{user} takes numbers", found=typed.words, do=do)
-        return typed
-
-    def condition(self, node: Node, user: str) -> Typed:
-        typed = self.of(node)
-        if typed.element != Condition:
-            self.mistyped(
-                node, f"{user} takes conditions", found=typed.words, do="compare it, as in x > 0"
-            )
-        return typed
-
-    # --- nodes ----------------------------------------------------------------------------------
 
     def column(self, node: Node, name: str) -> Typed:
         if name not in self.schema.names:
@@ -235,19 +195,7 @@ class _Typing:
                     typed[i + 1],
                 )
             )
-        return pairs[0] if len(pairs) == 1 else self.lift(node, _all_of, *pairs)
-
-    def check_pair(self, node: Node, left: Typed, operator: str, right: Typed) -> None:
-        if left.element_words != right.element_words:
-            self.mistyped(
-                node,
-                f"{left.words} is compared with {right.words}",
-                expected="two values of one type",
-                do=_how_to_compare({left.element_words, right.element_words}),
-            )
-        if left.element == Condition and operator not in ("==", "!="):
-            self.mistyped(node, f"two conditions are compared with {operator}",
-                          expected="== or !=")  # fmt: skip
+        return pairs[0] if len(pairs) == 1 else self.lift(node, all_of, *pairs)
 
     def membership(self, node: Membership) -> Typed:
         operand = self.of(node.operand)
@@ -267,7 +215,7 @@ class _Typing:
 
     def logic(self, node: Node, operator: str, terms: tuple[Node, ...]) -> Typed:
         conditions = [self.condition(term, operator.upper()) for term in terms]
-        return self.lift(node, _all_of if operator == "and" else _any_of, *conditions)
+        return self.lift(node, all_of if operator == "and" else any_of, *conditions)
 
     def index(self, operand: Node, index: Node) -> Typed:
         values, at = self.of(operand), self.of(index)
@@ -296,7 +244,7 @@ class _Typing:
                 f"where chooses between {then.words} and {otherwise.words}",
                 expected="two values of one type",
             )
-        return self.lift(node, _chosen, condition, then, otherwise)
+        return self.lift(node, chosen, condition, then, otherwise)
 
     def call(self, node: Call) -> Typed:
         reduction = node.function in REDUCTIONS
@@ -339,59 +287,10 @@ class _Typing:
             typed = self.condition(argument, name)
         return reduced(name, typed)
 
-    # --- errors ---------------------------------------------------------------------------------
-
-    def wrong_count(self, node: Call, expected: str) -> NoReturn:
-        self.fail(
-            RecipeError,
-            node,
-            f"{node.function} has the wrong number of arguments",
-            expected=expected,
-            found=str(len(node.arguments)),
-        )
-
-    def mistyped(self, node: Node, message: str, **details: str | None) -> NoReturn:
-        self.fail(EventsError, node, message, **details)
-
-    def where_lists_meet(self, node: Node) -> Place:
-        return Place(self.role, self.place(node), self.mismatches)
-
-    def place(self, node: Node) -> str:
-        return pointed(self.text, node.start, node.end)
-
-    def fail(
-        self, error: type[SteepestError], node: Node, message: str, **details: str | None
-    ) -> NoReturn:
-        raise error(f"{self.role}: {message}.\n{self.place(node)}", **details)
-
-
-# --- operations on single values ----------------------------------------------------------------
-
-
-def _all_of(*conditions: Typed) -> Typed:
-    return Typed(pl.all_horizontal([condition.expr for condition in conditions]), Condition)
-
-
-def _any_of(*conditions: Typed) -> Typed:
-    return Typed(pl.any_horizontal([condition.expr for condition in conditions]), Condition)
-
-
-def _chosen(condition: Typed, then: Typed, otherwise: Typed) -> Typed:
-    first, second, dtype = common(then, otherwise)
-    met = condition.expr
-    # Polars takes a null condition as false; here nothing follows from it.
-    return Typed(pl.when(met).then(first).when(~met).then(second).otherwise(None), dtype)
-
 
 def _applied(function: Function) -> Callable[..., Typed]:
     dtype = Condition if function.condition else Float
     return lambda *numbers: Typed(function.build(*(number.real for number in numbers)), dtype)
-
-
-def _how_to_compare(words: set[str]) -> str | None:
-    if "a condition" in words:
-        return "a boolean is a condition already: write flag or NOT flag"
-    return 'text goes in quotes: process == "top"; a number does not'
 
 
 def _quotes(name: str) -> str:
