@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from steepest.events.checks import Faults
 from steepest.events.expressions import Expression, frame
-from steepest.events.labels import Tally
 from steepest.events.lists import refuse_mismatch
 from steepest.events.matrix import matrix
 from steepest.events.nodes import Column
@@ -25,6 +24,7 @@ from steepest.events.plan import Plan
 from steepest.events.repeats import Repeats
 from steepest.events.source import Block, EventSource
 from steepest.events.split import TEST, assign_parts, event_keys, row_keys
+from steepest.events.tally import Tally
 from steepest.recipe import SplitRecipe
 
 __all__ = ["Evaluated", "Evaluation", "narrow_type"]

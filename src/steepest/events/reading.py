@@ -21,11 +21,11 @@ from steepest.events.again import FromFiles
 from steepest.events.ahead import ahead
 from steepest.events.evaluation import Evaluated, Evaluation, narrow_type
 from steepest.events.expressions import Expression
-from steepest.events.labels import Tally
 from steepest.events.nodes import Column as ColumnNode
 from steepest.events.plan import Plan
 from steepest.events.sieve import blocks_of
 from steepest.events.source import EventSource
+from steepest.events.tally import Tally
 from steepest.events.words import counted, listed
 from steepest.recipe import SplitRecipe
 from steepest.storage import AnyArray, Column, map_blocks
