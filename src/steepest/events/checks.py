@@ -9,8 +9,8 @@ import numpy as np
 
 from steepest.errors import EventsError
 from steepest.events.expressions import Expression
-from steepest.events.lists import REDUCTIONS
 from steepest.events.nodes import Arithmetic, Call, Column, Index, Number, walk
+from steepest.events.reductions import REDUCTIONS
 from steepest.events.words import counted, quoted
 from steepest.storage import AnyArray, blocks
 

@@ -2,7 +2,7 @@
 
 ``parse(text)`` gives an `Expression`; its grammar is in `steepest.events.grammar`, what its types
 are in `steepest.events.types`, how NaN and null behave in `steepest.events.operators`, and lists in
-`steepest.events.lists`. Nothing in a text is ever executed: a
+`steepest.events.lists` and `steepest.events.reductions`. Nothing in a text is ever executed: a
 text is parsed to a tree, and the tree is translated to a Polars expression.
 """
 

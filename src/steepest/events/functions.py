@@ -2,7 +2,7 @@
 
 Arguments are float64; a null among them makes the result null, but for ``isfinite`` and ``isnan``.
 ``where`` takes a condition and is typed in `steepest.events.typed`; functions of a whole list are
-in `steepest.events.lists`.
+in `steepest.events.reductions`.
 """
 
 from __future__ import annotations

@@ -75,7 +75,8 @@ def decide(tally: Tally, text: str, *, integers: bool, loss: str | None, locate:
     if task == "regression":
         _refuse_constant(tally, text)
         return Labels(task, (), reason, _as_numbers)
-    _refuse_one_class(tally, text)
+    if len(tally.distinct) < 2:
+        raise _one_class(tally, text)
     codes = np.arange(len(tally.distinct))
     if task == "binary":
         codes = np.asarray(tally.distinct, dtype=np.int64)
@@ -166,10 +167,8 @@ def _refuse_constant(tally: Tally, text: str) -> None:
         )
 
 
-def _refuse_one_class(tally: Tally, text: str) -> None:
-    if len(tally.distinct) > 1:
-        return
-    raise EventsError(
+def _one_class(tally: Tally, text: str) -> EventsError:
+    return EventsError(
         f"The label {text!r} has one class only.",
         expected="events of at least two classes",
         found=tally.counts,
@@ -180,10 +179,7 @@ def _refuse_one_class(tally: Tally, text: str) -> None:
 
 def _not_binary(tally: Tally, text: str, locate: Locate) -> EventsError:
     if len(tally.distinct) == 1 and not tally.is_text:
-        try:
-            _refuse_one_class(tally, text)
-        except EventsError as error:
-            return error
+        return _one_class(tally, text)
     other = next(v for v in tally.distinct if isinstance(v, str) or v not in (0, 1))
     signal = tally.distinct[-1]
     left = text if text.isidentifier() else f"({text})"

@@ -1,15 +1,11 @@
-"""Lists, one for each event: elementwise operations, elements, filters and reductions.
+"""Lists, one for each event: elementwise operations, elements and filters.
 
-A column of lists is kept as its flat values and the length of each list (the layout of Arrow and of
-Awkward). An operation on elements is the operation on single values, applied to the flat values, so
-that both have the same rules; a single value beside a list is spread over its elements.
+An operation on elements is the operation on single values, applied to the flat values of the lists
+(`steepest.events.jagged`), so that both have the same rules; a single value beside a list is spread
+over its elements.
 
 A list that is null makes the result null. What has no answer is null too: an element beyond the
-end, and the largest, smallest or mean element of an empty list. Null elements make a reduction null
-(NaN makes it NaN); ``any`` and ``all`` are null only if the null elements leave them open.
-
-Sums run from the first element to the last in float64, whatever is read beside them, so that a
-row's value is the same to the bit in any batch.
+end. Lists become single values in `steepest.events.reductions`.
 """
 
 from __future__ import annotations
@@ -22,20 +18,11 @@ import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError
-from steepest.events.types import Condition, Float, Short, Typed, Wide
+from steepest.events.jagged import Jagged, mapped, spread
+from steepest.events.types import Float, Typed, Wide
 from steepest.events.words import counted
 
-__all__ = [
-    "REDUCTIONS",
-    "Mismatch",
-    "Place",
-    "Reduction",
-    "element",
-    "filtered",
-    "lifted",
-    "reduced",
-    "refuse_mismatch",
-]
+__all__ = ["Mismatch", "Place", "element", "filtered", "lifted", "refuse_mismatch"]
 
 
 @dataclass(frozen=True)
@@ -80,71 +67,6 @@ def refuse_mismatch(mismatches: Sequence[Mismatch], locate: Callable[[int], str]
         raise first.located(locate(first.row))
 
 
-@dataclass(frozen=True)
-class _Jagged:
-    """The lists of a column: flat values, (events,) lengths, and which lists are null."""
-
-    values: pl.Series
-    lengths: np.ndarray
-    null: np.ndarray
-
-    @staticmethod
-    def of(series: pl.Series, count: int) -> _Jagged:
-        arrow = _spread(series, count).to_arrow()
-        if isinstance(arrow, pa.ChunkedArray):
-            arrow = arrow.combine_chunks()
-        lengths = arrow.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-        dtype = series.dtype.inner if isinstance(series.dtype, pl.List) else None
-        values = pl.Series(arrow.flatten(), dtype=dtype)
-        null = arrow.is_null().to_numpy(zero_copy_only=False)
-        return _Jagged(values, lengths.astype(np.int64), null)
-
-    @property
-    def starts(self) -> np.ndarray:
-        return np.cumsum(self.lengths) - self.lengths
-
-    @property
-    def events(self) -> np.ndarray:
-        """The event to which each value belongs."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
-
-    def nested(self, values: pl.Series) -> pl.Series:
-        """Return other flat values as lists of these lengths."""
-        offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        mask = pa.array(self.null) if self.null.any() else None
-        flat = values.to_arrow()
-        arrow = pa.LargeListArray.from_arrays(pa.array(offsets), flat, mask=mask)
-        return pl.Series(arrow, dtype=pl.List(values.dtype))
-
-    def without(self, absent: np.ndarray) -> _Jagged:
-        """Return the lists with those of some events made null."""
-        if not (absent & ~self.null).any():
-            return self
-        kept = pl.Series(~np.repeat(absent, self.lengths), dtype=pl.Boolean)
-        lengths = np.where(absent, 0, self.lengths)
-        return _Jagged(self.values.filter(kept), lengths, self.null | absent)
-
-
-def _spread(series: pl.Series, count: int) -> pl.Series:
-    """Return a column of one row, such as a constant's, over so many rows; others as they are."""
-    return series if len(series) == count else series.new_from_index(0, count)
-
-
-def _mapped(
-    call: Callable[[int, Sequence[pl.Series]], pl.Series],
-    dtype: pl.DataType,
-    arguments: Sequence[pl.Expr],
-) -> pl.Expr:
-    """Return an expression that calls a function with the number of rows and the columns."""
-    rows = pl.repeat(0, pl.len(), dtype=pl.Int8)
-
-    def evaluate(series: Sequence[pl.Series]) -> pl.Series:
-        with np.errstate(all="ignore"):
-            return call(len(series[0]), series[1:])
-
-    return pl.map_batches([rows, *arguments], evaluate, return_dtype=dtype)
-
-
 # --- elementwise --------------------------------------------------------------------------------
 
 
@@ -172,24 +94,22 @@ def lifted(build: Callable[..., Typed], operands: Sequence[Typed], place: Place)
     lists = [operands[i].is_list for i in columns]
 
     def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
-        layouts = [
-            _Jagged.of(s, count) for s, is_list in zip(series, lists, strict=True) if is_list
-        ]
+        layouts = [Jagged.of(s, count) for s, is_list in zip(series, lists, strict=True) if is_list]
         layouts = _aligned(layouts, place)
         events, remaining = pl.Series(layouts[0].events), iter(layouts)
         rows = {
-            str(i): next(remaining).values if is_list else _spread(s, count).gather(events)
+            str(i): next(remaining).values if is_list else spread(s, count).gather(events)
             for i, s, is_list in zip(columns, series, lists, strict=True)
         }
         frame = pl.DataFrame(rows)
         values = frame.select(inner.expr.alias("value"))["value"]
-        return layouts[0].nested(_spread(values, frame.height))
+        return layouts[0].nested(spread(values, frame.height))
 
     dtype = pl.List(inner.dtype)
-    return Typed(_mapped(call, dtype, [operands[i].expr for i in columns]), dtype)
+    return Typed(mapped(call, dtype, [operands[i].expr for i in columns]), dtype)
 
 
-def _aligned(layouts: list[_Jagged], place: Place) -> list[_Jagged]:
+def _aligned(layouts: list[Jagged], place: Place) -> list[Jagged]:
     """Return lists with the same ones null; where others differ in length, note it."""
     absent = np.logical_or.reduce([layout.null for layout in layouts])
     lengths = np.array([layout.lengths for layout in layouts])  # (operands, events)
@@ -208,134 +128,24 @@ def element(operand: Typed, index: Typed) -> Typed:
     """Return the element at an integer index, from the end where it is negative; else null."""
 
     def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
-        lists = _Jagged.of(series[0], count)
-        at = _spread(series[1], count).cast(pl.Int64, strict=False)
+        lists = Jagged.of(series[0], count)
+        at = spread(series[1], count).cast(pl.Int64, strict=False)
         place = at.fill_null(-(2**62)).to_numpy()
         place = np.where(place < 0, place + lists.lengths, place)
         inside = (place >= 0) & (place < lists.lengths)
         chosen = pa.array(np.where(inside, lists.starts + place, 0), mask=~inside)
         return lists.values.gather(pl.Series(chosen))
 
-    return Typed(_mapped(call, operand.element, [operand.expr, index.expr]), operand.element)
+    return Typed(mapped(call, operand.element, [operand.expr, index.expr]), operand.element)
 
 
 def filtered(operand: Typed, condition: Typed, place: Place) -> Typed:
     """Return the elements for which a list of conditions holds; where it is null, it does not."""
 
     def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
-        lists, conditions = _aligned([_Jagged.of(s, count) for s in series], place)
+        lists, conditions = _aligned([Jagged.of(s, count) for s in series], place)
         kept = conditions.values.fill_null(False)
         lengths = np.bincount(lists.events[kept.to_numpy()], minlength=count)
-        return _Jagged(lists.values, lengths, lists.null).nested(lists.values.filter(kept))
+        return Jagged(lists.values, lengths, lists.null).nested(lists.values.filter(kept))
 
-    return Typed(_mapped(call, operand.dtype, [operand.expr, condition.expr]), operand.dtype)
-
-
-# --- reductions ---------------------------------------------------------------------------------
-
-Reduce = Callable[[_Jagged, pl.Series], np.ndarray]
-"""From lists and their values without nulls to one value for each event."""
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """A function of one list: its result for each event, and where it has none."""
-
-    reduce: Reduce
-    takes: str = "numbers"
-    dtype: pl.DataType | None = Float
-    """Of the result; None for that of the elements."""
-    of_empty: bool = True
-    """Whether an empty list has a result."""
-
-
-def _sum(lists: _Jagged, values: pl.Series) -> np.ndarray:
-    numbers = values.cast(pl.Float64).to_numpy()
-    # bincount adds in order; reduceat adds in pairs, in an order that the length decides.
-    return np.bincount(lists.events, numbers, minlength=len(lists.lengths))
-
-
-def _mean(lists: _Jagged, values: pl.Series) -> np.ndarray:
-    return _sum(lists, values) / lists.lengths
-
-
-def _extreme(pick: np.ufunc) -> Reduce:
-    def reduce(lists: _Jagged, values: pl.Series) -> np.ndarray:
-        numbers = values.to_numpy()
-        result = np.zeros(len(lists.lengths), dtype=numbers.dtype)
-        filled = lists.lengths > 0
-        if filled.any():  # between the starts of lists that have elements lies nothing else
-            result[filled] = pick.reduceat(numbers, lists.starts[filled])
-        return result
-
-    return reduce
-
-
-def _place(pick: np.ufunc) -> Reduce:
-    def reduce(lists: _Jagged, values: pl.Series) -> np.ndarray:
-        events = lists.events
-        best, numbers = _extreme(pick)(lists, values)[events], values.to_numpy()
-        hits = np.flatnonzero((numbers == best) | (numbers != numbers))
-        filled, first = np.unique(events[hits], return_index=True)
-        result = np.zeros(len(lists.lengths), dtype=np.int64)
-        result[filled] = hits[first] - lists.starts[filled]
-        return result
-
-    return reduce
-
-
-def _any(lists: _Jagged, values: pl.Series) -> np.ndarray:
-    return np.bincount(lists.events[values.to_numpy()], minlength=len(lists.lengths)) > 0
-
-
-def _all(lists: _Jagged, values: pl.Series) -> np.ndarray:
-    return ~_any(lists, ~values)
-
-
-def _count(lists: _Jagged, values: pl.Series) -> np.ndarray:
-    return lists.lengths
-
-
-REDUCTIONS: dict[str, Reduction] = {
-    "sum": Reduction(_sum),
-    "mean": Reduction(_mean, of_empty=False),
-    "max": Reduction(_extreme(np.maximum), dtype=None, of_empty=False),
-    "min": Reduction(_extreme(np.minimum), dtype=None, of_empty=False),
-    "argmax": Reduction(_place(np.maximum), dtype=Short, of_empty=False),
-    "argmin": Reduction(_place(np.minimum), dtype=Short, of_empty=False),
-    "count": Reduction(_count, "elements", Short),
-    "len": Reduction(_count, "elements", Short),
-    "any": Reduction(_any, "conditions", Condition),
-    "all": Reduction(_all, "conditions", Condition),
-}
-
-
-def reduced(name: str, operand: Typed) -> Typed:
-    """Return the reduction of that name of a list."""
-    reduction = REDUCTIONS[name]
-    dtype = reduction.dtype if reduction.dtype is not None else operand.element
-
-    def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
-        lists = _Jagged.of(series[0], count)
-        result, undecided = _reduced(name, reduction, lists)
-        absent = lists.null | undecided
-        if not reduction.of_empty:
-            absent |= lists.lengths == 0
-        values = pl.Series(result, dtype=dtype)
-        return values.set(pl.Series(absent), None) if absent.any() else values
-
-    return Typed(_mapped(call, dtype, [operand.expr]), dtype)
-
-
-def _reduced(name: str, reduction: Reduction, lists: _Jagged) -> tuple[np.ndarray, np.ndarray]:
-    """Return the result for each event, and whether null elements leave it open."""
-    if reduction.takes == "elements" or not lists.values.null_count():
-        return reduction.reduce(lists, lists.values), np.zeros(len(lists.lengths), dtype=bool)
-    # A null that is true decides nothing in `all`, one that is false nothing in `any`.
-    filler = name == "all" if reduction.takes == "conditions" else 0
-    result = reduction.reduce(lists, lists.values.fill_null(filler))
-    with_null = lists.events[lists.values.is_null().to_numpy()]
-    undecided = np.bincount(with_null, minlength=len(lists.lengths)) > 0
-    if reduction.takes == "conditions":
-        undecided &= result == filler
-    return result, undecided
+    return Typed(mapped(call, operand.dtype, [operand.expr, condition.expr]), operand.dtype)

@@ -1,8 +1,8 @@
 """From the tree to a Polars expression, with a type: what may stand where is decided here.
 
 What the types are is in `steepest.events.types`, the rules of arithmetic and comparisons in
-`steepest.events.operators`, those of lists in `steepest.events.lists`; what every part asks of its
-operands in `steepest.events.operands`.
+`steepest.events.operators`, those of lists in `steepest.events.lists` and
+`steepest.events.reductions`; what every part asks of its operands in `steepest.events.operands`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, RecipeError, nearest
 from steepest.events.functions import FUNCTIONS, Function
-from steepest.events.lists import (
-    REDUCTIONS,
-    element,
-    filtered,
-    reduced,
-)
+from steepest.events.lists import element, filtered
 from steepest.events.nodes import (
     Arithmetic,
     Call,
@@ -38,6 +33,7 @@ from steepest.events.nodes import (
 )
 from steepest.events.operands import Operands
 from steepest.events.operators import all_of, any_of, chosen, compared, operated
+from steepest.events.reductions import REDUCTIONS, reduced
 from steepest.events.types import (
     Condition,
     Float,
