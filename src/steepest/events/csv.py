@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute
 
 from steepest.errors import EventsError
+from steepest.events.contract import Condition
 from steepest.events.csv_layout import Layout, layout_of, looks_like_a_table, stream
 from steepest.events.csv_types import column_types, convertible
 from steepest.events.damage import DAMAGED, fingerprint, first_line, gone
-from steepest.events.source import Condition
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
 

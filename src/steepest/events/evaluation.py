@@ -16,13 +16,14 @@ import polars as pl
 import pyarrow as pa
 
 from steepest.events.checks import Faults
+from steepest.events.contract import Block
 from steepest.events.expressions import Expression, frame
 from steepest.events.lists import refuse_mismatch
 from steepest.events.matrix import matrix
 from steepest.events.nodes import Column
 from steepest.events.plan import Plan
 from steepest.events.repeats import Repeats
-from steepest.events.source import Block, EventSource
+from steepest.events.source import EventSource
 from steepest.events.split import TEST, assign_parts, event_keys, row_keys
 from steepest.events.tally import Tally
 from steepest.recipe import SplitRecipe

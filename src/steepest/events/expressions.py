@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from steepest.events.contract import Condition
 from steepest.events.grammar import parse_tree
 from steepest.events.lists import refuse_mismatch
 from steepest.events.nodes import (
@@ -29,7 +30,6 @@ from steepest.events.nodes import (
     Text,
     walk,
 )
-from steepest.events.source import Condition
 from steepest.events.typed import type_scalar, type_tree
 from steepest.events.types import Typed
 

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from steepest.errors import EventsError
 from steepest.events import csv, hdf5, parquet, root
+from steepest.events.contract import EventFile
 from steepest.events.paths import Place, missing, places, refuse_twice, seen
-from steepest.events.source import EventFile, EventSource
+from steepest.events.source import EventSource
 
 __all__ = ["FORMATS", "Format", "open_events"]
 

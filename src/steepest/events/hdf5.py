@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events import extra
+from steepest.events.contract import Condition
 from steepest.events.damage import (
     COPY_AGAIN,
     DAMAGED,
@@ -25,7 +26,6 @@ from steepest.events.damage import (
 from steepest.events.hdf5_columns import Column, read
 from steepest.events.hdf5_tables import columns_of, find_table
 from steepest.events.sieve import Sieve, sifted
-from steepest.events.source import Condition
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "Hdf5Events", "open_file"]
 

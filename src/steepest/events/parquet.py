@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steepest.errors import EventsError
-from steepest.events.source import Condition
+from steepest.events.contract import Condition
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "ParquetEvents", "open_file"]
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, SteepestError, nearest
 from steepest.events import extra
+from steepest.events.contract import Condition
 from steepest.events.damage import (
     COPY_AGAIN,
     DAMAGED,
@@ -25,7 +26,6 @@ from steepest.events.damage import (
 from steepest.events.nested import unreadable_name
 from steepest.events.root_columns import Column, branches_of, fields_of, is_ntuple, pieces
 from steepest.events.sieve import Sieve, sifted
-from steepest.events.source import Condition
 from steepest.events.words import listed
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "RootEvents", "open_file"]

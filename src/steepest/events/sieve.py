@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from steepest.events.contract import Block
 from steepest.events.expressions import Expression, frame
-from steepest.events.source import Block, EventSource
+from steepest.events.source import EventSource
 
 TRUSTED = 16
 """Blocks that pass, from the first of a file on, after which all are taken to pass."""

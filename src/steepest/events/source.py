@@ -1,21 +1,21 @@
-"""The contract of event files, and events of many files read as one.
+"""Events of many files read as one.
 
-A *format* (Parquet, …) reads one file and knows nothing of the others: it is an `EventFile`.
-`EventSource` is what the rest of steepest reads from: the files in their order, the columns that
-all of them must share, and blocks of rows that know where they come from.
+A *format* (Parquet, …) reads one file and knows nothing of the others: it is an `EventFile`, see
+`steepest.events.contract`. `EventSource` is what the rest of steepest reads from: the files in
+their order, the columns that all of them must share, and blocks of rows that know where they come
+from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
+from steepest.events.contract import Block, Condition, EventFile, SiftedFile
 from steepest.events.words import counted, listed
 
 if TYPE_CHECKING:
@@ -27,67 +27,6 @@ BLOCK_BYTES = 16 * 2**20
 """Of a block of numbers, as they come from the file."""
 LEAST_ROWS, MOST_ROWS = 4_096, 131_072
 """Of a block."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One condition ``column op value`` that every wanted row meets; it prunes what cannot.
-
-    `op` is one of ``== < <= > >=`` or ``in`` (then `value` is a tuple). Rows whose value is null or
-    NaN meet no condition.
-    """
-
-    column: str
-    op: str
-    value: Any
-
-
-@dataclass(frozen=True)
-class Block:
-    """Consecutive rows of one file.
-
-    `file` counts the source's files from 0; `first_row` is the row of the file, from 0, at which
-    `batch` begins.
-    """
-
-    batch: pa.RecordBatch
-    file: int
-    first_row: int
-
-
-class EventFile(Protocol):
-    """One file of events, in one format. Its rows lie in groups that can be read on their own."""
-
-    path: Path
-    schema: pa.Schema
-    rows: int
-    groups: int
-    """How many groups of rows the file has (Parquet: row groups)."""
-
-    def kept(self, where: Sequence[Condition]) -> list[int]:
-        """Return the groups that may hold rows which meet every condition."""
-        ...
-
-    def batches(
-        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield (first row in the file, batch) of the named columns, in the order of the rows."""
-        ...
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return name, size, rows and a sha256 that changes when the events do."""
-        ...
-
-
-@runtime_checkable
-class SiftedFile(Protocol):
-    """An `EventFile` that leaves out what a selection has no use for."""
-
-    def sifted(
-        self, columns: Sequence[str], sieve: Sieve, batch_rows: int
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield what `batches` yields; where no event passes, the sieve's columns alone."""
-        ...
 
 
 class EventSource:
