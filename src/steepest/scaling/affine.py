@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from steepest.errors import EventsError
 from steepest.scaling.base import AffineScaling
 from steepest.scaling.blocks import Floats
-from steepest.scaling.moments import Moments, Reach
+from steepest.scaling.moments import Moments
 from steepest.scaling.quantile import distribution, quantile
+from steepest.scaling.reach import Reach
 
 __all__ = ["DiagonalScaling", "WhitenScaling"]
 

@@ -19,8 +19,9 @@ from steepest.scaling.blocks import (
     placed_blocks,
     positive_total,
 )
-from steepest.scaling.moments import Moments, Reach
+from steepest.scaling.moments import Moments
 from steepest.scaling.quantile import QuantileScaling, fit_quantile
+from steepest.scaling.reach import Reach
 
 __all__ = ["SCALINGS", "fit_scaling", "scaling_from"]
 
