@@ -7,24 +7,23 @@ random      the neighbourhood of the trained model, scaled neuron by neuron
 principal   the plane that holds most of the path
 hessian     the stiffest direction, and the one of lowest curvature
 through     the line or plane through other runs or points of their paths
-parameters  two coefficients of a linear model in their original units
+parameters  two coefficients of a linear model in their original units (`coefficients.py`)
 ==========  ====================================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from steepest.errors import InputError, nearest
+from steepest.errors import InputError
+from steepest.landscape.coefficients import no_names, parameters
 from steepest.landscape.directions import Directions, Mark
 from steepest.landscape.lanczos import Spectrum
 from steepest.landscape.subject import PathPoints
-from steepest.scaling import AffineScaling
-from steepest.trained import TrainedModel
 
-__all__ = ["hessian", "parameters", "principal", "random", "through"]
+__all__ = ["hessian", "no_curvature", "no_names", "parameters", "principal", "random", "through"]
 
 Array = np.ndarray
 
@@ -164,15 +163,6 @@ def no_curvature() -> InputError:
     )
 
 
-def no_names() -> InputError:
-    """The error for an objective whose parameters have no names."""
-    return InputError(
-        "The parameters of this objective have no names.",
-        expected="a linear model of a run",
-        do="choose other directions: random, principal, hessian or through",
-    )
-
-
 def through(theta: Array, others: Sequence[tuple[str, Array]], name: str) -> Directions:
     """The line through θ₀ and another θ, or the plane through θ₀ and two others.
 
@@ -213,110 +203,3 @@ def through(theta: Array, others: Sequence[tuple[str, Array]], name: str) -> Dir
     places = [(0.0, 0.0), *((float(a), float(b)) for a, b in vectors @ axes.T)]
     marks = tuple(Mark(label, place) for label, place in zip(names, places, strict=True))
     return Directions.spanned("through", theta, axes, labels, marks, {})
-
-
-def parameters(
-    model: TrainedModel, names: Sequence[str], title: Callable[[str], str]
-) -> Directions:
-    """One or two coefficients of a linear model, in the features' original units.
-
-    With x' = M(x − s), the coefficients in original units are c = Mᵀ C and b − sᵀc. Along a named
-    coefficient all others stay where they are, in original units, the intercept too. A name is a
-    feature's or "intercept"; with K > 2 classes it is followed by the class: ``mass@top``.
-
-    Parameters
-    ----------
-    model
-        A linear model with an affine scaling.
-    names
-        One or two names.
-    title
-        What an axis says for a feature's name.
-
-    Raises
-    ------
-    InputError
-        A network; a scaling that is not affine, or has dropped directions; an unknown name.
-    """
-    matrix, shift = _affine(model)
-    inputs = model.model.inputs
-    if not 1 <= len(names) <= 2:
-        raise InputError(
-            f"{len(names)} parameters span neither a line nor a plane.",
-            expected="one name or two",
-            found=", ".join(names) or "none",
-            do="steepest landscape RUN --directions parameters mass,tau32",
-        )
-    places = [_place(model, name) for name in names]
-    to_units = np.zeros((len(names), model.model.size))
-    vectors = np.zeros_like(to_units)
-    inverse = np.linalg.inv(matrix)
-    for row, (feature, output) in enumerate(places):
-        unit, projection = vectors[row], to_units[row]
-        weights = model.model.layers(unit)[0], model.model.layers(projection)[0]
-        if feature == inputs:  # the intercept
-            weights[0].biases[output] = 1.0
-            weights[1].biases[output] = 1.0
-            weights[1].weights[:, output] = -matrix @ shift
-        else:
-            weights[0].weights[:, output] = inverse.T[:, feature]
-            weights[0].biases[output] = shift[feature]
-            weights[1].weights[:, output] = matrix[:, feature]
-    theta = model.theta.astype(np.float64)
-    offset = to_units @ theta
-    labels = tuple(_parameter_label(model, place, title) for place in places)
-    checked = Directions.spanned("parameters", theta, vectors, labels)
-    marks = (Mark("trained", tuple(offset.tolist())),)
-    notes = {"names": list(names), "held": "the other coefficients, in original units"}
-    return Directions("parameters", theta, checked.vectors, labels, offset, to_units, marks, notes)
-
-
-def _affine(model: TrainedModel) -> tuple[Array, Array]:
-    """M and s, or the reason why there are no coefficients in original units."""
-    if model.model.hidden:
-        raise InputError(
-            "The parameters of a network have no units of their own.",
-            expected="a linear model: model.hidden = []",
-            found=f"a dense network {'→'.join(map(str, model.model.widths))}",
-            do="choose other directions: random, principal, hessian or through",
-        )
-    scaling = model.scaling
-    if not isinstance(scaling, AffineScaling) or scaling.dropped:
-        raise InputError(
-            f"With the scaling {scaling.name!r} the model has no coefficients in original units.",
-            expected="an affine scaling of features that are linearly independent",
-            found=f"{scaling.dropped} directions without spread" if scaling.dropped else "none",
-            do='train with descent.scaling = "standard"',
-        )
-    shift, matrix = scaling.affine()
-    return matrix, shift
-
-
-def _place(model: TrainedModel, name: str) -> tuple[int, int]:
-    """The input and the output that a name means; the input after the last is the intercept."""
-    plain, _, kind = name.partition("@")
-    known = [*model.input_names, "intercept"]
-    outputs = list(model.classes) if model.model.outputs > 1 else [""]
-    if plain not in known or kind not in outputs:
-        said, choice = (kind, outputs) if plain in known else (plain, known)
-        close = nearest(said, choice)
-        raise InputError(
-            f"There is no parameter {name!r}.",
-            expected=", ".join(known)
-            + (f"; followed by @ and one of {', '.join(outputs)}" if len(outputs) > 1 else ""),
-            found=name,
-            do=f"perhaps {close!r}?" if close else "choose from these",
-        )
-    return known.index(plain), outputs.index(kind)
-
-
-def _parameter_label(
-    model: TrainedModel, place: tuple[int, int], title: Callable[[str], str]
-) -> str:
-    feature, output = place
-    of_class = f", {model.classes[output]}" if model.model.outputs > 1 else ""
-    if feature == model.model.inputs:
-        return f"Intercept{of_class}"
-    symbol, _, unit = title(model.input_names[feature]).partition(" [")
-    per = f" [1/{unit.rstrip(']')}]" if unit else ""
-    return f"Coefficient of {symbol}{of_class}{per}"

@@ -1,0 +1,141 @@
+"""Points of a slice: J and what it is like there, and what such a point is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from steepest.landscape.directions import Directions
+from steepest.landscape.surface import Surface
+from steepest.objective import Batch, Objective
+
+__all__ = ["Point", "all_named", "measured", "named", "per_length", "point_at"]
+
+Array = np.ndarray
+
+FLAT = 0.01
+"""A curvature below this part of the largest one in the slice counts as flat."""
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A point of the slice and what J is like there, within the slice.
+
+    Attributes
+    ----------
+    kind : str
+        "minimum", "valley", "saddle", "ridge", "maximum", "plateau" or "slope", see `named`.
+    coordinates
+        ``(k,)``.
+    loss : float
+        J.
+    gradient : float
+        The length of the gradient's projection on the slice.
+    curvatures
+        Eigenvalues of ∇²J within the slice, ascending, ``(k,)``: per unit length in θ.
+    """
+
+    kind: str
+    coordinates: Array
+    loss: float
+    gradient: float
+    curvatures: Array
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "kind": self.kind,
+            "coordinates": self.coordinates.tolist(),
+            "loss": self.loss,
+            "gradient": self.gradient,
+            "curvatures": self.curvatures.tolist(),
+        }
+
+
+def named(curvatures: Array, scale: float, slope: bool = False) -> str:
+    """What a point is called by its curvatures, of which those below 1 % of `scale` are flat.
+
+    ==========================  ========
+    curvatures                  name
+    ==========================  ========
+    all flat                    plateau
+    all up                      minimum
+    up and flat                 valley
+    up and down                 saddle
+    flat and down               ridge
+    all down                    maximum
+    ==========================  ========
+
+    Where J falls too steeply for the point to be any of these (`slope`), it is a "slope".
+
+    Examples
+    --------
+    >>> [named(np.array(c), 1.0) for c in ([1.0, 2.0], [0.0, 1.0], [-1.0, 1.0], [-1.0, 0.0])]
+    ['minimum', 'valley', 'saddle', 'ridge']
+    """
+    up = curvatures > FLAT * scale
+    down = curvatures < -FLAT * scale
+    if slope:
+        return "slope"
+    if not (up | down).any():
+        return "plateau"
+    if up.any() and down.any():
+        return "saddle"
+    if up.any():
+        return "minimum" if up.all() else "valley"
+    return "maximum" if down.all() else "ridge"
+
+
+def point_at(
+    objective: Objective, directions: Directions, coordinates: Array, events: Batch
+) -> tuple[float, Array, Array]:
+    """J, its gradient ``(k,)`` and Hessian ``(k, k)`` in the coordinates of the slice."""
+    theta = directions.theta_at(coordinates).astype(objective.dtype)
+    vectors = directions.vectors
+    with np.errstate(all="ignore"):
+        loss, gradient = objective.loss_and_gradient(theta, events)
+        images = [
+            objective.hessian_vector(theta, vector.astype(objective.dtype), events)
+            for vector in vectors
+        ]
+    hessian = np.array([vectors @ image.astype(np.float64) for image in images])
+    return loss, vectors @ gradient.astype(np.float64), (hessian + hessian.T) / 2
+
+
+def measured(
+    objective: Objective, directions: Directions, coordinates: Array, events: Batch
+) -> Point | None:
+    """A point of the slice with its gradient and curvatures, not yet named; None if not finite."""
+    loss, gradient, hessian = point_at(objective, directions, coordinates, events)
+    if not (np.isfinite(loss) and np.isfinite(hessian).all() and np.isfinite(gradient).all()):
+        return None
+    return Point("", coordinates, loss, *per_length(directions, gradient, hessian))
+
+
+def all_named(points: list[Point], directions: Directions, surface: Surface) -> list[Point]:
+    """The points with their names, by the largest curvature among them all.
+
+    A point is a slope where, by its gradient and that curvature, the lowest point is more than a
+    cell of the grid away.
+    """
+    if not points:
+        return []
+    scale = max(float(np.abs(point.curvatures).max()) for point in points)
+    cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
+    length = float((cell * np.linalg.norm(directions.vectors, axis=1)).min())
+    return [
+        replace(p, kind=named(p.curvatures, scale, p.gradient > scale * length)) for p in points
+    ]
+
+
+def per_length(directions: Directions, gradient: Array, hessian: Array) -> tuple[float, Array]:
+    """‖∇J‖ and the eigenvalues of ∇²J within the slice, both per unit length in θ.
+
+    With the metric G = d dᵀ these are √(gᵀ G⁻¹ g) and the eigenvalues of G^(−1/2) H G^(−1/2).
+    """
+    metric = directions.vectors @ directions.vectors.T
+    values, vectors = np.linalg.eigh(metric)
+    root = vectors @ np.diag(values**-0.5) @ vectors.T
+    return float(np.linalg.norm(root @ gradient)), np.linalg.eigvalsh(root @ hessian @ root)
