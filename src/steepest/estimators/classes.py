@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
-__all__ = ["classes_of", "indices_of"]
+from steepest.errors import EventsError
+
+__all__ = ["classes_of", "indices_of", "refuse_unknown", "two_or_more"]
 
 Array = np.ndarray
 MANY = 65_536
@@ -60,6 +62,25 @@ def indices_of(y: Array, classes: Array, kind: Any) -> Array:
     places = np.zeros(width, dtype=kind)
     places[_offsets(classes[within], lowest)] = np.flatnonzero(within)
     return places[_offsets(y, lowest)]
+
+
+def two_or_more(classes: Array, where: str) -> Array:
+    """Return the classes; EventsError if there is one only."""
+    if len(classes) < 2:
+        raise EventsError(
+            "Classifier was given one class only.",
+            expected="labels of two classes or more",
+            found=f"only {classes[0]!r} in {where}",
+        )
+    return classes
+
+
+def refuse_unknown(y: Array, classes: Array, what: str) -> None:
+    """Raise EventsError, which begins with `what`, if a label is none of the classes."""
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        known = f"one of {classes.tolist()}"
+        raise EventsError(what, expected=known, found=repr(unknown[0]))
 
 
 def _span(y: Array) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
-from steepest.estimators.classes import classes_of, indices_of
+from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
 from steepest.estimators.progress import Callback
 from steepest.training.inputs import Events
 
@@ -179,7 +179,7 @@ class Classifier(ClassifierMixin, Descended):
             Parameters; one class only, weights; X and y as scikit-learn checks them.
         """
         X, y = arrays_of(self, X, y, reset=True)
-        self.classes_ = _two_or_more(classes_of(y), f"{len(y):,} events")
+        self.classes_ = two_or_more(classes_of(y), f"{len(y):,} events")
         train = self._events(X, y, sample_weight)
         self._descend(train, self._validation(validation), *self._task())
         return self
@@ -237,7 +237,7 @@ class Classifier(ClassifierMixin, Descended):
                     found="classes=None",
                     do="classes=np.unique(y_of_all_events)",
                 )
-            self.classes_ = _two_or_more(unique_labels(classes), "`classes`")
+            self.classes_ = two_or_more(unique_labels(classes), "`classes`")
         elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise EventsError(
                 "The classes have changed since the first call.",
@@ -245,7 +245,7 @@ class Classifier(ClassifierMixin, Descended):
                 found=f"{unique_labels(classes).tolist()}",
                 do="call fit, or partial_fit on a clone, to begin a new descent",
             )
-        self._refuse_unknown(y, "The labels have a class that `classes` lacks.")
+        refuse_unknown(y, self.classes_, "The labels have a class that `classes` lacks.")
         self._pass(self._events(X, y, sample_weight), *self._task())
         return self
 
@@ -286,21 +286,5 @@ class Classifier(ClassifierMixin, Descended):
         X, y, *rest = validation
         X, y = arrays_of(self, X, y, reset=False)
         what = "The validation labels have a class that the training labels lack."
-        self._refuse_unknown(y, what)
+        refuse_unknown(y, self.classes_, what)
         return self._events(X, y, rest[0] if rest else None)
-
-    def _refuse_unknown(self, y: Array, what: str) -> None:
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            known = f"one of {self.classes_.tolist()}"
-            raise EventsError(what, expected=known, found=repr(unknown[0]))
-
-
-def _two_or_more(classes: Array, where: str) -> Array:
-    if len(classes) < 2:
-        raise EventsError(
-            "Classifier was given one class only.",
-            expected="labels of two classes or more",
-            found=f"only {classes[0]!r} in {where}",
-        )
-    return classes
