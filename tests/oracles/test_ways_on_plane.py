@@ -112,6 +112,18 @@ def test_lines_of_relu_networks_are_j(
     np.testing.assert_allclose(found, expected, rtol=0, atol=10 * ROUNDING[dtype] * scale)
 
 
+@pytest.mark.parametrize(("extent", "way"), [(1e3, OnLines), (1e5, General), (1e9, General)])
+def test_lines_that_reach_far_have_the_true_loss_in_their_middle(extent: float, way: type):
+    objective, theta, directions, batch = problem()
+    axis = np.linspace(-extent, extent, 21)
+    points = lattice(axis, axis)
+    assert isinstance(way_of(objective, theta, directions, points), way)
+    middle = np.flatnonzero(~points.any(axis=1))
+    found = losses_on_plane(objective, theta, directions, points, batch)[middle]
+    expected = truth(objective, theta, directions, points[middle], batch)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_units_that_are_on_at_a_point_exactly_or_nowhere():
     """Zero weights, and units that turn on exactly on grid points."""
     model = Dense(1, (4, 2))

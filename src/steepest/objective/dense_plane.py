@@ -13,7 +13,8 @@ two hidden ReLU layers      the second layer's sums from three vectors that chan
 any other                   the layers above the first (`steepest.kernels.plane`)
 ==========================  ===================================================================
 
-Where the quick ways overflow, the general one is taken for those points.
+Where the quick ways overflow, the general one is taken for those points; and for all of them where
+lines reach so far that rounding along them moves what happens near their middle.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ NUMBERS = 4_194_304
 """Losses of chunks at points that are held at once, at most."""
 PIECE, PIECES = 8, 16
 """Chunks that a thread takes at once, at most, and how many pieces are made where that is fewer."""
+FARTHEST = 1e-3
+"""How far rounding along a line may move a first-layer sum, against its size in the middle."""
 _CREW = Crew()
 
 
@@ -153,12 +156,18 @@ class _Plane:
         return self._general(slice(None))
 
     def _on_lines(self, lines: Lines) -> Way:
+        """Along the lines, unless they reach too far for the dtype."""
         along, across = lines.axis, 1 - lines.axis
         shift = np.zeros(2)
         shift[[along, across]] = lines.middle
         rows = np.vstack([self._basis, np.zeros_like(self._basis)])[:3]  # a line has no across
         origin = rows[0] + shift @ rows[1:]
         basis = np.stack([origin, rows[1 + along], rows[1 + across]]).astype(self._dtype)
+        layers = [self._model.layers(row)[0] for row in basis[:2]]
+        middle, slope = (np.linalg.norm([*layer.weights, layer.biases]) for layer in layers)
+        moved = np.finfo(self._dtype).eps * slope * np.abs(lines.along).max()
+        if not moved <= FARTHEST * middle:
+            return self._general(slice(None))
         return OnLines(self._model, self._loss.name, basis, lines)
 
     def _general(self, points: Array | slice) -> Way:
