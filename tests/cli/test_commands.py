@@ -200,3 +200,17 @@ def test_unforeseen_ctrl_c_is_no_traceback(steepest, monkeypatch, recipe_file):
     monkeypatch.setattr("steepest.recipe.Recipe.from_toml", interrupt)
     ended = steepest("train", recipe_file)
     assert (ended.code, ended.err) == (130, "steepest: Interrupted.\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_has_gone_is_no_traceback(trained: Path, options: list[str]):
+    code = "from steepest.cli import main; main()"
+    arguments = ["-c", code, "evaluate", str(trained), *options]
+    with subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()  # as `steepest evaluate RUN | head -0` does
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, "")

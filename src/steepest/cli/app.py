@@ -59,6 +59,7 @@ def _answered(verb: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             verb(*args, **kwargs)
+            sys.stdout.flush()  # here, where a reader that has gone is no traceback
         except SteepestError as error:
             _complain(str(error))
             raise typer.Exit(error.exit_code) from None

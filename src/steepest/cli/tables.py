@@ -21,13 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["show_evaluation", "show_landscape", "show_lecture", "show_predictions", "show_results"]
 
 
+class Output(Console):
+    """Standard output; a reader that has gone is a BrokenPipeError, as of `print`."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave the error to who called; Rich would end the process here."""
+        raise BrokenPipeError
+
+
 def show_results(run: Run, as_json: bool) -> None:
     """Print a finished run: its table, and where the report lies."""
     metrics = run.metrics or {}
     if as_json:
-        print(json.dumps(metrics, indent=2, ensure_ascii=False))
+        _print_json(metrics)
         return
-    console = Console()
+    console = Output()
     events = metrics["parts"][metrics["part"]]["events"]
     console.print(_table(metrics, f"{metrics['part']} part, {events:,} events"))
     console.print(f"Report: {escape(str(run.report))}", highlight=False, soft_wrap=True)
@@ -36,19 +44,19 @@ def show_results(run: Run, as_json: bool) -> None:
 def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
     """Print an evaluation."""
     if as_json:
-        print(json.dumps(metrics, indent=2, ensure_ascii=False))
+        _print_json(metrics)
         return
     part = "all events given" if metrics["part"] == "all" else f"{metrics['part']} part"
-    Console().print(_table(metrics, f"{part}, {metrics['events']['events']:,} events"))
+    Output().print(_table(metrics, f"{part}, {metrics['events']['events']:,} events"))
 
 
 def show_predictions(written: Predictions, as_json: bool) -> None:
     """Print what was written."""
     if as_json:
-        print(json.dumps(written.to_json(), indent=2, ensure_ascii=False))
+        _print_json(written.to_json())
         return
     unscored = f", {written.unscored:,} of them without a score (NaN)" if written.unscored else ""
-    Console().print(
+    Output().print(
         f"{written.rows:,} events scored{unscored}, in {written.seconds:.1f} s "
         f"({written.rate:,.0f} a second): {', '.join(written.scores)}\n"
         f"Scores: {escape(str(written.path))}",
@@ -62,14 +70,14 @@ def show_landscape(drawn: Landscape, as_json: bool) -> None:
     from steepest.evaluate.figures import as_numbers
 
     if as_json:
-        print(json.dumps(as_numbers(drawn.numbers), indent=2, ensure_ascii=False))
+        _print_json(as_numbers(drawn.numbers))
         return
     table = Table(box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1, 0, 0))
     table.add_column("", style="bold")
     table.add_column("")
     for what, sentence in drawn.sentences():
         table.add_row(escape(what), escape(sentence))
-    console = Console()
+    console = Output()
     console.print(table)
     console.print(f"Landscape: {escape(str(drawn.where))}", highlight=False, soft_wrap=True)
 
@@ -77,14 +85,14 @@ def show_landscape(drawn: Landscape, as_json: bool) -> None:
 def show_lecture(drawn: Lecture, as_json: bool) -> None:
     """Print what each picture shows, and where the page lies."""
     if as_json:
-        print(json.dumps(drawn.numbers, indent=2, ensure_ascii=False))
+        _print_json(drawn.numbers)
         return
     table = Table(box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1, 0, 0))
     table.add_column("", style="bold")
     table.add_column("")
     for picture in drawn.numbers["pictures"].values():
         table.add_row(escape(picture["title"]), picture["figure"] or "not in these events")
-    console = Console()
+    console = Output()
     console.print(table)
     console.print(f"Lecture: {escape(str(drawn.page))}", highlight=False, soft_wrap=True)
 
@@ -113,3 +121,7 @@ def _table(metrics: dict[str, Any], title: str) -> Table:
         gain = Merit.from_json(entry)
         table.add_row(gain.title, gain.format(), "", "the same events")
     return table
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
