@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -314,3 +315,23 @@ def test_a_disk_that_fills_up_while_checkpointing(
     assert steepest("train", file, "--out", undisturbed, "--json").code == 0
     name = "model/model.safetensors"
     assert (run / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+def test_a_model_of_a_newer_release(tmp_path: Path, recipe_table: dict, steepest):
+    file, run = tmp_path / "recipe.toml", tmp_path / "run"
+    recipe_table["descent"]["epochs"] = 1
+    file.write_text(Recipe.from_dict(recipe_table).to_toml(), encoding="utf-8")
+    assert steepest("train", file, "--out", run, "--json").code == 0
+    config = run / "model" / "config.json"
+    table = json.loads(config.read_text(encoding="utf-8"))
+    table["scaling"]["version"] = 2
+    config.write_text(json.dumps(table), encoding="utf-8")
+    ended = steepest("evaluate", run)
+    assert ended.code == 1
+    assert ended.err.splitlines()[-5:] == [
+        "steepest: The saved feature scaling cannot be read.",
+        "  expected: version 1 of one of none, standard, min-max, robust, quantile, whiten",
+        "  found:    version 2 of 'standard'",
+        "  cause:    a damaged file, or one written by a newer release",
+        "  do:       use the release that wrote it, or train again",
+    ]

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from steepest.errors import EventsError, InputError, RecipeError
 from steepest.events import parse
+from steepest.events.nodes import Node
 from steepest.events.source import Condition
+from steepest.events.typed import type_tree
 
 BATCH = pa.record_batch(
     {
@@ -542,3 +544,10 @@ The expression: there is more than one column 'x'.
   do:       rename one of them in the file
 """
     refused(EventsError, message, parse("x > 0").evaluate, batch)
+
+
+def test_a_node_that_is_not_of_the_grammar_is_a_mistake_of_ours() -> None:
+    unknown = Node(start=0, end=1)
+    with pytest.raises(TypeError) as caught:
+        type_tree(unknown, "x", "The expression", BATCH.schema)
+    assert str(caught.value) == f"no such node: {unknown!r}"

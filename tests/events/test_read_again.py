@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,13 @@ COLUMNS = {
     "y": RANDOM.integers(0, 2, ROWS).astype(np.int8),
 }
 NARROW, WIDE = ["pt", "charge", "eta"], ["pt", "number", "mass"]
+CHANGED = """
+The events of DIR/jets.parquet have changed while they were in use.
+  expected: the same 3,000 events each time that they are read
+  found:    other content, or another number of events
+  cause:    a job that still writes them
+  do:       wait until it is done, or copy the files
+"""
 
 
 @pytest.fixture
@@ -121,11 +129,25 @@ def test_files_that_change_are_refused(write, refused, tmp_path, rows) -> None:
     _, files = both(path, tmp_path, features=NARROW)
     other = pa.table({name: np.resize(values + 1, rows) for name, values in COLUMNS.items()})
     write(other.cast(pa.table(COLUMNS).schema))
-    message = """
-The events of DIR/jets.parquet have changed while they were in use.
-  expected: the same 3,000 events each time that they are read
-  found:    other content, or another number of events
-  cause:    a job that still writes them
-  do:       wait until it is done, or copy the files
-"""
-    refused(EventsError, message, lambda: files.features[:])
+    refused(EventsError, CHANGED, lambda: files.features[:])
+
+
+def test_damage_of_unchanged_files_is_told_as_it_is(write, refused, tmp_path, monkeypatch) -> None:
+    _, files = both(write(COLUMNS), tmp_path, features=NARROW)
+
+    def damaged(columns, start):
+        raise EventsError("The disk cannot be read.")
+
+    monkeypatch.setattr(files.features._source, "batches_from", damaged)
+    refused(EventsError, "The disk cannot be read.", lambda: files.features[:])
+
+
+@pytest.mark.parametrize("rows", [0, ROWS - 1, ROWS + 1])
+def test_another_number_of_events_is_refused(write, refused, tmp_path, monkeypatch, rows) -> None:
+    _, files = both(write(COLUMNS), tmp_path, features=NARROW)
+    source = files.features._source
+    (block,) = source.batches_from(NARROW, 0, ROWS)
+    other = pa.concat_batches([block.batch, block.batch]).slice(0, rows)
+    changed = [replace(block, batch=other)] if rows else []
+    monkeypatch.setattr(source, "batches_from", lambda columns, start: iter(changed))
+    refused(EventsError, CHANGED, lambda: files.features[:])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steepest.errors import EventsError, MissingExtraError
-from steepest.events import load_sample, open_events
+from steepest.events import extra, load_sample, open_events
 from steepest.recipe import EventsRecipe
 
 ak = pytest.importorskip("awkward", reason="needs the extra [root]")
@@ -444,3 +444,44 @@ Reading ROOT files needs the package '{package}', which is not installed.
   do:       pip install 'steepest[root]'
 """
     refused(MissingExtraError, message, open_events, path)
+
+
+def test_a_column_that_cannot_be_read_is_refused_when_it_is_asked_for(tmp_path, refused) -> None:
+    path = str(tmp_path / "jets.root")
+    tracks = ak.Array([{"pt": 1.0, "tracks": [{"x": 1.0, "n": 2}]}, {"pt": 2.0, "tracks": []}])
+    with uproot.recreate(path) as file:
+        file.mkrntuple("events", tracks.layout.form).extend(tracks)
+    source = open_events(path)
+    assert next(source.batches(["pt"])).batch.to_pydict() == {"pt": [1.0, 2.0]}
+    message = """
+The column tracks of DIR/jets.root:events cannot be read.
+  expected: numbers, booleans, text, or lists of these
+  found:    a collection without a type
+  do:       leave it out, or write it as numbers
+"""
+    refused(EventsError, message, lambda: list(source.batches(["tracks"])))
+
+
+def test_what_uproot_cannot_read_is_no_damage(tree, refused, monkeypatch) -> None:
+    source = open_events(tree())
+
+    def unknown(*arguments):
+        raise NotImplementedError("a packing of bits\nthat is new")
+        yield
+
+    monkeypatch.setattr("steepest.events.root.pieces", unknown)
+    message = """
+The column pt, y of DIR/jets.root:events cannot be read.
+  expected: numbers, booleans, text, or lists of these
+  found:    a packing of bits
+  do:       leave it out, or write it as numbers
+"""
+    refused(EventsError, message, lambda: list(source.batches(["pt", "y"])))
+
+
+def test_an_extra_whose_own_package_is_missing_is_not_called_missing(tmp_path, monkeypatch) -> None:
+    (tmp_path / "halfinstalled.py").write_text("import a_package_that_is_nowhere\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        extra.load("halfinstalled", "root", "Reading ROOT files")
+    assert str(caught.value) == "No module named 'a_package_that_is_nowhere'"

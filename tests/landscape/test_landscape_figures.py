@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -213,6 +214,19 @@ def test_the_film_as_mp4(tmp_path):
     assert file.read_bytes()[4:8] == b"ftyp"
     with pytest.raises(InputError, match="FFmpeg did not write"):
         animation.write_mp4(picture(), tmp_path / "nowhere" / "descent.mp4", 3)
+
+
+def test_an_mp4_that_ffmpeg_does_not_write(tmp_path, monkeypatch):
+    program = tmp_path / "ffmpeg"
+    says = "cat > /dev/null; echo first >&2; echo no such codec >&2; exit 1"
+    program.write_text(f"#!/bin/sh\n{says}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(InputError) as caught:
+        animation.write_mp4(picture(), tmp_path / "descent.mp4", 3)
+    assert str(caught.value) == (
+        "FFmpeg did not write the MP4.\n  found:    no such codec\n  do:       use the GIF"
+    )
 
 
 def test_no_mp4_without_ffmpeg(tmp_path, monkeypatch):

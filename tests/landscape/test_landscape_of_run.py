@@ -240,6 +240,29 @@ def test_what_was_interrupted_goes_on_with_the_same_bits(linear: steepest.Run):
     assert rest.losses.tobytes() == whole.losses.tobytes()
 
 
+class StopsAt(TrainWatch):
+    """Interrupts when a part of the work begins, as Ctrl-C does."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        self.interrupted = self.interrupted or name == self.name
+
+
+def test_interrupted_behind_the_surface(linear: steepest.Run):
+    with pytest.raises(Interrupted) as raised:
+        linear.landscape("random", name="late", watch=StopsAt("Path and curvature"), **FEW)
+    assert str(raised.value) == (
+        "Interrupted after 600 events at 49 points each.\n"
+        f"  found:    what is done is kept in {linear.path / 'landscape' / 'late'}\n"
+        "  do:       give the same command again"
+    )
+    whole = linear.landscape("random", name="undisturbed", **FEW)
+    rest = linear.landscape("random", name="late", **FEW)
+    assert rest.losses.tobytes() == whole.losses.tobytes()
+
+
 def test_sums_of_another_surface_are_not_gone_on_with(linear: steepest.Run):
     with pytest.raises(Interrupted):
         linear.landscape("random", points=5, name="mixed", watch=StopsAfter(1))
