@@ -7,18 +7,18 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from steepest.descent.state import Path as DescentPath
 from steepest.errors import RunFolderError
 from steepest.folder.atomic import explained, write_atomically, write_json
+from steepest.folder.faults import damage_explained, seen
 from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
 
@@ -44,16 +44,10 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / "recipe.toml").is_file():
-            found = "no such folder"
-            if self.path.is_dir():
-                names = sorted(entry.name for entry in self.path.iterdir())
-                found = f"a folder with {', '.join(names[:5])}" if names else "an empty folder"
-            elif self.path.exists():
-                found = "a file"
             raise RunFolderError(
                 f"There is no run in {path}.",
                 expected="a folder with a recipe.toml, as `steepest train` makes it",
-                found=found,
+                found=seen(self.path),
                 do="check the path",
             )
 
@@ -142,19 +136,9 @@ class RunFolder:
         with self._damage_explained(name):
             return load(file)
 
-    @contextmanager
-    def _damage_explained(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            if isinstance(error, RunFolderError):
-                raise
-            raise RunFolderError(
-                f"{name} of the run {self.path} is damaged.",
-                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                cause="it was changed, or cut short by a copy",
-                do="restore it, or train anew into another folder",
-            ) from error
+    def _damage_explained(self, name: str) -> AbstractContextManager[None]:
+        what = f"{name} of the run {self.path}"
+        return damage_explained(what, "restore it, or train anew into another folder")
 
     def write_history(self, history: pa.Table) -> None:
         """Write history.parquet."""

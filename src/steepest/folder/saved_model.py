@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from steepest.errors import RunFolderError
+from steepest.folder.faults import damage_explained, seen
 from steepest.folder.run_folder import RunFolder
 from steepest.trained import FORMAT, TrainedModel
 
@@ -76,27 +77,24 @@ def _read(path: Path) -> TrainedModel:
             raise RunFolderError(
                 f"The model {path} has no {name}.",
                 expected=", ".join(FILES),
-                found=_seen(path),
+                found=seen(path),
                 cause="a copy that left a file out",
                 do="copy the whole folder RUN/model",
             )
-    name = FILES[0]
-    try:
-        config = json.loads((path / name).read_text(encoding="utf-8"))
+    config_file, parameters_file, scaling_file = FILES
+    with _damage_explained(path, config_file):
+        config = json.loads((path / config_file).read_text(encoding="utf-8"))
         _refuse_other(path, config)
-        parameters = load_file(path / (name := FILES[1]))
-        scaling = load_file(path / (name := FILES[2]))
-        name = FILES[0]
+    with _damage_explained(path, parameters_file):
+        parameters = load_file(path / parameters_file)
+    with _damage_explained(path, scaling_file):
+        scaling = load_file(path / scaling_file)
+    with _damage_explained(path, config_file):
         return TrainedModel.from_parts(config, parameters, scaling)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        if isinstance(error, RunFolderError):
-            raise
-        raise RunFolderError(
-            f"{name} of the model {path} is damaged.",
-            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            cause="it was changed, or cut short by a copy",
-            do="copy the folder RUN/model again",
-        ) from error
+
+
+def _damage_explained(path: Path, name: str) -> AbstractContextManager[None]:
+    return damage_explained(f"{name} of the model {path}", "copy the folder RUN/model again")
 
 
 def _refuse_other(path: Path, config: Any) -> None:
@@ -128,16 +126,9 @@ def _no_model(path: Path) -> RunFolderError:
     return RunFolderError(
         f"There is no model in {path}.",
         expected="a run's folder, or its folder model with " + ", ".join(FILES),
-        found=_seen(path),
+        found=seen(path),
         do=do,
     )
-
-
-def _seen(path: Path) -> str:
-    if not path.is_dir():
-        return "a file" if path.exists() else "no such folder"
-    names = sorted(entry.name for entry in path.iterdir())
-    return f"a folder with {', '.join(names[:5])}" if names else "an empty folder"
 
 
 def _sums(path: Path) -> dict[str, str]:

@@ -1,0 +1,43 @@
+"""What a folder holds, in words, and what is said of its files where they are damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from steepest.errors import RunFolderError
+
+__all__ = ["damage_explained", "seen"]
+
+
+def seen(path: Path) -> str:
+    """Return what lies at a path: no folder, a file, or a folder with its first names.
+
+    Examples
+    --------
+    >>> seen(Path("nowhere"))
+    'no such folder'
+    """
+    if not path.is_dir():
+        return "a file" if path.exists() or path.is_symlink() else "no such folder"
+    names = sorted(entry.name for entry in path.iterdir())
+    return f"a folder with {', '.join(names[:5])}" if names else "an empty folder"
+
+
+@contextmanager
+def damage_explained(what: str, do: str) -> Iterator[None]:
+    """Turn what reading a file stumbles over into a RunFolderError; `what` is the file of which."""
+    try:
+        yield
+    except RunFolderError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise RunFolderError(
+            f"{what} is damaged.",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            cause="it was changed, or cut short by a copy",
+            do=do,
+        ) from error
