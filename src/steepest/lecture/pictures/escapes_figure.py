@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, laid_out, new_figure, style
+from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED
 from steepest.lecture.pictures.escapes_numbers import Escapes, Share
+from steepest.lecture.pictures.panels import labelled, three_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["figure"]
 
+SHARE = "Share of runs that left (68 % intervals)"
 _LOOKS: tuple[dict[str, Any], ...] = (
     {"color": RED, "marker": "o", "linestyle": "-"},
     {"color": ORANGE, "marker": "s", "linestyle": "--"},
@@ -23,13 +25,7 @@ _LOOKS: tuple[dict[str, Any], ...] = (
 
 def figure(numbers: Escapes) -> Figure:
     """Return J along single runs, and the share of runs that left by batch size and by noise."""
-    with style():
-        drawn = new_figure(14.0, 5.0)
-        runs, sizes, noise = drawn.subplots(1, 3)
-        _runs(runs, numbers)
-        _by_size(sizes, numbers)
-        _by_noise(noise, numbers)
-        return laid_out(drawn)
+    return three_panels(numbers, _runs, _by_size, _by_noise)
 
 
 def _runs(axes: Axes, numbers: Escapes) -> None:
@@ -49,10 +45,8 @@ def _runs(axes: Axes, numbers: Escapes) -> None:
     axes.set_ylim(0.8 * numbers.lowest, 4 * highest)  # with room for the legend
     _plain(axes.yaxis)
     axes.set_xlim(0, numbers.time)
-    axes.set_xlabel(r"$\eta$ × steps")
-    axes.set_ylabel("Loss $J$ of all events")
-    axes.set_title(rf"One run each, $\eta$ = {numbers.rates[0]:.3g}", fontsize=13)
-    axes.legend(loc="upper right", fontsize=11)
+    title = rf"One run each, $\eta$ = {numbers.rates[0]:.3g}"
+    labelled(axes, title, r"$\eta$ × steps", "Loss $J$ of all events")
 
 
 def _by_size(axes: Axes, numbers: Escapes) -> None:
@@ -68,10 +62,8 @@ def _by_size(axes: Axes, numbers: Escapes) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [f"{s}" if s < numbers.events else f"all ({s})" for s in sizes])
     axes.minorticks_off()
-    axes.set_xlabel("Events a step $B$")
-    _share_axis(axes)
-    axes.set_title("How many leave the basin of B", fontsize=13)
-    axes.legend(loc="upper right", fontsize=11)
+    _from_none_to_all(axes)
+    labelled(axes, "How many leave the basin of B", "Events a step $B$", SHARE)
 
 
 def _by_noise(axes: Axes, numbers: Escapes) -> None:
@@ -80,9 +72,9 @@ def _by_noise(axes: Axes, numbers: Escapes) -> None:
         _points(axes, [s.noise for s in shares], shares, {**look, "linestyle": ""})
     axes.set_xscale("log")
     _plain(axes.xaxis)
-    axes.set_xlabel(r"Noise of a step $\eta\,(1/B - 1/m)$")
-    _share_axis(axes)
-    axes.set_title("The same against the noise", fontsize=13)
+    _from_none_to_all(axes)
+    noise = r"Noise of a step $\eta\,(1/B - 1/m)$"
+    labelled(axes, "The same against the noise", noise, SHARE, legend=False)
 
 
 def _points(
@@ -105,7 +97,6 @@ def _plain(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _share_axis(axes: Axes) -> None:
+def _from_none_to_all(axes: Axes) -> None:
     axes.set_ylim(0, 1)
     axes.axhline(0, color=GREY, linewidth=0.8, zorder=0)
-    axes.set_ylabel("Share of runs that left (68 % intervals)")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, laid_out, new_figure, style
+from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED
 from steepest.lecture.pictures.minima_numbers import Minima
+from steepest.lecture.pictures.panels import labelled, three_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,13 +19,7 @@ __all__ = ["figure"]
 
 def figure(numbers: Minima) -> Figure:
     """Return the runs, the line between the minima, and the plateau."""
-    with style():
-        drawn = new_figure(14.0, 5.0)
-        runs, line, plateau = drawn.subplots(1, 3)
-        _runs(runs, numbers)
-        _line_between(line, numbers)
-        _plateau(plateau, numbers)
-        return laid_out(drawn)
+    return three_panels(numbers, _runs, _line_between, _plateau)
 
 
 def _runs(axes: Axes, numbers: Minima) -> None:
@@ -35,10 +30,7 @@ def _runs(axes: Axes, numbers: Minima) -> None:
         axes.axhline(minimum.loss, color=colour, linestyle=":", linewidth=1.0)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("Step")
-    axes.set_ylabel("Loss $J$")
-    axes.set_title("Two starts, two minima", fontsize=13)
-    axes.legend(loc="upper right", fontsize=11)
+    labelled(axes, "Two starts, two minima", "Step", "Loss $J$")
 
 
 def _line_between(axes: Axes, numbers: Minima) -> None:
@@ -57,10 +49,7 @@ def _line_between(axes: Axes, numbers: Minima) -> None:
     axes.set_xlim(-0.06, 1.06)
     height = float(np.ptp(numbers.line))
     axes.set_ylim(numbers.line.min() - 0.15 * height, numbers.line.max() + 0.4 * height)
-    axes.set_xlabel("Straight line from A (0) to B (1)")
-    axes.set_ylabel("Loss $J$")
-    axes.set_title("The section through both", fontsize=13)
-    axes.legend(loc="upper right", fontsize=11)
+    labelled(axes, "The section through both", "Straight line from A (0) to B (1)", "Loss $J$")
 
 
 def _plateau(axes: Axes, numbers: Minima) -> None:
@@ -76,13 +65,10 @@ def _plateau(axes: Axes, numbers: Minima) -> None:
     fall = one.loss_before - one.loss_end
     axes.set_ylim(one.loss_end - 1.8 * fall, one.loss_before + 1.2 * fall)
     axes.set_xlim(0, min(len(steps), 2 * one.last))
-    axes.set_xlabel("Step")
-    axes.set_ylabel("Loss $J$")
-    axes.set_title(f"A plateau on the way of start {one.seed}", fontsize=13)
     beside = axes.twinx()
     beside.plot(steps, one.gradients, color=RED, linestyle="--")
     axes.plot([], [], color=RED, linestyle="--", label=r"Gradient $\Vert\nabla J\Vert$ (right)")
     beside.set_yscale("log")
     beside.set_ylim(0.3 * one.gradient, 3e4 * one.gradient)
     beside.set_ylabel(r"$\Vert\nabla J\Vert$")
-    axes.legend(loc="upper right", fontsize=11)
+    labelled(axes, f"A plateau on the way of start {one.seed}", "Step", "Loss $J$")
