@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from steepest.errors import EventsError
 from steepest.events.contract import Condition
+from steepest.events.damage import COPY_AGAIN, DAMAGED, STOPPED, first_line, gone
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "ParquetEvents", "open_file"]
 
@@ -62,9 +63,9 @@ class ParquetEvents:
             raise EventsError(
                 f"The metadata of {path} cannot be read.",
                 expected="a Parquet file",
-                found=_first_line(error),
-                cause="the file was damaged while it was copied or stored",
-                do="copy it again, and compare its checksum with the original's",
+                found=first_line(error),
+                cause=DAMAGED,
+                do=COPY_AGAIN,
             ) from None
         self.rows: int = self._metadata.num_rows
         self.groups: int = self._metadata.num_row_groups
@@ -124,11 +125,7 @@ class ParquetEvents:
                 buffer_size=BUFFER,
             )
         except OSError as error:
-            raise EventsError(
-                f"{self.path} can no longer be opened.",
-                found=_first_line(error),
-                cause="it was moved, replaced or removed while it was in use",
-            ) from None
+            raise gone(self.path, error) from None
 
     def _group(
         self, file: pq.ParquetFile, group: int, columns: Sequence[str], batch_rows: int
@@ -144,9 +141,9 @@ class ParquetEvents:
                 f"{self.path} is damaged in row group {group} of {self.groups} "
                 f"(rows {self._span(group)}).",
                 expected=f"readable columns {', '.join(columns)}",
-                found=_first_line(error),
-                cause="the file was damaged while it was copied or stored",
-                do="copy it again, and compare its checksum with the original's",
+                found=first_line(error),
+                cause=DAMAGED,
+                do=COPY_AGAIN,
             ) from None
 
     def _codecs(self) -> set[str]:
@@ -233,11 +230,6 @@ def _refuse_truncated(path: Path) -> None:
             f"{path} is cut short: it begins as Parquet but does not end as Parquet.",
             expected="'PAR1' as the first and the last 4 bytes",
             found=f"{size} bytes that end in {tail[-4:]!r}",
-            cause="a copy, download or job was stopped before it was done",
+            cause=STOPPED,
             do="copy or write the file again",
         )
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
