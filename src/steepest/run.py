@@ -37,6 +37,12 @@ class Run:
     ------
     RunFolderError
         If there is no run at `path`, or what is asked for is not there yet.
+
+    Examples
+    --------
+    >>> run = Run("runs/top-jets-1")  # doctest: +SKIP
+    >>> run.metrics["merits"]["model"]["auc"]["value"]  # doctest: +SKIP
+    >>> run.history.filter(run.history["validation_loss"].is_not_null())  # doctest: +SKIP
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -59,7 +65,7 @@ class Run:
 
     @property
     def history(self) -> pl.DataFrame:
-        """Every recorded step and validation."""
+        """Every recorded step and validation, as history.parquet has them: a row each."""
         return pl.DataFrame(pl.from_arrow(self._folder.history))
 
     @property
@@ -73,11 +79,54 @@ class Run:
         return self.path / "report.html"
 
     def predict(self, features: ArrayLike) -> np.ndarray:
-        """Predict from raw features ``(events, features)``, in the order of `model.names`."""
+        """Predict from raw features, each event for itself.
+
+        Parameters
+        ----------
+        features
+            ``(events, features)`` in the units of the training, in the order of `model.names`;
+            categories as text, what is missing as NaN, None or the value that the recipe names.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64: values ``(events,)`` for regression, P(signal) ``(events,)`` for two classes,
+            probabilities ``(events, K)`` in the order of `model.classes` for K.
+
+        Raises
+        ------
+        RunFolderError
+            The run has no model yet, or it is damaged.
+        EventsError
+            The columns are not the features; a value is not finite, or a category is unknown.
+        """
         return self.model.predict(features)
 
     def evaluate(self, events: str | list[str] | None = None) -> dict[str, Any]:
-        """Figures of merit on the run's test part, or on other events (a path or paths)."""
+        """Compute the figures of merit again, weighted, with uncertainties and counts.
+
+        Parameters
+        ----------
+        events
+            A path or paths of other events, selected from and weighted as the recipe says; left
+            out, the run's own test part.
+
+        Returns
+        -------
+        dict
+            As metrics.json holds them: ``part``, ``events`` and ``merits``.
+
+        Raises
+        ------
+        RunFolderError
+            The run has no model yet, or it is damaged.
+        EventsError
+            The events cannot be read, lack a column, or have labels that the model does not know.
+
+        Examples
+        --------
+        >>> run.evaluate("more.parquet")["merits"]["model"]["auc"]  # doctest: +SKIP
+        """
         return training.evaluate_run(self.path, events)
 
     def landscape(
@@ -220,6 +269,14 @@ def resume(path: str | Path, *, watch: training.TrainWatch | None = None) -> Run
     ------
     RunFolderError
         If there is no run at `path`, it has diverged, or its events have changed.
+    EventsError
+        Its events cannot be read any more.
+    Interrupted
+        After Ctrl-C; it can be gone on with again.
+
+    Examples
+    --------
+    >>> run = resume("runs/top-jets-1")  # doctest: +SKIP
     """
     with _reported(Path(path)):
         training.resume(path, watch)

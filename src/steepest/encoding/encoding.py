@@ -33,6 +33,18 @@ class Encoding:
     """A fitted map from raw features to the inputs that are scaled.
 
     Made by `fit_encoding`, or by `from_json` out of what `to_json` gave.
+
+    Attributes
+    ----------
+    columns
+        One for each feature, in order: numbers with what fills them, or categories.
+
+    Examples
+    --------
+    >>> encoding = Encoding((NumberColumn("b_score", missing=-999.0, fill=0.4),))
+    >>> encoding.transform([[-999.0], [0.9]])
+    array([[0.4],
+           [0.9]])
     """
 
     columns: tuple[NumberColumn | CategoryColumn, ...]

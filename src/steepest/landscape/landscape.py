@@ -77,7 +77,26 @@ def landscape_of_run(
 def landscape_of_subject(
     subject: Subject, asked: Asked, target: LandscapeFolder, watch: TrainWatch
 ) -> Landscape:
-    """Compute the landscape of any objective at its θ; `asked` is resolved."""
+    """Compute the landscape of any objective at its θ.
+
+    Parameters
+    ----------
+    subject
+        The objective, θ, the events and, where there is one, the path.
+    asked
+        Resolved, see `Asked`: its directions are named, not "auto".
+    target
+        Where the numbers, and sums that can be gone on from, are written.
+    watch
+        Looks on, and may interrupt.
+
+    Raises
+    ------
+    InputError
+        Directions that do not go with the objective or are parallel; too many points for memory.
+    Interrupted
+        What is done is kept in `target`.
+    """
     began = time.monotonic()
     _refuse_memory(subject, asked)
     # what overflows is seen in the losses

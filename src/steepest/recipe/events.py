@@ -27,6 +27,11 @@ _SIZE = re.compile(r"([0-9]*\.?[0-9]+)\s*([kKMGT]?i?)B")
 def bytes_in(size: str) -> int:
     """Return the number of bytes in a size such as "500 MB", "2GiB".
 
+    Raises
+    ------
+    ValueError
+        It is no size; the text is what was expected, for the message of a recipe.
+
     Examples
     --------
     >>> bytes_in("2 kB"), bytes_in("1.5 KiB")

@@ -48,6 +48,16 @@ class ModelRecipe(Strict):
 class Recipe(Strict):
     """What to train, on what, how.
 
+    Attributes
+    ----------
+    events, model, descent, evaluate
+        The tables, with the defaults of the keys that are left out.
+
+    Raises
+    ------
+    RecipeError
+        An unknown key, a value of another type or out of its range, or a contradiction.
+
     Examples
     --------
     >>> recipe = Recipe.from_dict({"events": {"path": "jets.parquet", "label": "is_top"}})
@@ -67,7 +77,21 @@ class Recipe(Strict):
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], *, source: str = "The recipe") -> Recipe:
-        """Validate a nested dictionary; raises RecipeError with the nearest known key."""
+        """Return the recipe of nested dictionaries.
+
+        Parameters
+        ----------
+        table
+            As TOML gives it; ``events.path`` and ``events.label`` have no default.
+        source
+            What begins the sentence of an error.
+
+        Raises
+        ------
+        RecipeError
+            An unknown key (the message names the nearest known one), a value of another type or
+            out of its range, or a contradiction.
+        """
         try:
             recipe = cls.model_validate(dict(table))
         except ValidationError as error:
@@ -81,8 +105,26 @@ class Recipe(Strict):
     ) -> Recipe:
         """Read a recipe file; relative event paths are taken from the file's folder.
 
-        `settings` are changes such as ``"descent.learning_rate=0.1"``; paths in them are taken
-        from the working directory. With ``anchor=False`` paths stay as they are written.
+        Parameters
+        ----------
+        path
+            The file.
+        settings
+            Changes such as ``"descent.learning_rate=0.1"``: a value is TOML, or else text; paths in
+            them are taken from the working directory.
+        anchor
+            False leaves paths as they are written.
+
+        Raises
+        ------
+        RecipeError
+            There is no such file, it is no TOML, or as for `from_dict`.
+
+        Examples
+        --------
+        >>> from steepest.recipe import default_recipe
+        >>> Recipe.from_toml(default_recipe(), settings=["descent.epochs=5"]).descent.epochs
+        5
         """
         path = Path(path)
         table = read_toml(path)
@@ -93,7 +135,7 @@ class Recipe(Strict):
         return cls.from_dict(table, source=f"The recipe {path}")
 
     def with_settings(self, settings: Iterable[str]) -> Recipe:
-        """Return the recipe with changes such as ``"descent.epochs=5"``."""
+        """Return the recipe with changes such as ``"descent.epochs=5"``; RecipeError as above."""
         table = self.to_dict()
         for setting in settings:
             apply_setting(table, setting)
@@ -110,7 +152,15 @@ class Recipe(Strict):
         return self.model_dump(exclude_none=True)
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML; reading it gives an equal recipe."""
+        """Return the recipe as TOML; reading it gives an equal recipe.
+
+        Examples
+        --------
+        >>> recipe = Recipe.from_dict({"events": {"path": "jets.parquet", "label": "is_top"}})
+        >>> import tomllib
+        >>> Recipe.from_dict(tomllib.loads(recipe.to_toml())) == recipe
+        True
+        """
         import tomli_w
 
         return tomli_w.dumps(self.to_dict())

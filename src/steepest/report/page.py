@@ -37,7 +37,18 @@ _CAPTIONS = {
 
 
 def write_report(folder: RunFolder) -> None:
-    """Write report.html from metrics.json, the figures, the recipe, the log and the environment."""
+    """Write report.html from metrics.json, the figures, the recipe, the log and the environment.
+
+    Raises
+    ------
+    RunFolderError
+        One of these files is missing or damaged, or the folder cannot be written.
+
+    Examples
+    --------
+    >>> from steepest.folder import RunFolder
+    >>> write_report(RunFolder("runs/top-jets-1"))  # doctest: +SKIP
+    """
     folder.write_text("report.html", render(folder))
 
 
