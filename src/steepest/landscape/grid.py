@@ -184,4 +184,5 @@ def _size(amount: float) -> str:
     """Bytes in words: 97.7 KiB, 8 GiB, 2,980 GiB."""
     power = 3 if amount >= 2**30 else 2 if amount >= 2**20 else 1
     value = amount / 2 ** (10 * power)
-    return (f"{value:,.0f} " if value >= 1000 else f"{value:.3g} ") + ("KiB", "MiB", "GiB")[power - 1]
+    number = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{number} {('KiB', 'MiB', 'GiB')[power - 1]}"
