@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from safetensors.numpy import save_file
 
 from steepest.descent import State
 from steepest.descent.state import Best
@@ -231,3 +232,13 @@ def test_json_refuses_what_json_has_not(tmp_path: Path):
     assert names(tmp_path) == []
     atomic.write_json(tmp_path / "x.json", {"σ": 1})
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"σ": 1}
+
+
+def test_files_have_the_permissions_of_any_new_file(tmp_path: Path):
+    """Also those of safetensors, which by itself lets nobody but the owner read them."""
+    (tmp_path / "any").touch()
+    arrays = {"theta": np.zeros(2)}
+    atomic.write_atomically(tmp_path / "one", lambda file: save_file(arrays, file))
+    atomic.write_synced(tmp_path / "two", lambda file: save_file(arrays, file))
+    modes = {(tmp_path / name).stat().st_mode for name in ("any", "one", "two")}
+    assert len(modes) == 1

@@ -94,6 +94,17 @@ def test_a_valley_that_runs_askew_has_one_minimum():
     assert [p.kind for p in points if p.kind != "slope"] == ["minimum"]
 
 
+def test_a_valley_that_leads_off_the_grid_has_no_minimum():
+    """Each row's lowest point has the curvatures of a minimum, and J falls on along the valley."""
+    x, y = np.eye(3)[0], np.eye(3)[1]
+    theta = np.array([1.0, 0.2, 0])  # y = 0 lies beyond the grid
+    askew = Directions.spanned("random", theta, np.array([x + 0.02 * y, 20 * x - y]), ("a", "b"))
+    surface = surface_of(DoubleWell(), askew, (-0.4, 0.4, -0.03, 0.03), 15)
+    assert stationary(surface)
+    points = all_named(slice_points(DoubleWell(), askew, surface, EVENTS), askew, surface)
+    assert {point.kind for point in points} <= {"slope"}
+
+
 def test_no_point_beside_a_cliff_and_none_on_a_plateau():
     surface = surface_of(WithACliff(), PLANE, (1.3, 1.7, -1, 1), 9)
     assert stationary(surface) == []

@@ -363,6 +363,19 @@ def test_a_plane_of_parallel_directions(network: steepest.Run, other: steepest.R
         network.landscape("through", str(other.path), str(other.path), **FEW)
 
 
+@pytest.mark.parametrize("count", [0, 3])
+def test_through_too_few_or_too_many_runs(network: steepest.Run, other: steepest.Run, count: int):
+    with pytest.raises(InputError, match=f"A run and {count} others span neither a line nor a pl"):
+        network.landscape("through", *[str(other.path)] * count, **FEW)
+
+
+def test_one_parameter_twice_is_named_as_it_was_given(linear: steepest.Run):
+    with pytest.raises(InputError, match="The directions 'mass' and 'mass' are parallel"):
+        linear.landscape("parameters", "mass", "mass", **FEW)
+    with pytest.raises(InputError, match="3 parameters span neither a line nor a plane"):
+        linear.landscape("parameters", "mass,ratio,mass", **FEW)
+
+
 def test_parameters_of_a_network(network: steepest.Run):
     with pytest.raises(InputError, match="have no units of their own"):
         network.landscape("parameters", "mass", "ratio", **FEW)

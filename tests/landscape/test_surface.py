@@ -252,6 +252,21 @@ def test_two_points_make_no_picture():
         grid_of(PLANE, (1.0,), 2)
 
 
+@pytest.mark.parametrize(
+    ("extent", "said"),
+    [
+        ((-1.0,), "the half width -1, which is not above zero"),
+        ((np.nan,), "a number that is not finite"),
+        ((0, 1, 2), "3 numbers for 2 axes"),
+        ((0, 1, 3, 2), "a low end 3 that is not below the high end 2"),
+    ],
+)
+def test_extents_say_what_is_wrong_with_them(extent, said: str):
+    with pytest.raises(InputError) as raised:
+        grid_of(PLANE, extent, 5)
+    assert f"found:    {said}" in str(raised.value)
+
+
 def test_the_automatic_extent_shows_path_and_marks():
     plane = Directions.spanned(
         "through", np.zeros(3), np.eye(3)[:2], ("x", "y"), (Mark("b", (4.0, 0.0)),)

@@ -215,6 +215,21 @@ def test_stochastic_descent_settles_only_with_a_schedule(jets, watch):
     assert constant.uncertainty == pytest.approx(np.std(constant.values, ddof=1) / 3**0.5)
 
 
+def test_the_seconds_of_the_batch_sizes_hold_no_compilation(jets, watch, monkeypatch):
+    """The first walk with a batch size may take seconds until its kernels are there."""
+    walked: set[int] = set()
+
+    def slow_at_first(objective, events, *, batch_size, **options):
+        run = walk(objective, events, batch_size=batch_size, **options)
+        late = batch_size not in walked
+        walked.add(batch_size)
+        return replace(run, seconds=100.0 if late else 0.5)
+
+    monkeypatch.setattr(batches, "walk", slow_at_first)
+    numbers = batches.compute(jets, 0, replace(SMALL, epochs=8, repeats=3), watch)
+    assert [way.seconds["pass"] for way in numbers.ways] == pytest.approx([0.5 / 8] * 3)
+
+
 @pytest.fixture(scope="module")
 def found(jets) -> minima.Minima:
     return minima.compute(jets, 7, Effort(samples=1), TrainWatch())

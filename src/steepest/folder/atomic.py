@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour of `path`, sync it, and rename it to `path`."""
     temporary = path.with_name(f".partial-{path.name}")  # keeps the suffix
     try:
-        write(temporary)
-        _sync_file(temporary)
+        _fill(temporary, write)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -30,8 +30,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_synced(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill `path`, and sync it: for files of a folder that is renamed as a whole."""
-    write(path)
-    _sync_file(path)
+    _fill(path, write)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -81,6 +80,19 @@ def _os_error(error: BaseException) -> OSError | None:
         if os.strerror(number) in text or f"os error {number}" in text:
             return OSError(number, os.strerror(number))
     return None
+
+
+def _fill(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill `path`, with the permissions of any new file, and sync it.
+
+    safetensors leaves files that their owner alone may read, and a run is there to be shared.
+    """
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    write(path)
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        path.chmod(mode)
+    _sync_file(path)
 
 
 def _write_text(path: Path, text: str) -> None:

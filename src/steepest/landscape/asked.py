@@ -87,12 +87,13 @@ class Asked:
             kind = "principal" if subject.path is not None else "random"
         if kind == "principal" and subject.path is None:
             raise no_path(run)
-        dimensions = len(self.others) if kind == "through" else self.dimensions
-        if kind == "parameters":
-            dimensions = len(_names(self.others))
+        dimensions = self.dimensions
+        if kind in ("through", "parameters"):  # none or too many of them: the directions refuse
+            given = len(self.others if kind == "through" else _names(self.others))
+            dimensions = min(max(given, 1), 2)
         name = self.name or kind + ("-line" if dimensions == 1 else "")
         others = _names(self.others) if kind == "parameters" else self.others
-        return Asked(**{**asdict(self), "directions": kind, "dimensions": dimensions or 2,
+        return Asked(**{**asdict(self), "directions": kind, "dimensions": dimensions,
                         "name": name, "others": others})  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def parameters(
     theta = model.theta.astype(np.float64)
     offset = to_units @ theta
     labels = tuple(_parameter_label(model, place, title) for place in places)
-    checked = Directions.spanned("parameters", theta, vectors, labels)
+    checked = Directions.spanned("parameters", theta, vectors, tuple(names))
     marks = (Mark("trained", tuple(offset.tolist())),)
     notes = {"names": list(names), "held": "the other coefficients, in original units"}
     return Directions("parameters", theta, checked.vectors, labels, offset, to_units, marks, notes)

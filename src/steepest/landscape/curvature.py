@@ -125,8 +125,9 @@ def _ring(losses: Array) -> Array:
 def _refined(
     objective: Objective, directions: Directions, start: Array, surface: Surface, events: Batch
 ) -> tuple[Array, float, Array, Array]:
-    """Newton steps c ← c − H⁻¹ g, while they stay on the grid and lower ‖g‖."""
+    """Newton steps c ← c − H⁻¹ g, while they stay on the grid and lower ‖∇J‖."""
     at = start
+    metric = directions.vectors @ directions.vectors.T  # axes may have units of their own
     here = point_at(objective, directions, at, events)
     for _ in range(NEWTON_STEPS):
         try:
@@ -136,10 +137,15 @@ def _refined(
         if not surface.grid.holds(there):
             break
         new = point_at(objective, directions, there, events)
-        if not np.linalg.norm(new[1]) < np.linalg.norm(here[1]):
+        if not _squared(new[1], metric) < _squared(here[1], metric):
             break
         at, here = there, new
     return at, *here
+
+
+def _squared(gradient: Array, metric: Array) -> float:
+    """‖∇J‖² within the slice, gᵀ G⁻¹ g."""
+    return float(gradient @ np.linalg.solve(metric, gradient))
 
 
 def _distinct(points: list[Point], cell: Array) -> list[Point]:

@@ -148,8 +148,8 @@ def refuse_parallel(vectors: Array, labels: tuple[str, ...]) -> None:
     steepest.errors.InputError: The directions 'a' and 'b' are parallel: they span no plane.
       expected: an angle between them of at least 0.06°
       found:    0°
-      cause:    two points on one line with the third, or one point given twice
-      do:       choose another direction, or draw a line: --one-dimensional
+      cause:    two points on one line with the third, or one of them given twice
+      do:       choose another direction, or draw the line along one of them alone
     """
     lengths = np.linalg.norm(vectors, axis=1)
     for label, length in zip(labels, lengths.tolist(), strict=True):
@@ -171,6 +171,6 @@ def refuse_parallel(vectors: Array, labels: tuple[str, ...]) -> None:
             f"The directions {labels[0]!r} and {labels[1]!r} are parallel: they span no plane.",
             expected=f"an angle between them of at least {np.degrees(PARALLEL):.2f}°",
             found=f"{np.degrees(np.arcsin(min(sine, 1.0))):.2g}°",
-            cause="two points on one line with the third, or one point given twice",
-            do="choose another direction, or draw a line: --one-dimensional",
+            cause="two points on one line with the third, or one of them given twice",
+            do="choose another direction, or draw the line along one of them alone",
         )

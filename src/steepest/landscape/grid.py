@@ -87,10 +87,23 @@ def _ends(directions: Directions, extent: Sequence[float]) -> list[tuple[float, 
             f"The extent {', '.join(f'{value:g}' for value in values)} is none.",
             expected="a half width, or a low and a higher end"
             + (" of the first axis, then of the second" if k == 2 else ""),
-            found=f"{len(values)} numbers for {k} {'axis' if k == 1 else 'axes'}",
+            found=_wrong_with(values, k),
             do="--extent=1.5 or " + ("--extent=-1,1" if k == 1 else "--extent=-1,1,-2,2"),
         )
     return ends
+
+
+def _wrong_with(values: list[float], k: int) -> str:
+    axes = "axis" if k == 1 else "axes"
+    if len(values) not in (1, 2 * k):
+        return f"{len(values)} numbers for {k} {axes}"
+    if not np.isfinite(values).all():
+        return "a number that is not finite"
+    if len(values) == 1:
+        return f"the half width {values[0]:g}, which is not above zero"
+    pairs = [(values[2 * i], values[2 * i + 1]) for i in range(k)]
+    low, high = next((low, high) for low, high in pairs if not low < high)
+    return f"a low end {low:g} that is not below the high end {high:g}"
 
 
 def automatic_extent(
@@ -146,13 +159,12 @@ def refuse_too_large(
     Traceback (most recent call last):
     steepest.errors.InputError: The landscape does not fit into memory.
       expected: at most 8 GiB
-      found:    745 GiB for 100,000 × 100,000 points, 9.31e-05 GiB for 1,000 events
+      found:    745 GiB for 100,000 × 100,000 points, 97.7 KiB for 1,000 events
       do:       --points 10362
     """
     grid, sample = ARRAYS * 8 * points**dimensions * 1.25, float(events * row_bytes)
     if grid + sample <= available:
         return
-    gib = 2**30
     fewer = int((max(available - sample, 0) / (ARRAYS * 10)) ** (1 / dimensions))
     offers = []
     if grid > 0.1 * available and fewer >= 3:
@@ -162,8 +174,15 @@ def refuse_too_large(
     shape = " × ".join([f"{points:,}"] * dimensions)
     raise InputError(
         "The landscape does not fit into memory.",
-        expected=f"at most {available / gib:.3g} GiB",
-        found=f"{grid / gib:.3g} GiB for {shape} points, {sample / gib:.3g} GiB for {events:,} "
-        "events",
+        expected=f"at most {_size(available)}",
+        found=f"{_size(grid)} for {shape} points, {_size(sample)} for {events:,} events",
         do=" and ".join(offers) or "free some memory",
     )
+
+
+def _size(amount: float) -> str:
+    """Bytes in words: 97.7 KiB, 8 GiB, 2,980 GiB."""
+    power = 3 if amount >= 2**30 else 2 if amount >= 2**20 else 1
+    value = amount / 2 ** (10 * power)
+    number = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{number} {('KiB', 'MiB', 'GiB')[power - 1]}"

@@ -71,12 +71,13 @@ def page(picture: Picture, title: str) -> str:
         figure.update_xaxes(title=plain(picture.labels[0]))
         kind = "log" if spans_decades(picture.losses) else "linear"
         figure.update_yaxes(title=plain(picture.quantity), type=kind)
-    return figure.to_html(
+    text = figure.to_html(
         include_plotlyjs=True,
         full_html=True,
         config={"displaylogo": False},
         default_height="96vh",
     )
+    return text.replace("<head>", f"<head><title>{escape(title)}</title>", 1)
 
 
 def plain(label: str) -> str:

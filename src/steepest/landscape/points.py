@@ -35,6 +35,8 @@ class Point:
         The length of the gradient's projection on the slice.
     curvatures
         Eigenvalues of ∇²J within the slice, ascending, ``(k,)``: per unit length in θ.
+    slopes
+        The gradient along the direction of each curvature, ``(k,)``, per unit length in θ.
     """
 
     kind: str
@@ -42,6 +44,7 @@ class Point:
     loss: float
     gradient: float
     curvatures: Array
+    slopes: Array
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -117,7 +120,7 @@ def measured(
 def all_named(points: list[Point], directions: Directions, surface: Surface) -> list[Point]:
     """The points with their names, by the largest curvature among them all.
 
-    A point is a slope where, by its gradient and that curvature, the lowest point is more than a
+    A point is a slope where, by its gradient and its curvatures, J would be stationary more than a
     cell of the grid away.
     """
     if not points:
@@ -125,17 +128,32 @@ def all_named(points: list[Point], directions: Directions, surface: Surface) -> 
     scale = max(float(np.abs(point.curvatures).max()) for point in points)
     cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
     length = float((cell * np.linalg.norm(directions.vectors, axis=1)).min())
-    return [
-        replace(p, kind=named(p.curvatures, scale, p.gradient > scale * length)) for p in points
-    ]
+    return [replace(p, kind=named(p.curvatures, scale, _slopes(p, scale, length))) for p in points]
 
 
-def per_length(directions: Directions, gradient: Array, hessian: Array) -> tuple[float, Array]:
-    """‖∇J‖ and the eigenvalues of ∇²J within the slice, both per unit length in θ.
+def _slopes(point: Point, scale: float, length: float) -> bool:
+    """Whether the parabola at a point is stationary more than `length` away.
 
-    With the metric G = d dᵀ these are √(gᵀ G⁻¹ g) and the eigenvalues of G^(−1/2) H G^(−1/2).
+    Where a valley runs askew the grid has a lowest point in many rows, each with the curvatures of
+    a minimum; and where it leads off the grid, Newton steps do not lead these together. Along a
+    flat direction the parabola says nothing of the distance: there the gradient decides.
+    """
+    bent = np.abs(point.curvatures) > FLAT * scale
+    away = np.abs(point.slopes[bent] / point.curvatures[bent])
+    return bool((away > length).any()) or point.gradient > scale * length
+
+
+def per_length(
+    directions: Directions, gradient: Array, hessian: Array
+) -> tuple[float, Array, Array]:
+    """‖∇J‖, the eigenvalues of ∇²J, and ∇J along its eigenvectors, all per unit length in θ.
+
+    With the metric G = d dᵀ within the slice: √(gᵀ G⁻¹ g), the eigenvalues of G^(−1/2) H G^(−1/2),
+    and G^(−1/2) g along the eigenvectors of that.
     """
     metric = directions.vectors @ directions.vectors.T
     values, vectors = np.linalg.eigh(metric)
     root = vectors @ np.diag(values**-0.5) @ vectors.T
-    return float(np.linalg.norm(root @ gradient)), np.linalg.eigvalsh(root @ hessian @ root)
+    curvatures, bent = np.linalg.eigh(root @ hessian @ root)
+    slopes = bent.T @ root @ gradient
+    return float(np.linalg.norm(slopes)), curvatures, slopes

@@ -178,9 +178,9 @@ def through(theta: Array, others: Sequence[tuple[str, Array]], name: str) -> Dir
     """
     if not 1 <= len(others) <= 2:
         raise InputError(
-            f"A slice through {len(others) + 1} points is neither a line nor a plane.",
+            f"A run and {len(others)} others span neither a line nor a plane.",
             expected="one other run (a line) or two (a plane)",
-            found=f"{len(others)}",
+            found=", ".join(label for label, _ in others) or "none",
             do="steepest landscape RUN --directions through RUN2 [RUN3]; a point of a path is "
             "RUN@STEP",
         )

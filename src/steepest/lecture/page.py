@@ -95,12 +95,17 @@ def table_of_ways(numbers: dict[str, Any]) -> list[list[str]]:
     ...        "seconds": {"pass": 0.002, "target": None}}
     >>> table_of_ways({"ways": [way], "target": 0.02})[1]
     ['batch', '10', '0.5', '–', '–', '2 ms']
+    >>> way["seconds"] = {"pass": 0.1834, "target": None}
+    >>> table_of_ways({"ways": [way], "target": 0.02})[1][-1]
+    '183 ms'
     """
     part = f"{100 * numbers['target']:g} %"
     head = ["", "events a step", "η", f"passes to {part}", f"time to {part}", "time of a pass"]
 
     def time(seconds: float | None) -> str:
-        return "–" if seconds is None else f"{1000 * seconds:.2g} ms"
+        if seconds is None:
+            return "–"
+        return f"{1000 * seconds:.0f} ms" if seconds > 0.0995 else f"{1000 * seconds:.2g} ms"
 
     rows = [
         [way["name"], f"{way['batch_size']:,}", f"{way['rate']:.3g}",

@@ -118,7 +118,7 @@ def score_figure(
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(score_name)
         axes.set_ylabel("Probability density")
-        axes.legend(loc="upper center", ncols=2, columnspacing=1.2, handletextpad=0.6)
+        axes.legend(loc="upper center", ncols=2, columnspacing=1.0, handletextpad=0.5, fontsize=10)
         return laid_out(figure)
 
 

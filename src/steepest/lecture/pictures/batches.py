@@ -48,8 +48,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     ways, rates = [], {}
     for name, size in sizes:
         rates[name] = _rate(objective, batch, size, seed)
-        run = walk(objective, batch, rate=rates[name], epochs=effort.epochs, batch_size=size,
-                   start=start, seed=seed, watch=watch)  # fmt: skip
+        run = _timed(objective, batch, rates[name], size, start, seed, effort.epochs, watch)
         ways.append(_way(name, size, rates[name], run, objective, batch, lowest, above))
     floors = [
         _floor(kind, rates["stochastic"], objective, batch, minimum, seed, effort, watch)
@@ -58,6 +57,22 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     axes, losses = _surface(objective, batch, minimum, ways, effort.points)
     return Batches(data.names[first], data.classes, len(events), axes, losses, minimum, lowest,
                    above, TARGET, tuple(ways), tuple(floors))  # fmt: skip
+
+
+def _timed(
+    objective: DenseObjective,
+    batch: Batch,
+    rate: float,
+    size: int,
+    start: Array,
+    seed: int,
+    epochs: int,
+    watch: TrainWatch,
+) -> Walk:
+    """A walk whose seconds are those of its steps: its kernels are compiled in one before it."""
+    walk(objective, batch, rate=rate, epochs=1, batch_size=size, start=start, watch=watch)
+    return walk(objective, batch, rate=rate, epochs=epochs, batch_size=size, start=start,
+                seed=seed, watch=watch)  # fmt: skip
 
 
 def _rate(objective: DenseObjective, batch: Batch, size: int, seed: int) -> float:
