@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.evaluate.arrays import check_weight_sum
-from steepest.evaluate.classification import check_classified
+from steepest.evaluate.classification import check_classified, one_class
+from steepest.evaluate.columns import sums_of
 from steepest.evaluate.roc import Roc, roc_curve
+from steepest.storage import derived
 
 __all__ = ["roc_curves_by_class"]
 
@@ -68,9 +71,11 @@ def roc_curves_by_class(
     )
     curves = {}
     for index, name in enumerate(names):
-        own = label == index
-        if own.any():
-            check_weight_sum(weight[own], f"events of class {name}")
-            check_weight_sum(weight[~own], f"events that are not of class {name}")
-            curves[name] = roc_curve(own, probability[:, index], weight)
+        own, score = one_class(label, probability, index)
+        if not sums_of(weight, own).events:
+            continue
+        check_weight_sum(weight, f"events of class {name}", own)
+        rest = derived(np.logical_not, own)
+        check_weight_sum(weight, f"events that are not of class {name}", rest)
+        curves[name] = roc_curve(own, score, weight)
     return curves
