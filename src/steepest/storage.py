@@ -188,7 +188,7 @@ def derived(function: Callable[..., np.ndarray], *arrays: AnyArray) -> AnyArray:
 def compressed(array: AnyArray, mask: AnyArray) -> AnyArray:
     """Return the rows where the mask is true; on disk where either is."""
     if not on_disk(array, mask):
-        return array[mask]
+        return array[in_memory(mask)]
     stored = array.stored if isinstance(array, RowsOnDisk) else None
     kept = DiskArray(_folder_of(array, mask), array.dtype, array.shape[1:], stored)
     for rows in slices(len(array)):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from steepest.evaluate.arrays import as_column, check_same_length
+from steepest.evaluate.arrays import Values, as_column, check_same_length
 from steepest.evaluate.columns import Sums, dot, sums_of
 from steepest.evaluate.intervals import clopper_pearson, small_sample_factor
 from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile, symmetric_merit
@@ -24,9 +23,9 @@ _DEFINITION = (
 
 
 def auc(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    scores: Values,
+    weights: Values | None = None,
     level: float = ONE_SIGMA,
     name: str = "auc",
 ) -> Merit:
@@ -89,10 +88,10 @@ def auc_of(ranking: Ranking, level: float = ONE_SIGMA, name: str = "auc") -> Mer
 
 
 def auc_difference(
-    labels: ArrayLike,
-    first: ArrayLike,
-    second: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    first: Values,
+    second: Values,
+    weights: Values | None = None,
     level: float = ONE_SIGMA,
     name: str = "auc_difference",
 ) -> Merit:

@@ -20,6 +20,7 @@ from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
 __all__ = [
     "Floats",
+    "Values",
     "as_array",
     "as_binary_labels",
     "as_class_labels",
@@ -29,9 +30,12 @@ __all__ = [
     "check_fraction",
     "check_same_length",
     "check_weight_sum",
+    "first_bad_row",
 ]
 
 Floats = NDArray[np.float64]
+Values = ArrayLike | RowsOnDisk
+"""What a public function takes for a column of events."""
 
 
 def as_array(values: Any, dtype: Any = np.float64) -> Any:
@@ -78,13 +82,19 @@ def _bad_rows(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> tuple[int, i
     return count, first
 
 
+def first_bad_row(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> int | None:
+    """Return the first row that is bad, or None."""
+    count, row = _bad_rows(array, is_bad)
+    return row if count else None
+
+
 def _row(array: AnyArray, row: int) -> Any:
     return array[row : row + 1][0]
 
 
 def _check_finite(array: AnyArray, name: str) -> None:
     def is_bad(rows: Floats) -> NDArray[np.bool_]:
-        return ~np.isfinite(rows if rows.ndim == 1 else rows.sum(axis=1))
+        return np.logical_not(np.isfinite(rows if rows.ndim == 1 else rows.sum(axis=1)))
 
     count, row = _bad_rows(array, is_bad)
     if count == 0:
@@ -98,9 +108,7 @@ def _check_finite(array: AnyArray, name: str) -> None:
     )
 
 
-def check_same_length(
-    first: AnyArray, second: AnyArray, first_name: str, second_name: str
-) -> None:
+def check_same_length(first: AnyArray, second: AnyArray, first_name: str, second_name: str) -> None:
     """Raise EventsError unless both arrays have one row per event of the same events."""
     if len(first) == len(second):
         return
@@ -198,7 +206,7 @@ def as_probabilities(values: Any, name: str, n_dimensions: int = 1) -> Any:
     else:
         _check_matrix(array, name)
 
-    def is_bad(rows: Floats) -> NDArray[np.bool_]:
+    def is_bad(rows: Floats) -> Any:
         outside = (rows < 0) | (rows > 1)
         return outside if n_dimensions == 1 else outside.any(axis=1)
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
 from steepest.evaluate.area import auc, auc_of
 from steepest.evaluate.arrays import (
+    Values,
     as_class_labels,
     as_probabilities,
     as_weights,
@@ -42,9 +42,9 @@ _MACRO = (
 
 
 def binary_merits(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    scores: Values,
+    weights: Values | None = None,
     efficiencies: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
     level: float = ONE_SIGMA,
 ) -> dict[str, Merit]:
@@ -104,9 +104,9 @@ def binary_merits(
 
 
 def multiclass_merits(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
     class_names: Sequence[str] | None = None,
     level: float = ONE_SIGMA,
 ) -> dict[str, Merit]:
@@ -290,8 +290,7 @@ def _macro_auc(
         reason = f"no events of class {missing}"
         return undefined_merit("auc_macro", reason, definition=_MACRO, counts=counts, level=level)
     pairs = [
-        influences(*one_class(labels, probabilities, index), weights)
-        for index in range(len(names))
+        influences(*one_class(labels, probabilities, index), weights) for index in range(len(names))
     ]
     influence = derived(lambda *all_of: np.mean(all_of, axis=0), *(each for _, each in pairs))
     uncertainty = math.sqrt(dot(influence, influence))

@@ -29,6 +29,8 @@ __all__ = [
     "dot",
     "extent",
     "first_reaching",
+    "joined",
+    "numbered",
     "running",
     "summed",
     "sums_of",
@@ -122,8 +124,32 @@ def columns_beside(array: AnyArray, count: int) -> list[Column]:
     return columns
 
 
-def running(column: AnyArray) -> AnyArray:
-    """Return 0 and the cumulative sums of a column, one row more.
+def joined(*columns: AnyArray) -> AnyArray:
+    """Return columns one after the other; on disk where any of them is.
+
+    Examples
+    --------
+    >>> joined(np.array([1.0]), np.array([2.0, 3.0]))
+    array([1., 2., 3.])
+    """
+    beside = next((column for column in columns if isinstance(column, RowsOnDisk)), columns[0])
+    (whole,) = columns_beside(beside, 1)
+    for column in columns:
+        for rows in slices(len(column)):
+            whole.append(column[rows])
+    return whole.finish()
+
+
+def numbered(column: AnyArray) -> AnyArray:
+    """Return the numbers of a column's rows, 0, 1, …, where it lies."""
+    (numbers,) = columns_beside(column, 1)
+    for rows in slices(len(column)):
+        numbers.append(np.arange(rows.start, rows.stop))
+    return numbers.finish()
+
+
+def running(column: AnyArray, from_zero: bool = True) -> AnyArray:
+    """Return the cumulative sums of a column, after a 0 if these are to begin from zero.
 
     Examples
     --------
@@ -132,7 +158,8 @@ def running(column: AnyArray) -> AnyArray:
     """
     (result,) = columns_beside(column, 1)
     reached = np.zeros(1, dtype=column.dtype)
-    result.append(reached)
+    if from_zero:
+        result.append(reached)
     for rows in slices(len(column)):
         sums = np.cumsum(np.concatenate([reached, column[rows]]))[1:]
         result.append(sums)

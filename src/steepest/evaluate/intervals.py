@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
-from steepest.evaluate.arrays import Floats, as_weights, check_fraction, check_same_length
-from steepest.evaluate.columns import Sums, contiguous, dot, sums_of, summed
+from steepest.evaluate.arrays import Floats, Values, as_weights, check_fraction, check_same_length
+from steepest.evaluate.columns import Sums, contiguous, dot, summed, sums_of
 from steepest.evaluate.merit import ONE_SIGMA, normal_quantile
 from steepest.storage import AnyArray, RowsOnDisk
 
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-def effective_count(weights: ArrayLike) -> float:
+def effective_count(weights: Values) -> float:
     """Return n_eff = (Σ w)² / Σ w², the number of unweighted events of the same precision.
 
     Parameters
@@ -143,7 +143,7 @@ class Efficiency:
 
 
 def weighted_efficiency(
-    passed: ArrayLike, weights: ArrayLike | None = None, level: float = ONE_SIGMA
+    passed: Values, weights: Values | None = None, level: float = ONE_SIGMA
 ) -> Efficiency:
     """Return ε = Σ_passed w / Σ w with its interval; see `efficiency_from_sums`.
 
@@ -175,9 +175,7 @@ def weighted_efficiency(
 
 def efficiency_of(passed: Sums, total: Sums, level: float = ONE_SIGMA) -> Efficiency:
     """Return one efficiency with its interval, as floats; see `efficiency_from_sums`."""
-    result = efficiency_from_sums(
-        passed.weight, passed.squares, total.weight, total.squares, level
-    )
+    result = efficiency_from_sums(passed.weight, passed.squares, total.weight, total.squares, level)
     return Efficiency(*(float(getattr(result, name)) for name in Efficiency.__slots__))
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from steepest.evaluate.arrays import as_column, as_weights
-from steepest.evaluate.columns import columns_beside, sums_of
+from steepest.evaluate.arrays import Floats, Values, as_column, as_weights
+from steepest.evaluate.columns import joined, sums_of
 from steepest.evaluate.sorting import sorted_together
-from steepest.storage import AnyArray, RowsOnDisk, blocks
+from steepest.storage import AnyArray, blocks, derived
 
 __all__ = ["KolmogorovTest", "kolmogorov_test"]
 
@@ -37,10 +37,10 @@ class KolmogorovTest:
 
 
 def kolmogorov_test(
-    first: ArrayLike,
-    second: ArrayLike,
-    first_weights: ArrayLike | None = None,
-    second_weights: ArrayLike | None = None,
+    first: Values,
+    second: Values,
+    first_weights: Values | None = None,
+    second_weights: Values | None = None,
 ) -> KolmogorovTest:
     """Return the two-sample Kolmogorov–Smirnov test of weighted events.
 
@@ -82,16 +82,19 @@ def kolmogorov_test(
 
     one, two = as_column(first, "first values"), as_column(second, "second values")
     weights = as_weights(first_weights, len(one)), as_weights(second_weights, len(two))
-    columns = columns_beside(one if isinstance(one, RowsOnDisk) else two, 2)
     totals = [sums_of(w) for w in weights]
-    for sample, w, total, sign in zip((one, two), weights, totals, (1, -1), strict=True):
-        for values, of in blocks(sample, w):
-            columns[0].append(values)
-            columns[1].append(sign * of / total.weight)
-    statistic = _largest_distance(*sorted_together(*(column.finish() for column in columns)))
+    pulls = [
+        derived(partial(_share, sign * total.weight), values, w)
+        for values, w, total, sign in zip((one, two), weights, totals, (1, -1), strict=True)
+    ]
+    statistic = _largest_distance(*sorted_together(joined(one, two), joined(*pulls)))
     m, n = (total.effective for total in totals)
     e = max(1.0, float(np.round(m * n / (m + n))))
     return KolmogorovTest(statistic, float(np.clip(kstwo.sf(statistic, e), 0, 1)), m, n)
+
+
+def _share(total: float, values: Floats, weights: Floats) -> Floats:
+    return weights / total
 
 
 def _largest_distance(values: AnyArray, pulls: AnyArray) -> float:

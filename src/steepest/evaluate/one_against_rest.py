@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from steepest.evaluate.arrays import check_weight_sum
+from steepest.evaluate.arrays import Values, check_weight_sum
 from steepest.evaluate.classification import check_classified, one_class
 from steepest.evaluate.columns import sums_of
 from steepest.evaluate.roc import Roc, roc_curve
@@ -17,9 +16,9 @@ __all__ = ["roc_curves_by_class"]
 
 
 def roc_curves_by_class(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
     class_names: Sequence[str] | None = None,
 ) -> dict[str, Roc]:
     """Return for each class the ROC curve of its probability: that class against the rest.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.evaluate.columns import Sums, columns_beside, contiguous, summed, sums_of
+from steepest.evaluate.columns import Sums, columns_beside, contiguous, numbered, summed, sums_of
 from steepest.evaluate.intervals import small_sample_factor
 from steepest.evaluate.sorting import back_in_order, sorted_together
 from steepest.storage import AnyArray, blocks, derived
@@ -21,14 +21,14 @@ __all__ = ["ClassSums", "Ranking", "area_of", "influences", "ranked"]
 class ClassSums(NamedTuple):
     """Of one class at each distinct score: number of events, Σ w and Σ w², shape (scores,)."""
 
-    count: AnyArray
+    events: AnyArray
     weight: AnyArray
     squares: AnyArray
 
     def sums(self) -> Sums:
         """Return what the class adds up to."""
         weight = float(_total(self.weight))
-        return Sums(int(summed(self.count)), weight, float(_total(self.squares)))
+        return Sums(int(summed(self.events)), weight, float(_total(self.squares)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def area_of(ranking: Ranking) -> tuple[float, float]:
 def _value(ranking: Ranking) -> float:
     reference, shifted = math.nan, 0.0
     for component, _, at in _components(ranking):
-        weight, count = ranking.signal.weight[at], ranking.signal.count[at]
+        weight, count = ranking.signal.weight[at], ranking.signal.events[at]
         if math.isnan(reference) and count.any():
             # taken out, so that equal components average to themselves
             reference = float(component[np.argmax(count > 0)])
@@ -178,20 +178,11 @@ def influences(signal: AnyArray, scores: AnyArray, weights: AnyArray) -> tuple[f
     return value, derived(influence, signal, weights, component)
 
 
-def _row_numbers(beside: AnyArray) -> AnyArray:
-    (rows,) = columns_beside(beside, 1)
-    start = 0
-    for (block,) in blocks(beside):
-        rows.append(np.arange(start, start + len(block)))
-        start += len(block)
-    return rows.finish()
-
-
 def _looked_up(
     scores: AnyArray, signal: AnyArray, tables: list[AnyArray]
 ) -> tuple[AnyArray, AnyArray]:
     """Return row numbers by falling score, and beside them the component of each event."""
-    key, of, rows = sorted_together(derived(np.negative, scores), signal, _row_numbers(scores))
+    key, of, rows = sorted_together(derived(np.negative, scores), signal, numbered(scores))
     (component,) = columns_beside(key, 1)
     last, group = math.nan, -1
     for keys, inside in contiguous(key, of):

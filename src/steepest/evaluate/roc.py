@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from steepest.evaluate.arrays import (
+    Values,
     as_array,
     as_binary_labels,
     as_column,
@@ -64,12 +65,10 @@ class Roc:
     ) -> Efficiency:
         """Return ε_B with its interval at every threshold, or some; see `efficiency_from_sums`."""
         sums, squares = self.background_sum_above, self.background_squares_above
-        return efficiency_from_sums(
-            sums[at], squares[at], total_of(sums), total_of(squares), level
-        )
+        return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares), level)
 
 
-def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Roc:
+def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> Roc:
     """Return the ROC curve, one point per distinct score.
 
     ::

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from steepest.storage import AnyArray, DiskArray, RowsOnDisk, on_disk
+from steepest.storage import AnyArray, DiskArray, RowsOnDisk, in_memory, on_disk
 
 __all__ = ["back_in_order", "sorted_together"]
 
@@ -37,7 +37,7 @@ def sorted_together(key: AnyArray, *columns: AnyArray) -> tuple[AnyArray, ...]:
     """
     whole = (key, *columns)
     if not on_disk(*whole):
-        order = np.argsort(key, kind="stable")
+        order = np.argsort(np.asarray(key), kind="stable")
         return tuple(np.asarray(column)[order] for column in whole)
     folder = next(column.folder for column in whole if isinstance(column, RowsOnDisk))
     sorted_runs = _empty(folder, whole)
@@ -67,7 +67,7 @@ def back_in_order(rows: AnyArray, values: AnyArray) -> AnyArray:
     if on_disk(rows, values):
         return sorted_together(rows, values)[1]
     result = np.empty(values.shape, dtype=values.dtype)
-    result[rows] = values
+    result[in_memory(rows)] = values
     return result
 
 
