@@ -8,7 +8,8 @@ What to use when:
 - `first_reaching`: where a column first gets as high as given values.
 
 A column is an array of shape (events,), or rows on disk (`steepest.storage`). Each is worked on in
-blocks of `storage.BLOCK` rows wherever it lies, so that sums are taken in one and the same order.
+blocks of `storage.BLOCK` rows wherever it lies, so that sums are taken in one and the same order: by
+NumPy, pairwise, and not by a BLAS, whose order hangs on its threads.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def dot(first: AnyArray, second: AnyArray) -> float:
     >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     11.0
     """
-    return float(sum(float(one @ two) for one, two in contiguous(first, second)))
+    return float(sum(float((one * two).sum()) for one, two in contiguous(first, second)))
 
 
 def sums_of(weights: AnyArray, *masks: AnyArray) -> Sums:
@@ -99,7 +100,7 @@ def sums_of(weights: AnyArray, *masks: AnyArray) -> Sums:
         chosen = rows[np.logical_and.reduce(inside)] if inside else rows
         events += len(chosen)
         weight += float(chosen.sum())
-        squares += float(chosen @ chosen)
+        squares += float(np.square(chosen).sum())
         absolute += float(np.abs(chosen).sum())
     return Sums(events, weight, squares, absolute)
 

@@ -265,7 +265,7 @@ def weighted_mean(values: AnyArray, weights: AnyArray) -> WeightedMean:
     scatter = 0.0
     for w, x in contiguous(weights, values):
         residual = w * (x - value)
-        scatter += float(residual @ residual)
+        scatter += float(np.square(residual).sum())
     n = effective_count(weights)
     return WeightedMean(value, math.sqrt(scatter) / total * small_sample_factor(n), n)
 

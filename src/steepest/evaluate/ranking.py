@@ -128,8 +128,8 @@ def area_of(ranking: Ranking) -> tuple[float, float]:
     scatter = [0.0, 0.0]
     for *components, at in _components(ranking):
         for index, of in enumerate((ranking.signal, ranking.background)):
-            squares = np.ascontiguousarray(of.squares[at])
-            scatter[index] += float(squares @ (components[index] - value) ** 2)
+            squares = of.squares[at]
+            scatter[index] += float((squares * (components[index] - value) ** 2).sum())
     return value, sum(
         (small_sample_factor(each.effective) / each.weight) ** 2 * part
         for each, part in zip(sums, scatter, strict=True)
@@ -144,7 +144,7 @@ def _value(ranking: Ranking) -> float:
             # taken out, so that equal components average to themselves
             reference = float(component[np.argmax(count > 0)])
         difference = np.where(count > 0, component - reference, 0.0)
-        shifted += float(np.ascontiguousarray(weight) @ difference)
+        shifted += float((weight * difference).sum())
     return float(reference + shifted / float(_total(ranking.signal.weight)))
 
 
