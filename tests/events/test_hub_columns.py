@@ -230,6 +230,69 @@ found = [evaluate_run(RUN, watch=Heard())["source"], Heard.said, read(
     assert revision == COMMIT, "for the rest of the process, too"
 
 
+def test_resumed_scores_go_on_with_the_commit_that_they_were_begun_with(files, tmp_path) -> None:
+    """Although the branch has moved since; from the start the new one is read."""
+    later = {"data/jets.parquet": parquet(table(9))}
+    common = f"""
+import steepest
+from steepest.prediction import scorer, size
+size.MOST_IN_BLOCK, size.MOST_IN_PART, size.LEAST = 1_000, 5_000, 1
+RUN, OUT = {str(tmp_path / "run")!r}, {str(tmp_path / "scores.parquet")!r}
+EVENTS = "hf://datasets/o/moving/data/jets.parquet"
+"""
+    begin = """
+steepest.train({
+    "events": {"path": EVENTS, "label": "x0 > 0", "features": ["x1", "x2"]},
+    "model": {"hidden": []}, "descent": {"epochs": 1}, "evaluate": {"baseline": False},
+}, RUN)
+score, calls = scorer.Scorer.score, []
+def breaks(self, block):
+    calls.append(block)
+    if len(calls) > 17:
+        raise ConnectionError("broken")
+    return score(self, block)
+scorer.Scorer.score = breaks
+try:
+    steepest.predict(RUN, EVENTS, OUT, columns="row,x1".split(","))
+except ConnectionError:
+    found = sorted(os.listdir(os.path.dirname(OUT) + "/.scores.parquet.parts"))
+urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/move").close()
+"""
+    resume = """
+from steepest.errors import InputError
+at = EVENTS.replace("moving", "moving@REVISION")
+try:
+    steepest.predict(RUN, at, OUT, columns=["row", "x1"], resume=True)
+except InputError as error:
+    refused = str(error).splitlines()[0]
+done = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], resume=True)
+found = [refused, done.rows, done.resumed]
+""".replace("REVISION", LATER)
+    anew = """
+found = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], overwrite=True).rows
+"""
+
+    def written() -> tuple[list[float], str]:
+        scores = pq.read_table(tmp_path / "scores.parquet")
+        meaning = json.loads(scores.schema.metadata[b"steepest"])
+        return scores["x1"].to_pylist(), meaning["events"][0]["revision"]
+
+    with small_hub(files, later) as url:
+        kept = run(common + begin, url, tmp_path / "home")
+        assert [name for name in kept if name.startswith("part-")] == [
+            f"part-{index:06d}.arrow" for index in range(3)
+        ]
+        refused, rows, resumed = run(common + resume, url, tmp_path / "home")
+        parts = tmp_path / ".scores.parquet.parts"
+        assert refused == (
+            f"The unfinished scores in {parts} were begun with other input: the events."
+        )
+        assert (rows, resumed) == (ROWS, 15_000)
+        assert written() == (table()["x1"].to_pylist(), COMMIT)
+        assert run(common + anew, url, tmp_path / "home") == ROWS
+        assert written() == (table(9)["x1"].to_pylist(), LATER)
+
+
 def test_a_busy_hub_is_asked_again(files, jets, tmp_path) -> None:
     """Here each row group is fetched while the one before is used."""
     path = "busy/data/jets.parquet"

@@ -8,8 +8,8 @@ What to use when:
 - `first_reaching`: where a column first gets as high as given values.
 
 A column is an array of shape (events,), or rows on disk (`steepest.storage`). Each is worked on in
-blocks of `storage.BLOCK` rows wherever it lies, so that sums are taken in one and the same order: by
-NumPy, pairwise, and not by a BLAS, whose order hangs on its threads.
+blocks of `storage.BLOCK` rows wherever it lies, so that sums are taken in one order: by NumPy,
+pairwise, and not by a BLAS, whose order hangs on its threads.
 """
 
 from __future__ import annotations
