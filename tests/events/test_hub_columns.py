@@ -293,6 +293,39 @@ found = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], overwrite=True
         assert written() == (table(9)["x1"].to_pylist(), LATER)
 
 
+LOOKING = """
+from steepest.events.hub_transfer import seen_by
+told = []
+with seen_by(lambda *counts: told.append(counts)):
+    answer = read(PATH, ["x2"])
+found = [told, isinstance(answer, str)]
+"""
+
+
+@pytest.mark.parametrize("path", ["public/data/jets.parquet", "deaf/data/jets.parquet"])
+def test_transfers_are_told_of(files, tmp_path, path) -> None:
+    """The bytes that came, of those asked for: of parts of a file, and of one that comes whole."""
+    with small_hub(files) as url:
+        told, failed = run(f"PATH = {path!r}\n{LOOKING}", url, tmp_path)
+        sent = url.bytes(path.split("/")[0])
+    assert not failed
+    came, asked = zip(*told, strict=True)
+    assert list(came) == sorted(came)
+    assert all(done <= whole for done, whole in told)
+    assert came[-1] == asked[-1]
+    if path.startswith("public"):
+        assert came[-1] == sent
+    else:
+        assert came[-1] == len(files["data/jets.parquet"])
+
+
+def test_what_does_not_come_is_not_asked_for_any_more(files, tmp_path) -> None:
+    with small_hub(files) as url:
+        told, failed = run(f"PATH = 'down/data/jets.parquet'\n{LOOKING}", url, tmp_path)
+    assert failed
+    assert told[-1] == [0, 0]
+
+
 def test_a_busy_hub_is_asked_again(files, jets, tmp_path) -> None:
     """Here each row group is fetched while the one before is used."""
     path = "busy/data/jets.parquet"
