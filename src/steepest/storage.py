@@ -25,6 +25,7 @@ __all__ = [
     "DiskArray",
     "blocks",
     "compressed",
+    "derived",
     "in_memory",
     "map_blocks",
     "nearest_folder",
@@ -160,14 +161,45 @@ def map_blocks(
     return result
 
 
-def compressed(array: AnyArray, mask: np.ndarray) -> AnyArray:
-    """Return the rows where the mask, in memory, is true."""
-    if isinstance(array, np.ndarray):
-        return array[mask]
-    kept = DiskArray(array.folder, array.dtype, array.width, array.stored)
+class _Derived(RowsOnDisk):
+    """Rows that are computed, when they are asked for, from those of other arrays."""
+
+    def __init__(self, function: Callable[..., np.ndarray], arrays: Sequence[AnyArray]) -> None:
+        none = function(*(array[:0] for array in arrays))
+        super().__init__(_folder_of(*arrays), none.dtype, none.shape[1:])
+        self._function, self._arrays = function, arrays
+        self._rows = len(arrays[0])
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self._function(*(array[start:stop] for array in self._arrays))
+
+
+def derived(function: Callable[..., np.ndarray], *arrays: AnyArray) -> AnyArray:
+    """Apply a function that takes each row for itself; on disk, whenever rows are asked for.
+
+    Examples
+    --------
+    >>> derived(np.add, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    array([4., 6.])
+    """
+    return _Derived(function, arrays) if on_disk(*arrays) else function(*arrays)
+
+
+def compressed(array: AnyArray, mask: AnyArray) -> AnyArray:
+    """Return the rows where the mask is true; on disk where either is."""
+    if not on_disk(array, mask):
+        return array[in_memory(mask)]
+    stored = array.stored if isinstance(array, RowsOnDisk) else None
+    kept = DiskArray(_folder_of(array, mask), array.dtype, array.shape[1:], stored)
     for rows in slices(len(array)):
-        kept.append(array.read(rows.start, rows.stop)[mask[rows]])
+        on = isinstance(array, RowsOnDisk)
+        block = array.read(rows.start, rows.stop) if on else array[rows]
+        kept.append(block[mask[rows]])
     return kept
+
+
+def _folder_of(*arrays: AnyArray) -> Path:
+    return next(array.folder for array in arrays if isinstance(array, RowsOnDisk))
 
 
 def split(array: AnyArray, group: np.ndarray, groups: Sequence[int]) -> dict[int, AnyArray]:

@@ -230,6 +230,102 @@ found = [evaluate_run(RUN, watch=Heard())["source"], Heard.said, read(
     assert revision == COMMIT, "for the rest of the process, too"
 
 
+def test_resumed_scores_go_on_with_the_commit_that_they_were_begun_with(files, tmp_path) -> None:
+    """Although the branch has moved since; from the start the new one is read."""
+    later = {"data/jets.parquet": parquet(table(9))}
+    common = f"""
+import steepest
+from steepest.prediction import scorer, size
+size.MOST_IN_BLOCK, size.MOST_IN_PART, size.LEAST = 1_000, 5_000, 1
+RUN, OUT = {str(tmp_path / "run")!r}, {str(tmp_path / "scores.parquet")!r}
+EVENTS = "hf://datasets/o/moving/data/jets.parquet"
+"""
+    begin = """
+steepest.train({
+    "events": {"path": EVENTS, "label": "x0 > 0", "features": ["x1", "x2"]},
+    "model": {"hidden": []}, "descent": {"epochs": 1}, "evaluate": {"baseline": False},
+}, RUN)
+score, calls = scorer.Scorer.score, []
+def breaks(self, block):
+    calls.append(block)
+    if len(calls) > 17:
+        raise ConnectionError("broken")
+    return score(self, block)
+scorer.Scorer.score = breaks
+try:
+    steepest.predict(RUN, EVENTS, OUT, columns="row,x1".split(","))
+except ConnectionError:
+    found = sorted(os.listdir(os.path.dirname(OUT) + "/.scores.parquet.parts"))
+urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/move").close()
+"""
+    resume = """
+from steepest.errors import InputError
+at = EVENTS.replace("moving", "moving@REVISION")
+try:
+    steepest.predict(RUN, at, OUT, columns=["row", "x1"], resume=True)
+except InputError as error:
+    refused = str(error).splitlines()[0]
+done = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], resume=True)
+found = [refused, done.rows, done.resumed]
+""".replace("REVISION", LATER)
+    anew = """
+found = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], overwrite=True).rows
+"""
+
+    def written() -> tuple[list[float], str]:
+        scores = pq.read_table(tmp_path / "scores.parquet")
+        meaning = json.loads(scores.schema.metadata[b"steepest"])
+        return scores["x1"].to_pylist(), meaning["events"][0]["revision"]
+
+    with small_hub(files, later) as url:
+        kept = run(common + begin, url, tmp_path / "home")
+        assert [name for name in kept if name.startswith("part-")] == [
+            f"part-{index:06d}.arrow" for index in range(3)
+        ]
+        refused, rows, resumed = run(common + resume, url, tmp_path / "home")
+        parts = tmp_path / ".scores.parquet.parts"
+        assert refused == (
+            f"The unfinished scores in {parts} were begun with other input: the events."
+        )
+        assert (rows, resumed) == (ROWS, 15_000)
+        assert written() == (table()["x1"].to_pylist(), COMMIT)
+        assert run(common + anew, url, tmp_path / "home") == ROWS
+        assert written() == (table(9)["x1"].to_pylist(), LATER)
+
+
+LOOKING = """
+from steepest.events.hub_transfer import seen_by
+told = []
+with seen_by(lambda *counts: told.append(counts)):
+    answer = read(PATH, ["x2"])
+found = [told, isinstance(answer, str)]
+"""
+
+
+@pytest.mark.parametrize("path", ["public/data/jets.parquet", "deaf/data/jets.parquet"])
+def test_transfers_are_told_of(files, tmp_path, path) -> None:
+    """The bytes that came, of those asked for: of parts of a file, and of one that comes whole."""
+    with small_hub(files) as url:
+        told, failed = run(f"PATH = {path!r}\n{LOOKING}", url, tmp_path)
+        sent = url.bytes(path.split("/")[0])
+    assert not failed
+    came, asked = zip(*told, strict=True)
+    assert list(came) == sorted(came)
+    assert all(done <= whole for done, whole in told)
+    assert came[-1] == asked[-1]
+    if path.startswith("public"):
+        assert came[-1] == sent
+    else:
+        assert came[-1] == len(files["data/jets.parquet"])
+
+
+def test_what_does_not_come_is_not_asked_for_any_more(files, tmp_path) -> None:
+    with small_hub(files) as url:
+        told, failed = run(f"PATH = 'down/data/jets.parquet'\n{LOOKING}", url, tmp_path)
+    assert failed
+    assert told[-1] == [0, 0]
+
+
 def test_a_busy_hub_is_asked_again(files, jets, tmp_path) -> None:
     """Here each row group is fetched while the one before is used."""
     path = "busy/data/jets.parquet"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -160,3 +163,39 @@ def test_same_bits_where_the_files_are_read_again(small, events, tmp_path, scali
     assert timeless[0] == timeless[1]
     for figure in sorted((runs[0].path / "figures").glob("*.json")):
         assert figure.read_text() == (runs[1].path / "figures" / figure.name).read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak")
+def test_memory_of_figures_of_merit_does_not_grow_with_the_events(events, tmp_path):
+    """Four times as many events, at most 30 MB more; their labels, weights and scores take 22 MB,
+    and in memory what is sorted and summed of them several times as much.
+
+    The smaller sample is longer than a run of the sorting.
+    """
+    recipe = {
+        "events": {"path": events, "label": "y", "features": ["a", "b"], "weight": "w"},
+        "model": {"hidden": []},
+        "descent": {"epochs": 1},
+        "evaluate": {
+            "bins": [{"column": "b", "edges": [0, 30, 50, 90]}],
+            "significance": {"signal": 100, "background": 1_000},
+        },
+    }
+    recipe["events"]["memory"] = "1 MB"
+    run = steepest.train(recipe, tmp_path / "run")
+    code = (
+        "import sys; from steepest.training import evaluate_run; evaluate_run(*sys.argv[1:]);"
+        "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    )
+    peaks = []
+    for count in (300_000, 1_200_000):
+        rng = np.random.default_rng(count)
+        signal = rng.integers(0, 2, count)
+        columns = {name: rng.normal(size=count) + 0.3 * signal for name in ("a", "b")}
+        columns |= {"y": signal, "w": rng.choice([1.0, 2.0, -0.2], count)}
+        path = tmp_path / f"{count}.parquet"
+        pl.DataFrame(columns).write_parquet(path, row_group_size=50_000)
+        command = [sys.executable, "-c", code, str(run.path), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] - peaks[0] < 30, peaks

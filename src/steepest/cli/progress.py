@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from steepest.descent import State
+from steepest.events.hub_transfer import seen_by
 from steepest.training import TrainWatch
 
 __all__ = ["TerminalWatch", "silent_or"]
@@ -41,6 +42,7 @@ class TerminalWatch(TrainWatch):
         )
         self.task: TaskID | None = None
         self.validation = ""
+        self.rows, self.transferred = "", ""
 
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
@@ -51,11 +53,25 @@ class TerminalWatch(TrainWatch):
         if self.task is not None:
             self.progress.remove_task(self.task)
         self.task = self.progress.add_task(name, total=total, detail="")
+        self.rows = self.transferred = ""
 
     def read(self, rows: int, total: int) -> None:
         """Move the bar; show the rows read."""
+        self.rows = f"{rows:,} rows"
         if self.task is not None:
-            self.progress.update(self.task, completed=rows, total=total, detail=f"{rows:,} rows")
+            detail = self.rows + self.transferred
+            self.progress.update(self.task, completed=rows, total=total, detail=detail)
+
+    def received(self, done: int, asked: int) -> None:
+        """Show the bytes that came from the Hub; until rows are read, the bar is theirs."""
+        text = f"{done / 1e6:,.1f} of {asked / 1e6:,.1f} MB from the Hub"
+        self.transferred = f"  {text}"
+        if self.task is None:
+            return
+        if self.rows:
+            self.progress.update(self.task, detail=self.rows + self.transferred)
+        else:
+            self.progress.update(self.task, completed=done, total=asked, detail=text)
 
     def measured(self, done: int, total: int, unit: str, detail: str = "") -> None:
         """Move the bar; show what was done."""
@@ -83,5 +99,5 @@ def silent_or(kind: type[TerminalWatch], silent: bool) -> Iterator[TrainWatch]:
         yield TrainWatch()
         return
     watch = kind()
-    with watch.progress:
+    with watch.progress, seen_by(watch.received):
         yield watch

@@ -30,7 +30,7 @@ from steepest.evaluate.calibration import (
     calibration_error,
     confidence_of,
 )
-from steepest.evaluate.classification import binary_merits, multiclass_merits
+from steepest.evaluate.classification import binary_merits, multiclass_merits, one_class
 from steepest.evaluate.confusion import ConfusionMatrix, confusion_matrix
 from steepest.evaluate.intervals import (
     Efficiency,
@@ -79,6 +79,7 @@ __all__ = [
     "efficiency_in_bins",
     "kolmogorov_test",
     "multiclass_merits",
+    "one_class",
     "place_in_bins",
     "pull_merits",
     "pulls",

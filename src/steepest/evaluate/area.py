@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from steepest.evaluate.arrays import Floats, as_column, check_same_length
-from steepest.evaluate.intervals import clopper_pearson, effective_count, small_sample_factor
+from steepest.evaluate.arrays import Values, as_column, check_same_length
+from steepest.evaluate.columns import Sums, dot, sums_of
+from steepest.evaluate.intervals import clopper_pearson, small_sample_factor
 from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile, symmetric_merit
+from steepest.evaluate.ranking import Ranking, area_of, influences, ranked
 from steepest.evaluate.roc import check_scored
+from steepest.storage import derived
 
-__all__ = ["auc", "auc_difference", "auc_influence"]
+__all__ = ["auc", "auc_difference", "auc_of"]
 
 _DEFINITION = (
     "area under the ROC curve: probability that a signal event scores above a background event, "
@@ -21,9 +23,9 @@ _DEFINITION = (
 
 
 def auc(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    scores: Values,
+    weights: Values | None = None,
     level: float = ONE_SIGMA,
     name: str = "auc",
 ) -> Merit:
@@ -72,54 +74,24 @@ def auc(
     >>> auc([0, 0, 0, 1, 1, 1], [0.1, 0.3, 0.6, 0.4, 0.8, 0.9]).value
     0.8888888888888888
     """
-    signal, checked, weight = check_scored(labels, scores, weights)
-    value, influence = auc_influence(signal, checked, weight)
-    uncertainty = math.sqrt(float(influence @ influence))
-    counts = _class_counts(signal, weight)
+    return auc_of(ranked(*check_scored(labels, scores, weights)), level, name)
+
+
+def auc_of(ranking: Ranking, level: float = ONE_SIGMA, name: str = "auc") -> Merit:
+    """Return the area under the ROC curve of events that are ranked already, see `auc`."""
+    value, variance = area_of(ranking)
+    uncertainty = math.sqrt(variance)
+    counts = _class_counts(ranking.signal.sums(), ranking.background.sums())
     low, high = _interval(value, uncertainty, counts, level)
     reason = _why_undefined(counts)
     return Merit(name, value, low, high, uncertainty, level, counts, _DEFINITION, reason=reason)
 
 
-def auc_influence(
-    signal: NDArray[np.bool_], scores: Floats, weights: Floats
-) -> tuple[float, Floats]:
-    """Return A and what each event adds to its error, so that σ² = Σ influence².
-
-    influence = √(n/(n−1)) · w (Aᵢ − A) / Σ w, with n and Σ w those of the event's class. Sums of
-    the influences of several AUCs over the same events give the error of their sum, correlations
-    included: this is DeLong's covariance.
-
-    Parameters
-    ----------
-    signal
-        bool, shape (events,), both classes present.
-    scores, weights
-        float64, shape (events,).
-    """
-    distinct, position = np.unique(scores, return_inverse=True)
-    component = np.empty_like(weights)
-    influence = np.empty_like(weights)
-    for own, sign in ((signal, 1.0), (~signal, -1.0)):
-        other = ~own
-        at = np.bincount(position[other], weights=weights[other], minlength=distinct.size)
-        below = np.cumsum(at)
-        below_minus_above = (2 * below - at - below[-1]) / below[-1]
-        component[own] = (0.5 + 0.5 * sign * below_minus_above)[position[own]]
-    reference = component[signal][0]  # taken out, so that equal components average to themselves
-    shifted = weights[signal] @ (component[signal] - reference)
-    value = float(reference + shifted / weights[signal].sum())
-    for own in (signal, ~signal):
-        factor = small_sample_factor(effective_count(weights[own])) / weights[own].sum()
-        influence[own] = factor * weights[own] * (component[own] - value)
-    return value, influence
-
-
 def auc_difference(
-    labels: ArrayLike,
-    first: ArrayLike,
-    second: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    first: Values,
+    second: Values,
+    weights: Values | None = None,
     level: float = ONE_SIGMA,
     name: str = "auc_difference",
 ) -> Merit:
@@ -152,14 +124,15 @@ def auc_difference(
     signal, one, weight = check_scored(labels, first, weights)
     two = as_column(second, "second scores")
     check_same_length(one, two, "first scores", "second scores")
-    first_value, first_influence = auc_influence(signal, one, weight)
-    second_value, second_influence = auc_influence(signal, two, weight)
-    difference = first_influence - second_influence
-    counts = _class_counts(signal, weight)
+    first_value, first_influence = influences(signal, one, weight)
+    second_value, second_influence = influences(signal, two, weight)
+    difference = derived(np.subtract, first_influence, second_influence)
+    background = derived(np.logical_not, signal)
+    counts = _class_counts(sums_of(weight, signal), sums_of(weight, background))
     return symmetric_merit(
         name,
         first_value - second_value,
-        math.sqrt(float(difference @ difference)),
+        math.sqrt(dot(difference, difference)),
         definition="difference of two areas under the ROC curve on the same events; weighted "
         "DeLong variance with their covariance",
         counts=counts,
@@ -168,12 +141,12 @@ def auc_difference(
     )
 
 
-def _class_counts(signal: NDArray[np.bool_], weights: Floats) -> dict[str, float | int]:
+def _class_counts(signal: Sums, background: Sums) -> dict[str, float | int]:
     return {
-        "signal": int(signal.sum()),
-        "signal_effective": effective_count(weights[signal]),
-        "background": int((~signal).sum()),
-        "background_effective": effective_count(weights[~signal]),
+        "signal": signal.events,
+        "signal_effective": signal.effective,
+        "background": background.events,
+        "background_effective": background.effective,
     }
 
 

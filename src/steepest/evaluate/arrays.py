@@ -1,18 +1,27 @@
-"""Labels, scores and weights: checked once, then plain float64 arrays.
+"""Labels, scores and weights: checked once, then columns of float64.
 
 Use these at the door of every public function of `steepest.evaluate`. Nothing is repaired: an
 array that is not as it must be ends in an `EventsError` that names the first bad event.
+
+Rows on disk (`steepest.storage`) are checked block by block, and stay where they are.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import EventsError, InputError
+from steepest.evaluate.columns import sums_of
+from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
 __all__ = [
     "Floats",
+    "Values",
+    "as_array",
     "as_binary_labels",
     "as_class_labels",
     "as_column",
@@ -21,14 +30,26 @@ __all__ = [
     "check_fraction",
     "check_same_length",
     "check_weight_sum",
+    "first_bad_row",
 ]
 
 Floats = NDArray[np.float64]
+Values = ArrayLike | RowsOnDisk
+"""What a public function takes for a column of events."""
 
 
-def as_column(values: ArrayLike, name: str) -> Floats:
-    """Return finite `values` as a float64 array of shape (events,), or raise EventsError."""
-    array = np.asarray(values, dtype=np.float64)
+def as_array(values: Any, dtype: Any = np.float64) -> Any:
+    """Return the values as an array of the type; rows on disk are converted as they are read."""
+    if not isinstance(values, RowsOnDisk):
+        return np.asarray(values, dtype=dtype)
+    if values.dtype == dtype:
+        return values
+    return derived(lambda rows: rows.astype(dtype), values)
+
+
+def as_column(values: Any, name: str) -> Any:
+    """Return finite `values` as float64 of shape (events,), or raise EventsError."""
+    array = as_array(values)
     if array.ndim != 1:
         raise EventsError(
             f"{name} have the wrong shape.",
@@ -37,7 +58,7 @@ def as_column(values: ArrayLike, name: str) -> Floats:
             cause="a column too many, or a single number",
             do=f"flatten them first, for example {name}[:, 0]",
         )
-    if array.size == 0:
+    if len(array) == 0:
         raise EventsError(
             f"{name} are empty.",
             expected="at least one event",
@@ -49,21 +70,45 @@ def as_column(values: ArrayLike, name: str) -> Floats:
     return array
 
 
-def _check_finite(array: Floats, name: str) -> None:
-    bad = ~np.isfinite(array if array.ndim == 1 else array.sum(axis=1))
-    if not bad.any():
+def _bad_rows(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> tuple[int, int]:
+    """Return how many rows are bad, and the first of them (-1 for none)."""
+    count, first, seen = 0, -1, 0
+    for (rows,) in blocks(array):
+        bad = is_bad(rows)
+        if bad.any():
+            first = seen + int(np.argmax(bad)) if first < 0 else first
+            count += int(bad.sum())
+        seen += len(rows)
+    return count, first
+
+
+def first_bad_row(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> int | None:
+    """Return the first row that is bad, or None."""
+    count, row = _bad_rows(array, is_bad)
+    return row if count else None
+
+
+def _row(array: AnyArray, row: int) -> Any:
+    return array[row : row + 1][0]
+
+
+def _check_finite(array: AnyArray, name: str) -> None:
+    def is_bad(rows: Floats) -> NDArray[np.bool_]:
+        return np.logical_not(np.isfinite(rows if rows.ndim == 1 else rows.sum(axis=1)))
+
+    count, row = _bad_rows(array, is_bad)
+    if count == 0:
         return
-    row = int(np.argmax(bad))
     raise EventsError(
         f"{name} are not finite: row {row}.",
         expected="finite numbers",
-        found=f"{array[row]} in row {row}; {int(bad.sum())} of {bad.size} rows are not finite",
+        found=f"{_row(array, row)} in row {row}; {count} of {len(array)} rows are not finite",
         cause="a model that diverged, or a feature that was not finite",
         do="look at that event's features and at the loss of the last steps",
     )
 
 
-def check_same_length(first: NDArray, second: NDArray, first_name: str, second_name: str) -> None:
+def check_same_length(first: AnyArray, second: AnyArray, first_name: str, second_name: str) -> None:
     """Raise EventsError unless both arrays have one row per event of the same events."""
     if len(first) == len(second):
         return
@@ -76,50 +121,50 @@ def check_same_length(first: NDArray, second: NDArray, first_name: str, second_n
     )
 
 
-def as_weights(weights: ArrayLike | None, size: int) -> Floats:
+def as_weights(weights: Any, size: int) -> Any:
     """Return one finite weight per event, ones when `weights` is None; negative ones are legal."""
     if weights is None:
-        return np.ones(size)
+        return np.broadcast_to(np.float64(1), (size,))  # takes no memory
     array = as_column(weights, "weights")
-    check_same_length(np.empty(size), array, "events", "weights")
+    check_same_length(np.broadcast_to(0, (size,)), array, "events", "weights")
     check_weight_sum(array, "all events")
     return array
 
 
-def check_weight_sum(weights: Floats, events: str) -> None:
-    """Raise EventsError unless the weights of `events` have a positive sum."""
-    total = float(weights.sum())
-    if total > 1e-12 * float(np.abs(weights).sum()):
+def check_weight_sum(weights: AnyArray, events: str, *masks: AnyArray) -> None:
+    """Raise EventsError unless the weights of `events`, where all masks are true, sum above 0."""
+    sums = sums_of(weights, *masks)
+    if sums.positive:
         return
+    negative = sums_of(weights, derived(lambda rows: rows < 0, weights), *masks).events
     raise EventsError(
         f"the weights of {events} do not have a positive sum.",
         expected="a sum above zero: figures of merit are normalised to it",
-        found=f"{total:g} from {weights.size} events, {int((weights < 0).sum())} of them negative",
+        found=f"{sums.weight:g} from {sums.events} events, {negative} of them negative",
         cause="too few events left after the selection, or weights without their sign convention",
         do="use more events, or check the weight column",
     )
 
 
-def as_binary_labels(labels: ArrayLike, weights: Floats | None = None) -> NDArray[np.bool_]:
+def as_binary_labels(labels: Any, weights: Any = None) -> Any:
     """Return labels 0 (background) and 1 (signal) as booleans; both classes must be there."""
     array = as_column(labels, "labels")
-    bad = (array != 0) & (array != 1)
-    if bad.any():
-        row = int(np.argmax(bad))
+    count, row = _bad_rows(array, lambda rows: (rows != 0) & (rows != 1))
+    if count:
         raise EventsError(
             f"labels are not 0 or 1: row {row}.",
             expected="0 for background, 1 for signal",
-            found=f"{array[row]:g} in row {row}",
+            found=f"{_row(array, row):g} in row {row}",
             cause="more than two classes, or another coding such as -1 and 1",
             do="write the label as a condition, for example label == 1",
         )
-    signal = array == 1
-    if signal.all() or not signal.any():
-        _raise_single_class(f"{int(signal[0])}", array.size)
+    signal = derived(lambda rows: rows == 1, array)
+    if _bad_rows(signal, lambda rows: rows)[0] in (0, len(array)):
+        _raise_single_class(f"{int(_row(signal, 0))}", len(array))
     if weights is not None:
         check_same_length(signal, weights, "labels", "weights")
-        check_weight_sum(weights[signal], "signal events")
-        check_weight_sum(weights[~signal], "background events")
+        check_weight_sum(weights, "signal events", signal)
+        check_weight_sum(weights, "background events", derived(np.logical_not, signal))
     return signal
 
 
@@ -133,39 +178,44 @@ def _raise_single_class(label: str, size: int) -> None:
     )
 
 
-def as_class_labels(labels: ArrayLike, n_classes: int) -> NDArray[np.intp]:
+def as_class_labels(labels: Any, n_classes: int) -> Any:
     """Return class labels 0 … n_classes − 1 as integers; at least two classes must be there."""
     array = as_column(labels, "labels")
-    bad = (array != np.floor(array)) | (array < 0) | (array >= n_classes)
-    if bad.any():
-        row = int(np.argmax(bad))
+    count, row = _bad_rows(
+        array, lambda rows: (rows != np.floor(rows)) | (rows < 0) | (rows >= n_classes)
+    )
+    if count:
         raise EventsError(
             f"labels are not class numbers: row {row}.",
             expected=f"an integer from 0 to {n_classes - 1}, one for each column of probabilities",
-            found=f"{array[row]:g} in row {row}",
+            found=f"{_row(array, row):g} in row {row}",
             cause="labels that count from 1, or a class that the model does not know",
             do="number the classes from 0, in the order of the model's outputs",
         )
-    if (array == array[0]).all():
-        _raise_single_class(f"{array[0]:g}", array.size)
-    return array.astype(np.intp)
+    first = _row(array, 0)
+    if _bad_rows(array, lambda rows: rows != first)[0] == 0:
+        _raise_single_class(f"{first:g}", len(array))
+    return as_array(array, np.intp)
 
 
-def as_probabilities(values: ArrayLike, name: str, n_dimensions: int = 1) -> Floats:
+def as_probabilities(values: Any, name: str, n_dimensions: int = 1) -> Any:
     """Return probabilities, (events,) or (events, classes) with rows that add up to one."""
-    array = np.asarray(values, dtype=np.float64)
+    array = as_array(values)
     if n_dimensions == 1:
         array = as_column(array, name)
     else:
         _check_matrix(array, name)
-    outside = (array < 0) | (array > 1)
-    bad = outside if n_dimensions == 1 else outside.any(axis=1)
-    if bad.any():
-        row = int(np.argmax(bad))
+
+    def is_bad(rows: Floats) -> Any:
+        outside = (rows < 0) | (rows > 1)
+        return outside if n_dimensions == 1 else outside.any(axis=1)
+
+    count, row = _bad_rows(array, is_bad)
+    if count:
         raise EventsError(
             f"{name} are not probabilities: row {row}.",
             expected="numbers from 0 to 1",
-            found=f"{array[row]} in row {row}",
+            found=f"{_row(array, row)} in row {row}",
             cause="the model's raw outputs, before the sigmoid or softmax",
             do="apply the sigmoid or softmax first",
         )
@@ -174,7 +224,7 @@ def as_probabilities(values: ArrayLike, name: str, n_dimensions: int = 1) -> Flo
     return array
 
 
-def _check_matrix(array: Floats, name: str) -> None:
+def _check_matrix(array: AnyArray, name: str) -> None:
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] < 2:
         raise EventsError(
             f"{name} have the wrong shape.",
@@ -186,15 +236,13 @@ def _check_matrix(array: Floats, name: str) -> None:
     _check_finite(array, name)
 
 
-def _check_rows_sum_to_one(array: Floats, name: str) -> None:
-    sums = array.sum(axis=1)
-    bad = np.abs(sums - 1) > 1e-3
-    if bad.any():
-        row = int(np.argmax(bad))
+def _check_rows_sum_to_one(array: AnyArray, name: str) -> None:
+    count, row = _bad_rows(array, lambda rows: np.abs(rows.sum(axis=1) - 1) > 1e-3)
+    if count:
         raise EventsError(
             f"{name} do not add up to one: row {row}.",
             expected="a sum of 1 over the classes, within 0.001",
-            found=f"{sums[row]:g} in row {row}",
+            found=f"{_row(array, row).sum():g} in row {row}",
             cause="a sigmoid per class in place of a softmax",
             do="normalise the outputs over the classes",
         )

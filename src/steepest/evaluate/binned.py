@@ -11,13 +11,15 @@ Each bin has a `Merit` for each quantity: value, interval, counts, definition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from steepest.evaluate.arrays import (
-    Floats,
+    Values,
     as_column,
     as_weights,
     check_fraction,
@@ -25,10 +27,12 @@ from steepest.evaluate.arrays import (
 )
 from steepest.evaluate.bins import BinnedMerits, measured_in_bins, place_in_bins, why_empty
 from steepest.evaluate.classification import check_classified
-from steepest.evaluate.intervals import effective_count, weighted_efficiency
+from steepest.evaluate.columns import sums_of
+from steepest.evaluate.intervals import efficiency_of
 from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
 from steepest.evaluate.regression import regression_merits
 from steepest.evaluate.roc import check_scored
+from steepest.storage import AnyArray, compressed, derived
 
 __all__ = [
     "class_efficiency_in_bins",
@@ -40,12 +44,12 @@ _REGRESSION = ("bias", "resolution", "robust_resolution")
 
 
 def efficiency_in_bins(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    values: ArrayLike,
+    labels: Values,
+    scores: Values,
+    values: Values,
     edges: ArrayLike,
     threshold: float,
-    weights: ArrayLike | None = None,
+    weights: Values | None = None,
     column: str = "column",
     level: float = ONE_SIGMA,
 ) -> BinnedMerits:
@@ -96,26 +100,26 @@ def efficiency_in_bins(
     signal, score, weight = check_scored(labels, scores, weights)
     place = _checked_place(values, edges, score, "scores")
     definition = f"weighted share of {{}} events of the bin with score >= {threshold:g}"
-    passed = score >= threshold
-    return measured_in_bins(
-        place,
-        edges,
-        column,
-        {
-            f"{name}_efficiency": _efficiency_of(
-                name, of, passed, weight, definition.format(name), level
+    passed = derived(lambda rows: rows >= threshold, score)
+    classes = {"signal": signal, "background": derived(np.logical_not, signal)}
+
+    def measure(inside: AnyArray) -> dict[str, Merit]:
+        return {
+            f"{name}_efficiency": _efficiency(
+                name, (inside, of), passed, weight, definition.format(name), level
             )
-            for name, of in (("signal", signal), ("background", ~signal))
-        },
-    )
+            for name, of in classes.items()
+        }
+
+    return measured_in_bins(place, edges, column, measure)
 
 
 def class_efficiency_in_bins(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    values: ArrayLike,
+    labels: Values,
+    probabilities: Values,
+    values: Values,
     edges: ArrayLike,
-    weights: ArrayLike | None = None,
+    weights: Values | None = None,
     class_names: Sequence[str] | None = None,
     column: str = "column",
     level: float = ONE_SIGMA,
@@ -156,27 +160,25 @@ def class_efficiency_in_bins(
         labels, probabilities, weights, class_names
     )
     place = _checked_place(values, edges, probability, "probabilities")
-    right = probability.argmax(axis=1) == label
+    right = derived(lambda p, of: p.argmax(axis=1) == of, probability, label)
+    classes = {name: derived(partial(np.equal, index), label) for index, name in enumerate(names)}
     definition = "weighted share of the bin's events of this class that the model calls so"
-    return measured_in_bins(
-        place,
-        edges,
-        column,
-        {
-            f"efficiency_{name}": _efficiency_of(
-                name, label == index, right, weight, definition, level
-            )
-            for index, name in enumerate(names)
-        },
-    )
+
+    def measure(inside: AnyArray) -> dict[str, Merit]:
+        return {
+            f"efficiency_{name}": _efficiency(name, (inside, of), right, weight, definition, level)
+            for name, of in classes.items()
+        }
+
+    return measured_in_bins(place, edges, column, measure)
 
 
 def regression_in_bins(
-    truth: ArrayLike,
-    prediction: ArrayLike,
-    values: ArrayLike,
+    truth: Values,
+    prediction: Values,
+    values: Values,
     edges: ArrayLike,
-    weights: ArrayLike | None = None,
+    weights: Values | None = None,
     unit: str | None = None,
     column: str = "column",
     level: float = ONE_SIGMA,
@@ -210,58 +212,54 @@ def regression_in_bins(
     check_fraction(level, "level")
     true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
     check_same_length(true, predicted, "truth", "prediction")
-    weight = as_weights(weights, true.size)
+    weight = as_weights(weights, len(true))
     place = _checked_place(values, edges, true, "truth")
 
-    def measured(name: str) -> Callable[[NDArray[np.bool_]], Merit]:
-        def of(inside: NDArray[np.bool_]) -> Merit:
-            reason = why_empty(weight[inside], "events")
-            if reason is None:
-                chosen = true[inside], predicted[inside], weight[inside]
-                return regression_merits(*chosen, unit, level)[name]
-            counts: dict[str, float | int] = {"events": int(inside.sum())}
-            return undefined_merit(
+    def measure(inside: AnyArray) -> dict[str, Merit]:
+        sums = sums_of(weight, inside)
+        reason = why_empty(sums, "events")
+        if reason is None:
+            chosen = [compressed(each, inside) for each in (true, predicted, weight)]
+            merits = regression_merits(*chosen, unit=unit, level=level)
+            return {name: merits[name] for name in _REGRESSION}
+        counts: dict[str, float | int] = {"events": sums.events}
+        return {
+            name: undefined_merit(
                 name, reason, definition=f"{name.replace('_', ' ')} of the bin's events",
                 counts=counts, level=level, unit=unit,
-            )  # fmt: skip
+            )
+            for name in _REGRESSION
+        }  # fmt: skip
 
-        return of
-
-    return measured_in_bins(place, edges, column, {name: measured(name) for name in _REGRESSION})
+    return measured_in_bins(place, edges, column, measure)
 
 
-def _checked_place(
-    values: ArrayLike, edges: ArrayLike, events: NDArray, name: str
-) -> NDArray[np.intp]:
+def _checked_place(values: Any, edges: ArrayLike, events: AnyArray, name: str) -> AnyArray:
     place = place_in_bins(values, edges)
     check_same_length(events, place, name, "values")
     return place
 
 
-def _efficiency_of(
+def _efficiency(
     what: str,
-    of: NDArray[np.bool_],
-    passed: NDArray[np.bool_],
-    weights: Floats,
+    of: tuple[AnyArray, AnyArray],
+    passed: AnyArray,
+    weights: AnyArray,
     definition: str,
     level: float,
-) -> Callable[[NDArray[np.bool_]], Merit]:
-    """Return the function that measures the efficiency of the class in a bin."""
+) -> Merit:
+    """Return the efficiency of the events for which both masks, bin and class, are true."""
     name = f"{what}_efficiency" if what in ("signal", "background") else f"efficiency_{what}"
     definition += "; Clopper-Pearson interval with effective counts, clipped to [0, 1]"
-
-    def measure(inside: NDArray[np.bool_]) -> Merit:
-        chosen = inside & of
-        counts: dict[str, float | int] = {
-            "passed": int((chosen & passed).sum()),
-            "events": int(chosen.sum()),
-            "events_effective": effective_count(weights[chosen]),
-        }
-        reason = why_empty(weights[chosen], f"{what} events")
-        if reason is not None:
-            return undefined_merit(name, reason, definition=definition, counts=counts, level=level)
-        epsilon = weighted_efficiency(passed[chosen], weights[chosen], level)
-        interval = epsilon.value, epsilon.low, epsilon.high, epsilon.uncertainty
-        return Merit(name, *interval, level, counts, definition)
-
-    return measure
+    total, passing = sums_of(weights, *of), sums_of(weights, *of, passed)
+    counts: dict[str, float | int] = {
+        "passed": passing.events,
+        "events": total.events,
+        "events_effective": total.effective,
+    }
+    reason = why_empty(total, f"{what} events")
+    if reason is not None:
+        return undefined_merit(name, reason, definition=definition, counts=counts, level=level)
+    epsilon = efficiency_of(passing, total, level)
+    interval = epsilon.value, epsilon.low, epsilon.high, epsilon.uncertainty
+    return Merit(name, *interval, level, counts, definition)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import InputError
 from steepest.evaluate.arrays import Floats, as_column
+from steepest.evaluate.columns import Sums
 from steepest.evaluate.merit import Merit
+from steepest.storage import AnyArray, blocks, derived
 
 __all__ = ["BinnedMerits", "measured_in_bins", "place_in_bins", "why_empty"]
 
@@ -67,8 +70,8 @@ class BinnedMerits:
         return cls(entry["column"], np.array(entry["edges"]), merits, entry["outside"])
 
 
-def place_in_bins(values: ArrayLike, edges: ArrayLike) -> NDArray[np.intp]:
-    """Return the bin of each value, −1 for those outside.
+def place_in_bins(values: Any, edges: ArrayLike) -> Any:
+    """Return the bin of each value, −1 for those outside; on disk where the values are.
 
     Parameters
     ----------
@@ -99,28 +102,35 @@ def place_in_bins(values: ArrayLike, edges: ArrayLike) -> NDArray[np.intp]:
             cause="an edge twice, or edges from high to low",
             do="sort them, and give each once",
         )
-    place = np.searchsorted(limits, column, side="right") - 1
-    place = np.where(column == limits[-1], limits.size - 2, place)
-    return np.where((column < limits[0]) | (column > limits[-1]), -1, place)
+
+    def place(rows: Floats) -> NDArray[np.intp]:
+        index = np.searchsorted(limits, rows, side="right") - 1
+        index = np.where(rows == limits[-1], limits.size - 2, index)
+        return np.where((rows < limits[0]) | (rows > limits[-1]), -1, index)
+
+    return derived(place, column)
 
 
 def measured_in_bins(
-    place: NDArray[np.intp],
-    edges: ArrayLike,
-    column: str,
-    measures: Mapping[str, Callable[[NDArray[np.bool_]], Merit]],
+    place: AnyArray, edges: ArrayLike, column: str, measure: Callable[[Any], Mapping[str, Merit]]
 ) -> BinnedMerits:
-    """Return what each measure says of the events of each bin; `place` is of `place_in_bins`."""
+    """Return what is measured in each bin; `place` is of `place_in_bins`.
+
+    `measure` is given whether each event is in the bin, and returns the bin's merits by name.
+    """
     limits = np.array(edges, dtype=np.float64)
-    inside = [place == index for index in range(limits.size - 1)]
-    merits = {name: tuple(map(measure, inside)) for name, measure in measures.items()}
-    return BinnedMerits(column, limits, merits, int((place < 0).sum()))
+    measured = [
+        measure(derived(partial(np.equal, index), place)) for index in range(limits.size - 1)
+    ]
+    merits = {name: tuple(each[name] for each in measured) for name in measured[0]}
+    outside = sum(int((rows < 0).sum()) for (rows,) in blocks(place))
+    return BinnedMerits(column, limits, merits, outside)
 
 
-def why_empty(weights: Floats, events: str) -> str | None:
+def why_empty(sums: Sums, events: str) -> str | None:
     """Why a bin has no weighted mean; None if it has one."""
-    if weights.size == 0:
+    if sums.events == 0:
         return f"no {events} in this bin"
-    if not weights.sum() > 1e-12 * np.abs(weights).sum():
+    if not sums.positive:
         return f"the weights of the {events} in this bin have no positive sum"
     return None

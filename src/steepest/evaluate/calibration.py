@@ -10,23 +10,29 @@ What to use when:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from steepest.errors import EventsError, InputError
 from steepest.evaluate.arrays import (
     Floats,
+    Values,
     as_column,
     as_probabilities,
     as_weights,
     check_fraction,
     check_same_length,
+    first_bad_row,
 )
 from steepest.evaluate.classification import check_classified
-from steepest.evaluate.intervals import effective_count, efficiency_from_sums
+from steepest.evaluate.columns import summed
+from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
+from steepest.storage import AnyArray, blocks, derived
 
 __all__ = [
     "CalibrationCurve",
@@ -80,9 +86,9 @@ class CalibrationCurve:
 
 
 def calibration_curve(
-    outcomes: ArrayLike,
-    scores: ArrayLike,
-    weights: ArrayLike | None = None,
+    outcomes: Values,
+    scores: Values,
+    weights: Values | None = None,
     bins: int = 10,
     level: float = ONE_SIGMA,
     name: str = "model",
@@ -144,65 +150,89 @@ def calibration_curve(
     score = as_probabilities(scores, "scores")
     outcome = _as_outcomes(outcomes)
     check_same_length(outcome, score, "outcomes", "scores")
-    weight = as_weights(weights, score.size)
+    weight = as_weights(weights, len(score))
     edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, bins - 1)
-
-    def summed(values: Floats) -> Floats:
-        return np.bincount(place, weights=values, minlength=bins).astype(np.float64)
-
-    sums, squares = summed(weight), summed(weight**2)
-    positive = sums > 1e-12 * summed(np.abs(weight))
+    given = outcome, score, weight, edges
+    sums, squares, absolute, right, right_squares, of_score, events = _summed(*given, _terms)
+    positive = sums > 1e-12 * absolute
     divisor = np.where(positive, sums, 1.0)
     signal = efficiency_from_sums(
-        summed(weight * outcome), summed(weight**2 * outcome), divisor,
-        np.where(positive, squares, 1.0), level,
-    )  # fmt: skip
-    deviation, error = _deviations(outcome - score, score, weight, place, bins)
+        right, right_squares, divisor, np.where(positive, squares, 1.0), level
+    )
     fraction, low, high, mean = (
         np.where(positive, array, np.nan)
-        for array in (signal.value, signal.low, signal.high, summed(weight * score) / divisor)
+        for array in (signal.value, signal.low, signal.high, of_score / divisor)
     )
-    events = np.bincount(place, minlength=bins).astype(np.int64)
     effective = np.where(squares > 0, sums**2 / np.where(squares > 0, squares, 1.0), 0.0)
+    deviation, error = _deviations(*given, sums, effective)
+    counts = events.astype(np.int64)
     return CalibrationCurve(
-        name, edges, mean, fraction, low, high, events, effective, deviation, error, level
+        name, edges, mean, fraction, low, high, counts, effective, deviation, error, level
     )
 
 
-def _as_outcomes(outcomes: ArrayLike) -> Floats:
+def _as_outcomes(outcomes: Any) -> Any:
     array = as_column(outcomes, "outcomes")
-    bad = (array != 0) & (array != 1)
-    if bad.any():
-        row = int(np.argmax(bad))
+    row = first_bad_row(array, lambda rows: (rows != 0) & (rows != 1))
+    if row is not None:
         raise EventsError(
             f"outcomes are not 0 or 1: row {row}.",
             expected="1 where it came true, 0 where it did not",
-            found=f"{array[row]:g} in row {row}",
+            found=f"{array[row : row + 1][0]:g} in row {row}",
             cause="class numbers of more than two classes",
             do="compare with one class, label == 2, or use confidence_of",
         )
     return array
 
 
+_Terms = Callable[[Floats, Floats, Floats], tuple[Floats, ...]]
+"""What an event of that outcome, score and weight adds to each of the sums of its bin."""
+
+
+def _terms(y: Floats, p: Floats, w: Floats) -> tuple[Floats, ...]:
+    return w, w**2, np.abs(w), w * y, w**2 * y, w * p, np.ones_like(p)
+
+
+def _summed(
+    outcomes: AnyArray, scores: AnyArray, weights: AnyArray, edges: Floats, terms: _Terms
+) -> Floats:
+    """Return in each bin of the score the sums of what the events add, shape (sums, bins)."""
+    return np.sum(
+        [
+            [np.bincount(_place(p, edges), term, edges.size - 1) for term in terms(y, p, w)]
+            for y, p, w in blocks(outcomes, scores, weights)
+        ],
+        axis=0,
+    )
+
+
+def _place(score: Floats, edges: Floats) -> NDArray[np.intp]:
+    return np.clip(np.searchsorted(edges, score, side="right") - 1, 0, edges.size - 2)
+
+
 def _deviations(
-    residual: Floats, score: Floats, weights: Floats, place: NDArray[np.intp], bins: int
+    outcomes: AnyArray,
+    scores: AnyArray,
+    weights: AnyArray,
+    edges: Floats,
+    sums: Floats,
+    effective: Floats,
 ) -> tuple[Floats, Floats]:
     """Return d and σ(d) of every bin."""
-    total = weights.sum()
-    deviation, variance = np.zeros(bins), np.zeros(bins)
-    for index in np.unique(place):
-        inside = place == index
-        w, r, p = weights[inside], residual[inside], score[inside]
-        deviation[index] = w @ r / total
-        calibrated = float(w**2 @ (p * (1 - p)))
-        n = effective_count(w)
-        # around the mean where the bin has one; about zero where weights cancel
-        centre = w @ r / w.sum() if n > 1 + 1e-12 else 0.0
-        factor = n / (n - 1) if n > 1 + 1e-12 else 1.0
-        scatter = factor * float(w**2 @ (r - centre) ** 2)
-        variance[index] = max(scatter, calibrated) / total**2
-    return deviation, np.sqrt(variance)
+    given = outcomes, scores, weights, edges
+    total = summed(weights)
+    (difference,) = _summed(*given, lambda y, p, w: (w * (y - p),))
+    # around the mean where the bin has one; about zero where weights cancel
+    several = effective > 1 + 1e-12
+    centre = np.where(several, difference / np.where(several, sums, 1.0), 0.0)
+    factor = np.where(several, effective / np.where(several, effective - 1, 1.0), 1.0)
+
+    def variances(y: Floats, p: Floats, w: Floats) -> tuple[Floats, Floats]:
+        around = y - p - centre[_place(p, edges)]
+        return w**2 * around**2, w**2 * (p * (1 - p))
+
+    scatter, calibrated = _summed(*given, variances)
+    return difference / total, np.sqrt(np.maximum(factor * scatter, calibrated)) / total
 
 
 def calibration_error(
@@ -292,8 +322,8 @@ def _folded(mean: Floats, sigma: Floats) -> tuple[Floats, Floats]:
 
 
 def confidence_of(
-    labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None
-) -> tuple[Floats, Floats]:
+    labels: Values, probabilities: Values, weights: Values | None = None
+) -> tuple[Any, Any]:
     """Return (whether the most probable class is the true one, its probability), per event.
 
     These two are outcomes and scores for `calibration_curve`: the calibration of several classes,
@@ -324,5 +354,5 @@ def confidence_of(
     ([1.0, 0.0], [0.7, 0.6])
     """
     label, probability, _, _ = check_classified(labels, probabilities, weights, None)
-    called = probability.argmax(axis=1)
-    return (called == label).astype(np.float64), probability.max(axis=1)
+    right = derived(lambda of, p: (p.argmax(axis=1) == of).astype(np.float64), label, probability)
+    return right, derived(lambda p: p.max(axis=1), probability)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import InputError
-from steepest.evaluate.area import auc, auc_influence
+from steepest.evaluate.area import auc, auc_of
 from steepest.evaluate.arrays import (
-    Floats,
+    Values,
     as_class_labels,
     as_probabilities,
     as_weights,
     check_fraction,
     check_same_length,
 )
-from steepest.evaluate.intervals import effective_count, weighted_efficiency, weighted_mean
+from steepest.evaluate.columns import contiguous, dot, sums_of
+from steepest.evaluate.intervals import efficiency_of, weighted_mean
 from steepest.evaluate.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
-from steepest.evaluate.roc import background_rejection, check_scored, roc_curve
+from steepest.evaluate.ranking import influences, ranked
+from steepest.evaluate.roc import background_rejection, check_scored, roc_of
+from steepest.storage import AnyArray, RowsOnDisk, derived
 
-__all__ = ["binary_merits", "check_classified", "multiclass_merits"]
+__all__ = ["binary_merits", "check_classified", "multiclass_merits", "one_class"]
 
 _ACCURACY = (
     "share of the weighted events that are classified rightly, {how}; Clopper-Pearson interval "
@@ -39,9 +42,9 @@ _MACRO = (
 
 
 def binary_merits(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    scores: Values,
+    weights: Values | None = None,
     efficiencies: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
     level: float = ONE_SIGMA,
 ) -> dict[str, Merit]:
@@ -85,12 +88,15 @@ def binary_merits(
     check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)
     as_probabilities(score, "scores")
-    area = auc(signal, score, weight, level)  # before there is a curve: both are large
-    of_true_class = np.where(signal, score, 1 - score)
-    roc = roc_curve(signal, score, weight)
+    ranking = ranked(signal, score, weight)
+    area = auc_of(ranking, level)
+    roc = roc_of(ranking)
+    del ranking  # as long as all events
+    of_true_class = derived(lambda of, s: np.where(of, s, 1 - s), signal, score)
+    right = derived(lambda of, s: (s >= 0.5) == of, signal, score)
     merits = [
         area,
-        _accuracy((score >= 0.5) == signal, weight, level, "signal where the score is >= 0.5"),
+        _accuracy(right, weight, level, "signal where the score is >= 0.5"),
         *(background_rejection(roc, efficiency, level) for efficiency in efficiencies),
         _cross_entropy("binary_cross_entropy", of_true_class, weight, _resolution(scores), level),
     ]
@@ -98,9 +104,9 @@ def binary_merits(
 
 
 def multiclass_merits(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
     class_names: Sequence[str] | None = None,
     level: float = ONE_SIGMA,
 ) -> dict[str, Merit]:
@@ -150,8 +156,8 @@ def multiclass_merits(
     label, probability, weight, names = check_classified(
         labels, probabilities, weights, class_names
     )
-    right = probability.argmax(axis=1) == label
-    of_true_class = probability[np.arange(label.size), label]
+    right = derived(lambda p, of: p.argmax(axis=1) == of, probability, label)
+    of_true_class = derived(lambda p, of: p[np.arange(len(of)), of], probability, label)
     smallest = _resolution(probabilities)
     merits = [
         _accuracy(right, weight, level, "the most probable class is called"),
@@ -163,11 +169,11 @@ def multiclass_merits(
 
 
 def check_classified(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    weights: ArrayLike | None,
+    labels: Any,
+    probabilities: Any,
+    weights: Any,
     class_names: Sequence[str] | None,
-) -> tuple[NDArray[np.intp], Floats, Floats, tuple[str, ...]]:
+) -> tuple[Any, Any, Any, tuple[str, ...]]:
     """Return (labels, probabilities, weights, class names), checked."""
     probability = as_probabilities(probabilities, "probabilities", n_dimensions=2)
     n_classes = probability.shape[1]
@@ -182,17 +188,19 @@ def check_classified(
             cause="a class that was added or left out after training",
             do="give the names in the order of the model's outputs",
         )
-    return label, probability, as_weights(weights, label.size), names
+    return label, probability, as_weights(weights, len(label)), names
 
 
-def _resolution(probabilities: ArrayLike) -> float:
+def _resolution(probabilities: Any) -> float:
     """Return the spacing of the given dtype at one."""
-    dtype = np.asarray(probabilities).dtype
+    on_disk = isinstance(probabilities, RowsOnDisk)
+    dtype = (probabilities if on_disk else np.asarray(probabilities)).dtype
     return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
 
 
-def _accuracy(right: NDArray[np.bool_], weights: Floats, level: float, how: str) -> Merit:
-    efficiency = weighted_efficiency(right, weights, level)
+def _accuracy(right: AnyArray, weights: AnyArray, level: float, how: str) -> Merit:
+    passed, total = sums_of(weights, right), sums_of(weights)
+    efficiency = efficiency_of(passed, total, level)
     return Merit(
         "accuracy",
         efficiency.value,
@@ -201,27 +209,29 @@ def _accuracy(right: NDArray[np.bool_], weights: Floats, level: float, how: str)
         efficiency.uncertainty,
         level,
         {
-            "right": int(right.sum()),
-            "events": int(right.size),
-            "events_effective": effective_count(weights),
+            "right": passed.events,
+            "events": total.events,
+            "events_effective": total.effective,
         },
         _ACCURACY.format(how=how),
     )
 
 
 def _cross_entropy(
-    name: str, of_true_class: Floats, weights: Floats, smallest: float, level: float
+    name: str, of_true_class: AnyArray, weights: AnyArray, smallest: float, level: float
 ) -> Merit:
-    mean = weighted_mean(-np.log(np.maximum(of_true_class, smallest)), weights)
+    entropy = derived(lambda p: -np.log(np.maximum(p, smallest)), of_true_class)
+    mean = weighted_mean(entropy, weights)
+    clipped = sum(int((rows < smallest).sum()) for (rows,) in contiguous(of_true_class))
     return symmetric_merit(
         name,
         mean.value,
         mean.uncertainty,
         definition=_CROSS_ENTROPY.format(smallest=smallest),
         counts={
-            "events": int(weights.size),
+            "events": len(weights),
             "events_effective": mean.n_effective,
-            "clipped": int((of_true_class < smallest).sum()),
+            "clipped": clipped,
         },
         level=level,
         reason="the uncertainty needs more than one effective event"
@@ -231,17 +241,18 @@ def _cross_entropy(
 
 
 def _one_against_rest(
-    labels: NDArray[np.intp],
-    probabilities: Floats,
-    weights: Floats,
+    labels: AnyArray,
+    probabilities: AnyArray,
+    weights: AnyArray,
     names: Sequence[str],
     level: float,
 ) -> list[Merit]:
     merits = []
+    present = _present(labels, len(names))
     for index, name in enumerate(names):
-        own = labels == index
-        if own.any():
-            merits.append(auc(own, probabilities[:, index], weights, level, f"auc_{name}"))
+        if present[index]:
+            against = one_class(labels, probabilities, index)
+            merits.append(auc(*against, weights, level, f"auc_{name}"))
         else:
             definition = "area under the ROC curve of this class against the rest"
             reason = f"no events of class {name}"
@@ -251,14 +262,26 @@ def _one_against_rest(
     return merits
 
 
+def one_class(labels: AnyArray, probabilities: AnyArray, index: int) -> tuple[Any, Any]:
+    """Return whether an event is of the class, and its probability to be."""
+    own = derived(lambda rows: rows == index, labels)
+    return own, derived(lambda rows: np.ascontiguousarray(rows[:, index]), probabilities)
+
+
+def _present(labels: AnyArray, n_classes: int) -> np.ndarray:
+    """Return the number of events of each class."""
+    counts = [np.bincount(rows, minlength=n_classes) for (rows,) in contiguous(labels)]
+    return np.sum(counts, axis=0)
+
+
 def _macro_auc(
-    labels: NDArray[np.intp],
-    probabilities: Floats,
-    weights: Floats,
+    labels: AnyArray,
+    probabilities: AnyArray,
+    weights: AnyArray,
     names: Sequence[str],
     level: float,
 ) -> Merit:
-    present = np.bincount(labels, minlength=len(names))
+    present = _present(labels, len(names))
     counts: dict[str, float | int] = {
         f"events_{name}": int(n) for name, n in zip(names, present, strict=True)
     }
@@ -267,11 +290,10 @@ def _macro_auc(
         reason = f"no events of class {missing}"
         return undefined_merit("auc_macro", reason, definition=_MACRO, counts=counts, level=level)
     pairs = [
-        auc_influence(labels == index, probabilities[:, index], weights)
-        for index in range(len(names))
+        influences(*one_class(labels, probabilities, index), weights) for index in range(len(names))
     ]
-    influence = np.mean([each for _, each in pairs], axis=0)
-    uncertainty = math.sqrt(float(influence @ influence))
+    influence = derived(lambda *all_of: np.mean(all_of, axis=0), *(each for _, each in pairs))
+    uncertainty = math.sqrt(dot(influence, influence))
     return symmetric_merit(
         "auc_macro",
         float(np.mean([value for value, _ in pairs])),

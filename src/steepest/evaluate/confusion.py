@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from steepest.evaluate.arrays import Floats
+from steepest.evaluate.arrays import Floats, Values
 from steepest.evaluate.classification import check_classified
 from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA
+from steepest.storage import blocks
 
 __all__ = ["ConfusionMatrix", "confusion_matrix"]
 
@@ -60,9 +61,9 @@ def _rows(array: Floats) -> list[list[float | None]]:
 
 
 def confusion_matrix(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
     class_names: Sequence[str] | None = None,
     level: float = ONE_SIGMA,
 ) -> ConfusionMatrix:
@@ -99,13 +100,12 @@ def confusion_matrix(
         labels, probabilities, weights, class_names
     )
     n_classes = len(names)
-    cell = label * n_classes + probability.argmax(axis=1)
-
-    def filled(values: Floats | None) -> NDArray[Any]:
-        counts = np.bincount(cell, weights=values, minlength=n_classes**2)
-        return counts.reshape(n_classes, n_classes)
-
-    sums, squares = filled(weight), filled(weight**2)
+    shape = (n_classes, n_classes)
+    sums, squares, counts = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
+    for of, p, w in blocks(label, probability, weight):
+        cell = of * n_classes + p.argmax(axis=1)
+        for into, rows in ((sums, w), (squares, w**2), (counts, None)):
+            into += np.bincount(cell, rows, n_classes**2).reshape(shape)
     row_sums, row_squares = sums.sum(axis=1, keepdims=True), squares.sum(axis=1, keepdims=True)
     usable = np.broadcast_to((row_sums > 0) & (row_squares > 0), sums.shape)
     efficiency = efficiency_from_sums(
@@ -116,4 +116,4 @@ def confusion_matrix(
         np.where(usable, array, np.nan)
         for array in (efficiency.value, efficiency.low, efficiency.high)
     )
-    return ConfusionMatrix(names, sums, filled(None).astype(np.int64), fractions, low, high, level)
+    return ConfusionMatrix(names, sums, counts, fractions, low, high, level)

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
-from steepest.evaluate.arrays import Floats, as_weights, check_fraction, check_same_length
+from steepest.evaluate.arrays import Floats, Values, as_weights, check_fraction, check_same_length
+from steepest.evaluate.columns import Sums, contiguous, dot, summed, sums_of
 from steepest.evaluate.merit import ONE_SIGMA, normal_quantile
+from steepest.storage import AnyArray, RowsOnDisk
 
 __all__ = [
     "Efficiency",
@@ -26,13 +28,14 @@ __all__ = [
     "clopper_pearson",
     "effective_count",
     "efficiency_from_sums",
+    "efficiency_of",
     "small_sample_factor",
     "weighted_efficiency",
     "weighted_mean",
 ]
 
 
-def effective_count(weights: ArrayLike) -> float:
+def effective_count(weights: Values) -> float:
     """Return n_eff = (Σ w)² / Σ w², the number of unweighted events of the same precision.
 
     Parameters
@@ -49,9 +52,8 @@ def effective_count(weights: ArrayLike) -> float:
     >>> effective_count([2.0, 2.0, 2.0]), effective_count([1.0, 1.0, -1.0])
     (3.0, 0.3333333333333333)
     """
-    array = np.asarray(weights, dtype=np.float64)
-    squares = float(array @ array)
-    return float(array.sum()) ** 2 / squares if squares > 0 else 0.0
+    array = weights if isinstance(weights, RowsOnDisk) else np.asarray(weights, dtype=np.float64)
+    return sums_of(array).effective
 
 
 def clopper_pearson(
@@ -141,7 +143,7 @@ class Efficiency:
 
 
 def weighted_efficiency(
-    passed: ArrayLike, weights: ArrayLike | None = None, level: float = ONE_SIGMA
+    passed: Values, weights: Values | None = None, level: float = ONE_SIGMA
 ) -> Efficiency:
     """Return ε = Σ_passed w / Σ w with its interval; see `efficiency_from_sums`.
 
@@ -165,12 +167,15 @@ def weighted_efficiency(
     >>> round(float(efficiency.low), 3), efficiency.value, round(float(efficiency.high), 3)
     (0.185, 0.5, 0.815)
     """
-    mask = np.asarray(passed, dtype=bool)
-    checked = as_weights(weights, mask.size)
+    mask = passed if isinstance(passed, RowsOnDisk) else np.asarray(passed, dtype=bool)
+    checked = as_weights(weights, len(mask))
     check_same_length(mask, checked, "events", "weights")
-    result = efficiency_from_sums(
-        checked[mask].sum(), (checked[mask] ** 2).sum(), checked.sum(), (checked**2).sum(), level
-    )
+    return efficiency_of(sums_of(checked, mask), sums_of(checked), level)
+
+
+def efficiency_of(passed: Sums, total: Sums, level: float = ONE_SIGMA) -> Efficiency:
+    """Return one efficiency with its interval, as floats; see `efficiency_from_sums`."""
+    result = efficiency_from_sums(passed.weight, passed.squares, total.weight, total.squares, level)
     return Efficiency(*(float(getattr(result, name)) for name in Efficiency.__slots__))
 
 
@@ -230,7 +235,7 @@ class WeightedMean:
     n_effective: float
 
 
-def weighted_mean(values: Floats, weights: Floats) -> WeightedMean:
+def weighted_mean(values: AnyArray, weights: AnyArray) -> WeightedMean:
     """Return m = Σ w x / Σ w with its standard error.
 
     ::
@@ -255,12 +260,14 @@ def weighted_mean(values: Floats, weights: Floats) -> WeightedMean:
     >>> mean.value, round(mean.uncertainty, 12)
     (2.0, 1.0)
     """
-    total = float(weights.sum())
-    value = float(weights @ values) / total
-    residual = weights * (values - value)
+    total = summed(weights)
+    value = dot(weights, values) / total
+    scatter = 0.0
+    for w, x in contiguous(weights, values):
+        residual = w * (x - value)
+        scatter += float(np.square(residual).sum())
     n = effective_count(weights)
-    scale = small_sample_factor(n)
-    return WeightedMean(value, math.sqrt(float(residual @ residual)) / total * scale, n)
+    return WeightedMean(value, math.sqrt(scatter) / total * small_sample_factor(n), n)
 
 
 def small_sample_factor(n_effective: float) -> float:

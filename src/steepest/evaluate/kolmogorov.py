@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from steepest.evaluate.arrays import as_column, as_weights
-from steepest.evaluate.intervals import effective_count
+from steepest.evaluate.arrays import Floats, Values, as_column, as_weights
+from steepest.evaluate.columns import joined, sums_of
+from steepest.evaluate.sorting import sorted_together
+from steepest.storage import AnyArray, blocks, derived
 
 __all__ = ["KolmogorovTest", "kolmogorov_test"]
 
@@ -34,10 +37,10 @@ class KolmogorovTest:
 
 
 def kolmogorov_test(
-    first: ArrayLike,
-    second: ArrayLike,
-    first_weights: ArrayLike | None = None,
-    second_weights: ArrayLike | None = None,
+    first: Values,
+    second: Values,
+    first_weights: Values | None = None,
+    second_weights: Values | None = None,
 ) -> KolmogorovTest:
     """Return the two-sample Kolmogorov–Smirnov test of weighted events.
 
@@ -78,13 +81,29 @@ def kolmogorov_test(
     from scipy.stats import kstwo
 
     one, two = as_column(first, "first values"), as_column(second, "second values")
-    one_weights = as_weights(first_weights, one.size)
-    two_weights = as_weights(second_weights, two.size)
-    values = np.concatenate([one, two])
-    pull = np.concatenate([one_weights / one_weights.sum(), -two_weights / two_weights.sum()])
-    distinct, position = np.unique(values, return_inverse=True)
-    distance = np.cumsum(np.bincount(position, weights=pull, minlength=distinct.size))
-    statistic = float(np.abs(distance).max())
-    m, n = effective_count(one_weights), effective_count(two_weights)
+    weights = as_weights(first_weights, len(one)), as_weights(second_weights, len(two))
+    totals = [sums_of(w) for w in weights]
+    pulls = [
+        derived(partial(_share, sign * total.weight), values, w)
+        for values, w, total, sign in zip((one, two), weights, totals, (1, -1), strict=True)
+    ]
+    statistic = _largest_distance(*sorted_together(joined(one, two), joined(*pulls)))
+    m, n = (total.effective for total in totals)
     e = max(1.0, float(np.round(m * n / (m + n))))
     return KolmogorovTest(statistic, float(np.clip(kstwo.sf(statistic, e), 0, 1)), m, n)
+
+
+def _share(total: float, values: Floats, weights: Floats) -> Floats:
+    return weights / total
+
+
+def _largest_distance(values: AnyArray, pulls: AnyArray) -> float:
+    """Return the largest |Σ pulls| up to a value and with all that are equal to it."""
+    largest, reached, last = 0.0, np.zeros(1), math.nan
+    for x, pull in blocks(values, pulls):
+        sums = np.cumsum(np.concatenate([reached, pull]))
+        ends = np.concatenate([[last], x[:-1]]) != x  # where the value before has had its last
+        candidates = np.abs(sums[:-1][ends])
+        largest = max(largest, float(candidates.max()) if candidates.size else 0.0)
+        reached, last = sums[-1:], x[-1]
+    return max(largest, abs(float(reached[0])))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from numpy.typing import ArrayLike
+import numpy as np
 
-from steepest.evaluate.arrays import check_weight_sum
-from steepest.evaluate.classification import check_classified
+from steepest.evaluate.arrays import Values, check_weight_sum
+from steepest.evaluate.classification import check_classified, one_class
+from steepest.evaluate.columns import sums_of
 from steepest.evaluate.roc import Roc, roc_curve
+from steepest.storage import derived
 
 __all__ = ["roc_curves_by_class"]
 
 
 def roc_curves_by_class(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    weights: ArrayLike | None = None,
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
     class_names: Sequence[str] | None = None,
 ) -> dict[str, Roc]:
     """Return for each class the ROC curve of its probability: that class against the rest.
@@ -68,9 +70,11 @@ def roc_curves_by_class(
     )
     curves = {}
     for index, name in enumerate(names):
-        own = label == index
-        if own.any():
-            check_weight_sum(weight[own], f"events of class {name}")
-            check_weight_sum(weight[~own], f"events that are not of class {name}")
-            curves[name] = roc_curve(own, probability[:, index], weight)
+        own, score = one_class(label, probability, index)
+        if not sums_of(weight, own).events:
+            continue
+        check_weight_sum(weight, f"events of class {name}", own)
+        rest = derived(np.logical_not, own)
+        check_weight_sum(weight, f"events that are not of class {name}", rest)
+        curves[name] = roc_curve(own, score, weight)
     return curves

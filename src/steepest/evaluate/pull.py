@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
 
 from steepest.errors import EventsError
 from steepest.evaluate.arrays import (
-    Floats,
+    Values,
     as_column,
     as_weights,
     check_fraction,
     check_same_length,
+    first_bad_row,
 )
 from steepest.evaluate.intervals import effective_count
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.evaluate.regression import regression_merits
+from steepest.storage import derived
 
 __all__ = ["pull_merits", "pulls"]
 
 
-def pulls(truth: ArrayLike, prediction: ArrayLike, uncertainty: ArrayLike) -> Floats:
+def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
     """Return the pulls gᵢ = (predictionᵢ − truthᵢ) / σᵢ.
 
     Where prediction and uncertainty are right, pulls have mean 0 and width 1.
@@ -51,20 +54,20 @@ def pulls(truth: ArrayLike, prediction: ArrayLike, uncertainty: ArrayLike) -> Fl
     check_same_length(true, predicted, "truth", "prediction")
     sigma = as_column(uncertainty, "uncertainties")
     check_same_length(true, sigma, "truth", "uncertainties")
-    if (sigma <= 0).any():
-        row = int(np.argmax(sigma <= 0))
+    row = first_bad_row(sigma, lambda rows: rows <= 0)
+    if row is not None:
         raise EventsError(
             f"uncertainties are not above 0: row {row}.",
             expected="a positive number for each event",
-            found=f"{sigma[row]:g} in row {row}",
+            found=f"{sigma[row : row + 1][0]:g} in row {row}",
             cause="a bin in which all predictions are exact, or a variance in place of its root",
             do="leave these events out, or widen the bin",
         )
-    return (predicted - true) / sigma
+    return derived(lambda p, t, s: (p - t) / s, predicted, true, sigma)
 
 
 def pull_merits(
-    values: ArrayLike, weights: ArrayLike | None = None, level: float = ONE_SIGMA
+    values: Values, weights: Values | None = None, level: float = ONE_SIGMA
 ) -> dict[str, Merit]:
     """Return ``pull_mean``, 0 without a bias, and ``pull_width``, 1 if σ is right.
 
@@ -103,10 +106,11 @@ def pull_merits(
     """
     check_fraction(level, "level")
     pull = as_column(values, "pulls")
-    weight = as_weights(weights, pull.size)
-    measured = regression_merits(np.zeros_like(pull), pull, weight, None, level)
+    weight = as_weights(weights, len(pull))
+    none = derived(np.zeros_like, pull)
+    measured = regression_merits(none, pull, weight, None, level)
     counts: dict[str, float | int] = {
-        "events": int(pull.size),
+        "events": len(pull),
         "events_effective": effective_count(weight),
     }
     definitions = {

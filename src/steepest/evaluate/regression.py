@@ -9,13 +9,17 @@ from numpy.typing import ArrayLike
 
 from steepest.evaluate.arrays import (
     Floats,
+    Values,
     as_column,
     as_weights,
     check_fraction,
     check_same_length,
 )
+from steepest.evaluate.columns import extent, first_reaching, running, summed
 from steepest.evaluate.intervals import effective_count, small_sample_factor, weighted_mean
 from steepest.evaluate.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
+from steepest.evaluate.sorting import sorted_together
+from steepest.storage import AnyArray, derived
 
 __all__ = ["regression_merits", "weighted_quantile"]
 
@@ -23,9 +27,9 @@ _NEEDS_TWO = "the uncertainty needs more than one effective event"
 
 
 def regression_merits(
-    truth: ArrayLike,
-    prediction: ArrayLike,
-    weights: ArrayLike | None = None,
+    truth: Values,
+    prediction: Values,
+    weights: Values | None = None,
     unit: str | None = None,
     level: float = ONE_SIGMA,
 ) -> dict[str, Merit]:
@@ -77,8 +81,8 @@ def regression_merits(
     check_fraction(level, "level")
     true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
     check_same_length(true, predicted, "truth", "prediction")
-    weight = as_weights(weights, true.size)
-    residual = predicted - true
+    weight = as_weights(weights, len(true))
+    residual = derived(np.subtract, predicted, true)
     squared_unit = f"{unit}²" if unit else None
     merits = [
         _mean("bias", residual, weight, level, "weighted mean of prediction - truth", unit),
@@ -86,7 +90,7 @@ def regression_merits(
         _robust_resolution(residual, weight, level, unit),
         _mean(
             "mean_squared_error",
-            residual**2,
+            derived(np.square, residual),
             weight,
             level,
             "weighted mean of (prediction - truth)^2",
@@ -97,12 +101,12 @@ def regression_merits(
     return {merit.name: merit for merit in merits}
 
 
-def _counts(weights: Floats) -> dict[str, float | int]:
-    return {"events": int(weights.size), "events_effective": effective_count(weights)}
+def _counts(weights: AnyArray) -> dict[str, float | int]:
+    return {"events": len(weights), "events_effective": effective_count(weights)}
 
 
 def _mean(
-    name: str, values: Floats, weights: Floats, level: float, definition: str, unit: str | None
+    name: str, values: AnyArray, weights: AnyArray, level: float, definition: str, unit: str | None
 ) -> Merit:
     mean = weighted_mean(values, weights)
     return symmetric_merit(
@@ -117,14 +121,14 @@ def _mean(
     )
 
 
-def _resolution(residual: Floats, weights: Floats, level: float, unit: str | None) -> Merit:
+def _resolution(residual: AnyArray, weights: AnyArray, level: float, unit: str | None) -> Merit:
     definition = (
         "weighted standard deviation of prediction - truth; uncertainty from the scatter of the "
         "squared deviations"
     )
     counts = _counts(weights)
     factor = small_sample_factor(effective_count(weights))
-    square = (residual - weighted_mean(residual, weights).value) ** 2
+    square = _squared_deviation(residual, weights)
     variance = weighted_mean(square, weights)
     if math.isnan(factor) or variance.value < 0:
         reason = "one effective event, or negative weights, leave no positive variance"
@@ -144,7 +148,12 @@ def _resolution(residual: Floats, weights: Floats, level: float, unit: str | Non
     )
 
 
-def weighted_quantile(values: Floats, weights: Floats, fractions: ArrayLike) -> Floats:
+def _squared_deviation(values: AnyArray, weights: AnyArray) -> AnyArray:
+    mean = weighted_mean(values, weights).value
+    return derived(lambda rows: (rows - mean) ** 2, values)
+
+
+def weighted_quantile(values: AnyArray, weights: AnyArray, fractions: ArrayLike) -> Floats:
     """Return the smallest values at which the summed weight reaches the given fractions.
 
     With negative weights, where the sum may cross a fraction more than once, it is the first
@@ -162,22 +171,24 @@ def weighted_quantile(values: Floats, weights: Floats, fractions: ArrayLike) -> 
     >>> weighted_quantile(np.array([3.0, 1.0, 2.0]), np.ones(3), 0.5).item()
     2.0
     """
-    order = np.argsort(values, kind="stable")
-    reached = np.maximum.accumulate(np.cumsum(weights[order]))
-    total = weights.sum()
+    ordered, beside = sorted_together(values, weights)
+    total = summed(weights)
     wanted = np.clip(np.asarray(fractions, dtype=np.float64), 0, 1) * total - 1e-12 * total
-    first = np.searchsorted(reached, np.maximum(wanted, 0), side="left")
-    return values[order][np.minimum(first, values.size - 1)]
+    wanted = np.maximum(wanted, 0)
+    first = first_reaching(running(beside, from_zero=False), wanted.ravel())
+    return ordered[first].reshape(wanted.shape)
 
 
-def _robust_resolution(residual: Floats, weights: Floats, level: float, unit: str | None) -> Merit:
+def _robust_resolution(
+    residual: AnyArray, weights: AnyArray, level: float, unit: str | None
+) -> Merit:
     n = effective_count(weights)
     low_fraction = (1 - ONE_SIGMA) / 2
     high_fraction = 1 - low_fraction
     spread = math.sqrt(low_fraction * high_fraction / n)
     steps = np.array([-spread, 0.0, spread])
-    low = weighted_quantile(residual, weights, low_fraction + steps)
-    high = weighted_quantile(residual, weights, high_fraction + steps)
+    fractions = np.array([low_fraction + steps, high_fraction + steps])
+    low, high = weighted_quantile(residual, weights, fractions)
     low_error, high_error = (low[2] - low[0]) / 2, (high[2] - high[0]) / 2
     correlation = low_fraction / high_fraction  # of the two sample quantiles, Cramér chapter 28
     variance = low_error**2 + high_error**2 - 2 * correlation * low_error * high_error
@@ -195,22 +206,23 @@ def _robust_resolution(residual: Floats, weights: Floats, level: float, unit: st
     )
 
 
-def _r_squared(truth: Floats, residual: Floats, weights: Floats, level: float) -> Merit:
+def _r_squared(truth: AnyArray, residual: AnyArray, weights: AnyArray, level: float) -> Merit:
     definition = (
         "1 - mean squared error / variance of the truth; uncertainty by propagation, with the "
         "covariance of the two"
     )
-    square = residual**2
-    deviation = (truth - weighted_mean(truth, weights).value) ** 2
+    square, deviation = derived(np.square, residual), _squared_deviation(truth, weights)
     error, variance = (weighted_mean(values, weights) for values in (square, deviation))
-    if not variance.value > 0 or math.isclose(truth.min(), truth.max(), rel_tol=1e-14):
+    if not variance.value > 0 or math.isclose(*extent(truth), rel_tol=1e-14):
         reason = "the truth has no positive variance"
         counts = _counts(weights)
         return undefined_merit(
             "r_squared", reason, definition=definition, counts=counts, level=level
         )
     ratio = error.value / variance.value
-    influence = (square - ratio * deviation) / variance.value  # mean zero by construction
+    influence = derived(  # of mean zero by construction
+        lambda r2, d2: (r2 - ratio * d2) / variance.value, square, deviation
+    )
     uncertainty = weighted_mean(influence, weights).uncertainty
     return symmetric_merit(
         "r_squared",

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from steepest.evaluate.arrays import (
-    Floats,
+    Values,
+    as_array,
     as_binary_labels,
     as_column,
     as_weights,
     check_fraction,
     check_same_length,
 )
+from steepest.evaluate.columns import columns_beside, first_reaching, running, total_of
 from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.ranking import Ranking, ranked
+from steepest.storage import AnyArray, RowsOnDisk, derived, slices
 
-__all__ = ["Roc", "background_rejection", "cut_at", "roc_curve", "working_point"]
+__all__ = ["Roc", "background_rejection", "cut_at", "roc_curve", "roc_of", "working_point"]
 
 _EVERYWHERE = slice(None)
 
@@ -28,8 +33,8 @@ _EVERYWHERE = slice(None)
 class Roc:
     """A ROC curve: what passes ``score >= threshold``, from the highest threshold down.
 
-    All arrays have shape (distinct scores + 1,). The first point has threshold +∞ and nothing
-    passes; the last passes everything.
+    All arrays have shape (distinct scores + 1,), and lie on disk where the scores do. The first
+    point has threshold +∞ and nothing passes; the last passes everything.
 
     Attributes
     ----------
@@ -45,25 +50,25 @@ class Roc:
         Σ w² above threshold.
     """
 
-    thresholds: Floats
-    signal_efficiency: Floats
-    background_efficiency: Floats
-    signal_above: NDArray[np.int64]
-    background_above: NDArray[np.int64]
-    signal_sum_above: Floats
-    background_sum_above: Floats
-    signal_squares_above: Floats
-    background_squares_above: Floats
+    thresholds: Any
+    signal_efficiency: Any
+    background_efficiency: Any
+    signal_above: Any
+    background_above: Any
+    signal_sum_above: Any
+    background_sum_above: Any
+    signal_squares_above: Any
+    background_squares_above: Any
 
     def background_interval(
         self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
     ) -> Efficiency:
         """Return ε_B with its interval at every threshold, or some; see `efficiency_from_sums`."""
         sums, squares = self.background_sum_above, self.background_squares_above
-        return efficiency_from_sums(sums[at], squares[at], sums[-1], squares[-1], level)
+        return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares), level)
 
 
-def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Roc:
+def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> Roc:
     """Return the ROC curve, one point per distinct score.
 
     ::
@@ -100,39 +105,54 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = 
     >>> roc.signal_efficiency.tolist(), roc.background_efficiency.tolist()
     ([0.0, 0.5, 1.0, 1.0], [0.0, 0.0, 0.5, 1.0])
     """
-    signal, checked, weight = check_scored(labels, scores, weights)
-    distinct, position = np.unique(checked, return_inverse=True)
+    return roc_of(ranked(*check_scored(labels, scores, weights)))
 
-    def above(values: Floats, of: NDArray[np.bool_]) -> Floats:
-        at = np.bincount(position[of], weights=values[of], minlength=distinct.size)
-        return np.concatenate([[0.0], np.cumsum(at[::-1])])
 
-    signal_sum, background_sum = above(weight, signal), above(weight, ~signal)
-    counts = signal_sum, background_sum
-    squares = signal_sum, background_sum  # where every event weighs 1
-    if not (weight == 1).all():
-        ones, squared = np.ones_like(weight), weight**2
-        counts = above(ones, signal), above(ones, ~signal)
-        squares = above(squared, signal), above(squared, ~signal)
+def roc_of(ranking: Ranking) -> Roc:
+    """Return the ROC curve of events that are ranked already, see `roc_curve`."""
+    above: dict[int, AnyArray] = {}
+
+    def summed_above(column: AnyArray) -> AnyArray:
+        """Add up, once where the number of events is their weight too."""
+        if id(column) not in above:
+            above[id(column)] = running(column)
+        return above[id(column)]
+
+    signal, background = (
+        [summed_above(column) for column in of] for of in (ranking.signal, ranking.background)
+    )
     return Roc(
-        np.concatenate([[math.inf], distinct[::-1]]),
-        signal_sum / signal_sum[-1],
-        background_sum / background_sum[-1],
-        counts[0].astype(np.int64),
-        counts[1].astype(np.int64),
-        signal_sum,
-        background_sum,
-        *squares,
+        _after_infinity(ranking.scores),
+        _share(signal[1]),
+        _share(background[1]),
+        as_array(signal[0], np.int64),
+        as_array(background[0], np.int64),
+        signal[1],
+        background[1],
+        signal[2],
+        background[2],
     )
 
 
-def check_scored(
-    labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None
-) -> tuple[NDArray[np.bool_], Floats, Floats]:
+def _share(sums: AnyArray) -> AnyArray:
+    total = total_of(sums)
+    return derived(lambda rows: rows / total, sums)
+
+
+def _after_infinity(scores: AnyArray) -> AnyArray:
+    (thresholds,) = columns_beside(scores, 1)
+    thresholds.append(np.array([math.inf]))
+    for rows in slices(len(scores)):
+        thresholds.append(scores[rows])
+    return thresholds.finish()
+
+
+def check_scored(labels: Any, scores: Any, weights: Any) -> tuple[Any, Any, Any]:
     """Return (is signal, scores, weights), checked, each of shape (events,)."""
     column = as_column(scores, "scores")
-    weight = as_weights(weights, column.size)
-    check_same_length(np.atleast_1d(labels), column, "labels", "scores")
+    weight = as_weights(weights, len(column))
+    rows = labels if isinstance(labels, RowsOnDisk) else np.atleast_1d(labels)
+    check_same_length(rows, column, "labels", "scores")
     return as_binary_labels(labels, weight), column, weight
 
 
@@ -154,7 +174,7 @@ def working_point(roc: Roc, signal_efficiency: float) -> int:
     1
     """
     check_fraction(signal_efficiency, "signal efficiency")
-    return int(np.argmax(roc.signal_efficiency >= signal_efficiency - 1e-12))
+    return int(first_reaching(roc.signal_efficiency, np.array([signal_efficiency - 1e-12]))[0])
 
 
 def cut_at(roc: Roc, signal_efficiency: float) -> float:
@@ -170,7 +190,11 @@ def cut_at(roc: Roc, signal_efficiency: float) -> float:
     >>> cut_at(roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.8]), 0.5)
     0.8
     """
-    return float(roc.thresholds[working_point(roc, signal_efficiency)])
+    return float(_at(roc.thresholds, working_point(roc, signal_efficiency)))
+
+
+def _at(column: AnyArray, place: int) -> Any:
+    return column[place : place + 1][0]
 
 
 def background_rejection(
@@ -211,7 +235,9 @@ def background_rejection(
     """
     at = working_point(roc, signal_efficiency)
     sums, squares = roc.background_sum_above, roc.background_squares_above
-    background = efficiency_from_sums(sums[at], squares[at], sums[-1], squares[-1], level)
+    background = efficiency_from_sums(
+        _at(sums, at), _at(squares, at), total_of(sums), total_of(squares), level
+    )
     value, low, high = (
         1 / float(epsilon) if epsilon > 0 else math.inf
         for epsilon in (background.value, background.high, background.low)
@@ -228,7 +254,7 @@ def background_rejection(
         f"1 / background efficiency at the highest threshold with signal efficiency >= "
         f"{signal_efficiency:g}; Clopper-Pearson interval with effective counts, clipped to "
         "background efficiencies from 0 to 1, threshold held fixed",
-        reason=_why_infinite(value, high, int(roc.background_above[at])),
+        reason=_why_infinite(value, high, int(_at(roc.background_above, at))),
     )
 
 
@@ -240,19 +266,16 @@ def _why_infinite(value: float, high: float, passing: int) -> str | None:
 
 
 def _rejection_counts(roc: Roc, at: int) -> dict[str, float | int]:
+    sums, squares = roc.background_sum_above, roc.background_squares_above
     return {
-        "threshold": float(roc.thresholds[at]),
-        "signal_efficiency": float(roc.signal_efficiency[at]),
-        "signal_passed": int(roc.signal_above[at]),
-        "signal_total": int(roc.signal_above[-1]),
-        "background_passed": int(roc.background_above[at]),
-        "background_passed_effective": _effective(
-            roc.background_sum_above[at], roc.background_squares_above[at]
-        ),
-        "background_total": int(roc.background_above[-1]),
-        "background_total_effective": _effective(
-            roc.background_sum_above[-1], roc.background_squares_above[-1]
-        ),
+        "threshold": float(_at(roc.thresholds, at)),
+        "signal_efficiency": float(_at(roc.signal_efficiency, at)),
+        "signal_passed": int(_at(roc.signal_above, at)),
+        "signal_total": int(total_of(roc.signal_above)),
+        "background_passed": int(_at(roc.background_above, at)),
+        "background_passed_effective": _effective(_at(sums, at), _at(squares, at)),
+        "background_total": int(total_of(roc.background_above)),
+        "background_total_effective": _effective(total_of(sums), total_of(squares)),
     }
 
 

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from steepest.evaluate.arrays import Floats, check_fraction
+from steepest.evaluate.arrays import Floats, Values, check_fraction
 from steepest.evaluate.asimov import Experiment, asimov_significance
-from steepest.evaluate.intervals import Efficiency, effective_count, efficiency_from_sums
+from steepest.evaluate.columns import sums_of
+from steepest.evaluate.intervals import Efficiency, efficiency_of
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.evaluate.roc import Roc, check_scored
+from steepest.storage import blocks, derived
 
 __all__ = [
     "SignificanceScan",
@@ -55,17 +57,20 @@ class SignificanceScan:
         What was expected before the cut.
     """
 
-    thresholds: Floats
-    signal: Floats
-    background: Floats
-    significance: Floats
-    background_passed_effective: Floats
+    thresholds: Any
+    signal: Any
+    background: Any
+    significance: Any
+    background_passed_effective: Any
     experiment: Experiment
 
-    def usable(self, minimum_background: float = MINIMUM_BACKGROUND) -> NDArray[np.bool_]:
+    def usable(self, minimum_background: float = MINIMUM_BACKGROUND) -> Any:
         """Whether enough effective background events pass each cut to say what b is."""
-        enough = self.background_passed_effective >= minimum_background - 1e-9
-        return enough & np.isfinite(self.significance)
+        return derived(
+            lambda effective, z: (effective >= minimum_background - 1e-9) & np.isfinite(z),
+            self.background_passed_effective,
+            self.significance,
+        )
 
 
 def significance_scan(roc: Roc, experiment: Experiment) -> SignificanceScan:
@@ -85,15 +90,26 @@ def significance_scan(roc: Roc, experiment: Experiment) -> SignificanceScan:
     >>> significance_scan(roc, Experiment(10, 100)).background.tolist()
     [0.0, 0.0, 50.0, 100.0]
     """
-    signal = experiment.signal * roc.signal_efficiency
-    background = experiment.background * roc.background_efficiency
-    positive = background > 0
-    inside = np.where(positive, background, 1.0)
-    z = asimov_significance(signal, inside, experiment.background_uncertainty * inside)
-    squares = roc.background_squares_above
-    effective = roc.background_sum_above**2 / np.where(squares > 0, squares, 1.0)
+
+    def z(epsilon_signal: Floats, epsilon_background: Floats) -> Floats:
+        signal = experiment.signal * epsilon_signal
+        background = experiment.background * epsilon_background
+        positive = background > 0
+        inside = np.where(positive, background, 1.0)
+        values = asimov_significance(signal, inside, experiment.background_uncertainty * inside)
+        return np.where(positive, values, np.nan)
+
     return SignificanceScan(
-        roc.thresholds, signal, background, np.where(positive, z, np.nan), effective, experiment
+        roc.thresholds,
+        derived(lambda rows: experiment.signal * rows, roc.signal_efficiency),
+        derived(lambda rows: experiment.background * rows, roc.background_efficiency),
+        derived(z, roc.signal_efficiency, roc.background_efficiency),
+        derived(
+            lambda sums, squares: sums**2 / np.where(squares > 0, squares, 1.0),
+            roc.background_sum_above,
+            roc.background_squares_above,
+        ),
+        experiment,
     )
 
 
@@ -114,18 +130,21 @@ def best_cut(
     >>> best_cut(significance_scan(roc, Experiment(10, 100)))
     40.0
     """
+    best, cut = -math.inf, None
     usable = scan.usable(minimum_background)
-    if not usable.any():
-        return None
-    return float(scan.thresholds[np.argmax(np.where(usable, scan.significance, -np.inf))])
+    for inside, z, thresholds in blocks(usable, scan.significance, scan.thresholds):
+        place = int(np.argmax(np.where(inside, z, -np.inf)))
+        if inside[place] and z[place] > best:
+            best, cut = z[place], float(thresholds[place])
+    return cut
 
 
 def significance_at(
-    labels: ArrayLike,
-    scores: ArrayLike,
+    labels: Values,
+    scores: Values,
     threshold: float,
     experiment: Experiment,
-    weights: ArrayLike | None = None,
+    weights: Values | None = None,
     level: float = ONE_SIGMA,
     name: str = "significance",
 ) -> Merit:
@@ -176,20 +195,23 @@ def significance_at(
     """
     check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)
-    passed = score >= threshold
-    signal_part = _efficiency(passed[signal], weight[signal], level)
-    background_part = _efficiency(passed[~signal], weight[~signal], level)
+    passed = derived(lambda rows: rows >= threshold, score)
+    background = derived(np.logical_not, signal)
+    signal_total, background_total = (sums_of(weight, of) for of in (signal, background))
+    signal_passed, background_passed = (sums_of(weight, of, passed) for of in (signal, background))
+    signal_part = efficiency_of(signal_passed, signal_total, level)
+    background_part = efficiency_of(background_passed, background_total, level)
     counts: dict[str, float | int] = {
         "threshold": float(threshold),
         "signal_efficiency": signal_part.value,
         "background_efficiency": background_part.value,
         "expected_signal": experiment.signal * signal_part.value,
         "expected_background": experiment.background * background_part.value,
-        "signal_passed": int((passed & signal).sum()),
-        "signal_total": int(signal.sum()),
-        "background_passed": int((passed & ~signal).sum()),
-        "background_passed_effective": effective_count(weight[passed & ~signal]),
-        "background_total": int((~signal).sum()),
+        "signal_passed": signal_passed.events,
+        "signal_total": signal_total.events,
+        "background_passed": background_passed.events,
+        "background_passed_effective": background_passed.effective,
+        "background_total": background_total.events,
     }
     numbers, reason = with_interval(signal_part, background_part, experiment)
     definition = (
@@ -199,14 +221,6 @@ def significance_at(
         "from those of the two efficiencies, threshold held fixed"
     )
     return Merit(name, *numbers, level, counts, definition, reason=reason)
-
-
-def _efficiency(passed: NDArray[np.bool_], weights: Floats, level: float) -> Efficiency:
-    squares = weights**2
-    result = efficiency_from_sums(
-        weights[passed].sum(), squares[passed].sum(), weights.sum(), squares.sum(), level
-    )
-    return Efficiency(*(float(getattr(result, name)) for name in Efficiency.__slots__))
 
 
 def with_interval(

@@ -155,6 +155,7 @@ def selected(
         Lists that are combined differ in length; `locate` says where a row lies.
     """
     typed = expression.scalar(batch.schema)
-    met = Expression.series(frame(batch.select(sorted(expression.columns))), typed)
+    used = sorted(expression.columns) or batch.schema.names[:1]  # a constant takes any one's rows
+    met = Expression.series(frame(batch.select(used)), typed)
     refuse_mismatch(typed.mismatches, locate)
     return met.fill_null(False).to_numpy()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from steepest.errors import EventsError
-from steepest.events import hub_parquet, parquet
+from steepest.events import hub_parquet, hub_transfer, parquet
 from steepest.events.hub_cache import Known, Seen
 from steepest.events.hub_errors import SHAPE, Address, Telling, is_passing, listing, load
 from steepest.events.hub_ranges import Copy
@@ -184,6 +184,7 @@ class _Dataset:
                     repo_type="dataset",
                     revision=commit,
                     library_name="steepest",
+                    **hub_transfer.options(self.hub),
                 )
             )
         )

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+from steepest.events import hub_transfer
 from steepest.events.hub_errors import load
 
 __all__ = ["Copy", "NoRangesError", "Span", "coalesced", "cut", "missing"]
@@ -65,7 +66,7 @@ class Copy:
 
     def lacks(self, spans: Iterable[Span]) -> int:
         """Return how many bytes of the spans the copy does not have."""
-        return sum(stop - start for start, stop in missing(spans, self.have))
+        return _bytes(missing(spans, self.have))
 
     def fetch(self, spans: Iterable[Span]) -> None:
         """Read the parts that the copy lacks; neighbours come with one request.
@@ -82,16 +83,19 @@ class Copy:
         descriptor = os.open(self.path, os.O_RDWR)
         pool = ThreadPoolExecutor(min(AT_ONCE, len(wanted)))
         came: list[Span] = []
+        hub_transfer.expect(_bytes(wanted))
         try:
             pending = [pool.submit(self._get, descriptor, span) for span in wanted]
             for future, span in zip(pending, wanted, strict=True):
                 future.result()
                 came.append(span)
+                hub_transfer.came(span[1] - span[0])
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             os.fsync(descriptor)
             os.close(descriptor)
             self._keep(came)
+            hub_transfer.expect(_bytes(came) - _bytes(wanted))  # the rest does not come any more
 
     def write(self, start: int, content: bytes) -> None:
         """Put bytes into the copy that are known without being read, and are not recorded."""
@@ -139,6 +143,10 @@ class Copy:
         draft = self.record.with_name(f"{self.record.name}.{os.getpid()}")
         draft.write_text(json.dumps(self.have))
         os.replace(draft, self.record)
+
+
+def _bytes(spans: Iterable[Span]) -> int:
+    return sum(stop - start for start, stop in spans)
 
 
 def coalesced(spans: Iterable[Span], gap: int) -> list[Span]:

@@ -174,11 +174,16 @@ class EventSource:
                 yield Block(batch, index, first_row)
 
     def batches_from(
-        self, columns: Sequence[str], start: int, batch_rows: int | None = None
+        self,
+        columns: Sequence[str],
+        start: int,
+        batch_rows: int | None = None,
+        sieve: Sieve | None = None,
     ) -> Iterator[Block]:
         """Yield what `batches` yields, without the first `start` rows of all files.
 
-        Files before them are not read, nor (of Parquet) groups of rows.
+        Files before them are not read, nor (of Parquet) groups of rows. With a sieve, a block in
+        which no wanted row lies may have the columns of the sieve alone, as those of `sifted`.
         """
         self.require(columns)
         batch_rows = batch_rows or self._at_once(columns)
@@ -188,7 +193,11 @@ class EventSource:
                 continue
             ends = accumulate(getattr(file, "group_rows", [file.rows]))
             groups = [group for group, end in enumerate(ends) if end > skipped]
-            for first_row, batch in file.batches(columns, groups, batch_rows):
+            if sieve is not None and isinstance(file, SiftedFile):
+                read = file.sifted(columns, sieve, batch_rows)
+            else:
+                read = file.batches(columns, groups, batch_rows)
+            for first_row, batch in read:
                 before = min(max(skipped - first_row, 0), batch.num_rows)
                 if before < batch.num_rows:
                     yield Block(batch.slice(before), index, first_row + before)

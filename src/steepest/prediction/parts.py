@@ -103,9 +103,8 @@ class Parts:
         InputError
             It was begun with another model, other events or other options.
         """
-        try:
-            begun = json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        begun = self._begun()
+        if begun is None:
             return False
         for key, words in _WORDS.items():
             if begun.get(key) != manifest[key] and not _goes_on(key, begun, manifest):
@@ -118,6 +117,13 @@ class Parts:
         manifest["part_rows"] = begun["part_rows"]
         self.count = self._done()
         return True
+
+    def events(self) -> dict[str, Any] | None:
+        """Return what events the scores were begun with: ``path`` and ``files``; None if none."""
+        begun = self._begun()
+        if begun is None or "path" not in begun:
+            return None
+        return {"path": begun["path"], "files": begun["events"]}
 
     def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         """Write the next part."""
@@ -159,6 +165,13 @@ class Parts:
     def discard(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _begun(self) -> dict[str, Any] | None:
+        """Return the manifest of what is there."""
+        try:
+            return json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
 
     def _done(self) -> int:
         count = 0

@@ -62,6 +62,7 @@ def manifest_of(
 ) -> dict[str, Any]:
     """Return what is being made: for the parts, and for the file's metadata."""
     width = bytes_of_a_row(source, scorer.columns) + 8 * len(scorer.scores.fields)
+    fingerprint = source.fingerprint()
     model = scorer.model
     return {
         "written": target.writer.NAME,
@@ -78,7 +79,8 @@ def manifest_of(
         "left_out": scorer.copied.left_out,
         "select": scorer.select.text if scorer.select is not None else None,
         "missing": scorer.missing,
-        "events": source.fingerprint()["files"],
+        "path": fingerprint["path"],
+        "events": fingerprint["files"],
         "model_path": str(saved.path.resolve()),
         "part_rows": part_rows(width),
     }

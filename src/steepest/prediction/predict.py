@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from steepest.events import open_events
+from steepest.events import open_events, pin
 from steepest.folder import load_model
 from steepest.prediction.columns import ALL
 from steepest.prediction.parts import Parts
@@ -129,12 +129,14 @@ def predict_events(
     target = target_of(out, as_rntuple=rntuple)
     target.writer.require()
     saved = load_model(model)
+    parts = Parts(target.parts)
+    if resume and not overwrite:
+        pin(parts.events())
     source = open_events(events)
     target.refuse_unwritable(source.files)
     scorer = scorer_of(saved, source, target, columns, prefix, select, missing)
     manifest = manifest_of(saved, source, target, scorer)
     say(watch, saved, scorer)
-    parts = Parts(target.parts)
     # Of a process that ended just as the file had got its name, the file is made once more.
     if not overwrite and not (resume and parts.renamed(target.path)):
         target.refuse_existing()

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, Interrupted
 from steepest.events import Block
+from steepest.events.sieve import sieve_of
 from steepest.events.words import counted, listed
 from steepest.folder.atomic import explained, sync_folder, write_synced
 from steepest.prediction.parts import GO_ON, KEPT, Parts
@@ -55,10 +56,14 @@ def score(parts: Parts, rows: int, scorer: Scorer, watch: TrainWatch) -> None:
 
 
 def _pieces(scorer: Scorer, start: int, rows: int) -> Iterator[tuple[int, int, Block]]:
-    """Yield (part, events so far, block) from an event on; no block reaches over a part's end."""
+    """Yield (part, events so far, block) from an event on; no block reaches over a part's end.
+
+    A block of ROOT or HDF5 that the selection leaves nothing of has the selection's columns alone.
+    """
     source = scorer.source
     at_once = block_rows(bytes_of_a_row(source, scorer.columns))
-    for block in source.batches_from(scorer.columns, start, at_once):
+    sieve = sieve_of(scorer.select, source.schema)
+    for block in source.batches_from(scorer.columns, start, at_once, sieve):
         place = 0
         while place < block.batch.num_rows:
             count = min(block.batch.num_rows - place, rows - start % rows)

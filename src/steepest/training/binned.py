@@ -11,6 +11,7 @@ import numpy as np
 from steepest import evaluate
 from steepest.evaluate import BinnedMerits
 from steepest.recipe import BinsRecipe, EvaluateRecipe
+from steepest.storage import AnyArray, blocks, compressed, derived, total
 from steepest.trained import TrainedModel
 from steepest.training.choices import Chosen
 from steepest.training.inputs import Events
@@ -18,15 +19,13 @@ from steepest.training.results import class_titles, to_json
 
 __all__ = ["bin_figures", "bins_of", "slugs"]
 
-Array = np.ndarray
-
 
 def bins_of(
     model: TrainedModel,
     recipe: EvaluateRecipe,
     chosen: Chosen,
     events: Events,
-    predictions: Array,
+    predictions: AnyArray,
 ) -> list[dict[str, Any]]:
     """For each of the recipe's tables of bins what metrics.json holds of it.
 
@@ -40,7 +39,7 @@ def bins_of(
         entry = {**binned.to_json(), "figure": slugs(recipe)[index]}
         if model.task == "regression":
             values, weights = _pulls(bins, chosen["resolution"][index], events, predictions)
-            known = values.size > 0 and weights.sum() > 0
+            known = len(values) > 0 and total(weights) > 0
             entry["pulls"] = to_json(evaluate.pull_merits(values, weights)) if known else None
         entries.append(entry)
     return entries
@@ -51,7 +50,7 @@ def bin_figures(
     recipe: EvaluateRecipe,
     chosen: Chosen,
     events: Events,
-    predictions: Array,
+    predictions: AnyArray,
 ) -> Iterator[tuple[str, Any, Any]]:
     """Yield name, figure and numbers of each table of bins."""
     from steepest.evaluate import figures
@@ -71,7 +70,7 @@ def bin_figures(
         yield name, figure, binned
         if model.task == "regression":
             values, weights = _pulls(bins, chosen["resolution"][index], events, predictions)
-            if values.size > 0 and weights.sum() > 0:
+            if len(values) > 0 and total(weights) > 0:
                 numbers = figures.pull_histogram(values, weights)
                 yield (
                     f"pulls{name.removeprefix('bins')}",
@@ -100,7 +99,7 @@ def slugs(recipe: EvaluateRecipe) -> list[str]:
 
 
 def _binned(
-    model: TrainedModel, bins: BinsRecipe, chosen: Chosen, events: Events, predictions: Array
+    model: TrainedModel, bins: BinsRecipe, chosen: Chosen, events: Events, predictions: AnyArray
 ) -> BinnedMerits | None:
     """What goes with the task; None for two classes where no cut could be chosen."""
     values = events.extra[bins.column]
@@ -124,14 +123,19 @@ def _binned(
 
 
 def _pulls(
-    bins: BinsRecipe, resolution: list[float | None], events: Events, predictions: Array
-) -> tuple[Array, Array]:
+    bins: BinsRecipe, resolution: list[float | None], events: Events, predictions: AnyArray
+) -> tuple[AnyArray, AnyArray]:
     """Pulls and weights of the events in bins whose resolution is known."""
     sigma = np.array([np.nan if value is None else value for value in [*resolution, None]])
-    claimed = sigma[evaluate.place_in_bins(events.extra[bins.column], bins.edges)]
-    known = np.isfinite(claimed)
-    weights = np.ones(len(events)) if events.weights is None else events.weights
-    if not known.any():
+    place = evaluate.place_in_bins(events.extra[bins.column], bins.edges)
+    known = derived(lambda rows: np.isfinite(sigma[rows]), place)
+    if not any(rows.any() for (rows,) in blocks(known)):
         return np.empty(0), np.empty(0)
-    pulls = evaluate.pulls(events.labels[known], predictions[known], claimed[known])
-    return pulls, weights[known]
+    claimed = derived(lambda rows: sigma[rows], compressed(place, known))
+    truth, predicted = compressed(events.labels, known), compressed(predictions, known)
+    weights = (
+        np.broadcast_to(1.0, (len(truth),))
+        if events.weights is None
+        else compressed(events.weights, known)
+    )
+    return evaluate.pulls(truth, predicted, claimed), weights

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from steepest import evaluate
 from steepest.evaluate import Experiment, Merit
 from steepest.events import TRAIN, VALIDATION
 from steepest.recipe import EvaluateRecipe
+from steepest.storage import AnyArray
 from steepest.training.inputs import Events
 
 __all__ = ["choose", "choosing_part", "experiment_of", "significance_merit"]
@@ -35,7 +34,7 @@ def choosing_part(present: Collection[int], evaluated: int) -> int:
 
 
 def choose(
-    task: str, recipe: EvaluateRecipe, events: Events, predictions: np.ndarray, part: str
+    task: str, recipe: EvaluateRecipe, events: Events, predictions: AnyArray, part: str
 ) -> dict[str, Any]:
     """Choose what the recipe's bins and significance need, on these events.
 
@@ -74,7 +73,7 @@ def experiment_of(recipe: EvaluateRecipe) -> Experiment:
 
 
 def significance_merit(
-    recipe: EvaluateRecipe, chosen: Chosen, events: Events, predictions: np.ndarray
+    recipe: EvaluateRecipe, chosen: Chosen, events: Events, predictions: AnyArray
 ) -> dict[str, Merit]:
     """The significance at the chosen cut, by name; empty where none is asked for."""
     if recipe.significance is None:
@@ -96,7 +95,7 @@ def significance_merit(
 
 
 def _resolutions(
-    events: Events, predictions: np.ndarray, column: str, edges: Sequence[float]
+    events: Events, predictions: AnyArray, column: str, edges: Sequence[float]
 ) -> list[float | None]:
     """The resolution in each bin; None where it is not known or not above zero."""
     binned = evaluate.regression_in_bins(

@@ -12,7 +12,7 @@ import psutil
 from steepest.encoding import Encoding, fit_encoding, is_needed
 from steepest.events import TEST, TRAIN, VALIDATION, Room, Sample, load_sample
 from steepest.recipe import Recipe, bytes_in
-from steepest.storage import AnyArray, in_memory, map_blocks, nearest_folder, split
+from steepest.storage import AnyArray, map_blocks, nearest_folder, split
 from steepest.training.inputs import Events, Naming
 from steepest.training.watch import TrainWatch
 
@@ -89,11 +89,7 @@ def encoded(sample: Sample, encoding: Encoding | None) -> Sample:
 
 
 def parts_of(sample: Sample) -> dict[int, Events]:
-    """The parts that have events.
-
-    Where the sample lies on disk, so do all arrays of the training part, but only the features of
-    the others: figures of merit need labels, weights and scores as a whole.
-    """
+    """The parts that have events; their arrays lie on disk where the sample does."""
     present = [part for part in PARTS if (sample.part == part).any()]
 
     def split_up(array: AnyArray) -> dict[int, AnyArray]:
@@ -102,20 +98,15 @@ def parts_of(sample: Sample) -> dict[int, Events]:
     labels = split_up(sample.labels)
     weights = None if sample.weights is None else split_up(sample.weights)
     extra = {name: split_up(values) for name, values in sample.extra.items()}
-    parts = {}
-    for part, features in split_up(sample.features).items():
-        place = _same if part == TRAIN else in_memory
-        parts[part] = Events(
+    return {
+        part: Events(
             features,
-            place(labels[part]),
-            None if weights is None else place(weights[part]),
-            {name: place(values[part]) for name, values in extra.items()},
+            labels[part],
+            None if weights is None else weights[part],
+            {name: values[part] for name, values in extra.items()},
         )
-    return parts
-
-
-def _same(array: AnyArray) -> AnyArray:
-    return array
+        for part, features in split_up(sample.features).items()
+    }
 
 
 def room_for(memory: str, folder: Path) -> Room:

@@ -13,6 +13,7 @@ from steepest import evaluate
 from steepest.events import TRAIN
 from steepest.folder import RunFolder
 from steepest.recipe import EvaluateRecipe
+from steepest.storage import AnyArray
 from steepest.training.binned import bin_figures
 from steepest.training.choices import Chosen, choosing_part, experiment_of, significance_merit
 from steepest.training.events import PARTS
@@ -22,7 +23,7 @@ from steepest.training.results import class_titles, name_of
 
 __all__ = ["EVENTS_DRAWN", "draw_descent", "draw_figures"]
 
-Scored = dict[int, tuple[Events, np.ndarray]]
+Scored = dict[int, tuple[Events, AnyArray]]
 
 STEPS_DRAWN = 20_000
 """Steps drawn of a longer history."""
@@ -170,7 +171,7 @@ def _multiclass(
     yield "roc-classes", figures.roc_figure(curves), curves
     reliability = [
         evaluate.calibration_curve(
-            events.labels == index, probabilities[:, index], events.weights, name=name
+            *evaluate.one_class(events.labels, probabilities, index), events.weights, name=name
         )
         for index, name in enumerate(fitted.model.classes)
     ]

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
 from steepest.events import TEST, TRAIN
 from steepest.folder import FolderKeeper, RunFolder
 from steepest.recipe import Recipe
-from steepest.storage import on_disk
+from steepest.storage import AnyArray, on_disk
 from steepest.training import results
 from steepest.training.baseline import fit_baseline
 from steepest.training.binned import bins_of
@@ -80,7 +78,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     job.folder.write_json("metrics.json", metrics)
 
 
-def _scored(fitted: Fitted, events: Events, thin: bool) -> tuple[Events, np.ndarray]:
+def _scored(fitted: Fitted, events: Events, thin: bool) -> tuple[Events, AnyArray]:
     """Events with their predictions; where `thin`, of what is drawn alone."""
     if thin:
         events = events.thinned(EVENTS_DRAWN)
@@ -137,7 +135,7 @@ def _merits(
     choices: Chosen,
     choosing: Events,
     events: Events,
-    predictions: np.ndarray,
+    predictions: AnyArray,
 ) -> dict[str, dict[str, Any]]:
     asked = recipe.evaluate
     merits = {"model": results.merits_of(fitted.model, predictions, events, asked, choices)}

@@ -29,10 +29,7 @@ from steepest.objective import Batch, DenseObjective
 from steepest.optimizers import update_rule
 from steepest.recipe import SGD, Constant, DescentRecipe, ModelRecipe
 from steepest.scaling import Scaling
-from steepest.storage import (
-    AnyArray,
-    blocks,
-)
+from steepest.storage import AnyArray, blocks, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.inputs import Events, Naming, batch_of, objective_for, scaling_of
 
@@ -125,9 +122,9 @@ def model_at(
     return model_with(scaling, objective_for(naming, model_recipe, recipe), naming, theta)
 
 
-def predictions_of(model: TrainedModel, features: AnyArray) -> Array:
-    """What the model predicts, in memory, from encoded features wherever they lie."""
-    return np.concatenate([model.predict_encoded(block) for (block,) in blocks(features)])
+def predictions_of(model: TrainedModel, features: AnyArray) -> AnyArray:
+    """What the model predicts, from encoded features, and where these lie."""
+    return map_blocks(model.predict_encoded, features)
 
 
 def plan_for(
@@ -178,23 +175,41 @@ def _monitor(
     """The validation: its loss without the L2 term, and the figure of merit of the task."""
     labels = batch.targets
     plain = DenseObjective(objective.model, objective.loss_function, dtype=objective.dtype)
+    both = task == "binary" and _both(labels)
 
     def monitor(theta: Array) -> dict[str, float]:
         values = {"validation_loss": plain.loss(theta, batch)}
-        predictions = objective.predict(theta, batch)
-        if task == "binary" and np.isfinite(predictions).all() and _both(labels):
+        predictions = _predicted(objective, theta, batch)
+        if both and all(np.isfinite(block).all() for (block,) in blocks(predictions)):
             values["validation_auc"] = evaluate.auc(labels, predictions, batch.weights).value
         elif task == "multiclass":
-            right = predictions.argmax(axis=1) == labels
-            values["validation_accuracy"] = float(np.average(right, weights=batch.weights))
+            values["validation_accuracy"] = _accuracy(labels, predictions, batch.weights)
         return values
 
     second = {"binary": ("validation_auc",), "multiclass": ("validation_accuracy",)}
     return monitor, ("validation_loss", *second.get(task, ()))
 
 
-def _both(labels: Array) -> bool:
-    return bool(labels.min() < labels.max())
+def _predicted(objective: DenseObjective, theta: Array, batch: Batch) -> AnyArray:
+    """What θ predicts of each event; on disk where the events are."""
+    if not batch.on_disk:
+        return objective.predict(theta, batch)
+    return map_blocks(lambda rows: objective.predict(theta, Batch(rows, rows[:, 0])), batch.inputs)
+
+
+def _both(labels: AnyArray) -> bool:
+    ends = [(block.min(), block.max()) for (block,) in blocks(labels)]
+    return bool(min(low for low, _ in ends) < max(high for _, high in ends))
+
+
+def _accuracy(labels: AnyArray, predictions: AnyArray, weights: AnyArray | None) -> float:
+    """The share of the weight that is called rightly."""
+    right = whole = 0.0
+    for label, probability, weight in blocks(labels, predictions, weights):
+        weight = np.ones(len(label)) if weight is None else weight.astype(np.float64)
+        right += float(weight[probability.argmax(axis=1) == label].sum())
+        whole += float(weight.sum())
+    return right / whole
 
 
 def _exact(

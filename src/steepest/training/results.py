@@ -16,7 +16,7 @@ from steepest._version import __version__
 from steepest.evaluate import Merit
 from steepest.objective import Batch, DenseObjective
 from steepest.recipe import EvaluateRecipe, Recipe
-from steepest.storage import blocks, total
+from steepest.storage import AnyArray, blocks, total
 from steepest.trained import TrainedModel
 from steepest.training.choices import Chosen, significance_merit
 from steepest.training.fit import Fitted
@@ -36,12 +36,11 @@ __all__ = [
 ]
 
 FORMAT = {"format": "steepest-metrics", "version": 1, "steepest": __version__}
-Array = np.ndarray
 
 
 def merits_of(
     model: TrainedModel,
-    predictions: Array,
+    predictions: AnyArray,
     events: Events,
     recipe: EvaluateRecipe,
     chosen: Chosen | None,
@@ -69,7 +68,7 @@ def merits_of(
             return evaluate.regression_merits(labels, predictions, weights)
 
 
-def _calibration_error(outcomes: Array, scores: Array, weights: Array | None) -> Merit:
+def _calibration_error(outcomes: AnyArray, scores: AnyArray, weights: AnyArray | None) -> Merit:
     return evaluate.calibration_error(evaluate.calibration_curve(outcomes, scores, weights))
 
 
@@ -80,7 +79,9 @@ def class_titles(model: TrainedModel) -> tuple[str, str]:
     return model.classes[0], model.classes[1]
 
 
-def gain_of(task: str, events: Events, predictions: Array, baseline: Array) -> dict[str, Merit]:
+def gain_of(
+    task: str, events: Events, predictions: AnyArray, baseline: AnyArray
+) -> dict[str, Merit]:
     """What the model adds to the baseline, on the same events: the difference of the AUCs."""
     if task != "binary":
         return {}

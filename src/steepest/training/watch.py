@@ -19,5 +19,8 @@ class TrainWatch(Watch):
     def read(self, rows: int, total: int) -> None:
         """So many rows of all have been read."""
 
+    def received(self, done: int, asked: int) -> None:
+        """So many bytes of the Hub's files have come, of those that were asked for so far."""
+
     def measured(self, done: int, total: int, unit: str, detail: str = "") -> None:
         """So many of all have been worked on; `unit` says what they are."""

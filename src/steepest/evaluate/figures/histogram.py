@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from steepest.evaluate.arrays import Floats
+from steepest.evaluate.columns import extent, summed
+from steepest.storage import AnyArray, blocks, thinned
 
 __all__ = ["Histogram", "as_numbers", "central_range", "histogram", "histogram_edges"]
+
+_MOST_STEPS = 1_000
+"""Steps of the longest grid that counts as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Histogram:
 
 
 def histogram(
-    values: Floats, weights: Floats, edges: Floats, label: str, normalised: bool = True
+    values: AnyArray, weights: AnyArray, edges: Floats, label: str, normalised: bool = True
 ) -> Histogram:
     """Return the histogram of weighted values.
 
@@ -54,15 +59,20 @@ def histogram(
     >>> histogram(np.array([0.1, 0.6, 0.7]), np.ones(3), np.array([0.0, 0.5, 1.0]), "x").contents
     array([0.66666667, 1.33333333])
     """
-    contents, _ = np.histogram(values, edges, weights=weights)
-    squares, _ = np.histogram(values, edges, weights=weights**2)
-    scale = weights.sum() * np.diff(edges) if normalised else np.ones(edges.size - 1)
-    outside = int(((values < edges[0]) | (values > edges[-1])).sum())
+    contents, squares = np.zeros(edges.size - 1), np.zeros(edges.size - 1)
+    outside = 0
+    for x, w in blocks(values, weights):
+        contents += np.histogram(x, edges, weights=w)[0]
+        squares += np.histogram(x, edges, weights=w**2)[0]
+        outside += int(((x < edges[0]) | (x > edges[-1])).sum())
+    scale = summed(weights) * np.diff(edges) if normalised else np.ones(edges.size - 1)
     return Histogram(label, edges, contents / scale, np.sqrt(squares) / scale, normalised, outside)
 
 
-def central_range(values: Floats, fraction: float = 0.998) -> tuple[float, float]:
+def central_range(values: AnyArray, fraction: float = 0.998) -> tuple[float, float]:
     """Return a range that holds the central `fraction` of the values, or all where that is near.
+
+    The fraction is that of at most a million values, evenly spaced.
 
     Examples
     --------
@@ -70,15 +80,15 @@ def central_range(values: Floats, fraction: float = 0.998) -> tuple[float, float
     (0.0, 1.0)
     """
     tail = (1 - fraction) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    low, high = np.quantile(thinned(values), [tail, 1 - tail])
     margin = 0.15 * (high - low)
-    smallest, largest = values.min(), values.max()
+    smallest, largest = extent(values)
     low = smallest if smallest >= low - margin else low
     high = largest if largest <= high + margin else high
     return float(low), float(high)
 
 
-def histogram_edges(values: Floats, bins: int) -> Floats:
+def histogram_edges(values: AnyArray, bins: int) -> Floats:
     """Return equal bins over the central range; a count gets bins of one or more whole counts.
 
     Examples
@@ -99,15 +109,19 @@ def histogram_edges(values: Floats, bins: int) -> Floats:
     return np.asarray(low + step * edges, dtype=np.float64)
 
 
-def _common_step(values: Floats) -> float | None:
+def _common_step(values: AnyArray) -> float | None:
     """Return the distance of values on an even grid, as counts are also after scaling, or None."""
     if np.unique(values[:2000]).size > 1000:
         return None
-    distinct = np.unique(values)
+    distinct = np.empty(0)
+    for (rows,) in blocks(values):
+        distinct = np.union1d(distinct, rows)
+        if distinct.size > _MOST_STEPS + 1:
+            return None
     gaps = np.diff(distinct)
     numbers = gaps / gaps.min()
     uneven = np.abs(numbers - np.round(numbers)).max() > 0.01
-    return None if uneven or np.round(numbers).sum() > 1000 else float(gaps.min())
+    return None if uneven or np.round(numbers).sum() > _MOST_STEPS else float(gaps.min())
 
 
 def as_numbers(twin: Any) -> Any:

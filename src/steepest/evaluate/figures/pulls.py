@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from steepest.evaluate.arrays import Floats, as_column, as_weights
+from steepest.evaluate.arrays import Floats, Values, as_column, as_weights
 from steepest.evaluate.figures.histogram import Histogram, histogram
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
 from steepest.evaluate.merit import Merit
@@ -43,7 +42,7 @@ class PullHistogram:
 
 
 def pull_histogram(
-    values: ArrayLike, weights: ArrayLike | None = None, bins: int = 40, reach: float = 5.0
+    values: Values, weights: Values | None = None, bins: int = 40, reach: float = 5.0
 ) -> PullHistogram:
     """Return the numbers of `pull_figure`.
 
@@ -70,7 +69,7 @@ def pull_histogram(
     ([0.1, 0.1], 1)
     """
     pull = as_column(values, "pulls")
-    weight = as_weights(weights, pull.size)
+    weight = as_weights(weights, len(pull))
     edges = np.linspace(-reach, reach, bins + 1)
     below = np.array([0.5 * math.erfc(-edge / math.sqrt(2)) for edge in edges])
     return PullHistogram(

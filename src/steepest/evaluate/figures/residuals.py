@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from steepest.evaluate.arrays import Floats, as_column, as_weights, check_same_length
+from steepest.evaluate.arrays import Floats, Values, as_column, as_weights, check_same_length
+from steepest.evaluate.columns import joined
 from steepest.evaluate.figures.histogram import (
     Histogram,
     central_range,
@@ -18,6 +18,7 @@ from steepest.evaluate.figures.histogram import (
 )
 from steepest.evaluate.figures.style import BLUE, laid_out, new_figure, style
 from steepest.evaluate.merit import Merit
+from steepest.storage import blocks, derived
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,9 +53,9 @@ class ResidualHistograms:
 
 
 def residual_histograms(
-    truth: ArrayLike,
-    prediction: ArrayLike,
-    weights: ArrayLike | None = None,
+    truth: Values,
+    prediction: Values,
+    weights: Values | None = None,
     merits: Mapping[str, Merit] | None = None,
     unit: str | None = None,
     bins: int = 50,
@@ -87,12 +88,14 @@ def residual_histograms(
     """
     true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
     check_same_length(true, predicted, "truth", "prediction")
-    weight = as_weights(weights, true.size)
-    residual = predicted - true
-    both = np.concatenate([true, predicted])
+    weight = as_weights(weights, len(true))
+    residual = derived(np.subtract, predicted, true)
+    both = joined(true, predicted)
     low, high = central_range(both)
     edges = np.linspace(low, high, bins + 1) if low < high else histogram_edges(both, bins)
-    contents, _, _ = np.histogram2d(true, predicted, (edges, edges), weights=weight)
+    contents = np.zeros((edges.size - 1, edges.size - 1))
+    for t, p, w in blocks(true, predicted, weight):
+        contents += np.histogram2d(t, p, (edges, edges), weights=w)[0]
     printed = ("bias", "resolution", "robust_resolution")
     return ResidualHistograms(
         histogram(residual, weight, histogram_edges(residual, bins), "residual", normalised=False),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.evaluate.arrays import Floats
+from steepest.evaluate.columns import extent, first_reaching, numbered
 from steepest.evaluate.figures.style import (
     COLOURS,
     LINE_STYLES,
@@ -20,6 +21,7 @@ from steepest.evaluate.figures.style import (
 )
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.evaluate.roc import Roc, background_rejection
+from steepest.storage import AnyArray, compressed, derived
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,8 +100,13 @@ def rejection_curve(
     >>> int(curve.background_passed.min())
     10
     """
-    usable = (roc.background_above >= minimum_background) & (roc.background_sum_above > 0)
-    index = np.flatnonzero(usable)[_thinned(roc.signal_efficiency[usable], points)]
+    usable = derived(
+        lambda events, weight: (events >= minimum_background) & (weight > 0),
+        roc.background_above,
+        roc.background_sum_above,
+    )
+    rows = compressed(numbered(usable), usable)
+    index = rows[_thinned(compressed(roc.signal_efficiency, usable), points)]
     background = roc.background_interval(level, index)
     value, low, high = background.value, background.low, background.high
     marked = [background_rejection(roc, efficiency, level) for efficiency in efficiencies]
@@ -117,14 +124,15 @@ def rejection_curve(
         )
 
 
-def _thinned(efficiency: Floats, points: int) -> NDArray[np.intp]:
+def _thinned(efficiency: AnyArray, points: int) -> NDArray[np.intp]:
     """Return indices of about evenly spaced efficiencies, both ends among them."""
-    if efficiency.size <= points:
-        return np.arange(efficiency.size)
-    rising = np.maximum.accumulate(efficiency)  # negative weights may let it fall
-    wanted = np.linspace(rising[0], rising[-1], points)
-    found = np.minimum(np.searchsorted(rising, wanted), efficiency.size - 1)
-    return np.unique(np.concatenate([[0], found, [efficiency.size - 1]]))
+    size = len(efficiency)
+    if size <= points:
+        return np.arange(size)
+    # the highest efficiency reached so far: negative weights may let it fall
+    wanted = np.linspace(float(efficiency[:1][0]), extent(efficiency)[1], points)
+    found = first_reaching(efficiency, wanted)
+    return np.unique(np.concatenate([[0], found, [size - 1]]))
 
 
 def roc_figure(curves: Sequence[RejectionCurve]) -> Figure:

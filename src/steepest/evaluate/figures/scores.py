@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from steepest.evaluate.arrays import Floats
+from steepest.evaluate.arrays import Values
+from steepest.evaluate.columns import extent, joined
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
 from steepest.evaluate.roc import check_scored
+from steepest.storage import compressed, derived
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,12 +36,12 @@ class ScoreHistograms:
 
 
 def score_histograms(
-    training_labels: ArrayLike,
-    training_scores: ArrayLike,
-    test_labels: ArrayLike,
-    test_scores: ArrayLike,
-    training_weights: ArrayLike | None = None,
-    test_weights: ArrayLike | None = None,
+    training_labels: Values,
+    training_scores: Values,
+    test_labels: Values,
+    test_scores: Values,
+    training_weights: Values | None = None,
+    test_weights: Values | None = None,
     bins: int = 40,
 ) -> ScoreHistograms:
     """Return the numbers of `score_figure`.
@@ -70,9 +72,11 @@ def score_histograms(
     """
     training = check_scored(training_labels, training_scores, training_weights)
     test = check_scored(test_labels, test_scores, test_weights)
-    scores = np.concatenate([training[1], test[1]])
-    probabilities = scores.min() >= 0 and scores.max() <= 1
-    edges = np.linspace(0, 1, bins + 1) if probabilities else histogram_edges(scores, bins)
+    ends = [*extent(training[1]), *extent(test[1])]
+    if min(ends) >= 0 and max(ends) <= 1:
+        edges = np.linspace(0, 1, bins + 1)
+    else:
+        edges = histogram_edges(joined(training[1], test[1]), bins)
     histograms: list[Histogram] = []
     tests: list[KolmogorovTest] = []
     for label, name in ((1, "signal"), (0, "background")):
@@ -83,10 +87,10 @@ def score_histograms(
     return ScoreHistograms(histograms[0], histograms[2], histograms[1], histograms[3], *tests)
 
 
-def _of_class(part: tuple[np.ndarray, Floats, Floats], label: int) -> tuple[Floats, Floats]:
+def _of_class(part: tuple[Any, Any, Any], label: int) -> tuple[Any, Any]:
     signal, scores, weights = part
-    chosen = signal == bool(label)
-    return scores[chosen], weights[chosen]
+    chosen = derived(partial(np.equal, bool(label)), signal)
+    return compressed(scores, chosen), compressed(weights, chosen)
 
 
 def score_figure(

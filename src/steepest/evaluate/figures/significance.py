@@ -9,6 +9,7 @@ import numpy as np
 
 from steepest.evaluate.arrays import Floats
 from steepest.evaluate.asimov import Experiment
+from steepest.evaluate.columns import numbered, total_of
 from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
 from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit
@@ -19,6 +20,7 @@ from steepest.evaluate.significance import (
     significance_scan,
     with_interval,
 )
+from steepest.storage import blocks, compressed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,7 +98,7 @@ def significance_curve(
     scan = significance_scan(roc, experiment)
     index = _thinned(scan, minimum_background, points)
     signal, background = (
-        efficiency_from_sums(sums[index], squares[index], sums[-1], squares[-1], level)
+        efficiency_from_sums(sums[index], squares[index], total_of(sums), total_of(squares), level)
         for sums, squares in (
             (roc.signal_sum_above, roc.signal_squares_above),
             (roc.background_sum_above, roc.background_squares_above),
@@ -129,13 +131,15 @@ def _at(efficiency: Efficiency, place: int) -> Efficiency:
 
 def _thinned(scan: SignificanceScan, minimum_background: float, points: int) -> np.ndarray:
     """Return indices of usable cuts, about evenly spaced in the threshold."""
-    usable = np.flatnonzero(scan.usable(minimum_background))
-    if usable.size <= points:
-        return usable
-    falling = scan.thresholds[usable]
-    wanted = np.linspace(falling[-1], falling[0], points)
-    found = np.searchsorted(falling[::-1], wanted).clip(0, usable.size - 1)
-    return usable[np.unique(usable.size - 1 - found)]
+    usable = scan.usable(minimum_background)
+    rows = compressed(numbered(usable), usable)
+    if len(rows) <= points:
+        return rows[:]
+    falling = compressed(scan.thresholds, usable)
+    wanted = np.linspace(float(falling[len(rows) - 1 :][0]), float(falling[:1][0]), points)
+    # of the cuts that are not below a wanted one the last
+    not_below = sum(np.searchsorted(-cuts, -wanted, side="right") for (cuts,) in blocks(falling))
+    return rows[np.unique(np.maximum(not_below - 1, 0))]
 
 
 def significance_figure(
