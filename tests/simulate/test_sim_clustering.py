@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 
+from steepest.errors import InputError
 from steepest.simulate import extra
 from steepest.simulate import substructure as sub
-from steepest.simulate.clustering import Clustered, offsets_of
+from steepest.simulate.clustering import Clustered, offsets_of, soft_drop_mass
 from steepest.simulate.generator import Generator, _columns
 from steepest.simulate.processes import PROCESSES
 
@@ -66,6 +68,39 @@ def test_members_of_a_list_make_up_its_jets():
             assert own.max() < starts[place + 1]
             assert TOGETHER[0][own].sum() == pytest.approx(px[jet])
             assert TOGETHER[3][own].sum() == pytest.approx(energy[jet])
+
+
+def test_soft_drop_is_fastjets_own_bit_for_bit():
+    clustered = Clustered(TOGETHER, COUNTS, "cambridge_algorithm", 1000.0)
+    answer = clustered._found.to_numpy_softdrop_grooming(
+        1, 0.0, 0.1, "scalar_z", 0.8, "larger_pt", float("inf")
+    )
+    expected = np.maximum(answer[8], 0.0).tolist()
+    assert [soft_drop_mass(jet, 0.1) for jet in JETS] == expected
+    assert expected[0] > 1.0
+
+
+@pytest.mark.parametrize(
+    ("module", "found"),
+    [
+        (None, "import of fastjet._ext halted; None in sys.modules"),
+        (sys, "no function 'interfacemulti' in it"),
+    ],
+)
+def test_a_fastjet_without_its_layer_of_arrays_is_told_with_a_version_that_has_it(
+    monkeypatch, module, found
+):
+    extra.fastjet()
+    monkeypatch.setitem(sys.modules, "fastjet._ext", module)
+    with pytest.raises(InputError) as caught:
+        extra.fastjet_arrays()
+    assert str(caught.value) == (
+        "Simulating jets needs the module 'fastjet._ext' of the package 'fastjet'.\n"
+        "  expected: a version of FastJet that has it, such as 3.5.2\n"
+        f"  found:    FastJet {version('fastjet')}: {found}\n"
+        "  cause:    a newer version, which has moved it\n"
+        "  do:       pip install 'fastjet==3.5.2.*'"
+    )
 
 
 def test_flat_columns_are_those_of_the_nested_record():

@@ -185,7 +185,7 @@ def _rows_of_process(
     pieces: list[JetRows] = []
     found = 0
     while found < wanted:
-        piece = _select(generator.batch(_EVENTS_PER_CALL), plan, rng).first(wanted - found)
+        piece = _select(generator.batch(_EVENTS_PER_CALL), plan, rng, wanted - found)
         pieces.append(piece)
         found += len(piece)
         if not on_jets(len(piece)):
@@ -193,7 +193,7 @@ def _rows_of_process(
     return concatenate(pieces)
 
 
-def _select(events: Events, plan: Plan, rng: np.random.Generator) -> JetRows:
+def _select(events: Events, plan: Plan, rng: np.random.Generator, most: int) -> JetRows:
     if plan.detector is None:
         constituents = events.particles.as_constituents()
     else:
@@ -202,4 +202,5 @@ def _select(events: Events, plan: Plan, rng: np.random.Generator) -> JetRows:
     selected = jet_module.in_window(jets)
     if events.decays is not None:
         selected &= jet_module.matched(jets, events.decays)
+    selected[np.flatnonzero(selected)[most:]] = False
     return jet_rows(jets, selected, constituents, plan.leading)

@@ -45,9 +45,34 @@ def fastjet() -> Any:
 
 
 def fastjet_arrays() -> Any:
-    """Return the module in which FastJet takes and gives plain arrays, under its Python classes."""
+    """Return the module in which FastJet takes and gives plain arrays, under its Python classes.
+
+    It is private to FastJet's package, which may change it at any time. Should it be gone, then
+    `steepest.simulate.clustering.Clustered` can go through ``fastjet.ClusterSequence`` on Awkward
+    arrays, which gives the same numbers more slowly.
+
+    Raises
+    ------
+    MissingExtraError
+        If FastJet is not installed.
+    InputError
+        If this version of it no longer has the module, or the function that is needed.
+    """
     fastjet()
-    return importlib.import_module("fastjet._ext")
+    try:
+        module = importlib.import_module("fastjet._ext")
+        found = "" if hasattr(module, "interfacemulti") else "no function 'interfacemulti' in it"
+    except ImportError as error:
+        found = str(error)
+    if found:
+        raise InputError(
+            f"{_PURPOSE} needs the module 'fastjet._ext' of the package 'fastjet'.",
+            expected="a version of FastJet that has it, such as 3.5.2",
+            found=f"FastJet {version('fastjet')}: {found}",
+            cause="a newer version, which has moved it",
+            do="pip install 'fastjet==3.5.2.*'",
+        )
+    return module
 
 
 def versions() -> dict[str, str]:

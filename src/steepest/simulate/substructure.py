@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.simulate.clustering import Clustered, Momenta, offsets_of
+from steepest.simulate.clustering import Clustered, Momenta, offsets_of, soft_drop_mass
 from steepest.simulate.processes import RADIUS
 
 __all__ = [
@@ -109,12 +109,12 @@ def measure_all(constituents: Momenta, counts: NDArray[np.int64]) -> list[Substr
     pt, rapidity, phi = _directions(constituents)
     by_kt = Clustered(constituents, counts, "kt_algorithm", _EVERYTHING)
     axes = [axes_of(by_kt, count) for count in range(1, MAX_AXES + 1)]
-    by_angle = Clustered(constituents, counts, "cambridge_algorithm", _EVERYTHING)
-    groomed = by_angle.soft_drop_masses(Z_CUT, RADIUS)
-    ends = offsets_of(counts)
+    ends = offsets_of(counts).tolist()
     shapes = []
-    for jet, mass in enumerate(groomed.tolist()):
+    for jet in range(len(counts)):
         own = slice(ends[jet], ends[jet + 1])
+        px, py, pz, energy = (column[own] for column in constituents)
+        mass = soft_drop_mass((px, py, pz, energy), Z_CUT)
         shapes.append(_shape(pt[own], rapidity[own], phi[own], [a[jet] for a in axes], mass))
     return shapes
 

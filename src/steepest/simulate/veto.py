@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from steepest.simulate import extra
-from steepest.simulate.processes import RADIUS, Decay, Process, Window
+from steepest.simulate.processes import RADIUS, Decay, Process
 
 __all__ = ["CARRIERS", "EARLY_SCALE", "LEPTONS", "PARTONS", "veto"]
 
@@ -41,7 +41,7 @@ PARTONS, LEPTONS = (1, 2, 3, 4, 5, 21), (11, 13)
 
 _OUTGOING = (5, 6)  # where the record has what leaves the hard process
 _NO_EMISSION, _RESONANCE_DECAY = 0, 5  # Pythia's numbers for where the shower is
-_LEAST_PT, _ETA_MAX = 100.0, 25.0  # of a jet of partons: GeV, and everything
+_ETA_MAX = 25.0  # of a jet of partons: everything
 
 
 def veto(module: Any, process: Process) -> Any:
@@ -57,19 +57,20 @@ def veto(module: Any, process: Process) -> Any:
     extra.hide_banner(module)
     decay = process.decay
     anti_kt, visible, own_masses, no_hook, by_fastjet = -1, 2, 2, None, True
-    jets = module.SlowJet(
-        anti_kt, RADIUS, _LEAST_PT, _ETA_MAX, visible, own_masses, no_hook, by_fastjet
+    low_jet, high_jet = process.parton_pt
+    jets = module.SlowJet(  # softer jets lie outside in any case
+        anti_kt, RADIUS, low_jet, _ETA_MAX, visible, own_masses, no_hook, by_fastjet
     )
 
     def jet_outside(event: Any) -> bool:
         jets.analyze(event)
-        return not (jets.sizeJet() and _within(jets.pT(0), process.parton_pt))
+        return not (jets.sizeJet() and low_jet < jets.pT(0) < high_jet)
 
     def axes_inside() -> list[tuple[float, float]]:
         return [
             (jets.y(place), jets.phi(place))
             for place in range(min(2, jets.sizeJet()))
-            if _within(jets.pT(place), process.parton_pt) and abs(jets.y(place)) < MATCH_RAPIDITY
+            if low_jet < jets.pT(place) < high_jet and abs(jets.y(place)) < MATCH_RAPIDITY
         ]
 
     class Windows(module.UserHooks):
@@ -94,12 +95,30 @@ def veto(module: Any, process: Process) -> Any:
         return Windows()
 
     low, high = process.hard_pt
+    resonance = decay.resonance
+    first, second = _OUTGOING
+
+    def last_pt(event: Any, place: int) -> float:
+        """Return the transverse momentum of this resonance after its recoils so far, else 0.
+
+        A particle appears in the record once for every recoil.
+        """
+        particle = event[place]
+        if particle.idAbs() != resonance:
+            return 0.0
+        return event[particle.iBotCopyId()].pT()
 
     def hard_outside(position: int, event: Any) -> bool:
+        """Return whether the hardest resonance is outside; written for speed."""
         if position == _NO_EMISSION:  # back to back
-            return not low < event[_OUTGOING[0]].pT() < high
-        in_shower = position < _RESONANCE_DECAY
-        return in_shower and not low < _hardest(event, decay.resonance) < high
+            return not low < event[first].pT() < high
+        if position >= _RESONANCE_DECAY:
+            return False
+        pt = last_pt(event, first)
+        if pt >= high:
+            return True
+        other = last_pt(event, second)
+        return other >= high or not (low < pt or low < other)
 
     class Decaying(Windows):
         """The questions to a process with one."""
@@ -127,26 +146,6 @@ def veto(module: Any, process: Process) -> Any:
             return jet_outside(event) or not _match(event, decay, axes_inside())
 
     return Decaying()
-
-
-def _within(value: float, window: Window) -> bool:
-    return window[0] < value < window[1]
-
-
-def _hardest(event: Any, resonance: int) -> float:
-    """Return the largest transverse momentum of a resonance after its recoils so far.
-
-    A particle appears in the record once for every recoil. Written out, since Pythia asks some
-    hundred times a jet.
-    """
-    largest = 0.0
-    for place in _OUTGOING:
-        particle = event[place]
-        if particle.idAbs() == resonance:
-            pt = event[particle.iBotCopyId()].pT()
-            if pt > largest:
-                largest = pt
-    return largest
 
 
 def _resonances(event: Any, number: int) -> Iterator[Any]:
