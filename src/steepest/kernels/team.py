@@ -20,6 +20,7 @@ from numba import types
 from numba.core import cgutils
 
 from steepest.kernels.compiled import intrinsic, part
+from steepest.kernels.vector import aligned
 
 __all__ = ["new_words", "wait"]
 
@@ -31,7 +32,7 @@ _WORD = ir.IntType(64)
 
 def new_words() -> np.ndarray:
     """What the members of a team count in, ``(32,)`` int64."""
-    return np.zeros(32, dtype=np.int64)
+    return aligned(32, np.int64)
 
 
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, place: Any) -> Any:

@@ -47,19 +47,19 @@ class Network:
         self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
     ) -> StretchResult:
         """Take a stretch of steps; θ and the slots that are given stay as they are."""
-        theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
+        theta, *slots = (self._copy(vector) for vector in (theta, *slots))
         values, path = room_for(stretch, theta)
         parts = _parts(stretch.batch_size)
         team = self._teams.setdefault(parts, Team(parts if os.name == "posix" else 1))
         shared = self._room(parts, team.most, stretch.batch_size)
-        steps = _Steps(self, stretch, rule, team.most, theta, slots, values, path, shared)
+        steps = _Steps(self, stretch, rule, theta, tuple(slots), values, path, shared)
         kinds = (type(rule.of_weights), type(rule.of_biases), stretch.events.targets.dtype)
         if kinds not in self._compiled:
             steps.take(loss_sum, 0, 0, 1)  # nothing, but it is compiled, which is not to be timed
             self._compiled.add(kinds)
         taken, loss_sum = team.run(len(stretch.rates), steps.take, loss_sum)
         self._rooms.append(shared)
-        return result_of(stretch, theta, slots, taken, loss_sum, values, path)
+        return result_of(stretch, theta, tuple(slots), taken, loss_sum, values, path)
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
@@ -88,15 +88,25 @@ class Network:
             if shared.made_for == made_for:
                 return shared
         from steepest.kernels.team import new_words
+        from steepest.kernels.vector import aligned
 
         return _Shared(
             made_for=made_for,
             words=new_words(),
+            tables=tuple(self.layout.table_of(member, members) for member in range(members)),
             memory=self.layout.memory(members, parts),
-            numbers=np.zeros((parts, 5)),
+            numbers=aligned((parts, self.kernel.NUMBERS), np.float64),
             chunks=np.zeros((parts, self.model.size if long else 0)),
-            gradient=np.zeros(self.model.size, dtype=self.dtype),
+            gradient=aligned(self.model.size, self.dtype),
         )
+
+    @staticmethod
+    def _copy(vector: Array) -> Array:
+        from steepest.kernels.vector import aligned
+
+        copy = aligned(vector.shape, vector.dtype)
+        copy[:] = vector
+        return copy
 
     def _alone(self, block: Batch) -> tuple[Any, ...]:
         """The kinds and the working arrays of one thread."""
@@ -125,7 +135,9 @@ class Network:
 
     def block_of(self, targets: Array) -> Array:
         """Room for a block's targets."""
-        return np.empty(self.kernel.BLOCK, dtype=targets.dtype)
+        from steepest.kernels.vector import aligned
+
+        return aligned(self.kernel.BLOCK, targets.dtype)
 
     def columns(self, events: Batch) -> tuple[Array, Array, Array]:
         """Features (flat), targets and weights."""
@@ -138,6 +150,7 @@ class _Shared:
 
     made_for: tuple[int, ...]
     words: Array
+    tables: tuple[tuple[Array, Array], ...]
     memory: Array
     numbers: Array
     chunks: Array
@@ -151,7 +164,6 @@ class _Steps:
     network: Network
     stretch: Stretch
     rule: UpdateRule
-    most_members: int
     theta: Array
     slots: Slots
     values: Array
@@ -170,7 +182,7 @@ class _Steps:
         """Be one of the members that take the steps."""
         network, stretch, now = self.network, self.stretch, slice(first, first + count)
         shared = self.shared
-        table, places = network.layout.table_of(member, self.most_members)
+        table, places = shared.tables[member]
         row, point = (int(m[:first].sum()) for m in (stretch.recorded, stretch.followed))
         return network.kernel.take_steps(
             *network.kinds, self.rule.of_weights, self.rule.of_biases, member, members,
