@@ -30,6 +30,8 @@ EXPLODED = 1e6
 ROUNDING = 1e-14
 """Losses this close, relatively, are the same: the first batch loss is that of the start."""
 SECONDS_PER_STRETCH = 0.5
+FASTER = 16
+"""A stretch may have so many times as many steps as the one before."""
 LARGEST_PATH = 64 * 2**20
 """Bytes of θ's path that are kept at most; above, no path."""
 
@@ -236,10 +238,9 @@ class _Walk:
         """Seconds since the last call; also sets how long the next stretch may be."""
         now = time.monotonic()
         spent, self.clock = now - self.clock, now
-        if steps and spent < SECONDS_PER_STRETCH:
-            self.longest = min(2 * max(self.longest, steps), 1_000_000)
-        elif steps > 1:
-            self.longest = max(1, int(steps * SECONDS_PER_STRETCH / spent))
+        if steps:
+            by_pace = int(steps * SECONDS_PER_STRETCH / max(spent, 1e-9))
+            self.longest = max(1, min(by_pace, FASTER * max(self.longest, steps), 1_000_000))
         return spent
 
 

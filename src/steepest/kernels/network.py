@@ -34,7 +34,7 @@ from steepest.kernels.layers import (
 )
 from steepest.kernels.pointwise import add_up, differentiate, narrowed, numbers
 from steepest.kernels.steps import copy, square, squared_distance, update_part
-from steepest.kernels.team import wait
+from steepest.kernels.team import begin, leave, wait
 from steepest.kernels.vector import prefetch, view
 
 __all__ = [
@@ -268,6 +268,21 @@ def take_steps(activation, loss, rule, rule_of_biases, member, members, words, t
     inputs
         Features, flat.
     """
+    begin(words, member)
+    taken, loss_sum = _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
+        places, distance, memory, block_targets, said, chunks, gradient, inputs, targets, weights,
+        rows, batch_size, theta, slots, rates, first_step, recorded, values, followed, path, l2,
+        limit, loss_sum)  # fmt: skip
+    leave(words, member, members)
+    return taken, loss_sum
+
+
+@part
+def _walk(activation, loss, rule, rule_of_biases, member, members, words, table, places, distance,
+          memory, block_targets, said, chunks, gradient, inputs, targets, weights, rows, batch_size,
+          theta, slots, rates, first_step, recorded, values, followed, path, l2, limit,
+          loss_sum):  # fmt: skip
+    """The steps of one member, see `take_steps`."""
     events, parts = len(rows) if len(rows) else len(targets), len(said)
     before, row, point = np.empty_like(theta), 0, 0
     for index in range(len(rates)):

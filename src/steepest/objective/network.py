@@ -51,7 +51,7 @@ class Network:
         values, path = room_for(stretch, theta)
         parts = _parts(stretch.batch_size)
         team = self._teams.setdefault(parts, Team(parts if os.name == "posix" else 1))
-        shared = self._room(parts, team.most, stretch.batch_size)
+        shared = self._room(parts, team.most, stretch.batch_size, stretch.events.targets)
         steps = _Steps(self, stretch, rule, theta, tuple(slots), values, path, shared)
         kinds = (type(rule.of_weights), type(rule.of_biases), stretch.events.targets.dtype)
         if kinds not in self._compiled:
@@ -79,21 +79,25 @@ class Network:
         )
         return out
 
-    def _room(self, parts: int, members: int, batch_size: int) -> _Shared:
+    def _room(self, parts: int, members: int, batch_size: int, targets: Array) -> _Shared:
         """What a team shares: of an earlier stretch, or new."""
         long = batch_size > self.kernel.CHUNK
-        made_for = (parts, members, int(long))
+        made_for = (parts, members, long, targets.dtype)
         while self._rooms:
             shared = self._rooms.pop()
             if shared.made_for == made_for:
                 return shared
-        from steepest.kernels.team import new_words
+        from steepest.kernels.team import COUNTED, new_words
         from steepest.kernels.vector import aligned
 
         return _Shared(
             made_for=made_for,
             words=new_words(),
-            tables=tuple(self.layout.table_of(member, members) for member in range(members)),
+            counted=COUNTED,
+            own=tuple(
+                (*self.layout.table_of(member, members), self.block_of(targets))
+                for member in range(members)
+            ),
             memory=self.layout.memory(members, parts),
             numbers=aligned((parts, self.kernel.NUMBERS), np.float64),
             chunks=np.zeros((parts, self.model.size if long else 0)),
@@ -148,13 +152,32 @@ class Network:
 class _Shared:
     """What the members of a team share: for how many, and of what size, it was made."""
 
-    made_for: tuple[int, ...]
+    made_for: tuple[Any, ...]
     words: Array
-    tables: tuple[tuple[Array, Array], ...]
+    counted: int
+    own: tuple[tuple[Array, Array, Array], ...]
     memory: Array
     numbers: Array
     chunks: Array
     gradient: Array
+
+    def mark(self) -> int:
+        """How many stretches have begun."""
+        return self._team.begun(self.words)
+
+    def wait(self, mark: int) -> None:
+        """Wait for the next stretch, about a millisecond."""
+        self._team.linger(self.words, mark)
+
+    def call(self) -> None:
+        """Call who waits away."""
+        self._team.ring(self.words)
+
+    @property
+    def _team(self) -> Any:
+        from steepest.kernels import team
+
+        return team
 
 
 @dataclass(frozen=True)
@@ -172,27 +195,26 @@ class _Steps:
 
     def take(self, loss_sum: float, first: int, count: int, members: int) -> tuple[int, float]:
         """Take steps first … first + count − 1; return how many were taken, and Σ of losses."""
-        self.shared.words.fill(0)
-        work = partial(self._take_as, loss_sum, first, count, members)
-        return together(work, members, failed=partial(self.shared.words.fill, 1))
-
-    def _take_as(
-        self, loss_sum: float, first: int, count: int, members: int, member: int
-    ) -> tuple[int, float]:
-        """Be one of the members that take the steps."""
-        network, stretch, now = self.network, self.stretch, slice(first, first + count)
-        shared = self.shared
-        table, places = shared.tables[member]
+        shared, stretch, now = self.shared, self.stretch, slice(first, first + count)
+        network, take_steps = self.network, self.network.kernel.take_steps
         row, point = (int(m[:first].sum()) for m in (stretch.recorded, stretch.followed))
-        return network.kernel.take_steps(
-            *network.kinds, self.rule.of_weights, self.rule.of_biases, member, members,
-            shared.words, table, places, network.layout.gradients, shared.memory,
-            network.block_of(stretch.events.targets), shared.numbers, shared.chunks,
-            shared.gradient, *network.columns(stretch.events), self._rows_from(first),
-            stretch.batch_size, self.theta, self.slots, stretch.rates[now],
+        rule = self.rule.of_weights, self.rule.of_biases
+        common = (
+            shared.numbers, shared.chunks, shared.gradient, *network.columns(stretch.events),
+            self._rows_from(first), stretch.batch_size, self.theta, self.slots, stretch.rates[now],
             stretch.first_step + first, stretch.recorded[now], self.values[row:],
             stretch.followed[now], self.path[point:], network.l2, stretch.loss_limit, loss_sum,
         )  # fmt: skip
+
+        def work(member: int) -> tuple[int, float]:
+            table, places, targets = shared.own[member]
+            return take_steps(
+                *network.kinds, *rule, member, members, shared.words, table, places,
+                network.layout.gradients, shared.memory, targets, *common,
+            )  # fmt: skip
+
+        shared.words[: shared.counted] = 0
+        return together(work, members, partial(shared.words.fill, 1), shared)
 
     def _rows_from(self, first: int) -> Array:
         """The rows of the steps from `first` on."""

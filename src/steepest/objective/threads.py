@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from steepest.objective.cores import Helper, move_away_from, this_core, usable_cores
+from steepest.objective.cores import Helper, Waiting, move_away_from, this_core, usable_cores
 
 __all__ = ["Crew", "Team", "shared", "together"]
 
@@ -135,10 +135,16 @@ def _next_look(began: float) -> float:
     return now + min(SECONDS_BETWEEN, (now - began) / LOOKING)
 
 
-def together(work: Callable[[int], Result], members: int, failed: Callable[[], None]) -> Result:
+def together(
+    work: Callable[[int], Result],
+    members: int,
+    failed: Callable[[], None],
+    at: Waiting | None = None,
+) -> Result:
     """Call ``work(member)`` on so many threads at once; return what it gives for member 0.
 
-    `failed` is called when one raises, so that the others stop to wait for it.
+    `failed` is called when one raises, so that the others stop to wait for it. Helpers wait `at`
+    some place for their next call, if one is given; the work calls those who wait there.
 
     Examples
     --------
@@ -156,7 +162,7 @@ def together(work: Callable[[int], Result], members: int, failed: Callable[[], N
             errors.append(error)
             failed()
 
-    helpers = [Helper.call(partial(other, member)) for member in range(1, members)]
+    helpers = [Helper.call(partial(other, member), at) for member in range(1, members)]
     try:
         result = work(0)
     except BaseException:
