@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -42,34 +44,40 @@ class Network:
         self._teams: dict[int, Team] = {}
         self._compiled: set[tuple[Any, ...]] = set()
         self._rooms: list[_Shared] = []
+        self._alones: list[tuple[Array, Array]] = []
 
     def take_steps(
         self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
     ) -> StretchResult:
         """Take a stretch of steps; θ and the slots that are given stay as they are."""
-        theta, *slots = (self._copy(vector) for vector in (theta, *slots))
+        theta, *copies = (self._copy(vector) for vector in (theta, *slots))
+        slots = tuple(copies)
         values, path = room_for(stretch, theta)
         parts = _parts(stretch.batch_size)
-        team = self._teams.setdefault(parts, Team(parts if os.name == "posix" else 1))
+        team = self._teams.get(parts)
+        if team is None:
+            team = self._teams[parts] = Team(parts if os.name == "posix" else 1)
         shared = self._room(parts, team.most, stretch.batch_size, stretch.events.targets)
-        steps = _Steps(self, stretch, rule, theta, tuple(slots), values, path, shared)
+        steps = _Steps(self, stretch, rule, theta, slots, values, path, shared)
         kinds = (type(rule.of_weights), type(rule.of_biases), stretch.events.targets.dtype)
         if kinds not in self._compiled:
             steps.take(loss_sum, 0, 0, 1)  # nothing, but it is compiled, which is not to be timed
             self._compiled.add(kinds)
         taken, loss_sum = team.run(len(stretch.rates), steps.take, loss_sum)
         self._rooms.append(shared)
-        return result_of(stretch, theta, tuple(slots), taken, loss_sum, values, path)
+        return result_of(stretch, theta, slots, taken, loss_sum, values, path)
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
-        return self.kernel.accumulate(
-            *self._alone(block), theta, *self.columns(block), self.dtype.type(scale), gradient
-        )
+        with self._alone(block) as room:
+            return self.kernel.accumulate(
+                *room, theta, *self.columns(block), self.dtype.type(scale), gradient
+            )
 
     def losses(self, theta: Array, block: Batch) -> float:
         """Return Σ w ℓ over the block."""
-        return self.kernel.add_losses(*self._alone(block), theta, *self.columns(block))
+        with self._alone(block) as room:
+            return self.kernel.add_losses(*room, theta, *self.columns(block))
 
     def logits(self, theta: Array, inputs: Array) -> Array:
         """Return the logits ``(events, outputs)``; an event's bits do not depend on the others."""
@@ -104,19 +112,18 @@ class Network:
             gradient=aligned(self.model.size, self.dtype),
         )
 
-    @staticmethod
-    def _copy(vector: Array) -> Array:
-        from steepest.kernels.vector import aligned
-
-        copy = aligned(vector.shape, vector.dtype)
-        copy[:] = vector
-        return copy
-
-    def _alone(self, block: Batch) -> tuple[Any, ...]:
-        """The kinds and the working arrays of one thread."""
-        layout = self.layout
-        room = self.block_of(block.targets)
-        return *self.kinds, layout.table, layout.places, layout.memory(), room
+    @contextmanager
+    def _alone(self, block: Batch) -> Iterator[tuple[Any, ...]]:
+        """The kinds and the working arrays of one thread, which the next one uses again."""
+        layout, kind = self.layout, block.targets.dtype
+        try:
+            memory, targets = self._alones.pop()
+        except IndexError:
+            memory, targets = layout.memory(), self.block_of(block.targets)
+        if targets.dtype != kind:
+            targets = self.block_of(block.targets)
+        yield *self.kinds, layout.table, layout.places, memory, targets
+        self._alones.append((memory, targets))
 
     @cached_property
     def kernel(self) -> Any:
@@ -124,6 +131,12 @@ class Network:
         from steepest.kernels import network
 
         return network
+
+    @cached_property
+    def _copy(self) -> Any:
+        from steepest.kernels.vector import aligned_copy
+
+        return aligned_copy
 
     @cached_property
     def kinds(self) -> tuple[Any, Any]:
@@ -197,7 +210,8 @@ class _Steps:
         """Take steps first … first + count − 1; return how many were taken, and Σ of losses."""
         shared, stretch, now = self.shared, self.stretch, slice(first, first + count)
         network, take_steps = self.network, self.network.kernel.take_steps
-        row, point = (int(m[:first].sum()) for m in (stretch.recorded, stretch.followed))
+        masks = stretch.recorded, stretch.followed
+        row, point = (np.count_nonzero(mask[:first]) for mask in masks)
         rule = self.rule.of_weights, self.rule.of_biases
         common = (
             shared.numbers, shared.chunks, shared.gradient, *network.columns(stretch.events),
