@@ -3,7 +3,30 @@
 Each function takes the events and returns what trains once from new parameters, to the end of its
 last step, and gives what then computes the loss over all events: that is not timed. float32
 everywhere; no DataLoader but where the peer's defaults have one.
-"""What is to be trained, and how."""
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+__all__ = ["PEERS", "RATE", "Work"]
+
+Array = np.ndarray
+Run = Callable[[], Callable[[], float]]
+RATE = {"adam": 1e-3, "sgd": 0.05}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be trained, and how."""
 
     X: Array
     y: Array
