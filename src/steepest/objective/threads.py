@@ -32,8 +32,10 @@ FEWEST = 8
 """Pieces of work that are shared, and steps that are timed where there are as many."""
 TRIAL = 0.002
 """Seconds for which each way is timed, at least."""
-LOOKING = 0.03
+LOOKING = 0.01
 """The share of the time that may be spent on timing."""
+SLOWER = 1.5
+"""Threads that take so many times as long as before are timed again at once."""
 
 
 class Crew:
@@ -79,6 +81,7 @@ class Team:
     def __init__(self, most: int) -> None:
         self.most = self.chosen = min(most, usable_cores())
         self._pace: dict[int, float] = {}  # seconds a step, by members, when last timed
+        self._awake = 0  # members of the last call: others must be made or woken up first
         self._next_look = 0.0
 
     def run(
@@ -103,8 +106,11 @@ class Team:
             self.chosen = self.most if WORTH * self._pace[self.most] < self._pace[1] else 1
             self._next_look = _next_look(began)
         taken, total, pace = _timed(take, total, done, steps - done, self.chosen)
-        if pace * taken >= TRIAL:
+        if pace * taken >= TRIAL and (taken >= FEWEST or self._awake == self.chosen):
+            if pace > SLOWER * self._pace.get(self.chosen, pace):
+                self._next_look = 0.0
             self._pace[self.chosen] = pace
+        self._awake = self.chosen
         return done + taken, total
 
     def _trial(self, steps: int) -> int:
