@@ -31,8 +31,9 @@ __all__ = ["COUNTED", "begin", "begun", "leave", "linger", "new_words", "ring", 
 
 _LOOKS = 4096
 """Looks before the core is offered to others, some microseconds."""
-_YIELDS = 4096
-"""Looks after that, while a member lingers, about a millisecond."""
+_LINGERING = 384 * _LOOKS
+"""Looks while a member lingers, about a millisecond. In between it seldom offers the core: where
+others want it, each offer may take as long as they work."""
 _STOPPED, _BEGUN, _LINGERS = 16, 32, 48
 COUNTED = 32
 """So many words count within a stretch, and are zero when it begins."""
@@ -121,9 +122,9 @@ def linger(words, begun):
     """Return when more than `begun` stretches have begun, or after about a millisecond."""
     _add_one(words, _LINGERS)
     looks = 0
-    while _look(words, _BEGUN) == begun and looks < _LOOKS + _YIELDS:
+    while _look(words, _BEGUN) == begun and looks < _LINGERING:
         looks += 1
-        if looks > _LOOKS:
+        if looks % _LOOKS == 0:
             _give_way()
     return looks
 
