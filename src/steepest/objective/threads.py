@@ -34,6 +34,8 @@ TRIAL = 0.002
 """Seconds for which each way is timed, at least."""
 LOOKING = 0.01
 """The share of the time that may be spent on timing."""
+DOUBTING = 0.1
+"""The same after a change of mind, which a moment's disturbance may have made."""
 SLOWER = 1.5
 """Threads that take so many times as long as before are timed again at once."""
 
@@ -103,8 +105,9 @@ class Team:
             done, total, self._pace[other] = _timed(take, total, 0, trial, other)
             if done < trial:
                 return done, total
+            before = self.chosen
             self.chosen = self.most if WORTH * self._pace[self.most] < self._pace[1] else 1
-            self._next_look = _next_look(began)
+            self._next_look = _next_look(began, LOOKING if self.chosen == before else DOUBTING)
         taken, total, pace = _timed(take, total, done, steps - done, self.chosen)
         if pace * taken >= TRIAL and (taken >= FEWEST or self._awake == self.chosen):
             if pace > SLOWER * self._pace.get(self.chosen, pace):
@@ -135,10 +138,10 @@ def _timed(
     return taken, total, (time.perf_counter() - began) / max(taken, 1)
 
 
-def _next_look(began: float) -> float:
-    """When to time again, after a timing that began then."""
+def _next_look(began: float, share: float = LOOKING) -> float:
+    """When to time again, after a timing that began then, for it to take that share of the time."""
     now = time.monotonic()
-    return now + min(SECONDS_BETWEEN, (now - began) / LOOKING)
+    return now + min(SECONDS_BETWEEN, (now - began) / share)
 
 
 def together(
