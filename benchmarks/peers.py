@@ -1,7 +1,8 @@
 """Dense networks' training by the peers: the same steps on batches of the same size.
 
-Each function takes the events and returns what trains once from new parameters and gives the final
-loss over all events. float32 everywhere; no DataLoader but where the peer's defaults have one.
+Each function takes the events and returns what trains once from new parameters, to the end of its
+last step, and gives what then computes the loss over all events: that is not timed. float32
+everywhere; no DataLoader but where the peer's defaults have one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 __all__ = ["PEERS", "RATE", "Work"]
 
 Array = np.ndarray
-Run = Callable[[], float]
+Run = Callable[[], Callable[[], float]]
 RATE = {"adam": 1e-3, "sgd": 0.05}
 
 
@@ -56,6 +57,11 @@ def _network(work: Work) -> torch.nn.Sequential:
     return torch.nn.Sequential(*layers[:-1])
 
 
+def _loss(criterion, network, events, labels) -> float:
+    with torch.no_grad():
+        return float(criterion(network(events), labels))
+
+
 def _torch_optimizer(work: Work, model: torch.nn.Module) -> torch.optim.Optimizer:
     kind = torch.optim.Adam if work.optimizer == "adam" else torch.optim.SGD
     return kind(model.parameters(), lr=RATE[work.optimizer], fused=True)
@@ -77,7 +83,7 @@ def _torch(work: Work, prepare: Callable[[Callable], Callable]) -> Run:
     model = _network(work)
     loss_of = prepare(lambda rows: criterion(model(events[rows]), labels[rows]))
 
-    def run() -> float:
+    def run() -> Callable[[], float]:
         model.load_state_dict(_network(work).state_dict())
         optimizer = _torch_optimizer(work, model)
         for _ in range(work.epochs):
@@ -86,8 +92,7 @@ def _torch(work: Work, prepare: Callable[[Callable], Callable]) -> Run:
                 optimizer.zero_grad(set_to_none=True)
                 loss_of(order[start : start + work.batch_size]).backward()
                 optimizer.step()
-        with torch.no_grad():
-            return float(criterion(model(events), labels))
+        return lambda: _loss(criterion, model, events, labels)
 
     return run
 
@@ -120,7 +125,7 @@ def jax_scan(work: Work) -> Run:
     epoch = jax.jit(lambda carry, order: jax.lax.scan(step, carry, order)[0], donate_argnums=0)
     steps = len(work.X) // work.batch_size
 
-    def run() -> float:
+    def run() -> Callable[[], float]:
         random = np.random.default_rng(0)
         params = [
             (
@@ -133,7 +138,8 @@ def jax_scan(work: Work) -> Run:
         for _ in range(work.epochs):
             order = random.permutation(len(work.X))[: steps * work.batch_size]
             carry = epoch(carry, jnp.asarray(order.reshape(steps, work.batch_size)))
-        return float(loss_of(carry[0], jnp.arange(len(work.X))))
+        params = jax.block_until_ready(carry)[0]
+        return lambda: float(loss_of(params, jnp.arange(len(work.X))))
 
     return run
 
@@ -142,7 +148,7 @@ def scikit_learn(work: Work) -> Run:
     """MLPClassifier in float32, without its stopping rules."""
     from sklearn.neural_network import MLPClassifier
 
-    def run() -> float:
+    def run() -> Callable[[], float]:
         model = MLPClassifier(
             work.hidden, batch_size=work.batch_size, solver=work.optimizer, momentum=0.0,
             nesterovs_momentum=False, learning_rate_init=RATE[work.optimizer], alpha=0.0,
@@ -151,6 +157,9 @@ def scikit_learn(work: Work) -> Run:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns that it was told when to stop
             model.fit(work.X, work.y)
+        return lambda: loss(model)
+
+    def loss(model: MLPClassifier) -> float:
         p = np.clip(model.predict_proba(work.X)[:, 1], 1e-7, 1 - 1e-7)
         return float(-np.mean(work.y * np.log(p) + (1 - work.y) * np.log(1 - p)))
 
@@ -176,7 +185,7 @@ def lightning(work: Work) -> Run:
         def configure_optimizers(self):
             return _torch_optimizer(work, self)
 
-    def run() -> float:
+    def run() -> Callable[[], float]:
         loader = torch.utils.data.DataLoader(
             torch.utils.data.TensorDataset(events, labels), work.batch_size, shuffle=True
         )
@@ -186,8 +195,7 @@ def lightning(work: Work) -> Run:
             with TemporaryDirectory() as folder:  # its checkpoints are a part of its defaults
                 options = {"accelerator": "cpu", "logger": False, "default_root_dir": folder}
                 Trainer(max_epochs=work.epochs, **options).fit(module, loader)
-        with torch.no_grad():
-            return float(criterion(module.network(events), labels))
+        return lambda: _loss(criterion, module.network, events, labels)
 
     return run
 

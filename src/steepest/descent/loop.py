@@ -30,6 +30,8 @@ EXPLODED = 1e6
 ROUNDING = 1e-14
 """Losses this close, relatively, are the same: the first batch loss is that of the start."""
 SECONDS_PER_STRETCH = 0.5
+FASTER = 16
+"""A stretch may have so many times as many steps as the one before."""
 LARGEST_PATH = 64 * 2**20
 """Bytes of θ's path that are kept at most; above, no path."""
 
@@ -133,6 +135,7 @@ class _Walk:
         self.keeps_path = path_bytes <= LARGEST_PATH
         self.path: list[tuple[int, Array]] = []
         self.longest = 1
+        self.at_once = _stretches(objective, events, plan)
         self.saved_at = self.clock = time.monotonic()
 
     def init(self) -> State:
@@ -162,7 +165,10 @@ class _Walk:
         rates = plan.schedule.factors(state.step, end - state.step)
         rates *= plan.learning_rate * state.plateau.factor
         with np.errstate(all="ignore"):  # what overflows is found by its loss
-            steps = take_steps(self.objective, self.feed, plan, state, rates, watch)
+            if self.at_once is not None:
+                steps = _at_once(self.at_once, self.feed, plan, state, rates)
+            else:
+                steps = _one_by_one(self.objective, self.feed, plan, state, rates, watch)
         state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
         self.history.add_steps(steps.recorded, steps.values)
         if len(steps.values):
@@ -236,10 +242,9 @@ class _Walk:
         """Seconds since the last call; also sets how long the next stretch may be."""
         now = time.monotonic()
         spent, self.clock = now - self.clock, now
-        if steps and spent < SECONDS_PER_STRETCH:
-            self.longest = min(2 * max(self.longest, steps), 1_000_000)
-        elif steps > 1:
-            self.longest = max(1, int(steps * SECONDS_PER_STRETCH / spent))
+        if steps:
+            by_pace = int(steps * SECONDS_PER_STRETCH / max(spent, 1e-9))
+            self.longest = max(1, min(by_pace, FASTER * max(self.longest, steps), 1_000_000))
         return spent
 
 
@@ -257,13 +262,11 @@ class Steps:
     """θ after the steps at which the plan follows it."""
 
 
-def take_steps(
-    objective: Objective, feed: Feed, plan: Plan, state: State, rates: Array, watch: Watch
-) -> Steps:
-    """Predict, loss, gradient, step; repeat, once for each rate. At once where that can be."""
-    if isinstance(objective, Stretches) and objective.can_take(feed.events, plan.batch_size):
-        return _at_once(objective, feed, plan, state, rates)
-    return _one_by_one(objective, feed, plan, state, rates, watch)
+def _stretches(objective: Objective, events: Batch, plan: Plan) -> Stretches | None:
+    """The objective, if it can predict, take gradients and steps, and repeat, in one call."""
+    if isinstance(objective, Stretches) and objective.can_take(events, plan.batch_size):
+        return objective
+    return None
 
 
 def _at_once(objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array) -> Steps:

@@ -19,9 +19,19 @@ from steepest.kernels.compiled import part, sums
 from steepest.kernels.pointwise import activate
 from steepest.kernels.product import PANEL, copy_vectors, product, transpose_square
 from steepest.kernels.steps import copy
-from steepest.kernels.vector import VECTOR_BYTES, view
+from steepest.kernels.vector import VECTOR_BYTES, aligned, view
 
-__all__ = ["BLOCK", "COLUMNS", "Layout", "add_gradient", "backward", "clear", "forward", "pack"]
+__all__ = [
+    "BLOCK",
+    "COLUMNS",
+    "Layout",
+    "add_gradient",
+    "backward",
+    "clear",
+    "forward",
+    "join_gradients",
+    "pack",
+]
 
 Array = np.ndarray
 BLOCK = 64
@@ -79,12 +89,13 @@ class Layout:
     def memory(self, members: int = 1, parts: int = 1) -> Array:
         """The working arrays of a team whose batches have so many parts, all zero."""
         size = self._zeros + members * (self._own - self._zeros) + parts * self.gradients
-        return np.zeros(size, dtype=self.dtype)
+        return aligned(size, self.dtype)
 
     def table_of(self, member: int, members: int) -> tuple[Array, Array]:
         """The table and places of one member of a team."""
         own = self._own - self._zeros
-        table, places = self.table.copy(), self.places + member * own
+        table, places = (aligned(a.shape, a.dtype) for a in (self.table, self.places))
+        table[...], places[...] = self.table, self.places + member * own
         table[:, [_PANELS, _BACK, _BIAS, _INPUT, _SUMS, _SIGNAL]] += member * own
         table[:, _GRADIENT] += (members - 1) * own
         return table, places
@@ -201,8 +212,11 @@ def _outer(factors, weights, width, signal):
 
 
 @part
-def _finish_signal(signal, slopes, width, scaled, biases):
+def _finish_signal(signal, slopes, width, scaled, biases, fresh):
     """D ← D ∘ a′ (where there is an activation), and add its sums over events to the biases'."""
+    if fresh:
+        for j in range(width):
+            biases[j] = 0
     for i in range(len(signal) // width):
         row = view(signal, i * width, width)
         if scaled:
@@ -224,8 +238,11 @@ def clear(table, memory, shift):
 
 
 @part
-def backward(table, memory, count, shift):
-    """Add the block's gradients, from the signal of the last layer, to those of a part."""
+def backward(table, memory, count, shift, fresh):
+    """Add the block's gradients, from the signal of the last layer, to those of a part.
+
+    A `fresh` part has none yet: what lies there is written over.
+    """
     rows, last = 4 * -(-count // 4), len(table) - 1
     for layer in range(last, -1, -1):
         k, n, kp, np_ = table[layer, _K], table[layer, _N], table[layer, _KP], table[layer, _NP]
@@ -233,15 +250,16 @@ def backward(table, memory, count, shift):
         signal, slopes = table[layer, _SIGNAL], table[layer, _SUMS]
         _finish_signal(
             view(memory, signal, count * np_), view(memory, slopes, count * np_), np_,
-            layer < last, view(memory, gradient + kp * np_, np_),
+            layer < last, view(memory, gradient + kp * np_, np_), fresh,
         )  # fmt: skip
+        start, row = (0, 0) if fresh else (gradient, np_)
         fan_in = _columns(k, memory)
         if np_ == 1:
-            product(memory, 1, fan_in, count, signal, 0, 1, inputs, 1, kp, gradient, 0, gradient,
+            product(memory, 1, fan_in, count, signal, 0, 1, inputs, 1, kp, gradient, 0, start,
                     0)  # fmt: skip
         else:
             product(memory, 4 * -(-k // 4), _columns(n, memory), count, inputs, 1, kp, signal, 1,
-                    np_, gradient, np_, gradient, np_)  # fmt: skip
+                    np_, gradient, np_, start, row)  # fmt: skip
         if layer == 0:
             break
         below = table[layer - 1, _SIGNAL]
@@ -251,6 +269,41 @@ def backward(table, memory, count, shift):
         else:
             product(memory, rows, fan_in, n, signal, np_, 1, table[layer, _BACK], n, 0, below, kp,
                     0, 0)  # fmt: skip
+
+
+@part
+def _join(memory, first, parts, distance, target):
+    """The sum of as many vectors, `distance` apart, in their order."""
+    one = view(memory, first, len(target))
+    if parts == 1:
+        for j in range(len(target)):
+            target[j] = one[j]
+        return
+    two = view(memory, first + distance, len(target))
+    for j in range(len(target)):
+        target[j] = one[j] + two[j]
+    for number in range(2, parts):
+        other = view(memory, first + number * distance, len(target))
+        for j in range(len(target)):
+            target[j] += other[j]
+
+
+@part
+def join_gradients(table, memory, parts, distance, first, last, gradient):
+    """Write the sum of the parts' gradients to the entries first … last − 1 of a flat vector."""
+    for layer in range(len(table)):
+        k, n, np_ = table[layer, _K], table[layer, _N], table[layer, _NP]
+        start, to = table[layer, _GRADIENT], table[layer, _THETA]
+        rows, width = (1, k * n) if n == np_ else (k, n)  # weights without gaps are one row
+        for p in range(max(0, (first - to) // width), min(rows, -(-(last - to) // width))):
+            begin, end = max(first, to + p * width), min(last, to + (p + 1) * width)
+            _join(memory, start + p * np_ + begin - (to + p * width), parts, distance,
+                  view(gradient, begin, end - begin))  # fmt: skip
+        to += k * n
+        begin, end = max(first, to), min(last, to + n)
+        if begin < end:
+            _join(memory, start + table[layer, _KP] * np_ + begin - to, parts, distance,
+                  view(gradient, begin, end - begin))  # fmt: skip
 
 
 @part

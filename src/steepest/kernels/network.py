@@ -29,17 +29,19 @@ from steepest.kernels.layers import (
     backward,
     clear,
     forward,
+    join_gradients,
     pack,
 )
 from steepest.kernels.pointwise import add_up, differentiate, narrowed, numbers
 from steepest.kernels.steps import copy, square, squared_distance, update_part
-from steepest.kernels.team import wait
+from steepest.kernels.team import begin, leave, wait
 from steepest.kernels.vector import prefetch, view
 
 __all__ = [
     "BLOCK",
     "CHUNK",
     "COLUMNS",
+    "NUMBERS",
     "Layout",
     "accumulate",
     "add_losses",
@@ -51,11 +53,15 @@ __all__ = [
 
 CHUNK = 4096
 """Events over which a gradient is summed in the dtype of θ."""
+_LINE = 32
+"""Entries of θ on one line of the cache or two, which no two threads write."""
 _K, _N, _KP, _NP, _THETA, _INPUT, _SUMS, _SIGNAL = (
     COLUMNS[name] for name in ("k", "n", "padded_k", "padded_n", "theta", "input", "sums", "signal")
 )
 LOSS, PENALTY, OF_THETA, OF_GRADIENT, OF_CHANGE = range(5)
 """What a part says of itself: Σ w ℓ, (λ/2) ‖W‖², and the squares of θ, ∇J and Δθ."""
+NUMBERS = 16
+"""Room for what a part says: two lines of the cache, which no other part writes on."""
 
 
 @part
@@ -76,7 +82,7 @@ def _gather(inputs, targets, weights, rows, first, count, table, places, memory,
 @part
 def _add_chunk(activation, loss, table, places, memory, shift, block_targets, inputs, targets,
                weights, rows, first, last, scale):  # fmt: skip
-    """Add events first … last − 1 to the gradients of a part; return Σ w ℓ."""
+    """The gradients of events first … last − 1 as those of a part; return Σ w ℓ."""
     total, output = 0.0, len(table) - 1
     logits, signal = table[output, _SUMS], table[output, _SIGNAL]
     for start in range(first, last, BLOCK):
@@ -90,8 +96,15 @@ def _add_chunk(activation, loss, table, places, memory, shift, block_targets, in
             view(memory, places[0], count), scale, view(memory, signal, size),
             view(memory, places[1], count),
         )  # fmt: skip
-        backward(table, memory, count, shift)
+        backward(table, memory, count, shift, start == first)
     return total
+
+
+@part
+def _share(number, parts, size):
+    """Which entries of θ a part has: first and end, in whole lines of the cache."""
+    first, end = number * size // parts, (number + 1) * size // parts
+    return first - first % _LINE, end if end == size else end - end % _LINE
 
 
 @part
@@ -138,7 +151,6 @@ def accumulate(activation, loss, table, places, memory, block_targets, theta, in
     pack(theta, table, memory)
     rows, total = np.empty(0, dtype=np.int64), 0.0
     for first in range(0, len(targets), CHUNK):
-        clear(table, memory, 0)
         total += _add_chunk(activation, loss, table, places, memory, 0, block_targets, inputs,
             targets, weights, rows, first, min(first + CHUNK, len(targets)), scale)  # fmt: skip
         add_gradient(table, memory, 0, 0, len(theta), gradient)
@@ -191,13 +203,13 @@ def _add_part(activation, loss, table, places, memory, shift, block_targets, inp
     """The gradient of a part of a batch: in `memory`, or in float64 `chunks` where these are."""
     total = 0.0
     if len(chunks) == 0:
-        clear(table, memory, shift)
+        if first == last:
+            clear(table, memory, shift)
         return _add_chunk(activation, loss, table, places, memory, shift, block_targets, inputs,
                           targets, weights, rows, first, last, scale)  # fmt: skip
     for i in range(len(chunks)):
         chunks[i] = 0.0
     for start in range(first, last, CHUNK):
-        clear(table, memory, shift)
         total += _add_chunk(activation, loss, table, places, memory, shift, block_targets, inputs,
             targets, weights, rows, start, min(start + CHUNK, last), scale)  # fmt: skip
         add_gradient(table, memory, shift, 0, theta_size, chunks)
@@ -209,10 +221,7 @@ def _add_parts(table, memory, distance, chunks, first, last, gradient):
     """∇J of the batch, on the entries first … last − 1: the parts' in their order."""
     target = view(gradient, first, last - first)
     if chunks.shape[1] == 0:
-        for i in range(last - first):
-            target[i] = 0
-        for number in range(len(chunks)):
-            add_gradient(table, memory, number * distance, first, last, gradient)
+        join_gradients(table, memory, len(chunks), distance, first, last, gradient)
         return
     for i in range(last - first):
         total = 0.0
@@ -254,11 +263,26 @@ def take_steps(activation, loss, rule, rule_of_biases, member, members, words, t
     table, places, distance
         The member's layout, and how far apart the gradients of two parts are.
     memory, said, chunks, gradient
-        Shared: working arrays; ``(parts, 5)`` numbers; ``(parts, size or 0)`` float64 sums over
+        Shared: working arrays; `NUMBERS` of each part; ``(parts, size or 0)`` float64 sums over
         chunks; ``(size,)``.
     inputs
         Features, flat.
     """
+    begin(words, member)
+    taken, loss_sum = _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
+        places, distance, memory, block_targets, said, chunks, gradient, inputs, targets, weights,
+        rows, batch_size, theta, slots, rates, first_step, recorded, values, followed, path, l2,
+        limit, loss_sum)  # fmt: skip
+    leave(words, member, members)
+    return taken, loss_sum
+
+
+@part
+def _walk(activation, loss, rule, rule_of_biases, member, members, words, table, places, distance,
+          memory, block_targets, said, chunks, gradient, inputs, targets, weights, rows, batch_size,
+          theta, slots, rates, first_step, recorded, values, followed, path, l2, limit,
+          loss_sum):  # fmt: skip
+    """The steps of one member, see `take_steps`."""
     events, parts = len(rows) if len(rows) else len(targets), len(said)
     before, row, point = np.empty_like(theta), 0, 0
     for index in range(len(rates)):
@@ -271,7 +295,7 @@ def take_steps(activation, loss, rule, rule_of_biases, member, members, words, t
             said[number, LOSS] = _add_part(activation, loss, table, places, memory,
                 number * distance, block_targets, inputs, targets, weights, rows, first + begin,
                 first + end, scale, len(theta), chunks[number])  # fmt: skip
-            begin, end = number * len(theta) // parts, (number + 1) * len(theta) // parts
+            begin, end = _share(number, parts, len(theta))
             said[number, PENALTY] = _penalty(table, theta, l2, begin, end) if l2 != 0.0 else 0.0
         if not wait(words, members):
             return index, loss_sum
@@ -283,7 +307,7 @@ def take_steps(activation, loss, rule, rule_of_biases, member, members, words, t
         of_weights = narrowed(numbers(rule, rates[index], step), zero)
         of_biases = narrowed(numbers(rule_of_biases, rates[index], step), zero)
         for number in range(member, parts, members):
-            begin, end = number * len(theta) // parts, (number + 1) * len(theta) // parts
+            begin, end = _share(number, parts, len(theta))
             size = end - begin
             _add_parts(table, memory, distance, chunks, begin, end, gradient)
             if recorded[index]:

@@ -117,8 +117,8 @@ def rmsprop(theta: Any, gradient: Any, slots: Any, numbers: Any) -> Any:
 
 
 def adam_numbers(rule: Adam, rate: float, step: float) -> tuple[float, ...]:
-    """η/(1−β₁ᵗ), β₁, 1 − β₁, β₂, 1 − β₂, 1 − β₂ᵗ, ε."""
-    pace, spread = rate / (1.0 - rule.beta1**step), 1.0 - rule.beta2**step
+    """η/(1−β₁ᵗ), β₁, 1 − β₁, β₂, 1 − β₂, 1/(1 − β₂ᵗ), ε."""
+    pace, spread = rate / (1.0 - rule.beta1**step), 1.0 / (1.0 - rule.beta2**step)
     return (
         pace, rule.beta1, 1.0 - rule.beta1, rule.beta2, 1.0 - rule.beta2, spread, rule.epsilon
     )  # fmt: skip
@@ -129,12 +129,12 @@ def adam(theta: Any, gradient: Any, slots: Any, numbers: Any) -> Any:
     pace, beta1, rest1, beta2, rest2, spread, epsilon = numbers
     mean = beta1 * slots[0] + rest1 * gradient
     square = beta2 * slots[1] + rest2 * gradient * gradient
-    return theta - pace * mean / (root(square / spread) + epsilon), (mean, square)
+    return theta - pace * mean / (root(square * spread) + epsilon), (mean, square)
 
 
 def adamw_numbers(rule: AdamW, rate: float, step: float) -> tuple[float, ...]:
     """η κ, then those of Adam."""
-    pace, spread = rate / (1.0 - rule.beta1**step), 1.0 - rule.beta2**step
+    pace, spread = rate / (1.0 - rule.beta1**step), 1.0 / (1.0 - rule.beta2**step)
     return (
         rate * rule.decay,
         pace, rule.beta1, 1.0 - rule.beta1, rule.beta2, 1.0 - rule.beta2, spread, rule.epsilon,
@@ -147,7 +147,7 @@ def adamw(theta: Any, gradient: Any, slots: Any, numbers: Any) -> Any:
     decayed = theta - decay * theta
     mean = beta1 * slots[0] + rest1 * gradient
     square = beta2 * slots[1] + rest2 * gradient * gradient
-    return decayed - pace * mean / (root(square / spread) + epsilon), (mean, square)
+    return decayed - pace * mean / (root(square * spread) + epsilon), (mean, square)
 
 
 @dataclass(frozen=True)

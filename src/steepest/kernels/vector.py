@@ -6,8 +6,11 @@ are smaller, the compiler takes two for one).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -15,11 +18,12 @@ from numba.np.arrayobj import make_array, populate_array
 
 from steepest.kernels.compiled import intrinsic
 
-__all__ = ["VECTOR_BYTES", "Vectors", "prefetch", "view"]
+__all__ = ["VECTOR_BYTES", "Vectors", "aligned", "aligned_copy", "prefetch", "view"]
 
 VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
 _INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
 _FUSED = ("contract",)
+_APART = 128  # bytes: two lines of the cache, which processors fetch together
 
 
 class Vectors:
@@ -65,6 +69,35 @@ class Vectors:
         product = self.builder.fmul(one, two, flags=_FUSED)
         total = self.builder.fadd(self.builder.load(register), product, flags=_FUSED)
         self.builder.store(total, register)
+
+
+def aligned(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Zeros that share no line of the cache with another array.
+
+    A vector that lies on two lines is loaded twice; two threads that write on one line take it
+    from each other each time.
+
+    Examples
+    --------
+    >>> aligned((2, 3), "float32").ctypes.data % 128
+    0
+    """
+    shape = shape if isinstance(shape, tuple) else (int(shape),)
+    return _placed(np.zeros, shape, np.dtype(dtype))
+
+
+def aligned_copy(values: np.ndarray) -> np.ndarray:
+    """A copy that shares no line of the cache with another array."""
+    copy = _placed(np.empty, values.shape, values.dtype)
+    copy[...] = values
+    return copy
+
+
+def _placed(make: Callable[..., np.ndarray], shape: tuple[int, ...], kind: Any) -> np.ndarray:
+    size = kind.itemsize * math.prod(shape)
+    raw = make(_APART * (size // _APART + 2), dtype=np.uint8)
+    start = -raw.__array_interface__["data"][0] % _APART
+    return np.ndarray(shape, kind, raw, start)
 
 
 @intrinsic

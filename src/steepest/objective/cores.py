@@ -13,9 +13,9 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
-__all__ = ["Helper", "move_away_from", "this_core", "usable_cores"]
+__all__ = ["Helper", "Waiting", "move_away_from", "this_core", "usable_cores"]
 
 
 def usable_cores() -> int:
@@ -55,28 +55,53 @@ def _asked() -> Callable[[], int] | None:
         return None
 
 
+class Waiting(Protocol):
+    """Where a helper waits busily for its next call, for a while."""
+
+    def mark(self) -> int:
+        """What says that nobody has called since."""
+        ...
+
+    def wait(self, mark: int) -> None:
+        """Wait for a call, not for long."""
+        ...
+
+    def call(self) -> None:
+        """Call who waits."""
+        ...
+
+
 class Helper:
     """A thread that does one thing after the other, and waits in between for the next call.
 
     Starting a thread takes longer than many steps, and so does waking up a thread of a pool that
-    is shared: so a call takes a helper that has nothing to do, or makes one.
+    is shared: so a call takes a helper that has nothing to do, or makes one. Where work comes in
+    quick succession the helper waits busily for a while, in a place that the work names.
     """
 
     _idle: ClassVar[list[Helper]] = []
 
     def __init__(self) -> None:
-        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Callable[[], None], Waiting | None]]
+        self._work = queue.SimpleQueue()
         self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._at: Waiting | None = None
         threading.Thread(target=self._run, daemon=True).start()
 
     @classmethod
-    def call(cls, work: Callable[[], None]) -> Helper:
-        """Have the work done beside the calling thread; it must not raise."""
+    def call(cls, work: Callable[[], None], at: Waiting | None = None) -> Helper:
+        """Have the work done beside the calling thread; it must not raise.
+
+        Who waits `at` the same place is called by the work itself, others at once.
+        """
         try:
             helper = cls._idle.pop()
         except IndexError:
             helper = cls()
-        helper._work.put(work)
+        before, helper._at = helper._at, at
+        helper._work.put((work, at))
+        if before is not None and before is not at:
+            before.call()
         return helper
 
     def join(self) -> None:
@@ -86,10 +111,14 @@ class Helper:
 
     def _run(self) -> None:
         while True:
-            work = self._work.get()
+            work, at = self._work.get()
             work()
             del work  # nothing is kept alive while it waits
+            mark = 0 if at is None else at.mark()
             self._done.put(None)
+            if at is not None:
+                at.wait(mark)
+                del at
 
 
 if hasattr(os, "register_at_fork"):  # threads do not live on in a child

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -42,17 +44,21 @@ class Network:
         self._teams: dict[int, Team] = {}
         self._compiled: set[tuple[Any, ...]] = set()
         self._rooms: list[_Shared] = []
+        self._alones: list[tuple[Array, Array]] = []
 
     def take_steps(
         self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
     ) -> StretchResult:
         """Take a stretch of steps; θ and the slots that are given stay as they are."""
-        theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
+        theta, *copies = (self._copy(vector) for vector in (theta, *slots))
+        slots = tuple(copies)
         values, path = room_for(stretch, theta)
         parts = _parts(stretch.batch_size)
-        team = self._teams.setdefault(parts, Team(parts if os.name == "posix" else 1))
-        shared = self._room(parts, team.most, stretch.batch_size)
-        steps = _Steps(self, stretch, rule, team.most, theta, slots, values, path, shared)
+        team = self._teams.get(parts)
+        if team is None:
+            team = self._teams[parts] = Team(parts if os.name == "posix" else 1)
+        shared = self._room(parts, team.most, stretch.batch_size, stretch.events.targets)
+        steps = _Steps(self, stretch, rule, theta, slots, values, path, shared)
         kinds = (type(rule.of_weights), type(rule.of_biases), stretch.events.targets.dtype)
         if kinds not in self._compiled:
             steps.take(loss_sum, 0, 0, 1)  # nothing, but it is compiled, which is not to be timed
@@ -63,13 +69,15 @@ class Network:
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
-        return self.kernel.accumulate(
-            *self._alone(block), theta, *self.columns(block), self.dtype.type(scale), gradient
-        )
+        with self._alone(block) as room:
+            return self.kernel.accumulate(
+                *room, theta, *self.columns(block), self.dtype.type(scale), gradient
+            )
 
     def losses(self, theta: Array, block: Batch) -> float:
         """Return Σ w ℓ over the block."""
-        return self.kernel.add_losses(*self._alone(block), theta, *self.columns(block))
+        with self._alone(block) as room:
+            return self.kernel.add_losses(*room, theta, *self.columns(block))
 
     def logits(self, theta: Array, inputs: Array) -> Array:
         """Return the logits ``(events, outputs)``; an event's bits do not depend on the others."""
@@ -79,30 +87,43 @@ class Network:
         )
         return out
 
-    def _room(self, parts: int, members: int, batch_size: int) -> _Shared:
+    def _room(self, parts: int, members: int, batch_size: int, targets: Array) -> _Shared:
         """What a team shares: of an earlier stretch, or new."""
         long = batch_size > self.kernel.CHUNK
-        made_for = (parts, members, int(long))
+        made_for = (parts, members, long, targets.dtype)
         while self._rooms:
             shared = self._rooms.pop()
             if shared.made_for == made_for:
                 return shared
-        from steepest.kernels.team import new_words
+        from steepest.kernels.team import COUNTED, new_words
+        from steepest.kernels.vector import aligned
 
         return _Shared(
             made_for=made_for,
             words=new_words(),
+            counted=COUNTED,
+            own=tuple(
+                (*self.layout.table_of(member, members), self.block_of(targets))
+                for member in range(members)
+            ),
             memory=self.layout.memory(members, parts),
-            numbers=np.zeros((parts, 5)),
+            numbers=aligned((parts, self.kernel.NUMBERS), np.float64),
             chunks=np.zeros((parts, self.model.size if long else 0)),
-            gradient=np.zeros(self.model.size, dtype=self.dtype),
+            gradient=aligned(self.model.size, self.dtype),
         )
 
-    def _alone(self, block: Batch) -> tuple[Any, ...]:
-        """The kinds and the working arrays of one thread."""
-        layout = self.layout
-        room = self.block_of(block.targets)
-        return *self.kinds, layout.table, layout.places, layout.memory(), room
+    @contextmanager
+    def _alone(self, block: Batch) -> Iterator[tuple[Any, ...]]:
+        """The kinds and the working arrays of one thread, which the next one uses again."""
+        layout, kind = self.layout, block.targets.dtype
+        try:
+            memory, targets = self._alones.pop()
+        except IndexError:
+            memory, targets = layout.memory(), self.block_of(block.targets)
+        if targets.dtype != kind:
+            targets = self.block_of(block.targets)
+        yield *self.kinds, layout.table, layout.places, memory, targets
+        self._alones.append((memory, targets))
 
     @cached_property
     def kernel(self) -> Any:
@@ -110,6 +131,12 @@ class Network:
         from steepest.kernels import network
 
         return network
+
+    @cached_property
+    def _copy(self) -> Any:
+        from steepest.kernels.vector import aligned_copy
+
+        return aligned_copy
 
     @cached_property
     def kinds(self) -> tuple[Any, Any]:
@@ -125,7 +152,9 @@ class Network:
 
     def block_of(self, targets: Array) -> Array:
         """Room for a block's targets."""
-        return np.empty(self.kernel.BLOCK, dtype=targets.dtype)
+        from steepest.kernels.vector import aligned
+
+        return aligned(self.kernel.BLOCK, targets.dtype)
 
     def columns(self, events: Batch) -> tuple[Array, Array, Array]:
         """Features (flat), targets and weights."""
@@ -136,12 +165,32 @@ class Network:
 class _Shared:
     """What the members of a team share: for how many, and of what size, it was made."""
 
-    made_for: tuple[int, ...]
+    made_for: tuple[Any, ...]
     words: Array
+    counted: int
+    own: tuple[tuple[Array, Array, Array], ...]
     memory: Array
     numbers: Array
     chunks: Array
     gradient: Array
+
+    def mark(self) -> int:
+        """How many stretches have begun."""
+        return self._team.begun(self.words)
+
+    def wait(self, mark: int) -> None:
+        """Wait for the next stretch, about a millisecond."""
+        self._team.linger(self.words, mark)
+
+    def call(self) -> None:
+        """Call who waits away."""
+        self._team.ring(self.words)
+
+    @property
+    def _team(self) -> Any:
+        from steepest.kernels import team
+
+        return team
 
 
 @dataclass(frozen=True)
@@ -151,7 +200,6 @@ class _Steps:
     network: Network
     stretch: Stretch
     rule: UpdateRule
-    most_members: int
     theta: Array
     slots: Slots
     values: Array
@@ -160,27 +208,27 @@ class _Steps:
 
     def take(self, loss_sum: float, first: int, count: int, members: int) -> tuple[int, float]:
         """Take steps first … first + count − 1; return how many were taken, and Σ of losses."""
-        self.shared.words.fill(0)
-        work = partial(self._take_as, loss_sum, first, count, members)
-        return together(work, members, failed=partial(self.shared.words.fill, 1))
-
-    def _take_as(
-        self, loss_sum: float, first: int, count: int, members: int, member: int
-    ) -> tuple[int, float]:
-        """Be one of the members that take the steps."""
-        network, stretch, now = self.network, self.stretch, slice(first, first + count)
-        shared = self.shared
-        table, places = network.layout.table_of(member, self.most_members)
-        row, point = (int(m[:first].sum()) for m in (stretch.recorded, stretch.followed))
-        return network.kernel.take_steps(
-            *network.kinds, self.rule.of_weights, self.rule.of_biases, member, members,
-            shared.words, table, places, network.layout.gradients, shared.memory,
-            network.block_of(stretch.events.targets), shared.numbers, shared.chunks,
-            shared.gradient, *network.columns(stretch.events), self._rows_from(first),
-            stretch.batch_size, self.theta, self.slots, stretch.rates[now],
+        shared, stretch, now = self.shared, self.stretch, slice(first, first + count)
+        network, take_steps = self.network, self.network.kernel.take_steps
+        masks = stretch.recorded, stretch.followed
+        row, point = (np.count_nonzero(mask[:first]) for mask in masks)
+        rule = self.rule.of_weights, self.rule.of_biases
+        common = (
+            shared.numbers, shared.chunks, shared.gradient, *network.columns(stretch.events),
+            self._rows_from(first), stretch.batch_size, self.theta, self.slots, stretch.rates[now],
             stretch.first_step + first, stretch.recorded[now], self.values[row:],
             stretch.followed[now], self.path[point:], network.l2, stretch.loss_limit, loss_sum,
         )  # fmt: skip
+
+        def work(member: int) -> tuple[int, float]:
+            table, places, targets = shared.own[member]
+            return take_steps(
+                *network.kinds, *rule, member, members, shared.words, table, places,
+                network.layout.gradients, shared.memory, targets, *common,
+            )  # fmt: skip
+
+        shared.words[: shared.counted] = 0
+        return together(work, members, partial(shared.words.fill, 1), shared)
 
     def _rows_from(self, first: int) -> Array:
         """The rows of the steps from `first` on."""

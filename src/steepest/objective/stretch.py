@@ -108,8 +108,8 @@ def weights_of(events: Batch, dtype: np.dtype) -> Array:
 
 def room_for(stretch: Stretch, theta: Array) -> tuple[Array, Array]:
     """Where the values of the recorded steps go, and θ after those that are followed."""
-    values = np.empty((int(stretch.recorded.sum()), 4))
-    return values, np.empty((int(stretch.followed.sum()), len(theta)), dtype=theta.dtype)
+    values = np.empty((np.count_nonzero(stretch.recorded), 4))
+    return values, np.empty((np.count_nonzero(stretch.followed), len(theta)), dtype=theta.dtype)
 
 
 def result_of(
@@ -122,5 +122,6 @@ def result_of(
     path: Array,
 ) -> StretchResult:
     """What a kernel leaves, without the room for steps that it did not take."""
-    kept, points = (int(mask[:taken].sum()) for mask in (stretch.recorded, stretch.followed))
+    masks = stretch.recorded, stretch.followed
+    kept, points = (np.count_nonzero(mask[:taken]) for mask in masks)
     return StretchResult(theta, slots, taken, loss_sum, values[:kept], path[:points])

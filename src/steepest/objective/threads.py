@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from steepest.objective.cores import Helper, move_away_from, this_core, usable_cores
+from steepest.objective.cores import Helper, Waiting, move_away_from, this_core, usable_cores
 
 __all__ = ["Crew", "Team", "shared", "together"]
 
@@ -32,8 +32,12 @@ FEWEST = 8
 """Pieces of work that are shared, and steps that are timed where there are as many."""
 TRIAL = 0.002
 """Seconds for which each way is timed, at least."""
-LOOKING = 0.03
+LOOKING = 0.01
 """The share of the time that may be spent on timing."""
+DOUBTING = 0.1
+"""The same after a change of mind, which a moment's disturbance may have made."""
+SLOWER = 1.5
+"""Threads that take so many times as long as before are timed again at once."""
 
 
 class Crew:
@@ -79,6 +83,7 @@ class Team:
     def __init__(self, most: int) -> None:
         self.most = self.chosen = min(most, usable_cores())
         self._pace: dict[int, float] = {}  # seconds a step, by members, when last timed
+        self._awake = 0  # members of the last call: others must be made or woken up first
         self._next_look = 0.0
 
     def run(
@@ -100,11 +105,15 @@ class Team:
             done, total, self._pace[other] = _timed(take, total, 0, trial, other)
             if done < trial:
                 return done, total
+            before = self.chosen
             self.chosen = self.most if WORTH * self._pace[self.most] < self._pace[1] else 1
-            self._next_look = _next_look(began)
+            self._next_look = _next_look(began, LOOKING if self.chosen == before else DOUBTING)
         taken, total, pace = _timed(take, total, done, steps - done, self.chosen)
-        if pace * taken >= TRIAL:
+        if pace * taken >= TRIAL and (taken >= FEWEST or self._awake == self.chosen):
+            if pace > SLOWER * self._pace.get(self.chosen, pace):
+                self._next_look = 0.0
             self._pace[self.chosen] = pace
+        self._awake = self.chosen
         return done + taken, total
 
     def _trial(self, steps: int) -> int:
@@ -129,16 +138,22 @@ def _timed(
     return taken, total, (time.perf_counter() - began) / max(taken, 1)
 
 
-def _next_look(began: float) -> float:
-    """When to time again, after a timing that began then."""
+def _next_look(began: float, share: float = LOOKING) -> float:
+    """When to time again, after a timing that began then, for it to take that share of the time."""
     now = time.monotonic()
-    return now + min(SECONDS_BETWEEN, (now - began) / LOOKING)
+    return now + min(SECONDS_BETWEEN, (now - began) / share)
 
 
-def together(work: Callable[[int], Result], members: int, failed: Callable[[], None]) -> Result:
+def together(
+    work: Callable[[int], Result],
+    members: int,
+    failed: Callable[[], None],
+    at: Waiting | None = None,
+) -> Result:
     """Call ``work(member)`` on so many threads at once; return what it gives for member 0.
 
-    `failed` is called when one raises, so that the others stop to wait for it.
+    `failed` is called when one raises, so that the others stop to wait for it. Helpers wait `at`
+    some place for their next call, if one is given; the work calls those who wait there.
 
     Examples
     --------
@@ -156,7 +171,7 @@ def together(work: Callable[[int], Result], members: int, failed: Callable[[], N
             errors.append(error)
             failed()
 
-    helpers = [Helper.call(partial(other, member)) for member in range(1, members)]
+    helpers = [Helper.call(partial(other, member), at) for member in range(1, members)]
     try:
         result = work(0)
     except BaseException:
