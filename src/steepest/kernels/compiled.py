@@ -13,6 +13,7 @@ reordered (reassoc), in one way that the compiler fixes.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,10 +27,16 @@ from numba.core import entrypoints
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.compiler_lock import global_compiler_lock
 
-__all__ = ["entry", "inlined", "intrinsic", "part", "sums"]
+from steepest.kernels.deferred import PartCompiler
+
+__all__ = ["entry", "inlined", "intrinsic", "overload", "part", "sums"]
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-_WITHOUT_PYTHON: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_WITHOUT_PYTHON: dict[str, Any] = {
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": PartCompiler,
+}
 
 intrinsic: Any = numba.extending.intrinsic
 """Machine code written out: a function whose instructions Python puts together."""
@@ -52,6 +59,11 @@ def sums(function: Callable) -> Any:
     return numba.njit(fastmath={"contract", "reassoc", "nsz"}, **options)(function)
 
 
+def overload(function: Callable) -> Any:
+    """Give compiled code a function of the decorated one's making, by the arguments' types."""
+    return numba.extending.overload(function, jit_options=_WITHOUT_PYTHON)
+
+
 def entry(function: Callable) -> Any:
     """Compile a function that Python calls; keep its machine code on disk if that can be."""
     dispatcher: Any = numba.njit(fastmath={"contract"}, **_OPTIONS)(function)
@@ -66,16 +78,24 @@ def _alone(compile_for: Callable) -> Callable:
 
     Numba imports all of it before it compiles anything: where Awkward and Vector are installed, for
     ROOT files, that takes a second and 100 MB. Who else compiles in this process still gets it.
+    Numba has no public way to leave it out.
+
+    And without Python's search for garbage in circles, of which a compiler leaves little: it would
+    look at each of the compiler's objects again and again, for a sixth of all the time.
     """
 
     def compile_alone(*arguments: Any, **options: Any) -> Any:
         with global_compiler_lock:
             loaded = getattr(entrypoints, "_already_initialized", True)
             entrypoints._already_initialized = True
+            searching = gc.isenabled()
+            gc.disable()
             try:
                 return compile_for(*arguments, **options)
             finally:
                 entrypoints._already_initialized = loaded
+                if searching:
+                    gc.enable()
 
     return compile_alone
 
