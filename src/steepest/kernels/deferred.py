@@ -31,6 +31,11 @@ class PartCompiler(Compiler):
 class _Part(JITCodeLibrary):
     """Code that is there to be linked into other code."""
 
+    def add_llvm_module(self, ll_module: Any) -> None:
+        """Take code as it was translated."""
+        ll_module.data_layout = self._codegen._data_layout
+        self._final_module.link_in(ll_module)
+
     def finalize(self) -> None:
         """Link what the part itself calls, each once."""
         self._raise_if_finalized()

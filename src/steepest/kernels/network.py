@@ -30,6 +30,7 @@ from steepest.kernels.layers import (
     clear,
     forward,
     pack,
+    pack_forward,
 )
 from steepest.kernels.pointwise import add_up, differentiate, narrowed, numbers
 from steepest.kernels.steps import copy, square, squared_distance, update_part
@@ -170,7 +171,7 @@ def logits(activation, table, memory, theta, inputs, out):
 
     A BLAS takes rows at the edges of a matrix in another order than those in its middle.
     """
-    pack(theta, table, memory)
+    pack_forward(theta, table, memory)
     k, n, last = table[0, _K], table[len(table) - 1, _N], len(table) - 1
     events = len(out) // n
     for first in range(0, events, BLOCK):
