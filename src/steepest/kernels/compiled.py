@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -29,7 +30,7 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from steepest.kernels.deferred import PartCompiler
 
-__all__ = ["entry", "inlined", "intrinsic", "overload", "part", "sums"]
+__all__ = ["entry", "inlined", "intrinsic", "overload", "part", "sums", "while_compiling"]
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _WITHOUT_PYTHON: dict[str, Any] = {
@@ -37,6 +38,8 @@ _WITHOUT_PYTHON: dict[str, Any] = {
     "no_cfunc_wrapper": True,
     "pipeline_class": PartCompiler,
 }
+
+_MEANWHILE: dict[Callable[[], object], None] = {}
 
 intrinsic: Any = numba.extending.intrinsic
 """Machine code written out: a function whose instructions Python puts together."""
@@ -71,6 +74,20 @@ def entry(function: Callable) -> Any:
     with suppress(RuntimeError, OSError):  # no folder is writable
         dispatcher._cache = _Cache(function)
     return dispatcher
+
+
+def while_compiling(work: Callable[[], object]) -> None:
+    """Have work done on a thread beside the next compilation, or never if there is none.
+
+    LLVM works without Python's lock: some seconds of the first training, in which another core can
+    import what is needed later. `work` must not raise, and may end after the compilation.
+    """
+    _MEANWHILE[work] = None
+
+
+def _begin_work() -> None:
+    while _MEANWHILE:
+        threading.Thread(target=_MEANWHILE.popitem()[0], daemon=True).start()
 
 
 def _alone(compile_for: Callable) -> Callable:
@@ -112,9 +129,12 @@ class _Cache(FunctionCache):
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = None
         with suppress(Exception):  # a damaged file can raise anything
-            return super().load_overload(sig, target_context)
-        return None
+            found = super().load_overload(sig, target_context)
+        if found is None:
+            _begin_work()
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(Exception):  # a full disk, a folder that has become read-only
