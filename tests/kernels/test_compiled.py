@@ -104,3 +104,61 @@ def test_of_several_errors_the_first_item_s_is_raised(threads: int):
     for _ in range(20):
         with pytest.raises(ValueError, match=r"^3$"):
             shared(work, range(10), threads)
+
+
+NESTED = """
+import gc
+from numba.core.codegen import JITCodeLibrary
+from steepest.kernels.compiled import entry, part
+made, make = [], JITCodeLibrary._finalize_specific
+def counted(library):
+    made.append(library.name)
+    make(library)
+JITCodeLibrary._finalize_specific = counted
+@part
+def one(x):
+    return x + 1
+@part
+def two(x):
+    return one(one(x))
+@entry
+def three(x):
+    assert x < 100
+    return two(one(x))
+print(three(0), [name for name in made if name in ("one", "two", "three")], gc.isenabled())
+gc.disable()
+print(three(0.5), gc.isenabled())
+"""
+BESIDE = """
+import threading
+import numpy as np
+done = threading.Event()
+from steepest.kernels.compiled import while_compiling
+from steepest.kernels.shuffling import shuffle
+while_compiling(done.set)
+rows = np.arange(5)
+shuffle(rows, np.zeros(5))
+print(done.wait({seconds}), sum(shuffle.stats.cache_misses.values()))
+"""
+
+
+def said_by(code: str, cache: Path) -> list[str]:
+    """What a process with that cache prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_only_entries_become_machine_code(tmp_path: Path):
+    assert said_by(NESTED, tmp_path) == ["3 ['three'] True", "3.5 False"]
+
+
+def test_work_is_done_beside_a_compilation_and_else_not(tmp_path: Path):
+    assert said_by(BESIDE.format(seconds=30), tmp_path) == ["True 1"]
+    assert said_by(BESIDE.format(seconds=0.1), tmp_path) == ["False 0"]

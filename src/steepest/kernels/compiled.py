@@ -13,7 +13,9 @@ reordered (reassoc), in one way that the compiler fixes.
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -26,10 +28,18 @@ from numba.core import entrypoints
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.compiler_lock import global_compiler_lock
 
-__all__ = ["entry", "inlined", "intrinsic", "part", "sums"]
+from steepest.kernels.deferred import PartCompiler
+
+__all__ = ["entry", "inlined", "intrinsic", "overload", "part", "sums", "while_compiling"]
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-_WITHOUT_PYTHON: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_WITHOUT_PYTHON: dict[str, Any] = {
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": PartCompiler,
+}
+
+_MEANWHILE: dict[Callable[[], object], None] = {}
 
 intrinsic: Any = numba.extending.intrinsic
 """Machine code written out: a function whose instructions Python puts together."""
@@ -52,6 +62,12 @@ def sums(function: Callable) -> Any:
     return numba.njit(fastmath={"contract", "reassoc", "nsz"}, **options)(function)
 
 
+def overload(function: Callable) -> Any:
+    """Give compiled code a function of the decorated one's making, by the arguments' types."""
+    options: Any = _WITHOUT_PYTHON
+    return numba.extending.overload(function, jit_options=options)
+
+
 def entry(function: Callable) -> Any:
     """Compile a function that Python calls; keep its machine code on disk if that can be."""
     dispatcher: Any = numba.njit(fastmath={"contract"}, **_OPTIONS)(function)
@@ -61,21 +77,43 @@ def entry(function: Callable) -> Any:
     return dispatcher
 
 
+def while_compiling(work: Callable[[], object]) -> None:
+    """Have work done on a thread beside the next compilation, or never if there is none.
+
+    LLVM works without Python's lock: some seconds of the first training, in which another core can
+    import what is needed later. `work` must not raise, and may end after the compilation.
+    """
+    _MEANWHILE[work] = None
+
+
+def _begin_work() -> None:
+    while _MEANWHILE:
+        threading.Thread(target=_MEANWHILE.popitem()[0], daemon=True).start()
+
+
 def _alone(compile_for: Callable) -> Callable:
     """Compile without what other packages have registered with Numba, which no kernel needs.
 
     Numba imports all of it before it compiles anything: where Awkward and Vector are installed, for
     ROOT files, that takes a second and 100 MB. Who else compiles in this process still gets it.
+    Numba has no public way to leave it out.
+
+    And without Python's search for garbage in circles, of which a compiler leaves little: it would
+    look at each of the compiler's objects again and again, for a sixth of all the time.
     """
 
     def compile_alone(*arguments: Any, **options: Any) -> Any:
         with global_compiler_lock:
             loaded = getattr(entrypoints, "_already_initialized", True)
             entrypoints._already_initialized = True
+            searching = gc.isenabled()
+            gc.disable()
             try:
                 return compile_for(*arguments, **options)
             finally:
                 entrypoints._already_initialized = loaded
+                if searching:
+                    gc.enable()
 
     return compile_alone
 
@@ -92,9 +130,12 @@ class _Cache(FunctionCache):
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = None
         with suppress(Exception):  # a damaged file can raise anything
-            return super().load_overload(sig, target_context)
-        return None
+            found = super().load_overload(sig, target_context)
+        if found is None:
+            _begin_work()
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(Exception):  # a full disk, a folder that has become read-only

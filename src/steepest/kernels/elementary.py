@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
 
-from steepest.kernels.compiled import intrinsic, part
+from steepest.kernels.compiled import intrinsic, overload, part
 
 __all__ = ["exp_below", "expm1_below", "log1p_above", "log1p_unit"]
 

@@ -31,6 +31,7 @@ __all__ = [
     "forward",
     "join_gradients",
     "pack",
+    "pack_forward",
 ]
 
 Array = np.ndarray
@@ -122,19 +123,27 @@ def _columns(width, like):
 @part
 def pack(theta, table, memory):
     """Copy weights into panels, for both directions, and biases."""
+    pack_forward(theta, table, memory)
+    for layer in range(1, len(table)):
+        if table[layer, _NP] > 1:
+            k, n, t = table[layer, _K], table[layer, _N], table[layer, _THETA]
+            _pack_backward(theta, t, k, n, memory, table[layer, _BACK])
+
+
+@part
+def pack_forward(theta, table, memory):
+    """Copy weights into panels for the forward pass alone, and biases."""
     for layer in range(len(table)):
         k, n, t = table[layer, _K], table[layer, _N], table[layer, _THETA]
         copy(memory, table[layer, _BIAS], theta, t + k * n, n)
         if table[layer, _NP] == 1:
             copy(memory, table[layer, _PANELS], theta, t, k)
-            continue
-        _pack_forward(theta, t, k, n, memory, table[layer, _PANELS])
-        if layer > 0:
-            _pack_backward(theta, t, k, n, memory, table[layer, _BACK])
+        else:
+            _pack_columns(theta, t, k, n, memory, table[layer, _PANELS])
 
 
 @part
-def _pack_forward(theta, t, k, n, memory, panels):
+def _pack_columns(theta, t, k, n, memory, panels):
     """Panels of W's columns."""
     lanes = VECTOR_BYTES // memory.itemsize
     for j in range(0, n, PANEL * lanes):

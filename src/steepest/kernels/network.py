@@ -31,6 +31,7 @@ from steepest.kernels.layers import (
     forward,
     join_gradients,
     pack,
+    pack_forward,
 )
 from steepest.kernels.pointwise import add_up, differentiate, narrowed, numbers
 from steepest.kernels.steps import copy, square, squared_distance, update_part
@@ -158,21 +159,20 @@ def accumulate(activation, loss, table, places, memory, block_targets, theta, in
 
 
 @entry
-def add_losses(activation, loss, table, places, memory, block_targets, theta, inputs, targets,
-               weights):  # fmt: skip
-    """Return Σ w ℓ over a block of events, in their order, in float64."""
-    pack(theta, table, memory)
-    rows, total, output = np.empty(0, dtype=np.int64), 0.0, len(table) - 1
+def add_losses(loss, logits, outputs, targets, weights, room):
+    """Return Σ w ℓ of events by their logits (flat), in their order, in float64.
+
+    `room` is ``(BLOCK * (outputs + 2),)``: slopes and losses of a block, and ones for events
+    without weights.
+    """
+    total, ones = 0.0, view(room, BLOCK * (outputs + 1), BLOCK)
     for first in range(0, len(targets), BLOCK):
         count = min(BLOCK, len(targets) - first)
-        size = count * table[output, _NP]
-        _gather(inputs, targets, weights, rows, first, count, table, places, memory,
-                block_targets)  # fmt: skip
-        forward(activation, table, memory, count, 0)
+        of_events = view(weights, first, count) if len(weights) else view(ones, 0, count)
         total += add_up(
-            loss, view(memory, table[output, _SUMS], size), table[output, _N],
-            view(block_targets, 0, count), view(memory, places[0], count),
-            view(memory, table[output, _SIGNAL], size), view(memory, places[1], count),
+            loss, view(logits, first * outputs, count * outputs), outputs,
+            view(targets, first, count), of_events, view(room, 0, count * outputs),
+            view(room, BLOCK * outputs, count),
         )  # fmt: skip
     return total
 
@@ -183,7 +183,7 @@ def logits(activation, table, memory, theta, inputs, out):
 
     A BLAS takes rows at the edges of a matrix in another order than those in its middle.
     """
-    pack(theta, table, memory)
+    pack_forward(theta, table, memory)
     k, n, last = table[0, _K], table[len(table) - 1, _N], len(table) - 1
     events = len(out) // n
     for first in range(0, events, BLOCK):

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba.extending import overload
-
-from steepest.kernels.compiled import part
+from steepest.kernels.compiled import overload, part
 from steepest.kernels.elementary import exp_below, log1p_above, log1p_unit
 from steepest.kernels.pointwise import BinaryEntropy
 

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 from numba.core import cgutils
-from numba.extending import overload
 
-from steepest.kernels.compiled import intrinsic, part, sums
+from steepest.kernels.compiled import intrinsic, overload, part, sums
 from steepest.kernels.elementary import exp_below, expm1_below, log1p_unit
 from steepest.kernels.rules import RULES, root
 from steepest.kernels.vector import view

@@ -76,8 +76,12 @@ class Network:
 
     def losses(self, theta: Array, block: Batch) -> float:
         """Return Σ w ℓ over the block."""
-        with self._alone(block) as room:
-            return self.kernel.add_losses(*room, theta, *self.columns(block))
+        _, targets, weights = self.columns(block)
+        room = np.ones(self.kernel.BLOCK * (self.model.outputs + 2), dtype=self.dtype)
+        logits = self.logits(theta, block.inputs).reshape(-1)
+        return self.kernel.add_losses(
+            self.kinds[1], logits, self.model.outputs, targets, weights, room
+        )
 
     def logits(self, theta: Array, inputs: Array) -> Array:
         """Return the logits ``(events, outputs)``; an event's bits do not depend on the others."""

@@ -59,6 +59,7 @@ def fastjet_arrays() -> Any:
         If this version of it no longer has the module, or the function that is needed.
     """
     fastjet()
+    module = None
     try:
         module = importlib.import_module("fastjet._ext")
         found = "" if hasattr(module, "interfacemulti") else "no function 'interfacemulti' in it"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import import_module
 from itertools import chain
 from typing import Any
 
@@ -21,7 +23,7 @@ from steepest.training.fit import Fitted, predictions_of
 from steepest.training.inputs import Events
 from steepest.training.results import class_titles, name_of
 
-__all__ = ["EVENTS_DRAWN", "draw_descent", "draw_figures"]
+__all__ = ["EVENTS_DRAWN", "draw_descent", "draw_figures", "import_ahead"]
 
 Scored = dict[int, tuple[Events, AnyArray]]
 
@@ -62,6 +64,13 @@ def draw_figures(
         _save(folder, "significance", *_significance(recipe, choices, scored, chosen))
         done()
     _save(folder, "features", *_features(fitted, scored[TRAIN][0]))
+
+
+def import_ahead() -> None:
+    """Import the packages that draw; what hinders it is raised where they are used."""
+    with suppress(Exception):
+        for name in ("mplhep", "matplotlib.backends.backend_agg", "scipy.stats"):
+            import_module(name)
 
 
 def draw_descent(

@@ -12,6 +12,7 @@ from steepest.folder import FolderKeeper, RunFolder
 from steepest.recipe import Recipe
 from steepest.training.environment import environment
 from steepest.training.events import Prepared, prepare
+from steepest.training.figures import import_ahead
 from steepest.training.finish import Job, finish, keep_diverged
 from steepest.training.fit import Fitted, check_fit, fit
 from steepest.training.interrupt import interruptible
@@ -122,6 +123,10 @@ def _descend(job: Job) -> Fitted:
     if state is not None:
         job.say(f"Going on after step {state.step:,}.")
     job.watch.stage("Descending", job.recipe.descent.epochs)
+    if job.recipe.descent.method != "exact":
+        from steepest.kernels.compiled import while_compiling
+
+        while_compiling(import_ahead)
     with interruptible(job.watch):
         return fit(
             job.events.parts[TRAIN],
