@@ -32,6 +32,8 @@ T = TypeVar("T")
 PREFIX = "hf://"
 MAIN = "main"
 AT_ONCE = 8
+RETRIES = 3
+"""Times that a Hub which does not answer is asked again, after 1, 2 and 4 seconds."""
 
 _PINNED: dict[tuple[str, str], str] = {}
 """The commit of (dataset, revision) that this process reads."""
@@ -216,8 +218,19 @@ class _Dataset:
                 return None
             if self.hub.constants.HF_HUB_OFFLINE:
                 raise
-        self.hub.utils.http_backoff("HEAD", self._url(self.address.path, self.address.revision))
+        self._wait()
         return ask()
+
+    def _wait(self) -> None:
+        """Ask again some times, and raise what the Hub's library says if nobody answers."""
+        url = self._url(self.address.path, self.address.revision)
+        log = self.hub.utils.logging
+        told = log.get_verbosity()
+        log.set_verbosity_error()  # each attempt would be told; the error tells what it comes to
+        try:
+            self.hub.utils.http_backoff("HEAD", url, max_retries=RETRIES)
+        finally:
+            log.set_verbosity(told)
 
     def _seen(self, name: str, revision: str | None) -> tuple[str, Seen | None]:
         """Ask for a file's commit, and its version and size."""

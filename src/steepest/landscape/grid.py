@@ -18,6 +18,8 @@ MARGIN = 0.2
 """Left free on each side of what the slice must show, as a part of its width."""
 ARRAYS = 8
 """Arrays of the size of the grid that are held at once."""
+FINEST = {1: 10_001, 2: 1_001}
+"""Points of an axis that are offered at most: what fits into memory may take a day."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +162,7 @@ def refuse_too_large(
     steepest.errors.InputError: The landscape does not fit into memory.
       expected: at most 8 GiB
       found:    745 GiB for 100,000 × 100,000 points, 97.7 KiB for 1,000 events
-      do:       --points 10362
+      do:       --points 1001
     """
     grid, sample = ARRAYS * 8 * points**dimensions * 1.25, float(events * row_bytes)
     if grid + sample <= available:
@@ -168,7 +170,7 @@ def refuse_too_large(
     fewer = int((max(available - sample, 0) / (ARRAYS * 10)) ** (1 / dimensions))
     offers = []
     if grid > 0.1 * available and fewer >= 3:
-        offers.append(f"--points {min(fewer, points)}")
+        offers.append(f"--points {min(fewer, points, FINEST[dimensions])}")
     if sample > 0.1 * available:
         offers.append(f"--events {int(max(available / 2, 1) / row_bytes)}")
     shape = " × ".join([f"{points:,}"] * dimensions)
