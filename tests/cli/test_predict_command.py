@@ -15,6 +15,8 @@ import pytest
 
 from samples import make_events
 from steepest import Run
+from steepest.cli.tables import show_predictions
+from steepest.prediction import Predictions
 from steepest.recipe import Recipe
 
 
@@ -122,3 +124,9 @@ def test_help_is_quick():
     begun = time.perf_counter()
     subprocess.run(command, capture_output=True, check=True)
     assert time.perf_counter() - begun < 1.5  # 0.3 s on a machine that does nothing else
+
+
+def test_what_was_scored_before_has_no_rate(capsys: pytest.CaptureFixture[str]):
+    show_predictions(Predictions(Path("s.root"), 3, 3, 0, 3, 1.0, ["score"], []), False)
+    said = "3 events scored, in 1.0 s, all of them before: score\nScores: s.root\n"
+    assert capsys.readouterr().out == said

@@ -56,9 +56,10 @@ def show_predictions(written: Predictions, as_json: bool) -> None:
         _print_json(written.to_json())
         return
     unscored = f", {written.unscored:,} of them without a score (NaN)" if written.unscored else ""
+    rate = f" ({written.rate:,.0f} a second)" if written.rate else ", all of them before"
     Output().print(
-        f"{written.rows:,} events scored{unscored}, in {written.seconds:.1f} s "
-        f"({written.rate:,.0f} a second): {', '.join(written.scores)}\n"
+        f"{written.rows:,} events scored{unscored}, in {written.seconds:.1f} s{rate}: "
+        f"{', '.join(written.scores)}\n"
         f"Scores: {escape(str(written.path))}",
         highlight=False,
         soft_wrap=True,
