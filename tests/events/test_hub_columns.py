@@ -84,6 +84,7 @@ def run(code: str, url: str, home: Path, **environment: str):
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "Retry" not in done.stderr  # what the Hub's library tells of each attempt
     return json.loads(done.stdout)
 
 

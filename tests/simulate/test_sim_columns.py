@@ -64,6 +64,5 @@ def test_rows_become_a_table_in_their_order():
     assert table["weight"].to_pylist() == [1.0, 1.0, 1.0]
 
 
-def test_the_first_rows():
-    assert rows(3).first(2).counts == [0, 1]
+def test_no_rows():
     assert len(concatenate([])) == 0

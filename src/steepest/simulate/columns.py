@@ -130,10 +130,6 @@ class JetRows:
     def __len__(self) -> int:
         return len(self.jets)
 
-    def first(self, count: int) -> JetRows:
-        """Return the first `count` jets."""
-        return JetRows(self.jets[:count], self.counts[:count], self.parts[:count])
-
     def reordered(self, order: Sequence[int]) -> JetRows:
         """Return the jets at these places, in their order."""
         return JetRows(
