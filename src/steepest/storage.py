@@ -243,14 +243,15 @@ def in_memory(array: AnyArray) -> np.ndarray:
 
 
 def total(array: AnyArray) -> float:
-    """Return the sum of the numbers, in float64, block by block.
+    """Return the sum of the numbers, in float64, block by block; each contiguous, in one order.
 
     Examples
     --------
     >>> total(np.array([1.0, 2.5]))
     3.5
     """
-    return float(sum(float(block.sum(dtype=np.float64)) for (block,) in blocks(array)))
+    each = (np.ascontiguousarray(block) for (block,) in blocks(array))
+    return float(sum(float(block.sum(dtype=np.float64)) for block in each))
 
 
 def _emptied(chunks: list[np.ndarray]) -> Iterator[np.ndarray]:

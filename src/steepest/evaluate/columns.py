@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.storage import AnyArray, Column, RowsOnDisk, blocks, slices
+from steepest.storage import total as summed
 
 __all__ = [
     "Sums",
@@ -63,17 +64,6 @@ def contiguous(*columns: AnyArray) -> Iterator[tuple[Any, ...]]:
     """Yield the blocks of columns side by side, each contiguous: so that sums have one order."""
     for block in blocks(*columns):
         yield tuple(np.ascontiguousarray(rows) for rows in block)
-
-
-def summed(column: AnyArray) -> float:
-    """Return the sum of a column.
-
-    Examples
-    --------
-    >>> summed(np.array([1.0, 2.5]))
-    3.5
-    """
-    return float(sum(float(rows.sum(dtype=np.float64)) for (rows,) in contiguous(column)))
 
 
 def dot(first: AnyArray, second: AnyArray) -> float:
