@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from steepest.errors import EventsError
-from steepest.events import hub_parquet, hub_transfer, parquet
+from steepest.events import hub_parquet, hub_patience, hub_transfer, parquet
 from steepest.events.hub_cache import Known, Seen
 from steepest.events.hub_errors import SHAPE, Address, Telling, is_passing, listing, load
 from steepest.events.hub_ranges import Copy
@@ -32,8 +32,6 @@ T = TypeVar("T")
 PREFIX = "hf://"
 MAIN = "main"
 AT_ONCE = 8
-RETRIES = 3
-"""Times that a Hub which does not answer is asked again, after 1, 2 and 4 seconds."""
 
 _PINNED: dict[tuple[str, str], str] = {}
 """The commit of (dataset, revision) that this process reads."""
@@ -178,18 +176,12 @@ class _Dataset:
             copy = self.known.copy(commit, name, seen) if seen.size > hub_parquet.SMALL else None
             if copy is not None and hub_parquet.with_footer(copy):
                 return file(copy.path, copy=copy)
-        return file(
-            Path(
-                self.hub.hf_hub_download(
-                    dataset,
-                    name,
-                    repo_type="dataset",
-                    revision=commit,
-                    library_name="steepest",
-                    **hub_transfer.options(self.hub),
-                )
+        options = hub_transfer.options(self.hub) | {"library_name": "steepest"}
+        with hub_patience.silent():
+            path = self.hub.hf_hub_download(
+                dataset, name, repo_type="dataset", revision=commit, **options
             )
-        )
+        return file(Path(path))
 
     def _commit(self) -> str | None:
         """Return the commit that was pinned, or that the address itself is."""
@@ -218,19 +210,8 @@ class _Dataset:
                 return None
             if self.hub.constants.HF_HUB_OFFLINE:
                 raise
-        self._wait()
+        hub_patience.ask("HEAD", self._url(self.address.path, self.address.revision))
         return ask()
-
-    def _wait(self) -> None:
-        """Ask again some times, and raise what the Hub's library says if nobody answers."""
-        url = self._url(self.address.path, self.address.revision)
-        log = self.hub.utils.logging
-        told = log.get_verbosity()
-        log.set_verbosity_error()  # each attempt would be told; the error tells what it comes to
-        try:
-            self.hub.utils.http_backoff("HEAD", url, max_retries=RETRIES)
-        finally:
-            log.set_verbosity(told)
 
     def _seen(self, name: str, revision: str | None) -> tuple[str, Seen | None]:
         """Ask for a file's commit, and its version and size."""

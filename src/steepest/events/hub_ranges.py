@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-from steepest.events import hub_transfer
+from steepest.events import hub_patience, hub_transfer
 from steepest.events.hub_errors import load
 
 __all__ = ["Copy", "NoRangesError", "Span", "coalesced", "cut", "missing"]
@@ -116,7 +116,7 @@ class Copy:
             "Range": f"bytes={span[0]}-{span[1] - 1}",
             "Accept-Encoding": "identity",
         }
-        answer = utils.http_backoff(
+        answer = hub_patience.ask(
             "GET", self.url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
         )
         utils.hf_raise_for_status(answer)
