@@ -28,10 +28,14 @@ from benchmarks.gradient import LOSSES, SHAPES, events_of
 from benchmarks.harness import Case, Options, in_turn
 from benchmarks.machine import cores, sum_once
 from benchmarks.peers import Work
+from steepest import recipe as spec
+from steepest.descent.batches import Batches
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.objective.compiled import compiled
+from steepest.objective.stretch import Stretch
+from steepest.optimizers import update_rule
 
 __all__ = ["measure"]
 
@@ -72,6 +76,7 @@ def measure(options: Options) -> Iterator[Case]:
     for hidden in HIDDEN:
         for batch_size in BATCHES:
             yield _step(hidden, batch_size, options)
+    yield _single_events(options)
     yield _first_training(options)
 
 
@@ -174,6 +179,31 @@ def _copies(work: Work) -> Callable[[], object]:
                 np.take(work.X, rows[start : start + work.batch_size], axis=0, out=out, mode="clip")
 
     return run
+
+
+def _single_events(options: Options) -> Case:
+    """Steps of single events in three orders: what waiting for memory costs; and the shuffle."""
+    X, logits = events_of(20_000 if options.quick else 2_000_000, 28)
+    events, steps = Batch(X, (logits > 0).astype(np.float32)), len(X)
+    name = "binary-cross-entropy"
+    kernels = compiled(Dense(X.shape[1]), name, 0.0, "float32")
+    rule = update_rule(spec.SGD(), np.ones(X.shape[1] + 1, dtype=bool))
+    theta, never = np.zeros(X.shape[1] + 1, dtype=np.float32), np.zeros(steps, dtype=bool)
+    few = CACHED // X[0].nbytes
+
+    def take(rows: Array) -> Callable[[], object]:
+        stretch = Stretch(events, rows, 1, np.full(steps, 1e-3), 0, never, never, np.inf)
+        return lambda: kernels.take_steps(stretch, rule, theta, (), 0.0)
+
+    contenders = {
+        "shuffled": take(Batches(steps, 1, seed=0).order(0)),
+        "in order": take(np.arange(steps)),
+        "in order, from the cache": take(np.arange(steps) % few),
+        "the shuffle": lambda: Batches(steps, 1, seed=0).order(0),
+    }
+    seconds, _ = in_turn(contenders, options.rounds)
+    each = {name: [s / steps for s in times] for name, times in seconds.items()}
+    return Case("profile", f"a single event of {steps:,} × {X.shape[1]}", each, [])
 
 
 def _first_training(options: Options) -> Case:
