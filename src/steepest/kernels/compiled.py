@@ -24,6 +24,7 @@ from typing import Any
 
 import numba
 import numba.extending
+from numba import types
 from numba.core import entrypoints
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.compiler_lock import global_compiler_lock
@@ -47,19 +48,31 @@ intrinsic: Any = numba.extending.intrinsic
 
 def part(function: Callable) -> Any:
     """Compile a function that compiled code calls."""
-    return numba.njit(fastmath={"contract"}, **_OPTIONS, **_WITHOUT_PYTHON)(function)
+    return _part(function, {"contract"})
 
 
 def inlined(function: Callable) -> Any:
     """Compile a function that is small beside the cost of a call, into its callers."""
-    options = {**_OPTIONS, **_WITHOUT_PYTHON, "forceinline": True}
-    return numba.njit(fastmath={"contract"}, **options)(function)
+    return _part(function, {"contract"}, forceinline=True)
 
 
 def sums(function: Callable) -> Any:
     """Compile a sum, whose terms may be taken in another order, for several at once."""
-    options = {**_OPTIONS, **_WITHOUT_PYTHON, "forceinline": True}
-    return numba.njit(fastmath={"contract", "reassoc", "nsz"}, **options)(function)
+    return _part(function, {"contract", "reassoc", "nsz"}, forceinline=True)
+
+
+def _part(function: Callable, fastmath: set[str], **options: Any) -> Any:
+    """A part, of which there is one for all values of a number: Numba makes one for each constant.
+
+    LLVM puts constants into what it inlines, in any case.
+    """
+    made: Any = numba.njit(fastmath=fastmath, **_OPTIONS, **_WITHOUT_PYTHON, **options)(function)
+    called = made.get_call_template
+    made.get_call_template = lambda given, named: called(
+        [types.unliteral(kind) for kind in given],
+        {name: types.unliteral(kind) for name, kind in named.items()},
+    )
+    return made
 
 
 def overload(function: Callable) -> Any:
