@@ -29,7 +29,7 @@ from numba.core import entrypoints
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.compiler_lock import global_compiler_lock
 
-from steepest.kernels.deferred import PartCompiler
+from steepest.kernels.deferred import EntryCompiler, PartCompiler
 
 __all__ = ["entry", "inlined", "intrinsic", "overload", "part", "sums", "while_compiling"]
 
@@ -38,6 +38,7 @@ _WITHOUT_PYTHON: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "pipeline_class": PartCompiler,
+    "_nrt": False,
 }
 
 _MEANWHILE: dict[Callable[[], object], None] = {}
@@ -83,7 +84,8 @@ def overload(function: Callable) -> Any:
 
 def entry(function: Callable) -> Any:
     """Compile a function that Python calls; keep its machine code on disk if that can be."""
-    dispatcher: Any = numba.njit(fastmath={"contract"}, **_OPTIONS)(function)
+    options: Any = {**_OPTIONS, "pipeline_class": EntryCompiler}
+    dispatcher: Any = numba.njit(fastmath={"contract"}, **options)(function)
     dispatcher._compile_for_args = _alone(dispatcher._compile_for_args)
     with suppress(RuntimeError, OSError):  # no folder is writable
         dispatcher._cache = _Cache(function)
