@@ -84,7 +84,7 @@ def overload(function: Callable) -> Any:
 
 def entry(function: Callable) -> Any:
     """Compile a function that Python calls; keep its machine code on disk if that can be."""
-    options: Any = {**_OPTIONS, "pipeline_class": EntryCompiler}
+    options: Any = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": EntryCompiler}
     dispatcher: Any = numba.njit(fastmath={"contract"}, **options)(function)
     dispatcher._compile_for_args = _alone(dispatcher._compile_for_args)
     with suppress(RuntimeError, OSError):  # no folder is writable
