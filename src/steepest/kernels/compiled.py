@@ -31,7 +31,16 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from steepest.kernels.deferred import EntryCompiler, PartCompiler
 
-__all__ = ["entry", "inlined", "intrinsic", "overload", "part", "sums", "while_compiling"]
+__all__ = [
+    "entry",
+    "inlined",
+    "intrinsic",
+    "no_longer",
+    "overload",
+    "part",
+    "sums",
+    "while_compiling",
+]
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _WITHOUT_PYTHON: dict[str, Any] = {
@@ -101,6 +110,11 @@ def while_compiling(work: Callable[[], object]) -> None:
     _MEANWHILE[work] = None
 
 
+def no_longer(work: Callable[[], object]) -> None:
+    """Withdraw what `while_compiling` was given, if it has not begun."""
+    _MEANWHILE.pop(work, None)
+
+
 def _begin_work() -> None:
     while _MEANWHILE:
         threading.Thread(target=_MEANWHILE.popitem()[0], daemon=True).start()
@@ -148,6 +162,8 @@ class _Cache(FunctionCache):
         found = None
         with suppress(Exception):  # a damaged file can raise anything
             found = super().load_overload(sig, target_context)
+        if found is not None and tuple(found.signature.args) != tuple(sig):
+            found = None  # two processes have written at once
         if found is None:
             _begin_work()
         return found
