@@ -97,7 +97,7 @@ def _add_chunk(activation, loss, table, places, memory, shift, block_targets, in
             view(memory, places[0], count), scale, view(memory, signal, size),
             view(memory, places[1], count),
         )  # fmt: skip
-        backward(table, memory, count, shift, start == first)
+        backward(activation, table, memory, count, shift, start == first)
     return total
 
 

@@ -64,6 +64,12 @@ class Vectors:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
         return self.builder.shuffle_vector(one, two, mask)
 
+    def keep_positive(self, register: Any, signs: Any) -> None:
+        """Set a register to zero where the other vector is not positive, and is a number."""
+        below = self.builder.fcmp_ordered("<=", signs, self.zero)
+        value = self.builder.select(below, self.zero, self.builder.load(register))
+        self.builder.store(value, register)
+
     def add_product(self, register: Any, one: Any, two: Any) -> None:
         """Add a product to a register, with one rounding where the processor can."""
         product = self.builder.fmul(one, two, flags=_FUSED)
