@@ -105,7 +105,8 @@ def product(
             x, y, z = a + i * a_row, c + i * c_row + j, s + i * s_row + j
             if left >= _TALL and left != _EVEN:
                 if wide:
-                    _tall(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end)
+                    _tall(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row,
+                          end)  # fmt: skip
                 else:
                     _tall_narrow(
                         memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end
@@ -113,7 +114,8 @@ def product(
                 i += _TALL
             elif left >= 4:
                 if wide:
-                    _four(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end)
+                    _four(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row,
+                          end)  # fmt: skip
                 else:
                     _four_narrow(
                         memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end
@@ -121,7 +123,8 @@ def product(
                 i += 4
             else:
                 if wide:
-                    _one(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end)
+                    _one(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row,
+                         end)  # fmt: skip
                 else:
                     _one_narrow(
                         memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end
