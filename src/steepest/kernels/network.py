@@ -318,12 +318,12 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
                 said[number, OF_THETA] = square(old)
                 said[number, OF_CHANGE] = squared_distance(new, old)
                 said[number, OF_GRADIENT] = square(view(gradient, begin, size))
+            if followed[index]:
+                copy(path[point], begin, theta, begin, size)
+        point += followed[index]
         if not wait(words, members):
             return index, loss_sum
         if member == 0 and recorded[index]:
             _record(values[row], value, rates[index], said)
             row += 1
-        if member == 0 and followed[index]:
-            copy(path[point], 0, theta, 0, len(theta))
-            point += 1
     return len(rates), loss_sum

@@ -29,7 +29,7 @@ Sum = TypeVar("Sum")
 SECONDS_BETWEEN = 5.0
 """After so long the threads are timed again, or sooner where that costs little."""
 FEWEST = 8
-"""Pieces of work that are shared, at least."""
+"""Pieces of work that are shared, at least; steps for which threads that wake up are not timed."""
 LOOKING = 0.01
 """The share of the time that may be spent on timing."""
 DOUBTING = 0.1
@@ -122,7 +122,7 @@ class Team:
             trial = self._trial = Trial(self.most, self.chosen)
         members = self.chosen if trial is None else trial.members
         if members != self._awake:
-            return members, 1
+            return members, min(left, FEWEST, steps_of(TURN / 4, self._pace))
         if trial is not None:
             return members, min(left, trial.wanted(self._latest))
         return members, left if members == 1 else min(left, steps_of(WATCHED, self._latest))
