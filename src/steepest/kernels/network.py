@@ -36,7 +36,7 @@ from steepest.kernels.layers import (
 from steepest.kernels.pointwise import add_up, differentiate, narrowed, numbers
 from steepest.kernels.steps import copy, square, squared_distance, update_part
 from steepest.kernels.team import begin, leave, wait
-from steepest.kernels.vector import prefetch, view
+from steepest.kernels.vector import claim, prefetch, view
 
 __all__ = [
     "BLOCK",
@@ -296,6 +296,8 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
                 number * distance, block_targets, inputs, targets, weights, rows, first + begin,
                 first + end, scale, len(theta), chunks[number])  # fmt: skip
             begin, end = _share(number, parts, len(theta))
+            for place in range(begin, end, 64 // theta.itemsize):
+                claim(theta, place)  # the others have read it; there is time until all are done
             said[number, PENALTY] = _penalty(table, theta, l2, begin, end) if l2 != 0.0 else 0.0
         if not wait(words, members):
             return index, loss_sum
