@@ -5,7 +5,9 @@
 
 The NumPy twin is `steepest.kernels.dense`. All working arrays lie in one array, `memory`, laid out
 by `Layout`: weights copied once a step into panels, as they are (forward) and transposed
-(backward), so that no product needs a transposed copy of events. The slope a′ takes the place of Z.
+(backward), so that no product needs a transposed copy of events. The slope a′ takes the place of Z,
+and Dₗ that of Aₗ, once nothing needs that any more: what is used together fits the first cache. For
+ReLU a′ is known by A, so that Z is not kept.
 """
 
 from __future__ import annotations
@@ -16,8 +18,16 @@ from typing import Any
 import numpy as np
 
 from steepest.kernels.compiled import part, sums
-from steepest.kernels.pointwise import activate
-from steepest.kernels.product import PANEL, copy_vectors, product, transpose_square
+from steepest.kernels.pointwise import activate, rectifies
+from steepest.kernels.product import (
+    KEPT,
+    PANEL,
+    PLAIN,
+    RECTIFIED,
+    copy_vectors,
+    product,
+    transpose_square,
+)
 from steepest.kernels.steps import copy
 from steepest.kernels.vector import VECTOR_BYTES, aligned, view
 
@@ -40,9 +50,9 @@ BLOCK = 64
 _SAME_SETS = 512
 """Rows of so many bytes (or twice, …) share a few sets of the cache: they are set apart."""
 
-_K, _N, _KP, _NP, _THETA, _PANELS, _BACK, _BIAS, _GRADIENT, _INPUT, _SUMS, _SIGNAL = range(12)
-"""Columns of the table: fan in and out, the lengths of the rows that hold them, and where each
-array of a layer begins."""
+_K, _N, _KP, _NP, _THETA, _PANELS, _BACK, _BIAS, _GRADIENT, _INPUT, _SUMS, _SIGNAL, _ONE = range(13)
+"""Columns of the table: fan in and out, the lengths of the rows that hold them, where each array of
+a layer begins, and where a one is."""
 COLUMNS = {"k": _K, "n": _N, "padded_k": _KP, "padded_n": _NP, "theta": _THETA, "input": _INPUT,
            "sums": _SUMS, "signal": _SIGNAL}  # fmt: skip
 """Those that other kernels need, by name."""
@@ -65,10 +75,11 @@ class Layout:
     def __init__(self, widths: tuple[int, ...], dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
         lanes = VECTOR_BYTES // self.dtype.itemsize
-        self.table = np.zeros((len(widths) - 1, 12), dtype=np.int64)
+        self.table = np.zeros((len(widths) - 1, 13), dtype=np.int64)
         rows = [_row(width, lanes, self.dtype.itemsize) for width in widths]
         rows[-1] = 1 if widths[-1] == 1 else rows[-1]
-        self._zeros = self._end = max(rows)  # the zeros that sums start from
+        self._one = max(rows)  # after the zeros that sums start from
+        self._zeros = self._end = self._one + 16
         theta = 0
         for row, (k, n), (kp, np_) in zip(
             self.table, pairwise(widths), pairwise(rows), strict=True
@@ -79,7 +90,9 @@ class Layout:
             row[_BACK] = self._take(max(n, np_) * kp)
             row[_BIAS] = self._take(np_)
             row[_INPUT] = self._take(BLOCK * kp)
-            row[_SUMS], row[_SIGNAL] = self._take(BLOCK * np_), self._take(BLOCK * np_)
+            row[_SUMS], row[_ONE] = self._take(BLOCK * np_), self._one
+        self.table[:-1, _SIGNAL] = self.table[1:, _INPUT]
+        self.table[-1, _SIGNAL] = self._take(BLOCK * rows[-1])
         self.weights, self.values = self._take(BLOCK), self._take(BLOCK)
         self.places = np.array([self.weights, self.values], dtype=np.int64)
         self._own = self._end
@@ -88,9 +101,11 @@ class Layout:
         self.gradients = self._end - self._own
 
     def memory(self, members: int = 1, parts: int = 1) -> Array:
-        """The working arrays of a team whose batches have so many parts, all zero."""
+        """The working arrays of a team whose batches have so many parts: zeros, and a one."""
         size = self._zeros + members * (self._own - self._zeros) + parts * self.gradients
-        return aligned(size, self.dtype)
+        memory = aligned(size, self.dtype)
+        memory[self._one] = 1
+        return memory
 
     def table_of(self, member: int, members: int) -> tuple[Array, Array]:
         """The table and places of one member of a team."""
@@ -192,48 +207,50 @@ def _single_logits(values, width, weights, bias, logits):
 
 @part
 def forward(activation, table, memory, count, lowest):
-    """Z and A of a block from layer `lowest` on, whose input is there."""
+    """A of a block from layer `lowest` on, whose input is there, and Z of the last layer.
+
+    And a′ in the place of Z, where A alone does not tell it.
+    """
     last, rows = len(table) - 1, 4 * -(-count // 4)
     for layer in range(lowest, last + 1):
         k, kp, np_ = table[layer, _K], table[layer, _KP], table[layer, _NP]
         inputs, out, bias = table[layer, _INPUT], table[layer, _SUMS], table[layer, _BIAS]
-        panels = table[layer, _PANELS]
+        panels, end = table[layer, _PANELS], PLAIN
         if np_ == 1:
             _single_logits(
                 view(memory, inputs, count * kp), kp, view(memory, panels, kp),
                 memory[bias], view(memory, out, count),
             )  # fmt: skip
             continue
+        if layer < last and rectifies(activation):
+            out, end = table[layer + 1, _INPUT], RECTIFIED
         product(memory, rows, _columns(table[layer, _N], memory), k, inputs, kp, 1, panels, k, 0,
-                out, np_, bias, 0)  # fmt: skip
-        if layer < last:
+                out, np_, bias, 0, end)  # fmt: skip
+        if layer < last and not rectifies(activation):
             above = table[layer + 1, _INPUT]
             activate(activation, view(memory, out, count * np_), view(memory, above, count * np_))
 
 
 @part
-def _outer(factors, weights, width, signal):
-    """D = d wᵀ, for one output."""
-    for i in range(len(factors)):
-        d, row = factors[i], view(signal, i * width, width)
-        for j in range(width):
-            row[j] = d * weights[j]
+def _multiply(signal, slopes):
+    """D ← D ∘ a′."""
+    for i in range(len(signal)):
+        signal[i] *= slopes[i]
 
 
 @part
-def _finish_signal(signal, slopes, width, scaled, biases, fresh):
-    """D ← D ∘ a′ (where there is an activation), and add its sums over events to the biases'."""
-    if fresh:
-        for j in range(width):
-            biases[j] = 0
-    for i in range(len(signal) // width):
-        row = view(signal, i * width, width)
-        if scaled:
-            slope = view(slopes, i * width, width)
-            for j in range(width):
-                row[j] *= slope[j]
-        for j in range(width):
-            biases[j] += row[j]
+def _add_biases(table, layer, memory, count, gradient, fresh):
+    """Add the sums of D over events to the gradients of the biases."""
+    n, np_, signal = table[layer, _N], table[layer, _NP], table[layer, _SIGNAL]
+    if np_ == 1:
+        total = memory.dtype.type(0.0) if fresh else memory[gradient]
+        for i in range(count):
+            total += memory[signal + i]
+        memory[gradient] = total
+        return
+    start = 0 if fresh else gradient
+    product(memory, 1, _columns(n, memory), count, table[layer, _ONE], 0, 0, signal, 1, np_,
+            gradient, 0, start, 0, PLAIN)  # fmt: skip
 
 
 @part
@@ -247,37 +264,34 @@ def clear(table, memory, shift):
 
 
 @part
-def backward(table, memory, count, shift, fresh):
+def backward(activation, table, memory, count, shift, fresh):
     """Add the block's gradients, from the signal of the last layer, to those of a part.
 
     A `fresh` part has none yet: what lies there is written over.
     """
-    rows, last = 4 * -(-count // 4), len(table) - 1
+    last = len(table) - 1
+    end = KEPT if rectifies(activation) else PLAIN
     for layer in range(last, -1, -1):
         k, n, kp, np_ = table[layer, _K], table[layer, _N], table[layer, _KP], table[layer, _NP]
         inputs, gradient = table[layer, _INPUT], table[layer, _GRADIENT] + shift
-        signal, slopes = table[layer, _SIGNAL], table[layer, _SUMS]
-        _finish_signal(
-            view(memory, signal, count * np_), view(memory, slopes, count * np_), np_,
-            layer < last, view(memory, gradient + kp * np_, np_), fresh,
-        )  # fmt: skip
+        signal, size = table[layer, _SIGNAL], count * np_
+        if layer < last and not rectifies(activation):
+            _multiply(view(memory, signal, size), view(memory, table[layer, _SUMS], size))
+        _add_biases(table, layer, memory, count, gradient + kp * np_, fresh)
         start, row = (0, 0) if fresh else (gradient, np_)
-        fan_in = _columns(k, memory)
+        rows, fan_in = 4 * -(-count // 4), _columns(k, memory)
         if np_ == 1:
-            product(memory, 1, fan_in, count, signal, 0, 1, inputs, 1, kp, gradient, 0, start,
-                    0)  # fmt: skip
+            product(memory, 1, fan_in, count, signal, 0, 1, inputs, 1, kp, gradient, 0, start, 0,
+                    PLAIN)  # fmt: skip
         else:
             product(memory, 4 * -(-k // 4), _columns(n, memory), count, inputs, 1, kp, signal, 1,
-                    np_, gradient, np_, start, row)  # fmt: skip
+                    np_, gradient, np_, start, row, PLAIN)  # fmt: skip
         if layer == 0:
             break
+        panels, panel = (table[layer, _PANELS], 1) if np_ == 1 else (table[layer, _BACK], n)
         below = table[layer - 1, _SIGNAL]
-        if np_ == 1:
-            weights = view(memory, table[layer, _PANELS], kp)
-            _outer(view(memory, signal, count), weights, kp, view(memory, below, count * kp))
-        else:
-            product(memory, rows, fan_in, n, signal, np_, 1, table[layer, _BACK], n, 0, below, kp,
-                    0, 0)  # fmt: skip
+        product(memory, rows, fan_in, n, signal, np_, 1, panels, panel, 0, below, kp, 0, 0,
+                end)  # fmt: skip
 
 
 @part

@@ -36,7 +36,7 @@ from steepest.kernels.layers import (
 from steepest.kernels.pointwise import add_up, differentiate, narrowed, numbers
 from steepest.kernels.steps import copy, square, squared_distance, update_part
 from steepest.kernels.team import begin, leave, wait
-from steepest.kernels.vector import prefetch, view
+from steepest.kernels.vector import claim, prefetch, view
 
 __all__ = [
     "BLOCK",
@@ -97,7 +97,7 @@ def _add_chunk(activation, loss, table, places, memory, shift, block_targets, in
             view(memory, places[0], count), scale, view(memory, signal, size),
             view(memory, places[1], count),
         )  # fmt: skip
-        backward(table, memory, count, shift, start == first)
+        backward(activation, table, memory, count, shift, start == first)
     return total
 
 
@@ -296,6 +296,8 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
                 number * distance, block_targets, inputs, targets, weights, rows, first + begin,
                 first + end, scale, len(theta), chunks[number])  # fmt: skip
             begin, end = _share(number, parts, len(theta))
+            for place in range(begin, end, 64 // theta.itemsize):
+                claim(theta, place)  # the others have read it; there is time until all are done
             said[number, PENALTY] = _penalty(table, theta, l2, begin, end) if l2 != 0.0 else 0.0
         if not wait(words, members):
             return index, loss_sum
@@ -318,12 +320,12 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
                 said[number, OF_THETA] = square(old)
                 said[number, OF_CHANGE] = squared_distance(new, old)
                 said[number, OF_GRADIENT] = square(view(gradient, begin, size))
+            if followed[index]:
+                copy(path[point], begin, theta, begin, size)
+        point += followed[index]
         if not wait(words, members):
             return index, loss_sum
         if member == 0 and recorded[index]:
             _record(values[row], value, rates[index], said)
             row += 1
-        if member == 0 and followed[index]:
-            copy(path[point], 0, theta, 0, len(theta))
-            point += 1
     return len(rates), loss_sum

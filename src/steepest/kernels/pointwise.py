@@ -29,6 +29,7 @@ __all__ = [
     "loss_and_slope",
     "narrowed",
     "numbers",
+    "rectifies",
     "update",
     "window",
 ]
@@ -74,6 +75,11 @@ LOSSES: dict[str, Any] = {
 
 def activate(kind: Any, sums: Any, values: Any) -> None:
     """Write a(z) to `values` and a′(z) over the sums z, both ``(n,)``."""
+    raise NotImplementedError  # compiled only
+
+
+def rectifies(kind: Any) -> bool:
+    """Whether a(z) is z where that is positive and else zero, so that a′ is known by a(z)."""
     raise NotImplementedError  # compiled only
 
 
@@ -129,6 +135,11 @@ def _activate(kind, sums, values):
             values[i], sums[i] = function(sums[i])
 
     return run
+
+
+@overload(rectifies)
+def _rectifies(kind):
+    return (lambda kind: True) if kind.instance_class is ReLU else (lambda kind: False)
 
 
 @part

@@ -8,7 +8,8 @@ and its NumPy twin is ``C = S + A @ B``. All operands lie in one array `memory`,
 with strides, so that A may be taken transposed without a copy, S may be C itself (to add to it) or
 one row for all (a bias, or zeros: stride 0). The sums of a tile stay in registers while p runs;
 each is taken in the order of p with fused multiplications, so that an element's bits do not depend
-on the tile that it lies in.
+on the tile that it lies in. Before it is written, a sum may be rectified (negative ones are zero),
+or be kept only where C was positive: both ways through a layer of ReLUs cost no pass of their own.
 
 A BLAS library packs its operands and asks for threads at each call, which costs more than the
 arithmetic of matrices this small. A tile has as many sums as keep two multipliers busy and the
@@ -26,10 +27,12 @@ from numba.core import cgutils
 from steepest.kernels.compiled import intrinsic, part
 from steepest.kernels.vector import VECTOR_BYTES, Vectors
 
-__all__ = ["PANEL", "copy_vectors", "product", "transpose_square"]
+__all__ = ["KEPT", "PANEL", "PLAIN", "RECTIFIED", "copy_vectors", "product", "transpose_square"]
 
 PANEL = 2
 """Vectors in one row of a panel."""
+PLAIN, RECTIFIED, KEPT = range(3)
+"""What becomes of a sum: itself, what is positive of it, or itself where C was positive."""
 _TALL = 8 if VECTOR_BYTES == 64 else 6  # rows of a tile: 16 of 32 registers, 12 of 16
 _EVEN = 8 if _TALL == 6 else 0  # rows left that two tiles of four serve better
 _INDEX = ir.IntType(64)
@@ -39,11 +42,12 @@ def _tile_of(rows: int, vectors: int) -> Any:
     """C = S + A B for so many rows and one panel of so many vectors."""
 
     @intrinsic
-    def tile(typing, memory, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row):
-        signature = types.void(memory, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row)
+    def tile(typing, memory, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row, end):
+        places = (a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row)
+        signature = types.void(memory, *places, types.intp)
 
         def generate(context, builder, signature, arguments):
-            array, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row = arguments
+            array, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row, end = arguments
             tile = Vectors(context, builder, signature.args[0], array)
             places = [(i, v) for i in range(rows) for v in range(vectors)]
 
@@ -61,6 +65,12 @@ def _tile_of(rows: int, vectors: int) -> Any:
                     value = tile.broadcast(row(down, a_row, i))
                     for v, column in enumerate(columns):
                         tile.add_product(sums[i, v], value, column)
+            with builder.if_then(builder.icmp_signed("==", end, _INDEX(RECTIFIED)), likely=False):
+                for register in sums.values():
+                    tile.keep_positive(register, builder.load(register))
+            with builder.if_then(builder.icmp_signed("==", end, _INDEX(KEPT)), likely=False):
+                for i, v in places:
+                    tile.keep_positive(sums[i, v], tile.load(row(c, c_row, i), v))
             for i, v in places:
                 tile.store(builder.load(sums[i, v]), row(c, c_row, i), v)
             return context.get_dummy_value()
@@ -76,9 +86,10 @@ _tall_narrow, _four_narrow, _one_narrow = (_tile_of(rows, 1) for rows in (_TALL,
 
 @part
 def product(
-    memory, rows, columns, depth, a, a_row, a_depth, b, b_column, b_depth, c, c_row, s, s_row
-):
-    """C = S + A B; `columns` are whole vectors.
+    memory, rows, columns, depth, a, a_row, a_depth, b, b_column, b_depth, c, c_row, s, s_row,
+    end=PLAIN,
+):  # fmt: skip
+    """C = S + A B; `columns` are whole vectors, and `end` is what becomes of the sums.
 
     Panel by panel, B's columns start at ``b + j · b_column``: 1 for rows of B that lie
     `b_depth` apart, `depth` for panels one after the other, whose rows follow each other
@@ -94,21 +105,30 @@ def product(
             x, y, z = a + i * a_row, c + i * c_row + j, s + i * s_row + j
             if left >= _TALL and left != _EVEN:
                 if wide:
-                    _tall(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row)
+                    _tall(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row,
+                          end)  # fmt: skip
                 else:
-                    _tall_narrow(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row)
+                    _tall_narrow(
+                        memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end
+                    )
                 i += _TALL
             elif left >= 4:
                 if wide:
-                    _four(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row)
+                    _four(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row,
+                          end)  # fmt: skip
                 else:
-                    _four_narrow(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row)
+                    _four_narrow(
+                        memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end
+                    )
                 i += 4
             else:
                 if wide:
-                    _one(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row)
+                    _one(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row,
+                         end)  # fmt: skip
                 else:
-                    _one_narrow(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row)
+                    _one_narrow(
+                        memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end
+                    )
                 i += 1
 
 

@@ -18,7 +18,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from steepest.kernels.compiled import intrinsic
 
-__all__ = ["VECTOR_BYTES", "Vectors", "aligned", "aligned_copy", "prefetch", "view"]
+__all__ = ["VECTOR_BYTES", "Vectors", "aligned", "aligned_copy", "claim", "prefetch", "view"]
 
 VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
 _INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
@@ -63,6 +63,12 @@ class Vectors:
         """Lanes of two vectors, by their numbers."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
         return self.builder.shuffle_vector(one, two, mask)
+
+    def keep_positive(self, register: Any, signs: Any) -> None:
+        """Set a register to zero where the other vector is not positive, and is a number."""
+        below = self.builder.fcmp_ordered("<=", signs, self.zero)
+        value = self.builder.select(below, self.zero, self.builder.load(register))
+        self.builder.store(value, register)
 
     def add_product(self, register: Any, one: Any, two: Any) -> None:
         """Add a product to a register, with one rounding where the processor can."""
@@ -125,14 +131,23 @@ def view(typing, memory, start, size):
 @intrinsic
 def prefetch(typing, memory, place):
     """Ask for the cache line of an element, and do not wait for it."""
+    return types.void(memory, types.intp), _asking(to_write=False)
 
+
+@intrinsic
+def claim(typing, memory, place):
+    """The same for a line that is to be written, which other cores then must read again."""
+    return types.void(memory, types.intp), _asking(to_write=True)
+
+
+def _asking(to_write: bool) -> Any:
     def generate(context, builder, signature, arguments):
         array = make_array(signature.args[0])(context, builder, arguments[0])
         word = ir.IntType(32)
         pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), _BYTE.as_pointer())
         kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), word, word, word])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, word(0), word(3), word(1)])
+        builder.call(function, [pointer, word(int(to_write)), word(3), word(1)])
         return context.get_dummy_value()
 
-    return types.void(memory, types.intp), generate
+    return generate

@@ -4,7 +4,8 @@ What to use when: `Crew` for pieces that do not wait for each other, `Team` for 
 threads take together. A crew's results come back in the order of the work, whichever thread did
 what, so that sums over them have the same bits for any number of threads. A second thread doubles
 the pace on an idle machine and can cost many times more than it gives on a busy one: so each way is
-timed, on the work itself, and looked at again from time to time.
+timed, on the work itself, and looked at again from time to time: a team's by turns (see
+`steepest.objective.trial`), since its choice of one thread would cost half the pace until then.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from functools import partial
 from typing import TypeVar
 
 from steepest.objective.cores import Helper, Waiting, move_away_from, this_core, usable_cores
+from steepest.objective.trial import TURN, Trial, better, steps_of
 
 __all__ = ["Crew", "Team", "shared", "together"]
 
@@ -24,20 +26,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Sum = TypeVar("Sum")
 
-WORTH = 1.1
-"""A second thread must be so many times as fast as one alone."""
 SECONDS_BETWEEN = 5.0
 """After so long the threads are timed again, or sooner where that costs little."""
 FEWEST = 8
-"""Pieces of work that are shared, and steps that are timed where there are as many."""
-TRIAL = 0.002
-"""Seconds for which each way is timed, at least."""
+"""Pieces of work that are shared, at least; steps for which threads that wake up are not timed."""
 LOOKING = 0.01
 """The share of the time that may be spent on timing."""
 DOUBTING = 0.1
-"""The same after a change of mind, which a moment's disturbance may have made."""
+"""The same after a change of mind; half of it after each trial that agrees."""
+WATCHED = 0.05
+"""Seconds for which several threads work until their pace is looked at."""
 SLOWER = 1.5
-"""Threads that take so many times as long as before are timed again at once."""
+"""Threads that take so many times as long as when they were timed are timed again soon."""
 
 
 class Crew:
@@ -66,8 +66,8 @@ class Crew:
             began = time.perf_counter()
             results += shared(work, part, threads)
             pace[threads] = quarter / (time.perf_counter() - began)
-        self.chosen = self.most if pace[self.most] > WORTH * pace[1] else 1
-        self._next_look = _next_look(began_all)
+        self.chosen = better(self.most, 1 / pace[self.most], 1 / pace[1])
+        self._next_look = _next_look(time.monotonic() - began_all)
         return results + shared(work, items[2 * quarter :], self.chosen)
 
 
@@ -82,9 +82,12 @@ class Team:
 
     def __init__(self, most: int) -> None:
         self.most = self.chosen = min(most, usable_cores())
-        self._pace: dict[int, float] = {}  # seconds a step, by members, when last timed
         self._awake = 0  # members of the last call: others must be made or woken up first
-        self._next_look = 0.0
+        self._latest = 0.0  # and the seconds of each of its steps
+        self._pace = math.inf  # the same of those chosen, when last timed
+        self._trial: Trial | None = None
+        self._next_look = self._soonest = 0.0
+        self._share = LOOKING
 
     def run(
         self, steps: int, take: Callable[[Sum, int, int, int], tuple[int, Sum]], total: Sum
@@ -99,49 +102,55 @@ class Team:
         >>> Team(most=1).run(10, lambda total, first, count, members: (count, total + count), 0)
         (10, 10)
         """
-        done, trial, began = 0, self._trial(steps), time.monotonic()
-        if trial:
-            other = 1 if self.chosen > 1 else self.most
-            done, total, self._pace[other] = _timed(take, total, 0, trial, other)
-            if done < trial:
-                return done, total
-            before = self.chosen
-            self.chosen = self.most if WORTH * self._pace[self.most] < self._pace[1] else 1
-            self._next_look = _next_look(began, LOOKING if self.chosen == before else DOUBTING)
-        taken, total, pace = _timed(take, total, done, steps - done, self.chosen)
-        if pace * taken >= TRIAL and (taken >= FEWEST or self._awake == self.chosen):
-            if pace > SLOWER * self._pace.get(self.chosen, pace):
-                self._next_look = 0.0
-            self._pace[self.chosen] = pace
-        self._awake = self.chosen
-        return done + taken, total
+        done = 0
+        while done < steps:
+            members, count = self._next(steps - done)
+            began = time.perf_counter()
+            taken, total = take(total, done, count, members)
+            self._note(members, taken, time.perf_counter() - began)
+            done += taken
+            if taken < count:
+                break
+        return done, total
 
-    def _trial(self, steps: int) -> int:
-        """How many of the steps are to be timed the other way; none if that is not due."""
-        pace = self._pace.get(self.chosen)
-        if self.most == 1 or pace is None or time.monotonic() < self._next_look:
-            return 0
-        trial = math.ceil(2 * TRIAL / pace)
-        return min(max(trial, FEWEST), max(1, steps // 2)) if trial <= steps else 0
+    def _next(self, left: int) -> tuple[int, int]:
+        """How many threads are to take how many of the steps that are left."""
+        if self.most == 1:
+            return 1, left
+        trial = self._trial
+        if trial is None and time.monotonic() >= self._next_look:
+            trial = self._trial = Trial(self.most, self.chosen)
+        members = self.chosen if trial is None else trial.members
+        if members != self._awake:
+            return members, min(left, FEWEST, steps_of(TURN / 4, self._pace))
+        if trial is not None:
+            return members, min(left, trial.wanted(self._latest))
+        return members, left if members == 1 else min(left, steps_of(WATCHED, self._latest))
+
+    def _note(self, members: int, taken: int, seconds: float) -> None:
+        """Remember how long they took."""
+        awake, trial, pace = self._awake, self._trial, seconds / max(taken, 1)
+        self._awake, self._latest = members, pace
+        if trial is not None:
+            trial.add(members, taken, seconds, counted=members == awake)
+            self._decide(trial)
+        elif members == awake and seconds >= TURN and pace > SLOWER * self._pace:
+            self._next_look = self._soonest
+
+    def _decide(self, trial: Trial) -> None:
+        """Choose, if the trial has come to an end, and when to make the next."""
+        verdict = trial.verdict
+        if verdict is None:
+            return
+        self._share = max(LOOKING, self._share / 2) if verdict == self.chosen else DOUBTING
+        self.chosen, self._pace, self._trial = verdict, trial.pace(verdict), None
+        self._next_look = _next_look(trial.seconds, self._share)
+        self._soonest = _next_look(trial.seconds, DOUBTING)
 
 
-def _timed(
-    take: Callable[[Sum, int, int, int], tuple[int, Sum]],
-    total: Sum,
-    first: int,
-    count: int,
-    members: int,
-) -> tuple[int, Sum, float]:
-    """How many steps were taken, the new total, and the seconds of each."""
-    began = time.perf_counter()
-    taken, total = take(total, first, count, members)
-    return taken, total, (time.perf_counter() - began) / max(taken, 1)
-
-
-def _next_look(began: float, share: float = LOOKING) -> float:
-    """When to time again, after a timing that began then, for it to take that share of the time."""
-    now = time.monotonic()
-    return now + min(SECONDS_BETWEEN, (now - began) / share)
+def _next_look(seconds: float, share: float = LOOKING) -> float:
+    """When to time again, after a timing that took so long, for it to take that share of all."""
+    return time.monotonic() + min(SECONDS_BETWEEN, seconds / share)
 
 
 def together(
