@@ -13,8 +13,8 @@ import pytest
 
 from samples import make_events
 
-hypothesis.settings.register_profile("same", derandomize=True)
-hypothesis.settings.register_profile("new")
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("new", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("STEEPEST_TEST_DRAWS", "same"))
 """The same examples each time, so that a test fails by what was changed; `new` ones on demand."""
 
