@@ -81,7 +81,8 @@ def test_the_blocks_so_far_become_the_file(tmp_path, workers, number, table):
     common = min(rows, table.num_rows - table.num_rows % 10)
     assert kept.slice(0, common).equals(table.slice(0, common))
     assert out.replace("block\n", "").replace("start\n", "") == (
-        f"Interrupted: the first {rows:,} of 100,000 jets are in {str(path)!r}.\n"
+        f"Interrupted: the first {rows:,} of 100,000 jets ({rows // 2:,} of each process) are in "
+        f"{str(path)!r}.\n"
         "  do:       the same command with --overwrite makes all of them\n"
     )
     assert "Traceback" not in err
@@ -94,8 +95,8 @@ def test_before_the_first_block_there_is_no_file(tmp_path):
     code, out, err = interrupted(tmp_path, 1, "start", 1)
     assert (code, "Traceback" in err) == (130, False)
     assert out == (
-        "Interrupted: no block of jets was complete yet, nothing was written.\n"
-        "  do:       let it make 10 jets at least\n"
+        "Interrupted: not even the first 10 jets were complete yet, nothing was written.\n"
+        "  do:       let it run a little longer\n"
     )
     assert os.listdir(tmp_path) == ["script.py"]
 
