@@ -115,6 +115,7 @@ def _describe(name: str) -> dict[str, Any]:
         "pythia": list(settings_of(process)),
         "hard_pt": list(process.hard_pt),
         "parton_pt": list(process.parton_pt),
+        "early_pt": list(process.early_pt) if process.early_pt else None,
         "decay": asdict(process.decay) if process.decay else None,
     }
 

@@ -1,7 +1,8 @@
 """Pythia 8: settings, the event loop, and the record as flat arrays.
 
 What to use when: `Generator(process, seed)` starts Pythia for one process, `Generator.batch` makes
-events, and after `Generator.reseed` it makes those of another seed. Nothing is printed. Multi-parton interactions are off, as in the reference set.
+events, and after `Generator.reseed` it makes those of another seed. Nothing is printed.
+Multi-parton interactions are off, as in the reference set.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class Generator:
         blank = _blank(module)
         self.process = process
         self._pythia = module.Pythia(blank.settings, blank.particleData, False)
-        self._hook = veto(module, process)
+        self._hook = veto(module, process, self._pythia)
         self._charges: dict[int, int] = {}
         seeding = ("Random:setSeed = on", f"Random:seed = {_STARTING_SEED}")
         for line in (*settings_of(process), *seeding):
