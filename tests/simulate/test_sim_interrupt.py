@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -47,9 +48,14 @@ SCRIPT = """
 
 
 def interrupted(
-    folder: Path, workers: int, after: str, times: int, number: int = signal.SIGINT
+    folder: Path,
+    workers: int,
+    after: str,
+    times: int,
+    number: int = signal.SIGINT,
+    again: tuple[float, ...] = (),
 ) -> tuple[int, str, str]:
-    """Interrupt the script after it has said `after` so many times."""
+    """Interrupt the script after it has said `after` so many times; `again` after so many s."""
     script = folder / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     process = subprocess.Popen(
@@ -64,6 +70,9 @@ def interrupted(
         if not times:
             break
     os.killpg(process.pid, number)
+    for seconds in again:
+        time.sleep(seconds)
+        os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
@@ -99,6 +108,24 @@ def test_before_the_first_block_there_is_no_file(tmp_path):
         "  do:       let it run a little longer\n"
     )
     assert os.listdir(tmp_path) == ["script.py"]
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_an_impatient_ctrl_c_ends_it_too(tmp_path):
+    """Wherever the second and the third one come, also while the workers are waited for."""
+    code, _, _ = interrupted(tmp_path, 2, "block", 1, again=(0.25, 0.02))
+    assert code != 0
+    assert pq.read_metadata(tmp_path / "jets.parquet").num_rows % 10 == 0
+    assert sorted(os.listdir(tmp_path)) == ["jets.parquet", "script.py"]
+
+
+def test_what_is_held_is_not_left_half_done():
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        with stop.held():
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_second_ctrl_c_raises_and_the_handler_comes_back():

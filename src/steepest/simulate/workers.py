@@ -37,6 +37,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = False
+        self._held = False
         self._before: dict[int, Any] = {}
         self._here = threading.current_thread() is threading.main_thread()
 
@@ -55,8 +56,17 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within this a second one does not raise either: for what must not be left half done."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and not self._held:
             raise KeyboardInterrupt
         self.asked = True
 
@@ -127,8 +137,9 @@ def _made_by_workers(
                 yield block
         yield from _complete(waiting)
     finally:
-        leave.set()
-        executor.shutdown(cancel_futures=True)
+        with stop.held():  # Python would take a thread whose end is waited for as ended
+            leave.set()
+            executor.shutdown(cancel_futures=True)
 
 
 def _complete(waiting: deque[Future[pa.Table | None]]) -> Generator[pa.Table]:
