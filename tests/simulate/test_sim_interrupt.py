@@ -65,6 +65,7 @@ def interrupted(
         text=True,
         start_new_session=True,
     )
+    assert process.stdout is not None
     for line in process.stdout:
         times -= line.strip() == after
         if not times:

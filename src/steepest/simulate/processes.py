@@ -120,6 +120,7 @@ def _top(
     decay: Decay,
     *,
     largest: float = _LARGEST,
+    hard_pt: float = 425.0,
     parton_pt: Window = (500.0, 760.0),
     early_pt: Window | None = None,
 ) -> Process:
@@ -131,7 +132,7 @@ def _top(
         pt_hat=(150.0, 2 * largest),
         parton_pt=parton_pt,
         decay=decay,
-        hard_pt=(425.0, largest),
+        hard_pt=(hard_pt, largest),
         early_pt=early_pt,
     )
 
@@ -167,8 +168,9 @@ _ALL = (
         0,
         _W_TO_QUARKS,
         Decay(6, partons=3),
+        hard_pt=400.0,
         parton_pt=(490.0, 750.0),
-        early_pt=(490.0, 755.0),
+        early_pt=(485.0, 760.0),
     ),
     Process(
         name="qcd",
