@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.kernels.compiled import entry, inlined, part, sums
+from steepest.kernels.groups import add_group, lanes_of
 from steepest.kernels.pointwise import differentiate, narrowed, numbers
 from steepest.kernels.rows import add_products, dots
 from steepest.kernels.steps import copy, record, square, update_part
@@ -25,6 +26,7 @@ __all__ = ["BLOCK", "accumulate", "gather", "take_steps"]
 
 BLOCK = 256
 """Rows that are worked on together."""
+AHEAD_BYTES = 16384
 AHEAD = 12
 """Rows that are asked for before they are needed, so that the waits for memory overlap."""
 
@@ -38,16 +40,39 @@ def _total(values):
 
 
 @part
-def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, memory, gradient):
-    """Add a block's gradient ``(n + 1,)``; return Σ v ℓ. `memory` has room for four blocks."""
-    z, d = view(memory, 0, count), view(memory, BLOCK, count)
-    values, ones = view(memory, 2 * BLOCK, count), view(memory, 3 * BLOCK, count)
+def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, memory, sums,
+               gradient, ahead):  # fmt: skip
+    """Add a block's gradient ``(n + 1,)``; return Σ v ℓ. `ahead` of what is read more is asked for.
+
+    `memory` has room for four blocks, `sums` for a float64 number a lane.
+    """
+    lanes = lanes_of(rows)
+    whole, more = count - count % lanes, len(weights) > 0
+    ones, memory_of_d = view(memory, 3 * BLOCK, BLOCK), view(memory, BLOCK, 2 * lanes)
+    of_weights = view(weights, at, count) if more else ones
+    of_targets = view(targets, at, count)
+    for j in range(lanes):
+        memory_of_d[lanes + j] = 0.0
+        sums[j] = 0.0
+    for i in range(0, whole, lanes):
+        add_group(loss, rows, start + i * n, n, theta, of_targets, i, of_weights, i, scale,
+                  gradient, memory_of_d, sums, start + i * n + ahead)  # fmt: skip
+    gradient[n] += _total(view(memory_of_d, lanes, lanes))
+    total = _total(view(sums, 0, lanes))
+    if whole < count:
+        total += _add_rest(loss, rows, start + whole * n, count - whole, n,
+                           view(of_targets, whole, count - whole),
+                           view(of_weights, whole, count - whole), theta, scale, memory, gradient)  # fmt: skip
+    return total
+
+
+@part
+def _add_rest(loss, rows, start, count, n, targets, weights, theta, scale, memory, gradient):
+    """The same for events that are fewer than a vector has lanes."""
+    z, d, values = (view(memory, 0, count), view(memory, BLOCK, count),
+                    view(memory, 2 * BLOCK, count))  # fmt: skip
     dots(rows, start, count, n, theta, theta[n], z)
-    if len(weights):
-        total = differentiate(loss, z, 1, view(targets, at, count), view(weights, at, count),
-                              scale, d, values)  # fmt: skip
-    else:
-        total = differentiate(loss, z, 1, view(targets, at, count), ones, scale, d, values)
+    total = differentiate(loss, z, 1, targets, weights, scale, d, values)
     add_products(rows, start, count, n, d, gradient)
     gradient[n] += _total(d)
     return total
@@ -87,10 +112,11 @@ def accumulate(loss, theta, inputs, targets, weights, scale, gradient):
     `inputs` is flat; `scale` is 1/m.
     """
     memory, part_of_sum, n, total = _workspace(theta), np.zeros_like(theta), len(theta) - 1, 0.0
+    sums = np.zeros(lanes_of(theta))
     for first in range(0, len(targets), BLOCK):
         count = min(BLOCK, len(targets) - first)
         total += _add_block(loss, inputs, first * n, count, n, targets, weights, first, theta,
-                            scale, memory, part_of_sum)  # fmt: skip
+                            scale, memory, sums, part_of_sum, AHEAD_BYTES // inputs.itemsize)  # fmt: skip
         for j in range(n + 1):
             gradient[j] += part_of_sum[j]
             part_of_sum[j] = 0.0
@@ -117,6 +143,7 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
     n, events = len(theta) - 1, len(rows) if len(rows) else len(targets)
     memory, gradient, before = _workspace(theta), np.zeros_like(theta), np.empty_like(theta)
     part_of_sum, total, row, point = np.zeros_like(theta), np.zeros(n + 1), 0, 0
+    sums = np.zeros(lanes_of(theta))
     block = np.empty(BLOCK * n if len(rows) else 0, dtype=theta.dtype)
     of_targets = np.empty(BLOCK, dtype=targets.dtype)
     of_weights = np.empty(BLOCK if len(weights) else 0, dtype=theta.dtype)
@@ -130,10 +157,11 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
                 gather(inputs, targets, weights, rows, start, count, n, n, block, of_targets,
                        of_weights)  # fmt: skip
                 value += _add_block(loss, block, 0, count, n, of_targets, of_weights, 0, theta,
-                                    scale, memory, part_of_sum)  # fmt: skip
+                                    scale, memory, sums, part_of_sum, 0)  # fmt: skip
             else:
                 value += _add_block(loss, inputs, start * n, count, n, targets, weights, start,
-                                    theta, scale, memory, part_of_sum)  # fmt: skip
+                                    theta, scale, memory, sums, part_of_sum,
+                                    AHEAD_BYTES // inputs.itemsize)  # fmt: skip
             for j in range(n + 1):
                 total[j] += part_of_sum[j]
                 part_of_sum[j] = 0.0

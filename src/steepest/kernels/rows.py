@@ -17,46 +17,14 @@ from numba import types
 from numba.core import cgutils
 
 from steepest.kernels.compiled import intrinsic, part
-from steepest.kernels.vector import VECTOR_BYTES, Vectors
+from steepest.kernels.vector import VECTOR_BYTES, Masked, Vectors, added_across
 
 __all__ = ["add_products", "dots"]
 
 _INDEX = ir.IntType(64)
 
 
-class _Masked(Vectors):
-    """Vectors of which the last of a row has fewer lanes: it is read and written under a mask."""
-
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, rest: Any) -> None:
-        super().__init__(context, builder, kind, array)
-        spread = ir.VectorType(_INDEX, self.lanes)
-        first = builder.insert_element(ir.Constant(spread, ir.Undefined), rest, ir.IntType(32)(0))
-        count = self.shuffled(first, ir.Constant(spread, ir.Undefined), [0] * self.lanes)
-        numbers = ir.Constant(spread, list(range(self.lanes)))
-        self.mask = builder.icmp_signed("<", numbers, count)
-
-    def load_rest(self, place: Any) -> Any:
-        """The first lanes under the mask, and zeros."""
-        function = self._masked("load", self.type, [ir.IntType(32), self.mask.type, self.type])
-        align = ir.IntType(32)(self.bytes)
-        return self.builder.call(function, [self.pointer(place), align, self.mask, self.zero])
-
-    def store_rest(self, value: Any, place: Any) -> None:
-        """Write the lanes under the mask."""
-        function = self._masked("store", ir.VoidType(), [ir.IntType(32), self.mask.type])
-        align = ir.IntType(32)(self.bytes)
-        self.builder.call(function, [value, self.pointer(place), align, self.mask])
-
-    def _masked(self, what: str, result: Any, rest: list[Any]) -> Any:
-        pointer = self.type.as_pointer()
-        before = [self.type, pointer] if what == "store" else [pointer]
-        kind = "f32" if self.bytes == 4 else "f64"
-        name = f"llvm.masked.{what}.v{self.lanes}{kind}.p0"
-        signature = ir.FunctionType(result, [*before, *rest])
-        return cgutils.get_or_insert_function(self.builder.module, signature, name)
-
-
-class _Rows(_Masked):
+class _Rows(Masked):
     """As many rows as there are lanes, in whole vectors and one under a mask."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, array: Any, n: Any) -> None:
@@ -72,23 +40,12 @@ class _Rows(_Masked):
         with cgutils.for_range(self.builder, self.whole) as loop:
             work(self.builder.mul(loop.index, _INDEX(self.lanes)), self.load)
         with self.builder.if_then(self.has_rest):
-            work(self.place_of_rest, self.load_rest)
+            work(self.place_of_rest, self.load_first)
 
     def row(self, start: Any, number: int, place: Any) -> Any:
         """Where a row's element is."""
         before = self.builder.mul(self.n, _INDEX(number))
         return self.builder.add(self.builder.add(start, before), place)
-
-    def added_across(self, vectors: list[Any]) -> Any:
-        """The sum of each vector's lanes, side by side."""
-        even, odd = list(range(0, 2 * self.lanes, 2)), list(range(1, 2 * self.lanes, 2))
-        while len(vectors) > 1:
-            pairs = zip(vectors[::2], vectors[1::2], strict=True)
-            vectors = [
-                self.builder.fadd(self.shuffled(a, b, even), self.shuffled(a, b, odd))
-                for a, b in pairs
-            ]
-        return vectors[0]
 
 
 @intrinsic
@@ -102,14 +59,14 @@ def _dots(typing, rows, start, n, weights, out, place):
         sums = [cgutils.alloca_once_value(builder, X.zero) for _ in range(X.lanes)]
 
         def work(column, load):
-            other = w.load if load == X.load else w.load_rest
+            other = w.load if load == X.load else w.load_first
             factor = other(column)
             for number, register in enumerate(sums):
                 X.add_product(register, load(X.row(start, number, column)), factor)
 
         X.columns(work)
         z = Vectors(context, builder, signature.args[4], out)
-        z.store(X.added_across([builder.load(register) for register in sums]), place)
+        z.store(added_across(X, [builder.load(register) for register in sums]), place)
         return context.get_dummy_value()
 
     return types.void(rows, types.intp, types.intp, weights, out, types.intp), generate
@@ -129,15 +86,15 @@ def _columns_of(vectors: int, masked: bool) -> Any:
             kinds = signature.args
             lanes = Vectors(context, builder, kinds[0], array).lanes
             rest = builder.sub(left, _INDEX((vectors - 1) * lanes))
-            X = _Masked(context, builder, kinds[0], array, rest)
-            g = _Masked(context, builder, kinds[5], out, rest)
+            X = Masked(context, builder, kinds[0], array, rest)
+            g = Masked(context, builder, kinds[5], out, rest)
             d = Vectors(context, builder, kinds[4], factors)
             last = vectors - 1 if masked else vectors
 
             def load(of: Any, place: Any, number: int) -> Any:
                 if number < last:
                     return of.load(place, number)
-                return of.load_rest(builder.add(place, _INDEX(number * lanes)))
+                return of.load_first(builder.add(place, _INDEX(number * lanes)))
 
             sums = [
                 [cgutils.alloca_once_value(builder, load(g, column, v)) for v in range(vectors)],
@@ -161,7 +118,7 @@ def _columns_of(vectors: int, masked: bool) -> Any:
                 if v < last:
                     g.store(total, column, v)
                 else:
-                    g.store_rest(total, builder.add(column, _INDEX(v * lanes)))
+                    g.store_first(total, builder.add(column, _INDEX(v * lanes)))
             return context.get_dummy_value()
 
         counts = types.intp, types.intp, types.intp
