@@ -79,15 +79,14 @@ class _Long(_Rows):
         self.columns(work)
         return added_across(X, [builder.load(register) for register in sums])
 
-    def add_products(self, d: Vectors, g: Masked, asked: Any) -> None:
+    def add_products(self, d: Vectors, g: Vectors, asked: Any) -> None:
         """G ← g + Xᵀ d; even and odd rows have sums of their own, that are under way at once."""
         X, builder = self.X, self.builder
         factors = [d.broadcast(_INDEX(number)) for number in range(X.lanes)]
 
         def work(column: Any, load: Any) -> None:
-            whole = load == X.load
             sums = [
-                cgutils.alloca_once_value(builder, (g.load if whole else g.load_first)(column)),
+                cgutils.alloca_once_value(builder, g.load(column)),
                 cgutils.alloca_once_value(builder, X.zero),
             ]
             later = builder.add(asked, builder.mul(column, _INDEX(X.lanes // 2)))
@@ -95,7 +94,7 @@ class _Long(_Rows):
                 self._ask(later, number)
                 X.add_product(sums[number % 2], load(builder.add(start, column)), factor)
             total = builder.fadd(*(builder.load(register) for register in sums))
-            (g.store if whole else g.store_first)(total, column)
+            g.store(total, column)
 
         self.columns(work)
 
@@ -113,7 +112,7 @@ class _Short(_Rows):
         super().__init__(X, start, n)
         self.half = X.lanes // 2
         swap = [*range(self.half, X.lanes), *range(self.half)]
-        self.swap, self.high = swap, X.shuffled(X.mask, X.mask, swap)
+        self.high = X.shuffled(X.mask, X.mask, swap)
 
     def load(self, pair: int) -> Any:
         """The second row begins half a vector behind the place that is given: no shuffle."""
@@ -131,12 +130,12 @@ class _Short(_Rows):
             products.append(builder.fmul(self.load(pair), factor))
         return added_across(X, products)
 
-    def add_products(self, d: Vectors, g: Masked, asked: Any) -> None:
+    def add_products(self, d: Vectors, g: Vectors, asked: Any) -> None:
         """G ← g + Xᵀ d."""
         X, builder = self.X, self.builder
         factors, zero = d.load(_INDEX(0)), _INDEX(0)
         sums = [
-            cgutils.alloca_once_value(builder, g.load_first(zero)),
+            cgutils.alloca_once_value(builder, g.load(zero)),
             cgutils.alloca_once_value(builder, X.zero),
         ]
         for pair in range(self.half):
@@ -145,7 +144,7 @@ class _Short(_Rows):
             factor = X.shuffled(factors, factors, lanes)
             X.add_product(sums[pair % 2], self.load(pair), factor)
         total = builder.fadd(*(builder.load(register) for register in sums))
-        g.store_first(builder.fadd(total, X.shuffled(total, total, self.swap)), zero)
+        g.store(total, zero)
 
     def _ask(self, place: Any, pair: int) -> None:
         """Ask for half of what a pair's vector is: for a line where two of them are done."""
@@ -169,7 +168,9 @@ def _targets(v: Lanes, kind: Any, array: Any, context: Any, place: Any) -> Any:
 @intrinsic
 def add_group(typing, loss, rows, start, n, theta, targets, at, weights, of_weight, scale, gradient,
               upstream, sums, asked):  # fmt: skip
-    """Add a group's gradient to `gradient` ``(n,)``; its v ℓ and d to what the lanes hold.
+    """Add a group's Xᵀ d to `gradient`, in whole vectors; its v ℓ and d to what the lanes hold.
+
+    Of short rows the gradient is the sum of both halves of a vector.
 
     `rows` is flat, with the group's first row at `start`; its targets are at `at`, its weights at
     `of_weight`. `upstream` has room for d and for the sums of it by lanes, `sums` (float64) those
@@ -190,7 +191,7 @@ def add_group(typing, loss, rows, start, n, theta, targets, at, weights, of_weig
             return Masked(context, builder, kinds[number], arguments[number], rest)
 
         v, w, d = lanes(1), masked(4), lanes(11)
-        X, g = masked(1), masked(10)
+        X, g = masked(1), lanes(10)
         half = builder.lshr(builder.mul(n, _INDEX(X.lanes)), _INDEX(1))
         short = builder.icmp_signed("<=", n, _INDEX(X.lanes // 2))
         register = cgutils.alloca_once(builder, v.type)

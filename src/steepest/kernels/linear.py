@@ -26,9 +26,10 @@ __all__ = ["BLOCK", "accumulate", "gather", "take_steps"]
 
 BLOCK = 256
 """Rows that are worked on together."""
-AHEAD_BYTES = 16384
 AHEAD = 12
 """Rows that are asked for before they are needed, so that the waits for memory overlap."""
+BYTES_AHEAD = 16384
+"""The same where rows lie one after the other."""
 
 
 @sums
@@ -40,51 +41,50 @@ def _total(values):
 
 
 @part
-def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, memory, sums,
-               gradient, ahead):  # fmt: skip
-    """Add a block's gradient ``(n + 1,)``; return Σ v ℓ. `ahead` of what is read more is asked for.
+def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, room, gradient,
+               ahead):  # fmt: skip
+    """Add a block's gradient to a float64 one ``(n + 1,)``; return Σ v ℓ.
 
-    `memory` has room for four blocks, `sums` for a float64 number a lane.
+    What lies `ahead` numbers behind the rows is asked for.
     """
-    lanes = lanes_of(rows)
-    whole, more = count - count % lanes, len(weights) > 0
-    ones, memory_of_d = view(memory, 3 * BLOCK, BLOCK), view(memory, BLOCK, 2 * lanes)
-    of_weights = view(weights, at, count) if more else ones
-    of_targets = view(targets, at, count)
+    memory, products, sums, ones = room
+    lanes, d = lanes_of(rows), view(memory, 0, 2 * lanes_of(rows))
+    targets = view(targets, at, count)
+    weights = view(weights, at, count) if len(weights) > 0 else view(ones, 0, count)
+    for j in range(len(products)):
+        products[j] = 0.0
     for j in range(lanes):
-        memory_of_d[lanes + j] = 0.0
-        sums[j] = 0.0
+        d[lanes + j], sums[j] = 0.0, 0.0
+    whole, total = count - count % lanes, 0.0
     for i in range(0, whole, lanes):
-        add_group(loss, rows, start + i * n, n, theta, of_targets, i, of_weights, i, scale,
-                  gradient, memory_of_d, sums, start + i * n + ahead)  # fmt: skip
-    gradient[n] += _total(view(memory_of_d, lanes, lanes))
-    total = _total(view(sums, 0, lanes))
+        place = start + i * n
+        add_group(loss, rows, place, n, theta, targets, i, weights, i, scale, products, d, sums,
+                  place + ahead)  # fmt: skip
+    total, upstream = _total(sums), _total(view(d, lanes, lanes))
+    if 2 * n <= lanes:
+        for j in range(n):
+            products[j] += products[lanes // 2 + j]
     if whole < count:
-        total += _add_rest(loss, rows, start + whole * n, count - whole, n,
-                           view(of_targets, whole, count - whole),
-                           view(of_weights, whole, count - whole), theta, scale, memory, gradient)  # fmt: skip
+        left = count - whole
+        z, d, values = view(memory, 0, left), view(memory, left, left), view(memory, 2*left, left)
+        dots(rows, start + whole * n, left, n, theta, theta[n], z)
+        total += differentiate(loss, z, 1, view(targets, whole, left), view(weights, whole, left),
+                               scale, d, values)  # fmt: skip
+        add_products(rows, start + whole * n, left, n, d, products)
+        upstream += _total(d)
+    for j in range(n):
+        gradient[j] += products[j]
+    gradient[n] += upstream
     return total
 
 
 @part
-def _add_rest(loss, rows, start, count, n, targets, weights, theta, scale, memory, gradient):
-    """The same for events that are fewer than a vector has lanes."""
-    z, d, values = (view(memory, 0, count), view(memory, BLOCK, count),
-                    view(memory, 2 * BLOCK, count))  # fmt: skip
-    dots(rows, start, count, n, theta, theta[n], z)
-    total = differentiate(loss, z, 1, targets, weights, scale, d, values)
-    add_products(rows, start, count, n, d, gradient)
-    gradient[n] += _total(d)
-    return total
-
-
-@part
-def _workspace(like):
-    """Logits, upstream, losses, and ones for events without weights."""
-    memory = np.zeros(4 * BLOCK, dtype=like.dtype)
-    for i in range(3 * BLOCK, 4 * BLOCK):
-        memory[i] = 1.0
-    return memory
+def _room(theta):
+    """For what lanes hold, Xᵀ d in whole vectors, Σ v ℓ; and ones for events without weights."""
+    lanes = lanes_of(theta)
+    vectors = (len(theta) + lanes - 1) // lanes
+    return (np.empty(3 * lanes, dtype=theta.dtype), np.empty(vectors * lanes, dtype=theta.dtype),
+            np.empty(lanes), np.ones(BLOCK, dtype=theta.dtype))  # fmt: skip
 
 
 @inlined
@@ -111,15 +111,11 @@ def accumulate(loss, theta, inputs, targets, weights, scale, gradient):
 
     `inputs` is flat; `scale` is 1/m.
     """
-    memory, part_of_sum, n, total = _workspace(theta), np.zeros_like(theta), len(theta) - 1, 0.0
-    sums = np.zeros(lanes_of(theta))
+    room, n, total = _room(theta), len(theta) - 1, 0.0
     for first in range(0, len(targets), BLOCK):
         count = min(BLOCK, len(targets) - first)
         total += _add_block(loss, inputs, first * n, count, n, targets, weights, first, theta,
-                            scale, memory, sums, part_of_sum, AHEAD_BYTES // inputs.itemsize)  # fmt: skip
-        for j in range(n + 1):
-            gradient[j] += part_of_sum[j]
-            part_of_sum[j] = 0.0
+                            scale, room, gradient, BYTES_AHEAD // inputs.itemsize)  # fmt: skip
     return total
 
 
@@ -141,9 +137,8 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
     Fewer than the rates: the loss of the next step is above the limit, or not a number.
     """
     n, events = len(theta) - 1, len(rows) if len(rows) else len(targets)
-    memory, gradient, before = _workspace(theta), np.zeros_like(theta), np.empty_like(theta)
-    part_of_sum, total, row, point = np.zeros_like(theta), np.zeros(n + 1), 0, 0
-    sums = np.zeros(lanes_of(theta))
+    room, gradient, before = _room(theta), np.zeros_like(theta), np.empty_like(theta)
+    total, row, point = np.zeros(n + 1), 0, 0
     block = np.empty(BLOCK * n if len(rows) else 0, dtype=theta.dtype)
     of_targets = np.empty(BLOCK, dtype=targets.dtype)
     of_weights = np.empty(BLOCK if len(weights) else 0, dtype=theta.dtype)
@@ -157,14 +152,11 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
                 gather(inputs, targets, weights, rows, start, count, n, n, block, of_targets,
                        of_weights)  # fmt: skip
                 value += _add_block(loss, block, 0, count, n, of_targets, of_weights, 0, theta,
-                                    scale, memory, sums, part_of_sum, 0)  # fmt: skip
+                                    scale, room, total, 0)  # fmt: skip
             else:
                 value += _add_block(loss, inputs, start * n, count, n, targets, weights, start,
-                                    theta, scale, memory, sums, part_of_sum,
-                                    AHEAD_BYTES // inputs.itemsize)  # fmt: skip
-            for j in range(n + 1):
-                total[j] += part_of_sum[j]
-                part_of_sum[j] = 0.0
+                                    theta, scale, room, total,
+                                    BYTES_AHEAD // inputs.itemsize)  # fmt: skip
         for j in range(n + 1):
             gradient[j], total[j] = total[j], 0.0
         value /= last - first
