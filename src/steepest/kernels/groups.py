@@ -45,36 +45,49 @@ class _Rows:
 
     def __init__(self, X: Masked, start: Any, n: Any) -> None:
         self.X, self.builder, self.start, self.n = X, X.builder, start, n
-        self.starts = [self._place(number) for number in range(X.lanes)]
 
-    def _place(self, number: int) -> Any:
-        return self.builder.add(self.start, self.builder.mul(self.n, _INDEX(number)))
+    def pointers(self, column: Any) -> list[Any]:
+        """Where each row's elements from a column on are.
+
+        Every fourth is one that the compiler knows nothing about: it would keep sixteen multiples
+        of n, for which there are no registers.
+        """
+        builder, pointers = self.builder, []
+        place = builder.gep(self.X.data, [builder.add(self.start, column)])
+        for number in range(self.X.lanes):
+            if number % 4 == 0:
+                place = builder.gep(place, [builder.mul(self.n, _INDEX(4))]) if number else place
+                kind = ir.FunctionType(place.type, [place.type])
+                place = builder.asm(kind, "", "=r,0", [place], side_effect=False)
+            pointers.append(builder.gep(place, [builder.mul(self.n, _INDEX(number % 4))]))
+        return [builder.bitcast(pointer, self.X.type.as_pointer()) for pointer in pointers]
 
 
 class _Long(_Rows):
     """Rows of more than half a vector: each vector holds columns of one row."""
 
     def columns(self, work: Any) -> None:
-        """Do the work on every vector of columns: ``work(place, load)``."""
+        """Do the work on every vector of columns: ``work(place, masked)``."""
         builder, lanes = self.builder, _INDEX(self.X.lanes)
         whole = builder.sdiv(self.n, lanes)
         with cgutils.for_range(builder, whole) as loop:
-            work(builder.mul(loop.index, lanes), self.X.load)
+            work(builder.mul(loop.index, lanes), False)
         place = builder.mul(whole, lanes)
         with builder.if_then(builder.icmp_signed("<", place, self.n)):
-            work(place, self.X.load_first)
+            work(place, True)
 
     def dots(self, w: Masked, asked: Any) -> Any:
         """⟨x, w⟩ of each row."""
         X, builder = self.X, self.builder
-        sums = [cgutils.alloca_once_value(builder, X.zero) for _ in self.starts]
+        sums = [cgutils.alloca_once_value(builder, X.zero) for _ in range(X.lanes)]
 
-        def work(column: Any, load: Any) -> None:
-            factor = (w.load if load == X.load else w.load_first)(column)
+        def work(column: Any, masked: bool) -> None:
+            factor = (w.load_first if masked else w.load)(column)
+            load = X.first_at if masked else X.load_at
             later = builder.add(asked, builder.mul(column, _INDEX(X.lanes // 2)))
-            for number, (start, register) in enumerate(zip(self.starts, sums, strict=True)):
+            for number, pointer in enumerate(self.pointers(column)):
                 self._ask(later, number)
-                X.add_product(register, load(builder.add(start, column)), factor)
+                X.add_product(sums[number], load(pointer), factor)
 
         self.columns(work)
         return added_across(X, [builder.load(register) for register in sums])
@@ -84,15 +97,16 @@ class _Long(_Rows):
         X, builder = self.X, self.builder
         factors = [d.broadcast(_INDEX(number)) for number in range(X.lanes)]
 
-        def work(column: Any, load: Any) -> None:
+        def work(column: Any, masked: bool) -> None:
             sums = [
                 cgutils.alloca_once_value(builder, g.load(column)),
                 cgutils.alloca_once_value(builder, X.zero),
             ]
             later = builder.add(asked, builder.mul(column, _INDEX(X.lanes // 2)))
-            for number, (start, factor) in enumerate(zip(self.starts, factors, strict=True)):
+            load = X.first_at if masked else X.load_at
+            for number, pointer in enumerate(self.pointers(column)):
                 self._ask(later, number)
-                X.add_product(sums[number % 2], load(builder.add(start, column)), factor)
+                X.add_product(sums[number % 2], load(pointer), factors[number])
             total = builder.fadd(*(builder.load(register) for register in sums))
             g.store(total, column)
 
@@ -114,20 +128,25 @@ class _Short(_Rows):
         swap = [*range(self.half, X.lanes), *range(self.half)]
         self.high = X.shuffled(X.mask, X.mask, swap)
 
-    def load(self, pair: int) -> Any:
-        """The second row begins half a vector behind the place that is given: no shuffle."""
-        first = self.X.load_first(self.starts[2 * pair])
-        second = self.builder.sub(self.starts[2 * pair + 1], _INDEX(self.half))
-        return self.X.load_under(self.high, second, first)
+    def pairs(self) -> list[Any]:
+        """The second row begins half a vector behind the place that is read: no shuffle."""
+        X, pointers = self.X, self.pointers(_INDEX(0))
+        pairs = []
+        for one, two in zip(pointers[::2], pointers[1::2], strict=True):
+            plain = self.builder.bitcast(two, self.X.data.type)
+            plain = self.builder.gep(plain, [_INDEX(-self.half)])
+            second = self.builder.bitcast(plain, one.type)
+            pairs.append(X.load_under(self.high, second, X.first_at(one)))
+        return pairs
 
     def dots(self, w: Masked, asked: Any) -> Any:
         """⟨x, w⟩ of each row."""
         X, builder, products = self.X, self.builder, []
         first = w.load_first(_INDEX(0))
         factor = X.shuffled(first, first, [*range(self.half)] * 2)
-        for pair in range(self.half):
+        for pair, vector in enumerate(self.pairs()):
             self._ask(asked, pair)
-            products.append(builder.fmul(self.load(pair), factor))
+            products.append(builder.fmul(vector, factor))
         return added_across(X, products)
 
     def add_products(self, d: Vectors, g: Vectors, asked: Any) -> None:
@@ -138,11 +157,11 @@ class _Short(_Rows):
             cgutils.alloca_once_value(builder, g.load(zero)),
             cgutils.alloca_once_value(builder, X.zero),
         ]
-        for pair in range(self.half):
+        for pair, vector in enumerate(self.pairs()):
             self._ask(asked, pair)
             lanes = [2 * pair] * self.half + [2 * pair + 1] * self.half
             factor = X.shuffled(factors, factors, lanes)
-            X.add_product(sums[pair % 2], self.load(pair), factor)
+            X.add_product(sums[pair % 2], vector, factor)
         total = builder.fadd(*(builder.load(register) for register in sums))
         g.store(total, zero)
 

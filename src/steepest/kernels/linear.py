@@ -28,7 +28,8 @@ BLOCK = 256
 """Rows that are worked on together."""
 AHEAD = 12
 """Rows that are asked for before they are needed, so that the waits for memory overlap."""
-BYTES_AHEAD = 16384
+import os
+BYTES_AHEAD = int(os.environ.get("BA","16384"))
 """The same where rows lie one after the other."""
 
 

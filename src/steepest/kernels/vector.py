@@ -26,6 +26,8 @@ __all__ = [
 VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
 _INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
 _FUSED = ("contract",)
+import os
+NOASK = os.environ.get("NOASK")
 _APART = 128  # bytes: two lines of the cache, which processors fetch together
 
 
@@ -47,7 +49,11 @@ class Vectors:
 
     def load(self, place: Any, vector: int = 0) -> Any:
         """The vector there."""
-        value = self.builder.load(self.pointer(place, vector))
+        return self.load_at(self.pointer(place, vector))
+
+    def load_at(self, pointer: Any) -> Any:
+        """The vector that a pointer leads to."""
+        value = self.builder.load(pointer)
         value.align = self.bytes
         return value
 
@@ -57,7 +63,7 @@ class Vectors:
 
     def ask(self, place: Any) -> None:
         """Ask for the line of an element, into the second cache, and do not wait for it."""
-        self.builder.call(*_asked(self.builder, self.data, place, 2))
+        if not NOASK: self.builder.call(*_asked(self.builder, self.data, place, 2))
 
     def spread(self, value: Any) -> Any:
         """A number in all lanes."""
@@ -94,13 +100,17 @@ class Masked(Vectors):
 
     def load_first(self, place: Any) -> Any:
         """The first lanes under the mask, and zeros."""
-        return self.load_under(self.mask, place, self.zero)
+        return self.first_at(self.pointer(place))
 
-    def load_under(self, mask: Any, place: Any, others: Any) -> Any:
+    def first_at(self, pointer: Any) -> Any:
+        """The same that a pointer leads to."""
+        return self.load_under(self.mask, pointer, self.zero)
+
+    def load_under(self, mask: Any, pointer: Any, others: Any) -> Any:
         """Lanes under a mask, and others."""
         function = self._masked("load", self.type, [ir.IntType(32), mask.type, self.type])
         align = ir.IntType(32)(self.bytes)
-        return self.builder.call(function, [self.pointer(place), align, mask, others])
+        return self.builder.call(function, [pointer, align, mask, others])
 
     def store_first(self, value: Any, place: Any) -> None:
         """Write the lanes under the mask."""
