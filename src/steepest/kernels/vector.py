@@ -63,7 +63,7 @@ class Vectors:
 
     def ask(self, place: Any) -> None:
         """Ask for the line of an element, into the second cache, and do not wait for it."""
-        if not NOASK: self.builder.call(*_asked(self.builder, self.data, place, 2))
+        if not NOASK: self.builder.call(*_asked(self.builder, self.data, place, int(os.environ.get("LOC","2"))))
 
     def spread(self, value: Any) -> Any:
         """A number in all lanes."""
