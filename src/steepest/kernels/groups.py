@@ -26,7 +26,7 @@ from steepest.kernels.compiled import intrinsic
 from steepest.kernels.lane_losses import LOSSES, Lanes
 from steepest.kernels.vector import VECTOR_BYTES, Masked, Vectors, added_across
 
-__all__ = ["add_group", "lanes_of"]
+__all__ = ["add_group", "dots_of_group", "lanes_of", "slopes_of_group"]
 
 _INDEX, _WIDE = ir.IntType(64), ir.DoubleType()
 _LINE = 64
@@ -92,10 +92,10 @@ class _Long(_Rows):
         self.columns(work)
         return added_across(X, [builder.load(register) for register in sums])
 
-    def add_products(self, d: Vectors, g: Vectors, asked: Any) -> None:
+    def add_products(self, d: Vectors, place: Any, g: Vectors, asked: Any) -> None:
         """G ← g + Xᵀ d; even and odd rows have sums of their own, that are under way at once."""
         X, builder = self.X, self.builder
-        factors = [d.broadcast(_INDEX(number)) for number in range(X.lanes)]
+        factors = [d.broadcast(builder.add(place, _INDEX(number))) for number in range(X.lanes)]
 
         def work(column: Any, masked: bool) -> None:
             sums = [
@@ -149,10 +149,10 @@ class _Short(_Rows):
             products.append(builder.fmul(vector, factor))
         return added_across(X, products)
 
-    def add_products(self, d: Vectors, g: Vectors, asked: Any) -> None:
+    def add_products(self, d: Vectors, place: Any, g: Vectors, asked: Any) -> None:
         """G ← g + Xᵀ d."""
         X, builder = self.X, self.builder
-        factors, zero = d.load(_INDEX(0)), _INDEX(0)
+        factors, zero = d.load(place), _INDEX(0)
         sums = [
             cgutils.alloca_once_value(builder, g.load(zero)),
             cgutils.alloca_once_value(builder, X.zero),
@@ -184,60 +184,82 @@ def _targets(v: Lanes, kind: Any, array: Any, context: Any, place: Any) -> Any:
     return (v.builder.sitofp if kind.dtype.signed else v.builder.uitofp)(value, v.type)
 
 
+def _either(builder: Any, X: Masked, start: Any, n: Any, work: Any) -> None:
+    """Do the work on rows that are short, or on such as are not."""
+    short = builder.icmp_signed("<=", n, _INDEX(X.lanes // 2))
+    with builder.if_else(short) as (then, otherwise):
+        with then:
+            work(_Short(X, start, n))
+        with otherwise:
+            work(_Long(X, start, n))
+
+
+def _rows(context: Any, builder: Any, kind: Any, array: Any, n: Any) -> Masked:
+    lanes = _INDEX(VECTOR_BYTES * 8 // kind.dtype.bitwidth)
+    return Masked(context, builder, kind, array, builder.srem(n, lanes))
+
+
 @intrinsic
-def add_group(typing, loss, rows, start, n, theta, targets, at, weights, of_weight, scale, gradient,
-              upstream, sums, asked):  # fmt: skip
-    """Add a group's Xᵀ d to `gradient`, in whole vectors; its v ℓ and d to what the lanes hold.
-
-    Of short rows the gradient is the sum of both halves of a vector.
-
-    `rows` is flat, with the group's first row at `start`; its targets are at `at`, its weights at
-    `of_weight`. `upstream` has room for d and for the sums of it by lanes, `sums` (float64) those
-    of v ℓ. The lines of half a group are asked for from `asked` on, then those of the other.
-    """
+def dots_of_group(typing, rows, start, n, theta, out, place, asked):
+    """Write z = X w + b, with w and b in θ. Half a group's lines are asked for, from `asked` on."""
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        (start, n), at, of_weight = arguments[2:4], arguments[6], arguments[8]
-        scale, asked = arguments[9], arguments[13]
+        start, n, place, asked = (arguments[i] for i in (1, 2, 4 + 1, 6))
+        X = _rows(context, builder, kinds[0], arguments[0], n)
+        w = _rows(context, builder, kinds[3], arguments[3], n)
+        z = Vectors(context, builder, kinds[4], arguments[4])
+
+        def work(group: Any) -> None:
+            z.store(builder.fadd(group.dots(w, asked), w.broadcast(n)), place)
+
+        _either(builder, X, start, n, work)
+        return context.get_dummy_value()
+
+    places = types.intp, types.intp
+    return types.void(rows, *places, theta, out, types.intp, types.intp), generate
+
+
+@intrinsic
+def slopes_of_group(typing, loss, logits, targets, weights, scale, place, upstream, sums):
+    """Write d over the logits; add d and v ℓ (in float64) to what the lanes hold."""
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
 
         def lanes(number: int) -> Lanes:
             return Lanes(context, builder, kinds[number], arguments[number], VECTOR_BYTES)
 
-        def masked(number: int) -> Masked:
-            whole = _INDEX(VECTOR_BYTES * 8 // kinds[number].dtype.bitwidth)
-            rest = builder.srem(n, whole)
-            return Masked(context, builder, kinds[number], arguments[number], rest)
-
-        v, w, d = lanes(1), masked(4), lanes(11)
-        lanes(5).ask(builder.add(at, _INDEX(int(__import__("os").environ.get("YA","512")))))
-        X, g = masked(1), lanes(10)
-        half = builder.lshr(builder.mul(n, _INDEX(X.lanes)), _INDEX(1))
-        short = builder.icmp_signed("<=", n, _INDEX(X.lanes // 2))
-        register = cgutils.alloca_once(builder, v.type)
-        with builder.if_else(short) as (then, otherwise):
-            with then:
-                builder.store(_Short(X, start, n).dots(w, asked), register)
-            with otherwise:
-                builder.store(_Long(X, start, n).dots(w, asked), register)
-        z = builder.fadd(builder.load(register), w.broadcast(n))
-        y = _targets(v, kinds[5], arguments[5], context, at)
-        weight = lanes(7).load(of_weight)
-        terms = LOSSES[kinds[0].instance_class](v, y, builder.fmul(weight, v.spread(scale)))
-        value, slope = terms.value_and_slope(z)
-        d.store(slope, _INDEX(0))
-        d.store(builder.fadd(d.load(_INDEX(0), 1), slope), _INDEX(0), 1)
-        _add_wide(context, builder, kinds[12], arguments[12], builder.fmul(value, weight), v)
-        later = builder.add(asked, half)
-        with builder.if_else(short) as (then, otherwise):
-            with then:
-                _Short(X, start, n).add_products(d, g, later)
-            with otherwise:
-                _Long(X, start, n).add_products(d, g, later)
+        v, d, place = lanes(1), lanes(6), arguments[5]
+        weight = lanes(3).load(place)
+        lanes(2).ask(builder.add(place, _INDEX(1024)))
+        y = _targets(v, kinds[2], arguments[2], context, place)
+        terms = LOSSES[kinds[0].instance_class](v, y, builder.fmul(weight, v.spread(arguments[4])))
+        value, slope = terms.value_and_slope(v.load(place))
+        v.store(slope, place)
+        d.store(builder.fadd(d.load(_INDEX(0)), slope), _INDEX(0))
+        _add_wide(context, builder, kinds[7], arguments[7], builder.fmul(value, weight), v)
         return context.get_dummy_value()
 
-    sample = loss, rows, types.intp, types.intp, theta, targets, types.intp, weights, types.intp
-    return types.void(*sample, rows.dtype, gradient, upstream, sums, types.intp), generate
+    sample = loss, logits, targets, weights
+    return types.void(*sample, logits.dtype, types.intp, upstream, sums), generate
+
+
+@intrinsic
+def add_group(typing, rows, start, n, upstream, place, out, asked):
+    """G ← g + Xᵀ d, in whole vectors; of short rows g is the sum of both halves of a vector."""
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        start, n, place, asked = (arguments[i] for i in (1, 2, 4, 6))
+        X = _rows(context, builder, kinds[0], arguments[0], n)
+        d = Vectors(context, builder, kinds[3], arguments[3])
+        g = Vectors(context, builder, kinds[5], arguments[5])
+        _either(builder, X, start, n, lambda group: group.add_products(d, place, g, asked))
+        return context.get_dummy_value()
+
+    places = types.intp, types.intp
+    return types.void(rows, *places, upstream, types.intp, out, types.intp), generate
 
 
 def _add_wide(context: Any, builder: Any, kind: Any, array: Any, values: Any, v: Lanes) -> None:

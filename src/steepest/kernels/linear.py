@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.kernels.compiled import entry, inlined, part, sums
-from steepest.kernels.groups import add_group, lanes_of
+from steepest.kernels.groups import add_group, dots_of_group, lanes_of, slopes_of_group
 from steepest.kernels.pointwise import differentiate, narrowed, numbers
 from steepest.kernels.rows import add_products, dots
 from steepest.kernels.steps import copy, record, square, update_part
@@ -24,12 +24,13 @@ from steepest.kernels.vector import prefetch, view
 
 __all__ = ["BLOCK", "accumulate", "gather", "take_steps"]
 
+import os
 BLOCK = 256
 """Rows that are worked on together."""
+TOGETHER = int(os.environ.get("TO","32"))
 AHEAD = 12
 """Rows that are asked for before they are needed, so that the waits for memory overlap."""
-import os
-BYTES_AHEAD = int(os.environ.get("BA","16384"))
+BYTES_AHEAD = int(os.environ.get("BA","32768"))
 """The same where rows lie one after the other."""
 
 
@@ -48,20 +49,26 @@ def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, 
 
     What lies `ahead` numbers behind the rows is asked for.
     """
-    memory, products, sums, ones = room
-    lanes, d = lanes_of(rows), view(memory, 0, 2 * lanes_of(rows))
+    memory, products, upstream, sums, ones = room
+    lanes, half = lanes_of(rows), n * lanes_of(rows) // 2
     targets = view(targets, at, count)
     weights = view(weights, at, count) if len(weights) > 0 else view(ones, 0, count)
     for j in range(len(products)):
         products[j] = 0.0
     for j in range(lanes):
-        d[lanes + j], sums[j] = 0.0, 0.0
-    whole, total = count - count % lanes, 0.0
-    for i in range(0, whole, lanes):
-        place = start + i * n
-        add_group(loss, rows, place, n, theta, targets, i, weights, i, scale, products, d, sums,
-                  place + ahead)  # fmt: skip
-    total, upstream = _total(sums), _total(view(d, lanes, lanes))
+        upstream[j], sums[j] = 0.0, 0.0
+    whole = count - count % lanes
+    for first in range(0, whole, TOGETHER):
+        last = min(first + TOGETHER, whole)
+        for i in range(first, last, lanes):
+            place = start + i * n
+            dots_of_group(rows, place, n, theta, memory, i, place + ahead)
+        for i in range(first, last, lanes):
+            slopes_of_group(loss, memory, targets, weights, scale, i, upstream, sums)
+        for i in range(first, last, lanes):
+            place = start + i * n
+            add_group(rows, place, n, memory, i, products, place + ahead + half)
+    total, bias = _total(sums), _total(upstream)
     if 2 * n <= lanes:
         for j in range(n):
             products[j] += products[lanes // 2 + j]
@@ -72,10 +79,10 @@ def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, 
         total += differentiate(loss, z, 1, view(targets, whole, left), view(weights, whole, left),
                                scale, d, values)  # fmt: skip
         add_products(rows, start + whole * n, left, n, d, products)
-        upstream += _total(d)
+        bias += _total(d)
     for j in range(n):
         gradient[j] += products[j]
-    gradient[n] += upstream
+    gradient[n] += bias
     return total
 
 
@@ -84,8 +91,9 @@ def _room(theta):
     """For what lanes hold, Xᵀ d in whole vectors, Σ v ℓ; and ones for events without weights."""
     lanes = lanes_of(theta)
     vectors = (len(theta) + lanes - 1) // lanes
-    return (np.empty(3 * lanes, dtype=theta.dtype), np.empty(vectors * lanes, dtype=theta.dtype),
-            np.empty(lanes), np.ones(BLOCK, dtype=theta.dtype))  # fmt: skip
+    return (np.empty(BLOCK, dtype=theta.dtype), np.empty(vectors * lanes, dtype=theta.dtype),
+            np.empty(lanes, dtype=theta.dtype), np.empty(lanes),
+            np.ones(BLOCK, dtype=theta.dtype))  # fmt: skip
 
 
 @inlined
