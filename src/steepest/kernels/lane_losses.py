@@ -153,7 +153,6 @@ class _BinaryEntropy:
         linear = builder.fsub(part, builder.fmul(self.targets, z))
         return builder.fadd(linear, v.logarithm(v.exponential(z)))
 
-
     def value_and_slope(self, z: Any) -> tuple[Any, Any]:
         """Both, with one division for three quotients; what is no number stays so."""
         v, builder = self.v, self.v.builder

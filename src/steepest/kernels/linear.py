@@ -3,8 +3,8 @@
     z = X w + b;  J = 1/m Σ v ℓ(z, y) + (λ/2) ‖w‖²;  d = v/m ∂ℓ/∂z
     ∂J/∂w = Xᵀ d + λ w,  ∂J/∂b = 1ᵀ d;  θ = (w, b)
 
-with event weights v. The events go by in blocks of rows that stay in the processor's cache, so
-that X is read from memory once for both products. A block's sums are taken in the dtype of θ,
+with event weights v. The events go by in groups of as many as a vector has lanes, a few at a time,
+so that X is read from memory once for both products. A block's sums are taken in the dtype of θ,
 those over the blocks in float64. Steps of single events are in `steepest.kernels.single`.
 
 The NumPy twin is `steepest.kernels.dense` without a hidden layer, with `steepest.losses` and
@@ -24,13 +24,13 @@ from steepest.kernels.vector import prefetch, view
 
 __all__ = ["BLOCK", "accumulate", "gather", "take_steps"]
 
-import os
 BLOCK = 256
-"""Rows that are worked on together."""
-TOGETHER = int(os.environ.get("TO","32"))
+"""Rows whose sums are taken in the dtype of θ."""
+TOGETHER = 32
+"""Rows that go through each step together: several groups, yet few, so that memory never waits."""
 AHEAD = 12
 """Rows that are asked for before they are needed, so that the waits for memory overlap."""
-BYTES_AHEAD = int(os.environ.get("BA","32768"))
+BYTES_AHEAD = 32768
 """The same where rows lie one after the other."""
 
 
@@ -62,19 +62,19 @@ def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, 
         last = min(first + TOGETHER, whole)
         for i in range(first, last, lanes):
             place = start + i * n
-            dots_of_group(rows, place, n, theta, memory, i, place + ahead)
+            dots_of_group(rows, place, n, place + ahead, theta, memory, i)
         for i in range(first, last, lanes):
             slopes_of_group(loss, memory, targets, weights, scale, i, upstream, sums)
         for i in range(first, last, lanes):
             place = start + i * n
-            add_group(rows, place, n, memory, i, products, place + ahead + half)
+            add_group(rows, place, n, place + ahead + half, memory, i, products)
     total, bias = _total(sums), _total(upstream)
     if 2 * n <= lanes:
         for j in range(n):
             products[j] += products[lanes // 2 + j]
     if whole < count:
         left = count - whole
-        z, d, values = view(memory, 0, left), view(memory, left, left), view(memory, 2*left, left)
+        z, d, values = view(memory, 0, left), view(memory, left, left), view(memory, 2 * left, left)
         dots(rows, start + whole * n, left, n, theta, theta[n], z)
         total += differentiate(loss, z, 1, view(targets, whole, left), view(weights, whole, left),
                                scale, d, values)  # fmt: skip

@@ -26,8 +26,6 @@ __all__ = [
 VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
 _INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
 _FUSED = ("contract",)
-import os
-NOASK = os.environ.get("NOASK")
 _APART = 128  # bytes: two lines of the cache, which processors fetch together
 
 
@@ -63,7 +61,7 @@ class Vectors:
 
     def ask(self, place: Any) -> None:
         """Ask for the line of an element, into the second cache, and do not wait for it."""
-        if not NOASK: self.builder.call(*_asked(self.builder, self.data, place, int(os.environ.get("LOC","2"))))
+        self.builder.call(*_asked(self.builder, self.data, place, 2))
 
     def spread(self, value: Any) -> Any:
         """A number in all lanes."""
