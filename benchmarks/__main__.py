@@ -26,6 +26,7 @@ PARTS = (
     "start",
     "scale",
     "landscape",
+    "profile",
 )
 
 

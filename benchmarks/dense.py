@@ -20,7 +20,9 @@ from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.optimizers import update_rule
 
-__all__ = ["measure"]
+__all__ = ["BATCHES", "HIDDEN", "measure", "sample", "steepest_run"]
+
+Array = np.ndarray
 
 FEATURES, EVENTS = 28, 16_384
 HIDDEN = [(64, 64), (256, 256)]
@@ -40,9 +42,7 @@ SETTINGS = {
 
 def measure(options: Options) -> Iterator[Case]:
     """Yield a case for each network, batch size and optimiser."""
-    random = np.random.default_rng(0)
-    X = random.standard_normal((EVENTS, FEATURES), dtype=np.float32)
-    y = (X[:, 0] * X[:, 1] + X[:, 2] > 0).astype(np.float32)
+    X, y = sample()
     torch.set_num_threads(cores())
     with threadpool_limits(limits=cores()):
         peaks = {threads: matrix_peak(threads) for threads in {1, cores()}}
@@ -54,10 +54,16 @@ def measure(options: Options) -> Iterator[Case]:
                     yield _case(work, peaks, options)
 
 
+def sample() -> tuple[Array, Array]:
+    """Return X ``(events, features)`` and labels that no linear model finds."""
+    X = np.random.default_rng(0).standard_normal((EVENTS, FEATURES), dtype=np.float32)
+    return X, (X[:, 0] * X[:, 1] + X[:, 2] > 0).astype(np.float32)
+
+
 def _case(work: Work, peaks: dict[int, float], options: Options) -> Case:
     wide = work.hidden[0] > 64
     names = [n for n in PEERS if not wide or n in FAST]
-    runs = {"steepest": _steepest(work)} | {name: PEERS[name](work) for name in names}
+    runs = {"steepest": steepest_run(work)} | {name: PEERS[name](work) for name in names}
     seconds, results = in_turn(runs, options.rounds)
     losses = {name: float(loss()) for name, loss in results.items()}  # type: ignore[operator]
     same_loss(losses, relative=0.6, absolute=0.05)  # from initial parameters of their own
@@ -97,7 +103,8 @@ def _limits(work: Work, own: list[float], peaks: dict[int, float]) -> list[Claim
     return claims
 
 
-def _steepest(work: Work):
+def steepest_run(work: Work) -> Callable[[], Callable[[], float]]:
+    """Return what trains once, and gives what computes its loss."""
     loss = loss_named("binary-cross-entropy")
     objective = DenseObjective(Dense(FEATURES, work.hidden), loss, 0.0, "float32")
     recipe = spec.DescentRecipe(

@@ -18,6 +18,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from benchmarks.__main__ import PARTS, time_text
+from benchmarks.reasons import section
 
 ROOT = Path(__file__).parents[1]
 PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "performance.svg"
@@ -63,7 +64,8 @@ def main() -> None:
 
 def page(told: list[dict[str, Any]]) -> str:
     """Return the page's text."""
-    return "\n".join([INTRODUCTION, _summary(told), *(_part(part) for part in told)])
+    measured = [part for part in told if part["bench"] != "profile"]
+    return "\n".join([INTRODUCTION, _summary(told), section(told), *map(_part, measured)])
 
 
 def _summary(told: list[dict[str, Any]]) -> str:

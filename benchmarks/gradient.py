@@ -14,7 +14,7 @@ from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 
-__all__ = ["measure"]
+__all__ = ["LOSSES", "SHAPES", "events_of", "measure"]
 
 Array = np.ndarray
 SHAPES = [(4_000_000, 28), (1_000_000, 100), (10_000_000, 8)]
@@ -31,15 +31,18 @@ SETTINGS = {
 def measure(options: Options) -> Iterator[Case]:
     """Yield a case for each shape and loss."""
     for events, features in SHAPES:
-        if options.quick:
-            events //= 100
-        random = np.random.default_rng(0)
-        X = random.standard_normal((events, features), dtype=np.float32)
-        truth = random.standard_normal(features, dtype=np.float32) / np.sqrt(np.float32(features))
-        logits = X @ truth + random.standard_normal(events, dtype=np.float32)
+        X, logits = events_of(events // 100 if options.quick else events, features)
         for short, name in LOSSES.items():
             y = logits if short == "MSE" else (logits > 0).astype(np.float32)
             yield _case(X, y, short, name, options)
+
+
+def events_of(events: int, features: int) -> tuple[Array, Array]:
+    """Return X ``(events, features)``, and a linear function of it with noise."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((events, features), dtype=np.float32)
+    truth = random.standard_normal(features, dtype=np.float32) / np.sqrt(np.float32(features))
+    return X, X @ truth + random.standard_normal(events, dtype=np.float32)
 
 
 def _case(X: Array, y: Array, short: str, name: str, options: Options) -> Case:

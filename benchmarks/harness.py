@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Case", "Claim", "Options", "Times", "in_turn", "ratio", "same_loss"]
+__all__ = ["PAUSE", "Case", "Claim", "Options", "Times", "in_turn", "ratio", "same_loss"]
 
 Run = Callable[[], object]
 Times = dict[str, list[float]]

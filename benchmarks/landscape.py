@@ -19,7 +19,7 @@ import torch
 from loss_landscapes.metrics.metric import Metric
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness import Case, Claim, Options, Times, ratio
+from benchmarks.harness import PAUSE, Case, Claim, Options, Times, ratio
 from benchmarks.machine import cores, matrix_peak
 from steepest import recipe as spec
 from steepest.descent import MemoryKeeper, Plan, descend
@@ -111,6 +111,7 @@ def peer(model: Dense, plane: Directions, events: Batch, points: int, at_once: i
         )
     ]
     metric = MeanLoss(events, at_once)
+    time.sleep(PAUSE)
     with torch.inference_mode():
         began = time.perf_counter()
         values = loss_landscapes.planar_interpolation(*networks, metric, steps=points)
@@ -122,6 +123,7 @@ def ours(
 ) -> tuple[float, Surface]:
     """Seconds and surface; drawing the events and the anchors count."""
     axis = np.arange(points) / points
+    time.sleep(PAUSE)
     began = time.perf_counter()
     drawn = drawn_events(events, None, 0)
     grid, given = Grid((axis, axis)), (objective, plane)

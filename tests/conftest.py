@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from samples import make_events
+
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("new", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("STEEPEST_TEST_DRAWS", "same"))
+"""The same examples each time, so that a test fails by what was changed; `new` ones on demand."""
 
 
 @pytest.fixture(scope="session")

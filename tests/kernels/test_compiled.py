@@ -162,3 +162,37 @@ def test_only_entries_become_machine_code(tmp_path: Path):
 def test_work_is_done_beside_a_compilation_and_else_not(tmp_path: Path):
     assert said_by(BESIDE.format(seconds=30), tmp_path) == ["True 1"]
     assert said_by(BESIDE.format(seconds=0.1), tmp_path) == ["False 0"]
+
+
+WITHDRAWN = """
+import numpy as np
+from steepest.kernels.compiled import no_longer, while_compiling
+from steepest.kernels.shuffling import shuffle
+def work():
+    print("begun")
+while_compiling(work)
+no_longer(work)
+shuffle(np.arange(5), np.zeros(5))
+no_longer(work)
+"""
+EXCHANGED = """
+import numpy as np
+from steepest.kernels import columns
+for kind in ("float32", "float64"):
+    print(columns.all_finite(np.ones(3, dtype=kind)))
+print(sum(columns.all_finite.stats.cache_misses.values()))
+"""
+
+
+def test_what_is_withdrawn_does_not_begin(tmp_path: Path):
+    assert said_by(WITHDRAWN, tmp_path) == []
+
+
+def test_machine_code_of_other_types_is_not_used(tmp_path: Path):
+    """Two processes that write at once can give one file to two types of arrays."""
+    assert said_by(EXCHANGED, tmp_path) == ["True", "True", "2"]
+    one, two = sorted(tmp_path.rglob("*all_finite*.nbc"))
+    before = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(before)
+    assert said_by(EXCHANGED, tmp_path)[:2] == ["True", "True"]

@@ -83,6 +83,7 @@ def test_a_small_file_for_real(tmp_path):
     )
     assert result.exit_code == 0
     assert result.stdout == ""
+    assert f"2 jets in {path}: {path.stat().st_size / 1000:.1f} kB, " in result.stderr
     table = pq.read_table(path)
     assert sorted(table["is_top"].to_pylist()) == [0, 1]
     assert [len(row) for row in table["part_pt"].to_pylist()] == [4, 4]

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from steepest import __version__
-from steepest.simulate.block import Plan, make_block, pythia_seed
+from steepest.simulate.block import Maker, Plan, _events_for, pythia_seed
 from steepest.simulate.columns import COLUMNS, schema
+from steepest.simulate.processes import PROCESSES
 from steepest.simulate.production import produce
 
 JET_COLUMNS = [c.name for c in COLUMNS if not pa.types.is_list(c.type)]
@@ -98,18 +99,33 @@ def test_one_worker_makes_the_same_file_as_two(plan, sample, tmp_path):
 
 
 def test_a_shorter_file_is_the_beginning_of_a_longer_one(plan, table):
-    made = make_block(replace(plan, jets=5), 0, lambda jets: True)
+    made = Maker(replace(plan, jets=5)).block(0, lambda jets: True)
     assert made.equals(table.slice(0, 5))
 
 
+def test_a_block_does_not_depend_on_those_made_before():
+    plan = Plan(jets=90, seed=13, processes=tuple(PROCESSES), jets_per_block=3)
+    alone, after = Maker(plan), Maker(plan)
+    first = after.block(0, lambda jets: True)
+    assert after.block(1, lambda jets: jets == 0) is None  # given up after some events
+    last = after.block(2, lambda jets: True)
+    assert alone.block(2, lambda jets: True).equals(last)
+    assert alone.block(0, lambda jets: True).equals(first)
+
+
+def test_few_events_at_once_when_few_jets_are_missing():
+    """They do not depend on the length of the file, only on its blocks."""
+    assert [_events_for(missing) for missing in (50, 20, 3, 1)] == [64, 40, 6, 4]
+
+
 def test_another_seed_gives_other_jets(plan, table):
-    other = make_block(replace(plan, jets=6, seed=12), 0, lambda jets: True)
+    other = Maker(replace(plan, jets=6, seed=12)).block(0, lambda jets: True)
     assert not set(numbers(other, "pt")) & set(numbers(table, "pt"))
     assert numbers(other, "event_number")[0] == 12 * 10**9
 
 
 def test_fewer_constituents_and_bits_leave_the_jets_as_they_are(plan, table):
-    few = make_block(replace(plan, jets=6, leading=8, bits=7), 0, lambda jets: True)
+    few = Maker(replace(plan, jets=6, leading=8, bits=7)).block(0, lambda jets: True)
     full = table.slice(0, 6)
     assert few.select(JET_COLUMNS).equals(full.select(JET_COLUMNS))
     for name in PART_COLUMNS:
@@ -123,7 +139,7 @@ def test_fewer_constituents_and_bits_leave_the_jets_as_they_are(plan, table):
 
 
 def test_without_a_detector_the_particles_themselves(plan):
-    bare = make_block(replace(plan, jets=6, detector=None), 0, lambda jets: True)
+    bare = Maker(replace(plan, jets=6, detector=None)).block(0, lambda jets: True)
     charged = np.concatenate(bare["part_charge"].to_pylist()) != 0
     d0 = np.concatenate(bare["part_d0"].to_pylist())
     assert np.mean(np.abs(d0[charged]) < 1e-6) > 0.5  # exactly from the primary vertex
@@ -131,7 +147,7 @@ def test_without_a_detector_the_particles_themselves(plan):
 
 
 def test_a_block_can_be_given_up(plan):
-    assert make_block(plan, 0, lambda jets: False) is None
+    assert Maker(plan).block(0, lambda jets: False) is None
 
 
 def test_metadata_tell_how_the_file_was_made(sample):
@@ -177,4 +193,4 @@ def test_blocks_share_no_seed():
 
 def test_the_last_block_is_as_long_as_needed():
     plan = Plan(jets=1001)
-    assert (plan.blocks, plan.rows_of(0), plan.rows_of(2)) == (3, 500, 1)
+    assert (plan.blocks, plan.rows_of(0), plan.rows_of(10)) == (11, 100, 1)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -47,9 +48,14 @@ SCRIPT = """
 
 
 def interrupted(
-    folder: Path, workers: int, after: str, times: int, number: int = signal.SIGINT
+    folder: Path,
+    workers: int,
+    after: str,
+    times: int,
+    number: int = signal.SIGINT,
+    again: tuple[float, ...] = (),
 ) -> tuple[int, str, str]:
-    """Interrupt the script after it has said `after` so many times."""
+    """Interrupt the script after it has said `after` so many times; `again` after so many s."""
     script = folder / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     process = subprocess.Popen(
@@ -59,11 +65,15 @@ def interrupted(
         text=True,
         start_new_session=True,
     )
+    assert process.stdout is not None
     for line in process.stdout:
         times -= line.strip() == after
         if not times:
             break
     os.killpg(process.pid, number)
+    for seconds in again:
+        time.sleep(seconds)
+        os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
@@ -81,7 +91,8 @@ def test_the_blocks_so_far_become_the_file(tmp_path, workers, number, table):
     common = min(rows, table.num_rows - table.num_rows % 10)
     assert kept.slice(0, common).equals(table.slice(0, common))
     assert out.replace("block\n", "").replace("start\n", "") == (
-        f"Interrupted: the first {rows:,} of 100,000 jets are in {str(path)!r}.\n"
+        f"Interrupted: the first {rows:,} of 100,000 jets ({rows // 2:,} of each process) are in "
+        f"{str(path)!r}.\n"
         "  do:       the same command with --overwrite makes all of them\n"
     )
     assert "Traceback" not in err
@@ -94,10 +105,28 @@ def test_before_the_first_block_there_is_no_file(tmp_path):
     code, out, err = interrupted(tmp_path, 1, "start", 1)
     assert (code, "Traceback" in err) == (130, False)
     assert out == (
-        "Interrupted: no block of jets was complete yet, nothing was written.\n"
-        "  do:       let it make 10 jets at least\n"
+        "Interrupted: not even the first 10 jets were complete yet, nothing was written.\n"
+        "  do:       let it run a little longer\n"
     )
     assert os.listdir(tmp_path) == ["script.py"]
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_an_impatient_ctrl_c_ends_it_too(tmp_path):
+    """Wherever the second and the third one come, also while the workers are waited for."""
+    code, _, _ = interrupted(tmp_path, 2, "block", 1, again=(0.25, 0.02))
+    assert code != 0
+    assert pq.read_metadata(tmp_path / "jets.parquet").num_rows % 10 == 0
+    assert sorted(os.listdir(tmp_path)) == ["jets.parquet", "script.py"]
+
+
+def test_what_is_held_is_not_left_half_done():
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        with stop.held():
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_second_ctrl_c_raises_and_the_handler_comes_back():

@@ -34,7 +34,7 @@ def test_a_batch_has_visible_stable_particles(tops, qcd):
         assert np.max(np.abs(particles.eta)) < 5
         assert len(events.pt_hat) == events.count
     assert np.all((qcd.pt_hat > 275) & (qcd.pt_hat < 1200))
-    assert np.all((tops.pt_hat > 150) & (tops.pt_hat < 1600))
+    assert np.all((tops.pt_hat > 150) & (tops.pt_hat < 1700))
     assert qcd.decays is None
 
 

@@ -148,7 +148,8 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
         produce_from(noise(10), path, monkeypatch)
     rows = pq.read_metadata(path).num_rows
     assert str(caught.value) == (
-        f"The disk is full: the first {rows} jets are in {str(path)!r}.\n"
+        f"The disk is full: the first {rows} of 100 jets ({rows // 2} of each process) are in "
+        f"{str(path)!r}.\n"
         "  expected: room for all the jets\n"
         "  found:    no space left on the disk\n"
         "  cause:    other files, or many jets with all their constituents\n"
@@ -158,16 +159,20 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize(("count", "kept"), [(3, "the first 30 jets are in {path!r}"), (0, None)])
+@pytest.mark.parametrize(
+    ("count", "kept"),
+    [
+        (3, "the first 30 of 100 jets (15 of each process) are in {path!r}"),
+        (0, "not even the first 10 jets, nothing was written"),
+    ],
+)
 def test_a_worker_that_dies_is_told(tmp_path, monkeypatch, count, kept):
     from concurrent.futures.process import BrokenProcessPool
 
     path = tmp_path / "jets.parquet"
     with pytest.raises(SteepestError) as caught:
         produce_from(noise(count, BrokenProcessPool()), path, monkeypatch)
-    found = (
-        kept.format(path=str(path)) if kept else "no complete block of jets, nothing was written"
-    )
+    found = kept.format(path=str(path))
     assert str(caught.value) == (
         "A worker process ended before its jets were done.\n"
         "  expected: workers that run to their end\n"

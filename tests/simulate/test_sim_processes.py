@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from steepest.cli.app import app
 from steepest.errors import InputError
 from steepest.simulate import simulate_jets
-from steepest.simulate.block import Plan, make_block
+from steepest.simulate.block import Maker, Plan
 from steepest.simulate.generator import Generator
 from steepest.simulate.jets import leading_jets, matched
 from steepest.simulate.processes import PROCESSES, Decay, known_processes
@@ -79,7 +79,8 @@ def test_a_file_of_three_classes(tmp_path):
 
 def test_the_jets_of_a_process_do_not_depend_on_the_others():
     def masses(*names: str) -> list[float]:
-        table = make_block(Plan(jets=12, seed=5, processes=names, jets_per_block=3), 0, any_number)
+        maker = Maker(Plan(jets=12, seed=5, processes=names, jets_per_block=3))
+        table = maker.block(0, any_number)
         assert table is not None
         return table.filter(pa.compute.equal(table["process"], "w"))["mass"].to_pylist()
 

@@ -72,6 +72,7 @@ def simulate(
     Needs Pythia and FastJet: pip install 'steepest[simulate]'.
     """
     from rich.console import Console
+    from rich.filesize import decimal
 
     from steepest.simulate import simulate_jets
 
@@ -88,7 +89,7 @@ def simulate(
         overwrite=overwrite,
     )
     Console(stderr=True).print(
-        f"{summary.jets:,} jets in {summary.path}: {summary.size / 1e6:.1f} MB, "
+        f"{summary.jets:,} jets in {summary.path}: {decimal(summary.size)}, "
         f"{summary.seconds:.0f} s, {summary.rate:.0f} jets/s a worker",
         highlight=False,
         soft_wrap=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from steepest.objective import Batch, Objective
 
@@ -37,6 +36,8 @@ def largest_curvature(
     >>> round(largest_curvature(objective, np.zeros(2), events), 6)
     2.0
     """
+    from scipy.sparse.linalg import ArpackError  # where it is needed: it takes a tenth of a second
+
     events = thinned(events)
     size = objective.size
 
@@ -56,6 +57,8 @@ def _largest_eigenvalue(
     if size <= 3:  # too small for Lanczos
         hessian = np.column_stack([product(column) for column in np.eye(size)])
         return float(np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1])
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
     start = np.random.default_rng(0).normal(size=size)
     # SciPy's own annotations do not know these arguments
     operator = LinearOperator((size, size), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]

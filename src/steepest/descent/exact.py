@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from steepest.descent.exact_problem import Problem, original, posed
@@ -190,17 +189,21 @@ class _Factors:
 
     def step(self, f: Floats, g: Floats, sign: Floats) -> tuple[Floats, Floats]:
         """Solve r + Az = f, AᵀSr = g; return (z, r)."""
-        back = scipy.linalg.solve_triangular(self.T, self.Z.T @ g, lower=self.lower, trans=1)
+        from scipy import linalg  # where it is needed: it takes a tenth of a second
+
+        back = linalg.solve_triangular(self.T, self.Z.T @ g, lower=self.lower, trans=1)
         u = self.Q.T @ (sign * f) - back
         if self.H is not None:
-            u = scipy.linalg.cho_solve((self.H, False), u)
-        z = self.Z @ scipy.linalg.solve_triangular(self.T, u, lower=self.lower)
+            u = linalg.cho_solve((self.H, False), u)
+        z = self.Z @ linalg.solve_triangular(self.T, u, lower=self.lower)
         return z, f - self.Q @ u
 
 
 def _factorised(problem: Problem) -> _Factors:
+    from scipy import linalg
+
     A = np.sqrt(np.abs(problem.w))[:, None] * problem.high
-    Q, R, pivots = cast(_Pivoted, scipy.linalg.qr(A, mode="economic", pivoting=True))
+    Q, R, pivots = cast(_Pivoted, linalg.qr(A, mode="economic", pivoting=True))
     columns = A.shape[1]
     diagonal = np.abs(np.diagonal(R))
     rank = int(np.sum(diagonal > 10 * columns * _EPSILON * diagonal[0]))
@@ -233,7 +236,9 @@ def _definite(Q: Floats, sign: Floats) -> tuple[Floats | None, float]:
             cause="along some combination of features, negative weights outweigh positive ones",
             do="add an L2 penalty, use fewer features, or a larger sample",
         )
-    return scipy.linalg.cholesky(H), smallest
+    from scipy import linalg
+
+    return linalg.cholesky(H), smallest
 
 
 # --- refinement -------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from steepest.descent.batches import Batches, Feed
 from steepest.objective import Batch, CurvatureBounds, Objective
@@ -112,6 +111,8 @@ def best_for_steps(steps: int) -> float:
     >>> [round(best_for_steps(steps), 6) for steps in (1, 100, 10_000)]
     [1.333333, 1.965718, 1.99942]
     """
+    from scipy.optimize import brentq  # where it is needed: it takes a quarter of a second
+
     twice = 2 * steps
 
     def excess(gamma: float) -> float:

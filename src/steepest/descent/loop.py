@@ -11,12 +11,13 @@ import numpy as np
 
 from steepest.descent.batches import Feed
 from steepest.descent.divergence import divergence
-from steepest.descent.history import STEP_COLUMNS, History
+from steepest.descent.history import History
 from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Keeper, Path, State, StopReason
+from steepest.descent.steps import at_once, norm, one_by_one, stretches
 from steepest.descent.stopping import stop_reason
 from steepest.errors import DivergenceError, EventsError, Interrupted
-from steepest.objective import Batch, Objective, Stretch, Stretches
+from steepest.objective import Batch, Objective
 from steepest.storage import blocks
 
 __all__ = ["Monitor", "Outcome", "Watch", "descend"]
@@ -135,7 +136,7 @@ class _Walk:
         self.keeps_path = path_bytes <= LARGEST_PATH
         self.path: list[tuple[int, Array]] = []
         self.longest = 1
-        self.at_once = _stretches(objective, events, plan)
+        self.quick = stretches(objective, events, plan)
         self.saved_at = self.clock = time.monotonic()
 
     def init(self) -> State:
@@ -165,10 +166,12 @@ class _Walk:
         rates = plan.schedule.factors(state.step, end - state.step)
         rates *= plan.learning_rate * state.plateau.factor
         with np.errstate(all="ignore"):  # what overflows is found by its loss
-            if self.at_once is not None:
-                steps = _at_once(self.at_once, self.feed, plan, state, rates)
+            if self.quick is not None:
+                steps = at_once(self.quick, self.feed, plan, state, rates)
             else:
-                steps = _one_by_one(self.objective, self.feed, plan, state, rates, watch)
+                steps = one_by_one(
+                    self.objective, self.feed, plan, state, rates, lambda: watch.interrupted
+                )
         state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
         self.history.add_steps(steps.recorded, steps.values)
         if len(steps.values):
@@ -232,7 +235,7 @@ class _Walk:
     def _gradient_norm(self, theta: Array) -> float | None:
         if self.plan.stop.gradient_norm is None:
             return None
-        return _norm(self.objective.loss_and_gradient(theta, self.events)[1])
+        return norm(self.objective.loss_and_gradient(theta, self.events)[1])
 
     def _follow(self, state: State) -> None:
         if self.keeps_path and state.step in self.plan.path_steps:
@@ -246,99 +249,6 @@ class _Walk:
             by_pace = int(steps * SECONDS_PER_STRETCH / max(spent, 1e-9))
             self.longest = max(1, min(by_pace, FASTER * max(self.longest, steps), 1_000_000))
         return spent
-
-
-@dataclass(frozen=True)
-class Steps:
-    """What a stretch of steps leaves."""
-
-    state: State
-    recorded: Array
-    """The numbers of the recorded steps, ``(rows,)``."""
-    values: Array
-    """Loss, learning rate, gradient norm and update ratio of each, ``(rows, 4)``."""
-    diverged_at: int | None
-    path: list[tuple[int, Array]]
-    """θ after the steps at which the plan follows it."""
-
-
-def _stretches(objective: Objective, events: Batch, plan: Plan) -> Stretches | None:
-    """The objective, if it can predict, take gradients and steps, and repeat, in one call."""
-    if isinstance(objective, Stretches) and objective.can_take(events, plan.batch_size):
-        return objective
-    return None
-
-
-def _at_once(objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array) -> Steps:
-    """The steps in runs over one array of events each, every run in one call."""
-    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
-    recorded, followed = plan.recorded(step, len(rates)), plan.followed(step, len(rates))
-    values, thetas, begin, diverged_at = [], [], 0, None
-    for run in feed.runs(step, step + len(rates)):
-        part = slice(begin, begin + run.steps)
-        stretch = Stretch(
-            events=run.events,
-            rows=run.rows,
-            batch_size=plan.batch_size,
-            rates=rates[part],
-            first_step=state.step + begin,
-            recorded=recorded[part],
-            followed=followed[part],
-            loss_limit=state.loss_limit,
-        )
-        result = objective.take_steps(stretch, plan.rule, theta, slots, loss_sum)
-        theta, slots, loss_sum = result.theta, result.slots, result.loss_sum
-        values.append(result.values)
-        thetas += list(result.path)
-        begin += result.taken
-        if result.taken < run.steps:
-            diverged_at = state.step + begin
-            break
-        del run, stretch  # and with them the window, before the next one is read
-    after = state.with_changes(theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum)
-    steps, points = (state.step + 1 + np.flatnonzero(m[:begin]) for m in (recorded, followed))
-    path = list(zip(points.tolist(), thetas, strict=True))
-    return Steps(after, steps, np.concatenate(values), diverged_at, path)
-
-
-def _one_by_one(
-    objective: Objective, feed: Feed, plan: Plan, state: State, rates: Array, watch: Watch
-) -> Steps:
-    """The same in plain Python, for any objective."""
-    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
-    diverged_at = None
-    recorded: list[int] = []
-    values: list[tuple[float, ...]] = []
-    path: list[tuple[int, Array]] = []
-    for rate in rates.tolist():
-        batch = feed.batch(step)
-        loss, gradient = objective.loss_and_gradient(theta, batch)  # predict, loss, gradient
-        if not abs(loss) <= state.loss_limit:
-            diverged_at = step
-            break
-        step += 1
-        before = theta
-        theta, slots = plan.rule.update(theta, gradient, slots, rate, step)  # step
-        loss_sum += loss
-        if step % plan.record_every == 0 or plan.ends_round(step):
-            recorded.append(step)
-            values.append((loss, rate, _norm(gradient), _ratio(theta - before, before)))
-        if step in plan.path_steps:
-            path.append((step, theta))
-        if watch.interrupted:
-            break
-    after = state.with_changes(theta=theta, slots=slots, step=step, loss_sum=loss_sum)
-    table = np.array(values, dtype=np.float64).reshape(-1, len(STEP_COLUMNS))
-    return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at, path)
-
-
-def _norm(vector: Array) -> float:
-    return math.sqrt(float(np.dot(vector, vector)))
-
-
-def _ratio(change: Array, theta: Array) -> float:
-    size = _norm(theta)
-    return _norm(change) / size if size else math.inf
 
 
 def _loss_of_a_constant(events: Batch) -> float:

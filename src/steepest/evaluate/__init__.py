@@ -27,7 +27,6 @@ from steepest.evaluate.bins import BinnedMerits, place_in_bins
 from steepest.evaluate.calibration import (
     CalibrationCurve,
     calibration_curve,
-    calibration_error,
     confidence_of,
 )
 from steepest.evaluate.classification import binary_merits, multiclass_merits, one_class
@@ -40,6 +39,7 @@ from steepest.evaluate.intervals import (
 )
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
 from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
+from steepest.evaluate.miscalibration import calibration_error
 from steepest.evaluate.one_against_rest import roc_curves_by_class
 from steepest.evaluate.pull import pull_merits, pulls
 from steepest.evaluate.regression import regression_merits

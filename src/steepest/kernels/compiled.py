@@ -24,19 +24,30 @@ from typing import Any
 
 import numba
 import numba.extending
+from numba import types
 from numba.core import entrypoints
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.compiler_lock import global_compiler_lock
 
-from steepest.kernels.deferred import PartCompiler
+from steepest.kernels.deferred import EntryCompiler, PartCompiler
 
-__all__ = ["entry", "inlined", "intrinsic", "overload", "part", "sums", "while_compiling"]
+__all__ = [
+    "entry",
+    "inlined",
+    "intrinsic",
+    "no_longer",
+    "overload",
+    "part",
+    "sums",
+    "while_compiling",
+]
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _WITHOUT_PYTHON: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "pipeline_class": PartCompiler,
+    "_nrt": False,
 }
 
 _MEANWHILE: dict[Callable[[], object], None] = {}
@@ -47,19 +58,31 @@ intrinsic: Any = numba.extending.intrinsic
 
 def part(function: Callable) -> Any:
     """Compile a function that compiled code calls."""
-    return numba.njit(fastmath={"contract"}, **_OPTIONS, **_WITHOUT_PYTHON)(function)
+    return _part(function, {"contract"})
 
 
 def inlined(function: Callable) -> Any:
     """Compile a function that is small beside the cost of a call, into its callers."""
-    options = {**_OPTIONS, **_WITHOUT_PYTHON, "forceinline": True}
-    return numba.njit(fastmath={"contract"}, **options)(function)
+    return _part(function, {"contract"}, forceinline=True)
 
 
 def sums(function: Callable) -> Any:
     """Compile a sum, whose terms may be taken in another order, for several at once."""
-    options = {**_OPTIONS, **_WITHOUT_PYTHON, "forceinline": True}
-    return numba.njit(fastmath={"contract", "reassoc", "nsz"}, **options)(function)
+    return _part(function, {"contract", "reassoc", "nsz"}, forceinline=True)
+
+
+def _part(function: Callable, fastmath: set[str], **options: Any) -> Any:
+    """A part, of which there is one for all values of a number: Numba makes one for each constant.
+
+    LLVM puts constants into what it inlines, in any case.
+    """
+    made: Any = numba.njit(fastmath=fastmath, **_OPTIONS, **_WITHOUT_PYTHON, **options)(function)
+    called = made.get_call_template
+    made.get_call_template = lambda given, named: called(
+        [types.unliteral(kind) for kind in given],
+        {name: types.unliteral(kind) for name, kind in named.items()},
+    )
+    return made
 
 
 def overload(function: Callable) -> Any:
@@ -70,7 +93,8 @@ def overload(function: Callable) -> Any:
 
 def entry(function: Callable) -> Any:
     """Compile a function that Python calls; keep its machine code on disk if that can be."""
-    dispatcher: Any = numba.njit(fastmath={"contract"}, **_OPTIONS)(function)
+    options: Any = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": EntryCompiler}
+    dispatcher: Any = numba.njit(fastmath={"contract"}, **options)(function)
     dispatcher._compile_for_args = _alone(dispatcher._compile_for_args)
     with suppress(RuntimeError, OSError):  # no folder is writable
         dispatcher._cache = _Cache(function)
@@ -84,6 +108,11 @@ def while_compiling(work: Callable[[], object]) -> None:
     import what is needed later. `work` must not raise, and may end after the compilation.
     """
     _MEANWHILE[work] = None
+
+
+def no_longer(work: Callable[[], object]) -> None:
+    """Withdraw what `while_compiling` was given, if it has not begun."""
+    _MEANWHILE.pop(work, None)
 
 
 def _begin_work() -> None:
@@ -133,6 +162,8 @@ class _Cache(FunctionCache):
         found = None
         with suppress(Exception):  # a damaged file can raise anything
             found = super().load_overload(sig, target_context)
+        if found is not None and tuple(found.signature.args) != tuple(sig):
+            found = None  # two processes have written at once
         if found is None:
             _begin_work()
         return found

@@ -54,12 +54,10 @@ def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, 
 
 
 @part
-def _workspace(like):
-    """Logits, upstream, losses, and ones for events without weights."""
-    memory = np.zeros(4 * BLOCK, dtype=like.dtype)
+def _with_ones(memory):
+    """Room for four blocks: logits, upstream, losses, and ones for events without weights."""
     for i in range(3 * BLOCK, 4 * BLOCK):
         memory[i] = 1.0
-    return memory
 
 
 @inlined
@@ -86,7 +84,9 @@ def accumulate(loss, theta, inputs, targets, weights, scale, gradient):
 
     `inputs` is flat; `scale` is 1/m.
     """
-    memory, part_of_sum, n, total = _workspace(theta), np.zeros_like(theta), len(theta) - 1, 0.0
+    memory, part_of_sum = np.zeros(4 * BLOCK, dtype=theta.dtype), np.zeros_like(theta)
+    n, total = len(theta) - 1, 0.0
+    _with_ones(memory)
     for first in range(0, len(targets), BLOCK):
         count = min(BLOCK, len(targets) - first)
         total += _add_block(loss, inputs, first * n, count, n, targets, weights, first, theta,
@@ -115,11 +115,13 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
     Fewer than the rates: the loss of the next step is above the limit, or not a number.
     """
     n, events = len(theta) - 1, len(rows) if len(rows) else len(targets)
-    memory, gradient, before = _workspace(theta), np.zeros_like(theta), np.empty_like(theta)
+    memory, gradient = np.zeros(4 * BLOCK, dtype=theta.dtype), np.zeros_like(theta)
+    before = np.empty_like(theta)
     part_of_sum, total, row, point = np.zeros_like(theta), np.zeros(n + 1), 0, 0
     block = np.empty(BLOCK * n if len(rows) else 0, dtype=theta.dtype)
     of_targets = np.empty(BLOCK, dtype=targets.dtype)
     of_weights = np.empty(BLOCK if len(weights) else 0, dtype=theta.dtype)
+    _with_ones(memory)
     for index in range(len(rates)):
         first = (index * batch_size) % events  # each step may take all
         last = min(first + batch_size, events)

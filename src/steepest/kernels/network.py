@@ -272,7 +272,7 @@ def take_steps(activation, loss, rule, rule_of_biases, member, members, words, t
     taken, loss_sum = _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
         places, distance, memory, block_targets, said, chunks, gradient, inputs, targets, weights,
         rows, batch_size, theta, slots, rates, first_step, recorded, values, followed, path, l2,
-        limit, loss_sum)  # fmt: skip
+        limit, loss_sum, np.empty_like(theta))  # fmt: skip
     leave(words, member, members)
     return taken, loss_sum
 
@@ -280,11 +280,11 @@ def take_steps(activation, loss, rule, rule_of_biases, member, members, words, t
 @part
 def _walk(activation, loss, rule, rule_of_biases, member, members, words, table, places, distance,
           memory, block_targets, said, chunks, gradient, inputs, targets, weights, rows, batch_size,
-          theta, slots, rates, first_step, recorded, values, followed, path, l2, limit,
-          loss_sum):  # fmt: skip
-    """The steps of one member, see `take_steps`."""
+          theta, slots, rates, first_step, recorded, values, followed, path, l2, limit, loss_sum,
+          before):  # fmt: skip
+    """The steps of one member, see `take_steps`; `before` has room for θ."""
     events, parts = len(rows) if len(rows) else len(targets), len(said)
-    before, row, point = np.empty_like(theta), 0, 0
+    row, point = 0, 0
     for index in range(len(rates)):
         first = (index * batch_size) % events  # each step may take all
         last = min(first + batch_size, events)

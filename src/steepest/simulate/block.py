@@ -1,8 +1,11 @@
 """One block of jets: the unit of work, and the reason why workers do not change the file.
 
 Block b of a seed always holds the same jets. Pythia's seed and the detector's random numbers come
-from (seed, block, process) alone, and every block starts Pythia anew. A file is the blocks 0, 1,
-2, … one after the other, so the first rows of a longer file are the rows of a shorter one.
+from (seed, block, process) alone, and are set anew for every block. A file is the blocks 0, 1, 2, …
+one after the other, so the first rows of a longer file are the rows of a shorter one. Blocks are
+small, since an interrupted run keeps whole ones.
+
+What to use when: a `Maker` makes the blocks of a plan, in any order.
 """
 
 from __future__ import annotations
@@ -22,9 +25,9 @@ from steepest.simulate.generator import Events, Generator, settings_of
 from steepest.simulate.processes import DEFAULT_PROCESSES, PROCESSES, RADIUS
 from steepest.simulate.veto import EARLY_SCALE
 
-__all__ = ["BLOCK_JETS", "MAX_SEED", "ROWS_PER_SEED", "Plan", "make_block", "pythia_seed"]
+__all__ = ["BLOCK_JETS", "MAX_SEED", "ROWS_PER_SEED", "Maker", "Plan", "pythia_seed"]
 
-BLOCK_JETS = 250
+BLOCK_JETS = 50
 """Jets of each process in a full block."""
 
 ROWS_PER_SEED = 10**9
@@ -33,7 +36,7 @@ ROWS_PER_SEED = 10**9
 MAX_SEED = 9_000_000_000
 """Largest seed whose event numbers fit into an int64."""
 
-_EVENTS_PER_CALL = 64
+_MOST_EVENTS, _LEAST_EVENTS, _EVENTS_PER_JET = 64, 4, 2  # of a batch; two to three make a jet
 _PYTHIA_SEEDS = 900_000_000  # Pythia takes 1 to this many
 _STREAM_DETECTOR, _STREAM_ORDER, _STREAM_PYTHIA = 0, 1, 2
 
@@ -112,6 +115,7 @@ def _describe(name: str) -> dict[str, Any]:
         "pythia": list(settings_of(process)),
         "hard_pt": list(process.hard_pt),
         "parton_pt": list(process.parton_pt),
+        "early_pt": list(process.early_pt) if process.early_pt else None,
         "decay": asdict(process.decay) if process.decay else None,
     }
 
@@ -133,32 +137,79 @@ def pythia_seed(seed: int, process: int, block: int) -> int:
     return 1 + (int(start) + block) % _PYTHIA_SEEDS
 
 
-def make_block(plan: Plan, block: int, on_jets: OnJets) -> pa.Table | None:
-    """Make one block, or return None if `on_jets` says to stop.
+class Maker:
+    """Makes the blocks of a plan; starts Pythia once for each process.
 
     Parameters
     ----------
     plan
         What to make.
-    block
-        Which block, from 0.
-    on_jets
-        Called before Pythia starts and after every batch of events, with the number of jets just
-        found.
     """
-    labels = _labels(plan, block)
-    made: list[JetRows] = []
-    for process in range(len(plan.processes)):
-        rows = _rows_of_process(plan, block, process, int(np.sum(labels == process)), on_jets)
-        if rows is None:
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._generators: dict[str, Generator] = {}
+
+    def block(self, block: int, on_jets: OnJets) -> pa.Table | None:
+        """Make one block, or return None if `on_jets` says to stop.
+
+        Parameters
+        ----------
+        block
+            Which block, from 0.
+        on_jets
+            Called before Pythia starts and after every batch of events, with the number of jets
+            just found.
+        """
+        plan = self.plan
+        labels = _labels(plan, block)
+        made: list[JetRows] = []
+        for process, name in enumerate(plan.processes):
+            rows = self._rows_of(name, block, int(np.sum(labels == process)), on_jets)
+            if rows is None:
+                return None
+            made.append(rows)
+        together = concatenate(made)
+        order = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
+        first = plan.seed * ROWS_PER_SEED + block * plan.block_jets
+        known = [(name, PROCESSES[name].is_top) for name in plan.processes]
+        numbers = np.arange(first, first + len(labels), dtype=np.int64)
+        return to_table(together.reordered(order.tolist()), labels, known, numbers, plan.bits)
+
+    def _rows_of(self, name: str, block: int, wanted: int, on_jets: OnJets) -> JetRows | None:
+        """Make `wanted` jets of a process: the first ones of its full block."""
+        if wanted == 0:
+            return JetRows([], [], [])
+        if not on_jets(0):  # before Pythia starts, which takes a while
             return None
-        made.append(rows)
-    together = concatenate(made)
-    order = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
-    first = plan.seed * ROWS_PER_SEED + block * plan.block_jets
-    known = [(name, PROCESSES[name].is_top) for name in plan.processes]
-    numbers = np.arange(first, first + len(labels), dtype=np.int64)
-    return to_table(together.reordered(order.tolist()), labels, known, numbers, plan.bits)
+        plan, number = self.plan, PROCESSES[name].number
+        rng = np.random.default_rng([plan.seed, block, _STREAM_DETECTOR, number])
+        generator = self._generator(name, pythia_seed(plan.seed, number, block))
+        pieces: list[JetRows] = []
+        found = 0
+        while found < wanted:
+            events = generator.batch(_events_for(plan.jets_per_block - found))
+            piece = _select(events, plan, rng, wanted - found)
+            pieces.append(piece)
+            found += len(piece)
+            if not on_jets(len(piece)):
+                return None
+        return concatenate(pieces)
+
+    def _generator(self, name: str, seed: int) -> Generator:
+        if name in self._generators:
+            self._generators[name].reseed(seed)
+        else:
+            self._generators[name] = Generator(PROCESSES[name], seed)
+        return self._generators[name]
+
+
+def _events_for(missing: int) -> int:
+    """Return how many events to make at once: few when few jets are missing from the full block.
+
+    The detector's random numbers depend on it, so it must not depend on the length of the file.
+    """
+    return min(max(_EVENTS_PER_JET * missing, _LEAST_EVENTS), _MOST_EVENTS)
 
 
 def _labels(plan: Plan, block: int) -> NDArray[np.int8]:
@@ -170,27 +221,6 @@ def _labels(plan: Plan, block: int) -> NDArray[np.int8]:
     kinds = len(plan.processes)
     groups = np.tile(np.arange(kinds, dtype=np.int8), (-(-plan.block_jets // kinds), 1))
     return rng.permuted(groups, axis=1).ravel()[: plan.rows_of(block)]
-
-
-def _rows_of_process(
-    plan: Plan, block: int, process: int, wanted: int, on_jets: OnJets
-) -> JetRows | None:
-    if wanted == 0:
-        return JetRows([], [], [])
-    if not on_jets(0):  # before Pythia starts, which takes a while
-        return None
-    made = PROCESSES[plan.processes[process]]
-    rng = np.random.default_rng([plan.seed, block, _STREAM_DETECTOR, made.number])
-    generator = Generator(made, pythia_seed(plan.seed, made.number, block))
-    pieces: list[JetRows] = []
-    found = 0
-    while found < wanted:
-        piece = _select(generator.batch(_EVENTS_PER_CALL), plan, rng, wanted - found)
-        pieces.append(piece)
-        found += len(piece)
-        if not on_jets(len(piece)):
-            return None
-    return concatenate(pieces)
 
 
 def _select(events: Events, plan: Plan, rng: np.random.Generator, most: int) -> JetRows:

@@ -1,7 +1,8 @@
 """Pythia 8: settings, the event loop, and the record as flat arrays.
 
 What to use when: `Generator(process, seed)` starts Pythia for one process, `Generator.batch` makes
-events. Nothing is printed. Multi-parton interactions are off, as in the reference set.
+events, and after `Generator.reseed` it makes those of another seed. Nothing is printed.
+Multi-parton interactions are off, as in the reference set.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ TRACKER_RADIUS, TRACKER_LENGTH = 300.0, 1000.0
 ETA_MAX = 5.0
 """Particles beyond this pseudorapidity are left out."""
 
+_STARTING_SEED = 1  # while Pythia looks for the largest cross-sections
 _NEUTRINOS = (12, 14, 16)
 _HIGGS = 25
 _STALLED = "Pythia gave no event in {tries} attempts at the process {name!r}."
@@ -128,9 +130,9 @@ class Generator:
         blank = _blank(module)
         self.process = process
         self._pythia = module.Pythia(blank.settings, blank.particleData, False)
-        self._hook = veto(module, process)
+        self._hook = veto(module, process, self._pythia)
         self._charges: dict[int, int] = {}
-        seeding = ("Random:setSeed = on", f"Random:seed = {seed}")
+        seeding = ("Random:setSeed = on", f"Random:seed = {_STARTING_SEED}")
         for line in (*settings_of(process), *seeding):
             if not self._pythia.readString(line):
                 raise SteepestError(f"Pythia does not know the setting {line!r}.")
@@ -140,6 +142,20 @@ class Generator:
             self._pythia.addResonancePtr(module.ResonanceGeneric(_HIGGS))
         if not self._pythia.init():
             raise SteepestError(f"Pythia could not be started for the process {process.name!r}.")
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Let the next events be the first ones of this seed, whatever was made before.
+
+        Pythia learns nothing from its events: after its start, which always has the same seed, only
+        the random numbers change.
+
+        Parameters
+        ----------
+        seed
+            From 1 to 900,000,000.
+        """
+        self._pythia.rndm.init(seed)
 
     def batch(self, count: int) -> Events:
         """Make `count` events that the process's windows let pass; now and then one fewer.

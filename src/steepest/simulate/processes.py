@@ -76,6 +76,9 @@ class Process:
     hard_pt
         Window (GeV) for the hardest resonance after the first emission of the shower, and once more
         at `steepest.simulate.veto.EARLY_SCALE`.
+    early_pt
+        Window (GeV) for the leading jet of partons at that scale, where it is not `parton_pt`; with
+        a resonance, None asks no such question there.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Process:
     parton_pt: Window
     decay: Decay | None = None
     hard_pt: Window = (0.0, float("inf"))
+    early_pt: Window | None = None
 
 
 _TOP_PAIRS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
@@ -110,17 +114,25 @@ _TO_W_PAIR, _TO_Z_PAIR = "25:onIfMatch = 24 -24", "25:onIfMatch = 23 23"
 
 
 def _top(
-    name: str, number: int, settings: tuple[str, ...], decay: Decay, largest: float = _LARGEST
+    name: str,
+    number: int,
+    settings: tuple[str, ...],
+    decay: Decay,
+    *,
+    hard_pt: Window,
+    parton_pt: Window = (500.0, 760.0),
+    early_pt: Window | None = None,
 ) -> Process:
     return Process(
         name=name,
         number=number,
         is_top=1,
         settings=(*_TOP_PAIRS, *settings),
-        pt_hat=(150.0, 2 * largest),
-        parton_pt=(500.0, 760.0),
+        pt_hat=(150.0, 2 * hard_pt[1]),
+        parton_pt=parton_pt,
         decay=decay,
-        hard_pt=(425.0, largest),
+        hard_pt=hard_pt,
+        early_pt=early_pt,
     )
 
 
@@ -150,7 +162,15 @@ def _higgs(
 
 
 _ALL = (
-    _top("top", 0, _W_TO_QUARKS, Decay(6, partons=3)),
+    _top(
+        "top",
+        0,
+        _W_TO_QUARKS,
+        Decay(6, partons=3),
+        hard_pt=(375.0, 850.0),
+        parton_pt=(490.0, 750.0),
+        early_pt=(485.0, 760.0),
+    ),
     Process(
         name="qcd",
         number=1,
@@ -164,7 +184,7 @@ _ALL = (
         2,
         _W_TO_LEPTONS,
         Decay(6, partons=1, leptons=1),
-        _LARGEST_WITH_NEUTRINO,
+        hard_pt=(425.0, _LARGEST_WITH_NEUTRINO),
     ),
     _boson("w", 3, (*_W_AND_PARTON, *_W_TO_QUARKS), Decay(24, partons=2)),
     _boson("z", 4, (*_Z_AND_PARTON, *_Z_TO_QUARKS), Decay(23, partons=2)),

@@ -160,9 +160,9 @@ def produce(
     with Stop() as stop, threadpool_limits(1):
         output = Output(path, {METADATA_KEY: json.dumps(describe(plan), indent=1)})
         with Progress(plan.jets, shown=progress) as bar:
-            _write(output, blocks(plan, workers, stop, bar.advance))
+            _write(output, plan, blocks(plan, workers, stop, bar.advance))
     if output.rows < plan.jets:
-        raise _disk_full(output) if output.full else _interrupted(output, plan)
+        raise _disk_full(output, plan) if output.full else _interrupted(output, plan)
     seconds = time.perf_counter() - start
     return Summary(path, output.rows, path.stat().st_size, seconds, workers)
 
@@ -179,7 +179,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _write(output: Output, made: Generator[pa.Table]) -> None:
+def _write(output: Output, plan: Plan, made: Generator[pa.Table]) -> None:
     """Write the blocks in their order; whatever ends the work, keep what is written."""
     try:
         with closing(made):
@@ -189,7 +189,7 @@ def _write(output: Output, made: Generator[pa.Table]) -> None:
                     break
     except BrokenProcessPool as error:
         output.finish()
-        raise _worker_died(output) from error
+        raise _worker_died(output, plan) from error
     except BaseException:
         _keep(output)
         raise
@@ -204,22 +204,29 @@ def _keep(output: Output) -> None:
         output.discard()
 
 
+def _kept(output: Output, plan: Plan) -> str:
+    """Say what the file holds: whole blocks, so all processes in equal numbers."""
+    each = output.rows // len(plan.processes)
+    shares = f" ({each:,} of each process)" if len(plan.processes) > 1 else ""
+    return f"the first {output.rows:,} of {plan.jets:,} jets{shares} are in {str(output.path)!r}"
+
+
 def _interrupted(output: Output, plan: Plan) -> Interrupted:
     if output.rows == 0:
         return Interrupted(
-            "Interrupted: no block of jets was complete yet, nothing was written.",
-            do=f"let it make {plan.block_jets} jets at least",
+            f"Interrupted: not even the first {plan.block_jets:,} jets were complete yet, nothing "
+            "was written.",
+            do="let it run a little longer",
         )
     return Interrupted(
-        f"Interrupted: the first {output.rows:,} of {plan.jets:,} jets are in "
-        f"{str(output.path)!r}.",
+        f"Interrupted: {_kept(output, plan)}.",
         do="the same command with --overwrite makes all of them",
     )
 
 
-def _disk_full(output: Output) -> InputError:
+def _disk_full(output: Output, plan: Plan) -> InputError:
     return InputError(
-        f"The disk is full: the first {output.rows:,} jets are in {str(output.path)!r}.",
+        f"The disk is full: {_kept(output, plan)}.",
         expected="room for all the jets",
         found="no space left on the disk",
         cause="other files, or many jets with all their constituents",
@@ -227,12 +234,13 @@ def _disk_full(output: Output) -> InputError:
     )
 
 
-def _worker_died(output: Output) -> SteepestError:
-    written = f"the first {output.rows:,} jets are in {str(output.path)!r}" if output.rows else None
+def _worker_died(output: Output, plan: Plan) -> SteepestError:
     return SteepestError(
         "A worker process ended before its jets were done.",
         expected="workers that run to their end",
-        found=written or "no complete block of jets, nothing was written",
+        found=_kept(output, plan)
+        if output.rows
+        else f"not even the first {plan.block_jets:,} jets, nothing was written",
         cause='too little memory, or a script without `if __name__ == "__main__":`',
         do="fewer --workers; in a script put the call under that line",
     )

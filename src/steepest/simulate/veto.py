@@ -8,7 +8,8 @@ Pythia asks four times, the cheap questions first:
 1. *process*: has the resonance the decay that is asked for? Only where the settings leave a choice.
 2. *first emission*: is the hardest resonance near the window?
 3. *early*, when the shower has come down to `EARLY_SCALE`: the same once more; without a resonance,
-   is the leading jet of partons near the window?
+   is the leading jet of partons near the window? Where the process has an early window: the next
+   question too, with the decay as the hard process has it, moved along with the resonance.
 4. *parton level*, before the hadronisation: is the leading jet of partons near the window, and
    does it contain the resonance and its decay, or the second one if that is near the window too?
 """
@@ -16,11 +17,12 @@ Pythia asks four times, the cheap questions first:
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 from steepest.simulate import extra
-from steepest.simulate.processes import RADIUS, Decay, Process
+from steepest.simulate.processes import RADIUS, Decay, Process, Window
 
 __all__ = ["CARRIERS", "EARLY_SCALE", "LEPTONS", "PARTONS", "veto"]
 
@@ -44,7 +46,11 @@ _NO_EMISSION, _RESONANCE_DECAY = 0, 5  # Pythia's numbers for where the shower i
 _ETA_MAX = 25.0  # of a jet of partons: everything
 
 
-def veto(module: Any, process: Process) -> Any:
+Direction = tuple[float, float]
+"""Rapidity and azimuth."""
+
+
+def veto(module: Any, process: Process, generator: Any) -> Any:
     """Return the hook that gives up events of `process` far from their windows.
 
     Parameters
@@ -53,24 +59,27 @@ def veto(module: Any, process: Process) -> Any:
         Pythia's.
     process
         Whose windows.
+    generator
+        The instance of Pythia that will ask; the hook does not keep it alive.
     """
     extra.hide_banner(module)
     decay = process.decay
     anti_kt, visible, own_masses, no_hook, by_fastjet = -1, 2, 2, None, True
-    low_jet, high_jet = process.parton_pt
+    late, early = process.parton_pt, process.early_pt
+    softest = min(late[0], early[0]) if early else late[0]
     jets = module.SlowJet(  # softer jets lie outside in any case
-        anti_kt, RADIUS, low_jet, _ETA_MAX, visible, own_masses, no_hook, by_fastjet
+        anti_kt, RADIUS, softest, _ETA_MAX, visible, own_masses, no_hook, by_fastjet
     )
 
-    def jet_outside(event: Any) -> bool:
+    def jet_outside(event: Any, window: Window) -> bool:
         jets.analyze(event)
-        return not (jets.sizeJet() and low_jet < jets.pT(0) < high_jet)
+        return not (jets.sizeJet() and window[0] < jets.pT(0) < window[1])
 
-    def axes_inside() -> list[tuple[float, float]]:
+    def axes_inside(window: Window) -> list[Direction]:
         return [
             (jets.y(place), jets.phi(place))
             for place in range(min(2, jets.sizeJet()))
-            if low_jet < jets.pT(place) < high_jet and abs(jets.y(place)) < MATCH_RAPIDITY
+            if window[0] < jets.pT(place) < window[1] and abs(jets.y(place)) < MATCH_RAPIDITY
         ]
 
     class Windows(module.UserHooks):
@@ -83,13 +92,13 @@ def veto(module: Any, process: Process) -> Any:
             return EARLY_SCALE
 
         def doVetoPT(self, position: int, event: Any) -> bool:
-            return jet_outside(event)
+            return jet_outside(event, early or late)
 
         def canVetoPartonLevel(self) -> bool:
             return True
 
         def doVetoPartonLevel(self, event: Any) -> bool:
-            return jet_outside(event)
+            return jet_outside(event, late)
 
     if decay is None:
         return Windows()
@@ -97,6 +106,7 @@ def veto(module: Any, process: Process) -> Any:
     low, high = process.hard_pt
     resonance = decay.resonance
     first, second = _OUTGOING
+    asking: Any = weakref.ref(generator)
 
     def last_pt(event: Any, place: int) -> float:
         """Return the transverse momentum of this resonance after its recoils so far, else 0.
@@ -140,10 +150,19 @@ def veto(module: Any, process: Process) -> Any:
             return hard_outside(position, event)
 
         def doVetoPT(self, position: int, event: Any) -> bool:
-            return hard_outside(position, event)
+            if hard_outside(position, event):
+                return True
+            if early is None or position >= _RESONANCE_DECAY:
+                return False
+            if jet_outside(event, early):
+                return True
+            decays = _moved_decays(module, asking().process, event, decay)
+            return not _match(decays, axes_inside(early))
 
         def doVetoPartonLevel(self, event: Any) -> bool:
-            return jet_outside(event) or not _match(event, decay, axes_inside())
+            if jet_outside(event, late):
+                return True
+            return not _match(_own_decays(event, decay), axes_inside(late))
 
     return Decaying()
 
@@ -176,18 +195,44 @@ def _products(event: Any, particle: Any) -> Iterator[Any]:
             yield daughter
 
 
-def _match(event: Any, decay: Decay, axes: list[tuple[float, float]]) -> bool:
-    """Return whether a resonance and its products, those asked for, all lie around an axis."""
+def _own_decays(event: Any, decay: Decay) -> Iterator[list[Direction]]:
+    """Yield where each resonance with the decay asked for goes, and its products."""
     for resonance in _resonances(event, decay.resonance):
-        near = [axis for axis in axes if _distance(resonance, *axis) < MATCH_RADIUS]
-        products = _as_asked(event, resonance, decay) if near else None
-        if products and any(
-            all(_distance(product, *axis) < MATCH_RADIUS for product in products) for axis in near
-        ):
-            return True
-    return False
+        products = _as_asked(event, resonance, decay)
+        if products:
+            yield [(particle.y(), particle.phi()) for particle in (resonance, *products)]
 
 
-def _distance(particle: Any, rapidity: float, phi: float) -> float:
-    turn = math.remainder(particle.phi() - phi, 2 * math.pi)
-    return math.hypot(particle.y() - rapidity, turn)
+def _moved_decays(module: Any, process: Any, event: Any, decay: Decay) -> Iterator[list[Direction]]:
+    """Yield the same of an event whose resonances have not decayed yet.
+
+    Pythia has decayed them in `process`, the record of the hard process, and will move the products
+    along, as here, when the shower is done with the resonances.
+    """
+    for place in _OUTGOING:
+        before, now = process[place], event[event[place].iBotCopyId()]
+        products = _as_asked(process, before, decay) if now.idAbs() == decay.resonance else None
+        if products:
+            moved = module.RotBstMatrix()
+            moved.bst(before.p(), now.p())
+            yield [(now.y(), now.phi()), *(_moved(module, one, moved) for one in products)]
+
+
+def _moved(module: Any, particle: Any, boost: Any) -> Direction:
+    momentum = module.Vec4(particle.p())
+    momentum.rotbst(boost)
+    return momentum.rap(), momentum.phi()
+
+
+def _match(decays: Iterator[list[Direction]], axes: list[Direction]) -> bool:
+    """Return whether a resonance and its products all lie around one of the axes."""
+    return bool(axes) and any(
+        all(_distance(one, axis) < MATCH_RADIUS for one in directions)
+        for directions in decays
+        for axis in axes
+    )
+
+
+def _distance(one: Direction, other: Direction) -> float:
+    turn = math.remainder(one[1] - other[1], 2 * math.pi)
+    return math.hypot(one[0] - other[0], turn)

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from steepest.simulate.block import Plan, make_block
+from steepest.simulate.block import Maker, Plan
 
 __all__ = ["Stop", "blocks"]
 
@@ -37,6 +37,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = False
+        self._held = False
         self._before: dict[int, Any] = {}
         self._here = threading.current_thread() is threading.main_thread()
 
@@ -55,8 +56,17 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within this a second one does not raise either: for what must not be left half done."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and not self._held:
             raise KeyboardInterrupt
         self.asked = True
 
@@ -92,8 +102,9 @@ def _made_here(plan: Plan, _: int, stop: Stop, on_progress: OnProgress) -> Gener
         on_progress(done)
         return not stop.asked
 
+    maker = Maker(plan)
     for index in range(plan.blocks):
-        block = None if stop.asked else make_block(plan, index, on_jets)
+        block = None if stop.asked else maker.block(index, on_jets)
         if block is None:
             return
         yield block
@@ -105,7 +116,7 @@ def _made_by_workers(
     context = multiprocessing.get_context("spawn")
     done, leave = context.Value("q", 0), context.Event()
     executor = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(done, leave)
+        workers, mp_context=context, initializer=_start_worker, initargs=(plan, done, leave)
     )
     waiting: deque[Future[pa.Table | None]] = deque()
     indices = iter(range(plan.blocks))
@@ -113,7 +124,7 @@ def _made_by_workers(
         while True:
             for index in islice(indices, _AHEAD * workers - len(waiting)):
                 with _interrupts_held():
-                    waiting.append(executor.submit(_work, plan, index))
+                    waiting.append(executor.submit(_work, index))
             if not waiting:
                 return
             while not (stop.asked or waiting[0].done()):
@@ -126,8 +137,9 @@ def _made_by_workers(
                 yield block
         yield from _complete(waiting)
     finally:
-        leave.set()
-        executor.shutdown(cancel_futures=True)
+        with stop.held():  # Python would take a thread whose end is waited for as ended
+            leave.set()
+            executor.shutdown(cancel_futures=True)
 
 
 def _complete(waiting: deque[Future[pa.Table | None]]) -> Generator[pa.Table]:
@@ -152,21 +164,22 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+_maker: Any = None
 _done: Any = None
 _leave: Any = None
 
 
-def _start_worker(done: Any, leave: Any) -> None:
-    global _done, _leave
+def _start_worker(plan: Plan, done: Any, leave: Any) -> None:
+    global _maker, _done, _leave
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
-    _done, _leave = done, leave
+    _maker, _done, _leave = Maker(plan), done, leave
 
 
-def _work(plan: Plan, index: int) -> pa.Table | None:
-    return make_block(plan, index, _on_jets)
+def _work(index: int) -> pa.Table | None:
+    return _maker.block(index, _on_jets)
 
 
 def _on_jets(count: int) -> bool:

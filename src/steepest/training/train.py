@@ -10,6 +10,7 @@ from steepest.errors import DivergenceError, Interrupted, RunFolderError
 from steepest.events import TRAIN, VALIDATION, pin
 from steepest.folder import FolderKeeper, RunFolder
 from steepest.recipe import Recipe
+from steepest.training.ahead import compiling_ahead
 from steepest.training.environment import environment
 from steepest.training.events import Prepared, prepare
 from steepest.training.figures import import_ahead
@@ -95,7 +96,7 @@ def _run(folder: RunFolder, recipe: Recipe, events: Prepared, watch: TrainWatch)
         folder.say(sentence)
         watch.say(sentence)
 
-    with folder.locked():
+    with folder.locked(), compiling_ahead(recipe, events):
         for note in events.notes:
             say(note)
         job = Job(folder, recipe, events, FolderKeeper(folder.path, say), watch, say)

@@ -1,0 +1,118 @@
+"""Many steps of the descent: in one call of the objective, or one by one in plain Python."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.descent.batches import Feed
+from steepest.descent.history import STEP_COLUMNS
+from steepest.descent.plan import Plan
+from steepest.descent.state import State
+from steepest.objective import Batch, Objective, Stretch, Stretches
+
+__all__ = ["Steps", "at_once", "norm", "one_by_one", "stretches"]
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a stretch of steps leaves."""
+
+    state: State
+    recorded: Array
+    """The numbers of the recorded steps, ``(rows,)``."""
+    values: Array
+    """Loss, learning rate, gradient norm and update ratio of each, ``(rows, 4)``."""
+    diverged_at: int | None
+    path: list[tuple[int, Array]]
+    """θ after the steps at which the plan follows it."""
+
+
+def stretches(objective: Objective, events: Batch, plan: Plan) -> Stretches | None:
+    """The objective, if it can predict, take gradients and steps, and repeat, in one call."""
+    if isinstance(objective, Stretches) and objective.can_take(events, plan.batch_size):
+        return objective
+    return None
+
+
+def at_once(objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array) -> Steps:
+    """The steps in runs over one array of events each, every run in one call."""
+    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
+    recorded, followed = plan.recorded(step, len(rates)), plan.followed(step, len(rates))
+    values, thetas, begin, diverged_at = [], [], 0, None
+    for run in feed.runs(step, step + len(rates)):
+        part = slice(begin, begin + run.steps)
+        stretch = Stretch(
+            events=run.events,
+            rows=run.rows,
+            batch_size=plan.batch_size,
+            rates=rates[part],
+            first_step=state.step + begin,
+            recorded=recorded[part],
+            followed=followed[part],
+            loss_limit=state.loss_limit,
+        )
+        result = objective.take_steps(stretch, plan.rule, theta, slots, loss_sum)
+        theta, slots, loss_sum = result.theta, result.slots, result.loss_sum
+        values.append(result.values)
+        thetas += list(result.path)
+        begin += result.taken
+        if result.taken < run.steps:
+            diverged_at = state.step + begin
+            break
+        del run, stretch  # and with them the window, before the next one is read
+    after = state.with_changes(theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum)
+    steps, points = (state.step + 1 + np.flatnonzero(m[:begin]) for m in (recorded, followed))
+    path = list(zip(points.tolist(), thetas, strict=True))
+    return Steps(after, steps, np.concatenate(values), diverged_at, path)
+
+
+def one_by_one(
+    objective: Objective,
+    feed: Feed,
+    plan: Plan,
+    state: State,
+    rates: Array,
+    stop: Callable[[], bool],
+) -> Steps:
+    """The same in plain Python, for any objective; ends early once `stop` says so."""
+    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
+    diverged_at = None
+    recorded: list[int] = []
+    values: list[tuple[float, ...]] = []
+    path: list[tuple[int, Array]] = []
+    for rate in rates.tolist():
+        batch = feed.batch(step)
+        loss, gradient = objective.loss_and_gradient(theta, batch)  # predict, loss, gradient
+        if not abs(loss) <= state.loss_limit:
+            diverged_at = step
+            break
+        step += 1
+        before = theta
+        theta, slots = plan.rule.update(theta, gradient, slots, rate, step)  # step
+        loss_sum += loss
+        if step % plan.record_every == 0 or plan.ends_round(step):
+            recorded.append(step)
+            values.append((loss, rate, norm(gradient), _ratio(theta - before, before)))
+        if step in plan.path_steps:
+            path.append((step, theta))
+        if stop():
+            break
+    after = state.with_changes(theta=theta, slots=slots, step=step, loss_sum=loss_sum)
+    table = np.array(values, dtype=np.float64).reshape(-1, len(STEP_COLUMNS))
+    return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at, path)
+
+
+def norm(vector: Array) -> float:
+    """‖v‖₂."""
+    return math.sqrt(float(np.dot(vector, vector)))
+
+
+def _ratio(change: Array, theta: Array) -> float:
+    size = norm(theta)
+    return norm(change) / size if size else math.inf
