@@ -318,15 +318,12 @@ def join_gradients(table, memory, parts, distance, first, last, gradient):
         k, n, np_ = table[layer, _K], table[layer, _N], table[layer, _NP]
         start, to = table[layer, _GRADIENT], table[layer, _THETA]
         rows, width = (1, k * n) if n == np_ else (k, n)  # weights without gaps are one row
-        for p in range(max(0, (first - to) // width), min(rows, -(-(last - to) // width))):
-            begin, end = max(first, to + p * width), min(last, to + (p + 1) * width)
-            _join(memory, start + p * np_ + begin - (to + p * width), parts, distance,
-                  view(gradient, begin, end - begin))  # fmt: skip
-        to += k * n
-        begin, end = max(first, to), min(last, to + n)
-        if begin < end:
-            _join(memory, start + table[layer, _KP] * np_ + begin - to, parts, distance,
-                  view(gradient, begin, end - begin))  # fmt: skip
+        for p in range(max(0, (first - to) // width), rows + 1):  # the biases' come last
+            row, size = (p, width) if p < rows else (table[layer, _KP], n)
+            begin, end = max(first, to + p * width), min(last, to + p * width + size)
+            if begin < end:
+                _join(memory, start + row * np_ + begin - (to + p * width), parts, distance,
+                      view(gradient, begin, end - begin))  # fmt: skip
 
 
 @part

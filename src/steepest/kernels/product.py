@@ -65,12 +65,12 @@ def _tile_of(rows: int, vectors: int) -> Any:
                     value = tile.broadcast(row(down, a_row, i))
                     for v, column in enumerate(columns):
                         tile.add_product(sums[i, v], value, column)
-            with builder.if_then(builder.icmp_signed("==", end, _INDEX(RECTIFIED)), likely=False):
-                for register in sums.values():
-                    tile.keep_positive(register, builder.load(register))
-            with builder.if_then(builder.icmp_signed("==", end, _INDEX(KEPT)), likely=False):
+            itself = builder.icmp_signed("==", end, _INDEX(RECTIFIED))
+            with builder.if_then(builder.icmp_signed("!=", end, _INDEX(PLAIN)), likely=False):
                 for i, v in places:
-                    tile.keep_positive(sums[i, v], tile.load(row(c, c_row, i), v))
+                    before = tile.load(row(c, c_row, i), v)
+                    signs = builder.select(itself, builder.load(sums[i, v]), before)
+                    tile.keep_positive(sums[i, v], signs)
             for i, v in places:
                 tile.store(builder.load(sums[i, v]), row(c, c_row, i), v)
             return context.get_dummy_value()
