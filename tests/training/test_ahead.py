@@ -19,9 +19,8 @@ from steepest.training.ahead import compiling_ahead, what_to_compile
 from steepest.training.events import Prepared, prepare
 
 AHEAD = """
-import json, sys
 from steepest.training.ahead import compile_as_asked
-compile_as_asked(json.load(sys.stdin))
+compile_as_asked()
 """
 TRAIN = """
 import json, sys
@@ -55,7 +54,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list:
     """Work for the time of a compilation, as if one were under way."""
     given: list = []
     monkeypatch.setattr(compiled, "while_compiling", given.append)
-    monkeypatch.setattr("steepest.training.ahead.usable_cores", lambda: 2)
+    monkeypatch.setattr("steepest.training.second.usable_cores", lambda: 2)
     return given
 
 

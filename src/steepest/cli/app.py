@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -88,4 +89,7 @@ for _verb in (train, evaluate, predict, landscape, lecture, simulate):
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # the process ends: no search for garbage, which would take half a second

@@ -20,24 +20,17 @@ from typing import Any
 import numpy as np
 
 from steepest.events import TRAIN
-from steepest.objective.cores import usable_cores
 from steepest.recipe import DescentRecipe, ModelRecipe, Recipe
 from steepest.training.baseline import fit_baseline
 from steepest.training.events import Prepared
 from steepest.training.fit import model_at, predictions_of
 from steepest.training.inputs import Events, Naming, objective_for
 from steepest.training.results import mean_loss
+from steepest.training.second import a_core_is_free, begin, end
 from steepest.training.watch import TrainWatch
 
 __all__ = ["compile_as_asked", "compiling_ahead", "what_to_compile"]
 
-_CODE = """
-import json, sys
-asked = json.load(sys.stdin)
-sys.path[:] = asked.pop("path")
-from steepest.training.ahead import compile_as_asked
-compile_as_asked(asked)
-"""
 _EVENTS = 2048
 """Enough for compiled code to be used, as for all events."""
 
@@ -45,7 +38,7 @@ _EVENTS = 2048
 @contextmanager
 def compiling_ahead(recipe: Recipe, events: Prepared) -> Iterator[None]:
     """Have a second process compile what `finish` needs, as soon as this one has to compile."""
-    if not recipe.model.hidden or recipe.descent.method != "descent" or usable_cores() < 2:
+    if not recipe.model.hidden or recipe.descent.method != "descent" or not a_core_is_free():
         yield
         return
     from steepest.kernels.compiled import no_longer, while_compiling
@@ -75,8 +68,9 @@ def what_to_compile(recipe: Recipe, events: Prepared) -> dict[str, Any]:
     }
 
 
-def compile_as_asked(asked: dict[str, Any]) -> None:
-    """Evaluate a network, and fit a baseline, on made-up events."""
+def compile_as_asked() -> None:
+    """Evaluate a network, and fit a baseline, on made-up events, as standard input says."""
+    asked = json.load(sys.stdin.buffer)
     naming = Naming(
         tuple(f"x{i}" for i in range(asked["inputs"])), asked["task"], tuple(asked["classes"])
     )
@@ -103,27 +97,22 @@ class _Helper:
     """The second process."""
 
     def __init__(self, asked: dict[str, Any]) -> None:
-        self._given = json.dumps({"path": sys.path, **asked}).encode()
+        self._asked = json.dumps(asked).encode()
         self._process: subprocess.Popen[bytes] | None = None
         self._ended, self._lock = False, threading.Lock()
 
     def run(self) -> None:
         """Start it, and wait until it ends."""
-        command, nowhere = [sys.executable, "-c", _CODE], subprocess.DEVNULL
-        with suppress(OSError, ValueError):  # no such program, no process or memory left
-            with self._lock:
-                if self._ended:
-                    return
-                process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere
-                )
-                self._process = process
-            process.communicate(self._given)
+        with self._lock:
+            process = None if self._ended else begin(compile_as_asked)
+            self._process = process
+        if process is not None:
+            with suppress(OSError, ValueError):  # its pipe was closed
+                process.communicate(self._asked)
 
     def end(self) -> None:
-        """End it if it runs still; the run has ended, and needs nothing any more."""
+        """End it if it runs still: the run has ended, and needs nothing any more."""
         with self._lock:
             self._ended = True
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            end(self._process)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,19 +63,20 @@ def bin_figures(
             continue
         if model.task == "binary":
             background, signal = class_titles(model)
-            figure = figures.efficiency_figure(binned, recipe.working_point, signal, background)
+            cut = recipe.working_point
+            draw = partial(figures.efficiency_figure, binned, cut, signal, background)
         elif model.task == "multiclass":
-            figure = figures.class_efficiency_figure(binned)
+            draw = partial(figures.class_efficiency_figure, binned)
         else:
-            figure = figures.resolution_figure(binned, label)
-        yield name, figure, binned
+            draw = partial(figures.resolution_figure, binned, label)
+        yield name, draw, binned
         if model.task == "regression":
             values, weights = _pulls(bins, chosen["resolution"][index], events, predictions)
             if len(values) > 0 and total(weights) > 0:
                 numbers = figures.pull_histogram(values, weights)
                 yield (
                     f"pulls{name.removeprefix('bins')}",
-                    figures.pull_figure(numbers, label),
+                    partial(figures.pull_figure, numbers, label),
                     numbers,
                 )
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from importlib import import_module
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -18,14 +17,17 @@ from steepest.recipe import EvaluateRecipe
 from steepest.storage import AnyArray
 from steepest.training.binned import bin_figures
 from steepest.training.choices import Chosen, choosing_part, experiment_of, significance_merit
+from steepest.training.drawing import Drawing
 from steepest.training.events import PARTS
 from steepest.training.fit import Fitted, predictions_of
 from steepest.training.inputs import Events
 from steepest.training.results import class_titles, name_of
 
-__all__ = ["EVENTS_DRAWN", "draw_descent", "draw_figures", "import_ahead"]
+__all__ = ["EVENTS_DRAWN", "draw_figures"]
 
 Scored = dict[int, tuple[Events, AnyArray]]
+Drawn = tuple[str, Callable[[], Any], Any]
+"""A figure's name, what draws it, and its numbers."""
 
 STEPS_DRAWN = 20_000
 """Steps drawn of a longer history."""
@@ -36,6 +38,7 @@ EVENTS_DRAWN = 200_000
 
 
 def draw_figures(
+    drawing: Drawing,
     folder: RunFolder,
     fitted: Fitted,
     baseline: Fitted | None,
@@ -43,40 +46,27 @@ def draw_figures(
     chosen: int,
     recipe: EvaluateRecipe,
     choices: Chosen,
-    done: Callable[[], object] = lambda: None,
 ) -> None:
     """Draw what goes with the task: descent, features, and ROC, scores, confusion or residuals.
 
-    `chosen` is the part that is evaluated; `choices` are those of `choose`; `done` is called after
-    each figure.
+    `chosen` is the part that is evaluated; `choices` are those of `choose`.
     """
     if fitted.outcome.state.step:
-        draw_descent(folder, kept_step=fitted.outcome.step)
-        done()
-    drawing = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
-    by_task = drawing[fitted.model.task](fitted, baseline, scored, chosen)
+        drawing.add(*_descent(folder, fitted.outcome.step))
+    drawing.add(*_features(fitted, scored[TRAIN][0]))  # early: it takes longest
+    by_task = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
+    figures = by_task[fitted.model.task](fitted, baseline, scored, chosen)
     in_bins = bin_figures(fitted.model, recipe, choices, *scored[chosen])
-    for name, figure, numbers in chain(by_task, in_bins):
-        _save(folder, name, figure, numbers)
-        del figure, numbers
-        done()
+    for name, draw, numbers in chain(figures, in_bins):
+        drawing.add(name, draw, numbers)
+        del draw, numbers
     if fitted.model.task == "binary" and choices["significance"] is not None:
-        _save(folder, "significance", *_significance(recipe, choices, scored, chosen))
-        done()
-    _save(folder, "features", *_features(fitted, scored[TRAIN][0]))
+        drawing.add(*_significance(recipe, choices, scored, chosen))
+    drawing.finish()
 
 
-def import_ahead() -> None:
-    """Import the packages that draw; what hinders it is raised where they are used."""
-    with suppress(Exception):
-        for name in ("mplhep", "matplotlib.backends.backend_agg", "scipy.stats"):
-            import_module(name)
-
-
-def draw_descent(
-    folder: RunFolder, kept_step: int | None = None, diverged_step: int | None = None
-) -> None:
-    """Draw loss and learning rate against the step, from the folder's history."""
+def _descent(folder: RunFolder, kept_step: int) -> Drawn:
+    """Loss and learning rate against the step, from the folder's history."""
     from steepest.evaluate import figures
 
     history = _thinned(folder.history)
@@ -90,9 +80,8 @@ def draw_descent(
         columns["step"][rows],
         validated[rows],
         kept_step=kept_step,
-        diverged_step=diverged_step,
     )
-    _save(folder, "descent", figures.descent_figure(curves), curves)
+    return "descent", partial(figures.descent_figure, curves), curves
 
 
 def _thinned(history: pa.Table) -> pa.Table:
@@ -106,7 +95,7 @@ def _thinned(history: pa.Table) -> pa.Table:
 
 def _binary(
     fitted: Fitted, baseline: Fitted | None, scored: Scored, chosen: int
-) -> Iterator[tuple[str, Any, Any]]:
+) -> Iterator[Drawn]:
     from steepest.evaluate import figures
 
     events, scores = scored[chosen]
@@ -121,7 +110,7 @@ def _binary(
         roc = evaluate.roc_curve(events.labels, values, events.weights)
         curves.append(figures.rejection_curve(roc, name, area, minimum_background=BACKGROUND_DRAWN))
         del roc  # as long as all events
-    yield "roc", figures.roc_figure(curves), curves
+    yield "roc", partial(figures.roc_figure, curves), curves
     background, signal = class_titles(fitted.model)
     fraction = "Signal fraction" if signal.startswith("Signal") else f"Fraction of {signal}"
     reliability = [
@@ -131,7 +120,7 @@ def _binary(
     errors = [evaluate.calibration_error(curve) for curve in reliability]
     yield (
         "calibration",
-        figures.calibration_figure(reliability, errors, "Score", fraction),
+        partial(figures.calibration_figure, reliability, errors, "Score", fraction),
         {"curves": reliability, "errors": errors},
     )
     train, train_scores = scored[TRAIN]
@@ -139,12 +128,10 @@ def _binary(
         numbers = figures.score_histograms(
             train.labels, train_scores, events.labels, scores, train.weights, events.weights
         )
-        yield "scores", figures.score_figure(numbers, signal, background), numbers
+        yield "scores", partial(figures.score_figure, numbers, signal, background), numbers
 
 
-def _significance(
-    recipe: EvaluateRecipe, choices: Chosen, scored: Scored, chosen: int
-) -> tuple[Any, Any]:
+def _significance(recipe: EvaluateRecipe, choices: Chosen, scored: Scored, chosen: int) -> Drawn:
     from steepest.evaluate import figures
 
     events, scores = scored[chosen]
@@ -158,26 +145,27 @@ def _significance(
         experiment_of(recipe),
         significance_merit(recipe, choices, events, scores)["significance"],
     )
-    return figures.significance_figure(numbers, PARTS[chosen], PARTS[choosing]), numbers
+    draw = partial(figures.significance_figure, numbers, PARTS[chosen], PARTS[choosing])
+    return "significance", draw, numbers
 
 
 def _multiclass(
     fitted: Fitted, baseline: Fitted | None, scored: Scored, chosen: int
-) -> Iterator[tuple[str, Any, Any]]:
+) -> Iterator[Drawn]:
     from steepest.evaluate import figures
 
     events, probabilities = scored[chosen]
     matrix = evaluate.confusion_matrix(
         events.labels, probabilities, events.weights, fitted.model.classes
     )
-    yield "confusion", figures.confusion_figure(matrix), matrix
+    yield "confusion", partial(figures.confusion_figure, matrix), matrix
     given = events.labels, probabilities, events.weights, fitted.model.classes
     areas = evaluate.multiclass_merits(*given)
     curves = [
         figures.rejection_curve(roc, f"{name} against the rest", areas[f"auc_{name}"])
         for name, roc in evaluate.roc_curves_by_class(*given).items()
     ]
-    yield "roc-classes", figures.roc_figure(curves), curves
+    yield "roc-classes", partial(figures.roc_figure, curves), curves
     reliability = [
         evaluate.calibration_curve(
             *evaluate.one_class(events.labels, probabilities, index), events.weights, name=name
@@ -185,25 +173,26 @@ def _multiclass(
         for index, name in enumerate(fitted.model.classes)
     ]
     errors = [evaluate.calibration_error(curve) for curve in reliability]
+    axes = "Probability", "Fraction of the class"
     yield (
         "calibration",
-        figures.calibration_figure(reliability, errors, "Probability", "Fraction of the class"),
+        partial(figures.calibration_figure, reliability, errors, *axes),
         {"curves": reliability, "errors": errors},
     )
 
 
 def _regression(
     fitted: Fitted, baseline: Fitted | None, scored: Scored, chosen: int
-) -> Iterator[tuple[str, Any, Any]]:
+) -> Iterator[Drawn]:
     from steepest.evaluate import figures
 
     events, predictions = scored[chosen]
     merits = evaluate.regression_merits(events.labels, predictions, events.weights)
     numbers = figures.residual_histograms(events.labels, predictions, events.weights, merits)
-    yield "residuals", figures.residual_figure(numbers, fitted.model.label), numbers
+    yield "residuals", partial(figures.residual_figure, numbers, fitted.model.label), numbers
 
 
-def _features(fitted: Fitted, train: Events) -> tuple[Any, Any]:
+def _features(fitted: Fitted, train: Events) -> Drawn:
     from steepest.evaluate import figures
 
     rows = slice(None, None, -(-len(train) // EVENTS_DRAWN))
@@ -217,11 +206,4 @@ def _features(fitted: Fitted, train: Events) -> tuple[Any, Any]:
         None if train.weights is None else train.weights[rows],
         class_titles(fitted.model) if fitted.model.task == "binary" else classes or None,
     )
-    return figures.feature_figure(numbers), numbers
-
-
-def _save(folder: RunFolder, name: str, figure: Any, numbers: Any) -> None:
-    from steepest.evaluate import figures
-
-    folder.write_json(f"figures/{name}.json", figures.as_numbers(numbers))
-    folder.write_figure(f"figures/{name}.png", lambda path: figures.save(figure, path))
+    return "features", partial(figures.feature_figure, numbers), numbers

@@ -17,6 +17,7 @@ from steepest.training import results
 from steepest.training.baseline import fit_baseline
 from steepest.training.binned import bins_of
 from steepest.training.choices import Chosen, choose, choosing_part
+from steepest.training.drawing import Drawing, SecondDrawer
 from steepest.training.events import PARTS, Prepared
 from steepest.training.figures import EVENTS_DRAWN, draw_figures
 from steepest.training.fit import Fitted, model_at, predictions_of
@@ -37,6 +38,12 @@ class Job:
     keeper: FolderKeeper
     watch: TrainWatch
     say: Callable[[str], None]
+    second: SecondDrawer | None = None
+
+    def drawing(self) -> Drawing:
+        """How figures are drawn: one after the other where the events do not fit into memory."""
+        second = None if on_disk(self.events.parts[TRAIN].features) else self.second
+        return Drawing(self.folder, second, self.give_back)
 
     def give_back(self) -> None:
         """Between the stages: give memory back where it is short."""
@@ -69,8 +76,8 @@ def finish(job: Job, fitted: Fitted) -> None:
     }
     job.give_back()
     job.watch.stage("Drawing figures")
-    given = fitted, baseline, scored, chosen, job.recipe.evaluate, choices
-    draw_figures(job.folder, *given, job.give_back)
+    given = job.folder, fitted, baseline, scored, chosen, job.recipe.evaluate, choices
+    draw_figures(job.drawing(), *given)
     metrics["seconds"] = {
         "descent": fitted.outcome.state.seconds,
         "after": time.monotonic() - began,

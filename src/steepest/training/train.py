@@ -11,9 +11,9 @@ from steepest.events import TRAIN, VALIDATION, pin
 from steepest.folder import FolderKeeper, RunFolder
 from steepest.recipe import Recipe
 from steepest.training.ahead import compiling_ahead
+from steepest.training.drawing import SecondDrawer, import_ahead, second_drawer
 from steepest.training.environment import environment
 from steepest.training.events import Prepared, prepare
-from steepest.training.figures import import_ahead
 from steepest.training.finish import Job, finish, keep_diverged
 from steepest.training.fit import Fitted, check_fit, fit
 from steepest.training.interrupt import interruptible
@@ -45,11 +45,12 @@ def train(
     path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path)
     recipe = recipe.anchored(Path.cwd())
-    events = prepare(recipe, watch, path)
-    check_fit(events.parts[TRAIN], events.naming, recipe.model, recipe.descent)
-    folder = RunFolder.create(path, recipe)
-    folder.write_json("environment.json", environment(events.source))
-    return _run(folder, recipe, events, watch)
+    with second_drawer() as second:
+        events = prepare(recipe, watch, path)
+        check_fit(events.parts[TRAIN], events.naming, recipe.model, recipe.descent)
+        folder = RunFolder.create(path, recipe)
+        folder.write_json("environment.json", environment(events.source))
+        return _run(folder, recipe, events, watch, second)
 
 
 def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
@@ -86,10 +87,17 @@ def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
             found=_digest(events.source),
             do="restore the files, or train anew into another folder",
         )
-    return _run(folder, recipe, events, watch)
+    with second_drawer() as second:
+        return _run(folder, recipe, events, watch, second)
 
 
-def _run(folder: RunFolder, recipe: Recipe, events: Prepared, watch: TrainWatch) -> RunFolder:
+def _run(
+    folder: RunFolder,
+    recipe: Recipe,
+    events: Prepared,
+    watch: TrainWatch,
+    second: SecondDrawer | None,
+) -> RunFolder:
     """From events to a finished folder; goes on where the folder's checkpoints end."""
 
     def say(sentence: str) -> None:
@@ -99,7 +107,7 @@ def _run(folder: RunFolder, recipe: Recipe, events: Prepared, watch: TrainWatch)
     with folder.locked(), compiling_ahead(recipe, events):
         for note in events.notes:
             say(note)
-        job = Job(folder, recipe, events, FolderKeeper(folder.path, say), watch, say)
+        job = Job(folder, recipe, events, FolderKeeper(folder.path, say), watch, say, second)
         try:
             job.give_back()
             fitted = _descend(job)

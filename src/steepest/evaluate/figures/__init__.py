@@ -36,7 +36,7 @@ from steepest.evaluate.figures.significance import (
     significance_curve,
     significance_figure,
 )
-from steepest.evaluate.figures.style import axis_label, save
+from steepest.evaluate.figures.style import axis_label, rendered, save
 
 __all__ = [
     "ConfusionMatrix",
@@ -62,6 +62,7 @@ __all__ = [
     "pull_figure",
     "pull_histogram",
     "rejection_curve",
+    "rendered",
     "residual_figure",
     "residual_histograms",
     "resolution_figure",

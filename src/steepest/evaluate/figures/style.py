@@ -22,6 +22,7 @@ __all__ = [
     "axis_label",
     "laid_out",
     "new_figure",
+    "rendered",
     "save",
     "scaled_label",
     "style",
@@ -172,7 +173,12 @@ def save(figure: Figure, path: str | Path) -> Path:
     path = Path(path)
     if not path.suffix:
         path = path.with_suffix(".png")
-    kind = path.suffix[1:].lower()
+    path.write_bytes(rendered(figure, path.suffix[1:].lower()))
+    return path
+
+
+def rendered(figure: Figure, kind: str = "png") -> bytes:
+    """Return what `save` writes."""
     empty = {
         "png": {"Software": None},
         "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
@@ -181,5 +187,4 @@ def save(figure: Figure, path: str | Path) -> Path:
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format=kind, metadata=empty)
-    path.write_bytes(buffer.getvalue())
-    return path
+    return buffer.getvalue()
