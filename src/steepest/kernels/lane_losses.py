@@ -20,16 +20,19 @@ from steepest.kernels.vector import Vectors
 __all__ = ["LOSSES", "VECTOR", "Lanes"]
 
 VECTOR = 32
-"""Bytes of a vector."""
+"""Bytes of a vector where steps wait for each other: wider ones take more products, and wait as
+long."""
 _INDEX, _WORD = ir.IntType(64), ir.IntType(32)
 
 
 class Lanes(Vectors):
     """Vectors with the functions that a step needs."""
 
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any) -> None:
+    def __init__(
+        self, context: Any, builder: Any, kind: Any, array: Any, width: int = VECTOR
+    ) -> None:
         super().__init__(context, builder, kind, array)
-        self.lanes = VECTOR // self.bytes  # wider ones take more products and wait as long
+        self.lanes = width // self.bytes
         self.type = ir.VectorType(context.get_data_type(kind.dtype), self.lanes)
         self.zero = ir.Constant(self.type, [0.0] * self.lanes)
         self.single = self.bytes == 4
@@ -111,8 +114,12 @@ class Lanes(Vectors):
 
     def logarithm(self, t: Any) -> Any:
         """Log(1 + t) for 0 ≤ t ≤ 1."""
+        builder = self.builder
+        return self.series(builder.fdiv(t, builder.fadd(self.constant(2.0), t)))
+
+    def series(self, s: Any) -> Any:
+        """Log(1 + t) of s = t/(2 + t)."""
         builder, terms = self.builder, 8 if self.single else 17
-        s = builder.fdiv(t, builder.fadd(self.constant(2.0), t))
         series = [2.0 / (2 * j + 1) for j in range(terms)]
         return builder.fmul(s, self.polynomial(series, builder.fmul(s, s)))
 
@@ -146,6 +153,20 @@ class _BinaryEntropy:
         linear = builder.fsub(part, builder.fmul(self.targets, z))
         return builder.fadd(linear, v.logarithm(v.exponential(z)))
 
+    def value_and_slope(self, z: Any) -> tuple[Any, Any]:
+        """Both, with one division for three quotients; what is no number stays so."""
+        v, builder = self.v, self.v.builder
+        tail, above = v.exponential(z), builder.fcmp_ordered(">=", z, v.zero)
+        one, two = (builder.fadd(v.constant(c), tail) for c in (1.0, 2.0))
+        share = builder.fdiv(v.constant(1.0), builder.fmul(one, two))
+        whole = builder.select(above, self.of_zero, self.of_one)
+        part = builder.select(above, self.of_one, self.of_zero)
+        slope = builder.fmul(builder.fmul(v.fused(part, tail, whole), two), share)
+        logarithm = v.series(builder.fmul(builder.fmul(tail, one), share))
+        positive = builder.select(above, z, v.zero)
+        value = builder.fadd(v.minus(self.targets, z, positive), logarithm)
+        return value, builder.select(builder.fcmp_unordered("uno", z, z), z, slope)
+
 
 class _SquaredError:
     """(z − y)², and 2 s (z − y)."""
@@ -160,6 +181,9 @@ class _SquaredError:
     def value(self, z: Any) -> Any:
         residual = self.v.builder.fsub(z, self.targets)
         return self.v.builder.fmul(residual, residual)
+
+    def value_and_slope(self, z: Any) -> tuple[Any, Any]:
+        return self.value(z), self.slope(z)
 
 
 LOSSES: dict[type, Any] = {BinaryEntropy: _BinaryEntropy, SquaredError: _SquaredError}

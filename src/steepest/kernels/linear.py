@@ -3,8 +3,8 @@
     z = X w + b;  J = 1/m Σ v ℓ(z, y) + (λ/2) ‖w‖²;  d = v/m ∂ℓ/∂z
     ∂J/∂w = Xᵀ d + λ w,  ∂J/∂b = 1ᵀ d;  θ = (w, b)
 
-with event weights v. The events go by in blocks of rows that stay in the processor's cache, so
-that X is read from memory once for both products. A block's sums are taken in the dtype of θ,
+with event weights v. The events go by in groups of as many as a vector has lanes, a few at a time,
+so that X is read from memory once for both products. A block's sums are taken in the dtype of θ,
 those over the blocks in float64. Steps of single events are in `steepest.kernels.single`.
 
 The NumPy twin is `steepest.kernels.dense` without a hidden layer, with `steepest.losses` and
@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.kernels.compiled import entry, inlined, part, sums
+from steepest.kernels.groups import add_group, dots_of_group, lanes_of, slopes_of_group
 from steepest.kernels.pointwise import differentiate, narrowed, numbers
 from steepest.kernels.rows import add_products, dots
 from steepest.kernels.steps import copy, record, square, update_part
@@ -24,9 +25,13 @@ from steepest.kernels.vector import prefetch, view
 __all__ = ["BLOCK", "accumulate", "gather", "take_steps"]
 
 BLOCK = 256
-"""Rows that are worked on together."""
+"""Rows whose sums are taken in the dtype of θ."""
+TOGETHER = 32
+"""Rows that go through each step together: several groups, yet few, so that memory never waits."""
 AHEAD = 12
 """Rows that are asked for before they are needed, so that the waits for memory overlap."""
+BYTES_AHEAD = 32768
+"""The same where rows lie one after the other."""
 
 
 @sums
@@ -38,28 +43,57 @@ def _total(values):
 
 
 @part
-def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, memory, gradient):
-    """Add a block's gradient ``(n + 1,)``; return Σ v ℓ. `memory` has room for four blocks."""
-    z, d = view(memory, 0, count), view(memory, BLOCK, count)
-    values, ones = view(memory, 2 * BLOCK, count), view(memory, 3 * BLOCK, count)
-    dots(rows, start, count, n, theta, theta[n], z)
-    if len(weights):
-        total = differentiate(loss, z, 1, view(targets, at, count), view(weights, at, count),
-                              scale, d, values)  # fmt: skip
-    else:
-        total = differentiate(loss, z, 1, view(targets, at, count), ones, scale, d, values)
-    add_products(rows, start, count, n, d, gradient)
-    gradient[n] += _total(d)
+def _add_block(loss, rows, start, count, n, targets, weights, at, theta, scale, room, gradient,
+               ahead):  # fmt: skip
+    """Add a block's gradient to a float64 one ``(n + 1,)``; return Σ v ℓ.
+
+    What lies `ahead` numbers behind the rows is asked for.
+    """
+    memory, products, upstream, sums, ones = room
+    lanes, half = lanes_of(rows), n * lanes_of(rows) // 2
+    targets = view(targets, at, count)
+    weights = view(weights, at, count) if len(weights) > 0 else view(ones, 0, count)
+    for j in range(len(products)):
+        products[j] = 0.0
+    for j in range(lanes):
+        upstream[j], sums[j] = 0.0, 0.0
+    whole = count - count % lanes
+    for first in range(0, whole, TOGETHER):
+        last = min(first + TOGETHER, whole)
+        for i in range(first, last, lanes):
+            place = start + i * n
+            dots_of_group(rows, place, n, place + ahead, theta, memory, i)
+        for i in range(first, last, lanes):
+            slopes_of_group(loss, memory, targets, weights, scale, i, upstream, sums)
+        for i in range(first, last, lanes):
+            place = start + i * n
+            add_group(rows, place, n, place + ahead + half, memory, i, products)
+    total, bias = _total(sums), _total(upstream)
+    if 2 * n <= lanes:
+        for j in range(n):
+            products[j] += products[lanes // 2 + j]
+    if whole < count:
+        left = count - whole
+        z, d, values = view(memory, 0, left), view(memory, left, left), view(memory, 2 * left, left)
+        dots(rows, start + whole * n, left, n, theta, theta[n], z)
+        total += differentiate(loss, z, 1, view(targets, whole, left), view(weights, whole, left),
+                               scale, d, values)  # fmt: skip
+        add_products(rows, start + whole * n, left, n, d, products)
+        bias += _total(d)
+    for j in range(n):
+        gradient[j] += products[j]
+    gradient[n] += bias
     return total
 
 
 @part
-def _workspace(like):
-    """Logits, upstream, losses, and ones for events without weights."""
-    memory = np.zeros(4 * BLOCK, dtype=like.dtype)
-    for i in range(3 * BLOCK, 4 * BLOCK):
-        memory[i] = 1.0
-    return memory
+def _room(theta):
+    """For what lanes hold, Xᵀ d in whole vectors, Σ v ℓ; and ones for events without weights."""
+    lanes = lanes_of(theta)
+    vectors = (len(theta) + lanes - 1) // lanes
+    return (np.empty(BLOCK, dtype=theta.dtype), np.empty(vectors * lanes, dtype=theta.dtype),
+            np.empty(lanes, dtype=theta.dtype), np.empty(lanes),
+            np.ones(BLOCK, dtype=theta.dtype))  # fmt: skip
 
 
 @inlined
@@ -86,14 +120,11 @@ def accumulate(loss, theta, inputs, targets, weights, scale, gradient):
 
     `inputs` is flat; `scale` is 1/m.
     """
-    memory, part_of_sum, n, total = _workspace(theta), np.zeros_like(theta), len(theta) - 1, 0.0
+    room, n, total = _room(theta), len(theta) - 1, 0.0
     for first in range(0, len(targets), BLOCK):
         count = min(BLOCK, len(targets) - first)
         total += _add_block(loss, inputs, first * n, count, n, targets, weights, first, theta,
-                            scale, memory, part_of_sum)  # fmt: skip
-        for j in range(n + 1):
-            gradient[j] += part_of_sum[j]
-            part_of_sum[j] = 0.0
+                            scale, room, gradient, BYTES_AHEAD // inputs.itemsize)  # fmt: skip
     return total
 
 
@@ -115,8 +146,8 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
     Fewer than the rates: the loss of the next step is above the limit, or not a number.
     """
     n, events = len(theta) - 1, len(rows) if len(rows) else len(targets)
-    memory, gradient, before = _workspace(theta), np.zeros_like(theta), np.empty_like(theta)
-    part_of_sum, total, row, point = np.zeros_like(theta), np.zeros(n + 1), 0, 0
+    room, gradient, before = _room(theta), np.zeros_like(theta), np.empty_like(theta)
+    total, row, point = np.zeros(n + 1), 0, 0
     block = np.empty(BLOCK * n if len(rows) else 0, dtype=theta.dtype)
     of_targets = np.empty(BLOCK, dtype=targets.dtype)
     of_weights = np.empty(BLOCK if len(weights) else 0, dtype=theta.dtype)
@@ -130,13 +161,11 @@ def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_s
                 gather(inputs, targets, weights, rows, start, count, n, n, block, of_targets,
                        of_weights)  # fmt: skip
                 value += _add_block(loss, block, 0, count, n, of_targets, of_weights, 0, theta,
-                                    scale, memory, part_of_sum)  # fmt: skip
+                                    scale, room, total, 0)  # fmt: skip
             else:
                 value += _add_block(loss, inputs, start * n, count, n, targets, weights, start,
-                                    theta, scale, memory, part_of_sum)  # fmt: skip
-            for j in range(n + 1):
-                total[j] += part_of_sum[j]
-                part_of_sum[j] = 0.0
+                                    theta, scale, room, total,
+                                    BYTES_AHEAD // inputs.itemsize)  # fmt: skip
         for j in range(n + 1):
             gradient[j], total[j] = total[j], 0.0
         value /= last - first

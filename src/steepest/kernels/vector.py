@@ -18,7 +18,10 @@ from numba.np.arrayobj import make_array, populate_array
 
 from steepest.kernels.compiled import intrinsic
 
-__all__ = ["VECTOR_BYTES", "Vectors", "aligned", "aligned_copy", "prefetch", "view"]
+__all__ = [
+    "VECTOR_BYTES", "Masked", "Vectors", "added_across", "aligned", "aligned_copy", "prefetch",
+    "view",
+]  # fmt: skip
 
 VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
 _INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
@@ -44,7 +47,11 @@ class Vectors:
 
     def load(self, place: Any, vector: int = 0) -> Any:
         """The vector there."""
-        value = self.builder.load(self.pointer(place, vector))
+        return self.load_at(self.pointer(place, vector))
+
+    def load_at(self, pointer: Any) -> Any:
+        """The vector that a pointer leads to."""
+        value = self.builder.load(pointer)
         value.align = self.bytes
         return value
 
@@ -52,12 +59,19 @@ class Vectors:
         """Write a vector there."""
         self.builder.store(value, self.pointer(place, vector)).align = self.bytes
 
-    def broadcast(self, place: Any) -> Any:
-        """One element in all lanes."""
-        value = self.builder.load(self.builder.gep(self.data, [place]))
+    def ask(self, place: Any) -> None:
+        """Ask for the line of an element, into the second cache, and do not wait for it."""
+        self.builder.call(*_asked(self.builder, self.data, place, 2))
+
+    def spread(self, value: Any) -> Any:
+        """A number in all lanes."""
         undefined = ir.Constant(self.type, ir.Undefined)
         first = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
         return self.shuffled(first, undefined, [0] * self.lanes)
+
+    def broadcast(self, place: Any) -> Any:
+        """One element in all lanes."""
+        return self.spread(self.builder.load(self.builder.gep(self.data, [place])))
 
     def shuffled(self, one: Any, two: Any, order: list[int]) -> Any:
         """Lanes of two vectors, by their numbers."""
@@ -69,6 +83,65 @@ class Vectors:
         product = self.builder.fmul(one, two, flags=_FUSED)
         total = self.builder.fadd(self.builder.load(register), product, flags=_FUSED)
         self.builder.store(total, register)
+
+
+class Masked(Vectors):
+    """Vectors of which the last of a row has fewer lanes: it is read and written under a mask."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, rest: Any) -> None:
+        super().__init__(context, builder, kind, array)
+        spread = ir.VectorType(_INDEX, self.lanes)
+        first = builder.insert_element(ir.Constant(spread, ir.Undefined), rest, ir.IntType(32)(0))
+        count = self.shuffled(first, ir.Constant(spread, ir.Undefined), [0] * self.lanes)
+        numbers = ir.Constant(spread, list(range(self.lanes)))
+        self.mask = builder.icmp_signed("<", numbers, count)
+
+    def load_first(self, place: Any) -> Any:
+        """The first lanes under the mask, and zeros."""
+        return self.first_at(self.pointer(place))
+
+    def first_at(self, pointer: Any) -> Any:
+        """The same that a pointer leads to."""
+        return self.load_under(self.mask, pointer, self.zero)
+
+    def load_under(self, mask: Any, pointer: Any, others: Any) -> Any:
+        """Lanes under a mask, and others."""
+        function = self._masked("load", self.type, [ir.IntType(32), mask.type, self.type])
+        align = ir.IntType(32)(self.bytes)
+        return self.builder.call(function, [pointer, align, mask, others])
+
+    def store_first(self, value: Any, place: Any) -> None:
+        """Write the lanes under the mask."""
+        function = self._masked("store", ir.VoidType(), [ir.IntType(32), self.mask.type])
+        align = ir.IntType(32)(self.bytes)
+        self.builder.call(function, [value, self.pointer(place), align, self.mask])
+
+    def _masked(self, what: str, result: Any, rest: list[Any]) -> Any:
+        pointer = self.type.as_pointer()
+        before = [self.type, pointer] if what == "store" else [pointer]
+        kind = "f32" if self.bytes == 4 else "f64"
+        name = f"llvm.masked.{what}.v{self.lanes}{kind}.p0"
+        signature = ir.FunctionType(result, [*before, *rest])
+        return cgutils.get_or_insert_function(self.builder.module, signature, name)
+
+
+def added_across(v: Vectors, vectors: list[Any]) -> Any:
+    """The sum of each vector's lanes, side by side: of two halves, where there are half as many."""
+    even, odd = list(range(0, 2 * v.lanes, 2)), list(range(1, 2 * v.lanes, 2))
+    while len(vectors) > 1:
+        vectors = [
+            v.builder.fadd(v.shuffled(a, b, even), v.shuffled(a, b, odd))
+            for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+    return vectors[0]
+
+
+def _asked(builder: Any, data: Any, place: Any, near: int) -> tuple[Any, list[Any]]:
+    word = ir.IntType(32)
+    pointer = builder.bitcast(builder.gep(data, [place]), _BYTE.as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), word, word, word])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    return function, [pointer, word(0), word(near), word(1)]
 
 
 def aligned(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -128,11 +201,7 @@ def prefetch(typing, memory, place):
 
     def generate(context, builder, signature, arguments):
         array = make_array(signature.args[0])(context, builder, arguments[0])
-        word = ir.IntType(32)
-        pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), _BYTE.as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, word(0), word(3), word(1)])
+        builder.call(*_asked(builder, array.data, arguments[1], 3))
         return context.get_dummy_value()
 
     return types.void(memory, types.intp), generate
