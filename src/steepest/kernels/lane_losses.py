@@ -1,4 +1,4 @@
-"""Functions of whole vectors that steps of single events are made of: a loss and its slope.
+"""Functions of whole vectors that steps of linear models are made of: a loss and its slope.
 
 e^{−|z|} is 2ᵏ 2ʳ with |r| ≤ ½ and a Taylor polynomial for 2ʳ, of degree 7 in float32 and 13 in
 float64, so that the slopes of sure predictions keep their digits; log(1 + t) is the series of
