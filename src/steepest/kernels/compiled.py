@@ -47,7 +47,6 @@ _WITHOUT_PYTHON: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "pipeline_class": PartCompiler,
-    "_nrt": False,
 }
 
 _MEANWHILE: dict[Callable[[], object], None] = {}
