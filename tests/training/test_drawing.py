@@ -29,7 +29,7 @@ def folder(recipe_table: dict, tmp_path: Path) -> RunFolder:
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another core is free, and what draws is not imported."""
     monkeypatch.setattr(module, "a_core_is_free", lambda: True)
-    monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
+    monkeypatch.setattr(module, "_can_draw", lambda: False)
 
 
 def drawn(folder: RunFolder, names: list[str], second: object, draw: Callable) -> list[bytes]:

@@ -132,8 +132,8 @@ class SecondDrawer:
 @contextmanager
 def second_drawer() -> Iterator[SecondDrawer | None]:
     """A second process that draws; None where one would be no help."""
-    idle = a_core_is_free() and "matplotlib" not in sys.modules
-    process = begin(draw_as_asked, answers=True) if idle else None
+    helps = a_core_is_free() and not _can_draw()
+    process = begin(draw_as_asked, answers=True) if helps else None
     if process is None:
         yield None
         return
@@ -141,6 +141,11 @@ def second_drawer() -> Iterator[SecondDrawer | None]:
         yield SecondDrawer(process)
     finally:
         end(process)
+
+
+def _can_draw() -> bool:
+    """Whether what draws is imported here."""
+    return "matplotlib" in sys.modules
 
 
 def draw_as_asked() -> None:
