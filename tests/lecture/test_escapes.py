@@ -19,7 +19,7 @@ from steepest.lecture.pictures import escapes, minima
 from steepest.lecture.pictures.escapes_numbers import Escapes, Share
 from steepest.training import TrainWatch
 
-EFFORT = Effort(samples=2, escapes=4)
+EFFORT = Effort(escapes=4)
 
 
 @pytest.fixture(scope="module")

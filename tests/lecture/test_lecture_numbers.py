@@ -152,7 +152,9 @@ def test_logits_are_those_of_a_logistic_regression(jets, watch):
     assert numbers.start_loss == pytest.approx(np.log(2))
     assert (numbers.low <= numbers.fractions).all()
     assert (numbers.fractions <= numbers.high).all()
-    assert np.abs(numbers.fractions - expit(numbers.logits)).max() < 0.2
+    distances = np.abs(numbers.fractions - expit(numbers.logits))
+    assert np.average(distances, weights=numbers.counts) < 0.05
+    assert distances.max() < 0.25
     assert numbers.counts.min() >= logistic.LEAST_IN_BIN
 
 
