@@ -32,7 +32,7 @@ FEWEST = 8
 """Pieces of work that are shared, at least; steps for which threads that wake up are not timed."""
 LOOKING = 0.01
 """The share of the time that may be spent on timing."""
-DOUBTING = 0.1
+DOUBTING = 0.25
 """The same after a change of mind; half of it after each trial that agrees."""
 WATCHED = 0.05
 """Seconds for which several threads work until their pace is looked at."""

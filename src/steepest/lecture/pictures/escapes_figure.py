@@ -36,9 +36,9 @@ def _runs(axes: Axes, numbers: Escapes) -> None:
         name = "All events" if rattle.batch_size == numbers.events else name
         axes.plot(rattle.passed, rattle.losses, color=colour, linestyle=dashes, linewidth=width,
                   label=f"{name} a step")  # fmt: skip
-    for level, letter in ((numbers.lowest, "A"), (numbers.poorer, "B")):
+    for level, letter, shift in ((numbers.lowest, "A", -10), (numbers.poorer, "B", 2)):
         axes.axhline(level, color="black", linestyle=":", linewidth=1.2)
-        axes.annotate(letter, (1, level), xycoords=("axes fraction", "data"), xytext=(4, -4),
+        axes.annotate(letter, (1, level), xycoords=("axes fraction", "data"), xytext=(4, shift),
                       textcoords="offset points", fontsize=13, annotation_clip=False)  # fmt: skip
     axes.set_yscale("log")
     highest = max(float(rattle.losses.max()) for rattle in numbers.rattles)

@@ -221,6 +221,6 @@ def text(numbers: Minima) -> list[str]:
         f"Both are minima: the gradient is zero to {max(first.gradient, second.gradient):.1g} and "
         f"all {len(first.eigenvalues)} eigenvalues of the Hessian are positive (the lowest "
         f"{min(first.eigenvalues[0], second.eigenvalues[0]):.2g}). On the straight line between "
-        f"them J rises by {numbers.barrier['height']:.2g}.",
+        f"them J rises by {numbers.barrier['height']:#.2g}.",
         flat,
     ]

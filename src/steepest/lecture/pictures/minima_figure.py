@@ -44,7 +44,7 @@ def _line_between(axes: Axes, numbers: Minima) -> None:
     at, height = numbers.barrier["at"], numbers.barrier["height"]
     ground = first.loss + at * (second.loss - first.loss)
     axes.annotate("", (at, ground), (at, ground + height), arrowprops={"arrowstyle": "<->"})
-    axes.annotate(f"barrier {height:.2g}", (at, ground + 0.1 * height), xytext=(6, 0),
+    axes.annotate(f"barrier {height:#.2g}", (at, ground + 0.1 * height), xytext=(6, 0),
                   textcoords="offset points", fontsize=12)  # fmt: skip
     axes.set_xlim(-0.06, 1.06)
     height = float(np.ptp(numbers.line))
