@@ -14,7 +14,7 @@ from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 
-__all__ = ["LOSSES", "SHAPES", "events_of", "measure"]
+__all__ = ["events_of", "measure", "problems"]
 
 Array = np.ndarray
 SHAPES = [(4_000_000, 28), (1_000_000, 100), (10_000_000, 8)]
@@ -30,11 +30,16 @@ SETTINGS = {
 
 def measure(options: Options) -> Iterator[Case]:
     """Yield a case for each shape and loss."""
+    for problem in problems(options):
+        yield _case(*problem, options)
+
+
+def problems(options: Options) -> Iterator[tuple[Array, Array, str, str]]:
+    """Yield X, targets, and the loss's short and full name, for each shape and loss."""
     for events, features in SHAPES:
         X, logits = events_of(events // 100 if options.quick else events, features)
         for short, name in LOSSES.items():
-            y = logits if short == "MSE" else (logits > 0).astype(np.float32)
-            yield _case(X, y, short, name, options)
+            yield X, logits if short == "MSE" else (logits > 0).astype(np.float32), short, name
 
 
 def events_of(events: int, features: int) -> tuple[Array, Array]:

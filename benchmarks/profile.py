@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 import steepest
 from benchmarks.dense import BATCHES, HIDDEN, sample, steepest_run
-from benchmarks.gradient import LOSSES, SHAPES, events_of
+from benchmarks.gradient import events_of, problems
 from benchmarks.harness import Case, Options, in_turn
 from benchmarks.machine import cores, sum_once
 from benchmarks.peers import Work
@@ -68,11 +68,8 @@ finally:
 
 def measure(options: Options) -> Iterator[Case]:
     """Yield a case for each gradient, each step, and the first training."""
-    for events, features in SHAPES:
-        X, logits = events_of(events // 100 if options.quick else events, features)
-        for short, name in LOSSES.items():
-            y = logits if short == "MSE" else (logits > 0).astype(np.float32)
-            yield _gradient(X, y, short, name, options)
+    for problem in problems(options):
+        yield _gradient(*problem, options)
     for hidden in HIDDEN:
         for batch_size in BATCHES:
             yield _step(hidden, batch_size, options)

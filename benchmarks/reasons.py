@@ -32,8 +32,7 @@ asked for made a difference. Events that lie in the cache are no faster than eve
 shuffle itself and the loss at the end take another quarter of the epoch.
 
 Needed: events that are gathered by windows while the window before is worked on, by a second
-thread; or a memory that answers sooner. On an AMD EPYC the same code took 47 ns an event and
-1/7.3 of SGDClassifier's time.
+thread; or a memory that answers sooner.
 """,
     "dense": """\
 Large batches and wide networks are near the peak of the matrix products, and there the peers are
@@ -49,8 +48,8 @@ code.
 """,
     "landscape": """\
 Two hidden layers of tanh have to be multiplied and bent at every point, as the peer does: there
-is no way around the arithmetic as there is for ReLU. PyTorch's tanh uses vectors of 512 bits
-here, ours those of 256 that LLVM prefers on this processor; with 512 they were a tenth faster.
+is no way around the arithmetic as there is for ReLU. LLVM prefers vectors of 256 bits for ours on
+this processor; with 512 the surface took a tenth less.
 
 Needed: the activation in the products' ends, in explicit vectors as the products have them.
 """,

@@ -26,7 +26,8 @@ _ASKING: list[int] = []
 def ask(method: str, url: str, **options: Any) -> Any:
     """Return the answer to an HTTP request, a refusal that lasts included.
 
-    `options` are those of ``huggingface_hub.utils.http_backoff``, which asks and raises.
+    `options` are those of ``huggingface_hub.utils.http_backoff``, which raises its own errors when
+    nobody answers after `RETRIES` more attempts.
     """
     with silent():
         return load("huggingface_hub.utils").http_backoff(
