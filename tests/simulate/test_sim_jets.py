@@ -7,8 +7,9 @@ import pytest
 
 from steepest.errors import SteepestError
 from steepest.simulate import extra
+from steepest.simulate.decays import Decays
 from steepest.simulate.detector import Detector, reconstruct
-from steepest.simulate.generator import Decays, Events, Generator
+from steepest.simulate.generator import Events, Generator
 from steepest.simulate.jets import Jets, in_window, leading_jets, matched
 from steepest.simulate.particles import Kind
 from steepest.simulate.processes import PROCESSES, Process

@@ -28,11 +28,11 @@ import numpy as np
 
 from steepest.descent.history import History
 from steepest.descent.loop import Monitor, Outcome, Watch
+from steepest.descent.metric import inverse_curvature
 from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Keeper, Path, State, StopReason
-from steepest.errors import EventsError, Interrupted
+from steepest.errors import Interrupted
 from steepest.objective import Batch, Objective
-from steepest.objective.hessian import hessian
 
 __all__ = ["TOLERANCE", "newton"]
 
@@ -41,8 +41,6 @@ Array = np.ndarray
 TOLERANCE = 1e-10
 """The predicted excess of J at which the walk ends, if the recipe has no loss tolerance."""
 LEAST_SAMPLE, SAMPLE_PER_PARAMETER, SAMPLE_SHARE = 20_000, 200, 0.01
-FLAT = 1e-13
-"""Curvatures below this part of the largest count as flat: no step goes there."""
 SLOW = 0.25
 """A step after which so much of the predicted excess is left makes the sample grow."""
 GROWTH = 8
@@ -134,7 +132,7 @@ def _sampled(events: Batch, size: int, least: int = 0) -> Batch:
 
 def _optimum_of(objective: Objective, sample: Batch, theta: Array) -> tuple[Array, int]:
     """The optimum of the sample, each step with its own curvature; and the number of steps."""
-    point = _point(objective, theta, sample, _inverse(objective, theta, sample))
+    point = _point(objective, theta, sample, inverse_curvature(objective, theta, sample))
     for count in range(SAMPLE_STEPS):
         if point.excess <= TOLERANCE:
             return point.theta, count
@@ -149,7 +147,7 @@ def _points(
     objective: Objective, events: Batch, sample: Batch, theta: Array
 ) -> Iterator[tuple[_Point, float]]:
     """Yield the start and each point after it, with the η of the step there; 0 is no step."""
-    inverse = _inverse(objective, theta, sample)
+    inverse = inverse_curvature(objective, theta, sample)
     point = _point(objective, theta, events, inverse)
     yield point, 0.0
     while True:
@@ -159,7 +157,7 @@ def _points(
             return
         if after.excess > SLOW * point.excess:
             sample = _sampled(events, objective.size, GROWTH * len(sample))
-            inverse = _inverse(objective, after.theta, sample)
+            inverse = inverse_curvature(objective, after.theta, sample)
             after = _aimed(after.theta, after.loss, after.gradient, inverse)
         point = after
         yield point, rate
@@ -190,46 +188,10 @@ def _lower(
             return None, 0.0
         loss, gradient = objective.loss_and_gradient(theta, events)
         if loss <= point.loss - 2 * ARMIJO * rate * point.excess + slack:
-            aim = _inverse(objective, theta, events) if inverse is None else inverse
+            aim = inverse_curvature(objective, theta, events) if inverse is None else inverse
             return _aimed(theta, loss, gradient, aim), rate
         rate /= 2
     return None, 0.0
-
-
-def _inverse(objective: Objective, theta: Array, sample: Batch) -> Array:
-    """H⁻¹ at θ, float64; zero along directions in which J is flat.
-
-    Which these are is judged with every parameter measured in units of H's diagonal, so that the
-    features' scales do not matter.
-
-    Raises
-    ------
-    EventsError
-        If H has a negative eigenvalue.
-    """
-    curvature = hessian(objective, theta, sample)
-    diagonal = np.abs(np.diag(curvature))
-    units = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(curvature / units[:, None] / units)
-    largest, lowest = float(values[-1]), float(values[0])
-    if lowest < -1e-9 * abs(largest) and _some_negative(sample):
-        raise EventsError(
-            "With these weights the loss is not convex, and may have no minimum.",
-            expected="a curvature that is nowhere negative",
-            found=f"a lowest eigenvalue of the Hessian of {lowest:.3g}",
-            cause="negative weights that outweigh the positive ones in some direction",
-            do='use more events, or set descent.method = "descent"',
-        )
-    curved = values > max(FLAT * len(values) * largest, -2 * lowest)  # below: rounding
-    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=curved)
-    vectors /= units[:, None]
-    return (vectors * inverse) @ vectors.T
-
-
-def _some_negative(events: Batch) -> bool:
-    return events.weights is not None and any(
-        float(part.weights.min()) < 0 for part in events.blocks()
-    )
 
 
 class _Walk:

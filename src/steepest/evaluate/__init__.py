@@ -29,7 +29,8 @@ from steepest.evaluate.calibration import (
     calibration_curve,
     confidence_of,
 )
-from steepest.evaluate.classification import binary_merits, multiclass_merits, one_class
+from steepest.evaluate.classes import one_class
+from steepest.evaluate.classification import binary_merits, multiclass_merits
 from steepest.evaluate.confusion import ConfusionMatrix, confusion_matrix
 from steepest.evaluate.intervals import (
     Efficiency,

@@ -26,7 +26,7 @@ from steepest.evaluate.arrays import (
     check_same_length,
 )
 from steepest.evaluate.bins import BinnedMerits, measured_in_bins, place_in_bins, why_empty
-from steepest.evaluate.classification import check_classified
+from steepest.evaluate.classes import check_classified
 from steepest.evaluate.columns import sums_of
 from steepest.evaluate.intervals import efficiency_of
 from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit

@@ -27,7 +27,7 @@ from steepest.evaluate.arrays import (
     check_same_length,
     first_bad_row,
 )
-from steepest.evaluate.classification import check_classified
+from steepest.evaluate.classes import check_classified
 from steepest.evaluate.columns import summed
 from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA

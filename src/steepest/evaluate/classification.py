@@ -8,16 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from steepest.errors import InputError
 from steepest.evaluate.area import auc, auc_of
-from steepest.evaluate.arrays import (
-    Values,
-    as_class_labels,
-    as_probabilities,
-    as_weights,
-    check_fraction,
-    check_same_length,
-)
+from steepest.evaluate.arrays import Values, as_probabilities, check_fraction
+from steepest.evaluate.classes import check_classified, events_of_each, one_class
 from steepest.evaluate.columns import contiguous, dot, sums_of
 from steepest.evaluate.intervals import efficiency_of, weighted_mean
 from steepest.evaluate.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
@@ -25,7 +18,7 @@ from steepest.evaluate.ranking import influences, ranked
 from steepest.evaluate.roc import background_rejection, check_scored, roc_of
 from steepest.storage import AnyArray, RowsOnDisk, derived
 
-__all__ = ["binary_merits", "check_classified", "multiclass_merits", "one_class"]
+__all__ = ["binary_merits", "multiclass_merits"]
 
 _ACCURACY = (
     "share of the weighted events that are classified rightly, {how}; Clopper-Pearson interval "
@@ -168,29 +161,6 @@ def multiclass_merits(
     return {merit.name: merit for merit in merits}
 
 
-def check_classified(
-    labels: Any,
-    probabilities: Any,
-    weights: Any,
-    class_names: Sequence[str] | None,
-) -> tuple[Any, Any, Any, tuple[str, ...]]:
-    """Return (labels, probabilities, weights, class names), checked."""
-    probability = as_probabilities(probabilities, "probabilities", n_dimensions=2)
-    n_classes = probability.shape[1]
-    label = as_class_labels(labels, n_classes)
-    check_same_length(label, probability, "labels", "probabilities")
-    names = tuple(class_names) if class_names is not None else tuple(map(str, range(n_classes)))
-    if len(names) != n_classes or len(set(names)) != n_classes:
-        raise InputError(
-            "class names do not fit the probabilities.",
-            expected=f"{n_classes} different names, one for each column",
-            found=", ".join(names),
-            cause="a class that was added or left out after training",
-            do="give the names in the order of the model's outputs",
-        )
-    return label, probability, as_weights(weights, len(label)), names
-
-
 def _resolution(probabilities: Any) -> float:
     """Return the spacing of the given dtype at one."""
     on_disk = isinstance(probabilities, RowsOnDisk)
@@ -248,7 +218,7 @@ def _one_against_rest(
     level: float,
 ) -> list[Merit]:
     merits = []
-    present = _present(labels, len(names))
+    present = events_of_each(labels, len(names))
     for index, name in enumerate(names):
         if present[index]:
             against = one_class(labels, probabilities, index)
@@ -262,18 +232,6 @@ def _one_against_rest(
     return merits
 
 
-def one_class(labels: AnyArray, probabilities: AnyArray, index: int) -> tuple[Any, Any]:
-    """Return whether an event is of the class, and its probability to be."""
-    own = derived(lambda rows: rows == index, labels)
-    return own, derived(lambda rows: np.ascontiguousarray(rows[:, index]), probabilities)
-
-
-def _present(labels: AnyArray, n_classes: int) -> np.ndarray:
-    """Return the number of events of each class."""
-    counts = [np.bincount(rows, minlength=n_classes) for (rows,) in contiguous(labels)]
-    return np.sum(counts, axis=0)
-
-
 def _macro_auc(
     labels: AnyArray,
     probabilities: AnyArray,
@@ -281,7 +239,7 @@ def _macro_auc(
     names: Sequence[str],
     level: float,
 ) -> Merit:
-    present = _present(labels, len(names))
+    present = events_of_each(labels, len(names))
     counts: dict[str, float | int] = {
         f"events_{name}": int(n) for name, n in zip(names, present, strict=True)
     }

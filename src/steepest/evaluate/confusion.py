@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.evaluate.arrays import Floats, Values
-from steepest.evaluate.classification import check_classified
+from steepest.evaluate.classes import check_classified
 from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA
 from steepest.storage import blocks

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from steepest.evaluate.arrays import Values, check_weight_sum
-from steepest.evaluate.classification import check_classified, one_class
+from steepest.evaluate.classes import check_classified, one_class
 from steepest.evaluate.columns import sums_of
 from steepest.evaluate.roc import Roc, roc_curve
 from steepest.storage import derived

@@ -5,6 +5,7 @@ extra ``[simulate]``. The rooms below, in the order of the way of the data::
 
     processes     what can be made: Pythia's settings, thresholds, the match
     generator     Pythia's event loop → Particles
+    decays        the record → the decays that the process asks for
     detector      Particles → Constituents (tracks and towers)
     clustering    FastJet on many lists of particles at once
     jets          Constituents → leading jets; window and match

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from steepest.errors import SteepestError
 from steepest.simulate import extra
+from steepest.simulate.decays import Decays, decays_in
 from steepest.simulate.particles import Kind, Particles
-from steepest.simulate.processes import Decay, Process
-from steepest.simulate.veto import CARRIERS, LEPTONS, PARTONS, veto
+from steepest.simulate.processes import Process
+from steepest.simulate.veto import veto
 
 __all__ = [
     "BEAM_ENERGY",
-    "Decays",
     "Events",
     "Generator",
     "settings_of",
@@ -45,23 +45,6 @@ _STARTING_SEED = 1  # while Pythia looks for the largest cross-sections
 _NEUTRINOS = (12, 14, 16)
 _HIGGS = 25
 _STALLED = "Pythia gave no event in {tries} attempts at the process {name!r}."
-
-
-@dataclass(frozen=True, slots=True)
-class Decays:
-    """Decays of a resonance, such as t → b q q'.
-
-    Parameters
-    ----------
-    event
-        Number of the event, shape (decays,).
-    rapidity, phi
-        Directions of the resonance and of its n visible products, shape (decays, 1 + n).
-    """
-
-    event: NDArray[np.int64]
-    rapidity: NDArray[np.float64]
-    phi: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +160,7 @@ class Generator:
         event, start, table = _columns(record)
         decays = None
         if self.process.decay is not None:
-            decays = _decays(event, start, table, self.process.decay)
+            decays = decays_in(event, start, table, self.process.decay)
         pt_hat = np.sqrt(np.asarray(record["info", "pT2Hat"]))
         return Events(len(record), self._visible(event, table), decays, pt_hat)
 
@@ -253,54 +236,3 @@ def _kind_of(numbers: NDArray[np.int32], charge: NDArray[np.int8]) -> NDArray[np
     for number, special in ((22, Kind.PHOTON), (11, Kind.ELECTRON), (13, Kind.MUON)):
         kind[np.abs(numbers) == number] = special
     return kind
-
-
-def _decays(
-    event: NDArray[np.int64],
-    start: NDArray[np.int64],
-    table: dict[str, NDArray[Any]],
-    decay: Decay,
-) -> Decays:
-    """Find each decay of the resonance into the products that are asked for.
-
-    A particle appears in the record once for every recoil; the copy that decays has a first
-    daughter of another kind. W and Z bosons are followed until what they decay to.
-    """
-    identity = np.abs(table["id"])
-    first, second = start + table["daughter1"], start + table["daughter2"]
-    decaying = (identity == decay.resonance) & (identity[first] != decay.resonance)
-    resonance = np.flatnonzero(decaying)
-    owner, entry = np.arange(len(resonance)), resonance
-    owners, products = [], []
-    while len(entry):
-        both = second[entry] != first[entry]
-        owner = np.concatenate([owner, owner[both]])
-        entry = np.concatenate([first[entry], second[entry[both]]])
-        counted = np.isin(identity[entry], PARTONS + LEPTONS)
-        owners.append(owner[counted])
-        products.append(entry[counted])
-        on = np.isin(identity[entry], CARRIERS)
-        owner, entry = owner[on], entry[on]
-    return _complete(event, identity, table, decay, resonance, (owners, products))
-
-
-def _complete(
-    event: NDArray[np.int64],
-    identity: NDArray[np.int32],
-    table: dict[str, NDArray[Any]],
-    decay: Decay,
-    resonance: NDArray[np.int64],
-    found: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]],
-) -> Decays:
-    """Keep the decays with as many partons and leptons as asked for, one row each."""
-    owner, product = (np.concatenate([*pieces, np.zeros(0, np.int64)]) for pieces in found)
-    lepton = np.isin(identity[product], LEPTONS)
-    leptons = np.bincount(owner, lepton, minlength=len(resonance))
-    partons = np.bincount(owner, ~lepton, minlength=len(resonance))
-    right = (leptons == decay.leptons) & (partons == decay.partons)
-    kept = right[owner]
-    order = np.argsort(owner[kept], kind="stable")
-    own = product[kept][order].reshape(-1, decay.partons + decay.leptons)
-    members = np.column_stack([resonance[right], own])
-    px, py, pz, energy = (table[name][members] for name in ("px", "py", "pz", "e"))
-    return Decays(event[resonance[right]], np.arctanh(pz / energy), np.arctan2(py, px))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.simulate.clustering import Clustered, offsets_of
-from steepest.simulate.generator import Decays
+from steepest.simulate.decays import Decays
 from steepest.simulate.particles import Constituents
 from steepest.simulate.processes import RADIUS
 
