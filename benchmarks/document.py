@@ -12,12 +12,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-
 from benchmarks.__main__ import PARTS, time_text
+from benchmarks.picture import draw
 from benchmarks.reasons import section
 
 ROOT = Path(__file__).parents[1]
@@ -32,14 +28,9 @@ not arrive in the time given is left out. `make bench-gradient` and so on run on
 
 ![Cost of one gradient against events, features and width](images/performance.svg)
 
-*Time of one gradient (points: median; bars: smallest and largest). Grey: the array read once by one
-thread. Where the curve is flat the call itself costs; where it is straight, arithmetic or memory.*
+*Time of one gradient (points: median; bars: smallest and largest), and what bounds it from below.
+Shaded: where a call itself costs most, where reading the events does, and where arithmetic does.*
 """
-PANELS = (
-    ("events m", "events"),
-    ("features n", "features"),
-    ("width of", "width of two hidden layers"),
-)
 
 
 def main() -> None:
@@ -58,7 +49,7 @@ def main() -> None:
     for part in told:
         if part["bench"] == "scale":
             PICTURE.parent.mkdir(exist_ok=True)
-            picture(part["cases"], PICTURE)
+            draw(part["cases"], PICTURE)
             print(f"written: {PICTURE}")
 
 
@@ -104,30 +95,6 @@ def _row(work: str, claim: dict[str, Any]) -> str:
         return f"| {work} | {claim['what']} | {measured} | | |"
     mark = "reached" if claim["reached"] else "**not reached**"
     return f"| {work} | {claim['what']} | {measured} | ≥ {claim['asked']:g} | {mark} |"
-
-
-def picture(cases: list[dict[str, Any]], path: Path) -> None:
-    """Draw time against events, features and width, with the limit."""
-    plt.rcParams["svg.hashsalt"] = path.stem  # the same picture has the same bytes
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
-    for axis, (begin, label) in zip(axes, PANELS, strict=True):
-        case = next(case for case in cases if case["work"].startswith(begin))
-        sizes = [float(name) for name in case["seconds"]]
-        middle = [statistics.median(times) for times in case["seconds"].values()]
-        bars = [
-            [m - min(times) for m, times in zip(middle, case["seconds"].values(), strict=True)],
-            [max(times) - m for m, times in zip(middle, case["seconds"].values(), strict=True)],
-        ]
-        limit = list(case["numbers"]["reading X once, seconds"].values())
-        axis.plot(sizes, limit, color="0.6", linestyle="--", label="reading X once")
-        axis.errorbar(sizes, middle, bars, color="#3f90da", marker="o", label="one gradient")
-        axis.set(xscale="log", yscale="log", xlabel=label, title=case["work"])
-        axis.title.set_fontsize(8)
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("time [s]")
-    axes[0].legend(frameon=False)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
 
 
 if __name__ == "__main__":

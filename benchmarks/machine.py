@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-__all__ = ["cores", "describe", "matrix_peak", "sum_once"]
+__all__ = ["cores", "describe", "matrix_peak", "on_cores", "sum_once"]
 
 Array = np.ndarray
 _POOL = ThreadPoolExecutor()
@@ -22,6 +24,17 @@ _POOL = ThreadPoolExecutor()
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def on_cores(count: int) -> Iterator[None]:
+    """Let this thread, and those that it starts, have so many cores (Linux)."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(allowed)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def describe() -> dict[str, Any]:
