@@ -23,8 +23,9 @@ INTRODUCTION = """# Performance
 Written by `python -m benchmarks.document` from what `make bench` measured. A figure is a ratio
 taken within one run, contenders in turn: the median of the rounds, and in brackets the smallest and
 the largest. Larger is better; "asked" is what we set out to reach. Each contender had to end at the
-same loss; networks, whose initial parameters differ, within 60 % after these few epochs. What did
-not arrive in the time given is left out. `make bench-gradient` and so on run one part.
+same loss; networks, which all start from the same parameters and shuffle the events each in its own
+way, within 25 %. What did not arrive in the time given is left out. `make bench-gradient` and so on
+run one part.
 
 ![Cost of one gradient against events, features and width](images/performance.svg)
 

@@ -1,8 +1,9 @@
 """Dense networks' training by the peers: the same steps on batches of the same size.
 
-Each function takes the events and returns what trains once from new parameters, to the end of its
-last step, and gives what then computes the loss over all events: that is not timed. float32
-everywhere; no DataLoader but where the peer's defaults have one.
+Each function takes the events and returns what trains once, from the parameters from which steepest
+starts, to the end of its last step, and gives what then computes the loss over all events: that is
+not timed. Each draws the batches' order itself. float32 everywhere; no DataLoader but where the
+peer's defaults have one.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+
+from steepest.models import Dense
 
 __all__ = ["PEERS", "RATE", "Work"]
 
@@ -45,14 +47,22 @@ class Work:
         """Steps of all epochs."""
         return self.epochs * -(-len(self.X) // self.batch_size)
 
+    @property
+    def start(self) -> list[tuple[Array, Array]]:
+        """Weights (inputs, outputs) and biases of each layer to start from."""
+        model = Dense(self.X.shape[1], self.hidden)
+        layers = model.layers(model.initial(0).astype(np.float32))
+        return [(layer.weights, layer.biases) for layer in layers]
+
 
 def _network(work: Work) -> torch.nn.Sequential:
     torch.manual_seed(0)
     layers: list[torch.nn.Module] = []
-    for fan_in, fan_out in pairwise(work.widths):
-        linear = torch.nn.Linear(fan_in, fan_out)
-        torch.nn.init.kaiming_normal_(linear.weight)
-        torch.nn.init.zeros_(linear.bias)
+    for weights, biases in work.start:
+        linear = torch.nn.Linear(*weights.shape)
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(weights.T.copy()))
+            linear.bias.copy_(torch.from_numpy(biases.copy()))
         layers += [linear, torch.nn.ReLU()]
     return torch.nn.Sequential(*layers[:-1])
 
@@ -127,13 +137,7 @@ def jax_scan(work: Work) -> Run:
 
     def run() -> Callable[[], float]:
         random = np.random.default_rng(0)
-        params = [
-            (
-                jnp.asarray(random.normal(0, np.sqrt(2 / n), (n, m)).astype(np.float32)),
-                jnp.zeros(m),
-            )
-            for n, m in pairwise(work.widths)
-        ]
+        params = [(jnp.array(weights), jnp.array(biases)) for weights, biases in work.start]
         carry = params, optimizer.init(params)
         for _ in range(work.epochs):
             order = random.permutation(len(work.X))[: steps * work.batch_size]
@@ -148,8 +152,16 @@ def scikit_learn(work: Work) -> Run:
     """MLPClassifier in float32, without its stopping rules."""
     from sklearn.neural_network import MLPClassifier
 
+    class Started(MLPClassifier):
+        """Starts from given parameters: there is no other way to hand them over."""
+
+        def _initialize(self, *args) -> None:
+            super()._initialize(*args)
+            self.coefs_ = [weights.copy() for weights, _ in work.start]
+            self.intercepts_ = [biases.copy() for _, biases in work.start]
+
     def run() -> Callable[[], float]:
-        model = MLPClassifier(
+        model = Started(
             work.hidden, batch_size=work.batch_size, solver=work.optimizer, momentum=0.0,
             nesterovs_momentum=False, learning_rate_init=RATE[work.optimizer], alpha=0.0,
             max_iter=work.epochs, n_iter_no_change=10**6, tol=0.0, random_state=0,
