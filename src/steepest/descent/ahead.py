@@ -24,8 +24,8 @@ SLOTS = 3
 """Pieces that are there at once: one whose steps are taken, one ready, one being made."""
 SECONDS_BETWEEN = 5.0
 """After so long a helper is called again, where one was of little use."""
-SHARE = 0.5
-"""Of the pieces, that a helper must make to be of use."""
+FIRST, SHARE = 5, 0.25
+"""After so many pieces, for which it starts, a helper must make that share of them to be of use."""
 
 
 class Ahead(Generic[Piece]):
@@ -57,18 +57,18 @@ class Ahead(Generic[Piece]):
 
     def pieces(self, count: int) -> Iterator[Piece]:
         """Yield so many pieces; each serves until the next one is asked for."""
-        call, made, number = _Call(self.make, count), 0, 0
+        call, made, number = _Call(self.make, count), 0, -1
         helper = Helper.call(call.run)
         try:
             for number in range(count):
                 piece = call.take(number)
-                made += piece is not None
+                made += piece is not None and number >= FIRST
                 yield self.plain(number) if piece is None else piece
                 del piece
         finally:
             call.end()
             helper.join()
-        if made < SHARE * number:  # the first one cannot be ready
+        if made < SHARE * (number + 1 - FIRST):
             self._next_look = time.monotonic() + SECONDS_BETWEEN
 
 
