@@ -30,12 +30,13 @@ from benchmarks.machine import cores, sum_once
 from benchmarks.peers import Work
 from steepest import recipe as spec
 from steepest.descent.batches import Batches
+from steepest.descent.feed import Feed
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
-from steepest.objective.compiled import compiled
+from steepest.objective.compiled import Compiled, compiled
 from steepest.objective.stretch import Stretch
-from steepest.optimizers import update_rule
+from steepest.optimizers import UpdateRule, update_rule
 
 __all__ = ["measure"]
 
@@ -196,11 +197,29 @@ def _single_events(options: Options) -> Case:
         "shuffled": take(Batches(steps, 1, seed=0).order(0)),
         "in order": take(np.arange(steps)),
         "in order, from the cache": take(np.arange(steps) % few),
+        "shuffled, laid by a helper": _laid(events, kernels, rule, theta),
         "the shuffle": lambda: Batches(steps, 1, seed=0).order(0),
     }
     seconds, _ = in_turn(contenders, options.rounds)
     each = {name: [s / steps for s in times] for name, times in seconds.items()}
     return Case("profile", f"a single event of {steps:,} × {X.shape[1]}", each, [])
+
+
+def _laid(events: Batch, kernels: Compiled, rule: UpdateRule, theta: Array) -> Callable[[], object]:
+    """The steps with the order drawn, and the events laid, by a second thread where it pays."""
+    steps, feed = len(events), Feed(events, Batches(len(events), 1, seed=0))
+    rates, never = np.full(steps, 1e-3), np.zeros(steps, dtype=bool)
+
+    def run() -> None:
+        at = theta
+        for each in feed.runs(0, steps):
+            part = slice(each.steps)
+            stretch = Stretch(
+                each.events, each.rows, 1, rates[part], 0, never[part], never[part], np.inf
+            )
+            at = kernels.take_steps(stretch, rule, at, (), 0.0).theta
+
+    return run
 
 
 def _first_training(options: Options) -> Case:

@@ -26,13 +26,14 @@ pays: that is looked at about every five seconds, on a quarter of the work, and 
 far apart.
 """,
     "sgd": """\
-Half of the time goes into waiting for memory: shuffled events cost twice as much as the same
-events in order, which the processor fetches ahead by itself, and no distance at which lines were
-asked for made a difference. Events that lie in the cache are no faster than events in order. The
-shuffle itself and the loss at the end take another quarter of the epoch.
+Shuffled events cost one thread twice as much as the same events in order, which the processor
+fetches ahead by itself: the waits for memory and the steps add up, at whatever distance lines are
+asked for. A second thread that copies the events in their order before their turn takes about as
+long for an event as the step itself takes; so where it also draws the order of the next window, the
+steps overtake it for a while. The loss of the start and what a constant would lose are a sixth of
+the epoch.
 
-Needed: events that are gathered by windows while the window before is worked on, by a second
-thread; or a memory that answers sooner.
+Needed: a second thread that stays ahead, so a cheaper draw; or a memory that answers sooner.
 """,
     "dense": """\
 Large batches and wide networks are near the peak of the matrix products, and there the peers are

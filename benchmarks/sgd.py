@@ -28,7 +28,8 @@ SETTINGS = {
     "SGDClassifier": "float32, log loss, no penalty, constant rate, one epoch, shuffled",
     "Vowpal Wabbit": "--sgd --loss_function logistic, constant rate, one pass over its cache, in "
     "the cache's order: it has no shuffle",
-    "threads": "one; Vowpal Wabbit reads in a second",
+    "threads": "one takes the steps; in steepest a second lays the shuffled events side by side "
+    "where a core is free, and may share the loss of the start; Vowpal Wabbit reads in a second",
 }
 
 

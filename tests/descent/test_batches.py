@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from steepest.descent.batches import Batches
@@ -42,3 +43,37 @@ def test_a_later_sample_goes_on_with_steps_and_epochs(events: int, size: int, st
         assert later.rows(step + position).tolist() == expected.tolist()
     assert later.epochs(step) == 2.0
     assert later.epochs(step + later.per_epoch) == 3.0
+
+
+@settings(max_examples=20, deadline=None)
+@given(events=st.integers(45, 400), seed=st.integers(0, 9), epochs=st.integers(1, 3))
+@example(events=44 * 5 + 3, seed=0, epochs=3)
+def test_two_levels_are_those_of_the_plain_loop(events: int, seed: int, epochs: int):
+    """Chunks in random order, and each window of them permuted, whatever is asked for first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("steepest.descent.batches.CHUNK", 11)
+        patch.setattr("steepest.descent.batches.WINDOW", 44)
+        batches = Batches(events, 1, seed)
+        last = batches.rows(events - 1)
+        for epoch in range(epochs):
+            expected = _plain_order(events, seed, epoch)
+            assert batches.order(epoch).tolist() == expected
+            again = [batches.rows(epoch * events + i)[0] for i in range(events)]
+            assert again == expected
+        assert last.tolist() == _plain_order(events, seed, 0)[-1:]
+
+
+def _plain_order(events: int, seed: int, epoch: int) -> list[int]:
+    def random(*stream: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *stream])))
+
+    chunks, order = random(1, epoch).permutation(-(-events // 11)).tolist(), []
+    for window in range(-(-len(chunks) // 4)):
+        rows = [11 * c + i for c in chunks[4 * window : 4 * window + 4] for i in range(11)]
+        rows = [row for row in rows if row < events]
+        uniform = random(2, epoch, window).random(len(rows))
+        for i in range(len(rows) - 1, 0, -1):
+            j = int(uniform[i] * (i + 1))
+            rows[i], rows[j] = rows[j], rows[i]
+        order += rows
+    return order

@@ -14,7 +14,8 @@ import pytest
 import steepest
 from steepest import storage
 from steepest.descent import batches
-from steepest.descent.batches import Batches, Feed
+from steepest.descent.batches import Batches
+from steepest.descent.feed import Feed
 from steepest.errors import EventsError, RecipeError
 from steepest.objective import Batch
 from steepest.recipe import EventsRecipe, bytes_in

@@ -12,15 +12,14 @@ window. The order is the same whether the events lie in memory or on disk.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
-from steepest.objective import TOGETHER, Batch
-
-__all__ = ["Batches", "Feed", "Run"]
+__all__ = ["Batches"]
 
 _ORDER_STREAM, _WINDOW_STREAM = 1, 2
 """Keep the orders' random numbers apart from those of the initialisation (stream 0)."""
@@ -62,6 +61,8 @@ class Batches:
         self._chunks = np.empty(0, dtype=np.int64)
         self._starts = [0]
         self._windows: dict[int, np.ndarray] = {}
+        self._free: list[np.ndarray] = []
+        self._one_at_once = threading.Lock()
 
     @property
     def whole(self) -> bool:
@@ -73,9 +74,12 @@ class Batches:
         return self.first_epoch + (step - self.first_step) / self.per_epoch
 
     def rows(self, step: int, end: int | None = None) -> np.ndarray:
-        """The rows that step number `step` (from 0) takes, or all of one epoch's up to `end`."""
-        pieces = [self.window(*place[:2])[place[2]] for place in self.places(step, end)]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        """The rows that step number `step` (from 0) takes, or all of one epoch's up to `end`.
+
+        Two threads may ask for rows that lie in the same window or in consecutive ones.
+        """
+        with self._one_at_once:
+            return self._copied(self.places(step, end))
 
     def places(self, step: int, end: int | None = None) -> list[tuple[int, int, slice]]:
         """Where the rows are of a step, or of the steps of one epoch from `step` up to `end`.
@@ -100,13 +104,26 @@ class Batches:
     def order(self, epoch: int) -> np.ndarray:
         """The permutation of all events in that epoch, int64 ``(events,)``."""
         self._begin(epoch)
-        return np.concatenate([self.window(epoch, w) for w in range(len(self._starts) - 1)])
+        windows = pairwise(self._starts)
+        return self._copied([(epoch, w, slice(0, b - a)) for w, (a, b) in enumerate(windows)])
+
+    def _copied(self, places: list[tuple[int, int, slice]]) -> np.ndarray:
+        rows = np.empty(sum(part.stop - part.start for *_, part in places), dtype=np.int64)
+        at = 0
+        for epoch, window, part in places:
+            found = self.window(epoch, window)[part]
+            rows[at : at + len(found)] = found
+            at += len(found)
+        return rows
 
     def window(self, epoch: int, window: int) -> np.ndarray:
-        """The rows of one window of an epoch, in the order in which they are taken."""
+        """The rows of one window of an epoch, in the order in which they are taken.
+
+        They serve until another one than the next is asked for.
+        """
         self._begin(epoch)
         if window not in self._windows:
-            self._windows = {k: v for k, v in self._windows.items() if k == window - 1}
+            self._let_go([other for other in self._windows if other != window - 1])
             self._windows[window] = self._permuted(epoch, window)
         return self._windows[window]
 
@@ -115,18 +132,41 @@ class Batches:
             return self._rng(_ORDER_STREAM, epoch).permutation(self.events)
         per_window = WINDOW // CHUNK
         chunks = self._chunks[window * per_window : (window + 1) * per_window]
-        rows = (CHUNK * chunks[:, None] + np.arange(CHUNK)).ravel()
-        rows = rows[rows < self.events]
+        rows = self._room(CHUNK * len(chunks))
+        np.add(CHUNK * chunks[:, None], np.arange(CHUNK), out=rows.reshape(-1, CHUNK))
+        if CHUNK * (chunks.max() + 1) > self.events:  # the last chunk is not full
+            kept = rows[rows < self.events]
+            rows = rows[: len(kept)]
+            rows[:] = kept
         from steepest.kernels.shuffling import shuffle  # so many events are worth the compiler
 
-        shuffle(rows, self._rng(_WINDOW_STREAM, epoch, window).random(len(rows)))
+        uniform = self._uniform[: len(rows)]
+        self._rng(_WINDOW_STREAM, epoch, window).random(out=uniform)
+        shuffle(rows, uniform)
         return rows
+
+    def _room(self, size: int) -> np.ndarray:
+        """Room for a window, of an earlier one: new memory would cost as much as the order."""
+        memory = self._free.pop() if self._free else np.empty(WINDOW, dtype=np.int64)
+        return memory[:size]
+
+    def _let_go(self, windows: list[int]) -> None:
+        for window in windows:
+            rows = self._windows.pop(window)
+            if rows.base is not None:
+                self._free.append(rows.base)
+
+    @cached_property
+    def _uniform(self) -> np.ndarray:
+        """Room for a window's random numbers."""
+        return np.empty(WINDOW)
 
     def _begin(self, epoch: int) -> None:
         """Draw the order of the chunks, and where each window starts."""
         if epoch == self._epoch:
             return
-        self._epoch, self._windows = epoch, {}
+        self._let_go(list(self._windows))
+        self._epoch = epoch
         if self.events <= WINDOW:
             self._starts = [0, self.events]
             return
@@ -139,98 +179,3 @@ class Batches:
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, *stream])))
-
-
-@dataclass(frozen=True)
-class Run:
-    """Steps over one array of events in memory.
-
-    Parameters
-    ----------
-    events
-        The array.
-    rows
-        Those that the steps take, one step's after the other's; None where each takes all.
-    steps
-        How many steps.
-    """
-
-    events: Batch
-    rows: np.ndarray | None
-    steps: int
-
-
-class Feed:
-    """The events of every step: taken from memory, or window by window from disk.
-
-    Parameters
-    ----------
-    events
-        The sample.
-    batches
-        Which of its rows each step takes.
-    """
-
-    def __init__(self, events: Batch, batches: Batches) -> None:
-        self.events = events
-        self.batches = batches
-        self._windows: dict[tuple[int, int], Batch] = {}
-
-    def batch(self, step: int) -> Batch:
-        """The events of a step; all of them, unread, where each step takes all."""
-        if self.batches.whole:
-            return self.events
-        if not self.events.on_disk:
-            return self.events.take(self.batches.rows(step))
-        return self._joined(self.batches.places(step))
-
-    def runs(self, step: int, end: int) -> Iterator[Run]:
-        """Yield the steps from `step` to `end` in runs, each over one array of events in memory."""
-        batches = self.batches
-        if batches.whole:
-            yield Run(self.events.take(slice(None)), None, end - step)
-            return
-        while step < end:
-            epoch_end = step + batches.per_epoch - (step - batches.first_step) % batches.per_epoch
-            stop = min(end, epoch_end)
-            if not self.events.on_disk:
-                yield Run(self.events, batches.rows(step, stop), stop - step)
-            else:
-                stop = self._within_window(step, stop)
-                yield self._run_of(self._joined(batches.places(step, stop)), stop - step)
-            step = stop
-
-    @staticmethod
-    def _run_of(events: Batch, steps: int) -> Run:
-        return Run(events, np.arange(len(events)), steps)
-
-    def _within_window(self, step: int, stop: int) -> int:
-        """The end of the steps that take events of one window; one step may take those of several.
-
-        They lie in the first step's last window. Single events' steps end where `TOGETHER` says.
-        """
-        unit = TOGETHER if self.batches.batch_size == 1 else 1
-        least = min(stop, step + unit - step % unit)
-        if len(self.batches.places(step, least)) > 1:
-            return least
-        while len(self.batches.places(step, stop)) > 1:
-            half = step + (stop - step) // 2
-            stop = max(least, half - half % unit)
-        return stop
-
-    def _joined(self, places: list[tuple[int, int, slice]]) -> Batch:
-        pieces = [self._window(*place[:2]).take(place[2]) for place in places]
-        return pieces[0] if len(pieces) == 1 else _joined(pieces)
-
-    def _window(self, epoch: int, window: int) -> Batch:
-        """One window in memory: of the one before only what a step still takes is kept, by it."""
-        key = epoch, window
-        if key not in self._windows:
-            self._windows = {}
-            self._windows[key] = self.events.take(self.batches.window(epoch, window))
-        return self._windows[key]
-
-
-def _joined(pieces: list[Batch]) -> Batch:
-    columns = ([getattr(p, name) for p in pieces] for name in ("inputs", "targets", "weights"))
-    return Batch(*(None if c[0] is None else np.concatenate(c) for c in columns))

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from steepest.descent.batches import Batches, Feed
+from steepest.descent.batches import Batches
+from steepest.descent.feed import Feed
 from steepest.objective import Batch, CurvatureBounds, Objective
 from steepest.optimizers import UpdateRule
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.descent.batches import Feed
 from steepest.descent.divergence import divergence
+from steepest.descent.feed import Feed
 from steepest.descent.history import History
 from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Keeper, Path, State, StopReason

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.descent.batches import Feed
+from steepest.descent.feed import Feed
 from steepest.descent.history import STEP_COLUMNS
 from steepest.descent.plan import Plan
 from steepest.descent.state import State
