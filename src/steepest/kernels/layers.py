@@ -53,8 +53,10 @@ _SAME_SETS = 512
 _K, _N, _KP, _NP, _THETA, _PANELS, _BACK, _BIAS, _GRADIENT, _INPUT, _SUMS, _SIGNAL, _ONE = range(13)
 """Columns of the table: fan in and out, the lengths of the rows that hold them, where each array of
 a layer begins, and where a one is."""
-COLUMNS = {"k": _K, "n": _N, "padded_k": _KP, "padded_n": _NP, "theta": _THETA, "input": _INPUT,
-           "sums": _SUMS, "signal": _SIGNAL}  # fmt: skip
+COLUMNS = {
+    "k": _K, "n": _N, "padded_k": _KP, "padded_n": _NP, "theta": _THETA, "panels": _PANELS,
+    "bias": _BIAS, "input": _INPUT, "sums": _SUMS, "signal": _SIGNAL,
+}  # fmt: skip
 """Those that other kernels need, by name."""
 
 

@@ -16,17 +16,21 @@ from typing import Any
 import numpy as np
 
 from steepest.kernels import network
+from steepest.kernels.bends import bend, bend_sum
 from steepest.kernels.compiled import entry, part
-from steepest.kernels.pointwise import activate, add_up
+from steepest.kernels.pointwise import add_up, rectifies
+from steepest.kernels.product import PLAIN, RECTIFIED, product
+from steepest.kernels.rows import dots
 from steepest.kernels.steps import copy
-from steepest.kernels.vector import view
+from steepest.kernels.vector import VECTOR_BYTES, view
 
 __all__ = ["PADDED_WIDTH", "add_losses", "pack_once"]
 
 Array = np.ndarray
-_BLOCK, _forward, _pack = network.BLOCK, network.forward, network.pack
-_N, PADDED_WIDTH, _SUMS, _INPUT, _SIGNAL = (
-    network.COLUMNS[name] for name in ("n", "padded_n", "sums", "input", "signal")
+_BLOCK, _pack = network.BLOCK, network.pack_forward
+_K, _N, _FAN_IN, PADDED_WIDTH, _PANELS, _BIAS, _SUMS, _INPUT, _SIGNAL = (
+    network.COLUMNS[name]
+    for name in ("k", "n", "padded_k", "padded_n", "panels", "bias", "sums", "input", "signal")
 )
 
 
@@ -71,6 +75,40 @@ def _mix_panels(packed, size, runs, shares, memory):
         first += runs[run, 1]
 
 
+@part
+def _first_layer(activation, sums, length, first, shares, room, values):
+    """A₁ of a block at a point; room is as long."""
+    if len(shares) == 3:
+        count = len(values)
+        bend_sum(activation, view(sums, first, count), view(sums, length + first, count),
+                 view(sums, 2 * length + first, count), shares[1], shares[2], room,
+                 values)  # fmt: skip
+        return
+    _mixed(sums, length, first, shares, room)
+    bend(activation, room, values)
+
+
+@part
+def _upper_layers(activation, table, memory, count):
+    """Z of the last layer, from A₁."""
+    last, rows, lanes = len(table) - 1, 4 * -(-count // 4), VECTOR_BYTES // memory.itemsize
+    for layer in range(1, last + 1):
+        k, row, below = table[layer, _K], table[layer, PADDED_WIDTH], table[layer, _FAN_IN]
+        inputs, out, bias = table[layer, _INPUT], table[layer, _SUMS], table[layer, _BIAS]
+        panels, end = table[layer, _PANELS], PLAIN
+        if row == 1:
+            dots(memory, inputs, count, below, view(memory, panels, below), memory[bias],
+                 view(memory, out, count))  # fmt: skip
+            return
+        if layer < last and rectifies(activation):
+            out, end = table[layer + 1, _INPUT], RECTIFIED
+        columns = lanes * -(-table[layer, _N] // lanes)
+        product(memory, rows, columns, k, inputs, below, 1, panels, k, 0, out, row, bias, 0, end)
+        if layer < last and not rectifies(activation):
+            above = table[layer + 1, _INPUT]
+            bend(activation, view(memory, out, count * row), view(memory, above, count * row))
+
+
 @entry
 def add_losses(activation, loss, table, places, memory, block_targets, sums, packed, runs, mix,
                targets, weights, totals):  # fmt: skip
@@ -100,10 +138,12 @@ def add_losses(activation, loss, table, places, memory, block_targets, sums, pac
         for start in range(0, len(targets), _BLOCK):
             count = min(_BLOCK, len(targets) - start)
             first = view(memory, table[0, _SUMS], count * width)
-            _mixed(sums, length, start * width, mix[point], first)
             if last > 0:
-                activate(activation, first, view(memory, table[1, _INPUT], count * width))
-                _forward(activation, table, memory, count, 1)
+                _first_layer(activation, sums, length, start * width, mix[point], first,
+                             view(memory, table[1, _INPUT], count * width))  # fmt: skip
+                _upper_layers(activation, table, memory, count)
+            else:
+                _mixed(sums, length, start * width, mix[point], first)
             for i in range(count):
                 block_targets[i] = targets[start + i]
                 memory[places[0] + i] = weights[start + i] if len(weights) else one
