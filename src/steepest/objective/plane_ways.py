@@ -20,6 +20,11 @@ __all__ = ["General", "Logistic", "OnLines", "Quadratic", "Way"]
 
 Array = np.ndarray
 
+GROUP_BYTES = 262_144
+"""Panels of a group of points: they are to stay in a core's second cache."""
+LINE = 32
+"""Numbers on one line of the cache or two."""
+
 
 class Way(Protocol):
     """A way to the sums."""
@@ -153,29 +158,31 @@ class General:
         from steepest.kernels import plane
         from steepest.kernels.network import BLOCK, Layout
         from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
+        from steepest.kernels.vector import aligned
 
-        self._add_losses, self._block = plane.add_losses, BLOCK
+        self._add_losses, self._block, self._aligned = plane.add_losses, BLOCK, aligned
         self._kinds = ACTIVATIONS[model.activation], LOSSES[loss]
-        self._layout = Layout(model.widths, basis.dtype)
-        self._first, self._mix = _first_layers(model, basis), mix
+        self._layout, self._mix = Layout(model.widths, basis.dtype), mix
+        self._first = _first_layers(model, basis)
         self._width = int(self._layout.table[0, plane.PADDED_WIDTH])
-        self._packed, self._runs = _packed(plane, self._layout, model, basis)
+        self._packed, self._above = _packed(plane, self._layout, basis)
+        self._group = max(1, min(GROUP_BYTES // max(1, self._packed[0].nbytes), len(mix)))
 
     def sums(self, part: Batch, chunk: int) -> Array:
         """Σ w ℓ."""
-        kind = self._mix.dtype
-        totals = np.zeros((-(-len(part) // chunk), len(self._mix)))
-        targets = np.empty(self._block, part.targets.dtype)
-        layout, memory = self._layout, self._layout.memory()
-        for total, at in zip(totals, _chunks(len(part), chunk), strict=True):
+        kind, layout = self._mix.dtype, self._layout
+        rows = list(_chunks(len(part), chunk))
+        sums = self._aligned((len(self._packed), len(part), self._width), kind)
+        for at in rows:
             found = _sums_of(part.inputs[at], *self._first)
-            sums = np.zeros((*found.shape[:2], self._width), dtype=kind)
-            sums[:, :, : found.shape[2]] = found
-            weights = _weights(part.take(at), kind)
-            self._add_losses(
-                *self._kinds, layout.table, layout.places, memory, targets, sums.reshape(-1),
-                self._packed, self._runs, self._mix, part.targets[at], weights, total,
-            )  # fmt: skip
+            sums[:, at, : found.shape[2]] = found
+        totals = np.zeros((len(rows), len(self._mix)))
+        memory = layout.memory(more=self._group * self._packed.shape[1])
+        self._add_losses(
+            *self._kinds, layout.table, self._above, layout.places, memory,
+            np.empty(self._block, part.targets.dtype), sums.reshape(-1), self._packed, self._group,
+            self._mix, part.targets, _weights(part, kind), chunk, totals,
+        )  # fmt: skip
         return totals
 
 
@@ -199,24 +206,23 @@ def _sums_of(inputs: Array, weights: Array, biases: Array) -> Array:
     return np.stack([inputs @ w + b for w, b in zip(weights, biases, strict=True)])
 
 
-def _packed(plane: Any, layout: Any, model: Dense, basis: Array) -> tuple[Array, Array]:
-    """What `pack` writes for each θ of the basis above the first layer, and where it lies.
+def _packed(plane: Any, layout: Any, basis: Array) -> tuple[Array, Array]:
+    """Panels and biases above the first layer for each θ of the basis, and where each layer's are.
 
-    Panels are linear in θ, so those of a point are mixed from these ``(k + 1, numbers)``. The runs
-    are ``(runs, 2)``: the first place in memory, and how many numbers follow.
+    They are linear in θ, so that those of a point are mixed from these ``(k + 1, numbers)``; each
+    array begins on a line of the cache.
     """
-    above = np.ones(model.size, dtype=basis.dtype)
-    first = model.layers(above)[0]
-    first.weights[...], first.biases[...] = 0, 0
-    memory = layout.memory()
-    plane.pack_once(above, layout.table, memory)
-    written = np.flatnonzero(memory)
-    breaks = np.flatnonzero(np.diff(written) > 1) + 1
-    groups = np.split(written, breaks) if len(written) else []
-    runs = np.array([(group[0], len(group)) for group in groups], dtype=np.int64).reshape(-1, 2)
-    packed = np.zeros((len(basis), len(written)), dtype=basis.dtype)
+    from steepest.kernels.vector import aligned
+
+    parts, above, end = [], np.zeros((len(layout.table), 2), dtype=np.int64), 0
+    for layer, places in enumerate(layout.panels_and_biases()):
+        for which, (first, size) in enumerate(places if layer else ()):
+            above[layer, which] = end
+            parts.append((end, first, size))
+            end += LINE * -(-size // LINE)
+    packed, memory = aligned((len(basis), end), basis.dtype), layout.memory()
     for row, theta in zip(packed, basis, strict=True):
-        memory[...] = 0
         plane.pack_once(theta, layout.table, memory)
-        row[:] = memory[written]
-    return packed, runs
+        for to, first, size in parts:
+            row[to : to + size] = memory[first : first + size]
+    return packed, above
