@@ -24,7 +24,9 @@ from steepest.kernels.rows import dots
 from steepest.kernels.steps import copy
 from steepest.kernels.vector import VECTOR_BYTES, view
 
-__all__ = ["PADDED_WIDTH", "add_losses", "pack_once"]
+__all__ = [
+    "PADDED_WIDTH", "add_losses", "first_layer", "loss_of_sums", "mixed", "pack_once", "take_events"
+]  # fmt: skip
 
 Array = np.ndarray
 _BLOCK, _pack = network.BLOCK, network.pack_forward
@@ -53,7 +55,7 @@ def _add_one(share, source, out):
 
 
 @part
-def _mixed(flat: Any, length: int, first: int, shares: Any, out: Any) -> None:
+def mixed(flat: Any, length: int, first: int, shares: Any, out: Any) -> None:
     """A part of the arrays of `length` numbers that lie one after the other, mixed."""
     count = len(out)
     start = view(flat, first, count)
@@ -67,7 +69,7 @@ def _mixed(flat: Any, length: int, first: int, shares: Any, out: Any) -> None:
 
 
 @part
-def _first_layer(activation, sums, length, first, shares, room, values):
+def first_layer(activation, sums, length, first, shares, room, values):
     """A₁ of a block at a point; room is as long."""
     if len(shares) == 3:
         count = len(values)
@@ -75,7 +77,7 @@ def _first_layer(activation, sums, length, first, shares, room, values):
                  view(sums, 2 * length + first, count), shares[1], shares[2], room,
                  values)  # fmt: skip
         return
-    _mixed(sums, length, first, shares, room)
+    mixed(sums, length, first, shares, room)
     bend(activation, room, values)
 
 
@@ -101,7 +103,7 @@ def _upper_layers(activation, table, above, memory, panels, count):
 
 
 @part
-def _take_events(targets, weights, start, places, memory, block_targets, count):
+def take_events(targets, weights, start, places, memory, block_targets, count):
     """Targets and weights of a block."""
     for i in range(count):
         block_targets[i] = targets[start + i]
@@ -109,23 +111,30 @@ def _take_events(targets, weights, start, places, memory, block_targets, count):
 
 
 @part
+def loss_of_sums(loss, table, places, memory, block_targets, count):
+    """Σ w ℓ of a block whose logits are there."""
+    last = len(table) - 1
+    size = count * table[last, PADDED_WIDTH]
+    return add_up(
+        loss, view(memory, table[last, _SUMS], size), table[last, _N],
+        view(block_targets, 0, count), view(memory, places[0], count),
+        view(memory, table[last, _SIGNAL], size), view(memory, places[1], count),
+    )  # fmt: skip
+
+
+@part
 def _loss_of_block(activation, loss, table, above, places, memory, block_targets, panels, sums,
                    length, first, shares, count):  # fmt: skip
     """Σ w ℓ of a block at a point."""
-    last = len(table) - 1
-    size, size_of_logits = count * table[0, PADDED_WIDTH], count * table[last, PADDED_WIDTH]
+    size = count * table[0, PADDED_WIDTH]
     room = view(memory, table[0, _SUMS], size)
-    if last > 0:
-        _first_layer(activation, sums, length, first, shares, room,
+    if len(table) > 1:
+        first_layer(activation, sums, length, first, shares, room,
                      view(memory, table[1, _INPUT], size))  # fmt: skip
         _upper_layers(activation, table, above, memory, panels, count)
     else:
-        _mixed(sums, length, first, shares, room)
-    return add_up(
-        loss, view(memory, table[last, _SUMS], size_of_logits), table[last, _N],
-        view(block_targets, 0, count), view(memory, places[0], count),
-        view(memory, table[last, _SIGNAL], size_of_logits), view(memory, places[1], count),
-    )  # fmt: skip
+        mixed(sums, length, first, shares, room)
+    return loss_of_sums(loss, table, places, memory, block_targets, count)
 
 
 @entry
@@ -162,12 +171,12 @@ def add_losses(activation, loss, table, above, places, memory, block_targets, su
         points = min(group, len(mix) - first)
         for number in range(points):
             panels = view(memory, begin + number * size, size)
-            _mixed(flat, size, 0, mix[first + number], panels)
+            mixed(flat, size, 0, mix[first + number], panels)
         for index in range(len(totals)):
             end = min((index + 1) * chunk, len(targets))
             for start in range(index * chunk, end, _BLOCK):
                 count = min(_BLOCK, end - start)
-                _take_events(targets, weights, start, places, memory, block_targets, count)
+                take_events(targets, weights, start, places, memory, block_targets, count)
                 for number in range(points):
                     totals[index, first + number] += _loss_of_block(
                         activation, loss, table, above, places, memory, block_targets,
