@@ -80,17 +80,19 @@ def _prepare(table, above, memory, first, to):
 
 
 @part
-def _upper_layers(activation, table, above, memory, numbers, room, count):
-    """Z of the last layer, from A₁."""
+def _upper_layers(activation, table, above, memory, numbers, room, first, count):
+    """Z of the last layer for so many rows of a block, from A₁."""
     last, rows = len(table) - 1, ROWS * -(-count // ROWS)
     for layer in range(1, last + 1):
         k, n, below = table[layer, _K], table[layer, _N], table[layer, _FAN_IN]
         row, inputs, out = table[layer, PADDED_WIDTH], table[layer, _INPUT], table[layer, _SUMS]
         weights = numbers + _cut_size(above[layer, 0])
         bias = numbers + _cut_size(above[layer, 1])
+        if layer == 1:
+            inputs += first * below
         if layer == last:
             dots(memory, inputs, count, below, view(memory, weights, below), memory[bias],
-                 view(memory, out, count))  # fmt: skip
+                 view(memory, out + first, count))  # fmt: skip
             return
         _cut_rows(memory, count, below, k, inputs, room)
         tiled(memory, rows, n, k, room, weights, out, row, bias)
@@ -128,8 +130,11 @@ def add_losses(activation, loss, table, above, places, memory, block_targets, su
                     first_layer(activation, sums, length, start * width, mix[first + number],
                                 view(memory, table[0, _SUMS], of_block),
                                 view(memory, table[1, _INPUT], of_block))  # fmt: skip
-                    _upper_layers(activation, table, above, memory,
-                                  numbers + number * _cut_size(size), room, count)  # fmt: skip
+                    for at in range(0, count, ROWS):  # for few of them all is at hand
+                        _upper_layers(
+                            activation, table, above, memory, numbers + number * _cut_size(size),
+                            room, at, min(ROWS, count - at),
+                        )  # fmt: skip
                     totals[index, first + number] += loss_of_sums(
                         loss, table, places, memory, block_targets, count
                     )
