@@ -39,7 +39,7 @@ ROWS = 65_536
 """Events at once, at most."""
 NUMBERS = 4_194_304
 """Losses of chunks at points that are held at once, at most."""
-PIECE, PIECES = 8, 16
+PIECE, PIECES = 8, 8
 """Chunks that a thread takes at once, at most, and how many pieces are made where that is fewer."""
 FARTHEST = 1e-3
 """How far rounding along a line may move a first-layer sum, against its size in the middle."""

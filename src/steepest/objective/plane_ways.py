@@ -175,8 +175,10 @@ class General:
         rows = list(_chunks(len(part), chunk))
         sums = aligned((len(self._packed), len(part), self._width), kind)
         for at in rows:
-            found = _sums_of(part.inputs[at], *self._first)
-            sums[:, at, : found.shape[2]] = found
+            for whole, weights, biases in zip(sums, *self._first, strict=True):
+                found = whole[at, : len(biases)]
+                np.matmul(part.inputs[at], weights, out=found)
+                found += biases
         totals = np.zeros((len(rows), len(self._mix)))
         self._kernel().add_losses(
             *self._kinds, layout.table, self._above, layout.places,
