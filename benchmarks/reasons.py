@@ -49,10 +49,14 @@ code.
 """,
     "landscape": """\
 Two hidden layers of tanh have to be multiplied and bent at every point, as the peer does: there
-is no way around the arithmetic as there is for ReLU. LLVM prefers vectors of 256 bits for ours on
-this processor; with 512 the surface took a tenth less.
+is no way around the arithmetic as there is for ReLU. The products alone, at the peak of the
+vectors, take more than half of the time that is asked for. Where the processor has tiles of
+bfloat16 they do the products, of float32 cut into three, in about half the time; tanh is a
+rational function in whole vectors, whose divisions are shared. What the parts do not add up to
+goes into reading the first layer's sums and the weights of each point from the second cache.
 
-Needed: the activation in the products' ends, in explicit vectors as the products have them.
+Needed: without tiles, fewer products. With them, tiles and vectors that work at the same time:
+now one waits for the other, since a block's products are longer than a processor looks ahead.
 """,
     "start": """\
 The descent's steps are one large kernel, and compiling it takes longest; what the end of the run
@@ -66,6 +70,7 @@ MARKS = {
     "gradient": "the array summed",
     "sgd": "shuffled",
     "dense": "its rows copied",
+    "landscape": "in vectors, one thread",
     "start": "with compiled kernels",
 }
 """By part of the bench: what only those cases of the profile have that explain it, if any do."""

@@ -14,7 +14,7 @@ from steepest.objective import Batch, DenseObjective, losses_of_chunks, losses_o
 from steepest.objective import dense_plane as plane
 from steepest.objective.plane import losses_one_by_one
 from steepest.objective.plane_lines import lines_of
-from steepest.objective.plane_ways import General, Logistic, OnLines, Quadratic
+from steepest.objective.plane_ways import General, Logistic, OnLines, Quadratic, Tiled
 from steepest.objective.threads import Crew
 
 ROUNDING = {"float32": 3e-6, "float64": 1e-12}
@@ -74,6 +74,25 @@ def test_each_network_has_its_way_and_each_is_j(given, points, way):
     for dtype in ("float32", "float64"):
         objective, theta, directions, batch = problem(dtype=dtype, l2=0.01, **given)
         assert type(way_of(objective, theta, directions, points)) is way
+        found = losses_on_plane(objective, theta, directions, points, batch)
+        expected = truth(objective, theta, directions, points, batch)
+        np.testing.assert_allclose(found, expected, rtol=ROUNDING[dtype])
+
+
+TILES = Tiled.serves(Dense(5, (32, 32)), np.dtype("float32"))
+
+
+@pytest.mark.parametrize("hidden", [(32, 32), (64, 32, 96), (128, 64)])
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "gelu"])
+@pytest.mark.parametrize("name", ["mean-squared-error", "binary-cross-entropy"])
+def test_networks_of_whole_tiles_are_j(hidden, activation, name):
+    for dtype, k, weighted in (("float32", 2, True), ("float32", 3, False), ("float64", 2, True)):
+        objective, theta, directions, batch = problem(
+            hidden, name, dtype, activation=activation, k=k, weighted=weighted
+        )
+        points = np.column_stack([GRID, GRID[:, 0]])[:, :k]
+        way = way_of(objective, theta, directions, points)
+        assert type(way) is (Tiled if TILES and k == 2 and dtype == "float32" else General)
         found = losses_on_plane(objective, theta, directions, points, batch)
         expected = truth(objective, theta, directions, points, batch)
         np.testing.assert_allclose(found, expected, rtol=ROUNDING[dtype])
@@ -152,10 +171,12 @@ def test_events_that_are_no_numbers_are_seen_at_each_point(bad: float):
         assert not np.isfinite(one_by_one).any()
 
 
-@pytest.mark.parametrize("hidden", [(), (9, 7)])
+@pytest.mark.parametrize(
+    ("hidden", "activation"), [((), "relu"), ((9, 7), "relu"), ((32, 32), "tanh")]
+)
 @pytest.mark.parametrize("name", ["mean-squared-error", "binary-cross-entropy"])
-def test_where_the_grid_overflows_it_does_so_point_by_point(hidden, name):
-    objective, theta, directions, batch = problem(hidden, name)
+def test_where_the_grid_overflows_it_does_so_point_by_point(hidden, activation, name):
+    objective, theta, directions, batch = problem(hidden, name, activation=activation)
     points = np.concatenate([GRID, GRID * 1e13, GRID * 1e20, GRID * 1e39])
     found = losses_on_plane(objective, theta, directions, points, batch)
     expected = losses_one_by_one(objective, theta, directions, points, batch)
@@ -196,6 +217,7 @@ NETWORKS = [
     {"hidden": (), "outputs": 3, "name": "cross-entropy"},
     {},
     {"activation": "tanh"},
+    {"activation": "tanh", "hidden": (32, 64)},
 ]
 
 

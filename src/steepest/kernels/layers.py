@@ -53,8 +53,10 @@ _SAME_SETS = 512
 _K, _N, _KP, _NP, _THETA, _PANELS, _BACK, _BIAS, _GRADIENT, _INPUT, _SUMS, _SIGNAL, _ONE = range(13)
 """Columns of the table: fan in and out, the lengths of the rows that hold them, where each array of
 a layer begins, and where a one is."""
-COLUMNS = {"k": _K, "n": _N, "padded_k": _KP, "padded_n": _NP, "theta": _THETA, "input": _INPUT,
-           "sums": _SUMS, "signal": _SIGNAL}  # fmt: skip
+COLUMNS = {
+    "k": _K, "n": _N, "padded_k": _KP, "padded_n": _NP, "theta": _THETA, "panels": _PANELS,
+    "bias": _BIAS, "input": _INPUT, "sums": _SUMS, "signal": _SIGNAL,
+}  # fmt: skip
 """Those that other kernels need, by name."""
 
 
@@ -100,12 +102,22 @@ class Layout:
             row[_GRADIENT] = self._take((row[_KP] + 1) * row[_NP])
         self.gradients = self._end - self._own
 
-    def memory(self, members: int = 1, parts: int = 1) -> Array:
-        """The working arrays of a team whose batches have so many parts: zeros, and a one."""
-        size = self._zeros + members * (self._own - self._zeros) + parts * self.gradients
+    def memory(self, members: int = 1, parts: int = 1, more: int = 0) -> Array:
+        """The working arrays of a team whose batches have so many parts: zeros, and a one.
+
+        And so many numbers more, at the end.
+        """
+        size = self._zeros + members * (self._own - self._zeros) + parts * self.gradients + more
         memory = aligned(size, self.dtype)
         memory[self._one] = 1
         return memory
+
+    def panels_and_biases(self) -> list[list[tuple[int, int]]]:
+        """Where each layer's forward panels and its biases begin, and how many numbers they are."""
+        return [
+            [(row[_PANELS], max(row[_K], row[_KP]) * row[_NP]), (row[_BIAS], row[_NP])]
+            for row in self.table.tolist()
+        ]
 
     def table_of(self, member: int, members: int) -> tuple[Array, Array]:
         """The table and places of one member of a team."""

@@ -146,9 +146,21 @@ def evaluate(
     points = grid.points() - directions.offset
     sums = sums if sums is not None else Sums.zero(len(points), len(anchors.rows))
     pieces = [points[part] for part in _slices(grid)]
-    worst, at_once = np.inf, 1
+    at_once, seconds = 1, 0.0
+
+    def judged(sums: Sums) -> float:
+        """The largest relative error, once it may be judged and if anybody asks."""
+        asked = standard_error is not None and sums.chunks >= LEAST_CHUNKS
+        return _relative(*sums.estimate(all_events, anchors)) if asked else np.inf
+
     with threadpool_limits(limits=1, user_api="blas"):
         while sums.events < len(events):
+            worst = judged(sums)  # before anything is computed that is then not needed
+            if standard_error is not None and worst <= standard_error:
+                return _surface(grid, sums, all_events, anchors, complete=True), sums
+            target = _target(sums, len(events), all_events, worst, standard_error)
+            if seconds:
+                at_once = _at_once(at_once, seconds, sums, target, standard_error)
             began, losses = time.monotonic(), []
             taken = events.take(slice(sums.events, sums.events + at_once * CHUNK))
             for piece in pieces:
@@ -157,16 +169,15 @@ def evaluate(
                 place = directions.origin, directions.vectors, piece
                 losses.append(losses_of_chunks(objective, *place, taken, CHUNK))
             for index, row in enumerate(np.concatenate(losses, axis=1)):
-                if standard_error is not None and sums.chunks >= LEAST_CHUNKS:
-                    worst = _relative(*sums.estimate(all_events, anchors))
-                    if worst <= standard_error:
+                if index:
+                    worst = judged(sums)
+                    if standard_error is not None and worst <= standard_error:
                         return _surface(grid, sums, all_events, anchors, complete=True), sums
-                if index and interrupted():
-                    return _surface(grid, sums, all_events, anchors, complete=False), sums
+                    if interrupted():
+                        return _surface(grid, sums, all_events, anchors, complete=False), sums
                 sums = sums.plus(row, min(CHUNK, len(events) - sums.events), anchors)
                 progress(sums, _target(sums, len(events), all_events, worst, standard_error))
-            target = _target(sums, len(events), all_events, worst, standard_error)
-            at_once = _at_once(at_once, time.monotonic() - began, sums, target, standard_error)
+            seconds = time.monotonic() - began
     return _surface(grid, sums, all_events, anchors, complete=True), sums
 
 

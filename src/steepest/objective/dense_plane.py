@@ -10,7 +10,8 @@ linear, squared error       nothing: Σ w (z − y)² is a quadratic form in the
 logistic                    z and the loss (`steepest.kernels.logistic_plane`)
 two hidden ReLU layers      the second layer's sums from three vectors that change where a unit
                             goes on or off (`steepest.kernels.relu_plane`), on lines of points
-any other                   the layers above the first (`steepest.kernels.plane`)
+any other                   the layers above the first (`steepest.kernels.plane`), where that can be
+                            with the processor's tiles (`steepest.kernels.tile_plane`)
 ==========================  ===================================================================
 
 Where the quick ways overflow, the general one is taken for those points; and for all of them where
@@ -25,7 +26,7 @@ from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.plane_lines import Lines, lines_of
-from steepest.objective.plane_ways import General, Logistic, OnLines, Quadratic, Way
+from steepest.objective.plane_ways import General, Logistic, OnLines, Quadratic, Tiled, Way
 from steepest.objective.threads import Crew
 
 __all__ = ["dense_losses_of_chunks", "dense_losses_on_plane"]
@@ -38,7 +39,7 @@ ROWS = 65_536
 """Events at once, at most."""
 NUMBERS = 4_194_304
 """Losses of chunks at points that are held at once, at most."""
-PIECE, PIECES = 8, 16
+PIECE, PIECES = 8, 8
 """Chunks that a thread takes at once, at most, and how many pieces are made where that is fewer."""
 FARTHEST = 1e-3
 """How far rounding along a line may move a first-layer sum, against its size in the middle."""
@@ -133,7 +134,7 @@ class _Plane:
         with np.errstate(all="ignore"):  # each thread has its own
             sums = self._way.sums(piece, chunk)
             unknown = ~np.isfinite(sums)
-            if unknown.any() and not isinstance(self._way, General):
+            if unknown.any() and type(self._way) is not General:
                 for index in np.flatnonzero(unknown.any(axis=1)):
                     events = piece.take(slice(index * chunk, (index + 1) * chunk))
                     points = np.flatnonzero(unknown[index])
@@ -153,6 +154,8 @@ class _Plane:
             lines = lines_of(coordinates, self._dtype)
             if lines is not None:
                 return self._on_lines(lines)
+        if Tiled.serves(model, self._dtype):
+            return Tiled(model, self._loss.name, basis, self._mix.astype(self._dtype))
         return self._general(slice(None))
 
     def _on_lines(self, lines: Lines) -> Way:

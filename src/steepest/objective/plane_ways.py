@@ -16,9 +16,14 @@ from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.plane_lines import Lines
 
-__all__ = ["General", "Logistic", "OnLines", "Quadratic", "Way"]
+__all__ = ["General", "Logistic", "OnLines", "Quadratic", "Tiled", "Way"]
 
 Array = np.ndarray
+
+GROUP_BYTES = 262_144
+"""Panels of a group of points: they are to stay in a core's second cache."""
+LINE = 32
+"""Numbers on one line of the cache or two."""
 
 
 class Way(Protocol):
@@ -150,33 +155,105 @@ class General:
     """Any dense network, at any points; the parameters are those of `Quadratic`, and the loss."""
 
     def __init__(self, model: Dense, loss: str, basis: Array, mix: Array) -> None:
-        from steepest.kernels import plane
         from steepest.kernels.network import BLOCK, Layout
+        from steepest.kernels.plane import PADDED_WIDTH
         from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
 
-        self._add_losses, self._block = plane.add_losses, BLOCK
+        self._layout, self._mix, self._block = Layout(model.widths, basis.dtype), mix, BLOCK
         self._kinds = ACTIVATIONS[model.activation], LOSSES[loss]
-        self._layout = Layout(model.widths, basis.dtype)
-        self._first, self._mix = _first_layers(model, basis), mix
-        self._width = int(self._layout.table[0, plane.PADDED_WIDTH])
-        self._packed, self._runs = _packed(plane, self._layout, model, basis)
+        self._first = _first_layers(model, basis)
+        self._width = int(self._layout.table[0, PADDED_WIDTH])
+        self._packed, self._above = self._pack(model, basis)
+        of_point = max(1, self._packed[0].nbytes)
+        self._group = max(1, min(GROUP_BYTES // of_point, len(mix)))
 
     def sums(self, part: Batch, chunk: int) -> Array:
         """Σ w ℓ."""
-        kind = self._mix.dtype
-        totals = np.zeros((-(-len(part) // chunk), len(self._mix)))
-        targets = np.empty(self._block, part.targets.dtype)
-        layout, memory = self._layout, self._layout.memory()
-        for total, at in zip(totals, _chunks(len(part), chunk), strict=True):
-            found = _sums_of(part.inputs[at], *self._first)
-            sums = np.zeros((*found.shape[:2], self._width), dtype=kind)
-            sums[:, :, : found.shape[2]] = found
-            weights = _weights(part.take(at), kind)
-            self._add_losses(
-                *self._kinds, layout.table, layout.places, memory, targets, sums.reshape(-1),
-                self._packed, self._runs, self._mix, part.targets[at], weights, total,
-            )  # fmt: skip
+        from steepest.kernels.vector import aligned
+
+        kind, layout = self._mix.dtype, self._layout
+        rows = list(_chunks(len(part), chunk))
+        sums = aligned((len(self._packed), len(part), self._width), kind)
+        for at in rows:
+            for whole, weights, biases in zip(sums, *self._first, strict=True):
+                found = whole[at, : len(biases)]
+                np.matmul(part.inputs[at], weights, out=found)
+                found += biases
+        totals = np.zeros((len(rows), len(self._mix)))
+        self._kernel().add_losses(
+            *self._kinds, layout.table, self._above, layout.places,
+            layout.memory(more=self._room()), np.empty(self._block, part.targets.dtype),
+            sums.reshape(-1), self._packed, self._group, self._mix, part.targets,
+            _weights(part, kind), chunk, totals,
+        )  # fmt: skip
         return totals
+
+    def _kernel(self) -> Any:
+        from steepest.kernels import plane
+
+        return plane
+
+    def _room(self) -> int:
+        """How many numbers the kernel needs beside the layout's."""
+        return self._group * self._packed.shape[1]
+
+    def _pack(self, model: Dense, basis: Array) -> tuple[Array, Array]:
+        """Panels and biases above the first layer for each θ of the basis, and where each is.
+
+        They are linear in θ, so that those of a point are mixed from these ``(k + 1, numbers)``;
+        each array begins on a line of the cache.
+        """
+        packed, above, parts = self._rows(len(basis))
+        memory = self._layout.memory()
+        for row, theta in zip(packed, basis, strict=True):
+            self._kernel().pack_once(theta, self._layout.table, memory)
+            for to, first, size in parts:
+                row[to : to + size] = memory[first : first + size]
+        return packed, above
+
+    def _rows(self, count: int) -> tuple[Array, Array, list[tuple[int, int, int]]]:
+        """Room for `_pack`, the places in a row, and those with the layout's places and sizes."""
+        from steepest.kernels.vector import aligned
+
+        layout, parts, end = self._layout, [], 0
+        above = np.zeros((len(layout.table), 2), dtype=np.int64)
+        for layer, places in enumerate(layout.panels_and_biases()):
+            for which, (first, size) in enumerate(places if layer else ()):
+                above[layer, which] = end
+                parts.append((end, first, size))
+                end += LINE * -(-size // LINE)
+        return aligned((count, end), layout.dtype), above, parts
+
+
+class Tiled(General):
+    """The same with a processor's tiles, where `Tiled.serves`."""
+
+    @staticmethod
+    def serves(model: Dense, kind: Any) -> bool:
+        """Whether the network is made of whole tiles, and there are such."""
+        if kind != np.float32 or model.outputs > 1 or len(model.hidden) < 2:
+            return False
+        from steepest.kernels.tiles import ROWS, tiles_are_there
+
+        return all(width % ROWS == 0 for width in model.hidden) and tiles_are_there()
+
+    def _kernel(self) -> Any:
+        from steepest.kernels import tile_plane
+
+        return tile_plane
+
+    def _room(self) -> int:
+        size, widest = self._packed.shape[1], max(self._layout.table[1:, 0].tolist())
+        cut = self._kernel().cut_size
+        return size + self._block * cut(widest) + self._group * cut(size)
+
+    def _pack(self, model: Dense, basis: Array) -> tuple[Array, Array]:
+        packed, above, _ = self._rows(len(basis))
+        for row, theta in zip(packed, basis, strict=True):
+            for (weights, biases), layer in zip(above[1:], model.layers(theta)[1:], strict=True):
+                row[weights : weights + layer.weights.size] = layer.weights.ravel()
+                row[biases : biases + layer.biases.size] = layer.biases
+        return packed, above
 
 
 def _chunks(events: int, chunk: int) -> Iterator[slice]:
@@ -197,26 +274,3 @@ def _first_layers(model: Dense, basis: Array) -> tuple[Array, Array]:
 def _sums_of(inputs: Array, weights: Array, biases: Array) -> Array:
     """Z of some events for each θ of the basis, ``(k + 1, events, units)``."""
     return np.stack([inputs @ w + b for w, b in zip(weights, biases, strict=True)])
-
-
-def _packed(plane: Any, layout: Any, model: Dense, basis: Array) -> tuple[Array, Array]:
-    """What `pack` writes for each θ of the basis above the first layer, and where it lies.
-
-    Panels are linear in θ, so those of a point are mixed from these ``(k + 1, numbers)``. The runs
-    are ``(runs, 2)``: the first place in memory, and how many numbers follow.
-    """
-    above = np.ones(model.size, dtype=basis.dtype)
-    first = model.layers(above)[0]
-    first.weights[...], first.biases[...] = 0, 0
-    memory = layout.memory()
-    plane.pack_once(above, layout.table, memory)
-    written = np.flatnonzero(memory)
-    breaks = np.flatnonzero(np.diff(written) > 1) + 1
-    groups = np.split(written, breaks) if len(written) else []
-    runs = np.array([(group[0], len(group)) for group in groups], dtype=np.int64).reshape(-1, 2)
-    packed = np.zeros((len(basis), len(written)), dtype=basis.dtype)
-    for row, theta in zip(packed, basis, strict=True):
-        memory[...] = 0
-        plane.pack_once(theta, layout.table, memory)
-        row[:] = memory[written]
-    return packed, runs
