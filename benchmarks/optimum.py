@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, SGDClassifier
@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness import Case, Claim, Options
+from benchmarks.harness import Case, Options, Times, in_turn, ratio
 from benchmarks.machine import cores
 from steepest import Classifier
 
@@ -33,6 +33,8 @@ SETTINGS = {
     "solver keeps it; the loosest tolerance of 1e-3, 1e-5, 1e-7 that arrives",
     "sag, saga, SGDClassifier": "as many passes as fit into three times the time of the fastest of "
     "the others; who has not arrived then cannot be the fastest",
+    "rounds": "steepest and the fastest peer in turn, after the round that found who that is; the "
+    "other peers have the time of that round alone",
     "excess": f"J − J* ≤ {EXCESS:g}, J* by newton-cholesky in float64 with tolerance 1e-10",
 }
 
@@ -65,28 +67,27 @@ def _case(
     X: Array, y: Array, classes: int, solvers: tuple[str, ...], asked: float, options: Options
 ) -> Case:
     best = _loss(X, y, _peer("newton-cholesky", 1e-10)(X.astype(np.float64), y))
-    seconds: dict[str, list[float]] = {}
+    seconds: Times = {}
+    runs: dict[str, Callable] = {}
     losses: dict[str, float] = {"optimum": best}
-    rounds = min(options.rounds, 3)
     with threadpool_limits(limits=cores()):
         for name, fit in {"steepest": _steepest, **dict.fromkeys(solvers)}.items():
             passes = None
             if name in BY_EVENTS:
-                fastest = min(statistics.median(seconds[s]) for s in solvers if s in seconds)
+                fastest = min(seconds[s][0] for s in solvers if s in runs)
                 passes = _passes(X, y, name, BEYOND * fastest)
-            times, loss = _arrive(X, y, best, name, fit, rounds, passes)
-            losses[name] = loss
-            if times:
-                seconds[name] = times
-    peer = min((s for s in solvers if s in seconds), key=lambda s: statistics.median(seconds[s]))
-    own = seconds.get("steepest", [float("inf")])
-    middle = statistics.median(seconds[peer])
-    ratios = sorted(middle / s for s in own)
+            run, took, losses[name] = _arrive(X, y, best, name, fit, passes)
+            if run is not None:
+                runs[name], seconds[name] = run, [took]
+        peer = min((s for s in solvers if s in runs), key=lambda s: seconds[s][0])
+        again = {name: partial(runs[name], X, y) for name in ("steepest", peer) if name in runs}
+        seconds |= in_turn(again, options.rounds)[0]
+    own = seconds.get("steepest", [float("inf")] * options.rounds)
     return Case(
         bench="optimum",
         work=f"{'logistic' if classes == 2 else f'softmax K = {classes}'}, {len(X):,} × {FEATURES}",
         seconds=seconds,
-        claims=[Claim(f"against {peer}", statistics.median(ratios), ratios[0], ratios[-1], asked)],
+        claims=[ratio(f"against {peer}", seconds[peer], own, asked)],
         settings=SETTINGS,
         losses=losses,
         numbers={"did not arrive": [s for s in solvers if s not in seconds]},
@@ -99,22 +100,20 @@ def _arrive(
     best: float,
     name: str,
     fit: Callable | None,
-    rounds: int,
     passes: int | None,
-) -> tuple[list[float], float]:
-    """Time the cheapest settings that reach the optimum; none if no settings do."""
-    loss = float("nan")
+) -> tuple[Callable | None, float, float]:
+    """The cheapest settings that reach the optimum, with their time and loss; none if none do."""
+    loss = took = float("nan")
     for tolerance in TOLERANCES:
         run = fit or _peer(name, tolerance, passes)
         began = time.perf_counter()
-        loss = _loss(X, y, run(X, y))
-        took = time.perf_counter() - began
+        decide = run(X, y)
+        took, loss = time.perf_counter() - began, _loss(X, y, decide)
         if loss <= best + EXCESS:
-            again = [] if took > 20 else [_timed(run, X, y) for _ in range(rounds)]
-            return again or [took], loss
+            return run, took, loss
         if fit is not None or took > PATIENCE:
             break
-    return [], loss
+    return None, took, loss
 
 
 def _passes(X: Array, y: Array, name: str, seconds: float) -> int:
