@@ -25,12 +25,12 @@ NAMES = ["mean-squared-error", "binary-cross-entropy"]
 
 @entry
 def run_dots(rows, start, n, theta, out, place):
-    dots_of_group(rows, start, n, start, theta, out, place)
+    dots_of_group(rows, start, n, start, start, theta, out, place)
 
 
 @entry
 def run_add(rows, start, n, upstream, place, out):
-    add_group(rows, start, n, start, upstream, place, out)
+    add_group(rows, start, n, start, start, upstream, place, out)
 
 
 @entry

@@ -1,13 +1,17 @@
-"""How many threads a team takes: what else the machine does must not cost it much, nor for long."""
+"""How many threads work together: what else the machine does must not cost much, nor for long."""
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from steepest.objective.threads import Team
+from steepest.objective import threads
+from steepest.objective.cores import Helper, this_core, usable_cores
+from steepest.objective.threads import SECONDS_BETWEEN, Crew, Team
 from steepest.objective.trial import TURN, Trial
 
 Pace = Callable[[int, float], float]
@@ -118,3 +122,90 @@ def test_one_disturbed_turn_of_a_trial_changes_nothing(disturbed, chosen, most_t
         turn += 1
     assert trial.verdict == (chosen if (disturbed < 2 and turn == 2) else verdict)
     assert turn <= 6
+
+
+ITEMS = 32
+
+
+class Pieces:
+    """Pieces of 1 ms that a crew works on; by two, they take as long as the pace says."""
+
+    def __init__(self, pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pace, self.now, self.shared = pace, 0.0, 0
+        monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+        monkeypatch.setattr(threads, "_shared", self.by_two)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+    def by_two(self, work, items, number):
+        assert number == 2
+        seconds = self.pace(number, self.now) * len(items)
+        self.now += seconds
+        self.shared += 1
+        return list(items), self.pace(1, self.now) * len(items) / seconds
+
+    def alone(self, item):
+        self.now += self.pace(1, self.now)
+        return item
+
+    def calls(self, crew: Crew, seconds: float) -> None:
+        until = self.now + seconds
+        while self.now < until:
+            assert crew.map(self.alone, range(ITEMS)) == list(range(ITEMS))
+
+
+def test_a_crew_begins_with_all_and_stays_so_on_an_idle_machine(monkeypatch):
+    pieces = Pieces(lambda n, now: 1e-3 / n, monkeypatch)
+    crew = Crew()
+    pieces.calls(crew, 1.0)
+    assert crew.chosen == 2
+    assert pieces.shared == pytest.approx(1.0 / (ITEMS * 5e-4), abs=1)
+
+
+def test_a_crew_on_a_busy_machine_loses_little_and_soon_has_all_again(monkeypatch):
+    pieces = Pieces(lambda n, now: 5e-3 if n == 2 and 1.0 < now < 9.0 else 1e-3 / n, monkeypatch)
+    crew = Crew()
+    pieces.calls(crew, 2.0)
+    assert crew.chosen == 1
+    before = pieces.shared
+    pieces.calls(crew, 6.5)
+    assert (pieces.shared - before) * ITEMS * 5e-3 < 0.05 * 6.5
+    pieces.calls(crew, SECONDS_BETWEEN + 1.0)
+    assert crew.chosen == 2
+
+
+def test_a_call_that_something_else_disturbs_changes_nothing(monkeypatch):
+    pieces = Pieces(lambda n, now: 5e-3 if 0.5 < now < 0.51 else 1e-3 / n, monkeypatch)
+    crew = Crew()
+    pieces.calls(crew, 1.0)
+    before = pieces.shared
+    pieces.calls(crew, 1.0)
+    assert crew.chosen == 2
+    assert pieces.shared - before == pytest.approx(1.0 / (ITEMS * 5e-4), abs=1)
+
+
+@pytest.mark.parametrize(("of_helper", "low", "high"), [(0.01, 1.2, 3.0), (0.5, 0.0, 0.9)])
+def test_a_call_says_what_the_second_thread_gave(of_helper, low, high):
+    caller = threading.get_ident()
+
+    def work(item):
+        time.sleep(0.01 if threading.get_ident() == caller else of_helper)
+        return item
+
+    results, gain = threads._shared(work, range(20), 2)
+    assert results == list(range(20))
+    assert low < gain < high
+
+
+def test_a_crew_of_one_is_never_more():
+    idents = set()
+    Crew(most=1).map(lambda _: idents.add(threading.get_ident()), range(ITEMS))
+    assert idents == {threading.get_ident()}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or usable_cores() < 2, reason="one core")
+def test_a_helper_is_moved_before_it_is_called():
+    """Woken up on the caller's core it would wait there until the caller sleeps."""
+    for core in sorted(os.sched_getaffinity(0)):
+        seen = []
+        Helper.call(lambda seen=seen: seen.append(this_core()), beside=(core, 1)).join()
+        assert seen != [core]

@@ -13,7 +13,8 @@ vector or less, lie in one vector by twos.
 
 Memory is the limit, so it must not wait for arithmetic: between the products the processor is asked
 for the lines of a later group, evenly, because it forgets some where it is asked for many at once.
-Each of the two products asks for one half of them.
+Each of the two products asks for one half of them: of a group far behind, into the second cache,
+and of one nearby, into the first.
 
 The NumPy twins are ``X @ w + b``, those of `steepest.losses`, and ``g + X.T @ d``.
 """
@@ -34,7 +35,7 @@ from steepest.kernels.vector import VECTOR_BYTES, Masked, Vectors, added_across
 __all__ = ["add_group", "dots_of_group", "lanes_of", "slopes_of_group"]
 
 TARGETS_AHEAD = 1024
-"""Events whose targets and weights are asked for before they are needed."""
+"""Events whose targets are asked for before they are needed."""
 _INDEX, _WIDE = ir.IntType(64), ir.DoubleType()
 _LINE = 64
 """Bytes of a line of the cache."""
@@ -50,12 +51,13 @@ def lanes_of(typing, array):
 class _Rows:
     """The group's rows ``(lanes, n)``, from an element of a flat array on.
 
-    Half of the group's lines are asked for from the element `asked` on.
+    Half of the group's lines are asked for from the element `near` on, into the first cache, and
+    from `far` on, into the second.
     """
 
-    def __init__(self, X: Masked, start: Any, n: Any, asked: Any) -> None:
+    def __init__(self, X: Masked, start: Any, n: Any, near: Any, far: Any) -> None:
         self.X, self.builder = X, X.builder
-        self.start, self.n, self.asked = start, n, asked
+        self.start, self.n, self.near, self.far = start, n, near, far
 
     def pointers(self, column: Any) -> list[Any]:
         """Where each row's elements from a column on are.
@@ -80,7 +82,16 @@ class _Rows:
         if before % _LINE == 0:
             place = self.builder.mul(column, _INDEX(self.X.lanes // 2))
             place = self.builder.add(place, _INDEX(before // self.X.bytes))
-            self.X.ask(self.builder.add(self.asked, place))
+            self.X.ask(self.builder.add(self.far, place))
+            self.X.ask(self.builder.add(self.near, place), 3)
+
+    def ask_for_rest(self, column: Any, number: int) -> None:
+        """The same for the last columns, whose vectors are not full: for no line twice."""
+        builder, half = self.builder, self.X.lanes // 2
+        first = _INDEX(number * VECTOR_BYTES // 2 // self.X.bytes)
+        end = builder.mul(builder.sub(self.n, column), _INDEX(half))
+        with builder.if_then(builder.icmp_signed("<", first, end)):
+            self.ask(column, number)
 
     def registers(self, *values: Any) -> list[Any]:
         """Registers that hold the values."""
@@ -112,8 +123,9 @@ class _Long(_Rows):
         def work(column: Any, masked: bool) -> None:
             factor = (w.load_first if masked else w.load)(column)
             load = X.first_at if masked else X.load_at
+            ask = self.ask_for_rest if masked else self.ask
             for number, pointer in enumerate(self.pointers(column)):
-                self.ask(column, number)
+                ask(column, number)
                 X.add_product(sums[number], load(pointer), factor)
 
         self.columns(work)
@@ -127,8 +139,9 @@ class _Long(_Rows):
         def work(column: Any, masked: bool) -> None:
             sums = self.registers(g.load(column), X.zero)
             load = X.first_at if masked else X.load_at
+            ask = self.ask_for_rest if masked else self.ask
             for number, pointer in enumerate(self.pointers(column)):
-                self.ask(column, number)
+                ask(column, number)
                 X.add_product(sums[number % 2], load(pointer), factors[number])
             g.store(self.total(sums), column)
 
@@ -171,15 +184,15 @@ class _Short(_Rows):
 
 
 def _on_rows(context: Any, builder: Any, kind: Any, arguments: Any, work: Any) -> None:
-    """Do the work on the rows given by ``(array, start, n, asked)``, be they short or long."""
-    array, start, n, asked = arguments
+    """Do the work on the rows given by ``(array, start, n, near, far)``, be they short or long."""
+    array, start, n, near, far = arguments
     X = _masked(context, builder, kind, array, n)
     short = builder.icmp_signed("<=", n, _INDEX(X.lanes // 2))
     with builder.if_else(short) as (then, otherwise):
         with then:
-            work(_Short(X, start, n, asked))
+            work(_Short(X, start, n, near, far))
         with otherwise:
-            work(_Long(X, start, n, asked))
+            work(_Long(X, start, n, near, far))
 
 
 def _masked(context: Any, builder: Any, kind: Any, array: Any, n: Any) -> Masked:
@@ -187,37 +200,37 @@ def _masked(context: Any, builder: Any, kind: Any, array: Any, n: Any) -> Masked
     return Masked(context, builder, kind, array, builder.srem(n, lanes))
 
 
-_ROWS = (types.intp, types.intp, types.intp)
-"""The types of start, n, and asked."""
+_ROWS = (types.intp, types.intp, types.intp, types.intp)
+"""The types of start, n, near and far."""
 
 
 @intrinsic
-def dots_of_group(typing, rows, start, n, asked, theta, out, place):
+def dots_of_group(typing, rows, start, n, near, far, theta, out, place):
     """Write z = X w + b, with θ = (w, b), for the rows from the element `start` on."""
 
     def generate(context, builder, signature, arguments):
-        kinds, n, place = signature.args, arguments[2], arguments[6]
-        w = _masked(context, builder, kinds[4], arguments[4], n)
-        z = Vectors(context, builder, kinds[5], arguments[5])
+        kinds, n, place = signature.args, arguments[2], arguments[7]
+        w = _masked(context, builder, kinds[5], arguments[5], n)
+        z = Vectors(context, builder, kinds[6], arguments[6])
 
         def work(group: Any) -> None:
             z.store(builder.fadd(group.dots(w), w.broadcast(n)), place)
 
-        _on_rows(context, builder, kinds[0], arguments[:4], work)
+        _on_rows(context, builder, kinds[0], arguments[:5], work)
         return context.get_dummy_value()
 
     return types.void(rows, *_ROWS, theta, out, types.intp), generate
 
 
 @intrinsic
-def add_group(typing, rows, start, n, asked, upstream, place, out):
+def add_group(typing, rows, start, n, near, far, upstream, place, out):
     """G ← g + Xᵀ d, in whole vectors; of short rows g is the sum of both halves of a vector."""
 
     def generate(context, builder, signature, arguments):
-        kinds, place = signature.args, arguments[5]
-        d = Vectors(context, builder, kinds[4], arguments[4])
-        g = Vectors(context, builder, kinds[6], arguments[6])
-        _on_rows(context, builder, kinds[0], arguments[:4],
+        kinds, place = signature.args, arguments[6]
+        d = Vectors(context, builder, kinds[5], arguments[5])
+        g = Vectors(context, builder, kinds[7], arguments[7])
+        _on_rows(context, builder, kinds[0], arguments[:5],
                  lambda group: group.add_products(d, place, g))  # fmt: skip
         return context.get_dummy_value()
 
@@ -236,7 +249,6 @@ def slopes_of_group(typing, loss, logits, targets, weights, scale, place, upstre
         )
         weight = v.load(place)
         y = _targets(context, builder, kinds[2], arguments[2], place, z)
-        v.ask(builder.add(place, _INDEX(TARGETS_AHEAD)))
         factors = builder.fmul(weight, z.spread(scale))
         terms = LOSSES[kinds[0].instance_class](z, y, factors)
         value, slope = terms.value_and_slope(z.load(place))

@@ -59,9 +59,9 @@ class Vectors:
         """Write a vector there."""
         self.builder.store(value, self.pointer(place, vector)).align = self.bytes
 
-    def ask(self, place: Any) -> None:
-        """Ask for the line of an element, into the second cache, and do not wait for it."""
-        self.builder.call(*_asked(self.builder, self.data, place, 2))
+    def ask(self, place: Any, near: int = 2) -> None:
+        """Ask for the line of an element, into the second cache (the first: 3); do not wait."""
+        self.builder.call(*_asked(self.builder, self.data, place, near))
 
     def spread(self, value: Any) -> Any:
         """A number in all lanes."""

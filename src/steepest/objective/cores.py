@@ -1,8 +1,9 @@
 """The cores that this process may use, and helping threads put on cores of their own.
 
 A new thread often starts on the core of the thread that made it, and stays there for some
-milliseconds until the system balances its cores: longer than many steps take. So it is moved at
-once (Linux; elsewhere the system decides alone).
+milliseconds until the system balances its cores: longer than many steps take. One that is called
+is often woken up there too, and cannot run until the caller's time is over. So it is moved at once,
+or before it is called (Linux; elsewhere the system decides alone).
 """
 
 from __future__ import annotations
@@ -32,17 +33,19 @@ def this_core() -> int | None:
     return None if ask is None else ask()
 
 
-def move_away_from(core: int | None, number: int) -> None:
-    """Put the calling thread, the `number`-th beside that on `core`, on a core of its own.
+def move_away_from(core: int | None, number: int, thread: int = 0) -> None:
+    """Put a thread, the `number`-th beside that on `core`, on a core of its own.
 
-    Nothing happens where there is none, or where the system does not let threads choose.
+    The calling thread, where none is named by the system's number for it. Nothing happens where
+    there is no other core, or where the system does not let threads choose.
     """
-    if core is None or (number == 1 and this_core() != core):
+    if core is None or (not thread and number == 1 and this_core() != core):
         return
     try:
         others = sorted(os.sched_getaffinity(os.getpid()) - {core})
-        if others:
-            os.sched_setaffinity(0, {others[(number - 1) % len(others)]})
+        own = {others[(number - 1) % len(others)]} if others else set()
+        if own and own != os.sched_getaffinity(thread):
+            os.sched_setaffinity(thread, own)
     except (AttributeError, OSError):
         return
 
@@ -86,18 +89,26 @@ class Helper:
         self._work = queue.SimpleQueue()
         self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._at: Waiting | None = None
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     @classmethod
-    def call(cls, work: Callable[[], None], at: Waiting | None = None) -> Helper:
+    def call(
+        cls,
+        work: Callable[[], None],
+        at: Waiting | None = None,
+        beside: tuple[int | None, int] = (None, 1),
+    ) -> Helper:
         """Have the work done beside the calling thread; it must not raise.
 
-        Who waits `at` the same place is called by the work itself, others at once.
+        Who waits `at` the same place is called by the work itself, others at once. With `beside`,
+        the caller's core and a number, the helper is moved before it is called.
         """
         try:
             helper = cls._idle.pop()
         except IndexError:
             helper = cls()
+        move_away_from(*beside, thread=helper._thread.native_id or 0)
         before, helper._at = helper._at, at
         helper._work.put((work, at))
         if before is not None and before is not at:

@@ -24,8 +24,11 @@ __all__ = ["DenseObjective"]
 Array = np.ndarray
 Result = TypeVar("Result")
 
-PIECE, PIECE_BYTES, SHARES = 2048, 32 * 2**20, 16
-"""Events that one thread adds up at once; bytes for linear models, and pieces of small samples."""
+PIECE, PIECES, LEAST_BYTES, MOST_BYTES = 2048, 32, 2**19, 2**24
+"""Events that one thread adds up at once; for linear models, whose events cost little more than to
+be read: how many pieces are made, and the bytes of one at least and at most."""
+TOGETHER = 512
+"""Pieces of linear models are of whole blocks, as `steepest.kernels.linear` takes them."""
 FEWEST = 1024
 """Events from which on compiled code is used for a single loss or gradient."""
 _CREW, _ALONE = Crew(), Crew(most=1)
@@ -117,13 +120,16 @@ class DenseObjective:
 
     def _map(self, batch: Batch, work: Callable[[Batch], Result]) -> list[Result]:
         """Do the work on pieces of the batch, shared out to threads; results in their order."""
-        size = PIECE
-        if not self.model.hidden:  # an event costs little: each thread takes some megabytes
-            least = -(-len(batch) // SHARES)
-            size = min(max(PIECE, least), max(PIECE, PIECE_BYTES // (8 * self.model.inputs)))
+        size = PIECE if self.model.hidden else self._much(batch)
         pieces = [slice(i, i + size) for i in range(0, len(batch), size)]
         crew = _ALONE if batch.on_disk else _CREW
         return crew.map(lambda rows: work(batch.take(rows)), pieces)
+
+    def _much(self, batch: Batch) -> int:
+        """Events of a linear model that one thread adds up at once: whole blocks."""
+        each = self.model.inputs * np.dtype(self.dtype).itemsize
+        size = min(max(-(-len(batch) // PIECES), LEAST_BYTES // each), MOST_BYTES // each)
+        return -(-size // TOGETHER) * TOGETHER
 
     def _compiled_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """Σ w ℓ and its gradient over m, in float64 over the pieces, in their order."""

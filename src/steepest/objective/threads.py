@@ -3,9 +3,9 @@
 What to use when: `Crew` for pieces that do not wait for each other, `Team` for steps that several
 threads take together. A crew's results come back in the order of the work, whichever thread did
 what, so that sums over them have the same bits for any number of threads. A second thread doubles
-the pace on an idle machine and can cost many times more than it gives on a busy one: so each way is
-timed, on the work itself, and looked at again from time to time: a team's by turns (see
-`steepest.objective.trial`), since its choice of one thread would cost half the pace until then.
+the pace on an idle machine and can cost many times more than it gives on a busy one. So what it
+gives is timed, on the work itself, and looked at again from time to time: a crew's in every call,
+a team's by turns (see `steepest.objective.trial`), since its threads wait for each other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 from typing import TypeVar
 
 from steepest.objective.cores import Helper, Waiting, move_away_from, this_core, usable_cores
-from steepest.objective.trial import TURN, Trial, better, steps_of
+from steepest.objective.trial import TURN, WORTH, Trial, steps_of
 
 __all__ = ["Crew", "Team", "shared", "together"]
 
@@ -28,6 +28,8 @@ Sum = TypeVar("Sum")
 
 SECONDS_BETWEEN = 5.0
 """After so long the threads are timed again, or sooner where that costs little."""
+POOR = 2
+"""Calls in a row in which more threads were of no use, after which a crew gives them up."""
 FEWEST = 8
 """Pieces of work that are shared, at least; steps for which threads that wake up are not timed."""
 LOOKING = 0.01
@@ -41,7 +43,12 @@ SLOWER = 1.5
 
 
 class Crew:
-    """One thread, or one for each core up to `most`: whichever was faster when last timed.
+    """One thread for each core up to `most`, or one where the others were of no use lately.
+
+    A thread takes the next piece when it is done with one, so that one on a busy core takes few
+    and costs no more than the wait for its last. So no work is done in another way to find out: a
+    call says itself how many times as fast it was as its caller alone would have been, at the pace
+    of the pieces that the caller took.
 
     Examples
     --------
@@ -50,25 +57,27 @@ class Crew:
     """
 
     def __init__(self, most: int = 2) -> None:
-        self.most = min(most, usable_cores())
-        self.chosen = 1
+        self.most = self.chosen = min(most, usable_cores())
+        self._poor = 0  # calls in a row in which the others were of no use
         self._next_look = 0.0
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Do the work on each item; return the results in the items' order."""
-        if self.most == 1 or len(items) < FEWEST:
+        alone = self.chosen == 1 and (self.most == 1 or time.monotonic() < self._next_look)
+        if alone or len(items) < FEWEST:
             return [work(item) for item in items]
-        if time.monotonic() < self._next_look:
-            return shared(work, items, self.chosen)
-        quarter, began_all = len(items) // 4, time.monotonic()
-        pace, results = {}, []
-        for threads, part in ((1, items[:quarter]), (self.most, items[quarter : 2 * quarter])):
-            began = time.perf_counter()
-            results += shared(work, part, threads)
-            pace[threads] = quarter / (time.perf_counter() - began)
-        self.chosen = better(self.most, 1 / pace[self.most], 1 / pace[1])
-        self._next_look = _next_look(time.monotonic() - began_all)
-        return results + shared(work, items[2 * quarter :], self.chosen)
+        began = time.monotonic()
+        results, gain = _shared(work, items, self.most)
+        self._note(gain, time.monotonic() - began)
+        return results
+
+    def _note(self, gain: float, seconds: float) -> None:
+        """Choose by what the threads have given; one disturbed call changes nothing."""
+        self._poor = self._poor + 1 if gain < WORTH else 0
+        if not self._poor:
+            self.chosen = self.most
+        elif self._poor >= POOR:
+            self.chosen, self._next_look = 1, _next_look(seconds)
 
 
 class Team:
@@ -204,24 +213,36 @@ def shared(work: Callable[[Item], Result], items: Sequence[Item], threads: int) 
     >>> shared(str, [1, 2, 3], threads=2)
     ['1', '2', '3']
     """
+    return _shared(work, items, threads)[0]
+
+
+def _shared(
+    work: Callable[[Item], Result], items: Sequence[Item], threads: int
+) -> tuple[list[Result], float]:
+    """The results, and how many times as long this thread would have taken alone."""
     results: dict[int, Result] = {}
     errors: dict[int, BaseException] = {}
-    turns, core = itertools.count(), this_core()
+    turns, taken = itertools.count(), [0] * threads
+    core, began = this_core(), time.perf_counter()
 
     def take_turns(number: int) -> None:
         turn = -1
         try:
-            if number:
-                move_away_from(core, number)
             while not errors and (turn := next(turns)) < len(items):
                 results[turn] = work(items[turn])
+                taken[number] += 1
         except BaseException as error:
             errors[turn] = error
 
-    helpers = [Helper.call(partial(take_turns, number)) for number in range(1, threads)]
+    helpers = [
+        Helper.call(partial(take_turns, number), beside=(core, number))
+        for number in range(1, threads)
+    ]
     take_turns(0)
+    own = time.perf_counter() - began
     for helper in helpers:
         helper.join()
     if errors:
         raise errors[min(errors)]
-    return [results[turn] for turn in range(len(items))]
+    gain = own / max(taken[0], 1) * len(items) / max(time.perf_counter() - began, 1e-9)
+    return [results[turn] for turn in range(len(items))], gain

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 
-__all__ = ["TURN", "Trial", "better", "steps_of"]
+__all__ = ["TURN", "WORTH", "Trial", "better", "steps_of"]
 
 WORTH = 1.1
 """A second thread must be so many times as fast as one alone."""
