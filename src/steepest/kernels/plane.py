@@ -6,7 +6,7 @@ are the weights of the other layers, in the panels that the products take them f
     Z₁(c) = Z₁(θ₀) + Σₖ cₖ Z₁(dₖ),   A₁ = a(Z₁),   Zₗ = Aₗ₋₁ Wₗ(c) + bₗ(c),   Σ w ℓ(z_L, y)
 
 The NumPy twin is `steepest.objective.plane.losses_one_by_one`. The layers above the first are those
-of `steepest.kernels.network`.
+of `steepest.kernels.layers`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from steepest.kernels import network
+from steepest.kernels import layout
 from steepest.kernels.compiled import entry, part
+from steepest.kernels.layers import forward as _forward
+from steepest.kernels.layers import pack as _pack
 from steepest.kernels.pointwise import activate, add_up
 from steepest.kernels.steps import copy
 from steepest.kernels.vector import view
@@ -24,10 +26,8 @@ from steepest.kernels.vector import view
 __all__ = ["PADDED_WIDTH", "add_losses", "pack_once"]
 
 Array = np.ndarray
-_BLOCK, _forward, _pack = network.BLOCK, network.forward, network.pack
-_N, PADDED_WIDTH, _SUMS, _INPUT, _SIGNAL = (
-    network.COLUMNS[name] for name in ("n", "padded_n", "sums", "input", "signal")
-)
+_BLOCK, _N, PADDED_WIDTH = layout.BLOCK, layout.N, layout.NP
+_SUMS, _INPUT, _SIGNAL = layout.SUMS, layout.INPUT, layout.SIGNAL
 
 
 @entry

@@ -77,7 +77,7 @@ class Network:
     def losses(self, theta: Array, block: Batch) -> float:
         """Return Σ w ℓ over the block."""
         _, targets, weights = self.columns(block)
-        room = np.ones(self.kernel.BLOCK * (self.model.outputs + 2), dtype=self.dtype)
+        room = np.ones(self.block * (self.model.outputs + 2), dtype=self.dtype)
         logits = self.logits(theta, block.inputs).reshape(-1)
         return self.kernel.add_losses(
             self.kinds[1], logits, self.model.outputs, targets, weights, room
@@ -99,6 +99,7 @@ class Network:
             shared = self._rooms.pop()
             if shared.made_for == made_for:
                 return shared
+        from steepest.kernels.sharing import NUMBERS
         from steepest.kernels.team import COUNTED, new_words
         from steepest.kernels.vector import aligned
 
@@ -111,7 +112,7 @@ class Network:
                 for member in range(members)
             ),
             memory=self.layout.memory(members, parts),
-            numbers=aligned((parts, self.kernel.NUMBERS), np.float64),
+            numbers=aligned((parts, NUMBERS), np.float64),
             chunks=np.zeros((parts, self.model.size if long else 0)),
             gradient=aligned(self.model.size, self.dtype),
         )
@@ -152,13 +153,22 @@ class Network:
     @cached_property
     def layout(self) -> Any:
         """Where the working arrays lie."""
-        return self.kernel.Layout(self.model.widths, self.dtype)
+        from steepest.kernels.layout import Layout
+
+        return Layout(self.model.widths, self.dtype)
+
+    @cached_property
+    def block(self) -> int:
+        """Events that go through the network together."""
+        from steepest.kernels.layout import BLOCK
+
+        return BLOCK
 
     def block_of(self, targets: Array) -> Array:
         """Room for a block's targets."""
         from steepest.kernels.vector import aligned
 
-        return aligned(self.kernel.BLOCK, targets.dtype)
+        return aligned(self.block, targets.dtype)
 
     def columns(self, events: Batch) -> tuple[Array, Array, Array]:
         """Features (flat), targets and weights."""

@@ -151,7 +151,7 @@ class General:
 
     def __init__(self, model: Dense, loss: str, basis: Array, mix: Array) -> None:
         from steepest.kernels import plane
-        from steepest.kernels.network import BLOCK, Layout
+        from steepest.kernels.layout import BLOCK, Layout
         from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
 
         self._add_losses, self._block = plane.add_losses, BLOCK
