@@ -140,6 +140,7 @@ class _Walk:
         self.trail = Trail(points, objective.size, objective.dtype, done)
         self.longest = 1
         self.quick = stretches(objective, events, plan)
+        plan.batches.compiled = self.quick is not None
         self.saved_at = self.clock = time.monotonic()
 
     def init(self) -> State:
