@@ -2,8 +2,8 @@
 
 From the last place down, each is exchanged with a random one of those up to it (Fisher and Yates).
 The random numbers are those of the generator PCG64 (O'Neill, Harvey Mudd College HMC-CS-2014-0905):
-a state of 128 bits is multiplied and added to, and its halves are mixed into 64 bits, which give two
-numbers; of these as many of the last bits are taken as i has, until they are not above i.
+a state of 128 bits is multiplied and added to, and its halves are mixed into 64 bits, which give
+two numbers; of these as many of the last bits are taken as i has, until they are not above i.
 
 The NumPy twin is ``Generator(PCG64(…)).permutation(n)``.
 """
