@@ -22,6 +22,7 @@ from steepest.kernels.layout import (
     NP,
     ONE,
     PANELS,
+    SAME_SETS,
     SIGNAL,
     SUMS,
     THETA,
@@ -41,7 +42,7 @@ from steepest.kernels.product import (
 from steepest.kernels.steps import copy
 from steepest.kernels.vector import VECTOR_BYTES, view
 
-__all__ = ["backward", "clear", "forward", "pack", "pack_forward"]
+__all__ = ["backward", "clear", "forward", "pack_backward", "pack_forward"]
 
 
 @part
@@ -52,9 +53,15 @@ def _columns(width, like):
 
 
 @part
-def pack(theta, table, memory):
-    """Copy weights into panels, for both directions, and biases."""
-    pack_forward(theta, table, memory)
+def _lies_ready(table, layer, like):
+    """Whether W in θ is as good as panels: rows of whole vectors, not all on the same sets."""
+    n = table[layer, N]
+    return n == table[layer, NP] and n > 1 and n * like.itemsize < SAME_SETS
+
+
+@part
+def pack_backward(theta, table, memory):
+    """Copy weights into panels for the backward pass."""
     for layer in range(1, len(table)):
         if table[layer, NP] > 1:
             k, n, t = table[layer, K], table[layer, N], table[layer, THETA]
@@ -62,14 +69,14 @@ def pack(theta, table, memory):
 
 
 @part
-def pack_forward(theta, table, memory):
-    """Copy weights into panels for the forward pass alone, and biases."""
+def pack_forward(theta, table, memory, whole):
+    """Copy biases, and weights into panels for the forward pass: all, or those not ready in θ."""
     for layer in range(len(table)):
         k, n, t = table[layer, K], table[layer, N], table[layer, THETA]
         copy(memory, table[layer, BIAS], theta, t + k * n, n)
         if table[layer, NP] == 1:
             copy(memory, table[layer, PANELS], theta, t, k)
-        else:
+        elif whole or not _lies_ready(table, layer, memory):
             _pack_columns(theta, t, k, n, memory, table[layer, PANELS])
 
 
@@ -122,16 +129,17 @@ def _single_logits(values, width, weights, bias, logits):
 
 
 @part
-def forward(activation, table, memory, count, lowest):
+def forward(activation, table, memory, theta, count, lowest):
     """A of a block from layer `lowest` on, whose input is there, and Z of the last layer.
 
-    And a′ in the place of Z, where A alone does not tell it.
+    And a′ in the place of Z, where A alone does not tell it. Weights are taken from `theta` where
+    they lie ready there, and from the panels; without `theta` from these alone.
     """
     last, rows = len(table) - 1, 4 * -(-count // 4)
     for layer in range(lowest, last + 1):
         k, kp, np_ = table[layer, K], table[layer, KP], table[layer, NP]
         inputs, out, bias = table[layer, INPUT], table[layer, SUMS], table[layer, BIAS]
-        panels, end = table[layer, PANELS], PLAIN
+        panels, size, end = table[layer, PANELS], k * np_, PLAIN
         if np_ == 1:
             _single_logits(
                 view(memory, inputs, count * kp), kp, view(memory, panels, kp),
@@ -140,8 +148,10 @@ def forward(activation, table, memory, count, lowest):
             continue
         if layer < last and rectifies(activation):
             out, end = table[layer + 1, INPUT], RECTIFIED
-        product(memory, rows, _columns(table[layer, N], memory), k, inputs, kp, 1, panels, k, 0,
-                out, np_, bias, 0, end)  # fmt: skip
+        ready = len(theta) > 0 and _lies_ready(table, layer, memory)
+        weights = view(theta, table[layer, THETA], size) if ready else view(memory, panels, size)
+        product(memory, rows, _columns(table[layer, N], memory), k, inputs, kp, 1, weights, 0,
+                1 if ready else k, np_, out, np_, bias, 0, end)  # fmt: skip
         if layer < last and not rectifies(activation):
             above = table[layer + 1, INPUT]
             activate(activation, view(memory, out, count * np_), view(memory, above, count * np_))
@@ -165,7 +175,7 @@ def _add_biases(table, layer, memory, count, gradient, fresh):
         memory[gradient] = total
         return
     start = 0 if fresh else gradient
-    product(memory, 1, _columns(n, memory), count, table[layer, ONE], 0, 0, signal, 1, np_,
+    product(memory, 1, _columns(n, memory), count, table[layer, ONE], 0, 0, memory, signal, 1, np_,
             gradient, 0, start, 0, PLAIN)  # fmt: skip
 
 
@@ -197,14 +207,14 @@ def backward(activation, table, memory, count, shift, fresh):
         start, row = (0, 0) if fresh else (gradient, np_)
         rows, fan_in = 4 * -(-count // 4), _columns(k, memory)
         if np_ == 1:
-            product(memory, 1, fan_in, count, signal, 0, 1, inputs, 1, kp, gradient, 0, start, 0,
-                    PLAIN)  # fmt: skip
+            product(memory, 1, fan_in, count, signal, 0, 1, memory, inputs, 1, kp, gradient, 0,
+                    start, 0, PLAIN)  # fmt: skip
         else:
-            product(memory, 4 * -(-k // 4), _columns(n, memory), count, inputs, 1, kp, signal, 1,
-                    np_, gradient, np_, start, row, PLAIN)  # fmt: skip
+            product(memory, 4 * -(-k // 4), _columns(n, memory), count, inputs, 1, kp, memory,
+                    signal, 1, np_, gradient, np_, start, row, PLAIN)  # fmt: skip
         if layer == 0:
             break
         panels, panel = (table[layer, PANELS], 1) if np_ == 1 else (table[layer, BACK], n)
         below = table[layer - 1, SIGNAL]
-        product(memory, rows, fan_in, n, signal, np_, 1, panels, panel, 0, below, kp, 0, 0,
+        product(memory, rows, fan_in, n, signal, np_, 1, memory, panels, panel, 0, below, kp, 0, 0,
                 end)  # fmt: skip

@@ -13,14 +13,14 @@ import numpy as np
 from steepest.kernels.vector import VECTOR_BYTES, aligned
 
 __all__ = [
-    "BACK", "BIAS", "BLOCK", "GRADIENT", "INPUT", "KP", "NP", "ONE", "PANELS", "SIGNAL", "SUMS",
-    "THETA", "K", "Layout", "N",
+    "BACK", "BIAS", "BLOCK", "GRADIENT", "INPUT", "KP", "NP", "ONE", "PANELS", "SAME_SETS",
+    "SIGNAL", "SUMS", "THETA", "K", "Layout", "N",
 ]  # fmt: skip
 
 Array = np.ndarray
 BLOCK = 64
 """Rows that go through the network together."""
-_SAME_SETS = 512
+SAME_SETS = 512
 """Rows of so many bytes (or twice, …) share a few sets of the cache: they are set apart."""
 
 K, N, KP, NP, THETA, PANELS, BACK, BIAS, GRADIENT, INPUT, SUMS, SIGNAL, ONE = range(13)
@@ -95,4 +95,4 @@ class Layout:
 def _row(width: int, lanes: int, itemsize: int) -> int:
     """The length of a row: whole vectors, and no two rows nearby on the same sets of the cache."""
     length = lanes * -(-width // lanes)
-    return length + lanes if length * itemsize % _SAME_SETS == 0 else length
+    return length + lanes if length * itemsize % SAME_SETS == 0 else length

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.kernels.compiled import entry, part
-from steepest.kernels.layers import backward, clear, forward, pack, pack_forward
+from steepest.kernels.layers import backward, clear, forward, pack_backward, pack_forward
 from steepest.kernels.layout import BLOCK, INPUT, KP, NP, SIGNAL, SUMS, K, N
 from steepest.kernels.pointwise import add_up, differentiate
 from steepest.kernels.sharing import (
@@ -50,14 +50,17 @@ CHUNK = 4096
 
 
 @part
-def _gather(inputs, targets, weights, rows, first, count, table, places, memory, block_targets):
+def _gather(inputs, targets, weights, rows, first, count, following, table, places, memory,
+            block_targets):  # fmt: skip
     """Copy a block's events; without `rows`, those that lie there. Ask for the next meanwhile."""
     k, stride, to = table[0, K], table[0, KP], table[0, INPUT]
     line = 64 // inputs.itemsize
     for i in range(count):
-        if first + count + i < len(rows):
+        if following + i < len(rows):
+            row = rows[following + i]
+            prefetch(targets, row)
             for j in range(0, k, line):
-                prefetch(inputs, rows[first + count + i] * k + j)
+                prefetch(inputs, row * k + j)
         row = rows[first + i] if len(rows) else first + i
         copy(memory, to + i * stride, inputs, row * k, k)
         block_targets[i] = targets[row]
@@ -66,16 +69,23 @@ def _gather(inputs, targets, weights, rows, first, count, table, places, memory,
 
 @part
 def _add_chunk(activation, loss, table, places, memory, shift, block_targets, inputs, targets,
-               weights, rows, first, last, scale):  # fmt: skip
-    """The gradients of events first … last − 1 as those of a part; return Σ w ℓ."""
+               weights, rows, first, last, then, theta, unpacked, scale):  # fmt: skip
+    """The gradients of events first … last − 1 as those of a part; return Σ w ℓ.
+
+    `then` is where the next events lie that this thread will take; `unpacked` says that the panels
+    for the backward pass are still to be written.
+    """
     total, output = 0.0, len(table) - 1
     logits, signal = table[output, SUMS], table[output, SIGNAL]
     for start in range(first, last, BLOCK):
         count = min(BLOCK, last - start)
         size = count * table[output, NP]
-        _gather(inputs, targets, weights, rows, start, count, table, places, memory,
+        following = start + count if start + count < last else then
+        _gather(inputs, targets, weights, rows, start, count, following, table, places, memory,
                 block_targets)  # fmt: skip
-        forward(activation, table, memory, count, 0)
+        forward(activation, table, memory, theta, count, 0)
+        if unpacked and start == first:
+            pack_backward(theta, table, memory)
         total += differentiate(
             loss, view(memory, logits, size), table[output, N], view(block_targets, 0, count),
             view(memory, places[0], count), scale, view(memory, signal, size),
@@ -92,11 +102,12 @@ def accumulate(activation, loss, table, places, memory, block_targets, theta, in
 
     `inputs` is flat.
     """
-    pack(theta, table, memory)
+    pack_forward(theta, table, memory, False)
     rows, total = np.empty(0, dtype=np.int64), 0.0
     for first in range(0, len(targets), CHUNK):
         total += _add_chunk(activation, loss, table, places, memory, 0, block_targets, inputs,
-            targets, weights, rows, first, min(first + CHUNK, len(targets)), scale)  # fmt: skip
+            targets, weights, rows, first, min(first + CHUNK, len(targets)), 0, theta, first == 0,
+            scale)  # fmt: skip
         add_gradient(table, memory, 0, 0, len(theta), gradient)
     return total
 
@@ -126,14 +137,14 @@ def logits(activation, table, memory, theta, inputs, out):
 
     A BLAS takes rows at the edges of a matrix in another order than those in its middle.
     """
-    pack_forward(theta, table, memory)
+    pack_forward(theta, table, memory, False)
     k, n, last = table[0, K], table[len(table) - 1, N], len(table) - 1
     events = len(out) // n
     for first in range(0, events, BLOCK):
         count = min(BLOCK, events - first)
         for i in range(count):
             copy(memory, table[0, INPUT] + i * table[0, KP], inputs, (first + i) * k, k)
-        forward(activation, table, memory, count, 0)
+        forward(activation, table, memory, theta, count, 0)
         for i in range(count):
             row = view(memory, table[last, SUMS] + i * table[last, NP], n)
             copy(out, (first + i) * n, row, 0, n)
@@ -142,20 +153,22 @@ def logits(activation, table, memory, theta, inputs, out):
 
 @part
 def _add_part(activation, loss, table, places, memory, shift, block_targets, inputs, targets,
-              weights, rows, first, last, scale, theta_size, chunks):  # fmt: skip
+              weights, rows, first, last, then, theta, unpacked, scale, chunks):  # fmt: skip
     """The gradient of a part of a batch: in `memory`, or in float64 `chunks` where these are."""
     total = 0.0
     if len(chunks) == 0:
         if first == last:
             clear(table, memory, shift)
         return _add_chunk(activation, loss, table, places, memory, shift, block_targets, inputs,
-                          targets, weights, rows, first, last, scale)  # fmt: skip
+                          targets, weights, rows, first, last, then, theta, unpacked,
+                          scale)  # fmt: skip
     for i in range(len(chunks)):
         chunks[i] = 0.0
     for start in range(first, last, CHUNK):
         total += _add_chunk(activation, loss, table, places, memory, shift, block_targets, inputs,
-            targets, weights, rows, start, min(start + CHUNK, last), scale)  # fmt: skip
-        add_gradient(table, memory, shift, 0, theta_size, chunks)
+            targets, weights, rows, start, min(start + CHUNK, last), start + CHUNK, theta,
+            unpacked and start == first, scale)  # fmt: skip
+        add_gradient(table, memory, shift, 0, len(theta), chunks)
     return total
 
 
@@ -201,12 +214,15 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
         first = (index * batch_size) % events  # each step may take all
         last = min(first + batch_size, events)
         scale = theta.dtype.type(1.0 / (last - first))
-        pack(theta, table, memory)
+        pack_forward(theta, table, memory, False)
+        unpacked = True
         for number in range(member, parts, members):
             begin, end = number * (last - first) // parts, (number + 1) * (last - first) // parts
             said[number, LOSS] = _add_part(activation, loss, table, places, memory,
                 number * distance, block_targets, inputs, targets, weights, rows, first + begin,
-                first + end, scale, len(theta), chunks[number])  # fmt: skip
+                first + end, first + begin + batch_size, theta, unpacked, scale,
+                chunks[number])  # fmt: skip
+            unpacked = unpacked and begin == end
             begin, end = share(number, parts, len(theta))
             for place in range(begin, end, 64 // theta.itemsize):
                 claim(theta, place)  # the others have read it; there is time until all are done
@@ -223,9 +239,9 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
         for number in range(member, parts, members):
             begin, end = share(number, parts, len(theta))
             size = end - begin
-            add_parts(table, memory, distance, chunks, begin, end, gradient)
             if recorded[index]:
                 copy(before, begin, theta, begin, size)
+            add_parts(table, memory, distance, chunks, begin, end, gradient)
             update(table, rule, of_weights, of_biases, l2, theta, gradient, slots, begin, end)
             if recorded[index]:
                 old, new = view(before, begin, size), view(theta, begin, size)

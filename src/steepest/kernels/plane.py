@@ -18,7 +18,7 @@ import numpy as np
 from steepest.kernels import layout
 from steepest.kernels.compiled import entry, part
 from steepest.kernels.layers import forward as _forward
-from steepest.kernels.layers import pack as _pack
+from steepest.kernels.layers import pack_forward as _pack
 from steepest.kernels.pointwise import activate, add_up
 from steepest.kernels.steps import copy
 from steepest.kernels.vector import view
@@ -33,7 +33,7 @@ _SUMS, _INPUT, _SIGNAL = layout.SUMS, layout.INPUT, layout.SIGNAL
 @entry
 def pack_once(theta, table, memory):
     """Copy weights and biases into panels."""
-    _pack(theta, table, memory)
+    _pack(theta, table, memory, True)
 
 
 @part
@@ -103,7 +103,7 @@ def add_losses(activation, loss, table, places, memory, block_targets, sums, pac
             _mixed(sums, length, start * width, mix[point], first)
             if last > 0:
                 activate(activation, first, view(memory, table[1, _INPUT], count * width))
-                _forward(activation, table, memory, count, 1)
+                _forward(activation, table, memory, view(memory, 0, 0), count, 1)
             for i in range(count):
                 block_targets[i] = targets[start + i]
                 memory[places[0] + i] = weights[start + i] if len(weights) else one

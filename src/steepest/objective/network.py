@@ -44,7 +44,7 @@ class Network:
         self._teams: dict[int, Team] = {}
         self._compiled: set[tuple[Any, ...]] = set()
         self._rooms: list[_Shared] = []
-        self._alones: list[tuple[Array, Array]] = []
+        self._memories: list[Array] = []
 
     def take_steps(
         self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
@@ -69,10 +69,12 @@ class Network:
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
-        with self._alone(block) as room:
+        layout = self.layout
+        with self._memory() as memory:
             return self.kernel.accumulate(
-                *room, theta, *self.columns(block), self.dtype.type(scale), gradient
-            )
+                *self.kinds, layout.table, layout.places, memory, self.block_of(block.targets),
+                theta, *self.columns(block), self.dtype.type(scale), gradient,
+            )  # fmt: skip
 
     def losses(self, theta: Array, block: Batch) -> float:
         """Return Σ w ℓ over the block."""
@@ -85,10 +87,11 @@ class Network:
 
     def logits(self, theta: Array, inputs: Array) -> Array:
         """Return the logits ``(events, outputs)``; an event's bits do not depend on the others."""
-        out, layout = np.empty((len(inputs), self.model.outputs), dtype=self.dtype), self.layout
-        self.kernel.logits(
-            self.kinds[0], layout.table, layout.memory(), theta, inputs.reshape(-1), out.reshape(-1)
-        )
+        out = np.empty((len(inputs), self.model.outputs), dtype=self.dtype)
+        with self._memory() as memory:
+            self.kernel.logits(
+                self.kinds[0], self.layout.table, memory, theta, inputs.reshape(-1), out.reshape(-1)
+            )
         return out
 
     def _room(self, parts: int, members: int, batch_size: int, targets: Array) -> _Shared:
@@ -118,17 +121,14 @@ class Network:
         )
 
     @contextmanager
-    def _alone(self, block: Batch) -> Iterator[tuple[Any, ...]]:
-        """The kinds and the working arrays of one thread, which the next one uses again."""
-        layout, kind = self.layout, block.targets.dtype
+    def _memory(self) -> Iterator[Array]:
+        """The working arrays of one thread, which the next one uses again."""
         try:
-            memory, targets = self._alones.pop()
+            memory = self._memories.pop()
         except IndexError:
-            memory, targets = layout.memory(), self.block_of(block.targets)
-        if targets.dtype != kind:
-            targets = self.block_of(block.targets)
-        yield *self.kinds, layout.table, layout.places, memory, targets
-        self._alones.append((memory, targets))
+            memory = self.layout.memory()
+        yield memory
+        self._memories.append(memory)
 
     @cached_property
     def kernel(self) -> Any:
