@@ -43,7 +43,7 @@ from steepest.kernels.team import begin, leave, wait
 from steepest.kernels.updates import narrowed, numbers
 from steepest.kernels.vector import claim, prefetch, view
 
-__all__ = ["CHUNK", "accumulate", "add_losses", "logits", "take_steps"]
+__all__ = ["CHUNK", "accumulate", "logits", "losses", "take_steps"]
 
 CHUNK = 4096
 """Events over which a gradient is summed in the dtype of θ."""
@@ -113,20 +113,21 @@ def accumulate(activation, loss, table, places, memory, block_targets, theta, in
 
 
 @entry
-def add_losses(loss, logits, outputs, targets, weights, room):
-    """Return Σ w ℓ of events by their logits (flat), in their order, in float64.
-
-    `room` is ``(BLOCK * (outputs + 2),)``: slopes and losses of a block, and ones for events
-    without weights.
-    """
-    total, ones = 0.0, view(room, BLOCK * (outputs + 1), BLOCK)
+def losses(activation, loss, table, places, memory, theta, inputs, targets, weights):
+    """Return Σ w ℓ of events, in their order, in float64; `inputs` is flat."""
+    pack_forward(theta, table, memory, False)
+    k, output, total = table[0, K], len(table) - 1, 0.0
     for first in range(0, len(targets), BLOCK):
         count = min(BLOCK, len(targets) - first)
-        of_events = view(weights, first, count) if len(weights) else view(ones, 0, count)
+        size = count * table[output, NP]
+        for i in range(count):
+            copy(memory, table[0, INPUT] + i * table[0, KP], inputs, (first + i) * k, k)
+            memory[places[0] + i] = weights[first + i] if len(weights) else memory.dtype.type(1.0)
+        forward(activation, table, memory, theta, count, 0)
         total += add_up(
-            loss, view(logits, first * outputs, count * outputs), outputs,
-            view(targets, first, count), of_events, view(room, 0, count * outputs),
-            view(room, BLOCK * outputs, count),
+            loss, view(memory, table[output, SUMS], size), table[output, N],
+            view(targets, first, count), view(memory, places[0], count),
+            view(memory, table[output, SIGNAL], size), view(memory, places[1], count),
         )  # fmt: skip
     return total
 

@@ -78,12 +78,11 @@ class Network:
 
     def losses(self, theta: Array, block: Batch) -> float:
         """Return Σ w ℓ over the block."""
-        _, targets, weights = self.columns(block)
-        room = np.ones(self.block * (self.model.outputs + 2), dtype=self.dtype)
-        logits = self.logits(theta, block.inputs).reshape(-1)
-        return self.kernel.add_losses(
-            self.kinds[1], logits, self.model.outputs, targets, weights, room
-        )
+        layout = self.layout
+        with self._memory() as memory:
+            return self.kernel.losses(
+                *self.kinds, layout.table, layout.places, memory, theta, *self.columns(block)
+            )
 
     def logits(self, theta: Array, inputs: Array) -> Array:
         """Return the logits ``(events, outputs)``; an event's bits do not depend on the others."""
