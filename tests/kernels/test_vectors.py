@@ -18,10 +18,10 @@ ROUNDING = {"float32": 1e-5, "float64": 1e-13}
 
 
 @entry
-def run_product(memory, rows, columns, depth, places, strides):
+def run_product(memory, rows, columns, depth, other, places, strides):
     product(
-        memory, rows, columns, depth, places[0], strides[0], strides[1], places[1], strides[2],
-        strides[3], places[2], strides[4], places[3], strides[5],
+        memory, rows, columns, depth, places[0], strides[0], strides[1], other, places[1],
+        strides[2], strides[3], places[2], strides[4], places[3], strides[5],
     )  # fmt: skip
 
 
@@ -50,11 +50,14 @@ def laid_out(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     depth=st.integers(0, 40),
     transposed=st.booleans(),
     in_panels=st.booleans(),
+    apart=st.booleans(),
     start=st.sampled_from(["zeros", "one row", "itself"]),
     dtype=DTYPES,
     seed=st.integers(0, 999),
 )
-def test_a_product_is_numpy_s(fours, panels, depth, transposed, in_panels, start, dtype, seed):
+def test_a_product_is_numpy_s(
+    fours, panels, depth, transposed, in_panels, apart, start, dtype, seed
+):
     random, panel = np.random.default_rng(seed), PANEL * VECTOR_BYTES // np.dtype(dtype).itemsize
     rows, columns = 4 * fours, panel * panels
     A, B = random.normal(size=(rows, depth)), random.normal(size=(depth, columns))
@@ -70,11 +73,17 @@ def test_a_product_is_numpy_s(fours, panels, depth, transposed, in_panels, start
         (depth, panel) if in_panels else (1, columns),
         (columns, columns if start == "itself" else 0),
     )
-    run_product(memory, rows, columns, depth, places, np.array(sum(strides, ()), dtype=np.int64))
+    other = memory
+    if apart:  # B in an array of its own
+        other, at = laid_out(np.ascontiguousarray(stored_B))
+        memory[places[1] : places[1] + B.size], places[1] = np.nan, at[0]
+    run_product(memory, rows, columns, depth, other, places,
+                np.array(sum(strides, ()), dtype=np.int64))  # fmt: skip
     found = memory[places[2] : places[2] + C.size].reshape(C.shape)
     expected = A @ B + (C if start == "itself" else S)
     np.testing.assert_allclose(found, expected, rtol=0, atol=50 * ROUNDING[dtype])
-    assert np.isnan(memory).sum() == 25  # nothing was written between the arrays
+    gaps = 25 + (B.size if apart else 0)
+    assert np.isnan(memory).sum() == gaps  # nothing was written between the arrays
 
 
 @settings(max_examples=60, deadline=None)

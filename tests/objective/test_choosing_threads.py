@@ -95,6 +95,32 @@ def test_two_threads_that_were_lucky_in_a_turn_are_looked_at_again(monkeypatch):
     assert by_one > 0.8 * 4.0
 
 
+def test_threads_that_keep_their_pace_are_not_timed_again_for_a_pause(monkeypatch):
+    machine = Machine(idle, monkeypatch)
+    team = Team(2)
+    machine.work(team, 0.1, steps=64)
+    before = machine.taken[1]
+    for _ in range(5):
+        machine.now += 10.0
+        machine.work(team, 0.04, steps=16)
+    assert machine.taken[1] == before
+    machine.pace = busy
+    machine.work(team, 0.5, steps=16)
+    assert team.chosen == 1
+
+
+@pytest.mark.parametrize("lasts", [0.1, 0.2, 0.4])
+def test_one_thread_chosen_in_a_disturbance_does_not_stay_long(lasts, monkeypatch):
+    machine = Machine(lambda n, now: (busy if now < lasts else idle)(n, now), monkeypatch)
+    team = Team(2)
+    machine.work(team, lasts, steps=64)
+    assert team.chosen == 1
+    before = machine.taken[1]
+    machine.work(team, 1.0, steps=64)
+    assert team.chosen == 2
+    assert (machine.taken[1] - before) * idle(1, 0.0) < 2.2 * lasts
+
+
 def test_a_first_step_that_wakes_threads_up_is_not_counted(monkeypatch):
     woken = [0]
 

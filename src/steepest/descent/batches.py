@@ -27,6 +27,8 @@ CHUNK = 1_024
 """Consecutive events that stay in one window."""
 WINDOW = 262_144
 """Events that are permuted together."""
+FEWEST = 2_048
+"""Events from which on compiled code draws their order."""
 
 
 class Batches:
@@ -57,6 +59,7 @@ class Batches:
         self.first_step = first_step
         self.first_epoch = first_epoch
         self.per_epoch = -(-events // batch_size)
+        self.compiled = False  # or compiled code may draw the orders: the same, sooner
         self._epoch = -1
         self._chunks = np.empty(0, dtype=np.int64)
         self._starts = [0]
@@ -129,7 +132,12 @@ class Batches:
 
     def _permuted(self, epoch: int, window: int) -> np.ndarray:
         if self.events <= WINDOW:
-            return self._rng(_ORDER_STREAM, epoch).permutation(self.events)
+            rng = self._rng(_ORDER_STREAM, epoch)
+            if not self.compiled or self.events < FEWEST:
+                return rng.permutation(self.events)
+            from steepest.kernels.orders import permutation
+
+            return permutation(rng, self.events)
         per_window = WINDOW // CHUNK
         chunks = self._chunks[window * per_window : (window + 1) * per_window]
         rows = self._room(CHUNK * len(chunks))

@@ -13,9 +13,10 @@ from steepest.descent.divergence import divergence
 from steepest.descent.feed import Feed
 from steepest.descent.history import History
 from steepest.descent.plan import Plan
-from steepest.descent.state import Best, Keeper, Path, State, StopReason
+from steepest.descent.state import Best, Keeper, State, StopReason
 from steepest.descent.steps import at_once, norm, one_by_one, stretches
 from steepest.descent.stopping import stop_reason
+from steepest.descent.trail import Trail
 from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.objective import Batch, Objective
 from steepest.storage import blocks
@@ -99,7 +100,8 @@ def descend(
         If `watch.interrupted` became true; the state is saved.
     """
     watch = watch or Watch()
-    walk = _Walk(objective, events, plan, keeper, monitor, metrics)
+    done = state.step if state else -1
+    walk = _Walk(objective, events, plan, keeper, monitor, metrics, done)
     state = state or walk.init()  # 1 init
     if plan.ends_round(state.step) and state.step > state.round_step:  # it diverged just there
         state = walk.end_round(state, watch)
@@ -127,16 +129,18 @@ class _Walk:
         keeper: Keeper,
         monitor: Monitor | None,
         metrics: tuple[str, ...],
+        done: int,
     ) -> None:
         self.objective, self.events, self.plan = objective, events, plan
         self.feed = Feed(events, plan.batches)
         self.keeper, self.monitor = keeper, monitor
         self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
         path_bytes = len(plan.path_steps) * objective.size * np.dtype(objective.dtype).itemsize
-        self.keeps_path = path_bytes <= LARGEST_PATH
-        self.path: list[tuple[int, Array]] = []
+        points = plan.path_steps if path_bytes <= LARGEST_PATH else plan.path_steps[:0]
+        self.trail = Trail(points, objective.size, objective.dtype, done)
         self.longest = 1
         self.quick = stretches(objective, events, plan)
+        plan.batches.compiled = self.quick is not None
         self.saved_at = self.clock = time.monotonic()
 
     def init(self) -> State:
@@ -156,7 +160,8 @@ class _Walk:
         state = State(
             theta, self.plan.rule.slots(theta), 0, Best(theta, float(monitored), 0), limit
         )
-        self._follow(state)
+        if self.trail.followed(-1, 1)[0]:
+            self.trail.add(theta[None])
         return state
 
     def stretch(self, state: State, watch: Watch) -> State:
@@ -167,18 +172,17 @@ class _Walk:
         rates *= plan.learning_rate * state.plateau.factor
         with np.errstate(all="ignore"):  # what overflows is found by its loss
             if self.quick is not None:
-                steps = at_once(self.quick, self.feed, plan, state, rates)
+                steps = at_once(self.quick, self.feed, plan, state, rates, self.trail)
             else:
                 steps = one_by_one(
-                    self.objective, self.feed, plan, state, rates, lambda: watch.interrupted
-                )
+                    self.objective, self.feed, plan, state, rates, self.trail,
+                    lambda: watch.interrupted,
+                )  # fmt: skip
         state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
         self.history.add_steps(steps.recorded, steps.values)
         if len(steps.values):
             loss, rate = steps.values[-1, :2]
             watch.steps(state, loss, rate, plan.batches.epochs(state.step))
-        if self.keeps_path:
-            self.path += steps.path
         if steps.diverged_at is not None:
             raise self._diverged(state, steps.diverged_at)
         return state
@@ -218,11 +222,7 @@ class _Walk:
 
     def save(self, state: State) -> None:
         """Checkpoint now."""
-        path = None
-        if self.path:
-            path = Path(np.array([s for s, _ in self.path]), np.stack([t for _, t in self.path]))
-        self.keeper.save(state, self.history.take(), path)
-        self.path = []
+        self.keeper.save(state, self.history.take(), self.trail.take())
         self.saved_at = time.monotonic()
 
     def _diverged(self, state: State, step: int) -> DivergenceError:
@@ -236,10 +236,6 @@ class _Walk:
         if self.plan.stop.gradient_norm is None:
             return None
         return norm(self.objective.loss_and_gradient(theta, self.events)[1])
-
-    def _follow(self, state: State) -> None:
-        if self.keeps_path and state.step in self.plan.path_steps:
-            self.path.append((state.step, state.theta))
 
     def _tick(self, steps: int) -> float:
         """Seconds since the last call; also sets how long the next stretch may be."""

@@ -134,13 +134,6 @@ class Plan:
         mask[self.total_steps - first : self.total_steps - first + 1] = True
         return mask
 
-    def followed(self, step: int, count: int) -> np.ndarray:
-        """Whether the path has θ after each of the `count` steps after `step`, ``(count,)``."""
-        mask = np.zeros(count, dtype=bool)
-        first, last = np.searchsorted(self.path_steps, (step + 1, step + count + 1))
-        mask[self.path_steps[first:last] - (step + 1)] = True
-        return mask
-
     def steps_in_round(self, step: int) -> int:
         """How many steps were taken since the last validation, when `step` are done in all."""
         return (step - self.first_step) % (self.validate_every * self.batches.per_epoch)

@@ -12,6 +12,7 @@ from steepest.descent.feed import Feed
 from steepest.descent.history import STEP_COLUMNS
 from steepest.descent.plan import Plan
 from steepest.descent.state import State
+from steepest.descent.trail import Trail
 from steepest.objective import Batch, Objective, Stretch, Stretches
 
 __all__ = ["Steps", "at_once", "norm", "one_by_one", "stretches"]
@@ -29,8 +30,6 @@ class Steps:
     values: Array
     """Loss, learning rate, gradient norm and update ratio of each, ``(rows, 4)``."""
     diverged_at: int | None
-    path: list[tuple[int, Array]]
-    """θ after the steps at which the plan follows it."""
 
 
 def stretches(objective: Objective, events: Batch, plan: Plan) -> Stretches | None:
@@ -40,11 +39,13 @@ def stretches(objective: Objective, events: Batch, plan: Plan) -> Stretches | No
     return None
 
 
-def at_once(objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array) -> Steps:
+def at_once(
+    objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array, trail: Trail
+) -> Steps:
     """The steps in runs over one array of events each, every run in one call."""
     theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
-    recorded, followed = plan.recorded(step, len(rates)), plan.followed(step, len(rates))
-    values, thetas, begin, diverged_at = [], [], 0, None
+    recorded, followed = plan.recorded(step, len(rates)), trail.followed(step, len(rates))
+    values, begin, diverged_at = [], 0, None
     for run in feed.runs(step, step + len(rates)):
         part = slice(begin, begin + run.steps)
         stretch = Stretch(
@@ -56,20 +57,20 @@ def at_once(objective: Stretches, feed: Feed, plan: Plan, state: State, rates: A
             recorded=recorded[part],
             followed=followed[part],
             loss_limit=state.loss_limit,
+            room=trail.room(int(np.count_nonzero(followed[part]))),
         )
         result = objective.take_steps(stretch, plan.rule, theta, slots, loss_sum)
         theta, slots, loss_sum = result.theta, result.slots, result.loss_sum
         values.append(result.values)
-        thetas += list(result.path)
+        trail.add(result.path)
         begin += result.taken
         if result.taken < run.steps:
             diverged_at = state.step + begin
             break
         del run, stretch  # and with them the window, before the next one is read
     after = state.with_changes(theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum)
-    steps, points = (state.step + 1 + np.flatnonzero(m[:begin]) for m in (recorded, followed))
-    path = list(zip(points.tolist(), thetas, strict=True))
-    return Steps(after, steps, np.concatenate(values), diverged_at, path)
+    steps = state.step + 1 + np.flatnonzero(recorded[:begin])
+    return Steps(after, steps, np.concatenate(values), diverged_at)
 
 
 def one_by_one(
@@ -78,6 +79,7 @@ def one_by_one(
     plan: Plan,
     state: State,
     rates: Array,
+    trail: Trail,
     stop: Callable[[], bool],
 ) -> Steps:
     """The same in plain Python, for any objective; ends early once `stop` says so."""
@@ -85,7 +87,6 @@ def one_by_one(
     diverged_at = None
     recorded: list[int] = []
     values: list[tuple[float, ...]] = []
-    path: list[tuple[int, Array]] = []
     for rate in rates.tolist():
         batch = feed.batch(step)
         loss, gradient = objective.loss_and_gradient(theta, batch)  # predict, loss, gradient
@@ -99,13 +100,13 @@ def one_by_one(
         if step % plan.record_every == 0 or plan.ends_round(step):
             recorded.append(step)
             values.append((loss, rate, norm(gradient), _ratio(theta - before, before)))
-        if step in plan.path_steps:
-            path.append((step, theta))
+        if trail.followed(step - 1, 1)[0]:
+            trail.add(theta[None])
         if stop():
             break
     after = state.with_changes(theta=theta, slots=slots, step=step, loss_sum=loss_sum)
     table = np.array(values, dtype=np.float64).reshape(-1, len(STEP_COLUMNS))
-    return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at, path)
+    return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at)
 
 
 def norm(vector: Array) -> float:

@@ -17,9 +17,10 @@ import numpy as np
 
 from steepest.kernels.compiled import entry, inlined, part, sums
 from steepest.kernels.groups import add_group, dots_of_group, lanes_of, slopes_of_group
-from steepest.kernels.pointwise import differentiate, narrowed, numbers
+from steepest.kernels.pointwise import differentiate
 from steepest.kernels.rows import add_products, dots
 from steepest.kernels.steps import copy, record, square, update_part
+from steepest.kernels.updates import narrowed, numbers
 from steepest.kernels.vector import prefetch, view
 
 __all__ = ["BLOCK", "accumulate", "gather", "take_steps"]

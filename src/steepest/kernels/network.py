@@ -21,59 +21,46 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.kernels.compiled import entry, part
-from steepest.kernels.layers import (
-    BLOCK,
-    COLUMNS,
-    Layout,
+from steepest.kernels.layers import backward, clear, forward, pack_backward, pack_forward
+from steepest.kernels.layout import BLOCK, INPUT, KP, NP, SIGNAL, SUMS, K, N
+from steepest.kernels.pointwise import add_up, differentiate
+from steepest.kernels.sharing import (
+    LOSS,
+    OF_CHANGE,
+    OF_GRADIENT,
+    OF_THETA,
+    PENALTY,
     add_gradient,
-    backward,
-    clear,
-    forward,
-    join_gradients,
-    pack,
-    pack_forward,
+    add_parts,
+    column,
+    penalty,
+    record,
+    share,
+    update,
 )
-from steepest.kernels.pointwise import add_up, differentiate, narrowed, numbers
-from steepest.kernels.steps import copy, square, squared_distance, update_part
+from steepest.kernels.steps import copy, square, squared_distance
 from steepest.kernels.team import begin, leave, wait
+from steepest.kernels.updates import narrowed, numbers
 from steepest.kernels.vector import claim, prefetch, view
 
-__all__ = [
-    "BLOCK",
-    "CHUNK",
-    "COLUMNS",
-    "NUMBERS",
-    "Layout",
-    "accumulate",
-    "add_losses",
-    "forward",
-    "logits",
-    "pack",
-    "take_steps",
-]
+__all__ = ["CHUNK", "accumulate", "logits", "losses", "take_steps"]
 
 CHUNK = 4096
 """Events over which a gradient is summed in the dtype of θ."""
-_LINE = 32
-"""Entries of θ on one line of the cache or two, which no two threads write."""
-_K, _N, _KP, _NP, _THETA, _INPUT, _SUMS, _SIGNAL = (
-    COLUMNS[name] for name in ("k", "n", "padded_k", "padded_n", "theta", "input", "sums", "signal")
-)
-LOSS, PENALTY, OF_THETA, OF_GRADIENT, OF_CHANGE = range(5)
-"""What a part says of itself: Σ w ℓ, (λ/2) ‖W‖², and the squares of θ, ∇J and Δθ."""
-NUMBERS = 16
-"""Room for what a part says: two lines of the cache, which no other part writes on."""
 
 
 @part
-def _gather(inputs, targets, weights, rows, first, count, table, places, memory, block_targets):
+def _gather(inputs, targets, weights, rows, first, count, following, table, places, memory,
+            block_targets):  # fmt: skip
     """Copy a block's events; without `rows`, those that lie there. Ask for the next meanwhile."""
-    k, stride, to = table[0, _K], table[0, _KP], table[0, _INPUT]
+    k, stride, to = table[0, K], table[0, KP], table[0, INPUT]
     line = 64 // inputs.itemsize
     for i in range(count):
-        if first + count + i < len(rows):
+        if following + i < len(rows):
+            row = rows[following + i]
+            prefetch(targets, row)
             for j in range(0, k, line):
-                prefetch(inputs, rows[first + count + i] * k + j)
+                prefetch(inputs, row * k + j)
         row = rows[first + i] if len(rows) else first + i
         copy(memory, to + i * stride, inputs, row * k, k)
         block_targets[i] = targets[row]
@@ -82,64 +69,30 @@ def _gather(inputs, targets, weights, rows, first, count, table, places, memory,
 
 @part
 def _add_chunk(activation, loss, table, places, memory, shift, block_targets, inputs, targets,
-               weights, rows, first, last, scale):  # fmt: skip
-    """The gradients of events first … last − 1 as those of a part; return Σ w ℓ."""
+               weights, rows, first, last, then, theta, unpacked, scale):  # fmt: skip
+    """The gradients of events first … last − 1 as those of a part; return Σ w ℓ.
+
+    `then` is where the next events lie that this thread will take; `unpacked` says that the panels
+    for the backward pass are still to be written.
+    """
     total, output = 0.0, len(table) - 1
-    logits, signal = table[output, _SUMS], table[output, _SIGNAL]
+    logits, signal = table[output, SUMS], table[output, SIGNAL]
     for start in range(first, last, BLOCK):
         count = min(BLOCK, last - start)
-        size = count * table[output, _NP]
-        _gather(inputs, targets, weights, rows, start, count, table, places, memory,
+        size = count * table[output, NP]
+        following = start + count if start + count < last else then
+        _gather(inputs, targets, weights, rows, start, count, following, table, places, memory,
                 block_targets)  # fmt: skip
-        forward(activation, table, memory, count, 0)
+        forward(activation, table, memory, theta, count, 0)
+        if unpacked and start == first:
+            pack_backward(theta, table, memory)
         total += differentiate(
-            loss, view(memory, logits, size), table[output, _N], view(block_targets, 0, count),
+            loss, view(memory, logits, size), table[output, N], view(block_targets, 0, count),
             view(memory, places[0], count), scale, view(memory, signal, size),
             view(memory, places[1], count),
         )  # fmt: skip
         backward(activation, table, memory, count, shift, start == first)
     return total
-
-
-@part
-def _share(number, parts, size):
-    """Which entries of θ a part has: first and end, in whole lines of the cache."""
-    first, end = number * size // parts, (number + 1) * size // parts
-    return first - first % _LINE, end if end == size else end - end % _LINE
-
-
-@part
-def _layer_ranges(table, layer, first, last):
-    """Which of the entries first … last − 1 are a layer's weights and biases: two ranges."""
-    start, n = table[layer, _THETA], table[layer, _N]
-    middle, end = start + table[layer, _K] * n, start + (table[layer, _K] + 1) * n
-    return (min(max(first, start), middle), min(max(last, start), middle),
-            min(max(first, middle), end), min(max(last, middle), end))  # fmt: skip
-
-
-@part
-def _penalty(table, theta, l2, first, last):
-    """(λ/2) ‖W‖² over the weights among the entries first … last − 1."""
-    total = 0.0
-    for layer in range(len(table)):
-        begin, end, _, _ = _layer_ranges(table, layer, first, last)
-        total += square(view(theta, begin, end - begin))
-    return 0.5 * l2 * total
-
-
-@part
-def _update(table, rule, of_weights, of_biases, l2, theta, gradient, slots, first, last):
-    """Add the penalty's gradient, and take the rule's step, on the entries first … last − 1."""
-    factor = theta.dtype.type(l2)
-    for layer in range(len(table)):
-        begin, end, begin_of_biases, end_of_biases = _layer_ranges(table, layer, first, last)
-        if l2 != 0.0:
-            weights, target = view(theta, begin, end - begin), view(gradient, begin, end - begin)
-            for i in range(end - begin):
-                target[i] += factor * weights[i]
-        update_part(rule, of_weights, theta, gradient, slots, begin, end - begin)
-        update_part(rule, of_biases, theta, gradient, slots, begin_of_biases,
-                    end_of_biases - begin_of_biases)  # fmt: skip
 
 
 @entry
@@ -149,30 +102,32 @@ def accumulate(activation, loss, table, places, memory, block_targets, theta, in
 
     `inputs` is flat.
     """
-    pack(theta, table, memory)
+    pack_forward(theta, table, memory, False)
     rows, total = np.empty(0, dtype=np.int64), 0.0
     for first in range(0, len(targets), CHUNK):
         total += _add_chunk(activation, loss, table, places, memory, 0, block_targets, inputs,
-            targets, weights, rows, first, min(first + CHUNK, len(targets)), scale)  # fmt: skip
+            targets, weights, rows, first, min(first + CHUNK, len(targets)), 0, theta, first == 0,
+            scale)  # fmt: skip
         add_gradient(table, memory, 0, 0, len(theta), gradient)
     return total
 
 
 @entry
-def add_losses(loss, logits, outputs, targets, weights, room):
-    """Return Σ w ℓ of events by their logits (flat), in their order, in float64.
-
-    `room` is ``(BLOCK * (outputs + 2),)``: slopes and losses of a block, and ones for events
-    without weights.
-    """
-    total, ones = 0.0, view(room, BLOCK * (outputs + 1), BLOCK)
+def losses(activation, loss, table, places, memory, theta, inputs, targets, weights):
+    """Return Σ w ℓ of events, in their order, in float64; `inputs` is flat."""
+    pack_forward(theta, table, memory, False)
+    k, output, total = table[0, K], len(table) - 1, 0.0
     for first in range(0, len(targets), BLOCK):
         count = min(BLOCK, len(targets) - first)
-        of_events = view(weights, first, count) if len(weights) else view(ones, 0, count)
+        size = count * table[output, NP]
+        for i in range(count):
+            copy(memory, table[0, INPUT] + i * table[0, KP], inputs, (first + i) * k, k)
+            memory[places[0] + i] = weights[first + i] if len(weights) else memory.dtype.type(1.0)
+        forward(activation, table, memory, theta, count, 0)
         total += add_up(
-            loss, view(logits, first * outputs, count * outputs), outputs,
-            view(targets, first, count), of_events, view(room, 0, count * outputs),
-            view(room, BLOCK * outputs, count),
+            loss, view(memory, table[output, SUMS], size), table[output, N],
+            view(targets, first, count), view(memory, places[0], count),
+            view(memory, table[output, SIGNAL], size), view(memory, places[1], count),
         )  # fmt: skip
     return total
 
@@ -183,68 +138,39 @@ def logits(activation, table, memory, theta, inputs, out):
 
     A BLAS takes rows at the edges of a matrix in another order than those in its middle.
     """
-    pack_forward(theta, table, memory)
-    k, n, last = table[0, _K], table[len(table) - 1, _N], len(table) - 1
+    pack_forward(theta, table, memory, False)
+    k, n, last = table[0, K], table[len(table) - 1, N], len(table) - 1
     events = len(out) // n
     for first in range(0, events, BLOCK):
         count = min(BLOCK, events - first)
         for i in range(count):
-            copy(memory, table[0, _INPUT] + i * table[0, _KP], inputs, (first + i) * k, k)
-        forward(activation, table, memory, count, 0)
+            copy(memory, table[0, INPUT] + i * table[0, KP], inputs, (first + i) * k, k)
+        forward(activation, table, memory, theta, count, 0)
         for i in range(count):
-            row = view(memory, table[last, _SUMS] + i * table[last, _NP], n)
+            row = view(memory, table[last, SUMS] + i * table[last, NP], n)
             copy(out, (first + i) * n, row, 0, n)
     return events
 
 
 @part
 def _add_part(activation, loss, table, places, memory, shift, block_targets, inputs, targets,
-              weights, rows, first, last, scale, theta_size, chunks):  # fmt: skip
+              weights, rows, first, last, then, theta, unpacked, scale, chunks):  # fmt: skip
     """The gradient of a part of a batch: in `memory`, or in float64 `chunks` where these are."""
     total = 0.0
     if len(chunks) == 0:
         if first == last:
             clear(table, memory, shift)
         return _add_chunk(activation, loss, table, places, memory, shift, block_targets, inputs,
-                          targets, weights, rows, first, last, scale)  # fmt: skip
+                          targets, weights, rows, first, last, then, theta, unpacked,
+                          scale)  # fmt: skip
     for i in range(len(chunks)):
         chunks[i] = 0.0
     for start in range(first, last, CHUNK):
         total += _add_chunk(activation, loss, table, places, memory, shift, block_targets, inputs,
-            targets, weights, rows, start, min(start + CHUNK, last), scale)  # fmt: skip
-        add_gradient(table, memory, shift, 0, theta_size, chunks)
+            targets, weights, rows, start, min(start + CHUNK, last), start + CHUNK, theta,
+            unpacked and start == first, scale)  # fmt: skip
+        add_gradient(table, memory, shift, 0, len(theta), chunks)
     return total
-
-
-@part
-def _add_parts(table, memory, distance, chunks, first, last, gradient):
-    """∇J of the batch, on the entries first … last − 1: the parts' in their order."""
-    target = view(gradient, first, last - first)
-    if chunks.shape[1] == 0:
-        join_gradients(table, memory, len(chunks), distance, first, last, gradient)
-        return
-    for i in range(last - first):
-        total = 0.0
-        for number in range(len(chunks)):
-            total += chunks[number, first + i]
-        target[i] = total
-
-
-@part
-def _column(table, number):
-    """The sum of one of the parts' numbers, in their order."""
-    total = 0.0
-    for index in range(len(table)):
-        total += table[index, number]
-    return total
-
-
-@part
-def _record(row, value, rate, said):
-    """Write loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ to a row of the history."""
-    size, change = np.sqrt(_column(said, OF_THETA)), np.sqrt(_column(said, OF_CHANGE))
-    row[0], row[1], row[2] = value, rate, np.sqrt(_column(said, OF_GRADIENT))
-    row[3] = change / size if size > 0.0 else np.inf
 
 
 @entry
@@ -289,19 +215,22 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
         first = (index * batch_size) % events  # each step may take all
         last = min(first + batch_size, events)
         scale = theta.dtype.type(1.0 / (last - first))
-        pack(theta, table, memory)
+        pack_forward(theta, table, memory, False)
+        unpacked = True
         for number in range(member, parts, members):
             begin, end = number * (last - first) // parts, (number + 1) * (last - first) // parts
             said[number, LOSS] = _add_part(activation, loss, table, places, memory,
                 number * distance, block_targets, inputs, targets, weights, rows, first + begin,
-                first + end, scale, len(theta), chunks[number])  # fmt: skip
-            begin, end = _share(number, parts, len(theta))
+                first + end, first + begin + batch_size, theta, unpacked, scale,
+                chunks[number])  # fmt: skip
+            unpacked = unpacked and begin == end
+            begin, end = share(number, parts, len(theta))
             for place in range(begin, end, 64 // theta.itemsize):
                 claim(theta, place)  # the others have read it; there is time until all are done
-            said[number, PENALTY] = _penalty(table, theta, l2, begin, end) if l2 != 0.0 else 0.0
+            said[number, PENALTY] = penalty(table, theta, l2, begin, end) if l2 != 0.0 else 0.0
         if not wait(words, members):
             return index, loss_sum
-        value = _column(said, LOSS) / (last - first) + _column(said, PENALTY)
+        value = column(said, LOSS) / (last - first) + column(said, PENALTY)
         if not abs(value) <= limit:
             return index, loss_sum
         loss_sum += value
@@ -309,12 +238,12 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
         of_weights = narrowed(numbers(rule, rates[index], step), zero)
         of_biases = narrowed(numbers(rule_of_biases, rates[index], step), zero)
         for number in range(member, parts, members):
-            begin, end = _share(number, parts, len(theta))
+            begin, end = share(number, parts, len(theta))
             size = end - begin
-            _add_parts(table, memory, distance, chunks, begin, end, gradient)
             if recorded[index]:
                 copy(before, begin, theta, begin, size)
-            _update(table, rule, of_weights, of_biases, l2, theta, gradient, slots, begin, end)
+            add_parts(table, memory, distance, chunks, begin, end, gradient)
+            update(table, rule, of_weights, of_biases, l2, theta, gradient, slots, begin, end)
             if recorded[index]:
                 old, new = view(before, begin, size), view(theta, begin, size)
                 said[number, OF_THETA] = square(old)
@@ -326,6 +255,6 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
         if not wait(words, members):
             return index, loss_sum
         if member == 0 and recorded[index]:
-            _record(values[row], value, rates[index], said)
+            record(values[row], value, rates[index], said)
             row += 1
     return len(rates), loss_sum

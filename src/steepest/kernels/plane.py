@@ -6,7 +6,7 @@ are the weights of the other layers, in the panels that the products take them f
     Z₁(c) = Z₁(θ₀) + Σₖ cₖ Z₁(dₖ),   A₁ = a(Z₁),   Zₗ = Aₗ₋₁ Wₗ(c) + bₗ(c),   Σ w ℓ(z_L, y)
 
 The NumPy twin is `steepest.objective.plane.losses_one_by_one`. The layers above the first are those
-of `steepest.kernels.network`.
+of `steepest.kernels.layers`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from steepest.kernels import network
+from steepest.kernels import layout
 from steepest.kernels.bends import bend, bend_sum
 from steepest.kernels.compiled import entry, part
+from steepest.kernels.layers import pack_forward as _pack
 from steepest.kernels.pointwise import add_up, rectifies
 from steepest.kernels.product import PLAIN, RECTIFIED, product
 from steepest.kernels.rows import dots
@@ -29,17 +30,14 @@ __all__ = [
 ]  # fmt: skip
 
 Array = np.ndarray
-_BLOCK, _pack = network.BLOCK, network.pack_forward
-_K, _N, _FAN_IN, PADDED_WIDTH, _PANELS, _BIAS, _SUMS, _INPUT, _SIGNAL = (
-    network.COLUMNS[name]
-    for name in ("k", "n", "padded_k", "padded_n", "panels", "bias", "sums", "input", "signal")
-)
+_BLOCK, _K, _N, _FAN_IN, PADDED_WIDTH = layout.BLOCK, layout.K, layout.N, layout.KP, layout.NP
+_SUMS, _INPUT, _SIGNAL = layout.SUMS, layout.INPUT, layout.SIGNAL
 
 
 @entry
 def pack_once(theta, table, memory):
     """Copy weights and biases into panels."""
-    _pack(theta, table, memory)
+    _pack(theta, table, memory, True)
 
 
 @part
@@ -96,7 +94,8 @@ def _upper_layers(activation, table, above, memory, panels, count):
         if layer < last and rectifies(activation):
             out, end = table[layer + 1, _INPUT], RECTIFIED
         columns = lanes * -(-table[layer, _N] // lanes)
-        product(memory, rows, columns, k, inputs, below, 1, weights, k, 0, out, row, bias, 0, end)
+        product(memory, rows, columns, k, inputs, below, 1, memory, weights, k, 0, out, row, bias,
+                0, end)  # fmt: skip
         if layer < last and not rectifies(activation):
             to = table[layer + 1, _INPUT]
             bend(activation, view(memory, out, count * row), view(memory, to, count * row))

@@ -4,12 +4,13 @@ The formula, for a tile of h rows and one panel of columns (two vectors wide, th
 
     C[i, j] = S[i, j] + Σₚ A[i, p] B[p, j]
 
-and its NumPy twin is ``C = S + A @ B``. All operands lie in one array `memory`, each at a place and
-with strides, so that A may be taken transposed without a copy, S may be C itself (to add to it) or
-one row for all (a bias, or zeros: stride 0). The sums of a tile stay in registers while p runs;
-each is taken in the order of p with fused multiplications, so that an element's bits do not depend
-on the tile that it lies in. Before it is written, a sum may be rectified (negative ones are zero),
-or be kept only where C was positive: both ways through a layer of ReLUs cost no pass of their own.
+and its NumPy twin is ``C = S + A @ B``. All operands but B lie in one array `memory`, each at a
+place and with strides, so that A may be taken transposed without a copy, S may be C itself (to add
+to it) or one row for all (a bias, or zeros: stride 0). The sums of a tile stay in registers while p
+runs; each is taken in the order of p with fused multiplications, so that an element's bits do not
+depend on the tile that it lies in. Before it is written, a sum may be rectified (negative ones are
+zero), or be kept only where C was positive: both ways through a layer of ReLUs cost no pass of
+their own.
 
 A BLAS library packs its operands and asks for threads at each call, which costs more than the
 arithmetic of matrices this small. A tile has as many sums as keep two multipliers busy and the
@@ -42,13 +43,15 @@ def _tile_of(rows: int, vectors: int) -> Any:
     """C = S + A B for so many rows and one panel of so many vectors."""
 
     @intrinsic
-    def tile(typing, memory, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row, end):
-        places = (a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row)
+    def tile(typing, memory, a, a_row, a_depth, other, b, b_depth, depth, c, c_row, s, s_row, end):
+        places = (a, a_row, a_depth, other, b, b_depth, depth, c, c_row, s, s_row)
         signature = types.void(memory, *places, types.intp)
 
         def generate(context, builder, signature, arguments):
-            array, a, a_row, a_depth, b, b_depth, depth, c, c_row, s, s_row, end = arguments
+            array, a, a_row, a_depth, other, b, b_depth, depth, *rest = arguments
+            c, c_row, s, s_row, end = rest
             tile = Vectors(context, builder, signature.args[0], array)
+            given = Vectors(context, builder, signature.args[4], other)
             places = [(i, v) for i in range(rows) for v in range(vectors)]
 
             def row(start: Any, stride: Any, number: int) -> Any:
@@ -59,7 +62,7 @@ def _tile_of(rows: int, vectors: int) -> Any:
                 builder.store(tile.load(row(s, s_row, i), v), sums[i, v])
             with cgutils.for_range(builder, depth) as loop:
                 across = builder.add(b, builder.mul(loop.index, b_depth))
-                columns = [tile.load(across, v) for v in range(vectors)]
+                columns = [given.load(across, v) for v in range(vectors)]
                 down = builder.add(a, builder.mul(loop.index, a_depth))
                 for i in range(rows):
                     value = tile.broadcast(row(down, a_row, i))
@@ -86,14 +89,14 @@ _tall_narrow, _four_narrow, _one_narrow = (_tile_of(rows, 1) for rows in (_TALL,
 
 @part
 def product(
-    memory, rows, columns, depth, a, a_row, a_depth, b, b_column, b_depth, c, c_row, s, s_row,
-    end=PLAIN,
+    memory, rows, columns, depth, a, a_row, a_depth, other, b, b_column, b_depth, c, c_row, s,
+    s_row, end=PLAIN,
 ):  # fmt: skip
-    """C = S + A B; `columns` are whole vectors, and `end` is what becomes of the sums.
+    """C = S + A B with B in an `other` array; `end` is what becomes of the sums.
 
-    Panel by panel, B's columns start at ``b + j · b_column``: 1 for rows of B that lie
-    `b_depth` apart, `depth` for panels one after the other, whose rows follow each other
-    (`b_depth` is then not looked at).
+    `columns` are whole vectors. Panel by panel, B's columns start at ``b + j · b_column``: 1 for
+    rows of B that lie `b_depth` apart, `depth` for panels one after the other, whose rows follow
+    each other (`b_depth` is then not looked at).
     """
     lanes = VECTOR_BYTES // memory.itemsize
     for j in range(0, columns, PANEL * lanes):
@@ -105,30 +108,27 @@ def product(
             x, y, z = a + i * a_row, c + i * c_row + j, s + i * s_row + j
             if left >= _TALL and left != _EVEN:
                 if wide:
-                    _tall(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row,
-                          end)  # fmt: skip
+                    _tall(memory, x, a_row, a_depth, other, start, step, depth, y, c_row, z,
+                          s_row, end)  # fmt: skip
                 else:
-                    _tall_narrow(
-                        memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end
-                    )
+                    _tall_narrow(memory, x, a_row, a_depth, other, start, step, depth, y, c_row,
+                                 z, s_row, end)  # fmt: skip
                 i += _TALL
             elif left >= 4:
                 if wide:
-                    _four(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row,
-                          end)  # fmt: skip
+                    _four(memory, x, a_row, a_depth, other, start, step, depth, y, c_row, z,
+                          s_row, end)  # fmt: skip
                 else:
-                    _four_narrow(
-                        memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end
-                    )
+                    _four_narrow(memory, x, a_row, a_depth, other, start, step, depth, y, c_row,
+                                 z, s_row, end)  # fmt: skip
                 i += 4
             else:
                 if wide:
-                    _one(memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row,
-                         end)  # fmt: skip
+                    _one(memory, x, a_row, a_depth, other, start, step, depth, y, c_row, z,
+                          s_row, end)  # fmt: skip
                 else:
-                    _one_narrow(
-                        memory, x, a_row, a_depth, start, step, depth, y, c_row, z, s_row, end
-                    )
+                    _one_narrow(memory, x, a_row, a_depth, other, start, step, depth, y, c_row,
+                                 z, s_row, end)  # fmt: skip
                 i += 1
 
 

@@ -20,8 +20,9 @@ import numpy as np
 from steepest.kernels import lanes
 from steepest.kernels.compiled import entry, inlined, part, sums
 from steepest.kernels.linear import BLOCK, gather
-from steepest.kernels.pointwise import loss_and_slope, narrowed, numbers, update
+from steepest.kernels.pointwise import loss_and_slope
 from steepest.kernels.steps import copy, record, square
+from steepest.kernels.updates import narrowed, numbers, update
 from steepest.kernels.vector import view
 
 __all__ = ["take_plain_steps", "take_single_steps"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.kernels.compiled import inlined, part, sums
-from steepest.kernels.pointwise import update, window
+from steepest.kernels.updates import update, window
 from steepest.kernels.vector import view
 
 __all__ = ["copy", "record", "square", "squared_distance", "update_part"]

@@ -6,7 +6,7 @@ way is NaN in the end. The NumPy twin is `steepest.objective.plane.losses_one_by
 
 from __future__ import annotations
 
-from steepest.kernels import network
+from steepest.kernels import layout
 from steepest.kernels.bends import bend
 from steepest.kernels.compiled import entry, part
 from steepest.kernels.plane import PADDED_WIDTH, first_layer, loss_of_sums, mixed, take_events
@@ -26,10 +26,8 @@ from steepest.kernels.vector import view
 
 __all__ = ["add_losses", "cut_size"]
 
-_BLOCK = network.BLOCK
-_K, _N, _FAN_IN, _SUMS, _INPUT = (
-    network.COLUMNS[name] for name in ("k", "n", "padded_k", "sums", "input")
-)
+_BLOCK, _K, _N, _FAN_IN = layout.BLOCK, layout.K, layout.N, layout.KP
+_SUMS, _INPUT = layout.SUMS, layout.INPUT
 
 
 def cut_size(size):

@@ -44,7 +44,7 @@ class Network:
         self._teams: dict[int, Team] = {}
         self._compiled: set[tuple[Any, ...]] = set()
         self._rooms: list[_Shared] = []
-        self._alones: list[tuple[Array, Array]] = []
+        self._memories: list[Array] = []
 
     def take_steps(
         self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
@@ -69,26 +69,28 @@ class Network:
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
-        with self._alone(block) as room:
+        layout = self.layout
+        with self._memory() as memory:
             return self.kernel.accumulate(
-                *room, theta, *self.columns(block), self.dtype.type(scale), gradient
-            )
+                *self.kinds, layout.table, layout.places, memory, self.block_of(block.targets),
+                theta, *self.columns(block), self.dtype.type(scale), gradient,
+            )  # fmt: skip
 
     def losses(self, theta: Array, block: Batch) -> float:
         """Return Σ w ℓ over the block."""
-        _, targets, weights = self.columns(block)
-        room = np.ones(self.kernel.BLOCK * (self.model.outputs + 2), dtype=self.dtype)
-        logits = self.logits(theta, block.inputs).reshape(-1)
-        return self.kernel.add_losses(
-            self.kinds[1], logits, self.model.outputs, targets, weights, room
-        )
+        layout = self.layout
+        with self._memory() as memory:
+            return self.kernel.losses(
+                *self.kinds, layout.table, layout.places, memory, theta, *self.columns(block)
+            )
 
     def logits(self, theta: Array, inputs: Array) -> Array:
         """Return the logits ``(events, outputs)``; an event's bits do not depend on the others."""
-        out, layout = np.empty((len(inputs), self.model.outputs), dtype=self.dtype), self.layout
-        self.kernel.logits(
-            self.kinds[0], layout.table, layout.memory(), theta, inputs.reshape(-1), out.reshape(-1)
-        )
+        out = np.empty((len(inputs), self.model.outputs), dtype=self.dtype)
+        with self._memory() as memory:
+            self.kernel.logits(
+                self.kinds[0], self.layout.table, memory, theta, inputs.reshape(-1), out.reshape(-1)
+            )
         return out
 
     def _room(self, parts: int, members: int, batch_size: int, targets: Array) -> _Shared:
@@ -99,6 +101,7 @@ class Network:
             shared = self._rooms.pop()
             if shared.made_for == made_for:
                 return shared
+        from steepest.kernels.sharing import NUMBERS
         from steepest.kernels.team import COUNTED, new_words
         from steepest.kernels.vector import aligned
 
@@ -111,23 +114,20 @@ class Network:
                 for member in range(members)
             ),
             memory=self.layout.memory(members, parts),
-            numbers=aligned((parts, self.kernel.NUMBERS), np.float64),
+            numbers=aligned((parts, NUMBERS), np.float64),
             chunks=np.zeros((parts, self.model.size if long else 0)),
             gradient=aligned(self.model.size, self.dtype),
         )
 
     @contextmanager
-    def _alone(self, block: Batch) -> Iterator[tuple[Any, ...]]:
-        """The kinds and the working arrays of one thread, which the next one uses again."""
-        layout, kind = self.layout, block.targets.dtype
+    def _memory(self) -> Iterator[Array]:
+        """The working arrays of one thread, which the next one uses again."""
         try:
-            memory, targets = self._alones.pop()
+            memory = self._memories.pop()
         except IndexError:
-            memory, targets = layout.memory(), self.block_of(block.targets)
-        if targets.dtype != kind:
-            targets = self.block_of(block.targets)
-        yield *self.kinds, layout.table, layout.places, memory, targets
-        self._alones.append((memory, targets))
+            memory = self.layout.memory()
+        yield memory
+        self._memories.append(memory)
 
     @cached_property
     def kernel(self) -> Any:
@@ -152,13 +152,22 @@ class Network:
     @cached_property
     def layout(self) -> Any:
         """Where the working arrays lie."""
-        return self.kernel.Layout(self.model.widths, self.dtype)
+        from steepest.kernels.layout import Layout
+
+        return Layout(self.model.widths, self.dtype)
+
+    @cached_property
+    def block(self) -> int:
+        """Events that go through the network together."""
+        from steepest.kernels.layout import BLOCK
+
+        return BLOCK
 
     def block_of(self, targets: Array) -> Array:
         """Room for a block's targets."""
         from steepest.kernels.vector import aligned
 
-        return aligned(self.kernel.BLOCK, targets.dtype)
+        return aligned(self.block, targets.dtype)
 
     def columns(self, events: Batch) -> tuple[Array, Array, Array]:
         """Features (flat), targets and weights."""

@@ -155,7 +155,7 @@ class General:
     """Any dense network, at any points; the parameters are those of `Quadratic`, and the loss."""
 
     def __init__(self, model: Dense, loss: str, basis: Array, mix: Array) -> None:
-        from steepest.kernels.network import BLOCK, Layout
+        from steepest.kernels.layout import BLOCK, Layout
         from steepest.kernels.plane import PADDED_WIDTH
         from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
 

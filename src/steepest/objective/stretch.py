@@ -52,6 +52,8 @@ class Stretch:
         True for the steps after which θ is wanted, ``(steps,)``.
     loss_limit
         A loss above it ends the stretch before its step.
+    room
+        Where θ after the steps that are followed may be written, ``(points, size)``, if anywhere.
     """
 
     events: Batch
@@ -62,6 +64,7 @@ class Stretch:
     recorded: Array
     followed: Array
     loss_limit: float
+    room: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,10 @@ def weights_of(events: Batch, dtype: np.dtype) -> Array:
 def room_for(stretch: Stretch, theta: Array) -> tuple[Array, Array]:
     """Where the values of the recorded steps go, and θ after those that are followed."""
     values = np.empty((np.count_nonzero(stretch.recorded), 4))
-    return values, np.empty((np.count_nonzero(stretch.followed), len(theta)), dtype=theta.dtype)
+    shape, room = (np.count_nonzero(stretch.followed), len(theta)), stretch.room
+    if room is None or room.shape != shape or room.dtype != theta.dtype:
+        room = np.empty(shape, dtype=theta.dtype)
+    return values, room
 
 
 def result_of(

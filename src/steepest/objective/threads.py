@@ -34,7 +34,7 @@ FEWEST = 8
 """Pieces of work that are shared, at least; steps for which threads that wake up are not timed."""
 LOOKING = 0.01
 """The share of the time that may be spent on timing."""
-DOUBTING = 0.25
+DOUBTING = 0.5
 """The same after a change of mind; half of it after each trial that agrees."""
 WATCHED = 0.05
 """Seconds for which several threads work until their pace is looked at."""
@@ -95,6 +95,7 @@ class Team:
         self._latest = 0.0  # and the seconds of each of its steps
         self._pace = math.inf  # the same of those chosen, when last timed
         self._trial: Trial | None = None
+        self._worked = self._interval = 0.0  # seconds since the last trial, and until the next
         self._next_look = self._soonest = 0.0
         self._share = LOOKING
 
@@ -127,7 +128,7 @@ class Team:
         if self.most == 1:
             return 1, left
         trial = self._trial
-        if trial is None and time.monotonic() >= self._next_look:
+        if trial is None and self._due():
             trial = self._trial = Trial(self.most, self.chosen)
         members = self.chosen if trial is None else trial.members
         if members != self._awake:
@@ -136,8 +137,15 @@ class Team:
             return members, min(left, trial.wanted(self._latest))
         return members, left if members == 1 else min(left, steps_of(WATCHED, self._latest))
 
+    def _due(self) -> bool:
+        """Whether to time again: several threads, whose pace is known, after so much work only."""
+        if self.chosen > 1:
+            return self._worked >= self._interval
+        return time.monotonic() >= self._next_look
+
     def _note(self, members: int, taken: int, seconds: float) -> None:
         """Remember how long they took."""
+        self._worked += seconds
         awake, trial, pace = self._awake, self._trial, seconds / max(taken, 1)
         self._awake, self._latest = members, pace
         if trial is not None:
@@ -145,6 +153,7 @@ class Team:
             self._decide(trial)
         elif members == awake and seconds >= TURN and pace > SLOWER * self._pace:
             self._next_look = self._soonest
+            self._interval = 0.0 if time.monotonic() >= self._soonest else self._interval
 
     def _decide(self, trial: Trial) -> None:
         """Choose, if the trial has come to an end, and when to make the next."""
@@ -155,6 +164,7 @@ class Team:
         self.chosen, self._pace, self._trial = verdict, trial.pace(verdict), None
         self._next_look = _next_look(trial.seconds, self._share)
         self._soonest = _next_look(trial.seconds, DOUBTING)
+        self._worked, self._interval = 0.0, self._next_look - time.monotonic()
 
 
 def _next_look(seconds: float, share: float = LOOKING) -> float:
