@@ -39,7 +39,7 @@ ROWS = 65_536
 """Events at once, at most."""
 NUMBERS = 4_194_304
 """Losses of chunks at points that are held at once, at most."""
-PIECE, PIECES = 8, 8
+PIECE, PIECES = 8, 16
 """Chunks that a thread takes at once, at most, and how many pieces are made where that is fewer."""
 FARTHEST = 1e-3
 """How far rounding along a line may move a first-layer sum, against its size in the middle."""
@@ -121,7 +121,8 @@ class _Plane:
 
     def add_up(self, part: Batch, chunk: int, out: Array) -> None:
         """Write Σ w ℓ of each chunk at each point to `out`, ``(chunks, points)`` float64."""
-        together = max(1, min(PIECE, len(out) // PIECES))
+        few = min(2, 2 * len(out) // PIECES)  # what is made ready for a point serves two chunks
+        together = max(1, few, min(PIECE, len(out) // PIECES))
 
         def at(first: int) -> None:
             last = first + together
