@@ -235,3 +235,16 @@ def test_a_helper_is_moved_before_it_is_called():
         seen = []
         Helper.call(lambda seen=seen: seen.append(this_core()), beside=(core, 1)).join()
         assert seen != [core]
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="one core")
+def test_two_pieces_are_shared_where_so_few_are_worth_it():
+    both, idents = threading.Barrier(2), set()
+
+    def work(item):
+        idents.add(threading.get_ident())
+        both.wait(timeout=20)  # breaks, unless another thread has the other piece
+        return item
+
+    assert Crew().map(work, range(2), fewest=2) == [0, 1]
+    assert len(idents) == 2

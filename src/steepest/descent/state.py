@@ -112,6 +112,7 @@ class State:
 
     def with_changes(self, **changes: Any) -> State:
         """A copy with some fields replaced."""
+        assert changes.keys() <= self.__dict__.keys()
         copy = object.__new__(State)  # `replace` takes as long as a step of a small network
         copy.__dict__.update(self.__dict__, **changes)
         return copy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from steepest.objective.compiled import compiled, suits
 from steepest.objective.dense_plane import dense_losses_of_chunks, dense_losses_on_plane
 from steepest.objective.network import Network
 from steepest.objective.stretch import Slots, Stretch, StretchResult
+from steepest.objective.threads import FEWEST as SHARED_FROM
 from steepest.objective.threads import Crew
 from steepest.optimizers import UpdateRule
 from steepest.storage import BLOCK
@@ -24,9 +25,12 @@ __all__ = ["DenseObjective"]
 Array = np.ndarray
 Result = TypeVar("Result")
 
-PIECE, PIECES, LEAST_BYTES, MOST_BYTES = 2048, 32, 2**19, 2**24
-"""Events that one thread adds up at once; for linear models, whose events cost little more than to
-be read: how many pieces are made, and the bytes of one at least and at most."""
+PIECE, PIECES, LEAST_BYTES, MOST_BYTES = 1024, 32, 2**19, 2**24
+"""Events of a network that one thread adds up at once, and pieces whose results are kept at once.
+For linear models, whose events cost little more than to be read, so many pieces are made; and the
+bytes of one at least and at most."""
+LARGE = 4096
+"""Parameters from which on two pieces are worth a second thread."""
 TOGETHER = 512
 """Pieces of linear models are of whole blocks, as `steepest.kernels.linear` takes them."""
 FEWEST = 1024
@@ -118,12 +122,15 @@ class DenseObjective:
         """Whether compiled code goes through the events: not for few, nor for another dtype."""
         return len(batch) >= FEWEST and suits(batch, self.dtype)
 
-    def _map(self, batch: Batch, work: Callable[[Batch], Result]) -> list[Result]:
-        """Do the work on pieces of the batch, shared out to threads; results in their order."""
+    def _map(self, batch: Batch, work: Callable[[Batch], Result]) -> Iterator[Result]:
+        """Do the work on pieces of the batch, shared out to threads; yield results in order."""
         size = PIECE if self.model.hidden else self._much(batch)
         pieces = [slice(i, i + size) for i in range(0, len(batch), size)]
         crew = _ALONE if batch.on_disk else _CREW
-        return crew.map(lambda rows: work(batch.take(rows)), pieces)
+        fewest = 2 if self.size >= LARGE and self.model.hidden else SHARED_FROM
+        for first in range(0, len(pieces), PIECES):  # a gradient each is much for a large network
+            group = pieces[first : first + PIECES]
+            yield from crew.map(lambda rows: work(batch.take(rows)), group, fewest)
 
     def _much(self, batch: Batch) -> int:
         """Events of a linear model that one thread adds up at once: whole blocks."""
@@ -139,9 +146,11 @@ class DenseObjective:
             total = self._compiled.add_block(theta, part, 1.0 / len(batch), gradient)
             return total, gradient
 
-        results = self._map(batch, add_up)
-        gradient = np.sum([part for _, part in results], axis=0)
-        return sum(total for total, _ in results), gradient.astype(self.dtype)
+        total, gradient = 0.0, np.zeros(self.size)
+        for value, part in self._map(batch, add_up):
+            total += value
+            gradient += part
+        return total, gradient.astype(self.dtype)
 
     def _plain_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """The same in NumPy: the reference, and what small batches take."""

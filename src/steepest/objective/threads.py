@@ -61,10 +61,15 @@ class Crew:
         self._poor = 0  # calls in a row in which the others were of no use
         self._next_look = 0.0
 
-    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Do the work on each item; return the results in the items' order."""
+    def map(
+        self, work: Callable[[Item], Result], items: Sequence[Item], fewest: int = FEWEST
+    ) -> list[Result]:
+        """Do the work on each item; return the results in the items' order.
+
+        Fewer than `fewest` items are not worth calling another thread.
+        """
         alone = self.chosen == 1 and (self.most == 1 or time.monotonic() < self._next_look)
-        if alone or len(items) < FEWEST:
+        if alone or len(items) < fewest:
             return [work(item) for item in items]
         began = time.monotonic()
         results, gain = _shared(work, items, self.most)
