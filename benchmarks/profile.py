@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,7 +25,7 @@ import steepest
 from benchmarks.dense import BATCHES, HIDDEN, sample, steepest_run
 from benchmarks.gradient import events_of, problems
 from benchmarks.harness import Case, Options, in_turn
-from benchmarks.machine import cores, sum_once
+from benchmarks.machine import cores, on_cores, sum_once
 from benchmarks.peers import Work
 from benchmarks.plane_parts import surface
 from steepest import recipe as spec
@@ -120,7 +119,7 @@ def _step(hidden: tuple[int, ...], batch_size: int, options: Options) -> Case:
     steps = works["adam"].steps
 
     def alone() -> None:
-        with _on(1):
+        with on_cores(1):
             steepest_run(works["adam"])()
 
     contenders: dict[str, Callable[[], object]] = {
@@ -247,14 +246,3 @@ def _train(folder: str, out: str) -> dict[str, float]:
         env=os.environ | {"PYTHONPATH": folder, "NUMBA_CACHE_DIR": str(Path(folder) / "kernels")},
     )
     return json.loads(done.stderr.splitlines()[-1])
-
-
-@contextmanager
-def _on(processors: int) -> Iterator[None]:
-    """Let this thread, and those that it starts, have so many cores (Linux)."""
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(allowed)[:processors])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)

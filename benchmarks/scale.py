@@ -25,7 +25,7 @@ __all__ = ["LIMITS", "measure"]
 
 Array = np.ndarray
 
-EVENTS = (100, 1_000, 10_000, 100_000, 1_000_000, 4_000_000)
+EVENTS = (100, 1_000, 10_000, 100_000, 1_000_000, 4_000_000, 10_000_000)
 FEATURES = (2, 8, 28, 100, 300)
 WIDTHS = (4, 16, 64, 256, 1024)
 LIMITS = ("a call", "memory", "arithmetic")
@@ -74,7 +74,7 @@ def measure(options: Options) -> Iterator[Case]:
     yield _case("features n of a logistic regression on 200,000 events", by_features, options)
     yield _case("width of a network 28→w→w→1 on 10,000 events", by_width, options)
     same = [
-        _Point("logistic, 2M × 28", most // 2),
+        _Point("logistic, 2M × 28", most // 5),
         _Point("28→256→256→1, 10,000", 10_000, hidden=(256, 256)),
     ]
     for threads in range(1, cores() + 1):

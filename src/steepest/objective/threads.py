@@ -57,7 +57,7 @@ class Crew:
     """
 
     def __init__(self, most: int = 2) -> None:
-        self.most = self.chosen = min(most, usable_cores())
+        self.most = self.chosen = most
         self._poor = 0  # calls in a row in which the others were of no use
         self._next_look = 0.0
 
@@ -68,11 +68,12 @@ class Crew:
 
         Fewer than `fewest` items are not worth calling another thread.
         """
-        alone = self.chosen == 1 and (self.most == 1 or time.monotonic() < self._next_look)
-        if alone or len(items) < fewest:
+        most = min(self.most, usable_cores())  # now: the caller may have been given fewer
+        given_up = self.chosen == 1 and time.monotonic() < self._next_look
+        if most == 1 or given_up or len(items) < fewest:
             return [work(item) for item in items]
         began = time.monotonic()
-        results, gain = _shared(work, items, self.most)
+        results, gain = _shared(work, items, most)
         self._note(gain, time.monotonic() - began)
         return results
 
@@ -204,7 +205,10 @@ def together(
             errors.append(error)
             failed()
 
-    helpers = [Helper.call(partial(other, member), at) for member in range(1, members)]
+    helpers = [
+        Helper.call(partial(other, member), at, beside=(core, member))
+        for member in range(1, members)
+    ]
     try:
         result = work(0)
     except BaseException:
