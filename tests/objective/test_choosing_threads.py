@@ -237,6 +237,23 @@ def test_a_helper_is_moved_before_it_is_called():
         assert seen != [core]
 
 
+def test_cores_that_have_rested_are_not_timed_at_once(monkeypatch):
+    began = -1.0
+
+    def pace(members, now):
+        return 5e-3 if members == 2 and now < began + 0.04 else idle(members, now)
+
+    machine, team = Machine(pace, monkeypatch), Team(2)
+    machine.work(team, 1.0, steps=64)
+    before = machine.taken[1]
+    for _ in range(30):
+        machine.now += 0.1
+        began = machine.now
+        machine.work(team, 0.15, steps=2)
+        assert team.chosen == 2
+    assert (machine.taken[1] - before) * idle(1, 0.0) < 0.1 * 30 * 0.15
+
+
 @pytest.mark.skipif(usable_cores() < 2, reason="one core")
 def test_two_pieces_are_shared_where_so_few_are_worth_it():
     both, idents = threading.Barrier(2), set()

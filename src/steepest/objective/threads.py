@@ -38,6 +38,9 @@ DOUBTING = 0.5
 """The same after a change of mind; half of it after each trial that agrees."""
 WATCHED = 0.05
 """Seconds for which several threads work until their pace is looked at."""
+REST, WARMING = 0.01, 0.05
+"""After a pause of so many seconds, several threads are not timed for so many seconds of work:
+cores that have rested are slow for some milliseconds, above all those of a virtual machine."""
 SLOWER = 1.5
 """Threads that take so many times as long as when they were timed are timed again soon."""
 
@@ -102,6 +105,7 @@ class Team:
         self._pace = math.inf  # the same of those chosen, when last timed
         self._trial: Trial | None = None
         self._worked = self._interval = 0.0  # seconds since the last trial, and until the next
+        self._since_pause, self._ended = WARMING, math.inf  # seconds of work, and when it ended
         self._next_look = self._soonest = 0.0
         self._share = LOOKING
 
@@ -119,6 +123,8 @@ class Team:
         (10, 10)
         """
         done = 0
+        if time.monotonic() - self._ended > REST:
+            self._since_pause = 0.0
         while done < steps:
             members, count = self._next(steps - done)
             began = time.perf_counter()
@@ -127,6 +133,7 @@ class Team:
             done += taken
             if taken < count:
                 break
+        self._ended = time.monotonic()
         return done, total
 
     def _next(self, left: int) -> tuple[int, int]:
@@ -146,18 +153,24 @@ class Team:
     def _due(self) -> bool:
         """Whether to time again: several threads, whose pace is known, after so much work only."""
         if self.chosen > 1:
-            return self._worked >= self._interval
+            return self._worked >= self._interval and self._warm
         return time.monotonic() >= self._next_look
+
+    @property
+    def _warm(self) -> bool:
+        """Whether the cores have worked for a while."""
+        return self._since_pause >= WARMING
 
     def _note(self, members: int, taken: int, seconds: float) -> None:
         """Remember how long they took."""
         self._worked += seconds
+        self._since_pause += seconds
         awake, trial, pace = self._awake, self._trial, seconds / max(taken, 1)
         self._awake, self._latest = members, pace
         if trial is not None:
             trial.add(members, taken, seconds, counted=members == awake)
             self._decide(trial)
-        elif members == awake and seconds >= TURN and pace > SLOWER * self._pace:
+        elif members == awake and seconds >= TURN and pace > SLOWER * self._pace and self._warm:
             self._next_look = self._soonest
             self._interval = 0.0 if time.monotonic() >= self._soonest else self._interval
 
