@@ -45,13 +45,12 @@ def measure(options: Options) -> Iterator[Case]:
     X, y = sample()
     torch.set_num_threads(cores())
     with threadpool_limits(limits=cores()):
-        peaks = {threads: matrix_peak(threads) for threads in {1, cores()}}
         for hidden in HIDDEN:
             for batch_size in BATCHES:
                 for optimizer in ("adam", "sgd"):
                     epochs = 1 if options.quick else 5 if hidden[0] > 64 else 10
                     work = Work(X, y, hidden, batch_size, optimizer, epochs)
-                    yield _case(work, peaks, options)
+                    yield _case(work, options)
 
 
 def sample() -> tuple[Array, Array]:
@@ -60,11 +59,12 @@ def sample() -> tuple[Array, Array]:
     return X, (X[:, 0] * X[:, 1] + X[:, 2] > 0).astype(np.float32)
 
 
-def _case(work: Work, peaks: dict[int, float], options: Options) -> Case:
+def _case(work: Work, options: Options) -> Case:
     wide = work.hidden[0] > 64
     names = [n for n in PEERS if not wide or n in FAST]
     runs = {"steepest": steepest_run(work)} | {name: PEERS[name](work) for name in names}
     seconds, results = in_turn(runs, options.rounds)
+    peaks = {threads: matrix_peak(threads) for threads in {1, cores()}}  # now: the clock drifts
     losses = {name: float(loss()) for name, loss in results.items()}  # type: ignore[operator]
     same_loss(losses, relative=0.25)  # each shuffles the events in its own way
     step = {name: [s / work.steps for s in times] for name, times in seconds.items()}

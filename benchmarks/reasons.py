@@ -15,9 +15,9 @@ The arithmetic alone, of events that lie in the cache and shared by two threads,
 than reading the array; one thread alone takes about twice as long as two. But reading and reckoning
 do not overlap wholly. The kernel asks for lines 32 KB and 4 KB ahead, evenly between its products:
 asked for at once, in a burst, they cost a seventh more with 100 features. With 8 features the
-targets add an eighth to the bytes that are read, so that 0.89 is the most there. A call after a
-pause, as here, takes about a millisecond more than one right after another: the second thread
-begins some tenths of one later, and the first pieces are slow.
+targets add an eighth to the bytes that are read, so that 0.89 is the most there. The first call
+after a pause takes about a millisecond more than the next: the second thread begins some tenths of
+one later, and the first pieces are slow.
 
 The sum itself takes now 12 ms, now 18 ms for the same array, so that the share of a single round
 says little. Where its two threads begin at once it reads at 37 GB/s; four times the speed of
@@ -45,6 +45,10 @@ parts' gradients and the new parameters go from one core's cache to the other's,
 three to five microseconds a step, and the waits one more; asking for the lines beforehand gained
 nothing. A fifth of a step at batch 256 is outside of the compiled code, half a millisecond an epoch
 of 16,384 events and two for the start: its loss, the permutation of the rows, the calls.
+
+At 256 wide and small batches a whole training takes a tenth of a second, and follows a pause: there
+two threads are now and then held up for milliseconds that the system does not account for, for us
+and the peers alike, so that the ratios of single rounds lie far apart.
 
 Needed for three times JAX: fewer calls of Python an epoch, the next epoch's order drawn while the
 steps run, and a share of work between two threads that sends less from one to the other.
