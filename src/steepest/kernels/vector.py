@@ -1,7 +1,8 @@
 """Vectors in machine code: loads, stores and sums of a processor's registers, and views of arrays.
 
 A vector has `VECTOR_BYTES`: 64 where the processor has AVX-512, 32 elsewhere (where its registers
-are smaller, the compiler takes two for one).
+are smaller, the compiler takes two for one). The NumPy twins are slices, ``+``, ``*`` and ``sum``
+of so many numbers.
 """
 
 from __future__ import annotations
