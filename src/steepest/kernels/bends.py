@@ -6,10 +6,10 @@ last place, and is taken at that edge beyond::
     tanh x = x P(x²) / Q(x²),   P and Q of degree 4
 
 Its coefficients are those for which the largest relative error is smallest, 10⁻⁸; with rounding
-the result is within seven units in the last place. Two vectors share a reciprocal, 1/Q₁ =
- Q₂ · 1/(Q₁ Q₂), which begins with the bits of Q Q′ taken from a constant (off by 5 % at
-most), and goes on by e → e³ and e → e², with e = 1 − Q Q′ r. There is no division: one takes as
-long as all of this. NaN stays NaN, and makes its neighbour NaN; −0 stays −0.
+the result is within seven units in the last place. Two vectors share a reciprocal r of Q Q′, since
+1/Q = Q′ / (Q Q′). It begins with the bits of Q Q′ taken from a constant (off by 5 % at most), and
+goes on by e → e³ and e → e², with e = 1 − Q Q′ r. There is no division: one takes as long as all
+of this. NaN stays NaN, and makes its neighbour NaN; −0 stays −0.
 
 What else there is comes from `steepest.kernels.pointwise`. The NumPy twins are those of
 `steepest.kernels.activations`.

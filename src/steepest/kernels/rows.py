@@ -11,11 +11,12 @@ from __future__ import annotations
 from steepest.kernels.compiled import part, sums
 from steepest.kernels.vector import view
 
-__all__ = ["add_products", "dots"]
+__all__ = ["add_products", "dot", "dots"]
 
 
 @sums
-def _dot(row, weights):
+def dot(row, weights):
+    """⟨x, w⟩."""
     total = row.dtype.type(0.0)
     for j in range(len(row)):
         total += row[j] * weights[j]
@@ -27,7 +28,7 @@ def dots(rows, start, count, n, weights, bias, out):
     """Write z = X w + b, for `count` rows from the element `start` of a flat array on."""
     weights = view(weights, 0, n)
     for i in range(count):
-        out[i] = _dot(view(rows, start + i * n, n), weights) + bias
+        out[i] = dot(view(rows, start + i * n, n), weights) + bias
 
 
 @part

@@ -18,22 +18,15 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.kernels import lanes
-from steepest.kernels.compiled import entry, inlined, part, sums
+from steepest.kernels.compiled import entry, inlined, part
 from steepest.kernels.linear import BLOCK, gather
 from steepest.kernels.pointwise import loss_and_slope
+from steepest.kernels.rows import dot
 from steepest.kernels.steps import copy, record, square
 from steepest.kernels.updates import narrowed, numbers, update
 from steepest.kernels.vector import view
 
 __all__ = ["take_plain_steps", "take_single_steps"]
-
-
-@sums
-def _dot(one, two):
-    total = one.dtype.type(0.0)
-    for j in range(len(one)):
-        total += one[j] * two[j]
-    return total
 
 
 @inlined
@@ -70,7 +63,7 @@ def take_single_steps(loss, rule, n, inputs, targets, weights, rows, theta, slot
             gather(inputs, targets, weights, rows, index, count, n, width, block, of_targets,
                    of_weights)  # fmt: skip
         event, weight = view(block, place * width, width), of_weights[place]
-        each, slope = loss_and_slope(loss, _dot(theta, event), of_targets[place])
+        each, slope = loss_and_slope(loss, dot(theta, event), of_targets[place])
         value = np.float64(each) * np.float64(weight)
         if penalised:
             value += 0.5 * np.float64(l2[0]) * square(view(theta, 0, n))
@@ -133,7 +126,7 @@ def take_plain_steps(loss, n, inputs, targets, weights, rows, theta, rates, firs
             count, ready, block = 1, -1, 0
             lanes.fetch(inputs, targets, weights, rows, rates, n, index, events, width, of_targets,
                         of_weights, scales, 0)  # fmt: skip
-            logits[0] = _dot(view(both, 0, width), view(events, 0, width))
+            logits[0] = dot(view(both, 0, width), view(events, 0, width))
             losses[0], slope = loss_and_slope(loss, logits[0], of_targets[0])
             factors[0] = slope * scales[0]
         else:
