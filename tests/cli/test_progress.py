@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steepest.cli.progress import TerminalWatch, silent_or
-from steepest.events.hub_transfer import came, expect
+from steepest.events.hub.transfer import came, expect
 
 
 def test_bytes_of_the_hub_have_the_bar_until_rows_are_read():

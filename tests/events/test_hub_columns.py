@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.small_hub import COMMIT, LATER, small_hub
-from steepest.events.hub_cache import Known, Seen
-from steepest.events.hub_ranges import Span, coalesced, cut, missing
+from steepest.events.hub.cache import Known, Seen
+from steepest.events.hub.ranges import Span, coalesced, cut, missing
 
 pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
 
@@ -34,7 +34,7 @@ import json, os, sys, time, urllib.request
 time.sleep = lambda seconds: None  # huggingface_hub waits between its tries
 from steepest.errors import SteepestError
 from steepest.events import EventSource, open_events
-from steepest.events.hub import pin
+from steepest.events.hub.datasets import pin
 from steepest.events.source import Condition
 
 def read(path, columns, where=()):
@@ -295,7 +295,7 @@ found = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], overwrite=True
 
 
 LOOKING = """
-from steepest.events.hub_transfer import seen_by
+from steepest.events.hub.transfer import seen_by
 told = []
 with seen_by(lambda *counts: told.append(counts)):
     answer = read(PATH, ["x2"])

@@ -13,7 +13,7 @@ from steepest.disk import DiskArray
 from steepest.errors import EventsError
 from steepest.events import PARTS, Room, load_sample
 from steepest.events import source as module
-from steepest.events.again import FromFiles
+from steepest.events.reading.reread import FromFiles
 from steepest.recipe import EventsRecipe
 from steepest.storage import in_memory, split
 

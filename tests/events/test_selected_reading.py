@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 
 from steepest.errors import EventsError
-from steepest.events import EventSource, hdf5, load_sample, open_events, parse, root, sieve
-from steepest.events.sieve import Sieve, sieve_of
+from steepest.events import EventSource, load_sample, open_events, parse
+from steepest.events.formats import hdf5, root
+from steepest.events.reading import row_filter as sieve
+from steepest.events.reading.row_filter import Sieve, sieve_of
 from steepest.recipe import EventsRecipe
 
 uproot = pytest.importorskip("uproot", reason="needs the extra [root]")

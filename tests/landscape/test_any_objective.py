@@ -12,7 +12,7 @@ from objectives import DoubleWell, WithACliff, some_events
 from steepest.errors import InputError
 from steepest.folder import LandscapeFolder
 from steepest.landscape import Asked, Landscape, landscape_of_subject
-from steepest.landscape.subject import PathPoints, Subject
+from steepest.landscape.input import PathPoints, Subject
 from steepest.training import TrainWatch
 
 

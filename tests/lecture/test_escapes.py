@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.stats import beta
 
 from steepest.evaluate.figures import as_numbers, save
-from steepest.evaluate.merit import ONE_SIGMA
+from steepest.evaluate.merits.merit import ONE_SIGMA
 from steepest.lecture import Effort, LectureData
 from steepest.lecture.errors import NotFound
 from steepest.lecture.live import Walk, settled, walk

@@ -10,7 +10,7 @@ import pytest
 from samples import make_events
 from steepest import predict
 from steepest.errors import EventsError
-from steepest.events import hdf5
+from steepest.events.formats import hdf5
 from steepest.prediction import size, work
 
 from .conftest import table_of

@@ -118,7 +118,7 @@ def landscape(
 
     numbers = _numbers(extent)
     if page:
-        from steepest.landscape.page import require_plotly
+        from steepest.landscape.export.page import require_plotly
 
         require_plotly()
     with silent_or(TerminalWatch, as_json) as watch:
@@ -140,7 +140,7 @@ def landscape(
 
 
 def _draw(drawn: Landscape, watch: TrainWatch, page: bool | None, animation: bool) -> None:
-    from steepest.landscape.page import has_plotly
+    from steepest.landscape.export.page import has_plotly
 
     watch.stage("Drawing figures")
     drawn.write_figures()

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from steepest.descent import State
-from steepest.events.hub_transfer import seen_by
+from steepest.events.hub.transfer import seen_by
 from steepest.training import TrainWatch
 
 __all__ = ["TerminalWatch", "silent_or"]

@@ -16,7 +16,7 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Keeper, State, StopReason
 from steepest.descent.steps import at_once, norm, one_by_one, stretches
 from steepest.descent.stopping import stop_reason
-from steepest.descent.trail import Trail
+from steepest.descent.trajectory import Trail
 from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.objective import Batch, Objective
 from steepest.storage import blocks

@@ -12,7 +12,7 @@ from steepest.descent.feed import Feed
 from steepest.descent.history import STEP_COLUMNS
 from steepest.descent.plan import Plan
 from steepest.descent.state import State
-from steepest.descent.trail import Trail
+from steepest.descent.trajectory import Trail
 from steepest.objective import Batch, Objective, Stretch, Stretches
 
 __all__ = ["Steps", "at_once", "norm", "one_by_one", "stretches"]

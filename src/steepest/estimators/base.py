@@ -21,7 +21,7 @@ from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
 from steepest.training.fit import fit, model_at
 from steepest.training.inputs import Events, Naming
-from steepest.training.passes import Begun, begin, one_pass
+from steepest.training.partial_fit import Begun, begin, one_pass
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 

@@ -1,9 +1,9 @@
 """Events of many files read as one.
 
 A *format* (Parquet, …) reads one file and knows nothing of the others: it is an `EventFile`, see
-`steepest.events.contract`. `EventSource` is what the rest of steepest reads from: the files in
-their order, the columns that all of them must share, and blocks of rows that know where they come
-from.
+`steepest.events.formats.contract`. `EventSource` is what the rest of steepest reads from: the files
+in their order, the columns that all of them must share, and blocks of rows that know where they
+come from.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
-from steepest.events.contract import Block, Condition, EventFile, SiftedFile
+from steepest.events.formats.contract import Block, Condition, EventFile, SiftedFile
 from steepest.events.words import counted, listed
 
 if TYPE_CHECKING:
-    from steepest.events.sieve import Sieve
+    from steepest.events.reading.row_filter import Sieve
 
 __all__ = ["Block", "Condition", "EventFile", "EventSource"]
 

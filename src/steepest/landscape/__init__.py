@@ -8,8 +8,8 @@ The way: `spans` chooses directions, `grid` the points, `surface` and `estimate`
 `figures` draw.
 """
 
-from steepest.landscape.asked import Asked
 from steepest.landscape.landscape import landscape_of_run, landscape_of_subject
+from steepest.landscape.options import Asked
 from steepest.landscape.result import Landscape
 
 __all__ = ["Asked", "Landscape", "landscape_of_run", "landscape_of_subject"]

@@ -15,16 +15,16 @@ from steepest.errors import Interrupted
 from steepest.evaluate.figures import axis_label
 from steepest.folder import LandscapeFolder, RunFolder
 from steepest.landscape import spans
-from steepest.landscape.asked import Asked
 from steepest.landscape.curvature import spectrum_at
 from steepest.landscape.directions import Directions
 from steepest.landscape.estimate import Anchors, Sums
 from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
-from steepest.landscape.honesty import honest_path
+from steepest.landscape.input import Subject, other_theta, subject_of
 from steepest.landscape.lanczos import Spectrum
+from steepest.landscape.options import Asked
+from steepest.landscape.path_projection import honest_path
 from steepest.landscape.result import Landscape
-from steepest.landscape.sayings import sayings
-from steepest.landscape.subject import Subject, other_theta, subject_of
+from steepest.landscape.summary import sayings
 from steepest.landscape.sums import Kept
 from steepest.landscape.surface import Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups

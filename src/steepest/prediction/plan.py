@@ -9,7 +9,7 @@ from steepest._version import __version__
 from steepest.encoding import CategoryColumn
 from steepest.errors import InputError
 from steepest.events import EventSource, FeatureReader
-from steepest.events.features import condition
+from steepest.events.reading.features import condition
 from steepest.events.words import listed, quoted
 from steepest.folder import SavedModel
 from steepest.prediction.columns import copied_columns

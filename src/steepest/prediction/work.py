@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, Interrupted
 from steepest.events import Block
-from steepest.events.sieve import sieve_of
+from steepest.events.reading.row_filter import sieve_of
 from steepest.events.words import counted, listed
 from steepest.folder.atomic import explained, sync_folder, write_synced
 from steepest.prediction.parts import GO_ON, KEPT, Parts

@@ -4,11 +4,11 @@
 from a recipe to a run's folder with figures of merit and figures.
 """
 
+from steepest.training.callback import TrainWatch
 from steepest.training.evaluation import evaluate_run
 from steepest.training.fit import Fitted, fit
 from steepest.training.inputs import Events
 from steepest.training.train import next_free_folder, resume, train
-from steepest.training.watch import TrainWatch
 
 __all__ = [
     "Events",

@@ -22,12 +22,12 @@ import numpy as np
 from steepest.events import TRAIN
 from steepest.recipe import DescentRecipe, ModelRecipe, Recipe
 from steepest.training.baseline import fit_baseline
+from steepest.training.callback import TrainWatch
 from steepest.training.events import Prepared
 from steepest.training.fit import model_at, predictions_of
 from steepest.training.inputs import Events, Naming, objective_for
 from steepest.training.results import mean_loss
 from steepest.training.second import a_core_is_free, begin, end
-from steepest.training.watch import TrainWatch
 
 __all__ = ["compile_as_asked", "compiling_ahead", "what_to_compile"]
 

@@ -9,10 +9,10 @@ from steepest.events import TEST, TRAIN, VALIDATION, load_events, pin
 from steepest.folder import RunFolder
 from steepest.training import results
 from steepest.training.binned import bins_of
+from steepest.training.callback import TrainWatch
 from steepest.training.choices import choose, choosing_part
 from steepest.training.events import PARTS, encoded, parts_of, read, room_for
 from steepest.training.fit import predictions_of
-from steepest.training.watch import TrainWatch
 
 __all__ = ["evaluate_run"]
 

@@ -13,8 +13,8 @@ from steepest.encoding import Encoding, fit_encoding, is_needed
 from steepest.events import TEST, TRAIN, VALIDATION, Room, Sample, load_sample
 from steepest.recipe import Recipe, bytes_in
 from steepest.storage import AnyArray, map_blocks, nearest_folder, split
+from steepest.training.callback import TrainWatch
 from steepest.training.inputs import Events, Naming
-from steepest.training.watch import TrainWatch
 
 __all__ = ["PARTS", "Prepared", "encoded", "parts_of", "prepare", "read", "room_for"]
 

@@ -16,6 +16,7 @@ from steepest.storage import AnyArray, on_disk
 from steepest.training import results
 from steepest.training.baseline import fit_baseline
 from steepest.training.binned import bins_of
+from steepest.training.callback import TrainWatch
 from steepest.training.choices import Chosen, choose, choosing_part
 from steepest.training.drawing import Drawing, SecondDrawer
 from steepest.training.events import PARTS, Prepared
@@ -23,7 +24,6 @@ from steepest.training.figures import EVENTS_DRAWN, draw_figures
 from steepest.training.fit import Fitted, model_at, predictions_of
 from steepest.training.inputs import Events
 from steepest.training.memory import give_back
-from steepest.training.watch import TrainWatch
 
 __all__ = ["Job", "finish", "keep_diverged"]
 

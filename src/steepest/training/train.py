@@ -11,13 +11,13 @@ from steepest.events import TRAIN, VALIDATION, pin
 from steepest.folder import FolderKeeper, RunFolder
 from steepest.recipe import Recipe
 from steepest.training.ahead import compiling_ahead
+from steepest.training.callback import TrainWatch
 from steepest.training.drawing import SecondDrawer, import_ahead, second_drawer
 from steepest.training.environment import environment
 from steepest.training.events import Prepared, prepare
 from steepest.training.finish import Job, finish, keep_diverged
 from steepest.training.fit import Fitted, check_fit, fit
 from steepest.training.interrupt import interruptible
-from steepest.training.watch import TrainWatch
 
 __all__ = ["next_free_folder", "resume", "train"]
 

@@ -11,7 +11,7 @@ from scipy.special import expit
 from steepest.evaluate.figures import Histogram
 from steepest.evaluate.figures.histogram import histogram
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
-from steepest.evaluate.intervals import efficiency_from_sums
+from steepest.evaluate.merits.intervals import efficiency_from_sums
 from steepest.kernels.dense import logits
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort

@@ -13,8 +13,8 @@ from steepest.descent import MemoryKeeper
 from steepest.evaluate.figures import as_numbers
 from steepest.folder import LandscapeFolder
 from steepest.landscape import Asked, Landscape, landscape_of_subject
+from steepest.landscape.input import PathPoints, Subject
 from steepest.landscape.spans import principal
-from steepest.landscape.subject import PathPoints, Subject
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.training import Events, TrainWatch, fit
