@@ -9,13 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from steepest.disk import DiskArray
 from steepest.errors import EventsError
 from steepest.events import PARTS, Room, load_sample
 from steepest.events import source as module
 from steepest.events.reading.reread import FromFiles
 from steepest.recipe import EventsRecipe
-from steepest.storage import in_memory, split
+from steepest.storage import DiskArray, in_memory, split
 
 ROWS = 3_000
 RANDOM = np.random.default_rng(5)

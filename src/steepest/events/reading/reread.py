@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from steepest.disk import RowsOnDisk
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import frame
 from steepest.events.reading.matrix import matrix
 from steepest.events.reading.prefetch import ahead
 from steepest.events.source import EventSource
 from steepest.events.words import listed
+from steepest.storage import RowsOnDisk
 
 __all__ = ["FromFiles"]
 
