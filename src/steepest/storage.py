@@ -4,8 +4,8 @@ What to use when: `Column` gathers an array whose length is not known, and moves
 is told to. `blocks`, `map_blocks` and `total` walk over an array in blocks of `BLOCK` rows,
 wherever it lies: so that what comes out has the same bits in memory and on disk.
 
-A `DiskArray` has a length, a shape and a dtype, and is indexed by rows, as an array in memory is. Its
-file has no name: the system removes it when the process ends, however it ends.
+A `DiskArray` has a length, a shape and a dtype, and is indexed by rows, as an array in memory is.
+Its file has no name: the system removes it when the process ends, however it ends.
 """
 
 from __future__ import annotations
