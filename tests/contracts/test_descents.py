@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, State, Watch, descend
+from steepest.descent import Callback, MemoryKeeper, Plan, State, descend
 from steepest.errors import Interrupted
 from steepest.losses import loss_named
 from steepest.models import Dense
@@ -48,7 +48,7 @@ def monitor_of(objective, events):
     }
 
 
-class Interrupting(Watch):
+class Interrupting(Callback):
     """Asks to stop once so many steps are recorded."""
 
     def __init__(self, after: int) -> None:
@@ -78,7 +78,13 @@ def test_resumed_equals_uninterrupted_bit_for_bit(optimizer, schedule):
     for after in (2, 9, 17):
         with pytest.raises(Interrupted):
             descend(
-                objective, events, plan, broken, state=state, watch=Interrupting(after), **watching
+                objective,
+                events,
+                plan,
+                broken,
+                state=state,
+                callback=Interrupting(after),
+                **watching,
             )
         saved = broken.state
         assert saved is not None

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, State, Watch, descend
+from steepest.descent import Callback, MemoryKeeper, Plan, State, descend
 from steepest.descent.curvature import largest_curvature
 from steepest.descent.plan import resolve_batch_size
 from steepest.errors import DivergenceError, EventsError, RecipeError
@@ -78,11 +78,11 @@ def test_who_looks_on_may_have_enough():
     rule = update_rule(spec.SGD(), objective.weight_mask)
     plan = Plan(len(events), len(events), rule, 0.01, spec.Constant(), epochs=50)
 
-    class Onlooker(Watch):
+    class Onlooker(Callback):
         def round(self, state, values):
             self.enough = state.step == 3
 
-    outcome = descend(objective, events, plan, MemoryKeeper(), watch=Onlooker())
+    outcome = descend(objective, events, plan, MemoryKeeper(), callback=Onlooker())
     assert outcome.state.reason is not None
     assert (outcome.state.reason.kind, outcome.step) == ("asked", 3)
 

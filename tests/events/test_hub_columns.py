@@ -214,11 +214,11 @@ found = steepest.train(recipe, RUN).metrics["source"]
 urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/move").close()
 """
     evaluate = """
-from steepest.training import TrainWatch, evaluate_run
-class Heard(TrainWatch):
+from steepest.training import TrainingCallback, evaluate_run
+class Heard(TrainingCallback):
     said = []
     def say(self, text): self.said.append(text)
-found = [evaluate_run(RUN, watch=Heard())["source"], Heard.said, read(
+found = [evaluate_run(RUN, callback=Heard())["source"], Heard.said, read(
     "moving/data/jets.parquet", ["x2"])["source"]["files"][0]["revision"]]
 """
     run_folder = f"RUN = {str(tmp_path / 'run')!r}\n"

@@ -13,7 +13,7 @@ from steepest.errors import InputError
 from steepest.folder import LandscapeFolder
 from steepest.landscape import Asked, Landscape, landscape_of_subject
 from steepest.landscape.input import PathPoints, Subject
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 
 def subject_of(objective: DoubleWell) -> Subject:
@@ -37,7 +37,7 @@ def subject_of(objective: DoubleWell) -> Subject:
 def drawn(folder: Path, kind: str, objective: DoubleWell | None = None, **asked) -> Landscape:
     subject = subject_of(objective or DoubleWell())
     wish = Asked(directions=kind, **({"points": 15} | asked)).resolved(subject, "well")
-    return landscape_of_subject(subject, wish, LandscapeFolder(folder, kind), TrainWatch())
+    return landscape_of_subject(subject, wish, LandscapeFolder(folder, kind), TrainingCallback())
 
 
 @pytest.mark.parametrize("kind", ["random", "principal", "hessian"])

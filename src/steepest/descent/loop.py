@@ -21,7 +21,7 @@ from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.objective import Batch, Objective
 from steepest.storage import blocks
 
-__all__ = ["Monitor", "Outcome", "Watch", "descend"]
+__all__ = ["Callback", "Monitor", "Outcome", "descend"]
 
 Array = np.ndarray
 Monitor = Callable[[Array], Mapping[str, float]]
@@ -38,7 +38,7 @@ LARGEST_PATH = 64 * 2**20
 """Bytes of θ's path that are kept at most; above, no path."""
 
 
-class Watch:
+class Callback:
     """Looks on: base class whose methods do nothing.
 
     `interrupted` asks the loop to stop at once, with `Interrupted`; `enough`, looked at after each
@@ -73,7 +73,7 @@ def descend(
     monitor: Monitor | None = None,
     metrics: tuple[str, ...] = (),
     state: State | None = None,
-    watch: Watch | None = None,
+    callback: Callback | None = None,
 ) -> Outcome:
     """Go down on J(θ) until a criterion says stop.
 
@@ -89,7 +89,7 @@ def descend(
         The validation, if there is one, and the names of what it returns.
     state
         To go on from; None starts anew.
-    watch
+    callback
         Progress, and the wish to interrupt.
 
     Raises
@@ -97,19 +97,19 @@ def descend(
     DivergenceError
         If a loss is not finite or has exploded; names the step and the likely cause.
     Interrupted
-        If `watch.interrupted` became true; the state is saved.
+        If `callback.interrupted` became true; the state is saved.
     """
-    watch = watch or Watch()
+    callback = callback or Callback()
     done = state.step if state else -1
     walk = _Walk(objective, events, plan, keeper, monitor, metrics, done)
     state = state or walk.init()  # 1 init
     if plan.ends_round(state.step) and state.step > state.round_step:  # it diverged just there
-        state = walk.end_round(state, watch)
+        state = walk.end_round(state, callback)
     while state.reason is None:
-        state = walk.stretch(state, watch)  # 2 predict, 3 loss, 4 gradient, 5 step; 6 repeat
+        state = walk.stretch(state, callback)  # 2 predict, 3 loss, 4 gradient, 5 step; 6 repeat
         if plan.ends_round(state.step):
-            state = walk.end_round(state, watch)  # 7 stop, if there is a reason
-        if watch.interrupted and state.reason is None:
+            state = walk.end_round(state, callback)  # 7 stop, if there is a reason
+        if callback.interrupted and state.reason is None:
             walk.save(state)
             raise Interrupted(f"Interrupted after step {state.step:,} of {plan.total_steps:,}.")
         walk.save_if_due(state)
@@ -164,7 +164,7 @@ class _Walk:
             self.trail.add(theta[None])
         return state
 
-    def stretch(self, state: State, watch: Watch) -> State:
+    def stretch(self, state: State, callback: Callback) -> State:
         """Take the steps up to the next validation or look at the clock."""
         plan = self.plan
         end = plan.stretch_end(state.step, self.longest)
@@ -176,18 +176,18 @@ class _Walk:
             else:
                 steps = one_by_one(
                     self.objective, self.feed, plan, state, rates, self.trail,
-                    lambda: watch.interrupted,
+                    lambda: callback.interrupted,
                 )  # fmt: skip
         state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
         self.history.add_steps(steps.recorded, steps.values)
         if len(steps.values):
             loss, rate = steps.values[-1, :2]
-            watch.steps(state, loss, rate, plan.batches.epochs(state.step))
+            callback.steps(state, loss, rate, plan.batches.epochs(state.step))
         if steps.diverged_at is not None:
             raise self._diverged(state, steps.diverged_at)
         return state
 
-    def end_round(self, state: State, watch: Watch) -> State:
+    def end_round(self, state: State, callback: Callback) -> State:
         """Validate, remember the best, and see whether there is a reason to stop."""
         plan = self.plan
         training_loss = state.loss_sum / (plan.steps_in_round(state.step - 1) + 1)
@@ -208,8 +208,8 @@ class _Walk:
         state = state.with_changes(last_loss=training_loss, reason=reason, seconds=seconds)
         row = {"training_loss": training_loss, **metrics, "seconds": state.seconds}
         self.history.add_round(row)
-        watch.round(state, row)
-        if watch.enough and reason is None:
+        callback.round(state, row)
+        if callback.enough and reason is None:
             state = state.with_changes(reason=StopReason("asked", "who looks on asked for it"))
         return state
 

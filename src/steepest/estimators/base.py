@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from steepest.descent import MemoryKeeper, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
-from steepest.estimators.progress import CallbackWatch
+from steepest.estimators.progress import CallbackAdapter
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
@@ -70,10 +70,10 @@ class Descended(BaseEstimator):
         names = columns if columns is not None else [f"x{i}" for i in range(self.n_features_in_)]
         return Naming(tuple(map(str, names)), task, classes, "y")
 
-    def _watch(self, recipe: Recipe) -> CallbackWatch:
+    def _watch(self, recipe: Recipe) -> CallbackAdapter:
         callbacks = self.callbacks if self.callbacks is not None else ()  # pyright: ignore[reportAttributeAccessIssue]
         verbose = bool(self.verbose)  # pyright: ignore[reportAttributeAccessIssue]
-        return CallbackWatch(callbacks, recipe.descent.epochs, verbose)
+        return CallbackAdapter(callbacks, recipe.descent.epochs, verbose)
 
     def _descend(
         self,
@@ -84,7 +84,7 @@ class Descended(BaseEstimator):
     ) -> None:
         """Fit anew."""
         recipe, naming = self._recipe(), self._naming(task, classes)
-        keeper, watch = MemoryKeeper(), self._watch(recipe)
+        keeper, callback = MemoryKeeper(), self._watch(recipe)
         self._begun = None
         try:
             fitted = fit(
@@ -94,8 +94,8 @@ class Descended(BaseEstimator):
                 recipe.model,
                 recipe.descent,
                 keeper,
-                watch=watch,
-                say=print if watch.verbose else lambda _: None,
+                callback=callback,
+                say=print if callback.verbose else lambda _: None,
             )
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)

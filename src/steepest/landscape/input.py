@@ -13,7 +13,7 @@ from steepest.folder import RunFolder
 from steepest.objective import Batch, DenseObjective, Objective
 from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 from steepest.training.events import PARTS, encoded, parts_of, read
 from steepest.training.inputs import Naming, batch_of, objective_for
 
@@ -72,7 +72,9 @@ class Subject:
     model: TrainedModel | None = None
 
 
-def subject_of(folder: RunFolder, part: str = "train", watch: TrainWatch | None = None) -> Subject:
+def subject_of(
+    folder: RunFolder, part: str = "train", callback: TrainingCallback | None = None
+) -> Subject:
     """Read a run and its events again, as the training had them.
 
     Parameters
@@ -81,7 +83,7 @@ def subject_of(folder: RunFolder, part: str = "train", watch: TrainWatch | None 
         The run.
     part
         "train", "validation" or "test".
-    watch
+    callback
         Told when the events have changed.
 
     Raises
@@ -93,13 +95,13 @@ def subject_of(folder: RunFolder, part: str = "train", watch: TrainWatch | None 
     EventsError
         The events cannot be read any more.
     """
-    watch = watch or TrainWatch()
+    callback = callback or TrainingCallback()
     recipe, model = folder.recipe, folder.model
     recorded = (folder.environment or {}).get("events")
     pin(recorded)
-    sample = read(recipe, watch, folder.path)
+    sample = read(recipe, callback, folder.path)
     if recorded is not None and recorded != sample.source:
-        watch.say("The events have changed since the run was made.")
+        callback.say("The events have changed since the run was made.")
     parts = {PARTS[n]: events for n, events in parts_of(encoded(sample, model.encoding)).items()}
     if part not in parts:
         raise InputError(

@@ -28,7 +28,7 @@ from steepest.landscape.summary import sayings
 from steepest.landscape.sums import Kept
 from steepest.landscape.surface import Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 from steepest.training.events import available_memory
 from steepest.training.interrupt import interruptible
 
@@ -41,7 +41,7 @@ CURVATURE_EVENTS = 20_000
 
 
 def landscape_of_run(
-    path: str | Path, asked: Asked, *, part: str = "train", watch: TrainWatch | None = None
+    path: str | Path, asked: Asked, *, part: str = "train", callback: TrainingCallback | None = None
 ) -> Landscape:
     """Compute a run's landscape, and write its numbers into ``RUN/landscape/NAME/``.
 
@@ -53,7 +53,7 @@ def landscape_of_run(
         What it is to be.
     part
         On which part of the run's events.
-    watch
+    callback
         Looks on.
 
     Raises
@@ -65,17 +65,17 @@ def landscape_of_run(
     Interrupted
         After Ctrl-C; what is done is kept, and the same call goes on.
     """
-    watch = watch or TrainWatch()
+    callback = callback or TrainingCallback()
     folder = RunFolder(path)
-    subject = subject_of(folder, part, watch)
+    subject = subject_of(folder, part, callback)
     asked = asked.resolved(subject, str(path))
     assert asked.name is not None  # resolved
     target = LandscapeFolder(folder.path, asked.name)
-    return landscape_of_subject(subject, asked, target, watch)
+    return landscape_of_subject(subject, asked, target, callback)
 
 
 def landscape_of_subject(
-    subject: Subject, asked: Asked, target: LandscapeFolder, watch: TrainWatch
+    subject: Subject, asked: Asked, target: LandscapeFolder, callback: TrainingCallback
 ) -> Landscape:
     """Compute the landscape of any objective at its θ.
 
@@ -87,7 +87,7 @@ def landscape_of_subject(
         Resolved, see `Asked`: its directions are named, not "auto".
     target
         Where the numbers, and sums that can be gone on from, are written.
-    watch
+    callback
         Looks on, and may interrupt.
 
     Raises
@@ -101,21 +101,21 @@ def landscape_of_subject(
     _refuse_memory(subject, asked)
     # what overflows is seen in the losses
     one_thread, quiet = threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore")
-    with one_thread, quiet, interruptible(watch):  # from the first on: kernels may be compiled
+    with one_thread, quiet, interruptible(callback):  # from the first on: kernels may be compiled
         events = drawn_events(subject.events, asked.events, asked.seed)
-        spectrum = _spectrum(subject, events, asked.seed, watch)
+        spectrum = _spectrum(subject, events, asked.seed, callback)
         directions = directions_of(subject, asked, spectrum)
         grid = grid_of(directions, _extent(subject, asked, directions, spectrum), asked.points)
-        anchors = _anchors(subject, asked, directions, grid, events, watch)
-        surface = _surface(subject, asked, directions, grid, events, anchors, target, watch)
+        anchors = _anchors(subject, asked, directions, grid, events, callback)
+        surface = _surface(subject, asked, directions, grid, events, anchors, target, callback)
         events = events.take(slice(0, surface.events))
-        watch.stage("Path and curvature")
+        callback.stage("Path and curvature")
         path = None
         if subject.path is not None and len(subject.path.steps):
             path = honest_path(subject.objective, directions, subject.path, events, anchors)
         curved = events.take(slice(0, CURVATURE_EVENTS))
         said = sayings(subject, directions, surface, spectrum, events, curved, anchors)
-        if watch.interrupted:
+        if callback.interrupted:
             raise _interrupted(surface.events, grid.size, target)
     numbers = {
         **_numbers(subject, asked, directions, surface, len(curved)),
@@ -205,14 +205,16 @@ def _extent(
     return automatic_extent(directions, path, scales)
 
 
-def _spectrum(subject: Subject, events: Batch, seed: int, watch: TrainWatch) -> Spectrum | None:
-    watch.stage("Curvature")
+def _spectrum(
+    subject: Subject, events: Batch, seed: int, callback: TrainingCallback
+) -> Spectrum | None:
+    callback.stage("Curvature")
     try:
         return spectrum_at(
             subject.objective, subject.theta, events.take(slice(0, CURVATURE_EVENTS)), seed=seed
         )
     except FloatingPointError:
-        watch.say("The curvature at the trained parameters is not finite.")
+        callback.say("The curvature at the trained parameters is not finite.")
         return None
 
 
@@ -222,12 +224,12 @@ def _anchors(
     directions: Directions,
     grid: Grid,
     events: Batch,
-    watch: TrainWatch,
+    callback: TrainingCallback,
 ) -> Anchors:
     """Points known with all events, where not all events are taken anyway."""
     if asked.standard_error is None and len(events) == len(subject.events):
         return Anchors.none()
-    watch.stage("Anchors, with all events")
+    callback.stage("Anchors, with all events")
     return Anchors.of(subject.objective, directions, grid, subject.events)
 
 
@@ -239,15 +241,15 @@ def _surface(
     events: Batch,
     anchors: Anchors,
     target: LandscapeFolder,
-    watch: TrainWatch,
+    callback: TrainingCallback,
 ) -> Surface:
     """Evaluate, going on from what an earlier, interrupted call has kept."""
     given = subject.objective, directions, grid, events, anchors
     kept = Kept.of(target, *given, len(subject.events))
     sums = kept.read(len(events))
     if 0 < sums.events < len(events):
-        watch.say(f"Going on after {sums.events:,} events.")
-    watch.stage("Loss surface", len(events))
+        callback.say(f"Going on after {sums.events:,} events.")
+    callback.stage("Loss surface", len(events))
     surface, sums = evaluate(
         subject.objective,
         directions,
@@ -257,8 +259,8 @@ def _surface(
         anchors=anchors,
         standard_error=asked.standard_error,
         sums=sums,
-        progress=_progress(kept, grid.size, watch),
-        interrupted=lambda: watch.interrupted,
+        progress=_progress(kept, grid.size, callback),
+        interrupted=lambda: callback.interrupted,
     )
     kept.write(sums)
     if not surface.complete:
@@ -274,9 +276,9 @@ def _interrupted(events: int, points: int, target: LandscapeFolder) -> Interrupt
     )
 
 
-def _progress(kept: Kept, points: int, watch: TrainWatch) -> Callable[[Sums, int], None]:
+def _progress(kept: Kept, points: int, callback: TrainingCallback) -> Callable[[Sums, int], None]:
     def told(sums: Sums, target: int) -> None:
-        watch.measured(sums.events, target, "events", f" × {points:,} points")
+        callback.measured(sums.events, target, "events", f" × {points:,} points")
         kept.write_if_due(sums)
 
     return told

@@ -14,7 +14,7 @@ from steepest.errors import EventsError, RecipeError
 from steepest.evaluate.figures import axis_label
 from steepest.events import TRAIN
 from steepest.recipe import Recipe
-from steepest.training import Events, TrainWatch
+from steepest.training import Events, TrainingCallback
 from steepest.training.events import PARTS, Prepared, prepare
 
 __all__ = ["LectureData", "lecture_recipe", "load", "symbol_and_unit"]
@@ -123,7 +123,7 @@ def lecture_recipe(
     return Recipe.from_dict({"events": events}, source="--data")
 
 
-def load(recipe: Recipe, watch: TrainWatch, folder: Path) -> LectureData:
+def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureData:
     """Read the events of a recipe.
 
     Raises
@@ -132,7 +132,7 @@ def load(recipe: Recipe, watch: TrainWatch, folder: Path) -> LectureData:
         They cannot be read, are not of two classes, are too few, weigh less than nothing, or have
         no two features.
     """
-    prepared = prepare(recipe, watch, folder)
+    prepared = prepare(recipe, callback, folder)
     naming = prepared.naming
     if naming.task != "binary":
         raise _not_two_classes(prepared)

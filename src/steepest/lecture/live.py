@@ -21,7 +21,7 @@ from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.optimizers import update_rule
 from steepest.scaling import fit_scaling
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 __all__ = ["Walk", "linear", "logistic_minimum", "scaled", "settled", "walk"]
 
@@ -75,7 +75,7 @@ def walk(
     schedule: spec.Schedule | None = None,
     seed: int = 0,
     settled_below: float | None = None,
-    watch: TrainWatch | None = None,
+    callback: TrainingCallback | None = None,
 ) -> Walk:
     """Go down on J by θ ← θ − η g.
 
@@ -90,13 +90,13 @@ def walk(
         θ₀; None is the objective's own for the seed.
     settled_below
         End when ‖∇J‖ is below this, which is looked at every `LOOK` epochs; None does not.
-    watch
+    callback
         Asked whether to stop.
 
     Raises
     ------
     Interrupted
-        `watch` says so.
+        `callback` says so.
 
     Examples
     --------
@@ -121,9 +121,9 @@ def walk(
     first = objective.loss(theta, events)
     limit = EXPLODED * max(abs(first), 1e-300)
     state = State(theta, rule.slots(theta), 0, Best(theta, first, 0), limit)
-    keeper, quiet, diverged = MemoryKeeper(), _Silent(watch), False
+    keeper, quiet, diverged = MemoryKeeper(), _Silent(callback), False
     try:
-        descend(objective, events, plan, keeper, state=state, watch=quiet)
+        descend(objective, events, plan, keeper, state=state, callback=quiet)
     except DivergenceError:
         diverged = True
     assert keeper.state is not None  # saved at the end, or where it diverged
@@ -143,10 +143,10 @@ def walk(
     )
 
 
-class _Silent(TrainWatch):
+class _Silent(TrainingCallback):
     """Shows nothing of one descent among many, and is interrupted when the whole is."""
 
-    def __init__(self, whole: TrainWatch | None) -> None:
+    def __init__(self, whole: TrainingCallback | None) -> None:
         self.whole = whole
 
     @property

@@ -4,7 +4,7 @@
 from a recipe to a run's folder with figures of merit and figures.
 """
 
-from steepest.training.callback import TrainWatch
+from steepest.training.callback import TrainingCallback
 from steepest.training.evaluation import evaluate_run
 from steepest.training.fit import Fitted, fit
 from steepest.training.inputs import Events
@@ -13,7 +13,7 @@ from steepest.training.train import next_free_folder, resume, train
 __all__ = [
     "Events",
     "Fitted",
-    "TrainWatch",
+    "TrainingCallback",
     "evaluate_run",
     "fit",
     "next_free_folder",

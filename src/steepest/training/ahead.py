@@ -22,7 +22,7 @@ import numpy as np
 from steepest.events import TRAIN
 from steepest.recipe import DescentRecipe, ModelRecipe, Recipe
 from steepest.training.baseline import fit_baseline
-from steepest.training.callback import TrainWatch
+from steepest.training.callback import TrainingCallback
 from steepest.training.events import Prepared
 from steepest.training.fit import model_at, predictions_of
 from steepest.training.inputs import Events, Naming, objective_for
@@ -76,7 +76,7 @@ def compile_as_asked() -> None:
     )
     events = _made_up(asked, naming)
     if asked["baseline"]:
-        baseline = fit_baseline(events, naming, TrainWatch())
+        baseline = fit_baseline(events, naming, TrainingCallback())
         predictions_of(baseline.model, events.features)
     model, descent = ModelRecipe(**asked["model"]), DescentRecipe(loss=asked["loss"])
     theta = objective_for(naming, model, descent).initial(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from steepest.descent import MemoryKeeper, Watch
+from steepest.descent import Callback, MemoryKeeper
 from steepest.recipe import DescentRecipe, ModelRecipe
 from steepest.storage import on_disk
 from steepest.training.fit import Fitted, fit
@@ -21,7 +21,7 @@ _NEWTON = DescentRecipe(
 
 
 def fit_baseline(
-    train: Events, naming: Naming, watch: Watch, say: Callable[[str], None] = lambda _: None
+    train: Events, naming: Naming, callback: Callback, say: Callable[[str], None] = lambda _: None
 ) -> Fitted:
     """Fit linear, logistic or softmax regression to its minimum.
 
@@ -31,7 +31,7 @@ def fit_baseline(
     exact = naming.task == "regression" and not on_disk(train.features)
     recipe = _NEWTON.model_copy(update={"method": "exact"}) if exact else _NEWTON
     keeper = MemoryKeeper()
-    fitted = fit(train, None, naming, ModelRecipe(hidden=()), recipe, keeper, watch=watch)
+    fitted = fit(train, None, naming, ModelRecipe(hidden=()), recipe, keeper, callback=callback)
     state = fitted.outcome.state
     if state.reason is not None and state.reason.kind == "epochs":
         say(f"The linear baseline did not converge in {STEPS:,} steps: nearly separable classes.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from steepest.descent import Watch
+from steepest.descent import Callback
 
-__all__ = ["TrainWatch"]
+__all__ = ["TrainingCallback"]
 
 
-class TrainWatch(Watch):
+class TrainingCallback(Callback):
     """Looks on at a whole training: base class whose methods do nothing."""
 
     def say(self, sentence: str) -> None:

@@ -13,7 +13,7 @@ from steepest.encoding import Encoding, fit_encoding, is_needed
 from steepest.events import TEST, TRAIN, VALIDATION, Room, Sample, load_sample
 from steepest.recipe import Recipe, bytes_in
 from steepest.storage import AnyArray, map_blocks, nearest_folder, split
-from steepest.training.callback import TrainWatch
+from steepest.training.callback import TrainingCallback
 from steepest.training.inputs import Events, Naming
 
 __all__ = ["PARTS", "Prepared", "encoded", "parts_of", "prepare", "read", "room_for"]
@@ -41,9 +41,9 @@ class Prepared:
         return next(part for part in (TEST, VALIDATION, TRAIN) if part in self.parts)
 
 
-def prepare(recipe: Recipe, watch: TrainWatch, folder: Path) -> Prepared:
+def prepare(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Prepared:
     """Read, split and encode; the encoding is learnt on the training part alone."""
-    sample = read(recipe, watch, folder)
+    sample = read(recipe, callback, folder)
     tables = {f.name: f for f in recipe.events.features or () if not isinstance(f, str)}
     written = [tables.get(name, name) for name in sample.names]
     encoding = None
@@ -56,18 +56,18 @@ def prepare(recipe: Recipe, watch: TrainWatch, folder: Path) -> Prepared:
     return Prepared(parts, naming, sample.source, sample.notes)
 
 
-def read(recipe: Recipe, watch: TrainWatch, folder: Path) -> Sample:
+def read(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Sample:
     """Read what the recipe names, with the columns that its evaluation needs.
 
     `folder` is where events lie that do not fit into memory: it, or what is above it.
     """
-    watch.stage("Reading events")
+    callback.stage("Reading events")
     loss = "mean-squared-error" if recipe.descent.method == "exact" else recipe.descent.loss
     return load_sample(
         recipe.events,
         loss=loss,
         extra=recipe.evaluate.columns,
-        progress=watch.read,
+        progress=callback.read,
         room=room_for(recipe.events.memory, folder),
     )
 

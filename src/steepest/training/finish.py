@@ -16,7 +16,7 @@ from steepest.storage import AnyArray, on_disk
 from steepest.training import results
 from steepest.training.baseline import fit_baseline
 from steepest.training.binned import bins_of
-from steepest.training.callback import TrainWatch
+from steepest.training.callback import TrainingCallback
 from steepest.training.choices import Chosen, choose, choosing_part
 from steepest.training.drawing import Drawing, SecondDrawer
 from steepest.training.events import PARTS, Prepared
@@ -36,7 +36,7 @@ class Job:
     recipe: Recipe
     events: Prepared
     keeper: FolderKeeper
-    watch: TrainWatch
+    callback: TrainingCallback
     say: Callable[[str], None]
     second: SecondDrawer | None = None
 
@@ -57,7 +57,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     _write_descent(job)
     job.folder.write_model(fitted.model)
     baseline = _baseline(job)
-    job.watch.stage("Evaluating")
+    job.callback.stage("Evaluating")
     chosen = job.events.evaluated
     scored = {
         part: _scored(fitted, events, thin=part == TRAIN and part != chosen)
@@ -75,7 +75,7 @@ def finish(job: Job, fitted: Fitted) -> None:
         "bins": bins_of(fitted.model, job.recipe.evaluate, choices, *scored[chosen]),
     }
     job.give_back()
-    job.watch.stage("Drawing figures")
+    job.callback.stage("Drawing figures")
     given = job.folder, fitted, baseline, scored, chosen, job.recipe.evaluate, choices
     draw_figures(job.drawing(), *given)
     metrics["seconds"] = {
@@ -113,8 +113,8 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
 def _baseline(job: Job) -> Fitted | None:
     if not job.recipe.evaluate.baseline:
         return None
-    job.watch.stage("Fitting the linear baseline")
-    return fit_baseline(job.events.parts[TRAIN], job.events.naming, TrainWatch(), job.say)
+    job.callback.stage("Fitting the linear baseline")
+    return fit_baseline(job.events.parts[TRAIN], job.events.naming, TrainingCallback(), job.say)
 
 
 def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str, Any]:

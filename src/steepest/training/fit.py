@@ -11,12 +11,12 @@ from threadpoolctl import threadpool_limits
 
 from steepest import evaluate
 from steepest.descent import (
+    Callback,
     Keeper,
     LearningRate,
     Outcome,
     Plan,
     State,
-    Watch,
     choose_learning_rate,
     descend,
 )
@@ -61,7 +61,7 @@ def fit(
     keeper: Keeper,
     *,
     state: State | None = None,
-    watch: Watch | None = None,
+    callback: Callback | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Fitted:
     """Scale, build the objective, choose what the recipe left open, and descend.
@@ -74,7 +74,7 @@ def fit(
         Names of features and classes, and the task, which decides the loss.
     model_recipe, recipe
         The model, and how to descend.
-    keeper, state, watch
+    keeper, state, callback
         Checkpoints, where to go on from, progress: as `steepest.descent.descend` takes them.
     say
         Told each decision, as a sentence.
@@ -97,7 +97,7 @@ def fit(
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
             monitor, metrics = _monitor(objective, batch, naming.task)
-        seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "watch": watch}
+        seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
             outcome, said = newton(objective, events, plan, keeper, state=state, **seen)
             say(said)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
 
-from steepest.descent import Keeper, LearningRate, Plan, State, Watch, descend
+from steepest.descent import Callback, Keeper, LearningRate, Plan, State, descend
 from steepest.optimizers import update_rule
 from steepest.recipe import Recipe
 from steepest.scaling import Scaling
@@ -82,7 +82,9 @@ def begin(train: Events, naming: Naming, recipe: Recipe) -> Begun:
     return Begun(naming, recipe, scaling, rate, (plan.total_steps, plan.batches.per_epoch))
 
 
-def one_pass(begun: Begun, train: Events, keeper: Keeper, watch: Watch | None = None) -> Begun:
+def one_pass(
+    begun: Begun, train: Events, keeper: Keeper, callback: Callback | None = None
+) -> Begun:
     """Take each event once, in mini-batches; return where the next pass goes on.
 
     The order of the events is that of epoch number `begun.passes` of the recipe's seed. Fewer
@@ -115,5 +117,5 @@ def one_pass(begun: Begun, train: Events, keeper: Keeper, watch: Watch | None = 
     if state is not None:  # also after a pass that broke off
         state = state.with_changes(reason=None, round_step=state.step, loss_sum=0.0)
     with threadpool_limits(limits=THREADS, user_api="blas"):
-        outcome = descend(objective, events, plan, keeper, state=state, watch=watch)
+        outcome = descend(objective, events, plan, keeper, state=state, callback=callback)
     return begun.after(outcome.state)

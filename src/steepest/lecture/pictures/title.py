@@ -17,7 +17,7 @@ from steepest.landscape.input import PathPoints, Subject
 from steepest.landscape.spans import principal
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
-from steepest.training import Events, TrainWatch, fit
+from steepest.training import Events, TrainingCallback, fit
 from steepest.training.inputs import Naming, batch_of, objective_for
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ class Title:
     landscape: Landscape
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch, folder: Path) -> Title:
+def compute(
+    data: LectureData, seed: int, effort: Effort, callback: TrainingCallback, folder: Path
+) -> Title:
     """Train a network, and evaluate J on the plane of its path; files go into landscape/title."""
     train = data.train.thinned(min(MOST_EVENTS, 2 * effort.events))
     train = Events(train.features, train.labels, train.weights)
@@ -60,7 +62,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch, fol
         schedule=spec.Cosine(), epochs=effort.network_epochs, seed=seed,
     )  # fmt: skip
     keeper = MemoryKeeper()
-    fitted = fit(train, None, naming, model, descent, keeper, watch=watch)
+    fitted = fit(train, None, naming, model, descent, keeper, callback=callback)
     objective = objective_for(naming, model, descent)
     path = keeper.path
     thetas = np.concatenate([part.thetas for part in path]).astype(np.float64)
@@ -83,7 +85,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch, fol
         seed=seed,
         name=NAME,
     )
-    drawn = landscape_of_subject(subject, asked, LandscapeFolder(folder, NAME), watch)
+    drawn = landscape_of_subject(subject, asked, LandscapeFolder(folder, NAME), callback)
     widths = "→".join(map(str, objective.model.widths))
     return Title(widths, objective.size, len(train), drawn.numbers, drawn)
 
