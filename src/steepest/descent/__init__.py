@@ -3,13 +3,13 @@
 from steepest.descent.learning_rate import LearningRate, choose_learning_rate
 from steepest.descent.loop import Callback, Outcome, descend
 from steepest.descent.plan import Plan
-from steepest.descent.state import Keeper, MemoryKeeper, State
+from steepest.descent.state import Checkpointer, MemoryCheckpointer, State
 
 __all__ = [
     "Callback",
-    "Keeper",
+    "Checkpointer",
     "LearningRate",
-    "MemoryKeeper",
+    "MemoryCheckpointer",
     "Outcome",
     "Plan",
     "State",

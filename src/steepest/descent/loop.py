@@ -13,7 +13,7 @@ from steepest.descent.divergence import divergence
 from steepest.descent.feed import Feed
 from steepest.descent.history import History
 from steepest.descent.plan import Plan
-from steepest.descent.state import Best, Keeper, State, StopReason
+from steepest.descent.state import Best, Checkpointer, State, StopReason
 from steepest.descent.steps import at_once, norm, one_by_one, stretches
 from steepest.descent.stopping import stop_reason
 from steepest.descent.trajectory import Trail
@@ -68,7 +68,7 @@ def descend(
     objective: Objective,
     events: Batch,
     plan: Plan,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     *,
     monitor: Monitor | None = None,
     metrics: tuple[str, ...] = (),
@@ -83,7 +83,7 @@ def descend(
         J, and the training events.
     plan
         Lengths, rule, rates, criteria.
-    keeper
+    checkpointer
         Where checkpoints go; the last state is always saved.
     monitor, metrics
         The validation, if there is one, and the names of what it returns.
@@ -101,7 +101,7 @@ def descend(
     """
     callback = callback or Callback()
     done = state.step if state else -1
-    walk = _Walk(objective, events, plan, keeper, monitor, metrics, done)
+    walk = _Walk(objective, events, plan, checkpointer, monitor, metrics, done)
     state = state or walk.init()  # 1 init
     if plan.ends_round(state.step) and state.step > state.round_step:  # it diverged just there
         state = walk.end_round(state, callback)
@@ -126,14 +126,14 @@ class _Walk:
         objective: Objective,
         events: Batch,
         plan: Plan,
-        keeper: Keeper,
+        checkpointer: Checkpointer,
         monitor: Monitor | None,
         metrics: tuple[str, ...],
         done: int,
     ) -> None:
         self.objective, self.events, self.plan = objective, events, plan
         self.feed = Feed(events, plan.batches)
-        self.keeper, self.monitor = keeper, monitor
+        self.checkpointer, self.monitor = checkpointer, monitor
         self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
         path_bytes = len(plan.path_steps) * objective.size * np.dtype(objective.dtype).itemsize
         points = plan.path_steps if path_bytes <= LARGEST_PATH else plan.path_steps[:0]
@@ -222,7 +222,7 @@ class _Walk:
 
     def save(self, state: State) -> None:
         """Checkpoint now."""
-        self.keeper.save(state, self.history.take(), self.trail.take())
+        self.checkpointer.save(state, self.history.take(), self.trail.take())
         self.saved_at = time.monotonic()
 
     def _diverged(self, state: State, step: int) -> DivergenceError:

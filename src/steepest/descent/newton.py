@@ -30,7 +30,7 @@ from steepest.descent.history import History
 from steepest.descent.loop import Callback, Monitor, Outcome
 from steepest.descent.metric import inverse_curvature
 from steepest.descent.plan import Plan
-from steepest.descent.state import Best, Keeper, Path, State, StopReason
+from steepest.descent.state import Best, Checkpointer, Path, State, StopReason
 from steepest.errors import Interrupted
 from steepest.objective import Batch, Objective
 
@@ -65,7 +65,7 @@ def newton(
     objective: Objective,
     events: Batch,
     plan: Plan,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     *,
     monitor: Monitor | None = None,
     metrics: tuple[str, ...] = (),
@@ -81,7 +81,7 @@ def newton(
     plan
         Gives the seed of θ₀, the most steps over all events (`Plan.total_steps`) and the stopping
         criteria: a loss tolerance, a gradient norm, wall time.
-    keeper
+    checkpointer
         Is given the state, history and path once, at the end.
     monitor, metrics
         What is validated after each step, as for `descend`.
@@ -111,7 +111,7 @@ def newton(
         if state.reason is not None:
             break
     assert state is not None  # there is a start
-    keeper.save(state, walk.history.take(), walk.taken())
+    checkpointer.save(state, walk.history.take(), walk.taken())
     said = f"Newton's method: {steps} steps to the optimum{how}, {state.step} over all events."
     return _outcome(plan, state), said
 

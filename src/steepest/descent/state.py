@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from steepest.schedules import Plateau
 
-__all__ = ["Best", "Keeper", "MemoryKeeper", "Path", "State", "StopReason"]
+__all__ = ["Best", "Checkpointer", "MemoryCheckpointer", "Path", "State", "StopReason"]
 
 Array = np.ndarray
 
@@ -134,7 +134,7 @@ class Path:
         )
 
 
-class Keeper(Protocol):
+class Checkpointer(Protocol):
     """Who keeps a descent's state, history and path safe."""
 
     def save(self, state: State, history: pa.Table, path: Path | None) -> None:
@@ -142,7 +142,7 @@ class Keeper(Protocol):
         ...
 
 
-class MemoryKeeper:
+class MemoryCheckpointer:
     """Keeps everything in memory: for estimators and baselines."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from steepest.descent import MemoryKeeper, State
+from steepest.descent import MemoryCheckpointer, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
 from steepest.estimators.progress import CallbackAdapter
 from steepest.recipe import Recipe
@@ -84,7 +84,7 @@ class Descended(BaseEstimator):
     ) -> None:
         """Fit anew."""
         recipe, naming = self._recipe(), self._naming(task, classes)
-        keeper, callback = MemoryKeeper(), self._watch(recipe)
+        checkpointer, callback = MemoryCheckpointer(), self._watch(recipe)
         self._begun = None
         try:
             fitted = fit(
@@ -93,13 +93,13 @@ class Descended(BaseEstimator):
                 naming,
                 recipe.model,
                 recipe.descent,
-                keeper,
+                checkpointer,
                 callback=callback,
                 say=print if callback.verbose else lambda _: None,
             )
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
-            state = _state(keeper)
+            state = _state(checkpointer)
             theta = state.best.theta
             self.model_ = model_at(train, naming, recipe.model, recipe.descent, theta)
             self.learning_rate_, self.exact_ = None, None
@@ -110,7 +110,7 @@ class Descended(BaseEstimator):
             self._end(fitted.outcome.state)
             if recipe.descent.method == "descent":
                 self._begun = Begun.by(fitted, naming, recipe)
-        self.history_ = _history(keeper)
+        self.history_ = _history(checkpointer)
 
     def _pass(self, train: Events, task: str, classes: tuple[str, ...] = ()) -> None:
         """Go on over these events, each once."""
@@ -126,12 +126,12 @@ class Descended(BaseEstimator):
                 found=_changes(begun.recipe, recipe),
                 do="call fit, or partial_fit on a clone, to begin a new descent",
             )
-        keeper = MemoryKeeper()
+        checkpointer = MemoryCheckpointer()
         try:
-            begun = one_pass(begun, train, keeper, self._watch(recipe))
+            begun = one_pass(begun, train, checkpointer, self._watch(recipe))
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
-            state = _state(keeper)
+            state = _state(checkpointer)
             begun = begun.after(state)
             self.model_ = begun.model_at(state.best.theta)
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
@@ -142,7 +142,7 @@ class Descended(BaseEstimator):
             self.stop_reason_ = f"pass {begun.passes:,} is done"
         self._begun = begun
         self.learning_rate_, self.exact_ = begun.learning_rate.value, None
-        tables = [table for table in (self.history_, _history(keeper)) if table is not None]
+        tables = [table for table in (self.history_, _history(checkpointer)) if table is not None]
         self.history_ = pl.concat(tables, how="diagonal") if tables else None
 
     def _end(self, state: State) -> None:
@@ -219,16 +219,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _state(keeper: MemoryKeeper) -> State:
-    assert keeper.state is not None  # descend saves before it raises
-    return keeper.state
+def _state(checkpointer: MemoryCheckpointer) -> State:
+    assert checkpointer.state is not None  # descend saves before it raises
+    return checkpointer.state
 
 
-def _history(keeper: MemoryKeeper) -> pl.DataFrame | None:
+def _history(checkpointer: MemoryCheckpointer) -> pl.DataFrame | None:
     """The history as a data frame; None for the exact answer, which has none."""
-    if not keeper.history:
+    if not checkpointer.history:
         return None
-    table = pl.from_arrow(pa.concat_tables(keeper.history))
+    table = pl.from_arrow(pa.concat_tables(checkpointer.history))
     assert isinstance(table, pl.DataFrame)
     return table
 

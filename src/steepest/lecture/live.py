@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, State, descend
+from steepest.descent import MemoryCheckpointer, Plan, State, descend
 from steepest.descent.loop import EXPLODED
 from steepest.descent.state import Best
 from steepest.errors import DivergenceError
@@ -121,14 +121,14 @@ def walk(
     first = objective.loss(theta, events)
     limit = EXPLODED * max(abs(first), 1e-300)
     state = State(theta, rule.slots(theta), 0, Best(theta, first, 0), limit)
-    keeper, quiet, diverged = MemoryKeeper(), _Silent(callback), False
+    checkpointer, quiet, diverged = MemoryCheckpointer(), _Silent(callback), False
     try:
-        descend(objective, events, plan, keeper, state=state, callback=quiet)
+        descend(objective, events, plan, checkpointer, state=state, callback=quiet)
     except DivergenceError:
         diverged = True
-    assert keeper.state is not None  # saved at the end, or where it diverged
-    end, history = keeper.state, keeper.history[-1]
-    paths = keeper.path
+    assert checkpointer.state is not None  # saved at the end, or where it diverged
+    end, history = checkpointer.state, checkpointer.history[-1]
+    paths = checkpointer.path
     steps = np.concatenate([[0], *(p.steps for p in paths)]).astype(np.int64)
     thetas = np.concatenate([theta[None], *(p.thetas for p in paths)])
     if steps[-1] != end.step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from steepest.descent import Callback, MemoryKeeper
+from steepest.descent import Callback, MemoryCheckpointer
 from steepest.recipe import DescentRecipe, ModelRecipe
 from steepest.storage import on_disk
 from steepest.training.fit import Fitted, fit
@@ -30,8 +30,10 @@ def fit_baseline(
     """
     exact = naming.task == "regression" and not on_disk(train.features)
     recipe = _NEWTON.model_copy(update={"method": "exact"}) if exact else _NEWTON
-    keeper = MemoryKeeper()
-    fitted = fit(train, None, naming, ModelRecipe(hidden=()), recipe, keeper, callback=callback)
+    checkpointer = MemoryCheckpointer()
+    fitted = fit(
+        train, None, naming, ModelRecipe(hidden=()), recipe, checkpointer, callback=callback
+    )
     state = fitted.outcome.state
     if state.reason is not None and state.reason.kind == "epochs":
         say(f"The linear baseline did not converge in {STEPS:,} steps: nearly separable classes.")

@@ -10,7 +10,7 @@ from typing import Any
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
 from steepest.events import TEST, TRAIN
-from steepest.folder import FolderKeeper, RunFolder
+from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
 from steepest.storage import AnyArray, on_disk
 from steepest.training import results
@@ -35,7 +35,7 @@ class Job:
     folder: RunFolder
     recipe: Recipe
     events: Prepared
-    keeper: FolderKeeper
+    checkpointer: FolderCheckpointer
     callback: TrainingCallback
     say: Callable[[str], None]
     second: SecondDrawer | None = None
@@ -94,7 +94,7 @@ def _scored(fitted: Fitted, events: Events, thin: bool) -> tuple[Events, AnyArra
 
 def keep_diverged(job: Job, error: DivergenceError) -> None:
     """Write the last good parameters, the history, and metrics.json that says what happened."""
-    state = job.keeper.newest()
+    state = job.checkpointer.newest()
     assert state is not None  # descend saves before it raises
     _write_descent(job)
     train, recipe = job.events.parts[TRAIN], job.recipe
@@ -179,7 +179,7 @@ def _say_choices(recipe: Recipe, task: str, choices: Chosen, same: bool, say: An
 
 
 def _write_descent(job: Job) -> None:
-    history, path = job.keeper.history(), job.keeper.path()
+    history, path = job.checkpointer.history(), job.checkpointer.path()
     job.folder.write_history(history if history is not None else History((), 1).take())
     if path is not None:
         job.folder.write_path(path)

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from steepest import evaluate
 from steepest.descent import (
     Callback,
-    Keeper,
+    Checkpointer,
     LearningRate,
     Outcome,
     Plan,
@@ -58,7 +58,7 @@ def fit(
     naming: Naming,
     model_recipe: ModelRecipe,
     recipe: DescentRecipe,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     *,
     state: State | None = None,
     callback: Callback | None = None,
@@ -74,7 +74,7 @@ def fit(
         Names of features and classes, and the task, which decides the loss.
     model_recipe, recipe
         The model, and how to descend.
-    keeper, state, callback
+    checkpointer, state, callback
         Checkpoints, where to go on from, progress: as `steepest.descent.descend` takes them.
     say
         Told each decision, as a sentence.
@@ -89,7 +89,7 @@ def fit(
         objective = objective_for(naming, model_recipe, recipe)
         events = batch_of(train, scaling, objective, "training")
         if recipe.method == "exact":
-            return _exact(events, scaling, objective, naming, recipe, keeper, say)
+            return _exact(events, scaling, objective, naming, recipe, checkpointer, say)
         planned = _newton_plan if recipe.method == "newton" else plan_for
         plan, rate = planned(objective, events, recipe, validation is not None)
         say(f"Learning rate: {rate.reason}.")
@@ -99,10 +99,10 @@ def fit(
             monitor, metrics = _monitor(objective, batch, naming.task)
         seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
-            outcome, said = newton(objective, events, plan, keeper, state=state, **seen)
+            outcome, said = newton(objective, events, plan, checkpointer, state=state, **seen)
             say(said)
         else:
-            outcome = descend(objective, events, plan, keeper, state=state, **seen)
+            outcome = descend(objective, events, plan, checkpointer, state=state, **seen)
     return Fitted(model_with(scaling, objective, naming, outcome.theta), outcome, rate, plan)
 
 
@@ -218,7 +218,7 @@ def _exact(
     objective: DenseObjective,
     naming: Naming,
     recipe: DescentRecipe,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     say: Callable[[str], None],
 ) -> Fitted:
     _refuse_large(events)

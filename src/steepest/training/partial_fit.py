@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
 
-from steepest.descent import Callback, Keeper, LearningRate, Plan, State, descend
+from steepest.descent import Callback, Checkpointer, LearningRate, Plan, State, descend
 from steepest.optimizers import update_rule
 from steepest.recipe import Recipe
 from steepest.scaling import Scaling
@@ -83,7 +83,7 @@ def begin(train: Events, naming: Naming, recipe: Recipe) -> Begun:
 
 
 def one_pass(
-    begun: Begun, train: Events, keeper: Keeper, callback: Callback | None = None
+    begun: Begun, train: Events, checkpointer: Checkpointer, callback: Callback | None = None
 ) -> Begun:
     """Take each event once, in mini-batches; return where the next pass goes on.
 
@@ -117,5 +117,5 @@ def one_pass(
     if state is not None:  # also after a pass that broke off
         state = state.with_changes(reason=None, round_step=state.step, loss_sum=0.0)
     with threadpool_limits(limits=THREADS, user_api="blas"):
-        outcome = descend(objective, events, plan, keeper, state=state, callback=callback)
+        outcome = descend(objective, events, plan, checkpointer, state=state, callback=callback)
     return begun.after(outcome.state)

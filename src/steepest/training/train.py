@@ -8,7 +8,7 @@ from typing import Any
 
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
 from steepest.events import TRAIN, VALIDATION, pin
-from steepest.folder import FolderKeeper, RunFolder
+from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
 from steepest.training.ahead import compiling_ahead
 from steepest.training.callback import TrainingCallback
@@ -107,7 +107,9 @@ def _run(
     with folder.locked(), compiling_ahead(recipe, events):
         for note in events.notes:
             say(note)
-        job = Job(folder, recipe, events, FolderKeeper(folder.path, say), callback, say, second)
+        job = Job(
+            folder, recipe, events, FolderCheckpointer(folder.path, say), callback, say, second
+        )
         try:
             job.give_back()
             fitted = _descend(job)
@@ -128,7 +130,7 @@ def _run(
 
 
 def _descend(job: Job) -> Fitted:
-    state = job.keeper.newest()
+    state = job.checkpointer.newest()
     if state is not None:
         job.say(f"Going on after step {state.step:,}.")
     job.callback.stage("Descending", job.recipe.descent.epochs)
@@ -143,7 +145,7 @@ def _descend(job: Job) -> Fitted:
             job.events.naming,
             job.recipe.model,
             job.recipe.descent,
-            job.keeper,
+            job.checkpointer,
             state=state,
             callback=job.callback,
             say=job.say,

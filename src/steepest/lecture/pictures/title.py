@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper
+from steepest.descent import MemoryCheckpointer
 from steepest.evaluate.figures import as_numbers
 from steepest.folder import LandscapeFolder
 from steepest.landscape import Asked, Landscape, landscape_of_subject
@@ -61,10 +61,10 @@ def compute(
         batch_size=min(64, len(train)), optimizer=spec.SGD(), learning_rate=0.5,
         schedule=spec.Cosine(), epochs=effort.network_epochs, seed=seed,
     )  # fmt: skip
-    keeper = MemoryKeeper()
-    fitted = fit(train, None, naming, model, descent, keeper, callback=callback)
+    checkpointer = MemoryCheckpointer()
+    fitted = fit(train, None, naming, model, descent, checkpointer, callback=callback)
     objective = objective_for(naming, model, descent)
-    path = keeper.path
+    path = checkpointer.path
     thetas = np.concatenate([part.thetas for part in path]).astype(np.float64)
     subject = Subject(
         objective=objective,
