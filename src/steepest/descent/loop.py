@@ -16,7 +16,7 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, State, StopReason
 from steepest.descent.steps import at_once, norm, one_by_one, stretches
 from steepest.descent.stopping import stop_reason
-from steepest.descent.trajectory import Trail
+from steepest.descent.trajectory import Trajectory
 from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.objective import Batch, Objective
 from steepest.storage import blocks
@@ -137,7 +137,7 @@ class _Walk:
         self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
         path_bytes = len(plan.path_steps) * objective.size * np.dtype(objective.dtype).itemsize
         points = plan.path_steps if path_bytes <= LARGEST_PATH else plan.path_steps[:0]
-        self.trail = Trail(points, objective.size, objective.dtype, done)
+        self.trajectory = Trajectory(points, objective.size, objective.dtype, done)
         self.longest = 1
         self.quick = stretches(objective, events, plan)
         plan.batches.compiled = self.quick is not None
@@ -160,8 +160,8 @@ class _Walk:
         state = State(
             theta, self.plan.rule.slots(theta), 0, Best(theta, float(monitored), 0), limit
         )
-        if self.trail.followed(-1, 1)[0]:
-            self.trail.add(theta[None])
+        if self.trajectory.followed(-1, 1)[0]:
+            self.trajectory.add(theta[None])
         return state
 
     def stretch(self, state: State, callback: Callback) -> State:
@@ -172,10 +172,10 @@ class _Walk:
         rates *= plan.learning_rate * state.plateau.factor
         with np.errstate(all="ignore"):  # what overflows is found by its loss
             if self.quick is not None:
-                steps = at_once(self.quick, self.feed, plan, state, rates, self.trail)
+                steps = at_once(self.quick, self.feed, plan, state, rates, self.trajectory)
             else:
                 steps = one_by_one(
-                    self.objective, self.feed, plan, state, rates, self.trail,
+                    self.objective, self.feed, plan, state, rates, self.trajectory,
                     lambda: callback.interrupted,
                 )  # fmt: skip
         state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
@@ -222,7 +222,7 @@ class _Walk:
 
     def save(self, state: State) -> None:
         """Checkpoint now."""
-        self.checkpointer.save(state, self.history.take(), self.trail.take())
+        self.checkpointer.save(state, self.history.take(), self.trajectory.take())
         self.saved_at = time.monotonic()
 
     def _diverged(self, state: State, step: int) -> DivergenceError:

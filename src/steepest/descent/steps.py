@@ -12,7 +12,7 @@ from steepest.descent.feed import Feed
 from steepest.descent.history import STEP_COLUMNS
 from steepest.descent.plan import Plan
 from steepest.descent.state import State
-from steepest.descent.trajectory import Trail
+from steepest.descent.trajectory import Trajectory
 from steepest.objective import Batch, Objective, Stretch, Stretches
 
 __all__ = ["Steps", "at_once", "norm", "one_by_one", "stretches"]
@@ -40,11 +40,11 @@ def stretches(objective: Objective, events: Batch, plan: Plan) -> Stretches | No
 
 
 def at_once(
-    objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array, trail: Trail
+    objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array, trajectory: Trajectory
 ) -> Steps:
     """The steps in runs over one array of events each, every run in one call."""
     theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
-    recorded, followed = plan.recorded(step, len(rates)), trail.followed(step, len(rates))
+    recorded, followed = plan.recorded(step, len(rates)), trajectory.followed(step, len(rates))
     values, begin, diverged_at = [], 0, None
     for run in feed.runs(step, step + len(rates)):
         part = slice(begin, begin + run.steps)
@@ -57,12 +57,12 @@ def at_once(
             recorded=recorded[part],
             followed=followed[part],
             loss_limit=state.loss_limit,
-            room=trail.room(int(np.count_nonzero(followed[part]))),
+            room=trajectory.room(int(np.count_nonzero(followed[part]))),
         )
         result = objective.take_steps(stretch, plan.rule, theta, slots, loss_sum)
         theta, slots, loss_sum = result.theta, result.slots, result.loss_sum
         values.append(result.values)
-        trail.add(result.path)
+        trajectory.add(result.path)
         begin += result.taken
         if result.taken < run.steps:
             diverged_at = state.step + begin
@@ -79,7 +79,7 @@ def one_by_one(
     plan: Plan,
     state: State,
     rates: Array,
-    trail: Trail,
+    trajectory: Trajectory,
     stop: Callable[[], bool],
 ) -> Steps:
     """The same in plain Python, for any objective; ends early once `stop` says so."""
@@ -100,8 +100,8 @@ def one_by_one(
         if step % plan.record_every == 0 or plan.ends_round(step):
             recorded.append(step)
             values.append((loss, rate, norm(gradient), _ratio(theta - before, before)))
-        if trail.followed(step - 1, 1)[0]:
-            trail.add(theta[None])
+        if trajectory.followed(step - 1, 1)[0]:
+            trajectory.add(theta[None])
         if stop():
             break
     after = state.with_changes(theta=theta, slots=slots, step=step, loss_sum=loss_sum)

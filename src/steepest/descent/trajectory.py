@@ -6,12 +6,12 @@ import numpy as np
 
 from steepest.descent.state import Path
 
-__all__ = ["Trail"]
+__all__ = ["Trajectory"]
 
 Array = np.ndarray
 
 
-class Trail:
+class Trajectory:
     """θ at some steps, in one array: who takes the steps may write it there.
 
     Parameters
@@ -25,13 +25,13 @@ class Trail:
 
     Examples
     --------
-    >>> trail = Trail(np.array([0, 2, 4]), size=1, dtype="float32", done=0)
-    >>> trail.followed(0, 3).tolist()
+    >>> trajectory = Trajectory(np.array([0, 2, 4]), size=1, dtype="float32", done=0)
+    >>> trajectory.followed(0, 3).tolist()
     [False, True, False]
-    >>> trail.room(1)[...] = 7.0
-    >>> trail.add(trail.room(1))
-    >>> trail.add(np.array([[9.0]]))
-    >>> path = trail.take()
+    >>> trajectory.room(1)[...] = 7.0
+    >>> trajectory.add(trajectory.room(1))
+    >>> trajectory.add(np.array([[9.0]]))
+    >>> path = trajectory.take()
     >>> path.steps.tolist(), path.thetas.ravel().tolist()
     ([2, 4], [7.0, 9.0])
     """
