@@ -14,7 +14,7 @@ from steepest.descent.feed import Feed
 from steepest.descent.history import History
 from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, State, StopReason
-from steepest.descent.steps import at_once, norm, one_by_one, stretches
+from steepest.descent.steps import at_once, norm, one_by_one, step_blocks
 from steepest.descent.stopping import stop_reason
 from steepest.descent.trajectory import Trajectory
 from steepest.errors import DivergenceError, EventsError, Interrupted
@@ -31,9 +31,9 @@ EXPLODED = 1e6
 """A batch loss so many times the loss at the start (or that of a constant) counts as exploded."""
 ROUNDING = 1e-14
 """Losses this close, relatively, are the same: the first batch loss is that of the start."""
-SECONDS_PER_STRETCH = 0.5
+SECONDS_PER_BLOCK = 0.5
 FASTER = 16
-"""A stretch may have so many times as many steps as the one before."""
+"""A step_block may have so many times as many steps as the one before."""
 LARGEST_PATH = 64 * 2**20
 """Bytes of θ's path that are kept at most; above, no path."""
 
@@ -106,7 +106,7 @@ def descend(
     if plan.ends_round(state.step) and state.step > state.round_step:  # it diverged just there
         state = walk.end_round(state, callback)
     while state.reason is None:
-        state = walk.stretch(state, callback)  # 2 predict, 3 loss, 4 gradient, 5 step; 6 repeat
+        state = walk.step_block(state, callback)  # 2 predict, 3 loss, 4 gradient, 5 step; 6 repeat
         if plan.ends_round(state.step):
             state = walk.end_round(state, callback)  # 7 stop, if there is a reason
         if callback.interrupted and state.reason is None:
@@ -139,7 +139,7 @@ class _Walk:
         points = plan.path_steps if path_bytes <= LARGEST_PATH else plan.path_steps[:0]
         self.trajectory = Trajectory(points, objective.size, objective.dtype, done)
         self.longest = 1
-        self.quick = stretches(objective, events, plan)
+        self.quick = step_blocks(objective, events, plan)
         plan.batches.compiled = self.quick is not None
         self.saved_at = self.clock = time.monotonic()
 
@@ -164,10 +164,10 @@ class _Walk:
             self.trajectory.add(theta[None])
         return state
 
-    def stretch(self, state: State, callback: Callback) -> State:
+    def step_block(self, state: State, callback: Callback) -> State:
         """Take the steps up to the next validation or look at the clock."""
         plan = self.plan
-        end = plan.stretch_end(state.step, self.longest)
+        end = plan.step_block_end(state.step, self.longest)
         rates = plan.schedule.factors(state.step, end - state.step)
         rates *= plan.learning_rate * state.plateau.factor
         with np.errstate(all="ignore"):  # what overflows is found by its loss
@@ -238,11 +238,11 @@ class _Walk:
         return norm(self.objective.loss_and_gradient(theta, self.events)[1])
 
     def _tick(self, steps: int) -> float:
-        """Seconds since the last call; also sets how long the next stretch may be."""
+        """Seconds since the last call; also sets how long the next step_block may be."""
         now = time.monotonic()
         spent, self.clock = now - self.clock, now
         if steps:
-            by_pace = int(steps * SECONDS_PER_STRETCH / max(spent, 1e-9))
+            by_pace = int(steps * SECONDS_PER_BLOCK / max(spent, 1e-9))
             self.longest = max(1, min(by_pace, FASTER * max(self.longest, steps), 1_000_000))
         return spent
 

@@ -13,16 +13,16 @@ from steepest.descent.history import STEP_COLUMNS
 from steepest.descent.plan import Plan
 from steepest.descent.state import State
 from steepest.descent.trajectory import Trajectory
-from steepest.objective import Batch, Objective, Stretch, Stretches
+from steepest.objective import Batch, Objective, StepBlock, SupportsStepBlocks
 
-__all__ = ["Steps", "at_once", "norm", "one_by_one", "stretches"]
+__all__ = ["Steps", "at_once", "norm", "one_by_one", "step_blocks"]
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Steps:
-    """What a stretch of steps leaves."""
+    """What a step_block of steps leaves."""
 
     state: State
     recorded: Array
@@ -32,15 +32,20 @@ class Steps:
     diverged_at: int | None
 
 
-def stretches(objective: Objective, events: Batch, plan: Plan) -> Stretches | None:
+def step_blocks(objective: Objective, events: Batch, plan: Plan) -> SupportsStepBlocks | None:
     """The objective, if it can predict, take gradients and steps, and repeat, in one call."""
-    if isinstance(objective, Stretches) and objective.can_take(events, plan.batch_size):
+    if isinstance(objective, SupportsStepBlocks) and objective.supports(events, plan.batch_size):
         return objective
     return None
 
 
 def at_once(
-    objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array, trajectory: Trajectory
+    objective: SupportsStepBlocks,
+    feed: Feed,
+    plan: Plan,
+    state: State,
+    rates: Array,
+    trajectory: Trajectory,
 ) -> Steps:
     """The steps in runs over one array of events each, every run in one call."""
     theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
@@ -48,7 +53,7 @@ def at_once(
     values, begin, diverged_at = [], 0, None
     for run in feed.runs(step, step + len(rates)):
         part = slice(begin, begin + run.steps)
-        stretch = Stretch(
+        step_block = StepBlock(
             events=run.events,
             rows=run.rows,
             batch_size=plan.batch_size,
@@ -59,7 +64,7 @@ def at_once(
             loss_limit=state.loss_limit,
             room=trajectory.room(int(np.count_nonzero(followed[part]))),
         )
-        result = objective.take_steps(stretch, plan.rule, theta, slots, loss_sum)
+        result = objective.run_steps(step_block, plan.rule, theta, slots, loss_sum)
         theta, slots, loss_sum = result.theta, result.slots, result.loss_sum
         values.append(result.values)
         trajectory.add(result.path)
@@ -67,7 +72,7 @@ def at_once(
         if result.taken < run.steps:
             diverged_at = state.step + begin
             break
-        del run, stretch  # and with them the window, before the next one is read
+        del run, step_block  # and with them the window, before the next one is read
     after = state.with_changes(theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum)
     steps = state.step + 1 + np.flatnonzero(recorded[:begin])
     return Steps(after, steps, np.concatenate(values), diverged_at)

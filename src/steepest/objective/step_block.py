@@ -1,4 +1,4 @@
-"""The stretch: what a loop asks for when it wants many steps at once, and what it is given."""
+"""The step_block: what a loop asks for when it wants many steps at once, and what it is given."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from steepest.optimizers import UpdateRule
 
 __all__ = [
     "TOGETHER",
-    "Stretch",
-    "StretchResult",
-    "Stretches",
-    "result_of",
-    "room_for",
+    "StepBlock",
+    "StepBlockResult",
+    "SupportsStepBlocks",
+    "block_result",
+    "buffers",
     "rows_of",
     "weights_of",
 ]
@@ -30,7 +30,7 @@ Slots = tuple[Array, ...]
 
 
 @dataclass(frozen=True)
-class Stretch:
+class StepBlock:
     """Consecutive steps of one epoch.
 
     Parameters
@@ -51,7 +51,7 @@ class Stretch:
     followed
         True for the steps after which θ is wanted, ``(steps,)``.
     loss_limit
-        A loss above it ends the stretch before its step.
+        A loss above it ends the step_block before its step.
     room
         Where θ after the steps that are followed may be written, ``(points, size)``, if anywhere.
     """
@@ -68,7 +68,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class StretchResult:
+class StepBlockResult:
     """θ and slots after the steps taken, Σ of their losses, and the recorded values.
 
     `values` has the loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ of each recorded step, ``(rows, 4)``; `path` has θ
@@ -85,23 +85,23 @@ class StretchResult:
 
 
 @runtime_checkable
-class Stretches(Protocol):
+class SupportsStepBlocks(Protocol):
     """An objective that can take many steps at once."""
 
-    def can_take(self, events: Batch, batch_size: int) -> bool:
-        """Whether `take_steps` serves such events and batches."""
+    def supports(self, events: Batch, batch_size: int) -> bool:
+        """Whether `run_steps` serves such events and batches."""
         ...
 
-    def take_steps(
-        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
-    ) -> StretchResult:
+    def run_steps(
+        self, step_block: StepBlock, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+    ) -> StepBlockResult:
         """Take the steps; θ and the slots that are given stay as they are."""
         ...
 
 
-def rows_of(stretch: Stretch) -> Array:
+def rows_of(step_block: StepBlock) -> Array:
     """The rows as the kernels take them: none are an empty array."""
-    return np.empty(0, dtype=np.int64) if stretch.rows is None else stretch.rows
+    return np.empty(0, dtype=np.int64) if step_block.rows is None else step_block.rows
 
 
 def weights_of(events: Batch, dtype: np.dtype) -> Array:
@@ -109,25 +109,25 @@ def weights_of(events: Batch, dtype: np.dtype) -> Array:
     return np.empty(0, dtype=dtype) if events.weights is None else events.weights
 
 
-def room_for(stretch: Stretch, theta: Array) -> tuple[Array, Array]:
+def buffers(step_block: StepBlock, theta: Array) -> tuple[Array, Array]:
     """Where the values of the recorded steps go, and θ after those that are followed."""
-    values = np.empty((np.count_nonzero(stretch.recorded), 4))
-    shape, room = (np.count_nonzero(stretch.followed), len(theta)), stretch.room
+    values = np.empty((np.count_nonzero(step_block.recorded), 4))
+    shape, room = (np.count_nonzero(step_block.followed), len(theta)), step_block.room
     if room is None or room.shape != shape or room.dtype != theta.dtype:
         room = np.empty(shape, dtype=theta.dtype)
     return values, room
 
 
-def result_of(
-    stretch: Stretch,
+def block_result(
+    step_block: StepBlock,
     theta: Array,
     slots: Slots,
     taken: int,
     loss_sum: float,
     values: Array,
     path: Array,
-) -> StretchResult:
+) -> StepBlockResult:
     """What a kernel leaves, without the room for steps that it did not take."""
-    masks = stretch.recorded, stretch.followed
+    masks = step_block.recorded, step_block.followed
     kept, points = (np.count_nonzero(mask[:taken]) for mask in masks)
-    return StretchResult(theta, slots, taken, loss_sum, values[:kept], path[:points])
+    return StepBlockResult(theta, slots, taken, loss_sum, values[:kept], path[:points])
