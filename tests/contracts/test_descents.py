@@ -109,7 +109,7 @@ def test_loss_falls_and_dtype_is_kept(optimizer, dtype):
     checkpointer = MemoryCheckpointer()
     outcome = descend(objective, events, plan, checkpointer)
     assert outcome.theta.dtype == dtype
-    assert all(slot.dtype == dtype for slot in outcome.state.slots)
+    assert all(vector.dtype == dtype for vector in outcome.state.optimizer_state)
     start = objective.loss(objective.initial(0), events)
     assert objective.loss(outcome.theta, events) < 0.7 * start
 

@@ -45,10 +45,10 @@ def test_pieces_come_in_their_order_whoever_makes_them():
 
 
 def test_a_slot_is_not_written_while_its_piece_is_in_use():
-    slots = np.full(SLOTS, -1)
+    optimizer_state = np.full(SLOTS, -1)
 
     def make(number, slot):
-        slots[slot] = number
+        optimizer_state[slot] = number
         return slot
 
     made = 0
@@ -56,7 +56,7 @@ def test_a_slot_is_not_written_while_its_piece_is_in_use():
         time.sleep(0.005)
         if slot is not None:
             made += 1
-            assert slots[slot] == number
+            assert optimizer_state[slot] == number
     assert made > 0
 
 

@@ -79,7 +79,7 @@ def walk(objective, step_block, members, monkeypatch, parts=3):
     monkeypatch.setattr(module, "Team", InFour)
     rule = update_rule(spec.Adam(), objective.weight_mask)
     theta = objective.initial(1)
-    return objective.run_steps(step_block, rule, theta, rule.slots(theta), 0.0)
+    return objective.run_steps(step_block, rule, theta, rule.initial_state(theta), 0.0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -96,7 +96,10 @@ def test_the_bits_do_not_depend_on_who_takes_the_steps(dtype, l2, monkeypatch):
         assert other.loss_sum == one.loss_sum
         assert other.values.tobytes() == one.values.tobytes()
         assert other.path.tobytes() == one.path.tobytes()
-        assert all(a.tobytes() == b.tobytes() for a, b in zip(other.slots, one.slots, strict=True))
+        assert all(
+            a.tobytes() == b.tobytes()
+            for a, b in zip(other.optimizer_state, one.optimizer_state, strict=True)
+        )
 
 
 def test_parts_change_only_the_rounding(monkeypatch):

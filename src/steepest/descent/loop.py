@@ -158,7 +158,7 @@ class _Walk:
             )
         limit = EXPLODED * max(abs(start), _loss_of_a_constant(self.events), 1e-300)
         state = State(
-            theta, self.plan.rule.slots(theta), 0, Best(theta, float(monitored), 0), limit
+            theta, self.plan.rule.initial_state(theta), 0, Best(theta, float(monitored), 0), limit
         )
         if self.trajectory.followed(-1, 1)[0]:
             self.trajectory.add(theta[None])

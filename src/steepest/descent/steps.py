@@ -48,7 +48,12 @@ def at_once(
     trajectory: Trajectory,
 ) -> Steps:
     """The steps in runs over one array of events each, every run in one call."""
-    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
+    theta, optimizer_state, step, loss_sum = (
+        state.theta,
+        state.optimizer_state,
+        state.step,
+        state.loss_sum,
+    )
     recorded, followed = plan.recorded(step, len(rates)), trajectory.followed(step, len(rates))
     values, begin, diverged_at = [], 0, None
     for run in feed.runs(step, step + len(rates)):
@@ -64,8 +69,8 @@ def at_once(
             loss_limit=state.loss_limit,
             room=trajectory.room(int(np.count_nonzero(followed[part]))),
         )
-        result = objective.run_steps(step_block, plan.rule, theta, slots, loss_sum)
-        theta, slots, loss_sum = result.theta, result.slots, result.loss_sum
+        result = objective.run_steps(step_block, plan.rule, theta, optimizer_state, loss_sum)
+        theta, optimizer_state, loss_sum = result.theta, result.optimizer_state, result.loss_sum
         values.append(result.values)
         trajectory.add(result.path)
         begin += result.taken
@@ -73,7 +78,9 @@ def at_once(
             diverged_at = state.step + begin
             break
         del run, step_block  # and with them the window, before the next one is read
-    after = state.with_changes(theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum)
+    after = state.with_changes(
+        theta=theta, optimizer_state=optimizer_state, step=state.step + begin, loss_sum=loss_sum
+    )
     steps = state.step + 1 + np.flatnonzero(recorded[:begin])
     return Steps(after, steps, np.concatenate(values), diverged_at)
 
@@ -88,7 +95,12 @@ def one_by_one(
     stop: Callable[[], bool],
 ) -> Steps:
     """The same in plain Python, for any objective; ends early once `stop` says so."""
-    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
+    theta, optimizer_state, step, loss_sum = (
+        state.theta,
+        state.optimizer_state,
+        state.step,
+        state.loss_sum,
+    )
     diverged_at = None
     recorded: list[int] = []
     values: list[tuple[float, ...]] = []
@@ -100,7 +112,9 @@ def one_by_one(
             break
         step += 1
         before = theta
-        theta, slots = plan.rule.update(theta, gradient, slots, rate, step)  # step
+        theta, optimizer_state = plan.rule.update(
+            theta, gradient, optimizer_state, rate, step
+        )  # step
         loss_sum += loss
         if step % plan.record_every == 0 or plan.ends_round(step):
             recorded.append(step)
@@ -109,7 +123,9 @@ def one_by_one(
             trajectory.add(theta[None])
         if stop():
             break
-    after = state.with_changes(theta=theta, slots=slots, step=step, loss_sum=loss_sum)
+    after = state.with_changes(
+        theta=theta, optimizer_state=optimizer_state, step=step, loss_sum=loss_sum
+    )
     table = np.array(values, dtype=np.float64).reshape(-1, len(STEP_COLUMNS))
     return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at)
 

@@ -120,7 +120,7 @@ def walk(
     theta = (objective.initial(seed) if start is None else start).astype(objective.dtype)
     first = objective.loss(theta, events)
     limit = EXPLODED * max(abs(first), 1e-300)
-    state = State(theta, rule.slots(theta), 0, Best(theta, first, 0), limit)
+    state = State(theta, rule.initial_state(theta), 0, Best(theta, first, 0), limit)
     checkpointer, quiet, diverged = MemoryCheckpointer(), _Silent(callback), False
     try:
         descend(objective, events, plan, checkpointer, state=state, callback=quiet)

@@ -16,7 +16,7 @@ from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.network import Network
 from steepest.objective.step_block import (
-    Slots,
+    OptimizerState,
     StepBlock,
     StepBlockResult,
     block_result,
@@ -36,9 +36,14 @@ class Compiled(Protocol):
     """Kernels for one objective."""
 
     def run_steps(
-        self, step_block: StepBlock, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
     ) -> StepBlockResult:
-        """Take a step_block of steps; θ and the slots that are given stay as they are."""
+        """Take a step_block of steps; θ and the optimizer_state that are given stay as they are."""
         ...
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
@@ -73,27 +78,39 @@ class _Linear:
         self.model, self.loss, self.l2, self.dtype = model, loss, float(l2), np.dtype(dtype)
 
     def run_steps(
-        self, step_block: StepBlock, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
     ) -> StepBlockResult:
         single = step_block.batch_size == 1 and step_block.rows is not None
         if single and rule.of_weights == rule.of_biases:
-            return self._take_single_steps(step_block, rule, theta, slots, loss_sum)
-        theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
+            return self._take_single_steps(step_block, rule, theta, optimizer_state, loss_sum)
+        theta, optimizer_state = theta.copy(), tuple(vector.copy() for vector in optimizer_state)
         values, path = buffers(step_block, theta)
         taken, loss_sum = self._kernel.run_steps(
             self._loss, rule.of_weights, rule.of_biases, *self._columns(step_block.events),
-            rows_of(step_block), step_block.batch_size, theta, slots, step_block.rates, step_block.first_step,
+            rows_of(step_block), step_block.batch_size, theta, optimizer_state, step_block.rates, step_block.first_step,
             step_block.recorded, values, step_block.followed, path, self.l2, step_block.loss_limit,
             loss_sum,
         )  # fmt: skip
-        return block_result(step_block, theta, slots, taken, loss_sum, values, path)
+        return block_result(step_block, theta, optimizer_state, taken, loss_sum, values, path)
 
     def _take_single_steps(
-        self, step_block: StepBlock, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
     ) -> StepBlockResult:
         n, size = self.model.inputs, self.model.size
         lanes = _VECTOR_BYTES // self.dtype.itemsize
-        padded, *memories = (np.pad(vector, (0, -size % lanes)) for vector in (theta, *slots))
+        padded, *memories = (
+            np.pad(vector, (0, -size % lanes)) for vector in (theta, *optimizer_state)
+        )
         l2 = np.where(np.arange(len(padded)) < n, self.l2, 0.0).astype(self.dtype)
         values, path = buffers(step_block, padded)
         inputs, targets, weights = self._columns(step_block.events)
@@ -110,9 +127,11 @@ class _Linear:
                 step_block.first_step, step_block.recorded, values, step_block.followed, path, l2,
                 step_block.loss_limit, loss_sum,
             )  # fmt: skip
-        slots = tuple(memory[:size].copy() for memory in memories)
+        optimizer_state = tuple(memory[:size].copy() for memory in memories)
         theta = padded[:size].copy()
-        return block_result(step_block, theta, slots, taken, loss_sum, values, path[:, :size])
+        return block_result(
+            step_block, theta, optimizer_state, taken, loss_sum, values, path[:, :size]
+        )
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         return self._kernel.accumulate(

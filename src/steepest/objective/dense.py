@@ -14,7 +14,7 @@ from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
 from steepest.objective.dense_plane import dense_losses_of_chunks, dense_losses_on_plane
 from steepest.objective.network import Network
-from steepest.objective.step_block import Slots, StepBlock, StepBlockResult
+from steepest.objective.step_block import OptimizerState, StepBlock, StepBlockResult
 from steepest.objective.threads import FEWEST as SHARED_FROM
 from steepest.objective.threads import Crew
 from steepest.optimizers import UpdateRule
@@ -87,10 +87,15 @@ class DenseObjective:
         return batch_size <= BLOCK and suits(events, self.dtype)
 
     def run_steps(
-        self, step_block: StepBlock, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
     ) -> StepBlockResult:
-        """Take many steps in compiled code; θ and the slots that are given stay as they are."""
-        return self._compiled.run_steps(step_block, rule, theta, slots, loss_sum)
+        """Take many steps in compiled code; θ and the optimizer_state that are given stay as they
+        are.""" return self._compiled.run_steps(step_block, rule, theta, optimizer_state, loss_sum)
 
     def initial(self, seed: int) -> Array:
         """θ to start from, in the objective's dtype."""

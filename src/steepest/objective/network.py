@@ -14,7 +14,7 @@ import numpy as np
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.step_block import (
-    Slots,
+    OptimizerState,
     StepBlock,
     StepBlockResult,
     block_result,
@@ -47,25 +47,30 @@ class Network:
         self._memories: list[Array] = []
 
     def run_steps(
-        self, step_block: StepBlock, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
     ) -> StepBlockResult:
-        """Take a step_block of steps; θ and the slots that are given stay as they are."""
-        theta, *copies = (self._copy(vector) for vector in (theta, *slots))
-        slots = tuple(copies)
+        """Take a step_block of steps; θ and the optimizer_state that are given stay as they are."""
+        theta, *copies = (self._copy(vector) for vector in (theta, *optimizer_state))
+        optimizer_state = tuple(copies)
         values, path = buffers(step_block, theta)
         parts = _parts(step_block.batch_size)
         team = self._teams.get(parts)
         if team is None:
             team = self._teams[parts] = Team(parts if os.name == "posix" else 1)
         shared = self._room(parts, team.most, step_block.batch_size, step_block.events.targets)
-        steps = _Steps(self, step_block, rule, theta, slots, values, path, shared)
+        steps = _Steps(self, step_block, rule, theta, optimizer_state, values, path, shared)
         kinds = (type(rule.of_weights), type(rule.of_biases), step_block.events.targets.dtype)
         if kinds not in self._compiled:
             steps.take(loss_sum, 0, 0, 1)  # nothing, but it is compiled, which is not to be timed
             self._compiled.add(kinds)
         taken, loss_sum = team.run(len(step_block.rates), steps.take, loss_sum)
         self._rooms.append(shared)
-        return block_result(step_block, theta, slots, taken, loss_sum, values, path)
+        return block_result(step_block, theta, optimizer_state, taken, loss_sum, values, path)
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
@@ -214,7 +219,7 @@ class _Steps:
     step_block: StepBlock
     rule: UpdateRule
     theta: Array
-    slots: Slots
+    optimizer_state: OptimizerState
     values: Array
     path: Array
     shared: _Shared
@@ -228,7 +233,7 @@ class _Steps:
         rule = self.rule.of_weights, self.rule.of_biases
         common = (
             shared.numbers, shared.chunks, shared.gradient, *network.columns(step_block.events),
-            self._rows_from(first), step_block.batch_size, self.theta, self.slots, step_block.rates[now],
+            self._rows_from(first), step_block.batch_size, self.theta, self.optimizer_state, step_block.rates[now],
             step_block.first_step + first, step_block.recorded[now], self.values[row:],
             step_block.followed[now], self.path[point:], network.l2, step_block.loss_limit, loss_sum,
         )  # fmt: skip

@@ -26,7 +26,7 @@ TOGETHER = 8
 """Steps on single events may be taken so many at once, counted from the first step of all. Where a
 walk is cut only for want of memory or time, it is cut between these, so that its bits do not depend
 on where."""
-Slots = tuple[Array, ...]
+OptimizerState = tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class StepBlock:
 
 @dataclass(frozen=True)
 class StepBlockResult:
-    """θ and slots after the steps taken, Σ of their losses, and the recorded values.
+    """θ and optimizer_state after the steps taken, Σ of their losses, and the recorded values.
 
     `values` has the loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ of each recorded step, ``(rows, 4)``; `path` has θ
     after each step that is followed, ``(points, size)``. Fewer steps than rates: the next one's
@@ -77,7 +77,7 @@ class StepBlockResult:
     """
 
     theta: Array
-    slots: Slots
+    optimizer_state: OptimizerState
     taken: int
     loss_sum: float
     values: Array
@@ -93,9 +93,14 @@ class SupportsStepBlocks(Protocol):
         ...
 
     def run_steps(
-        self, step_block: StepBlock, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
     ) -> StepBlockResult:
-        """Take the steps; θ and the slots that are given stay as they are."""
+        """Take the steps; θ and the optimizer_state that are given stay as they are."""
         ...
 
 
@@ -121,7 +126,7 @@ def buffers(step_block: StepBlock, theta: Array) -> tuple[Array, Array]:
 def block_result(
     step_block: StepBlock,
     theta: Array,
-    slots: Slots,
+    optimizer_state: OptimizerState,
     taken: int,
     loss_sum: float,
     values: Array,
@@ -130,4 +135,4 @@ def block_result(
     """What a kernel leaves, without the room for steps that it did not take."""
     masks = step_block.recorded, step_block.followed
     kept, points = (np.count_nonzero(mask[:taken]) for mask in masks)
-    return StepBlockResult(theta, slots, taken, loss_sum, values[:kept], path[:points])
+    return StepBlockResult(theta, optimizer_state, taken, loss_sum, values[:kept], path[:points])
