@@ -20,7 +20,7 @@ from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
 from steepest.training.fit import fit, model_at
-from steepest.training.inputs import Events, Naming
+from steepest.training.inputs import Events, Schema
 from steepest.training.partial_fit import Begun, begin, one_pass
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
@@ -65,10 +65,10 @@ class Descended(BaseEstimator):
         table = {"events": events, "model": model, "descent": descent}
         return Recipe.from_dict(table, source=type(self).__name__)
 
-    def _naming(self, task: str, classes: tuple[str, ...]) -> Naming:
+    def _naming(self, task: str, classes: tuple[str, ...]) -> Schema:
         columns = getattr(self, "feature_names_in_", None)
         names = columns if columns is not None else [f"x{i}" for i in range(self.n_features_in_)]
-        return Naming(tuple(map(str, names)), task, classes, "y")
+        return Schema(tuple(map(str, names)), task, classes, "y")
 
     def _watch(self, recipe: Recipe) -> CallbackAdapter:
         callbacks = self.callbacks if self.callbacks is not None else ()  # pyright: ignore[reportAttributeAccessIssue]
@@ -83,14 +83,14 @@ class Descended(BaseEstimator):
         classes: tuple[str, ...] = (),
     ) -> None:
         """Fit anew."""
-        recipe, naming = self._recipe(), self._naming(task, classes)
+        recipe, schema = self._recipe(), self._naming(task, classes)
         checkpointer, callback = MemoryCheckpointer(), self._watch(recipe)
         self._begun = None
         try:
             fitted = fit(
                 train,
                 validation,
-                naming,
+                schema,
                 recipe.model,
                 recipe.descent,
                 checkpointer,
@@ -101,7 +101,7 @@ class Descended(BaseEstimator):
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
             theta = state.best.theta
-            self.model_ = model_at(train, naming, recipe.model, recipe.descent, theta)
+            self.model_ = model_at(train, schema, recipe.model, recipe.descent, theta)
             self.learning_rate_, self.exact_ = None, None
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
@@ -109,7 +109,7 @@ class Descended(BaseEstimator):
             self.learning_rate_ = fitted.learning_rate.value
             self._end(fitted.outcome.state)
             if recipe.descent.method == "descent":
-                self._begun = Begun.by(fitted, naming, recipe)
+                self._begun = Begun.by(fitted, schema, recipe)
         self.history_ = _history(checkpointer)
 
     def _pass(self, train: Events, task: str, classes: tuple[str, ...] = ()) -> None:

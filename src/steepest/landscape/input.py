@@ -15,7 +15,7 @@ from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback
 from steepest.training.events import PARTS, encoded, parts_of, read
-from steepest.training.inputs import Naming, batch_of, objective_for
+from steepest.training.inputs import Schema, batch_of, objective_for
 
 __all__ = ["PathPoints", "Subject", "other_theta", "subject_of"]
 
@@ -171,8 +171,8 @@ def no_path(path: Path | str) -> RunFolderError:
 
 
 def _objective(recipe: Recipe, model: TrainedModel) -> DenseObjective:
-    naming = Naming(model.features, model.task, model.classes, model.label, model.encoding)
-    return objective_for(naming, recipe.model, recipe.descent)
+    schema = Schema(model.features, model.task, model.classes, model.label, model.encoding)
+    return objective_for(schema, recipe.model, recipe.descent)
 
 
 def _path(folder: RunFolder, size: int) -> PathPoints | None:

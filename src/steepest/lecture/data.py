@@ -133,8 +133,8 @@ def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureDat
         no two features.
     """
     prepared = prepare(recipe, callback, folder)
-    naming = prepared.naming
-    if naming.task != "binary":
+    schema = prepared.schema
+    if schema.task != "binary":
         raise _not_two_classes(prepared)
     train = prepared.parts[TRAIN].thinned(MOST_EVENTS)
     evaluated = prepared.evaluated
@@ -144,21 +144,21 @@ def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureDat
     return LectureData(
         train=train,
         other=other,
-        names=naming.names,
-        pair=_pair(train.features, naming.names),
-        classes=_class_names(recipe, naming.label),
+        names=schema.names,
+        pair=_pair(train.features, schema.names),
+        classes=_class_names(recipe, schema.label),
         part=PARTS[evaluated],
         source=prepared.source,
     )
 
 
 def _not_two_classes(prepared: Prepared) -> EventsError:
-    naming = prepared.naming
-    many = f"the {len(naming.classes)} classes {', '.join(naming.classes[:6])}"
+    schema = prepared.schema
+    many = f"the {len(schema.classes)} classes {', '.join(schema.classes[:6])}"
     return EventsError(
-        f"The lecture draws two classes, but the label {naming.label!r} has others.",
+        f"The lecture draws two classes, but the label {schema.label!r} has others.",
         expected="a label of 0 and 1, such as is_top",
-        found="numbers, for a regression" if naming.task == "regression" else many,
+        found="numbers, for a regression" if schema.task == "regression" else many,
         cause="a target, or the name of a process, where signal or background is to be told",
         do='make it a condition: label = "process == \'top\'", or label = "mass > 120"',
     )

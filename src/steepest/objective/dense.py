@@ -94,8 +94,8 @@ class DenseObjective:
         optimizer_state: OptimizerState,
         loss_sum: float,
     ) -> StepBlockResult:
-        """Take many steps in compiled code; θ and the optimizer_state that are given stay as they
-        are.""" return self._compiled.run_steps(step_block, rule, theta, optimizer_state, loss_sum)
+        """Run many steps in compiled code; θ and the optimiser state given are not changed."""
+        return self._compiled.run_steps(step_block, rule, theta, optimizer_state, loss_sum)
 
     def initial(self, seed: int) -> Array:
         """θ to start from, in the objective's dtype."""

@@ -14,7 +14,7 @@ from steepest.events import TEST, TRAIN, VALIDATION, Room, Sample, load_sample
 from steepest.recipe import Recipe, bytes_in
 from steepest.storage import AnyArray, map_blocks, nearest_folder, split
 from steepest.training.callback import TrainingCallback
-from steepest.training.inputs import Events, Naming
+from steepest.training.inputs import Events, Schema
 
 __all__ = ["PARTS", "Prepared", "encoded", "parts_of", "prepare", "read", "room_for"]
 
@@ -31,7 +31,7 @@ class Prepared:
     """
 
     parts: dict[int, Events]
-    naming: Naming
+    schema: Schema
     source: dict[str, Any]
     notes: list[str]
 
@@ -51,9 +51,9 @@ def prepare(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Prepare
         train = sample.of(TRAIN)
         encoding = fit_encoding(written, train.features, train.weights, sample.categories)
     features = tuple(f if isinstance(f, str) else f.model_dump() for f in written)
-    naming = Naming(features, sample.task, sample.classes, sample.label, encoding)
+    schema = Schema(features, sample.task, sample.classes, sample.label, encoding)
     parts = parts_of(encoded(sample, encoding))
-    return Prepared(parts, naming, sample.source, sample.notes)
+    return Prepared(parts, schema, sample.source, sample.notes)
 
 
 def read(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Sample:

@@ -98,7 +98,7 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
     assert state is not None  # descend saves before it raises
     _write_descent(job)
     train, recipe = job.events.parts[TRAIN], job.recipe
-    model = model_at(train, job.events.naming, recipe.model, recipe.descent, state.best.theta)
+    model = model_at(train, job.events.schema, recipe.model, recipe.descent, state.best.theta)
     job.folder.write_model(model)
     metrics = results.metrics_of(
         "diverged",
@@ -114,20 +114,20 @@ def _baseline(job: Job) -> Fitted | None:
     if not job.recipe.evaluate.baseline:
         return None
     job.callback.stage("Fitting the linear baseline")
-    return fit_baseline(job.events.parts[TRAIN], job.events.naming, TrainingCallback(), job.say)
+    return fit_baseline(job.events.parts[TRAIN], job.events.schema, TrainingCallback(), job.say)
 
 
 def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str, Any]:
     """What metrics.json says besides figures of merit."""
-    naming, parts = job.events.naming, job.events.parts
+    schema, parts = job.events.schema, job.events.parts
     return results.metrics_of(
         "complete",
-        task=naming.task,
-        label=naming.label,
-        classes=list(naming.classes),
-        features=[str(name) for name in naming.names],
+        task=schema.task,
+        label=schema.label,
+        classes=list(schema.classes),
+        features=[str(name) for name in schema.names],
         source=job.events.source,
-        parts={PARTS[p]: results.describe_part(e, naming.classes) for p, e in parts.items()},
+        parts={PARTS[p]: results.describe_part(e, schema.classes) for p, e in parts.items()},
         model=results.describe_model(fitted.model),
         baseline=results.describe_model(baseline.model) if baseline else None,
         descent=results.describe_descent(job.recipe, fitted),
@@ -160,7 +160,7 @@ def _say_parts(job: Job, choices: Chosen, chosen: int, choosing: int) -> None:
         job.say(
             f"There is no test part: the figures of merit are those of the {PARTS[chosen]} part."
         )
-    _say_choices(job.recipe, job.events.naming.task, choices, choosing == chosen, job.say)
+    _say_choices(job.recipe, job.events.schema.task, choices, choosing == chosen, job.say)
 
 
 def _say_choices(recipe: Recipe, task: str, choices: Chosen, same: bool, say: Any) -> None:

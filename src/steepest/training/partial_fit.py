@@ -20,7 +20,7 @@ from steepest.recipe import Recipe
 from steepest.scaling import Scaling
 from steepest.trained import TrainedModel
 from steepest.training.fit import THREADS, Array, Fitted, model_with, plan_for
-from steepest.training.inputs import Events, Naming, batch_of, objective_for, scaling_of
+from steepest.training.inputs import Events, Schema, batch_of, objective_for, scaling_of
 
 __all__ = ["Begun", "begin", "one_pass"]
 
@@ -31,7 +31,7 @@ class Begun:
 
     Parameters
     ----------
-    naming, recipe
+    schema, recipe
         What is trained, and how.
     scaling, learning_rate
         Fitted and chosen on the first events.
@@ -41,7 +41,7 @@ class Begun:
         Where the descent stands (None: at its start), after so many passes.
     """
 
-    naming: Naming
+    schema: Schema
     recipe: Recipe
     scaling: Scaling
     learning_rate: LearningRate
@@ -50,12 +50,12 @@ class Begun:
     passes: int = 0
 
     @classmethod
-    def by(cls, fitted: Fitted, naming: Naming, recipe: Recipe) -> Begun:
+    def by(cls, fitted: Fitted, schema: Schema, recipe: Recipe) -> Begun:
         """The descent that `fit` has ended, to go on with: from its last state, not its best."""
         state, per_epoch = fitted.outcome.state, fitted.plan.batches.per_epoch
         length = (fitted.plan.total_steps, per_epoch)
         scaling, rate = fitted.model.scaling, fitted.learning_rate
-        return cls(naming, recipe, scaling, rate, length, state, state.step // per_epoch)
+        return cls(schema, recipe, scaling, rate, length, state, state.step // per_epoch)
 
     def after(self, state: State) -> Begun:
         """What a pass that ended in that state leaves."""
@@ -63,11 +63,11 @@ class Begun:
 
     def model_at(self, theta: Array) -> TrainedModel:
         """The model with given parameters θ."""
-        objective = objective_for(self.naming, self.recipe.model, self.recipe.descent)
-        return model_with(self.scaling, objective, self.naming, theta)
+        objective = objective_for(self.schema, self.recipe.model, self.recipe.descent)
+        return model_with(self.scaling, objective, self.schema, theta)
 
 
-def begin(train: Events, naming: Naming, recipe: Recipe) -> Begun:
+def begin(train: Events, schema: Schema, recipe: Recipe) -> Begun:
     """Fit the scaling and choose η and the schedule's length, on the first events of all.
 
     Raises
@@ -75,11 +75,11 @@ def begin(train: Events, naming: Naming, recipe: Recipe) -> Begun:
     EventsError, RecipeError
     """
     with threadpool_limits(limits=THREADS, user_api="blas"):
-        scaling = scaling_of(recipe.descent.scaling, train, naming.names)
-        objective = objective_for(naming, recipe.model, recipe.descent)
+        scaling = scaling_of(recipe.descent.scaling, train, schema.names)
+        objective = objective_for(schema, recipe.model, recipe.descent)
         events = batch_of(train, scaling, objective, "training")
         plan, rate = plan_for(objective, events, recipe.descent, validated=False)
-    return Begun(naming, recipe, scaling, rate, (plan.total_steps, plan.batches.per_epoch))
+    return Begun(schema, recipe, scaling, rate, (plan.total_steps, plan.batches.per_epoch))
 
 
 def one_pass(
@@ -96,7 +96,7 @@ def one_pass(
     EventsError, DivergenceError
     """
     recipe = begun.recipe.descent
-    objective = objective_for(begun.naming, begun.recipe.model, recipe)
+    objective = objective_for(begun.schema, begun.recipe.model, recipe)
     with threadpool_limits(limits=THREADS, user_api="blas"):
         events = batch_of(train, begun.scaling, objective, "training")
     size = len(events) if recipe.batch_size == "all" else min(recipe.batch_size, len(events))

@@ -47,7 +47,7 @@ def train(
     recipe = recipe.anchored(Path.cwd())
     with second_drawer() as second:
         events = prepare(recipe, callback, path)
-        check_fit(events.parts[TRAIN], events.naming, recipe.model, recipe.descent)
+        check_fit(events.parts[TRAIN], events.schema, recipe.model, recipe.descent)
         folder = RunFolder.create(path, recipe)
         folder.write_json("environment.json", environment(events.source))
         return _run(folder, recipe, events, callback, second)
@@ -142,7 +142,7 @@ def _descend(job: Job) -> Fitted:
         return fit(
             job.events.parts[TRAIN],
             job.events.parts.get(VALIDATION),
-            job.events.naming,
+            job.events.schema,
             job.recipe.model,
             job.recipe.descent,
             job.checkpointer,

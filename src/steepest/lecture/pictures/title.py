@@ -18,7 +18,7 @@ from steepest.landscape.spans import principal
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.training import Events, TrainingCallback, fit
-from steepest.training.inputs import Naming, batch_of, objective_for
+from steepest.training.inputs import Schema, batch_of, objective_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,15 +55,15 @@ def compute(
     """Train a network, and evaluate J on the plane of its path; files go into landscape/title."""
     train = data.train.thinned(min(MOST_EVENTS, 2 * effort.events))
     train = Events(train.features, train.labels, train.weights)
-    naming = Naming(data.names, "binary", ("0", "1"))
+    schema = Schema(data.names, "binary", ("0", "1"))
     model = spec.ModelRecipe(hidden=HIDDEN, activation="tanh")
     descent = spec.DescentRecipe(
         batch_size=min(64, len(train)), optimizer=spec.SGD(), learning_rate=0.5,
         schedule=spec.Cosine(), epochs=effort.network_epochs, seed=seed,
     )  # fmt: skip
     checkpointer = MemoryCheckpointer()
-    fitted = fit(train, None, naming, model, descent, checkpointer, callback=callback)
-    objective = objective_for(naming, model, descent)
+    fitted = fit(train, None, schema, model, descent, checkpointer, callback=callback)
+    objective = objective_for(schema, model, descent)
     path = checkpointer.path
     thetas = np.concatenate([part.thetas for part in path]).astype(np.float64)
     subject = Subject(
