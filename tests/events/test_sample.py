@@ -340,7 +340,7 @@ def test_batches_do_not_matter(tmp_path_factory, group, batch) -> None:
     assert np.array_equal(found.features, np.column_stack([pt, np.power(mass, 1.3) / pt]))
     names = np.array(["qcd", "w", "top"])[ROW % 3][keep]
     classes = ("top", "qcd", "w")
-    codes = encode(found.tally, "label", "multiclass", classes, found.locate)(found.labels)
+    codes = encode(found.label_counts, "label", "multiclass", classes, found.locate)(found.labels)
     assert np.array_equal(np.array(classes)[codes], names)
     assert np.array_equal(found.weights, (0.5 + ROW % 2)[keep])
 

@@ -62,8 +62,8 @@ def _pieces(scorer: Scorer, start: int, rows: int) -> Iterator[tuple[int, int, B
     """
     source = scorer.source
     at_once = block_rows(bytes_of_a_row(source, scorer.columns))
-    sieve = sieve_of(scorer.select, source.schema)
-    for block in source.batches_from(scorer.columns, start, at_once, sieve):
+    row_filter = sieve_of(scorer.select, source.schema)
+    for block in source.batches_from(scorer.columns, start, at_once, row_filter):
         place = 0
         while place < block.batch.num_rows:
             count = min(block.batch.num_rows - place, rows - start % rows)

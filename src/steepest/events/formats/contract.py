@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from steepest.events.reading.row_filter import Sieve
+    from steepest.events.reading.row_filter import RowFilter
 
 __all__ = ["Block", "Condition", "EventFile", "SiftedFile"]
 
@@ -69,8 +69,8 @@ class EventFile(Protocol):
 class SiftedFile(Protocol):
     """An `EventFile` that leaves out what a selection has no use for."""
 
-    def sifted(
-        self, columns: Sequence[str], sieve: Sieve, batch_rows: int
+    def filtered(
+        self, columns: Sequence[str], row_filter: RowFilter, batch_rows: int
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield what `batches` yields; where no event passes, the sieve's columns alone."""
+        """Yield what `batches` yields; where no event passes, the row_filter's columns alone."""
         ...

@@ -25,7 +25,7 @@ from steepest.events.formats.damage import (
 )
 from steepest.events.formats.hdf5_columns import Column, read
 from steepest.events.formats.hdf5_tables import columns_of, find_table
-from steepest.events.reading.row_filter import Sieve, sifted
+from steepest.events.reading.row_filter import RowFilter, filtered
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "Hdf5Events", "open_file"]
 
@@ -100,12 +100,12 @@ class Hdf5Events:
                 arrays = self._read(file, columns, row, batch_rows, {})
                 yield row, pa.record_batch(arrays, names=list(columns))
 
-    def sifted(
-        self, columns: Sequence[str], sieve: Sieve, batch_rows: int
+    def filtered(
+        self, columns: Sequence[str], row_filter: RowFilter, batch_rows: int
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield what `batches` yields, without the other columns where no event passes.
 
-        See `steepest.events.reading.row_filter.sifted`.
+        See `steepest.events.reading.row_filter.filtered`.
         """
         with self._reopened() as file:
             records: dict[str, Any] = {}
@@ -118,7 +118,7 @@ class Hdf5Events:
             def rest(names: Sequence[str], row: int) -> list[pa.Array]:
                 return self._read(file, names, row, batch_rows, records)
 
-            yield from sifted(columns, sieve, read, rest)
+            yield from filtered(columns, row_filter, read, rest)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return name, table, size, rows and sha256."""

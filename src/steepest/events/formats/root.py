@@ -25,7 +25,7 @@ from steepest.events.formats.damage import (
 )
 from steepest.events.formats.nested import unreadable_name
 from steepest.events.formats.root_columns import Column, branches_of, fields_of, is_ntuple, pieces
-from steepest.events.reading.row_filter import Sieve, sifted
+from steepest.events.reading.row_filter import RowFilter, filtered
 from steepest.events.words import listed
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "RootEvents", "open_file"]
@@ -108,13 +108,13 @@ class RootEvents:
             for row, arrays in self._pieces(tree, columns, batch_rows):
                 yield row, pa.record_batch(arrays, names=list(columns))
 
-    def sifted(
-        self, columns: Sequence[str], sieve: Sieve, batch_rows: int
+    def filtered(
+        self, columns: Sequence[str], row_filter: RowFilter, batch_rows: int
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield what `batches` yields, without the baskets of the other columns where none passes.
 
-        See `steepest.events.reading.row_filter.sifted`. Baskets are kept from one block to the next
-        as long as all of these pass.
+        See `steepest.events.reading.row_filter.filtered`. Baskets are kept from one block to the
+        next as long as all of these pass.
         """
         with self._reopened() as file:
             tree = self._checked(file, columns)
@@ -131,7 +131,7 @@ class RootEvents:
                 following = row + len(arrays[0])
                 return arrays
 
-            yield from sifted(columns, sieve, read, rest)
+            yield from filtered(columns, row_filter, read, rest)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return name, tree, size, rows and sha256."""

@@ -22,7 +22,7 @@ from steepest.events.formats.contract import Block
 from steepest.events.reading.matrix import matrix
 from steepest.events.reading.plan import Plan
 from steepest.events.sample.checks import Faults
-from steepest.events.sample.label_counts import Tally
+from steepest.events.sample.label_counts import LabelCounts
 from steepest.events.sample.repeats import Repeats
 from steepest.events.sample.split import TEST, assign_parts, event_keys, row_keys
 from steepest.events.source import EventSource
@@ -66,7 +66,7 @@ class Evaluation:
     codes : dict[int, dict[str, int]]
         Of each feature that is text the numbers that stand for its texts, in the order of their
         first events.
-    tally, repeats
+    label_counts, repeats
         The labels' values, and what each file holds.
     rows_read, selected, undecided : int
         Rows of all blocks, those selected, and those for which the selection has no answer.
@@ -100,7 +100,7 @@ class Evaluation:
         if plan.weight is not None:
             rest.append(Faults("The weight", plan.weight))
         self._rest_faults = rest + [Faults(extra.role, extra) for extra in plan.extra]
-        self.tally, self.repeats = Tally(), Repeats()
+        self.label_counts, self.repeats = LabelCounts(), Repeats()
         self.rows_read = self.selected = self.undecided = 0
 
     def _feature_faults(self) -> list[Faults]:
@@ -154,7 +154,7 @@ class Evaluation:
         self._inspect(values, features, file, rows)
         carried = [series.to_numpy() for series in values[len(values) - len(self._plan.extra) :]]
         columns = {
-            "labels": self.tally.add(values[count]),
+            "labels": self.label_counts.add(values[count]),
             "extra": np.array(carried, np.float64).reshape(-1, len(rows)).T,
             "rows": rows,
             "file": np.full(len(rows), file, dtype=np.int32),

@@ -22,7 +22,7 @@ from steepest.events.reading.plan import Plan
 from steepest.events.reading.prefetch import ahead
 from steepest.events.reading.row_filter import blocks_of
 from steepest.events.reading.store import Room, Store
-from steepest.events.sample.label_counts import Tally
+from steepest.events.sample.label_counts import LabelCounts
 from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
 from steepest.recipe import SplitRecipe
@@ -46,8 +46,8 @@ class Gathered:
     categories : dict[str, tuple[str, ...]]
         The distinct values of each feature that is text, sorted.
     labels
-        ``(events,)`` float64, as `Tally.add` returns them.
-    tally : Tally
+        ``(events,)`` float64, as `LabelCounts.add` returns them.
+    label_counts : LabelCounts
         The labels' values.
     integers : bool
         Whether the labels are integers by the types of their columns.
@@ -69,7 +69,7 @@ class Gathered:
     features: AnyArray
     categories: dict[str, tuple[str, ...]]
     labels: AnyArray
-    tally: Tally
+    label_counts: LabelCounts
     integers: bool
     weights: AnyArray | None
     extra: AnyArray
@@ -138,7 +138,7 @@ def gather(
         features=features,
         categories=categories,
         labels=columns["labels"],
-        tally=evaluation.tally,
+        label_counts=evaluation.label_counts,
         integers=evaluation.label.is_integer or _made_of_integers(plan.label, source.schema),
         weights=columns.get("weights"),
         extra=columns["extra"],

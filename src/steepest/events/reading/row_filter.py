@@ -20,11 +20,11 @@ from steepest.events.source import EventSource
 TRUSTED = 16
 """Blocks that pass, from the first of a file on, after which all are taken to pass."""
 
-__all__ = ["Sieve", "blocks_of", "sieve_of", "sifted"]
+__all__ = ["RowFilter", "blocks_of", "filtered", "sieve_of"]
 
 
 @dataclass(frozen=True)
-class Sieve:
+class RowFilter:
     """Tells from some columns of a block whether one of its events passes.
 
     `columns` are in alphabetical order, as `passes` is given them.
@@ -39,16 +39,16 @@ def blocks_of(
 ) -> Iterator[Block]:
     """Yield the blocks of a source that may hold selected events, and of them what is needed.
 
-    Row groups that statistics exclude are left out; see also `EventSource.sifted`.
+    Row groups that statistics exclude are left out; see also `EventSource.filtered`.
     """
     where = select.pruning() if select is not None else ()
-    sieve = sieve_of(select, source.schema) if source.sifts else None
-    if sieve is None:
+    row_filter = sieve_of(select, source.schema) if source.sifts else None
+    if row_filter is None:
         return source.batches(columns, where)
-    return source.sifted(columns, where, sieve)
+    return source.filtered(columns, where, row_filter)
 
 
-def sieve_of(select: Expression | None, schema: pa.Schema) -> Sieve | None:
+def sieve_of(select: Expression | None, schema: pa.Schema) -> RowFilter | None:
     """Return what tells where events pass a selection; None where there is nothing to tell.
 
     Examples
@@ -67,39 +67,39 @@ def sieve_of(select: Expression | None, schema: pa.Schema) -> Sieve | None:
         # Lists that do not fit are refused by who evaluates the block, who knows its file.
         return bool(typed.mismatches) or kept.any()
 
-    return Sieve(tuple(sorted(select.columns)), passes)
+    return RowFilter(tuple(sorted(select.columns)), passes)
 
 
-def sifted(
+def filtered(
     columns: Sequence[str],
-    sieve: Sieve,
+    row_filter: RowFilter,
     read: Callable[[Sequence[str], int], Iterator[tuple[int, list[pa.Array]]]],
     rest: Callable[[Sequence[str], int], list[pa.Array]],
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield (first row, batch): with all columns where an event passes, else with the sieve's.
+    """Yield (first row, batch): with all columns where an event passes, else with the row_filter's.
 
     Parameters
     ----------
     columns
         The names of all columns, in their order.
-    sieve
+    row_filter
         Tells whether an event passes.
     read
         Reads columns block by block from a row on: the first rows, and the columns.
     rest
         Reads columns of the block that begins at a row, at which `read` is.
     """
-    others = [name for name in columns if name not in sieve.columns]
+    others = [name for name in columns if name not in row_filter.columns]
     passed = 0
-    for number, (row, arrays) in enumerate(read(sieve.columns, 0)):
+    for number, (row, arrays) in enumerate(read(row_filter.columns, 0)):
         if passed == number == TRUSTED:
             for first, whole in read(columns, row):
                 yield first, pa.record_batch(whole, names=list(columns))
             return
-        batch = pa.record_batch(arrays, names=list(sieve.columns))
-        if sieve.passes(batch):
+        batch = pa.record_batch(arrays, names=list(row_filter.columns))
+        if row_filter.passes(batch):
             passed += 1
-            found = dict(zip(sieve.columns, arrays, strict=True))
+            found = dict(zip(row_filter.columns, arrays, strict=True))
             found |= dict(zip(others, rest(others, row), strict=True)) if others else {}
             batch = pa.record_batch([found[name] for name in columns], names=list(columns))
         yield row, batch

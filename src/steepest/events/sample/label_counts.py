@@ -10,20 +10,20 @@ import polars as pl
 
 from steepest.events.words import counted, listed
 
-__all__ = ["MOST_CLASSES", "Tally", "shown"]
+__all__ = ["MOST_CLASSES", "LabelCounts", "shown"]
 
 MOST_CLASSES = 1_000
 
 
-class Tally:
+class LabelCounts:
     """The distinct values of a label, counted block by block, up to `MOST_CLASSES` and one more.
 
     Examples
     --------
-    >>> tally = Tally()
-    >>> tally.add(pl.Series(["top", "qcd", "top"]))
+    >>> label_counts = LabelCounts()
+    >>> label_counts.add(pl.Series(["top", "qcd", "top"]))
     array([0., 1., 0.])
-    >>> tally.distinct, tally.names
+    >>> label_counts.distinct, label_counts.names
     (['qcd', 'top'], ('qcd', 'top'))
     """
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest.errors import EventsError
-from steepest.events.sample.label_counts import MOST_CLASSES, Tally, shown
+from steepest.events.sample.label_counts import MOST_CLASSES, LabelCounts, shown
 from steepest.events.words import counted, listed, quoted
 
 __all__ = ["BINARY", "TASKS", "Labels", "decide", "encode"]
@@ -42,19 +42,19 @@ Locate = Callable[[int], str]
 class Labels:
     """What labels become for the descent, and why."""
 
-    task: str
-    classes: tuple[str, ...]
-    reason: str
-    convert: Callable[[np.ndarray], np.ndarray]
-    """From what `Tally.add` returns to float64 for regression, else the class's int64 index."""
+    task: str classes: tuple[str, ...] reason: str convert: Callable[[np.ndarray], np.ndarray]
+    """From what `LabelCounts.add` returns to float64 for regression, else the class's int64
+    index."""
 
 
-def decide(tally: Tally, text: str, *, integers: bool, loss: str | None, locate: Locate) -> Labels:
+def decide(
+    label_counts: LabelCounts, text: str, *, integers: bool, loss: str | None, locate: Locate
+) -> Labels:
     """Return the task that the values, or the named loss, ask for, and the labels for it.
 
     Parameters
     ----------
-    tally
+    label_counts
         The values of the label, finite and without null.
     text
         The label as the recipe has it.
@@ -71,30 +71,30 @@ def decide(tally: Tally, text: str, *, integers: bool, loss: str | None, locate:
         The values are not what the loss needs, are one class or constant, or leave open which of
         two values is the signal.
     """
-    task, reason = _task(tally, text, integers, loss, locate)
+    task, reason = _task(label_counts, text, integers, loss, locate)
     if task == "regression":
-        _refuse_constant(tally, text)
+        _refuse_constant(label_counts, text)
         return Labels(task, (), reason, _as_numbers)
-    if len(tally.distinct) < 2:
-        raise _one_class(tally, text)
-    codes = np.arange(len(tally.distinct))
+    if len(label_counts.distinct) < 2:
+        raise _one_class(label_counts, text)
+    codes = np.arange(len(label_counts.distinct))
     if task == "binary":
-        codes = np.asarray(tally.distinct, dtype=np.int64)
-        return Labels(task, BINARY, reason, tally.coded(codes))
-    if tally.many:
-        raise _too_many(tally, text, MOST_CLASSES)
-    if not tally.is_text and not tally.is_integral:
+        codes = np.asarray(label_counts.distinct, dtype=np.int64)
+        return Labels(task, BINARY, reason, label_counts.coded(codes))
+    if label_counts.many:
+        raise _too_many(label_counts, text, MOST_CLASSES)
+    if not label_counts.is_text and not label_counts.is_integral:
         raise EventsError(
             f"The label {text!r} is no class: it has values that are not integers.",
             expected="text or integers, as cross-entropy needs",
-            found=listed(map(shown, tally.distinct), 5),
+            found=listed(map(shown, label_counts.distinct), 5),
             do="set descent.loss = 'mean-squared-error', or derive classes with where(...)",
         )
-    return Labels(task, tally.names, reason, tally.coded(codes))
+    return Labels(task, label_counts.names, reason, label_counts.coded(codes))
 
 
 def encode(
-    tally: Tally, text: str, task: str, classes: Sequence[str], locate: Locate
+    label_counts: LabelCounts, text: str, task: str, classes: Sequence[str], locate: Locate
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return what makes labels of other events, for a task and classes that are given.
 
@@ -104,22 +104,24 @@ def encode(
         A value is none of the classes, or text where numbers are needed.
     """
     if task == "regression":
-        if tally.is_text:
-            raise _text_regression(tally, text)
+        if label_counts.is_text:
+            raise _text_regression(label_counts, text)
         return _as_numbers
-    if not tally.is_text and not tally.is_integral:
-        names = tuple(shown(value) for value in tally.distinct)
+    if not label_counts.is_text and not label_counts.is_integral:
+        names = tuple(shown(value) for value in label_counts.distinct)
     else:
-        names = tally.names
-    for value, name in zip(tally.distinct, names, strict=True):
+        names = label_counts.names
+    for value, name in zip(label_counts.distinct, names, strict=True):
         if name not in classes:
             raise EventsError(
                 f"The label {text!r} has a value that is none of the run's classes.",
                 expected=f"one of {listed(classes, 12)}",
-                found=f"{shown(value)}, first {locate(tally.first(value))}",
+                found=f"{shown(value)}, first {locate(label_counts.first(value))}",
                 do="select the events of the run's classes, or train on all of these classes",
             )
-    return tally.coded(np.array([list(classes).index(name) for name in names], dtype=np.int64))
+    return label_counts.coded(
+        np.array([list(classes).index(name) for name in names], dtype=np.int64)
+    )
 
 
 def _as_numbers(numbers: np.ndarray) -> np.ndarray:
@@ -127,85 +129,85 @@ def _as_numbers(numbers: np.ndarray) -> np.ndarray:
 
 
 def _task(
-    tally: Tally, text: str, integers: bool, loss: str | None, locate: Locate
+    label_counts: LabelCounts, text: str, integers: bool, loss: str | None, locate: Locate
 ) -> tuple[str, str]:
     if loss is not None:
         task = TASKS[loss]
-        if task == "binary" and not tally.is_binary:
-            raise _not_binary(tally, text, locate)
-        if task == "regression" and tally.is_text:
-            raise _text_regression(tally, text)
+        if task == "binary" and not label_counts.is_binary:
+            raise _not_binary(label_counts, text, locate)
+        if task == "regression" and label_counts.is_text:
+            raise _text_regression(label_counts, text)
         return task, f"descent.loss is {loss}"
-    count = len(tally.distinct)
-    if tally.is_text:
+    count = len(label_counts.distinct)
+    if label_counts.is_text:
         if count > MOST_GUESSED:
-            raise _too_many(tally, text, MOST_GUESSED)
+            raise _too_many(label_counts, text, MOST_GUESSED)
         return "multiclass", f"the label is text with {counted(count, 'value')}"
-    if tally.is_binary:
-        if isinstance(tally.distinct[0], bool):
+    if label_counts.is_binary:
+        if isinstance(label_counts.distinct[0], bool):
             return "binary", "the label is a condition"
         return "binary", "the label is 0 or 1"
     if count == 2:
-        raise _not_binary(tally, text, locate)
-    if integers and count <= MOST_GUESSED and tally.is_integral:
+        raise _not_binary(label_counts, text, locate)
+    if integers and count <= MOST_GUESSED and label_counts.is_integral:
         return "multiclass", f"the label is an integer with {counted(count, 'value')}"
     if integers:
         return (
             "regression",
-            f"the label is an integer with {tally.how_many} values, more than {MOST_GUESSED}",
+            f"the label is an integer with {label_counts.how_many} values, more than {MOST_GUESSED}",
         )
     return "regression", "the label is a number with other values than 0 and 1"
 
 
-def _refuse_constant(tally: Tally, text: str) -> None:
-    if len(tally.distinct) == 1:
+def _refuse_constant(label_counts: LabelCounts, text: str) -> None:
+    if len(label_counts.distinct) == 1:
         raise EventsError(
-            f"The label {text!r} is the same for all {tally.events} selected events.",
+            f"The label {text!r} is the same for all {label_counts.events} selected events.",
             expected="a label that varies",
-            found=shown(tally.distinct[0]),
+            found=shown(label_counts.distinct[0]),
             do="check events.label and events.select",
         )
 
 
-def _one_class(tally: Tally, text: str) -> EventsError:
+def _one_class(label_counts: LabelCounts, text: str) -> EventsError:
     return EventsError(
         f"The label {text!r} has one class only.",
         expected="events of at least two classes",
-        found=tally.counts,
+        found=label_counts.counts,
         cause="the selection removes the other class, or its files are not given",
         do="add the other class's files to events.path, or loosen events.select",
     )
 
 
-def _not_binary(tally: Tally, text: str, locate: Locate) -> EventsError:
-    if len(tally.distinct) == 1 and not tally.is_text:
-        return _one_class(tally, text)
-    other = next(v for v in tally.distinct if isinstance(v, str) or v not in (0, 1))
-    signal = tally.distinct[-1]
+def _not_binary(label_counts: LabelCounts, text: str, locate: Locate) -> EventsError:
+    if len(label_counts.distinct) == 1 and not label_counts.is_text:
+        return _one_class(label_counts, text)
+    other = next(v for v in label_counts.distinct if isinstance(v, str) or v not in (0, 1))
+    signal = label_counts.distinct[-1]
     left = text if text.isidentifier() else f"({text})"
     right = f'"{signal}"' if isinstance(signal, str) else shown(signal)
     return EventsError(
         f"The label {text!r} has other values than 0 and 1.",
         expected="0 for background and 1 for signal, or a condition",
-        found=f"{tally.counts}; first {shown(other)} {locate(tally.first(other))}",
+        found=f"{label_counts.counts}; first {shown(other)} {locate(label_counts.first(other))}",
         do=f"say which is the signal: label = {quoted(f'{left} == {right}')}",
     )
 
 
-def _text_regression(tally: Tally, text: str) -> EventsError:
+def _text_regression(label_counts: LabelCounts, text: str) -> EventsError:
     return EventsError(
         f"The label {text!r} is text, which mean-squared-error cannot take.",
         expected="a number for each event",
-        found=listed(map(shown, tally.distinct), 5),
+        found=listed(map(shown, label_counts.distinct), 5),
         do="set descent.loss = 'cross-entropy', or leave it out",
     )
 
 
-def _too_many(tally: Tally, text: str, most: int) -> EventsError:
+def _too_many(label_counts: LabelCounts, text: str, most: int) -> EventsError:
     return EventsError(
-        f"The label {text!r} has {tally.how_many} values, too many for classes.",
+        f"The label {text!r} has {label_counts.how_many} values, too many for classes.",
         expected=f"at most {most} classes",
-        found=listed(map(shown, tally.distinct), 5),
+        found=listed(map(shown, label_counts.distinct), 5),
         cause="the column is an identifier or a quantity, not a class",
         do="check events.label",
     )

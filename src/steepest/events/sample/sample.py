@@ -185,7 +185,7 @@ def load_sample(
         recipe.split.test,
     )
     decided = decide(
-        events.tally,
+        events.label_counts,
         recipe.label,
         integers=events.integers,
         loss=loss,
@@ -248,7 +248,7 @@ def load_events(
     unsplit = recipe.model_copy(update={"split": recipe.split.model_copy(update={"by": None})})
     plan = plan_of(unsplit, source, names=names, extra=extra)
     events = gather(source, plan, None, progress, room)
-    convert = encode(events.tally, recipe.label, task, classes, events.locate)
+    convert = encode(events.label_counts, recipe.label, task, classes, events.locate)
     labels = map_blocks(convert, events.labels)
     refuse_weights(part_sums(events.weights, events.part, labels, len(PARTS), 0), PARTS, ())
     notes = [f"All {counted(len(events.part), 'selected event')} are the test part."]
