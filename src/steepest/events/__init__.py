@@ -9,7 +9,7 @@ from steepest.events.formats.contract import Block, EventFile
 from steepest.events.formats.registry import open_events
 from steepest.events.hub.datasets import pin
 from steepest.events.reading.features import FeatureReader, FeatureValues
-from steepest.events.reading.reading import Room
+from steepest.events.reading.reading import MemoryBudget
 from steepest.events.sample.sample import Part, Sample, load_events, load_sample
 from steepest.events.sample.split import PARTS, TEST, TRAIN, VALIDATION, assign_parts
 from steepest.events.source import EventSource
@@ -25,8 +25,8 @@ __all__ = [
     "Expression",
     "FeatureReader",
     "FeatureValues",
+    "MemoryBudget",
     "Part",
-    "Room",
     "Sample",
     "assign_parts",
     "load_events",

@@ -11,7 +11,7 @@ from steepest.training import results
 from steepest.training.binned import bins_of
 from steepest.training.callback import TrainingCallback
 from steepest.training.choices import choose, choosing_part
-from steepest.training.events import PARTS, encoded, parts_of, read, room_for
+from steepest.training.events import PARTS, encoded, memory_budget, parts_of, read
 from steepest.training.fit import predictions_of
 
 __all__ = ["evaluate_run"]
@@ -49,7 +49,7 @@ def evaluate_run(
             names=model.names,
             extra=recipe.evaluate.columns,
             progress=callback.read,
-            room=room_for(recipe.events.memory, folder.path),
+            room=memory_budget(recipe.events.memory, folder.path),
         )
     callback.stage("Evaluating")
     parts = parts_of(encoded(sample, model.encoding))

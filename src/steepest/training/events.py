@@ -10,13 +10,13 @@ import numpy as np
 import psutil
 
 from steepest.encoding import Encoding, fit_encoding, is_needed
-from steepest.events import TEST, TRAIN, VALIDATION, Room, Sample, load_sample
+from steepest.events import TEST, TRAIN, VALIDATION, MemoryBudget, Sample, load_sample
 from steepest.recipe import Recipe, bytes_in
 from steepest.storage import AnyArray, map_blocks, nearest_folder, split
 from steepest.training.callback import TrainingCallback
 from steepest.training.inputs import Events, Schema
 
-__all__ = ["PARTS", "Prepared", "encoded", "parts_of", "prepare", "read", "room_for"]
+__all__ = ["PARTS", "Prepared", "encoded", "memory_budget", "parts_of", "prepare", "read"]
 
 COPIES = 4
 """How often training holds the features at once."""
@@ -68,7 +68,7 @@ def read(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Sample:
         loss=loss,
         extra=recipe.evaluate.columns,
         progress=callback.read,
-        room=room_for(recipe.events.memory, folder),
+        budget=memory_budget(recipe.events.memory, folder),
     )
 
 
@@ -109,14 +109,14 @@ def parts_of(sample: Sample) -> dict[int, Events]:
     }
 
 
-def room_for(memory: str, folder: Path) -> Room:
+def memory_budget(memory: str, folder: Path) -> MemoryBudget:
     """Return what the recipe's ``events.memory`` says: bytes, or half of what is available.
 
     Training holds the features up to four times: as read, split, scaled, and scaled for the
     baseline.
     """
     given = available_memory() // 2 if memory == "auto" else bytes_in(memory)
-    return Room(given // COPIES, nearest_folder(folder))
+    return MemoryBudget(given // COPIES, nearest_folder(folder))
 
 
 def available_memory() -> int:

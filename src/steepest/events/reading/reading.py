@@ -1,8 +1,8 @@
 """Evaluate a plan over all blocks of a source: the selected events as arrays, in memory or on disk.
 
 A block is read, selected from, evaluated and split; what is left of it is kept. Where the blocks
-together get larger than `Room` allows, all of them move to disk, and memory holds a few blocks: one
-that is decoded, one that is evaluated, one that is written.
+together get larger than `MemoryBudget` allows, all of them move to disk, and memory holds a few
+blocks: one that is decoded, one that is evaluated, one that is written.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from steepest.events.reading.evaluation import Evaluation
 from steepest.events.reading.plan import Plan
 from steepest.events.reading.prefetch import ahead
 from steepest.events.reading.row_filter import blocks_of
-from steepest.events.reading.store import Room, Store
+from steepest.events.reading.store import MemoryBudget, Store
 from steepest.events.sample.label_counts import LabelCounts
 from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
 from steepest.recipe import SplitRecipe
 from steepest.storage import AnyArray, map_blocks
 
-__all__ = ["Gathered", "Progress", "Room", "gather"]
+__all__ = ["Gathered", "MemoryBudget", "Progress", "gather"]
 
 Progress = Callable[[int, int], object]
 """Called with the rows read so far and the rows of all files."""
@@ -90,7 +90,7 @@ def gather(
     plan: Plan,
     split: SplitRecipe | None = None,
     progress: Progress | None = None,
-    room: Room | None = None,
+    budget: MemoryBudget | None = None,
 ) -> Gathered:
     """Read, select, evaluate and split all events of a source.
 
@@ -105,7 +105,7 @@ def gather(
         The shares of the parts; None puts all events into the test part.
     progress
         Told of the rows read.
-    room
+    budget
         What memory may hold; None for everything.
 
     Raises
@@ -117,7 +117,7 @@ def gather(
     if not plan.columns:
         raise EventsError("The features and the label use no column.", do="name columns in them")
     where = plan.select.pruning() if plan.select is not None else ()
-    store = Store(source, plan, room)
+    store = Store(source, plan, budget)
     evaluation = Evaluation(source, plan, split, keeps_features=not store.reads_again)
     decoded = ahead(blocks_of(source, plan.columns, plan.select))
     with closing(decoded), closing(ahead(evaluation.over(decoded))) as evaluated:

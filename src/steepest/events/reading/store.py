@@ -15,11 +15,11 @@ from steepest.events.reading.reread import FromFiles
 from steepest.events.source import EventSource
 from steepest.storage import AnyArray, Column
 
-__all__ = ["Room", "Store"]
+__all__ = ["MemoryBudget", "Store"]
 
 
 @dataclass(frozen=True)
-class Room:
+class MemoryBudget:
     """How much of the events memory may hold, and the folder on whose disk the rest lies."""
 
     bytes: int
@@ -34,7 +34,7 @@ class Store:
     (`reads_again`).
     """
 
-    def __init__(self, source: EventSource, plan: Plan, room: Room | None) -> None:
+    def __init__(self, source: EventSource, plan: Plan, budget: MemoryBudget | None) -> None:
         schema = source.schema
         weights = [] if plan.weight is None else [plan.weight]
         many = max(source.file_rows) > np.iinfo(np.int32).max
@@ -47,12 +47,12 @@ class Store:
             "file": Column(np.int32, np.min_scalar_type(len(source.files))),
         }
         self.part: list[np.ndarray] = []
-        self._room = room
+        self._room = budget
         self._spilled = False
-        if room is not None and plan.select is None:
+        if budget is not None and plan.select is None:
             numbers = len(plan.features) + 2 + len(weights) + len(plan.extra)
-            if source.rows * (8 * numbers + 4) > room.bytes:
-                self._spill(room)
+            if source.rows * (8 * numbers + 4) > budget.bytes:
+                self._spill(budget)
         self._source, self._plan = source, plan
         self.reads_again = self._spilled and source.again and _are_columns(plan, schema)
 
@@ -91,11 +91,11 @@ class Store:
         again = 8 * len(self._plan.features) * self._source.rows if self.reads_again else 0
         return again + sum(column.nbytes for column in self.columns.values())
 
-    def _spill(self, room: Room) -> None:
+    def _spill(self, budget: MemoryBudget) -> None:
         """Move what is kept to disk, and all that comes."""
         self._spilled = True
         for column in self.columns.values():
-            column.spill(room.folder)
+            column.spill(budget.folder)
 
 
 def _are_columns(plan: Plan, schema: pa.Schema) -> bool:

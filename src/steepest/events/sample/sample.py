@@ -14,7 +14,7 @@ import numpy as np
 
 from steepest.events.formats.registry import open_events
 from steepest.events.reading.plan import Plan, plan_of
-from steepest.events.reading.reading import Gathered, Progress, Room, gather
+from steepest.events.reading.reading import Gathered, MemoryBudget, Progress, gather
 from steepest.events.sample.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
 from steepest.events.sample.labels import decide, encode
 from steepest.events.sample.split import PARTS
@@ -136,7 +136,7 @@ def load_sample(
     loss: str | None = None,
     extra: Sequence[str] = (),
     progress: Progress | None = None,
-    room: Room | None = None,
+    budget: MemoryBudget | None = None,
 ) -> Sample:
     """Read, select, derive and split the events that a recipe names.
 
@@ -150,7 +150,7 @@ def load_sample(
         Columns or expressions of numbers to carry along, features or not; see `Sample.extra`.
     progress
         Called after each block with the rows read so far and the rows of all files.
-    room
+    budget
         What memory may hold of them, and where else they may lie; None for all in memory.
 
     Returns
@@ -177,7 +177,7 @@ def load_sample(
     """
     source = open_events(recipe.paths if isinstance(recipe.path, list) else recipe.path)
     plan = plan_of(recipe, source, extra=extra)
-    events = gather(source, plan, recipe.split, progress, room)
+    events = gather(source, plan, recipe.split, progress, budget)
     part = events.part
     shares = (
         1 - recipe.split.validation - recipe.split.test,
@@ -210,7 +210,7 @@ def load_events(
     names: Sequence[str] | None = None,
     extra: Sequence[str] = (),
     progress: Progress | None = None,
-    room: Room | None = None,
+    budget: MemoryBudget | None = None,
 ) -> Sample:
     """Read other events with a recipe's features, label, weight and selection, to evaluate on.
 
@@ -225,7 +225,7 @@ def load_events(
         have.
     names
         The run's features, for a recipe that leaves them out.
-    extra, progress, room
+    extra, progress, budget
         As for `load_sample`.
 
     Returns
@@ -247,7 +247,7 @@ def load_events(
     source = open_events(given if isinstance(given, str) else list(given))
     unsplit = recipe.model_copy(update={"split": recipe.split.model_copy(update={"by": None})})
     plan = plan_of(unsplit, source, names=names, extra=extra)
-    events = gather(source, plan, None, progress, room)
+    events = gather(source, plan, None, progress, budget)
     convert = encode(events.label_counts, recipe.label, task, classes, events.locate)
     labels = map_blocks(convert, events.labels)
     refuse_weights(part_sums(events.weights, events.part, labels, len(PARTS), 0), PARTS, ())
