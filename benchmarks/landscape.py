@@ -205,6 +205,6 @@ def _claims(
         upper = sum(2 * a * b for a, b in pairwise(model.widths[1:]))
         operations = (upper + 6 * model.widths[1]) * evaluations
         at_peak = [operations / matrix_peak(cores())] * len(exact)
-        asked = 0.75 if model.activation == "relu" else None
-        claims.append(ratio("share of the sgemm peak", at_peak, exact, asked))
+        options = 0.75 if model.activation == "relu" else None
+        claims.append(ratio("share of the sgemm peak", at_peak, exact, options))
     return claims

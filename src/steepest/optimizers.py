@@ -58,16 +58,16 @@ class UpdateRule:
     @property
     def slot_count(self) -> int:
         """How many vectors of the size of θ it remembers."""
-        return self._arithmetic.optimizer_state
+        return self._arithmetic.slots
 
     def initial_state(self, theta: Array) -> OptimizerState:
-        """The optimizer_state to start with: zeros like θ."""
+        """The optimiser state to start with: zeros like θ."""
         return tuple(np.zeros_like(theta) for _ in range(self.slot_count))
 
     def update(
         self, theta: Array, gradient: Array, optimizer_state: OptimizerState, rate: float, step: int
     ) -> tuple[Array, OptimizerState]:
-        """Return θ and the optimizer_state after a step at η = `rate`; `step` counts from 1."""
+        """Return θ and the optimiser state after a step at η = `rate`; `step` counts from 1."""
         numbers = zip(
             self._arithmetic.numbers(self.of_weights, rate, float(step)),
             self._arithmetic.numbers(self.of_biases, rate, float(step)),

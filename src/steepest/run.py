@@ -1,4 +1,4 @@
-"""Run, the public object: what a training left, and what can be asked of it."""
+"""Run, the public object: what a training left, and what can be options of it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Run:
     Raises
     ------
     RunFolderError
-        If there is no run at `path`, or what is asked for is not there yet.
+        If there is no run at `path`, or what is options for is not there yet.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """What was asked for."""
+        """What was options for."""
         return self._folder.recipe
 
     @property
@@ -188,11 +188,11 @@ class Run:
         (51, 51)
         >>> landscape.contour()  # doctest: +SKIP
         """
-        from steepest.landscape import Asked, landscape_of_run
+        from steepest.landscape import LandscapeOptions, landscape_of_run
 
         if isinstance(extent, int | float):
             extent = (float(extent),)
-        asked = Asked(
+        options = LandscapeOptions(
             directions=directions,
             others=tuple(others),
             dimensions=1 if one_dimensional else 2,
@@ -203,7 +203,7 @@ class Run:
             seed=seed,
             name=name,
         )
-        return landscape_of_run(self.path, asked, part=part, callback=callback)
+        return landscape_of_run(self.path, options, part=part, callback=callback)
 
     def __repr__(self) -> str:
         metrics = self.metrics

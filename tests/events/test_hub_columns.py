@@ -34,7 +34,7 @@ import json, os, sys, time, urllib.request
 time.sleep = lambda seconds: None  # huggingface_hub waits between its tries
 from steepest.errors import SteepestError
 from steepest.events import EventSource, open_events
-from steepest.events.hub.datasets import pin
+from steepest.events.hub.datasets import use_revisions
 from steepest.events.source import Condition
 
 def read(path, columns, where=()):
@@ -191,13 +191,15 @@ def test_one_process_reads_one_commit(files, tmp_path) -> None:
         assert first == second
         third = run(f"found = {look}", url, tmp_path)
         recorded = json.dumps(first["source"])
-        pinned = run(
-            f"pin(None)\npin(json.loads({recorded!r}))\nfound = {look}", url, tmp_path / "new"
+        recorded = run(
+            f"use_revisions(None)\npin(json.loads({recorded!r}))\nfound = {look}",
+            url,
+            tmp_path / "new",
         )
     assert first["source"]["files"][0]["revision"] == COMMIT
     assert third["source"]["files"][0]["revision"] == LATER
     assert third["sums"] == sums(table(9), USED)
-    assert pinned == first
+    assert recorded == first
 
 
 def test_a_run_goes_on_with_the_commit_that_it_has_read(files, tmp_path) -> None:

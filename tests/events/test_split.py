@@ -1,4 +1,4 @@
-"""The split: its values are pinned, and they depend on the event alone."""
+"""The split: its values are recorded, and they depend on the event alone."""
 
 from __future__ import annotations
 

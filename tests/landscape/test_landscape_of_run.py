@@ -177,7 +177,7 @@ def test_parameters_have_the_values_that_the_report_gives(linear: steepest.Run):
 def test_as_many_events_as_an_accuracy_needs(linear: steepest.Run):
     landscape = linear.landscape("principal", points=5, standard_error=0.3)
     assert landscape.numbers["events"]["largest_standard_error"] <= 0.3
-    assert landscape.numbers["asked"]["standard_error"] == 0.3
+    assert landscape.numbers["options"]["standard_error"] == 0.3
 
 
 def test_a_line_after_a_plane_leaves_no_figures_of_the_plane(network: steepest.Run):

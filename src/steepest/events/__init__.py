@@ -7,7 +7,7 @@
 from steepest.events.expressions.expression import Expression, parse
 from steepest.events.formats.contract import Block, EventFile
 from steepest.events.formats.registry import open_events
-from steepest.events.hub.datasets import pin
+from steepest.events.hub.datasets import use_revisions
 from steepest.events.reading.features import FeatureReader, FeatureValues
 from steepest.events.reading.reading import MemoryBudget
 from steepest.events.sample.sample import Part, Sample, load_events, load_sample
@@ -33,5 +33,5 @@ __all__ = [
     "load_sample",
     "open_events",
     "parse",
-    "pin",
+    "use_revisions",
 ]

@@ -48,9 +48,9 @@ class EventSource:
     schema : pyarrow.Schema
         The columns of the first file; the others must have those that are read.
     repeated : frozenset[str]
-        The columns that only say again what is in others (HDF5: ``x_0`` of a dataset ``x``).
-    again : bool
-        Whether all files can be read again as fast as a copy of what was read.
+        The columns that only repeat what is in others (HDF5: ``x_0`` of a dataset ``x``).
+    reread : bool
+        Whether all files can be reread as fast as a copy of what was read.
     file_rows : list[int]
         The rows of each file.
     rows, groups : int
@@ -81,7 +81,7 @@ class EventSource:
         self.files = [str(file.path) for file in files]
         self.schema: pa.Schema = self._files[0].schema
         self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
-        self.again = all(getattr(file, "again", False) for file in files)
+        self.reread = all(getattr(file, "reread", False) for file in files)
         self.file_rows = [file.rows for file in files]
         self.rows = sum(self.file_rows)
         self.groups = sum(file.groups for file in files)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from steepest.errors import InputError, RunFolderError
-from steepest.events import TRAIN, pin
+from steepest.events import TRAIN, use_revisions
 from steepest.folder import RunFolder
 from steepest.objective import Batch, DenseObjective, Objective
 from steepest.recipe import Recipe
@@ -17,7 +17,7 @@ from steepest.training import TrainingCallback
 from steepest.training.events import PARTS, encoded, parts_of, read
 from steepest.training.inputs import Schema, batch_of, objective_for
 
-__all__ = ["PathPoints", "Subject", "other_theta", "subject_of"]
+__all__ = ["LandscapeInput", "PathPoints", "landscape_input", "other_theta"]
 
 Array = np.ndarray
 
@@ -35,7 +35,7 @@ class PathPoints:
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class LandscapeInput:
     """J on its events, the trained θ, and how training came to it.
 
     Attributes
@@ -72,9 +72,9 @@ class Subject:
     model: TrainedModel | None = None
 
 
-def subject_of(
+def landscape_input(
     folder: RunFolder, part: str = "train", callback: TrainingCallback | None = None
-) -> Subject:
+) -> LandscapeInput:
     """Read a run and its events again, as the training had them.
 
     Parameters
@@ -98,7 +98,7 @@ def subject_of(
     callback = callback or TrainingCallback()
     recipe, model = folder.recipe, folder.model
     recorded = (folder.environment or {}).get("events")
-    pin(recorded)
+    use_revisions(recorded)
     sample = read(recipe, callback, folder.path)
     if recorded is not None and recorded != sample.source:
         callback.say("The events have changed since the run was made.")
@@ -112,7 +112,7 @@ def subject_of(
         )
     objective = _objective(recipe, model)
     kept_step, rate = _last_rate(folder)
-    return Subject(
+    return LandscapeInput(
         objective=objective,
         events=batch_of(parts[part], model.scaling, objective, part),
         theta=model.theta.astype(np.float64),
@@ -126,7 +126,7 @@ def subject_of(
     )
 
 
-def other_theta(subject: Subject, where: str) -> tuple[str, Array]:
+def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
     """The name and θ of ``RUN`` or ``RUN@STEP``, a run of the same model.
 
     ``RUN@STEP`` is the point of that run's path which is nearest to the step.
@@ -143,8 +143,8 @@ def other_theta(subject: Subject, where: str) -> tuple[str, Array]:
         path, at = where, ""
     folder = RunFolder(path)
     name, model = folder.path.resolve().name, folder.model
-    if subject.model is not None:
-        _refuse_other_model(subject.model, model, path)
+    if source.model is not None:
+        _refuse_other_model(source.model, model, path)
     if not at:
         return name, model.theta.astype(np.float64)
     if not step.isdigit():

@@ -1,4 +1,4 @@
-"""What is asked of a landscape."""
+"""What is options of a landscape."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from steepest.errors import InputError, nearest
-from steepest.landscape.input import Subject, no_path
+from steepest.landscape.input import LandscapeInput, no_path
 
-__all__ = ["KINDS", "Asked"]
+__all__ = ["KINDS", "LandscapeOptions"]
 
 KINDS = ("random", "principal", "hessian", "through", "parameters")
 
 
 @dataclass(frozen=True)
-class Asked:
+class LandscapeOptions:
     """What a landscape is to be.
 
     Attributes
@@ -80,12 +80,12 @@ class Asked:
         _refuse(self.seed < 0, "--seed", self.seed, "a number from 0")
         _refuse(self.dimensions not in (1, 2), "dimensions", self.dimensions, "1 or 2")
 
-    def resolved(self, subject: Subject, run: str) -> Asked:
+    def resolved(self, source: LandscapeInput, run: str) -> LandscapeOptions:
         """With what was left open decided; raises RunFolderError where a path is missing."""
         kind = self.directions
         if kind == "auto":
-            kind = "principal" if subject.path is not None else "random"
-        if kind == "principal" and subject.path is None:
+            kind = "principal" if source.path is not None else "random"
+        if kind == "principal" and source.path is None:
             raise no_path(run)
         dimensions = self.dimensions
         if kind in ("through", "parameters"):  # none or too many of them: the directions refuse
@@ -93,7 +93,7 @@ class Asked:
             dimensions = min(max(given, 1), 2)
         name = self.name or kind + ("-line" if dimensions == 1 else "")
         others = _names(self.others) if kind == "parameters" else self.others
-        return Asked(**{**asdict(self), "directions": kind, "dimensions": dimensions,
+        return LandscapeOptions(**{**asdict(self), "directions": kind, "dimensions": dimensions,
                         "name": name, "others": others})  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Landscape:
         else:
             yield "profile", self.profile()
         if self.path is not None:
-            yield "path", self.honesty()
+            yield "path", self.path_projection()
 
     def contour(self) -> Figure:
         """The plane from above, with the path."""
@@ -102,7 +102,7 @@ class Landscape:
         """J along the line."""
         return profile_figure(self.picture)
 
-    def honesty(self) -> Figure:
+    def path_projection(self) -> Figure:
         """True losses beside the surface's, and the distance of the path from it."""
         return honesty_figure(self.picture)
 

@@ -11,12 +11,12 @@ import numpy as np
 from steepest.landscape.curvature import Point, all_named, barrier, measured, slice_points
 from steepest.landscape.directions import Directions
 from steepest.landscape.estimate import Anchors, losses_at
-from steepest.landscape.input import Subject
+from steepest.landscape.input import LandscapeInput
 from steepest.landscape.lanczos import Spectrum
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch
 
-__all__ = ["sayings"]
+__all__ = ["summary"]
 
 Array = np.ndarray
 
@@ -26,8 +26,8 @@ PLAIN = ("sgd",)
 """Update rules whose bound on the learning rate is 2/λmax itself."""
 
 
-def sayings(
-    subject: Subject,
+def summary(
+    source: LandscapeInput,
     directions: Directions,
     surface: Surface,
     spectrum: Spectrum | None,
@@ -39,25 +39,25 @@ def sayings(
 
     Parameters
     ----------
-    subject, directions, surface, spectrum
+    source, directions, surface, spectrum
         What they are of; the spectrum at the trained θ, None where it is not finite.
     events, curved, anchors
         The surface's events, those of them that Hessian–vector products are taken on, and the
         anchors that correct all losses.
     """
-    end = measured(subject.objective, directions, directions.offset, curved)
-    found = slice_points(subject.objective, directions, surface, curved)
+    end = measured(source.objective, directions, directions.offset, curved)
+    found = slice_points(source.objective, directions, surface, curved)
     points = all_named([*found, *([end] if end else [])], directions, surface)
     if points:  # found on fewer events
         thetas = directions.theta_at(np.array([point.coordinates for point in points]))
-        losses = losses_at(subject.objective, thetas, events, anchors)
+        losses = losses_at(source.objective, thetas, events, anchors)
         points = [replace(p, loss=float(J)) for p, J in zip(points, losses, strict=True)]
     ended = points.pop() if end else None
     return {
         "surface": _surface(surface),
-        "end": _end(subject, spectrum, ended, events, curved, anchors),
+        "end": _end(source, spectrum, ended, events, curved, anchors),
         "points": [point.to_json() for point in points if point.kind != "slope"],
-        "barriers": _barriers(subject, directions, events, anchors),
+        "barriers": _barriers(source, directions, events, anchors),
     }
 
 
@@ -72,7 +72,7 @@ def _surface(surface: Surface) -> dict[str, Any]:
 
 
 def _end(
-    subject: Subject,
+    source: LandscapeInput,
     spectrum: Spectrum | None,
     ended: Point | None,
     events: Batch,
@@ -80,11 +80,11 @@ def _end(
     anchors: Anchors,
 ) -> dict[str, Any]:
     """The trained model: loss, gradient, curvature, and 2/η."""
-    objective, theta = subject.objective, subject.theta.astype(subject.objective.dtype)
+    objective, theta = source.objective, source.theta.astype(source.objective.dtype)
     with np.errstate(all="ignore"):
-        (loss,) = losses_at(objective, subject.theta[None], events, anchors)
+        (loss,) = losses_at(objective, source.theta[None], events, anchors)
         gradient = objective.loss_and_gradient(theta, curved)[1].astype(np.float64)
-    rate = subject.learning_rate
+    rate = source.learning_rate
     bound = 2.0 / rate if rate else None
     sharpness = float(spectrum.values[-1]) if spectrum is not None else None
     return {
@@ -96,14 +96,14 @@ def _end(
         "lanczos": None
         if spectrum is None
         else {"products": spectrum.iterations, "converged": spectrum.converged},
-        "kept_step": subject.kept_step,
-        "optimizer": subject.optimizer,
+        "kept_step": source.kept_step,
+        "optimizer": source.optimizer,
         "learning_rate": rate,
         "two_over_learning_rate": bound,
         "sharpness_over_bound": sharpness / bound
         if sharpness is not None and bound is not None
         else None,
-        "bound_holds_for_optimizer": subject.optimizer in PLAIN,
+        "bound_holds_for_optimizer": source.optimizer in PLAIN,
         "in_the_slice": ended.to_json() if ended is not None else None,
     }
 
@@ -121,7 +121,7 @@ def _ends(spectrum: Spectrum | None, count: int) -> list[dict[str, float]] | Non
 
 
 def _barriers(
-    subject: Subject, directions: Directions, events: Batch, anchors: Anchors
+    source: LandscapeInput, directions: Directions, events: Batch, anchors: Anchors
 ) -> list[dict[str, Any]]:
     """Between each two of the points that a slice goes through."""
     if directions.kind != "through":
@@ -130,7 +130,7 @@ def _barriers(
     for one, other in combinations(directions.marks, 2):
         start, stop = (directions.theta_at(np.array(m.coordinates)) for m in (one, other))
         line = np.linspace(0.0, 1.0, LINE_POINTS)[:, None]
-        losses = losses_at(subject.objective, start + line * (stop - start), events, anchors)
+        losses = losses_at(source.objective, start + line * (stop - start), events, anchors)
         ends = {"from": one.label, "to": other.label}
         distance = float(np.linalg.norm(stop - start))
         found.append({**ends, "distance": distance, **barrier(losses)})

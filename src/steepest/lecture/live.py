@@ -91,7 +91,7 @@ def walk(
     settled_below
         End when ‖∇J‖ is below this, which is looked at every `LOOK` epochs; None does not.
     callback
-        Asked whether to stop.
+        LandscapeOptions whether to stop.
 
     Raises
     ------

@@ -43,7 +43,7 @@ class Compiled(Protocol):
         optimizer_state: OptimizerState,
         loss_sum: float,
     ) -> StepBlockResult:
-        """Take a step_block of steps; θ and the optimizer_state that are given stay as they are."""
+        """Run a block of steps; the θ and optimiser state given are not changed."""
         ...
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:

@@ -54,7 +54,7 @@ class Network:
         optimizer_state: OptimizerState,
         loss_sum: float,
     ) -> StepBlockResult:
-        """Take a step_block of steps; θ and the optimizer_state that are given stay as they are."""
+        """Run a block of steps; the θ and optimiser state given are not changed."""
         theta, *copies = (self._copy(vector) for vector in (theta, *optimizer_state))
         optimizer_state = tuple(copies)
         values, path = buffers(step_block, theta)

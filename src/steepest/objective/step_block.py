@@ -100,7 +100,7 @@ class SupportsStepBlocks(Protocol):
         optimizer_state: OptimizerState,
         loss_sum: float,
     ) -> StepBlockResult:
-        """Take the steps; θ and the optimizer_state that are given stay as they are."""
+        """Run the steps; the θ and optimiser state given are not changed."""
         ...
 
 

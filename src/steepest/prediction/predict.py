@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from steepest.events import open_events, pin
+from steepest.events import open_events, use_revisions
 from steepest.folder import load_model
 from steepest.prediction.columns import ALL
 from steepest.prediction.parts import Parts
@@ -131,7 +131,7 @@ def predict_events(
     saved = load_model(model)
     parts = Parts(target.parts)
     if resume and not overwrite:
-        pin(parts.events())
+        use_revisions(parts.events())
     source = open_events(events)
     target.refuse_unwritable(source.files)
     scorer = scorer_of(saved, source, target, columns, prefix, select, missing)

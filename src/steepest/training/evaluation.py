@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from steepest.events import TEST, TRAIN, VALIDATION, load_events, pin
+from steepest.events import TEST, TRAIN, VALIDATION, load_events, use_revisions
 from steepest.folder import RunFolder
 from steepest.training import results
 from steepest.training.binned import bins_of
@@ -34,7 +34,7 @@ def evaluate_run(
     recipe, model = folder.recipe, folder.model
     if events is None:
         recorded = (folder.environment or {}).get("events")
-        pin(recorded)
+        use_revisions(recorded)
         sample = read(recipe, callback, folder.path)
         if recorded is not None and recorded != sample.source:
             callback.say("The events have changed since the run was made.")
@@ -49,7 +49,7 @@ def evaluate_run(
             names=model.names,
             extra=recipe.evaluate.columns,
             progress=callback.read,
-            room=memory_budget(recipe.events.memory, folder.path),
+            budget=memory_budget(recipe.events.memory, folder.path),
         )
     callback.stage("Evaluating")
     parts = parts_of(encoded(sample, model.encoding))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
-from steepest.events import TRAIN, VALIDATION, pin
+from steepest.events import TRAIN, VALIDATION, use_revisions
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
 from steepest.training.ahead import compiling_ahead
@@ -76,7 +76,7 @@ def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFol
     recipe = folder.recipe
     recorded = folder.environment
     if recorded is not None:
-        pin(recorded["events"])
+        use_revisions(recorded["events"])
     events = prepare(recipe, callback, folder.path)
     if recorded is None:
         folder.write_json("environment.json", environment(events.source))

@@ -69,8 +69,8 @@ class ParquetEvents:
             ) from None
         self.rows: int = self._metadata.num_rows
         self.groups: int = self._metadata.num_row_groups
-        self.again = self._codecs() <= FAST
-        """Whether it is read again as fast as a copy of what was read; see `EventSource.again`."""
+        self.reread = self._codecs() <= FAST
+        """Whether it can be reread as fast as a copy of what was read; see `EventSource.reread`."""
 
     @property
     def group_rows(self) -> list[int]:

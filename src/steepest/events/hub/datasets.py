@@ -28,7 +28,7 @@ from steepest.events.hub.errors import SHAPE, Address, Telling, is_passing, list
 from steepest.events.hub.ranges import Copy
 from steepest.events.source import EventFile
 
-__all__ = ["PREFIX", "Address", "HubFile", "address_of", "files", "pin"]
+__all__ = ["PREFIX", "Address", "HubFile", "address_of", "files", "use_revisions"]
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ PREFIX = "hf://"
 MAIN = "main"
 AT_ONCE = 8
 
-_PINNED: dict[tuple[str, str], str] = {}
+_REVISIONS: dict[tuple[str, str], str] = {}
 """The commit of (dataset, revision) that this process reads."""
 
 
@@ -106,7 +106,7 @@ def files(text: str) -> list[HubFile]:
         return [dataset.named()]
 
 
-def pin(recorded: Mapping[str, Any] | None) -> None:
+def use_revisions(recorded: Mapping[str, Any] | None) -> None:
     """Read the commits that a run has read: `recorded` is its source, as `EventSource` tells it."""
     if recorded is None:
         return
@@ -120,7 +120,7 @@ def pin(recorded: Mapping[str, Any] | None) -> None:
                 if file.get("dataset") == address.dataset
             }
             if len(commits) == 1:
-                _PINNED[address.dataset, address.revision or MAIN] = commits.pop()
+                _REVISIONS[address.dataset, address.revision or MAIN] = commits.pop()
 
 
 class _Dataset:
@@ -187,17 +187,17 @@ class _Dataset:
         return file(Path(path))
 
     def _commit(self) -> str | None:
-        """Return the commit that was pinned, or that the address itself is."""
-        pinned = _PINNED.get(self.key)
+        """Return the commit that was recorded, or that the address itself is."""
+        recorded = _REVISIONS.get(self.key)
         revision = self.address.revision
         own = revision if revision and self.known.commit(revision) == revision else None
-        return pinned or own
+        return recorded or own
 
     def _pinned(self, commit: str | None) -> str:
         """Note the commit that is read; None is the one that was last looked at."""
         found = commit or self.known.commit(self.key[1])
         assert found is not None  # without one, `_asked` has raised
-        _PINNED[self.key] = found
+        _REVISIONS[self.key] = found
         self.known.remember(self.key[1], found)
         return found
 
@@ -208,7 +208,7 @@ class _Dataset:
         except Exception as error:
             if not is_passing(error):
                 raise
-            commit = _PINNED.get(self.key) or self.known.commit(self.key[1])
+            commit = _REVISIONS.get(self.key) or self.known.commit(self.key[1])
             if commit is not None and is_known(commit):
                 return None
             if self.hub.constants.HF_HUB_OFFLINE:

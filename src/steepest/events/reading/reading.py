@@ -118,7 +118,7 @@ def gather(
         raise EventsError("The features and the label use no column.", do="name columns in them")
     where = plan.select.pruning() if plan.select is not None else ()
     store = Store(source, plan, budget)
-    evaluation = Evaluation(source, plan, split, keeps_features=not store.reads_again)
+    evaluation = Evaluation(source, plan, split, keeps_features=not store.rereads)
     decoded = ahead(blocks_of(source, plan.columns, plan.select))
     with closing(decoded), closing(ahead(evaluation.over(decoded))) as evaluated:
         for block in evaluated:

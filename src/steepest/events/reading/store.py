@@ -31,7 +31,7 @@ class Store:
 
     Where nothing is selected from the events, it is known from the start whether it will be.
     Features that are columns of numbers are then not kept if their files can as well be read again
-    (`reads_again`).
+    (`rereads`).
     """
 
     def __init__(self, source: EventSource, plan: Plan, budget: MemoryBudget | None) -> None:
@@ -47,14 +47,14 @@ class Store:
             "file": Column(np.int32, np.min_scalar_type(len(source.files))),
         }
         self.part: list[np.ndarray] = []
-        self._room = budget
+        self._budget = budget
         self._spilled = False
         if budget is not None and plan.select is None:
             numbers = len(plan.features) + 2 + len(weights) + len(plan.extra)
             if source.rows * (8 * numbers + 4) > budget.bytes:
                 self._spill(budget)
         self._source, self._plan = source, plan
-        self.reads_again = self._spilled and source.again and _are_columns(plan, schema)
+        self.rereads = self._spilled and source.reread and _are_columns(plan, schema)
 
     def add(self, block: Evaluated) -> None:
         """Keep what is selected of a block."""
@@ -63,32 +63,33 @@ class Store:
         for name, array in block.columns.items():
             self.columns[name].append(array)
         self.part.append(block.part)
-        if self._room is not None and not self._spilled and self._nbytes > self._room.bytes:
-            self._spill(self._room)
+        if self._budget is not None and not self._spilled and self._nbytes > self._budget.bytes:
+            self._spill(self._budget)
 
     def finish(self) -> dict[str, AnyArray]:
         """Return what there is, by name."""
         columns = {name: column.finish() for name, column in self.columns.items() if len(column)}
-        if self.reads_again and self._room is not None:
+        if self.rereads and self._budget is not None:
             names = [next(iter(feature.columns)) for feature in self._plan.features]
             stored = narrow_type(self._plan.features, self._source.schema)
-            columns["features"] = FromFiles(self._source, names, stored, self._room.folder)
+            columns["features"] = FromFiles(self._source, names, stored, self._budget.folder)
         return columns
 
     def notes(self) -> list[str]:
         """Return a sentence if the events lie on disk."""
-        if not self._spilled or self._room is None:
+        if not self._spilled or self._budget is None:
             return []
         return [
             f"The events ({self._nbytes / 2**30:.3g} GiB) are kept on disk, in "
-            f"{self._room.folder}: memory would hold {self._room.bytes / 2**30:.3g} GiB of them "
+            f"{self._budget.folder}: memory would hold "
+            f"{self._budget.bytes / 2**30:.3g} GiB of them "
             "(events.memory)."
         ]
 
     @property
     def _nbytes(self) -> int:
         """Bytes that all events would take in memory."""
-        again = 8 * len(self._plan.features) * self._source.rows if self.reads_again else 0
+        again = 8 * len(self._plan.features) * self._source.rows if self.rereads else 0
         return again + sum(column.nbytes for column in self.columns.values())
 
     def _spill(self, budget: MemoryBudget) -> None:

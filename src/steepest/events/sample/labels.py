@@ -42,9 +42,11 @@ Locate = Callable[[int], str]
 class Labels:
     """What labels become for the descent, and why."""
 
-    task: str classes: tuple[str, ...] reason: str convert: Callable[[np.ndarray], np.ndarray]
-    """From what `LabelCounts.add` returns to float64 for regression, else the class's int64
-    index."""
+    task: str
+    classes: tuple[str, ...]
+    reason: str
+    convert: Callable[[np.ndarray], np.ndarray]
+    """From what `LabelCounts.add` returns to float64 (regression) or int64 class indices."""
 
 
 def decide(
@@ -154,7 +156,8 @@ def _task(
     if integers:
         return (
             "regression",
-            f"the label is an integer with {label_counts.how_many} values, more than {MOST_GUESSED}",
+            f"the label is an integer with {label_counts.how_many} values, "
+            f"more than {MOST_GUESSED}",
         )
     return "regression", "the label is a number with other values than 0 and 1"
 

@@ -133,7 +133,7 @@ class Basin:
     minimum
         θ of the minimum.
     callback
-        Asked whether to stop.
+        LandscapeOptions whether to stop.
     """
 
     def __init__(

@@ -12,8 +12,8 @@ from steepest import recipe as spec
 from steepest.descent import MemoryCheckpointer
 from steepest.evaluate.figures import as_numbers
 from steepest.folder import LandscapeFolder
-from steepest.landscape import Asked, Landscape, landscape_of_subject
-from steepest.landscape.input import PathPoints, Subject
+from steepest.landscape import Landscape, LandscapeOptions, landscape_of_input
+from steepest.landscape.input import LandscapeInput, PathPoints
 from steepest.landscape.spans import principal
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
@@ -66,7 +66,7 @@ def compute(
     objective = objective_for(schema, model, descent)
     path = checkpointer.path
     thetas = np.concatenate([part.thetas for part in path]).astype(np.float64)
-    subject = Subject(
+    source = LandscapeInput(
         objective=objective,
         events=batch_of(train, fitted.model.scaling, objective, "training"),
         theta=fitted.model.theta.astype(np.float64),
@@ -77,23 +77,23 @@ def compute(
         name="lecture",
         model=fitted.model,
     )
-    asked = Asked(
+    options = LandscapeOptions(
         "principal",
         points=effort.points,
-        extent=_extent(subject),
+        extent=_extent(source),
         events=LANDSCAPE_EVENTS,
         seed=seed,
         name=NAME,
     )
-    drawn = landscape_of_subject(subject, asked, LandscapeFolder(folder, NAME), callback)
+    drawn = landscape_of_input(source, options, LandscapeFolder(folder, NAME), callback)
     widths = "→".join(map(str, objective.model.widths))
     return Title(widths, objective.size, len(train), drawn.numbers, drawn)
 
 
-def _extent(subject: Subject) -> tuple[float, ...]:
+def _extent(source: LandscapeInput) -> tuple[float, ...]:
     """A square around the path, wide enough for the hills beyond."""
-    assert subject.path is not None
-    places = principal(subject.theta, subject.path).coordinates_of(subject.path.thetas)
+    assert source.path is not None
+    places = principal(source.theta, source.path).coordinates_of(source.path.thetas)
     low, high = places.min(axis=0), places.max(axis=0)
     half = WIDE * float((high - low).max())
     return tuple(float(m + side * half) for m in (low + high) / 2 for side in (-1, 1))
