@@ -6,14 +6,15 @@ the file ``jets.root:folder/tree``.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from steepest.errors import EventsError, SteepestError, nearest
-from steepest.events import extra
+from steepest.events import extra, transfers
 from steepest.events.formats.contract import Condition
 from steepest.events.formats.damage import (
     COPY_AGAIN,
@@ -26,6 +27,7 @@ from steepest.events.formats.damage import (
 from steepest.events.formats.nested import unreadable_name
 from steepest.events.formats.root_columns import Column, branches_of, fields_of, is_ntuple, pieces
 from steepest.events.reading.row_filter import RowFilter, filtered
+from steepest.events.remote import WAITS, FilePath, RemoteFile, is_passing, patiently, refused
 from steepest.events.words import listed
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "RootEvents", "open_file"]
@@ -42,7 +44,7 @@ LARGE = 1_000_000
 """Added to the version of a file whose places are written with 8 bytes."""
 
 
-def open_file(path: Path, inside: str = "") -> RootEvents:
+def open_file(path: FilePath, inside: str = "") -> RootEvents:
     """Open one TTree or RNTuple of a ROOT file; its metadata are read, its baskets are not.
 
     Parameters
@@ -70,7 +72,7 @@ class RootEvents:
 
     groups = 1
 
-    def __init__(self, path: Path, inside: str = "") -> None:
+    def __init__(self, path: FilePath, inside: str = "") -> None:
         self.path = path
         extra.load("uproot", "root", "Reading ROOT files")
         extra.load("awkward", "root", "Reading ROOT files")
@@ -140,6 +142,8 @@ class RootEvents:
     def _reopened(self) -> Any:
         try:
             return _opened(self.path)
+        except SteepestError:
+            raise
         except Exception as error:
             raise gone(self.path, error) from None
 
@@ -159,28 +163,41 @@ class RootEvents:
         self, tree: Any, names: Sequence[str], batch_rows: int, row: int = 0
     ) -> Iterator[tuple[int, list[pa.Array]]]:
         """Yield (first row, columns) from a row on."""
-        columns = self._named(names)
-        reader = pieces(tree, columns, min(batch_rows, MOST_ROWS), row)
+        columns, size = self._named(names), min(batch_rows, MOST_ROWS)
+        reader, waits = pieces(tree, columns, size, row), list(WAITS)
         while row < self.rows:
-            arrays = self._next(reader, columns, row)
+            before = tree.file.source.num_requested_bytes
+            try:
+                arrays = next(reader)
+            except Exception as error:  # uproot meets damage with whatever it stumbles over
+                if not (isinstance(self.path, RemoteFile) and waits and is_passing(error)):
+                    raise self._unreadable(error, columns, row) from None
+                time.sleep(waits.pop(0))
+                reader = pieces(tree, columns, size, row)
+                continue
+            if isinstance(self.path, RemoteFile):
+                transfers.requested(tree.file.source.num_requested_bytes - before)
+                transfers.received(tree.file.source.num_requested_bytes - before)
             yield row, arrays
             row += len(arrays[0])
 
-    def _next(self, reader: Iterator[list[pa.Array]], columns: list[Column], row: int) -> Any:
-        try:
-            return next(reader)
-        except NotImplementedError as error:
-            names = listed([column.name for column in columns], 12)
-            raise self._beyond(names, first_line(error)) from None
-        except Exception as error:  # uproot meets damage with whatever it stumbles over
-            names = [column.name for column in columns]
-            raise EventsError(
-                f"{self.path}:{self.inside} is damaged at row {row} or after.",
-                expected=f"readable columns {listed(names, 12)}",
-                found=first_line(error),
-                cause=DAMAGED,
-                do=COPY_AGAIN,
-            ) from None
+    def _unreadable(self, error: Exception, columns: list[Column], row: int) -> EventsError:
+        """Return the error for what uproot raised while it read columns from a row on."""
+        if isinstance(self.path, RemoteFile) and is_passing(error):
+            return refused(str(self.path), error)
+        objects = [column.name for column in columns if column.is_object]
+        names = listed([column.name for column in columns], 12)
+        if isinstance(error, NotImplementedError):
+            return self._beyond(names, first_line(error))
+        if objects and type(error).__name__ in ("DeserializationError", "CannotBeAwkward"):
+            return self._beyond(listed(objects, 12), f"a type that uproot does not read: {error}")
+        return EventsError(
+            f"{self.path}:{self.inside} is damaged at row {row} or after.",
+            expected=f"readable columns {names}",
+            found=first_line(error),
+            cause=DAMAGED,
+            do=COPY_AGAIN,
+        )
 
     def _refuse_unreadable(self, column: Column) -> None:
         kind = unreadable_name(column.type)
@@ -211,19 +228,28 @@ class RootEvents:
                 )
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: FilePath) -> Any:
     uproot = extra.load("uproot", "root", "Reading ROOT files")
     # A mapping, so that a colon in the name is no part; no array is asked for twice.
-    return uproot.open({str(path): None}, array_cache=None)
+    if not isinstance(path, RemoteFile):
+        return uproot.open({str(path): None}, array_cache=None)
+    handler = extra.load("uproot.source.fsspec", "root", "Reading ROOT files").FSSpecSource
+    url = path.fs.unstrip_protocol(path.path)
+    try:
+        return patiently(lambda: uproot.open({url: None}, array_cache=None, handler=handler))
+    except Exception as error:
+        if is_passing(error):
+            raise refused(str(path), error) from None
+        raise
 
 
-def _find(file: Any, path: Path, inside: str) -> str:
-    """Return the name of the tree to read."""
+def _find(file: Any, path: FilePath, inside: str) -> str:
+    """Return the name of the tree to read; with its cycle, if that is not the highest."""
     classes = file.classnames(cycle=False)
     trees = [name for name, kind in classes.items() if kind in TREES]
-    name = inside.strip("/").split(";")[0]
+    name, _, cycle = inside.strip("/").partition(";")
     if name in trees:
-        return name
+        return _with_cycle(file, path, name, cycle)
     if name in classes:
         raise EventsError(
             f"{name!r} in {path} is no tree.",
@@ -243,7 +269,22 @@ def _find(file: Any, path: Path, inside: str) -> str:
     )
 
 
-def _no_such(path: Path, name: str, trees: list[str], classes: dict[str, str]) -> str:
+def _with_cycle(file: Any, path: FilePath, name: str, cycle: str) -> str:
+    keys = [key.rpartition(";") for key in file.keys(cycle=True)]
+    cycles = sorted((int(number) for key, _, number in keys if key == name), reverse=True)
+    if not cycle or cycle == str(cycles[0]):
+        return name
+    if cycle not in map(str, cycles):
+        raise EventsError(
+            f"The tree {name!r} in {path} has no cycle {cycle}.",
+            expected=f"one of {listed(map(str, cycles), 12)}",
+            found=repr(cycle),
+            do=f"write {path}:{name}, which is the last one written",
+        )
+    return f"{name};{cycle}"
+
+
+def _no_such(path: FilePath, name: str, trees: list[str], classes: dict[str, str]) -> str:
     if not trees:
         raise EventsError(
             f"There is no TTree or RNTuple in {path}.",
@@ -261,12 +302,12 @@ def _no_such(path: Path, name: str, trees: list[str], classes: dict[str, str]) -
     )
 
 
-def _refuse_truncated(path: Path) -> None:
+def _refuse_truncated(path: FilePath) -> None:
     """Compare the file's size with the end that its header names."""
-    size = path.stat().st_size
     with path.open("rb") as stream:
-        head = stream.read(24)
-    large = int.from_bytes(head[4:8], "big") >= LARGE
+        head = stream.read(24) or b""
+        size = stream.seek(0, os.SEEK_END)
+    large = int.from_bytes(head[4:8], "big", signed=True) >= LARGE
     end = int.from_bytes(head[12:20] if large else head[12:16], "big")
     if len(head) < 24 or size < end:
         raise EventsError(
