@@ -1,6 +1,6 @@
 """Files read over the network through fsspec: ``https://``, ``s3://``, ``root://``, ``hf://``, …
 
-A `RemoteFile` is read in blocks of 64 KiB. Each block is downloaded once into a sparse local copy:
+A `RemoteFile` is read in blocks of 16 KiB. Each block is downloaded once into a sparse local copy:
 a temporary file, or (for the Hub) a file that is kept. fsspec's own disk cache, `MMapCache`, marks
 blocks as present before they are downloaded, so a broken connection would leave zeros there.
 """
@@ -30,7 +30,6 @@ from steepest.events import transfers
 from steepest.events.words import listed
 
 __all__ = [
-    "WAITS",
     "FilePath",
     "RemoteFile",
     "is_passing",
@@ -38,7 +37,6 @@ __all__ = [
     "library_source",
     "patiently",
     "refusals",
-    "refused",
     "remote_files",
 ]
 
@@ -46,8 +44,10 @@ T = TypeVar("T")
 Range = tuple[int, int]
 """From a byte to the one after the last."""
 
-BLOCK = 64 * 2**10
-REQUEST = 128 * BLOCK
+BLOCK = 16 * 2**10
+AHEAD = 64 * 2**10
+"""Bytes that are downloaded when a stream reads fewer that are not present."""
+REQUEST = 512 * BLOCK
 """Most bytes of one request, so that the connections share a long range."""
 CONNECTIONS = 8
 WAITS = (1, 2, 4)
@@ -143,8 +143,9 @@ class RemoteFile:
         return self.copy
 
     def read(self, start: int, stop: int) -> bytes:
-        """Return bytes, downloaded if they are not present."""
-        self.fetch([(start, stop)])
+        """Return bytes, downloaded with what follows if they are not present."""
+        if self._missing([(start, stop)]):
+            self.fetch([(start, min(max(stop, start + AHEAD), self.size))])
         with self.copy.open("rb") as stream:
             stream.seek(start)
             return stream.read(stop - start)
@@ -393,12 +394,10 @@ def refusals(url: str, part: str = "") -> Iterator[None]:
     except SteepestError:
         raise
     except Exception as error:  # each file system has errors of its own
-        raise refused(url, error, part) from None
+        raise _refused(f"{url} ({part})" if part else url, url, _cause(error)) from None
 
 
-def refused(url: str, error: BaseException, part: str = "") -> EventsError:
-    """Return the error for what a file system raised about a URL."""
-    text, error = f"{url} ({part})" if part else url, _cause(error)
+def _refused(text: str, url: str, error: BaseException) -> EventsError:
     status = _status(error)
     found = f"status {status}" if status else str(error).strip() or type(error).__name__
     if status in (404, 410) or isinstance(error, FileNotFoundError):
@@ -428,10 +427,10 @@ def refused(url: str, error: BaseException, part: str = "") -> EventsError:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the first error of a chain: HTTPFileSystem calls whatever happens a missing file."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+    """Return what happened where HTTPFileSystem says that there is no such file."""
+    cause = error.__cause__
+    is_hidden = isinstance(error, FileNotFoundError) and cause is not None
+    return cause if is_hidden and type(cause).__module__.startswith("aiohttp") else error
 
 
 def _status(error: BaseException) -> int | None:

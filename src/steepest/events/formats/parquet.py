@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from steepest.errors import EventsError
 from steepest.events.formats.contract import Condition
 from steepest.events.formats.damage import COPY_AGAIN, DAMAGED, STOPPED, first_line, gone
-from steepest.events.remote import FilePath, RemoteFile, library_source
+from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "ParquetEvents", "open_file"]
@@ -64,7 +65,7 @@ class ParquetEvents:
         self.path = path
         _refuse_truncated(path)
         try:
-            with pq.ParquetFile(library_source(path)) as file:
+            with pq.ParquetFile(_local(path)) as file:
                 self._metadata = file.metadata
                 self.schema: pa.Schema = file.schema_arrow
         except DAMAGE as error:
@@ -125,7 +126,7 @@ class ParquetEvents:
     def _reopened(self) -> pq.ParquetFile:
         try:
             return pq.ParquetFile(
-                library_source(self.path),
+                _local(self.path),
                 metadata=self._metadata,
                 page_checksum_verification=True,
                 buffer_size=BUFFER,
@@ -256,6 +257,11 @@ def _comparable(value: Any, low: Any, high: Any) -> Any:
     return value if isinstance(low, int) else None
 
 
+def _local(path: FilePath) -> Path:
+    """Return where pyarrow finds what was downloaded; its threads do not wait for Python's lock."""
+    return path.copy if isinstance(path, RemoteFile) else path
+
+
 def _pages(chunk: Any) -> tuple[int, int]:
     """Return where a column chunk's pages lie."""
     start = chunk.data_page_offset
@@ -265,6 +271,7 @@ def _pages(chunk: Any) -> tuple[int, int]:
 
 
 def _refuse_truncated(path: FilePath) -> None:
+    """Look at the end of the file; of a remote one the footer is downloaded."""
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         if isinstance(path, RemoteFile):
@@ -286,3 +293,5 @@ def _refuse_truncated(path: FilePath) -> None:
             cause=STOPPED,
             do="copy or write the file again",
         )
+    if isinstance(path, RemoteFile):
+        path.fetch([(size - 8 - length, size)])

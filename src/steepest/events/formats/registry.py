@@ -139,7 +139,9 @@ def _format(path: FilePath, head: bytes) -> Format:
 def _head(path: FilePath) -> bytes:
     """Return the first bytes of a file, or say why there are none."""
     if isinstance(path, RemoteFile):
-        return path.read(0, min(512, path.size))
+        head = min(512, path.size)
+        path.fetch([(0, head)])
+        return path.read(0, head)
     try:
         with path.open("rb") as stream:
             return stream.read(512)

@@ -7,14 +7,13 @@ the file ``jets.root:folder/tree``.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from steepest.errors import EventsError, SteepestError, nearest
-from steepest.events import extra, transfers
+from steepest.events import extra
 from steepest.events.formats.contract import Condition
 from steepest.events.formats.damage import (
     COPY_AGAIN,
@@ -27,7 +26,7 @@ from steepest.events.formats.damage import (
 from steepest.events.formats.nested import unreadable_name
 from steepest.events.formats.root_columns import Column, branches_of, fields_of, is_ntuple, pieces
 from steepest.events.reading.row_filter import RowFilter, filtered
-from steepest.events.remote import WAITS, FilePath, RemoteFile, is_passing, patiently, refused
+from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "RootEvents", "open_file"]
@@ -163,28 +162,20 @@ class RootEvents:
         self, tree: Any, names: Sequence[str], batch_rows: int, row: int = 0
     ) -> Iterator[tuple[int, list[pa.Array]]]:
         """Yield (first row, columns) from a row on."""
-        columns, size = self._named(names), min(batch_rows, MOST_ROWS)
-        reader, waits = pieces(tree, columns, size, row), list(WAITS)
+        columns = self._named(names)
+        reader = pieces(tree, columns, min(batch_rows, MOST_ROWS), row)
         while row < self.rows:
-            before = tree.file.source.num_requested_bytes
             try:
                 arrays = next(reader)
+            except SteepestError:
+                raise
             except Exception as error:  # uproot meets damage with whatever it stumbles over
-                if not (isinstance(self.path, RemoteFile) and waits and is_passing(error)):
-                    raise self._unreadable(error, columns, row) from None
-                time.sleep(waits.pop(0))
-                reader = pieces(tree, columns, size, row)
-                continue
-            if isinstance(self.path, RemoteFile):
-                transfers.requested(tree.file.source.num_requested_bytes - before)
-                transfers.received(tree.file.source.num_requested_bytes - before)
+                raise self._unreadable(error, columns, row) from None
             yield row, arrays
             row += len(arrays[0])
 
     def _unreadable(self, error: Exception, columns: list[Column], row: int) -> EventsError:
         """Return the error for what uproot raised while it read columns from a row on."""
-        if isinstance(self.path, RemoteFile) and is_passing(error):
-            return refused(str(self.path), error)
         objects = [column.name for column in columns if column.is_object]
         names = listed([column.name for column in columns], 12)
         if isinstance(error, NotImplementedError):
@@ -231,16 +222,41 @@ class RootEvents:
 def _opened(path: FilePath) -> Any:
     uproot = extra.load("uproot", "root", "Reading ROOT files")
     # A mapping, so that a colon in the name is no part; no array is asked for twice.
-    if not isinstance(path, RemoteFile):
-        return uproot.open({str(path): None}, array_cache=None)
-    handler = extra.load("uproot.source.fsspec", "root", "Reading ROOT files").FSSpecSource
-    url = path.fs.unstrip_protocol(path.path)
-    try:
-        return patiently(lambda: uproot.open({url: None}, array_cache=None, handler=handler))
-    except Exception as error:
-        if is_passing(error):
-            raise refused(str(path), error) from None
-        raise
+    if isinstance(path, RemoteFile):
+        return uproot.open({str(path.copy): None}, array_cache=None, handler=_source_of(path))
+    return uproot.open({str(path): None}, array_cache=None)
+
+
+def _source_of(file: RemoteFile) -> type:
+    """Return the source by which uproot reads a remote file, many baskets at once."""
+    chunk = extra.load("uproot.source.chunk", "root", "Reading ROOT files")
+    futures = extra.load("uproot.source.futures", "root", "Reading ROOT files")
+
+    class RemoteSource(chunk.Source):
+        closed = False
+
+        def __init__(self, path: str, **options: Any) -> None:
+            super().__init__()
+            self._file_path, self._num_bytes = path, file.size
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *exception: Any) -> None:
+            pass
+
+        def chunk(self, start: int, stop: int) -> Any:
+            content = futures.TrivialFuture(file.read(start, stop))
+            return chunk.Chunk(self, start, stop, content)
+
+        def chunks(self, ranges: list[tuple[int, int]], notifications: Any) -> list[Any]:
+            file.fetch(ranges)
+            chunks = [self.chunk(start, stop) for start, stop in ranges]
+            for each in chunks:
+                notifications.put(each)
+            return chunks
+
+    return RemoteSource
 
 
 def _find(file: Any, path: FilePath, inside: str) -> str:
