@@ -35,7 +35,7 @@ def file_server(files: dict[str, bytes]) -> Iterator[Server]:
         def log_message(self, *_) -> None:
             pass
 
-        def answer(self, status: int, body: bytes = b"", stop: int | None = None, **headers) -> None:
+        def answer(self, status: int, body: bytes = b"", stop=None, **headers) -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name.replace("_", "-"), value)
@@ -74,7 +74,8 @@ def file_server(files: dict[str, bytes]) -> Iterator[Server]:
             elif self.command == "GET":
                 server.sent.append((self.path, len(content), part is not None))
             headers["Accept_Ranges"] = "none" if kind == "deaf" else "bytes"
-            self.answer(206 if part else 200, content, len(content) // 2 if cut else None, **headers)
+            stop = len(content) // 2 if cut else None
+            self.answer(206 if part else 200, content, stop, **headers)
 
         do_GET = do_HEAD = respond  # noqa: N815
 

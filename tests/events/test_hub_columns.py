@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from steepest.events.remote import BLOCK
 from events.small_hub import COMMIT, LATER, small_hub
+from steepest.events.remote import BLOCK
 
 pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
 

@@ -1,4 +1,4 @@
-"""Files read over the network through fsspec: ``https://``, ``s3://``, ``root://``, ``hf://``, …
+"""Files read over the network through fsspec: ``https://``, ``s3://``, ``root://``, ``hf://``.
 
 A `RemoteFile` is read in blocks of 16 KiB. Each block is downloaded once into a sparse local copy:
 a temporary file, or (for the Hub) a file that is kept. fsspec's own disk cache, `MMapCache`, marks
@@ -429,8 +429,9 @@ def _refused(text: str, url: str, error: BaseException) -> EventsError:
 def _cause(error: BaseException) -> BaseException:
     """Return what happened where HTTPFileSystem says that there is no such file."""
     cause = error.__cause__
-    is_hidden = isinstance(error, FileNotFoundError) and cause is not None
-    return cause if is_hidden and type(cause).__module__.startswith("aiohttp") else error
+    if isinstance(error, FileNotFoundError) and cause is not None:
+        return cause if type(cause).__module__.startswith("aiohttp") else error
+    return error
 
 
 def _status(error: BaseException) -> int | None:

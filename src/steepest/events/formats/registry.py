@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from steepest.errors import EventsError
@@ -50,8 +49,9 @@ def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     path
         A file, a glob such as ``"jets/*.parquet"`` (its files are sorted by name; ``**`` goes
         through folders), a URL (``"https://…"``, ``"s3://…"``, ``"root://…"``),
-        ``"hf://datasets/owner/name/jets.parquet"``, ``"embedded:top-jets"``, or a list of these. A leading ``~`` is the home folder. ``"jets.root:tree"`` and
-        ``"jets.h5:/group"`` name what is read inside a file.
+        ``"hf://datasets/owner/name/jets.parquet"``, ``"embedded:top-jets"``, or a list of these.
+        A leading ``~`` is the home folder. ``"jets.root:tree"`` and ``"jets.h5:/group"`` name
+        what is read inside a file.
 
     Returns
     -------

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ class Column:
     """A branch or field, or one leaf of a branch."""
 
     name: str
-    path: str | tuple[str, ...]
-    """Of a branch with its parents, ``Jet/Jet.PT``; of a field the names from the top."""
+    path: Any
+    """Of a branch with its parents, ``"Jet/Jet.PT"``; of a field ``("met", "pt")``."""
     type: pa.DataType
     leaf: str | None = None
     is_object: bool = False
@@ -140,17 +141,19 @@ def _clusters(
     ntuple: Any, columns: Sequence[Column], rows: int, start: int, threads: Executor
 ) -> Iterator[dict[str, Any]]:
     paths = {column.path for column in columns}
+    fields = {id(_field(ntuple, path)) for path in paths}
     for cluster in ntuple.cluster_summaries:
         first = cluster.num_first_entry
         stop = first + cluster.num_entries
         if stop <= start:
             continue
-        arrays = {
-            path: _field(ntuple, path).array(
-                entry_start=first, entry_stop=stop, decompression_executor=threads
-            )
-            for path in paths
-        }
+        read = ntuple.arrays(
+            filter_field=lambda field: id(field) in fields,
+            entry_start=first,
+            entry_stop=stop,
+            decompression_executor=threads,
+        )
+        arrays = {path: reduce(lambda array, name: array[name], path, read) for path in paths}
         for place in range(max(start - first, 0), stop - first, rows):
             yield {path: array[place : place + rows] for path, array in arrays.items()}
 
