@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from steepest.errors import EventsError, InputError, RecipeError
 from steepest.events import parse
-from steepest.events.expressions.nodes import Node
-from steepest.events.expressions.typed import type_tree
 from steepest.events.source import Condition
 
 BATCH = pa.record_batch(
@@ -271,8 +269,8 @@ def test_size_is_bounded_but_generous() -> None:
 
 FUNCTIONS = (
     "abs, all, any, arccos, arccosh, arcsin, arcsinh, arctan, arctanh, argmax, argmin, atan2, "
-    "ceil, cos, cosh, count, delta_phi, delta_r, exp, floor, hypot, isfinite, isnan, len, log, "
-    "log10, log1p, max, mean, min, round, sign, sin, sinh, sqrt, sum, tan, tanh, where"
+    "bit, ceil, cos, cosh, count, delta_phi, delta_r, exp, floor, hypot, isfinite, isnan, len, log, "
+    "log10, log1p, max, mean, min, pow, round, sign, sin, sinh, sqrt, sum, tan, tanh, where"
 )
 
 BLANK = 4 * " "
@@ -317,10 +315,16 @@ The expression cannot be read: '=' has no meaning here.
   do:       two values are compared with ==
 """,
     "a > 1 & b > 2": """
-The expression cannot be read: '&' has no meaning here.
+The expression cannot be read: '&' binds tighter than a comparison.
     a > 1 & b > 2
           ^
-  do:       conditions are joined with AND or &&
+  do:       conditions are joined with AND or &&; bits go in parentheses
+""",
+    "a | b": """
+The expression cannot be read: '|' has no meaning here.
+    a | b
+      ^
+  do:       conditions are joined with OR or ||
 """,
     "x ; y": """
 The expression cannot be read: ';' has no meaning here.
@@ -544,10 +548,3 @@ The expression: there is more than one column 'x'.
   do:       rename one of them in the file
 """
     refused(EventsError, message, parse("x > 0").evaluate, batch)
-
-
-def test_a_node_that_is_not_of_the_grammar_is_a_mistake_of_ours() -> None:
-    unknown = Node(start=0, end=1)
-    with pytest.raises(TypeError) as caught:
-        type_tree(unknown, "x", "The expression", BATCH.schema)
-    assert str(caught.value) == f"no such node: {unknown!r}"

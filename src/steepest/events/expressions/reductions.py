@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from steepest.events.expressions.jagged import Jagged, mapped
+from steepest.events.expressions.lists import Jagged, mapped
 from steepest.events.expressions.types import Condition, Float, Short, Typed
 
 __all__ = ["REDUCTIONS", "Reduction", "reduced"]
@@ -113,7 +113,7 @@ def reduced(name: str, operand: Typed) -> Typed:
         values = pl.Series(result, dtype=dtype)
         return values.set(pl.Series(absent), None) if absent.any() else values
 
-    return Typed(mapped(call, dtype, [operand.expr]), dtype)
+    return mapped(call, dtype, operand.expr)
 
 
 def _reduced(name: str, reduction: Reduction, lists: Jagged) -> tuple[np.ndarray, np.ndarray]:
