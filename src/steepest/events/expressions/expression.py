@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,6 +71,22 @@ class Expression:
         True
         """
         return _shape(self.tree) == _shape(other.tree)
+
+    def substituted(self, expressions: Mapping[str, Expression]) -> Expression:
+        """Return the expression with columns replaced by expressions, in parentheses.
+
+        Examples
+        --------
+        >>> parse("2 * ratio").substituted({"ratio": parse("tau3 / tau2")}).text
+        '2 * (tau3 / tau2)'
+        """
+        text = self.text
+        columns = [node for node in walk(self.tree) if isinstance(node, ast.Name)]
+        for node in sorted(columns, key=lambda node: node.col_offset, reverse=True):
+            if node.id in expressions:
+                inner = expressions[node.id].text
+                text = f"{text[: node.col_offset]}({inner}){text[node.end_col_offset :]}"
+        return parse(text, self.role)
 
     def typed(self, schema: pa.Schema) -> Typed:
         """Return its Polars expression and type for events of this schema.

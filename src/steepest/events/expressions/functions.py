@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 
 import numpy as np
 import polars as pl
@@ -27,9 +27,10 @@ from steepest.events.expressions.types import (
     Unsigned,
     Wide,
     literal,
-)  # fmt: skip
+)
+from steepest.events.words import counted
 
-__all__ = ["FUNCTIONS", "Function", "all_of", "any_of", "bit", "chosen", "compared", "operated"]
+__all__ = ["FUNCTIONS", "Function", "all_of", "any_of", "compared", "operated"]
 
 
 def elementwise(function: Callable[..., np.ndarray], *arguments: pl.Expr) -> pl.Expr:
@@ -140,27 +141,34 @@ def chosen(condition: Typed, then: Typed, otherwise: Typed) -> Typed:
 # --- functions ----------------------------------------------------------------------------------
 
 
+POLARS = [
+    "abs", "sqrt", "exp", "log", "log1p", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh",
+    "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "floor", "ceil", "sign",
+]  # fmt: skip
+"""Methods of Polars expressions that round as NumPy does, or nearly so."""
+
+
 @dataclass(frozen=True)
 class Function:
-    """A function of numbers."""
+    """A function of single values, and how many it takes."""
 
-    build: Callable[..., pl.Expr]
+    build: Callable[..., Typed]
     least: int = 1
     most: int | None = 1
-    dtype: pl.DataType = Float
-    """Of the result."""
+    usage: str = ""
 
     @property
     def arity(self) -> str:
         """How many arguments it takes, in words."""
         if self.most is None:
             return f"{self.least} or more arguments"
-        return "1 argument" if self.most == 1 else f"{self.most} arguments"
+        return counted(self.most, "argument") + (f": {self.usage}" if self.usage else "")
 
 
-def bit(number: Typed, place: int) -> Typed:
+def bit(number: Typed, place: Typed) -> Typed:
     """Return whether a bit of an integer is set; bit 0 is the lowest, bit 63 the highest."""
-    return compared("!=", operated("&", number, literal(1 << place)), literal(0))
+    mask = literal(1 << int(place.value or 0))
+    return compared("!=", operated("&", number, mask), literal(0))
 
 
 def delta_phi(phi1: np.ndarray, phi2: np.ndarray) -> np.ndarray:
@@ -190,25 +198,35 @@ def delta_r(eta1: np.ndarray, phi1: np.ndarray, eta2: np.ndarray, phi2: np.ndarr
     return np.hypot(eta1 - eta2, delta_phi(phi1, phi2))
 
 
-def _numpy(function: Callable[..., np.ndarray], least: int = 1, most: int | None = 1) -> Function:
-    return Function(lambda *arguments: elementwise(function, *arguments), least, most)
+def _polars(
+    build: Callable[..., pl.Expr], arguments: int = 1, dtype: pl.DataType = Float
+) -> Function:
+    """Return a function of float64 numbers, from one of Polars expressions."""
+    return Function(
+        lambda *numbers: Typed(build(*(number.real for number in numbers)), dtype),
+        arguments,
+        arguments,
+    )
 
 
-POLARS = (
-    "abs sqrt exp log log1p sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh "
-    "arctanh floor ceil sign"
-)
+def _numpy(function: Callable[..., np.ndarray], arguments: int = 1) -> Function:
+    """Return a function of float64 numbers, from one of arrays."""
+    return _polars(partial(elementwise, function), arguments)
+
+
 FUNCTIONS: dict[str, Function] = {
-    **{name: Function(getattr(pl.Expr, name)) for name in POLARS.split()},
+    **{name: _polars(getattr(pl.Expr, name)) for name in POLARS},
     "log10": _numpy(np.log10),
     "round": _numpy(np.rint),
-    "pow": _numpy(np.power, 2, 2),
-    "hypot": _numpy(np.hypot, 2, 2),
-    "atan2": Function(pl.arctan2, 2, 2),
-    "delta_phi": _numpy(delta_phi, 2, 2),
-    "delta_r": _numpy(delta_r, 4, 4),
-    "min": _numpy(lambda *numbers: reduce(np.minimum, numbers), 2, None),
-    "max": _numpy(lambda *numbers: reduce(np.maximum, numbers), 2, None),
-    "isfinite": Function(lambda x: x.is_finite().fill_null(False), dtype=Condition),
-    "isnan": Function(lambda x: x.is_nan().fill_null(True), dtype=Condition),
+    "pow": _numpy(np.power, 2),
+    "hypot": _numpy(np.hypot, 2),
+    "atan2": _polars(pl.arctan2, 2),
+    "delta_phi": _numpy(delta_phi, 2),
+    "delta_r": _numpy(delta_r, 4),
+    "min": replace(_numpy(lambda *numbers: reduce(np.minimum, numbers), 2), most=None),
+    "max": replace(_numpy(lambda *numbers: reduce(np.maximum, numbers), 2), most=None),
+    "isfinite": _polars(lambda x: x.is_finite().fill_null(False), dtype=Condition),
+    "isnan": _polars(lambda x: x.is_nan().fill_null(True), dtype=Condition),
+    "bit": Function(bit, 2, 2, "bit(flags, 3)"),
+    "where": Function(chosen, 3, 3, "where(condition, a, b)"),
 }

@@ -16,15 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError, RecipeError, SteepestError, nearest
-from steepest.events.expressions.functions import (
-    FUNCTIONS,
-    all_of,
-    any_of,
-    bit,
-    chosen,
-    compared,
-    operated,
-)  # fmt: skip
+from steepest.events.expressions.functions import FUNCTIONS, all_of, any_of, compared, operated
 from steepest.events.expressions.lists import Mismatch, element, filtered, lifted
 from steepest.events.expressions.parse import SYMBOLS, literal_value, operands, pointed
 from steepest.events.expressions.reductions import REDUCTIONS, reduced
@@ -37,35 +29,17 @@ from steepest.events.expressions.types import (
     column_type,
     is_nested,
     literal,
-)  # fmt: skip
+)
 from steepest.events.words import listed
 
 __all__ = ["translate"]
 
-KNOWN = sorted({*FUNCTIONS, *REDUCTIONS, "bit", "where"})
-
 
 def translate(tree: ast.expr, text: str, role: str, schema: pa.Schema, scalar: bool) -> Typed:
-    """Return the Polars expression and type of a tree, for events of a schema.
+    """Return the Polars expression and type of a parsed text, for events of a schema.
 
-    Parameters
-    ----------
-    tree
-        The parsed expression.
-    text, role
-        What it was parsed from and what it is called, for messages.
-    schema
-        The events' columns.
-    scalar
-        Whether a list for each event is refused.
-
-    Raises
-    ------
-    EventsError
-        A column is missing or holds lists of lists; values of the wrong type meet; there is a list
-        for each event where `scalar` refuses one.
-    RecipeError
-        There is no such function, or it takes another number of arguments.
+    `role` is what it is called in messages; `scalar` refuses a list for each event. See
+    `steepest.events.expressions.expression.Expression.typed` for the errors.
     """
     translation = _Translation(text, role, schema)
     typed = translation.of(tree)
@@ -100,7 +74,7 @@ class _Translation:
             case ast.Name(id=name):
                 return self.column(node, name)
             case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
-                condition = self.condition(operand, "NOT")
+                condition = self.checked(operand, "NOT", "conditions")
                 return self.lift(node, lambda x: Typed(~x.expr, Condition), condition)
             case ast.Constant() | ast.UnaryOp():
                 return self.signed(node)
@@ -111,7 +85,8 @@ class _Translation:
             case ast.Compare():
                 return self.comparison(node)
             case ast.BoolOp(op=operator, values=terms):
-                conditions = [self.condition(term, SYMBOLS[type(operator)]) for term in terms]
+                symbol = SYMBOLS[type(operator)]
+                conditions = [self.checked(term, symbol, "conditions") for term in terms]
                 build = all_of if isinstance(operator, ast.And) else any_of
                 return self.lift(node, build, *conditions)
             case ast.Subscript(value=operand, slice=index):
@@ -170,7 +145,7 @@ class _Translation:
             return literal(value)
         assert isinstance(node, ast.UnaryOp)
         negative = isinstance(node.op, ast.USub)
-        number = self.number(node.operand, "the sign")
+        number = self.checked(node.operand, "the sign", "numbers")
         return self.lift(node, lambda x: Typed(-x.real if negative else x.real, Float), number)
 
     def arithmetic(self, node: ast.BinOp) -> Typed:
@@ -180,10 +155,9 @@ class _Translation:
         left = self.of(chain[-1].left)
         for node in reversed(chain):
             symbol = SYMBOLS[type(node.op)]
-            check = self.check_integer if symbol == "&" else self.check_number
-            check(node.left, left, symbol)
-            right = self.of(node.right)
-            check(node.right, right, symbol)
+            takes = "integers" if symbol == "&" else "numbers"
+            self.check(node.left, left, symbol, takes)
+            right = self.checked(node.right, symbol, takes)
             left = self.lift(node, partial(operated, symbol), left, right)
         return left
 
@@ -231,35 +205,34 @@ class _Translation:
     # --- calls -----------------------------------------------------------------------------------
 
     def call(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> Typed:
-        if name == "where":
-            return self.where(node, arguments)
-        if name == "bit":
-            return self.bit(node, arguments)
-        function = FUNCTIONS.get(name)
-        if name in REDUCTIONS and (function is None or len(arguments) == 1):
+        function, count = FUNCTIONS.get(name), len(arguments)
+        if name in REDUCTIONS and (function is None or count == 1):
             return self.reduction(node, name, arguments)
         if function is None:
-            guess = nearest(name, KNOWN)
+            known = sorted(FUNCTIONS.keys() | REDUCTIONS.keys())
+            guess = nearest(name, known)
             self.fail(
                 RecipeError,
                 node,
                 f"there is no function {name!r}",
-                expected=f"one of {', '.join(KNOWN)}",
+                expected=f"one of {', '.join(known)}",
                 do=f"write {guess}" if guess else None,
             )
-        most = len(arguments) if function.most is None else function.most
-        self.check_count(
-            node,
-            function.least <= len(arguments) <= most,
-            ("1 list, or " if name in REDUCTIONS else "") + function.arity,
-        )
-        numbers = [self.number(argument, name) for argument in arguments]
-        return self.lift(
-            node, lambda *x: Typed(function.build(*(n.real for n in x)), function.dtype), *numbers
-        )
+        if count < function.least or (function.most is not None and count > function.most):
+            self.miscounted(
+                node, name, ("1 list, or " if name in REDUCTIONS else "") + function.arity
+            )
+        if name == "where":
+            values = self.where(*arguments)
+        elif name == "bit":
+            values = self.bit(*arguments)
+        else:
+            values = [self.checked(argument, name, "numbers") for argument in arguments]
+        return self.lift(node, function.build, *values)
 
     def reduction(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> Typed:
-        self.check_count(node, len(arguments) == 1, "1 list")
+        if len(arguments) != 1:
+            self.miscounted(node, name, "1 list")
         typed = self.of(arguments[0])
         if not typed.is_list:
             self.mistyped(
@@ -268,70 +241,52 @@ class _Translation:
                 found=typed.words,
                 do=f"{name}(a, b) is of several numbers" if name in FUNCTIONS else None,
             )
-        if REDUCTIONS[name].takes == "numbers":
-            self.check_number(arguments[0], typed, name)
-        elif REDUCTIONS[name].takes == "conditions":
-            self.check_condition(arguments[0], typed, name)
+        self.check(arguments[0], typed, name, REDUCTIONS[name].takes)
         return reduced(name, typed)
 
-    def where(self, node: ast.Call, arguments: list[ast.expr]) -> Typed:
-        self.check_count(node, len(arguments) == 3, "3 arguments: where(condition, a, b)")
-        condition = self.condition(arguments[0], "where")
-        then, otherwise = self.of(arguments[1]), self.of(arguments[2])
-        if then.element_words != otherwise.element_words:
+    def where(self, condition: ast.expr, a: ast.expr, b: ast.expr) -> list[Typed]:
+        values = [self.checked(condition, "where", "conditions"), self.of(a), self.of(b)]
+        if values[1].element_words != values[2].element_words:
             self.mistyped(
-                arguments[2],
-                f"where chooses between {then.words} and {otherwise.words}",
+                b,
+                f"where chooses between {values[1].words} and {values[2].words}",
                 expected="two values of one type",
             )
-        return self.lift(node, chosen, condition, then, otherwise)
+        return values
 
-    def bit(self, node: ast.Call, arguments: list[ast.expr]) -> Typed:
-        self.check_count(node, len(arguments) == 2, "2 arguments: bit(flags, 3)")
-        flags = self.of(arguments[0])
-        self.check_integer(arguments[0], flags, "bit")
-        place = literal_value(arguments[1])
+    def bit(self, flags: ast.expr, number: ast.expr) -> list[Typed]:
+        values = [self.checked(flags, "bit", "integers"), self.of(number)]
+        place = values[1].value
         if not isinstance(place, int) or not 0 <= place < 64:
-            self.mistyped(arguments[1], "the second argument of bit is not the number of a bit",
-                          expected="0 (the lowest) to 63")  # fmt: skip
-        return self.lift(node, lambda x: bit(x, place), flags)
+            self.mistyped(
+                number,
+                "the second argument of bit is not the number of a bit",
+                expected="0 (the lowest) to 63",
+            )
+        return values
 
     # --- what operands must be -------------------------------------------------------------------
 
-    def number(self, node: ast.expr, user: str) -> Typed:
-        """Return a node's typed expression; EventsError unless it is of numbers."""
+    def checked(self, node: ast.expr, user: str, takes: str) -> Typed:
+        """Return a node's typed expression, checked as `check` does."""
         typed = self.of(node)
-        self.check_number(node, typed, user)
+        self.check(node, typed, user, takes)
         return typed
 
-    def condition(self, node: ast.expr, user: str) -> Typed:
-        """Return a node's typed expression; EventsError unless it is of conditions."""
-        typed = self.of(node)
-        self.check_condition(node, typed, user)
-        return typed
-
-    def check_number(self, node: ast.expr, typed: Typed, user: str) -> None:
-        if typed.element_words != "a number":
-            is_condition = typed.element == Condition
-            do = "where(condition, 1, 0) is a number" if is_condition else None
-            self.mistyped(node, f"{user} takes numbers", found=typed.words, do=do)
-
-    def check_condition(self, node: ast.expr, typed: Typed, user: str) -> None:
-        if typed.element != Condition:
-            self.mistyped(
-                node, f"{user} takes conditions", found=typed.words, do="compare it, as in x > 0"
-            )
-
-    def check_integer(self, node: ast.expr, typed: Typed, user: str) -> None:
-        if typed.element not in INTEGERS:
-            is_float = typed.element == Float
-            self.mistyped(
-                node,
-                f"{user} takes integers",
-                expected="integers, such as a column of flags",
-                found="numbers of float64" if is_float else typed.words,
-                do="conditions are joined with AND or &&" if user == "&" else None,
-            )
+    def check(self, node: ast.expr, typed: Typed, user: str, takes: str) -> None:
+        """Raise EventsError unless values are "numbers", "integers", "conditions" or "elements"."""
+        found, expected, do = typed.words, None, None
+        if takes == "numbers" and typed.element_words != "a number":
+            do = "where(condition, 1, 0) is a number" if typed.element == Condition else None
+        elif takes == "integers" and typed.element not in INTEGERS:
+            expected = "integers, such as a column of flags"
+            found = "numbers of float64" if typed.element == Float else found
+            do = "conditions are joined with AND or &&" if user == "&" else None
+        elif takes == "conditions" and typed.element != Condition:
+            do = "compare it, as in x > 0"
+        else:
+            return
+        self.mistyped(node, f"{user} takes {takes}", expected=expected, found=found, do=do)
 
     def check_pair(self, node: ast.expr, left: Typed, symbol: str, right: Typed) -> None:
         """Refuse two values of different types, with the place of the right one."""
@@ -349,18 +304,16 @@ class _Translation:
             self.mistyped(node, f"two conditions are compared with {symbol}",
                           expected="== or !=")  # fmt: skip
 
-    def check_count(self, node: ast.Call, fits: bool, expected: str) -> None:
-        """Raise RecipeError if a function has more arguments or fewer than it takes."""
-        if not fits:
-            assert isinstance(node.func, ast.Name)
-            message = f"{node.func.id} has the wrong number of arguments"
-            self.fail(RecipeError, node, message, expected=expected, found=str(len(node.args)))
-
     # --- errors ----------------------------------------------------------------------------------
 
     def place(self, node: ast.expr) -> str:
         """Return the line with a node, and carets under it."""
         return pointed(self.text, node.col_offset, node.end_col_offset or 0)
+
+    def miscounted(self, node: ast.Call, name: str, expected: str) -> NoReturn:
+        """Raise RecipeError: a function has more arguments or fewer than it takes."""
+        message = f"{name} has the wrong number of arguments"
+        self.fail(RecipeError, node, message, expected=expected, found=str(len(node.args)))
 
     def mistyped(self, node: ast.expr, message: str, **details: str | None) -> NoReturn:
         """Raise EventsError with the place of a node."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 
 import pyarrow as pa
 
@@ -18,7 +19,7 @@ from steepest.events.source import EventSource
 from steepest.events.words import listed, quoted
 from steepest.recipe import Derived, EventsRecipe
 
-__all__ = ["Plan", "feature_expression", "plan_of"]
+__all__ = ["Plan", "feature_expressions", "plan_of"]
 
 
 @dataclass(frozen=True)
@@ -138,32 +139,70 @@ def _with_features(plan: Plan, given: Sequence[str | Derived], source: EventSour
                 do="remove it, or give the derived one another name",
             )
     tables = {feature.name: feature for feature in given if isinstance(feature, Derived)}
-    features = tuple(feature_expression(feature, source) for feature in given)
+    features = tuple(feature_expressions(given, source))
     return replace(plan, names=names, features=features, tables=tables)
 
 
-def feature_expression(feature: str | Derived, source: EventSource) -> Expression:
-    """Return the expression of a feature, checked against the events' schema.
+def feature_expressions(features: Sequence[str | Derived], source: EventSource) -> list[Expression]:
+    """Return the expression of each feature, checked against the events' schema.
 
     Raises
     ------
     EventsError
         A column is missing, or of a type that cannot be used.
     RecipeError
-        A derived feature cannot be read, or has an option that its type has no use for.
+        A derived feature cannot be read, uses itself, or has an option that its type has no use
+        for.
     """
-    schema = source.schema
-    if isinstance(feature, Derived):
-        expression = parse(feature.value, f"The feature {feature.name!r}")
-    elif feature in schema.names:
-        expression = column(feature, f"The feature {feature!r}")
-        _refuse_unusable(feature, source)
-    else:
-        raise _no_such_feature(feature, source)
-    typed = expression.scalar(schema)
-    if isinstance(feature, Derived):
-        _refuse_options(feature, typed.words == "text")
-    return expression
+    derived = _derived({f.name: f for f in features if isinstance(f, Derived)}, source.schema)
+    expressions = []
+    for feature in features:
+        if isinstance(feature, Derived):
+            expression = derived[feature.name]
+            _refuse_options(feature, expression.scalar(source.schema).words == "text")
+        elif feature in source.schema.names:
+            expression = column(feature, f"The feature {feature!r}")
+            _refuse_unusable(feature, source)
+            expression.scalar(source.schema)
+        else:
+            raise _no_such_feature(feature, source)
+        expressions.append(expression)
+    return expressions
+
+
+def _derived(tables: dict[str, Derived], schema: pa.Schema) -> dict[str, Expression]:
+    """Return the expressions of derived features, in columns alone.
+
+    One that uses another has the expression of that in its place. A column goes before a feature
+    of the same name.
+    """
+    found = {name: parse(table.value, f"The feature {name!r}") for name, table in tables.items()}
+    known = found.keys() - set(schema.names)
+    uses = {name: sorted(expression.columns & known) for name, expression in found.items()}
+    for name in _ordered(uses):
+        for used in uses[name]:
+            if tables[used].missing is not None:
+                raise RecipeError(
+                    f"The feature {name!r} uses {used!r}, which declares a value as missing.",
+                    expected="columns, and derived features without `missing`",
+                    do=f"write the expression of {used!r} itself: {quoted(tables[used].value)}",
+                )
+        if uses[name]:
+            found[name] = found[name].substituted({used: found[used] for used in uses[name]})
+    return found
+
+
+def _ordered(uses: dict[str, list[str]]) -> list[str]:
+    """Return derived features so that each comes after those that it uses."""
+    try:
+        return list(TopologicalSorter(uses).static_order())
+    except CycleError as error:
+        cycle = [repr(name) for name in reversed(error.args[1])]
+        raise RecipeError(
+            f"The feature {cycle[0]} is computed from itself: {' uses '.join(cycle)}.",
+            expected="derived features that end in columns",
+            do="compute one of them from columns",
+        ) from None
 
 
 def _refuse_options(feature: Derived, is_text: bool) -> None:
