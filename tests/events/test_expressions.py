@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest.errors import EventsError, InputError, RecipeError
-from steepest.events import load_sample, parse
+from steepest.events import FeatureReader, load_sample, open_events, parse
 from steepest.events.source import Condition
 from steepest.recipe import EventsRecipe
 
@@ -183,7 +183,14 @@ def test_text_has_any_letters() -> None:
 
 def test_same_as_ignores_how_it_is_written() -> None:
     assert parse("a&&(b  > 1)").same_as(parse("a AND `b` > 1.0"))
-    for other in ("a AND b > 2", "a OR b > 1", "a AND c > 1", "a AND b > 1 AND a", "a"):
+    for other in (
+        "a AND b > true",
+        "a AND b > 2",
+        "a OR b > 1",
+        "a AND c > 1",
+        "a AND b > 1 AND a",
+        "a",
+    ):
         assert not parse("a AND b > 1").same_as(parse(other))
 
 
@@ -660,21 +667,26 @@ def recipe_of(path: str, **values: str | dict) -> EventsRecipe:
         {"name": name, **({"value": value} if isinstance(value, str) else value)}
         for name, value in values.items()
     ]
-    return EventsRecipe(path=path, label="y", split=UNSPLIT, features=tables)
+    recipe = {"path": path, "label": "y", "split": UNSPLIT, "features": tables}
+    return EventsRecipe.model_validate(recipe)
 
 
 def test_derived_features_may_use_each_other(write) -> None:
     recipe = recipe_of(write(JETS), double="2 * energy", energy="sqrt(pt2 + mass ** 2)",
                        pt2="px ** 2 + py ** 2")  # fmt: skip
     energy = np.sqrt(JETS["px"] ** 2 + JETS["py"] ** 2 + 1)
-    features = load_sample(recipe).features
+    features = np.asarray(load_sample(recipe).features)
     np.testing.assert_allclose(features, np.column_stack([2 * energy, energy, energy**2 - 1]))
+    reader = FeatureReader(recipe.features or [], (), open_events(recipe.path))
+    assert reader.columns == ["mass", "px", "py"]
+    assert np.array_equal(reader.read(pa.record_batch(JETS), str).values, features)
 
 
 def test_a_column_goes_before_a_feature_of_its_name(write) -> None:
     recipe = recipe_of(write(JETS), px="px / 2", sum="px + py")
     px = JETS["px"]
-    assert np.array_equal(load_sample(recipe).features, np.column_stack([px / 2, 2 * px + 1]))
+    features = np.asarray(load_sample(recipe).features)
+    assert np.array_equal(features, np.column_stack([px / 2, 2 * px + 1]))
 
 
 USES = {

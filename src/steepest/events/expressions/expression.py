@@ -210,19 +210,16 @@ def frame(batch: pa.RecordBatch) -> pl.DataFrame:
 
 
 def _shape(tree: ast.expr) -> list[tuple]:
-    """Return the kinds of a tree's nodes, what they say, and how many stand below each.
+    """Return a tree as a list, by which trees are compared: 1 equals 1.0, but not true.
 
-    `ast.dump` is no use: it is recursive, and tells 1 from 1.0.
+    `ast.dump` is recursive, which a sum of a thousand terms is too deep for, and tells 1 from 1.0.
     """
-    return [
-        (
-            type(node),
-            getattr(node, "id", None),
-            getattr(node, "value", None) if isinstance(node, ast.Constant) else None,
-            len(list(ast.iter_child_nodes(node))),
-        )
-        for node in ast.walk(tree)
-    ]
+    shape = []
+    for node in ast.walk(tree):
+        says = node.value if isinstance(node, ast.Constant) else getattr(node, "id", None)
+        children = len(list(ast.iter_child_nodes(node)))
+        shape.append((type(node), isinstance(says, bool), says, children))
+    return shape
 
 
 def _conditions(node: ast.expr) -> Iterator[Condition]:

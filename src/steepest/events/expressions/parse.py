@@ -1,12 +1,12 @@
-"""From text to a tree of Python's `ast`, with positions of the text. Nothing is evaluated.
+"""Parse the text of an expression into a tree of Python's `ast`. Nothing is evaluated.
 
-The notation is Python's for operators, comparisons, calls and brackets, plus ``AND``, ``OR`` and
-``NOT`` in any case, ``&&``, ``||``, ``!``, names with dots, and names in backticks. The text is cut
-into tokens, which are written again as Python; `ast.parse` then knows the precedences. Names become
-placeholders on the way, so that a column may be called ``class`` or ``jet.pt``.
+The syntax is Python's, plus ``AND``, ``OR`` and ``NOT`` in any case, ``&&``, ``||``, ``!``, names
+with dots, and names in backticks. The text is split into tokens and rewritten as Python, which
+`ast.parse` then parses. Names are replaced by placeholders meanwhile, so that a column may be
+called ``class`` or ``jet.pt``.
 
-Which token may follow which is checked while they are written, so that an error says what was
-expected where in the user's text.
+The order of the tokens is checked during the rewriting: an error says what was expected, and points
+at the place in the user's text.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ TOKEN = re.compile(
 )
 KEYWORDS = {"and", "or", "not", "in", "true", "false"}
 PYTHON = {"&&": "and", "||": "or", "!": "~", "true": "True", "false": "False"}
-"""Tokens that Python writes otherwise. ``!`` binds as ``~`` does there: tighter than ``*``."""
+"""Tokens that Python spells differently. ``!`` binds tighter than ``*``, as Python's ``~`` does."""
 JOINS = {"&&", "||", "and", "or"}
 COMPARISONS = {"==", "!=", "<", "<=", ">", ">=", "in", "not"}
 INFIX = {*JOINS, *COMPARISONS, "+", "-", "*", "/", "%", "**", "&"}
 BEFORE_NOT = {*JOINS, "", "not", "(", "[", ","}
-"""What stands before a ``not`` in Python; ``flag == NOT x`` needs parentheses there."""
+"""What may precede ``not`` in Python. Elsewhere (``flag == NOT x``) it needs parentheses."""
 HINTS = {
     "=": "two values are compared with ==",
     "|": "conditions are joined with OR or ||",
@@ -65,7 +65,7 @@ EXACT = 1e30
 
 @dataclass(frozen=True)
 class Token:
-    """A word of the text: what it is, what it says, where it begins and ends."""
+    """A token: its kind, its text without quotes, and where it begins and ends."""
 
     kind: str
     text: str
@@ -101,6 +101,8 @@ def parse_tree(text: str, role: str) -> ast.expr:
 
 @dataclass
 class _Parser:
+    """Rewrites a text as Python, parses it, and sets the positions of the tree to the text's."""
+
     text: str
     role: str
     python: str = ""
@@ -110,10 +112,10 @@ class _Parser:
     ends: dict[int | None, int] = field(default_factory=dict)
     """Where the token that ends at an offset of the Python text ends in the user's text."""
     brackets: list[tuple[str, Token]] = field(default_factory=list)
-    """Those that are open: of a group, a call, an index, a list, or a ``not`` in Python."""
+    """Open brackets, each with its kind: group, call, index, list, or not (see `BEFORE_NOT`)."""
     before: Token = Token("start", "", 0, 0)
     complete: str = ""
-    """What operand ends here, so that an operator may follow: a literal, a name, a bracket."""
+    """The kind of the operand that ends here, so that an operator may follow; else empty."""
     parts: int = 0
 
     def tree(self) -> ast.expr:
@@ -132,7 +134,7 @@ class _Parser:
             tree = None
         if tree is None or _depth(tree) > DEEPEST:
             self.fail(tokens[0], f"it is more than {DEEPEST} levels deep", do="simplify it")
-        for node in ast.walk(tree):  # from the root to the leaves
+        for node in ast.walk(tree):  # parents first: they look at where their children lie
             if isinstance(node, ast.Compare):
                 self.check(node)
             if isinstance(node, ast.expr):
@@ -168,7 +170,7 @@ class _Parser:
     # --- from tokens to Python -------------------------------------------------------------------
 
     def operand(self, token: Token) -> None:
-        """Write a token where an operand begins."""
+        """Rewrite a token where an operand is expected."""
         self.parts += 1
         if self.parts > MOST_PARTS:
             self.fail(token, f"it has more than {MOST_PARTS} parts", do="simplify it")
@@ -216,7 +218,7 @@ class _Parser:
                 )
 
     def operator(self, token: Token) -> None:
-        """Write a token behind an operand."""
+        """Rewrite a token that follows an operand."""
         operator = token.operator
         if self.before.operator == "not" and operator != "in":
             self.fail(token, "'not' between two values is followed by 'in'", expected="not in")
@@ -279,7 +281,7 @@ class _Parser:
     # --- from Python to the user's text ----------------------------------------------------------
 
     def check(self, node: ast.Compare) -> None:
-        """Refuse chains that Python takes and we do not."""
+        """Refuse chains of comparisons that are legal in Python but not here."""
         chain = zip(itertools.pairwise(node.ops), node.comparators, strict=False)
         for operators, between in chain:
             if any(isinstance(operator, ast.In | ast.NotIn) for operator in operators):
@@ -298,7 +300,7 @@ class _Parser:
                     )
 
     def locate(self, node: ast.expr) -> None:
-        """Give a node its place in the user's text, and a column its name."""
+        """Set a node's position to that in the user's text, and a placeholder to its name."""
         token, end = self.written[node.col_offset], self.ends[node.end_col_offset]
         match node:
             case ast.Name():
@@ -311,7 +313,7 @@ class _Parser:
         node.col_offset, node.end_col_offset = token.start, end
 
     def after(self, operand: ast.expr) -> Token:
-        """Return the operator behind an operand, and behind the parentheses around that."""
+        """Return the operator that follows an operand and its closing parentheses."""
         offset = operand.end_col_offset or 0
         while self.python[offset] in " )":
             offset += 1
@@ -359,7 +361,7 @@ def literal_value(node: ast.AST) -> int | float | str | None:
 
 
 def operands(node: ast.expr) -> list[ast.expr]:
-    """Return what a node is made of, from left to right; ``a + b - c`` is made of three.
+    """Return a node's operands, from left to right; a chain ``a + b - c`` has three.
 
     Examples
     --------
@@ -378,7 +380,7 @@ def operands(node: ast.expr) -> list[ast.expr]:
 
 
 def walk(tree: ast.expr) -> Iterator[ast.expr]:
-    """Yield a node and all that it is made of; names of functions are no nodes."""
+    """Yield a node and all operands below it; names of functions are not among them."""
     nodes = [tree]
     while nodes:
         yield (node := nodes.pop())

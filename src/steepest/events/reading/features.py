@@ -12,6 +12,7 @@ import pyarrow as pa
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression, frame, parse
 from steepest.events.expressions.lists import refuse_mismatch
+from steepest.events.expressions.types import Typed
 from steepest.events.reading.plan import feature_expressions
 from steepest.events.source import EventSource
 from steepest.recipe import Derived
@@ -67,11 +68,13 @@ class FeatureReader:
         self._source = source
         self.names = [f if isinstance(f, str) else f.name for f in features]
         self._texts = [i for i, name in enumerate(self.names) if name in texts]
-        self.expressions = feature_expressions(features, source)
-        self._typed = [expression.scalar(source.schema) for expression in self.expressions]
-        for i, typed in enumerate(self._typed):
-            if (typed.words == "text") != (i in self._texts):
-                raise self._other_type(i, typed.words)
+        self.expressions: list[Expression] = []
+        self._typed: list[Typed] = []
+        for i, expression in enumerate(feature_expressions(features, source)):
+            self.expressions.append(expression)
+            self._typed.append(expression.scalar(source.schema))
+            if (self._typed[i].words == "text") != (i in self._texts):
+                raise self._other_type(i, self._typed[i].words)
         needed = set().union(*(expression.columns for expression in self.expressions))
         self.columns = sorted(needed) or source.schema.names[:1]  # constants have rows too
         self._exprs = [

@@ -6,7 +6,7 @@ What can be refused before an event is read is refused here.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 
@@ -143,8 +143,10 @@ def _with_features(plan: Plan, given: Sequence[str | Derived], source: EventSour
     return replace(plan, names=names, features=features, tables=tables)
 
 
-def feature_expressions(features: Sequence[str | Derived], source: EventSource) -> list[Expression]:
-    """Return the expression of each feature, checked against the events' schema.
+def feature_expressions(
+    features: Sequence[str | Derived], source: EventSource
+) -> Iterator[Expression]:
+    """Yield the expression of each feature, checked against the events' schema.
 
     Raises
     ------
@@ -155,7 +157,6 @@ def feature_expressions(features: Sequence[str | Derived], source: EventSource) 
         for.
     """
     derived = _derived({f.name: f for f in features if isinstance(f, Derived)}, source.schema)
-    expressions = []
     for feature in features:
         if isinstance(feature, Derived):
             expression = derived[feature.name]
@@ -166,8 +167,7 @@ def feature_expressions(features: Sequence[str | Derived], source: EventSource) 
             expression.scalar(source.schema)
         else:
             raise _no_such_feature(feature, source)
-        expressions.append(expression)
-    return expressions
+        yield expression
 
 
 def _derived(tables: dict[str, Derived], schema: pa.Schema) -> dict[str, Expression]:
