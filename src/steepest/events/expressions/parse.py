@@ -121,7 +121,7 @@ class _Parser:
     def tree(self) -> ast.expr:
         tokens = list(self.tokens())
         if tokens[0].kind == "end":
-            self.fail(tokens[0], "it is empty", expected="a column, a number or a condition")
+            self.fail(tokens[0], "it is empty", "a column, a number or a condition")
         for token in tokens:
             if self.complete:
                 self.operator(token)
@@ -180,11 +180,7 @@ class _Parser:
             case "(" | "[" if last == "in":
                 self.open("list", token)
             case _ if last == "in":
-                self.fail(
-                    token,
-                    "'in' is followed by a list",
-                    expected='a list such as [1, 2] or ["a"]',
-                )
+                self.fail(token, "'in' is followed by a list", 'a list such as [1, 2] or ["a"]')
             case "number":
                 self.write(repr(self.number(token)), token, "literal")
             case "double" | "single":
@@ -192,8 +188,7 @@ class _Parser:
             case "-" | "+" as sign:
                 self.write(sign, token)
             case _ if in_list:
-                found = self.found(token)
-                self.fail(token, "a list holds numbers or text in quotes", found=found)
+                self.fail(token, "a list holds numbers or text in quotes", found=True)
             case "true" | "false" as word:
                 self.write(PYTHON[word], token, "literal")
             case "name" | "quoted" as kind:
@@ -210,18 +205,14 @@ class _Parser:
                     self.open("not", token)
                 self.write("not", token)
             case _:
-                self.fail(
-                    token,
-                    "something is missing here",
-                    expected="a column, a number, text in quotes or (",
-                    found=self.found(token),
-                )
+                expected = "a column, a number, text in quotes or ("
+                self.fail(token, "something is missing here", expected, found=True)
 
     def operator(self, token: Token) -> None:
         """Rewrite a token that follows an operand."""
         operator = token.operator
         if self.before.operator == "not" and operator != "in":
-            self.fail(token, "'not' between two values is followed by 'in'", expected="not in")
+            self.fail(token, "'not' between two values is followed by 'in'", "not in")
         if operator in JOINS or operator not in INFIX | {"(", "["}:
             while self.brackets and self.brackets[-1][0] == "not":
                 self.close(self.before)
@@ -240,19 +231,11 @@ class _Parser:
         elif kind and operator == closing:
             self.close(token)
         elif kind:
-            place = opened.start + 1
-            self.fail(
-                token,
-                f"{closing!r} is missing",
-                expected=f"{closing!r}, to close the {opened.text!r} at place {place}",
-                found=self.found(token),
-            )
+            expected = f"{closing!r}, to close the {opened.text!r} at place {opened.start + 1}"
+            self.fail(token, f"{closing!r} is missing", expected, found=True)
         elif token.kind != "end":
-            self.fail(
-                token,
-                f"{token.text!r} does not continue what stands before it",
-                expected="an operator, or the end",
-            )
+            message = f"{token.text!r} does not continue what stands before it"
+            self.fail(token, message, "an operator, or the end")
 
     def open(self, kind: str, token: Token) -> None:
         self.brackets.append((kind, token))
@@ -274,7 +257,7 @@ class _Parser:
     def number(self, token: Token) -> int | float:
         value = float(token.text)
         if not math.isfinite(value):
-            self.fail(token, "a number is too large", expected="less than 1.8e308 (float64)")
+            self.fail(token, "a number is too large", "less than 1.8e308 (float64)")
         is_integer = token.text.isdecimal() and value < EXACT
         return int(token.text.lstrip("0") or "0") if is_integer else value
 
@@ -321,12 +304,24 @@ class _Parser:
 
     # --- errors ----------------------------------------------------------------------------------
 
-    def found(self, token: Token) -> str:
-        return "the end" if token.kind == "end" else repr(self.text[token.start : token.end])
-
-    def fail(self, token: Token, message: str, **details: str | None) -> NoReturn:
+    def fail(
+        self,
+        token: Token,
+        message: str,
+        expected: str | None = None,
+        *,
+        found: bool = False,
+        do: str | None = None,
+    ) -> NoReturn:
+        """Raise RecipeError with the place of a token; with the token, if it is to be named."""
         place = pointed(self.text, token.start, token.end)
-        raise RecipeError(f"{self.role} cannot be read: {message}.\n{place}", **details)
+        word = self.text[token.start : token.end]
+        raise RecipeError(
+            f"{self.role} cannot be read: {message}.\n{place}",
+            expected=expected,
+            found=(repr(word) if token.kind != "end" else "the end") if found else None,
+            do=do,
+        )
 
 
 def pointed(text: str, start: int, end: int) -> str:
