@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 from steepest.events.expressions.lists import refuse_mismatch
-from steepest.events.expressions.parse import SYMBOLS, literal_value, parse_tree, walk
+from steepest.events.expressions.parse import SYMBOLS, literal_value, nodes_of, parse_tree
 from steepest.events.expressions.translate import translate
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import Condition
@@ -43,7 +43,7 @@ class Expression:
     @property
     def columns(self) -> frozenset[str]:
         """The names of the columns that it needs."""
-        return frozenset(node.id for node in walk(self.tree) if isinstance(node, ast.Name))
+        return frozenset(node.id for node in nodes_of(self.tree) if isinstance(node, ast.Name))
 
     @property
     def column(self) -> str | None:
@@ -53,7 +53,7 @@ class Expression:
     @property
     def functions(self) -> frozenset[str]:
         """The names of the functions that it calls."""
-        calls = (node.func for node in walk(self.tree) if isinstance(node, ast.Call))
+        calls = (node.func for node in nodes_of(self.tree) if isinstance(node, ast.Call))
         return frozenset(function.id for function in calls if isinstance(function, ast.Name))
 
     @property
@@ -81,7 +81,7 @@ class Expression:
         '2 * (tau3 / tau2)'
         """
         text = self.text
-        columns = [node for node in walk(self.tree) if isinstance(node, ast.Name)]
+        columns = [node for node in nodes_of(self.tree) if isinstance(node, ast.Name)]
         for node in sorted(columns, key=lambda node: node.col_offset, reverse=True):
             if node.id in expressions:
                 inner = expressions[node.id].text

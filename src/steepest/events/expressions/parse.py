@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from steepest.errors import RecipeError
 
-__all__ = ["SYMBOLS", "literal_value", "operands", "parse_tree", "pointed", "walk"]
+__all__ = ["SYMBOLS", "literal_value", "nodes_of", "operands", "parse_tree", "pointed"]
 
 TOKEN = re.compile(
     r"""\s*(?:
@@ -374,7 +374,7 @@ def operands(node: ast.expr) -> list[ast.expr]:
     return [node, *reversed(found)]
 
 
-def walk(tree: ast.expr) -> Iterator[ast.expr]:
+def nodes_of(tree: ast.expr) -> Iterator[ast.expr]:
     """Yield a node and all operands below it; names of functions are not among them."""
     nodes = [tree]
     while nodes:

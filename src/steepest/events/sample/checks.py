@@ -10,7 +10,7 @@ import numpy as np
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression
-from steepest.events.expressions.parse import literal_value, walk
+from steepest.events.expressions.parse import literal_value, nodes_of
 from steepest.events.expressions.reductions import REDUCTIONS
 from steepest.events.words import counted, quoted
 from steepest.storage import AnyArray, blocks
@@ -92,7 +92,7 @@ class Faults:
             return "a value that the recipe declares as missing"
         if self.nulls and any(
             isinstance(node, ast.Subscript) and literal_value(node.slice) is not None
-            for node in walk(self.expression.tree)
+            for node in nodes_of(self.expression.tree)
         ):
             return f"a list that is too short in {text}"
         if self.nulls and functions & {name for name in REDUCTIONS if name not in ALWAYS}:
