@@ -1,4 +1,4 @@
-"""Branches below branches, which uproot reads but does not write: moved there in the file's bytes."""
+"""Branches below branches, which uproot reads but does not write: moved in the bytes of a file."""
 
 from __future__ import annotations
 

@@ -218,6 +218,7 @@ Reading s3:// needs the package 's3fs', which is not installed.
     refused(MissingExtraError, message, open_events, "s3://bucket/jets.parquet")
     message = """
 Reading root://host//jets.root needs a package for root://, which is not installed.
+  found:    Install s3fs to access S3
   do:       pip install fsspec-xrootd
 """
     refused(EventsError, message, open_events, "root://host//jets.root:events")

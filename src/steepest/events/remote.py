@@ -54,12 +54,6 @@ WAITS = (1, 2, 4)
 """Seconds before a failed request is repeated."""
 NETWORK = {"aiohttp", "botocore", "httpx", "httpx2", "requests", "urllib3"}
 """Libraries that have exceptions of their own for connections that fail."""
-PACKAGES = {
-    "root": "pip install fsspec-xrootd",
-    "gs": "pip install gcsfs",
-    "abfs": "pip install adlfs",
-}
-"""Install lines of file systems that no extra of steepest has."""
 
 
 class _NoRangesError(OSError):
@@ -346,14 +340,15 @@ def _file_system(url: str) -> tuple[Any, str]:
     scheme = url.partition("://")[0].lower()
     try:
         return fsspec.url_to_fs(url)
-    except ImportError:
-        if scheme in PACKAGES:
-            raise EventsError(
-                f"Reading {url} needs a package for {scheme}://, which is not installed.",
-                do=PACKAGES[scheme],
-            ) from None
+    except ImportError as error:
         package = {"s3": "s3fs", "s3a": "s3fs", "http": "aiohttp", "https": "aiohttp"}.get(scheme)
-        raise MissingExtraError("remote", package or scheme, f"Reading {scheme}://") from None
+        if package is not None:
+            raise MissingExtraError("remote", package, f"Reading {scheme}://") from None
+        raise EventsError(
+            f"Reading {url} needs a package for {scheme}://, which is not installed.",
+            found=str(error).splitlines()[0],  # fsspec's, with the name of the package
+            do="pip install fsspec-xrootd" if scheme == "root" else "install it",
+        ) from None
     except ValueError:
         raise EventsError(
             f"{scheme}:// of {url} is not known.",

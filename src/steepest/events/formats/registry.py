@@ -110,20 +110,11 @@ def _format(path: FilePath, head: bytes) -> Format:
         return csv
     if named is not None and not named.MAGIC and _is_text(head):
         return named
-    if named is not None and not named.MAGIC:
-        cause, do = _why(head, named.NAME)
-        raise EventsError(
-            f"{path} is named as {named.NAME} but is not {named.NAME}.",
-            expected="lines of text",
-            found=_looks_like(head),
-            cause=cause,
-            do=do,
-        )
     if named is not None:
         cause, do = _why(head, named.NAME)
         raise EventsError(
             f"{path} is named as {named.NAME} but is not {named.NAME}.",
-            expected=f"a file that begins with {named.MAGIC!r}",
+            expected=f"a file that begins with {named.MAGIC!r}" if named.MAGIC else "lines of text",
             found=_looks_like(head),
             cause=cause,
             do=do,
