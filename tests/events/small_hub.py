@@ -14,7 +14,8 @@ from urllib.parse import unquote, urlsplit
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LATER = "89abcdef0123456789abcdef0123456789abcdef"
 TOKEN = "hf_test"
-DATASETS = tuple("public private broken busy down deaf fickle moving gated limited".split())
+NAMES = "public private broken busy down deaf fickle moving gated limited"
+DATASETS = tuple(NAMES.split())
 
 
 class Url(str):
