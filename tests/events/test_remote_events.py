@@ -119,8 +119,9 @@ def test_fingerprints_are_those_of_the_content(server, files, tmp_path) -> None:
     for name in ("jets.h5", "jets.root", "jets.csv"):
         (tmp_path / name).write_bytes(files[name])
         (local,) = open_events(str(tmp_path / name)).fingerprint()["files"]
-        (found,) = open_events(f"{server}/ok/{name}?token=1").fingerprint()["files"]
-        assert found == local
+        source = open_events(f"{server}/ok/{name}?token=1")
+        assert source.fingerprint()["files"] == [local]
+        assert source.nbytes == len(files[name])
 
 
 def test_training_reads_a_url(server) -> None:

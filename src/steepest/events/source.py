@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
 from steepest.events.formats.contract import Block, Condition, EventFile, FilteredFile
+from steepest.events.remote import size_of
 from steepest.events.words import counted, listed
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ class EventSource:
                 cause="the job that wrote it selected nothing, or stopped before its first event",
                 do="check that job, or give another file",
             )
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all files, as they are stored."""
+        return sum(size_of(file.path) for file in self._files)
 
     def require(self, columns: Iterable[str]) -> None:
         """Check that every file has the columns, once each and with one type; else EventsError."""
