@@ -201,6 +201,11 @@ def test_a_server_that_does_not_answer() -> None:
         open_events(f"{closed}/ok/jets.parquet")
 
 
+def test_a_file_system_that_connects_as_it_is_made() -> None:
+    with pytest.raises(EventsError, match=r"ftp://127.0.0.1:1/x.parquet cannot be downloaded"):
+        open_events("ftp://127.0.0.1:1/x.parquet")
+
+
 def test_one_file_twice(server) -> None:
     url = f"{server}/ok/jets.parquet"
     with pytest.raises(EventsError, match=f"{url} is given twice"):

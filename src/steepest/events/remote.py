@@ -326,9 +326,9 @@ def remote_files(url: str) -> list[RemoteFile]:
     MissingExtraError
         The package for this kind of URL is not installed.
     """
-    fs, path = _file_system(url)
-    pattern = re.search(r"[*[]", path) is not None
     with refusals(url):
+        fs, path = _file_system(url)
+        pattern = re.search(r"[*[]", path) is not None
         names = patiently(lambda: sorted(fs.glob(path))) if pattern else [path]
         urls = [fs.unstrip_protocol(name) for name in names] if pattern else [url]
         with ThreadPoolExecutor(CONNECTIONS) as pool:
