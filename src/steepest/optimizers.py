@@ -2,8 +2,7 @@
 
 The formulas of sgd, momentum, nesterov, rmsprop, adam and adamw are written there, once.
 
-*OptimizerState* are what a rule remembers between steps, vectors of the size of θ that start at
-zero.
+The *optimizer state* is what a rule keeps between steps: vectors of the size of θ that start at zero.
 """
 
 from __future__ import annotations
@@ -42,9 +41,9 @@ class UpdateRule:
     --------
     >>> rule = update_rule(spec.Momentum(momentum=0.5), weight_mask=np.array([True, False]))
     >>> theta, optimizer_state = np.array([1.0, 2.0]), rule.initial_state(np.zeros(2))
+    >>> gradient = np.array([1.0, 0.0])
     >>> for step in (1, 2):
-    ...     theta, optimizer_state = rule.update(theta, np.array([1.0, 0.0]), optimizer_state, 0.1,
-    step)
+    ...     theta, optimizer_state = rule.update(theta, gradient, optimizer_state, 0.1, step)
     >>> theta
     array([0.75, 2.  ])
     """
@@ -55,14 +54,9 @@ class UpdateRule:
     weight_mask: Array
     stability: float | None = None
 
-    @property
-    def slot_count(self) -> int:
-        """How many vectors of the size of θ it remembers."""
-        return self._arithmetic.slots
-
     def initial_state(self, theta: Array) -> OptimizerState:
         """The optimiser state to start with: zeros like θ."""
-        return tuple(np.zeros_like(theta) for _ in range(self.slot_count))
+        return tuple(np.zeros_like(theta) for _ in range(self._arithmetic.slots))
 
     def update(
         self, theta: Array, gradient: Array, optimizer_state: OptimizerState, rate: float, step: int

@@ -1,4 +1,4 @@
-"""Who looks on at a training."""
+"""Progress of a whole training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["TrainingCallback"]
 
 
 class TrainingCallback(Callback):
-    """Looks on at a whole training: base class whose methods do nothing."""
+    """What a training calls: base class whose methods do nothing."""
 
     def say(self, sentence: str) -> None:
         """A decision, or something worth knowing."""
