@@ -2,7 +2,7 @@
 
 The formulas of sgd, momentum, nesterov, rmsprop, adam and adamw are written there, once.
 
-The *optimizer state* is what a rule keeps between steps: vectors of the size of θ that start at zero.
+The *optimizer state* is what a rule keeps between steps: vectors of the size of θ, zero at first.
 """
 
 from __future__ import annotations
