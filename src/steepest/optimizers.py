@@ -54,9 +54,14 @@ class UpdateRule:
     weight_mask: Array
     stability: float | None = None
 
+    @property
+    def slot_count(self) -> int:
+        """How many vectors of the size of θ it remembers."""
+        return self._arithmetic.slots
+
     def initial_state(self, theta: Array) -> OptimizerState:
         """The optimiser state to start with: zeros like θ."""
-        return tuple(np.zeros_like(theta) for _ in range(self._arithmetic.slots))
+        return tuple(np.zeros_like(theta) for _ in range(self.slot_count))
 
     def update(
         self, theta: Array, gradient: Array, optimizer_state: OptimizerState, rate: float, step: int

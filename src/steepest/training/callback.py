@@ -1,4 +1,4 @@
-"""Progress of a whole training."""
+"""Who looks on at a training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["TrainingCallback"]
 
 
 class TrainingCallback(Callback):
-    """What a training calls: base class whose methods do nothing."""
+    """Looks on at a whole training: base class whose methods do nothing."""
 
     def say(self, sentence: str) -> None:
         """A decision, or something worth knowing."""
