@@ -181,6 +181,30 @@ def test_a_run_folder_gives_the_live_history_until_there_is_the_whole_one(folder
     assert running.history["step"].to_list() == history["step"].to_pylist()
 
 
+def test_a_best_loss_that_is_not_finite_is_null(folder: RunFolder):
+    objective, events = Line(), sample(64)
+    plan = plan_for(objective, events, epochs=9)
+    losses = iter([np.inf, *range(20)])
+    seen = []
+
+    class Progress(FolderCheckpointer):
+        def publish(self, progress, history):
+            super().publish(progress, history)
+            seen.append(live.read_progress(folder.path))
+
+    descend(
+        objective,
+        events,
+        plan,
+        Progress(folder.path),
+        monitor=lambda theta: {"validation_loss": next(losses)},
+        metrics=("validation_loss",),
+        ranks=Ticking(0.3),
+    )
+    assert seen[0]["best"] == {"loss": None, "step": 0}
+    assert seen[-1]["best"] == {"loss": 0, "step": 8}
+
+
 def test_why_it_stopped_is_published(folder: RunFolder):
     class InterruptedAt(Callback):
         def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:

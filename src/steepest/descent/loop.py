@@ -284,6 +284,7 @@ class _Descent:
         """Show readers the progress and the history so far, and why the descent stopped."""
         if not self.ranks.is_main:
             return
+        best = state.best.loss if math.isfinite(state.best.loss) else None  # as JSON has it
         progress = {
             "step": state.step,
             "total_steps": self.plan.total_steps,
@@ -292,7 +293,7 @@ class _Descent:
             "seconds": state.seconds,
             "loss": self.loss,
             "learning_rate": self.rate,
-            "best": {"loss": state.best.loss, "step": state.best.step},
+            "best": {"loss": best, "step": state.best.step},
             "stopped": stopped,
         }
         self.checkpointer.publish(progress, self.history.seal())
