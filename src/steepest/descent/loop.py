@@ -233,7 +233,8 @@ class _Descent:
         monitored = metrics.get("validation_loss", training_loss)
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
             raise self._diverged(state)
-        best, better = state.best, monitored < state.best.loss - ROUNDING * abs(state.best.loss)
+        best, lowest = state.best, state.best.loss
+        better = not math.isfinite(lowest) or monitored < lowest - ROUNDING * abs(lowest)
         if better:
             best = Best(state.theta, float(monitored), state.step, state.memory.buffers)
         state = state.with_changes(
