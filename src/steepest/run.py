@@ -178,7 +178,7 @@ class Run:
         name
             The folder in ``RUN/landscape``.
         callback
-            Progress; the default shows nothing.
+            Told of the progress; the default shows nothing.
 
         Raises
         ------
@@ -237,7 +237,7 @@ def train(
     settings
         Changes such as ``"descent.learning_rate=0.1"``.
     callback
-        Progress; the default shows nothing.
+        Told of the progress; the default shows nothing.
 
     Raises
     ------
