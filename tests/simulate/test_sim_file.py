@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from steepest import __version__
-from steepest.simulate.block import Maker, Plan, _events_for, pythia_seed
-from steepest.simulate.generator.processes import PROCESSES
-from steepest.simulate.jets.columns import COLUMNS, schema
+from steepest.simulate.blocks import Maker, Plan, events_for, pythia_seed
+from steepest.simulate.columns import COLUMNS, schema
+from steepest.simulate.processes import PROCESSES
 from steepest.simulate.production import produce
 
 JET_COLUMNS = [c.name for c in COLUMNS if not pa.types.is_list(c.type)]
@@ -115,7 +115,7 @@ def test_a_block_does_not_depend_on_those_made_before():
 
 def test_few_events_at_once_when_few_jets_are_missing():
     """They do not depend on the length of the file, only on its blocks."""
-    assert [_events_for(missing) for missing in (50, 20, 3, 1)] == [64, 40, 6, 4]
+    assert [events_for(missing) for missing in (50, 20, 3, 1)] == [64, 40, 6, 4]
 
 
 def test_another_seed_gives_other_jets(plan, table):

@@ -13,14 +13,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from steepest.simulate.workers import Stop
+from steepest.simulate.blocks import Stop
 
 SCRIPT = """
     import sys
     from pathlib import Path
     from steepest.errors import SteepestError
     from steepest.simulate import output, production
-    from steepest.simulate.block import Plan
+    from steepest.simulate.blocks import Plan
 
     add = output.Output.add
 

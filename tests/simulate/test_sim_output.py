@@ -13,8 +13,8 @@ import pytest
 from steepest.errors import InputError, SteepestError
 from steepest.simulate import output as output_module
 from steepest.simulate import production
-from steepest.simulate.block import Plan
-from steepest.simulate.jets.columns import COLUMNS, JetRows, to_table
+from steepest.simulate.blocks import Plan
+from steepest.simulate.columns import COLUMNS, label
 from steepest.simulate.output import Output, bytes_expected, check_target
 
 Usage = namedtuple("Usage", "total used free")
@@ -23,15 +23,15 @@ Usage = namedtuple("Usage", "total used free")
 def block(first: int, rows: int) -> pa.Table:
     """Rows of noise, which no compression makes small."""
     rng = np.random.default_rng(first)
-    names = [c.name for c in COLUMNS if c.type == pa.float32() and c.name != "weight"]
-    parts = [c.name for c in COLUMNS if pa.types.is_list(c.type)]
-    jets = JetRows(
-        [{name: float(rng.random()) for name in names} for _ in range(rows)],
-        [20] * rows,
-        [{name: rng.random(20) for name in parts} for _ in range(rows)],
-    )
+    jets = {}
+    for column in COLUMNS[:-4]:  # the others are labels
+        nested = pa.types.is_list(column.type)
+        numbers = pa.array(rng.random(rows * 20 if nested else rows) * 100)
+        values = numbers.cast(column.type.value_type if nested else column.type, safe=False)
+        offsets = np.arange(0, rows * 20 + 1, 20)
+        jets[column.name] = pa.ListArray.from_arrays(offsets, values) if nested else values
     labels = np.zeros(rows, dtype=np.int8)
-    return to_table(jets, labels, [("qcd", 0)], np.arange(first, first + rows), None)
+    return label(pa.table(jets), labels, [("qcd", 0)], np.arange(first, first + rows))
 
 
 def write(path: Path, blocks: int) -> Output:

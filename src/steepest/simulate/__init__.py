@@ -3,21 +3,18 @@
 `simulate_jets` writes a Parquet file, as ``steepest simulate`` does. It needs the extra
 ``[simulate]``. The modules, in the order of the data flow::
 
-    generator/
-        processes     the processes: Pythia settings, thresholds, required decay
-        generator     Pythia's event loop → Particles
-        veto          early rejection of events far from the pT window
-        decays        event record → decays that the process requires
-    jets/
-        detector      Particles → Constituents (tracks and towers)
-        clustering    FastJet on many lists of particles at once
-        jets          Constituents → leading jets; pT window and matching
-        substructure  one jet → N-subjettiness, energy correlations, soft drop
-        columns       jets → an Arrow table
-    block             the unit of work: (seed, block) → a table
-    workers           blocks from several processes, in order
-    output            tables → the file
-    production        the complete task: simulate_jets
+    processes     the processes: Pythia settings, thresholds, required decay
+    veto          early rejection of events far from the pT window
+    generator     Pythia's event loop → Particles and Decays
+    particles     the flat columns of particles and detector objects
+    detector      Particles → Constituents (tracks and towers)
+    jets          Constituents → leading jets (FastJet); pT window and matching
+    substructure  N-subjettiness, energy correlations, soft drop
+    columns       jets → an Arrow table
+    blocks        the unit of work: (seed, block) → a table; here or in worker processes
+    output        tables → the file
+    production    the complete task: simulate_jets
+    extra         imports of Pythia and FastJet
 """
 
 from steepest.simulate.production import Summary, simulate_jets

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steepest.errors import InputError
-from steepest.simulate.jets.columns import COLUMNS, schema
+from steepest.simulate.columns import COLUMNS, schema
 
 __all__ = ["ROW_GROUP", "Output", "bytes_expected", "check_target"]
 
@@ -80,7 +80,7 @@ def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
             do="give another --out, or --overwrite to replace it",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(path, "no permission to write in this folder")
+        raise _unwritable(path, OSError("no permission to write in this folder"))
     free = shutil.disk_usage(folder).free
     if free < expected + RESERVE:
         raise InputError(
@@ -116,7 +116,7 @@ class Output:
         try:
             self._sink = _Sink(self._part, RESERVE)
         except OSError as error:
-            raise _unwritable(path, error.strerror or str(error)) from error
+            raise _unwritable(path, error) from error
         encodings, dictionaries = _encodings()
         self._writer = pq.ParquetWriter(
             pa.PythonFile(self._sink, mode="w"),
@@ -156,13 +156,14 @@ class Output:
         if self.rows == 0:
             self.discard()
             return
-        self._flush()
+        if self._pending:
+            self._flush()
         try:
             self._writer.close()
             self._sink.close()
             os.replace(self._part, self.path)
         except OSError as error:
-            raise self._broken(error) from error
+            raise _unwritable(self.path, error) from error
 
     def discard(self) -> None:
         """Remove the unfinished file."""
@@ -173,16 +174,11 @@ class Output:
         self._part.unlink(missing_ok=True)
 
     def _flush(self) -> None:
-        if not self._pending:
-            return
         table, self._pending = pa.concat_tables(self._pending), []
         try:
             self._writer.write_table(table, row_group_size=ROW_GROUP)
         except OSError as error:
-            raise self._broken(error) from error
-
-    def _broken(self, error: OSError) -> InputError:
-        return _unwritable(self.path, error.strerror or str(error))
+            raise _unwritable(self.path, error) from error
 
 
 class _Sink(io.RawIOBase):
@@ -193,7 +189,10 @@ class _Sink(io.RawIOBase):
         # the file has no name, so the space is freed even if the process is killed
         self._reserve = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
         try:
-            _fill(self._reserve.fileno(), reserve)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._reserve.fileno(), 0, reserve)
+            else:
+                os.write(self._reserve.fileno(), bytes(reserve))
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         except OSError:
             self._reserve.close()
@@ -225,14 +224,6 @@ class _Sink(io.RawIOBase):
                 super().close()
 
 
-def _fill(descriptor: int, size: int) -> None:
-    """Allocate `size` bytes on disk for an open file."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-    else:
-        os.write(descriptor, bytes(size))
-
-
 def _encodings() -> tuple[dict[str, str], list[str]]:
     """Return the encoding of each numeric column, and the columns that use a dictionary instead.
 
@@ -240,29 +231,24 @@ def _encodings() -> tuple[dict[str, str], list[str]]:
     """
     encodings, dictionaries = {"event_number": "DELTA_BINARY_PACKED"}, []
     for column in COLUMNS:
-        kind = column.type.value_type if pa.types.is_list(column.type) else column.type
-        leaf = _leaf(column.name, column.type)
-        if pa.types.is_floating(kind):
+        nested = pa.types.is_list(column.type)
+        leaf = f"{column.name}.list.element" if nested else column.name  # Parquet's name
+        if pa.types.is_floating(column.type.value_type if nested else column.type):
             encodings[leaf] = "BYTE_STREAM_SPLIT"
         elif leaf not in encodings:
             dictionaries.append(leaf)
     return encodings, dictionaries
 
 
-def _leaf(name: str, kind: pa.DataType) -> str:
-    """Return Parquet's name for the values of a column."""
-    return f"{name}.list.element" if pa.types.is_list(kind) else name
-
-
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
 
 
-def _unwritable(path: Path, found: str) -> InputError:
+def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(
         f"The jets cannot be written to {str(path)!r}.",
         expected="a folder that can be written to, with room",
-        found=found,
+        found=error.strerror or str(error),
         cause="missing rights, a read-only disk or a full one",
         do="give another folder with --out",
     )

@@ -12,27 +12,33 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from threadpoolctl import threadpool_limits
 
 from steepest._version import __version__
 from steepest.errors import InputError, Interrupted, SteepestError
 from steepest.simulate import extra
-from steepest.simulate.block import MAX_SEED, ROWS_PER_SEED, Plan
-from steepest.simulate.generator.processes import DEFAULT_PROCESSES, known_processes
-from steepest.simulate.jets.columns import MANTISSA_BITS
-from steepest.simulate.jets.detector import Detector
+from steepest.simulate.blocks import MAX_SEED, ROWS_PER_SEED, Plan, Stop, blocks
+from steepest.simulate.columns import MANTISSA_BITS
+from steepest.simulate.detector import Detector
 from steepest.simulate.output import Output, bytes_expected, check_target
-from steepest.simulate.progress import Progress
-from steepest.simulate.workers import Stop, blocks
+from steepest.simulate.processes import DEFAULT_PROCESSES, known_processes
 
-__all__ = ["METADATA_KEY", "Summary", "describe", "produce", "simulate_jets", "usable_cores"]
+__all__ = ["METADATA_KEY", "Summary", "describe", "produce", "simulate_jets"]
 
 METADATA_KEY = "steepest"
 """Key of the settings in the metadata of the schema; the value is JSON."""
@@ -87,7 +93,7 @@ def simulate_jets(
     arXiv:1902.09914): 14 TeV, anti-kT R = 0.8, the leading jet, 550 < pT < 650 GeV, |η| < 2, the
     top and its three quarks within ΔR < 0.8 of the axis, no multi-parton interactions. The other
     processes are those of JetClass (arXiv:2202.03772), selected in the same way. The columns
-    are listed in `steepest.simulate.jets.columns.COLUMNS`; units are GeV, rad and mm.
+    are listed in `steepest.simulate.columns.COLUMNS`; units are GeV, rad and mm.
 
     The rows depend on all options but `workers`. The jets of a process do not depend on the other
     processes. With several workers, call this function under ``if __name__ == "__main__":``,
@@ -102,7 +108,7 @@ def simulate_jets(
     seed
         From 0 to 9,000,000,000; the event numbers are ``seed * 10**9 + row``.
     processes
-        Names of `steepest.simulate.generator.processes.PROCESSES`, made in equal numbers.
+        Names of `steepest.simulate.processes.PROCESSES`, made in equal numbers.
     workers
         Number of processes; None for one on each usable core.
     detector
@@ -144,8 +150,13 @@ def simulate_jets(
         bits=None if bits is None else _whole("bits", bits, 1, MANTISSA_BITS),
         processes=known_processes(processes),
     )
-    count = usable_cores() if workers is None else _whole("workers", workers, 1, None)
-    return produce(plan, Path(path), workers=count, progress=progress, overwrite=overwrite)
+    if workers is not None:
+        workers = _whole("workers", workers, 1, None)
+    elif hasattr(os, "sched_getaffinity"):
+        workers = len(os.sched_getaffinity(0))
+    else:
+        workers = os.cpu_count() or 1
+    return produce(plan, Path(path), workers=workers, progress=progress, overwrite=overwrite)
 
 
 def produce(
@@ -157,8 +168,8 @@ def produce(
     start = time.perf_counter()
     with Stop() as stop, threadpool_limits(1):
         output = Output(path, {METADATA_KEY: json.dumps(describe(plan), indent=1)})
-        with Progress(plan.jets, shown=progress) as bar:
-            _write(output, plan, blocks(plan, workers, stop, bar.advance))
+        with _progress(plan.jets, shown=progress) as advance:
+            _write(output, plan, blocks(plan, workers, stop, advance))
     if output.rows < plan.jets:
         raise _disk_full(output, plan) if output.full else _interrupted(output, plan)
     seconds = time.perf_counter() - start
@@ -170,11 +181,26 @@ def describe(plan: Plan) -> dict[str, object]:
     return {"format": 1, "steepest": __version__, **extra.versions(), **plan.describe()}
 
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+@contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error; the function sets the number of jets made so far."""
+    bar = Progress(
+        TextColumn("simulate"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f} jets/s"),
+        TimeRemainingColumn(elapsed_when_finished=True, compact=True),
+        console=Console(stderr=True),
+        disable=not shown,
+    )
+    task, start = bar.add_task("simulate", total=total, rate=0.0), time.perf_counter()
+
+    def advance(done: int) -> None:
+        rate = done / max(time.perf_counter() - start, 1e-9)
+        bar.update(task, completed=done, rate=rate)
+
+    with bar:
+        yield advance
 
 
 def _write(output: Output, plan: Plan, made: Generator[pa.Table]) -> None:
@@ -189,17 +215,12 @@ def _write(output: Output, plan: Plan, made: Generator[pa.Table]) -> None:
         output.finish()
         raise _worker_died(output, plan) from error
     except BaseException:
-        _keep(output)
+        try:
+            output.finish()
+        except SteepestError:
+            output.discard()
         raise
     output.finish()
-
-
-def _keep(output: Output) -> None:
-    """Complete the file while another error is being raised."""
-    try:
-        output.finish()
-    except SteepestError:
-        output.discard()
 
 
 def _kept(output: Output, plan: Plan) -> str:

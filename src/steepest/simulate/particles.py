@@ -1,16 +1,18 @@
-"""Particles and detector objects of many events, as flat columns."""
+"""Particles, detector objects and decays of many events, as flat columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Constituents", "Kind", "Particles", "join"]
+__all__ = ["Constituents", "Decays", "Kind", "Momenta", "Particles", "delta_r", "join"]
+
+Floats = NDArray[np.float64]
 
 
 class Kind(IntEnum):
@@ -24,53 +26,57 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Momenta:
+class Momenta:
+    """Four-momenta (GeV, float64), and the number of the event of each."""
+
     event: NDArray[np.int64]
-    px: NDArray[np.float64]
-    py: NDArray[np.float64]
-    pz: NDArray[np.float64]
-    energy: NDArray[np.float64]
-    charge: NDArray[np.int8]
-    kind: NDArray[np.int8]
+    px: Floats
+    py: Floats
+    pz: Floats
+    energy: Floats
 
     def __len__(self) -> int:
         return len(self.event)
 
     @property
-    def pt(self) -> NDArray[np.float64]:
+    def pt(self) -> Floats:
         """Transverse momentum (GeV)."""
         return np.hypot(self.px, self.py)
 
     @property
-    def eta(self) -> NDArray[np.float64]:
+    def eta(self) -> Floats:
         """Pseudorapidity."""
         return np.arcsinh(self.pz / self.pt)
 
     @property
-    def phi(self) -> NDArray[np.float64]:
+    def phi(self) -> Floats:
         """Azimuth (rad), from −π to π."""
         return np.arctan2(self.py, self.px)
 
     @property
-    def rapidity(self) -> NDArray[np.float64]:
+    def rapidity(self) -> Floats:
         """Rapidity along the beam."""
         return np.arctanh(self.pz / self.energy)
 
-    def take(self, which: NDArray[Any]) -> Any:
+    @property
+    def mass(self) -> Floats:
+        """Invariant mass (GeV)."""
+        square = self.energy**2 - self.px**2 - self.py**2 - self.pz**2
+        return np.sqrt(np.maximum(square, 0.0))
+
+    def take(self, which: NDArray[Any]) -> Self:
         """Return the particles at these indices, or where a mask is true."""
         return type(self)(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
-class Particles(_Momenta):
-    """Visible stable particles of `n` events: momenta (GeV) and production points (mm).
+class Particles(Momenta):
+    """Visible stable particles of many events, in the order of the events.
 
     Parameters
     ----------
-    event
-        Number of the event, from 0, ascending, shape (particles,).
-    px, py, pz, energy
-        Four-momentum (GeV), float64.
+    event, px, py, pz, energy
+        Number of the event, from 0, and four-momentum (GeV), shape (particles,).
     charge
         Electric charge in units of e, int8.
     kind
@@ -79,11 +85,13 @@ class Particles(_Momenta):
         Production vertex (mm), relative to the primary vertex.
     """
 
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    z: NDArray[np.float64]
+    charge: NDArray[np.int8]
+    kind: NDArray[np.int8]
+    x: Floats
+    y: Floats
+    z: Floats
 
-    def impact(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def impact(self) -> tuple[Floats, Floats]:
         """Return the true impact parameters (mm) of the straight line from the vertex.
 
         ``d0 = (x p_y − y p_x) / p_T`` is the signed distance of closest approach to the beam line,
@@ -99,31 +107,54 @@ class Particles(_Momenta):
     def as_constituents(self) -> Constituents:
         """Return the particles as constituents, without a detector."""
         d0, dz = self.impact()
-        common = {f.name: getattr(self, f.name) for f in fields(_Momenta)}
-        return Constituents(**common, d0=d0, dz=dz)
+        px, py, pz, energy = self.px, self.py, self.pz, self.energy
+        return Constituents(self.event, px, py, pz, energy, self.charge, self.kind, d0, dz)
 
 
 @dataclass(frozen=True, slots=True)
-class Constituents(_Momenta):
+class Constituents(Momenta):
     """The constituents of jets: particles, or tracks and towers; columns as in `Particles`.
+
+    The impact parameters `d0` and `dz` (mm) are 0 for neutral constituents.
+    """
+
+    charge: NDArray[np.int8]
+    kind: NDArray[np.int8]
+    d0: Floats
+    dz: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Decays:
+    """Decays of a resonance, such as t → b q q'.
 
     Parameters
     ----------
-    event, px, py, pz, energy, charge, kind
-        As in `Particles`.
-    d0, dz
-        Transverse and longitudinal impact parameter (mm); 0 for neutral constituents.
+    event
+        Number of the event, shape (decays,).
+    rapidity, phi
+        Directions of the resonance and its n visible products, shape (decays, 1 + n).
     """
 
-    d0: NDArray[np.float64]
-    dz: NDArray[np.float64]
+    event: NDArray[np.int64]
+    rapidity: Floats
+    phi: Floats
+
+
+def delta_r(rapidity: Floats, phi: Floats) -> Floats:
+    """Return ``ΔR = √(Δy² + Δφ²)`` for differences in rapidity and in azimuth.
+
+    Examples
+    --------
+    >>> float(delta_r(np.array(0.3), np.array(2 * np.pi - 0.4)).round(6))
+    0.5
+    """
+    return np.hypot(rapidity, np.remainder(phi + np.pi, 2 * np.pi) - np.pi)
 
 
 def join(parts: Sequence[Constituents]) -> Constituents:
     """Return the constituents of all `parts`, in the order of their events."""
-    columns = {
-        f.name: np.concatenate([getattr(part, f.name) for part in parts])
-        for f in fields(Constituents)
-    }
-    order = np.argsort(columns["event"], kind="stable")
-    return Constituents(**{name: column[order] for name, column in columns.items()})
+    columns = [
+        np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Constituents)
+    ]
+    return Constituents(*columns).take(np.argsort(columns[0], kind="stable"))

@@ -7,10 +7,7 @@ the reference set.
 
 from __future__ import annotations
 
-import gc
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,17 +17,11 @@ from numpy.typing import NDArray
 
 from steepest.errors import SteepestError
 from steepest.simulate import extra
-from steepest.simulate.generator.decays import Decays, decays_in
-from steepest.simulate.generator.processes import Process
-from steepest.simulate.generator.veto import veto
-from steepest.simulate.jets.particles import Kind, Particles
+from steepest.simulate.particles import Decays, Kind, Particles
+from steepest.simulate.processes import CARRIERS, LEPTONS, PARTONS, Decay, Process
+from steepest.simulate.veto import veto
 
-__all__ = [
-    "BEAM_ENERGY",
-    "Events",
-    "Generator",
-    "settings_of",
-]
+__all__ = ["BEAM_ENERGY", "Events", "Generator", "flat_columns", "settings_of"]
 
 BEAM_ENERGY = 14_000.0
 """Centre-of-mass energy of the two protons (GeV)."""
@@ -44,7 +35,9 @@ ETA_MAX = 5.0
 _STARTING_SEED = 1  # for the initialisation, where Pythia searches for the cross-section maxima
 _NEUTRINOS = (12, 14, 16)
 _HIGGS = 25
-_STALLED = "Pythia gave no event in {tries} attempts at the process {name!r}."
+
+Table = dict[str, NDArray[Any]]
+"""Columns of the event record, with all events flattened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +67,7 @@ def settings_of(process: Process) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> from steepest.simulate.generator.processes import PROCESSES
+    >>> from steepest.simulate.processes import PROCESSES
     >>> "PartonLevel:MPI = off" in settings_of(PROCESSES["qcd"])
     True
     """
@@ -112,83 +105,68 @@ class Generator:
         module = extra.pythia()
         blank = _blank(module)
         self.process = process
-        self._pythia = module.Pythia(blank.settings, blank.particleData, False)
-        self._hook = veto(module, process, self._pythia)
+        self.pythia = module.Pythia(blank.settings, blank.particleData, False)
+        self.hook = veto(module, process, self.pythia)
         self._charges: dict[int, int] = {}
         seeding = ("Random:setSeed = on", f"Random:seed = {_STARTING_SEED}")
         for line in (*settings_of(process), *seeding):
-            if not self._pythia.readString(line):
+            if not self.pythia.readString(line):
                 raise SteepestError(f"Pythia does not know the setting {line!r}.")
-        self._pythia.addUserHooksPtr(self._hook)
+        self.pythia.addUserHooksPtr(self.hook)
         if process.decay is None or process.decay.resonance != _HIGGS:
             # skips the widths of the Higgs boson, which take two thirds of the start-up time
-            self._pythia.addResonancePtr(module.ResonanceGeneric(_HIGGS))
-        if not self._pythia.init():
+            self.pythia.addResonancePtr(module.ResonanceGeneric(_HIGGS))
+        if not self.pythia.init():
             raise SteepestError(f"Pythia could not be started for the process {process.name!r}.")
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
-        """Restart the random numbers from this seed, independently of earlier events.
+        """Restart the random numbers from this seed, 1 to 900,000,000.
 
-        Pythia keeps no other state from its events, and its initialisation always uses the same
-        seed.
-
-        Parameters
-        ----------
-        seed
-            From 1 to 900,000,000.
+        The events do not depend on earlier ones: Pythia keeps no other state from them, and its
+        initialisation always uses the same seed.
         """
-        self._pythia.rndm.init(seed)
+        self.pythia.rndm.init(seed)
 
     def batch(self, count: int) -> Events:
         """Generate `count` events that pass the veto; occasionally one fewer.
-
-        Parameters
-        ----------
-        count
-            Number of events to request from Pythia.
 
         Raises
         ------
         SteepestError
             If Pythia returned no event at all.
         """
-        with _uncollected():
-            record = self._pythia.nextBatch(count)
+        record = self.pythia.nextBatch(count)
         if len(record) == 0:
-            raise SteepestError(_STALLED.format(tries=count, name=self.process.name))
-        event, start, table = _columns(record)
+            raise SteepestError(
+                f"Pythia gave no event in {count} attempts at the process {self.process.name!r}."
+            )
+        event, start, table = flat_columns(record)
         decays = None
         if self.process.decay is not None:
-            decays = decays_in(event, start, table, self.process.decay)
+            decays = _decays(event, start, table, self.process.decay)
         pt_hat = np.sqrt(np.asarray(record["info", "pT2Hat"]))
         return Events(len(record), self._visible(event, table), decays, pt_hat)
 
-    def _visible(self, event: NDArray[np.int64], table: dict[str, NDArray[Any]]) -> Particles:
-        final = np.flatnonzero(table["status"] > 0)
-        final = final[~np.isin(np.abs(table["id"][final]), _NEUTRINOS)]
-        px, py, pz = (table[name][final] for name in ("px", "py", "pz"))
-        inside = np.abs(pz) < math.sinh(ETA_MAX) * np.hypot(px, py)
-        final, px, py, pz = final[inside], px[inside], py[inside], pz[inside]
-        charge = self._charge_of(table["id"][final])
-        return Particles(
-            event=event[final],
-            px=px,
-            py=py,
-            pz=pz,
-            energy=table["e"][final],
-            charge=charge,
-            kind=_kind_of(table["id"][final], charge),
-            x=table["x"][final],
-            y=table["y"][final],
-            z=table["z"][final],
+    def _visible(self, event: NDArray[np.int64], table: Table) -> Particles:
+        inside = np.abs(table["pz"]) < math.sinh(ETA_MAX) * np.hypot(table["px"], table["py"])
+        neutrino = np.isin(np.abs(table["id"]), _NEUTRINOS)
+        seen = (table["status"] > 0) & inside & ~neutrino
+        numbers = table["id"][seen]
+        charge = self._charge_of(numbers)
+        kind = np.where(charge != 0, Kind.CHARGED_HADRON, Kind.NEUTRAL_HADRON).astype(np.int8)
+        for number, special in ((22, Kind.PHOTON), (11, Kind.ELECTRON), (13, Kind.MUON)):
+            kind[np.abs(numbers) == number] = special
+        px, py, pz, energy, x, y, z = (
+            table[name][seen] for name in ("px", "py", "pz", "e", "x", "y", "z")
         )
+        return Particles(event[seen], px, py, pz, energy, charge, kind, x, y, z)
 
     def _charge_of(self, numbers: NDArray[np.int32]) -> NDArray[np.int8]:
         known, place = np.unique(numbers, return_inverse=True)
         for number in known.tolist():
             if number not in self._charges:
-                self._charges[number] = round(self._pythia.particleData.charge(number))
+                self._charges[number] = round(self.pythia.particleData.charge(number))
         return np.array([self._charges[n] for n in known.tolist()], dtype=np.int8)[place]
 
 
@@ -198,21 +176,7 @@ def _blank(module: Any) -> Any:
     return module.Pythia("", False)
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Disable the garbage collector: the hooks create no cycles, and collections cost time."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
-
-
-def _columns(
-    record: Any,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, NDArray[Any]]]:
+def flat_columns(record: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], Table]:
     """Return the event of each entry, the first entry of that event, and the flattened columns."""
     lists = record.layout["prt"]
     offsets = lists.offsets.data
@@ -231,8 +195,38 @@ def _columns(
     return event, start, table
 
 
-def _kind_of(numbers: NDArray[np.int32], charge: NDArray[np.int8]) -> NDArray[np.int8]:
-    kind = np.where(charge != 0, Kind.CHARGED_HADRON, Kind.NEUTRAL_HADRON).astype(np.int8)
-    for number, special in ((22, Kind.PHOTON), (11, Kind.ELECTRON), (13, Kind.MUON)):
-        kind[np.abs(numbers) == number] = special
-    return kind
+def _decays(
+    event: NDArray[np.int64], start: NDArray[np.int64], table: Table, decay: Decay
+) -> Decays:
+    """Find all decays of the resonance into the required products.
+
+    `event` is the event of each entry and `start` the first entry of that event. A particle appears
+    in the record once for every recoil. The copy that decays has a first daughter of another kind.
+    Decays of intermediate W and Z bosons are followed.
+    """
+    identity = np.abs(table["id"])
+    first, second = start + table["daughter1"], start + table["daughter2"]
+    resonance = np.flatnonzero((identity == decay.resonance) & (identity[first] != decay.resonance))
+    owner, entry = np.arange(len(resonance)), resonance
+    owners, products = [owner[:0]], [entry[:0]]
+    while len(entry):
+        both = second[entry] != first[entry]
+        owner = np.concatenate([owner, owner[both]])
+        entry = np.concatenate([first[entry], second[entry[both]]])
+        counted = np.isin(identity[entry], PARTONS + LEPTONS)
+        owners.append(owner[counted])
+        products.append(entry[counted])
+        on = np.isin(identity[entry], CARRIERS)
+        owner, entry = owner[on], entry[on]
+    owner, product = np.concatenate(owners), np.concatenate(products)
+    # keep the decays with the required numbers of partons and leptons, one row each
+    lepton = np.isin(identity[product], LEPTONS)
+    leptons = np.bincount(owner, lepton, minlength=len(resonance))
+    partons = np.bincount(owner, ~lepton, minlength=len(resonance))
+    right = (leptons == decay.leptons) & (partons == decay.partons)
+    kept = right[owner]
+    order = np.argsort(owner[kept], kind="stable")
+    own = product[kept][order].reshape(-1, decay.partons + decay.leptons)
+    members = np.column_stack([resonance[right], own])
+    px, py, pz, energy = (table[name][members] for name in ("px", "py", "pz", "e"))
+    return Decays(event[resonance[right]], np.arctanh(pz / energy), np.arctan2(py, px))

@@ -11,9 +11,8 @@ parameter of `Detector`, and the parameters are stored in the metadata of every 
    electromagnetic layer, hadrons in the coarse hadronic layer. Charged particles below the track
    threshold do not reach the towers. The summed energy of a tower is smeared.
 3. Particle flow: the momenta of the tracks in a tower are subtracted from its energy. If the rest
-is
-   significant, it becomes a neutral constituent at the centre of the tower. Nearby charged energy
-   therefore degrades the resolution of neutral energy, as in a real detector.
+   is significant, it becomes a neutral constituent at the centre of the tower. Nearby charged
+   energy therefore degrades the resolution of neutral energy, as in a real detector.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.simulate.jets.particles import Constituents, Kind, Particles, join
+from steepest.simulate.particles import Constituents, Kind, Particles, join
 
 __all__ = [
     "Calorimeter",
@@ -162,14 +161,7 @@ def impact_resolution(pt: Floats, constant: float, slope: float) -> Floats:
 def reconstruct(particles: Particles, detector: Detector, rng: np.random.Generator) -> Constituents:
     """Return the tracks and neutral towers that `detector` measures from `particles`.
 
-    Parameters
-    ----------
-    particles
-        Stable visible particles of many events.
-    detector
-        Parameters of the detector.
-    rng
-        Source of all random numbers; the same state gives the same constituents.
+    All random numbers are from `rng`; the same state gives the same constituents.
     """
     inside = np.abs(particles.pz) < np.sinh(detector.eta_max) * particles.pt
     particles = particles.take(inside)
@@ -205,34 +197,19 @@ def _tracks(
     factor = np.maximum(1.0 + spread * noise[0], 0.1)
     px, py, pz = true.px * factor, true.py * factor, true.pz * factor
     pt = np.hypot(px, py)
-    kind = _identified(true.kind, detector, rng)
+    chance = np.zeros(len(true))
+    chance[true.kind == Kind.ELECTRON] = detector.electron_efficiency
+    chance[true.kind == Kind.MUON] = detector.muon_efficiency
+    identified = rng.random(len(true)) < chance
+    kind = np.where(identified, true.kind, Kind.CHARGED_HADRON).astype(np.int8)
     mass = np.zeros(len(true))
     for species, value in _MASSES.items():
         mass[kind == species] = value
     d0, dz = true.impact()
-    tracks = Constituents(
-        event=true.event,
-        px=px,
-        py=py,
-        pz=pz,
-        energy=np.sqrt(px**2 + py**2 + pz**2 + mass**2),
-        charge=true.charge,
-        kind=kind,
-        d0=d0 + noise[1] * impact_resolution(pt, detector.d0_constant, detector.d0_slope),
-        dz=dz + noise[2] * impact_resolution(pt, detector.dz_constant, detector.dz_slope),
-    )
-    return tracks, source
-
-
-def _identified(
-    kind: NDArray[np.int8], detector: Detector, rng: np.random.Generator
-) -> NDArray[np.int8]:
-    """Return the reconstructed kind of each track."""
-    chance = np.zeros(len(kind))
-    chance[kind == Kind.ELECTRON] = detector.electron_efficiency
-    chance[kind == Kind.MUON] = detector.muon_efficiency
-    identified = rng.random(len(kind)) < chance
-    return np.where(identified, kind, Kind.CHARGED_HADRON).astype(np.int8)
+    d0 += noise[1] * impact_resolution(pt, detector.d0_constant, detector.d0_slope)
+    dz += noise[2] * impact_resolution(pt, detector.dz_constant, detector.dz_slope)
+    energy = np.sqrt(px**2 + py**2 + pz**2 + mass**2)
+    return Constituents(true.event, px, py, pz, energy, true.charge, kind, d0, dz), source
 
 
 def _neutral_towers(
@@ -245,9 +222,9 @@ def _neutral_towers(
 ) -> Constituents:
     """Return the significant excesses of tower energy over the tracks that enter the tower."""
     keys, place = np.unique(_tower_keys(deposits, layer), return_inverse=True)
-    deposited = _sums(place, deposits.energy, len(keys))
+    deposited = np.bincount(place, deposits.energy, len(keys)).astype(np.float64)
     into = np.searchsorted(keys, _tower_keys(entry, layer))  # every track has a deposit
-    tracked = _sums(into, momenta, len(keys))
+    tracked = np.bincount(into, momenta, len(keys)).astype(np.float64)
     measured = deposited + layer.resolution(deposited) * rng.standard_normal(len(keys))
     excess = measured - tracked
     least = np.where(tracked > 0, layer.significance * layer.resolution(tracked), 0.0)
@@ -255,22 +232,10 @@ def _neutral_towers(
     event, eta, phi = _tower_centres(keys[kept], layer)
     energy = excess[kept]
     pt = energy / np.cosh(eta)
-    nothing = np.zeros(len(energy))
-    return Constituents(
-        event=event,
-        px=pt * np.cos(phi),
-        py=pt * np.sin(phi),
-        pz=pt * np.sinh(eta),
-        energy=energy,
-        charge=np.zeros(len(energy), dtype=np.int8),
-        kind=np.full(len(energy), kind, dtype=np.int8),
-        d0=nothing,
-        dz=nothing,
-    )
-
-
-def _sums(place: NDArray[np.int64], weights: Floats, count: int) -> Floats:
-    return np.bincount(place, weights=weights, minlength=count).astype(np.float64)
+    px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+    zero, charge = np.zeros(len(pt)), np.zeros(len(pt), dtype=np.int8)
+    kinds = np.full_like(charge, kind)
+    return Constituents(event, px, py, pz, energy, charge, kinds, zero, zero)
 
 
 _ETA_OFFSET = 10.0  # makes all tower indices positive

@@ -1,6 +1,6 @@
 """Early rejection of events: most events that Pythia starts end far from the pT window of the jets.
 
-`veto` returns the user hook that `steepest.simulate.generator.generator.Generator` passes to
+`veto` returns the user hook that `steepest.simulate.generator.Generator` passes to
 Pythia. The windows belong to the `Process`; ``docs/simulation.md`` has the losses they cause.
 
 The hook makes four tests, the cheapest first:
@@ -24,9 +24,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from steepest.simulate import extra
-from steepest.simulate.generator.processes import RADIUS, Decay, Process, Window
+from steepest.simulate.processes import CARRIERS, LEPTONS, PARTONS, RADIUS, Decay, Process, Window
 
-__all__ = ["CARRIERS", "EARLY_SCALE", "LEPTONS", "PARTONS", "veto"]
+__all__ = ["EARLY_SCALE", "MATCH_RADIUS", "decays_of", "fits", "moved_decays", "veto"]
 
 EARLY_SCALE = 50.0
 """Shower scale (GeV) of the third test."""
@@ -37,16 +37,9 @@ MATCH_RADIUS = 0.95
 MATCH_RAPIDITY = 2.5
 """Largest absolute rapidity of a matched parton jet."""
 
-CARRIERS = (6, 23, 24, 25)
-"""PDG numbers of intermediate resonances: top quark, Z, W, Higgs."""
-
-PARTONS, LEPTONS = (1, 2, 3, 4, 5, 21), (11, 13)
-"""PDG numbers of the decay products that are counted."""
-
 _OUTGOING = (5, 6)  # entries of the outgoing particles of the hard process
 _NO_EMISSION, _RESONANCE_DECAY = 0, 5  # Pythia's codes for the state of the shower
 _ETA_MAX = 25.0  # for parton jets: no limit
-
 
 Direction = tuple[float, float]
 """Rapidity and azimuth."""
@@ -108,7 +101,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
     low, high = process.hard_pt
     resonance = decay.resonance
     first, second = _OUTGOING
-    asking: Any = weakref.ref(generator)
+    owner: Any = weakref.ref(generator)
 
     def last_pt(event: Any, place: int) -> float:
         """Return the current pT of the particle at `place`, or 0 if it is not the resonance.
@@ -140,7 +133,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
 
         def doVetoProcessLevel(self, event: Any) -> bool:
             resonances = _resonances(event, decay.resonance)
-            return not any(_as_asked(event, one, decay) for one in resonances)
+            return not any(_required_products(event, one, decay) for one in resonances)
 
         def canVetoStep(self) -> bool:
             return True
@@ -158,13 +151,13 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
                 return False
             if jet_outside(event, early):
                 return True
-            decays = _moved_decays(module, asking().process, event, decay)
-            return not _match(decays, axes_inside(early))
+            decays = moved_decays(module, owner().process, event, decay)
+            return not fits(decays, axes_inside(early))
 
         def doVetoPartonLevel(self, event: Any) -> bool:
             if jet_outside(event, late):
                 return True
-            return not _match(_own_decays(event, decay), axes_inside(late))
+            return not fits(decays_of(event, decay), axes_inside(late))
 
     return Decaying()
 
@@ -177,7 +170,7 @@ def _resonances(event: Any, number: int) -> Iterator[Any]:
             yield particle
 
 
-def _as_asked(event: Any, resonance: Any, decay: Decay) -> list[Any] | None:
+def _required_products(event: Any, resonance: Any, decay: Decay) -> list[Any] | None:
     """Return the decay products of a resonance, or None if they are not the required ones."""
     products = list(_products(event, resonance))
     numbers = [product.idAbs() for product in products]
@@ -197,15 +190,15 @@ def _products(event: Any, particle: Any) -> Iterator[Any]:
             yield daughter
 
 
-def _own_decays(event: Any, decay: Decay) -> Iterator[list[Direction]]:
+def decays_of(event: Any, decay: Decay) -> Iterator[list[Direction]]:
     """Yield the directions of each resonance with the required decay, and of its products."""
     for resonance in _resonances(event, decay.resonance):
-        products = _as_asked(event, resonance, decay)
+        products = _required_products(event, resonance, decay)
         if products:
             yield [(particle.y(), particle.phi()) for particle in (resonance, *products)]
 
 
-def _moved_decays(module: Any, process: Any, event: Any, decay: Decay) -> Iterator[list[Direction]]:
+def moved_decays(module: Any, process: Any, event: Any, decay: Decay) -> Iterator[list[Direction]]:
     """Yield the same directions for an event whose resonances have not decayed yet.
 
     Pythia has already decayed them in `process`, the record of the hard process. After the shower
@@ -213,7 +206,7 @@ def _moved_decays(module: Any, process: Any, event: Any, decay: Decay) -> Iterat
     """
     for place in _OUTGOING:
         before, now = process[place], event[event[place].iBotCopyId()]
-        products = _as_asked(process, before, decay) if now.idAbs() == decay.resonance else None
+        products = _required_products(process, before, decay) if now.idAbs() == decay.resonance else None
         if products:
             moved = module.RotBstMatrix()
             moved.bst(before.p(), now.p())
@@ -226,7 +219,7 @@ def _moved(module: Any, particle: Any, boost: Any) -> Direction:
     return momentum.rap(), momentum.phi()
 
 
-def _match(decays: Iterator[list[Direction]], axes: list[Direction]) -> bool:
+def fits(decays: Iterator[list[Direction]], axes: list[Direction]) -> bool:
     """Return whether a resonance and all its products are close to one of the axes."""
     return bool(axes) and any(
         all(_distance(one, axis) < MATCH_RADIUS for one in directions)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from steepest.errors import InputError
+from steepest.errors import InputError, nearest
 
 __all__ = [
+    "CARRIERS",
     "DEFAULT_PROCESSES",
+    "LEPTONS",
+    "PARTONS",
     "PROCESSES",
     "RADIUS",
     "Decay",
@@ -26,6 +28,12 @@ __all__ = [
 
 RADIUS = 0.8
 """Jet radius, and radius of the matching with a decay."""
+
+CARRIERS = (6, 23, 24, 25)
+"""PDG numbers of intermediate resonances: top quark, Z, W, Higgs."""
+
+PARTONS, LEPTONS = (1, 2, 3, 4, 5, 21), (11, 13)
+"""PDG numbers of the decay products that are counted."""
 
 Window = tuple[float, float]
 """Lower and upper limit."""
@@ -71,12 +79,12 @@ class Process:
         Lower and upper threshold on the transverse momentum of the hard process (GeV).
     parton_pt
         Window (GeV) for the leading parton jet at the end of the shower. For processes without a
-        resonance it is also applied at `steepest.simulate.generator.veto.EARLY_SCALE`.
+        resonance it is also applied at `steepest.simulate.veto.EARLY_SCALE`.
     decay
         The decay that the jet must contain, or None.
     hard_pt
         Window (GeV) for the hardest resonance, after the first emission of the shower and again at
-        `steepest.simulate.generator.veto.EARLY_SCALE`.
+        `steepest.simulate.veto.EARLY_SCALE`.
     early_pt
         Window (GeV) for the leading parton jet at that scale, if it differs from `parton_pt`. For
         processes with a resonance, None means no such condition.
@@ -119,22 +127,12 @@ def _top(
     number: int,
     settings: tuple[str, ...],
     decay: Decay,
-    *,
     hard_pt: Window,
     parton_pt: Window = (500.0, 760.0),
     early_pt: Window | None = None,
 ) -> Process:
-    return Process(
-        name=name,
-        number=number,
-        is_top=1,
-        settings=(*_TOP_PAIRS, *settings),
-        pt_hat=(150.0, 2 * hard_pt[1]),
-        parton_pt=parton_pt,
-        decay=decay,
-        hard_pt=hard_pt,
-        early_pt=early_pt,
-    )
+    settings, pt_hat = (*_TOP_PAIRS, *settings), (150.0, 2 * hard_pt[1])
+    return Process(name, number, 1, settings, pt_hat, parton_pt, decay, hard_pt, early_pt)
 
 
 def _boson(
@@ -144,16 +142,8 @@ def _boson(
     decay: Decay,
     largest: float = _LARGEST,
 ) -> Process:
-    return Process(
-        name=name,
-        number=number,
-        is_top=0,
-        settings=settings,
-        pt_hat=(300.0, 2 * largest),
-        parton_pt=(485.0, 740.0),
-        decay=decay,
-        hard_pt=(400.0, largest),
-    )
+    pt_hat, parton_pt, hard_pt = (300.0, 2 * largest), (485.0, 740.0), (400.0, largest)
+    return Process(name, number, 0, settings, pt_hat, parton_pt, decay, hard_pt)
 
 
 def _higgs(
@@ -162,12 +152,16 @@ def _higgs(
     return _boson(name, number, (*_HIGGS_AND_PARTON, *settings), decay, largest)
 
 
+_TOP, _W, _Z, _HIGGS = 6, 24, 23, 25
+_TO_FOUR_QUARKS = (_TO_W_PAIR, _TO_Z_PAIR, *_W_TO_QUARKS, *_Z_TO_QUARKS)
+_WITH_LEPTON = Decay(_HIGGS, partons=2, leptons=1, mixed=True)
+
 _ALL = (
     _top(
         "top",
         0,
         _W_TO_QUARKS,
-        Decay(6, partons=3),
+        Decay(_TOP, partons=3),
         hard_pt=(375.0, 850.0),
         parton_pt=(490.0, 750.0),
         early_pt=(485.0, 760.0),
@@ -184,27 +178,16 @@ _ALL = (
         "top-blv",
         2,
         _W_TO_LEPTONS,
-        Decay(6, partons=1, leptons=1),
+        Decay(_TOP, partons=1, leptons=1),
         hard_pt=(425.0, _LARGEST_WITH_NEUTRINO),
     ),
-    _boson("w", 3, (*_W_AND_PARTON, *_W_TO_QUARKS), Decay(24, partons=2)),
-    _boson("z", 4, (*_Z_AND_PARTON, *_Z_TO_QUARKS), Decay(23, partons=2)),
-    _higgs("h-bb", 5, ("25:onIfMatch = 5 -5",), Decay(25, partons=2)),
-    _higgs("h-cc", 6, ("25:onIfMatch = 4 -4",), Decay(25, partons=2)),
-    _higgs("h-gg", 7, ("25:onIfMatch = 21 21",), Decay(25, partons=2)),
-    _higgs(
-        "h-4q",
-        8,
-        (_TO_W_PAIR, _TO_Z_PAIR, *_W_TO_QUARKS, *_Z_TO_QUARKS),
-        Decay(25, partons=4),
-    ),
-    _higgs(
-        "h-lvqq",
-        9,
-        (_TO_W_PAIR, *_W_TO_EITHER),
-        Decay(25, partons=2, leptons=1, mixed=True),
-        _LARGEST_WITH_NEUTRINO,
-    ),
+    _boson("w", 3, (*_W_AND_PARTON, *_W_TO_QUARKS), Decay(_W, partons=2)),
+    _boson("z", 4, (*_Z_AND_PARTON, *_Z_TO_QUARKS), Decay(_Z, partons=2)),
+    _higgs("h-bb", 5, ("25:onIfMatch = 5 -5",), Decay(_HIGGS, partons=2)),
+    _higgs("h-cc", 6, ("25:onIfMatch = 4 -4",), Decay(_HIGGS, partons=2)),
+    _higgs("h-gg", 7, ("25:onIfMatch = 21 21",), Decay(_HIGGS, partons=2)),
+    _higgs("h-4q", 8, _TO_FOUR_QUARKS, Decay(_HIGGS, partons=4)),
+    _higgs("h-lvqq", 9, (_TO_W_PAIR, *_W_TO_EITHER), _WITH_LEPTON, _LARGEST_WITH_NEUTRINO),
 )
 
 PROCESSES: dict[str, Process] = {process.name: process for process in _ALL}
@@ -235,12 +218,12 @@ def known_processes(names: Sequence[str]) -> tuple[str, ...]:
         )
     for name in names:
         if name not in PROCESSES:
-            near = get_close_matches(name.lower(), PROCESSES, n=1, cutoff=0.5)
+            near = nearest(name, PROCESSES)
             raise InputError(
                 f"There is no process {name!r}.",
                 expected=f"one of {', '.join(PROCESSES)}",
                 found=repr(name),
-                do=f"did you mean {near[0]!r}?" if near else None,
+                do=f"did you mean {near!r}?" if near else None,
             )
     twice = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
     if twice:

@@ -1,1 +1,0 @@
-"""Jets from particles: detector, clustering, substructure, and the columns of the file."""
