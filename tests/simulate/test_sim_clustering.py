@@ -126,7 +126,9 @@ def test_flat_columns_are_those_of_the_nested_record():
         assert np.any(table[name] != 0)
 
 
-@pytest.mark.parametrize("before", ["", "import os; os.close(1)"])
+@pytest.mark.parametrize(
+    "before", ["", pytest.param("import os; os.close(1)", marks=pytest.mark.slow)]
+)
 def test_a_fresh_process_prints_nothing_with_and_without_a_standard_output(before):
     lines = [
         before,

@@ -63,33 +63,15 @@ _QUEUED = 2  # blocks queued for each worker
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All options that the rows of a file depend on.
+    """All options that the rows of a file depend on."""
 
-    Parameters
-    ----------
-    jets
-        Number of rows.
-    seed
-        From 0 to `MAX_SEED`.
-    detector
-        The detector's parameters, or None for no detector.
-    leading
-        Keep at most this many constituents in the lists; None for all.
-    bits
-        Bits of mantissa kept in the constituents' float columns; None for all.
-    processes
-        Names of `PROCESSES`, which are made in equal numbers.
-    jets_per_block
-        Jets of each process in a full block.
-    """
-
-    jets: int
-    seed: int = 0
+    jets: int  # number of rows
+    seed: int = 0  # from 0 to `MAX_SEED`
     detector: Detector | None = field(default_factory=Detector)
-    leading: int | None = None
-    bits: int | None = None
-    processes: tuple[str, ...] = DEFAULT_PROCESSES
-    jets_per_block: int = 50
+    leading: int | None = None  # most constituents in the lists; None for all
+    bits: int | None = None  # of mantissa, of the constituents' float columns; None for all
+    processes: tuple[str, ...] = DEFAULT_PROCESSES  # made in equal numbers
+    jets_per_block: int = 50  # of each process, in a full block
 
     @property
     def block_jets(self) -> int:
@@ -120,21 +102,19 @@ class Plan:
                 "abs_eta_max": ETA_MAX,
             },
             "early_scale": EARLY_SCALE,
-            "processes": {name: _describe(name) for name in self.processes},
+            "processes": {
+                name: {
+                    "is_top": process.is_top,
+                    "pythia": list(settings_of(process)),
+                    "hard_pt": list(process.hard_pt),
+                    "parton_pt": list(process.parton_pt),
+                    "early_pt": list(process.early_pt) if process.early_pt else None,
+                    "decay": asdict(process.decay) if process.decay else None,
+                }
+                for name, process in ((n, PROCESSES[n]) for n in self.processes)
+            },
             "block_jets": self.block_jets,
         }
-
-
-def _describe(name: str) -> dict[str, Any]:
-    process = PROCESSES[name]
-    return {
-        "is_top": process.is_top,
-        "pythia": list(settings_of(process)),
-        "hard_pt": list(process.hard_pt),
-        "parton_pt": list(process.parton_pt),
-        "early_pt": list(process.early_pt) if process.early_pt else None,
-        "decay": asdict(process.decay) if process.decay else None,
-    }
 
 
 def pythia_seed(seed: int, process: int, block: int) -> int:
@@ -163,13 +143,8 @@ class Maker:
     def block(self, block: int, on_jets: Callable[[int], bool]) -> pa.Table | None:
         """Make one block, or return None if `on_jets` returned False.
 
-        Parameters
-        ----------
-        block
-            Number of the block, from 0.
-        on_jets
-            Called before Pythia starts and after every batch of events, with the number of jets
-            that were just found; returns whether to continue.
+        `on_jets` is called before Pythia starts and after every batch of events, with the number of
+        jets that were just found; it returns whether to continue.
         """
         plan = self.plan
         labels = _labels(plan, block)
@@ -244,13 +219,13 @@ def _select(events: Events, plan: Plan, rng: np.random.Generator, most: int) -> 
 
 
 class Stop:
-    """In this context the first Ctrl-C or SIGTERM sets `asked`; a second one raises.
+    """In this context the first Ctrl-C or SIGTERM sets `requested`; a second one raises.
 
     Outside the main thread, where Python delivers no interrupts, it has no effect.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._held = False
         self._before: dict[int, Any] = {}
 
@@ -274,31 +249,18 @@ class Stop:
             self._held = False
 
     def _ask(self, number: int, frame: Any) -> None:
-        if self.asked and not self._held:
+        if self.requested and not self._held:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
 
 
 def blocks(
     plan: Plan, workers: int, stop: Stop, on_progress: Callable[[int], None]
 ) -> Generator[pa.Table]:
-    """Yield the blocks of `plan` in order until all are made or `stop.asked` is set.
+    """Yield the blocks of `plan` in order until all are made or `stop.requested` is set.
 
-    Parameters
-    ----------
-    plan
-        The options of the file.
-    workers
-        Number of worker processes; 1 means that this process makes the blocks.
-    stop
-        Checked after each batch of events.
-    on_progress
-        Called with the number of jets made so far by all workers.
-
-    Raises
-    ------
-    concurrent.futures.process.BrokenProcessPool
-        If a worker dies.
+    One worker is this process. `stop` is checked after each batch of events, and `on_progress` is
+    called with the number of jets made so far. Raises `BrokenProcessPool` if a worker dies.
     """
     return (_made_here if workers == 1 else _made_by_workers)(plan, workers, stop, on_progress)
 
@@ -312,11 +274,11 @@ def _made_here(
         nonlocal done
         done += count
         on_progress(done)
-        return not stop.asked
+        return not stop.requested
 
     maker = Maker(plan)
     for index in range(plan.blocks):
-        block = None if stop.asked else maker.block(index, on_jets)
+        block = None if stop.requested else maker.block(index, on_jets)
         if block is None:
             return
         yield block
@@ -337,10 +299,10 @@ def _made_by_workers(
             for index in islice(indices, _QUEUED * workers - len(waiting)):
                 with _interrupts_held():
                     waiting.append(executor.submit(_work, index))
-            while waiting and not (stop.asked or waiting[0].done()):
+            while waiting and not (stop.requested or waiting[0].done()):
                 wait([waiting[0]], timeout=_PROGRESS_EVERY)
                 on_progress(done.value)
-            if stop.asked or not waiting:
+            if stop.requested or not waiting:
                 break
             block = waiting.popleft().result()
             if block is not None:

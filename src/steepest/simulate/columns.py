@@ -173,18 +173,10 @@ def label(
     processes: Sequence[tuple[str, int]],
     event_number: NDArray[np.int64],
 ) -> pa.Table:
-    """Return the jets with all columns of `COLUMNS`.
+    """Return the jets, made by `tabulate` and in the order of the file, with all of `COLUMNS`.
 
-    Parameters
-    ----------
-    jets
-        Tables of `tabulate`, in the order of the file.
-    labels
-        Index of the process of each jet in `processes`, int8.
-    processes
-        Name and ``is_top`` of each process.
-    event_number
-        One per jet, int64.
+    `labels` has the index of the process of each jet in `processes`, which are pairs of a name and
+    the value of ``is_top``.
     """
     names = pa.concat_arrays([pa.repeat(name, 1) for name, _ in processes])
     tops = np.array([is_top for _, is_top in processes], dtype=np.int8)

@@ -43,28 +43,15 @@ class Calorimeter:
     """A layer of towers of equal size in (η, φ).
 
     Its resolution is ``σ(E)² = (a √E)² + (b E)² + c²``, with E in GeV.
-
-    Parameters
-    ----------
-    eta_width
-        Size of a tower in η.
-    phi_towers
-        Number of towers around φ.
-    stochastic, constant, noise
-        a (√GeV), b and c (GeV) of the resolution.
-    threshold
-        Minimum energy of a neutral constituent (GeV).
-    significance
-        Minimum excess over the track momenta, in units of σ(sum of the track momenta).
     """
 
-    eta_width: float
-    phi_towers: int
-    stochastic: float
-    constant: float
-    noise: float
-    threshold: float
-    significance: float
+    eta_width: float  # size of a tower in η
+    phi_towers: int  # number of towers around φ
+    stochastic: float  # a (√GeV)
+    constant: float  # b
+    noise: float  # c (GeV)
+    threshold: float  # minimum energy of a neutral constituent (GeV)
+    significance: float  # minimum excess over the tracks, in units of σ(sum of their momenta)
 
     def resolution(self, energy: Floats) -> Floats:
         """Return σ(E) (GeV) at these energies (GeV).
@@ -80,42 +67,23 @@ class Calorimeter:
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """The parameters of the detector; ``steepest simulate`` uses the defaults.
+    """The parameters of the detector; ``steepest simulate`` uses the defaults."""
 
-    Parameters
-    ----------
-    eta_max
-        Acceptance in pseudorapidity.
-    track_eta_max, track_pt_min
-        Acceptance of the tracker; pT in GeV.
-    track_efficiency
-        Plateau efficiency for ``|η| < 1.5`` and for larger ``|η|``.
-    track_turn_on
-        Width (GeV) of the exponential rise of the efficiency above `track_pt_min`.
-    track_radius
-        Production radius (mm) at which the efficiency, which decreases linearly, reaches 0.
-    track_constant, track_slope
-        ``σ(pT)/pT = constant ⊕ slope pT``, slope in 1/GeV, both times ``1 + (η/2.5)²``.
-    d0_constant, d0_slope, dz_constant, dz_slope
-        ``σ = constant ⊕ slope / pT``, constant in mm, slope in mm GeV.
-    electron_efficiency, muon_efficiency
-        Probability to identify the track of an electron or muon; the others become charged hadrons.
-    electromagnetic, hadronic
-        The two layers of towers.
-    """
-
-    eta_max: float = 3.0
-    track_eta_max: float = 2.5
-    track_pt_min: float = 0.5
-    track_efficiency: tuple[float, float] = (0.80, 0.75)
-    track_turn_on: float = 0.3
-    track_radius: float = 300.0
+    eta_max: float = 3.0  # acceptance in pseudorapidity
+    track_eta_max: float = 2.5  # acceptance of the tracker
+    track_pt_min: float = 0.5  # GeV
+    track_efficiency: tuple[float, float] = (0.80, 0.75)  # plateau for |η| < 1.5, and beyond
+    track_turn_on: float = 0.3  # width (GeV) of the exponential rise above `track_pt_min`
+    track_radius: float = 300.0  # production radius (mm) where the linear decrease reaches 0
+    # σ(pT)/pT = constant ⊕ slope pT, slope in 1/GeV, both times 1 + (η/2.5)²
     track_constant: float = 0.01
     track_slope: float = 2e-4
+    # σ of the impact parameters = constant ⊕ slope / pT, constant in mm, slope in mm GeV
     d0_constant: float = 0.015
     d0_slope: float = 0.08
     dz_constant: float = 0.03
     dz_slope: float = 0.12
+    # probability to identify the track; the others become charged hadrons
     electron_efficiency: float = 0.90
     muon_efficiency: float = 0.97
     electromagnetic: Calorimeter = Calorimeter(0.05, 128, 0.10, 0.01, 0.15, 0.5, 2.0)
@@ -125,14 +93,8 @@ class Detector:
 def track_efficiency(pt: Floats, eta: Floats, radius: Floats, detector: Detector) -> Floats:
     """Return the probability that a charged particle leaves a track.
 
-    ``ε = ε₀(|η|) (1 − exp(−(pT − p₀)/w)) max(0, 1 − r/r₀)``, and 0 below p₀ or beyond the tracker.
-
-    Parameters
-    ----------
-    pt, eta, radius
-        Transverse momentum (GeV), pseudorapidity and production radius (mm), of equal shape.
-    detector
-        ε₀, p₀, w and r₀.
+    ``ε = ε₀(|η|) (1 − exp(−(pT − p₀)/w)) max(0, 1 − r/r₀)``, and 0 below p₀ or beyond the tracker;
+    pT in GeV, and the production radius r in mm.
 
     Examples
     --------

@@ -42,24 +42,12 @@ Table = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """A batch of generated events.
-
-    Parameters
-    ----------
-    count
-        Number of events.
-    particles
-        Their visible stable particles.
-    decays
-        The decays that the process requires; None for a process without a resonance.
-    pt_hat
-        Transverse momentum of the hard process (GeV), shape (count,).
-    """
+    """A batch of `count` generated events."""
 
     count: int
-    particles: Particles
-    decays: Decays | None
-    pt_hat: NDArray[np.float64]
+    particles: Particles  # visible and stable
+    decays: Decays | None  # as the process requires; None for a process without a resonance
+    pt_hat: NDArray[np.float64]  # transverse momentum of the hard process (GeV), shape (count,)
 
 
 def settings_of(process: Process) -> tuple[str, ...]:
@@ -86,20 +74,7 @@ def settings_of(process: Process) -> tuple[str, ...]:
 
 
 class Generator:
-    """An instance of Pythia for one process.
-
-    Parameters
-    ----------
-    process
-        The process to generate.
-    seed
-        Pythia's seed, from 1 to 900,000,000.
-
-    Raises
-    ------
-    MissingExtraError
-        If Pythia is not installed.
-    """
+    """An instance of Pythia for one process, with a seed from 1 to 900,000,000."""
 
     def __init__(self, process: Process, seed: int) -> None:
         module = extra.pythia()
@@ -129,13 +104,7 @@ class Generator:
         self.pythia.rndm.init(seed)
 
     def batch(self, count: int) -> Events:
-        """Generate `count` events that pass the veto; occasionally one fewer.
-
-        Raises
-        ------
-        SteepestError
-            If Pythia returned no event at all.
-        """
+        """Generate `count` events that pass the veto; occasionally one fewer."""
         record = self.pythia.nextBatch(count)
         if len(record) == 0:
             raise SteepestError(

@@ -57,23 +57,10 @@ def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class Clustered:
-    """FastJet cluster sequences for many lists of particles.
+    """FastJet cluster sequences for many lists of particles, one list after the other.
 
-    Parameters
-    ----------
-    particles
-        Particles of all lists, one list after the other.
-    counts
-        Number of particles in each list.
-    algorithm
-        FastJet's name of the algorithm, such as ``"kt_algorithm"``.
-    radius
-        R of the algorithm; by default one that merges all particles of a list.
-
-    Raises
-    ------
-    MissingExtraError
-        If FastJet is not installed.
+    `counts` has the number of particles in each list. `algorithm` is FastJet's name, such as
+    ``"kt_algorithm"``. The default radius merges all particles of a list.
     """
 
     def __init__(
@@ -141,33 +128,15 @@ def soft_drop_mass(jet: Columns, z_cut: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Jets(Momenta):
-    """The leading jets of the events that have one.
+    """The leading jets of the events that have one."""
 
-    Parameters
-    ----------
-    event, px, py, pz, energy
-        Number of the event and four-momentum (GeV), shape (jets,).
-    members
-        Indices of the constituents of each jet, an array of arrays.
-    """
-
-    members: NDArray[np.object_]
+    members: NDArray[np.object_]  # for each jet, an array of the indices of its constituents
 
 
 def leading_jets(constituents: Constituents, events: int) -> Jets:
     """Cluster the events with anti-kT, R = 0.8, and return the leading jet of each.
 
-    Parameters
-    ----------
-    constituents
-        Constituents of all events, in the order of the events.
-    events
-        Number of events.
-
-    Raises
-    ------
-    MissingExtraError
-        If FastJet is not installed.
+    `constituents` are those of all events, in the order of the events; `events` is their number.
     """
     counts = np.bincount(constituents.event, minlength=events)
     momenta = (constituents.px, constituents.py, constituents.pz, constituents.energy)
@@ -195,14 +164,8 @@ def in_window(jets: Jets) -> NDArray[np.bool_]:
 def matched(jets: Jets, decays: Decays) -> NDArray[np.bool_]:
     """Return a mask of the jets that contain a resonance and its visible decay products.
 
-    All of them must lie within ``ΔR = √(Δy² + Δφ²) < 0.8`` of the jet axis.
-
-    Parameters
-    ----------
-    jets
-        At most one jet per event.
-    decays
-        Any number per event; one matching decay is enough.
+    All of them must lie within ``ΔR = √(Δy² + Δφ²) < 0.8`` of the jet axis. There is at most one
+    jet per event, and any number of decays; one matching decay is enough.
     """
     result = np.zeros(len(jets), dtype=bool)
     known = np.isin(decays.event, jets.event)

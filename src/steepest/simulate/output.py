@@ -47,14 +47,7 @@ def bytes_expected(jets: int, leading: int | None) -> int:
 
 
 def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
-    """Make sure that a file of `expected` bytes can be written to `path`.
-
-    Raises
-    ------
-    InputError
-        If the folder is missing or cannot be written to, if `path` is a folder, if it exists and
-        `overwrite` is False, or if the disk is too full.
-    """
+    """Raise `InputError` unless a file of `expected` bytes can be written to `path`."""
     folder = path.parent
     if not folder.is_dir():
         raise InputError(
@@ -93,20 +86,7 @@ def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
 
 
 class Output:
-    """A file of jets that is being written.
-
-    Parameters
-    ----------
-    path
-        The final name.
-    metadata
-        The metadata of the schema.
-
-    Raises
-    ------
-    InputError
-        If the temporary file cannot be opened or written.
-    """
+    """A file of jets that is being written; every method may raise `InputError`."""
 
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         self.path = path
@@ -133,26 +113,14 @@ class Output:
         return self._sink.full
 
     def add(self, block: pa.Table) -> None:
-        """Add the next block, and write a row group if one is complete.
-
-        Raises
-        ------
-        InputError
-            If the file can no longer be written.
-        """
+        """Add the next block, and write a row group if one is complete."""
         self._pending.append(block)
         self.rows += len(block)
         if sum(map(len, self._pending)) >= ROW_GROUP:
             self._flush()
 
     def finish(self) -> None:
-        """Complete the file and rename it; remove it if it would be empty.
-
-        Raises
-        ------
-        InputError
-            If the file can no longer be written.
-        """
+        """Complete the file and rename it; remove it if it would be empty."""
         if self.rows == 0:
             self.discard()
             return

@@ -71,23 +71,11 @@ class Momenta:
 
 @dataclass(frozen=True, slots=True)
 class Particles(Momenta):
-    """Visible stable particles of many events, in the order of the events.
+    """Visible stable particles of many events, in the order of the events."""
 
-    Parameters
-    ----------
-    event, px, py, pz, energy
-        Number of the event, from 0, and four-momentum (GeV), shape (particles,).
-    charge
-        Electric charge in units of e, int8.
-    kind
-        A `Kind`, int8.
-    x, y, z
-        Production vertex (mm), relative to the primary vertex.
-    """
-
-    charge: NDArray[np.int8]
-    kind: NDArray[np.int8]
-    x: Floats
+    charge: NDArray[np.int8]  # in units of e
+    kind: NDArray[np.int8]  # a `Kind`
+    x: Floats  # production vertex (mm), relative to the primary vertex
     y: Floats
     z: Floats
 
@@ -113,31 +101,20 @@ class Particles(Momenta):
 
 @dataclass(frozen=True, slots=True)
 class Constituents(Momenta):
-    """The constituents of jets: particles, or tracks and towers; columns as in `Particles`.
-
-    The impact parameters `d0` and `dz` (mm) are 0 for neutral constituents.
-    """
+    """The constituents of jets: particles, or tracks and towers; columns as in `Particles`."""
 
     charge: NDArray[np.int8]
     kind: NDArray[np.int8]
-    d0: Floats
+    d0: Floats  # impact parameters (mm), 0 for neutral constituents
     dz: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Decays:
-    """Decays of a resonance, such as t → b q q'.
+    """Decays of a resonance, such as t → b q q'."""
 
-    Parameters
-    ----------
-    event
-        Number of the event, shape (decays,).
-    rapidity, phi
-        Directions of the resonance and its n visible products, shape (decays, 1 + n).
-    """
-
-    event: NDArray[np.int64]
-    rapidity: Floats
+    event: NDArray[np.int64]  # number of the event, shape (decays,)
+    rapidity: Floats  # of the resonance and its n visible products, shape (decays, 1 + n)
     phi: Floats
 
 

@@ -43,21 +43,13 @@ Window = tuple[float, float]
 class Decay:
     """The decay that a jet must contain: a resonance and its visible decay products.
 
-    Parameters
-    ----------
-    resonance
-        PDG number of the resonance.
-    partons, leptons
-        Required numbers of quarks and gluons, and of electrons and muons, after the decays of
-        intermediate W and Z bosons. Neutrinos are not counted.
-    mixed
-        Whether the Pythia settings also allow other decays. Those events are rejected at once.
+    The products are counted after the decays of intermediate W and Z bosons, without neutrinos.
     """
 
-    resonance: int
-    partons: int
-    leptons: int = 0
-    mixed: bool = False
+    resonance: int  # PDG number
+    partons: int  # number of quarks and gluons
+    leptons: int = 0  # number of electrons and muons
+    mixed: bool = False  # the settings also allow other decays; those events are rejected at once
 
 
 @dataclass(frozen=True, slots=True)

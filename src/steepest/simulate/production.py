@@ -20,13 +20,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 
 from steepest._version import __version__
@@ -150,12 +144,10 @@ def simulate_jets(
         bits=None if bits is None else _whole("bits", bits, 1, MANTISSA_BITS),
         processes=known_processes(processes),
     )
-    if workers is not None:
-        workers = _whole("workers", workers, 1, None)
-    elif hasattr(os, "sched_getaffinity"):
-        workers = len(os.sched_getaffinity(0))
-    else:
-        workers = os.cpu_count() or 1
+    if workers is None:
+        affinity = hasattr(os, "sched_getaffinity")
+        workers = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
+    workers = _whole("workers", workers, 1, None)
     return produce(plan, Path(path), workers=workers, progress=progress, overwrite=overwrite)
 
 

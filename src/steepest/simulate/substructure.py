@@ -40,17 +40,8 @@ _NAMES = (*_TAUS, "e2", "e3", "c2", "d2", "pt_dispersion", "soft_drop_mass")
 def measure(constituents: Columns, counts: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """Return the substructure of many jets, by the names of the columns of the file.
 
-    Parameters
-    ----------
-    constituents
-        px, py, pz and energy (GeV) of the constituents, one jet after the other.
-    counts
-        Number of constituents of each jet; none may be 0.
-
-    Raises
-    ------
-    MissingExtraError
-        If FastJet is not installed.
+    `constituents` are px, py, pz and energy (GeV), one jet after the other; `counts` has the number
+    of constituents of each jet, at least 1.
     """
     by_kt = Clustered(constituents, counts, "kt_algorithm")
     axes = [_axes(by_kt, count) for count in range(1, len(_TAUS) + 1)]
@@ -89,13 +80,6 @@ def n_subjettiness(
     axes; 0 if there are no more constituents than axes. Thaler and Van Tilburg, JHEP 03 (2011)
     015, arXiv:1011.2268, equations 2.1 and 2.2.
 
-    Parameters
-    ----------
-    pt, rapidity, phi
-        The constituents, shape (constituents,); pT in GeV.
-    axes_rapidity, axes_phi
-        The axes, shape (N,).
-
     Examples
     --------
     >>> pt, y, phi = np.array([3.0, 1.0]), np.zeros(2), np.array([0.0, 0.4])
@@ -113,14 +97,7 @@ def energy_correlations(pt: Floats, rapidity: Floats, phi: Floats) -> tuple[floa
 
     ``e₂ = Σ_{i<j} zᵢ zⱼ ΔRᵢⱼ`` and ``e₃ = Σ_{i<j<k} zᵢ zⱼ zₖ ΔRᵢⱼ ΔRⱼₖ ΔRₖᵢ`` with
     ``zᵢ = pTᵢ / Σ pT``. Larkoski, Moult and Neill, JHEP 12 (2014) 009, arXiv:1409.6298, equation
-    2.3.
-
-    With ``Aᵢⱼ = √(zᵢ zⱼ) ΔRᵢⱼ`` the triple sum is ``tr(A³)/6``.
-
-    Parameters
-    ----------
-    pt, rapidity, phi
-        The constituents, shape (constituents,); pT in GeV.
+    2.3. With ``Aᵢⱼ = √(zᵢ zⱼ) ΔRᵢⱼ`` the triple sum is ``tr(A³)/6``.
 
     Examples
     --------

@@ -48,17 +48,10 @@ Direction = tuple[float, float]
 def veto(module: Any, process: Process, generator: Any) -> Any:
     """Return the hook that rejects events of `process` outside its windows.
 
-    Parameters
-    ----------
-    module
-        Pythia's module.
-    process
-        The process, with its windows.
-    generator
-        The instance of Pythia that will call the hook, which keeps only a weak reference to it.
+    `module` is Pythia's, and `generator` the instance of Pythia that will call the hook. The hook
+    keeps only a weak reference to it.
     """
     extra.hide_banner(module)
-    decay = process.decay
     anti_kt, visible, own_masses, no_hook, by_fastjet = -1, 2, 2, None, True
     late, early = process.parton_pt, process.early_pt
     softest = min(late[0], early[0]) if early else late[0]
@@ -95,6 +88,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
         def doVetoPartonLevel(self, event: Any) -> bool:
             return jet_outside(event, late)
 
+    decay = process.decay
     if decay is None:
         return Windows()
 
@@ -104,10 +98,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
     owner: Any = weakref.ref(generator)
 
     def last_pt(event: Any, place: int) -> float:
-        """Return the current pT of the particle at `place`, or 0 if it is not the resonance.
-
-        A particle appears in the record once for every recoil.
-        """
+        """Return the pT of the last copy of the particle at `place`, or 0 if no resonance."""
         particle = event[place]
         if particle.idAbs() != resonance:
             return 0.0
@@ -206,17 +197,18 @@ def moved_decays(module: Any, process: Any, event: Any, decay: Decay) -> Iterato
     """
     for place in _OUTGOING:
         before, now = process[place], event[event[place].iBotCopyId()]
-        products = _required_products(process, before, decay) if now.idAbs() == decay.resonance else None
+        products = (
+            _required_products(process, before, decay) if now.idAbs() == decay.resonance else None
+        )
         if products:
-            moved = module.RotBstMatrix()
-            moved.bst(before.p(), now.p())
-            yield [(now.y(), now.phi()), *(_moved(module, one, moved) for one in products)]
-
-
-def _moved(module: Any, particle: Any, boost: Any) -> Direction:
-    momentum = module.Vec4(particle.p())
-    momentum.rotbst(boost)
-    return momentum.rap(), momentum.phi()
+            boost = module.RotBstMatrix()
+            boost.bst(before.p(), now.p())
+            directions = [(now.y(), now.phi())]
+            for product in products:
+                momentum = module.Vec4(product.p())
+                momentum.rotbst(boost)
+                directions.append((momentum.rap(), momentum.phi()))
+            yield directions
 
 
 def fits(decays: Iterator[list[Direction]], axes: list[Direction]) -> bool:
