@@ -10,14 +10,12 @@ from steepest.errors import DivergenceError, Interrupted, RunFolderError
 from steepest.events import TRAIN, VALIDATION, use_revisions
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
-from steepest.training.ahead import compiling_ahead
-from steepest.training.callback import TrainingCallback
-from steepest.training.drawing import SecondDrawer, import_ahead, second_drawer
+from steepest.training.background import DrawingProcess, drawing_process
+from steepest.training.callback import TrainingCallback, interruptible
 from steepest.training.environment import environment
 from steepest.training.events import Prepared, prepare
 from steepest.training.finish import Job, finish, keep_diverged
 from steepest.training.fit import Fitted, check_fit, fit
-from steepest.training.interrupt import interruptible
 
 __all__ = ["next_free_folder", "resume", "train"]
 
@@ -45,12 +43,12 @@ def train(
     path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path)
     recipe = recipe.anchored(Path.cwd())
-    with second_drawer() as second:
+    with drawing_process() as process:
         events = prepare(recipe, callback, path)
         check_fit(events.parts[TRAIN], events.schema, recipe.model, recipe.descent)
         folder = RunFolder.create(path, recipe)
         folder.write_json("environment.json", environment(events.source))
-        return _run(folder, recipe, events, callback, second)
+        return _run(folder, recipe, events, callback, process)
 
 
 def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFolder:
@@ -87,8 +85,8 @@ def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFol
             found=_digest(events.source),
             do="restore the files, or train anew into another folder",
         )
-    with second_drawer() as second:
-        return _run(folder, recipe, events, callback, second)
+    with drawing_process() as process:
+        return _run(folder, recipe, events, callback, process)
 
 
 def _run(
@@ -96,7 +94,7 @@ def _run(
     recipe: Recipe,
     events: Prepared,
     callback: TrainingCallback,
-    second: SecondDrawer | None,
+    process: DrawingProcess | None,
 ) -> RunFolder:
     """From events to a finished folder; goes on where the folder's checkpoints end."""
 
@@ -104,11 +102,11 @@ def _run(
         folder.say(sentence)
         callback.say(sentence)
 
-    with folder.locked(), compiling_ahead(recipe, events):
+    with folder.locked():
         for note in events.notes:
             say(note)
         job = Job(
-            folder, recipe, events, FolderCheckpointer(folder.path, say), callback, say, second
+            folder, recipe, events, FolderCheckpointer(folder.path, say), callback, say, process
         )
         try:
             job.give_back()
@@ -134,10 +132,6 @@ def _descend(job: Job) -> Fitted:
     if state is not None:
         job.say(f"Going on after step {state.step:,}.")
     job.callback.stage("Descending", job.recipe.descent.epochs)
-    if job.recipe.descent.method != "exact":
-        from steepest.kernels.compiled import while_compiling
-
-        while_compiling(import_ahead)
     with interruptible(job.callback):
         return fit(
             job.events.parts[TRAIN],

@@ -73,6 +73,8 @@ class Roc:
         Σ w above threshold.
     signal_squares_above, background_squares_above
         Σ w² above threshold.
+    ranking
+        The events at each score, from which the curve is made.
     """
 
     thresholds: Any
@@ -84,6 +86,7 @@ class Roc:
     background_sum_above: Any
     signal_squares_above: Any
     background_squares_above: Any
+    ranking: Ranking
 
     def background_interval(
         self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
@@ -156,6 +159,7 @@ def roc_of(ranking: Ranking) -> Roc:
         background[1],
         signal[2],
         background[2],
+        ranking,
     )
 
 

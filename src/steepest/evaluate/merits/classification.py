@@ -10,16 +10,16 @@ What to use when:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.evaluate.curves.area import auc, auc_of
-from steepest.evaluate.curves.ranking import influences, ranked
-from steepest.evaluate.curves.roc import background_rejection, check_scored, roc_of
+from steepest.evaluate.curves.area import auc_of
+from steepest.evaluate.curves.ranking import Ranking, influences, ranked
+from steepest.evaluate.curves.roc import Roc, background_rejection, check_scored, roc_of
 from steepest.evaluate.events.arrays import (
     Floats,
     Values,
@@ -57,6 +57,7 @@ def binary_merits(
     weights: Values | None = None,
     efficiencies: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
     level: float = ONE_SIGMA,
+    curve: Roc | None = None,
 ) -> dict[str, Merit]:
     """Return the figures of merit of a binary classifier, by name.
 
@@ -81,6 +82,8 @@ def binary_merits(
         Signal efficiencies of the background rejections.
     level
         Confidence level of the intervals.
+    curve
+        `roc_curve` of these events, where known: it saves sorting them again.
 
     Raises
     ------
@@ -98,10 +101,8 @@ def binary_merits(
     check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)
     as_probabilities(score, "scores")
-    ranking = ranked(signal, score, weight)
-    area = auc_of(ranking, level)
-    roc = roc_of(ranking)
-    del ranking  # as long as all events
+    roc = curve or roc_of(ranked(signal, score, weight))
+    area = auc_of(roc.ranking, level)
     of_true_class = derived(lambda of, s: np.where(of, s, 1 - s), signal, score)
     right = derived(lambda of, s: (s >= 0.5) == of, signal, score)
     merits = [
@@ -119,13 +120,14 @@ def multiclass_merits(
     weights: Values | None = None,
     class_names: Sequence[str] | None = None,
     level: float = ONE_SIGMA,
+    curves: Mapping[str, Roc] | None = None,
 ) -> dict[str, Merit]:
     """Return the figures of merit of a classifier with several classes, by name.
 
     ``accuracy`` (the most probable class is called), ``cross_entropy``
     (−Σ wᵢ log p(true class of i) / Σ wᵢ), ``auc_<class>`` (that class against the rest, by its
     probability) and ``auc_macro``, their mean. The classes' AUCs rest on the same events; with the
-    influence of event i on the AUC of class k, hᵢₖ (`auc_influence`)::
+    influence of event i on the AUC of class k, hᵢₖ (`influences`)::
 
         σ²(macro) = Σᵢ (Σₖ hᵢₖ / K)²
 
@@ -141,6 +143,8 @@ def multiclass_merits(
         K names, the class numbers when None.
     level
         Confidence level of the intervals.
+    curves
+        `roc_curves_by_class` of these events, where known: it saves sorting them again.
 
     Raises
     ------
@@ -169,11 +173,12 @@ def multiclass_merits(
     right = derived(lambda p, of: p.argmax(axis=1) == of, probability, label)
     of_true_class = derived(lambda p, of: p[np.arange(len(of)), of], probability, label)
     smallest = _resolution(probabilities)
+    rankings = {name: curve.ranking for name, curve in (curves or {}).items()}
     merits = [
         _accuracy(right, weight, level, "the most probable class is called"),
         _cross_entropy("cross_entropy", of_true_class, weight, smallest, level),
-        *_one_against_rest(label, probability, weight, names, level),
-        _macro_auc(label, probability, weight, names, level),
+        *_one_against_rest(label, probability, weight, names, level, rankings),
+        _macro_auc(label, probability, weight, names, level, rankings),
     ]
     return {merit.name: merit for merit in merits}
 
@@ -233,13 +238,16 @@ def _one_against_rest(
     weights: AnyArray,
     names: Sequence[str],
     level: float,
+    rankings: dict[str, Ranking],
 ) -> list[Merit]:
     merits = []
     present = events_of_each(labels, len(names))
     for index, name in enumerate(names):
         if present[index]:
-            against = one_class(labels, probabilities, index)
-            merits.append(auc(*against, weights, level, f"auc_{name}"))
+            if name not in rankings:
+                against = one_class(labels, probabilities, index)
+                rankings[name] = ranked(*check_scored(*against, weights))
+            merits.append(auc_of(rankings[name], level, f"auc_{name}"))
         else:
             definition = "area under the ROC curve of this class against the rest"
             reason = f"no events of class {name}"
@@ -255,6 +263,7 @@ def _macro_auc(
     weights: AnyArray,
     names: Sequence[str],
     level: float,
+    rankings: dict[str, Ranking],
 ) -> Merit:
     present = events_of_each(labels, len(names))
     counts: dict[str, float | int] = {
@@ -265,7 +274,8 @@ def _macro_auc(
         reason = f"no events of class {missing}"
         return undefined_merit("auc_macro", reason, definition=_MACRO, counts=counts, level=level)
     pairs = [
-        influences(*one_class(labels, probabilities, index), weights) for index in range(len(names))
+        influences(*one_class(labels, probabilities, index), weights, rankings[name])
+        for index, name in enumerate(names)
     ]
     influence = derived(lambda *all_of: np.mean(all_of, axis=0), *(each for _, each in pairs))
     uncertainty = math.sqrt(dot(influence, influence))
