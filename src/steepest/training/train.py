@@ -71,21 +71,20 @@ def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFol
             found=metrics["divergence"].splitlines()[0],
             do="change the recipe (see the message in log.txt) and train into another folder",
         )
-    recipe = folder.recipe
-    recorded = folder.environment
-    if recorded is not None:
-        use_revisions(recorded["events"])
-    events = prepare(recipe, callback, folder.path)
-    if recorded is None:
-        folder.write_json("environment.json", environment(events.source))
-    elif recorded["events"] != events.source:
-        raise RunFolderError(
-            f"The events of the run {path} have changed since it began.",
-            expected=_digest(recorded["events"]),
-            found=_digest(events.source),
-            do="restore the files, or train anew into another folder",
-        )
-    with drawing_process() as process:
+    with folder.locked(), drawing_process() as process:
+        recipe, recorded = folder.recipe, folder.environment
+        if recorded is not None:
+            use_revisions(recorded["events"])
+        events = prepare(recipe, callback, folder.path)
+        if recorded is None:
+            folder.write_json("environment.json", environment(events.source))
+        elif recorded["events"] != events.source:
+            raise RunFolderError(
+                f"The events of the run {path} have changed since it began.",
+                expected=_digest(recorded["events"]),
+                found=_digest(events.source),
+                do="restore the files, or train anew into another folder",
+            )
         return _run(folder, recipe, events, callback, process)
 
 
@@ -96,34 +95,31 @@ def _run(
     callback: TrainingCallback,
     process: DrawingProcess | None,
 ) -> RunFolder:
-    """From events to a finished folder; goes on where the folder's checkpoints end."""
+    """From events to a finished folder, which is locked; goes on where its checkpoints end."""
 
     def say(sentence: str) -> None:
         folder.say(sentence)
         callback.say(sentence)
 
-    with folder.locked():
-        for note in events.notes:
-            say(note)
-        job = Job(
-            folder, recipe, events, FolderCheckpointer(folder.path, say), callback, say, process
-        )
-        try:
-            job.give_back()
-            fitted = _descend(job)
-            _say_end(fitted, say)
-            job.give_back()
-            finish(job, fitted)
-        except DivergenceError as error:
-            say(str(error))
-            keep_diverged(job, error)
-            raise
-        except Interrupted as error:
-            say(error.what)
-            raise _resumable(error.what, "its checkpoint is saved", folder) from None
-        except KeyboardInterrupt:
-            what = "Interrupted while the results were written."
-            raise _resumable(what, "the descent is done", folder) from None
+    for note in events.notes:
+        say(note)
+    job = Job(folder, recipe, events, FolderCheckpointer(folder.path, say), callback, say, process)
+    try:
+        job.give_back()
+        fitted = _descend(job)
+        _say_end(fitted, say)
+        job.give_back()
+        finish(job, fitted)
+    except DivergenceError as error:
+        say(str(error))
+        keep_diverged(job, error)
+        raise
+    except Interrupted as error:
+        say(error.what)
+        raise _resumable(error.what, "its checkpoint is saved", folder) from None
+    except KeyboardInterrupt:
+        what = "Interrupted while the results were written."
+        raise _resumable(what, "the descent is done", folder) from None
     return folder
 
 
