@@ -34,7 +34,7 @@ def confusion_figure(matrix: ConfusionMatrix) -> Figure:
                 dark = matrix.fractions[row, column] > 0.55
                 axes.text(column, row, _cell(matrix, row, column), ha="center", va="center",
                           color="white" if dark else "black", fontsize=11)  # fmt: skip
-        names = [short(name, 24) for name in matrix.class_names]
+        names = [short(name, 16) for name in matrix.class_names]
         axes.set_xticks(range(n_classes), names)
         axes.set_yticks(range(n_classes), names)
         if max(map(len, names)) > 12:
