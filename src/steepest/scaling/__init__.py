@@ -22,8 +22,7 @@ has seen validation or test events has leaked them into the training.
     base.py      Scaling, AffineScaling: the contract
     affine.py    DiagonalScaling (none, standard, min-max, robust), WhitenScaling
     quantile.py  QuantileScaling, and weighted quantiles
-    moments.py   Moments: weighted mean and scatter that merge, of part.py
-    reach.py     lowest and highest values
+    moments.py   Moments: weighted mean and scatter that merge; Extremes: lowest and highest
     blocks.py    what an acceptable block of events is
 """
 

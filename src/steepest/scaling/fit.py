@@ -19,9 +19,8 @@ from steepest.scaling.blocks import (
     placed_blocks,
     positive_total,
 )
-from steepest.scaling.moments import Moments
+from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.quantile import QuantileScaling, fit_quantile
-from steepest.scaling.reach import Reach
 
 __all__ = ["SCALINGS", "fit_scaling", "scaling_from"]
 
@@ -108,13 +107,13 @@ def fit_scaling(
 
 def _moments(
     blocks: Iterable[Block], names: Sequence[str], name: str, spread: Spread
-) -> Moments | Reach:
+) -> Moments | Extremes:
     """What of the features' moments the scaling needs."""
 
-    def of(block: tuple[int, Floats, Floats | None]) -> Moments | Reach:
+    def of(block: tuple[int, Floats, Floats | None]) -> Moments | Extremes:
         first_row, X, weights = block
         w = checked(X, weights, names, first_row)
-        return Reach.of(X, w) if name == "none" else Moments.of(X, w, diagonal=name != "whiten")
+        return Extremes.of(X, w) if name == "none" else Moments.of(X, w, diagonal=name != "whiten")
 
     moments: Any = None
     for block in spread(of, placed_blocks(blocks, names)):
