@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from steepest.events import TRAIN as TRAINING
 from steepest.kernels import compiled
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
 from steepest.training.ahead import compiling_ahead, what_to_compile
-from steepest.training.events import Prepared, prepare
+from steepest.training.events import prepare
 
 AHEAD = """
 from steepest.training.ahead import compile_as_asked
@@ -44,9 +45,10 @@ def ask(code: str, given: dict, folder: Path) -> str:
     return done.stdout.strip()
 
 
-def prepared(table: dict, folder: Path) -> tuple[Recipe, Prepared]:
+def prepared(table: dict, folder: Path) -> tuple:
     recipe = Recipe.from_dict(table)
-    return recipe, prepare(recipe, TrainingCallback(), folder)
+    parts, schema = prepare(recipe, TrainingCallback(), folder)
+    return recipe, parts[TRAINING], schema
 
 
 @pytest.fixture

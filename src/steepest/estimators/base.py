@@ -16,11 +16,12 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from steepest.descent import MemoryCheckpointer, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
 from steepest.estimators.progress import CallbackAdapter
+from steepest.events import Sample
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
 from steepest.training.fit import fit, model_at
-from steepest.training.inputs import Events, Schema
+from steepest.training.inputs import Schema
 from steepest.training.partial_fit import Begun, begin, one_pass
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
@@ -77,8 +78,8 @@ class Descended(BaseEstimator):
 
     def _descend(
         self,
-        train: Events,
-        validation: Events | None,
+        train: Sample,
+        validation: Sample | None,
         task: str,
         classes: tuple[str, ...] = (),
     ) -> None:
@@ -112,7 +113,7 @@ class Descended(BaseEstimator):
                 self._begun = Begun.by(fitted, schema, recipe)
         self.history_ = _history(checkpointer)
 
-    def _pass(self, train: Events, task: str, classes: tuple[str, ...] = ()) -> None:
+    def _pass(self, train: Sample, task: str, classes: tuple[str, ...] = ()) -> None:
         """Go on over these events, each once."""
         recipe = self._recipe()
         begun = self._begun

@@ -15,7 +15,7 @@ from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
 from steepest.estimators.progress import ProgressCallback
-from steepest.training.inputs import Events
+from steepest.events import Sample
 
 __all__ = ["Classifier"]
 
@@ -276,11 +276,11 @@ class Classifier(ClassifierMixin, Descended):
         task = "binary" if len(self.classes_) == 2 else "multiclass"
         return task, tuple(map(str, self.classes_))
 
-    def _events(self, X: Array, y: Array, sample_weight: Any) -> Events:
+    def _events(self, X: Array, y: Array, sample_weight: Any) -> Sample:
         kind = np.int64 if len(self.classes_) > 2 else np.dtype(self.dtype)
-        return Events(X, indices_of(y, self.classes_, kind), weights_of(sample_weight, len(X)))
+        return Sample(X, indices_of(y, self.classes_, kind), weights_of(sample_weight, len(X)))
 
-    def _validation(self, validation: Any) -> Events | None:
+    def _validation(self, validation: Any) -> Sample | None:
         if validation is None:
             return None
         X, y, *rest = validation

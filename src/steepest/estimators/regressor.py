@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.progress import ProgressCallback
-from steepest.training.inputs import Events
+from steepest.events import Sample
 
 __all__ = ["Regressor"]
 
@@ -240,6 +240,6 @@ class Regressor(RegressorMixin, Descended):
         """Intercept in the features' original units."""
         return float(self._coefficients("intercept_").intercept[0])
 
-    def _events(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Events:
+    def _events(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Sample:
         X, y = arrays_of(self, X, y, reset=reset, numeric=True)
-        return Events(X, y.astype(np.float64), weights_of(sample_weight, len(X)))
+        return Sample(X, y.astype(np.float64), weights_of(sample_weight, len(X)))

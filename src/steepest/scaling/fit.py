@@ -19,6 +19,7 @@ from steepest.scaling.blocks import (
     placed_blocks,
     positive_total,
 )
+from steepest.scaling.groups import AnyScaling, GroupScaling
 from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.quantile import QuantileScaling, fit_quantile
 
@@ -152,7 +153,7 @@ _ARRAYS = {
 }
 
 
-def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scaling:
+def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> AnyScaling:
     """Return the scaling whose `to_json` and `to_arrays` gave these, bit for bit.
 
     Raises
@@ -167,6 +168,12 @@ def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> S
     >>> scaling_from(fitted.to_json(), fitted.to_arrays()).transform([[2.0]])
     array([[0.5]])
     """
+    if "groups" in json:
+        return GroupScaling.from_parts(json, arrays, _one_from)
+    return _one_from(json, arrays)
+
+
+def _one_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scaling:
     if json.get("version") != 1 or json.get("name") not in _CLASSES:
         raise _damaged(
             f"version 1 of one of {', '.join(SCALINGS)}",

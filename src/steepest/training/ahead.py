@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from steepest.events import TRAIN
+from steepest.events import Sample
 from steepest.recipe import DescentRecipe, ModelRecipe, Recipe
 from steepest.training.baseline import fit_baseline
 from steepest.training.callback import TrainingCallback
-from steepest.training.events import Prepared
 from steepest.training.fit import model_at, predictions_of
-from steepest.training.inputs import Events, Schema, objective_for
+from steepest.training.inputs import Schema, objective_for
 from steepest.training.results import mean_loss
 from steepest.training.second import a_core_is_free, begin, end
 
@@ -36,14 +35,15 @@ _EVENTS = 2048
 
 
 @contextmanager
-def compiling_ahead(recipe: Recipe, events: Prepared) -> Iterator[None]:
+def compiling_ahead(recipe: Recipe, train: Sample, schema: Schema) -> Iterator[None]:
     """Have a second process compile what `finish` needs, as soon as this one has to compile."""
-    if not recipe.model.hidden or recipe.descent.method != "descent" or not a_core_is_free():
+    hidden = getattr(recipe.model, "hidden", ())
+    if not hidden or recipe.descent.method != "descent" or not a_core_is_free():
         yield
         return
     from steepest.kernels.compiled import no_longer, while_compiling
 
-    helper = _Helper(what_to_compile(recipe, events))
+    helper = _Helper(what_to_compile(recipe, train, schema))
     while_compiling(helper.run)
     try:
         yield
@@ -52,9 +52,8 @@ def compiling_ahead(recipe: Recipe, events: Prepared) -> Iterator[None]:
         helper.end()
 
 
-def what_to_compile(recipe: Recipe, events: Prepared) -> dict[str, Any]:
+def what_to_compile(recipe: Recipe, train: Sample, schema: Schema) -> dict[str, Any]:
     """Whatever decides which machine code `finish` takes, as JSON can hold it."""
-    train, schema = events.parts[TRAIN], events.schema
     return {
         "events": min(len(train), _EVENTS),
         "inputs": len(schema.names),
@@ -85,12 +84,12 @@ def compile_as_asked() -> None:
     mean_loss(trained, events)
 
 
-def _made_up(asked: dict[str, Any], schema: Schema) -> Events:
+def _made_up(asked: dict[str, Any], schema: Schema) -> Sample:
     """Standard normal features, and labels that say nothing of them."""
     features = np.random.default_rng(0).normal(size=(asked["events"], asked["inputs"]))
     labels = np.arange(len(features)) % max(2, len(schema.classes))
     weights = None if asked["weights"] is None else np.ones(len(features), dtype=asked["weights"])
-    return Events(features, labels.astype(asked["labels"]), weights)
+    return Sample(features, labels.astype(asked["labels"]), weights)
 
 
 class _Helper:

@@ -11,11 +11,11 @@ import numpy as np
 
 from steepest import evaluate
 from steepest.evaluate import BinnedMerits
+from steepest.events import Sample
 from steepest.recipe import BinsRecipe, EvaluateRecipe
 from steepest.storage import AnyArray, blocks, compressed, derived, total
 from steepest.trained import TrainedModel
 from steepest.training.choices import Chosen
-from steepest.training.inputs import Events
 from steepest.training.results import class_titles, to_json
 
 __all__ = ["bin_figures", "bins_of", "slugs"]
@@ -25,7 +25,7 @@ def bins_of(
     model: TrainedModel,
     recipe: EvaluateRecipe,
     chosen: Chosen,
-    events: Events,
+    events: Sample,
     predictions: AnyArray,
 ) -> list[dict[str, Any]]:
     """For each of the recipe's tables of bins what metrics.json holds of it.
@@ -50,7 +50,7 @@ def bin_figures(
     model: TrainedModel,
     recipe: EvaluateRecipe,
     chosen: Chosen,
-    events: Events,
+    events: Sample,
     predictions: AnyArray,
 ) -> Iterator[tuple[str, Any, Any]]:
     """Yield name, figure and numbers of each table of bins."""
@@ -101,7 +101,7 @@ def slugs(recipe: EvaluateRecipe) -> list[str]:
 
 
 def _binned(
-    model: TrainedModel, bins: BinsRecipe, chosen: Chosen, events: Events, predictions: AnyArray
+    model: TrainedModel, bins: BinsRecipe, chosen: Chosen, events: Sample, predictions: AnyArray
 ) -> BinnedMerits | None:
     """What goes with the task; None for two classes where no cut could be chosen."""
     values = events.extra[bins.column]
@@ -125,7 +125,7 @@ def _binned(
 
 
 def _pulls(
-    bins: BinsRecipe, resolution: list[float | None], events: Events, predictions: AnyArray
+    bins: BinsRecipe, resolution: list[float | None], events: Sample, predictions: AnyArray
 ) -> tuple[AnyArray, AnyArray]:
     """Pulls and weights of the events in bins whose resolution is known."""
     sigma = np.array([np.nan if value is None else value for value in [*resolution, None]])

@@ -11,10 +11,9 @@ from typing import Any
 
 from steepest import evaluate
 from steepest.evaluate import Experiment, Merit
-from steepest.events import TRAIN, VALIDATION
+from steepest.events import TRAIN, VALIDATION, Sample
 from steepest.recipe import EvaluateRecipe
 from steepest.storage import AnyArray
-from steepest.training.inputs import Events
 
 __all__ = ["choose", "choosing_part", "experiment_of", "significance_merit"]
 
@@ -34,7 +33,7 @@ def choosing_part(present: Collection[int], evaluated: int) -> int:
 
 
 def choose(
-    task: str, recipe: EvaluateRecipe, events: Events, predictions: AnyArray, part: str
+    task: str, recipe: EvaluateRecipe, events: Sample, predictions: AnyArray, part: str
 ) -> dict[str, Any]:
     """Choose what the recipe's bins and significance need, on these events.
 
@@ -73,7 +72,7 @@ def experiment_of(recipe: EvaluateRecipe) -> Experiment:
 
 
 def significance_merit(
-    recipe: EvaluateRecipe, chosen: Chosen, events: Events, predictions: AnyArray
+    recipe: EvaluateRecipe, chosen: Chosen, events: Sample, predictions: AnyArray
 ) -> dict[str, Merit]:
     """The significance at the chosen cut, by name; empty where none is asked for."""
     if recipe.significance is None:
@@ -95,7 +94,7 @@ def significance_merit(
 
 
 def _resolutions(
-    events: Events, predictions: AnyArray, column: str, edges: Sequence[float]
+    events: Sample, predictions: AnyArray, column: str, edges: Sequence[float]
 ) -> list[float | None]:
     """The resolution in each bin; None where it is not known or not above zero."""
     binned = evaluate.regression_in_bins(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from steepest.events import TEST, TRAIN, VALIDATION, load_events, use_revisions
+from steepest.events import PARTS, evaluated_part, load_events, use_revisions
 from steepest.folder import RunFolder
 from steepest.training import results
 from steepest.training.binned import bins_of
 from steepest.training.callback import TrainingCallback
 from steepest.training.choices import choose, choosing_part
-from steepest.training.events import PARTS, encoded, memory_budget, parts_of, read
+from steepest.training.events import encoded, memory_budget, read
 from steepest.training.fit import predictions_of
 
 __all__ = ["evaluate_run"]
@@ -52,8 +52,8 @@ def evaluate_run(
             budget=memory_budget(recipe.events.memory, folder.path),
         )
     callback.stage("Evaluating")
-    parts = parts_of(encoded(sample, model.encoding))
-    part = next(part for part in (TEST, VALIDATION, TRAIN) if part in parts)
+    parts = encoded(sample, model.encoding).parts()
+    part = evaluated_part(parts)
     chosen = parts[part]
     predictions = predictions_of(model, chosen.features)
     if events is None:

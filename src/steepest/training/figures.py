@@ -11,21 +11,19 @@ import numpy as np
 import pyarrow as pa
 
 from steepest import evaluate
-from steepest.events import TRAIN
+from steepest.events import PARTS, TRAIN, Sample
 from steepest.folder import RunFolder
 from steepest.recipe import EvaluateRecipe
 from steepest.storage import AnyArray
 from steepest.training.binned import bin_figures
 from steepest.training.choices import Chosen, choosing_part, experiment_of, significance_merit
 from steepest.training.drawing import Drawing
-from steepest.training.events import PARTS
 from steepest.training.fit import Fitted, predictions_of
-from steepest.training.inputs import Events
 from steepest.training.results import class_titles, name_of
 
 __all__ = ["EVENTS_DRAWN", "draw_figures"]
 
-Scored = dict[int, tuple[Events, AnyArray]]
+Scored = dict[int, tuple[Sample, AnyArray]]
 Drawn = tuple[str, Callable[[], Any], Any]
 """A figure's name, what draws it, and its numbers."""
 
@@ -192,7 +190,7 @@ def _regression(
     yield "residuals", partial(figures.residual_figure, numbers, fitted.model.label), numbers
 
 
-def _features(fitted: Fitted, train: Events) -> Drawn:
+def _features(fitted: Fitted, train: Sample) -> Drawn:
     from steepest.evaluate import figures
 
     rows = slice(None, None, -(-len(train) // EVENTS_DRAWN))
@@ -201,7 +199,7 @@ def _features(fitted: Fitted, train: Events) -> Drawn:
     numbers = figures.feature_histograms(
         fitted.model.input_names,
         raw,
-        fitted.model.scaling.transform(raw),
+        fitted.model.scaled(raw),
         train.labels[rows].astype(np.int64) if classes else None,
         None if train.weights is None else train.weights[rows],
         class_titles(fitted.model) if fitted.model.task == "binary" else classes or None,

@@ -9,7 +9,7 @@ from typing import Any
 
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
-from steepest.events import TEST, TRAIN
+from steepest.events import PARTS, TEST, TRAIN, Sample, evaluated_part
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
 from steepest.storage import AnyArray, on_disk
@@ -19,10 +19,9 @@ from steepest.training.binned import bins_of
 from steepest.training.callback import TrainingCallback
 from steepest.training.choices import Chosen, choose, choosing_part
 from steepest.training.drawing import Drawing, SecondDrawer
-from steepest.training.events import PARTS, Prepared
 from steepest.training.figures import EVENTS_DRAWN, draw_figures
 from steepest.training.fit import Fitted, model_at, predictions_of
-from steepest.training.inputs import Events
+from steepest.training.inputs import Schema
 from steepest.training.memory import give_back
 
 __all__ = ["Job", "finish", "keep_diverged"]
@@ -34,7 +33,8 @@ class Job:
 
     folder: RunFolder
     recipe: Recipe
-    events: Prepared
+    parts: dict[int, Sample]
+    schema: Schema
     checkpointer: FolderCheckpointer
     callback: TrainingCallback
     say: Callable[[str], None]
@@ -42,12 +42,12 @@ class Job:
 
     def drawing(self) -> Drawing:
         """How figures are drawn: one after the other where the events do not fit into memory."""
-        second = None if on_disk(self.events.parts[TRAIN].features) else self.second
+        second = None if on_disk(self.parts[TRAIN].features) else self.second
         return Drawing(self.folder, second, self.give_back)
 
     def give_back(self) -> None:
         """Between the stages: give memory back where it is short."""
-        if on_disk(self.events.parts[TRAIN].features):
+        if on_disk(self.parts[TRAIN].features):
             give_back()
 
 
@@ -58,10 +58,10 @@ def finish(job: Job, fitted: Fitted) -> None:
     job.folder.write_model(fitted.model)
     baseline = _baseline(job)
     job.callback.stage("Evaluating")
-    chosen = job.events.evaluated
+    chosen = evaluated_part(job.parts)
     scored = {
         part: _scored(fitted, events, thin=part == TRAIN and part != chosen)
-        for part, events in job.events.parts.items()
+        for part, events in job.parts.items()
     }
     choosing = choosing_part(scored, chosen)
     choices = choose(fitted.model.task, job.recipe.evaluate, *scored[choosing], PARTS[choosing])
@@ -85,7 +85,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     job.folder.write_json("metrics.json", metrics)
 
 
-def _scored(fitted: Fitted, events: Events, thin: bool) -> tuple[Events, AnyArray]:
+def _scored(fitted: Fitted, events: Sample, thin: bool) -> tuple[Sample, AnyArray]:
     """Events with their predictions; where `thin`, of what is drawn alone."""
     if thin:
         events = events.thinned(EVENTS_DRAWN)
@@ -97,8 +97,8 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
     state = job.checkpointer.newest()
     assert state is not None  # descend saves before it raises
     _write_descent(job)
-    train, recipe = job.events.parts[TRAIN], job.recipe
-    model = model_at(train, job.events.schema, recipe.model, recipe.descent, state.best.theta)
+    train, recipe = job.parts[TRAIN], job.recipe
+    model = model_at(train, job.schema, recipe.model, recipe.descent, state.best.theta)
     job.folder.write_model(model)
     metrics = results.metrics_of(
         "diverged",
@@ -114,19 +114,19 @@ def _baseline(job: Job) -> Fitted | None:
     if not job.recipe.evaluate.baseline:
         return None
     job.callback.stage("Fitting the linear baseline")
-    return fit_baseline(job.events.parts[TRAIN], job.events.schema, TrainingCallback(), job.say)
+    return fit_baseline(job.parts[TRAIN], job.schema, TrainingCallback(), job.say)
 
 
 def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str, Any]:
     """What metrics.json says besides figures of merit."""
-    schema, parts = job.events.schema, job.events.parts
+    schema, parts = job.schema, job.parts
     return results.metrics_of(
         "complete",
         task=schema.task,
         label=schema.label,
         classes=list(schema.classes),
         features=[str(name) for name in schema.names],
-        source=job.events.source,
+        source=parts[TRAIN].source,
         parts={PARTS[p]: results.describe_part(e, schema.classes) for p, e in parts.items()},
         model=results.describe_model(fitted.model),
         baseline=results.describe_model(baseline.model) if baseline else None,
@@ -140,8 +140,8 @@ def _merits(
     fitted: Fitted,
     baseline: Fitted | None,
     choices: Chosen,
-    choosing: Events,
-    events: Events,
+    choosing: Sample,
+    events: Sample,
     predictions: AnyArray,
 ) -> dict[str, dict[str, Any]]:
     asked = recipe.evaluate
@@ -160,7 +160,7 @@ def _say_parts(job: Job, choices: Chosen, chosen: int, choosing: int) -> None:
         job.say(
             f"There is no test part: the figures of merit are those of the {PARTS[chosen]} part."
         )
-    _say_choices(job.recipe, job.events.schema.task, choices, choosing == chosen, job.say)
+    _say_choices(job.recipe, job.schema.task, choices, choosing == chosen, job.say)
 
 
 def _say_choices(recipe: Recipe, task: str, choices: Chosen, same: bool, say: Any) -> None:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from threadpoolctl import threadpool_limits
 
 from steepest.descent import Callback, Checkpointer, LearningRate, Plan, State, descend
+from steepest.events import Sample
 from steepest.optimizers import update_rule
 from steepest.recipe import Recipe
-from steepest.scaling import Scaling
+from steepest.scaling import AnyScaling
 from steepest.trained import TrainedModel
 from steepest.training.fit import THREADS, Array, Fitted, model_with, plan_for
-from steepest.training.inputs import Events, Schema, batch_of, objective_for, scaling_of
+from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 
 __all__ = ["Begun", "begin", "one_pass"]
 
@@ -43,7 +44,7 @@ class Begun:
 
     schema: Schema
     recipe: Recipe
-    scaling: Scaling
+    scaling: AnyScaling
     learning_rate: LearningRate
     schedule_length: tuple[int, int]
     state: State | None = None
@@ -67,7 +68,7 @@ class Begun:
         return model_with(self.scaling, objective, self.schema, theta)
 
 
-def begin(train: Events, schema: Schema, recipe: Recipe) -> Begun:
+def begin(train: Sample, schema: Schema, recipe: Recipe) -> Begun:
     """Fit the scaling and choose η and the schedule's length, on the first events of all.
 
     Raises
@@ -75,7 +76,7 @@ def begin(train: Events, schema: Schema, recipe: Recipe) -> Begun:
     EventsError, RecipeError
     """
     with threadpool_limits(limits=THREADS, user_api="blas"):
-        scaling = scaling_of(recipe.descent.scaling, train, schema.names)
+        scaling = scaling_of(recipe.descent.scaling, train, schema.inputs)
         objective = objective_for(schema, recipe.model, recipe.descent)
         events = batch_of(train, scaling, objective, "training")
         plan, rate = plan_for(objective, events, recipe.descent, validated=False)
@@ -83,7 +84,7 @@ def begin(train: Events, schema: Schema, recipe: Recipe) -> Begun:
 
 
 def one_pass(
-    begun: Begun, train: Events, checkpointer: Checkpointer, callback: Callback | None = None
+    begun: Begun, train: Sample, checkpointer: Checkpointer, callback: Callback | None = None
 ) -> Begun:
     """Take each event once, in mini-batches; return where the next pass goes on.
 
