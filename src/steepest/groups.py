@@ -155,14 +155,16 @@ class Groups:
         return Groups({name: member[key] for name, member in self.members.items()})
 
     @property
-    def arrays(self) -> Iterator[AnyArray]:
-        """The arrays of numbers, and the offsets, one after the other."""
+    def matrices(self) -> Iterator[AnyArray]:
+        """The numbers of each group: ``(events, features)`` or ``(particles, features)``."""
         for member in self.members.values():
-            if isinstance(member, Jagged):
-                yield member.values
-                yield member.offsets
-            else:
-                yield member
+            yield member.values if isinstance(member, Jagged) else member
+
+    @property
+    def arrays(self) -> Iterator[AnyArray]:
+        """All arrays: the matrices and the offsets."""
+        yield from self.matrices
+        yield from (m.offsets for m in self.members.values() if isinstance(m, Jagged))
 
     @property
     def nbytes(self) -> int:
@@ -172,12 +174,12 @@ class Groups:
     @property
     def on_disk(self) -> bool:
         """Whether any of the numbers lie on disk."""
-        return on_disk(*self.arrays)
+        return on_disk(*self.matrices)
 
     @property
     def folder(self) -> Path:
         """Where numbers on disk lie."""
-        return next(array.folder for array in self.arrays if isinstance(array, RowsOnDisk))
+        return next(array.folder for array in self.matrices if isinstance(array, RowsOnDisk))
 
     def map(self, function: Callable[[str, AnyArray], AnyArray]) -> Groups:
         """Apply a function of a group's name and its matrix of numbers to every group."""

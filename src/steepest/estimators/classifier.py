@@ -226,7 +226,7 @@ class Classifier(ClassifierMixin, Descended):
         >>> model.n_iter_, bool((model.coef_ == whole.fit(X, y).coef_).all())
         (6, True)
         """
-        begins = self._begun is None
+        begins = self._partial is None
         X, y = arrays_of(self, X, y, reset=begins)
         check_classification_targets(y)
         if begins:
@@ -246,7 +246,7 @@ class Classifier(ClassifierMixin, Descended):
                 do="call fit, or partial_fit on a clone, to begin a new descent",
             )
         refuse_unknown(y, self.classes_, "The labels have a class that `classes` lacks.")
-        self._pass(self._events(X, y, sample_weight), *self._task())
+        self._continue(self._events(X, y, sample_weight), *self._task())
         return self
 
     def predict_proba(self, X: Any) -> Array:

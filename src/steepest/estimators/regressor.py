@@ -221,8 +221,8 @@ class Regressor(RegressorMixin, Descended):
         >>> model.n_iter_, model.predict([[3.0]]).round(2)
         (60, array([7.]))
         """
-        train = self._events(X, y, sample_weight, reset=self._begun is None)
-        self._pass(train, "regression")
+        train = self._events(X, y, sample_weight, reset=self._partial is None)
+        self._continue(train, "regression")
         return self
 
     def predict(self, X: Any) -> Array:

@@ -83,6 +83,12 @@ class Batch:
         if self.weights is not None:
             yield self.weights
 
+    def largest_input(self) -> float:
+        """The largest absolute value of any input."""
+        matrices = self.inputs.matrices if isinstance(self.inputs, Groups) else [self.inputs]
+        values = (block for matrix in matrices for (block,) in blocks(matrix))
+        return max(float(np.abs(block).max(initial=0.0)) for block in values)
+
     @property
     def on_disk(self) -> bool:
         """Whether the events lie on disk."""
