@@ -111,7 +111,7 @@ def test_a_model_of_a_newer_release(refused, runs, tmp_path: Path):
     model = tmp_path / "model"
     shutil.copytree(runs["binary"] / "model", model)
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    (model / "config.json").write_text(json.dumps(config | {"version": 2}), encoding="utf-8")
+    (model / "config.json").write_text(json.dumps(config | {"version": 3}), encoding="utf-8")
     assert refused(model) == (
         f"The model {model} cannot be read.\n"
         "  expected: version 1 of its format\n"
