@@ -33,9 +33,7 @@ def test_it_is_written_as_version_2():
 
 def test_buffers_are_kept_beside_the_parameters():
     config, parameters, scaling = load_model(VERSION_1).model.to_parts()
-    buffers = {"mean": np.arange(3.0)}
-    model = TrainedModel.from_parts(
-        config, {**parameters, "buffers.mean": buffers["mean"]}, scaling
-    )
+    parameters["buffers.mean"] = np.arange(3.0)
+    model = TrainedModel.from_parts(config, parameters, scaling)
     assert model.buffers["mean"].tolist() == [0, 1, 2]
     assert model.to_parts()[1].keys() == parameters.keys()
