@@ -16,9 +16,10 @@ from steepest.groups import Groups, Jagged
 from steepest.recipe import SGD, DescentRecipe, EvaluateRecipe, OtherModelRecipe, SplitRecipe
 from steepest.storage import DiskArray
 from steepest.trained import TrainedModel
+from steepest.training.evaluation import Scored, evaluate_model
 from steepest.training.fit import Fitted, fit, predictions_of
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
-from steepest.training.results import mean_loss, merits_of
+from steepest.training.results import mean_loss
 from toy_models import DeepSets
 
 EVENTS = 1500
@@ -81,8 +82,7 @@ def test_it_learns_and_is_evaluated():
     fitted, test = trained(jets()), jets().parts()[TEST]
     assert fitted.model.model == DeepSets(2, 1, 5)
     assert fitted.model.names == ("jet.pt", "particles.pt", "particles.dr")
-    scores = predictions_of(fitted.model, test.features)
-    merits = merits_of(fitted.model, scores, test, EvaluateRecipe(), None)
+    merits = evaluate_model(Scored(fitted.model, test), EvaluateRecipe(), None).merits
     assert merits["auc"].value > 0.85
     assert mean_loss(fitted.model, test) < 0.5
     loss = fitted.model.objective().loss(
@@ -103,8 +103,8 @@ def test_same_bits_in_memory_and_on_disk(small, tmp_path: Path, scaling: str):
     scores = predictions_of(memory.model, ours.features)
     assert scores.tobytes() == predictions_of(disk.model, theirs.features)[:].tobytes()
     merits = [
-        merits_of(f.model, predictions_of(f.model, s.features), s, EvaluateRecipe(), None)
-        for f, s in ((memory, ours), (disk, theirs))
+        evaluate_model(Scored(fitted.model, sample), EvaluateRecipe(), None).merits
+        for fitted, sample in ((memory, ours), (disk, theirs))
     ]
     assert merits[0] == merits[1]
 

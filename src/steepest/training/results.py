@@ -1,4 +1,4 @@
-"""The figures of merit of a run: what metrics.json holds.
+"""What metrics.json says of a run besides figures of merit: model, descent, parts.
 
 The format is an interface: ``{"format": "steepest-metrics", "version": 1, …}``, see
 docs/run-folder.md.
@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from steepest import evaluate
 from steepest._version import __version__
 from steepest.evaluate import Merit
 from steepest.events import Sample
 from steepest.objective import Batch
-from steepest.recipe import EvaluateRecipe, Recipe
-from steepest.storage import AnyArray, blocks, total
+from steepest.recipe import Recipe
+from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
-from steepest.training.choices import Chosen, significance_merit
 from steepest.training.fit import Fitted
 
 __all__ = [
@@ -27,9 +25,7 @@ __all__ = [
     "describe_descent",
     "describe_model",
     "describe_part",
-    "gain_of",
     "mean_loss",
-    "merits_of",
     "metrics_of",
     "name_of",
     "to_json",
@@ -38,55 +34,11 @@ __all__ = [
 FORMAT = {"format": "steepest-metrics", "version": 1, "steepest": __version__}
 
 
-def merits_of(
-    model: TrainedModel,
-    predictions: AnyArray,
-    events: Sample,
-    recipe: EvaluateRecipe,
-    chosen: Chosen | None,
-) -> dict[str, Merit]:
-    """The figures of merit that go with the model's task, on those events.
-
-    `chosen` has the cut of the significance, see `choose`; without it there is none.
-    """
-    labels, weights = events.labels, events.weights
-    match model.task:
-        case "binary":
-            efficiencies = recipe.signal_efficiencies
-            merits = evaluate.binary_merits(labels, predictions, weights, efficiencies)
-            error = _calibration_error(labels, predictions, weights)
-            merits |= {error.name: error}
-            if chosen is not None:
-                merits |= significance_merit(recipe, chosen, events, predictions)
-            return merits
-        case "multiclass":
-            merits = evaluate.multiclass_merits(labels, predictions, weights, model.classes)
-            outcomes = evaluate.confidence_of(labels, predictions, weights)
-            error = _calibration_error(*outcomes, weights)
-            return merits | {error.name: error}
-        case _:
-            return evaluate.regression_merits(labels, predictions, weights)
-
-
-def _calibration_error(outcomes: AnyArray, scores: AnyArray, weights: AnyArray | None) -> Merit:
-    return evaluate.calibration_error(evaluate.calibration_curve(outcomes, scores, weights))
-
-
 def class_titles(model: TrainedModel) -> tuple[str, str]:
     """What figures call background and signal."""
     if model.classes == ("0", "1"):
         return f"Background ({model.label} = 0)", f"Signal ({model.label} = 1)"
     return model.classes[0], model.classes[1]
-
-
-def gain_of(
-    task: str, events: Sample, predictions: AnyArray, baseline: AnyArray
-) -> dict[str, Merit]:
-    """What the model adds to the baseline, on the same events: the difference of the AUCs."""
-    if task != "binary":
-        return {}
-    gain = evaluate.auc_difference(events.labels, predictions, baseline, events.weights)
-    return {gain.name: gain}
 
 
 def to_json(merits: Mapping[str, Merit]) -> dict[str, Any]:

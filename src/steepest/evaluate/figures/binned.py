@@ -19,7 +19,7 @@ from steepest.evaluate.figures.style import (
     new_figure,
     style,
 )
-from steepest.evaluate.merits.bins import BinnedMerits
+from steepest.evaluate.merits.binned import BinnedMerits
 from steepest.evaluate.merits.merit import Merit
 
 if TYPE_CHECKING:

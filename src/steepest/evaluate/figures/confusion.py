@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steepest.evaluate.figures.style import laid_out, new_figure, style
-from steepest.evaluate.merits.confusion import ConfusionMatrix
+from steepest.evaluate.merits.classification import ConfusionMatrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -139,7 +139,8 @@ def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
     """
     in_a_row = 1 if len(numbers) <= 3 else 2
     rows = -(-len(numbers) // in_a_row)
-    with style():
+    no_minor_ticks = {"xtick.minor.visible": False, "ytick.minor.visible": False}
+    with style(**no_minor_ticks):  # clutter at this size
         figure = new_figure(3.6 * 2 * in_a_row, 2.5 * rows + 0.5)
         grid = figure.subplots(rows, 2 * in_a_row, squeeze=False)
         for index, feature in enumerate(numbers):
@@ -169,5 +170,4 @@ def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:
     axes.set_xlim(classes[0].edges[0], classes[0].edges[-1])
     axes.set_xlabel(label)
     axes.tick_params(labelsize=10.5)
-    axes.minorticks_off()  # clutter at this size
     axes.locator_params(nbins=4)

@@ -57,6 +57,12 @@ _SIZES: dict[str, Any] = {
     "pdf.fonttype": 42,
 }
 
+_NO_METADATA = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
+}
+
 _SYMBOLS: dict[str, tuple[str, str | None]] = {
     "pt": ("$p_{T}$", "GeV"),
     "energy": ("$E$", "GeV"),
@@ -123,12 +129,15 @@ def scaled_label(name: str) -> str:
     return f"{_symbol(name)[0]}, scaled"
 
 
-def style() -> AbstractContextManager[None]:
-    """Return the context in which a figure is made or written; global settings are left alone."""
+def style(**changes: Any) -> AbstractContextManager[None]:
+    """Return the context in which a figure is made or written; global settings are left alone.
+
+    `changes` are settings of Matplotlib for this figure alone.
+    """
     import matplotlib
     import mplhep
 
-    settings: Any = {**mplhep.style.CMS, **_SIZES}
+    settings: Any = {**mplhep.style.CMS, **_SIZES, **changes}
     return matplotlib.rc_context(settings)
 
 
@@ -179,12 +188,23 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 def rendered(figure: Figure, kind: str = "png") -> bytes:
     """Return what `save` writes."""
-    empty = {
-        "png": {"Software": None},
-        "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-        "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
-    }.get(kind)
     buffer = io.BytesIO()
     with style():
-        figure.savefig(buffer, format=kind, metadata=empty)
+        if kind == "png":
+            _render_png(figure, buffer)
+        else:
+            figure.savefig(buffer, format=kind, metadata=_NO_METADATA.get(kind))
     return buffer.getvalue()
+
+
+def _render_png(figure: Figure, buffer: io.BytesIO) -> None:
+    """Write a PNG: `savefig` would draw twice, first to compute the layout, which is computed."""
+    from matplotlib import rcParams
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    dpi = figure.dpi
+    figure.set_dpi(rcParams["savefig.dpi"])
+    try:
+        FigureCanvasAgg(figure).print_png(buffer, metadata=_NO_METADATA["png"])
+    finally:
+        figure.set_dpi(dpi)
