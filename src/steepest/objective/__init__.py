@@ -3,8 +3,9 @@
 J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
 """
 
-from steepest.objective.base import Batch, CurvatureBounds, Objective
+from steepest.objective.base import Batch, CurvatureBounds, ModelObjective, Objective
 from steepest.objective.dense import DenseObjective
+from steepest.objective.kinds import objective_named
 from steepest.objective.plane import losses_of_chunks, losses_on_plane, neuron_groups
 from steepest.objective.step_block import TOGETHER, StepBlock, SupportsStepBlocks
 
@@ -13,10 +14,12 @@ __all__ = [
     "Batch",
     "CurvatureBounds",
     "DenseObjective",
+    "ModelObjective",
     "Objective",
     "StepBlock",
     "SupportsStepBlocks",
     "losses_of_chunks",
     "losses_on_plane",
     "neuron_groups",
+    "objective_named",
 ]

@@ -20,16 +20,23 @@ import numpy as np
 
 from steepest import evaluate
 from steepest.evaluate import BinnedMerits, CalibrationCurve, Experiment, Merit, Roc, figures
-from steepest.events import TEST, TRAIN, VALIDATION, load_events, use_revisions
+from steepest.events import (
+    PARTS,
+    TRAIN,
+    VALIDATION,
+    Sample,
+    evaluated_part,
+    load_events,
+    use_revisions,
+)
 from steepest.folder import RunFolder
 from steepest.recipe import BinsRecipe, EvaluateRecipe
 from steepest.storage import AnyArray, blocks, compressed, derived, total
 from steepest.trained import TrainedModel
 from steepest.training import results
 from steepest.training.callback import TrainingCallback
-from steepest.training.events import PARTS, encoded, memory_budget, parts_of, read
+from steepest.training.events import encoded, memory_budget, read
 from steepest.training.fit import predictions_of
-from steepest.training.inputs import Events
 
 __all__ = [
     "Evaluation",
@@ -57,7 +64,7 @@ class Scored:
     """Events, and what a model predicts for them, computed when it is first asked for."""
 
     model: TrainedModel
-    events: Events
+    events: Sample
 
     @cached_property
     def predictions(self) -> AnyArray:
@@ -372,8 +379,8 @@ def evaluate_run(
             budget=memory_budget(recipe.events.memory, folder.path),
         )
     callback.stage("Evaluating")
-    parts = parts_of(encoded(sample, model.encoding))
-    part = next(part for part in (TEST, VALIDATION, TRAIN) if part in parts)
+    parts = encoded(sample, model.encoding).parts()
+    part = evaluated_part(parts)
     scored = Scored(model, parts[part])
     if events is None:
         choosing = choosing_part(parts, part)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from steepest import evaluate
 from steepest.evaluate import figures
-from steepest.events import TRAIN
+from steepest.events import PARTS, TRAIN, Sample
 from steepest.recipe import EvaluateRecipe
 from steepest.trained import TrainedModel
 from steepest.training.evaluation import (
@@ -21,8 +21,6 @@ from steepest.training.evaluation import (
     choosing_part,
     experiment_of,
 )
-from steepest.training.events import PARTS
-from steepest.training.inputs import Events
 from steepest.training.results import class_titles
 
 __all__ = ["EVENTS_DRAWN", "Figure", "descent", "features", "results"]
@@ -62,14 +60,14 @@ def _thinned(history: pa.Table) -> pa.Table:
     return history.filter(pa.array(keep))
 
 
-def features(model: TrainedModel, train: Events) -> Figure:
+def features(model: TrainedModel, train: Sample) -> Figure:
     """The features of the training part, before and after scaling."""
     rows = slice(None, None, -(-len(train) // EVENTS_DRAWN))
     raw = train.features[rows]
     numbers = figures.feature_histograms(
         model.input_names,
         raw,
-        model.scaling.transform(raw),
+        model.scaled(raw),
         train.labels[rows].astype(np.int64) if model.classes else None,
         None if train.weights is None else train.weights[rows],
         class_titles(model) if model.task == "binary" else model.classes or None,

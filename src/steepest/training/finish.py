@@ -9,7 +9,7 @@ from typing import Any
 
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
-from steepest.events import TEST, TRAIN
+from steepest.events import PARTS, TEST, TRAIN, Sample, evaluated_part
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
 from steepest.storage import on_disk
@@ -27,8 +27,8 @@ from steepest.training.evaluation import (
     evaluate_model,
     gain_of,
 )
-from steepest.training.events import PARTS, Prepared
 from steepest.training.fit import Fitted, model_at
+from steepest.training.inputs import Schema
 
 __all__ = ["Job", "finish", "keep_diverged"]
 
@@ -39,7 +39,8 @@ class Job:
 
     folder: RunFolder
     recipe: Recipe
-    events: Prepared
+    parts: dict[int, Sample]
+    schema: Schema
     checkpointer: FolderCheckpointer
     callback: TrainingCallback
     say: Callable[[str], None]
@@ -47,12 +48,12 @@ class Job:
 
     def drawing(self) -> Drawing:
         """How figures are drawn: one after the other where the events do not fit into memory."""
-        process = None if on_disk(self.events.parts[TRAIN].features) else self.process
+        process = None if on_disk(self.parts[TRAIN].features) else self.process
         return Drawing(self.folder, process, self.give_back)
 
     def give_back(self) -> None:
         """Between the stages: give memory back where it is short."""
-        if on_disk(self.events.parts[TRAIN].features):
+        if on_disk(self.parts[TRAIN].features):
             give_back()
 
 
@@ -63,7 +64,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     job.folder.write_model(fitted.model)
     baseline = _baseline(job)
     job.callback.stage("Evaluating")
-    part = job.events.evaluated
+    part = evaluated_part(job.parts)
     scored = _scored(job, fitted, part)
     choosing = choosing_part(scored, part)
     model, asked = fitted.model, job.recipe.evaluate
@@ -100,7 +101,7 @@ def finish(job: Job, fitted: Fitted) -> None:
 
 def _scored(job: Job, fitted: Fitted, evaluated: int) -> dict[int, Scored]:
     """The parts with the model's predictions; a training part that is not evaluated is thinned."""
-    parts = dict(job.events.parts)
+    parts = dict(job.parts)
     if evaluated != TRAIN:
         parts[TRAIN] = parts[TRAIN].thinned(figures.EVENTS_DRAWN)
     return {part: Scored(fitted.model, events) for part, events in parts.items()}
@@ -125,8 +126,8 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
     state = job.checkpointer.newest()
     assert state is not None  # descend saves before it raises
     _write_descent(job)
-    train, recipe = job.events.parts[TRAIN], job.recipe
-    model = model_at(train, job.events.schema, recipe.model, recipe.descent, state.best.theta)
+    train, recipe = job.parts[TRAIN], job.recipe
+    model = model_at(train, job.schema, recipe.model, recipe.descent, state.best.theta)
     job.folder.write_model(model)
     metrics = results.metrics_of(
         "diverged",
@@ -142,19 +143,19 @@ def _baseline(job: Job) -> Fitted | None:
     if not job.recipe.evaluate.baseline:
         return None
     job.callback.stage("Fitting the linear baseline")
-    return fit_baseline(job.events.parts[TRAIN], job.events.schema, TrainingCallback(), job.say)
+    return fit_baseline(job.parts[TRAIN], job.schema, TrainingCallback(), job.say)
 
 
 def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str, Any]:
     """What metrics.json says besides figures of merit."""
-    schema, parts = job.events.schema, job.events.parts
+    schema, parts = job.schema, job.parts
     return results.metrics_of(
         "complete",
         task=schema.task,
         label=schema.label,
         classes=list(schema.classes),
         features=[str(name) for name in schema.names],
-        source=job.events.source,
+        source=parts[TRAIN].source,
         parts={PARTS[p]: results.describe_part(e, schema.classes) for p, e in parts.items()},
         model=results.describe_model(fitted.model),
         baseline=results.describe_model(baseline.model) if baseline else None,
@@ -166,7 +167,7 @@ def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str,
 def _say_parts(job: Job, chosen: Chosen, part: int, choosing: int) -> None:
     if part != TEST:
         job.say(f"There is no test part: the figures of merit are those of the {PARTS[part]} part.")
-    _say_chosen(job.recipe, job.events.schema.task, chosen, choosing == part, job.say)
+    _say_chosen(job.recipe, job.schema.task, chosen, choosing == part, job.say)
 
 
 def _say_chosen(recipe: Recipe, task: str, chosen: Chosen, same: bool, say: Any) -> None:

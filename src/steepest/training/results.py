@@ -13,12 +13,12 @@ import numpy as np
 
 from steepest._version import __version__
 from steepest.evaluate import Merit
-from steepest.objective import Batch, DenseObjective
+from steepest.events import Sample
+from steepest.objective import Batch
 from steepest.recipe import Recipe
 from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
 from steepest.training.fit import Fitted
-from steepest.training.inputs import Events
 
 __all__ = [
     "class_titles",
@@ -46,7 +46,7 @@ def to_json(merits: Mapping[str, Merit]) -> dict[str, Any]:
     return {name: merit.to_json() for name, merit in merits.items()}
 
 
-def describe_part(events: Events, classes: Sequence[str]) -> dict[str, Any]:
+def describe_part(events: Sample, classes: Sequence[str]) -> dict[str, Any]:
     """Counts and sums of weights of a part, for each class where there are classes."""
     size = max(len(classes), 1)
     counts, sums = np.zeros(size, dtype=np.int64), np.zeros(size)
@@ -65,13 +65,11 @@ def describe_part(events: Events, classes: Sequence[str]) -> dict[str, Any]:
 
 def describe_model(model: TrainedModel) -> dict[str, Any]:
     """Architecture and, for a linear model, coefficients in original units."""
-    shape = model.model
     coefficients = model.coefficients()
     return {
         "name": name_of(model),
-        "widths": list(shape.widths),
-        "activation": shape.activation if shape.hidden else None,
-        "parameters": shape.size,
+        **model.model.details(),
+        "parameters": model.model.size,
         "dtype": str(model.theta.dtype),
         "scaling": model.scaling.name,
         "coefficients": coefficients.to_json() if coefficients else None,
@@ -80,13 +78,7 @@ def describe_model(model: TrainedModel) -> dict[str, Any]:
 
 def name_of(model: TrainedModel) -> str:
     """What a physicist calls the model."""
-    if model.model.hidden:
-        return f"dense network {'→'.join(str(width) for width in model.model.widths)}"
-    return {
-        "regression": "linear regression",
-        "binary": "logistic regression",
-        "multiclass": "softmax regression",
-    }[model.task]
+    return model.model.title(model.task)
 
 
 def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
@@ -119,16 +111,16 @@ def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def mean_loss(model: TrainedModel, events: Events) -> float:
+def mean_loss(model: TrainedModel, events: Sample) -> float:
     """Σ w ℓ / Σ w over those events, without the L2 term."""
     theta = model.theta.astype(np.float64)
-    objective = DenseObjective(model.model, model.loss)
+    objective = model.objective()
     mean = 1.0 if events.weights is None else total(events.weights) / len(events)
     summed = 0.0
     for features, labels, weights in blocks(events.features, events.labels, events.weights):
         kind = np.int64 if model.loss.name == "cross-entropy" else np.float64
         part = None if weights is None else weights / mean
-        batch = Batch(model.scaling.transform(features), labels.astype(kind), part)
+        batch = Batch(model.scaled(features), labels.astype(kind), part)
         summed += objective.loss(theta, batch) * len(batch)
     return summed / len(events)
 
