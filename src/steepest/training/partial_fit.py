@@ -100,7 +100,7 @@ class PartialFit:
             schedule_options=recipe.schedule,
             epochs=1,
             seed=recipe.seed,
-            record_every=recipe.record_every,
+            record_every=recipe.history.every,
             first_step=self.state.step if self.state else 0,
             first_epoch=self.epochs,
             schedule_length=self.schedule_length,
