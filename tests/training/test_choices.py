@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import steepest
 from steepest import evaluate
 from steepest.evaluate import BinnedMerits, Experiment
 from steepest.events import load_sample
+from steepest.training.background import Drawing
 
 PT = {"column": "pt", "edges": [550, 600, 650]}
 SIGNIFICANCE = {"signal": 100, "background": 1000, "background_uncertainty": 0.1}
@@ -33,8 +33,7 @@ def train(recipe_table: dict, tmp_path: Path):
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch):
     """Leave figures out, where they are not what is tested: they take most of the time."""
-    module = import_module("steepest.training.finish")  # its name is also that of a function
-    monkeypatch.setattr(module, "draw_figures", lambda *_: None)
+    monkeypatch.setattr(Drawing, "add", lambda *_: None)
 
 
 def said(run: steepest.Run) -> str:
