@@ -91,6 +91,26 @@ def test_cuts_come_from_validation_and_results_from_test(train):
     assert sum(m.counts["events"] for m in events) == (sample.labels == 1).sum()
 
 
+def test_each_curve_is_computed_once(train, monkeypatch: pytest.MonkeyPatch):
+    """Of model and baseline, on the part that chooses and on the one that is evaluated."""
+    computed: list[tuple] = []
+
+    def counted(function):
+        def call(labels, scores, *arguments, **options):
+            computed.append((function.__name__, np.asarray(scores)[:].tobytes()))
+            return function(labels, scores, *arguments, **options)
+
+        return call
+
+    for name in ("roc_curve", "binary_merits", "calibration_curve", "significance_at"):
+        monkeypatch.setattr(evaluate, name, counted(getattr(evaluate, name)))
+    train({"bins": PT, "significance": SIGNIFICANCE})
+    assert len(computed) == len(set(computed))
+    names = [name for name, _ in computed]
+    assert names.count("roc_curve") == 4
+    assert names.count("binary_merits") == names.count("calibration_curve") == 2
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_without_validation_part_the_training_part_chooses(train):
     run = train({"bins": PT}, split={"validation": 0.0, "test": 0.4})
