@@ -16,7 +16,8 @@ from steepest.errors import EventsError, RecipeError, RunFolderError
 from steepest.groups import Groups
 from steepest.losses import Loss, loss_named
 from steepest.models import Model, ModelKind, kind_named
-from steepest.objective import Batch, ModelObjective
+from steepest.objective import Batch, Memory, ModelObjective
+from steepest.objective.stateful import restore_memory
 from steepest.scaling import AffineScaling, AnyScaling, scaling_from
 
 __all__ = ["FORMAT", "TASKS", "VERSIONS", "Coefficients", "TrainedModel", "outputs_for"]
@@ -102,7 +103,10 @@ class TrainedModel:
 
     def objective(self, l2: float = 0.0, dtype: str = "float64") -> ModelObjective:
         """J(θ) of this model and its loss, by default in float64 and without the L2 term."""
-        return kind_named(self.model.kind).objective(self.model, self.loss, l2, dtype)
+        objective = kind_named(self.model.kind).objective(self.model, self.loss, l2, dtype)
+        if self.buffers:
+            restore_memory(objective, Memory(self.buffers))
+        return objective
 
     def predict(self, features: ArrayLike | Groups) -> Array:
         """Predict from raw features ``(events, features)``, or from groups of them.

@@ -44,7 +44,8 @@ class Descended(BaseEstimator):
     def _recipe(self) -> Recipe:
         """The estimator's parameters as a recipe, which checks them."""
         p = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        whole = p["batch_size"] == "all"
+        whole, every = p["batch_size"] == "all", p["record_every"]
+        rare = whole and p["tol"] is None and every != "auto"
         descent = {
             "method": p.get("method", "descent"),
             "batch_size": p["batch_size"],
@@ -55,9 +56,9 @@ class Descended(BaseEstimator):
             "l2": p["l2"],
             "epochs": p["epochs"],
             "stop": {"loss_tolerance": p["tol"]} if p["tol"] is not None else {},
-            "record_every": p["record_every"],
-            # batch descent looks up only when it records, unless `tol` must be watched
-            "validate_every": p["record_every"] if whole and p["tol"] is None else 1,
+            "history": {"every": every},
+            # batch descent validates only when it records, unless `tol` needs each epoch
+            "validate_every": every if rare else 1,
             "dtype": p["dtype"],
             "seed": p["seed"],
         }
@@ -101,8 +102,7 @@ class Descended(BaseEstimator):
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
-            theta = state.best.theta
-            self.model_ = model_at(train, schema, recipe.model, recipe.descent, theta)
+            self.model_ = model_at(train, schema, recipe.model, recipe.descent, state.best)
             self.learning_rate_, self.exact_ = None, None
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
@@ -134,11 +134,11 @@ class Descended(BaseEstimator):
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
             partial = partial.after(state)
-            self.model_ = partial.model_at(state.best.theta)
+            self.model_ = partial.model_at(state.best.theta, state.best.buffers)
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
             assert partial.state is not None  # an epoch leaves one
-            self.model_ = partial.model_at(partial.state.theta)
+            self.model_ = partial.model_at(partial.state.theta, partial.state.memory.buffers)
             self._end(partial.state)
             self.stop_reason_ = f"pass {partial.epochs:,} is done"
         self._partial = partial

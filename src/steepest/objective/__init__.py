@@ -7,6 +7,7 @@ from steepest.objective.base import Batch, CurvatureBounds, ModelObjective, Obje
 from steepest.objective.dense import DenseObjective
 from steepest.objective.kinds import objective_named
 from steepest.objective.plane import losses_of_chunks, losses_on_plane, neuron_groups
+from steepest.objective.stateful import Memory, Stateful
 from steepest.objective.step_block import TOGETHER, StepBlock, SupportsStepBlocks
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "Batch",
     "CurvatureBounds",
     "DenseObjective",
+    "Memory",
     "ModelObjective",
     "Objective",
+    "Stateful",
     "StepBlock",
     "SupportsStepBlocks",
     "losses_of_chunks",

@@ -127,7 +127,7 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
     assert state is not None  # descend saves before it raises
     _write_descent(job)
     train, recipe = job.parts[TRAIN], job.recipe
-    model = model_at(train, job.schema, recipe.model, recipe.descent, state.best.theta)
+    model = model_at(train, job.schema, recipe.model, recipe.descent, state.best)
     job.folder.write_model(model)
     metrics = results.metrics_of(
         "diverged",

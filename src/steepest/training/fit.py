@@ -28,6 +28,7 @@ from steepest.errors import EventsError
 from steepest.events import Sample
 from steepest.groups import Inputs
 from steepest.objective import Batch, ModelObjective
+from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
 from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe
 from steepest.scaling import AnyScaling
@@ -107,7 +108,8 @@ def fit(
             say(said)
         else:
             outcome = descend(objective, events, plan, checkpointer, state=state, **seen)
-    return Fitted(model_with(scaling, objective, schema, outcome.theta), outcome, rate, plan)
+    model = model_with(scaling, objective, schema, outcome.theta, outcome.buffers)
+    return Fitted(model, outcome, rate, plan)
 
 
 def check_fit(
@@ -126,11 +128,12 @@ def model_at(
     schema: Schema,
     model_recipe: AnyModelRecipe,
     recipe: DescentRecipe,
-    theta: Array,
+    best: Best,
 ) -> TrainedModel:
-    """The model with given parameters θ, scaled as `fit` scales it."""
+    """The model with the best parameters and buffers of a descent, scaled as `fit` scales it."""
     scaling = scaling_of(recipe.scaling, train, schema.inputs)
-    return model_with(scaling, objective_for(schema, model_recipe, recipe), schema, theta)
+    objective = objective_for(schema, model_recipe, recipe)
+    return model_with(scaling, objective, schema, best.theta, best.buffers)
 
 
 def predictions_of(model: TrainedModel, features: Inputs) -> AnyArray:
@@ -188,6 +191,7 @@ def _monitor(
     both = task == "binary" and _both(labels)
 
     def monitor(theta: Array) -> dict[str, float]:
+        restore_memory(plain, memory_of(objective))
         values = {"validation_loss": plain.loss(theta, batch)}
         predictions = _predicted(objective, theta, batch)
         if both and all(np.isfinite(block).all() for (block,) in blocks(predictions)):
@@ -262,8 +266,13 @@ def _refuse_large(events: Batch) -> None:
 
 
 def model_with(
-    scaling: AnyScaling, objective: ModelObjective, schema: Schema, theta: Array
+    scaling: AnyScaling,
+    objective: ModelObjective,
+    schema: Schema,
+    theta: Array,
+    buffers: Mapping[str, Array] | None = None,
 ) -> TrainedModel:
+    """The model of an objective, with what gives its numbers their meaning."""
     return TrainedModel(
         scaling=scaling,
         model=objective.model,
@@ -273,6 +282,7 @@ def model_with(
         label=schema.label,
         features=schema.features,
         encoding=schema.encoding,
+        buffers=buffers or {},
     )
 
 
