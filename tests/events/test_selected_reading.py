@@ -202,7 +202,10 @@ def test_other_baskets_of_rejected_blocks_are_not_read(tmp_path, requested) -> N
         (total,) = requested
         return total
 
-    passing = RowFilter(("run",), lambda batch: False), row_filter_of(parse("run == 3"), source.schema)
+    passing = (
+        RowFilter(("run",), lambda batch: False),
+        row_filter_of(parse("run == 3"), source.schema),
+    )
     none, some = (taken(source.filtered(names, (), row_filter, BLOCK)) for row_filter in passing)
     whole = taken(source.batches(names, (), BLOCK))
     first, last = 3 * ROWS // 10, 4 * ROWS // 10

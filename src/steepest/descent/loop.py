@@ -233,10 +233,11 @@ class _Descent:
         monitored = metrics.get("validation_loss", training_loss)
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
             raise self._diverged(state)
-        better = monitored < state.best.loss - ROUNDING * abs(state.best.loss)
-        best = Best(state.theta, float(monitored), state.step, state.memory.buffers)
+        best, better = state.best, monitored < state.best.loss - ROUNDING * abs(state.best.loss)
+        if better:
+            best = Best(state.theta, float(monitored), state.step, state.memory.buffers)
         state = state.with_changes(
-            best=best if better else state.best,
+            best=best,
             round_step=state.step,
             waited=0 if better else state.waited + 1,
             plateau=state.plateau.after(monitored, plan.schedule_options),

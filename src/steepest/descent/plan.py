@@ -10,7 +10,7 @@ import numpy as np
 
 from steepest import recipe as spec
 from steepest.descent.batches import Batches
-from steepest.descent.history import recorded_steps
+from steepest.descent.history import MOST_STEPS, recorded_steps
 from steepest.errors import RecipeError
 from steepest.objective import TOGETHER
 from steepest.optimizers import UpdateRule
@@ -92,7 +92,7 @@ class Plan:
         """Which events each step takes."""
         return Batches(self.events, self.batch_size, self.seed, self.first_step, self.first_epoch)
 
-    @property
+    @cached_property
     def total_steps(self) -> int:
         """Steps until the last epoch is done."""
         return self.first_step + self.epochs * self.batches.per_epoch
@@ -142,11 +142,13 @@ class Plan:
         """
         mask = np.zeros(count, dtype=bool)
         first, per_round = step + 1, self.validate_every * self.batches.per_epoch
-        if self.record_every == "auto":
+        if self.record_every != "auto":
+            mask[-first % self.record_every :: self.record_every] = True
+        elif self.total_steps - self.first_step <= MOST_STEPS:
+            mask[:] = True
+        else:
             begin, end = self._recorded_steps.searchsorted([first, first + count])
             mask[self._recorded_steps[begin:end] - first] = True
-        else:
-            mask[-first % self.record_every :: self.record_every] = True
         mask[-(first - self.first_step) % per_round :: per_round] = True
         mask[self.total_steps - first : self.total_steps - first + 1] = True
         return mask

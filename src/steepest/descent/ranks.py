@@ -83,7 +83,7 @@ class Ranks:
 
     def any(self, condition: bool) -> bool:
         """Whether the condition holds on some rank."""
-        return self.total(float(condition)) > 0.0
+        return condition if self.size == 1 else self.total(float(condition)) > 0.0
 
     def clock(self) -> float:
         """Seconds of a monotonic clock: the main rank's."""

@@ -150,7 +150,7 @@ class Stepper:
             if diverged:
                 break
             del run, block  # and with them the window, before the next one is read
-        return StepsTaken(state, np.concatenate(numbers), np.concatenate(values), diverged)
+        return StepsTaken(state, _joined(numbers), _joined(values), diverged)
 
     def _rolled_back(self, state: State, rates: Array) -> StepsTaken:
         """Take a block again, one by one from its beginning: some loss in it was above the limit.
@@ -159,6 +159,10 @@ class Stepper:
         """
         restore_memory(self.objective, state.memory)
         return replace(self.one_by_one(state, rates), diverged=True)
+
+
+def _joined(arrays: list[Array]) -> Array:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def norm(vector: Array) -> float:

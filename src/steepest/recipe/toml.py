@@ -35,8 +35,16 @@ def read_toml(path: Path) -> dict[str, Any]:
             found=error.strerror or type(error).__name__,
             do="check the path and its permissions",
         ) from None
-    except UnicodeDecodeError:
-        raise _no_recipe(path, "bytes that are not UTF-8 text") from None
+    except UnicodeDecodeError as error:
+        if path.suffix != ".toml":
+            raise _no_recipe(path, "bytes that are not UTF-8 text") from None
+        raise RecipeError(
+            f"The recipe {path} cannot be read.",
+            expected="a TOML file, UTF-8",
+            found=f"byte {error.start} is not UTF-8",
+            cause="it was saved in another encoding",
+            do="save it as UTF-8",
+        ) from None
     except tomllib.TOMLDecodeError as error:
         if path.suffix.lower() in _TEXT_DATA:
             raise _no_recipe(path, f"the suffix {path.suffix}, and no TOML") from None

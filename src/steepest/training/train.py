@@ -49,9 +49,9 @@ def train(
     with drawing_process() as process:
         parts, schema = prepare(recipe, callback, path)
         check_fit(parts[TRAIN], schema, recipe.model, recipe.descent)
-        folder = RunFolder.create(path, recipe)
-        folder.write_json("environment.json", environment(parts[TRAIN].source))
-        return _run(folder, recipe, parts, schema, callback, process)
+        with RunFolder.create_locked(path, recipe) as folder:
+            folder.write_json("environment.json", environment(parts[TRAIN].source))
+            return _run(folder, recipe, parts, schema, callback, process)
 
 
 def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFolder:

@@ -19,6 +19,7 @@ from steepest.evaluate.figures.style import (
     laid_out,
     new_figure,
     scaled_label,
+    short,
     style,
 )
 
@@ -145,14 +146,19 @@ def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
         grid = figure.subplots(rows, 2 * in_a_row, squeeze=False)
         for index, feature in enumerate(numbers):
             row, column = index % rows, 2 * (index // rows)
-            _draw(grid[row, column], feature.before, axis_label(feature.name))
-            _draw(grid[row, column + 1], feature.after, scaled_label(feature.name))
+            _draw(grid[row, column], feature.before, axis_label(feature.name, 22))
+            _draw(grid[row, column + 1], feature.after, scaled_label(feature.name, 22))
         for index in range(len(numbers), rows * in_a_row):
             for axes in grid[index % rows, 2 * (index // rows) :]:
                 axes.remove()
         handles, names = grid[0, 0].get_legend_handles_labels()
         if len(handles) > 1:
-            figure.legend(handles, names, loc="outside upper center", ncols=len(handles))
+            figure.legend(
+                handles,
+                [short(name) for name in names],
+                loc="outside upper center",
+                ncols=len(handles),
+            )
         figure.supylabel("Probability density", fontsize="medium")
         return laid_out(figure)
 

@@ -17,7 +17,7 @@ from steepest.evaluate.figures.histogram import (
     histogram,
     histogram_edges,
 )
-from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
+from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, short, style
 from steepest.evaluate.merits.merit import Merit
 from steepest.evaluate.merits.regression import pull_merits
 from steepest.storage import blocks, derived
@@ -126,6 +126,7 @@ def residual_figure(numbers: ResidualHistograms, name: str = "target") -> Figure
         What is predicted, with its symbol, such as "$p_{T}$".
     """
     unit = f" [{numbers.unit}]" if numbers.unit else ""
+    name = short(name)
     with style():
         figure = new_figure(12.5, 5.4)
         left, right = figure.subplots(1, 2)
@@ -250,7 +251,7 @@ def pull_figure(numbers: PullHistogram, name: str = "target") -> Figure:
         lowest = min(0.0, 1.1 * float(content.contents.min()))
         axes.set_ylim(lowest, 1.4 * highest)
         axes.set_xlim(content.edges[0], content.edges[-1])
-        axes.set_xlabel(rf"Pull of {name}:  (predicted − true) / $\sigma$")
+        axes.set_xlabel(rf"Pull of {short(name)}:  (predicted − true) / $\sigma$")
         axes.set_ylabel("Probability density")
         lines = [f"{_TITLES[key]}:  {merit.format()}" for key, merit in numbers.merits.items()]
         if content.outside:
