@@ -159,12 +159,19 @@ class ToyObjective:
     def initial(self, seed: int) -> Array:
         return self.model.initial(seed).astype(self.dtype)
 
+    def prepared(self, batch: Batch) -> Batch:
+        """The batch as the model takes it."""
+        return batch
+
     def loss(self, theta: Array, batch: Batch) -> float:
-        return self.loss_and_gradient(theta, batch)[0]
+        return self.value_and_gradient(theta, batch)[0]
 
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
+        return self.value_and_gradient(theta, batch)
+
+    def value_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         total, gradient = 0.0, np.zeros_like(theta)
-        for part in batch.blocks():
+        for part in self.prepared(batch).blocks():
             logits, kept = self.model.logits(theta, part.inputs)
             weights = np.ones(len(part)) if part.weights is None else part.weights
             total += float(weights @ self.loss_function.value(logits, part.targets))
@@ -176,14 +183,15 @@ class ToyObjective:
 
     def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
         step = 1e-5 / np.linalg.norm(vector) * vector
-        up, down = (self.loss_and_gradient(theta + s * step, batch)[1] for s in (1, -1))
+        up, down = (self.value_and_gradient(theta + s * step, batch)[1] for s in (1, -1))
         return (up - down) * (np.linalg.norm(vector) / 2e-5)
 
     def curvature_bounds(self, batch: Batch) -> None:
         return None
 
     def predict(self, theta: Array, batch: Batch) -> Array:
-        parts = [self.model.logits(theta, part.inputs)[0] for part in batch.blocks()]
+        blocks = self.prepared(batch).blocks()
+        parts = [self.model.logits(theta, part.inputs)[0] for part in blocks]
         return np.concatenate([self.loss_function.prediction(logits) for logits in parts])
 
 
@@ -210,17 +218,11 @@ class CentredObjective(ToyObjective):
     def restore(self, memory: Memory) -> None:
         self.mean = np.array(memory.buffers["mean"])
 
-    def loss(self, theta: Array, batch: Batch) -> float:
-        return super().loss_and_gradient(theta, self._centred(batch))[0]
-
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         self.mean += 0.1 * (batch.inputs.mean(axis=0) - self.mean)
-        return super().loss_and_gradient(theta, self._centred(batch))
+        return super().loss_and_gradient(theta, batch)
 
-    def predict(self, theta: Array, batch: Batch) -> Array:
-        return super().predict(theta, self._centred(batch))
-
-    def _centred(self, batch: Batch) -> Batch:
+    def prepared(self, batch: Batch) -> Batch:
         return Batch(batch.inputs - self.mean, batch.targets, batch.weights)
 
 
