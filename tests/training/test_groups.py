@@ -94,7 +94,7 @@ def test_it_learns_and_is_evaluated():
     assert mean_loss(fitted.model, test) == pytest.approx(loss)
 
 
-@pytest.mark.parametrize("scaling", ["standard", "robust", "none"])
+@pytest.mark.parametrize("scaling", ["standard", "robust", "quantile", "whiten", "none"])
 def test_same_bits_in_memory_and_on_disk(small, tmp_path: Path, scaling: str):
     memory, disk = trained(jets(), scaling), trained(on_disk(jets(), tmp_path), scaling)
     assert memory.model.theta.tobytes() == disk.model.theta.tobytes()
