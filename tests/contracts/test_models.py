@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import steepest
 import toy_models  # noqa: F401  registers three kinds
 from steepest.errors import RecipeError
 from steepest.groups import Groups, Jagged
@@ -138,3 +141,15 @@ def test_saved_and_read_back(kind: str):
     again = TrainedModel.from_parts(*trained.to_parts())
     inputs = inputs_of(names)
     assert again.predict(inputs).tobytes() == trained.predict(inputs).tobytes()
+
+
+def test_rooms_above_the_objective_name_no_kind_of_model():
+    rooms = Path(steepest.__file__).parent
+    below = {"models", "objective"}
+    named = [
+        str(file.relative_to(rooms))
+        for file in rooms.rglob("*.py")
+        if file.relative_to(rooms).parts[0] not in below
+        and re.search(r"\bDenseObjective\b|\bimport\b.*\bDense\b", file.read_text(encoding="utf-8"))
+    ]
+    assert named == []
