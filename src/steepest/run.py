@@ -178,7 +178,7 @@ class Run:
         name
             The folder in ``RUN/landscape``.
         callback
-            Looks on; the default shows nothing.
+            Progress; the default shows nothing.
 
         Raises
         ------
@@ -237,7 +237,7 @@ def train(
     settings
         Changes such as ``"descent.learning_rate=0.1"``.
     callback
-        Looks on; the default shows nothing.
+        Progress; the default shows nothing.
 
     Raises
     ------
