@@ -178,7 +178,7 @@ class Run:
         name
             The folder in ``RUN/landscape``.
         callback
-            Progress; the default shows nothing.
+            Told of the progress; the default shows nothing.
 
         Raises
         ------
@@ -237,7 +237,7 @@ def train(
     settings
         Changes such as ``"descent.learning_rate=0.1"``.
     callback
-        Progress; the default shows nothing.
+        Told of the progress; the default shows nothing.
 
     Raises
     ------
@@ -280,7 +280,7 @@ def resume(path: str | Path, *, callback: training.TrainingCallback | None = Non
     EventsError
         Its events cannot be read any more.
     Interrupted
-        After Ctrl-C; it can be gone on with again.
+        After Ctrl-C; it can be resumed again.
 
     Examples
     --------

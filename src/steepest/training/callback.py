@@ -1,4 +1,4 @@
-"""What looks on at a training, and how Ctrl-C reaches it."""
+"""Callbacks of a training: its progress, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["TrainingCallback", "interruptible"]
 
 
 class TrainingCallback(Callback):
-    """Looks on at a whole training: base class whose methods do nothing."""
+    """Told of the progress of a training: base class whose methods do nothing."""
 
     def say(self, sentence: str) -> None:
         """A decision, or something worth knowing."""

@@ -34,7 +34,7 @@ __all__ = ["Job", "finish", "keep_diverged"]
 
 @dataclass(frozen=True)
 class Job:
-    """One training: what was asked, on what events, and where it goes."""
+    """One training: its recipe, its events, and the folder that it writes."""
 
     folder: RunFolder
     recipe: Recipe
@@ -66,10 +66,10 @@ def finish(job: Job, fitted: Fitted) -> None:
     part = evaluated_part(job.parts)
     scored = _scored(job, fitted, part)
     choosing = choosing_part(scored, part)
-    model, asked = fitted.model, job.recipe.evaluate
-    chosen = choose(scored[choosing], asked, PARTS[choosing])
+    model, options = fitted.model, job.recipe.evaluate
+    chosen = choose(scored[choosing], options, PARTS[choosing])
     _say_parts(job, chosen, part, choosing)
-    evaluation = evaluate_model(scored[part], asked, chosen)
+    evaluation = evaluate_model(scored[part], options, chosen)
     merits = {"model": evaluation.merits}
     linear = None
     if baseline is not None:
@@ -88,7 +88,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     if fitted.outcome.state.step:
         drawing.add(*figures.descent(job.folder.history, fitted.outcome.step))
     drawing.add(*figures.features(model, scored[TRAIN].events))  # early: it takes longest
-    for figure in figures.results(model, evaluation, linear, scored, part, asked):
+    for figure in figures.results(model, evaluation, linear, scored, part, options):
         drawing.add(*figure)
     drawing.finish()
     metrics["seconds"] = {
@@ -110,14 +110,14 @@ def _evaluate_baseline(
     job: Job, baseline: Fitted, events: Scored, choosing: Scored, part: str
 ) -> Evaluation:
     """The baseline on the same events; its cut for the significance is its own."""
-    model, asked = baseline.model, job.recipe.evaluate
+    model, options = baseline.model, job.recipe.evaluate
     scored = Scored(model, events.events)
     chosen = None
-    if asked.significance is not None:
+    if options.significance is not None:
         other = scored if choosing is events else Scored(model, choosing.events)
-        chosen = choose(other, asked, part)
+        chosen = choose(other, options, part)
     name = f"{results.name_of(model)} (baseline)"
-    return evaluate_model(scored, asked, chosen, name, bins=False)
+    return evaluate_model(scored, options, chosen, name, bins=False)
 
 
 def keep_diverged(job: Job, error: DivergenceError) -> None:
@@ -173,12 +173,12 @@ def _say_parts(job: Job, chosen: Chosen, part: int, choosing: int) -> None:
 
 def _say_chosen(recipe: Recipe, task: str, chosen: Chosen, same: bool, say: Any) -> None:
     """Say what is not chosen on the validation part, and what could not be chosen at all."""
-    asked, part = recipe.evaluate, chosen["part"]
-    if asked.significance is not None and task != "binary":
+    options, part = recipe.evaluate, chosen["part"]
+    if options.significance is not None and task != "binary":
         say("evaluate.significance is for two classes, and is left out.")
-    cuts = task == "binary" and (asked.bins or asked.significance is not None)
+    cuts = task == "binary" and (options.bins or options.significance is not None)
     what = "cuts are" if cuts else "the resolution of the pulls is"
-    if (cuts or (task == "regression" and asked.bins)) and part != "validation":
+    if (cuts or (task == "regression" and options.bins)) and part != "validation":
         why = "There is no validation part besides the evaluated one"
         warning = (
             ", the evaluated events themselves: what rests on them is too good" if same else ""
