@@ -298,7 +298,7 @@ def _refuse_large(events: Batch) -> None:
     if events.on_disk:
         raise EventsError(
             "The least-squares answer needs all events in memory, but these are kept on disk.",
-            expected="room for some six times the scaled features",
+            expected="memory for some six times the scaled features",
             found=f"{6 * events.inputs.nbytes / 2**30:.3g} GiB to be held",
             do='raise events.memory, or set descent.method = "descent"',
         )
