@@ -14,7 +14,7 @@ from benchmarks.harness import Case, Claim, Options, fastest, in_turn, ratio, sa
 from benchmarks.machine import cores, matrix_peak
 from benchmarks.peers import PEERS, RATE, Work
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, descend
+from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -119,7 +119,7 @@ def steepest_run(work: Work) -> Callable[[], Callable[[], float]]:
     events = Batch(work.X, work.y)
 
     def run() -> Callable[[], float]:
-        theta = descend(objective, events, plan, MemoryKeeper()).theta
+        theta = descend(objective, events, plan, MemoryCheckpointer()).theta
         return lambda: objective.loss(theta, events)
 
     return run

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.harness import PAUSE, Case, Claim, Options, Times, ratio
 from benchmarks.machine import cores, matrix_peak
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, descend
+from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.landscape import spans
 from steepest.landscape.directions import Directions
 from steepest.landscape.estimate import Anchors
@@ -70,7 +70,7 @@ def trained(
     rule = update_rule(recipe.optimizer, objective.weight_mask)
     few = events.take(slice(0, 20_000))
     plan = Plan.of(recipe, rule, 1e-3, len(few), validated=False)
-    return objective, descend(objective, few, plan, MemoryKeeper()).theta.astype(np.float64)
+    return objective, descend(objective, few, plan, MemoryCheckpointer()).theta.astype(np.float64)
 
 
 def network_of(model: Dense, theta: Array) -> torch.nn.Sequential:
@@ -205,6 +205,6 @@ def _claims(
         upper = sum(2 * a * b for a, b in pairwise(model.widths[1:]))
         operations = (upper + 6 * model.widths[1]) * evaluations
         at_peak = [operations / matrix_peak(cores())] * len(exact)
-        asked = 0.75 if model.activation == "relu" else None
-        claims.append(ratio("share of the sgemm peak", at_peak, exact, asked))
+        options = 0.75 if model.activation == "relu" else None
+        claims.append(ratio("share of the sgemm peak", at_peak, exact, options))
     return claims

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.harness import Case, Options, in_turn, ratio, same_loss
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, descend
+from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -55,7 +55,7 @@ def _steepest(X: np.ndarray, y: np.ndarray, steps: int) -> float:
     events = Batch(X, y)
     rule = update_rule(recipe.optimizer, objective.weight_mask)
     plan = Plan.of(recipe, rule, RATE, len(y), validated=False)
-    return objective.loss(descend(objective, events, plan, MemoryKeeper()).theta, events)
+    return objective.loss(descend(objective, events, plan, MemoryCheckpointer()).theta, events)
 
 
 def _torch(t: np.ndarray, y: np.ndarray) -> float:

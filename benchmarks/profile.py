@@ -35,7 +35,7 @@ from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.objective.compiled import Compiled, compiled
-from steepest.objective.stretch import Stretch
+from steepest.objective.step_block import StepBlock
 from steepest.optimizers import UpdateRule, update_rule
 
 __all__ = ["measure"]
@@ -187,8 +187,8 @@ def _single_events(options: Options) -> Case:
     few = CACHED // X[0].nbytes
 
     def take(rows: Array) -> Callable[[], object]:
-        stretch = Stretch(events, rows, 1, np.full(steps, 1e-3), 0, never, never, np.inf)
-        return lambda: kernels.take_steps(stretch, rule, theta, (), 0.0)
+        step_block = StepBlock(events, rows, 1, np.full(steps, 1e-3), 0, never, never, np.inf)
+        return lambda: kernels.run_steps(step_block, rule, theta, (), 0.0)
 
     contenders = {
         "shuffled": take(Batches(steps, 1, seed=0).order(0)),
@@ -211,10 +211,10 @@ def _laid(events: Batch, kernels: Compiled, rule: UpdateRule, theta: Array) -> C
         at = theta
         for each in feed.runs(0, steps):
             part = slice(each.steps)
-            stretch = Stretch(
+            step_block = StepBlock(
                 each.events, each.rows, 1, rates[part], 0, never[part], never[part], np.inf
             )
-            at = kernels.take_steps(stretch, rule, at, (), 0.0).theta
+            at = kernels.run_steps(step_block, rule, at, (), 0.0).theta
 
     return run
 

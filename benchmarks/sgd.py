@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import Case, Options, in_turn, ratio, same_loss
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, descend
+from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -75,7 +75,7 @@ def _steepest(X: Array, y: Array) -> Array:
     )
     rule = update_rule(recipe.optimizer, objective.weight_mask)
     plan = Plan.of(recipe, rule, RATE, len(X), validated=False)
-    return descend(objective, Batch(X, y), plan, MemoryKeeper()).theta.astype(np.float64)
+    return descend(objective, Batch(X, y), plan, MemoryCheckpointer()).theta.astype(np.float64)
 
 
 def _sklearn(X: Array, y: Array) -> Array:

@@ -48,7 +48,7 @@ from pathlib import Path
 import steepest
 from steepest import recipe
 from steepest.events import load_sample
-from steepest.events.reading import Room
+from steepest.events.reading.reading import Room
 given = recipe.Recipe.from_toml(Path(sys.argv[1]))
 began = time.perf_counter()
 load_sample(given.events, room=Room(int(sys.argv[3]), Path(sys.argv[2]).parent))

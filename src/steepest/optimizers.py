@@ -2,7 +2,8 @@
 
 The formulas of sgd, momentum, nesterov, rmsprop, adam and adamw are written there, once.
 
-*Slots* are what a rule remembers between steps, vectors of the size of θ that start at zero.
+*OptimizerState* are what a rule remembers between steps, vectors of the size of θ that start at
+zero.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from steepest.kernels import rules
 __all__ = ["UpdateRule", "update_rule"]
 
 Array = np.ndarray
-Slots = tuple[Array, ...]
+OptimizerState = tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ class UpdateRule:
     Examples
     --------
     >>> rule = update_rule(spec.Momentum(momentum=0.5), weight_mask=np.array([True, False]))
-    >>> theta, slots = np.array([1.0, 2.0]), rule.slots(np.zeros(2))
+    >>> theta, optimizer_state = np.array([1.0, 2.0]), rule.initial_state(np.zeros(2))
     >>> for step in (1, 2):
-    ...     theta, slots = rule.update(theta, np.array([1.0, 0.0]), slots, 0.1, step)
+    ...     theta, optimizer_state = rule.update(theta, np.array([1.0, 0.0]), optimizer_state, 0.1,
+    step)
     >>> theta
     array([0.75, 2.  ])
     """
@@ -58,14 +60,14 @@ class UpdateRule:
         """How many vectors of the size of θ it remembers."""
         return self._arithmetic.slots
 
-    def slots(self, theta: Array) -> Slots:
-        """The slots to start with: zeros like θ."""
+    def initial_state(self, theta: Array) -> OptimizerState:
+        """The optimiser state to start with: zeros like θ."""
         return tuple(np.zeros_like(theta) for _ in range(self.slot_count))
 
     def update(
-        self, theta: Array, gradient: Array, slots: Slots, rate: float, step: int
-    ) -> tuple[Array, Slots]:
-        """Return θ and the slots after a step at η = `rate`; `step` counts from 1."""
+        self, theta: Array, gradient: Array, optimizer_state: OptimizerState, rate: float, step: int
+    ) -> tuple[Array, OptimizerState]:
+        """Return θ and the optimiser state after a step at η = `rate`; `step` counts from 1."""
         numbers = zip(
             self._arithmetic.numbers(self.of_weights, rate, float(step)),
             self._arithmetic.numbers(self.of_biases, rate, float(step)),
@@ -73,7 +75,7 @@ class UpdateRule:
         )
         mask, dtype = self.weight_mask, theta.dtype
         either = tuple(w if w == b else np.where(mask, w, b).astype(dtype) for w, b in numbers)
-        return self._arithmetic.update(theta, gradient, slots, either)
+        return self._arithmetic.update(theta, gradient, optimizer_state, either)
 
     @property
     def _arithmetic(self) -> rules.Rule:

@@ -1,4 +1,4 @@
-"""Run, the public object: what a training left, and what can be asked of it."""
+"""Run, the public object: what a training left, and what can be options of it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Run:
     Raises
     ------
     RunFolderError
-        If there is no run at `path`, or what is asked for is not there yet.
+        If there is no run at `path`, or what is options for is not there yet.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """What was asked for."""
+        """What was options for."""
         return self._folder.recipe
 
     @property
@@ -141,7 +141,7 @@ class Run:
         seed: int = 0,
         part: str = "train",
         name: str | None = None,
-        watch: training.TrainWatch | None = None,
+        callback: training.TrainingCallback | None = None,
     ) -> Landscape:
         """J on a line or plane around the trained model, with the path that training took.
 
@@ -169,7 +169,7 @@ class Run:
             "train", "validation" or "test".
         name
             The folder in ``RUN/landscape``.
-        watch
+        callback
             Looks on; the default shows nothing.
 
         Raises
@@ -188,11 +188,11 @@ class Run:
         (51, 51)
         >>> landscape.contour()  # doctest: +SKIP
         """
-        from steepest.landscape import Asked, landscape_of_run
+        from steepest.landscape import LandscapeOptions, landscape_of_run
 
         if isinstance(extent, int | float):
             extent = (float(extent),)
-        asked = Asked(
+        options = LandscapeOptions(
             directions=directions,
             others=tuple(others),
             dimensions=1 if one_dimensional else 2,
@@ -203,7 +203,7 @@ class Run:
             seed=seed,
             name=name,
         )
-        return landscape_of_run(self.path, asked, part=part, watch=watch)
+        return landscape_of_run(self.path, options, part=part, callback=callback)
 
     def __repr__(self) -> str:
         metrics = self.metrics
@@ -216,7 +216,7 @@ def train(
     out: str | Path | None = None,
     *,
     settings: Iterable[str] = (),
-    watch: training.TrainWatch | None = None,
+    callback: training.TrainingCallback | None = None,
 ) -> Run:
     """Train what a recipe asks for: the whole way from events to a report.
 
@@ -228,7 +228,7 @@ def train(
         The run's folder; left out, the next free ``runs/NAME-1``, ``-2``, …
     settings
         Changes such as ``"descent.learning_rate=0.1"``.
-    watch
+    callback
         Looks on; the default shows nothing.
 
     Raises
@@ -258,11 +258,11 @@ def train(
         recipe = recipe.with_settings(settings)
     path = Path(out) if out is not None else training.next_free_folder(recipe)
     with _reported(path):
-        training.train(recipe, path, watch)
+        training.train(recipe, path, callback)
     return Run(path)
 
 
-def resume(path: str | Path, *, watch: training.TrainWatch | None = None) -> Run:
+def resume(path: str | Path, *, callback: training.TrainingCallback | None = None) -> Run:
     """Go on with an interrupted run; gives, bit for bit, what the uninterrupted run gives.
 
     Raises
@@ -279,7 +279,7 @@ def resume(path: str | Path, *, watch: training.TrainWatch | None = None) -> Run
     >>> run = resume("runs/top-jets-1")  # doctest: +SKIP
     """
     with _reported(Path(path)):
-        training.resume(path, watch)
+        training.resume(path, callback)
     return Run(path)
 
 

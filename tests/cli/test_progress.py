@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from steepest.cli.progress import TerminalWatch, silent_or
-from steepest.events.hub_transfer import came, expect
+from steepest.cli.progress import TerminalCallback, silent_or
+from steepest.events.hub.transfer import came, expect
 
 
 def test_bytes_of_the_hub_have_the_bar_until_rows_are_read():
-    with silent_or(TerminalWatch, silent=False) as watch:
-        assert isinstance(watch, TerminalWatch)
-        watch.stage("Reading events")
-        (task,) = watch.progress.tasks
+    with silent_or(TerminalCallback, silent=False) as callback:
+        assert isinstance(callback, TerminalCallback)
+        callback.stage("Reading events")
+        (task,) = callback.progress.tasks
         expect(3_000_000)
         came(1_500_000)
         assert (task.completed, task.total) == (1_500_000, 3_000_000)
         assert task.fields["detail"] == "1.5 of 3.0 MB from the Hub"
-        watch.read(1_000, 4_000)
+        callback.read(1_000, 4_000)
         came(1_500_000)
         assert (task.completed, task.total) == (1_000, 4_000)
         assert task.fields["detail"] == "1,000 rows  3.0 of 3.0 MB from the Hub"
-        watch.stage("Descending", 10)
-        (task,) = watch.progress.tasks
+        callback.stage("Descending", 10)
+        (task,) = callback.progress.tasks
         assert task.fields["detail"] == ""
     expect(10)  # nobody looks on any more
-    assert watch.transferred == ""
+    assert callback.transferred == ""

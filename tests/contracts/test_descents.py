@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, State, Watch, descend
+from steepest.descent import Callback, MemoryCheckpointer, Plan, State, descend
 from steepest.errors import Interrupted
 from steepest.losses import loss_named
 from steepest.models import Dense
@@ -48,7 +48,7 @@ def monitor_of(objective, events):
     }
 
 
-class Interrupting(Watch):
+class Interrupting(Callback):
     """Asks to stop once so many steps are recorded."""
 
     def __init__(self, after: int) -> None:
@@ -71,14 +71,20 @@ def test_resumed_equals_uninterrupted_bit_for_bit(optimizer, schedule):
     warm = {"name": schedule, "warmup": 0.2}
     plan = plan_for(objective, events, optimizer, warm)
     watching = monitor_of(objective, events)
-    whole = MemoryKeeper()
+    whole = MemoryCheckpointer()
     straight = descend(objective, events, plan, whole, **watching)
 
-    broken, state = MemoryKeeper(), None
+    broken, state = MemoryCheckpointer(), None
     for after in (2, 9, 17):
         with pytest.raises(Interrupted):
             descend(
-                objective, events, plan, broken, state=state, watch=Interrupting(after), **watching
+                objective,
+                events,
+                plan,
+                broken,
+                state=state,
+                callback=Interrupting(after),
+                **watching,
             )
         saved = broken.state
         assert saved is not None
@@ -100,10 +106,10 @@ def test_resumed_equals_uninterrupted_bit_for_bit(optimizer, schedule):
 def test_loss_falls_and_dtype_is_kept(optimizer, dtype):
     objective, events = parts(dtype=dtype)
     plan = plan_for(objective, events, optimizer, epochs=20)
-    keeper = MemoryKeeper()
-    outcome = descend(objective, events, plan, keeper)
+    checkpointer = MemoryCheckpointer()
+    outcome = descend(objective, events, plan, checkpointer)
     assert outcome.theta.dtype == dtype
-    assert all(slot.dtype == dtype for slot in outcome.state.slots)
+    assert all(vector.dtype == dtype for vector in outcome.state.optimizer_state)
     start = objective.loss(objective.initial(0), events)
     assert objective.loss(outcome.theta, events) < 0.7 * start
 
@@ -119,7 +125,7 @@ def test_convex_minimum_is_reached(optimizer):
     schedule = {"name": "cosine", "final": 0.0}
     no_decay = {"name": "adamw", "weight_decay": 0.0} if optimizer == "adamw" else optimizer
     plan = plan_for(objective, events, no_decay, schedule, batch_size="all", epochs=3000)
-    theta = descend(objective, events, plan, MemoryKeeper()).theta
+    theta = descend(objective, events, plan, MemoryCheckpointer()).theta
     exact = np.linalg.lstsq(np.column_stack([X, np.ones(50)]), y, rcond=None)[0]
     np.testing.assert_allclose(theta, exact, rtol=1e-4, atol=1e-5)
 
@@ -132,7 +138,7 @@ def test_one_seed_gives_the_same_bits_and_another_does_not(batch_size):
             objective,
             events,
             plan_for(objective, events, "sgd", batch_size=batch_size, seed=s),
-            MemoryKeeper(),
+            MemoryCheckpointer(),
         ).theta.tobytes()
         for s in (0, 0, 1)
     ]
@@ -143,9 +149,9 @@ def test_one_seed_gives_the_same_bits_and_another_does_not(batch_size):
 def test_history_has_every_kth_step_and_each_validation(record_every):
     objective, events = parts()
     plan = plan_for(objective, events, record_every=record_every)
-    keeper = MemoryKeeper()
-    descend(objective, events, plan, keeper, **monitor_of(objective, events))
-    history = pa.concat_tables(keeper.history)
+    checkpointer = MemoryCheckpointer()
+    descend(objective, events, plan, checkpointer, **monitor_of(objective, events))
+    history = pa.concat_tables(checkpointer.history)
     expected = [s for s in range(1, 37) if s % record_every == 0 or s % 6 == 0]
     assert history["step"].to_pylist() == expected
     validated = [row["step"] for row in history.to_pylist() if row["validation_loss"] is not None]

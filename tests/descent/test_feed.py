@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, descend
+from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.descent.ahead import SLOTS, Ahead
 from steepest.descent.batches import Batches
 from steepest.descent.feed import Feed
@@ -45,10 +45,10 @@ def test_pieces_come_in_their_order_whoever_makes_them():
 
 
 def test_a_slot_is_not_written_while_its_piece_is_in_use():
-    slots = np.full(SLOTS, -1)
+    optimizer_state = np.full(SLOTS, -1)
 
     def make(number, slot):
-        slots[slot] = number
+        optimizer_state[slot] = number
         return slot
 
     made = 0
@@ -56,7 +56,7 @@ def test_a_slot_is_not_written_while_its_piece_is_in_use():
         time.sleep(0.005)
         if slot is not None:
             made += 1
-            assert slots[slot] == number
+            assert optimizer_state[slot] == number
     assert made > 0
 
 
@@ -152,9 +152,9 @@ def test_a_helper_does_not_change_the_bits(dtype, monkeypatch):
     def walk():
         rule = update_rule(spec.SGD(), objective.weight_mask)
         plan = Plan(len(events), 1, rule, 0.05, spec.Cosine(), 3, seed=3, record_every=100)
-        keeper = MemoryKeeper()
-        theta = descend(objective, events, plan, keeper).theta
-        losses = np.concatenate([table["loss"].to_numpy() for table in keeper.history])
+        checkpointer = MemoryCheckpointer()
+        theta = descend(objective, events, plan, checkpointer).theta
+        losses = np.concatenate([table["loss"].to_numpy() for table in checkpointer.history])
         return theta.tobytes(), losses.tobytes()
 
     helped = walk()

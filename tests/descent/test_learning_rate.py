@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, choose_learning_rate, descend
+from steepest.descent import MemoryCheckpointer, Plan, choose_learning_rate, descend
 from steepest.descent.learning_rate import best_for_steps
 from steepest.losses import loss_named
 from steepest.models import Dense
@@ -43,10 +43,10 @@ def test_the_best_fixed_rate_converges_at_the_predicted_speed():
     rule = update_rule(spec.SGD(), objective.weight_mask)
     recipe = spec.DescentRecipe(batch_size="all", schedule=spec.Constant(), epochs=40)
     plan = Plan.of(recipe, rule, choose(objective, events).value, 4, validated=False)
-    keeper = MemoryKeeper()
-    descend(objective, events, plan, keeper)
+    checkpointer = MemoryCheckpointer()
+    descend(objective, events, plan, checkpointer)
     exact = np.linalg.lstsq(np.column_stack([events.inputs, np.ones(4)]), events.targets)[0]
-    thetas = np.concatenate([p.thetas for p in keeper.path])
+    thetas = np.concatenate([p.thetas for p in checkpointer.path])
     distances = np.linalg.norm(thetas - exact, axis=1)
     np.testing.assert_allclose(distances[1:] / distances[:-1], 0.8, rtol=1e-6)
 
@@ -64,7 +64,9 @@ def test_correlated_features_descend(spread):
     ).value
     rule = update_rule(spec.SGD(), objective.weight_mask)
     recipe = spec.DescentRecipe(batch_size="all", schedule=spec.Constant(), epochs=100)
-    outcome = descend(objective, events, Plan.of(recipe, rule, rate, 500, False), MemoryKeeper())
+    outcome = descend(
+        objective, events, Plan.of(recipe, rule, rate, 500, False), MemoryCheckpointer()
+    )
     assert objective.loss(outcome.theta, events) < 2e-3 * objective.loss(np.zeros(3), events)
 
 
@@ -95,7 +97,7 @@ def test_flat_directions_do_not_enter_the_rate(kind):
     rule = update_rule(spec.SGD(), objective.weight_mask)
     rate = choose(objective, events).value
     plan = Plan(200, 200, rule, rate, spec.Constant(), epochs=100)
-    outcome = descend(objective, events, plan, MemoryKeeper())
+    outcome = descend(objective, events, plan, MemoryCheckpointer())
     assert objective.loss(outcome.theta, events) < 1e-12
 
 
@@ -125,7 +127,7 @@ def test_a_descent_too_short_for_its_condition_takes_that_rate():
     assert rate.reason.startswith("η = 1.966/λ₁ = ")
     assert "the best for 100 steps at the curvature λ₁ = " in rate.reason
     plan = Plan(200, 200, rule, rate.value, spec.Constant(), epochs=100)
-    outcome = descend(objective, events, plan, MemoryKeeper())
+    outcome = descend(objective, events, plan, MemoryCheckpointer())
     assert objective.loss(outcome.theta, events) < 2e-3 * np.var(y)
 
 
@@ -156,7 +158,9 @@ def test_single_events_at_the_automatic_rate_do_not_diverge(seed):
     rate = choose(objective, events, batch_size=1).value
     rule = update_rule(spec.SGD(), objective.weight_mask)
     recipe = spec.DescentRecipe(batch_size=1, schedule=spec.Constant(), epochs=20, seed=seed)
-    outcome = descend(objective, events, Plan.of(recipe, rule, rate, 200, False), MemoryKeeper())
+    outcome = descend(
+        objective, events, Plan.of(recipe, rule, rate, 200, False), MemoryCheckpointer()
+    )
     assert objective.loss(outcome.theta, events) < 0.2 * objective.loss(np.zeros(4), events)
 
 
@@ -175,5 +179,5 @@ def test_networks_take_a_range_test_and_train_with_it(optimizer):
     )
     rule = update_rule(recipe.optimizer, objective.weight_mask)
     plan = Plan.of(recipe, rule, rate.value, 2000, validated=False)
-    outcome = descend(objective, events, plan, MemoryKeeper())
+    outcome = descend(objective, events, plan, MemoryCheckpointer())
     assert objective.loss(outcome.theta, events) < 0.45

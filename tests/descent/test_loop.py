@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, State, Watch, descend
+from steepest.descent import Callback, MemoryCheckpointer, Plan, State, descend
 from steepest.descent.curvature import largest_curvature
 from steepest.descent.plan import resolve_batch_size
 from steepest.errors import DivergenceError, EventsError, RecipeError
@@ -25,7 +25,7 @@ def parabola(size: int = 40, seed: int = 0):
     return objective, Batch.of(X, y, None, "float64")
 
 
-def run(objective, events, keeper=None, monitor=None, state=None, **descent):
+def run(objective, events, checkpointer=None, monitor=None, state=None, **descent):
     options = {"optimizer": "sgd", "schedule": "constant", "batch_size": "all", **descent}
     recipe = spec.DescentRecipe.model_validate(options)
     rule = update_rule(recipe.optimizer, objective.weight_mask)
@@ -36,7 +36,7 @@ def run(objective, events, keeper=None, monitor=None, state=None, **descent):
         objective,
         events,
         plan,
-        keeper or MemoryKeeper(),
+        checkpointer or MemoryCheckpointer(),
         monitor=monitor,
         metrics=("validation_loss",) if monitor else (),
         state=state,
@@ -78,11 +78,11 @@ def test_who_looks_on_may_have_enough():
     rule = update_rule(spec.SGD(), objective.weight_mask)
     plan = Plan(len(events), len(events), rule, 0.01, spec.Constant(), epochs=50)
 
-    class Onlooker(Watch):
+    class Onlooker(Callback):
         def round(self, state, values):
             self.enough = state.step == 3
 
-    outcome = descend(objective, events, plan, MemoryKeeper(), watch=Onlooker())
+    outcome = descend(objective, events, plan, MemoryCheckpointer(), callback=Onlooker())
     assert outcome.state.reason is not None
     assert (outcome.state.reason.kind, outcome.step) == ("asked", 3)
 
@@ -92,7 +92,7 @@ def test_a_descent_goes_on_over_other_events():
     rule = update_rule(spec.Momentum(), objective.weight_mask)
     cosine = spec.Cosine()
     whole = Plan(len(events), 8, rule, 0.01, cosine, epochs=4, seed=5)
-    expected = descend(objective, events, whole, MemoryKeeper())
+    expected = descend(objective, events, whole, MemoryCheckpointer())
     state = None
     for epoch in range(4):
         part = Plan(
@@ -108,7 +108,7 @@ def test_a_descent_goes_on_over_other_events():
             schedule_length=(28, 7),
         )
         state = state.with_changes(reason=None) if state else None
-        state = descend(objective, events, part, MemoryKeeper(), state=state).state
+        state = descend(objective, events, part, MemoryCheckpointer(), state=state).state
     assert state is not None
     assert state.theta.tobytes() == expected.theta.tobytes()
     assert state.step == expected.state.step
@@ -154,11 +154,11 @@ def test_rate_above_twice_the_inverse_curvature_diverges_and_is_named():
     assert bounds is not None
     limit = 2 / bounds.largest
     run(objective, events, learning_rate=0.98 * limit, epochs=2000)  # just stable
-    keeper = MemoryKeeper()
+    checkpointer = MemoryCheckpointer()
     with pytest.raises(DivergenceError) as caught:
-        run(objective, events, keeper, learning_rate=1.3 * limit, epochs=2000)
+        run(objective, events, checkpointer, learning_rate=1.3 * limit, epochs=2000)
     start = objective.loss(np.zeros(3), events)
-    state = keeper.state
+    state = checkpointer.state
     assert state is not None
     text = str(caught.value)
     assert text == (
@@ -174,7 +174,7 @@ def test_rate_above_twice_the_inverse_curvature_diverges_and_is_named():
     )
     assert caught.value.exit_code == 3
     assert not state.best.theta.any()  # the start: nothing was better
-    history = pa.concat_tables(keeper.history)
+    history = pa.concat_tables(checkpointer.history)
     assert history["step"].to_pylist() == list(range(1, state.step + 1))
 
 
@@ -218,15 +218,15 @@ def test_a_start_that_is_not_finite():
 def test_divergence_at_the_end_of_a_round_is_found_again_after_a_kill():
     """It is the validation that diverges: who resumes must not step on without it."""
     objective, events = parabola()
-    keeper = MemoryKeeper()
+    checkpointer = MemoryCheckpointer()
     losses = iter([1.0, np.inf, np.inf])
     settings = {"monitor": lambda theta: {"validation_loss": next(losses)}, "epochs": 9}
     with pytest.raises(DivergenceError, match="step 1 "):
-        run(objective, events, keeper, learning_rate=0.01, **settings)
-    assert keeper.state is not None
-    again = State.from_parts(keeper.state.arrays(), keeper.state.scalars())
+        run(objective, events, checkpointer, learning_rate=0.01, **settings)
+    assert checkpointer.state is not None
+    again = State.from_parts(checkpointer.state.arrays(), checkpointer.state.scalars())
     with pytest.raises(DivergenceError, match="step 1 "):
-        run(objective, events, keeper, state=again, learning_rate=0.01, **settings)
+        run(objective, events, checkpointer, state=again, learning_rate=0.01, **settings)
 
 
 @pytest.mark.parametrize(
@@ -246,11 +246,11 @@ def test_other_causes_of_divergence(scale, rate, cause):
 
 def test_a_loss_that_is_not_finite_stops_at_once():
     objective, events = parabola()
-    keeper = MemoryKeeper()
+    checkpointer = MemoryCheckpointer()
     with pytest.raises(DivergenceError, match="step 1 "):
-        run(objective, events, keeper, learning_rate=1e300, epochs=10)
-    assert keeper.state is not None
-    assert np.isfinite(keeper.state.best.theta).all()
+        run(objective, events, checkpointer, learning_rate=1e300, epochs=10)
+    assert checkpointer.state is not None
+    assert np.isfinite(checkpointer.state.best.theta).all()
 
 
 def test_parameters_that_are_not_finite_after_the_last_step():

@@ -11,7 +11,7 @@ import pytest
 
 from steepest.errors import EventsError
 from steepest.events import load_sample
-from steepest.events.ahead import ahead
+from steepest.events.reading.prefetch import ahead
 from steepest.recipe import EventsRecipe
 
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from steepest.errors import EventsError
-from steepest.events import csv, csv_layout, csv_types, load_sample, open_events
+from steepest.events import load_sample, open_events
+from steepest.events.formats import csv, csv_layout, csv_types
 from steepest.recipe import EventsRecipe
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from steepest.errors import EventsError, InputError, RecipeError
 from steepest.events import parse
-from steepest.events.nodes import Node
+from steepest.events.expressions.nodes import Node
+from steepest.events.expressions.typed import type_tree
 from steepest.events.source import Condition
-from steepest.events.typed import type_tree
 
 BATCH = pa.record_batch(
     {

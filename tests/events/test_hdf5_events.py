@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from steepest.errors import EventsError, MissingExtraError
-from steepest.events import hdf5, load_sample, open_events
+from steepest.events import load_sample, open_events
+from steepest.events.formats import hdf5
 from steepest.recipe import EventsRecipe
 
 h5py = pytest.importorskip("h5py", reason="needs the extra [hdf5]")

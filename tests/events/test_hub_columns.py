@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.small_hub import COMMIT, LATER, small_hub
-from steepest.events.hub_cache import Known, Seen
-from steepest.events.hub_ranges import Span, coalesced, cut, missing
+from steepest.events.hub.cache import Known, Seen
+from steepest.events.hub.ranges import Span, coalesced, cut, missing
 
 pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
 
@@ -34,7 +34,7 @@ import json, os, sys, time, urllib.request
 time.sleep = lambda seconds: None  # huggingface_hub waits between its tries
 from steepest.errors import SteepestError
 from steepest.events import EventSource, open_events
-from steepest.events.hub import pin
+from steepest.events.hub.datasets import use_revisions
 from steepest.events.source import Condition
 
 def read(path, columns, where=()):
@@ -191,13 +191,15 @@ def test_one_process_reads_one_commit(files, tmp_path) -> None:
         assert first == second
         third = run(f"found = {look}", url, tmp_path)
         recorded = json.dumps(first["source"])
-        pinned = run(
-            f"pin(None)\npin(json.loads({recorded!r}))\nfound = {look}", url, tmp_path / "new"
+        recorded = run(
+            f"use_revisions(None)\npin(json.loads({recorded!r}))\nfound = {look}",
+            url,
+            tmp_path / "new",
         )
     assert first["source"]["files"][0]["revision"] == COMMIT
     assert third["source"]["files"][0]["revision"] == LATER
     assert third["sums"] == sums(table(9), USED)
-    assert pinned == first
+    assert recorded == first
 
 
 def test_a_run_goes_on_with_the_commit_that_it_has_read(files, tmp_path) -> None:
@@ -214,11 +216,11 @@ found = steepest.train(recipe, RUN).metrics["source"]
 urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/move").close()
 """
     evaluate = """
-from steepest.training import TrainWatch, evaluate_run
-class Heard(TrainWatch):
+from steepest.training import TrainingCallback, evaluate_run
+class Heard(TrainingCallback):
     said = []
     def say(self, text): self.said.append(text)
-found = [evaluate_run(RUN, watch=Heard())["source"], Heard.said, read(
+found = [evaluate_run(RUN, callback=Heard())["source"], Heard.said, read(
     "moving/data/jets.parquet", ["x2"])["source"]["files"][0]["revision"]]
 """
     run_folder = f"RUN = {str(tmp_path / 'run')!r}\n"
@@ -295,7 +297,7 @@ found = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], overwrite=True
 
 
 LOOKING = """
-from steepest.events.hub_transfer import seen_by
+from steepest.events.hub.transfer import seen_by
 told = []
 with seen_by(lambda *counts: told.append(counts)):
     answer = read(PATH, ["x2"])

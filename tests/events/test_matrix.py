@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steepest.events import matrix as module
-from steepest.events.matrix import matrix
+from steepest.events.reading import matrix as module
+from steepest.events.reading.matrix import matrix
 
 KINDS = [np.float32, np.float64, np.float16, np.int8, np.uint16, np.int64, np.bool_]
 

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from steepest.errors import EventsError
-from steepest.events import damage, formats, open_events, paths
+from steepest.events import open_events, paths
+from steepest.events.formats import damage
+from steepest.events.formats import registry as formats
 
 PT = {"pt": np.arange(10.0), "y": [0, 1] * 5}
 

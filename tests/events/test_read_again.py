@@ -9,13 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from steepest.disk import DiskArray
 from steepest.errors import EventsError
-from steepest.events import PARTS, Room, load_sample
+from steepest.events import PARTS, MemoryBudget, load_sample
 from steepest.events import source as module
-from steepest.events.again import FromFiles
+from steepest.events.reading.reread import FromFiles
 from steepest.recipe import EventsRecipe
-from steepest.storage import in_memory, split
+from steepest.storage import DiskArray, in_memory, split
 
 ROWS = 3_000
 RANDOM = np.random.default_rng(5)
@@ -51,7 +50,7 @@ def path(write, tmp_path):
 
 def both(path, tmp_path, **keys):
     recipe = EventsRecipe(path=path, label="y", **keys)
-    return load_sample(recipe), load_sample(recipe, room=Room(1_000, tmp_path))
+    return load_sample(recipe), load_sample(recipe, budget=MemoryBudget(1_000, tmp_path))
 
 
 @pytest.mark.parametrize("features", [NARROW, WIDE])
@@ -113,14 +112,14 @@ at row 2017.
   do:       exclude these events: select = 'isfinite(eta)'; or say how to fill the feature: fill = "median"
 """  # noqa: E501
     recipe = EventsRecipe(path=path, label="y", features=NARROW)
-    refused(EventsError, message, load_sample, recipe, room=Room(1_000, tmp_path))
+    refused(EventsError, message, load_sample, recipe, budget=MemoryBudget(1_000, tmp_path))
 
 
 def test_copies_are_found_though_nothing_is_kept(write, tmp_path) -> None:
     paths = [write(COLUMNS, "a.parquet"), write(COLUMNS, "b.parquet")]
     recipe = EventsRecipe(path=paths, label="y", features=NARROW)
     with pytest.raises(EventsError, match="hold the same events"):
-        load_sample(recipe, room=Room(1_000, tmp_path))
+        load_sample(recipe, budget=MemoryBudget(1_000, tmp_path))
 
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS - 500, ROWS + 500])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steepest.events import load_sample, open_events
-from steepest.events.nested import unreadable_name
+from steepest.events.formats.nested import unreadable_name
 from steepest.recipe import EventsRecipe
 
 BESIDE = Path(__file__).parents[3] / "shared" / "data"

@@ -469,7 +469,7 @@ def test_what_uproot_cannot_read_is_no_damage(tree, refused, monkeypatch) -> Non
         raise NotImplementedError("a packing of bits\nthat is new")
         yield
 
-    monkeypatch.setattr("steepest.events.root.pieces", unknown)
+    monkeypatch.setattr("steepest.events.formats.root.pieces", unknown)
     message = """
 The column pt, y of DIR/jets.root:events cannot be read.
   expected: numbers, booleans, text, or lists of these

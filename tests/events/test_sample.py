@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest.events import load_events, load_sample
-from steepest.events.reading import gather
+from steepest.events.reading.reading import gather
 from steepest.recipe import EventsRecipe
 
 N = 400
@@ -317,9 +317,9 @@ def test_labels_of_other_events(recipe, values, task, classes, expected) -> None
 def test_batches_do_not_matter(tmp_path_factory, group, batch) -> None:
     import pyarrow.parquet as pq
 
-    from steepest.events.formats import open_events
-    from steepest.events.labels import encode
-    from steepest.events.plan import plan_of
+    from steepest.events.formats.registry import open_events
+    from steepest.events.reading.plan import plan_of
+    from steepest.events.sample.labels import encode
 
     path = tmp_path_factory.mktemp("batches") / "jets.parquet"
     pq.write_table(pa.table(jets()), path, row_group_size=group)
@@ -340,7 +340,7 @@ def test_batches_do_not_matter(tmp_path_factory, group, batch) -> None:
     assert np.array_equal(found.features, np.column_stack([pt, np.power(mass, 1.3) / pt]))
     names = np.array(["qcd", "w", "top"])[ROW % 3][keep]
     classes = ("top", "qcd", "w")
-    codes = encode(found.tally, "label", "multiclass", classes, found.locate)(found.labels)
+    codes = encode(found.label_counts, "label", "multiclass", classes, found.locate)(found.labels)
     assert np.array_equal(np.array(classes)[codes], names)
     assert np.array_equal(found.weights, (0.5 + ROW % 2)[keep])
 

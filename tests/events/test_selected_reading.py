@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 
 from steepest.errors import EventsError
-from steepest.events import EventSource, hdf5, load_sample, open_events, parse, root, sieve
-from steepest.events.sieve import Sieve, sieve_of
+from steepest.events import EventSource, load_sample, open_events, parse
+from steepest.events.formats import hdf5, root
+from steepest.events.reading import row_filter as row_filter
+from steepest.events.reading.row_filter import RowFilter, sieve_of
 from steepest.recipe import EventsRecipe
 
 uproot = pytest.importorskip("uproot", reason="needs the extra [root]")
@@ -92,7 +94,7 @@ def events(request, tmp_path) -> str:
 
 @pytest.fixture
 def _small_blocks(monkeypatch) -> None:
-    for name in ("batches", "sifted"):
+    for name in ("batches", "filtered"):
         small = partialmethod(getattr(EventSource, name), batch_rows=BLOCK)
         monkeypatch.setattr(EventSource, name, small)
 
@@ -116,7 +118,7 @@ def test_the_same_sample_as_without(events, select, monkeypatch) -> None:
     """Arrays, counts and notes; and the error where nothing is selected, or NaN."""
     found = outcome(events, select)
     assert isinstance(found, str) == (select in REFUSED)
-    monkeypatch.setattr(sieve, "sieve_of", lambda *_: None)
+    monkeypatch.setattr(row_filter, "sieve_of", lambda *_: None)
     assert outcome(events, select) == found
 
 
@@ -126,11 +128,11 @@ def test_blocks_have_all_columns_where_an_event_passes(events, select, block) ->
     source, names = open_events(events), ["mass", "pt", "run", "tau", "y"]
     tells = sieve_of(parse(select), source.schema)
     whole = list(source.batches(names, batch_rows=block))
-    sifted = list(source.sifted(names, (), tells, batch_rows=block))
-    assert [(b.first_row, b.batch.num_rows) for b in sifted] == [
+    filtered = list(source.filtered(names, (), tells, batch_rows=block))
+    assert [(b.first_row, b.batch.num_rows) for b in filtered] == [
         (b.first_row, b.batch.num_rows) for b in whole
     ]
-    for a, b in zip(sifted, whole, strict=True):
+    for a, b in zip(filtered, whole, strict=True):
         few = b.batch.select(list(tells.columns))
         if tells.passes(few):
             assert a.batch.schema == b.batch.schema
@@ -200,8 +202,8 @@ def test_other_baskets_of_rejected_blocks_are_not_read(tmp_path, requested) -> N
         (total,) = requested
         return total
 
-    passing = Sieve(("run",), lambda batch: False), sieve_of(parse("run == 3"), source.schema)
-    none, some = (taken(source.sifted(names, (), sieve, BLOCK)) for sieve in passing)
+    passing = RowFilter(("run",), lambda batch: False), sieve_of(parse("run == 3"), source.schema)
+    none, some = (taken(source.filtered(names, (), row_filter, BLOCK)) for row_filter in passing)
     whole = taken(source.batches(names, (), BLOCK))
     first, last = 3 * ROWS // 10, 4 * ROWS // 10
     others = ("mass", "tau", "y")
@@ -215,10 +217,10 @@ def test_other_baskets_of_rejected_blocks_are_not_read(tmp_path, requested) -> N
 @pytest.mark.parametrize("trusted", [0, 1, 3, 6])
 def test_after_some_blocks_that_pass_the_rest_is_read_at_once(events, monkeypatch, trusted) -> None:
     """The first four or five of some 40 blocks pass, and others later."""
-    monkeypatch.setattr(sieve, "TRUSTED", trusted)
+    monkeypatch.setattr(row_filter, "TRUSTED", trusted)
     source, names = open_events(events), ["mass", "run", "tau", "y"]
     tells = sieve_of(parse("run == 0 OR run == 4"), source.schema)
-    found = list(source.sifted(names, (), tells, BLOCK))
+    found = list(source.filtered(names, (), tells, BLOCK))
     whole = list(source.batches(names, (), BLOCK))
     assert [(b.first_row, b.batch.num_rows) for b in found] == [
         (b.first_row, b.batch.num_rows) for b in whole
@@ -238,7 +240,7 @@ def test_a_selection_on_lists(tmp_path, monkeypatch) -> None:
     path = write_tree(tmp_path / "events.root")
     found = outcome(path, "max(jets) > 150 AND run > 0")
     assert 0 < found[1]["selected"] < ROWS / 10
-    monkeypatch.setattr(sieve, "sieve_of", lambda *_: None)
+    monkeypatch.setattr(row_filter, "sieve_of", lambda *_: None)
     assert outcome(path, "max(jets) > 150 AND run > 0") == found
 
 
@@ -249,7 +251,7 @@ def test_lists_that_do_not_fit_are_refused_as_without(tmp_path, monkeypatch, row
     select = "run > 20 AND sum(jets * masses) > 10"
     found = outcome(path, select)
     assert f"at row {row}" in found
-    monkeypatch.setattr(sieve, "sieve_of", lambda *_: None)
+    monkeypatch.setattr(row_filter, "sieve_of", lambda *_: None)
     assert outcome(path, select) == found
 
 

@@ -1,4 +1,4 @@
-"""The split: its values are pinned, and they depend on the event alone."""
+"""The split: its values are recorded, and they depend on the event alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from steepest.errors import EventsError
 from steepest.events import TEST, TRAIN, VALIDATION, assign_parts, load_sample
-from steepest.events.split import _uniform, event_keys, row_keys
+from steepest.events.sample.split import _uniform, event_keys, row_keys
 from steepest.recipe import EventsRecipe, SplitRecipe
 
 MASK = 2**64 - 1

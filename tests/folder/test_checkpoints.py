@@ -16,7 +16,7 @@ from steepest.descent import State
 from steepest.descent.state import Best
 from steepest.descent.state import Path as DescentPath
 from steepest.errors import RunFolderError
-from steepest.folder import FolderKeeper, atomic, checkpoints
+from steepest.folder import FolderCheckpointer, atomic, checkpoints
 
 
 def state_at(step: int) -> State:
@@ -32,9 +32,9 @@ def path_at(step: int) -> DescentPath:
     return DescentPath(np.array([step]), np.full((1, 4), step, dtype=np.float32))
 
 
-def saved(keeper: FolderKeeper, *steps: int) -> None:
+def saved(checkpointer: FolderCheckpointer, *steps: int) -> None:
     for step in steps:
-        keeper.save(state_at(step), rows(step), path_at(step))
+        checkpointer.save(state_at(step), rows(step), path_at(step))
 
 
 def names(folder: Path) -> list[str]:
@@ -42,31 +42,31 @@ def names(folder: Path) -> list[str]:
 
 
 def test_the_newest_two_are_kept_and_come_back_bit_for_bit(tmp_path: Path):
-    keeper = FolderKeeper(tmp_path)
-    saved(keeper, 1, 2, 3)
-    assert names(keeper.checkpoints) == ["step-000000000002", "step-000000000003"]
-    state = FolderKeeper(tmp_path).newest()
+    checkpointer = FolderCheckpointer(tmp_path)
+    saved(checkpointer, 1, 2, 3)
+    assert names(checkpointer.checkpoints) == ["step-000000000002", "step-000000000003"]
+    state = FolderCheckpointer(tmp_path).newest()
     assert state is not None
     expected = state_at(3)
     assert state.scalars() == expected.scalars()
     for name, values in expected.arrays().items():
         assert values.tobytes() == state.arrays()[name].tobytes()
-    history, path = keeper.history(), keeper.path()
+    history, path = checkpointer.history(), checkpointer.path()
     assert history is not None
     assert path is not None
     assert history["step"].to_pylist() == path.steps.tolist() == [1, 2, 3]
 
 
 def test_nothing_yet(tmp_path: Path):
-    keeper = FolderKeeper(tmp_path)
-    assert keeper.newest() is None
-    assert keeper.history() is None
-    assert keeper.path() is None
+    checkpointer = FolderCheckpointer(tmp_path)
+    assert checkpointer.newest() is None
+    assert checkpointer.history() is None
+    assert checkpointer.path() is None
 
 
 @pytest.mark.parametrize("damage", ["truncate", "no-marker", "other-bytes", "no-file"])
 def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, damage: str):
-    saved(FolderKeeper(tmp_path), 1, 2)
+    saved(FolderCheckpointer(tmp_path), 1, 2)
     folder = tmp_path / "checkpoints" / "step-000000000002"
     target = folder / "state.safetensors"
     content = target.read_bytes()
@@ -80,8 +80,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, damage: st
         case "no-file":
             (folder / "state.json").unlink()
     said: list[str] = []
-    keeper = FolderKeeper(tmp_path, said.append)
-    state = keeper.newest()
+    checkpointer = FolderCheckpointer(tmp_path, said.append)
+    state = checkpointer.newest()
     assert state is not None
     assert state.step == 1
     expected = (
@@ -91,19 +91,19 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, damage: st
     )
     assert said == expected
     # what led beyond the good one is gone, and is made again
-    assert names(keeper.journal) == [
+    assert names(checkpointer.journal) == [
         "step-000000000001.parquet",
         "step-000000000001.safetensors",
     ]
-    saved(keeper, 2)
-    history = keeper.history()
+    saved(checkpointer, 2)
+    history = checkpointer.history()
     assert history is not None
     assert history["step"].to_pylist() == [1, 2]
 
 
 @pytest.mark.parametrize("damage", ["remove", "truncate"])
 def test_a_journal_with_a_gap_is_refused(tmp_path: Path, damage: str):
-    saved(FolderKeeper(tmp_path), 1, 2, 3)
+    saved(FolderCheckpointer(tmp_path), 1, 2, 3)
     part = tmp_path / "journal" / "step-000000000002.parquet"
     size = part.stat().st_size
     if damage == "remove":
@@ -111,7 +111,7 @@ def test_a_journal_with_a_gap_is_refused(tmp_path: Path, damage: str):
     else:
         part.write_bytes(part.read_bytes()[:100])
     with pytest.raises(RunFolderError) as caught:
-        FolderKeeper(tmp_path).newest()
+        FolderCheckpointer(tmp_path).newest()
     assert str(caught.value) == (
         f"The journal of the run {tmp_path} is damaged: {part.name}.\n"
         f"  expected: {size:,} bytes\n"
@@ -122,18 +122,18 @@ def test_a_journal_with_a_gap_is_refused(tmp_path: Path, damage: str):
 
 
 def test_leftovers_of_a_kill_are_removed(tmp_path: Path):
-    saved(FolderKeeper(tmp_path), 1)
+    saved(FolderCheckpointer(tmp_path), 1)
     half = tmp_path / "checkpoints" / ".step-000000000002"
     half.mkdir()
     (half / "state.json").write_text("{")
     (tmp_path / "journal" / ".partial-step-000000000002.parquet").write_bytes(b"x")
     (tmp_path / "journal" / "step-000000000002.parquet").write_bytes(b"x")
-    keeper = FolderKeeper(tmp_path)
-    state = keeper.newest()
+    checkpointer = FolderCheckpointer(tmp_path)
+    state = checkpointer.newest()
     assert state is not None
     assert state.step == 1
-    assert names(keeper.checkpoints) == ["step-000000000001"]
-    assert names(keeper.journal) == [
+    assert names(checkpointer.checkpoints) == ["step-000000000001"]
+    assert names(checkpointer.journal) == [
         "step-000000000001.parquet",
         "step-000000000001.safetensors",
     ]
@@ -171,19 +171,19 @@ def test_a_kill_between_any_two_operations_leaves_a_good_checkpoint(tmp_path: Pa
         folder = tmp_path / str(budget)
         folder.mkdir()
         calls["left"] = 10**9
-        keeper = FolderKeeper(folder)
-        saved(keeper, 1, 2, 3)
+        checkpointer = FolderCheckpointer(folder)
+        saved(checkpointer, 1, 2, 3)
         calls["left"] = budget
         try:
-            saved(keeper, 4)
+            saved(checkpointer, 4)
             survived += 1
         except Killed:
             pass
         calls["left"] = 10**9
-        state = FolderKeeper(folder).newest()
+        state = FolderCheckpointer(folder).newest()
         assert state is not None, budget
         assert state.step in (3, 4), budget
-        history = FolderKeeper(folder).history()
+        history = FolderCheckpointer(folder).history()
         assert history is not None
         assert history["step"].to_pylist() == list(range(1, state.step + 1))
         budget += 1
@@ -204,8 +204,8 @@ def test_a_kill_between_any_two_operations_leaves_a_good_checkpoint(tmp_path: Pa
 def test_a_disk_that_refuses_is_explained_and_the_last_checkpoint_stays(
     tmp_path: Path, monkeypatch, number: int, cause: str | None, do: str
 ):
-    keeper = FolderKeeper(tmp_path)
-    saved(keeper, 1)
+    checkpointer = FolderCheckpointer(tmp_path)
+    saved(checkpointer, 1)
 
     def refuse(*args, **kwargs):
         raise OSError(number, os.strerror(number))
@@ -213,7 +213,7 @@ def test_a_disk_that_refuses_is_explained_and_the_last_checkpoint_stays(
     with monkeypatch.context() as patched:
         patched.setattr(checkpoints, "save_file", refuse)
         with pytest.raises(RunFolderError) as caught:
-            saved(keeper, 2)
+            saved(checkpointer, 2)
     lines = [
         f"Writing checkpoint 2 failed in {tmp_path}.",
         f"  found:    {os.strerror(number)}",
@@ -221,7 +221,7 @@ def test_a_disk_that_refuses_is_explained_and_the_last_checkpoint_stays(
         f"  do:       {do}; checkpoint 1 is kept; go on with `steepest train --resume {tmp_path}`",
     ]
     assert str(caught.value) == "\n".join(lines)
-    state = FolderKeeper(tmp_path).newest()
+    state = FolderCheckpointer(tmp_path).newest()
     assert state is not None
     assert state.step == 1
 

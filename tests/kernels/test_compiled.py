@@ -27,7 +27,7 @@ from steepest import Classifier
 X = np.random.default_rng(0).normal(size=(60, 2))
 model = Classifier(epochs=2, batch_size=8, learning_rate=0.1).fit(X, X[:, 0] > 0)
 from steepest.kernels import linear
-stats = linear.take_steps.stats
+stats = linear.run_steps.stats
 print(model.coef_.tobytes().hex(), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, descend
+from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.kernels.pointwise import LOSSES
 from steepest.kernels.single import take_plain_steps
 from steepest.losses import loss_named
@@ -197,7 +197,7 @@ def problem(dtype, events=333):
 def walk(objective, events):
     rule = update_rule(spec.SGD(), objective.weight_mask)
     plan = Plan(len(events), 1, rule, 0.05, spec.Cosine(), 3, seed=3, record_every=10)
-    keeper = MemoryKeeper()
+    keeper = MemoryCheckpointer()
     theta = descend(objective, events, plan, keeper).theta
     values = np.concatenate([table["loss"].to_numpy() for table in keeper.history])
     return theta.tobytes(), values.tobytes()

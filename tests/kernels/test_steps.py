@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, descend
+from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.errors import DivergenceError
 from steepest.losses import loss_named
 from steepest.models import Dense
@@ -48,7 +48,7 @@ def walk(objective, events, size, optimizer="adam", epochs=2, rate=0.01, **optio
     recipe = spec.DescentRecipe.model_validate({"optimizer": optimizer})
     rule = update_rule(recipe.optimizer, getattr(objective, "objective", objective).weight_mask)
     plan = Plan(len(events), size, rule, rate, spec.Cosine(), epochs, seed=3, **options)
-    keeper = MemoryKeeper()
+    keeper = MemoryCheckpointer()
     outcome = descend(objective, events, plan, keeper)
     return outcome, pa.concat_tables(keeper.history).drop(["seconds"])
 
@@ -164,7 +164,7 @@ def test_divergence_keeps_the_last_good_parameters(hidden, size):
     for plain in (False, True):
         rule = update_rule(spec.SGD(), objective.weight_mask)
         plan = Plan(len(events), size, rule, 1e-3, spec.Constant(), 3, seed=1)
-        keeper = MemoryKeeper()
+        keeper = MemoryCheckpointer()
         with pytest.raises(DivergenceError) as caught:
             descend(Limited(objective, plain), events, plan, keeper)
         assert keeper.state is not None
@@ -181,8 +181,8 @@ class Limited(DenseObjective):
         super().__init__(objective.model, objective.loss_function, objective.l2, objective.dtype)
         self.plain = plain
 
-    def can_take(self, events, batch_size):
-        return not self.plain and super().can_take(events, batch_size)
+    def supports(self, events, batch_size):
+        return not self.plain and super().supports(events, batch_size)
 
     def loss(self, theta, batch):
         return 1.0
@@ -191,10 +191,10 @@ class Limited(DenseObjective):
 def test_every_dense_objective_takes_stretches_of_its_own_dtype():
     objective, events = problem("binary-cross-entropy")
     assert isinstance(objective, Stretches)
-    assert objective.can_take(events, 10)
-    assert not objective.can_take(Batch(events.inputs.astype("float32"), events.targets), 10)
-    assert not objective.can_take(Batch(events.inputs[::2], events.targets[::2]), 10)
-    assert not objective.can_take(events, 10**6)
+    assert objective.supports(events, 10)
+    assert not objective.supports(Batch(events.inputs.astype("float32"), events.targets), 10)
+    assert not objective.supports(Batch(events.inputs[::2], events.targets[::2]), 10)
+    assert not objective.supports(events, 10**6)
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))

@@ -11,18 +11,18 @@ import pytest
 from objectives import DoubleWell, WithACliff, some_events
 from steepest.errors import InputError
 from steepest.folder import LandscapeFolder
-from steepest.landscape import Asked, Landscape, landscape_of_subject
-from steepest.landscape.subject import PathPoints, Subject
-from steepest.training import TrainWatch
+from steepest.landscape import Landscape, LandscapeOptions, landscape_of_input
+from steepest.landscape.input import LandscapeInput, PathPoints
+from steepest.training import TrainingCallback
 
 
-def subject_of(objective: DoubleWell) -> Subject:
+def subject_of(objective: DoubleWell) -> LandscapeInput:
     """Gradient descent on the double well at η = 0.1, as a run leaves it."""
     events, theta, thetas = some_events(3000), objective.initial(0), []
     for _ in range(200):
         thetas.append(theta)
         theta = theta - 0.1 * objective.loss_and_gradient(theta, events)[1]
-    return Subject(
+    return LandscapeInput(
         objective=objective,
         events=events,
         theta=thetas[-1],
@@ -34,10 +34,10 @@ def subject_of(objective: DoubleWell) -> Subject:
     )
 
 
-def drawn(folder: Path, kind: str, objective: DoubleWell | None = None, **asked) -> Landscape:
-    subject = subject_of(objective or DoubleWell())
-    wish = Asked(directions=kind, **({"points": 15} | asked)).resolved(subject, "well")
-    return landscape_of_subject(subject, wish, LandscapeFolder(folder, kind), TrainWatch())
+def drawn(folder: Path, kind: str, objective: DoubleWell | None = None, **options) -> Landscape:
+    source = subject_of(objective or DoubleWell())
+    wish = LandscapeOptions(directions=kind, **({"points": 15} | options)).resolved(source, "well")
+    return landscape_of_input(source, wish, LandscapeFolder(folder, kind), TrainingCallback())
 
 
 @pytest.mark.parametrize("kind", ["random", "principal", "hessian"])
@@ -76,4 +76,4 @@ def test_an_objective_of_no_names(tmp_path: Path):
 
 def test_three_dimensions_are_none():
     with pytest.raises(InputError, match=r"dimensions is 3\."):
-        Asked(dimensions=3)
+        LandscapeOptions(dimensions=3)

@@ -16,8 +16,8 @@ from steepest.landscape.curvature import (
 )
 from steepest.landscape.directions import Directions
 from steepest.landscape.grid import Grid, grid_of
-from steepest.landscape.honesty import honest_path
-from steepest.landscape.subject import PathPoints
+from steepest.landscape.input import PathPoints
+from steepest.landscape.path_projection import honest_path
 from steepest.landscape.surface import Surface, evaluate
 
 PLANE = Directions.spanned("random", np.zeros(3), np.diag([1.0, 2.0, 0.0])[:2], ("x", "y"))

@@ -13,8 +13,9 @@ from PIL import Image
 from objectives import DoubleWell, WithACliff, some_events
 from steepest.errors import InputError
 from steepest.evaluate.figures import save
-from steepest.landscape import animation
 from steepest.landscape.directions import Directions, Mark
+from steepest.landscape.export import animation
+from steepest.landscape.export.page import page, plain
 from steepest.landscape.figures import (
     Picture,
     contour_figure,
@@ -24,9 +25,8 @@ from steepest.landscape.figures import (
 )
 from steepest.landscape.figures.picture import decade_ticks, levels, shades
 from steepest.landscape.grid import grid_of
-from steepest.landscape.honesty import honest_path
-from steepest.landscape.page import page, plain
-from steepest.landscape.subject import PathPoints
+from steepest.landscape.input import PathPoints
+from steepest.landscape.path_projection import honest_path
 from steepest.landscape.surface import evaluate
 
 TRAINED = (Mark("trained", (0.0, 0.0)),)

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from objectives import WithACliff, some_events
-from steepest.landscape import files
 from steepest.landscape.directions import Directions
+from steepest.landscape.export import files
 from steepest.landscape.grid import grid_of
-from steepest.landscape.honesty import honest_path
-from steepest.landscape.subject import PathPoints
+from steepest.landscape.input import PathPoints
+from steepest.landscape.path_projection import honest_path
 from steepest.landscape.surface import evaluate
 
 PLANE = Directions.spanned("random", np.zeros(3), np.eye(3)[:2], ("x", "y"))

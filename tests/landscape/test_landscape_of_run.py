@@ -22,7 +22,7 @@ import steepest
 from samples import make_events
 from steepest.errors import EventsError, InputError, Interrupted, RunFolderError
 from steepest.landscape import Landscape
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 FEW = {"points": 7, "events": 600}
 
@@ -177,7 +177,7 @@ def test_parameters_have_the_values_that_the_report_gives(linear: steepest.Run):
 def test_as_many_events_as_an_accuracy_needs(linear: steepest.Run):
     landscape = linear.landscape("principal", points=5, standard_error=0.3)
     assert landscape.numbers["events"]["largest_standard_error"] <= 0.3
-    assert landscape.numbers["asked"]["standard_error"] == 0.3
+    assert landscape.numbers["options"]["standard_error"] == 0.3
 
 
 def test_a_line_after_a_plane_leaves_no_figures_of_the_plane(network: steepest.Run):
@@ -212,7 +212,7 @@ def keys_in(value: object) -> set[str]:
 # --- interrupted, and going on ------------------------------------------------------------------
 
 
-class StopsAfter(TrainWatch):
+class StopsAfter(TrainingCallback):
     """Interrupts after so many looks, as Ctrl-C does."""
 
     def __init__(self, looks: int) -> None:
@@ -231,16 +231,16 @@ class StopsAfter(TrainWatch):
 def test_what_was_interrupted_goes_on_with_the_same_bits(linear: steepest.Run):
     whole = linear.landscape("random", points=5, name="whole")
     with pytest.raises(Interrupted) as raised:
-        linear.landscape("random", points=5, name="parts", watch=StopsAfter(1))
+        linear.landscape("random", points=5, name="parts", callback=StopsAfter(1))
     assert "Interrupted after 256 events at 25 points each." in str(raised.value)
     assert "give the same command again" in str(raised.value)
-    watch = StopsAfter(0)
-    rest = linear.landscape("random", points=5, name="parts", watch=watch)
-    assert "Going on after 256 events." in watch.said
+    callback = StopsAfter(0)
+    rest = linear.landscape("random", points=5, name="parts", callback=callback)
+    assert "Going on after 256 events." in callback.said
     assert rest.losses.tobytes() == whole.losses.tobytes()
 
 
-class StopsAt(TrainWatch):
+class StopsAt(TrainingCallback):
     """Interrupts when a part of the work begins, as Ctrl-C does."""
 
     def __init__(self, name: str) -> None:
@@ -252,7 +252,7 @@ class StopsAt(TrainWatch):
 
 def test_interrupted_behind_the_surface(linear: steepest.Run):
     with pytest.raises(Interrupted) as raised:
-        linear.landscape("random", name="late", watch=StopsAt("Path and curvature"), **FEW)
+        linear.landscape("random", name="late", callback=StopsAt("Path and curvature"), **FEW)
     assert str(raised.value) == (
         "Interrupted after 600 events at 49 points each.\n"
         f"  found:    what is done is kept in {linear.path / 'landscape' / 'late'}\n"
@@ -265,11 +265,11 @@ def test_interrupted_behind_the_surface(linear: steepest.Run):
 
 def test_sums_of_another_surface_are_not_gone_on_with(linear: steepest.Run):
     with pytest.raises(Interrupted):
-        linear.landscape("random", points=5, name="mixed", watch=StopsAfter(1))
-    watch = StopsAfter(0)
-    changed = linear.landscape("random", points=5, seed=9, name="mixed", watch=watch)
+        linear.landscape("random", points=5, name="mixed", callback=StopsAfter(1))
+    callback = StopsAfter(0)
+    changed = linear.landscape("random", points=5, seed=9, name="mixed", callback=callback)
     alone = linear.landscape("random", points=5, seed=9, name="alone")
-    assert watch.said == []
+    assert callback.said == []
     assert changed.losses.tobytes() == alone.losses.tobytes()
 
 
@@ -287,9 +287,9 @@ def test_damaged_sums_are_made_again(linear: steepest.Run):
 
 def test_a_longer_sample_goes_on_from_a_shorter_one(linear: steepest.Run):
     linear.landscape("random", points=5, events=512, name="longer")
-    watch = StopsAfter(0)
-    longer = linear.landscape("random", points=5, events=1024, name="longer", watch=watch)
-    assert watch.said == ["Going on after 512 events."]
+    callback = StopsAfter(0)
+    longer = linear.landscape("random", points=5, events=1024, name="longer", callback=callback)
+    assert callback.said == ["Going on after 512 events."]
     alone = linear.landscape("random", points=5, events=1024, name="at-once")
     assert longer.losses.tobytes() == alone.losses.tobytes()
 
@@ -426,9 +426,9 @@ def test_parameters_that_overflow(network: steepest.Run, tmp_path: Path):
     file = copy / "model" / "model.safetensors"
     save_file({name: values * 1e30 for name, values in load_file(file).items()}, file)
     run = steepest.Run(copy)
-    watch = StopsAfter(0)
-    landscape = run.landscape("random", points=5, extent=0.9, events=300, watch=watch)
-    assert "The curvature at the trained parameters is not finite." in watch.said
+    callback = StopsAfter(0)
+    landscape = run.landscape("random", points=5, extent=0.9, events=300, callback=callback)
+    assert "The curvature at the trained parameters is not finite." in callback.said
     said = numbers_of(landscape)
     assert said["surface"]["not_finite"] > 0
     assert said["end"]["sharpness"] is None

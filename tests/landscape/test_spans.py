@@ -9,7 +9,7 @@ from steepest.errors import InputError
 from steepest.evaluate.figures import axis_label
 from steepest.landscape import spans
 from steepest.landscape.directions import Directions
-from steepest.landscape.subject import PathPoints
+from steepest.landscape.input import PathPoints
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.scaling import fit_scaling

@@ -1,4 +1,4 @@
-"""Surfaces: J where it is asked for, resumed bit for bit, and as accurate as they say."""
+"""Surfaces: J where it is options for, resumed bit for bit, and as accurate as they say."""
 
 from __future__ import annotations
 

@@ -9,13 +9,13 @@ import pytest
 
 from steepest.lecture import LectureData, lecture_recipe
 from steepest.lecture.data import load
-from steepest.training import Events, TrainWatch
+from steepest.training import Events, TrainingCallback
 
 
 @pytest.fixture(scope="session")
 def jets(tmp_path_factory: pytest.TempPathFactory) -> LectureData:
     """The embedded jets."""
-    return load(lecture_recipe(), TrainWatch(), tmp_path_factory.mktemp("jets"))
+    return load(lecture_recipe(), TrainingCallback(), tmp_path_factory.mktemp("jets"))
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +31,8 @@ def small(jets: LectureData) -> LectureData:
 
 
 @pytest.fixture
-def watch() -> TrainWatch:
-    return TrainWatch()
+def callback() -> TrainingCallback:
+    return TrainingCallback()
 
 
 @pytest.fixture

@@ -10,30 +10,30 @@ from scipy.optimize import brentq
 from scipy.stats import beta
 
 from steepest.evaluate.figures import as_numbers, save
-from steepest.evaluate.merit import ONE_SIGMA
+from steepest.evaluate.merits.merit import ONE_SIGMA
 from steepest.lecture import Effort, LectureData
 from steepest.lecture.errors import NotFound
 from steepest.lecture.live import Walk, settled, walk
 from steepest.lecture.page import table_of_shares
 from steepest.lecture.pictures import escapes, minima
 from steepest.lecture.pictures.escapes_numbers import Escapes, Share
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 EFFORT = Effort(escapes=4)
 
 
 @pytest.fixture(scope="module")
 def found(jets: LectureData) -> Escapes:
-    return escapes.compute(jets, 0, EFFORT, TrainWatch())
+    return escapes.compute(jets, 0, EFFORT, TrainingCallback())
 
 
 @pytest.fixture(scope="module")
 def basin(jets: LectureData) -> escapes.Basin:
-    both = minima.compute(jets, 0, EFFORT, TrainWatch())
-    objective, batch, run = minima.run_of(jets, 0, both, 1, EFFORT, TrainWatch())
+    both = minima.compute(jets, 0, EFFORT, TrainingCallback())
+    objective, batch, run = minima.run_of(jets, 0, both, 1, EFFORT, TrainingCallback())
     poorer = settled(objective, run.end, batch, 200)
     assert objective.loss(poorer, batch) == pytest.approx(both.minima[1].loss)
-    return escapes.Basin(objective, batch, poorer, TrainWatch())
+    return escapes.Basin(objective, batch, poorer, TrainingCallback())
 
 
 def ended(theta: np.ndarray, diverged_at: int | None = None) -> Walk:
@@ -102,8 +102,8 @@ def test_a_mirrored_copy_is_the_same_minimum(basin: escapes.Basin) -> None:
 
 def test_another_network_with_the_same_loss_is_not(jets: LectureData, basin) -> None:
     """On the way down to A, J passes that of B."""
-    both = minima.compute(jets, 0, EFFORT, TrainWatch())
-    objective, batch, run = minima.run_of(jets, 0, both, 0, EFFORT, TrainWatch())
+    both = minima.compute(jets, 0, EFFORT, TrainingCallback())
+    objective, batch, run = minima.run_of(jets, 0, both, 0, EFFORT, TrainingCallback())
     lower = settled(objective, run.end, batch, 200)
     top = lower + both.barrier["at"] * (basin.minimum - lower)
     place = brentq(
@@ -169,11 +169,13 @@ def test_the_table_has_each_setting(found: Escapes) -> None:
 
 def test_same_seed_same_numbers(jets: LectureData) -> None:
     effort = replace(EFFORT, escapes=1)
-    first, again = (as_numbers(escapes.compute(jets, 0, effort, TrainWatch())) for _ in range(2))
+    first, again = (
+        as_numbers(escapes.compute(jets, 0, effort, TrainingCallback())) for _ in range(2)
+    )
     assert first == again
 
 
-def test_one_minimum_has_no_neighbour(small, watch, monkeypatch) -> None:
+def test_one_minimum_has_no_neighbour(small, callback, monkeypatch) -> None:
     monkeypatch.setattr(minima, "DIFFERENT", 1e6)
     with pytest.raises(NotFound, match="led to one minimum each time"):
-        escapes.compute(small, 0, Effort(samples=1, starts=2, steps=20), watch)
+        escapes.compute(small, 0, Effort(samples=1, starts=2, steps=20), callback)

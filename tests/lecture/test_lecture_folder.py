@@ -33,7 +33,7 @@ from steepest.lecture.pictures import (
     section,
     title,
 )
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 NAMES = [picture.NAME for picture in PICTURES]
 
@@ -97,7 +97,7 @@ def test_the_chapter_has_all_of_it(drawn: Lecture):
 def test_same_seed_same_numbers(jets: LectureData, tmp_path: Path):
     def numbers_of(picture: ModuleType, name: str) -> str:
         where = (tmp_path / name,) if picture is title else ()
-        numbers = picture.compute(jets, 3, SMALL, TrainWatch(), *where)
+        numbers = picture.compute(jets, 3, SMALL, TrainingCallback(), *where)
         plain = title.to_json(numbers) if picture is title else as_numbers(numbers)
         return json.dumps(without_seconds(plain))
 
@@ -156,7 +156,7 @@ def test_the_default_lecture(tmp_path: Path):
 # --- Ctrl-C -------------------------------------------------------------------------------------
 
 
-class InterruptedAt(TrainWatch):
+class InterruptedAt(TrainingCallback):
     """Presses Ctrl-C when a stage begins."""
 
     def __init__(self, stage: str) -> None:
@@ -179,7 +179,7 @@ def test_what_is_drawn_is_kept(
     monkeypatch.setattr(room, "PICTURES", (section, second))
     out = tmp_path / "lecture"
     with pytest.raises(Interrupted, match=f"{done} of 2 pictures are drawn") as caught:
-        draw(lecture_recipe(), out, effort=SMALL, watch=InterruptedAt(stage))
+        draw(lecture_recipe(), out, effort=SMALL, callback=InterruptedAt(stage))
     assert caught.value.exit_code == 130
     numbers = json.loads((out / "lecture.json").read_text(encoding="utf-8"))
     assert numbers["status"] == "interrupted"

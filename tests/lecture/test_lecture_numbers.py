@@ -18,7 +18,7 @@ from steepest.lecture.live import linear, settled, walk
 from steepest.lecture.pictures import batches, contours, logistic, minima, rates, section
 from steepest.lecture.pictures.minima_numbers import plateau_of
 from steepest.lecture.quadratic import hessian, quadratic
-from steepest.training import Events, TrainWatch
+from steepest.training import Events, TrainingCallback
 
 
 @pytest.fixture
@@ -84,10 +84,10 @@ def test_a_walk_ends_when_it_has_settled(problem):
 
 
 def test_an_interrupted_walk_stops(problem):
-    watch = TrainWatch()
-    watch.interrupted = True
+    callback = TrainingCallback()
+    callback.interrupted = True
     with pytest.raises(Interrupted):
-        walk(*problem, rate=0.1, epochs=1000, watch=watch)
+        walk(*problem, rate=0.1, epochs=1000, callback=callback)
 
 
 def test_settled_leaves_a_saddle():
@@ -108,8 +108,8 @@ def test_settled_leaves_a_saddle():
 # --- the seven steps ----------------------------------------------------------------------------
 
 
-def test_the_seven_steps_of_one_step(small: LectureData, watch: TrainWatch):
-    steps = seven_steps.compute(small, 0, SMALL, watch)
+def test_the_seven_steps_of_one_step(small: LectureData, callback: TrainingCallback):
+    steps = seven_steps.compute(small, 0, SMALL, callback)
     assert steps.loss == pytest.approx(np.log(2))
     np.testing.assert_allclose(steps.after, steps.start - steps.rate * steps.gradient)
     assert steps.end_loss < steps.loss_after < steps.loss
@@ -117,8 +117,8 @@ def test_the_seven_steps_of_one_step(small: LectureData, watch: TrainWatch):
     assert names == ["init", "predict", "loss", "gradient", "step", "repeat", "stop"]
 
 
-def test_gradients_agree_with_numerical_derivatives(small: LectureData, watch: TrainWatch):
-    checks = seven_steps.compute(small, 5, SMALL, watch).checks
+def test_gradients_agree_with_numerical_derivatives(small: LectureData, callback: TrainingCallback):
+    checks = seven_steps.compute(small, 5, SMALL, callback).checks
     assert [check.loss for check in checks] == [
         "mean-squared-error", "binary-cross-entropy", "cross-entropy",
     ]  # fmt: skip
@@ -130,8 +130,8 @@ def test_gradients_agree_with_numerical_derivatives(small: LectureData, watch: T
 # --- the pictures -------------------------------------------------------------------------------
 
 
-def test_steps_lie_on_the_section_and_where_the_curvature_says(small, watch):
-    numbers = section.compute(small, 0, SMALL, watch)
+def test_steps_lie_on_the_section_and_where_the_curvature_says(small, callback):
+    numbers = section.compute(small, 0, SMALL, callback)
     assert numbers.off_section < 1e-9 * abs(numbers.minimum)
     np.testing.assert_allclose(numbers.steps, numbers.predicted, rtol=1e-9, atol=1e-9)
     drawn = np.interp(numbers.steps, numbers.slopes, numbers.losses)
@@ -140,8 +140,8 @@ def test_steps_lie_on_the_section_and_where_the_curvature_says(small, watch):
     assert numbers.lowest == pytest.approx(numbers.losses.min(), rel=1e-3)
 
 
-def test_logits_are_those_of_a_logistic_regression(jets, watch):
-    numbers = logistic.compute(jets, 0, SMALL, watch)
+def test_logits_are_those_of_a_logistic_regression(jets, callback):
+    numbers = logistic.compute(jets, 0, SMALL, callback)
     shift, width = jets.train.features.mean(axis=0), jets.train.features.std(axis=0)
     reference = LogisticRegression(C=1e12, tol=1e-8, max_iter=1000).fit(
         (jets.train.features - shift) / width, jets.train.labels
@@ -158,8 +158,8 @@ def test_logits_are_those_of_a_logistic_regression(jets, watch):
     assert numbers.counts.min() >= logistic.LEAST_IN_BIN
 
 
-def test_rates_do_what_was_predicted(small, watch):
-    numbers = rates.compute(small, 0, SMALL, watch)
+def test_rates_do_what_was_predicted(small, callback):
+    numbers = rates.compute(small, 0, SMALL, callback)
     for rate in numbers.rates:
         assert (rate.diverged_at is not None) == (rate.rate > numbers.curvature.bound)
         assert rate.diverged_at == rate.predicted_to_diverge_at
@@ -172,8 +172,8 @@ def test_rates_do_what_was_predicted(small, watch):
     np.testing.assert_allclose(numbers.rates[1].lines[-1], numbers.exact, rtol=0.02)
 
 
-def test_counted_steps_are_the_predicted_ones(small, watch):
-    numbers = contours.compute(small, 0, SMALL, watch)
+def test_counted_steps_are_the_predicted_ones(small, callback):
+    numbers = contours.compute(small, 0, SMALL, callback)
     raw, standard, white = numbers.scaled
     assert raw.curvature.kappa > standard.curvature.kappa > white.curvature.kappa
     assert white.curvature.kappa == pytest.approx(1)
@@ -187,11 +187,11 @@ def test_counted_steps_are_the_predicted_ones(small, watch):
     assert numbers.uncentred_steps > raw.predicted
 
 
-def test_features_of_very_different_spread_are_predicted_and_drawn(small, watch):
+def test_features_of_very_different_spread_are_predicted_and_drawn(small, callback):
     """κ is too large to be run and to be drawn on one scale: both are said."""
     features = small.train.features * np.array([1.0, 1e-6, 1.0, 1.0, 1.0])
     train = Events(features, small.train.labels, small.train.weights)
-    numbers = contours.compute(replace(small, train=train), 0, SMALL, watch)
+    numbers = contours.compute(replace(small, train=train), 0, SMALL, callback)
     raw = numbers.scaled[0]
     assert raw.counted is None
     assert raw.predicted > contours.MOST_STEPS
@@ -200,9 +200,9 @@ def test_features_of_very_different_spread_are_predicted_and_drawn(small, watch)
     assert any("one axis stretched" in text.get_text() for text in panel.texts)
 
 
-def test_stochastic_descent_settles_only_with_a_schedule(jets, watch):
+def test_stochastic_descent_settles_only_with_a_schedule(jets, callback):
     effort = replace(SMALL, epochs=8, repeats=3)
-    numbers = batches.compute(jets, 0, effort, watch)
+    numbers = batches.compute(jets, 0, effort, callback)
     batch, mini, single = numbers.ways
     assert batch.batch_size == numbers.events == 300
     assert (mini.batch_size, single.batch_size) == (batches.MINI, 1)
@@ -217,7 +217,7 @@ def test_stochastic_descent_settles_only_with_a_schedule(jets, watch):
     assert constant.uncertainty == pytest.approx(np.std(constant.values, ddof=1) / 3**0.5)
 
 
-def test_the_seconds_of_the_batch_sizes_hold_no_compilation(jets, watch, monkeypatch):
+def test_the_seconds_of_the_batch_sizes_hold_no_compilation(jets, callback, monkeypatch):
     """The first walk with a batch size may take seconds until its kernels are there."""
     walked: set[int] = set()
 
@@ -228,13 +228,13 @@ def test_the_seconds_of_the_batch_sizes_hold_no_compilation(jets, watch, monkeyp
         return replace(run, seconds=100.0 if late else 0.5)
 
     monkeypatch.setattr(batches, "walk", slow_at_first)
-    numbers = batches.compute(jets, 0, replace(SMALL, epochs=8, repeats=3), watch)
+    numbers = batches.compute(jets, 0, replace(SMALL, epochs=8, repeats=3), callback)
     assert [way.seconds["pass"] for way in numbers.ways] == pytest.approx([0.5 / 8] * 3)
 
 
 @pytest.fixture(scope="module")
 def found(jets) -> minima.Minima:
-    return minima.compute(jets, 7, Effort(samples=1), TrainWatch())
+    return minima.compute(jets, 7, Effort(samples=1), TrainingCallback())
 
 
 def test_minima_are_minima_with_a_barrier_between(found):
@@ -257,18 +257,18 @@ def test_minima_are_minima_with_a_barrier_between(found):
     assert plateau.gradient == plateau.gradients[plateau.first : plateau.last].min()
 
 
-def test_one_minimum_is_said(small, watch, monkeypatch):
+def test_one_minimum_is_said(small, callback, monkeypatch):
     monkeypatch.setattr(minima, "DIFFERENT", 1e6)
     with pytest.raises(NotFound, match=r"2 starts in each of 1 samples of 40 events"):
-        minima.compute(small, 0, replace(SMALL, samples=1, steps=20), watch)
+        minima.compute(small, 0, replace(SMALL, samples=1, steps=20), callback)
 
 
 @pytest.mark.parametrize("picture", [logistic, batches])
-def test_separable_classes_have_no_minimum(picture, small, watch):
+def test_separable_classes_have_no_minimum(picture, small, callback):
     features = small.train.features + 1e4 * small.train.labels[:, None]
     train = Events(features, small.train.labels, small.train.weights)
     with pytest.raises(NotFound, match="separates the two classes without error"):
-        picture.compute(replace(small, train=train), 0, SMALL, watch)
+        picture.compute(replace(small, train=train), 0, SMALL, callback)
 
 
 def test_no_plateau_in_an_even_fall_or_none_at_all():
@@ -283,9 +283,9 @@ def test_a_picture_without_a_plateau_says_so(found, tmp_path):
 
 
 @pytest.mark.parametrize("picture", [section, contours])
-def test_same_seed_same_figure(picture, small, watch, tmp_path):
+def test_same_seed_same_figure(picture, small, callback, tmp_path):
     def drawn(seed: int, name: str) -> bytes:
-        numbers = picture.compute(small, seed, SMALL, watch)
+        numbers = picture.compute(small, seed, SMALL, callback)
         return save(picture.figure(numbers), tmp_path / name).read_bytes()
 
     first = drawn(0, "a.png")

@@ -21,7 +21,7 @@ from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.objective import network as module
 from steepest.objective.cores import Helper
-from steepest.objective.stretch import Stretch
+from steepest.objective.step_block import StepBlock
 from steepest.objective.threads import Team, together
 from steepest.optimizers import update_rule
 
@@ -44,7 +44,7 @@ def transposed(target, source, size):
     transpose_square(target, 0, size, source, 0, size)
 
 
-def stretch_of(objective, *, events=700, batch_size=150, weighted=True, record=3):
+def step_block_of(objective, *, events=700, batch_size=150, weighted=True, record=3):
     random = np.random.default_rng(0)
     X = random.normal(size=(events, objective.model.inputs)).astype(objective.dtype)
     y = (X[:, 0] > 0).astype(objective.dtype)
@@ -52,12 +52,12 @@ def stretch_of(objective, *, events=700, batch_size=150, weighted=True, record=3
     rows = np.concatenate([random.permutation(events) for _ in range(4)])
     steps = len(rows) // batch_size
     recorded, followed = (np.arange(steps) % n == 0 for n in (record, 4))
-    return Stretch(Batch(X, y, weights), rows, batch_size, np.full(steps, 0.01), 0, recorded,
+    return StepBlock(Batch(X, y, weights), rows, batch_size, np.full(steps, 0.01), 0, recorded,
                    followed, 1e6)  # fmt: skip
 
 
 class InFour(Team):
-    """Takes a stretch in four calls, each by as many members as `members` says."""
+    """Takes a step_block in four calls, each by as many members as `members` says."""
 
     members = 1
 
@@ -72,14 +72,14 @@ class InFour(Team):
         return done, total
 
 
-def walk(objective, stretch, members, monkeypatch, parts=3):
-    """The result of a stretch of steps on batches of so many parts."""
+def walk(objective, step_block, members, monkeypatch, parts=3):
+    """The result of a step_block of steps on batches of so many parts."""
     monkeypatch.setattr(module, "_parts", lambda batch_size: parts)
     monkeypatch.setattr(InFour, "members", members)
     monkeypatch.setattr(module, "Team", InFour)
     rule = update_rule(spec.Adam(), objective.weight_mask)
     theta = objective.initial(1)
-    return objective.take_steps(stretch, rule, theta, rule.slots(theta), 0.0)
+    return objective.run_steps(step_block, rule, theta, rule.initial_state(theta), 0.0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -89,14 +89,17 @@ def test_the_bits_do_not_depend_on_who_takes_the_steps(dtype, l2, monkeypatch):
     for members in (1, 2, 3):
         shape = Dense(7, (20, 9), 1, "tanh")
         objective = DenseObjective(shape, loss_named("binary-cross-entropy"), l2, dtype)
-        results.append(walk(objective, stretch_of(objective), members, monkeypatch))
+        results.append(walk(objective, step_block_of(objective), members, monkeypatch))
     one = results[0]
     for other in results[1:]:
         assert other.theta.tobytes() == one.theta.tobytes()
         assert other.loss_sum == one.loss_sum
         assert other.values.tobytes() == one.values.tobytes()
         assert other.path.tobytes() == one.path.tobytes()
-        assert all(a.tobytes() == b.tobytes() for a, b in zip(other.slots, one.slots, strict=True))
+        assert all(
+            a.tobytes() == b.tobytes()
+            for a, b in zip(other.optimizer_state, one.optimizer_state, strict=True)
+        )
 
 
 def test_parts_change_only_the_rounding(monkeypatch):
@@ -104,7 +107,7 @@ def test_parts_change_only_the_rounding(monkeypatch):
     for parts in (1, 2, 4):
         shape = Dense(7, (20,), 1, "relu")
         objective = DenseObjective(shape, loss_named("binary-cross-entropy"), 0.1, "float64")
-        results.append(walk(objective, stretch_of(objective), 1, monkeypatch, parts))
+        results.append(walk(objective, step_block_of(objective), 1, monkeypatch, parts))
     for other in results[1:]:
         np.testing.assert_allclose(other.theta, results[0].theta, rtol=0, atol=1e-12)
         np.testing.assert_allclose(other.values, results[0].values, rtol=1e-9)
@@ -116,12 +119,12 @@ def test_long_batches_are_summed_in_float64_by_parts(monkeypatch):
     for members in (1, 2):
         objective = DenseObjective(Dense(3, (8,)), loss_named("binary-cross-entropy"), 0.0,
                                    "float32")  # fmt: skip
-        stretch = stretch_of(objective, events=20_000, batch_size=18_000, record=1)
-        results.append(walk(objective, stretch, members, monkeypatch, parts=2))
+        step_block = step_block_of(objective, events=20_000, batch_size=18_000, record=1)
+        results.append(walk(objective, step_block, members, monkeypatch, parts=2))
     assert results[0].theta.tobytes() == results[1].theta.tobytes()
     exact = DenseObjective(Dense(3, (8,)), loss_named("binary-cross-entropy"), 0.0, "float64")
     start = objective.initial(1)
-    batch = stretch.events.take(stretch.rows[:18_000])
+    batch = step_block.events.take(step_block.rows[:18_000])
     double = Batch(*(column.astype("float64") for column in (batch.inputs, batch.targets,
                                                              batch.weights)))  # fmt: skip
     loss = exact.loss(start.astype("float64"), double)
@@ -199,7 +202,7 @@ def test_a_second_thread_only_where_it_pays(seconds, chosen, monkeypatch):
     assert [team.run(100, clock.take, 0) for _ in range(3)] == [(100, 100)] * 3
     assert team.chosen == chosen
     slow = sum(count for members, count in clock.calls if members != chosen)
-    assert slow <= 150  # the first stretch, and a trial now and then
+    assert slow <= 150  # the first step_block, and a trial now and then
     clock.seconds = {1: seconds[2], 2: seconds[1]}  # the machine has changed
     for _ in range(60):
         team.run(100, clock.take, 0)

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from steepest import Classifier, Regressor
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, Watch
+from steepest.descent import Callback, MemoryCheckpointer, Plan
 from steepest.descent import newton as module
 from steepest.descent.exact import least_squares
 from steepest.descent.newton import newton
@@ -49,9 +49,9 @@ def plan_of(objective: DenseObjective, events: Batch, **options) -> Plan:
     return Plan.of(recipe, rule, 1.0, len(events), validated=False)
 
 
-def solve(objective: DenseObjective, events: Batch, keeper=None, watch=None, **options):
+def solve(objective: DenseObjective, events: Batch, checkpointer=None, callback=None, **options):
     plan = plan_of(objective, events, **options)
-    return newton(objective, events, plan, keeper or MemoryKeeper(), watch=watch)
+    return newton(objective, events, plan, checkpointer or MemoryCheckpointer(), callback=callback)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -189,23 +189,23 @@ def test_why_it_ends(options, kind, monkeypatch) -> None:
 def test_history_and_path(monkeypatch) -> None:
     monkeypatch.setattr(module, "SAMPLE_STEPS", 0)
     objective, events = problem("binary-cross-entropy")
-    keeper = MemoryKeeper()
-    outcome, _ = solve(objective, events, keeper)
-    table = keeper.history[0].to_pydict()
+    checkpointer = MemoryCheckpointer()
+    outcome, _ = solve(objective, events, checkpointer)
+    table = checkpointer.history[0].to_pydict()
     assert table["step"] == list(range(1, outcome.step + 1))
     assert table["loss"] == sorted(table["loss"], reverse=True)
     assert table["loss"][0] == pytest.approx(np.log(2))
-    np.testing.assert_array_equal(keeper.path[0].thetas[-1], outcome.theta)
-    np.testing.assert_array_equal(keeper.path[0].thetas[0], objective.initial(0))
+    np.testing.assert_array_equal(checkpointer.path[0].thetas[-1], outcome.theta)
+    np.testing.assert_array_equal(checkpointer.path[0].thetas[0], objective.initial(0))
 
 
 def test_interrupted(monkeypatch) -> None:
     monkeypatch.setattr(module, "SAMPLE_STEPS", 0)
     objective, events = problem("binary-cross-entropy")
-    watch = Watch()
-    watch.interrupted = True
+    callback = Callback()
+    callback.interrupted = True
     with pytest.raises(Interrupted):
-        solve(objective, events, watch=watch)
+        solve(objective, events, callback=callback)
 
 
 def test_estimators() -> None:

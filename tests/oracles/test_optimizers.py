@@ -40,17 +40,17 @@ def test_torch_takes_the_same_steps(name: str, dtype: str):
     parameters = torch.tensor(theta.copy(), requires_grad=True)
     optimizer = make([parameters])
     rule = update_rule(options, np.ones(7, dtype=bool))
-    slots = rule.slots(theta)
-    assert len(slots) == rule.slot_count
+    optimizer_state = rule.initial_state(theta)
+    assert len(optimizer_state) == rule.slot_count
     for step in range(1, 30):
         gradient = random.normal(size=7).astype(dtype)
         rate = float(0.1 / step)
         optimizer.param_groups[0]["lr"] = rate
         parameters.grad = torch.tensor(gradient)
         optimizer.step()
-        theta, slots = rule.update(theta, gradient, slots, rate, step)
+        theta, optimizer_state = rule.update(theta, gradient, optimizer_state, rate, step)
         assert theta.dtype == dtype
-        assert all(slot.dtype == dtype for slot in slots)
+        assert all(vector.dtype == dtype for vector in optimizer_state)
     tolerance = 2e-5 if dtype == "float32" else 1e-12
     np.testing.assert_allclose(theta, parameters.detach().numpy(), rtol=tolerance, atol=tolerance)
 
@@ -58,5 +58,5 @@ def test_torch_takes_the_same_steps(name: str, dtype: str):
 def test_weight_decay_leaves_biases_alone():
     rule = update_rule(spec.AdamW(weight_decay=0.5), np.array([True, False]))
     theta = np.array([1.0, 1.0])
-    after, _ = rule.update(theta, np.zeros(2), rule.slots(theta), 0.1, 1)
+    after, _ = rule.update(theta, np.zeros(2), rule.initial_state(theta), 0.1, 1)
     np.testing.assert_allclose(after, [0.95, 1.0])

@@ -20,7 +20,7 @@ from steepest import predict
 from steepest.errors import InputError, Interrupted, RunFolderError
 from steepest.prediction import parts as parts_module
 from steepest.prediction import size
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 from .conftest import table_of
 
@@ -109,7 +109,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(size, name, rows)
 
 
-class Interrupting(TrainWatch):
+class Interrupting(TrainingCallback):
     """Asks to stop once so many events are done."""
 
     def __init__(self, events: int) -> None:
@@ -124,7 +124,7 @@ def begun(runs, many: str, tmp_path: Path, small_parts) -> Path:
     """An interrupted file, of which 7 parts are done."""
     out = tmp_path / "out.parquet"
     with pytest.raises(Interrupted):
-        predict(runs["binary"], many, out, watch=Interrupting(7_500))
+        predict(runs["binary"], many, out, callback=Interrupting(7_500))
     assert parts_of(out) == 7
     return out
 
@@ -201,7 +201,7 @@ def test_an_interrupt_while_the_file_is_written(runs, many: str, tmp_path: Path,
 
     out = tmp_path / "out.h5"
     with pytest.raises(Interrupted, match=r"Interrupted while out\.h5 was written"):
-        predict(runs["binary"], many, out, watch=Late(9_000))
+        predict(runs["binary"], many, out, callback=Late(9_000))
     assert (out.exists(), parts_of(out)) == (False, 12)
     assert predict(runs["binary"], many, out, resume=True).resumed == 12_000
 

@@ -10,7 +10,7 @@ import pytest
 from samples import make_events
 from steepest import predict
 from steepest.errors import EventsError
-from steepest.events import hdf5
+from steepest.events.formats import hdf5
 from steepest.prediction import size, work
 
 from .conftest import table_of
@@ -52,7 +52,7 @@ def sample(request, tmp_path: Path) -> str:
 @pytest.mark.parametrize("select", ["run == 3", "run in (2, 7) AND pt > 600", "run >= 0", "1 < 2"])
 @pytest.mark.parametrize("beside", ["all", "none"])
 def test_the_same_scores_as_without(runs, sample, tmp_path, monkeypatch, select, beside):
-    out = [tmp_path / "sifted.parquet", tmp_path / "whole.parquet"]
+    out = [tmp_path / "filtered.parquet", tmp_path / "whole.parquet"]
     done = predict(runs["binary"], sample, out[0], select=select, columns=beside)
     monkeypatch.setattr(work, "sieve_of", lambda *_: None)
     assert predict(runs["binary"], sample, out[1], select=select, columns=beside).rows == done.rows

@@ -11,10 +11,10 @@ import pytest
 
 from steepest.errors import InputError
 from steepest.simulate import extra
-from steepest.simulate import substructure as sub
-from steepest.simulate.clustering import Clustered, offsets_of, soft_drop_mass
-from steepest.simulate.generator import Generator, _columns
-from steepest.simulate.processes import PROCESSES
+from steepest.simulate.generator.generator import Generator, _columns
+from steepest.simulate.generator.processes import PROCESSES
+from steepest.simulate.jets import substructure as sub
+from steepest.simulate.jets.clustering import Clustered, offsets_of, soft_drop_mass
 
 COUNTS = np.array([30, 1, 12, 4])
 
@@ -126,8 +126,8 @@ def test_flat_columns_are_those_of_the_nested_record():
 def test_a_fresh_process_prints_nothing_with_and_without_a_standard_output(before):
     lines = [
         before,
-        "from steepest.simulate.generator import Generator",
-        "from steepest.simulate.processes import PROCESSES",
+        "from steepest.simulate.generator.generator import Generator",
+        "from steepest.simulate.generator.processes import PROCESSES",
         'assert Generator(PROCESSES["qcd"], seed=1).batch(1).count == 1',
     ]
     done = subprocess.run(

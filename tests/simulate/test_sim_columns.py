@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steepest.simulate.columns import COLUMNS, JetRows, concatenate, keep_bits, schema, to_table
+from steepest.simulate.jets.columns import (
+    COLUMNS,
+    JetRows,
+    concatenate,
+    keep_bits,
+    schema,
+    to_table,
+)
 
 finite = st.floats(-(2.0**100), 2.0**100, width=32).filter(lambda v: v == 0 or abs(v) > 2.0**-100)
 

@@ -15,8 +15,8 @@ import pytest
 
 from steepest import __version__
 from steepest.simulate.block import Maker, Plan, _events_for, pythia_seed
-from steepest.simulate.columns import COLUMNS, schema
-from steepest.simulate.processes import PROCESSES
+from steepest.simulate.generator.processes import PROCESSES
+from steepest.simulate.jets.columns import COLUMNS, schema
 from steepest.simulate.production import produce
 
 JET_COLUMNS = [c.name for c in COLUMNS if not pa.types.is_list(c.type)]

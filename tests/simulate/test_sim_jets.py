@@ -7,12 +7,12 @@ import pytest
 
 from steepest.errors import SteepestError
 from steepest.simulate import extra
-from steepest.simulate.decays import Decays
-from steepest.simulate.detector import Detector, reconstruct
-from steepest.simulate.generator import Events, Generator
-from steepest.simulate.jets import Jets, in_window, leading_jets, matched
-from steepest.simulate.particles import Kind
-from steepest.simulate.processes import PROCESSES, Process
+from steepest.simulate.generator.decays import Decays
+from steepest.simulate.generator.generator import Events, Generator
+from steepest.simulate.generator.processes import PROCESSES, Process
+from steepest.simulate.jets.detector import Detector, reconstruct
+from steepest.simulate.jets.jets import Jets, in_window, leading_jets, matched
+from steepest.simulate.jets.particles import Kind
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from steepest.errors import InputError, SteepestError
 from steepest.simulate import output as output_module
 from steepest.simulate import production
 from steepest.simulate.block import Plan
-from steepest.simulate.columns import COLUMNS, JetRows, to_table
+from steepest.simulate.jets.columns import COLUMNS, JetRows, to_table
 from steepest.simulate.output import Output, bytes_expected, check_target
 
 Usage = namedtuple("Usage", "total used free")

@@ -14,9 +14,9 @@ from steepest.cli.app import app
 from steepest.errors import InputError
 from steepest.simulate import simulate_jets
 from steepest.simulate.block import Maker, Plan
-from steepest.simulate.generator import Generator
-from steepest.simulate.jets import leading_jets, matched
-from steepest.simulate.processes import PROCESSES, Decay, known_processes
+from steepest.simulate.generator.generator import Generator
+from steepest.simulate.generator.processes import PROCESSES, Decay, known_processes
+from steepest.simulate.jets.jets import leading_jets, matched
 from steepest.simulate.production import produce
 
 DECAYING = [name for name, process in PROCESSES.items() if process.decay is not None]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest.simulate import extra
-from steepest.simulate import substructure as sub
+from steepest.simulate.jets import substructure as sub
 
 R0 = 0.8
 

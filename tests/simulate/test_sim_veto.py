@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from steepest.simulate import extra
-from steepest.simulate.generator import Generator
-from steepest.simulate.processes import PROCESSES, Process
-from steepest.simulate.veto import MATCH_RADIUS, _match, _moved_decays, _own_decays
+from steepest.simulate.generator.generator import Generator
+from steepest.simulate.generator.processes import PROCESSES, Process
+from steepest.simulate.generator.veto import MATCH_RADIUS, _match, _moved_decays, _own_decays
 
 
 def test_the_decay_is_foreseen_before_it_is_showered():

@@ -14,7 +14,7 @@ import pytest
 
 from steepest.kernels import compiled
 from steepest.recipe import Recipe
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 from steepest.training.ahead import compiling_ahead, what_to_compile
 from steepest.training.events import Prepared, prepare
 
@@ -46,7 +46,7 @@ def ask(code: str, given: dict, folder: Path) -> str:
 
 def prepared(table: dict, folder: Path) -> tuple[Recipe, Prepared]:
     recipe = Recipe.from_dict(table)
-    return recipe, prepare(recipe, TrainWatch(), folder)
+    return recipe, prepare(recipe, TrainingCallback(), folder)
 
 
 @pytest.fixture

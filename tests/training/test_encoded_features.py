@@ -18,7 +18,7 @@ from steepest.errors import EventsError, Interrupted, RecipeError, SteepestError
 from steepest.events import load_sample
 from steepest.recipe import EventsRecipe
 from steepest.run import resume
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 N = 600
 ROW = np.arange(N)
@@ -108,14 +108,14 @@ def test_raw_values_are_predicted_as_the_sample_is(run) -> None:
     assert run.evaluate()["merits"]["model"]["auc"]["value"] == auc
 
 
-class StopsSoon(TrainWatch):
+class StopsSoon(TrainingCallback):
     def round(self, state: Any, values: Any) -> None:
         self.interrupted = True
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(run, table, tmp_path) -> None:
     with pytest.raises(Interrupted):
-        steepest.train(table(), tmp_path / "run", watch=StopsSoon())
+        steepest.train(table(), tmp_path / "run", callback=StopsSoon())
     resumed = resume(tmp_path / "run")
     for name in ("config.json", "model.safetensors", "scaling.safetensors"):
         found = (resumed.path / "model" / name).read_bytes()

@@ -32,9 +32,9 @@ def evaluate(
         steepest evaluate runs/top-jets-1 --events more.parquet --json
     """
     from steepest import training
-    from steepest.cli.progress import TerminalWatch, silent_or
+    from steepest.cli.progress import TerminalCallback, silent_or
     from steepest.cli.tables import show_evaluation
 
-    with silent_or(TerminalWatch, as_json) as watch:
-        metrics = training.evaluate_run(run, events, watch)
+    with silent_or(TerminalCallback, as_json) as callback:
+        metrics = training.evaluate_run(run, events, callback)
     show_evaluation(metrics, as_json)

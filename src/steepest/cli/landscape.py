@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from steepest.landscape import Landscape
-    from steepest.training import TrainWatch
+    from steepest.training import TrainingCallback
 
 __all__ = ["landscape"]
 
@@ -112,16 +112,16 @@ def landscape(
     Ctrl-C keeps what is done; the same command goes on. Figures, tables and landscape.json are in
     RUN/landscape/NAME. The interactive page needs: pip install 'steepest[landscape]'.
     """
-    from steepest.cli.progress import TerminalWatch, silent_or
+    from steepest.cli.progress import TerminalCallback, silent_or
     from steepest.cli.tables import show_landscape
     from steepest.run import Run
 
     numbers = _numbers(extent)
     if page:
-        from steepest.landscape.page import require_plotly
+        from steepest.landscape.export.page import require_plotly
 
         require_plotly()
-    with silent_or(TerminalWatch, as_json) as watch:
+    with silent_or(TerminalCallback, as_json) as callback:
         drawn = Run(run).landscape(
             directions,
             *(others or ()),
@@ -133,23 +133,23 @@ def landscape(
             seed=seed,
             part=part,
             name=name,
-            watch=watch,
+            callback=callback,
         )
-        _draw(drawn, watch, page, animation)
+        _draw(drawn, callback, page, animation)
     show_landscape(drawn, as_json)
 
 
-def _draw(drawn: Landscape, watch: TrainWatch, page: bool | None, animation: bool) -> None:
-    from steepest.landscape.page import has_plotly
+def _draw(drawn: Landscape, callback: TrainingCallback, page: bool | None, animation: bool) -> None:
+    from steepest.landscape.export.page import has_plotly
 
-    watch.stage("Drawing figures")
+    callback.stage("Drawing figures")
     drawn.write_figures()
     if page or (page is None and has_plotly()):
         drawn.write_page()
     elif page is None:
-        watch.say("No interactive page without Plotly: pip install 'steepest[landscape]'.")
+        callback.say("No interactive page without Plotly: pip install 'steepest[landscape]'.")
     if animation and drawn.picture.has_descent:
-        watch.stage("Drawing the animation")
+        callback.stage("Drawing the animation")
         drawn.write_animation()
 
 

@@ -67,12 +67,12 @@ def lecture(
     The label must have two classes. Pictures of two features take the first two: order matters.
     Ctrl-C keeps what is drawn.
     """
-    from steepest.cli.progress import TerminalWatch, silent_or
+    from steepest.cli.progress import TerminalCallback, silent_or
     from steepest.cli.tables import show_lecture
     from steepest.lecture import draw, lecture_recipe
 
     names = [name.strip() for name in features.split(",") if name.strip()] if features else []
     recipe = lecture_recipe(data or (), label, names)
-    with silent_or(TerminalWatch, as_json) as watch:
-        drawn = draw(recipe, out, seed=seed, watch=watch)
+    with silent_or(TerminalCallback, as_json) as callback:
+        drawn = draw(recipe, out, seed=seed, callback=callback)
     show_lecture(drawn, as_json)

@@ -80,11 +80,11 @@ def predict(
     """
     if missing not in ("error", "nan"):
         raise typer.BadParameter(f"--missing is error or nan, not {missing!r}.")
-    from steepest.cli.progress import TerminalWatch, silent_or
+    from steepest.cli.progress import TerminalCallback, silent_or
     from steepest.cli.tables import show_predictions
     from steepest.prediction import predict_events
 
-    with silent_or(TerminalWatch, as_json) as watch:
+    with silent_or(TerminalCallback, as_json) as callback:
         written = predict_events(
             model,
             events,
@@ -96,6 +96,6 @@ def predict(
             rntuple=rntuple,
             resume=resume,
             overwrite=overwrite,
-            watch=watch,
+            callback=callback,
         )
     show_predictions(written, as_json)

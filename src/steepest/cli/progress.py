@@ -18,13 +18,13 @@ from rich.progress import (
 )
 
 from steepest.descent import State
-from steepest.events.hub_transfer import seen_by
-from steepest.training import TrainWatch
+from steepest.events.hub.transfer import seen_by
+from steepest.training import TrainingCallback
 
-__all__ = ["TerminalWatch", "silent_or"]
+__all__ = ["TerminalCallback", "silent_or"]
 
 
-class TerminalWatch(TrainWatch):
+class TerminalCallback(TrainingCallback):
     """Shows stages, a progress bar for the descent, and sentences, on standard error."""
 
     def __init__(self) -> None:
@@ -93,11 +93,11 @@ class TerminalWatch(TrainWatch):
 
 
 @contextmanager
-def silent_or(kind: type[TerminalWatch], silent: bool) -> Iterator[TrainWatch]:
-    """A watch that shows progress, or one that shows nothing."""
+def silent_or(kind: type[TerminalCallback], silent: bool) -> Iterator[TrainingCallback]:
+    """A callback that shows progress, or one that shows nothing."""
     if silent:
-        yield TrainWatch()
+        yield TrainingCallback()
         return
-    watch = kind()
-    with watch.progress, seen_by(watch.received):
-        yield watch
+    callback = kind()
+    with callback.progress, seen_by(callback.received):
+        yield callback

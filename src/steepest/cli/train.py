@@ -65,15 +65,15 @@ def train(
             "--resume goes on with a run's own recipe; it takes no RECIPE, --out or --set."
         )
     from steepest import run
-    from steepest.cli.progress import TerminalWatch, silent_or
+    from steepest.cli.progress import TerminalCallback, silent_or
     from steepest.cli.tables import show_results
     from steepest.recipe import Recipe, default_recipe
 
-    with silent_or(TerminalWatch, as_json) as watch:
+    with silent_or(TerminalCallback, as_json) as callback:
         if resume is not None:
-            finished = run.resume(resume, watch=watch)
+            finished = run.resume(resume, callback=callback)
         else:
             path = recipe if recipe is not None else default_recipe()
             loaded = Recipe.from_toml(path, settings=settings or (), anchor=recipe is not None)
-            finished = run.train(loaded, out, watch=watch)
+            finished = run.train(loaded, out, callback=callback)
     show_results(finished, as_json)

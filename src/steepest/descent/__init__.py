@@ -1,18 +1,18 @@
 """The descent: init → predict → loss → gradient → step → repeat → stop."""
 
 from steepest.descent.learning_rate import LearningRate, choose_learning_rate
-from steepest.descent.loop import Outcome, Watch, descend
+from steepest.descent.loop import Callback, Outcome, descend
 from steepest.descent.plan import Plan
-from steepest.descent.state import Keeper, MemoryKeeper, State
+from steepest.descent.state import Checkpointer, MemoryCheckpointer, State
 
 __all__ = [
-    "Keeper",
+    "Callback",
+    "Checkpointer",
     "LearningRate",
-    "MemoryKeeper",
+    "MemoryCheckpointer",
     "Outcome",
     "Plan",
     "State",
-    "Watch",
     "choose_learning_rate",
     "descend",
 ]

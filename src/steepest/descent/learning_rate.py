@@ -136,7 +136,7 @@ def range_test(
     size = min(batch_size, len(events), RANGE_BATCH)
     feed = Feed(events, Batches(len(events), size, seed + _TEST_STREAM_OFFSET))
     theta = objective.initial(seed)
-    slots = rule.slots(theta)
+    optimizer_state = rule.initial_state(theta)
     mean, best, best_rate = 0.0, math.inf, float(rates[0])
     with np.errstate(all="ignore"):
         for step, rate in enumerate(rates.tolist(), start=1):
@@ -148,7 +148,7 @@ def range_test(
                 break
             if smooth < best:
                 best, best_rate = smooth, rate
-            theta, slots = rule.update(theta, gradient, slots, rate, step)
+            theta, optimizer_state = rule.update(theta, gradient, optimizer_state, rate, step)
     chosen = best_rate / 10.0
     return LearningRate(
         chosen,

@@ -13,15 +13,15 @@ from steepest.descent.divergence import divergence
 from steepest.descent.feed import Feed
 from steepest.descent.history import History
 from steepest.descent.plan import Plan
-from steepest.descent.state import Best, Keeper, State, StopReason
-from steepest.descent.steps import at_once, norm, one_by_one, stretches
+from steepest.descent.state import Best, Checkpointer, State, StopReason
+from steepest.descent.steps import at_once, norm, one_by_one, step_blocks
 from steepest.descent.stopping import stop_reason
-from steepest.descent.trail import Trail
+from steepest.descent.trajectory import Trajectory
 from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.objective import Batch, Objective
 from steepest.storage import blocks
 
-__all__ = ["Monitor", "Outcome", "Watch", "descend"]
+__all__ = ["Callback", "Monitor", "Outcome", "descend"]
 
 Array = np.ndarray
 Monitor = Callable[[Array], Mapping[str, float]]
@@ -31,14 +31,14 @@ EXPLODED = 1e6
 """A batch loss so many times the loss at the start (or that of a constant) counts as exploded."""
 ROUNDING = 1e-14
 """Losses this close, relatively, are the same: the first batch loss is that of the start."""
-SECONDS_PER_STRETCH = 0.5
+SECONDS_PER_BLOCK = 0.5
 FASTER = 16
-"""A stretch may have so many times as many steps as the one before."""
+"""A step_block may have so many times as many steps as the one before."""
 LARGEST_PATH = 64 * 2**20
 """Bytes of θ's path that are kept at most; above, no path."""
 
 
-class Watch:
+class Callback:
     """Looks on: base class whose methods do nothing.
 
     `interrupted` asks the loop to stop at once, with `Interrupted`; `enough`, looked at after each
@@ -68,12 +68,12 @@ def descend(
     objective: Objective,
     events: Batch,
     plan: Plan,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     *,
     monitor: Monitor | None = None,
     metrics: tuple[str, ...] = (),
     state: State | None = None,
-    watch: Watch | None = None,
+    callback: Callback | None = None,
 ) -> Outcome:
     """Go down on J(θ) until a criterion says stop.
 
@@ -83,13 +83,13 @@ def descend(
         J, and the training events.
     plan
         Lengths, rule, rates, criteria.
-    keeper
+    checkpointer
         Where checkpoints go; the last state is always saved.
     monitor, metrics
         The validation, if there is one, and the names of what it returns.
     state
         To go on from; None starts anew.
-    watch
+    callback
         Progress, and the wish to interrupt.
 
     Raises
@@ -97,19 +97,19 @@ def descend(
     DivergenceError
         If a loss is not finite or has exploded; names the step and the likely cause.
     Interrupted
-        If `watch.interrupted` became true; the state is saved.
+        If `callback.interrupted` became true; the state is saved.
     """
-    watch = watch or Watch()
+    callback = callback or Callback()
     done = state.step if state else -1
-    walk = _Walk(objective, events, plan, keeper, monitor, metrics, done)
+    walk = _Walk(objective, events, plan, checkpointer, monitor, metrics, done)
     state = state or walk.init()  # 1 init
     if plan.ends_round(state.step) and state.step > state.round_step:  # it diverged just there
-        state = walk.end_round(state, watch)
+        state = walk.end_round(state, callback)
     while state.reason is None:
-        state = walk.stretch(state, watch)  # 2 predict, 3 loss, 4 gradient, 5 step; 6 repeat
+        state = walk.step_block(state, callback)  # 2 predict, 3 loss, 4 gradient, 5 step; 6 repeat
         if plan.ends_round(state.step):
-            state = walk.end_round(state, watch)  # 7 stop, if there is a reason
-        if watch.interrupted and state.reason is None:
+            state = walk.end_round(state, callback)  # 7 stop, if there is a reason
+        if callback.interrupted and state.reason is None:
             walk.save(state)
             raise Interrupted(f"Interrupted after step {state.step:,} of {plan.total_steps:,}.")
         walk.save_if_due(state)
@@ -126,20 +126,20 @@ class _Walk:
         objective: Objective,
         events: Batch,
         plan: Plan,
-        keeper: Keeper,
+        checkpointer: Checkpointer,
         monitor: Monitor | None,
         metrics: tuple[str, ...],
         done: int,
     ) -> None:
         self.objective, self.events, self.plan = objective, events, plan
         self.feed = Feed(events, plan.batches)
-        self.keeper, self.monitor = keeper, monitor
+        self.checkpointer, self.monitor = checkpointer, monitor
         self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
         path_bytes = len(plan.path_steps) * objective.size * np.dtype(objective.dtype).itemsize
         points = plan.path_steps if path_bytes <= LARGEST_PATH else plan.path_steps[:0]
-        self.trail = Trail(points, objective.size, objective.dtype, done)
+        self.trajectory = Trajectory(points, objective.size, objective.dtype, done)
         self.longest = 1
-        self.quick = stretches(objective, events, plan)
+        self.quick = step_blocks(objective, events, plan)
         plan.batches.compiled = self.quick is not None
         self.saved_at = self.clock = time.monotonic()
 
@@ -158,36 +158,36 @@ class _Walk:
             )
         limit = EXPLODED * max(abs(start), _loss_of_a_constant(self.events), 1e-300)
         state = State(
-            theta, self.plan.rule.slots(theta), 0, Best(theta, float(monitored), 0), limit
+            theta, self.plan.rule.initial_state(theta), 0, Best(theta, float(monitored), 0), limit
         )
-        if self.trail.followed(-1, 1)[0]:
-            self.trail.add(theta[None])
+        if self.trajectory.followed(-1, 1)[0]:
+            self.trajectory.add(theta[None])
         return state
 
-    def stretch(self, state: State, watch: Watch) -> State:
+    def step_block(self, state: State, callback: Callback) -> State:
         """Take the steps up to the next validation or look at the clock."""
         plan = self.plan
-        end = plan.stretch_end(state.step, self.longest)
+        end = plan.step_block_end(state.step, self.longest)
         rates = plan.schedule.factors(state.step, end - state.step)
         rates *= plan.learning_rate * state.plateau.factor
         with np.errstate(all="ignore"):  # what overflows is found by its loss
             if self.quick is not None:
-                steps = at_once(self.quick, self.feed, plan, state, rates, self.trail)
+                steps = at_once(self.quick, self.feed, plan, state, rates, self.trajectory)
             else:
                 steps = one_by_one(
-                    self.objective, self.feed, plan, state, rates, self.trail,
-                    lambda: watch.interrupted,
+                    self.objective, self.feed, plan, state, rates, self.trajectory,
+                    lambda: callback.interrupted,
                 )  # fmt: skip
         state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
         self.history.add_steps(steps.recorded, steps.values)
         if len(steps.values):
             loss, rate = steps.values[-1, :2]
-            watch.steps(state, loss, rate, plan.batches.epochs(state.step))
+            callback.steps(state, loss, rate, plan.batches.epochs(state.step))
         if steps.diverged_at is not None:
             raise self._diverged(state, steps.diverged_at)
         return state
 
-    def end_round(self, state: State, watch: Watch) -> State:
+    def end_round(self, state: State, callback: Callback) -> State:
         """Validate, remember the best, and see whether there is a reason to stop."""
         plan = self.plan
         training_loss = state.loss_sum / (plan.steps_in_round(state.step - 1) + 1)
@@ -208,8 +208,8 @@ class _Walk:
         state = state.with_changes(last_loss=training_loss, reason=reason, seconds=seconds)
         row = {"training_loss": training_loss, **metrics, "seconds": state.seconds}
         self.history.add_round(row)
-        watch.round(state, row)
-        if watch.enough and reason is None:
+        callback.round(state, row)
+        if callback.enough and reason is None:
             state = state.with_changes(reason=StopReason("asked", "who looks on asked for it"))
         return state
 
@@ -222,7 +222,7 @@ class _Walk:
 
     def save(self, state: State) -> None:
         """Checkpoint now."""
-        self.keeper.save(state, self.history.take(), self.trail.take())
+        self.checkpointer.save(state, self.history.take(), self.trajectory.take())
         self.saved_at = time.monotonic()
 
     def _diverged(self, state: State, step: int) -> DivergenceError:
@@ -238,11 +238,11 @@ class _Walk:
         return norm(self.objective.loss_and_gradient(theta, self.events)[1])
 
     def _tick(self, steps: int) -> float:
-        """Seconds since the last call; also sets how long the next stretch may be."""
+        """Seconds since the last call; also sets how long the next step_block may be."""
         now = time.monotonic()
         spent, self.clock = now - self.clock, now
         if steps:
-            by_pace = int(steps * SECONDS_PER_STRETCH / max(spent, 1e-9))
+            by_pace = int(steps * SECONDS_PER_BLOCK / max(spent, 1e-9))
             self.longest = max(1, min(by_pace, FASTER * max(self.longest, steps), 1_000_000))
         return spent
 

@@ -27,10 +27,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest.descent.history import History
-from steepest.descent.loop import Monitor, Outcome, Watch
+from steepest.descent.loop import Callback, Monitor, Outcome
 from steepest.descent.metric import inverse_curvature
 from steepest.descent.plan import Plan
-from steepest.descent.state import Best, Keeper, Path, State, StopReason
+from steepest.descent.state import Best, Checkpointer, Path, State, StopReason
 from steepest.errors import Interrupted
 from steepest.objective import Batch, Objective
 
@@ -65,12 +65,12 @@ def newton(
     objective: Objective,
     events: Batch,
     plan: Plan,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     *,
     monitor: Monitor | None = None,
     metrics: tuple[str, ...] = (),
     state: State | None = None,
-    watch: Watch | None = None,
+    callback: Callback | None = None,
 ) -> tuple[Outcome, str]:
     """Go to the minimum of a convex J; return where it ended, and how in a sentence.
 
@@ -81,13 +81,13 @@ def newton(
     plan
         Gives the seed of θ₀, the most steps over all events (`Plan.total_steps`) and the stopping
         criteria: a loss tolerance, a gradient norm, wall time.
-    keeper
+    checkpointer
         Is given the state, history and path once, at the end.
     monitor, metrics
         What is validated after each step, as for `descend`.
     state
         Of a walk that has ended: nothing is left to do. One that was interrupted starts anew.
-    watch
+    callback
         Looks on; may ask to stop.
 
     Raises
@@ -95,23 +95,23 @@ def newton(
     EventsError
         The curvature is negative somewhere, which negative weights can do: J may have no minimum.
     Interrupted
-        If `watch.interrupted` became true.
+        If `callback.interrupted` became true.
     """
     if state is not None:
         return _outcome(plan, state), "Newton's method had ended."
-    watch = watch or Watch()
+    callback = callback or Callback()
     walk = _Walk(objective, plan, monitor, metrics)
     sample = _sampled(events, objective.size)
     start, steps = _optimum_of(objective, sample, objective.initial(plan.seed))
     how = "" if len(sample) == len(events) else f" of {len(sample):,} of the {len(events):,} events"
     for point, rate in _points(objective, events, sample, start):
-        state = walk.step(state, point, rate, watch)
-        if watch.interrupted and state.reason is None:
+        state = walk.step(state, point, rate, callback)
+        if callback.interrupted and state.reason is None:
             raise Interrupted(f"Interrupted after step {state.step:,}.")
         if state.reason is not None:
             break
     assert state is not None  # there is a start
-    keeper.save(state, walk.history.take(), walk.taken())
+    checkpointer.save(state, walk.history.take(), walk.taken())
     said = f"Newton's method: {steps} steps to the optimum{how}, {state.step} over all events."
     return _outcome(plan, state), said
 
@@ -210,7 +210,7 @@ class _Walk:
         self.before: _Point | None = None
         self.began = time.monotonic()
 
-    def step(self, state: State | None, point: _Point, rate: float, watch: Watch) -> State:
+    def step(self, state: State | None, point: _Point, rate: float, callback: Callback) -> State:
         """Write down the step that led to `point`, and see whether there is a reason to stop."""
         validated = dict(self.monitor(point.theta)) if self.monitor is not None else {}
         monitored = float(validated.get("validation_loss", point.loss))
@@ -221,8 +221,8 @@ class _Walk:
             state = self._record(state, point, rate, monitored)
             row = {"training_loss": point.loss, **validated, "seconds": state.seconds}
             self.history.add_round(row)
-            watch.steps(state, point.loss, rate, float(state.step))
-            watch.round(state, row)
+            callback.steps(state, point.loss, rate, float(state.step))
+            callback.round(state, row)
         reason = self._reason(state, point, ended=point is self.before)
         self.before = point
         return state.with_changes(reason=reason)

@@ -107,7 +107,7 @@ class Plan:
         points = np.unique(np.round(np.concatenate([even, geometric])).astype(np.int64))
         return self.first_step + points
 
-    def stretch_end(self, step: int, longest: int) -> int:
+    def step_block_end(self, step: int, longest: int) -> int:
         """Where the steps from `step` on must pause: a validation, a checkpoint."""
         per_round = self.validate_every * self.batches.per_epoch
         unit = TOGETHER if self.batch_size == 1 else 1

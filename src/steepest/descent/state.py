@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from steepest.schedules import Plateau
 
-__all__ = ["Best", "Keeper", "MemoryKeeper", "Path", "State", "StopReason"]
+__all__ = ["Best", "Checkpointer", "MemoryCheckpointer", "Path", "State", "StopReason"]
 
 Array = np.ndarray
 
@@ -47,7 +47,7 @@ class State:
 
     Parameters
     ----------
-    theta, slots
+    theta, optimizer_state
         The parameters and the optimiser's memory, each ``(size,)``.
     step
         Steps done.
@@ -68,7 +68,7 @@ class State:
     """
 
     theta: Array
-    slots: tuple[Array, ...]
+    optimizer_state: tuple[Array, ...]
     step: int
     best: Best
     loss_limit: float
@@ -82,8 +82,8 @@ class State:
 
     def arrays(self) -> dict[str, Array]:
         """The vectors, for a safetensors file."""
-        slots = {f"slot_{index}": slot for index, slot in enumerate(self.slots)}
-        return {"theta": self.theta, "best_theta": self.best.theta, **slots}
+        optimizer_state = {f"slot_{index}": slot for index, slot in enumerate(self.optimizer_state)}
+        return {"theta": self.theta, "best_theta": self.best.theta, **optimizer_state}
 
     def scalars(self) -> dict[str, Any]:
         """The numbers, for a JSON file; `from_parts` gives the same bits back."""
@@ -103,7 +103,7 @@ class State:
         count = sum(name.startswith("slot_") for name in arrays)
         return cls(
             theta=arrays["theta"],
-            slots=tuple(arrays[f"slot_{index}"] for index in range(count)),
+            optimizer_state=tuple(arrays[f"slot_{index}"] for index in range(count)),
             best=Best(arrays["best_theta"], **values.pop("best")),
             plateau=Plateau(**values.pop("plateau")),
             reason=StopReason(**reason) if reason else None,
@@ -134,7 +134,7 @@ class Path:
         )
 
 
-class Keeper(Protocol):
+class Checkpointer(Protocol):
     """Who keeps a descent's state, history and path safe."""
 
     def save(self, state: State, history: pa.Table, path: Path | None) -> None:
@@ -142,7 +142,7 @@ class Keeper(Protocol):
         ...
 
 
-class MemoryKeeper:
+class MemoryCheckpointer:
     """Keeps everything in memory: for estimators and baselines."""
 
     def __init__(self) -> None:

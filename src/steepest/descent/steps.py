@@ -12,17 +12,17 @@ from steepest.descent.feed import Feed
 from steepest.descent.history import STEP_COLUMNS
 from steepest.descent.plan import Plan
 from steepest.descent.state import State
-from steepest.descent.trail import Trail
-from steepest.objective import Batch, Objective, Stretch, Stretches
+from steepest.descent.trajectory import Trajectory
+from steepest.objective import Batch, Objective, StepBlock, SupportsStepBlocks
 
-__all__ = ["Steps", "at_once", "norm", "one_by_one", "stretches"]
+__all__ = ["Steps", "at_once", "norm", "one_by_one", "step_blocks"]
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Steps:
-    """What a stretch of steps leaves."""
+    """What a step_block of steps leaves."""
 
     state: State
     recorded: Array
@@ -32,23 +32,33 @@ class Steps:
     diverged_at: int | None
 
 
-def stretches(objective: Objective, events: Batch, plan: Plan) -> Stretches | None:
+def step_blocks(objective: Objective, events: Batch, plan: Plan) -> SupportsStepBlocks | None:
     """The objective, if it can predict, take gradients and steps, and repeat, in one call."""
-    if isinstance(objective, Stretches) and objective.can_take(events, plan.batch_size):
+    if isinstance(objective, SupportsStepBlocks) and objective.supports(events, plan.batch_size):
         return objective
     return None
 
 
 def at_once(
-    objective: Stretches, feed: Feed, plan: Plan, state: State, rates: Array, trail: Trail
+    objective: SupportsStepBlocks,
+    feed: Feed,
+    plan: Plan,
+    state: State,
+    rates: Array,
+    trajectory: Trajectory,
 ) -> Steps:
     """The steps in runs over one array of events each, every run in one call."""
-    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
-    recorded, followed = plan.recorded(step, len(rates)), trail.followed(step, len(rates))
+    theta, optimizer_state, step, loss_sum = (
+        state.theta,
+        state.optimizer_state,
+        state.step,
+        state.loss_sum,
+    )
+    recorded, followed = plan.recorded(step, len(rates)), trajectory.followed(step, len(rates))
     values, begin, diverged_at = [], 0, None
     for run in feed.runs(step, step + len(rates)):
         part = slice(begin, begin + run.steps)
-        stretch = Stretch(
+        step_block = StepBlock(
             events=run.events,
             rows=run.rows,
             batch_size=plan.batch_size,
@@ -57,18 +67,20 @@ def at_once(
             recorded=recorded[part],
             followed=followed[part],
             loss_limit=state.loss_limit,
-            room=trail.room(int(np.count_nonzero(followed[part]))),
+            room=trajectory.room(int(np.count_nonzero(followed[part]))),
         )
-        result = objective.take_steps(stretch, plan.rule, theta, slots, loss_sum)
-        theta, slots, loss_sum = result.theta, result.slots, result.loss_sum
+        result = objective.run_steps(step_block, plan.rule, theta, optimizer_state, loss_sum)
+        theta, optimizer_state, loss_sum = result.theta, result.optimizer_state, result.loss_sum
         values.append(result.values)
-        trail.add(result.path)
+        trajectory.add(result.path)
         begin += result.taken
         if result.taken < run.steps:
             diverged_at = state.step + begin
             break
-        del run, stretch  # and with them the window, before the next one is read
-    after = state.with_changes(theta=theta, slots=slots, step=state.step + begin, loss_sum=loss_sum)
+        del run, step_block  # and with them the window, before the next one is read
+    after = state.with_changes(
+        theta=theta, optimizer_state=optimizer_state, step=state.step + begin, loss_sum=loss_sum
+    )
     steps = state.step + 1 + np.flatnonzero(recorded[:begin])
     return Steps(after, steps, np.concatenate(values), diverged_at)
 
@@ -79,11 +91,16 @@ def one_by_one(
     plan: Plan,
     state: State,
     rates: Array,
-    trail: Trail,
+    trajectory: Trajectory,
     stop: Callable[[], bool],
 ) -> Steps:
     """The same in plain Python, for any objective; ends early once `stop` says so."""
-    theta, slots, step, loss_sum = state.theta, state.slots, state.step, state.loss_sum
+    theta, optimizer_state, step, loss_sum = (
+        state.theta,
+        state.optimizer_state,
+        state.step,
+        state.loss_sum,
+    )
     diverged_at = None
     recorded: list[int] = []
     values: list[tuple[float, ...]] = []
@@ -95,16 +112,20 @@ def one_by_one(
             break
         step += 1
         before = theta
-        theta, slots = plan.rule.update(theta, gradient, slots, rate, step)  # step
+        theta, optimizer_state = plan.rule.update(
+            theta, gradient, optimizer_state, rate, step
+        )  # step
         loss_sum += loss
         if step % plan.record_every == 0 or plan.ends_round(step):
             recorded.append(step)
             values.append((loss, rate, norm(gradient), _ratio(theta - before, before)))
-        if trail.followed(step - 1, 1)[0]:
-            trail.add(theta[None])
+        if trajectory.followed(step - 1, 1)[0]:
+            trajectory.add(theta[None])
         if stop():
             break
-    after = state.with_changes(theta=theta, slots=slots, step=step, loss_sum=loss_sum)
+    after = state.with_changes(
+        theta=theta, optimizer_state=optimizer_state, step=step, loss_sum=loss_sum
+    )
     table = np.array(values, dtype=np.float64).reshape(-1, len(STEP_COLUMNS))
     return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at)
 

@@ -13,15 +13,15 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from steepest.descent import MemoryKeeper, State
+from steepest.descent import MemoryCheckpointer, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
-from steepest.estimators.progress import CallbackWatch
+from steepest.estimators.progress import CallbackAdapter
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
 from steepest.training.fit import fit, model_at
-from steepest.training.inputs import Events, Naming
-from steepest.training.passes import Begun, begin, one_pass
+from steepest.training.inputs import Events, Schema
+from steepest.training.partial_fit import Begun, begin, one_pass
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 
@@ -65,15 +65,15 @@ class Descended(BaseEstimator):
         table = {"events": events, "model": model, "descent": descent}
         return Recipe.from_dict(table, source=type(self).__name__)
 
-    def _naming(self, task: str, classes: tuple[str, ...]) -> Naming:
+    def _naming(self, task: str, classes: tuple[str, ...]) -> Schema:
         columns = getattr(self, "feature_names_in_", None)
         names = columns if columns is not None else [f"x{i}" for i in range(self.n_features_in_)]
-        return Naming(tuple(map(str, names)), task, classes, "y")
+        return Schema(tuple(map(str, names)), task, classes, "y")
 
-    def _watch(self, recipe: Recipe) -> CallbackWatch:
+    def _watch(self, recipe: Recipe) -> CallbackAdapter:
         callbacks = self.callbacks if self.callbacks is not None else ()  # pyright: ignore[reportAttributeAccessIssue]
         verbose = bool(self.verbose)  # pyright: ignore[reportAttributeAccessIssue]
-        return CallbackWatch(callbacks, recipe.descent.epochs, verbose)
+        return CallbackAdapter(callbacks, recipe.descent.epochs, verbose)
 
     def _descend(
         self,
@@ -83,25 +83,25 @@ class Descended(BaseEstimator):
         classes: tuple[str, ...] = (),
     ) -> None:
         """Fit anew."""
-        recipe, naming = self._recipe(), self._naming(task, classes)
-        keeper, watch = MemoryKeeper(), self._watch(recipe)
+        recipe, schema = self._recipe(), self._naming(task, classes)
+        checkpointer, callback = MemoryCheckpointer(), self._watch(recipe)
         self._begun = None
         try:
             fitted = fit(
                 train,
                 validation,
-                naming,
+                schema,
                 recipe.model,
                 recipe.descent,
-                keeper,
-                watch=watch,
-                say=print if watch.verbose else lambda _: None,
+                checkpointer,
+                callback=callback,
+                say=print if callback.verbose else lambda _: None,
             )
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
-            state = _state(keeper)
+            state = _state(checkpointer)
             theta = state.best.theta
-            self.model_ = model_at(train, naming, recipe.model, recipe.descent, theta)
+            self.model_ = model_at(train, schema, recipe.model, recipe.descent, theta)
             self.learning_rate_, self.exact_ = None, None
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
@@ -109,8 +109,8 @@ class Descended(BaseEstimator):
             self.learning_rate_ = fitted.learning_rate.value
             self._end(fitted.outcome.state)
             if recipe.descent.method == "descent":
-                self._begun = Begun.by(fitted, naming, recipe)
-        self.history_ = _history(keeper)
+                self._begun = Begun.by(fitted, schema, recipe)
+        self.history_ = _history(checkpointer)
 
     def _pass(self, train: Events, task: str, classes: tuple[str, ...] = ()) -> None:
         """Go on over these events, each once."""
@@ -126,12 +126,12 @@ class Descended(BaseEstimator):
                 found=_changes(begun.recipe, recipe),
                 do="call fit, or partial_fit on a clone, to begin a new descent",
             )
-        keeper = MemoryKeeper()
+        checkpointer = MemoryCheckpointer()
         try:
-            begun = one_pass(begun, train, keeper, self._watch(recipe))
+            begun = one_pass(begun, train, checkpointer, self._watch(recipe))
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
-            state = _state(keeper)
+            state = _state(checkpointer)
             begun = begun.after(state)
             self.model_ = begun.model_at(state.best.theta)
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
@@ -142,7 +142,7 @@ class Descended(BaseEstimator):
             self.stop_reason_ = f"pass {begun.passes:,} is done"
         self._begun = begun
         self.learning_rate_, self.exact_ = begun.learning_rate.value, None
-        tables = [table for table in (self.history_, _history(keeper)) if table is not None]
+        tables = [table for table in (self.history_, _history(checkpointer)) if table is not None]
         self.history_ = pl.concat(tables, how="diagonal") if tables else None
 
     def _end(self, state: State) -> None:
@@ -219,16 +219,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _state(keeper: MemoryKeeper) -> State:
-    assert keeper.state is not None  # descend saves before it raises
-    return keeper.state
+def _state(checkpointer: MemoryCheckpointer) -> State:
+    assert checkpointer.state is not None  # descend saves before it raises
+    return checkpointer.state
 
 
-def _history(keeper: MemoryKeeper) -> pl.DataFrame | None:
+def _history(checkpointer: MemoryCheckpointer) -> pl.DataFrame | None:
     """The history as a data frame; None for the exact answer, which has none."""
-    if not keeper.history:
+    if not checkpointer.history:
         return None
-    table = pl.from_arrow(pa.concat_tables(keeper.history))
+    table = pl.from_arrow(pa.concat_tables(checkpointer.history))
     assert isinstance(table, pl.DataFrame)
     return table
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
-from steepest.estimators.progress import Callback
+from steepest.estimators.progress import ProgressCallback
 from steepest.training.inputs import Events
 
 __all__ = ["Classifier"]
@@ -136,7 +136,7 @@ class Classifier(ClassifierMixin, Descended):
         record_every: int = 1,
         dtype: Literal["float64", "float32"] = "float64",
         verbose: bool = False,
-        callbacks: Sequence[Callback] | None = None,
+        callbacks: Sequence[ProgressCallback] | None = None,
         seed: int = 0,
     ) -> None:
         self.hidden = hidden

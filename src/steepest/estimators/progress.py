@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from steepest.descent import State, Watch
+from steepest.descent import Callback, State
 
-__all__ = ["Callback", "CallbackWatch", "Progress"]
+__all__ = ["CallbackAdapter", "Progress", "ProgressCallback"]
 
 LINES = 20
 """About so many lines are printed in a fit."""
@@ -55,14 +55,14 @@ class Progress:
         return f"epoch {self.epoch:,} of {self.epochs:,}: {listed}"
 
 
-Callback = Callable[[Progress], Any]
+ProgressCallback = Callable[[Progress], Any]
 """Called at the end of each epoch; returning True ends the descent there."""
 
 
-class CallbackWatch(Watch):
+class CallbackAdapter(Callback):
     """Hands each epoch's `Progress` to callbacks, and prints some."""
 
-    def __init__(self, callbacks: Sequence[Callback], epochs: int, verbose: bool) -> None:
+    def __init__(self, callbacks: Sequence[ProgressCallback], epochs: int, verbose: bool) -> None:
         self.callbacks = callbacks
         self.epochs = epochs
         self.verbose = verbose

@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
-from steepest.estimators.progress import Callback
+from steepest.estimators.progress import ProgressCallback
 from steepest.training.inputs import Events
 
 __all__ = ["Regressor"]
@@ -137,7 +137,7 @@ class Regressor(RegressorMixin, Descended):
         record_every: int = 1,
         dtype: Literal["float64", "float32"] = "float64",
         verbose: bool = False,
-        callbacks: Sequence[Callback] | None = None,
+        callbacks: Sequence[ProgressCallback] | None = None,
         seed: int = 0,
     ) -> None:
         self.hidden = hidden

@@ -16,36 +16,36 @@ What to use when:
 Every figure of merit is a `Merit`: value, interval, counts and definition.
 """
 
-from steepest.evaluate.area import auc, auc_difference
-from steepest.evaluate.asimov import Experiment, asimov_significance
-from steepest.evaluate.binned import (
-    class_efficiency_in_bins,
-    efficiency_in_bins,
-    regression_in_bins,
-)
-from steepest.evaluate.bins import BinnedMerits, place_in_bins
-from steepest.evaluate.calibration import (
+from steepest.evaluate.curves.area import auc, auc_difference
+from steepest.evaluate.curves.calibration import (
     CalibrationCurve,
     calibration_curve,
     confidence_of,
 )
-from steepest.evaluate.classes import one_class
-from steepest.evaluate.classification import binary_merits, multiclass_merits
-from steepest.evaluate.confusion import ConfusionMatrix, confusion_matrix
-from steepest.evaluate.intervals import (
+from steepest.evaluate.curves.miscalibration import calibration_error
+from steepest.evaluate.curves.one_against_rest import roc_curves_by_class
+from steepest.evaluate.curves.roc import Roc, background_rejection, cut_at, roc_curve
+from steepest.evaluate.events.classes import one_class
+from steepest.evaluate.merits.asimov import Experiment, asimov_significance
+from steepest.evaluate.merits.binned import (
+    class_efficiency_in_bins,
+    efficiency_in_bins,
+    regression_in_bins,
+)
+from steepest.evaluate.merits.bins import BinnedMerits, place_in_bins
+from steepest.evaluate.merits.classification import binary_merits, multiclass_merits
+from steepest.evaluate.merits.confusion import ConfusionMatrix, confusion_matrix
+from steepest.evaluate.merits.intervals import (
     Efficiency,
     clopper_pearson,
     effective_count,
     weighted_efficiency,
 )
-from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
-from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
-from steepest.evaluate.miscalibration import calibration_error
-from steepest.evaluate.one_against_rest import roc_curves_by_class
-from steepest.evaluate.pull import pull_merits, pulls
-from steepest.evaluate.regression import regression_merits
-from steepest.evaluate.roc import Roc, background_rejection, cut_at, roc_curve
-from steepest.evaluate.significance import (
+from steepest.evaluate.merits.kolmogorov import KolmogorovTest, kolmogorov_test
+from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, undefined_merit
+from steepest.evaluate.merits.pull import pull_merits, pulls
+from steepest.evaluate.merits.regression import regression_merits
+from steepest.evaluate.merits.significance import (
     SignificanceScan,
     best_cut,
     significance_at,

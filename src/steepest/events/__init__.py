@@ -4,15 +4,15 @@
 >>> sample = load_sample(recipe.events)  # doctest: +SKIP
 """
 
-from steepest.events.contract import Block, EventFile
-from steepest.events.expressions import Expression, parse
-from steepest.events.features import FeatureReader, FeatureValues
-from steepest.events.formats import open_events
-from steepest.events.hub import pin
-from steepest.events.reading import Room
-from steepest.events.sample import Part, Sample, load_events, load_sample
+from steepest.events.expressions.expression import Expression, parse
+from steepest.events.formats.contract import Block, EventFile
+from steepest.events.formats.registry import open_events
+from steepest.events.hub.datasets import use_revisions
+from steepest.events.reading.features import FeatureReader, FeatureValues
+from steepest.events.reading.reading import MemoryBudget
+from steepest.events.sample.sample import Part, Sample, load_events, load_sample
+from steepest.events.sample.split import PARTS, TEST, TRAIN, VALIDATION, assign_parts
 from steepest.events.source import EventSource
-from steepest.events.split import PARTS, TEST, TRAIN, VALIDATION, assign_parts
 
 __all__ = [
     "PARTS",
@@ -25,13 +25,13 @@ __all__ = [
     "Expression",
     "FeatureReader",
     "FeatureValues",
+    "MemoryBudget",
     "Part",
-    "Room",
     "Sample",
     "assign_parts",
     "load_events",
     "load_sample",
     "open_events",
     "parse",
-    "pin",
+    "use_revisions",
 ]

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from steepest.errors import EventsError, nearest
-from steepest.events import hub
 from steepest.events.embedded import PREFIX, embedded_path
-from steepest.events.hub import HubFile
+from steepest.events.hub import datasets as hub
+from steepest.events.hub.datasets import HubFile
 from steepest.events.words import listed
 
 __all__ = ["Place", "missing", "places", "refuse_twice", "seen"]

@@ -1,9 +1,9 @@
 """Events of many files read as one.
 
 A *format* (Parquet, …) reads one file and knows nothing of the others: it is an `EventFile`, see
-`steepest.events.contract`. `EventSource` is what the rest of steepest reads from: the files in
-their order, the columns that all of them must share, and blocks of rows that know where they come
-from.
+`steepest.events.formats.contract`. `EventSource` is what the rest of steepest reads from: the files
+in their order, the columns that all of them must share, and blocks of rows that know where they
+come from.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
-from steepest.events.contract import Block, Condition, EventFile, SiftedFile
+from steepest.events.formats.contract import Block, Condition, EventFile, SiftedFile
 from steepest.events.words import counted, listed
 
 if TYPE_CHECKING:
-    from steepest.events.sieve import Sieve
+    from steepest.events.reading.row_filter import RowFilter
 
 __all__ = ["Block", "Condition", "EventFile", "EventSource"]
 
@@ -48,9 +48,9 @@ class EventSource:
     schema : pyarrow.Schema
         The columns of the first file; the others must have those that are read.
     repeated : frozenset[str]
-        The columns that only say again what is in others (HDF5: ``x_0`` of a dataset ``x``).
-    again : bool
-        Whether all files can be read again as fast as a copy of what was read.
+        The columns that only repeat what is in others (HDF5: ``x_0`` of a dataset ``x``).
+    reread : bool
+        Whether all files can be reread as fast as a copy of what was read.
     file_rows : list[int]
         The rows of each file.
     rows, groups : int
@@ -81,7 +81,7 @@ class EventSource:
         self.files = [str(file.path) for file in files]
         self.schema: pa.Schema = self._files[0].schema
         self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
-        self.again = all(getattr(file, "again", False) for file in files)
+        self.reread = all(getattr(file, "reread", False) for file in files)
         self.file_rows = [file.rows for file in files]
         self.rows = sum(self.file_rows)
         self.groups = sum(file.groups for file in files)
@@ -149,25 +149,25 @@ class EventSource:
 
     @property
     def sifts(self) -> bool:
-        """Whether `sifted` reads less than `batches` does."""
+        """Whether `filtered` reads less than `batches` does."""
         return any(isinstance(file, SiftedFile) for file in self._files)
 
-    def sifted(
+    def filtered(
         self,
         columns: Sequence[str],
         where: Sequence[Condition],
-        sieve: Sieve,
+        row_filter: RowFilter,
         batch_rows: int = 65_536,
     ) -> Iterator[Block]:
         """Yield what `batches` yields; in files without statistics less of it is read.
 
-        Of such a file, a block in which no wanted row lies has the columns of `sieve` alone, which
-        tells so.
+        Of such a file, a block in which no wanted row lies has the columns of `row_filter` alone,
+        which tells so.
         """
         self.require(columns)
         for index, file in enumerate(self._files):
             if isinstance(file, SiftedFile):
-                read = file.sifted(columns, sieve, batch_rows)
+                read = file.filtered(columns, row_filter, batch_rows)
             else:
                 read = file.batches(columns, file.kept(where), batch_rows)
             for first_row, batch in read:
@@ -178,12 +178,13 @@ class EventSource:
         columns: Sequence[str],
         start: int,
         batch_rows: int | None = None,
-        sieve: Sieve | None = None,
+        row_filter: RowFilter | None = None,
     ) -> Iterator[Block]:
         """Yield what `batches` yields, without the first `start` rows of all files.
 
-        Files before them are not read, nor (of Parquet) groups of rows. With a sieve, a block in
-        which no wanted row lies may have the columns of the sieve alone, as those of `sifted`.
+        Files before them are not read, nor (of Parquet) groups of rows. With a row_filter, a block
+        in which no wanted row lies may have the columns of the row_filter alone, as those of
+        `filtered`.
         """
         self.require(columns)
         batch_rows = batch_rows or self._at_once(columns)
@@ -193,8 +194,8 @@ class EventSource:
                 continue
             ends = accumulate(getattr(file, "group_rows", [file.rows]))
             groups = [group for group, end in enumerate(ends) if end > skipped]
-            if sieve is not None and isinstance(file, SiftedFile):
-                read = file.sifted(columns, sieve, batch_rows)
+            if row_filter is not None and isinstance(file, SiftedFile):
+                read = file.filtered(columns, row_filter, batch_rows)
             else:
                 read = file.batches(columns, groups, batch_rows)
             for first_row, batch in read:

@@ -21,9 +21,9 @@ A run by ``method = "exact"`` takes no steps: its history is empty, and it has n
 Nothing is pickled, and nothing is ever half-written under its final name.
 """
 
-from steepest.folder.checkpoints import FolderKeeper
+from steepest.folder.checkpoints import FolderCheckpointer
 from steepest.folder.landscapes import LandscapeFolder
 from steepest.folder.run_folder import RunFolder
 from steepest.folder.saved_model import SavedModel, load_model
 
-__all__ = ["FolderKeeper", "LandscapeFolder", "RunFolder", "SavedModel", "load_model"]
+__all__ = ["FolderCheckpointer", "LandscapeFolder", "RunFolder", "SavedModel", "load_model"]

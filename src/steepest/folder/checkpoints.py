@@ -26,13 +26,13 @@ from steepest.descent.state import Path
 from steepest.errors import RunFolderError
 from steepest.folder.atomic import explained, sync_folder, write_atomically, write_synced
 
-__all__ = ["FolderKeeper"]
+__all__ = ["FolderCheckpointer"]
 
 KEPT = 2
 _MARKER = "COMPLETE"
 
 
-class FolderKeeper:
+class FolderCheckpointer:
     """Keeps a descent's state, history and path in a run's folder.
 
     Parameters

@@ -23,7 +23,7 @@ from steepest.kernels.steps import copy, record, square, update_part
 from steepest.kernels.updates import narrowed, numbers
 from steepest.kernels.vector import prefetch, view
 
-__all__ = ["BLOCK", "accumulate", "gather", "take_steps"]
+__all__ = ["BLOCK", "accumulate", "gather", "run_steps"]
 
 BLOCK, LONG_BLOCK = 256, 512
 """Rows whose sums are taken in the dtype of θ: by steps, and by gradients of many events."""
@@ -149,7 +149,7 @@ def _penalise(theta, n, l2, gradient):
 
 
 @entry
-def take_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_size, theta, slots,
+def run_steps(loss, rule, rule_of_bias, inputs, targets, weights, rows, batch_size, theta, slots,
                rates, first_step, recorded, values, followed, path, l2, limit,
                loss_sum):  # fmt: skip
     """Take a step for each rate, in place; return how many were taken, and the sum of losses.

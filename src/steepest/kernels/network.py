@@ -43,7 +43,7 @@ from steepest.kernels.team import begin, leave, wait
 from steepest.kernels.updates import narrowed, numbers
 from steepest.kernels.vector import claim, prefetch, view
 
-__all__ = ["CHUNK", "accumulate", "logits", "losses", "take_steps"]
+__all__ = ["CHUNK", "accumulate", "logits", "losses", "run_steps"]
 
 CHUNK = 4096
 """Events over which a gradient is summed in the dtype of θ."""
@@ -174,7 +174,7 @@ def _add_part(activation, loss, table, places, memory, shift, block_targets, inp
 
 
 @entry
-def take_steps(activation, loss, rule, rule_of_biases, member, members, words, table, places,
+def run_steps(activation, loss, rule, rule_of_biases, member, members, words, table, places,
                distance, memory, block_targets, said, chunks, gradient, inputs, targets, weights,
                rows, batch_size, theta, slots, rates, first_step, recorded, values, followed,
                path, l2, limit, loss_sum):  # fmt: skip
@@ -208,7 +208,7 @@ def _walk(activation, loss, rule, rule_of_biases, member, members, words, table,
           memory, block_targets, said, chunks, gradient, inputs, targets, weights, rows, batch_size,
           theta, slots, rates, first_step, recorded, values, followed, path, l2, limit, loss_sum,
           before):  # fmt: skip
-    """The steps of one member, see `take_steps`; `before` has room for θ."""
+    """The steps of one member, see `run_steps`; `before` has room for θ."""
     events, parts = len(rows) if len(rows) else len(targets), len(said)
     row, point = 0, 0
     for index in range(len(rates)):

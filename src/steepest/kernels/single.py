@@ -45,7 +45,7 @@ def _scaled(factor, event, gradient):
 def take_single_steps(loss, rule, n, inputs, targets, weights, rows, theta, slots, rates,
                       first_step, recorded, values, followed, path, l2, limit,
                       loss_sum):  # fmt: skip
-    """Take a step on each single event, as `take_steps` does.
+    """Take a step on each single event, as `run_steps` does.
 
     θ and the slots are padded to whole vectors with zeros; `l2` has λ for each entry of θ, zero
     for the bias and what follows.

@@ -15,24 +15,24 @@ from steepest.errors import Interrupted
 from steepest.evaluate.figures import axis_label
 from steepest.folder import LandscapeFolder, RunFolder
 from steepest.landscape import spans
-from steepest.landscape.asked import Asked
 from steepest.landscape.curvature import spectrum_at
 from steepest.landscape.directions import Directions
 from steepest.landscape.estimate import Anchors, Sums
 from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
-from steepest.landscape.honesty import honest_path
+from steepest.landscape.input import LandscapeInput, landscape_input, other_theta
 from steepest.landscape.lanczos import Spectrum
+from steepest.landscape.options import LandscapeOptions
+from steepest.landscape.path_projection import honest_path
 from steepest.landscape.result import Landscape
-from steepest.landscape.sayings import sayings
-from steepest.landscape.subject import Subject, other_theta, subject_of
+from steepest.landscape.summary import summary
 from steepest.landscape.sums import Kept
 from steepest.landscape.surface import Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 from steepest.training.events import available_memory
 from steepest.training.interrupt import interruptible
 
-__all__ = ["landscape_of_run", "landscape_of_subject"]
+__all__ = ["landscape_of_input", "landscape_of_run"]
 
 Array = np.ndarray
 
@@ -41,7 +41,11 @@ CURVATURE_EVENTS = 20_000
 
 
 def landscape_of_run(
-    path: str | Path, asked: Asked, *, part: str = "train", watch: TrainWatch | None = None
+    path: str | Path,
+    options: LandscapeOptions,
+    *,
+    part: str = "train",
+    callback: TrainingCallback | None = None,
 ) -> Landscape:
     """Compute a run's landscape, and write its numbers into ``RUN/landscape/NAME/``.
 
@@ -49,11 +53,11 @@ def landscape_of_run(
     ----------
     path
         The run's folder.
-    asked
+    options
         What it is to be.
     part
         On which part of the run's events.
-    watch
+    callback
         Looks on.
 
     Raises
@@ -65,29 +69,32 @@ def landscape_of_run(
     Interrupted
         After Ctrl-C; what is done is kept, and the same call goes on.
     """
-    watch = watch or TrainWatch()
+    callback = callback or TrainingCallback()
     folder = RunFolder(path)
-    subject = subject_of(folder, part, watch)
-    asked = asked.resolved(subject, str(path))
-    assert asked.name is not None  # resolved
-    target = LandscapeFolder(folder.path, asked.name)
-    return landscape_of_subject(subject, asked, target, watch)
+    source = landscape_input(folder, part, callback)
+    options = options.resolved(source, str(path))
+    assert options.name is not None  # resolved
+    target = LandscapeFolder(folder.path, options.name)
+    return landscape_of_input(source, options, target, callback)
 
 
-def landscape_of_subject(
-    subject: Subject, asked: Asked, target: LandscapeFolder, watch: TrainWatch
+def landscape_of_input(
+    source: LandscapeInput,
+    options: LandscapeOptions,
+    target: LandscapeFolder,
+    callback: TrainingCallback,
 ) -> Landscape:
     """Compute the landscape of any objective at its θ.
 
     Parameters
     ----------
-    subject
+    source
         The objective, θ, the events and, where there is one, the path.
-    asked
-        Resolved, see `Asked`: its directions are named, not "auto".
+    options
+        Resolved, see `LandscapeOptions`: its directions are named, not "auto".
     target
         Where the numbers, and sums that can be gone on from, are written.
-    watch
+    callback
         Looks on, and may interrupt.
 
     Raises
@@ -98,48 +105,52 @@ def landscape_of_subject(
         What is done is kept in `target`.
     """
     began = time.monotonic()
-    _refuse_memory(subject, asked)
+    _refuse_memory(source, options)
     # what overflows is seen in the losses
     one_thread, quiet = threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore")
-    with one_thread, quiet, interruptible(watch):  # from the first on: kernels may be compiled
-        events = drawn_events(subject.events, asked.events, asked.seed)
-        spectrum = _spectrum(subject, events, asked.seed, watch)
-        directions = directions_of(subject, asked, spectrum)
-        grid = grid_of(directions, _extent(subject, asked, directions, spectrum), asked.points)
-        anchors = _anchors(subject, asked, directions, grid, events, watch)
-        surface = _surface(subject, asked, directions, grid, events, anchors, target, watch)
+    with one_thread, quiet, interruptible(callback):  # from the first on: kernels may be compiled
+        events = drawn_events(source.events, options.events, options.seed)
+        spectrum = _spectrum(source, events, options.seed, callback)
+        directions = directions_of(source, options, spectrum)
+        grid = grid_of(directions, _extent(source, options, directions, spectrum), options.points)
+        anchors = _anchors(source, options, directions, grid, events, callback)
+        surface = _surface(source, options, directions, grid, events, anchors, target, callback)
         events = events.take(slice(0, surface.events))
-        watch.stage("Path and curvature")
+        callback.stage("Path and curvature")
         path = None
-        if subject.path is not None and len(subject.path.steps):
-            path = honest_path(subject.objective, directions, subject.path, events, anchors)
+        if source.path is not None and len(source.path.steps):
+            path = honest_path(source.objective, directions, source.path, events, anchors)
         curved = events.take(slice(0, CURVATURE_EVENTS))
-        said = sayings(subject, directions, surface, spectrum, events, curved, anchors)
-        if watch.interrupted:
+        said = summary(source, directions, surface, spectrum, events, curved, anchors)
+        if callback.interrupted:
             raise _interrupted(surface.events, grid.size, target)
     numbers = {
-        **_numbers(subject, asked, directions, surface, len(curved)),
+        **_numbers(source, options, directions, surface, len(curved)),
         **said,
         "path": path.to_json() if path is not None else None,
         "seconds": time.monotonic() - began,
     }
-    landscape = Landscape(target, directions, surface, path, numbers, subject.kept_step)
+    landscape = Landscape(target, directions, surface, path, numbers, source.kept_step)
     landscape.write_numbers()
     return landscape
 
 
 def _numbers(
-    subject: Subject, asked: Asked, directions: Directions, surface: Surface, curved: int
+    source: LandscapeInput,
+    options: LandscapeOptions,
+    directions: Directions,
+    surface: Surface,
+    curved: int,
 ) -> dict[str, Any]:
     """What landscape.json says of the slice and of the events."""
     return {
         "format": "steepest-landscape",
         "version": 1,
         "steepest": __version__,
-        "run": subject.name,
-        "asked": asked.to_json(),
-        "part": subject.part,
-        "loss": _loss_name(subject),
+        "run": source.name,
+        "options": options.to_json(),
+        "part": source.part,
+        "loss": _loss_name(source),
         "directions": directions.to_json(),
         "grid": [
             {"low": float(axis[0]), "high": float(axis[-1]), "points": len(axis)}
@@ -155,110 +166,117 @@ def _numbers(
     }
 
 
-def directions_of(subject: Subject, asked: Asked, spectrum: Spectrum | None) -> Directions:
-    """The directions that are asked for.
+def directions_of(
+    source: LandscapeInput, options: LandscapeOptions, spectrum: Spectrum | None
+) -> Directions:
+    """The directions that are options for.
 
     Raises
     ------
     InputError
         They do not go with the model, or are parallel.
     """
-    theta, k = subject.theta, asked.dimensions
-    match asked.directions:
+    theta, k = source.theta, options.dimensions
+    match options.directions:
         case "random":
-            groups = neuron_groups(subject.objective)
-            return spans.random(theta, groups, dimensions=k, seed=asked.seed)
+            groups = neuron_groups(source.objective)
+            return spans.random(theta, groups, dimensions=k, seed=options.seed)
         case "principal":
-            assert subject.path is not None  # resolved
-            return spans.principal(theta, subject.path, dimensions=k)
+            assert source.path is not None  # resolved
+            return spans.principal(theta, source.path, dimensions=k)
         case "hessian":
             if spectrum is None:
                 raise spans.no_curvature()
             return spans.hessian(theta, spectrum, dimensions=k)
         case "through":
-            others = [other_theta(subject, where) for where in asked.others]
-            return spans.through(theta, others, subject.name)
+            others = [other_theta(source, where) for where in options.others]
+            return spans.through(theta, others, source.name)
         case _:
-            if subject.model is None:
+            if source.model is None:
                 raise spans.no_names()
-            return spans.parameters(subject.model, asked.others, axis_label)
+            return spans.parameters(source.model, options.others, axis_label)
 
 
 def _extent(
-    subject: Subject, asked: Asked, directions: Directions, spectrum: Spectrum | None
+    source: LandscapeInput,
+    options: LandscapeOptions,
+    directions: Directions,
+    spectrum: Spectrum | None,
 ) -> Sequence[float]:
-    """What is asked for, or what shows the path, the marks and the bowl around θ₀."""
-    if asked.extent is not None:
-        return asked.extent
-    path = directions.coordinates_of(subject.path.thetas) if subject.path is not None else None
+    """What is options for, or what shows the path, the marks and the bowl around θ₀."""
+    if options.extent is not None:
+        return options.extent
+    path = directions.coordinates_of(source.path.thetas) if source.path is not None else None
     if directions.kind in ("through", "hessian"):
         path = None  # it may lie far from the line or plane that is to be seen
     scales = None
     if directions.kind == "hessian" and spectrum is not None:
-        loss = abs(subject.objective.loss(
-            subject.theta.astype(subject.objective.dtype), subject.events.take(slice(0, 4096))
+        loss = abs(source.objective.loss(
+            source.theta.astype(source.objective.dtype), source.events.take(slice(0, 4096))
         ))  # fmt: skip
-        longest = float(np.linalg.norm(subject.theta)) or 1.0
+        longest = float(np.linalg.norm(source.theta)) or 1.0
         values = np.abs(directions.notes["eigenvalues"])
         with np.errstate(divide="ignore"):  # up to where a parabola has four times the loss
             scales = np.minimum(np.sqrt(6 * max(loss, 1e-12) / values), longest).tolist()
     return automatic_extent(directions, path, scales)
 
 
-def _spectrum(subject: Subject, events: Batch, seed: int, watch: TrainWatch) -> Spectrum | None:
-    watch.stage("Curvature")
+def _spectrum(
+    source: LandscapeInput, events: Batch, seed: int, callback: TrainingCallback
+) -> Spectrum | None:
+    callback.stage("Curvature")
     try:
         return spectrum_at(
-            subject.objective, subject.theta, events.take(slice(0, CURVATURE_EVENTS)), seed=seed
+            source.objective, source.theta, events.take(slice(0, CURVATURE_EVENTS)), seed=seed
         )
     except FloatingPointError:
-        watch.say("The curvature at the trained parameters is not finite.")
+        callback.say("The curvature at the trained parameters is not finite.")
         return None
 
 
 def _anchors(
-    subject: Subject,
-    asked: Asked,
+    source: LandscapeInput,
+    options: LandscapeOptions,
     directions: Directions,
     grid: Grid,
     events: Batch,
-    watch: TrainWatch,
+    callback: TrainingCallback,
 ) -> Anchors:
     """Points known with all events, where not all events are taken anyway."""
-    if asked.standard_error is None and len(events) == len(subject.events):
+    if options.standard_error is None and len(events) == len(source.events):
         return Anchors.none()
-    watch.stage("Anchors, with all events")
-    return Anchors.of(subject.objective, directions, grid, subject.events)
+    callback.stage("Anchors, with all events")
+    return Anchors.of(source.objective, directions, grid, source.events)
 
 
 def _surface(
-    subject: Subject,
-    asked: Asked,
+    source: LandscapeInput,
+    options: LandscapeOptions,
     directions: Directions,
     grid: Grid,
     events: Batch,
     anchors: Anchors,
     target: LandscapeFolder,
-    watch: TrainWatch,
+    callback: TrainingCallback,
 ) -> Surface:
     """Evaluate, going on from what an earlier, interrupted call has kept."""
-    given = subject.objective, directions, grid, events, anchors
-    kept = Kept.of(target, *given, len(subject.events))
+    given = source.objective, directions, grid, events, anchors
+    kept = Kept.of(target, *given, len(source.events))
     sums = kept.read(len(events))
     if 0 < sums.events < len(events):
-        watch.say(f"Going on after {sums.events:,} events.")
-    watch.stage("Loss surface", len(events))
+        callback.say(f"Going on after {sums.events:,} events.")
+    callback.stage("Loss surface", len(events))
     surface, sums = evaluate(
-        subject.objective,
+        source.objective,
         directions,
         grid,
         events,
-        len(subject.events),
+        len(source.events),
         anchors=anchors,
-        standard_error=asked.standard_error,
+        standard_error=options.standard_error,
         sums=sums,
-        progress=_progress(kept, grid.size, watch),
-        interrupted=lambda: watch.interrupted,
+        progress=_progress(kept, grid.size, callback),
+        interrupted=lambda: callback.interrupted,
     )
     kept.write(sums)
     if not surface.complete:
@@ -274,21 +292,21 @@ def _interrupted(events: int, points: int, target: LandscapeFolder) -> Interrupt
     )
 
 
-def _progress(kept: Kept, points: int, watch: TrainWatch) -> Callable[[Sums, int], None]:
+def _progress(kept: Kept, points: int, callback: TrainingCallback) -> Callable[[Sums, int], None]:
     def told(sums: Sums, target: int) -> None:
-        watch.measured(sums.events, target, "events", f" × {points:,} points")
+        callback.measured(sums.events, target, "events", f" × {points:,} points")
         kept.write_if_due(sums)
 
     return told
 
 
-def _refuse_memory(subject: Subject, asked: Asked) -> None:
-    inputs = subject.events.take(slice(0, 1)).inputs
+def _refuse_memory(source: LandscapeInput, options: LandscapeOptions) -> None:
+    inputs = source.events.take(slice(0, 1)).inputs
     row_bytes = 2 * int(inputs.nbytes) + 16  # drawn, and put in order
-    count = min(asked.events or len(subject.events), len(subject.events))
+    count = min(options.events or len(source.events), len(source.events))
     available = available_memory()
-    refuse_too_large(asked.points, asked.dimensions, count, row_bytes, available)
+    refuse_too_large(options.points, options.dimensions, count, row_bytes, available)
 
 
-def _loss_name(subject: Subject) -> str:
-    return subject.model.loss.name if subject.model is not None else ""
+def _loss_name(source: LandscapeInput) -> str:
+    return source.model.loss.name if source.model is not None else ""

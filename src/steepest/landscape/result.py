@@ -11,8 +11,8 @@ import numpy as np
 
 from steepest.evaluate.figures import as_numbers
 from steepest.folder import LandscapeFolder
-from steepest.landscape import files
 from steepest.landscape.directions import Directions
+from steepest.landscape.export import files
 from steepest.landscape.figures import (
     Picture,
     contour_figure,
@@ -20,7 +20,7 @@ from steepest.landscape.figures import (
     profile_figure,
     relief_figure,
 )
-from steepest.landscape.honesty import HonestPath
+from steepest.landscape.path_projection import HonestPath
 from steepest.landscape.sentences import sentences
 from steepest.landscape.surface import Surface
 
@@ -88,7 +88,7 @@ class Landscape:
         else:
             yield "profile", self.profile()
         if self.path is not None:
-            yield "path", self.honesty()
+            yield "path", self.path_projection()
 
     def contour(self) -> Figure:
         """The plane from above, with the path."""
@@ -102,7 +102,7 @@ class Landscape:
         """J along the line."""
         return profile_figure(self.picture)
 
-    def honesty(self) -> Figure:
+    def path_projection(self) -> Figure:
         """True losses beside the surface's, and the distance of the path from it."""
         return honesty_figure(self.picture)
 
@@ -142,7 +142,7 @@ class Landscape:
         MissingExtraError
             Plotly is not installed.
         """
-        from steepest.landscape.page import page
+        from steepest.landscape.export.page import page
 
         text = page(self.picture, f"Loss landscape of {self.numbers['run']}")
         self.folder.write("landscape.html", lambda file: file.write_text(text, encoding="utf-8"))
@@ -156,7 +156,7 @@ class Landscape:
         InputError
             There is no path to be seen on the plane.
         """
-        from steepest.landscape import animation
+        from steepest.landscape.export import animation
 
         picture = self.picture
         self.folder.write("descent.gif", lambda file: animation.write_gif(picture, file))

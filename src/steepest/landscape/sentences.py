@@ -22,7 +22,7 @@ def sentences(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if numbers["path"] is not None:
         yield "path", _path(numbers["path"], flat)
         if numbers["path"]["largest_gap"] is not None:
-            yield "honesty", _gap(numbers["path"]["largest_gap"])
+            yield "path_projection", _gap(numbers["path"]["largest_gap"])
     else:
         yield "path", "none was recorded"
     yield "end", _end(numbers["end"])

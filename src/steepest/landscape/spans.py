@@ -20,8 +20,8 @@ import numpy as np
 from steepest.errors import InputError
 from steepest.landscape.coefficients import no_names, parameters
 from steepest.landscape.directions import Directions, Mark
+from steepest.landscape.input import PathPoints
 from steepest.landscape.lanczos import Spectrum
-from steepest.landscape.subject import PathPoints
 
 __all__ = ["hessian", "no_curvature", "no_names", "parameters", "principal", "random", "through"]
 

@@ -49,7 +49,7 @@ class Surface:
     chunks : int
         Whole chunks that the standard errors rest on.
     complete : bool
-        Whether as many events were taken as was asked for.
+        Whether as many events were taken as was options for.
     """
 
     grid: Grid
@@ -150,8 +150,8 @@ def evaluate(
 
     def judged(sums: Sums) -> float:
         """The largest relative error, once it may be judged and if anybody asks."""
-        asked = standard_error is not None and sums.chunks >= LEAST_CHUNKS
-        return _relative(*sums.estimate(all_events, anchors)) if asked else np.inf
+        options = standard_error is not None and sums.chunks >= LEAST_CHUNKS
+        return _relative(*sums.estimate(all_events, anchors)) if options else np.inf
 
     with threadpool_limits(limits=1, user_api="blas"):
         while sums.events < len(events):

@@ -14,7 +14,7 @@ from steepest.errors import EventsError, RecipeError
 from steepest.evaluate.figures import axis_label
 from steepest.events import TRAIN
 from steepest.recipe import Recipe
-from steepest.training import Events, TrainWatch
+from steepest.training import Events, TrainingCallback
 from steepest.training.events import PARTS, Prepared, prepare
 
 __all__ = ["LectureData", "lecture_recipe", "load", "symbol_and_unit"]
@@ -123,7 +123,7 @@ def lecture_recipe(
     return Recipe.from_dict({"events": events}, source="--data")
 
 
-def load(recipe: Recipe, watch: TrainWatch, folder: Path) -> LectureData:
+def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureData:
     """Read the events of a recipe.
 
     Raises
@@ -132,9 +132,9 @@ def load(recipe: Recipe, watch: TrainWatch, folder: Path) -> LectureData:
         They cannot be read, are not of two classes, are too few, weigh less than nothing, or have
         no two features.
     """
-    prepared = prepare(recipe, watch, folder)
-    naming = prepared.naming
-    if naming.task != "binary":
+    prepared = prepare(recipe, callback, folder)
+    schema = prepared.schema
+    if schema.task != "binary":
         raise _not_two_classes(prepared)
     train = prepared.parts[TRAIN].thinned(MOST_EVENTS)
     evaluated = prepared.evaluated
@@ -144,21 +144,21 @@ def load(recipe: Recipe, watch: TrainWatch, folder: Path) -> LectureData:
     return LectureData(
         train=train,
         other=other,
-        names=naming.names,
-        pair=_pair(train.features, naming.names),
-        classes=_class_names(recipe, naming.label),
+        names=schema.names,
+        pair=_pair(train.features, schema.names),
+        classes=_class_names(recipe, schema.label),
         part=PARTS[evaluated],
         source=prepared.source,
     )
 
 
 def _not_two_classes(prepared: Prepared) -> EventsError:
-    naming = prepared.naming
-    many = f"the {len(naming.classes)} classes {', '.join(naming.classes[:6])}"
+    schema = prepared.schema
+    many = f"the {len(schema.classes)} classes {', '.join(schema.classes[:6])}"
     return EventsError(
-        f"The lecture draws two classes, but the label {naming.label!r} has others.",
+        f"The lecture draws two classes, but the label {schema.label!r} has others.",
         expected="a label of 0 and 1, such as is_top",
-        found="numbers, for a regression" if naming.task == "regression" else many,
+        found="numbers, for a regression" if schema.task == "regression" else many,
         cause="a target, or the name of a process, where signal or background is to be told",
         do='make it a condition: label = "process == \'top\'", or label = "mass > 120"',
     )

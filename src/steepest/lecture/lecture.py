@@ -21,7 +21,7 @@ from steepest.lecture.folder import FORMAT, VERSION, LectureFolder
 from steepest.lecture.page import render
 from steepest.lecture.pictures import PICTURES, title
 from steepest.recipe import Recipe
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 from steepest.training.interrupt import interruptible
 
 __all__ = ["Lecture", "draw"]
@@ -46,7 +46,7 @@ def draw(
     *,
     seed: int = 0,
     effort: Effort | None = None,
-    watch: TrainWatch | None = None,
+    callback: TrainingCallback | None = None,
 ) -> Lecture:
     """Draw the pictures from live runs on the events of a recipe, and write the page.
 
@@ -60,7 +60,7 @@ def draw(
         Of the events that are drawn, the starts and the orders: same seed, same pictures.
     effort
         How much work to do; None is that of a slide.
-    watch
+    callback
         Looks on.
 
     Returns
@@ -76,9 +76,9 @@ def draw(
     Interrupted
         After Ctrl-C: the pictures so far are on the page.
     """
-    watch, effort = watch or TrainWatch(), effort or Effort()
+    callback, effort = callback or TrainingCallback(), effort or Effort()
     folder = LectureFolder(out)
-    data = load(recipe, watch, folder.path)
+    data = load(recipe, callback, folder.path)
     numbers: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -89,15 +89,15 @@ def draw(
         "seven_steps": None,
         "pictures": {},
     }
-    with threadpool_limits(limits=1, user_api="blas"), interruptible(watch):
+    with threadpool_limits(limits=1, user_api="blas"), interruptible(callback):
         try:
             _write(folder, numbers)
-            numbers["seven_steps"] = _steps(data, seed, effort, watch)
+            numbers["seven_steps"] = _steps(data, seed, effort, callback)
             for number, picture in enumerate(PICTURES, start=1):
-                watch.stage(f"{number}/{len(PICTURES)} {picture.TITLE}")
-                _refuse_when_interrupted(watch)
+                callback.stage(f"{number}/{len(PICTURES)} {picture.TITLE}")
+                _refuse_when_interrupted(callback)
                 numbers["pictures"][picture.NAME] = _picture(
-                    picture, data, seed, effort, watch, folder
+                    picture, data, seed, effort, callback, folder
                 )
                 _write(folder, numbers)
             numbers["status"] = "complete"
@@ -113,9 +113,11 @@ def draw(
     return Lecture(folder, numbers)
 
 
-def _steps(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> dict[str, Any]:
-    watch.stage("The seven steps")
-    numbers = seven_steps.compute(data, seed, effort, watch)
+def _steps(
+    data: LectureData, seed: int, effort: Effort, callback: TrainingCallback
+) -> dict[str, Any]:
+    callback.stage("The seven steps")
+    numbers = seven_steps.compute(data, seed, effort, callback)
     return {
         "rows": seven_steps.rows(numbers),
         "text": seven_steps.text(numbers),
@@ -128,7 +130,7 @@ def _picture(
     data: LectureData,
     seed: int,
     effort: Effort,
-    watch: TrainWatch,
+    callback: TrainingCallback,
     folder: LectureFolder,
 ) -> dict[str, Any]:
     """Compute, draw and say; what is not in the events is said in place of a picture."""
@@ -138,9 +140,9 @@ def _picture(
     files = (folder.path,) if picture is title else ()
     folder.remove_picture(picture.NAME)
     try:
-        numbers = picture.compute(data, seed, effort, watch, *files)
+        numbers = picture.compute(data, seed, effort, callback, *files)
     except NotFound as missing:
-        watch.say(f"{picture.TITLE}: {missing}.")
+        callback.say(f"{picture.TITLE}: {missing}.")
         return {
             "title": picture.TITLE,
             "figure": None,
@@ -160,8 +162,8 @@ def _picture(
     }
 
 
-def _refuse_when_interrupted(watch: TrainWatch) -> None:
-    if watch.interrupted:
+def _refuse_when_interrupted(callback: TrainingCallback) -> None:
+    if callback.interrupted:
         raise Interrupted("Interrupted.")
 
 

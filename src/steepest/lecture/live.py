@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper, Plan, State, descend
+from steepest.descent import MemoryCheckpointer, Plan, State, descend
 from steepest.descent.loop import EXPLODED
 from steepest.descent.state import Best
 from steepest.errors import DivergenceError
@@ -21,7 +21,7 @@ from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 from steepest.optimizers import update_rule
 from steepest.scaling import fit_scaling
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 __all__ = ["Walk", "linear", "logistic_minimum", "scaled", "settled", "walk"]
 
@@ -75,7 +75,7 @@ def walk(
     schedule: spec.Schedule | None = None,
     seed: int = 0,
     settled_below: float | None = None,
-    watch: TrainWatch | None = None,
+    callback: TrainingCallback | None = None,
 ) -> Walk:
     """Go down on J by θ ← θ − η g.
 
@@ -90,13 +90,13 @@ def walk(
         θ₀; None is the objective's own for the seed.
     settled_below
         End when ‖∇J‖ is below this, which is looked at every `LOOK` epochs; None does not.
-    watch
-        Asked whether to stop.
+    callback
+        LandscapeOptions whether to stop.
 
     Raises
     ------
     Interrupted
-        `watch` says so.
+        `callback` says so.
 
     Examples
     --------
@@ -120,15 +120,15 @@ def walk(
     theta = (objective.initial(seed) if start is None else start).astype(objective.dtype)
     first = objective.loss(theta, events)
     limit = EXPLODED * max(abs(first), 1e-300)
-    state = State(theta, rule.slots(theta), 0, Best(theta, first, 0), limit)
-    keeper, quiet, diverged = MemoryKeeper(), _Silent(watch), False
+    state = State(theta, rule.initial_state(theta), 0, Best(theta, first, 0), limit)
+    checkpointer, quiet, diverged = MemoryCheckpointer(), _Silent(callback), False
     try:
-        descend(objective, events, plan, keeper, state=state, watch=quiet)
+        descend(objective, events, plan, checkpointer, state=state, callback=quiet)
     except DivergenceError:
         diverged = True
-    assert keeper.state is not None  # saved at the end, or where it diverged
-    end, history = keeper.state, keeper.history[-1]
-    paths = keeper.path
+    assert checkpointer.state is not None  # saved at the end, or where it diverged
+    end, history = checkpointer.state, checkpointer.history[-1]
+    paths = checkpointer.path
     steps = np.concatenate([[0], *(p.steps for p in paths)]).astype(np.int64)
     thetas = np.concatenate([theta[None], *(p.thetas for p in paths)])
     if steps[-1] != end.step:
@@ -143,10 +143,10 @@ def walk(
     )
 
 
-class _Silent(TrainWatch):
+class _Silent(TrainingCallback):
     """Shows nothing of one descent among many, and is interrupted when the whole is."""
 
-    def __init__(self, whole: TrainWatch | None) -> None:
+    def __init__(self, whole: TrainingCallback | None) -> None:
         self.whole = whole
 
     @property

@@ -18,7 +18,7 @@ from steepest.lecture.live import linear, scaled, walk
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 __all__ = ["Check", "SevenSteps", "compute", "numerical_gradient", "rows", "text"]
 
@@ -99,7 +99,7 @@ class SevenSteps:
     checks: tuple[Check, ...]
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> SevenSteps:
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> SevenSteps:
     """Take one step, then the others."""
     events = data.drawn(effort.events, seed)
     inputs = scaled(events.features[:, list(data.pair)], events.weights)
@@ -107,7 +107,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     bounds = objective.curvature_bounds(batch)
     assert bounds is not None  # a linear model
     rate = 1.0 / bounds.largest
-    run = walk(objective, batch, rate=rate, epochs=EPOCHS, seed=seed, watch=watch)
+    run = walk(objective, batch, rate=rate, epochs=EPOCHS, seed=seed, callback=callback)
     start, after = run.thetas[0], run.thetas[1]
     loss, gradient = objective.loss_and_gradient(start, batch)
     end_loss, end_gradient = objective.loss_and_gradient(run.end, batch)

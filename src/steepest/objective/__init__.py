@@ -6,7 +6,7 @@ J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
 from steepest.objective.base import Batch, CurvatureBounds, Objective
 from steepest.objective.dense import DenseObjective
 from steepest.objective.plane import losses_of_chunks, losses_on_plane, neuron_groups
-from steepest.objective.stretch import TOGETHER, Stretch, Stretches
+from steepest.objective.step_block import TOGETHER, StepBlock, SupportsStepBlocks
 
 __all__ = [
     "TOGETHER",
@@ -14,8 +14,8 @@ __all__ = [
     "CurvatureBounds",
     "DenseObjective",
     "Objective",
-    "Stretch",
-    "Stretches",
+    "StepBlock",
+    "SupportsStepBlocks",
     "losses_of_chunks",
     "losses_on_plane",
     "neuron_groups",

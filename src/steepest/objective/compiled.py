@@ -15,12 +15,12 @@ from steepest.kernels.rules import SGD
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.network import Network
-from steepest.objective.stretch import (
-    Slots,
-    Stretch,
-    StretchResult,
-    result_of,
-    room_for,
+from steepest.objective.step_block import (
+    OptimizerState,
+    StepBlock,
+    StepBlockResult,
+    block_result,
+    buffers,
     rows_of,
     weights_of,
 )
@@ -35,10 +35,15 @@ _VECTOR_BYTES = 32
 class Compiled(Protocol):
     """Kernels for one objective."""
 
-    def take_steps(
-        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
-    ) -> StretchResult:
-        """Take a stretch of steps; θ and the slots that are given stay as they are."""
+    def run_steps(
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
+    ) -> StepBlockResult:
+        """Run a block of steps; the θ and optimiser state given are not changed."""
         ...
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
@@ -72,47 +77,61 @@ class _Linear:
     def __init__(self, model: Dense, loss: str, l2: float, dtype: str) -> None:
         self.model, self.loss, self.l2, self.dtype = model, loss, float(l2), np.dtype(dtype)
 
-    def take_steps(
-        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
-    ) -> StretchResult:
-        single = stretch.batch_size == 1 and stretch.rows is not None
+    def run_steps(
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
+    ) -> StepBlockResult:
+        single = step_block.batch_size == 1 and step_block.rows is not None
         if single and rule.of_weights == rule.of_biases:
-            return self._take_single_steps(stretch, rule, theta, slots, loss_sum)
-        theta, slots = theta.copy(), tuple(slot.copy() for slot in slots)
-        values, path = room_for(stretch, theta)
-        taken, loss_sum = self._kernel.take_steps(
-            self._loss, rule.of_weights, rule.of_biases, *self._columns(stretch.events),
-            rows_of(stretch), stretch.batch_size, theta, slots, stretch.rates, stretch.first_step,
-            stretch.recorded, values, stretch.followed, path, self.l2, stretch.loss_limit,
+            return self._take_single_steps(step_block, rule, theta, optimizer_state, loss_sum)
+        theta, optimizer_state = theta.copy(), tuple(vector.copy() for vector in optimizer_state)
+        values, path = buffers(step_block, theta)
+        taken, loss_sum = self._kernel.run_steps(
+            self._loss, rule.of_weights, rule.of_biases, *self._columns(step_block.events),
+            rows_of(step_block), step_block.batch_size, theta, optimizer_state, step_block.rates, step_block.first_step,
+            step_block.recorded, values, step_block.followed, path, self.l2, step_block.loss_limit,
             loss_sum,
         )  # fmt: skip
-        return result_of(stretch, theta, slots, taken, loss_sum, values, path)
+        return block_result(step_block, theta, optimizer_state, taken, loss_sum, values, path)
 
     def _take_single_steps(
-        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
-    ) -> StretchResult:
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
+    ) -> StepBlockResult:
         n, size = self.model.inputs, self.model.size
         lanes = _VECTOR_BYTES // self.dtype.itemsize
-        padded, *memories = (np.pad(vector, (0, -size % lanes)) for vector in (theta, *slots))
+        padded, *memories = (
+            np.pad(vector, (0, -size % lanes)) for vector in (theta, *optimizer_state)
+        )
         l2 = np.where(np.arange(len(padded)) < n, self.l2, 0.0).astype(self.dtype)
-        values, path = room_for(stretch, padded)
-        inputs, targets, weights = self._columns(stretch.events)
-        events = n, inputs, targets, weights, rows_of(stretch)
+        values, path = buffers(step_block, padded)
+        inputs, targets, weights = self._columns(step_block.events)
+        events = n, inputs, targets, weights, rows_of(step_block)
         if isinstance(rule.of_weights, SGD) and not self.l2:
             taken, loss_sum = self._single.take_plain_steps(
-                self._loss, n, inputs, targets, stretch.events.weights, rows_of(stretch), padded,
-                stretch.rates, stretch.first_step, stretch.recorded, values, stretch.followed, path,
-                stretch.loss_limit, loss_sum,
+                self._loss, n, inputs, targets, step_block.events.weights, rows_of(step_block), padded,
+                step_block.rates, step_block.first_step, step_block.recorded, values, step_block.followed, path,
+                step_block.loss_limit, loss_sum,
             )  # fmt: skip
         else:
             taken, loss_sum = self._single.take_single_steps(
-                self._loss, rule.of_weights, *events, padded, tuple(memories), stretch.rates,
-                stretch.first_step, stretch.recorded, values, stretch.followed, path, l2,
-                stretch.loss_limit, loss_sum,
+                self._loss, rule.of_weights, *events, padded, tuple(memories), step_block.rates,
+                step_block.first_step, step_block.recorded, values, step_block.followed, path, l2,
+                step_block.loss_limit, loss_sum,
             )  # fmt: skip
-        slots = tuple(memory[:size].copy() for memory in memories)
+        optimizer_state = tuple(memory[:size].copy() for memory in memories)
         theta = padded[:size].copy()
-        return result_of(stretch, theta, slots, taken, loss_sum, values, path[:, :size])
+        return block_result(
+            step_block, theta, optimizer_state, taken, loss_sum, values, path[:, :size]
+        )
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         return self._kernel.accumulate(

@@ -14,7 +14,7 @@ from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
 from steepest.objective.dense_plane import dense_losses_of_chunks, dense_losses_on_plane
 from steepest.objective.network import Network
-from steepest.objective.stretch import Slots, Stretch, StretchResult
+from steepest.objective.step_block import OptimizerState, StepBlock, StepBlockResult
 from steepest.objective.threads import FEWEST as SHARED_FROM
 from steepest.objective.threads import Crew
 from steepest.optimizers import UpdateRule
@@ -82,15 +82,20 @@ class DenseObjective:
         self._compiled = compiled(model, loss.name, l2, dtype)
         self._network = Network(model, loss.name, l2, dtype)
 
-    def can_take(self, events: Batch, batch_size: int) -> bool:
-        """Whether `take_steps` serves: arrays of this dtype, batches of a block at most."""
+    def supports(self, events: Batch, batch_size: int) -> bool:
+        """Whether `run_steps` serves: arrays of this dtype, batches of a block at most."""
         return batch_size <= BLOCK and suits(events, self.dtype)
 
-    def take_steps(
-        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
-    ) -> StretchResult:
-        """Take many steps in compiled code; θ and the slots that are given stay as they are."""
-        return self._compiled.take_steps(stretch, rule, theta, slots, loss_sum)
+    def run_steps(
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
+    ) -> StepBlockResult:
+        """Run many steps in compiled code; θ and the optimiser state given are not changed."""
+        return self._compiled.run_steps(step_block, rule, theta, optimizer_state, loss_sum)
 
     def initial(self, seed: int) -> Array:
         """θ to start from, in the objective's dtype."""

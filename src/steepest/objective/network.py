@@ -13,12 +13,12 @@ import numpy as np
 
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
-from steepest.objective.stretch import (
-    Slots,
-    Stretch,
-    StretchResult,
-    result_of,
-    room_for,
+from steepest.objective.step_block import (
+    OptimizerState,
+    StepBlock,
+    StepBlockResult,
+    block_result,
+    buffers,
     rows_of,
     weights_of,
 )
@@ -46,26 +46,31 @@ class Network:
         self._rooms: list[_Shared] = []
         self._memories: list[Array] = []
 
-    def take_steps(
-        self, stretch: Stretch, rule: UpdateRule, theta: Array, slots: Slots, loss_sum: float
-    ) -> StretchResult:
-        """Take a stretch of steps; θ and the slots that are given stay as they are."""
-        theta, *copies = (self._copy(vector) for vector in (theta, *slots))
-        slots = tuple(copies)
-        values, path = room_for(stretch, theta)
-        parts = _parts(stretch.batch_size)
+    def run_steps(
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
+    ) -> StepBlockResult:
+        """Run a block of steps; the θ and optimiser state given are not changed."""
+        theta, *copies = (self._copy(vector) for vector in (theta, *optimizer_state))
+        optimizer_state = tuple(copies)
+        values, path = buffers(step_block, theta)
+        parts = _parts(step_block.batch_size)
         team = self._teams.get(parts)
         if team is None:
             team = self._teams[parts] = Team(parts if os.name == "posix" else 1)
-        shared = self._room(parts, team.most, stretch.batch_size, stretch.events.targets)
-        steps = _Steps(self, stretch, rule, theta, slots, values, path, shared)
-        kinds = (type(rule.of_weights), type(rule.of_biases), stretch.events.targets.dtype)
+        shared = self._room(parts, team.most, step_block.batch_size, step_block.events.targets)
+        steps = _Steps(self, step_block, rule, theta, optimizer_state, values, path, shared)
+        kinds = (type(rule.of_weights), type(rule.of_biases), step_block.events.targets.dtype)
         if kinds not in self._compiled:
             steps.take(loss_sum, 0, 0, 1)  # nothing, but it is compiled, which is not to be timed
             self._compiled.add(kinds)
-        taken, loss_sum = team.run(len(stretch.rates), steps.take, loss_sum)
+        taken, loss_sum = team.run(len(step_block.rates), steps.take, loss_sum)
         self._rooms.append(shared)
-        return result_of(stretch, theta, slots, taken, loss_sum, values, path)
+        return block_result(step_block, theta, optimizer_state, taken, loss_sum, values, path)
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
@@ -94,7 +99,7 @@ class Network:
         return out
 
     def _room(self, parts: int, members: int, batch_size: int, targets: Array) -> _Shared:
-        """What a team shares: of an earlier stretch, or new."""
+        """What a team shares: of an earlier step_block, or new."""
         long = batch_size > self.kernel.CHUNK
         made_for = (parts, members, long, targets.dtype)
         while self._rooms:
@@ -188,11 +193,11 @@ class _Shared:
     gradient: Array
 
     def mark(self) -> int:
-        """How many stretches have begun."""
+        """How many step_blocks have begun."""
         return self._team.begun(self.words)
 
     def wait(self, mark: int) -> None:
-        """Wait for the next stretch, about a millisecond."""
+        """Wait for the next step_block, about a millisecond."""
         self._team.linger(self.words, mark)
 
     def call(self) -> None:
@@ -208,34 +213,34 @@ class _Shared:
 
 @dataclass(frozen=True)
 class _Steps:
-    """A stretch of steps, taken some at a time by one thread or several together."""
+    """A step_block of steps, taken some at a time by one thread or several together."""
 
     network: Network
-    stretch: Stretch
+    step_block: StepBlock
     rule: UpdateRule
     theta: Array
-    slots: Slots
+    optimizer_state: OptimizerState
     values: Array
     path: Array
     shared: _Shared
 
     def take(self, loss_sum: float, first: int, count: int, members: int) -> tuple[int, float]:
         """Take steps first … first + count − 1; return how many were taken, and Σ of losses."""
-        shared, stretch, now = self.shared, self.stretch, slice(first, first + count)
-        network, take_steps = self.network, self.network.kernel.take_steps
-        masks = stretch.recorded, stretch.followed
+        shared, step_block, now = self.shared, self.step_block, slice(first, first + count)
+        network, run_steps = self.network, self.network.kernel.run_steps
+        masks = step_block.recorded, step_block.followed
         row, point = (np.count_nonzero(mask[:first]) for mask in masks)
         rule = self.rule.of_weights, self.rule.of_biases
         common = (
-            shared.numbers, shared.chunks, shared.gradient, *network.columns(stretch.events),
-            self._rows_from(first), stretch.batch_size, self.theta, self.slots, stretch.rates[now],
-            stretch.first_step + first, stretch.recorded[now], self.values[row:],
-            stretch.followed[now], self.path[point:], network.l2, stretch.loss_limit, loss_sum,
+            shared.numbers, shared.chunks, shared.gradient, *network.columns(step_block.events),
+            self._rows_from(first), step_block.batch_size, self.theta, self.optimizer_state, step_block.rates[now],
+            step_block.first_step + first, step_block.recorded[now], self.values[row:],
+            step_block.followed[now], self.path[point:], network.l2, step_block.loss_limit, loss_sum,
         )  # fmt: skip
 
         def work(member: int) -> tuple[int, float]:
             table, places, targets = shared.own[member]
-            return take_steps(
+            return run_steps(
                 *network.kinds, *rule, member, members, shared.words, table, places,
                 network.layout.gradients, shared.memory, targets, *common,
             )  # fmt: skip
@@ -245,7 +250,7 @@ class _Steps:
 
     def _rows_from(self, first: int) -> Array:
         """The rows of the steps from `first` on."""
-        return rows_of(self.stretch)[first * self.stretch.batch_size :]
+        return rows_of(self.step_block)[first * self.step_block.batch_size :]
 
 
 def _parts(batch_size: int) -> int:

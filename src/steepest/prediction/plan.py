@@ -9,7 +9,7 @@ from steepest._version import __version__
 from steepest.encoding import CategoryColumn
 from steepest.errors import InputError
 from steepest.events import EventSource, FeatureReader
-from steepest.events.features import condition
+from steepest.events.reading.features import condition
 from steepest.events.words import listed, quoted
 from steepest.folder import SavedModel
 from steepest.prediction.columns import copied_columns
@@ -18,7 +18,7 @@ from steepest.prediction.scores import ScoreColumns
 from steepest.prediction.size import bytes_of_a_row, part_rows
 from steepest.prediction.target import Target
 from steepest.recipe import Derived
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 __all__ = ["manifest_of", "say", "scorer_of"]
 
@@ -86,19 +86,19 @@ def manifest_of(
     }
 
 
-def say(watch: TrainWatch, saved: SavedModel, scorer: Scorer) -> None:
+def say(callback: TrainingCallback, saved: SavedModel, scorer: Scorer) -> None:
     """Say what is worth knowing before the work begins."""
     if saved.diverged:
-        watch.say(
+        callback.say(
             f"The run {saved.path.parent} has diverged: its model is the last good one before, and "
             "has not converged."
         )
     left_out = [f"{name} ({why})" for name, why in scorer.copied.left_out.items()]
     if left_out:
-        watch.say(f"Not copied, since the format cannot hold them: {listed(left_out, 12)}.")
+        callback.say(f"Not copied, since the format cannot hold them: {listed(left_out, 12)}.")
     select = saved.run.recipe.events.select if saved.run is not None else None
     if select is not None and scorer.select is None:
-        watch.say(
+        callback.say(
             f"The model was trained on events with {select}; every event gets a score. "
             f"--select {quoted(select)} leaves the others out."
         )

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from steepest.events import open_events, pin
+from steepest.events import open_events, use_revisions
 from steepest.folder import load_model
 from steepest.prediction.columns import ALL
 from steepest.prediction.parts import Parts
 from steepest.prediction.plan import manifest_of, say, scorer_of
 from steepest.prediction.target import target_of
 from steepest.prediction.work import assemble, begin, score
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 from steepest.training.interrupt import interruptible
 
 __all__ = ["Predictions", "predict_events"]
@@ -77,7 +77,7 @@ def predict_events(
     rntuple: bool = False,
     resume: bool = False,
     overwrite: bool = False,
-    watch: TrainWatch | None = None,
+    callback: TrainingCallback | None = None,
 ) -> Predictions:
     """Write the scores of all events beside the events, in their order.
 
@@ -110,7 +110,7 @@ def predict_events(
         Go on with what an interrupted run has left, if there is anything.
     overwrite
         Replace the file if there is one.
-    watch
+    callback
         Looks on; the default shows nothing.
 
     Raises
@@ -124,26 +124,26 @@ def predict_events(
     Interrupted
         After Ctrl-C; what was done is kept.
     """
-    watch = watch or TrainWatch()
+    callback = callback or TrainingCallback()
     begun = time.perf_counter()
     target = target_of(out, as_rntuple=rntuple)
     target.writer.require()
     saved = load_model(model)
     parts = Parts(target.parts)
     if resume and not overwrite:
-        pin(parts.events())
+        use_revisions(parts.events())
     source = open_events(events)
     target.refuse_unwritable(source.files)
     scorer = scorer_of(saved, source, target, columns, prefix, select, missing)
     manifest = manifest_of(saved, source, target, scorer)
-    say(watch, saved, scorer)
+    say(callback, saved, scorer)
     # Of a process that ended just as the file had got its name, the file is made once more.
     if not overwrite and not (resume and parts.renamed(target.path)):
         target.refuse_existing()
-    with interruptible(watch), parts.locked():
-        done = begin(parts, manifest, scorer, resume, overwrite, watch)
-        score(parts, manifest["part_rows"], scorer, watch)
-        rows, unscored = assemble(parts, target, manifest, scorer, watch)
+    with interruptible(callback), parts.locked():
+        done = begin(parts, manifest, scorer, resume, overwrite, callback)
+        score(parts, manifest["part_rows"], scorer, callback)
+        rows, unscored = assemble(parts, target, manifest, scorer, callback)
         parts.discard()
     return Predictions(
         path=target.path,

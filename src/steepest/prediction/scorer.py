@@ -12,7 +12,7 @@ import pyarrow.compute
 
 from steepest.errors import EventsError
 from steepest.events import Block, EventSource, Expression, FeatureReader, FeatureValues
-from steepest.events.features import selected
+from steepest.events.reading.features import selected
 from steepest.prediction.columns import Copied
 from steepest.prediction.scores import ScoreColumns
 from steepest.prediction.unscorable import refusal, unscorable

@@ -11,8 +11,8 @@ from steepest.encoding import CategoryColumn, NumberColumn
 from steepest.encoding.columns import is_missing
 from steepest.errors import EventsError
 from steepest.events import Expression, FeatureValues
-from steepest.events.checks import Faults
-from steepest.events.nodes import Column
+from steepest.events.expressions.nodes import Column
+from steepest.events.sample.checks import Faults
 from steepest.events.words import listed
 from steepest.trained import TrainedModel
 

@@ -12,14 +12,14 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, Interrupted
 from steepest.events import Block
-from steepest.events.sieve import sieve_of
+from steepest.events.reading.row_filter import sieve_of
 from steepest.events.words import counted, listed
 from steepest.folder.atomic import explained, sync_folder, write_synced
 from steepest.prediction.parts import GO_ON, KEPT, Parts
 from steepest.prediction.scorer import Scorer
 from steepest.prediction.size import block_rows, bytes_of_a_row
 from steepest.prediction.target import Target
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 __all__ = ["METADATA_KEY", "assemble", "begin", "score"]
 
@@ -34,12 +34,12 @@ def begin(
     scorer: Scorer,
     resume: bool,
     overwrite: bool,
-    watch: TrainWatch,
+    callback: TrainingCallback,
 ) -> int:
     """Take up what is there, or begin; return how many events are done."""
     if resume and parts.resume(manifest):
         done = min(parts.count * manifest["part_rows"], scorer.source.rows)
-        watch.say(f"Going on after {done:,} of {scorer.source.rows:,} events.")
+        callback.say(f"Going on after {done:,} of {scorer.source.rows:,} events.")
         return done
     if not resume and not overwrite:
         parts.refuse_unfinished()
@@ -47,12 +47,12 @@ def begin(
     return 0
 
 
-def score(parts: Parts, rows: int, scorer: Scorer, watch: TrainWatch) -> None:
+def score(parts: Parts, rows: int, scorer: Scorer, callback: TrainingCallback) -> None:
     """Score what is not done yet, part by part."""
-    watch.stage("Scoring events")
+    callback.stage("Scoring events")
     pieces = _pieces(scorer, parts.count * rows, rows)
     for _, of_part in groupby(pieces, key=lambda piece: piece[0]):
-        parts.write(scorer.schema, _scored(of_part, parts, scorer, watch))
+        parts.write(scorer.schema, _scored(of_part, parts, scorer, callback))
 
 
 def _pieces(scorer: Scorer, start: int, rows: int) -> Iterator[tuple[int, int, Block]]:
@@ -62,8 +62,8 @@ def _pieces(scorer: Scorer, start: int, rows: int) -> Iterator[tuple[int, int, B
     """
     source = scorer.source
     at_once = block_rows(bytes_of_a_row(source, scorer.columns))
-    sieve = sieve_of(scorer.select, source.schema)
-    for block in source.batches_from(scorer.columns, start, at_once, sieve):
+    row_filter = sieve_of(scorer.select, source.schema)
+    for block in source.batches_from(scorer.columns, start, at_once, row_filter):
         place = 0
         while place < block.batch.num_rows:
             count = min(block.batch.num_rows - place, rows - start % rows)
@@ -73,11 +73,14 @@ def _pieces(scorer: Scorer, start: int, rows: int) -> Iterator[tuple[int, int, B
 
 
 def _scored(
-    pieces: Iterator[tuple[int, int, Block]], parts: Parts, scorer: Scorer, watch: TrainWatch
+    pieces: Iterator[tuple[int, int, Block]],
+    parts: Parts,
+    scorer: Scorer,
+    callback: TrainingCallback,
 ) -> Iterator[pa.RecordBatch]:
     total = scorer.source.rows
     for _, so_far, block in pieces:
-        if watch.interrupted:
+        if callback.interrupted:
             kept = f"{counted(parts.count, 'part')} of the scores" if parts.count else "nothing"
             raise Interrupted(
                 f"Interrupted after {so_far - block.batch.num_rows:,} of {total:,} events.",
@@ -85,27 +88,31 @@ def _scored(
                 do=GO_ON if parts.count else "give the same command again",
             )
         yield scorer.score(block)
-        watch.read(so_far, total)
+        callback.read(so_far, total)
 
 
 def assemble(
-    parts: Parts, target: Target, manifest: dict[str, Any], scorer: Scorer, watch: TrainWatch
+    parts: Parts,
+    target: Target,
+    manifest: dict[str, Any],
+    scorer: Scorer,
+    callback: TrainingCallback,
 ) -> tuple[int, int]:
     """Make the file of the parts; return its rows, and how many have no score."""
-    watch.stage(f"Writing {target.path.name}")
+    callback.stage(f"Writing {target.path.name}")
     counts = np.zeros(2, dtype=np.int64)
     first = next(iter(scorer.scores.meanings))
 
     def rows() -> Iterator[pa.RecordBatch]:
         for batch in parts.batches():
-            if watch.interrupted:
+            if callback.interrupted:
                 raise Interrupted(
                     f"Interrupted while {target.path.name} was written.",
                     found=f"all scores kept in {parts.folder}",
                     do=GO_ON,
                 )
             counts[:] += batch.num_rows, np.isnan(batch.column(first).to_numpy()).sum()
-            watch.read(int(counts[0]), scorer.source.rows)
+            callback.read(int(counts[0]), scorer.source.rows)
             yield batch
 
     whole = target.parts / f"whole{target.path.suffix}"

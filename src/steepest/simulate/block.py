@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from steepest.simulate import jets as jet_module
-from steepest.simulate.columns import JetRows, concatenate, jet_rows, to_table
-from steepest.simulate.detector import Detector, reconstruct
-from steepest.simulate.generator import Events, Generator, settings_of
-from steepest.simulate.processes import DEFAULT_PROCESSES, PROCESSES, RADIUS
-from steepest.simulate.veto import EARLY_SCALE
+from steepest.simulate.generator.generator import Events, Generator, settings_of
+from steepest.simulate.generator.processes import DEFAULT_PROCESSES, PROCESSES, RADIUS
+from steepest.simulate.generator.veto import EARLY_SCALE
+from steepest.simulate.jets import jets as jet_module
+from steepest.simulate.jets.columns import JetRows, concatenate, jet_rows, to_table
+from steepest.simulate.jets.detector import Detector, reconstruct
 
 __all__ = ["BLOCK_JETS", "MAX_SEED", "ROWS_PER_SEED", "Maker", "Plan", "pythia_seed"]
 

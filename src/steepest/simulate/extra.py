@@ -48,8 +48,8 @@ def fastjet_arrays() -> Any:
     """Return the module in which FastJet takes and gives plain arrays, under its Python classes.
 
     It is private to FastJet's package, which may change it at any time. Should it be gone, then
-    `steepest.simulate.clustering.Clustered` can go through ``fastjet.ClusterSequence`` on Awkward
-    arrays, which gives the same numbers more slowly.
+    `steepest.simulate.jets.clustering.Clustered` can go through ``fastjet.ClusterSequence`` on
+    Awkward arrays, which gives the same numbers more slowly.
 
     Raises
     ------

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steepest.errors import InputError
-from steepest.simulate.columns import COLUMNS, schema
+from steepest.simulate.jets.columns import COLUMNS, schema
 
 __all__ = ["ROW_GROUP", "Output", "bytes_expected", "check_target"]
 

@@ -26,10 +26,10 @@ from steepest._version import __version__
 from steepest.errors import InputError, Interrupted, SteepestError
 from steepest.simulate import extra
 from steepest.simulate.block import MAX_SEED, ROWS_PER_SEED, Plan
-from steepest.simulate.columns import MANTISSA_BITS
-from steepest.simulate.detector import Detector
+from steepest.simulate.generator.processes import DEFAULT_PROCESSES, known_processes
+from steepest.simulate.jets.columns import MANTISSA_BITS
+from steepest.simulate.jets.detector import Detector
 from steepest.simulate.output import Output, bytes_expected, check_target
-from steepest.simulate.processes import DEFAULT_PROCESSES, known_processes
 from steepest.simulate.progress import Progress
 from steepest.simulate.workers import Stop, blocks
 
@@ -88,7 +88,7 @@ def simulate_jets(
     arXiv:1902.09914): 14 TeV, anti-kT R = 0.8, the leading jet, 550 < pT < 650 GeV, |η| < 2, the
     top and its three quarks within ΔR < 0.8 of the axis, no multi-parton interactions. The other
     processes are those of JetClass (arXiv:2202.03772), selected in the same way. The columns
-    are listed in `steepest.simulate.columns.COLUMNS`; units are GeV, rad and mm.
+    are listed in `steepest.simulate.jets.columns.COLUMNS`; units are GeV, rad and mm.
 
     The rows depend on all options but `workers`; the jets of a process do not depend on the others.
     With several workers call this under ``if __name__ == "__main__":``, since each of them imports
@@ -103,7 +103,7 @@ def simulate_jets(
     seed
         From 0 to 9,000,000,000; the event numbers are ``seed * 10**9 + row``.
     processes
-        Names of `steepest.simulate.processes.PROCESSES`, made in equal numbers.
+        Names of `steepest.simulate.generator.processes.PROCESSES`, made in equal numbers.
     workers
         Number of processes; None for one on each usable core.
     detector

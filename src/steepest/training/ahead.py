@@ -22,12 +22,12 @@ import numpy as np
 from steepest.events import TRAIN
 from steepest.recipe import DescentRecipe, ModelRecipe, Recipe
 from steepest.training.baseline import fit_baseline
+from steepest.training.callback import TrainingCallback
 from steepest.training.events import Prepared
 from steepest.training.fit import model_at, predictions_of
-from steepest.training.inputs import Events, Naming, objective_for
+from steepest.training.inputs import Events, Schema, objective_for
 from steepest.training.results import mean_loss
 from steepest.training.second import a_core_is_free, begin, end
-from steepest.training.watch import TrainWatch
 
 __all__ = ["compile_as_asked", "compiling_ahead", "what_to_compile"]
 
@@ -54,14 +54,14 @@ def compiling_ahead(recipe: Recipe, events: Prepared) -> Iterator[None]:
 
 def what_to_compile(recipe: Recipe, events: Prepared) -> dict[str, Any]:
     """Whatever decides which machine code `finish` takes, as JSON can hold it."""
-    train, naming = events.parts[TRAIN], events.naming
+    train, schema = events.parts[TRAIN], events.schema
     return {
         "events": min(len(train), _EVENTS),
-        "inputs": len(naming.names),
+        "inputs": len(schema.names),
         "labels": np.dtype(train.labels.dtype).name,
         "weights": None if train.weights is None else np.dtype(train.weights.dtype).name,
-        "task": naming.task,
-        "classes": list(naming.classes),
+        "task": schema.task,
+        "classes": list(schema.classes),
         "loss": recipe.descent.loss,
         "model": recipe.model.model_dump(mode="json"),
         "baseline": recipe.evaluate.baseline,
@@ -71,24 +71,24 @@ def what_to_compile(recipe: Recipe, events: Prepared) -> dict[str, Any]:
 def compile_as_asked() -> None:
     """Evaluate a network, and fit a baseline, on made-up events, as standard input says."""
     asked = json.load(sys.stdin.buffer)
-    naming = Naming(
+    schema = Schema(
         tuple(f"x{i}" for i in range(asked["inputs"])), asked["task"], tuple(asked["classes"])
     )
-    events = _made_up(asked, naming)
+    events = _made_up(asked, schema)
     if asked["baseline"]:
-        baseline = fit_baseline(events, naming, TrainWatch())
+        baseline = fit_baseline(events, schema, TrainingCallback())
         predictions_of(baseline.model, events.features)
     model, descent = ModelRecipe(**asked["model"]), DescentRecipe(loss=asked["loss"])
-    theta = objective_for(naming, model, descent).initial(0)
-    trained = model_at(events, naming, model, descent, theta)
+    theta = objective_for(schema, model, descent).initial(0)
+    trained = model_at(events, schema, model, descent, theta)
     predictions_of(trained, events.features)
     mean_loss(trained, events)
 
 
-def _made_up(asked: dict[str, Any], naming: Naming) -> Events:
+def _made_up(asked: dict[str, Any], schema: Schema) -> Events:
     """Standard normal features, and labels that say nothing of them."""
     features = np.random.default_rng(0).normal(size=(asked["events"], asked["inputs"]))
-    labels = np.arange(len(features)) % max(2, len(naming.classes))
+    labels = np.arange(len(features)) % max(2, len(schema.classes))
     weights = None if asked["weights"] is None else np.ones(len(features), dtype=asked["weights"])
     return Events(features, labels.astype(asked["labels"]), weights)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from steepest.descent import MemoryKeeper, Watch
+from steepest.descent import Callback, MemoryCheckpointer
 from steepest.recipe import DescentRecipe, ModelRecipe
 from steepest.storage import on_disk
 from steepest.training.fit import Fitted, fit
-from steepest.training.inputs import Events, Naming
+from steepest.training.inputs import Events, Schema
 
 __all__ = ["fit_baseline"]
 
@@ -21,17 +21,19 @@ _NEWTON = DescentRecipe(
 
 
 def fit_baseline(
-    train: Events, naming: Naming, watch: Watch, say: Callable[[str], None] = lambda _: None
+    train: Events, schema: Schema, callback: Callback, say: Callable[[str], None] = lambda _: None
 ) -> Fitted:
     """Fit linear, logistic or softmax regression to its minimum.
 
     Linear regression is solved exactly where the events are in memory. All else goes by Newton's
     method until J is within 1e-10 of its minimum.
     """
-    exact = naming.task == "regression" and not on_disk(train.features)
+    exact = schema.task == "regression" and not on_disk(train.features)
     recipe = _NEWTON.model_copy(update={"method": "exact"}) if exact else _NEWTON
-    keeper = MemoryKeeper()
-    fitted = fit(train, None, naming, ModelRecipe(hidden=()), recipe, keeper, watch=watch)
+    checkpointer = MemoryCheckpointer()
+    fitted = fit(
+        train, None, schema, ModelRecipe(hidden=()), recipe, checkpointer, callback=callback
+    )
     state = fitted.outcome.state
     if state.reason is not None and state.reason.kind == "epochs":
         say(f"The linear baseline did not converge in {STEPS:,} steps: nearly separable classes.")

@@ -5,20 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from steepest.events import TEST, TRAIN, VALIDATION, load_events, pin
+from steepest.events import TEST, TRAIN, VALIDATION, load_events, use_revisions
 from steepest.folder import RunFolder
 from steepest.training import results
 from steepest.training.binned import bins_of
+from steepest.training.callback import TrainingCallback
 from steepest.training.choices import choose, choosing_part
-from steepest.training.events import PARTS, encoded, parts_of, read, room_for
+from steepest.training.events import PARTS, encoded, memory_budget, parts_of, read
 from steepest.training.fit import predictions_of
-from steepest.training.watch import TrainWatch
 
 __all__ = ["evaluate_run"]
 
 
 def evaluate_run(
-    path: str | Path, events: str | list[str] | None = None, watch: TrainWatch | None = None
+    path: str | Path,
+    events: str | list[str] | None = None,
+    callback: TrainingCallback | None = None,
 ) -> dict[str, Any]:
     """Compute a run's figures of merit again, on its own test part or on other events.
 
@@ -27,17 +29,17 @@ def evaluate_run(
     dict
         As metrics.json holds them: ``part``, ``events`` and ``merits``.
     """
-    watch = watch or TrainWatch()
+    callback = callback or TrainingCallback()
     folder = RunFolder(path)
     recipe, model = folder.recipe, folder.model
     if events is None:
         recorded = (folder.environment or {}).get("events")
-        pin(recorded)
-        sample = read(recipe, watch, folder.path)
+        use_revisions(recorded)
+        sample = read(recipe, callback, folder.path)
         if recorded is not None and recorded != sample.source:
-            watch.say("The events have changed since the run was made.")
+            callback.say("The events have changed since the run was made.")
     else:
-        watch.stage("Reading events")
+        callback.stage("Reading events")
         paths = [events] if isinstance(events, str) else events
         sample = load_events(
             recipe.events,
@@ -46,10 +48,10 @@ def evaluate_run(
             task=model.task,
             names=model.names,
             extra=recipe.evaluate.columns,
-            progress=watch.read,
-            room=room_for(recipe.events.memory, folder.path),
+            progress=callback.read,
+            budget=memory_budget(recipe.events.memory, folder.path),
         )
-    watch.stage("Evaluating")
+    callback.stage("Evaluating")
     parts = parts_of(encoded(sample, model.encoding))
     part = next(part for part in (TEST, VALIDATION, TRAIN) if part in parts)
     chosen = parts[part]

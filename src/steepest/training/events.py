@@ -10,13 +10,13 @@ import numpy as np
 import psutil
 
 from steepest.encoding import Encoding, fit_encoding, is_needed
-from steepest.events import TEST, TRAIN, VALIDATION, Room, Sample, load_sample
+from steepest.events import TEST, TRAIN, VALIDATION, MemoryBudget, Sample, load_sample
 from steepest.recipe import Recipe, bytes_in
 from steepest.storage import AnyArray, map_blocks, nearest_folder, split
-from steepest.training.inputs import Events, Naming
-from steepest.training.watch import TrainWatch
+from steepest.training.callback import TrainingCallback
+from steepest.training.inputs import Events, Schema
 
-__all__ = ["PARTS", "Prepared", "encoded", "parts_of", "prepare", "read", "room_for"]
+__all__ = ["PARTS", "Prepared", "encoded", "memory_budget", "parts_of", "prepare", "read"]
 
 COPIES = 4
 """How often training holds the features at once."""
@@ -31,7 +31,7 @@ class Prepared:
     """
 
     parts: dict[int, Events]
-    naming: Naming
+    schema: Schema
     source: dict[str, Any]
     notes: list[str]
 
@@ -41,9 +41,9 @@ class Prepared:
         return next(part for part in (TEST, VALIDATION, TRAIN) if part in self.parts)
 
 
-def prepare(recipe: Recipe, watch: TrainWatch, folder: Path) -> Prepared:
+def prepare(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Prepared:
     """Read, split and encode; the encoding is learnt on the training part alone."""
-    sample = read(recipe, watch, folder)
+    sample = read(recipe, callback, folder)
     tables = {f.name: f for f in recipe.events.features or () if not isinstance(f, str)}
     written = [tables.get(name, name) for name in sample.names]
     encoding = None
@@ -51,24 +51,24 @@ def prepare(recipe: Recipe, watch: TrainWatch, folder: Path) -> Prepared:
         train = sample.of(TRAIN)
         encoding = fit_encoding(written, train.features, train.weights, sample.categories)
     features = tuple(f if isinstance(f, str) else f.model_dump() for f in written)
-    naming = Naming(features, sample.task, sample.classes, sample.label, encoding)
+    schema = Schema(features, sample.task, sample.classes, sample.label, encoding)
     parts = parts_of(encoded(sample, encoding))
-    return Prepared(parts, naming, sample.source, sample.notes)
+    return Prepared(parts, schema, sample.source, sample.notes)
 
 
-def read(recipe: Recipe, watch: TrainWatch, folder: Path) -> Sample:
+def read(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Sample:
     """Read what the recipe names, with the columns that its evaluation needs.
 
     `folder` is where events lie that do not fit into memory: it, or what is above it.
     """
-    watch.stage("Reading events")
+    callback.stage("Reading events")
     loss = "mean-squared-error" if recipe.descent.method == "exact" else recipe.descent.loss
     return load_sample(
         recipe.events,
         loss=loss,
         extra=recipe.evaluate.columns,
-        progress=watch.read,
-        room=room_for(recipe.events.memory, folder),
+        progress=callback.read,
+        budget=memory_budget(recipe.events.memory, folder),
     )
 
 
@@ -109,14 +109,14 @@ def parts_of(sample: Sample) -> dict[int, Events]:
     }
 
 
-def room_for(memory: str, folder: Path) -> Room:
+def memory_budget(memory: str, folder: Path) -> MemoryBudget:
     """Return what the recipe's ``events.memory`` says: bytes, or half of what is available.
 
     Training holds the features up to four times: as read, split, scaled, and scaled for the
     baseline.
     """
     given = available_memory() // 2 if memory == "auto" else bytes_in(memory)
-    return Room(given // COPIES, nearest_folder(folder))
+    return MemoryBudget(given // COPIES, nearest_folder(folder))
 
 
 def available_memory() -> int:

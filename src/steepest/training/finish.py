@@ -10,12 +10,13 @@ from typing import Any
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
 from steepest.events import TEST, TRAIN
-from steepest.folder import FolderKeeper, RunFolder
+from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
 from steepest.storage import AnyArray, on_disk
 from steepest.training import results
 from steepest.training.baseline import fit_baseline
 from steepest.training.binned import bins_of
+from steepest.training.callback import TrainingCallback
 from steepest.training.choices import Chosen, choose, choosing_part
 from steepest.training.drawing import Drawing, SecondDrawer
 from steepest.training.events import PARTS, Prepared
@@ -23,7 +24,6 @@ from steepest.training.figures import EVENTS_DRAWN, draw_figures
 from steepest.training.fit import Fitted, model_at, predictions_of
 from steepest.training.inputs import Events
 from steepest.training.memory import give_back
-from steepest.training.watch import TrainWatch
 
 __all__ = ["Job", "finish", "keep_diverged"]
 
@@ -35,8 +35,8 @@ class Job:
     folder: RunFolder
     recipe: Recipe
     events: Prepared
-    keeper: FolderKeeper
-    watch: TrainWatch
+    checkpointer: FolderCheckpointer
+    callback: TrainingCallback
     say: Callable[[str], None]
     second: SecondDrawer | None = None
 
@@ -57,7 +57,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     _write_descent(job)
     job.folder.write_model(fitted.model)
     baseline = _baseline(job)
-    job.watch.stage("Evaluating")
+    job.callback.stage("Evaluating")
     chosen = job.events.evaluated
     scored = {
         part: _scored(fitted, events, thin=part == TRAIN and part != chosen)
@@ -75,7 +75,7 @@ def finish(job: Job, fitted: Fitted) -> None:
         "bins": bins_of(fitted.model, job.recipe.evaluate, choices, *scored[chosen]),
     }
     job.give_back()
-    job.watch.stage("Drawing figures")
+    job.callback.stage("Drawing figures")
     given = job.folder, fitted, baseline, scored, chosen, job.recipe.evaluate, choices
     draw_figures(job.drawing(), *given)
     metrics["seconds"] = {
@@ -94,11 +94,11 @@ def _scored(fitted: Fitted, events: Events, thin: bool) -> tuple[Events, AnyArra
 
 def keep_diverged(job: Job, error: DivergenceError) -> None:
     """Write the last good parameters, the history, and metrics.json that says what happened."""
-    state = job.keeper.newest()
+    state = job.checkpointer.newest()
     assert state is not None  # descend saves before it raises
     _write_descent(job)
     train, recipe = job.events.parts[TRAIN], job.recipe
-    model = model_at(train, job.events.naming, recipe.model, recipe.descent, state.best.theta)
+    model = model_at(train, job.events.schema, recipe.model, recipe.descent, state.best.theta)
     job.folder.write_model(model)
     metrics = results.metrics_of(
         "diverged",
@@ -113,21 +113,21 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
 def _baseline(job: Job) -> Fitted | None:
     if not job.recipe.evaluate.baseline:
         return None
-    job.watch.stage("Fitting the linear baseline")
-    return fit_baseline(job.events.parts[TRAIN], job.events.naming, TrainWatch(), job.say)
+    job.callback.stage("Fitting the linear baseline")
+    return fit_baseline(job.events.parts[TRAIN], job.events.schema, TrainingCallback(), job.say)
 
 
 def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str, Any]:
     """What metrics.json says besides figures of merit."""
-    naming, parts = job.events.naming, job.events.parts
+    schema, parts = job.events.schema, job.events.parts
     return results.metrics_of(
         "complete",
-        task=naming.task,
-        label=naming.label,
-        classes=list(naming.classes),
-        features=[str(name) for name in naming.names],
+        task=schema.task,
+        label=schema.label,
+        classes=list(schema.classes),
+        features=[str(name) for name in schema.names],
         source=job.events.source,
-        parts={PARTS[p]: results.describe_part(e, naming.classes) for p, e in parts.items()},
+        parts={PARTS[p]: results.describe_part(e, schema.classes) for p, e in parts.items()},
         model=results.describe_model(fitted.model),
         baseline=results.describe_model(baseline.model) if baseline else None,
         descent=results.describe_descent(job.recipe, fitted),
@@ -160,7 +160,7 @@ def _say_parts(job: Job, choices: Chosen, chosen: int, choosing: int) -> None:
         job.say(
             f"There is no test part: the figures of merit are those of the {PARTS[chosen]} part."
         )
-    _say_choices(job.recipe, job.events.naming.task, choices, choosing == chosen, job.say)
+    _say_choices(job.recipe, job.events.schema.task, choices, choosing == chosen, job.say)
 
 
 def _say_choices(recipe: Recipe, task: str, choices: Chosen, same: bool, say: Any) -> None:
@@ -179,7 +179,7 @@ def _say_choices(recipe: Recipe, task: str, choices: Chosen, same: bool, say: An
 
 
 def _write_descent(job: Job) -> None:
-    history, path = job.keeper.history(), job.keeper.path()
+    history, path = job.checkpointer.history(), job.checkpointer.path()
     job.folder.write_history(history if history is not None else History((), 1).take())
     if path is not None:
         job.folder.write_path(path)

@@ -11,12 +11,12 @@ from threadpoolctl import threadpool_limits
 
 from steepest import evaluate
 from steepest.descent import (
-    Keeper,
+    Callback,
+    Checkpointer,
     LearningRate,
     Outcome,
     Plan,
     State,
-    Watch,
     choose_learning_rate,
     descend,
 )
@@ -31,7 +31,7 @@ from steepest.recipe import SGD, Constant, DescentRecipe, ModelRecipe
 from steepest.scaling import Scaling
 from steepest.storage import AnyArray, blocks, map_blocks
 from steepest.trained import TrainedModel
-from steepest.training.inputs import Events, Naming, batch_of, objective_for, scaling_of
+from steepest.training.inputs import Events, Schema, batch_of, objective_for, scaling_of
 
 __all__ = ["Fitted", "fit"]
 
@@ -55,13 +55,13 @@ class Fitted:
 def fit(
     train: Events,
     validation: Events | None,
-    naming: Naming,
+    schema: Schema,
     model_recipe: ModelRecipe,
     recipe: DescentRecipe,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     *,
     state: State | None = None,
-    watch: Watch | None = None,
+    callback: Callback | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Fitted:
     """Scale, build the objective, choose what the recipe left open, and descend.
@@ -70,11 +70,11 @@ def fit(
     ----------
     train, validation
         Events; the scaling is fitted on the first alone.
-    naming
+    schema
         Names of features and classes, and the task, which decides the loss.
     model_recipe, recipe
         The model, and how to descend.
-    keeper, state, watch
+    checkpointer, state, callback
         Checkpoints, where to go on from, progress: as `steepest.descent.descend` takes them.
     say
         Told each decision, as a sentence.
@@ -84,42 +84,42 @@ def fit(
     EventsError, RecipeError, DivergenceError, Interrupted
     """
     with threadpool_limits(limits=THREADS, user_api="blas"):
-        scaling = scaling_of(recipe.scaling, train, naming.names)
+        scaling = scaling_of(recipe.scaling, train, schema.names)
         _say_scaling(scaling, say)
-        objective = objective_for(naming, model_recipe, recipe)
+        objective = objective_for(schema, model_recipe, recipe)
         events = batch_of(train, scaling, objective, "training")
         if recipe.method == "exact":
-            return _exact(events, scaling, objective, naming, recipe, keeper, say)
+            return _exact(events, scaling, objective, schema, recipe, checkpointer, say)
         planned = _newton_plan if recipe.method == "newton" else plan_for
         plan, rate = planned(objective, events, recipe, validation is not None)
         say(f"Learning rate: {rate.reason}.")
         monitor, metrics = None, ()
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
-            monitor, metrics = _monitor(objective, batch, naming.task)
-        seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "watch": watch}
+            monitor, metrics = _monitor(objective, batch, schema.task)
+        seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
-            outcome, said = newton(objective, events, plan, keeper, state=state, **seen)
+            outcome, said = newton(objective, events, plan, checkpointer, state=state, **seen)
             say(said)
         else:
-            outcome = descend(objective, events, plan, keeper, state=state, **seen)
-    return Fitted(model_with(scaling, objective, naming, outcome.theta), outcome, rate, plan)
+            outcome = descend(objective, events, plan, checkpointer, state=state, **seen)
+    return Fitted(model_with(scaling, objective, schema, outcome.theta), outcome, rate, plan)
 
 
 def check_fit(
-    train: Events, naming: Naming, model_recipe: ModelRecipe, recipe: DescentRecipe
+    train: Events, schema: Schema, model_recipe: ModelRecipe, recipe: DescentRecipe
 ) -> None:
     """Raise what `fit` would raise of a recipe that does not suit the events, before any work."""
-    objective_for(naming, model_recipe, recipe)
+    objective_for(schema, model_recipe, recipe)
     resolve_batch_size(recipe.batch_size, len(train))
 
 
 def model_at(
-    train: Events, naming: Naming, model_recipe: ModelRecipe, recipe: DescentRecipe, theta: Array
+    train: Events, schema: Schema, model_recipe: ModelRecipe, recipe: DescentRecipe, theta: Array
 ) -> TrainedModel:
     """The model with given parameters θ, scaled as `fit` scales it."""
-    scaling = scaling_of(recipe.scaling, train, naming.names)
-    return model_with(scaling, objective_for(naming, model_recipe, recipe), naming, theta)
+    scaling = scaling_of(recipe.scaling, train, schema.names)
+    return model_with(scaling, objective_for(schema, model_recipe, recipe), schema, theta)
 
 
 def predictions_of(model: TrainedModel, features: AnyArray) -> AnyArray:
@@ -216,9 +216,9 @@ def _exact(
     events: Batch,
     scaling: Scaling,
     objective: DenseObjective,
-    naming: Naming,
+    schema: Schema,
     recipe: DescentRecipe,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     say: Callable[[str], None],
 ) -> Fitted:
     _refuse_large(events)
@@ -236,7 +236,7 @@ def _exact(
     rule = update_rule(recipe.optimizer, objective.weight_mask)
     plan = Plan.of(recipe.model_copy(update={"batch_size": "all"}), rule, 0.0, len(events), False)
     rate = LearningRate(0.0, "none is needed")
-    model = model_with(scaling, objective, naming, theta)
+    model = model_with(scaling, objective, schema, theta)
     return Fitted(model, Outcome(theta, 0, state), rate, plan, solution)
 
 
@@ -251,17 +251,17 @@ def _refuse_large(events: Batch) -> None:
 
 
 def model_with(
-    scaling: Scaling, objective: DenseObjective, naming: Naming, theta: Array
+    scaling: Scaling, objective: DenseObjective, schema: Schema, theta: Array
 ) -> TrainedModel:
     return TrainedModel(
         scaling=scaling,
         model=objective.model,
         loss=objective.loss_function,
         theta=theta,
-        classes=naming.classes,
-        label=naming.label,
-        features=naming.features,
-        encoding=naming.encoding,
+        classes=schema.classes,
+        label=schema.label,
+        features=schema.features,
+        encoding=schema.encoding,
     )
 
 

@@ -29,7 +29,7 @@ from steepest.storage import (
 )
 from steepest.trained import TASKS, outputs_for
 
-__all__ = ["Events", "Naming", "batch_of", "objective_for", "scaling_of"]
+__all__ = ["Events", "Schema", "batch_of", "objective_for", "scaling_of"]
 
 Array = np.ndarray
 _CREW = Crew()
@@ -59,7 +59,7 @@ class Events:
 
 
 @dataclass(frozen=True)
-class Naming:
+class Schema:
     """What the numbers mean: features (as a recipe writes them), classes, label and task.
 
     `encoding` is what made the inputs of raw features; None where these are the same.
@@ -95,14 +95,14 @@ def _shared(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     return _CREW.map(work, list(items))
 
 
-def objective_for(naming: Naming, model: ModelRecipe, recipe: DescentRecipe) -> DenseObjective:
+def objective_for(schema: Schema, model: ModelRecipe, recipe: DescentRecipe) -> DenseObjective:
     """J of the model, with the loss that the recipe names or the task has."""
     hidden = tuple(model.hidden)
-    loss = recipe.loss or TASKS[naming.task]
+    loss = recipe.loss or TASKS[schema.task]
     shape = Dense(
-        inputs=len(naming.names),
+        inputs=len(schema.names),
         hidden=hidden,
-        outputs=outputs_for(naming.task, naming.classes),
+        outputs=outputs_for(schema.task, schema.classes),
         activation=model.activation,
         initialization=model.initialization,
     )

@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from steepest.descent import Watch
+from steepest.descent import Callback
 
 __all__ = ["interruptible"]
 
 
 @contextmanager
-def interruptible(watch: Watch) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `watch.interrupted`, where signals can be caught."""
+def interruptible(callback: Callback) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into `callback.interrupted`, where signals can be caught."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ask(number: int, frame: Any) -> None:
-        if watch.interrupted:
+        if callback.interrupted:
             raise KeyboardInterrupt
-        watch.interrupted = True
+        callback.interrupted = True
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
-from steepest.events import TRAIN, VALIDATION, pin
-from steepest.folder import FolderKeeper, RunFolder
+from steepest.events import TRAIN, VALIDATION, use_revisions
+from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
 from steepest.training.ahead import compiling_ahead
+from steepest.training.callback import TrainingCallback
 from steepest.training.drawing import SecondDrawer, import_ahead, second_drawer
 from steepest.training.environment import environment
 from steepest.training.events import Prepared, prepare
 from steepest.training.finish import Job, finish, keep_diverged
 from steepest.training.fit import Fitted, check_fit, fit
 from steepest.training.interrupt import interruptible
-from steepest.training.watch import TrainWatch
 
 __all__ = ["next_free_folder", "resume", "train"]
 
 
 def train(
-    recipe: Recipe, out: str | Path | None = None, watch: TrainWatch | None = None
+    recipe: Recipe, out: str | Path | None = None, callback: TrainingCallback | None = None
 ) -> RunFolder:
     """Train what a recipe asks for, into a new folder.
 
@@ -33,7 +33,7 @@ def train(
         What to train, on what, how.
     out
         The run's folder; left out, the next free ``runs/NAME-1``, ``-2``, …
-    watch
+    callback
         Progress.
 
     Raises
@@ -41,19 +41,19 @@ def train(
     SteepestError
         Whatever hinders it; see `steepest.errors`.
     """
-    watch = watch or TrainWatch()
+    callback = callback or TrainingCallback()
     path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path)
     recipe = recipe.anchored(Path.cwd())
     with second_drawer() as second:
-        events = prepare(recipe, watch, path)
-        check_fit(events.parts[TRAIN], events.naming, recipe.model, recipe.descent)
+        events = prepare(recipe, callback, path)
+        check_fit(events.parts[TRAIN], events.schema, recipe.model, recipe.descent)
         folder = RunFolder.create(path, recipe)
         folder.write_json("environment.json", environment(events.source))
-        return _run(folder, recipe, events, watch, second)
+        return _run(folder, recipe, events, callback, second)
 
 
-def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
+def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFolder:
     """Go on with an interrupted run; gives, bit for bit, what the uninterrupted run gives.
 
     Raises
@@ -61,11 +61,11 @@ def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
     RunFolderError
         If there is no run, it has diverged, or its events have changed.
     """
-    watch = watch or TrainWatch()
+    callback = callback or TrainingCallback()
     folder = RunFolder(path)
     metrics = folder.metrics
     if metrics is not None and metrics["status"] == "complete":
-        watch.say(f"The run {path} is complete; nothing is left to do.")
+        callback.say(f"The run {path} is complete; nothing is left to do.")
         return folder
     if metrics is not None:
         raise RunFolderError(
@@ -76,8 +76,8 @@ def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
     recipe = folder.recipe
     recorded = folder.environment
     if recorded is not None:
-        pin(recorded["events"])
-    events = prepare(recipe, watch, folder.path)
+        use_revisions(recorded["events"])
+    events = prepare(recipe, callback, folder.path)
     if recorded is None:
         folder.write_json("environment.json", environment(events.source))
     elif recorded["events"] != events.source:
@@ -88,26 +88,28 @@ def resume(path: str | Path, watch: TrainWatch | None = None) -> RunFolder:
             do="restore the files, or train anew into another folder",
         )
     with second_drawer() as second:
-        return _run(folder, recipe, events, watch, second)
+        return _run(folder, recipe, events, callback, second)
 
 
 def _run(
     folder: RunFolder,
     recipe: Recipe,
     events: Prepared,
-    watch: TrainWatch,
+    callback: TrainingCallback,
     second: SecondDrawer | None,
 ) -> RunFolder:
     """From events to a finished folder; goes on where the folder's checkpoints end."""
 
     def say(sentence: str) -> None:
         folder.say(sentence)
-        watch.say(sentence)
+        callback.say(sentence)
 
     with folder.locked(), compiling_ahead(recipe, events):
         for note in events.notes:
             say(note)
-        job = Job(folder, recipe, events, FolderKeeper(folder.path, say), watch, say, second)
+        job = Job(
+            folder, recipe, events, FolderCheckpointer(folder.path, say), callback, say, second
+        )
         try:
             job.give_back()
             fitted = _descend(job)
@@ -128,24 +130,24 @@ def _run(
 
 
 def _descend(job: Job) -> Fitted:
-    state = job.keeper.newest()
+    state = job.checkpointer.newest()
     if state is not None:
         job.say(f"Going on after step {state.step:,}.")
-    job.watch.stage("Descending", job.recipe.descent.epochs)
+    job.callback.stage("Descending", job.recipe.descent.epochs)
     if job.recipe.descent.method != "exact":
         from steepest.kernels.compiled import while_compiling
 
         while_compiling(import_ahead)
-    with interruptible(job.watch):
+    with interruptible(job.callback):
         return fit(
             job.events.parts[TRAIN],
             job.events.parts.get(VALIDATION),
-            job.events.naming,
+            job.events.schema,
             job.recipe.model,
             job.recipe.descent,
-            job.keeper,
+            job.checkpointer,
             state=state,
-            watch=job.watch,
+            callback=job.callback,
             say=job.say,
         )
 

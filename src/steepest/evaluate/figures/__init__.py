@@ -8,7 +8,6 @@ into what JSON can hold, `save` writes the figure. Nothing here changes Matplotl
 and Matplotlib is imported only when a figure is drawn.
 """
 
-from steepest.evaluate.confusion import ConfusionMatrix, confusion_matrix
 from steepest.evaluate.figures.binned import (
     class_efficiency_figure,
     efficiency_figure,
@@ -37,6 +36,7 @@ from steepest.evaluate.figures.significance import (
     significance_figure,
 )
 from steepest.evaluate.figures.style import axis_label, rendered, save
+from steepest.evaluate.merits.confusion import ConfusionMatrix, confusion_matrix
 
 __all__ = [
     "ConfusionMatrix",

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.arrays import Floats
-from steepest.evaluate.bins import BinnedMerits
+from steepest.evaluate.events.arrays import Floats
 from steepest.evaluate.figures.style import (
     BLUE,
     COLOURS,
@@ -20,7 +19,8 @@ from steepest.evaluate.figures.style import (
     new_figure,
     style,
 )
-from steepest.evaluate.merit import Merit
+from steepest.evaluate.merits.bins import BinnedMerits
+from steepest.evaluate.merits.merit import Merit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

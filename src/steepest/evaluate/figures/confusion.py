@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.confusion import ConfusionMatrix
 from steepest.evaluate.figures.style import laid_out, new_figure, style
+from steepest.evaluate.merits.confusion import ConfusionMatrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.arrays import Floats, Values, as_column, as_weights
+from steepest.evaluate.events.arrays import Floats, Values, as_column, as_weights
 from steepest.evaluate.figures.histogram import Histogram, histogram
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
-from steepest.evaluate.merit import Merit
-from steepest.evaluate.pull import pull_merits
+from steepest.evaluate.merits.merit import Merit
+from steepest.evaluate.merits.pull import pull_merits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.arrays import Floats, Values, as_column, as_weights, check_same_length
-from steepest.evaluate.columns import joined
+from steepest.evaluate.events.arrays import Floats, Values, as_column, as_weights, check_same_length
+from steepest.evaluate.events.columns import joined
 from steepest.evaluate.figures.histogram import (
     Histogram,
     central_range,
@@ -17,7 +17,7 @@ from steepest.evaluate.figures.histogram import (
     histogram_edges,
 )
 from steepest.evaluate.figures.style import BLUE, laid_out, new_figure, style
-from steepest.evaluate.merit import Merit
+from steepest.evaluate.merits.merit import Merit
 from steepest.storage import blocks, derived
 
 if TYPE_CHECKING:

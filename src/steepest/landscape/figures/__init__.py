@@ -1,7 +1,7 @@
 """Pictures of a landscape: each draws the numbers of a `Picture`."""
 
 from steepest.landscape.figures.contour import contour_figure
-from steepest.landscape.figures.honesty import honesty_figure
+from steepest.landscape.figures.path_projection import honesty_figure
 from steepest.landscape.figures.picture import Picture
 from steepest.landscape.figures.profile import profile_figure
 from steepest.landscape.figures.relief import relief_figure

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest.landscape.directions import Directions, Mark
-from steepest.landscape.honesty import HonestPath
+from steepest.landscape.path_projection import HonestPath
 from steepest.landscape.surface import Surface
 
 __all__ = ["Picture", "decade_ticks", "levels", "shades", "spans_decades"]

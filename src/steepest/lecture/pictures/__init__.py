@@ -1,6 +1,6 @@
 """The pictures, one a module, in the order of the lecture.
 
-Each has ``NAME``, ``TITLE``, ``compute(data, seed, effort, watch)`` → numbers,
+Each has ``NAME``, ``TITLE``, ``compute(data, seed, effort, callback)`` → numbers,
 ``figure(numbers)`` → a Matplotlib figure that draws these alone, and ``text(numbers)`` → sentences.
 `title` has its landscape's files besides, and is told where they go.
 """

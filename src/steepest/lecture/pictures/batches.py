@@ -13,7 +13,7 @@ from steepest.lecture.pictures.batches_figure import figure
 from steepest.lecture.pictures.batches_numbers import Batches, Floor, Way
 from steepest.objective import Batch, DenseObjective, losses_on_plane
 from steepest.optimizers import update_rule
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 __all__ = ["NAME", "TITLE", "Batches", "Floor", "Way", "compute", "figure", "text"]
 
@@ -34,7 +34,7 @@ LAST = 0.25
 SCHEDULES = (("constant", spec.Constant()), ("inverse-time", spec.InverseTime()))
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Batches:
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Batches:
     """Logistic regression on one feature: θ is its coefficient and the intercept, and no more."""
     events = data.drawn(min(MOST_EVENTS, effort.events), seed)
     first = data.pair[0]
@@ -48,10 +48,10 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     ways, rates = [], {}
     for name, size in sizes:
         rates[name] = _rate(objective, batch, size, seed)
-        run = _timed(objective, batch, rates[name], size, start, seed, effort.epochs, watch)
+        run = _timed(objective, batch, rates[name], size, start, seed, effort.epochs, callback)
         ways.append(_way(name, size, rates[name], run, objective, batch, lowest, above))
     floors = [
-        _floor(kind, rates["stochastic"], objective, batch, minimum, seed, effort, watch)
+        _floor(kind, rates["stochastic"], objective, batch, minimum, seed, effort, callback)
         for kind in SCHEDULES
     ]
     axes, losses = _surface(objective, batch, minimum, ways, effort.points)
@@ -67,12 +67,12 @@ def _timed(
     start: Array,
     seed: int,
     epochs: int,
-    watch: TrainWatch,
+    callback: TrainingCallback,
 ) -> Walk:
     """A walk whose seconds are those of its steps: its kernels are compiled in one before it."""
-    walk(objective, batch, rate=rate, epochs=1, batch_size=size, start=start, watch=watch)
+    walk(objective, batch, rate=rate, epochs=1, batch_size=size, start=start, callback=callback)
     return walk(objective, batch, rate=rate, epochs=epochs, batch_size=size, start=start,
-                seed=seed, watch=watch)  # fmt: skip
+                seed=seed, callback=callback)  # fmt: skip
 
 
 def _rate(objective: DenseObjective, batch: Batch, size: int, seed: int) -> float:
@@ -112,7 +112,7 @@ def _floor(
     minimum: Array,
     seed: int,
     effort: Effort,
-    watch: TrainWatch,
+    callback: TrainingCallback,
 ) -> Floor:
     """The excess that is left in the end, over some orders of the events."""
     name, schedule = kind
@@ -121,7 +121,7 @@ def _floor(
     for repeat in range(effort.repeats):
         run = walk(objective, batch, rate=rate, epochs=effort.epochs, batch_size=1,
                    start=minimum + AWAY, schedule=schedule, seed=1000 * seed + repeat + 1,
-                   watch=watch)  # fmt: skip
+                   callback=callback)  # fmt: skip
         excess = _excess(objective, batch, run, lowest)
         passes = run.steps / len(batch)
         values.append(float(excess[passes >= (1 - LAST) * effort.epochs].mean()))

@@ -15,7 +15,7 @@ from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, scaled, walk
 from steepest.lecture.quadratic import Quadratic, quadratic
 from steepest.objective import losses_on_plane
-from steepest.training import Events, TrainWatch
+from steepest.training import Events, TrainingCallback
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,7 @@ class Contours:
     uncentred_steps: int
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Contours:
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Contours:
     """Least squares on the label, from θ = 0, under three scalings.
 
     Label and features are centred, so that the intercept is 0 at the minimum and stays 0 on the
@@ -102,7 +102,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
         ("Standardised", False, scaled(centred, events.weights, "standard")),
         ("Whitened", False, scaled(centred, events.weights, "whiten")),
     )
-    drawn = [_scaled(kind, target, events.weights, effort, watch) for kind in kinds]
+    drawn = [_scaled(kind, target, events.weights, effort, callback) for kind in kinds]
     raw = quadratic(*linear(events.features, events.labels, events.weights))
     steps = raw.steps_to(np.zeros(3), raw.best, PART)
     return Contours((first, second), data.classes, len(events), PART, tuple(drawn), raw, steps)
@@ -113,7 +113,7 @@ def _scaled(
     target: Array,
     weights: Array | None,
     effort: Effort,
-    watch: TrainWatch,
+    callback: TrainingCallback,
 ) -> Scaled:
     name, own_units, inputs = kind
     objective, batch = linear(inputs, target, weights)
@@ -122,7 +122,7 @@ def _scaled(
     predicted = curvature.steps_to(start, curvature.best, PART)
     counted, path = None, start[None]
     steps = min(predicted + 2, MOST_STEPS)
-    run = walk(objective, batch, rate=curvature.best, epochs=steps, watch=watch)
+    run = walk(objective, batch, rate=curvature.best, epochs=steps, callback=callback)
     path = run.thetas[:, :2]
     if predicted <= MOST_STEPS:
         excess = np.append(run.losses, objective.loss(run.end, batch)) - curvature.lowest

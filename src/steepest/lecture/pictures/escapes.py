@@ -22,7 +22,7 @@ from steepest.lecture.pictures.escapes_numbers import Escapes, Rattle, Share
 from steepest.lecture.pictures.escapes_text import text
 from steepest.lecture.quadratic import hessian
 from steepest.objective import Batch, DenseObjective
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 __all__ = ["NAME", "TITLE", "Basin", "compute", "figure", "text"]
 
@@ -52,7 +52,7 @@ NEAR, SAME, ALIKE = 1e-4, 1e-3, 0.02
 deviate from its own by less than that (root mean square)."""
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Escapes:
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Escapes:
     """Find the two minima, and run from the basin of the poorer one.
 
     Raises
@@ -60,14 +60,14 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     NotFound
         The small network has but one minimum.
     """
-    found = minima.compute(data, seed, effort, watch)
-    objective, batch, run = minima.run_of(data, seed, found, 1, effort, watch)
-    basin = Basin(objective, batch, settled(objective, run.end, batch, 200), watch)
+    found = minima.compute(data, seed, effort, callback)
+    objective, batch, run = minima.run_of(data, seed, found, 1, effort, callback)
+    basin = Basin(objective, batch, settled(objective, run.end, batch, 200), callback)
     starts = [basin.start(1000 * seed + order) for order in range(effort.escapes)]
     plan = [(part, size) for part in PARTS for size in (*SIZES[part], len(batch))]
     shares, rattles = [], []
     for number, (part, size) in enumerate(plan):
-        watch.measured(number, len(plan), "settings")
+        callback.measured(number, len(plan), "settings")
         runs = [
             _run(basin, part, size, start, 1000 * seed + order)
             for order, start in enumerate(starts)
@@ -100,7 +100,7 @@ def _run(basin: Basin, part: float, size: int, start: Array, seed: int) -> Walk:
         batch_size=size,
         start=start,
         seed=seed,
-        watch=basin.watch,
+        callback=basin.callback,
     )
 
 
@@ -132,14 +132,19 @@ class Basin:
         J, and its events.
     minimum
         θ of the minimum.
-    watch
-        Asked whether to stop.
+    callback
+        LandscapeOptions whether to stop.
     """
 
     def __init__(
-        self, objective: DenseObjective, batch: Batch, minimum: Array, watch: TrainWatch
+        self, objective: DenseObjective, batch: Batch, minimum: Array, callback: TrainingCallback
     ) -> None:
-        self.objective, self.batch, self.minimum, self.watch = objective, batch, minimum, watch
+        self.objective, self.batch, self.minimum, self.callback = (
+            objective,
+            batch,
+            minimum,
+            callback,
+        )
         self.eigenvalues, self.vectors = np.linalg.eigh(hessian(objective, minimum, batch))
         self.bound = 2 / float(self.eigenvalues[-1])
         self.loss = objective.loss(minimum, batch)
@@ -188,5 +193,10 @@ class Basin:
     def _down(self, theta: Array, part: float) -> Array:
         rate = part * self.bound
         return walk(
-            self.objective, self.batch, rate=rate, epochs=SETTLING, start=theta, watch=self.watch
+            self.objective,
+            self.batch,
+            rate=rate,
+            epochs=SETTLING,
+            start=theta,
+            callback=self.callback,
         ).end

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.evaluate.intervals import clopper_pearson
+from steepest.evaluate.merits.intervals import clopper_pearson
 
 __all__ = ["Escapes", "Rattle", "Share", "noise_scale"]
 

@@ -11,13 +11,13 @@ from scipy.special import expit
 from steepest.evaluate.figures import Histogram
 from steepest.evaluate.figures.histogram import histogram
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
-from steepest.evaluate.intervals import efficiency_from_sums
+from steepest.evaluate.merits.intervals import efficiency_from_sums
 from steepest.kernels.dense import logits
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, logistic_minimum, walk
 from steepest.scaling import fit_scaling
-from steepest.training import Events, TrainWatch
+from steepest.training import Events, TrainingCallback
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,7 +75,7 @@ class Logistic:
     events: int
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Logistic:
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Logistic:
     """Train on the training events, and look at the others' logits."""
     del seed, effort  # batch descent over all events from θ = 0: there is nothing to draw
     train, other = data.train, data.other
@@ -84,7 +84,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     objective, batch = linear(inputs, train.labels, train.weights, "binary-cross-entropy")
     bounds = objective.curvature_bounds(batch)
     assert bounds is not None  # a linear model
-    run = walk(objective, batch, rate=1.0 / bounds.largest, epochs=EPOCHS, watch=watch)
+    run = walk(objective, batch, rate=1.0 / bounds.largest, epochs=EPOCHS, callback=callback)
     theta = logistic_minimum(objective, run.end, batch)
     layers = objective.model.layers(theta)
     z = logits(layers, objective.model.function, scaling.transform(other.features))[:, 0]

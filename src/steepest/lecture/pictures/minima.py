@@ -18,7 +18,7 @@ from steepest.lecture.quadratic import hessian
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective, losses_on_plane
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 __all__ = ["NAME", "TITLE", "compute", "figure", "run_of", "text"]
 
@@ -40,7 +40,7 @@ DIFFERENT = 0.01
 """Minima whose J differ by this part are two; below they may be one, mirrored."""
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Minima:
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Minima:
     """Start a small network many times; take other samples until all is found.
 
     Raises
@@ -55,8 +55,8 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
         runs = []
         for start in range(effort.starts):
             done = sample * effort.starts + start
-            watch.measured(done, effort.samples * effort.starts, "starts")
-            runs.append(_run(objective, batch, 1000 * seed + start, effort, watch))
+            callback.measured(done, effort.samples * effort.starts, "starts")
+            runs.append(_run(objective, batch, 1000 * seed + start, effort, callback))
         if minima is None:
             minima = _two_minima(data, objective, batch, runs, 1000 * seed, sample)
         here = _longest_plateau(objective, batch, runs, 1000 * seed, sample)
@@ -73,18 +73,23 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
 
 
 def run_of(
-    data: LectureData, seed: int, numbers: Minima, which: int, effort: Effort, watch: TrainWatch
+    data: LectureData,
+    seed: int,
+    numbers: Minima,
+    which: int,
+    effort: Effort,
+    callback: TrainingCallback,
 ) -> tuple[DenseObjective, Batch, Walk]:
     """The surface that the minima were found in, its events, and the run that led to one of them.
 
     `numbers` is what `compute` gave for the same data, seed and effort; A is 0, B is 1.
     """
     objective, batch = _network(data, seed + 1000 * numbers.sample)
-    return objective, batch, _run(objective, batch, numbers.minima[which].seed, effort, watch)
+    return objective, batch, _run(objective, batch, numbers.minima[which].seed, effort, callback)
 
 
 def _run(
-    objective: DenseObjective, batch: Batch, seed: int, effort: Effort, watch: TrainWatch
+    objective: DenseObjective, batch: Batch, seed: int, effort: Effort, callback: TrainingCallback
 ) -> Walk:
     return walk(
         objective,
@@ -93,7 +98,7 @@ def _run(
         epochs=effort.steps,
         seed=seed,
         settled_below=SETTLED,
-        watch=watch,
+        callback=callback,
     )
 
 

@@ -15,7 +15,7 @@ from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, walk
 from steepest.lecture.quadratic import Quadratic, quadratic
 from steepest.scaling import AffineScaling, fit_scaling
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ class Rates:
     exact: Array
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Rates:
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Rates:
     """Fit a line through some events, from θ = 0, with three η."""
     y, x = data.pair
     events = data.drawn(min(POINTS, effort.events), seed)
@@ -98,7 +98,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     rates = []
     for name, part in OF_BOUND:
         rate = part * curvature.bound
-        run = walk(objective, batch, rate=rate, epochs=LONGEST, watch=watch)
+        run = walk(objective, batch, rate=rate, epochs=LONGEST, callback=callback)
         shown = [line(theta) for k, theta in zip(run.steps, run.thetas, strict=True) if k <= STEPS]
         predicted = curvature.losses(np.zeros(2), rate, np.arange(len(run.losses)))
         explodes = _explodes(curvature, rate)

@@ -13,7 +13,7 @@ from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, scaled, walk
 from steepest.lecture.quadratic import quadratic
 from steepest.objective import losses_on_plane
-from steepest.training import TrainWatch
+from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ class Section:
     events: int
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> Section:
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Section:
     """Descend on the line through the pair's points, from slope 0.
 
     The target is taken less its mean, so that the intercept's optimum is 0 and a step along the
@@ -87,7 +87,7 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch) -> 
     along = np.array([[1.0, 0.0]])
     curvature = float(objective.hessian_vector(np.zeros(2), along[0], batch)[0])
     rate = OF_BOUND * 2.0 / curvature
-    run = walk(objective, batch, rate=rate, epochs=STEPS, watch=watch)
+    run = walk(objective, batch, rate=rate, epochs=STEPS, callback=callback)
     minimum = float(parabola.minimum[0])
     slopes = minimum + np.linspace(-1.25, 1.25, 201) * abs(minimum)
     losses = losses_on_plane(objective, np.zeros(2), along, slopes[:, None], batch)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest import recipe as spec
-from steepest.descent import MemoryKeeper
+from steepest.descent import MemoryCheckpointer
 from steepest.evaluate.figures import as_numbers
 from steepest.folder import LandscapeFolder
-from steepest.landscape import Asked, Landscape, landscape_of_subject
+from steepest.landscape import Landscape, LandscapeOptions, landscape_of_input
+from steepest.landscape.input import LandscapeInput, PathPoints
 from steepest.landscape.spans import principal
-from steepest.landscape.subject import PathPoints, Subject
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
-from steepest.training import Events, TrainWatch, fit
-from steepest.training.inputs import Naming, batch_of, objective_for
+from steepest.training import Events, TrainingCallback, fit
+from steepest.training.inputs import Schema, batch_of, objective_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,22 +49,24 @@ class Title:
     landscape: Landscape
 
 
-def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch, folder: Path) -> Title:
+def compute(
+    data: LectureData, seed: int, effort: Effort, callback: TrainingCallback, folder: Path
+) -> Title:
     """Train a network, and evaluate J on the plane of its path; files go into landscape/title."""
     train = data.train.thinned(min(MOST_EVENTS, 2 * effort.events))
     train = Events(train.features, train.labels, train.weights)
-    naming = Naming(data.names, "binary", ("0", "1"))
+    schema = Schema(data.names, "binary", ("0", "1"))
     model = spec.ModelRecipe(hidden=HIDDEN, activation="tanh")
     descent = spec.DescentRecipe(
         batch_size=min(64, len(train)), optimizer=spec.SGD(), learning_rate=0.5,
         schedule=spec.Cosine(), epochs=effort.network_epochs, seed=seed,
     )  # fmt: skip
-    keeper = MemoryKeeper()
-    fitted = fit(train, None, naming, model, descent, keeper, watch=watch)
-    objective = objective_for(naming, model, descent)
-    path = keeper.path
+    checkpointer = MemoryCheckpointer()
+    fitted = fit(train, None, schema, model, descent, checkpointer, callback=callback)
+    objective = objective_for(schema, model, descent)
+    path = checkpointer.path
     thetas = np.concatenate([part.thetas for part in path]).astype(np.float64)
-    subject = Subject(
+    source = LandscapeInput(
         objective=objective,
         events=batch_of(train, fitted.model.scaling, objective, "training"),
         theta=fitted.model.theta.astype(np.float64),
@@ -75,23 +77,23 @@ def compute(data: LectureData, seed: int, effort: Effort, watch: TrainWatch, fol
         name="lecture",
         model=fitted.model,
     )
-    asked = Asked(
+    options = LandscapeOptions(
         "principal",
         points=effort.points,
-        extent=_extent(subject),
+        extent=_extent(source),
         events=LANDSCAPE_EVENTS,
         seed=seed,
         name=NAME,
     )
-    drawn = landscape_of_subject(subject, asked, LandscapeFolder(folder, NAME), watch)
+    drawn = landscape_of_input(source, options, LandscapeFolder(folder, NAME), callback)
     widths = "→".join(map(str, objective.model.widths))
     return Title(widths, objective.size, len(train), drawn.numbers, drawn)
 
 
-def _extent(subject: Subject) -> tuple[float, ...]:
+def _extent(source: LandscapeInput) -> tuple[float, ...]:
     """A square around the path, wide enough for the hills beyond."""
-    assert subject.path is not None
-    places = principal(subject.theta, subject.path).coordinates_of(subject.path.thetas)
+    assert source.path is not None
+    places = principal(source.theta, source.path).coordinates_of(source.path.thetas)
     low, high = places.min(axis=0), places.max(axis=0)
     half = WIDE * float((high - low).max())
     return tuple(float(m + side * half) for m in (low + high) / 2 for side in (-1, 1))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from steepest.events.nested import unreadable_name
+from steepest.events.formats.nested import unreadable_name
 
 __all__ = ["NAME", "NULLS", "PARTS", "SUFFIXES", "refusal", "require", "write"]
 

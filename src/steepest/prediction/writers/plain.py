@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from steepest.events.nested import plain_type, unreadable_name
+from steepest.events.formats.nested import plain_type, unreadable_name
 
 __all__ = ["is_number", "is_text", "items_of", "plain", "refused_type"]
 

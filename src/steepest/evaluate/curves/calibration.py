@@ -1,0 +1,263 @@
+"""Calibration: whether events of score 0.8 are signal in 80 % of the cases.
+
+What to use when:
+
+- `calibration_curve` for the reliability curve of a binary score, bin by bin;
+- `steepest.evaluate.curves.miscalibration` for one number of it with its interval;
+- `confidence_of` turns the probabilities of several classes into one score for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steepest.errors import EventsError, InputError
+from steepest.evaluate.events.arrays import (
+    Floats,
+    Values,
+    as_column,
+    as_probabilities,
+    as_weights,
+    check_fraction,
+    check_same_length,
+    first_bad_row,
+)
+from steepest.evaluate.events.classes import check_classified
+from steepest.evaluate.events.columns import summed
+from steepest.evaluate.merits.intervals import efficiency_from_sums
+from steepest.evaluate.merits.merit import ONE_SIGMA
+from steepest.storage import AnyArray, blocks, derived
+
+__all__ = [
+    "CalibrationCurve",
+    "calibration_curve",
+    "confidence_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationCurve:
+    """A reliability curve. All arrays have shape (bins,), but for `edges` (bins + 1,).
+
+    Attributes
+    ----------
+    name
+        What the score is of: a model, or a class.
+    edges
+        Bin edges of the score; the last bin includes 1.
+    score
+        Weighted mean score of the bin's events; NaN without events of positive weight.
+    fraction, low, high
+        Weighted share of signal among them, with the interval of an efficiency.
+    events, events_effective
+        Raw and effective numbers of events.
+    deviation, deviation_error
+        d = Σ w (outcome − score) / Σ_all w, the bin's part of the calibration error with its sign,
+        and its standard deviation.
+    level
+        Confidence level of the intervals.
+    """
+
+    name: str
+    edges: Floats
+    score: Floats
+    fraction: Floats
+    low: Floats
+    high: Floats
+    events: NDArray[np.int64]
+    events_effective: Floats
+    deviation: Floats
+    deviation_error: Floats
+    level: float
+
+
+def calibration_curve(
+    outcomes: Values,
+    scores: Values,
+    weights: Values | None = None,
+    bins: int = 10,
+    level: float = ONE_SIGMA,
+    name: str = "model",
+) -> CalibrationCurve:
+    """Return the reliability curve: the share of signal against the mean score, in bins.
+
+    In bin β, with outcomes yᵢ and scores pᵢ::
+
+        ȳ_β = Σ w y / Σ w,     p̄_β = Σ w p / Σ w,     d_β = Σ w (y − p) / Σ_all w
+        σ²(d_β) = max{ n/(n−1) Σ w² (y − p − ⟨y − p⟩)², Σ w² p (1 − p) } / (Σ_all w)²
+
+    The second variance is that of a calibrated score; it keeps a bin without any signal event from
+    claiming certainty. A bin where negative weights leave no positive sum has no ȳ and p̄ (NaN), but
+    it has its d.
+
+    Parameters
+    ----------
+    outcomes
+        0 or 1, shape (events,); a single class is legal.
+    scores
+        Probabilities of outcome 1, shape (events,).
+    weights
+        Event weights of any sign with a positive sum, shape (events,); None is 1 each.
+    bins
+        Number of equal bins from 0 to 1.
+    level
+        Confidence level of the intervals of ȳ.
+    name
+        Name for the legend.
+
+    Raises
+    ------
+    EventsError
+        For shapes or lengths that differ, outcomes other than 0 and 1, scores outside [0, 1], and
+        weights that are not finite or have no positive sum.
+    InputError
+        For less than one bin, and a level outside (0, 1).
+
+    References
+    ----------
+    M. H. DeGroot, S. E. Fienberg, The Statistician 32 (1983) 12, doi:10.2307/2987588;
+    A. Niculescu-Mizil, R. Caruana, ICML (2005) 625, doi:10.1145/1102351.1102430.
+
+    Examples
+    --------
+    >>> curve = calibration_curve([0, 0, 1, 1], [0.2, 0.4, 0.6, 0.6], bins=2)
+    >>> curve.score.tolist(), curve.fraction.tolist()
+    ([0.3, 0.6], [0.0, 1.0])
+    """
+    check_fraction(level, "level")
+    if bins < 1:
+        raise InputError(
+            "a calibration curve needs bins.",
+            expected="one bin or more",
+            found=f"{bins}",
+            cause="a count that was computed",
+            do="give the number of equal bins from 0 to 1, for example 10",
+        )
+    score = as_probabilities(scores, "scores")
+    outcome = _as_outcomes(outcomes)
+    check_same_length(outcome, score, "outcomes", "scores")
+    weight = as_weights(weights, len(score))
+    edges = np.linspace(0, 1, bins + 1)
+    given = outcome, score, weight, edges
+    sums, squares, absolute, right, right_squares, of_score, events = _summed(*given, _terms)
+    positive = sums > 1e-12 * absolute
+    divisor = np.where(positive, sums, 1.0)
+    signal = efficiency_from_sums(
+        right, right_squares, divisor, np.where(positive, squares, 1.0), level
+    )
+    fraction, low, high, mean = (
+        np.where(positive, array, np.nan)
+        for array in (signal.value, signal.low, signal.high, of_score / divisor)
+    )
+    effective = np.where(squares > 0, sums**2 / np.where(squares > 0, squares, 1.0), 0.0)
+    deviation, error = _deviations(*given, sums, effective)
+    counts = events.astype(np.int64)
+    return CalibrationCurve(
+        name, edges, mean, fraction, low, high, counts, effective, deviation, error, level
+    )
+
+
+def _as_outcomes(outcomes: Any) -> Any:
+    array = as_column(outcomes, "outcomes")
+    row = first_bad_row(array, lambda rows: (rows != 0) & (rows != 1))
+    if row is not None:
+        raise EventsError(
+            f"outcomes are not 0 or 1: row {row}.",
+            expected="1 where it came true, 0 where it did not",
+            found=f"{array[row : row + 1][0]:g} in row {row}",
+            cause="class numbers of more than two classes",
+            do="compare with one class, label == 2, or use confidence_of",
+        )
+    return array
+
+
+_Terms = Callable[[Floats, Floats, Floats], tuple[Floats, ...]]
+"""What an event of that outcome, score and weight adds to each of the sums of its bin."""
+
+
+def _terms(y: Floats, p: Floats, w: Floats) -> tuple[Floats, ...]:
+    return w, w**2, np.abs(w), w * y, w**2 * y, w * p, np.ones_like(p)
+
+
+def _summed(
+    outcomes: AnyArray, scores: AnyArray, weights: AnyArray, edges: Floats, terms: _Terms
+) -> Floats:
+    """Return in each bin of the score the sums of what the events add, shape (sums, bins)."""
+    return np.sum(
+        [
+            [np.bincount(_place(p, edges), term, edges.size - 1) for term in terms(y, p, w)]
+            for y, p, w in blocks(outcomes, scores, weights)
+        ],
+        axis=0,
+    )
+
+
+def _place(score: Floats, edges: Floats) -> NDArray[np.intp]:
+    return np.clip(np.searchsorted(edges, score, side="right") - 1, 0, edges.size - 2)
+
+
+def _deviations(
+    outcomes: AnyArray,
+    scores: AnyArray,
+    weights: AnyArray,
+    edges: Floats,
+    sums: Floats,
+    effective: Floats,
+) -> tuple[Floats, Floats]:
+    """Return d and σ(d) of every bin."""
+    given = outcomes, scores, weights, edges
+    total = summed(weights)
+    (difference,) = _summed(*given, lambda y, p, w: (w * (y - p),))
+    # around the mean where the bin has one; about zero where weights cancel
+    several = effective > 1 + 1e-12
+    centre = np.where(several, difference / np.where(several, sums, 1.0), 0.0)
+    factor = np.where(several, effective / np.where(several, effective - 1, 1.0), 1.0)
+
+    def variances(y: Floats, p: Floats, w: Floats) -> tuple[Floats, Floats]:
+        around = y - p - centre[_place(p, edges)]
+        return w**2 * around**2, w**2 * (p * (1 - p))
+
+    scatter, calibrated = _summed(*given, variances)
+    return difference / total, np.sqrt(np.maximum(factor * scatter, calibrated)) / total
+
+
+def confidence_of(
+    labels: Values, probabilities: Values, weights: Values | None = None
+) -> tuple[Any, Any]:
+    """Return (whether the most probable class is the true one, its probability), per event.
+
+    These two are outcomes and scores for `calibration_curve`: the calibration of several classes,
+    as Guo et al. define it.
+
+    Parameters
+    ----------
+    labels
+        Class numbers 0 … K − 1, shape (events,).
+    probabilities
+        Rows that add up to one, shape (events, K).
+    weights
+        Event weights, which are only checked.
+
+    Raises
+    ------
+    EventsError
+        As `multiclass_merits` does.
+
+    References
+    ----------
+    C. Guo et al., ICML (2017), arXiv:1706.04599.
+
+    Examples
+    --------
+    >>> outcomes, scores = confidence_of([0, 1], [[0.7, 0.3], [0.6, 0.4]])
+    >>> outcomes.tolist(), scores.tolist()
+    ([1.0, 0.0], [0.7, 0.6])
+    """
+    label, probability, _, _ = check_classified(labels, probabilities, weights, None)
+    right = derived(lambda of, p: (p.argmax(axis=1) == of).astype(np.float64), label, probability)
+    return right, derived(lambda p: p.max(axis=1), probability)

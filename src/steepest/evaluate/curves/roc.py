@@ -1,0 +1,283 @@
+"""The ROC curve of weighted events, and the background rejection at a signal efficiency."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steepest.evaluate.curves.ranking import Ranking, ranked
+from steepest.evaluate.events.arrays import (
+    Values,
+    as_array,
+    as_binary_labels,
+    as_column,
+    as_weights,
+    check_fraction,
+    check_same_length,
+)
+from steepest.evaluate.events.columns import columns_beside, first_reaching, running, total_of
+from steepest.evaluate.merits.intervals import Efficiency, efficiency_from_sums
+from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
+from steepest.storage import AnyArray, RowsOnDisk, derived, slices
+
+__all__ = ["Roc", "background_rejection", "cut_at", "roc_curve", "roc_of", "working_point"]
+
+_EVERYWHERE = slice(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Roc:
+    """A ROC curve: what passes ``score >= threshold``, from the highest threshold down.
+
+    All arrays have shape (distinct scores + 1,), and lie on disk where the scores do. The first
+    point has threshold +∞ and nothing passes; the last passes everything.
+
+    Attributes
+    ----------
+    thresholds
+        Distinct scores, descending, after +∞.
+    signal_efficiency, background_efficiency
+        ε_S and ε_B: sums of weights above threshold over the class's sum.
+    signal_above, background_above
+        Raw numbers of events above threshold.
+    signal_sum_above, background_sum_above
+        Σ w above threshold.
+    signal_squares_above, background_squares_above
+        Σ w² above threshold.
+    """
+
+    thresholds: Any
+    signal_efficiency: Any
+    background_efficiency: Any
+    signal_above: Any
+    background_above: Any
+    signal_sum_above: Any
+    background_sum_above: Any
+    signal_squares_above: Any
+    background_squares_above: Any
+
+    def background_interval(
+        self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
+    ) -> Efficiency:
+        """Return ε_B with its interval at every threshold, or some; see `efficiency_from_sums`."""
+        sums, squares = self.background_sum_above, self.background_squares_above
+        return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares), level)
+
+
+def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> Roc:
+    """Return the ROC curve, one point per distinct score.
+
+    ::
+
+        ε_S(t) = Σ_{i ∈ signal, sᵢ ≥ t} wᵢ / Σ_{i ∈ signal} wᵢ,      ε_B(t) likewise
+
+    Events of equal score enter at one threshold together, so the order of events has no influence.
+    Negative weights are taken as they are: a curve with some may go down as well as up, and leave
+    [0, 1]; it is not smoothed, sorted or clipped.
+
+    Parameters
+    ----------
+    labels
+        0 (background) or 1 (signal), shape (events,).
+    scores
+        Any finite numbers, higher for signal, shape (events,).
+    weights
+        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+
+    Raises
+    ------
+    EventsError
+        For shapes or lengths that differ, labels other than 0 and 1 or of a single class, scores
+        or weights that are not finite, and a class whose weights have no positive sum.
+
+    References
+    ----------
+    T. Fawcett, Pattern Recognition Letters 27 (2006) 861, algorithm 1,
+    doi:10.1016/j.patrec.2005.10.010.
+
+    Examples
+    --------
+    >>> roc = roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.4, 0.8])
+    >>> roc.signal_efficiency.tolist(), roc.background_efficiency.tolist()
+    ([0.0, 0.5, 1.0, 1.0], [0.0, 0.0, 0.5, 1.0])
+    """
+    return roc_of(ranked(*check_scored(labels, scores, weights)))
+
+
+def roc_of(ranking: Ranking) -> Roc:
+    """Return the ROC curve of events that are ranked already, see `roc_curve`."""
+    above: dict[int, AnyArray] = {}
+
+    def summed_above(column: AnyArray) -> AnyArray:
+        """Add up, once where the number of events is their weight too."""
+        if id(column) not in above:
+            above[id(column)] = running(column)
+        return above[id(column)]
+
+    signal, background = (
+        [summed_above(column) for column in of] for of in (ranking.signal, ranking.background)
+    )
+    return Roc(
+        _after_infinity(ranking.scores),
+        _share(signal[1]),
+        _share(background[1]),
+        as_array(signal[0], np.int64),
+        as_array(background[0], np.int64),
+        signal[1],
+        background[1],
+        signal[2],
+        background[2],
+    )
+
+
+def _share(sums: AnyArray) -> AnyArray:
+    total = total_of(sums)
+    return derived(lambda rows: rows / total, sums)
+
+
+def _after_infinity(scores: AnyArray) -> AnyArray:
+    (thresholds,) = columns_beside(scores, 1)
+    thresholds.append(np.array([math.inf]))
+    for rows in slices(len(scores)):
+        thresholds.append(scores[rows])
+    return thresholds.finish()
+
+
+def check_scored(labels: Any, scores: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """Return (is signal, scores, weights), checked, each of shape (events,)."""
+    column = as_column(scores, "scores")
+    weight = as_weights(weights, len(column))
+    rows = labels if isinstance(labels, RowsOnDisk) else np.atleast_1d(labels)
+    check_same_length(rows, column, "labels", "scores")
+    return as_binary_labels(labels, weight), column, weight
+
+
+def working_point(roc: Roc, signal_efficiency: float) -> int:
+    """Return the index of the highest threshold with ε_S ≥ `signal_efficiency`.
+
+    The threshold is a score that occurs, the weighted (1 − ε_S) quantile of the signal scores; no
+    interpolation, so the efficiency reached may be above the one asked for. With negative weights,
+    where ε_S(t) may cross the value more than once, it is the first crossing from above.
+
+    Raises
+    ------
+    InputError
+        Unless 0 < `signal_efficiency` < 1.
+
+    Examples
+    --------
+    >>> working_point(roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.8]), 0.5)
+    1
+    """
+    check_fraction(signal_efficiency, "signal efficiency")
+    return int(first_reaching(roc.signal_efficiency, np.array([signal_efficiency - 1e-12]))[0])
+
+
+def cut_at(roc: Roc, signal_efficiency: float) -> float:
+    """Return the cut of `working_point`: the highest threshold with ε_S ≥ `signal_efficiency`.
+
+    Raises
+    ------
+    InputError
+        Unless 0 < `signal_efficiency` < 1.
+
+    Examples
+    --------
+    >>> cut_at(roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.8]), 0.5)
+    0.8
+    """
+    return float(_at(roc.thresholds, working_point(roc, signal_efficiency)))
+
+
+def _at(column: AnyArray, place: int) -> Any:
+    return column[place : place + 1][0]
+
+
+def background_rejection(
+    roc: Roc, signal_efficiency: float = 0.5, level: float = ONE_SIGMA
+) -> Merit:
+    """Return the background rejection 1/ε_B at a signal efficiency, with the counts behind it.
+
+    The threshold is that of `working_point`. The interval is the inverse of Clopper–Pearson's for
+    ε_B with effective counts, [1/ε_B,high, 1/ε_B,low]; the standard deviation is σ(ε_B)/ε_B². The
+    threshold is held fixed: that the signal quantile fluctuates too is not in the interval.
+    When no background passes, the value has a lower limit alone.
+
+    Parameters
+    ----------
+    roc
+        Curve of `roc_curve`.
+    signal_efficiency
+        ε_S, 0 < ε_S < 1.
+    level
+        Confidence level of the interval.
+
+    Returns
+    -------
+    Merit
+        Named ``background_rejection_at_<ε_S>``; counts: threshold, signal efficiency reached,
+        events passing and in all, raw and effective.
+
+    Raises
+    ------
+    InputError
+        Unless 0 < ε_S < 1 and 0 < level < 1.
+
+    Examples
+    --------
+    >>> roc = roc_curve([0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.6, 0.8])
+    >>> background_rejection(roc, 0.9).format()
+    '4.0 +19.7 −2.4'
+    """
+    at = working_point(roc, signal_efficiency)
+    sums, squares = roc.background_sum_above, roc.background_squares_above
+    background = efficiency_from_sums(
+        _at(sums, at), _at(squares, at), total_of(sums), total_of(squares), level
+    )
+    value, low, high = (
+        1 / float(epsilon) if epsilon > 0 else math.inf
+        for epsilon in (background.value, background.high, background.low)
+    )
+    uncertainty = float(background.uncertainty) * value**2 if math.isfinite(value) else math.nan
+    return Merit(
+        f"background_rejection_at_{signal_efficiency:g}",
+        value,
+        low,
+        high,
+        uncertainty,
+        level,
+        _rejection_counts(roc, at),
+        f"1 / background efficiency at the highest threshold with signal efficiency >= "
+        f"{signal_efficiency:g}; Clopper-Pearson interval with effective counts, clipped to "
+        "background efficiencies from 0 to 1, threshold held fixed",
+        reason=_why_infinite(value, high, int(_at(roc.background_above, at))),
+    )
+
+
+def _why_infinite(value: float, high: float, passing: int) -> str | None:
+    if not math.isfinite(value):
+        cause = "no background passes" if passing == 0 else "negative weights cancel the background"
+        return f"{cause}: only a lower limit is known"
+    return None if math.isfinite(high) else "the interval of the background efficiency reaches 0"
+
+
+def _rejection_counts(roc: Roc, at: int) -> dict[str, float | int]:
+    sums, squares = roc.background_sum_above, roc.background_squares_above
+    return {
+        "threshold": float(_at(roc.thresholds, at)),
+        "signal_efficiency": float(_at(roc.signal_efficiency, at)),
+        "signal_passed": int(_at(roc.signal_above, at)),
+        "signal_total": int(total_of(roc.signal_above)),
+        "background_passed": int(_at(roc.background_above, at)),
+        "background_passed_effective": _effective(_at(sums, at), _at(squares, at)),
+        "background_total": int(total_of(roc.background_above)),
+        "background_total_effective": _effective(total_of(sums), total_of(squares)),
+    }
+
+
+def _effective(total: float, squares: float) -> float:
+    return float(total) ** 2 / float(squares) if squares > 0 else 0.0

@@ -1,0 +1,260 @@
+"""Labels, scores and weights: checked once, then columns of float64.
+
+Use these at the door of every public function of `steepest.evaluate`. Nothing is repaired: an
+array that is not as it must be ends in an `EventsError` that names the first bad event.
+
+Rows on disk (`steepest.storage`) are checked block by block, and stay where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from steepest.errors import EventsError, InputError
+from steepest.evaluate.events.columns import sums_of
+from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
+
+__all__ = [
+    "Floats",
+    "Values",
+    "as_array",
+    "as_binary_labels",
+    "as_class_labels",
+    "as_column",
+    "as_probabilities",
+    "as_weights",
+    "check_fraction",
+    "check_same_length",
+    "check_weight_sum",
+    "first_bad_row",
+]
+
+Floats = NDArray[np.float64]
+Values = ArrayLike | RowsOnDisk
+"""What a public function takes for a column of events."""
+
+
+def as_array(values: Any, dtype: Any = np.float64) -> Any:
+    """Return the values as an array of the type; rows on disk are converted as they are read."""
+    if not isinstance(values, RowsOnDisk):
+        return np.asarray(values, dtype=dtype)
+    if values.dtype == dtype:
+        return values
+    return derived(lambda rows: rows.astype(dtype), values)
+
+
+def as_column(values: Any, name: str) -> Any:
+    """Return finite `values` as float64 of shape (events,), or raise EventsError."""
+    array = as_array(values)
+    if array.ndim != 1:
+        raise EventsError(
+            f"{name} have the wrong shape.",
+            expected="one number per event: shape (events,)",
+            found=f"shape {array.shape}",
+            cause="a column too many, or a single number",
+            do=f"flatten them first, for example {name}[:, 0]",
+        )
+    if len(array) == 0:
+        raise EventsError(
+            f"{name} are empty.",
+            expected="at least one event",
+            found="0 events",
+            cause="a selection or a split that leaves nothing",
+            do="loosen the selection, or enlarge this part of the split",
+        )
+    _check_finite(array, name)
+    return array
+
+
+def _bad_rows(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> tuple[int, int]:
+    """Return how many rows are bad, and the first of them (-1 for none)."""
+    count, first, seen = 0, -1, 0
+    for (rows,) in blocks(array):
+        bad = is_bad(rows)
+        if bad.any():
+            first = seen + int(np.argmax(bad)) if first < 0 else first
+            count += int(bad.sum())
+        seen += len(rows)
+    return count, first
+
+
+def first_bad_row(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> int | None:
+    """Return the first row that is bad, or None."""
+    count, row = _bad_rows(array, is_bad)
+    return row if count else None
+
+
+def _row(array: AnyArray, row: int) -> Any:
+    return array[row : row + 1][0]
+
+
+def _check_finite(array: AnyArray, name: str) -> None:
+    def is_bad(rows: Floats) -> NDArray[np.bool_]:
+        return np.logical_not(np.isfinite(rows if rows.ndim == 1 else rows.sum(axis=1)))
+
+    count, row = _bad_rows(array, is_bad)
+    if count == 0:
+        return
+    raise EventsError(
+        f"{name} are not finite: row {row}.",
+        expected="finite numbers",
+        found=f"{_row(array, row)} in row {row}; {count} of {len(array)} rows are not finite",
+        cause="a model that diverged, or a feature that was not finite",
+        do="look at that event's features and at the loss of the last steps",
+    )
+
+
+def check_same_length(first: AnyArray, second: AnyArray, first_name: str, second_name: str) -> None:
+    """Raise EventsError unless both arrays have one row per event of the same events."""
+    if len(first) == len(second):
+        return
+    raise EventsError(
+        f"{first_name} and {second_name} have different lengths.",
+        expected=f"{len(first)} {second_name}, one for each of the {first_name}",
+        found=f"{len(second)} {second_name}",
+        cause="the arrays come from different selections or splits",
+        do="take both from the same events, in the same order",
+    )
+
+
+def as_weights(weights: Any, size: int) -> Any:
+    """Return one finite weight per event, ones when `weights` is None; negative ones are legal."""
+    if weights is None:
+        return np.broadcast_to(np.float64(1), (size,))  # takes no memory
+    array = as_column(weights, "weights")
+    check_same_length(np.broadcast_to(0, (size,)), array, "events", "weights")
+    check_weight_sum(array, "all events")
+    return array
+
+
+def check_weight_sum(weights: AnyArray, events: str, *masks: AnyArray) -> None:
+    """Raise EventsError unless the weights of `events`, where all masks are true, sum above 0."""
+    sums = sums_of(weights, *masks)
+    if sums.positive:
+        return
+    negative = sums_of(weights, derived(lambda rows: rows < 0, weights), *masks).events
+    raise EventsError(
+        f"the weights of {events} do not have a positive sum.",
+        expected="a sum above zero: figures of merit are normalised to it",
+        found=f"{sums.weight:g} from {sums.events} events, {negative} of them negative",
+        cause="too few events left after the selection, or weights without their sign convention",
+        do="use more events, or check the weight column",
+    )
+
+
+def as_binary_labels(labels: Any, weights: Any = None) -> Any:
+    """Return labels 0 (background) and 1 (signal) as booleans; both classes must be there."""
+    array = as_column(labels, "labels")
+    count, row = _bad_rows(array, lambda rows: (rows != 0) & (rows != 1))
+    if count:
+        raise EventsError(
+            f"labels are not 0 or 1: row {row}.",
+            expected="0 for background, 1 for signal",
+            found=f"{_row(array, row):g} in row {row}",
+            cause="more than two classes, or another coding such as -1 and 1",
+            do="write the label as a condition, for example label == 1",
+        )
+    signal = derived(lambda rows: rows == 1, array)
+    if _bad_rows(signal, lambda rows: rows)[0] in (0, len(array)):
+        _raise_single_class(f"{int(_row(signal, 0))}", len(array))
+    if weights is not None:
+        check_same_length(signal, weights, "labels", "weights")
+        check_weight_sum(weights, "signal events", signal)
+        check_weight_sum(weights, "background events", derived(np.logical_not, signal))
+    return signal
+
+
+def _raise_single_class(label: str, size: int) -> None:
+    raise EventsError(
+        "labels hold a single class.",
+        expected="events of at least two classes",
+        found=f"{size} events, all with label {label}",
+        cause="a selection on the label, or a sample of one process only",
+        do="add events of the other class",
+    )
+
+
+def as_class_labels(labels: Any, n_classes: int) -> Any:
+    """Return class labels 0 … n_classes − 1 as integers; at least two classes must be there."""
+    array = as_column(labels, "labels")
+    count, row = _bad_rows(
+        array, lambda rows: (rows != np.floor(rows)) | (rows < 0) | (rows >= n_classes)
+    )
+    if count:
+        raise EventsError(
+            f"labels are not class numbers: row {row}.",
+            expected=f"an integer from 0 to {n_classes - 1}, one for each column of probabilities",
+            found=f"{_row(array, row):g} in row {row}",
+            cause="labels that count from 1, or a class that the model does not know",
+            do="number the classes from 0, in the order of the model's outputs",
+        )
+    first = _row(array, 0)
+    if _bad_rows(array, lambda rows: rows != first)[0] == 0:
+        _raise_single_class(f"{first:g}", len(array))
+    return as_array(array, np.intp)
+
+
+def as_probabilities(values: Any, name: str, n_dimensions: int = 1) -> Any:
+    """Return probabilities, (events,) or (events, classes) with rows that add up to one."""
+    array = as_array(values)
+    if n_dimensions == 1:
+        array = as_column(array, name)
+    else:
+        _check_matrix(array, name)
+
+    def is_bad(rows: Floats) -> Any:
+        outside = (rows < 0) | (rows > 1)
+        return outside if n_dimensions == 1 else outside.any(axis=1)
+
+    count, row = _bad_rows(array, is_bad)
+    if count:
+        raise EventsError(
+            f"{name} are not probabilities: row {row}.",
+            expected="numbers from 0 to 1",
+            found=f"{_row(array, row)} in row {row}",
+            cause="the model's raw outputs, before the sigmoid or softmax",
+            do="apply the sigmoid or softmax first",
+        )
+    if n_dimensions == 2:
+        _check_rows_sum_to_one(array, name)
+    return array
+
+
+def _check_matrix(array: AnyArray, name: str) -> None:
+    if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] < 2:
+        raise EventsError(
+            f"{name} have the wrong shape.",
+            expected="shape (events, classes) with at least two classes",
+            found=f"shape {array.shape}",
+            cause="the scores of a binary classifier, or no events",
+            do="use binary_merits for two classes with one score",
+        )
+    _check_finite(array, name)
+
+
+def _check_rows_sum_to_one(array: AnyArray, name: str) -> None:
+    count, row = _bad_rows(array, lambda rows: np.abs(rows.sum(axis=1) - 1) > 1e-3)
+    if count:
+        raise EventsError(
+            f"{name} do not add up to one: row {row}.",
+            expected="a sum of 1 over the classes, within 0.001",
+            found=f"{_row(array, row).sum():g} in row {row}",
+            cause="a sigmoid per class in place of a softmax",
+            do="normalise the outputs over the classes",
+        )
+
+
+def check_fraction(value: float, name: str) -> None:
+    """Raise InputError unless 0 < value < 1."""
+    if not 0 < value < 1:
+        raise InputError(
+            f"{name} is not a fraction.",
+            expected="a number between 0 and 1, both excluded",
+            found=f"{value:g}",
+            cause="a percentage",
+            do="divide by 100",
+        )

@@ -1,0 +1,1 @@
+"""Figures of merit, each with its uncertainty, counts and definition."""

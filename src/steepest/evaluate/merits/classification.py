@@ -1,0 +1,265 @@
+"""Figures of merit of classifiers: two classes with one score, or many with a probability each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from steepest.evaluate.curves.area import auc, auc_of
+from steepest.evaluate.curves.ranking import influences, ranked
+from steepest.evaluate.curves.roc import background_rejection, check_scored, roc_of
+from steepest.evaluate.events.arrays import Values, as_probabilities, check_fraction
+from steepest.evaluate.events.classes import check_classified, events_of_each, one_class
+from steepest.evaluate.events.columns import contiguous, dot, sums_of
+from steepest.evaluate.merits.intervals import efficiency_of, weighted_mean
+from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
+from steepest.storage import AnyArray, RowsOnDisk, derived
+
+__all__ = ["binary_merits", "multiclass_merits"]
+
+_ACCURACY = (
+    "share of the weighted events that are classified rightly, {how}; Clopper-Pearson interval "
+    "with effective counts, clipped to [0, 1]"
+)
+_CROSS_ENTROPY = (
+    "weighted mean of -log(probability of the true class), probabilities not below {smallest:.3g}; "
+    "standard error of the mean"
+)
+_MACRO = (
+    "mean over the classes of the area under the ROC curve of each class against the rest; "
+    "weighted DeLong variance with the covariance of the classes"
+)
+
+
+def binary_merits(
+    labels: Values,
+    scores: Values,
+    weights: Values | None = None,
+    efficiencies: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
+    level: float = ONE_SIGMA,
+) -> dict[str, Merit]:
+    """Return the figures of merit of a binary classifier, by name.
+
+    ``auc`` (`steepest.evaluate.auc`), ``accuracy`` (s ≥ 0.5 is called signal),
+    ``background_rejection_at_<ε_S>`` (`background_rejection`), and ``binary_cross_entropy``::
+
+        −Σ wᵢ [yᵢ log sᵢ + (1 − yᵢ) log(1 − sᵢ)] / Σ wᵢ
+
+    with the standard error of a weighted mean. In the logarithm a probability counts as no less
+    than the resolution of its dtype at one (float32: 1.2e-7); ``counts["clipped"]`` says for how
+    many events that mattered.
+
+    Parameters
+    ----------
+    labels
+        0 (background) or 1 (signal), shape (events,).
+    scores
+        Probabilities of signal, shape (events,).
+    weights
+        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+    efficiencies
+        Signal efficiencies of the background rejections.
+    level
+        Confidence level of the intervals.
+
+    Raises
+    ------
+    EventsError
+        As `roc_curve` does, and for scores outside [0, 1].
+    InputError
+        For an efficiency or a level outside (0, 1).
+
+    Examples
+    --------
+    >>> merits = binary_merits([0, 0, 1, 1], [0.1, 0.6, 0.7, 0.8])
+    >>> merits["accuracy"].value, merits["auc"].value
+    (0.75, 1.0)
+    """
+    check_fraction(level, "level")
+    signal, score, weight = check_scored(labels, scores, weights)
+    as_probabilities(score, "scores")
+    ranking = ranked(signal, score, weight)
+    area = auc_of(ranking, level)
+    roc = roc_of(ranking)
+    del ranking  # as long as all events
+    of_true_class = derived(lambda of, s: np.where(of, s, 1 - s), signal, score)
+    right = derived(lambda of, s: (s >= 0.5) == of, signal, score)
+    merits = [
+        area,
+        _accuracy(right, weight, level, "signal where the score is >= 0.5"),
+        *(background_rejection(roc, efficiency, level) for efficiency in efficiencies),
+        _cross_entropy("binary_cross_entropy", of_true_class, weight, _resolution(scores), level),
+    ]
+    return {merit.name: merit for merit in merits}
+
+
+def multiclass_merits(
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
+    class_names: Sequence[str] | None = None,
+    level: float = ONE_SIGMA,
+) -> dict[str, Merit]:
+    """Return the figures of merit of a classifier with several classes, by name.
+
+    ``accuracy`` (the most probable class is called), ``cross_entropy``
+    (−Σ wᵢ log p(true class of i) / Σ wᵢ), ``auc_<class>`` (that class against the rest, by its
+    probability) and ``auc_macro``, their mean. The classes' AUCs rest on the same events; with the
+    influence of event i on the AUC of class k, hᵢₖ (`auc_influence`)::
+
+        σ²(macro) = Σᵢ (Σₖ hᵢₖ / K)²
+
+    Parameters
+    ----------
+    labels
+        Class numbers 0 … K − 1, shape (events,).
+    probabilities
+        Rows that add up to one, shape (events, K).
+    weights
+        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+    class_names
+        K names, the class numbers when None.
+    level
+        Confidence level of the intervals.
+
+    Raises
+    ------
+    EventsError
+        For shapes or lengths that differ, labels that are not class numbers or of a single class,
+        probabilities that are not finite, outside [0, 1] or do not add up to one, and weights that
+        are not finite or have no positive sum in a class.
+    InputError
+        For names that are not K, and a level outside (0, 1).
+
+    References
+    ----------
+    T. Fawcett, Pattern Recognition Letters 27 (2006) 861, doi:10.1016/j.patrec.2005.10.010, for
+    AUCs of several classes; DeLong et al. (1988), see `auc`, for the covariance.
+
+    Examples
+    --------
+    >>> merits = multiclass_merits([0, 1, 2], [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.5, 0.2, 0.3]])
+    >>> sorted(merits)
+    ['accuracy', 'auc_0', 'auc_1', 'auc_2', 'auc_macro', 'cross_entropy']
+    """
+    check_fraction(level, "level")
+    label, probability, weight, names = check_classified(
+        labels, probabilities, weights, class_names
+    )
+    right = derived(lambda p, of: p.argmax(axis=1) == of, probability, label)
+    of_true_class = derived(lambda p, of: p[np.arange(len(of)), of], probability, label)
+    smallest = _resolution(probabilities)
+    merits = [
+        _accuracy(right, weight, level, "the most probable class is called"),
+        _cross_entropy("cross_entropy", of_true_class, weight, smallest, level),
+        *_one_against_rest(label, probability, weight, names, level),
+        _macro_auc(label, probability, weight, names, level),
+    ]
+    return {merit.name: merit for merit in merits}
+
+
+def _resolution(probabilities: Any) -> float:
+    """Return the spacing of the given dtype at one."""
+    on_disk = isinstance(probabilities, RowsOnDisk)
+    dtype = (probabilities if on_disk else np.asarray(probabilities)).dtype
+    return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
+
+
+def _accuracy(right: AnyArray, weights: AnyArray, level: float, how: str) -> Merit:
+    passed, total = sums_of(weights, right), sums_of(weights)
+    efficiency = efficiency_of(passed, total, level)
+    return Merit(
+        "accuracy",
+        efficiency.value,
+        efficiency.low,
+        efficiency.high,
+        efficiency.uncertainty,
+        level,
+        {
+            "right": passed.events,
+            "events": total.events,
+            "events_effective": total.effective,
+        },
+        _ACCURACY.format(how=how),
+    )
+
+
+def _cross_entropy(
+    name: str, of_true_class: AnyArray, weights: AnyArray, smallest: float, level: float
+) -> Merit:
+    entropy = derived(lambda p: -np.log(np.maximum(p, smallest)), of_true_class)
+    mean = weighted_mean(entropy, weights)
+    clipped = sum(int((rows < smallest).sum()) for (rows,) in contiguous(of_true_class))
+    return symmetric_merit(
+        name,
+        mean.value,
+        mean.uncertainty,
+        definition=_CROSS_ENTROPY.format(smallest=smallest),
+        counts={
+            "events": len(weights),
+            "events_effective": mean.n_effective,
+            "clipped": clipped,
+        },
+        level=level,
+        reason="the uncertainty needs more than one effective event"
+        if math.isnan(mean.uncertainty)
+        else None,
+    )
+
+
+def _one_against_rest(
+    labels: AnyArray,
+    probabilities: AnyArray,
+    weights: AnyArray,
+    names: Sequence[str],
+    level: float,
+) -> list[Merit]:
+    merits = []
+    present = events_of_each(labels, len(names))
+    for index, name in enumerate(names):
+        if present[index]:
+            against = one_class(labels, probabilities, index)
+            merits.append(auc(*against, weights, level, f"auc_{name}"))
+        else:
+            definition = "area under the ROC curve of this class against the rest"
+            reason = f"no events of class {name}"
+            merits.append(
+                undefined_merit(f"auc_{name}", reason, definition=definition, level=level)
+            )
+    return merits
+
+
+def _macro_auc(
+    labels: AnyArray,
+    probabilities: AnyArray,
+    weights: AnyArray,
+    names: Sequence[str],
+    level: float,
+) -> Merit:
+    present = events_of_each(labels, len(names))
+    counts: dict[str, float | int] = {
+        f"events_{name}": int(n) for name, n in zip(names, present, strict=True)
+    }
+    if not present.all():
+        missing = ", ".join(name for name, n in zip(names, present, strict=True) if n == 0)
+        reason = f"no events of class {missing}"
+        return undefined_merit("auc_macro", reason, definition=_MACRO, counts=counts, level=level)
+    pairs = [
+        influences(*one_class(labels, probabilities, index), weights) for index in range(len(names))
+    ]
+    influence = derived(lambda *all_of: np.mean(all_of, axis=0), *(each for _, each in pairs))
+    uncertainty = math.sqrt(dot(influence, influence))
+    return symmetric_merit(
+        "auc_macro",
+        float(np.mean([value for value, _ in pairs])),
+        uncertainty,
+        definition=_MACRO,
+        counts=counts,
+        level=level,
+        reason="the uncertainty needs more than one effective event in each class"
+        if math.isnan(uncertainty)
+        else None,
+    )

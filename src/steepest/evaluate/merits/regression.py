@@ -1,0 +1,235 @@
+"""Figures of merit of regressors: bias, resolution, mean squared error, R²."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from steepest.evaluate.curves.sorting import sorted_together
+from steepest.evaluate.events.arrays import (
+    Floats,
+    Values,
+    as_column,
+    as_weights,
+    check_fraction,
+    check_same_length,
+)
+from steepest.evaluate.events.columns import extent, first_reaching, running, summed
+from steepest.evaluate.merits.intervals import effective_count, small_sample_factor, weighted_mean
+from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
+from steepest.storage import AnyArray, derived
+
+__all__ = ["regression_merits", "weighted_quantile"]
+
+_NEEDS_TWO = "the uncertainty needs more than one effective event"
+
+
+def regression_merits(
+    truth: Values,
+    prediction: Values,
+    weights: Values | None = None,
+    unit: str | None = None,
+    level: float = ONE_SIGMA,
+) -> dict[str, Merit]:
+    """Return the figures of merit of a regressor, by name.
+
+    With the residuals rᵢ = predictionᵢ − truthᵢ, weighted means ⟨·⟩ and n = (Σw)²/Σw²::
+
+        bias                b  = ⟨r⟩
+        resolution          s  = √[n/(n−1) ⟨(r − b)²⟩]
+        robust_resolution   (q₈₄.₁₃ − q₁₅.₈₇) / 2, half the width of the central 68.27 % of r
+        mean_squared_error  M  = ⟨r²⟩
+        r_squared           R² = 1 − M / V,     V = ⟨(truth − ⟨truth⟩)²⟩
+
+    Uncertainties: b and M, standard error of a weighted mean; s, from the scatter of (r − b)²,
+    σ(s) = σ(s²)/2s, which holds for residuals of any shape; the quantiles, Woodruff's: the spread
+    between the quantiles at p ± √(p(1−p)/n), with their correlation; R², by propagation of M and V
+    with their covariance.
+
+    Parameters
+    ----------
+    truth, prediction
+        Finite numbers, shape (events,).
+    weights
+        Event weights of any sign with a positive sum, shape (events,); None is 1 each.
+    unit
+        Unit of the truth, such as "GeV".
+    level
+        Confidence level of the intervals, all normal.
+
+    Raises
+    ------
+    EventsError
+        For shapes or lengths that differ, numbers that are not finite, weights without a positive
+        sum.
+    InputError
+        For a level outside (0, 1).
+
+    References
+    ----------
+    H. Cramér, Mathematical Methods of Statistics (Princeton, 1946), chapters 27 and 28;
+    R. S. Woodruff, J. Am. Stat. Assoc. 47 (1952) 635, doi:10.1080/01621459.1952.10483443.
+
+    Examples
+    --------
+    >>> merits = regression_merits([1.0, 2.0, 3.0], [1.5, 2.0, 4.0], unit="GeV")
+    >>> merits["bias"].format()
+    '0.50 ± 0.29 GeV'
+    """
+    check_fraction(level, "level")
+    true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
+    check_same_length(true, predicted, "truth", "prediction")
+    weight = as_weights(weights, len(true))
+    residual = derived(np.subtract, predicted, true)
+    squared_unit = f"{unit}²" if unit else None
+    merits = [
+        _mean("bias", residual, weight, level, "weighted mean of prediction - truth", unit),
+        _resolution(residual, weight, level, unit),
+        _robust_resolution(residual, weight, level, unit),
+        _mean(
+            "mean_squared_error",
+            derived(np.square, residual),
+            weight,
+            level,
+            "weighted mean of (prediction - truth)^2",
+            squared_unit,
+        ),
+        _r_squared(true, residual, weight, level),
+    ]
+    return {merit.name: merit for merit in merits}
+
+
+def _counts(weights: AnyArray) -> dict[str, float | int]:
+    return {"events": len(weights), "events_effective": effective_count(weights)}
+
+
+def _mean(
+    name: str, values: AnyArray, weights: AnyArray, level: float, definition: str, unit: str | None
+) -> Merit:
+    mean = weighted_mean(values, weights)
+    return symmetric_merit(
+        name,
+        mean.value,
+        mean.uncertainty,
+        definition=f"{definition}; standard error of the mean",
+        counts=_counts(weights),
+        level=level,
+        unit=unit,
+        reason=_NEEDS_TWO if math.isnan(mean.uncertainty) else None,
+    )
+
+
+def _resolution(residual: AnyArray, weights: AnyArray, level: float, unit: str | None) -> Merit:
+    definition = (
+        "weighted standard deviation of prediction - truth; uncertainty from the scatter of the "
+        "squared deviations"
+    )
+    counts = _counts(weights)
+    factor = small_sample_factor(effective_count(weights))
+    square = _squared_deviation(residual, weights)
+    variance = weighted_mean(square, weights)
+    if math.isnan(factor) or variance.value < 0:
+        reason = "one effective event, or negative weights, leave no positive variance"
+        return undefined_merit(
+            "resolution", reason, definition=definition, counts=counts, level=level, unit=unit
+        )
+    value = factor * math.sqrt(variance.value)
+    uncertainty = factor**2 * variance.uncertainty / (2 * value) if value > 0 else 0.0
+    return symmetric_merit(
+        "resolution",
+        value,
+        uncertainty,
+        definition=definition,
+        counts=counts,
+        level=level,
+        unit=unit,
+    )
+
+
+def _squared_deviation(values: AnyArray, weights: AnyArray) -> AnyArray:
+    mean = weighted_mean(values, weights).value
+    return derived(lambda rows: (rows - mean) ** 2, values)
+
+
+def weighted_quantile(values: AnyArray, weights: AnyArray, fractions: ArrayLike) -> Floats:
+    """Return the smallest values at which the summed weight reaches the given fractions.
+
+    With negative weights, where the sum may cross a fraction more than once, it is the first
+    crossing from below.
+
+    Parameters
+    ----------
+    values, weights
+        float64, shape (events,); weights with a positive sum.
+    fractions
+        Any shape, clipped to [0, 1].
+
+    Examples
+    --------
+    >>> weighted_quantile(np.array([3.0, 1.0, 2.0]), np.ones(3), 0.5).item()
+    2.0
+    """
+    ordered, beside = sorted_together(values, weights)
+    total = summed(weights)
+    wanted = np.clip(np.asarray(fractions, dtype=np.float64), 0, 1) * total - 1e-12 * total
+    wanted = np.maximum(wanted, 0)
+    first = first_reaching(running(beside, from_zero=False), wanted.ravel())
+    return ordered[first].reshape(wanted.shape)
+
+
+def _robust_resolution(
+    residual: AnyArray, weights: AnyArray, level: float, unit: str | None
+) -> Merit:
+    n = effective_count(weights)
+    low_fraction = (1 - ONE_SIGMA) / 2
+    high_fraction = 1 - low_fraction
+    spread = math.sqrt(low_fraction * high_fraction / n)
+    steps = np.array([-spread, 0.0, spread])
+    fractions = np.array([low_fraction + steps, high_fraction + steps])
+    low, high = weighted_quantile(residual, weights, fractions)
+    low_error, high_error = (low[2] - low[0]) / 2, (high[2] - high[0]) / 2
+    correlation = low_fraction / high_fraction  # of the two sample quantiles, Cramér chapter 28
+    variance = low_error**2 + high_error**2 - 2 * correlation * low_error * high_error
+    enough = n * low_fraction > 1
+    return symmetric_merit(
+        "robust_resolution",
+        float(high[1] - low[1]) / 2,
+        math.sqrt(variance) / 2 if enough else math.nan,
+        definition="half the width of the central 68.27 % of prediction - truth; Woodruff's "
+        "uncertainty of the two quantiles, with their correlation",
+        counts=_counts(weights),
+        level=level,
+        unit=unit,
+        reason=None if enough else "the uncertainty needs an effective event in each tail",
+    )
+
+
+def _r_squared(truth: AnyArray, residual: AnyArray, weights: AnyArray, level: float) -> Merit:
+    definition = (
+        "1 - mean squared error / variance of the truth; uncertainty by propagation, with the "
+        "covariance of the two"
+    )
+    square, deviation = derived(np.square, residual), _squared_deviation(truth, weights)
+    error, variance = (weighted_mean(values, weights) for values in (square, deviation))
+    if not variance.value > 0 or math.isclose(*extent(truth), rel_tol=1e-14):
+        reason = "the truth has no positive variance"
+        counts = _counts(weights)
+        return undefined_merit(
+            "r_squared", reason, definition=definition, counts=counts, level=level
+        )
+    ratio = error.value / variance.value
+    influence = derived(  # of mean zero by construction
+        lambda r2, d2: (r2 - ratio * d2) / variance.value, square, deviation
+    )
+    uncertainty = weighted_mean(influence, weights).uncertainty
+    return symmetric_merit(
+        "r_squared",
+        1 - ratio,
+        uncertainty,
+        definition=definition,
+        counts=_counts(weights),
+        level=level,
+        reason=_NEEDS_TWO if math.isnan(uncertainty) else None,
+    )

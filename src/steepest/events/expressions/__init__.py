@@ -1,0 +1,1 @@
+"""Expressions over columns: selections, derived features, labels and weights."""

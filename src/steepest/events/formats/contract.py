@@ -1,0 +1,76 @@
+"""The contract of event files: what a format's `open_file` returns, and what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from steepest.events.reading.row_filter import RowFilter
+
+__all__ = ["Block", "Condition", "EventFile", "SiftedFile"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition ``column op value`` that every wanted row meets; it prunes what cannot.
+
+    `op` is one of ``== < <= > >=`` or ``in`` (then `value` is a tuple). Rows whose value is null or
+    NaN meet no condition.
+    """
+
+    column: str
+    op: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive rows of one file.
+
+    `file` counts the source's files from 0; `first_row` is the row of the file, from 0, at which
+    `batch` begins.
+    """
+
+    batch: pa.RecordBatch
+    file: int
+    first_row: int
+
+
+class EventFile(Protocol):
+    """One file of events, in one format. Its rows lie in groups that can be read on their own."""
+
+    path: Path
+    schema: pa.Schema
+    rows: int
+    groups: int
+    """How many groups of rows the file has (Parquet: row groups)."""
+
+    def kept(self, where: Sequence[Condition]) -> list[int]:
+        """Return the groups that may hold rows which meet every condition."""
+        ...
+
+    def batches(
+        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (first row in the file, batch) of the named columns, in the order of the rows."""
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return name, size, rows and a sha256 that changes when the events do."""
+        ...
+
+
+@runtime_checkable
+class SiftedFile(Protocol):
+    """An `EventFile` that leaves out what a selection has no use for."""
+
+    def filtered(
+        self, columns: Sequence[str], row_filter: RowFilter, batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what `batches` yields; where no event passes, the row_filter's columns alone."""
+        ...

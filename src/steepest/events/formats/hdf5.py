@@ -1,0 +1,181 @@
+"""HDF5: datasets of a group, or the fields of a compound dataset, as columns; through h5py.
+
+What is a table: a group with datasets of one length, or one dataset that is named. A file with a
+single table needs no name; others are ``jets.h5:/group`` or ``jets.h5:/group/dataset``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from steepest.errors import EventsError
+from steepest.events import extra
+from steepest.events.formats.contract import Condition
+from steepest.events.formats.damage import (
+    COPY_AGAIN,
+    DAMAGED,
+    STOPPED,
+    fingerprint,
+    first_line,
+    gone,
+)
+from steepest.events.formats.hdf5_columns import Column, read
+from steepest.events.formats.hdf5_tables import columns_of, find_table
+from steepest.events.reading.row_filter import RowFilter, filtered
+
+__all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "Hdf5Events", "open_file"]
+
+NAME = "HDF5"
+SUFFIXES = (".h5", ".hdf5", ".hdf")
+MAGIC = b"\x89HDF\r\n\x1a\n"
+PARTS = True
+
+# h5py tells damage by any of these.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
+
+
+def open_file(path: Path, inside: str = "") -> Hdf5Events:
+    """Open one table of an HDF5 file; its layout is read, its data are not.
+
+    Parameters
+    ----------
+    path
+        The file.
+    inside
+        The group or dataset; left out, the only table there is.
+
+    Raises
+    ------
+    EventsError
+        The file is damaged; there is no such table, or several and none is named; its datasets
+        differ in length.
+    MissingExtraError
+        h5py is not installed.
+    """
+    return Hdf5Events(path, inside)
+
+
+class Hdf5Events:
+    """One table of an HDF5 file; an `EventFile` of one group.
+
+    The file is open only while it is read, so that thousands can be in use.
+    """
+
+    groups = 1
+
+    def __init__(self, path: Path, inside: str = "") -> None:
+        self.path = path
+        h5py = extra.load("h5py", "hdf5", "Reading HDF5 files")
+        try:
+            with h5py.File(path, "r") as file:
+                self.inside: str = find_table(file, path, inside)
+                self.rows, self._columns = columns_of(file[self.inside], path)
+        except EventsError:
+            raise
+        except DAMAGE as error:
+            raise _damaged(path, error) from None
+        self.schema = pa.schema([pa.field(column.name, column.type) for column in self._columns])
+
+    @property
+    def repeated(self) -> frozenset[str]:
+        """The columns ``x_0``, ``x_1``, … that are in a column ``x`` of lists too."""
+        return frozenset(column.name for column in self._columns if column.index is not None)
+
+    def kept(self, where: Sequence[Condition]) -> list[int]:
+        """Return the one group: HDF5 has no statistics."""
+        return [0]
+
+    def batches(
+        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (first row in the file, batch); only the named columns are read."""
+        if not groups:
+            return
+        with self._reopened() as file:
+            for row in range(0, self.rows, batch_rows):
+                arrays = self._read(file, columns, row, batch_rows, {})
+                yield row, pa.record_batch(arrays, names=list(columns))
+
+    def filtered(
+        self, columns: Sequence[str], row_filter: RowFilter, batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what `batches` yields, without the other columns where no event passes.
+
+        See `steepest.events.reading.row_filter.filtered`.
+        """
+        with self._reopened() as file:
+            records: dict[str, Any] = {}
+
+            def read(names: Sequence[str], start: int) -> Iterator[tuple[int, list[pa.Array]]]:
+                for row in range(start, self.rows, batch_rows):
+                    records.clear()
+                    yield row, self._read(file, names, row, batch_rows, records)
+
+            def rest(names: Sequence[str], row: int) -> list[pa.Array]:
+                return self._read(file, names, row, batch_rows, records)
+
+            yield from filtered(columns, row_filter, read, rest)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return name, table, size, rows and sha256."""
+        return fingerprint(self.path, self.rows, self.inside)
+
+    def _reopened(self) -> Any:
+        h5py = extra.load("h5py", "hdf5", "Reading HDF5 files")
+        try:
+            return h5py.File(self.path, "r")
+        except OSError as error:
+            raise gone(self.path, error) from None
+
+    def _read(
+        self, file: Any, names: Sequence[str], row: int, batch_rows: int, records: dict[str, Any]
+    ) -> list[pa.Array]:
+        """Return columns of a block.
+
+        Fields of a compound and columns of a chunked dataset lie interleaved: they are read once,
+        and kept in `records`.
+        """
+        stop, arrays = min(row + batch_rows, self.rows), []
+        for column in (self._columns[self.schema.names.index(name)] for name in names):
+            try:
+                arrays.append(read(file, column, row, stop, records, self.path))
+            except EventsError:
+                raise
+            except DAMAGE as error:
+                raise self._unreadable(column, row, stop, error) from None
+        return arrays
+
+    def _unreadable(self, column: Column, row: int, stop: int, error: Exception) -> EventsError:
+        text = first_line(error)
+        filtered = "filter" in text and ("plugin" in text or "required filter" in text)
+        return EventsError(
+            f"{self.path}:{self.inside} cannot be read in column {column.name!r} "
+            f"(rows {row} to {stop - 1}).",
+            expected="readable data",
+            found=text,
+            cause="a compression that HDF5 only knows by a plugin" if filtered else DAMAGED,
+            do="write the dataset again with gzip" if filtered else COPY_AGAIN,
+        )
+
+
+def _damaged(path: Path, error: BaseException) -> EventsError:
+    text = first_line(error)
+    if "truncated file" in text:
+        return EventsError(
+            f"{path} is cut short: it begins as HDF5 but ends too early.",
+            expected="as many bytes as its header says",
+            found=text[text.index("truncated file") :].removesuffix(")"),
+            cause=STOPPED,
+            do="copy or write the file again",
+        )
+    return EventsError(
+        f"The structure of {path} cannot be read.",
+        expected="an HDF5 file",
+        found=text,
+        cause=DAMAGED,
+        do=COPY_AGAIN,
+    )

@@ -1,0 +1,235 @@
+"""Parquet: columns and row groups through pyarrow; row groups are pruned by their statistics."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from steepest.errors import EventsError
+from steepest.events.formats.contract import Condition
+from steepest.events.formats.damage import COPY_AGAIN, DAMAGED, STOPPED, first_line, gone
+
+__all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "ParquetEvents", "open_file"]
+
+NAME = "Parquet"
+SUFFIXES = (".parquet", ".pq")
+MAGIC = b"PAR1"
+PARTS = False
+
+ENCRYPTED = b"PARE"
+BUFFER = 2**16
+"""Bytes that are read of a column at once; without it, all that a row group has of the column."""
+FAST = {"UNCOMPRESSED", "SNAPPY", "LZ4", "LZ4_RAW", "ZSTD"}
+"""Codecs that unpack faster than a disk reads."""
+AT_ONCE = 48 * 2**20
+"""Bytes of a row group's used columns up to which it is decoded as a whole, as is fastest."""
+SMALL = 16 * 2**20
+"""Files up to so many bytes are fingerprinted by their content, larger ones by their footer."""
+
+# pyarrow tells damage by any of these; a Python bug would raise something else.
+DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
+
+
+def open_file(path: Path) -> ParquetEvents:
+    """Open one Parquet file; its metadata is read, its columns are not.
+
+    Raises
+    ------
+    EventsError
+        The file is cut short or its metadata is damaged.
+    """
+    return ParquetEvents(path)
+
+
+class ParquetEvents:
+    """One Parquet file; an `EventFile`.
+
+    Only the metadata is kept, so that thousands of files can be open at once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _refuse_truncated(path)
+        try:
+            with pq.ParquetFile(path) as file:
+                self._metadata = file.metadata
+                self.schema: pa.Schema = file.schema_arrow
+        except DAMAGE as error:
+            raise EventsError(
+                f"The metadata of {path} cannot be read.",
+                expected="a Parquet file",
+                found=first_line(error),
+                cause=DAMAGED,
+                do=COPY_AGAIN,
+            ) from None
+        self.rows: int = self._metadata.num_rows
+        self.groups: int = self._metadata.num_row_groups
+        self.reread = self._codecs() <= FAST
+        """Whether it can be reread as fast as a copy of what was read; see `EventSource.reread`."""
+
+    @property
+    def group_rows(self) -> list[int]:
+        """The number of rows of each row group."""
+        return [self._metadata.row_group(group).num_rows for group in range(self.groups)]
+
+    def kept(self, where: Sequence[Condition]) -> list[int]:
+        """Return the row groups whose statistics do not exclude a row that meets `where`."""
+        return [g for g in range(self.groups) if not self._excluded(g, where)]
+
+    def batches(
+        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (first row in the file, batch), row group by row group."""
+        sizes = self.group_rows
+        with self._reopened() as file:
+            for group in groups:
+                row = sum(sizes[:group])
+                for batch in self._group(file, group, columns, batch_rows):
+                    yield row, batch.select(list(columns))  # pyarrow also reads "jet.pt" for "jet"
+                    row += batch.num_rows
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return name, size, rows, and the sha256 of the content (large files: of the footer).
+
+        The footer holds every column chunk's size, place and, usually, minimum and maximum.
+        """
+        size = self.path.stat().st_size
+        whole = self._is_summed_whole(size)
+        with self.path.open("rb") as stream:
+            if not whole:
+                stream.seek(size - 8)
+                stream.seek(size - 8 - int.from_bytes(stream.read(4), "little"))
+            digest = hashlib.sha256(stream.read()).hexdigest()
+        return {
+            "name": self.path.name,
+            "size": size,
+            "rows": self.rows,
+            "sha256": digest,
+            "sha256_of": "content" if whole else "footer",
+        }
+
+    def _is_summed_whole(self, size: int) -> bool:
+        return size <= SMALL
+
+    def _reopened(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(
+                self.path,
+                metadata=self._metadata,
+                page_checksum_verification=True,
+                buffer_size=BUFFER,
+            )
+        except OSError as error:
+            raise gone(self.path, error) from None
+
+    def _group(
+        self, file: pq.ParquetFile, group: int, columns: Sequence[str], batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        try:
+            if self._bytes(group, columns) <= AT_ONCE:
+                table = file.read_row_group(group, columns=list(columns))
+                yield from table.to_batches(batch_rows)
+            else:
+                yield from file.iter_batches(batch_rows, row_groups=[group], columns=list(columns))
+        except DAMAGE as error:
+            raise EventsError(
+                f"{self.path} is damaged in row group {group} of {self.groups} "
+                f"(rows {self._span(group)}).",
+                expected=f"readable columns {', '.join(columns)}",
+                found=first_line(error),
+                cause=DAMAGED,
+                do=COPY_AGAIN,
+            ) from None
+
+    def _codecs(self) -> set[str]:
+        """The codecs of the first row group: writers use the same for all of them."""
+        if not self.groups:
+            return set()
+        group = self._metadata.row_group(0)
+        return {group.column(index).compression for index in range(group.num_columns)}
+
+    def _bytes(self, group: int, columns: Sequence[str]) -> int:
+        """What a row group has of the columns (and of what lies below them), decoded."""
+        metadata = self._metadata.row_group(group)
+        chunks = (metadata.column(index) for index in range(metadata.num_columns))
+        wanted = set(columns)
+        return sum(
+            max(chunk.total_uncompressed_size, 8 * metadata.num_rows)
+            for chunk in chunks
+            if chunk.path_in_schema.split(".")[0] in wanted or chunk.path_in_schema in wanted
+        )
+
+    def _span(self, group: int) -> str:
+        sizes = [self._metadata.row_group(g).num_rows for g in range(group + 1)]
+        return f"{sum(sizes) - sizes[-1]} to {sum(sizes) - 1}"
+
+    def _excluded(self, group: int, where: Sequence[Condition]) -> bool:
+        if not where:
+            return False
+        metadata = self._metadata.row_group(group)
+        wanted = {condition.column for condition in where}
+        ranges = {}
+        for index in range(metadata.num_columns):
+            chunk = metadata.column(index)
+            if chunk.path_in_schema in wanted:
+                ranges[chunk.path_in_schema] = chunk.statistics
+        return any(
+            condition.column in ranges and _impossible(ranges[condition.column], condition)
+            for condition in where
+        )
+
+
+def _impossible(statistics: Any, condition: Condition) -> bool:
+    """Whether no value between a chunk's minimum and maximum meets the condition."""
+    if statistics is None or not statistics.has_min_max:
+        return False
+    low, high = statistics.min, statistics.max
+    values = condition.value if condition.op == "in" else (condition.value,)
+    values = [_comparable(value, low, high) for value in values]
+    if any(value is None for value in values):
+        return False
+    if condition.op in ("==", "in"):
+        return all(value < low or value > high for value in values)
+    value = values[0]
+    return {"<": low >= value, "<=": low > value, ">": high <= value, ">=": high < value}[
+        condition.op
+    ]
+
+
+def _comparable(value: Any, low: Any, high: Any) -> Any:
+    """Return the value as it is compared with rows of the statistics' type; None if it is not."""
+    for kind in (bool, str):
+        if isinstance(low, kind) or isinstance(value, kind):
+            return value if isinstance(low, kind) and isinstance(value, kind) else None
+    if isinstance(low, float):  # rows of a float column meet the literal as a float64
+        value = float(value)
+        # A writer may have let NaN into the statistics; they bound nothing then.
+        return value if low == low and high == high else None
+    return value if isinstance(low, int) else None
+
+
+def _refuse_truncated(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        stream.seek(max(0, size - 8))
+        tail = stream.read()
+    if tail[-4:] == ENCRYPTED:
+        raise EventsError(
+            f"{path} is encrypted.",
+            expected="a Parquet file without encryption",
+            do="write it again without encryption",
+        )
+    length = int.from_bytes(tail[:4], "little")
+    if tail[-4:] != MAGIC or size < 12 or length + 12 > size:
+        raise EventsError(
+            f"{path} is cut short: it begins as Parquet but does not end as Parquet.",
+            expected="'PAR1' as the first and the last 4 bytes",
+            found=f"{size} bytes that end in {tail[-4:]!r}",
+            cause=STOPPED,
+            do="copy or write the file again",
+        )

@@ -1,0 +1,199 @@
+"""From paths to events: the registry of formats, and files opened by what they are.
+
+A format is a module with ``NAME``, ``SUFFIXES``, ``MAGIC`` (the first bytes of its files, empty if
+it has none), ``PARTS`` (whether ``file:part`` names something inside) and ``open_file(path)``, with
+parts also ``open_file(path, inside)``, which return an `EventFile`. It is registered by its place
+in `FORMATS`. What a file *is* is told by its first bytes; its suffix only says what it is expected
+to be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from steepest.errors import EventsError
+from steepest.events.formats import csv, hdf5, parquet, root
+from steepest.events.formats.contract import EventFile
+from steepest.events.paths import Place, missing, places, refuse_twice, seen
+from steepest.events.source import EventSource
+
+__all__ = ["FORMATS", "Format", "open_events"]
+
+
+class Format(Protocol):
+    """What a module must have to be a format."""
+
+    @property
+    def NAME(self) -> str: ...  # noqa: D102
+    @property
+    def SUFFIXES(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def MAGIC(self) -> bytes: ...  # noqa: D102
+    @property
+    def PARTS(self) -> bool: ...  # noqa: D102
+    @property
+    def open_file(self) -> Any: ...  # noqa: D102
+
+
+FORMATS: tuple[Format, ...] = (parquet, root, hdf5, csv)
+
+
+def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> EventSource:
+    """Open events for reading; of each file only the metadata is read.
+
+    Parameters
+    ----------
+    path
+        A file, a glob such as ``"jets/*.parquet"`` (its files are sorted by name; ``**`` goes
+        through folders), ``"embedded:top-jets"``, ``"hf://datasets/owner/name/jets.parquet"``, or a
+        list of these. A leading ``~`` is the home folder. ``"jets.root:tree"`` and
+        ``"jets.h5:/group"`` name what is read inside a file.
+
+    Returns
+    -------
+    EventSource
+        The files read as one.
+
+    Raises
+    ------
+    EventsError
+        A file is missing, a folder, unreadable, damaged, given twice, or in no known format; it
+        has no such part; a glob matches nothing; there is not one event.
+    MissingExtraError
+        The package that reads a format is not installed.
+
+    Examples
+    --------
+    >>> source = open_events("embedded:top-jets")  # doctest: +SKIP
+    >>> source.rows, source.schema.names  # doctest: +SKIP
+    """
+    paths = [path] if isinstance(path, str | os.PathLike) else path
+    given = [os.fspath(text) for text in paths]
+    suffixes = tuple(suffix for format in FORMATS for suffix in format.SUFFIXES)
+    found = [place for text in given for place in places(text, suffixes)]
+    if not found:
+        raise EventsError("No path to events is given.", do="set events.path to a file or a glob")
+    refuse_twice(found)
+    files = [_open(place) for place in found]
+    # What was named in one path and left to be found in another may be the same.
+    refuse_twice([Place(file.path, getattr(file, "inside", "")) for file in files])
+    origins = [place.hub.origin if place.hub is not None else {} for place in found]
+    return EventSource(given[0] if len(given) == 1 else given, files, origins)
+
+
+def _open(place: Place) -> EventFile:
+    path, inside, on_hub = place
+    head = _head(path)
+    format = _format(path, head)
+    if on_hub is not None and format is parquet and not inside:
+        return on_hub.open_parquet()
+    if not inside:
+        return format.open_file(path)
+    if format.PARTS:
+        return format.open_file(path, inside)
+    raise EventsError(
+        f"{path}:{inside} names a part of a file, but a {format.NAME} file has no parts.",
+        expected=f"{path} alone",
+        found=repr(inside),
+        do=f"write {path}",
+    )
+
+
+def _format(path: Path, head: bytes) -> Format:
+    """Return the format that a file is in, by its first bytes."""
+    for format in FORMATS:
+        if format.MAGIC and head.startswith(format.MAGIC):
+            return format
+    named = next((f for f in FORMATS if path.suffix.lower() in f.SUFFIXES), None)
+    if named is None and csv.looks_like_a_table(head):
+        return csv
+    if named is not None and not named.MAGIC and _is_text(head):
+        return named
+    if named is not None and not named.MAGIC:
+        cause, do = _why(head, named.NAME)
+        raise EventsError(
+            f"{path} is named as {named.NAME} but is not {named.NAME}.",
+            expected="lines of text",
+            found=_looks_like(head),
+            cause=cause,
+            do=do,
+        )
+    if named is not None:
+        cause, do = _why(head, named.NAME)
+        raise EventsError(
+            f"{path} is named as {named.NAME} but is not {named.NAME}.",
+            expected=f"a file that begins with {named.MAGIC!r}",
+            found=_looks_like(head),
+            cause=cause,
+            do=do,
+        )
+    raise EventsError(
+        f"The format of {path} is not known.",
+        expected="; ".join(f"{f.NAME} ({', '.join(f.SUFFIXES)})" for f in FORMATS),
+        found=_looks_like(head),
+        do=f"write the events as {FORMATS[0].NAME}",
+    )
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file, or say why there are none."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(512)
+    except FileNotFoundError:
+        raise missing(path) from None
+    except IsADirectoryError:
+        raise EventsError(
+            f"{path} is a folder.",
+            expected="a file, or a glob over files",
+            found=seen(path),
+            do=f"write {path / ('*' + FORMATS[0].SUFFIXES[0])}",
+        ) from None
+    except OSError as error:
+        raise EventsError(
+            f"{path} cannot be read.",
+            expected="a readable file",
+            found=error.strerror or type(error).__name__,
+            cause="its permissions or those of its folder" if error.errno == 13 else None,
+            do=f"chmod u+r {path}" if error.errno == 13 else None,
+        ) from None
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether lines of text may follow, in whatever encoding."""
+    other = ("a web page", "a pointer", "data compressed", "an empty")
+    return b"\x00" not in head and not _looks_like(head).startswith(other)
+
+
+def _looks_like(head: bytes) -> str:
+    """Say what the first bytes of a file look like."""
+    if not head:
+        return "an empty file"
+    text = head.decode("utf-8", errors="replace").lstrip()
+    start = repr(text.splitlines()[0][:40]) if text.splitlines() else repr(text[:40])
+    if text[:15].lower().startswith(("<!doctype", "<html")):
+        return f"a web page: it begins with {start}"
+    if text.startswith("version https://git-lfs"):
+        return f"a pointer of Git LFS: it begins with {start}"
+    if head.startswith(b"\x1f\x8b"):
+        return "data compressed by gzip"
+    if b"\x00" in head or "\ufffd" in text[:-4]:
+        return f"binary data that begin with {head[:8]!r}"
+    return f"text that begins with {start}"
+
+
+def _why(head: bytes, name: str) -> tuple[str, str]:
+    """Return the likely cause of a wrong file, and what to do."""
+    looks = _looks_like(head)
+    if not head:
+        return "a copy, download or job was stopped before it wrote anything", "make it again"
+    if looks.startswith("a web page"):
+        return "a download that was answered with an error or a login page", "download it again"
+    if looks.startswith("a pointer"):
+        return "the content was not fetched with the repository", "git lfs pull"
+    if looks.endswith("gzip"):
+        return "the file was compressed as a whole", "gunzip it"
+    return "the file was renamed, or written by another tool", f"give a {name} file"

@@ -1,0 +1,278 @@
+"""ROOT: branches of a TTree or fields of an RNTuple as columns; through uproot.
+
+A file with a single TTree or RNTuple needs no name; others are ``jets.root:tree``, in a folder of
+the file ``jets.root:folder/tree``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from steepest.errors import EventsError, SteepestError, nearest
+from steepest.events import extra
+from steepest.events.formats.contract import Condition
+from steepest.events.formats.damage import (
+    COPY_AGAIN,
+    DAMAGED,
+    STOPPED,
+    fingerprint,
+    first_line,
+    gone,
+)
+from steepest.events.formats.nested import unreadable_name
+from steepest.events.formats.root_columns import Column, branches_of, fields_of, is_ntuple, pieces
+from steepest.events.reading.row_filter import RowFilter, filtered
+from steepest.events.words import listed
+
+__all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "RootEvents", "open_file"]
+
+NAME = "ROOT"
+SUFFIXES = (".root",)
+MAGIC = b"root"
+PARTS = True
+
+TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
+MOST_ROWS = 65_536
+"""That are read at once: uproot holds them several times over."""
+LARGE = 1_000_000
+"""Added to the version of a file whose places are written with 8 bytes."""
+
+
+def open_file(path: Path, inside: str = "") -> RootEvents:
+    """Open one TTree or RNTuple of a ROOT file; its metadata are read, its baskets are not.
+
+    Parameters
+    ----------
+    path
+        The file.
+    inside
+        The tree; left out, the only one there is.
+
+    Raises
+    ------
+    EventsError
+        The file is cut short or damaged; there is no such tree, or several and none is named.
+    MissingExtraError
+        uproot is not installed.
+    """
+    return RootEvents(path, inside)
+
+
+class RootEvents:
+    """One TTree or RNTuple of a ROOT file; an `EventFile` of one group.
+
+    The file is open only while it is read, so that thousands can be in use.
+    """
+
+    groups = 1
+
+    def __init__(self, path: Path, inside: str = "") -> None:
+        self.path = path
+        extra.load("uproot", "root", "Reading ROOT files")
+        extra.load("awkward", "root", "Reading ROOT files")
+        _refuse_truncated(path)
+        try:
+            with _opened(path) as file:
+                self.inside: str = _find(file, path, inside)
+                tree = file[self.inside]
+                self.rows = int(tree.num_entries)
+                self._columns = fields_of(tree) if is_ntuple(tree) else branches_of(tree)
+        except SteepestError:
+            raise
+        except Exception as error:  # uproot meets damage with whatever it stumbles over
+            raise EventsError(
+                f"The metadata of {path} cannot be read.",
+                expected="a ROOT file with a TTree or an RNTuple",
+                found=first_line(error),
+                cause=DAMAGED,
+                do=COPY_AGAIN,
+            ) from None
+        self.schema = pa.schema([pa.field(column.name, column.type) for column in self._columns])
+
+    def kept(self, where: Sequence[Condition]) -> list[int]:
+        """Return the one group: ROOT has no statistics of baskets."""
+        return [0]
+
+    def batches(
+        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (first row in the file, batch); only the named branches' baskets are read."""
+        if not groups or self.rows == 0:
+            return
+        with self._reopened() as file:
+            tree = self._checked(file, columns)
+            for row, arrays in self._pieces(tree, columns, batch_rows):
+                yield row, pa.record_batch(arrays, names=list(columns))
+
+    def filtered(
+        self, columns: Sequence[str], row_filter: RowFilter, batch_rows: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what `batches` yields, without the baskets of the other columns where none passes.
+
+        See `steepest.events.reading.row_filter.filtered`. Baskets are kept from one block to the
+        next as long as all of these pass.
+        """
+        with self._reopened() as file:
+            tree = self._checked(file, columns)
+            reading, following = iter(()), -1
+
+            def read(names: Sequence[str], row: int) -> Iterator[tuple[int, list[pa.Array]]]:
+                return self._pieces(tree, names, batch_rows, row)
+
+            def rest(names: Sequence[str], row: int) -> list[pa.Array]:
+                nonlocal reading, following
+                if row != following:
+                    reading = read(names, row)
+                _, arrays = next(reading)
+                following = row + len(arrays[0])
+                return arrays
+
+            yield from filtered(columns, row_filter, read, rest)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return name, tree, size, rows and sha256."""
+        return fingerprint(self.path, self.rows, self.inside)
+
+    def _reopened(self) -> Any:
+        try:
+            return _opened(self.path)
+        except Exception as error:
+            raise gone(self.path, error) from None
+
+    def _checked(self, file: Any, columns: Sequence[str]) -> Any:
+        """Return the tree, in which the columns can be read."""
+        wanted = self._named(columns)
+        for column in wanted:
+            self._refuse_unreadable(column)
+        tree = file[self.inside]
+        self._refuse_lengths(tree, wanted)
+        return tree
+
+    def _named(self, names: Sequence[str]) -> list[Column]:
+        return [self._columns[self.schema.names.index(name)] for name in names]
+
+    def _pieces(
+        self, tree: Any, names: Sequence[str], batch_rows: int, row: int = 0
+    ) -> Iterator[tuple[int, list[pa.Array]]]:
+        """Yield (first row, columns) from a row on."""
+        columns = self._named(names)
+        reader = pieces(tree, columns, min(batch_rows, MOST_ROWS), row)
+        while row < self.rows:
+            arrays = self._next(reader, columns, row)
+            yield row, arrays
+            row += len(arrays[0])
+
+    def _next(self, reader: Iterator[list[pa.Array]], columns: list[Column], row: int) -> Any:
+        try:
+            return next(reader)
+        except NotImplementedError as error:
+            names = listed([column.name for column in columns], 12)
+            raise self._beyond(names, first_line(error)) from None
+        except Exception as error:  # uproot meets damage with whatever it stumbles over
+            names = [column.name for column in columns]
+            raise EventsError(
+                f"{self.path}:{self.inside} is damaged at row {row} or after.",
+                expected=f"readable columns {listed(names, 12)}",
+                found=first_line(error),
+                cause=DAMAGED,
+                do=COPY_AGAIN,
+            ) from None
+
+    def _refuse_unreadable(self, column: Column) -> None:
+        kind = unreadable_name(column.type)
+        if kind is not None:
+            raise self._beyond(column.name, kind)
+
+    def _beyond(self, names: str, found: str) -> EventsError:
+        return EventsError(
+            f"The column {names} of {self.path}:{self.inside} cannot be read.",
+            expected="numbers, booleans, text, or lists of these",
+            found=found,
+            do="leave it out, or write it as numbers",
+        )
+
+    def _refuse_lengths(self, tree: Any, columns: list[Column]) -> None:
+        if is_ntuple(tree):
+            return
+        for column in columns:
+            entries = int(tree[column.path].num_entries)
+            if entries != self.rows:
+                raise EventsError(
+                    f"The branch {column.name!r} of {self.path}:{self.inside} has another length "
+                    "than the tree.",
+                    expected=f"{self.rows} entries",
+                    found=f"{entries} entries",
+                    cause="the job that wrote it did not fill this branch for each event",
+                    do="leave it out, or write the tree again",
+                )
+
+
+def _opened(path: Path) -> Any:
+    uproot = extra.load("uproot", "root", "Reading ROOT files")
+    # A mapping, so that a colon in the name is no part; no array is asked for twice.
+    return uproot.open({str(path): None}, array_cache=None)
+
+
+def _find(file: Any, path: Path, inside: str) -> str:
+    """Return the name of the tree to read."""
+    classes = file.classnames(cycle=False)
+    trees = [name for name, kind in classes.items() if kind in TREES]
+    name = inside.strip("/").split(";")[0]
+    if name in trees:
+        return name
+    if name in classes:
+        raise EventsError(
+            f"{name!r} in {path} is no tree.",
+            expected=f"one of {listed(trees, 12)}" if trees else "a TTree or an RNTuple",
+            found=classes[name],
+            do=f"write {path}:{trees[0]}" if trees else "give a file with a TTree or an RNTuple",
+        )
+    if name or not trees:
+        return _no_such(path, name, trees, classes)
+    if len(trees) == 1:
+        return trees[0]
+    raise EventsError(
+        f"{path} holds {len(trees)} trees, and none is named.",
+        expected=f"one of {listed(trees, 12)}",
+        found=str(path),
+        do=f"write {path}:{trees[0]}",
+    )
+
+
+def _no_such(path: Path, name: str, trees: list[str], classes: dict[str, str]) -> str:
+    if not trees:
+        raise EventsError(
+            f"There is no TTree or RNTuple in {path}.",
+            expected="a TTree or an RNTuple",
+            found=listed([f"{n} ({kind})" for n, kind in classes.items()], 12) or "an empty file",
+            cause=None if classes else "the job that wrote it stopped before it wrote the tree",
+            do="check that job, or give another file",
+        )
+    guess = nearest(name, trees) or (trees[0] if len(trees) == 1 else None)
+    raise EventsError(
+        f"There is no tree {name!r} in {path}.",
+        expected=f"one of {listed(trees, 12)}",
+        found=repr(name),
+        do=f"write {path}:{guess}" if guess else "check the name",
+    )
+
+
+def _refuse_truncated(path: Path) -> None:
+    """Compare the file's size with the end that its header names."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(24)
+    large = int.from_bytes(head[4:8], "big") >= LARGE
+    end = int.from_bytes(head[12:20] if large else head[12:16], "big")
+    if len(head) < 24 or size < end:
+        raise EventsError(
+            f"{path} is cut short: it begins as ROOT but ends too early.",
+            expected=f"{end} bytes, as its header says" if len(head) == 24 else "a header",
+            found=f"{size} bytes",
+            cause=STOPPED,
+            do="copy or write the file again",
+        )

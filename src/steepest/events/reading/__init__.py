@@ -1,0 +1,1 @@
+"""From open files to evaluated columns, block by block."""

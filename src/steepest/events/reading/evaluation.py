@@ -1,0 +1,259 @@
+"""Evaluate a plan on blocks of events: what is selected, its numbers, and its parts.
+
+A feature that is a column of numbers is taken as the file has it; what is derived, text or null in
+places goes through Polars. Columns whose types are all exact in float32 stay float32 until all
+events are there: half of what would be copied and written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from steepest.events.expressions.expression import Expression, frame
+from steepest.events.expressions.lists import refuse_mismatch
+from steepest.events.expressions.nodes import Column
+from steepest.events.formats.contract import Block
+from steepest.events.reading.matrix import matrix
+from steepest.events.reading.plan import Plan
+from steepest.events.sample.checks import Faults
+from steepest.events.sample.label_counts import LabelCounts
+from steepest.events.sample.repeats import Repeats
+from steepest.events.sample.split import TEST, assign_parts, event_keys, row_keys
+from steepest.events.source import EventSource
+from steepest.recipe import SplitRecipe
+
+__all__ = ["Evaluated", "Evaluation", "narrow_type"]
+
+NUMBERS = (
+    pl.Float32, pl.Float64, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32,
+    pl.UInt64, pl.Boolean,
+)  # fmt: skip
+"""What NumPy has too."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What is kept of a block, by name; nothing if nothing is selected from it.
+
+    `rows_read` counts the rows of all blocks so far.
+    """
+
+    columns: dict[str, np.ndarray]
+    part: np.ndarray
+    rows_read: int
+
+
+class Evaluation:
+    """Evaluates a plan block by block, and counts what is no finite number.
+
+    Parameters
+    ----------
+    source, plan, split
+        The events, what to compute of each, and the shares of the parts.
+    keeps_features
+        Whether the features are wanted; else they are only checked.
+
+    Attributes
+    ----------
+    label : Typed
+        The label's type.
+    codes : dict[int, dict[str, int]]
+        Of each feature that is text the numbers that stand for its texts, in the order of their
+        first events.
+    label_counts, repeats
+        The labels' values, and what each file holds.
+    rows_read, selected, undecided : int
+        Rows of all blocks, those selected, and those for which the selection has no answer.
+    """
+
+    def __init__(
+        self, source: EventSource, plan: Plan, split: SplitRecipe | None, keeps_features: bool
+    ) -> None:
+        schema = source.schema
+        self._source, self._plan, self._split = source, plan, split
+        self._keeps_features = keeps_features
+        self._select = plan.select.scalar(schema) if plan.select is not None else None
+        self.label = plan.label.scalar(schema)
+        features = [feature.scalar(schema) for feature in plan.features]
+        self.codes = {i: {} for i, typed in enumerate(features) if typed.words == "text"}
+        self._typed = [*features, self.label]
+        exprs = [typed.expr if i in self.codes else typed.real for i, typed in enumerate(features)]
+        exprs.append(self.label.real if self.label.dtype == pl.Int128 else self.label.expr)
+        if plan.weight is not None:
+            self._typed.append(plan.weight.scalar(schema))
+            exprs.append(self._typed[-1].real)
+        exprs += [expression.scalar(schema).real for expression in plan.extra]
+        self._exprs = [expr.alias(str(i)) for i, expr in enumerate(exprs)]
+        weights = [] if plan.weight is None else [plan.weight]
+        trees = [e.tree for e in (*plan.features, plan.label, *weights, *plan.extra)]
+        self._plain = {i: tree.name for i, tree in enumerate(trees) if isinstance(tree, Column)}
+        self._dtype = narrow_type(plan.features, schema)
+        self._declared = any(table.missing is not None for table in plan.tables.values())
+        self._faults = self._feature_faults()
+        rest = [Faults(f"The label {plan.label.text!r}", plan.label, self.label.words)]
+        if plan.weight is not None:
+            rest.append(Faults("The weight", plan.weight))
+        self._rest_faults = rest + [Faults(extra.role, extra) for extra in plan.extra]
+        self.label_counts, self.repeats = LabelCounts(), Repeats()
+        self.rows_read = self.selected = self.undecided = 0
+
+    def _feature_faults(self) -> list[Faults]:
+        plan = self._plan
+        words = ["text" if i in self.codes else "a number" for i in range(len(plan.features))]
+        return [
+            Faults(feature.role, feature, words[i], plan.tables.get(plan.names[i]))
+            for i, feature in enumerate(plan.features)
+        ]
+
+    def over(self, blocks: Iterator[Block]) -> Iterator[Evaluated]:
+        """Yield what is kept of each block."""
+        for block in blocks:
+            yield self.of(block)
+
+    def of(self, block: Block) -> Evaluated:
+        """Select from a block, and evaluate it."""
+        table = frame(block.batch)
+        self.rows_read += table.height
+        rows = np.arange(block.first_row, block.first_row + table.height)
+        if self._select is not None:
+            kept = Expression.series(table, self._select)
+            refuse_mismatch(self._select.mismatches, self._locator(block.file, rows))
+            self.undecided += kept.null_count()
+            kept = kept.fill_null(False)
+            table, rows = table.filter(kept), rows[kept.to_numpy()]
+        if len(rows) == 0:
+            return Evaluated({}, np.empty(0, np.int8), self.rows_read)
+        self.selected += len(rows)
+        columns = self._columns(table, rows, block.file)
+        return Evaluated(columns, self._parts(table, rows, block.file), self.rows_read)
+
+    def refuse_faults(self) -> None:
+        """Raise EventsError if a value was null, NaN or infinite that must not be."""
+        select = self._plan.select.text if self._plan.select is not None else None
+        for faults in (*self._faults, *self._rest_faults):
+            faults.refuse(self.selected, select)
+
+    def _columns(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> dict[str, np.ndarray]:
+        plain = {i: name for i, name in self._plain.items() if _is_plain(table[name])}
+        others = [i for i in range(len(self._exprs)) if i not in plain]
+        # with_columns, not select: it also spreads a constant over the rows.
+        evaluated = table.with_columns([self._exprs[i] for i in others]) if others else table
+        for typed in self._typed:
+            refuse_mismatch(typed.mismatches, self._locator(file, rows))
+        values = [
+            table[plain[i]] if i in plain else evaluated[str(i)] for i in range(len(self._exprs))
+        ]
+        count = len(self._plan.features)
+        features = [self._numbers(values[i], i) for i in range(count)]
+        self._inspect(values, features, file, rows)
+        carried = [series.to_numpy() for series in values[len(values) - len(self._plan.extra) :]]
+        columns = {
+            "labels": self.label_counts.add(values[count]),
+            "extra": np.array(carried, np.float64).reshape(-1, len(rows)).T,
+            "rows": rows,
+            "file": np.full(len(rows), file, dtype=np.int32),
+        }
+        if self._plan.weight is not None:
+            columns["weights"] = values[count + 1].to_numpy()
+        many = len(self._source.files) > 1
+        if self._keeps_features or many:
+            columns["features"] = matrix(features, self._dtype)
+        if many:
+            told = [columns[n] for n in ("features", "labels", "extra", "weights") if n in columns]
+            self.repeats.add(file, np.column_stack(told))
+        if not self._keeps_features:
+            columns.pop("features", None)
+        return columns
+
+    def _numbers(self, values: pl.Series, feature: int) -> np.ndarray:
+        """Return a feature as numbers, of text its codes in the order of their first events."""
+        known = self.codes.get(feature)
+        return (values if known is None else _codes(values, known)).to_numpy()
+
+    def _locator(self, file: int, rows: np.ndarray) -> Callable[[int], str]:
+        """Return what says where a row of a data frame lies."""
+        return lambda index: f"in {self._source.files[file]} at row {rows[index]}"
+
+    def _inspect(
+        self,
+        values: Sequence[pl.Series],
+        features: Sequence[np.ndarray],
+        file: int,
+        rows: np.ndarray,
+    ) -> None:
+        """Count values that are null, NaN or infinite."""
+        name = self._source.files[file]
+        if self._declared or not all(map(_all_finite, features)):
+            for i, faults in enumerate(self._faults):
+                is_text = i in self.codes
+                raw = values[i].to_numpy() if is_text else features[i].astype(np.float64)
+                faults.count(raw, values[i].is_null().to_numpy(), name, rows)
+        for i, faults in enumerate(self._rest_faults, start=len(self._faults)):
+            column = values[i]
+            if column.dtype.is_float() or column.null_count():
+                null = column.is_null().to_numpy()
+                numbers = column.to_numpy() if column.dtype.is_float() else np.zeros(len(rows))
+                faults.count(numbers, null, name, rows)
+
+    def _parts(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> np.ndarray:
+        """Return the part of each row."""
+        if self._split is None:
+            return np.full(len(rows), TEST, dtype=np.int8)
+        name = self._source.files[file]
+        if self._plan.by is None:
+            return assign_parts(row_keys(Path(name).name, rows), self._split)
+        role = f"The split's column {self._plan.by!r}"
+        keys = event_keys(table[self._plan.by].to_arrow(), role, name, rows)
+        return assign_parts(keys, self._split)
+
+
+def narrow_type(expressions: Sequence[Expression], schema: pa.Schema) -> type[np.floating]:
+    """Return float32 where that holds the values of all the expressions exactly, else float64.
+
+    Examples
+    --------
+    >>> from steepest.events.expressions.expression import parse
+    >>> schema = pa.schema({"pt": pa.float32(), "charge": pa.int8(), "number": pa.int64()})
+    >>> narrow_type([parse("pt"), parse("charge")], schema).__name__
+    'float32'
+    >>> narrow_type([parse("pt"), parse("number")], schema).__name__
+    'float64'
+    >>> narrow_type([parse("pt / 3")], schema).__name__
+    'float64'
+    """
+    exact = all(
+        isinstance(expression.tree, Column) and _is_narrow(schema.field(expression.tree.name).type)
+        for expression in expressions
+    )
+    return np.float32 if exact else np.float64
+
+
+def _is_narrow(arrow: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_boolean(arrow) or types.is_float16(arrow) or types.is_float32(arrow):
+        return True
+    return types.is_integer(arrow) and arrow.bit_width <= 16
+
+
+def _is_plain(series: pl.Series) -> bool:
+    """Whether NumPy has the numbers as they are."""
+    return series.dtype in NUMBERS and not series.null_count()
+
+
+def _all_finite(values: np.ndarray) -> bool:
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
+
+
+def _codes(values: pl.Series, known: dict[str, int]) -> pl.Series:
+    """Return text as float64 numbers, which `known` has for each text and is extended by."""
+    distinct = values.drop_nulls().unique(maintain_order=True).to_list()
+    for text in distinct:
+        known.setdefault(text, len(known))
+    codes = [float(known[text]) for text in distinct]
+    return values.replace_strict(distinct, codes, default=None, return_dtype=pl.Float64)

@@ -1,0 +1,161 @@
+"""Features alone, block by block: for a model that is applied, without label, weight or split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from steepest.errors import EventsError
+from steepest.events.expressions.expression import Expression, frame, parse
+from steepest.events.expressions.lists import refuse_mismatch
+from steepest.events.expressions.types import Typed
+from steepest.events.reading.plan import feature_expression
+from steepest.events.source import EventSource
+from steepest.recipe import Derived
+
+__all__ = ["FeatureReader", "FeatureValues", "condition", "selected"]
+
+
+@dataclass(frozen=True)
+class FeatureValues:
+    """The features of the events of one block.
+
+    Attributes
+    ----------
+    values : numpy.ndarray
+        ``(events, features)`` float64, C order; NaN for null; of text the index into its
+        categories.
+    categories : dict[str, list[str]]
+        The distinct texts in this block of each feature that is text.
+    """
+
+    values: np.ndarray
+    categories: dict[str, list[str]]
+
+
+class FeatureReader:
+    """Evaluates features over blocks of events.
+
+    Parameters
+    ----------
+    features
+        As a recipe has them: names of columns, or derived.
+    texts
+        The names of the features that are text; the others are numbers or booleans.
+    source
+        The events; only the schema is looked at.
+
+    Attributes
+    ----------
+    expressions : list[Expression]
+        One for each feature.
+    columns : list[str]
+        The columns that they need, in alphabetical order.
+
+    Raises
+    ------
+    EventsError
+        A column is missing, or holds text where the model takes numbers.
+    """
+
+    def __init__(
+        self, features: Sequence[str | Derived], texts: Sequence[str], source: EventSource
+    ) -> None:
+        self._source = source
+        self.names = [f if isinstance(f, str) else f.name for f in features]
+        self._texts = [i for i, name in enumerate(self.names) if name in texts]
+        self.expressions: list[Expression] = []
+        self._typed: list[Typed] = []
+        for i, feature in enumerate(features):
+            self.expressions.append(feature_expression(feature, source))
+            self._typed.append(self.expressions[i].scalar(source.schema))
+            if (self._typed[i].words == "text") != (i in self._texts):
+                raise self._other_type(i, self._typed[i].words)
+        needed = set().union(*(expression.columns for expression in self.expressions))
+        self.columns = sorted(needed) or source.schema.names[:1]  # constants have rows too
+        self._exprs = [
+            (typed.expr if i in self._texts else typed.real).alias(str(i))
+            for i, typed in enumerate(self._typed)
+        ]
+
+    def read(self, batch: pa.RecordBatch, locate: Callable[[int], str]) -> FeatureValues:
+        """Return the features of a batch of events, which has the columns that they need.
+
+        Raises
+        ------
+        EventsError
+            Lists that are combined differ in length; `locate` says where a row lies.
+        """
+        table = frame(batch.select(self.columns))
+        # with_columns, not select: it also spreads a constant over the rows.
+        values = table.with_columns(self._exprs).select([str(i) for i in range(len(self._exprs))])
+        for typed in self._typed:
+            refuse_mismatch(typed.mismatches, locate)
+        categories, coded = {}, []
+        for i in self._texts:
+            codes, categories[self.names[i]] = _coded(values[str(i)])
+            coded.append(codes)
+        numbers = values.with_columns(coded).to_numpy(order="c")
+        return FeatureValues(np.ascontiguousarray(numbers, dtype=np.float64), categories)
+
+    def _other_type(self, index: int, words: str) -> EventsError:
+        expected = "text" if index in self._texts else "a number"
+        return EventsError(
+            f"The feature {self.names[index]!r} is {words} in {self._source.files[0]}, but the "
+            f"model takes {expected}.",
+            expected=f"{expected}, as in training",
+            found=f"{self.expressions[index].text} is {words}",
+            cause="events of another version, or another column of the same name",
+            do="give events that were made as those of the training",
+        )
+
+
+def _coded(values: pl.Series) -> tuple[pl.Series, list[str]]:
+    """Return texts as float64 indices into the distinct ones, which come with them."""
+    texts = values.drop_nulls().unique(maintain_order=True).to_list()
+    if not texts:
+        return pl.repeat(None, len(values), dtype=pl.Float64, eager=True).alias(values.name), []
+    codes = [float(code) for code in range(len(texts))]
+    coded = values.replace_strict(texts, codes, default=None, return_dtype=pl.Float64)
+    return coded.alias(values.name), texts
+
+
+def condition(text: str, source: EventSource, role: str) -> Expression:
+    """Return a parsed condition, checked against the events' schema.
+
+    Raises
+    ------
+    EventsError, RecipeError
+        It cannot be read, a column is missing, or it is no condition.
+    """
+    expression = parse(text, role)
+    words = expression.scalar(source.schema).words
+    if words != "a condition":
+        raise EventsError(
+            f"{role} is {words}, not a condition.",
+            expected="a condition for each event",
+            found=text,
+            do="compare it, as in x > 0",
+        )
+    return expression
+
+
+def selected(
+    expression: Expression, batch: pa.RecordBatch, locate: Callable[[int], str]
+) -> np.ndarray:
+    """Return ``(events,)`` whether each event of a batch meets a condition; null does not.
+
+    Raises
+    ------
+    EventsError
+        Lists that are combined differ in length; `locate` says where a row lies.
+    """
+    typed = expression.scalar(batch.schema)
+    used = sorted(expression.columns) or batch.schema.names[:1]  # a constant takes any one's rows
+    met = Expression.series(frame(batch.select(used)), typed)
+    refuse_mismatch(typed.mismatches, locate)
+    return met.fill_null(False).to_numpy()

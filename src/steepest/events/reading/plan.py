@@ -1,0 +1,296 @@
+"""What a recipe asks of events of a schema: features, label, weight, selection, split's column.
+
+What can be refused before an event is read is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from steepest.errors import EventsError, RecipeError
+from steepest.events.expressions.expression import Expression, column, parse
+from steepest.events.expressions.nodes import Column, Comparison, Membership
+from steepest.events.expressions.types import column_type
+from steepest.events.source import EventSource
+from steepest.events.words import listed, quoted
+from steepest.recipe import Derived, EventsRecipe
+
+__all__ = ["Plan", "feature_expression", "plan_of"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The expressions to evaluate for each event, and sentences about what was chosen."""
+
+    names: tuple[str, ...]
+    features: tuple[Expression, ...]
+    label: Expression
+    weight: Expression | None
+    select: Expression | None
+    by: str | None
+    tables: dict[str, Derived] = field(default_factory=dict)
+    """The features that the recipe writes as tables, by name."""
+    notes: tuple[str, ...] = ()
+    extra: tuple[Expression, ...] = ()
+    """What is carried along and is no feature."""
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """All expressions."""
+        rest = [self.label, self.weight, self.select]
+        given = (expression for expression in rest if expression is not None)
+        return [*self.features, *given, *self.extra]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns to read, in alphabetical order."""
+        names = set().union(*(expression.columns for expression in self.expressions))
+        return sorted(names | ({self.by} if self.by is not None else set()))
+
+
+def plan_of(
+    recipe: EventsRecipe,
+    source: EventSource,
+    *,
+    names: Sequence[str] | None = None,
+    extra: Sequence[str] = (),
+) -> Plan:
+    """Return what the recipe asks of the source, checked against its schema.
+
+    Parameters
+    ----------
+    recipe
+        The recipe's ``[events]``.
+    source
+        The events; only the schema is looked at.
+    names
+        The features that stand in for ``recipe.features`` where the recipe leaves them out.
+    extra
+        Columns or expressions that are carried along, whether or not they are features.
+
+    Raises
+    ------
+    EventsError
+        A column is missing or of a type that cannot be used; the label is among the features.
+    RecipeError
+        An expression cannot be read; a feature's name is given twice; there is no feature.
+    """
+    schema = source.schema
+    label = _resolved(recipe.label, schema, "events.label")
+    weight = _resolved(recipe.weight, schema, "events.weight") if recipe.weight else None
+    select = parse(recipe.select, "events.select") if recipe.select else None
+    by = recipe.split.by
+    if by is not None and by not in schema.names:
+        raise source.missing(by, " (events.split.by)")
+    carried = tuple(_resolved(text, schema, f"The column {text!r}") for text in extra)
+    plan = Plan((), (), label, weight, select, by, extra=carried)
+    label.scalar(schema)
+    for expression in carried:
+        _check_type(expression, schema, "a number")
+    _check_type(weight, schema, "a number")
+    _check_type(select, schema, "a condition")
+    given = recipe.features if recipe.features is not None else names
+    if given is None:
+        plan = _with_default_features(plan, source)
+    else:
+        plan = _with_features(plan, given, source)
+    notes = _refuse_leaks(plan, schema)
+    return replace(plan, notes=(*plan.notes, *notes))
+
+
+def _resolved(text: str, schema: pa.Schema, role: str) -> Expression:
+    """Return the column of that name, whatever its letters; if there is none, the expression."""
+    return column(text, role) if text in schema.names else parse(text, role)
+
+
+def _check_type(expression: Expression | None, schema: pa.Schema, expected: str) -> None:
+    if expression is None:
+        return
+    typed = expression.scalar(schema)
+    if typed.words != expected:
+        raise EventsError(
+            f"{expression.role} is {typed.words}, not {expected}.",
+            expected=f"{expected} for each event",
+            found=expression.text,
+            do="compare it, as in x > 0" if expected == "a condition" else "name a numeric column",
+        )
+
+
+# --- features -----------------------------------------------------------------------------------
+
+
+def _with_features(plan: Plan, given: Sequence[str | Derived], source: EventSource) -> Plan:
+    if not given:
+        raise RecipeError(
+            "events.features is empty.",
+            expected="at least one feature",
+            do="name features, or leave the key out to use every numeric column",
+        )
+    names = tuple(feature if isinstance(feature, str) else feature.name for feature in given)
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(
+                f"The feature {name!r} is given {names.count(name)} times.",
+                expected="each feature's name once",
+                do="remove it, or give the derived one another name",
+            )
+    tables = {feature.name: feature for feature in given if isinstance(feature, Derived)}
+    features = tuple(feature_expression(feature, source) for feature in given)
+    return replace(plan, names=names, features=features, tables=tables)
+
+
+def feature_expression(feature: str | Derived, source: EventSource) -> Expression:
+    """Return the expression of a feature, checked against the events' schema.
+
+    Raises
+    ------
+    EventsError
+        A column is missing, or of a type that cannot be used.
+    RecipeError
+        A derived feature cannot be read, or has an option that its type has no use for.
+    """
+    schema = source.schema
+    if isinstance(feature, Derived):
+        expression = parse(feature.value, f"The feature {feature.name!r}")
+    elif feature in schema.names:
+        expression = column(feature, f"The feature {feature!r}")
+        _refuse_unusable(feature, source)
+    else:
+        raise _no_such_feature(feature, source)
+    typed = expression.scalar(schema)
+    if isinstance(feature, Derived):
+        _refuse_options(feature, typed.words == "text")
+    return expression
+
+
+def _refuse_options(feature: Derived, is_text: bool) -> None:
+    """Raise RecipeError for an option that the feature's type has no use for."""
+    where = f"The feature {feature.name!r}"
+    kind = str if is_text else float
+    type_words = "text" if is_text else "a number"
+    if feature.missing is not None and not isinstance(feature.missing, kind):
+        raise RecipeError(
+            f"{where} is {type_words}, but its `missing` is not.",
+            expected=f"missing = {'text in quotes' if is_text else 'a number'}",
+            found=repr(feature.missing),
+        )
+    if feature.fill is not None and not _can_fill(feature.fill, is_text):
+        raise RecipeError(
+            f"{where} is {type_words}, which cannot be filled so.",
+            expected="a category in quotes" if is_text else 'a number, "mean" or "median"',
+            found=f"fill = {feature.fill!r}",
+        )
+    if not is_text and feature.unseen != "error":
+        raise RecipeError(
+            f"{where} is a number, and has no categories.",
+            expected="`unseen` for text only",
+            found=f"unseen = {feature.unseen!r}",
+            do="leave `unseen` out",
+        )
+
+
+def _can_fill(fill: float | str, is_text: bool) -> bool:
+    if is_text:
+        return isinstance(fill, str) and fill not in ("mean", "median")
+    return isinstance(fill, float) or fill in ("mean", "median")
+
+
+def _refuse_unusable(name: str, source: EventSource) -> None:
+    arrow = source.schema.field(name).type
+    if column_type(arrow) is None:
+        raise EventsError(
+            f"The feature {name!r} holds no plain values in {source.files[0]}.",
+            expected="numbers, booleans or text, one value an event, such as "
+            f"{listed(_usable(source.schema), 12) or 'none here'}",
+            found=str(arrow),
+            do="name columns of plain values",
+        )
+
+
+def _no_such_feature(text: str, source: EventSource) -> EventsError:
+    error = source.missing(text, " (a feature)")
+    try:
+        expression = parse(text)
+    except RecipeError:
+        return error
+    if isinstance(expression.tree, Column) or not expression.columns <= set(source.schema.names):
+        return error
+    return EventsError(
+        error.what,
+        expected=error.details["expected"],
+        found=error.details["found"],
+        do=f'give what is derived a name: {{name = "ratio", value = {quoted(text)}}}',
+    )
+
+
+def _usable(schema: pa.Schema) -> list[str]:
+    return [field.name for field in schema if _is_numeric(field.type)]
+
+
+def _is_numeric(arrow: pa.DataType) -> bool:
+    dtype = column_type(arrow)
+    return dtype is not None and dtype.is_numeric()
+
+
+def _with_default_features(plan: Plan, source: EventSource) -> Plan:
+    """Take every numeric column that has no other role."""
+    roles = dict.fromkeys(plan.label.columns, "the label")
+    roles |= dict.fromkeys(plan.weight.columns if plan.weight else (), "the weight")
+    roles |= {plan.by: "the split's column"} if plan.by is not None else {}
+    usable = _usable(source.schema)
+    names = tuple(name for name in usable if name not in roles)
+    if not names:
+        raise EventsError(
+            f"There is no numeric column left for a feature in {source.files[0]}.",
+            expected="numeric columns besides the label, the weight and the split's column",
+            found=listed(source.schema.names, 12),
+            do="name features in events.features",
+        )
+    other = [
+        f"{field.name} ({roles.get(field.name) or field.type})"
+        for field in source.schema
+        if field.name not in names
+    ]
+    notes = [f"Features are not named, so every numeric column is one: {', '.join(names)}."]
+    if other:
+        notes.append(f"No feature: {', '.join(other)}.")
+    features = tuple(column(name, f"The feature {name!r}") for name in names)
+    return replace(plan, names=names, features=features, notes=tuple(notes))
+
+
+# --- leaks --------------------------------------------------------------------------------------
+
+
+def _refuse_leaks(plan: Plan, schema: pa.Schema) -> list[str]:
+    """Refuse the label among the features; return sentences about what only looks like it."""
+    for name, feature in zip(plan.names, plan.features, strict=True):
+        if _gives_away(plan.label, feature):
+            same = feature.tree == plan.label.tree
+            raise EventsError(
+                f"The feature {name!r} gives the label {plan.label.text!r} away.",
+                expected="features that are known without the label",
+                found="the label itself" if same else f"{feature.text}",
+                do=f"remove {name!r} from events.features",
+            )
+    notes = []
+    columns = set().union(*(feature.columns for feature in plan.features))
+    if plan.label.columns and plan.label.columns <= columns:
+        notes.append(f"The label {plan.label.text!r} can be computed from the features alone.")
+    if plan.weight is not None and plan.weight.columns & columns:
+        notes.append(f"The weight {plan.weight.text!r} and the features share columns.")
+    return notes
+
+
+def _gives_away(label: Expression, feature: Expression) -> bool:
+    if feature.tree == label.tree:
+        return True
+    if isinstance(label.tree, Column):
+        return label.tree.name in feature.columns
+    # process == 1: a code that is tested for; pt > 500 may be a lesson's toy, and is only noted.
+    tests_code = isinstance(label.tree, Membership) or (
+        isinstance(label.tree, Comparison) and set(label.tree.operators) <= {"==", "!="}
+    )
+    return tests_code and len(label.columns) == 1 and label.columns == feature.columns

@@ -1,0 +1,1 @@
+"""Samples: labels, checks, and the split into training, validation and test parts."""

@@ -1,0 +1,1 @@
+"""Landscapes for other programs: tables, VTK, a page, an animation."""

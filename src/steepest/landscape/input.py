@@ -1,0 +1,238 @@
+"""What a landscape is drawn of: J, the trained θ, its events and the path that led there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from steepest.errors import InputError, RunFolderError
+from steepest.events import TRAIN, use_revisions
+from steepest.folder import RunFolder
+from steepest.objective import Batch, DenseObjective, Objective
+from steepest.recipe import Recipe
+from steepest.trained import TrainedModel
+from steepest.training import TrainingCallback
+from steepest.training.events import PARTS, encoded, parts_of, read
+from steepest.training.inputs import Schema, batch_of, objective_for
+
+__all__ = ["LandscapeInput", "PathPoints", "landscape_input", "other_theta"]
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class PathPoints:
+    """θ at some steps: steps ``(points,)`` and float64 thetas ``(points, size)``, all finite.
+
+    `left_out` counts the recorded points that are not finite.
+    """
+
+    steps: Array
+    thetas: Array
+    left_out: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LandscapeInput:
+    """J on its events, the trained θ, and how training came to it.
+
+    Attributes
+    ----------
+    objective
+        J; nothing but its contract is used.
+    events
+        The events, of which a landscape takes all or some.
+    theta
+        The trained model, float64 ``(size,)``.
+    path
+        θ along the way; None if none was recorded.
+    kept_step : int or None
+        After how many steps the descent had this θ.
+    learning_rate : float or None
+        η at that step.
+    optimizer : str
+        Which update rule took the steps.
+    name, part : str
+        The run's name, and which part of its events these are.
+    model
+        For parameters in their own units; None where there is no such model.
+    """
+
+    objective: Objective
+    events: Batch
+    theta: Array
+    path: PathPoints | None = None
+    kept_step: int | None = None
+    learning_rate: float | None = None
+    optimizer: str = ""
+    name: str = ""
+    part: str = "train"
+    model: TrainedModel | None = None
+
+
+def landscape_input(
+    folder: RunFolder, part: str = "train", callback: TrainingCallback | None = None
+) -> LandscapeInput:
+    """Read a run and its events again, as the training had them.
+
+    Parameters
+    ----------
+    folder
+        The run.
+    part
+        "train", "validation" or "test".
+    callback
+        Told when the events have changed.
+
+    Raises
+    ------
+    RunFolderError
+        The run is not finished.
+    InputError
+        There is no such part.
+    EventsError
+        The events cannot be read any more.
+    """
+    callback = callback or TrainingCallback()
+    recipe, model = folder.recipe, folder.model
+    recorded = (folder.environment or {}).get("events")
+    use_revisions(recorded)
+    sample = read(recipe, callback, folder.path)
+    if recorded is not None and recorded != sample.source:
+        callback.say("The events have changed since the run was made.")
+    parts = {PARTS[n]: events for n, events in parts_of(encoded(sample, model.encoding)).items()}
+    if part not in parts:
+        raise InputError(
+            f"The run {folder.path} has no {part} part.",
+            expected=", ".join(parts),
+            found=part,
+            do=f"--part {PARTS[TRAIN]}",
+        )
+    objective = _objective(recipe, model)
+    kept_step, rate = _last_rate(folder)
+    return LandscapeInput(
+        objective=objective,
+        events=batch_of(parts[part], model.scaling, objective, part),
+        theta=model.theta.astype(np.float64),
+        path=_path(folder, objective.size),
+        kept_step=kept_step,
+        learning_rate=rate,
+        optimizer=recipe.descent.optimizer.name,
+        name=folder.path.resolve().name,
+        part=part,
+        model=model,
+    )
+
+
+def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
+    """The name and θ of ``RUN`` or ``RUN@STEP``, a run of the same model.
+
+    ``RUN@STEP`` is the point of that run's path which is nearest to the step.
+
+    Raises
+    ------
+    RunFolderError
+        There is no such run, or it has no path.
+    InputError
+        Its model has another shape, features or scaling: its θ means something else.
+    """
+    path, at, step = where.rpartition("@")
+    if not at or Path(where).is_dir():
+        path, at = where, ""
+    folder = RunFolder(path)
+    name, model = folder.path.resolve().name, folder.model
+    if source.model is not None:
+        _refuse_other_model(source.model, model, path)
+    if not at:
+        return name, model.theta.astype(np.float64)
+    if not step.isdigit():
+        raise InputError(
+            f"{where} names no step.", expected="RUN@STEP, with a number", found=step or "nothing"
+        )
+    points = _path(folder, model.model.size)
+    if points is None:
+        raise no_path(folder.path)
+    nearest = int(np.abs(points.steps - int(step)).argmin())
+    return f"{name}, step {int(points.steps[nearest]):,}", points.thetas[nearest]
+
+
+def no_path(path: Path | str) -> RunFolderError:
+    """The error for a run whose folder has no path, which says how to record one."""
+    return RunFolderError(
+        f"The run {path} has no path: path.safetensors is missing.",
+        expected="θ at some 200 steps, which training records where it takes at most 64 MiB",
+        found="no such file",
+        cause='method = "exact" takes no steps; or the model has more than some 80,000 parameters',
+        do='train with method = "descent" and a smaller model (or dtype = "float32"), or choose '
+        "directions that need no path: random, hessian, through",
+    )
+
+
+def _objective(recipe: Recipe, model: TrainedModel) -> DenseObjective:
+    schema = Schema(model.features, model.task, model.classes, model.label, model.encoding)
+    return objective_for(schema, recipe.model, recipe.descent)
+
+
+def _path(folder: RunFolder, size: int) -> PathPoints | None:
+    path = folder.descent_path
+    if path is None:
+        return None
+    if path.thetas.shape[1] != size:
+        raise RunFolderError(
+            f"path.safetensors of the run {folder.path} is not of this model.",
+            expected=f"{size:,} parameters",
+            found=f"{path.thetas.shape[1]:,}",
+            cause="files of two runs were mixed",
+            do="restore it, or train anew into another folder",
+        )
+    thetas = path.thetas.astype(np.float64)
+    finite = np.isfinite(thetas).all(axis=1)
+    return PathPoints(path.steps[finite], thetas[finite], int((~finite).sum()))
+
+
+def _last_rate(folder: RunFolder) -> tuple[int | None, float | None]:
+    """The step of the kept parameters, and η there, from history and metrics."""
+    metrics = folder.metrics or {}
+    step = metrics.get("kept_step", metrics.get("descent", {}).get("kept_step"))
+    if step is None or not (folder.path / "history.parquet").exists():
+        return step, None
+    history = folder.history
+    steps = history["step"].to_numpy()
+    if not len(steps):
+        return step, None
+    row = int(np.abs(steps - step).argmin())
+    return step, float(history["learning_rate"][row].as_py())
+
+
+def _refuse_other_model(model: TrainedModel, other: TrainedModel, path: str) -> None:
+    given = {"widths": model.model.widths, "features": model.names, "label": model.label}
+    found = {"widths": other.model.widths, "features": other.names, "label": other.label}
+    given["activation"], found["activation"] = model.model.activation, other.model.activation
+    for what, value in given.items():
+        if found[what] != value:
+            raise InputError(
+                f"The run {path} is of another model: its {what} differ.",
+                expected=_words(value),
+                found=_words(found[what]),
+                cause="θ of one model has no meaning in the other",
+                do="choose a run of the same recipe, with another seed or other [descent] settings",
+            )
+    mine, theirs = model.scaling.to_arrays(), other.scaling.to_arrays()
+    same = model.scaling.name == other.scaling.name and all(
+        mine[key].shape == theirs[key].shape and np.allclose(mine[key], theirs[key], rtol=1e-9)
+        for key in mine
+    )
+    if not same:
+        raise InputError(
+            f"The run {path} scales its features in another way.",
+            expected=f"the scaling {model.scaling.name!r} with the same numbers",
+            found=f"{other.scaling.name!r}, fitted on other events",
+            cause="another training part, or another descent.scaling",
+            do="train both on the same events with the same split and scaling",
+        )
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,138 @@
+"""The step_block: what a loop asks for when it wants many steps at once, and what it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from steepest.objective.base import Batch
+from steepest.optimizers import UpdateRule
+
+__all__ = [
+    "TOGETHER",
+    "StepBlock",
+    "StepBlockResult",
+    "SupportsStepBlocks",
+    "block_result",
+    "buffers",
+    "rows_of",
+    "weights_of",
+]
+
+Array = np.ndarray
+TOGETHER = 8
+"""Steps on single events may be taken so many at once, counted from the first step of all. Where a
+walk is cut only for want of memory or time, it is cut between these, so that its bits do not depend
+on where."""
+OptimizerState = tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class StepBlock:
+    """Consecutive steps of one epoch.
+
+    Parameters
+    ----------
+    events
+        The sample that the rows are of, in memory.
+    rows
+        The rows that the steps take, one step's after the other's, int64: `batch_size` each, the
+        last what is left. None where each step takes all events in their order.
+    batch_size
+        Events a step.
+    rates
+        η of each step, float64 ``(steps,)``.
+    first_step
+        How many steps were done before.
+    recorded
+        True for the steps whose values are wanted, ``(steps,)``.
+    followed
+        True for the steps after which θ is wanted, ``(steps,)``.
+    loss_limit
+        A loss above it ends the step_block before its step.
+    room
+        Where θ after the steps that are followed may be written, ``(points, size)``, if anywhere.
+    """
+
+    events: Batch
+    rows: Array | None
+    batch_size: int
+    rates: Array
+    first_step: int
+    recorded: Array
+    followed: Array
+    loss_limit: float
+    room: Array | None = None
+
+
+@dataclass(frozen=True)
+class StepBlockResult:
+    """θ and optimizer_state after the steps taken, Σ of their losses, and the recorded values.
+
+    `values` has the loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ of each recorded step, ``(rows, 4)``; `path` has θ
+    after each step that is followed, ``(points, size)``. Fewer steps than rates: the next one's
+    loss was above the limit.
+    """
+
+    theta: Array
+    optimizer_state: OptimizerState
+    taken: int
+    loss_sum: float
+    values: Array
+    path: Array
+
+
+@runtime_checkable
+class SupportsStepBlocks(Protocol):
+    """An objective that can take many steps at once."""
+
+    def supports(self, events: Batch, batch_size: int) -> bool:
+        """Whether `run_steps` serves such events and batches."""
+        ...
+
+    def run_steps(
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
+    ) -> StepBlockResult:
+        """Run the steps; the θ and optimiser state given are not changed."""
+        ...
+
+
+def rows_of(step_block: StepBlock) -> Array:
+    """The rows as the kernels take them: none are an empty array."""
+    return np.empty(0, dtype=np.int64) if step_block.rows is None else step_block.rows
+
+
+def weights_of(events: Batch, dtype: np.dtype) -> Array:
+    """The weights as the kernels take them: none are an empty array."""
+    return np.empty(0, dtype=dtype) if events.weights is None else events.weights
+
+
+def buffers(step_block: StepBlock, theta: Array) -> tuple[Array, Array]:
+    """Where the values of the recorded steps go, and θ after those that are followed."""
+    values = np.empty((np.count_nonzero(step_block.recorded), 4))
+    shape, room = (np.count_nonzero(step_block.followed), len(theta)), step_block.room
+    if room is None or room.shape != shape or room.dtype != theta.dtype:
+        room = np.empty(shape, dtype=theta.dtype)
+    return values, room
+
+
+def block_result(
+    step_block: StepBlock,
+    theta: Array,
+    optimizer_state: OptimizerState,
+    taken: int,
+    loss_sum: float,
+    values: Array,
+    path: Array,
+) -> StepBlockResult:
+    """What a kernel leaves, without the room for steps that it did not take."""
+    masks = step_block.recorded, step_block.followed
+    kept, points = (np.count_nonzero(mask[:taken]) for mask in masks)
+    return StepBlockResult(theta, optimizer_state, taken, loss_sum, values[:kept], path[:points])

@@ -1,0 +1,1 @@
+"""Pythia 8: processes, settings, the event loop, and early vetoes."""

@@ -1,0 +1,238 @@
+"""Giving up events early: most of what Pythia begins ends far from the window of the jets.
+
+What to use when: `veto` returns the hook that `steepest.simulate.generator.generator.Generator`
+hands to Pythia. Its windows belong to the `Process`; what they lose is in ``docs/simulation.md``.
+
+Pythia asks four times, the cheap questions first:
+
+1. *process*: has the resonance the decay that is asked for? Only where the settings leave a choice.
+2. *first emission*: is the hardest resonance near the window?
+3. *early*, when the shower has come down to `EARLY_SCALE`: the same once more; without a resonance,
+   is the leading jet of partons near the window? Where the process has an early window: the next
+   question too, with the decay as the hard process has it, moved along with the resonance.
+4. *parton level*, before the hadronisation: is the leading jet of partons near the window, and
+   does it contain the resonance and its decay, or the second one if that is near the window too?
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from steepest.simulate import extra
+from steepest.simulate.generator.processes import RADIUS, Decay, Process, Window
+
+__all__ = ["CARRIERS", "EARLY_SCALE", "LEPTONS", "PARTONS", "veto"]
+
+EARLY_SCALE = 50.0
+"""Shower scale (GeV) of the third question."""
+
+MATCH_RADIUS = 0.95
+"""Largest ΔR between a jet of partons and what it must contain."""
+
+MATCH_RAPIDITY = 2.5
+"""Largest absolute rapidity of a jet of partons that contains it."""
+
+CARRIERS = (6, 23, 24, 25)
+"""PDG numbers of what decays on the way: top quark, Z, W, Higgs."""
+
+PARTONS, LEPTONS = (1, 2, 3, 4, 5, 21), (11, 13)
+"""PDG numbers of the products that count."""
+
+_OUTGOING = (5, 6)  # where the record has what leaves the hard process
+_NO_EMISSION, _RESONANCE_DECAY = 0, 5  # Pythia's numbers for where the shower is
+_ETA_MAX = 25.0  # of a jet of partons: everything
+
+
+Direction = tuple[float, float]
+"""Rapidity and azimuth."""
+
+
+def veto(module: Any, process: Process, generator: Any) -> Any:
+    """Return the hook that gives up events of `process` far from their windows.
+
+    Parameters
+    ----------
+    module
+        Pythia's.
+    process
+        Whose windows.
+    generator
+        The instance of Pythia that will ask; the hook does not keep it alive.
+    """
+    extra.hide_banner(module)
+    decay = process.decay
+    anti_kt, visible, own_masses, no_hook, by_fastjet = -1, 2, 2, None, True
+    late, early = process.parton_pt, process.early_pt
+    softest = min(late[0], early[0]) if early else late[0]
+    jets = module.SlowJet(  # softer jets lie outside in any case
+        anti_kt, RADIUS, softest, _ETA_MAX, visible, own_masses, no_hook, by_fastjet
+    )
+
+    def jet_outside(event: Any, window: Window) -> bool:
+        jets.analyze(event)
+        return not (jets.sizeJet() and window[0] < jets.pT(0) < window[1])
+
+    def axes_inside(window: Window) -> list[Direction]:
+        return [
+            (jets.y(place), jets.phi(place))
+            for place in range(min(2, jets.sizeJet()))
+            if window[0] < jets.pT(place) < window[1] and abs(jets.y(place)) < MATCH_RAPIDITY
+        ]
+
+    class Windows(module.UserHooks):
+        """The questions to a process without a resonance."""
+
+        def canVetoPT(self) -> bool:
+            return True
+
+        def scaleVetoPT(self) -> float:
+            return EARLY_SCALE
+
+        def doVetoPT(self, position: int, event: Any) -> bool:
+            return jet_outside(event, early or late)
+
+        def canVetoPartonLevel(self) -> bool:
+            return True
+
+        def doVetoPartonLevel(self, event: Any) -> bool:
+            return jet_outside(event, late)
+
+    if decay is None:
+        return Windows()
+
+    low, high = process.hard_pt
+    resonance = decay.resonance
+    first, second = _OUTGOING
+    asking: Any = weakref.ref(generator)
+
+    def last_pt(event: Any, place: int) -> float:
+        """Return the transverse momentum of this resonance after its recoils so far, else 0.
+
+        A particle appears in the record once for every recoil.
+        """
+        particle = event[place]
+        if particle.idAbs() != resonance:
+            return 0.0
+        return event[particle.iBotCopyId()].pT()
+
+    def hard_outside(position: int, event: Any) -> bool:
+        """Return whether the hardest resonance is outside; written for speed."""
+        if position == _NO_EMISSION:  # back to back
+            return not low < event[first].pT() < high
+        if position >= _RESONANCE_DECAY:
+            return False
+        pt = last_pt(event, first)
+        if pt >= high:
+            return True
+        other = last_pt(event, second)
+        return other >= high or not (low < pt or low < other)
+
+    class Decaying(Windows):
+        """The questions to a process with one."""
+
+        def canVetoProcessLevel(self) -> bool:
+            return decay.mixed
+
+        def doVetoProcessLevel(self, event: Any) -> bool:
+            resonances = _resonances(event, decay.resonance)
+            return not any(_as_asked(event, one, decay) for one in resonances)
+
+        def canVetoStep(self) -> bool:
+            return True
+
+        def numberVetoStep(self) -> int:
+            return 1
+
+        def doVetoStep(self, position: int, initial: int, final: int, event: Any) -> bool:
+            return hard_outside(position, event)
+
+        def doVetoPT(self, position: int, event: Any) -> bool:
+            if hard_outside(position, event):
+                return True
+            if early is None or position >= _RESONANCE_DECAY:
+                return False
+            if jet_outside(event, early):
+                return True
+            decays = _moved_decays(module, asking().process, event, decay)
+            return not _match(decays, axes_inside(early))
+
+        def doVetoPartonLevel(self, event: Any) -> bool:
+            if jet_outside(event, late):
+                return True
+            return not _match(_own_decays(event, decay), axes_inside(late))
+
+    return Decaying()
+
+
+def _resonances(event: Any, number: int) -> Iterator[Any]:
+    """Yield the resonances of the hard process, each as its last copy so far."""
+    for place in _OUTGOING:
+        particle = event[event[place].iBotCopyId()]
+        if particle.idAbs() == number:
+            yield particle
+
+
+def _as_asked(event: Any, resonance: Any, decay: Decay) -> list[Any] | None:
+    """Return the products of a resonance's decay, or None if they are not those asked for."""
+    products = list(_products(event, resonance))
+    numbers = [product.idAbs() for product in products]
+    partons = sum(number in PARTONS for number in numbers)
+    leptons = sum(number in LEPTONS for number in numbers)
+    return products if (partons, leptons) == (decay.partons, decay.leptons) else None
+
+
+def _products(event: Any, particle: Any) -> Iterator[Any]:
+    """Yield the quarks, gluons, electrons and muons that a resonance ends in."""
+    for place in {particle.daughter1(), particle.daughter2()} - {0}:
+        daughter = event[place]
+        number = daughter.idAbs()
+        if number in CARRIERS:
+            yield from _products(event, daughter)
+        elif number in PARTONS or number in LEPTONS:
+            yield daughter
+
+
+def _own_decays(event: Any, decay: Decay) -> Iterator[list[Direction]]:
+    """Yield where each resonance with the decay asked for goes, and its products."""
+    for resonance in _resonances(event, decay.resonance):
+        products = _as_asked(event, resonance, decay)
+        if products:
+            yield [(particle.y(), particle.phi()) for particle in (resonance, *products)]
+
+
+def _moved_decays(module: Any, process: Any, event: Any, decay: Decay) -> Iterator[list[Direction]]:
+    """Yield the same of an event whose resonances have not decayed yet.
+
+    Pythia has decayed them in `process`, the record of the hard process, and will move the products
+    along, as here, when the shower is done with the resonances.
+    """
+    for place in _OUTGOING:
+        before, now = process[place], event[event[place].iBotCopyId()]
+        products = _as_asked(process, before, decay) if now.idAbs() == decay.resonance else None
+        if products:
+            moved = module.RotBstMatrix()
+            moved.bst(before.p(), now.p())
+            yield [(now.y(), now.phi()), *(_moved(module, one, moved) for one in products)]
+
+
+def _moved(module: Any, particle: Any, boost: Any) -> Direction:
+    momentum = module.Vec4(particle.p())
+    momentum.rotbst(boost)
+    return momentum.rap(), momentum.phi()
+
+
+def _match(decays: Iterator[list[Direction]], axes: list[Direction]) -> bool:
+    """Return whether a resonance and its products all lie around one of the axes."""
+    return bool(axes) and any(
+        all(_distance(one, axis) < MATCH_RADIUS for one in directions)
+        for directions in decays
+        for axis in axes
+    )
+
+
+def _distance(one: Direction, other: Direction) -> float:
+    turn = math.remainder(one[1] - other[1], 2 * math.pi)
+    return math.hypot(one[0] - other[0], turn)

@@ -1,0 +1,1 @@
+"""From particles to jets: detector, clustering, substructure, and the columns of the file."""

@@ -1,0 +1,295 @@
+"""A parametrised detector: tracks, electromagnetic and hadronic towers, particle flow.
+
+What to use when: `reconstruct(particles, detector, rng)` turns stable particles into what a
+detector would have measured of them. No geometry, no material, no magnetic field is simulated:
+each number below is a parameter of `Detector` and goes into the metadata of every file.
+
+1. A charged particle within ``|η| < 2.5`` and above 0.5 GeV leaves a track with an efficiency that
+   falls with ``|η|``, at low momentum and with the radius of its production. The track's momentum
+   and impact parameters are smeared; its direction is exact.
+2. Every particle but muons deposits its energy in a tower: photons and electrons in the fine
+   electromagnetic one, hadrons in the coarse hadronic one. Particles below the track threshold
+   never reach it. A tower's energy is smeared as a whole.
+3. Particle flow: the momenta of a tower's tracks are subtracted from its energy. What is left, if
+   it is significant, is a neutral constituent at the centre of the tower. So neutral energy is
+   blurred by the charged energy around it, as in real life.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steepest.simulate.jets.particles import Constituents, Kind, Particles, join
+
+__all__ = [
+    "Calorimeter",
+    "Detector",
+    "impact_resolution",
+    "momentum_resolution",
+    "reconstruct",
+    "track_efficiency",
+]
+
+Floats = NDArray[np.float64]
+
+_MASSES = {Kind.CHARGED_HADRON: 0.13957, Kind.ELECTRON: 0.000511, Kind.MUON: 0.10566}  # GeV
+
+
+@dataclass(frozen=True, slots=True)
+class Calorimeter:
+    """A layer of towers, all of one size in (η, φ).
+
+    Its resolution is ``σ(E)² = (a √E)² + (b E)² + c²``, with E in GeV.
+
+    Parameters
+    ----------
+    eta_width
+        Size of a tower in η.
+    phi_towers
+        Number of towers around φ.
+    stochastic, constant, noise
+        a (√GeV), b and c (GeV) of the resolution.
+    threshold
+        Least energy of a neutral constituent (GeV).
+    significance
+        Least excess over the tracks' momenta, in units of σ(sum of the tracks' momenta).
+    """
+
+    eta_width: float
+    phi_towers: int
+    stochastic: float
+    constant: float
+    noise: float
+    threshold: float
+    significance: float
+
+    def resolution(self, energy: Floats) -> Floats:
+        """Return σ(E) (GeV) at these energies (GeV).
+
+        Examples
+        --------
+        >>> float(Detector().hadronic.resolution(np.array(100.0)).round(2))
+        15.65
+        """
+        square = self.stochastic**2 * energy + (self.constant * energy) ** 2 + self.noise**2
+        return np.sqrt(square)
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """The parameters of the detector; the defaults are those of ``steepest simulate``.
+
+    Parameters
+    ----------
+    eta_max
+        Nothing is seen beyond this pseudorapidity.
+    track_eta_max, track_pt_min
+        Where there are tracks; pT in GeV.
+    track_efficiency
+        Efficiency on the plateau for ``|η| < 1.5`` and for larger ``|η|``.
+    track_turn_on
+        Width (GeV) of the exponential rise of the efficiency above `track_pt_min`.
+    track_radius
+        Production radius (mm) at which the efficiency has fallen linearly to 0.
+    track_constant, track_slope
+        ``σ(pT)/pT = constant ⊕ slope pT``, slope in 1/GeV, both times ``1 + (η/2.5)²``.
+    d0_constant, d0_slope, dz_constant, dz_slope
+        ``σ = constant ⊕ slope / pT``, constant in mm, slope in mm GeV.
+    electron_efficiency, muon_efficiency
+        Probability to identify a track of an electron or muon; the others become charged hadrons.
+    electromagnetic, hadronic
+        The two layers of towers.
+    """
+
+    eta_max: float = 3.0
+    track_eta_max: float = 2.5
+    track_pt_min: float = 0.5
+    track_efficiency: tuple[float, float] = (0.80, 0.75)
+    track_turn_on: float = 0.3
+    track_radius: float = 300.0
+    track_constant: float = 0.01
+    track_slope: float = 2e-4
+    d0_constant: float = 0.015
+    d0_slope: float = 0.08
+    dz_constant: float = 0.03
+    dz_slope: float = 0.12
+    electron_efficiency: float = 0.90
+    muon_efficiency: float = 0.97
+    electromagnetic: Calorimeter = Calorimeter(0.05, 128, 0.10, 0.01, 0.15, 0.5, 2.0)
+    hadronic: Calorimeter = Calorimeter(0.1, 64, 1.2, 0.10, 1.0, 2.0, 1.0)
+
+
+def track_efficiency(pt: Floats, eta: Floats, radius: Floats, detector: Detector) -> Floats:
+    """Return the probability that a charged particle leaves a track.
+
+    ``ε = ε₀(|η|) (1 − exp(−(pT − p₀)/w)) max(0, 1 − r/r₀)``, and 0 below p₀ or beyond the tracker.
+
+    Parameters
+    ----------
+    pt, eta, radius
+        Transverse momentum (GeV), pseudorapidity and production radius (mm), of one shape.
+    detector
+        ε₀, p₀, w and r₀.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> float(track_efficiency(100 * one, 0 * one, 0 * one, Detector())[0])
+    0.8
+    """
+    central, forward = detector.track_efficiency
+    plateau = np.where(np.abs(eta) < 1.5, central, forward)
+    rise = -np.expm1(-np.maximum(pt - detector.track_pt_min, 0.0) / detector.track_turn_on)
+    found = np.clip(1.0 - radius / detector.track_radius, 0.0, 1.0)
+    return np.where(np.abs(eta) < detector.track_eta_max, plateau * rise * found, 0.0)
+
+
+def momentum_resolution(pt: Floats, eta: Floats, detector: Detector) -> Floats:
+    """Return ``σ(pT)/pT`` of tracks at these pT (GeV) and η."""
+    scale = 1.0 + (eta / detector.track_eta_max) ** 2
+    return scale * np.hypot(detector.track_constant, detector.track_slope * pt)
+
+
+def impact_resolution(pt: Floats, constant: float, slope: float) -> Floats:
+    """Return ``σ = constant ⊕ slope / pT`` (mm) of an impact parameter at these pT (GeV)."""
+    return np.hypot(constant, slope / pt)
+
+
+def reconstruct(particles: Particles, detector: Detector, rng: np.random.Generator) -> Constituents:
+    """Return the tracks and neutral towers that `detector` sees of `particles`.
+
+    Parameters
+    ----------
+    particles
+        Stable visible particles of many events.
+    detector
+        Its parameters.
+    rng
+        Where every random number is drawn from: the same state gives the same constituents.
+    """
+    inside = np.abs(particles.pz) < np.sinh(detector.eta_max) * particles.pt
+    particles = particles.take(inside)
+    tracks, source = _tracks(particles, detector, rng)
+    pt_min = detector.track_pt_min
+    reaches = (particles.charge == 0) | (particles.pt > pt_min)
+    shower = (particles.kind == Kind.PHOTON) | (particles.kind == Kind.ELECTRON)
+    hadron = ~shower & (particles.kind != Kind.MUON)
+    parts = [tracks]
+    for layer, mask, kind in (
+        (detector.electromagnetic, shower, Kind.PHOTON),
+        (detector.hadronic, hadron, Kind.NEUTRAL_HADRON),
+    ):
+        on_track = mask[source]
+        deposits, seen = particles.take(mask & reaches), tracks.take(on_track)
+        entry = particles.take(source[on_track])
+        parts.append(_neutral_towers(deposits, entry, seen.energy, layer, kind, rng))
+    return join(parts)
+
+
+def _tracks(
+    particles: Particles, detector: Detector, rng: np.random.Generator
+) -> tuple[Constituents, NDArray[np.int64]]:
+    """Return the tracks, and for each the place of its particle."""
+    radius = np.hypot(particles.x, particles.y)
+    efficiency = track_efficiency(particles.pt, particles.eta, radius, detector)
+    kept = (particles.charge != 0) & (rng.random(len(particles)) < efficiency)
+    source = np.flatnonzero(kept)
+    true = particles.take(source)
+    noise = rng.standard_normal((3, len(true)))
+    spread = momentum_resolution(true.pt, true.eta, detector)
+    # below a tenth of the true momentum lie tails that no Gaussian is meant for
+    factor = np.maximum(1.0 + spread * noise[0], 0.1)
+    px, py, pz = true.px * factor, true.py * factor, true.pz * factor
+    pt = np.hypot(px, py)
+    kind = _identified(true.kind, detector, rng)
+    mass = np.zeros(len(true))
+    for species, value in _MASSES.items():
+        mass[kind == species] = value
+    d0, dz = true.impact()
+    tracks = Constituents(
+        event=true.event,
+        px=px,
+        py=py,
+        pz=pz,
+        energy=np.sqrt(px**2 + py**2 + pz**2 + mass**2),
+        charge=true.charge,
+        kind=kind,
+        d0=d0 + noise[1] * impact_resolution(pt, detector.d0_constant, detector.d0_slope),
+        dz=dz + noise[2] * impact_resolution(pt, detector.dz_constant, detector.dz_slope),
+    )
+    return tracks, source
+
+
+def _identified(
+    kind: NDArray[np.int8], detector: Detector, rng: np.random.Generator
+) -> NDArray[np.int8]:
+    """Return what each track is taken for."""
+    chance = np.zeros(len(kind))
+    chance[kind == Kind.ELECTRON] = detector.electron_efficiency
+    chance[kind == Kind.MUON] = detector.muon_efficiency
+    identified = rng.random(len(kind)) < chance
+    return np.where(identified, kind, Kind.CHARGED_HADRON).astype(np.int8)
+
+
+def _neutral_towers(
+    deposits: Particles,
+    entry: Particles,
+    momenta: Floats,
+    layer: Calorimeter,
+    kind: Kind,
+    rng: np.random.Generator,
+) -> Constituents:
+    """Return the significant excesses of a layer's towers over the tracks that enter them."""
+    keys, place = np.unique(_tower_keys(deposits, layer), return_inverse=True)
+    deposited = _sums(place, deposits.energy, len(keys))
+    into = np.searchsorted(keys, _tower_keys(entry, layer))  # a track's particle always deposits
+    tracked = _sums(into, momenta, len(keys))
+    measured = deposited + layer.resolution(deposited) * rng.standard_normal(len(keys))
+    excess = measured - tracked
+    least = np.where(tracked > 0, layer.significance * layer.resolution(tracked), 0.0)
+    kept = excess > np.maximum(layer.threshold, least)
+    event, eta, phi = _tower_centres(keys[kept], layer)
+    energy = excess[kept]
+    pt = energy / np.cosh(eta)
+    nothing = np.zeros(len(energy))
+    return Constituents(
+        event=event,
+        px=pt * np.cos(phi),
+        py=pt * np.sin(phi),
+        pz=pt * np.sinh(eta),
+        energy=energy,
+        charge=np.zeros(len(energy), dtype=np.int8),
+        kind=np.full(len(energy), kind, dtype=np.int8),
+        d0=nothing,
+        dz=nothing,
+    )
+
+
+def _sums(place: NDArray[np.int64], weights: Floats, count: int) -> Floats:
+    return np.bincount(place, weights=weights, minlength=count).astype(np.float64)
+
+
+_ETA_OFFSET = 10.0  # makes the index of every tower positive
+
+
+def _tower_keys(particles: Particles, layer: Calorimeter) -> NDArray[np.int64]:
+    """Return one number for each (event, η, φ) cell, ascending with the event."""
+    rows = round(2 * _ETA_OFFSET / layer.eta_width)
+    row = np.floor((particles.eta + _ETA_OFFSET) / layer.eta_width).astype(np.int64)
+    turns = (particles.phi + np.pi) / (2 * np.pi)
+    column = np.minimum((turns * layer.phi_towers).astype(np.int64), layer.phi_towers - 1)
+    return (particles.event * rows + row) * layer.phi_towers + column
+
+
+def _tower_centres(
+    keys: NDArray[np.int64], layer: Calorimeter
+) -> tuple[NDArray[np.int64], Floats, Floats]:
+    rows = round(2 * _ETA_OFFSET / layer.eta_width)
+    cell, column = np.divmod(keys, layer.phi_towers)
+    event, row = np.divmod(cell, rows)
+    eta = (row + 0.5) * layer.eta_width - _ETA_OFFSET
+    phi = (column + 0.5) * (2 * np.pi / layer.phi_towers) - np.pi
+    return event, eta, phi
