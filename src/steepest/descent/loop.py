@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest.descent.divergence import divergence
-from steepest.descent.feed import Feed
+from steepest.descent.batch_loader import BatchLoader
 from steepest.descent.history import History
 from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, State, StopReason
@@ -132,7 +132,6 @@ class _Walk:
         done: int,
     ) -> None:
         self.objective, self.events, self.plan = objective, events, plan
-        self.feed = Feed(events, plan.batches)
         self.checkpointer, self.monitor = checkpointer, monitor
         self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
         path_bytes = len(plan.path_steps) * objective.size * np.dtype(objective.dtype).itemsize
@@ -140,7 +139,8 @@ class _Walk:
         self.trajectory = Trajectory(points, objective.size, objective.dtype, done)
         self.longest = 1
         self.quick = step_blocks(objective, events, plan)
-        plan.batches.compiled = self.quick is not None
+        in_order = bool(getattr(objective, "in_order", False))
+        self.loader = BatchLoader(events, plan.batches, in_order, plan.total_steps)
         self.saved_at = self.clock = time.monotonic()
 
     def init(self) -> State:
@@ -172,10 +172,10 @@ class _Walk:
         rates *= plan.learning_rate * state.plateau.factor
         with np.errstate(all="ignore"):  # what overflows is found by its loss
             if self.quick is not None:
-                steps = at_once(self.quick, self.feed, plan, state, rates, self.trajectory)
+                steps = at_once(self.quick, self.loader, plan, state, rates, self.trajectory)
             else:
                 steps = one_by_one(
-                    self.objective, self.feed, plan, state, rates, self.trajectory,
+                    self.objective, self.loader, plan, state, rates, self.trajectory,
                     lambda: callback.interrupted,
                 )  # fmt: skip
         state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.descent.feed import Feed
+from steepest.descent.batch_loader import BatchLoader
 from steepest.descent.history import STEP_COLUMNS
 from steepest.descent.plan import Plan
 from steepest.descent.state import State
@@ -41,7 +41,7 @@ def step_blocks(objective: Objective, events: Batch, plan: Plan) -> SupportsStep
 
 def at_once(
     objective: SupportsStepBlocks,
-    feed: Feed,
+    loader: BatchLoader,
     plan: Plan,
     state: State,
     rates: Array,
@@ -56,7 +56,7 @@ def at_once(
     )
     recorded, followed = plan.recorded(step, len(rates)), trajectory.followed(step, len(rates))
     values, begin, diverged_at = [], 0, None
-    for run in feed.runs(step, step + len(rates)):
+    for run in loader.runs(step, step + len(rates)):
         part = slice(begin, begin + run.steps)
         step_block = StepBlock(
             events=run.events,
@@ -87,7 +87,7 @@ def at_once(
 
 def one_by_one(
     objective: Objective,
-    feed: Feed,
+    loader: BatchLoader,
     plan: Plan,
     state: State,
     rates: Array,
@@ -105,7 +105,7 @@ def one_by_one(
     recorded: list[int] = []
     values: list[tuple[float, ...]] = []
     for rate in rates.tolist():
-        batch = feed.batch(step)
+        batch = loader.batch(step)
         loss, gradient = objective.loss_and_gradient(theta, batch)  # predict, loss, gradient
         if not abs(loss) <= state.loss_limit:
             diverged_at = step
