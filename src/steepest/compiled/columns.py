@@ -9,25 +9,24 @@ Of the rows of a C-ordered matrix X ``(m, n)``, given flat, float32 or float64, 
 `shift_and_scale(values, c, d, out)`   ``out = (X − c) / d``
 =====================================  =============================================================
 
-All but the first go by columns; the arithmetic is float64. Sums are taken over `BLOCK` rows first.
-The NumPy twins are `numpy.isfinite`, `min`, `max`, and the formulas as they stand. NaN is for
-`all_finite` to find: in `extend` it is skipped.
+All but the first go by columns, `_ROWS` rows at a time, so that loops are long enough for vector
+registers; the arithmetic is float64. The NumPy twins are `numpy.isfinite`, `min`, `max`, and the
+formulas as they stand. NaN is for `all_finite` to find: in `extend` it is skipped.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from steepest.kernels.compiled import entry, inlined, sums
-from steepest.kernels.vector import view
+from steepest.compiled.jit import helper, kernel, reduction
 
 __all__ = ["add_about", "all_finite", "extend", "shift_and_scale"]
 
-BLOCK = 256
-"""Rows whose sums are taken before they are added to the others'."""
+_ROWS = 16
+"""Rows at a time."""
 
 
-@sums
+@reduction
 def _zero_times(values):
     total, zero = values.dtype.type(0.0), values.dtype.type(0.0)
     for i in range(len(values)):
@@ -35,67 +34,71 @@ def _zero_times(values):
     return total
 
 
-@entry
+@kernel
 def all_finite(values):
     """Whether no number of a flat array is NaN or infinite."""
     for first in range(0, len(values), 4096):
-        count = min(4096, len(values) - first)
-        if _zero_times(view(values, first, count)) != values.dtype.type(0.0):
+        if _zero_times(values[first : first + 4096]) != values.dtype.type(0.0):
             return False
     return True
 
 
-@inlined
-def _extend_row(row, low, high):
-    for j in range(len(low)):
-        low[j] = row[j] if row[j] < low[j] else low[j]
-        high[j] = row[j] if row[j] > high[j] else high[j]
+@helper
+def _tiled(row, kind):
+    """A row `_ROWS` times, one behind the other."""
+    tile = np.empty(_ROWS * len(row), kind)
+    for k in range(len(tile)):
+        tile[k] = row[k % len(row)]
+    return tile
 
 
-@entry
+@kernel
 def extend(values, low, high):
     """Take the rows' extremes into `low` and `high` ``(n,)``, which are of the values' dtype."""
     n = len(low)
-    for start in range(0, len(values), n):
-        _extend_row(view(values, start, n), low, high)
+    lows, highs = _tiled(low, values.dtype), _tiled(high, values.dtype)
+    for first in range(0, len(values), len(lows)):
+        rows = values[first : first + len(lows)]
+        for k in range(len(rows)):
+            lows[k] = rows[k] if rows[k] < lows[k] else lows[k]
+            highs[k] = rows[k] if rows[k] > highs[k] else highs[k]
+    for k in range(len(lows)):
+        low[k % n] = min(low[k % n], lows[k])
+        high[k % n] = max(high[k % n], highs[k])
 
 
-@inlined
-def _add_row(row, weight, centre, first, second):
-    for j in range(len(centre)):
-        distance = np.float64(row[j]) - centre[j]
-        first[j] += weight * distance
-        second[j] += weight * (distance * distance)
+@helper
+def _write_weights(weights, n, tile):
+    """Write each row's weight to its columns."""
+    for r in range(len(weights)):
+        for k in range(r * n, (r + 1) * n):
+            tile[k] = weights[r]
 
 
-@inlined
-def _move(total, block):
-    for j in range(len(total)):
-        total[j] += block[j]
-        block[j] = 0.0
-
-
-@entry
+@kernel
 def add_about(values, weights, centre, first, second):
     """Add Σ w (x − c) and Σ w (x − c)² to `first` and `second` ``(n,)``, float64."""
-    n, rows = len(centre), len(weights)
-    of_first, of_second = np.zeros(n), np.zeros(n)
-    for start in range(0, rows, BLOCK):
-        for i in range(start, min(start + BLOCK, rows)):
-            _add_row(view(values, i * n, n), weights[i], centre, of_first, of_second)
-        _move(first, of_first)
-        _move(second, of_second)
+    n, alike = len(centre), (weights == weights[0]).all() if len(weights) else True
+    centres, of_weights = _tiled(centre, np.float64), _tiled(centre, np.float64)
+    of_first, of_second = np.zeros_like(centres), np.zeros_like(centres)
+    for i in range(0, len(weights), _ROWS):
+        rows = values[i * n : (i + _ROWS) * n]
+        if i == 0 or not alike:
+            _write_weights(weights[i : i + _ROWS], n, of_weights)
+        for k in range(len(rows)):
+            distance = np.float64(rows[k]) - centres[k]
+            of_first[k] += of_weights[k] * distance
+            of_second[k] += of_weights[k] * (distance * distance)
+    for k in range(len(centres)):
+        first[k % n] += of_first[k]
+        second[k % n] += of_second[k]
 
 
-@inlined
-def _scale_row(row, shift, width, out):
-    for j in range(len(shift)):
-        out[j] = (np.float64(row[j]) - shift[j]) / width[j]
-
-
-@entry
+@kernel
 def shift_and_scale(values, shift, width, out):
     """Write (X − c) / d, in float64 and then in the dtype of `out`."""
-    n = len(shift)
-    for start in range(0, len(values), n):
-        _scale_row(view(values, start, n), shift, width, view(out, start, n))
+    shifts, widths = _tiled(shift, np.float64), _tiled(width, np.float64)
+    for first in range(0, len(values), len(shifts)):
+        rows, scaled = values[first : first + len(shifts)], out[first : first + len(shifts)]
+        for k in range(len(rows)):
+            scaled[k] = (np.float64(rows[k]) - shifts[k]) / widths[k]

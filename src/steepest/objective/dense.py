@@ -80,6 +80,7 @@ class DenseObjective:
         self.size = model.size
         self.weight_mask = model.weight_mask()
         self._compiled = compiled(model, loss.name, l2, dtype)
+        self.in_order = not model.hidden and model.outputs == 1
         self._network = Network(model, loss.name, l2, dtype)
 
     def supports(self, events: Batch, batch_size: int) -> bool:

@@ -5,7 +5,5 @@ products   z = X w + b, and g ← g + Xᵀ d
 gradient   loss and gradient over many events
 steps      steps on batches of events
 single     steps on single events
-columns    what scaling needs of the columns of X
-shuffle    a random order
 =========  =========================================================================================
 """
