@@ -4,7 +4,8 @@
 
 with event weights v. Each step waits for the one before: for a product, a loss and an update of so
 few numbers that the loops must consist of whole vectors. So they run over x̃ = (x, 1, 0, …), which
-is read from the rows as they lie: the numbers behind x are multiplied by zero.
+is read from the rows as they lie: the numbers behind x, which must be finite, are multiplied by
+zero.
 
 The NumPy twin is `steepest.descent.steps.one_by_one` on batches of one.
 """
