@@ -129,7 +129,9 @@ def run(events, rows, size, dtype, *, optimizer=None, limit=1e6, state=None, fir
     recorded, followed = (np.arange(first_step, first_step + steps) % k == 0 for k in (3, 2))
     theta = objective.initial(1)
     theta, memory = (theta, rule.initial_state(theta)) if state is None else state
-    block = StepBlock(events, rows, size, np.full(steps, 0.05), first_step, recorded, followed, limit)
+    block = StepBlock(
+        events, rows, size, np.full(steps, 0.05), first_step, recorded, followed, limit
+    )
     return objective.run_steps(block, rule, theta, memory, 0.0)
 
 
@@ -144,20 +146,18 @@ def sample(dtype, events=300, n=6):
 def test_the_bits_do_not_depend_on_where_steps_are_cut(dtype, size):
     events, rows = sample(dtype), np.random.default_rng(1).integers(0, 300, 450)
     whole = run(events, rows, size, dtype)
-    state, values, path, total, step = None, [], [], 0.0, 0
+    state, pieces = None, []
     for part in np.split(rows, [size, 2 * size]):
-        if not len(part):
-            continue
-        done = run(events, part, size, dtype, state=state, first_step=step)
-        state, step = (done.theta, done.optimizer_state), step + done.taken
-        values.append(done.values)
-        path.append(done.path)
-        total += done.loss_sum
-    assert done.theta.tobytes() == whole.theta.tobytes()
-    for one, two in zip(done.optimizer_state, whole.optimizer_state, strict=True):
+        first_step = sum(piece.taken for piece in pieces)
+        pieces.append(run(events, part, size, dtype, state=state, first_step=first_step))
+        state = pieces[-1].theta, pieces[-1].optimizer_state
+    assert pieces[-1].theta.tobytes() == whole.theta.tobytes()
+    for one, two in zip(pieces[-1].optimizer_state, whole.optimizer_state, strict=True):
         assert one.tobytes() == two.tobytes()
-    assert np.concatenate(values).tobytes() == whole.values.tobytes()
-    assert np.concatenate(path).tobytes() == whole.path.tobytes()
+    for name in ("values", "path"):
+        joined = np.concatenate([getattr(piece, name) for piece in pieces])
+        assert joined.tobytes() == getattr(whole, name).tobytes()
+    total = sum(piece.loss_sum for piece in pieces)
     assert total == pytest.approx(whole.loss_sum, rel=1e-12)
 
 

@@ -32,10 +32,10 @@ class Steps:
         soft = random.random(events) < 0.2
         self.y = np.where(soft, random.random(events), random.integers(0, 2, events)).astype(dtype)
         self.weights = random.normal(1.0, 0.8, events).astype(dtype) if weighted else None
-        self.rows = random.integers(0, events, count)
-        self.rates = random.uniform(0.0, 0.5 / features, count)
+        self.rows = random.integers(0, events, size=(count,))
+        self.rates = random.uniform(0.0, 0.5 / features, size=(count,))
         self.theta = random.normal(size=features + 1).astype(dtype) / 3
-        self.recorded, self.followed = (random.random(count) < 0.1 for _ in range(2))
+        self.recorded, self.followed = (random.random(size=(count,)) < 0.1 for _ in range(2))
 
     def compiled(self, theta, first, last, limit=1e6, first_step=0):
         """Steps first … last − 1: taken, Σ of losses, θ, records, path."""

@@ -135,7 +135,7 @@ def test_items_are_made_one_ahead_by_one_thread():
 
 def test_without_a_thread_items_are_made_when_asked_for():
     made = []
-    items = Prefetcher(lambda number: made.append(number), end=9, threaded=False)
+    items = Prefetcher(made.append, end=9, threaded=False)
     for number in (0, 1, 5):
         items.get(number)
     assert made == [0, 1, 5]

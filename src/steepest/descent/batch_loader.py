@@ -165,7 +165,10 @@ class BatchLoader:
         )
         of_inputs, of_targets, of_weights = columns
         one = Batch(of_inputs, of_targets, of_weights)
-        return [one, Batch(*(None if c is None else c.copy() for c in (of_inputs, of_targets, of_weights)))]
+        return [
+            one,
+            Batch(*(None if c is None else c.copy() for c in (of_inputs, of_targets, of_weights))),
+        ]
 
     def _window(self, epoch: int, window: int) -> Batch:
         """One window in memory; the one before is kept, for the step that takes from both."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from steepest.descent.batches import Batches
 from steepest.descent.batch_loader import BatchLoader
+from steepest.descent.batches import Batches
 from steepest.objective import Batch, CurvatureBounds, Objective
 from steepest.optimizers import UpdateRule
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.descent.divergence import divergence
 from steepest.descent.batch_loader import BatchLoader
+from steepest.descent.divergence import divergence
 from steepest.descent.history import History
 from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, State, StopReason

@@ -11,7 +11,6 @@ import numpy as np
 from steepest import recipe as spec
 from steepest.descent.batches import Batches
 from steepest.errors import RecipeError
-from steepest.objective import TOGETHER
 from steepest.optimizers import UpdateRule
 from steepest.schedules import Schedule
 
@@ -110,10 +109,7 @@ class Plan:
     def step_block_end(self, step: int, longest: int) -> int:
         """Where the steps from `step` on must pause: a validation, a checkpoint."""
         per_round = self.validate_every * self.batches.per_epoch
-        unit = TOGETHER if self.batch_size == 1 else 1
-        by_the_clock = max(step + longest, step + unit)
-        by_the_clock -= by_the_clock % unit
-        ends = [self.total_steps, step + per_round - self.steps_in_round(step), by_the_clock]
+        ends = [self.total_steps, step + per_round - self.steps_in_round(step), step + longest]
         if self.checkpoint.steps is not None:
             ends.append((step // self.checkpoint.steps + 1) * self.checkpoint.steps)
         return min(ends)

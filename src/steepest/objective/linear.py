@@ -50,7 +50,7 @@ class Linear:
         both_states = (*state, none, none)[:2]
         values, path = buffers(step_block, theta)
         code = CODES[type(rule.of_weights)]
-        options, of_bias = (np.array(each, np.float64) for each in (rule.of_weights, rule.of_biases))
+        options = np.array([rule.of_weights, rule.of_biases], np.float64)
         rates_and_records = (
             step_block.rates, step_block.first_step, step_block.recorded, values,
             step_block.followed, path, self.l2, step_block.loss_limit, loss_sum,
@@ -62,7 +62,7 @@ class Linear:
             )  # fmt: skip
         else:
             taken, loss_sum = run_steps(
-                self._loss, code, options, of_bias, *self._columns(events),
+                self._loss, code, options, *self._columns(events),
                 step_block.batch_size, theta, *both_states, *rates_and_records,
             )  # fmt: skip
         return block_result(step_block, theta, tuple(state), taken, loss_sum, values, path)

@@ -11,7 +11,6 @@ from steepest.objective.base import Batch
 from steepest.optimizers import UpdateRule
 
 __all__ = [
-    "TOGETHER",
     "StepBlock",
     "StepBlockResult",
     "SupportsStepBlocks",
@@ -22,10 +21,6 @@ __all__ = [
 ]
 
 Array = np.ndarray
-TOGETHER = 8
-"""Steps on single events may be taken so many at once, counted from the first step of all. Where a
-walk is cut only for want of memory or time, it is cut between these, so that its bits do not depend
-on where."""
 OptimizerState = tuple[Array, ...]
 
 

@@ -49,11 +49,11 @@ def _write_gradient(gradient, factor, event, of_event, one, l2, theta):
 
 @kernel
 def run_single_steps(loss, rule, options, inputs, targets, weights, theta, first_state,
-                     second_state, rates, first_step, recorded, values, followed, path, l2, limit,
+                     second_state, rates, first_step, recorded, values, on_path, path, l2, limit,
                      loss_sum):  # fmt: skip
     """Take a step on each event, as `steepest.compiled.linear.steps.run_steps` does on batches.
 
-    One set of options serves weights and bias.
+    The options for the weights serve for the bias too.
     """
     size, events, kind = len(theta), len(targets), theta.dtype.type
     n, width = size - 1, width_of(size, theta.itemsize)
@@ -91,12 +91,12 @@ def run_single_steps(loss, rule, options, inputs, targets, weights, theta, first
             _subtract(padded, kind(rates[index]) * slope, event, of_event, one)
         else:
             step = np.float64(first_step + index + 1)
-            write_constants(rule, options, rates[index], step, constants)
+            write_constants(rule, options[0], rates[index], step, constants)
             update(rule, constants, padded, gradient, first, second, 0, width)
         if recorded[index]:
             record(values[row], value, rates[index], gradient, before, padded)
             row += 1
-        if followed[index]:
+        if on_path[index]:
             copy(padded, size, path[point])
             point += 1
         taken += 1

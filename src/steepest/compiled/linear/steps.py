@@ -15,6 +15,7 @@ from steepest.compiled.updates import CONSTANTS, update, write_constants
 
 __all__ = ["record", "run_steps", "square"]
 
+
 @reduction
 def square(values, count):
     """Σ v² over the first `count`, in float64."""
@@ -43,16 +44,16 @@ def record(row, value, rate, gradient, before, theta):
 
 
 @kernel
-def run_steps(loss, rule, options, options_of_bias, inputs, targets, weights, batch_size, theta,
-              first_state, second_state, rates, first_step, recorded, values, followed, path,
-              l2, limit, loss_sum):  # fmt: skip
+def run_steps(loss, rule, options, inputs, targets, weights, batch_size, theta, first_state,
+              second_state, rates, first_step, recorded, values, on_path, path, l2, limit,
+              loss_sum):  # fmt: skip
     """Take a step for each rate, in place; return how many were taken, and the sum of losses.
 
     Fewer than the rates: the loss of the next step is above the limit, or not a number. The
     steps take the events in their order, `batch_size` each, and after the last the first again.
     Numbers and shapes are those of `steepest.compiled.linear.gradient.add_gradient` and
-    `steepest.compiled.updates`; of `values` there is a row for each step that is recorded, of
-    `path` one for each that is followed.
+    `steepest.compiled.updates`, with options for the weights and for the bias. Of `values` there
+    is a row for each step that is recorded, of `path` one for each step that is on it.
     """
     n, events, kind = len(theta) - 1, len(targets), theta.dtype.type
     buffers, total = new_buffers(theta), np.zeros(n + 1)
@@ -77,15 +78,14 @@ def run_steps(loss, rule, options, options_of_bias, inputs, targets, weights, ba
         loss_sum += value
         if recorded[index]:
             copy(theta, n + 1, before)
-        step = np.float64(first_step + index + 1)
-        write_constants(rule, options, rates[index], step, constants)
-        update(rule, constants, theta, gradient, first_state, second_state, 0, n)
-        write_constants(rule, options_of_bias, rates[index], step, constants)
-        update(rule, constants, theta, gradient, first_state, second_state, n, n + 1)
+        for part in range(2):  # the weights, and the bias
+            step = np.float64(first_step + index + 1)
+            write_constants(rule, options[part], rates[index], step, constants)
+            update(rule, constants, theta, gradient, first_state, second_state, part * n, n + part)
         if recorded[index]:
             record(values[row], value, rates[index], gradient, before, theta)
             row += 1
-        if followed[index]:
+        if on_path[index]:
             copy(theta, n + 1, path[point])
             point += 1
     return len(rates), loss_sum
