@@ -107,11 +107,16 @@ class BatchLoader:
     @cached_property
     def _piece_steps(self) -> int:
         """Steps of a piece: an epoch's at most."""
-        events, size = self.events, self.batches.batch_size
         if not self.in_order:
             return self.batches.per_epoch
-        bytes_each = events.inputs.dtype.itemsize * max(1, int(np.prod(events.inputs.shape[1:])))
-        return min(max(1, min(PIECE, PIECE_BYTES // bytes_each) // size), self.batches.per_epoch)
+        events = min(PIECE, max(1, PIECE_BYTES // self._event_bytes))
+        return min(max(1, events // self.batches.batch_size), self.batches.per_epoch)
+
+    @property
+    def _event_bytes(self) -> int:
+        """Bytes of an event's inputs, where they are one matrix."""
+        inputs = self.events.inputs
+        return inputs.dtype.itemsize * max(1, int(np.prod(inputs.shape[1:])))
 
     def _piece_at(self, step: int) -> int:
         """The number of the piece that a step is in; pieces end with their epoch."""
@@ -132,8 +137,8 @@ class BatchLoader:
     @cached_property
     def _pieces(self) -> Prefetcher[Batch]:
         end = self._piece_at(self.last_step - 1) + 1
-        row_bytes = self.events.inputs[:1].nbytes
-        large = self._piece_steps * self.batches.batch_size * row_bytes >= THREADED_BYTES
+        piece_bytes = self._piece_steps * self.batches.batch_size * self._event_bytes
+        large = piece_bytes >= THREADED_BYTES
         return Prefetcher(self._piece, end, large and usable_cores() > 1)
 
     def _piece(self, number: int) -> Batch:
@@ -159,16 +164,7 @@ class BatchLoader:
         if self.events.on_disk:
             return [None, None]
         count = self._piece_steps * self.batches.batch_size
-        columns = (
-            None if column is None else np.zeros((count, *column.shape[1:]), column.dtype)
-            for column in (self.events.inputs, self.events.targets, self.events.weights)
-        )
-        of_inputs, of_targets, of_weights = columns
-        one = Batch(of_inputs, of_targets, of_weights)
-        return [
-            one,
-            Batch(*(None if c is None else c.copy() for c in (of_inputs, of_targets, of_weights))),
-        ]
+        return [_zeros_like(self.events, count) for _ in range(2)]
 
     def _window(self, epoch: int, window: int) -> Batch:
         """One window in memory; the one before is kept, for the step that takes from both."""
@@ -177,6 +173,13 @@ class BatchLoader:
             self._windows = {k: v for k, v in self._windows.items() if k == (epoch, window - 1)}
             self._windows[key] = self.events.take(self.batches.window(epoch, window))
         return self._windows[key]
+
+
+def _zeros_like(events: Batch, count: int) -> Batch:
+    columns = events.inputs, events.targets, events.weights
+    return Batch(
+        *(None if c is None else np.zeros((count, *c.shape[1:]), c.dtype) for c in columns)
+    )
 
 
 def _columns(events: Batch) -> list[np.ndarray]:

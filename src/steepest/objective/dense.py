@@ -31,7 +31,7 @@ bytes of one at least and at most."""
 LARGE = 4096
 """Parameters from which on a single piece is worth a thread."""
 TOGETHER = 512
-"""Pieces of linear models are of whole blocks, as `steepest.kernels.linear` takes them."""
+"""Pieces of linear models are of whole blocks, as `steepest.compiled.linear` takes them."""
 FEWEST = 1024
 """Events from which on compiled code is used for a single loss or gradient."""
 _POOL, _ALONE = WorkerPool(), WorkerPool(most=1)
