@@ -29,8 +29,8 @@ from benchmarks.machine import cores, on_cores, sum_once
 from benchmarks.peers import Work
 from benchmarks.plane_parts import surface
 from steepest import recipe as spec
+from steepest.descent.batch_loader import BatchLoader
 from steepest.descent.batches import Batches
-from steepest.descent.feed import Feed
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -204,12 +204,13 @@ def _single_events(options: Options) -> Case:
 
 def _laid(events: Batch, kernels: Compiled, rule: UpdateRule, theta: Array) -> Callable[[], object]:
     """The steps with the order drawn, and the events laid, by a second thread where it pays."""
-    steps, feed = len(events), Feed(events, Batches(len(events), 1, seed=0))
+    steps = len(events)
+    loader = BatchLoader(events, Batches(steps, 1, seed=0), in_order=True)
     rates, never = np.full(steps, 1e-3), np.zeros(steps, dtype=bool)
 
     def run() -> None:
         at = theta
-        for each in feed.runs(0, steps):
+        for each in loader.runs(0, steps):
             part = slice(each.steps)
             step_block = StepBlock(
                 each.events, each.rows, 1, rates[part], 0, never[part], never[part], np.inf

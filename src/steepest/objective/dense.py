@@ -31,7 +31,7 @@ bytes of one at least and at most."""
 LARGE = 4096
 """Parameters from which on a single piece is worth a thread."""
 TOGETHER = 512
-"""Pieces of linear models are of whole blocks, as `steepest.kernels.linear` takes them."""
+"""Pieces of linear models are of whole blocks, as `steepest.compiled.linear` takes them."""
 FEWEST = 1024
 """Events from which on compiled code is used for a single loss or gradient."""
 _POOL, _ALONE = WorkerPool(), WorkerPool(most=1)
@@ -79,6 +79,7 @@ class DenseObjective:
         self.size = model.size
         self.weight_mask = model.weight_mask()
         self._compiled = compiled(model, loss.name, l2, dtype)
+        self.in_order = not model.hidden and model.outputs == 1
         self._network = Network(model, loss.name, l2, dtype)
 
     def supports(self, events: Batch, batch_size: int) -> bool:

@@ -7,11 +7,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from steepest.objective.base import Batch
+from steepest.objective.base import Batch, Objective
 from steepest.optimizers import UpdateRule
 
 __all__ = [
-    "TOGETHER",
     "StepBlock",
     "StepBlockResult",
     "SupportsStepBlocks",
@@ -22,10 +21,6 @@ __all__ = [
 ]
 
 Array = np.ndarray
-TOGETHER = 8
-"""Steps on single events may be taken so many at once, counted from the first step of all. Where a
-walk is cut only for want of memory or time, it is cut between these, so that its bits do not depend
-on where."""
 OptimizerState = tuple[Array, ...]
 
 
@@ -39,7 +34,7 @@ class StepBlock:
         The sample that the rows are of, in memory.
     rows
         The rows that the steps take, one step's after the other's, int64: `batch_size` each, the
-        last what is left. None where each step takes all events in their order.
+        last what is left. None where they take the events in their order so.
     batch_size
         Events a step.
     rates
@@ -74,6 +69,10 @@ class StepBlockResult:
     `values` has the loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ of each recorded step, ``(rows, 4)``; `path` has θ
     after each step that is followed, ``(points, size)``. Fewer steps than rates: the next one's
     loss was above the limit.
+
+    `exceeded`: some loss of the block was above the limit, and it is not known which, since looking
+    at each would have meant waiting for a device. Nothing else of the result counts then: the block
+    is taken again step by step.
     """
 
     theta: Array
@@ -82,10 +81,11 @@ class StepBlockResult:
     loss_sum: float
     values: Array
     path: Array
+    exceeded: bool = False
 
 
 @runtime_checkable
-class SupportsStepBlocks(Protocol):
+class SupportsStepBlocks(Objective, Protocol):
     """An objective that can take many steps at once."""
 
     def supports(self, events: Batch, batch_size: int) -> bool:
@@ -105,8 +105,11 @@ class SupportsStepBlocks(Protocol):
 
 
 def rows_of(step_block: StepBlock) -> Array:
-    """The rows as the kernels take them: none are an empty array."""
-    return np.empty(0, dtype=np.int64) if step_block.rows is None else step_block.rows
+    """The rows as the kernels take them: none, where each step takes all, are an empty array."""
+    if step_block.rows is not None:
+        return step_block.rows
+    whole = step_block.batch_size >= len(step_block.events)
+    return np.arange(0 if whole else len(step_block.events))
 
 
 def weights_of(events: Batch, dtype: np.dtype) -> Array:

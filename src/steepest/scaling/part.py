@@ -36,7 +36,7 @@ class Part:
     @staticmethod
     def compiled(X: np.ndarray, w: Floats) -> Part:
         """`of` with the diagonal alone, for C-ordered rows of either dtype."""
-        from steepest.kernels.columns import add_about
+        from steepest.compiled.columns import add_about
 
         values, weight, n = X.reshape(-1), float(w.sum()), X.shape[1]
         high, low, first, scatter = X[0].astype(np.float64), np.zeros(n), np.zeros(n), np.zeros(n)

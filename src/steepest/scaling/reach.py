@@ -63,7 +63,7 @@ class Reach:
 
 def extremes(X: np.ndarray) -> tuple[Floats, Floats]:
     """Lowest and highest of each column of C-ordered rows."""
-    from steepest.kernels.columns import extend
+    from steepest.compiled.columns import extend
 
     low = np.full(X.shape[1], np.inf, dtype=X.dtype)
     high = -low

@@ -13,7 +13,7 @@ from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.errors import DivergenceError
 from steepest.losses import loss_named
 from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective, Stretches
+from steepest.objective import Batch, DenseObjective, SupportsStepBlocks
 from steepest.optimizers import update_rule
 from steepest.storage import DiskArray
 
@@ -190,7 +190,7 @@ class Limited(DenseObjective):
 
 def test_every_dense_objective_takes_stretches_of_its_own_dtype():
     objective, events = problem("binary-cross-entropy")
-    assert isinstance(objective, Stretches)
+    assert isinstance(objective, SupportsStepBlocks)
     assert objective.supports(events, 10)
     assert not objective.supports(Batch(events.inputs.astype("float32"), events.targets), 10)
     assert not objective.supports(Batch(events.inputs[::2], events.targets[::2]), 10)
