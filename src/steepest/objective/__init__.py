@@ -5,7 +5,7 @@ J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
 
 from steepest.objective.base import Batch, CurvatureBounds, Objective
 from steepest.objective.dense import DenseObjective
-from steepest.objective.plane import losses_of_chunks, losses_on_plane, neuron_groups
+from steepest.objective.surface import losses_of_chunks, losses_on_surface, neuron_groups
 from steepest.objective.step_block import TOGETHER, StepBlock, SupportsStepBlocks
 
 __all__ = [
@@ -17,6 +17,6 @@ __all__ = [
     "StepBlock",
     "SupportsStepBlocks",
     "losses_of_chunks",
-    "losses_on_plane",
+    "losses_on_surface",
     "neuron_groups",
 ]

@@ -12,7 +12,7 @@ from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
-from steepest.objective.dense_plane import dense_losses_of_chunks, dense_losses_on_plane
+from steepest.objective.dense_surface import DenseSurface
 from steepest.objective.network import Network
 from steepest.objective.step_block import OptimizerState, StepBlock, StepBlockResult
 from steepest.objective.threads import FEWEST as SHARED_FROM
@@ -243,19 +243,20 @@ class DenseObjective:
         """The indices in θ of the weights into each unit."""
         return self.model.neuron_groups()
 
-    def losses_on_plane(
+    def losses_on_surface(
         self, origin: Array, directions: Array, coordinates: Array, batch: Batch
     ) -> Array:
-        """J at many points of a plane, see `steepest.objective.plane`."""
-        shape = self.model, self.loss_function, self.l2, self.dtype
-        return dense_losses_on_plane(*shape, origin, directions, coordinates, batch)
+        """J at many points of a surface, see `steepest.objective.surface`."""
+        return self._surface(origin, directions, coordinates).losses(batch)
 
     def losses_of_chunks(
         self, origin: Array, directions: Array, coordinates: Array, batch: Batch, chunk: int
     ) -> Array:
-        """J of each chunk of events at many points, see `steepest.objective.plane`."""
-        shape = self.model, self.loss_function, self.l2, self.dtype
-        return dense_losses_of_chunks(*shape, origin, directions, coordinates, batch, chunk)
+        """J of each chunk of events at many points, see `steepest.objective.surface`."""
+        return self._surface(origin, directions, coordinates).losses_of_chunks(batch, chunk)
+
+    def _surface(self, *points: Array) -> DenseSurface:
+        return DenseSurface(self.model, self.loss_function, self.l2, self.dtype, *points)
 
     def _upstream(self, gradient: Array, part: Batch, whole: Batch) -> Array:
         """D_L = w ∂ℓ/∂z / m."""
