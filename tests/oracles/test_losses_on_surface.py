@@ -1,4 +1,4 @@
-"""J on a plane: the dense objective's quick way against `loss` at each point."""
+"""J on a surface: the dense objective's methods against `loss` at each point."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def problem(hidden, name: str, dtype: str, weighted: bool, l2: float, activation
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("dtype", "relative"), [("float64", 1e-10), ("float32", 1e-5)])
-def test_the_quick_way_is_the_loss_at_each_point(hidden, name, weighted, dtype, relative):
+def test_the_surface_is_the_loss_at_each_point(hidden, name, weighted, dtype, relative):
     given = problem(hidden, name, dtype, weighted, l2=0.01)
     quick, plain = losses_on_surface(*given), losses_one_by_one(*given)
     scale = np.abs(plain).max()  # signed weights let J pass through zero

@@ -117,7 +117,8 @@ def add_losses(loss, sums, weights, biases, above, along, across, targets, event
     sums
         z₀, z₁ and z₂, ``(events, 3, n₁)``.
     weights, biases
-        Of the second layer, ``(3, n₁, n₂)`` and ``(3, n₂)``; n₂ a multiple of `VECTOR`, with zeros at the end.
+        Of the second layer, ``(3, n₁, n₂)`` and ``(3, n₂)``; n₂ is a multiple of `VECTOR`, with
+        zeros at the end.
     above
         Weights and bias of the third layer, ``(3, n₂ + 1)``.
     along
@@ -138,7 +139,9 @@ def add_losses(loss, sums, weights, biases, above, along, across, targets, event
     z, line, e = np.zeros(padded, kind), np.zeros(padded, kind), np.empty((GROUP, 6, n2), kind)
     active = np.empty((GROUP, n1), np.bool_)
     units, first, following = (
-        np.empty(n1 + 1, np.int64), np.empty(length, np.int64), np.empty(n1, np.int64)
+        np.empty(n1 + 1, np.int64),
+        np.empty(length, np.int64),
+        np.empty(n1, np.int64),
     )
     for number in range(len(totals)):
         end = min((number + 1) * chunk, len(targets))
@@ -162,8 +165,15 @@ def add_losses(loss, sums, weights, biases, above, along, across, targets, event
                         now = p[j] + along[0] * z1[j] > 0
                         if now != on[j]:
                             sign = kind.type(1.0 if now else -1.0)
-                            _update_start(e, i, (z0[j], z1[j], z2[j]), sign, weights[0, j],
-                                          weights[1, j], weights[2, j])
+                            _update_start(
+                                e,
+                                i,
+                                (z0[j], z1[j], z2[j]),
+                                sign,
+                                weights[0, j],
+                                weights[1, j],
+                                weights[2, j],
+                            )
                             on[j] = now
                     _line_start(e, i, biases, b, c)
                     _switches(p, z1, on, along, units, first, following)
