@@ -17,6 +17,7 @@ from benchmarks import machine
 from benchmarks.harness import Case, Options
 
 PARTS = (
+    "calls",
     "gradient",
     "sgd",
     "optimum",
@@ -37,13 +38,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="small samples: does it all run?")
     parser.add_argument("--out", type=Path, default=Path("bench-results"))
+    parser.add_argument("--against", type=Path, metavar="SRC", help="calls: another version's src/")
+    parser.add_argument("--only", default="", metavar="CALLS", help="calls: some, as 'dense,train'")
     options = parser.parse_args()
     unknown = sorted(set(options.parts) - set(PARTS))
     if unknown:
         parser.error(f"unknown part {unknown[0]!r}; the parts are {', '.join(PARTS)}")
     console = Console(width=150)
+    only = tuple(filter(None, options.only.split(",")))
+    chosen = Options(options.rounds, options.quick, options.against, only)
     for part in options.parts or PARTS:
-        _run(part, Options(options.rounds, options.quick), options.out, console)
+        _run(part, chosen, options.out, console)
 
 
 def _run(part: str, options: Options, folder: Path, console: Console) -> None:

@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 __all__ = ["PAUSE", "Case", "Claim", "Options", "Times", "in_turn", "ratio", "same_loss"]
@@ -30,10 +31,16 @@ class Options:
         Rounds that count.
     quick
         Smaller samples, to see that everything runs; the figures then mean nothing.
+    against
+        The sources of another version of steepest, a further contender of whole calls.
+    only
+        The whole calls to measure; all if empty.
     """
 
     rounds: int = 5
     quick: bool = False
+    against: Path | None = None
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

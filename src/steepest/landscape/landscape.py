@@ -145,7 +145,7 @@ def _numbers(
     """What landscape.json says of the slice and of the events."""
     return {
         "format": "steepest-landscape",
-        "version": 1,
+        "version": 2,
         "steepest": __version__,
         "run": source.name,
         "options": options.to_json(),
