@@ -82,7 +82,9 @@ def test_activations(name, dtype, count):
     activated(pointwise.ACTIVATIONS[name], values, slopes)
     if name == "relu":
         slopes = (values > 0).astype(dtype)
-    tolerance = {"rtol": 2e-6, "atol": 5e-7} if dtype == "float32" else {"rtol": 1e-13, "atol": 1e-15}
+    tolerance = (
+        {"rtol": 2e-6, "atol": 5e-7} if dtype == "float32" else {"rtol": 1e-13, "atol": 1e-15}
+    )
     np.testing.assert_allclose(values, twin.value(z), **tolerance)
     np.testing.assert_allclose(slopes, twin.first(z), **tolerance)
 
@@ -118,7 +120,9 @@ def test_losses_with_weights_of_either_sign(name, dtype, count):
     wide = logits.T.astype("float64")
     expected = float(weights.astype("float64") @ twin.value(wide, targets))
     slopes = twin.gradient(wide, targets) * weights[:, None] * 0.25
-    tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-13}
+    tolerance = (
+        {"rtol": 1e-5, "atol": 1e-5} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-13}
+    )
     np.testing.assert_allclose([total, alone], expected, **tolerance)
     np.testing.assert_allclose(upstream.T, slopes, **tolerance)
 

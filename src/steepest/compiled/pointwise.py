@@ -155,19 +155,31 @@ def log1p_nonnegative(t: Any) -> Any:
 @overload(_reduced)
 def _reduced_of(x):
     function = _reduced_32 if x == types.float32 else _reduced_64
-    return lambda x: function(x)
+
+    def run(x):
+        return function(x)
+
+    return run
 
 
 @overload(log1p_unit)
 def _log1p_unit_of(t):
     function = _log1p_unit_32 if t == types.float32 else _log1p_unit_64
-    return lambda t: function(t)
+
+    def run(t):
+        return function(t)
+
+    return run
 
 
 @overload(log1p_nonnegative)
 def _log1p_of(t):
     function = _log1p_32 if t == types.float32 else _log1p_64
-    return lambda t: function(t)
+
+    def run(t):
+        return function(t)
+
+    return run
 
 
 @helper
@@ -309,7 +321,7 @@ def weighted_loss(kind, logits, targets, weights, upstream, work):
 
 @helper
 def _entropy(logits, targets, weights, scale, upstream, work):
-    """log Σₖ e^{zₖ} − z_y = M + log(1 + Σ_{k≠y} e^{dₖ−M} + e^{−M} − 1), d = z − z_y, M = max d.
+    """Log Σₖ e^{zₖ} − z_y = M + log(1 + Σ_{k≠y} e^{dₖ−M} + e^{−M} − 1), d = z − z_y, M = max d.
 
     The target's term is left out of the sum and put in again: nothing cancels.
     """

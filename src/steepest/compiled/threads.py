@@ -13,8 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,10 +25,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CGROUP = Path("/sys/fs/cgroup")
-_WORDS = 48
-"""Numbers that a group shares: a mutex (at most 128 bytes), then a cache line for each counter."""
-GENERATION, ARRIVED = 16, 32
-"""Where the group counts its meetings, and who has come to the next one."""
+GENERATION, ARRIVED, _WORDS = 16, 32, 48
+"""Where a group counts its meetings, and who has come to the next one, behind a mutex."""
 
 
 def usable_cores() -> int:
@@ -49,26 +46,19 @@ def usable_cores() -> int:
 
 
 def _quota() -> int:
-    """Whole cores that the container's quota is worth; a large number without one."""
-    try:
-        words = (CGROUP / "cpu.max").read_text().split()  # version 2
-    except OSError:
-        try:
-            folder = CGROUP / "cpu"  # version 1
-            words = [(folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]
-        except OSError:
-            return 1_000_000
-    if len(words) < 2 or words[0] == "max" or int(words[0]) <= 0:
-        return 1_000_000
-    return max(1, int(words[0]) // int(words[1]))
+    """Whole cores that the container's quota is worth, rounded down; a million without one."""
+    for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # version 2, 1
+        with suppress(OSError, ValueError):
+            quota, period = " ".join((CGROUP / name).read_text() for name in files).split()
+            return int(quota) // int(period) if int(quota) > 0 else 1_000_000
+    return 1_000_000
 
 
 class WorkerPool:
     """Share items out to threads; the results come in the items' order.
 
-    The calling thread works too, and does all of it where no other thread is free: so calls from
-    several threads at once need no more threads than cores, and a call within an item's work is
-    done by the thread that makes it.
+    The calling thread works too, and does all of it where no other thread is free: calls from
+    several threads at once need no more threads than cores. A call within work is not shared.
 
     Parameters
     ----------
@@ -93,8 +83,8 @@ class WorkerPool:
     ) -> list[Result]:
         """Do the work on each item.
 
-        Each thread is to have at least `per_thread` items: as many as are worth the 50 µs that
-        calling a thread takes. The error of the first item that has one is raised here.
+        Each thread is to have at least `per_thread` items: calling it takes some 50 µs. The error
+        of the first item that has one is raised here.
         """
         threads = min(usable_cores(), len(items) // per_thread)
         threads = threads if self.most is None else min(threads, self.most)
@@ -195,33 +185,30 @@ class BarrierGroup:
         return result  # type: ignore[return-value]
 
 
-class _BlasLimit:
-    """How many callers have limited BLAS, and what restores the number of its threads."""
+class _Blas:
+    """Who uses one BLAS thread, and what gives BLAS its own number of threads back."""
 
-    lock, users, limiter = threading.Lock(), 0, None
+    lock, users, controller, restore = threading.Lock(), 0, None, None
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Have BLAS use one thread while threads of ours call it; callers may overlap and nest."""
-    with _BlasLimit.lock:
-        if _BlasLimit.users == 0:
-            _BlasLimit.limiter = _controller().limit(limits=1, user_api="blas")
-        _BlasLimit.users += 1
+    with _Blas.lock:
+        if _Blas.users == 0:
+            from threadpoolctl import ThreadpoolController
+
+            _Blas.controller = _Blas.controller or ThreadpoolController()
+            limited = _Blas.controller.limit(limits=1, user_api="blas")
+            _Blas.restore = limited.restore_original_limits
+        _Blas.users += 1
     try:
         yield
     finally:
-        with _BlasLimit.lock:
-            _BlasLimit.users -= 1
-            if _BlasLimit.users == 0:
-                _BlasLimit.limiter.restore_original_limits()
-
-
-@cache
-def _controller() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
+        with _Blas.lock:
+            _Blas.users -= 1
+            if _Blas.users == 0 and _Blas.restore is not None:
+                _Blas.restore()
 
 
 if hasattr(os, "register_at_fork"):

@@ -14,7 +14,7 @@ from numba.extending import overload
 from steepest.compiled import rules
 from steepest.compiled.jit import helper
 
-__all__ = ["CONSTANTS", "write_constants", "update"]
+__all__ = ["CONSTANTS", "update", "write_constants"]
 
 CONSTANTS = 8
 """Constants of a step at most."""
@@ -22,7 +22,10 @@ CONSTANTS = 8
 
 @overload(rules.root)
 def _root(x):
-    return lambda x: math.sqrt(x)
+    def run(x):
+        return math.sqrt(x)
+
+    return run
 
 
 _SGD, _MOMENTUM, _NESTEROV, _RMSPROP, _ADAM, _ADAMW = range(len(rules.CODES))
@@ -45,7 +48,7 @@ def write_constants(rule, options, rate, step, out):
     """Write the constants of a step to `out`, ``(CONSTANTS,)`` in the dtype of θ."""
     if rule == _SGD:
         _copy(_one_rate(options, rate, step), out)
-    elif rule == _MOMENTUM or rule == _NESTEROV:
+    elif rule in (_MOMENTUM, _NESTEROV):
         _copy(_momentum_constants(options, rate, step), out)
     elif rule == _RMSPROP:
         _copy(_rmsprop_constants(options, rate, step), out)
