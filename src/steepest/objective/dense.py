@@ -13,6 +13,7 @@ from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
 from steepest.objective.dense_surface import DenseSurface
+from steepest.objective.linear_hessian import linear_hessian
 from steepest.objective.network import Network
 from steepest.objective.step_block import OptimizerState, StepBlock, StepBlockResult
 from steepest.objective.threads import FEWEST as SHARED_FROM
@@ -194,6 +195,12 @@ class DenseObjective:
         if self.l2:
             product += product.dtype.type(self.l2) * np.where(self.weight_mask, vector, 0)
         return product
+
+    def hessian(self, theta: Array, batch: Batch) -> Array | None:
+        """∇²J(θ), ``(size, size)`` float64, in one pass; None for networks with hidden layers."""
+        if self.model.hidden:
+            return None
+        return linear_hessian(self.model, self.loss_function, self.l2, theta, batch)
 
     def predict(self, theta: Array, batch: Batch) -> Array:
         """What the logits say: values, probabilities, or K probabilities an event.

@@ -7,14 +7,14 @@ from itertools import combinations
 
 import numpy as np
 
-from steepest.landscape.curvature import barrier
+from steepest.curvature import hessian
+from steepest.landscape.stationary import barrier
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.lecture.errors import NotFound
 from steepest.lecture.live import Walk, scaled, settled, walk
 from steepest.lecture.pictures.minima_figure import figure
 from steepest.lecture.pictures.minima_numbers import Minima, Minimum, Plateau, plateau_of
-from steepest.lecture.quadratic import hessian
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective, losses_on_surface
