@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest.errors import EventsError, InputError, RecipeError
-from steepest.events import parse
-from steepest.events.expressions.nodes import Node
-from steepest.events.expressions.typed import type_tree
+from steepest.events import FeatureReader, load_sample, open_events, parse
 from steepest.events.source import Condition
+from steepest.recipe import EventsRecipe
 
 BATCH = pa.record_batch(
     {
@@ -70,6 +69,18 @@ BATCH = pa.record_batch(
         ("-3 in (1, 2, -3)", True),
         ("'x' not in ['a', 'b']", True),
         ("true == !false", True),
+        ("false == NOT 1 < 2 AND true", True),
+        ("true == NOT false == NOT true", False),
+        ("!NOT true", True),
+        ("!true == false", True),
+        ("-3 % 5 + 2 ** -1 ** 2", 2.5),
+        ("pow(2, 10) == 2 ** 10", True),
+        ("6 & 3", 2),
+        ("14 % 8 & 4 == 4", True),
+        ("-1 & 18446744073709551615 == 18446744073709551615", True),
+        ("0 < (6 & 3) < 3", True),
+        ("bit(5, 0) AND NOT bit(5, 1) AND bit(5, 2) AND bit(-1, 63)", True),
+        ("007 == 7", True),
         ("1 == 1 != 2", True),
     ],
 )
@@ -113,6 +124,11 @@ def test_precedence_and_values(text: str, expected: float) -> None:
         ("kind == 'a' or kind == 'c'", [True, False, False, True]),
         ("`odd name-1` >= 3", [False, False, True, True]),
         ("jet.pt > 0.25", [False, False, True, True]),
+        ("small & 4 == 4", [True, True, False, True]),
+        ("bit(small, 7)", [False, False, True, False]),
+        ("bit(u, 63)", [True, False, False, False]),
+        ("bit(i, 60)", [False, True, False, False]),
+        ("bit(i, 0) AND bit(i & u, 0)", [True, False, True, False]),
         ("jet.pt == 0.1", [False, False, False, False]),  # float32's 0.1 is another number
     ],
 )
@@ -149,6 +165,33 @@ def test_text_is_an_object_array() -> None:
     assert parse("where(x > 1, 'up', 'down')").evaluate(BATCH).tolist() == [
         "down", "up", "down", None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["class", "None", "lambda", "_0", "µ", "été.π", "is"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    batch = pa.record_batch({name: [1.0, 2.0], "x": [2.0, 1.0]})
+    expression = parse(f"sqrt({name}) > x AND {name} in [2]")
+    assert expression.columns == {name, "x"}
+    assert expression.evaluate(batch).tolist() == [False, True]
+
+
+def test_text_has_any_letters() -> None:
+    letters = 'a\\n{x}\n"#é'
+    batch = pa.record_batch({"s": [letters, "a"]})
+    assert parse(f"s == '{letters}'").evaluate(batch).tolist() == [True, False]
+
+
+def test_same_as_ignores_how_it_is_written() -> None:
+    assert parse("a&&(b  > 1)").same_as(parse("a AND `b` > 1.0"))
+    for other in (
+        "a AND b > true",
+        "a AND b > 2",
+        "a OR b > 1",
+        "a AND c > 1",
+        "a AND b > 1 AND a",
+        "a",
+    ):
+        assert not parse("a AND b > 1").same_as(parse(other))
 
 
 def test_columns_and_text() -> None:
@@ -271,8 +314,8 @@ def test_size_is_bounded_but_generous() -> None:
 
 FUNCTIONS = (
     "abs, all, any, arccos, arccosh, arcsin, arcsinh, arctan, arctanh, argmax, argmin, atan2, "
-    "ceil, cos, cosh, count, delta_phi, delta_r, exp, floor, hypot, isfinite, isnan, len, log, "
-    "log10, log1p, max, mean, min, round, sign, sin, sinh, sqrt, sum, tan, tanh, where"
+    "bit, ceil, cos, cosh, count, delta_phi, delta_r, exp, floor, hypot, isfinite, isnan, len, "
+    "log, log10, log1p, max, mean, min, pow, round, sign, sin, sinh, sqrt, sum, tan, tanh, where"
 )
 
 BLANK = 4 * " "
@@ -317,10 +360,16 @@ The expression cannot be read: '=' has no meaning here.
   do:       two values are compared with ==
 """,
     "a > 1 & b > 2": """
-The expression cannot be read: '&' has no meaning here.
+The expression cannot be read: '&' binds tighter than a comparison.
     a > 1 & b > 2
           ^
-  do:       conditions are joined with AND or &&
+  do:       conditions are joined with AND or &&; bits go in parentheses
+""",
+    "a | b": """
+The expression cannot be read: '|' has no meaning here.
+    a | b
+      ^
+  do:       conditions are joined with OR or ||
 """,
     "x ; y": """
 The expression cannot be read: ';' has no meaning here.
@@ -356,6 +405,31 @@ The expression cannot be read: a list holds numbers or text in quotes.
     x in [y]
           ^
   found:    'y'
+""",
+    "x in []": """
+The expression cannot be read: a list holds numbers or text in quotes.
+    x in []
+          ^
+  found:    ']'
+""",
+    "x in [1] + 2": """
+The expression cannot be read: '+' does not continue what stands before it.
+    x in [1] + 2
+             ^
+  expected: an operator, or the end
+""",
+    "(x, y)": """
+The expression cannot be read: ')' is missing.
+    (x, y)
+      ^
+  expected: ')', to close the '(' at place 1
+  found:    ','
+""",
+    "é.µ > 1\nAND `a b`(1)": """
+The expression cannot be read: '(' does not continue what stands before it.
+    AND `a b`(1)
+             ^
+  expected: an operator, or the end
 """,
     "x not 3": """
 The expression cannot be read: 'not' between two values is followed by 'in'.
@@ -513,6 +587,42 @@ The expression: sqrt takes numbers.
          ^
   found:    text
 """),
+    "x > 1 &\n  flag": (EventsError, """
+The expression: & takes integers.
+      flag
+      ^^^^
+  expected: integers, such as a column of flags
+  found:    a condition
+  do:       conditions are joined with AND or &&
+"""),
+    "i & x == 1": (EventsError, """
+The expression: & takes integers.
+    i & x == 1
+        ^
+  expected: integers, such as a column of flags
+  found:    numbers of float64
+  do:       conditions are joined with AND or &&
+"""),
+    "bit(x, 1)": (EventsError, """
+The expression: bit takes integers.
+    bit(x, 1)
+        ^
+  expected: integers, such as a column of flags
+  found:    numbers of float64
+"""),
+    "bit(i, 64)": (EventsError, """
+The expression: the second argument of bit is not the number of a bit.
+    bit(i, 64)
+           ^^
+  expected: 0 (the lowest) to 63
+"""),
+    "bit(i)": (RecipeError, """
+The expression: bit has the wrong number of arguments.
+    bit(i)
+    ^^^
+  expected: 2 arguments: bit(flags, 3)
+  found:    1
+"""),
     "where(x, 1, 2)": (EventsError, """
 The expression: where takes conditions.
     where(x, 1, 2)
@@ -546,8 +656,71 @@ The expression: there is more than one column 'x'.
     refused(EventsError, message, parse("x > 0").evaluate, batch)
 
 
-def test_a_node_that_is_not_of_the_grammar_is_a_mistake_of_ours() -> None:
-    unknown = Node(start=0, end=1)
-    with pytest.raises(TypeError) as caught:
-        type_tree(unknown, "x", "The expression", BATCH.schema)
-    assert str(caught.value) == f"no such node: {unknown!r}"
+# --- features that use features -----------------------------------------------------------------
+
+JETS = {"y": [0, 1] * 10, "px": np.arange(20.0), "py": np.arange(20.0) + 1, "mass": np.ones(20)}
+UNSPLIT = {"validation": 0.0, "test": 0.0}
+
+
+def recipe_of(path: str, **values: str | dict) -> EventsRecipe:
+    tables = [
+        {"name": name, **({"value": value} if isinstance(value, str) else value)}
+        for name, value in values.items()
+    ]
+    recipe = {"path": path, "label": "y", "split": UNSPLIT, "features": tables}
+    return EventsRecipe.model_validate(recipe)
+
+
+def test_derived_features_may_use_each_other(write) -> None:
+    recipe = recipe_of(write(JETS), double="2 * energy", energy="sqrt(pt2 + mass ** 2)",
+                       pt2="px ** 2 + py ** 2")  # fmt: skip
+    energy = np.sqrt(JETS["px"] ** 2 + JETS["py"] ** 2 + 1)
+    features = np.asarray(load_sample(recipe).features)
+    np.testing.assert_allclose(features, np.column_stack([2 * energy, energy, energy**2 - 1]))
+    reader = FeatureReader(recipe.features or [], (), open_events(recipe.path))
+    assert reader.columns == ["mass", "px", "py"]
+    assert np.array_equal(reader.read(pa.record_batch(JETS), str).values, features)
+
+
+def test_a_column_goes_before_a_feature_of_its_name(write) -> None:
+    recipe = recipe_of(write(JETS), px="px / 2", sum="px + py")
+    px = JETS["px"]
+    features = np.asarray(load_sample(recipe).features)
+    assert np.array_equal(features, np.column_stack([px / 2, 2 * px + 1]))
+
+
+USES = {
+    "a cycle": ({"a": "b + 1", "b": "c * 2", "c": "a + px"}, """
+The feature 'a' is computed from itself: 'a' uses 'b' uses 'c' uses 'a'.
+  expected: derived features that end in columns
+  do:       compute one of them from columns
+"""),
+    "itself": ({"a": "a + 1"}, """
+The feature 'a' is computed from itself: 'a' uses 'a'.
+  expected: derived features that end in columns
+  do:       compute one of them from columns
+"""),
+    "a missing value": ({"a": {"value": "px", "missing": -999, "fill": 0}, "b": "2 * a"}, """
+The feature 'b' uses 'a', which declares a value as missing.
+  expected: columns, and derived features without `missing`
+  do:       write the expression of 'a' itself: 'px'
+"""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", USES)
+def test_features_that_cannot_use_each_other(case: str, write, refused) -> None:
+    values, message = USES[case]
+    refused(RecipeError, message, load_sample, recipe_of(write(JETS), **values))
+
+
+def test_errors_of_a_feature_show_it_in_columns(write, refused) -> None:
+    message = """
+The feature 'b': there is no column 'pxx'.
+    2 * (pxx + 1)
+         ^^^
+  expected: one of y, px, py, mass
+  do:       write px
+"""
+    recipe = recipe_of(write(JETS), b="2 * a", a="pxx + 1")
+    refused(EventsError, message, load_sample, recipe)

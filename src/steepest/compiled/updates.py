@@ -61,28 +61,31 @@ def write_constants(rule, options, rate, step, out):
 @helper
 def update(rule, c, theta, gradient, first, second, start, stop):
     """Take a step in place on entries `start` … `stop` − 1, with the step's constants `c`."""
+    # Loops from zero over slices: from anywhere else Numba would look for negative indices.
+    theta, gradient = theta[start:stop], gradient[start:stop]
+    first, second = first[start:stop], second[start:stop]
     if rule == _SGD:
-        for i in range(start, stop):
+        for i in range(len(theta)):
             theta[i], _ = _sgd(theta[i], gradient[i], (), (c[0],))
     elif rule == _MOMENTUM:
         constants = c[0], c[1]
-        for i in range(start, stop):
+        for i in range(len(theta)):
             theta[i], (first[i],) = _momentum(theta[i], gradient[i], (first[i],), constants)
     elif rule == _NESTEROV:
         constants = c[0], c[1]
-        for i in range(start, stop):
+        for i in range(len(theta)):
             theta[i], (first[i],) = _nesterov(theta[i], gradient[i], (first[i],), constants)
     elif rule == _RMSPROP:
         constants = c[0], c[1], c[2], c[3]
-        for i in range(start, stop):
+        for i in range(len(theta)):
             theta[i], (first[i],) = _rmsprop(theta[i], gradient[i], (first[i],), constants)
     elif rule == _ADAM:
         constants = c[0], c[1], c[2], c[3], c[4], c[5], c[6]
-        for i in range(start, stop):
+        for i in range(len(theta)):
             state = first[i], second[i]
             theta[i], (first[i], second[i]) = _adam(theta[i], gradient[i], state, constants)
     else:
         constants = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
-        for i in range(start, stop):
+        for i in range(len(theta)):
             state = first[i], second[i]
             theta[i], (first[i], second[i]) = _adamw(theta[i], gradient[i], state, constants)

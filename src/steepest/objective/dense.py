@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from steepest.compiled.threads import WorkerPool, one_blas_thread
 from steepest.kernels import dense as kernel
 from steepest.losses import Loss
 from steepest.models.dense import Dense
@@ -16,8 +17,6 @@ from steepest.objective.dense_surface import DenseSurface
 from steepest.objective.linear_hessian import linear_hessian
 from steepest.objective.network import Network
 from steepest.objective.step_block import OptimizerState, StepBlock, StepBlockResult
-from steepest.objective.threads import FEWEST as SHARED_FROM
-from steepest.objective.threads import Crew
 from steepest.optimizers import UpdateRule
 from steepest.storage import BLOCK
 
@@ -31,12 +30,12 @@ PIECE, PIECES, LEAST_BYTES, MOST_BYTES = 1024, 32, 2**19, 2**24
 For linear models, whose events cost little more than to be read, so many pieces are made; and the
 bytes of one at least and at most."""
 LARGE = 4096
-"""Parameters from which on two pieces are worth a second thread."""
+"""Parameters from which on a single piece is worth a thread."""
 TOGETHER = 512
 """Pieces of linear models are of whole blocks, as `steepest.kernels.linear` takes them."""
 FEWEST = 1024
 """Events from which on compiled code is used for a single loss or gradient."""
-_CREW, _ALONE = Crew(), Crew(most=1)
+_POOL, _ALONE = WorkerPool(), WorkerPool(most=1)
 FLAT = 1e-14
 """Curvatures below this part of the largest, times the number of directions, are rounding."""
 
@@ -132,11 +131,12 @@ class DenseObjective:
         """Do the work on pieces of the batch, shared out to threads; yield results in order."""
         size = PIECE if self.model.hidden else self._much(batch)
         pieces = [slice(i, i + size) for i in range(0, len(batch), size)]
-        crew = _ALONE if batch.on_disk else _CREW
-        fewest = 2 if self.size >= LARGE and self.model.hidden else SHARED_FROM
-        for first in range(0, len(pieces), PIECES):  # a gradient each is much for a large network
-            group = pieces[first : first + PIECES]
-            yield from crew.map(lambda rows: work(batch.take(rows)), group, fewest)
+        pool = _ALONE if batch.on_disk else _POOL
+        per_thread = 1 if self.size >= LARGE and self.model.hidden else 4
+        with one_blas_thread():
+            for first in range(0, len(pieces), PIECES):  # large networks' gradients take memory
+                group = pieces[first : first + PIECES]
+                yield from pool.map(lambda rows: work(batch.take(rows)), group, per_thread)
 
     def _much(self, batch: Batch) -> int:
         """Events of a linear model that one thread adds up at once: whole blocks."""

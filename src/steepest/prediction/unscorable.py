@@ -11,7 +11,6 @@ from steepest.encoding import CategoryColumn, NumberColumn
 from steepest.encoding.columns import is_missing
 from steepest.errors import EventsError
 from steepest.events import Expression, FeatureValues
-from steepest.events.expressions.nodes import Column
 from steepest.events.sample.checks import Faults
 from steepest.events.words import listed
 from steepest.trained import TrainedModel
@@ -89,7 +88,7 @@ def _cause(expression: Expression, value: float, null: bool) -> str:
     """Return the likely cause of a value that is missing or infinite."""
     if np.isfinite(value):
         return "a value that the recipe declares as missing"
-    plain = isinstance(expression.tree, Column)
+    plain = expression.column is not None
     return Faults(
         "",
         expression,

@@ -29,7 +29,7 @@ from steepest.compiled.network.layers import (
 from steepest.compiled.network.layout import BIASES, SCRATCH, WEIGHTS, K, N
 from steepest.compiled.updates import CONSTANTS, update, write_constants
 
-__all__ = ["NUMBERS", "Group", "Rule", "Shared", "State", "Steps", "add_gradient", "losses", "run"]
+__all__ = ["NUMBERS", "Group", "Rule", "Shared", "State", "Steps", "write_gradient", "losses", "run"]
 
 Array = np.ndarray
 
@@ -143,23 +143,26 @@ def _column(numbers, column):
 @helper
 def _update_range(rule, constants, l2, state, shared, part, start, stop, recorded):
     """Sum the parts' gradients, and take the step, on entries start … stop − 1."""
-    theta, gradient, gradients = state.theta, shared.gradient, shared.gradients
+    theta, gradient = state.theta[start:stop], shared.gradient[start:stop]
     factor = type(theta[0])(l2)
-    for i in range(start, stop):
-        gradient[i] = gradients[0, i] + factor * theta[i]
-    for other in range(1, len(gradients)):
-        for i in range(start, stop):
-            gradient[i] += gradients[other, i]
+    one = shared.gradients[0, start:stop]
+    for i in range(len(theta)):
+        gradient[i] = one[i] + factor * theta[i]
+    for other in range(1, len(shared.gradients)):
+        one = shared.gradients[other, start:stop]
+        for i in range(len(theta)):
+            gradient[i] += one[i]
     # A run on several ranks would sum `gradient` over them here; it takes the Python path instead.
+    old = shared.before[start:stop]
     if recorded:
-        for i in range(start, stop):
-            shared.before[i] = theta[i]
-    update(rule, constants, theta, gradient, state.first, state.second, start, stop)
+        for i in range(len(theta)):
+            old[i] = theta[i]
+    update(rule, constants, state.theta, shared.gradient, state.first, state.second, start, stop)
     if recorded:
-        numbers, old = shared.numbers[part], shared.before[start:stop]
+        numbers = shared.numbers[part]
         numbers[_OF_THETA] += _square(old)
-        numbers[_OF_CHANGE] += _squared_distance(theta[start:stop], old)
-        numbers[_OF_GRADIENT] += _square(gradient[start:stop])
+        numbers[_OF_CHANGE] += _squared_distance(theta, old)
+        numbers[_OF_GRADIENT] += _square(gradient)
 
 
 @helper
@@ -248,18 +251,22 @@ def run(network, rule, group, events, state, steps, shared, memory):
 
 
 @kernel
-def add_gradient(network, theta, transposed, memory, events, first, last, scale, out):
-    """Write `scale` Σ w ∂ℓ/∂θ of events first … last − 1 to `out` ``(size,)``; return Σ w ℓ."""
+def write_gradient(network, theta, transposed, memory, events, scale, out):
+    """Write `scale` Σ w ∂ℓ/∂θ of events to `out` ``(size,)``; return Σ w ℓ.
+
+    Gradients are summed in the dtype of θ: call it for some thousand events at most.
+    """
     for layer in range(1, len(network.table)):
         transpose(network.table, layer, theta, transposed, 0, network.table[layer, K])
-    return _gradient_of(network, transposed, theta, memory, events, first, last, scale, out)
+    last = len(events.targets)
+    return _gradient_of(network, transposed, theta, memory, events, 0, last, scale, out)
 
 
 @kernel
-def losses(network, theta, memory, events, first, last):
-    """Return Σ w ℓ of events first … last − 1, in their order, in float64."""
-    total = 0.0
-    for start in range(first, last, network.rows):
+def losses(network, theta, memory, events):
+    """Return Σ w ℓ of events, in their order, in float64."""
+    total, last = 0.0, len(events.targets)
+    for start in range(0, last, network.rows):
         count = min(network.rows, last - start)
         gather(network, memory, events, start, count)
         forward(network, theta, memory, count)

@@ -1,36 +1,26 @@
 """Expressions over columns, for selections, derived features, labels and weights.
 
-``parse(text)`` gives an `Expression`; its grammar is in `steepest.events.expressions.grammar`, what
+``parse(text)`` gives an `Expression`; its notation is in `steepest.events.expressions.parse`, what
 its types are in `steepest.events.expressions.types`, how NaN and null behave in
-`steepest.events.expressions.operators`, and lists in `steepest.events.expressions.lists` and
+`steepest.events.expressions.functions`, and lists in `steepest.events.expressions.lists` and
 `steepest.events.expressions.reductions`. Nothing in a text is ever executed: a text is parsed to a
 tree, and the tree is translated to a Polars expression.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import ast
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from steepest.events.expressions.grammar import parse_tree
 from steepest.events.expressions.lists import refuse_mismatch
-from steepest.events.expressions.nodes import (
-    Call,
-    Column,
-    Comparison,
-    Logic,
-    Membership,
-    Node,
-    Not,
-    Number,
-    Text,
-    walk,
-)
-from steepest.events.expressions.typed import type_scalar, type_tree
+from steepest.events.expressions.parse import SYMBOLS, literal_value, nodes_of, parse_tree
+from steepest.events.expressions.translate import translate
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import Condition
 
@@ -47,13 +37,56 @@ class Expression:
     """
 
     text: str
-    tree: Node
+    tree: ast.expr = field(compare=False)
     role: str = "The expression"
 
     @property
     def columns(self) -> frozenset[str]:
         """The names of the columns that it needs."""
-        return frozenset(node.name for node in walk(self.tree) if isinstance(node, Column))
+        return frozenset(node.id for node in nodes_of(self.tree) if isinstance(node, ast.Name))
+
+    @property
+    def column(self) -> str | None:
+        """The name of the column that it is, if it is a column and no more."""
+        return self.tree.id if isinstance(self.tree, ast.Name) else None
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The names of the functions that it calls."""
+        calls = (node.func for node in nodes_of(self.tree) if isinstance(node, ast.Call))
+        return frozenset(function.id for function in calls if isinstance(function, ast.Name))
+
+    @property
+    def operators(self) -> frozenset[str]:
+        """The operators between numbers that it has, such as ``/``."""
+        nodes = ast.walk(self.tree)
+        return frozenset(SYMBOLS[type(node.op)] for node in nodes if isinstance(node, ast.BinOp))
+
+    def same_as(self, other: Expression) -> bool:
+        """Whether two expressions say the same, wherever it stands in their texts.
+
+        Examples
+        --------
+        >>> parse("a && b > 1").same_as(parse("(a) AND `b` > 1.0"))
+        True
+        """
+        return _shape(self.tree) == _shape(other.tree)
+
+    def substituted(self, expressions: Mapping[str, Expression]) -> Expression:
+        """Return the expression with columns replaced by expressions, in parentheses.
+
+        Examples
+        --------
+        >>> parse("2 * ratio").substituted({"ratio": parse("tau3 / tau2")}).text
+        '2 * (tau3 / tau2)'
+        """
+        text = self.text
+        columns = [node for node in nodes_of(self.tree) if isinstance(node, ast.Name)]
+        for node in sorted(columns, key=lambda node: node.col_offset, reverse=True):
+            if node.id in expressions:
+                inner = expressions[node.id].text
+                text = f"{text[: node.col_offset]}({inner}){text[node.end_col_offset :]}"
+        return parse(text, self.role)
 
     def typed(self, schema: pa.Schema) -> Typed:
         """Return its Polars expression and type for events of this schema.
@@ -65,7 +98,7 @@ class Expression:
         RecipeError
             There is no such function, or it takes another number of arguments.
         """
-        return type_tree(self.tree, self.text, self.role, schema)
+        return translate(self.tree, self.text, self.role, schema, scalar=False)
 
     def scalar(self, schema: pa.Schema) -> Typed:
         """Return what `typed` returns, of an expression with one value for each event.
@@ -75,7 +108,7 @@ class Expression:
         EventsError, RecipeError
             As `typed` does; also if there is a list for each event.
         """
-        return type_scalar(self.tree, self.text, self.role, schema)
+        return translate(self.tree, self.text, self.role, schema, scalar=True)
 
     def evaluate(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return its value for each row of a record batch.
@@ -165,7 +198,8 @@ def column(name: str, role: str = "The expression") -> Expression:
     >>> column("jet-pt [GeV]").columns
     frozenset({'jet-pt [GeV]'})
     """
-    return Expression(name, Column(name, end=len(name)), role)
+    tree = ast.Name(name, ast.Load(), lineno=1, col_offset=0, end_col_offset=len(name))
+    return Expression(name, tree, role)
 
 
 def frame(batch: pa.RecordBatch) -> pl.DataFrame:
@@ -175,31 +209,51 @@ def frame(batch: pa.RecordBatch) -> pl.DataFrame:
     return rows
 
 
-def _conditions(node: Node) -> Iterator[Condition]:
+def _shape(tree: ast.expr) -> list[tuple]:
+    """Return a tree as a list, by which trees are compared: 1 equals 1.0, but not true.
+
+    `ast.dump` is recursive, which a sum of a thousand terms is too deep for, and tells 1 from 1.0.
+    """
+    shape = []
+    for node in ast.walk(tree):
+        says = node.value if isinstance(node, ast.Constant) else getattr(node, "id", None)
+        children = len(list(ast.iter_child_nodes(node)))
+        shape.append((type(node), isinstance(says, bool), says, children))
+    return shape
+
+
+def _conditions(node: ast.expr) -> Iterator[Condition]:
     match node:
-        case Logic("and", terms):
+        case ast.BoolOp(op=ast.And(), values=terms):
             for term in terms:
                 yield from _conditions(term)
-        case Column(name):
+        case ast.Name(id=name):
             yield Condition(name, "==", True)
-        case Not(Column(name)):
+        case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=ast.Name(id=name)):
             yield Condition(name, "==", False)
-        case Membership(Column(name), values, False):
-            yield Condition(name, "in", tuple(value.value for value in values))
-        case Comparison(operands, operators):
-            for left, operator, right in zip(operands, operators, operands[1:], strict=False):
-                yield from _pair(left, operator, right)
+        case ast.Compare(
+            left=ast.Name(id=name), ops=[ast.In()], comparators=[ast.List(elts=values)]
+        ):
+            yield Condition(name, "in", tuple(literal_value(value) for value in values))
+        case ast.Compare(left=left, ops=operators, comparators=operands):
+            pairs = itertools.pairwise([left, *operands])
+            for (first, second), operator in zip(pairs, operators, strict=True):
+                yield from _pair(first, SYMBOLS[type(operator)], second)
 
 
-def _pair(left: Node, operator: str, right: Node) -> Iterator[Condition]:
+def _pair(left: ast.expr, operator: str, right: ast.expr) -> Iterator[Condition]:
     if operator not in MIRRORED:
         return
-    if isinstance(left, Number | Text):
+    if literal_value(left) is not None:
         left, operator, right = right, MIRRORED[operator], left
-    match left, right:
-        case Column(name), Number(value) | Text(value):
+    value = literal_value(right)
+    match left, value:
+        case ast.Name(id=name), int() | float() | str():
             yield Condition(name, operator, value)
-        case Call("abs", (Column(name),)), Number(value) if operator in ("<", "<=", "=="):
+        case (
+            ast.Call(func=ast.Name(id="abs"), args=[ast.Name(id=name)]),
+            int() | float(),
+        ) if operator in ("<", "<=", "=="):
             bound = "<=" if operator == "==" else operator
             yield Condition(name, bound, value)
             yield Condition(name, MIRRORED[bound], -value)

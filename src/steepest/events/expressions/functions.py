@@ -1,38 +1,36 @@
-"""The functions that expressions know: name, number of arguments, result, Polars expression.
+"""Operators and functions of values that are each one for an event, as Polars expressions.
 
-Arguments are float64; a null among them makes the result null, but for ``isfinite`` and ``isnan``.
-``where`` takes a condition and is typed in `steepest.events.expressions.typed`; functions of a
-whole list are in `steepest.events.expressions.reductions`.
+Only bare integer columns and literals, ``&``, ``%`` of two integers and ``where`` of two integers
+are integers; they compare exactly, beyond 2⁵³ too. All other arithmetic is float64.
+
+Comparisons follow IEEE 754, as NumPy's do: NaN compares false, and ``!=`` true. (Polars alone takes
+NaN as equal to NaN and larger than every number.) A null operand makes the result null, but for
+``isfinite`` and ``isnan``. Functions of a whole list are in
+`steepest.events.expressions.reductions`.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 
 import numpy as np
 import polars as pl
 
-__all__ = ["FUNCTIONS", "Function", "delta_phi", "delta_r", "elementwise"]
+from steepest.events.expressions.types import (
+    Condition,
+    Float,
+    Short,
+    Typed,
+    Unsigned,
+    Wide,
+    literal,
+)
+from steepest.events.words import counted
 
-
-@dataclass(frozen=True)
-class Function:
-    """A function of numbers."""
-
-    build: Callable[..., pl.Expr]
-    least: int = 1
-    most: int | None = 1
-    condition: bool = False
-    """Whether the result is a condition, not a number."""
-
-    @property
-    def arity(self) -> str:
-        """How many arguments it takes, in words."""
-        if self.most is None:
-            return f"{self.least} or more arguments"
-        return "1 argument" if self.most == 1 else f"{self.most} arguments"
+__all__ = ["FUNCTIONS", "Function", "all_of", "any_of", "compared", "operated"]
 
 
 def elementwise(function: Callable[..., np.ndarray], *arguments: pl.Expr) -> pl.Expr:
@@ -55,8 +53,122 @@ def elementwise(function: Callable[..., np.ndarray], *arguments: pl.Expr) -> pl.
     return pl.map_batches([rows, *arguments], call, return_dtype=pl.Float64)
 
 
-def _numpy(function: Callable[..., np.ndarray]) -> Callable[..., pl.Expr]:
-    return lambda *arguments: elementwise(function, *arguments)
+# --- operators ----------------------------------------------------------------------------------
+
+OPERATIONS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": lambda x, y: elementwise(np.divide, x, y),
+    "%": lambda x, y: elementwise(np.mod, x, y),
+    "**": lambda x, y: elementwise(np.power, x, y),
+}
+COMPARISONS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
+    ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+def operated(symbol: str, left: Typed, right: Typed) -> Typed:
+    """Return ``left symbol right`` of two numbers, for ``&`` of two integers."""
+    if symbol == "&":
+        first, second, dtype = _common(left, right)
+        if Unsigned in (
+            left.dtype,
+            right.dtype,
+        ):  # a negative number extends by ones: no bit is lost
+            return Typed((first & second).cast(Unsigned), Unsigned)
+        return Typed(first & second, dtype)
+    if symbol == "%" and left.is_integer and right.is_integer:
+        dtype = Short if left.dtype == right.dtype == Short else Wide
+        return Typed(left.expr.cast(dtype) % right.expr.cast(dtype), dtype)
+    return Typed(OPERATIONS[symbol](left.real, right.real), Float)
+
+
+def compared(symbol: str, left: Typed, right: Typed) -> Typed:
+    """Return the condition ``left symbol right`` of two values of one type."""
+    left, right = _exact(left, right), _exact(right, left)
+    compare = COMPARISONS[symbol]
+    if not left.is_number:
+        return Typed(compare(left.expr, right.expr), Condition)
+    if left.is_integer and right.is_integer:
+        first, second, _ = _common(left, right)
+        return Typed(compare(first, second), Condition)
+    plain = compare(left.real, right.real)
+    # Where Polars' NaN, equal to itself and above all, would answer otherwise than IEEE's.
+    guarded = right if symbol in ("<", "<=") else left
+    if guarded.is_integer or guarded.value is not None:
+        return Typed(plain, Condition)
+    if symbol == "!=":
+        return Typed(plain | guarded.real.is_nan(), Condition)
+    return Typed(plain & guarded.real.is_not_nan(), Condition)
+
+
+def _exact(number: Typed, other: Typed) -> Typed:
+    """Return a literal such as 1e3 as an integer where it meets integers; else as it is."""
+    if other.is_integer and isinstance(number.value, float) and number.value.is_integer():
+        return literal(int(number.value))
+    return number
+
+
+def _common(left: Typed, right: Typed) -> tuple[pl.Expr, pl.Expr, pl.DataType]:
+    """Return two values of one kind as values of one data type, and that type."""
+    if left.dtype == right.dtype:
+        return left.expr, right.expr, left.dtype
+    if left.is_integer and right.is_integer:
+        return left.expr.cast(Wide), right.expr.cast(Wide), Wide
+    return left.real, right.real, Float
+
+
+def all_of(*conditions: Typed) -> Typed:
+    """Return whether all conditions hold."""
+    return Typed(pl.all_horizontal([condition.expr for condition in conditions]), Condition)
+
+
+def any_of(*conditions: Typed) -> Typed:
+    """Return whether one of the conditions holds, or more."""
+    return Typed(pl.any_horizontal([condition.expr for condition in conditions]), Condition)
+
+
+def chosen(condition: Typed, then: Typed, otherwise: Typed) -> Typed:
+    """Return one of two values of one kind; null where the condition is."""
+    first, second, dtype = _common(then, otherwise)
+    met = condition.expr
+    # Polars takes a null condition as false; here nothing follows from it.
+    return Typed(pl.when(met).then(first).when(~met).then(second).otherwise(None), dtype)
+
+
+# --- functions ----------------------------------------------------------------------------------
+
+
+POLARS = [
+    "abs", "sqrt", "exp", "log", "log1p", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh",
+    "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "floor", "ceil", "sign",
+]  # fmt: skip
+"""Methods of Polars expressions that round as NumPy does, or nearly so."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of single values, and how many it takes."""
+
+    build: Callable[..., Typed]
+    least: int = 1
+    most: int | None = 1
+    usage: str = ""
+
+    @property
+    def arity(self) -> str:
+        """How many arguments it takes, in words."""
+        if self.most is None:
+            return f"{self.least} or more arguments"
+        return counted(self.most, "argument") + (f": {self.usage}" if self.usage else "")
+
+
+def bit(number: Typed, place: Typed) -> Typed:
+    """Return whether a bit of an integer is set; bit 0 is the lowest, bit 63 the highest."""
+    mask = literal(1 << int(place.value or 0))
+    return compared("!=", operated("&", number, mask), literal(0))
 
 
 def delta_phi(phi1: np.ndarray, phi2: np.ndarray) -> np.ndarray:
@@ -86,35 +198,35 @@ def delta_r(eta1: np.ndarray, phi1: np.ndarray, eta2: np.ndarray, phi2: np.ndarr
     return np.hypot(eta1 - eta2, delta_phi(phi1, phi2))
 
 
+def _polars(
+    build: Callable[..., pl.Expr], arguments: int = 1, dtype: pl.DataType = Float
+) -> Function:
+    """Return a function of float64 numbers, from one of Polars expressions."""
+    return Function(
+        lambda *numbers: Typed(build(*(number.real for number in numbers)), dtype),
+        arguments,
+        arguments,
+    )
+
+
+def _numpy(function: Callable[..., np.ndarray], arguments: int = 1) -> Function:
+    """Return a function of float64 numbers, from one of arrays."""
+    return _polars(partial(elementwise, function), arguments)
+
+
 FUNCTIONS: dict[str, Function] = {
-    "abs": Function(pl.Expr.abs),
-    "sqrt": Function(pl.Expr.sqrt),
-    "exp": Function(pl.Expr.exp),
-    "log": Function(pl.Expr.log),
-    "log10": Function(_numpy(np.log10)),
-    "log1p": Function(pl.Expr.log1p),
-    "sin": Function(pl.Expr.sin),
-    "cos": Function(pl.Expr.cos),
-    "tan": Function(pl.Expr.tan),
-    "arcsin": Function(pl.Expr.arcsin),
-    "arccos": Function(pl.Expr.arccos),
-    "arctan": Function(pl.Expr.arctan),
-    "sinh": Function(pl.Expr.sinh),
-    "cosh": Function(pl.Expr.cosh),
-    "tanh": Function(pl.Expr.tanh),
-    "arcsinh": Function(pl.Expr.arcsinh),
-    "arccosh": Function(pl.Expr.arccosh),
-    "arctanh": Function(pl.Expr.arctanh),
-    "atan2": Function(pl.arctan2, 2, 2),
-    "hypot": Function(_numpy(np.hypot), 2, 2),
-    "delta_phi": Function(_numpy(delta_phi), 2, 2),
-    "delta_r": Function(_numpy(delta_r), 4, 4),
-    "min": Function(_numpy(lambda *x: reduce(np.minimum, x)), 2, None),
-    "max": Function(_numpy(lambda *x: reduce(np.maximum, x)), 2, None),
-    "floor": Function(pl.Expr.floor),
-    "ceil": Function(pl.Expr.ceil),
-    "round": Function(_numpy(np.rint)),
-    "sign": Function(pl.Expr.sign),
-    "isfinite": Function(lambda x: x.is_finite().fill_null(False), condition=True),
-    "isnan": Function(lambda x: x.is_nan().fill_null(True), condition=True),
+    **{name: _polars(getattr(pl.Expr, name)) for name in POLARS},
+    "log10": _numpy(np.log10),
+    "round": _numpy(np.rint),
+    "pow": _numpy(np.power, 2),
+    "hypot": _numpy(np.hypot, 2),
+    "atan2": _polars(pl.arctan2, 2),
+    "delta_phi": _numpy(delta_phi, 2),
+    "delta_r": _numpy(delta_r, 4),
+    "min": replace(_numpy(lambda *numbers: reduce(np.minimum, numbers), 2), most=None),
+    "max": replace(_numpy(lambda *numbers: reduce(np.maximum, numbers), 2), most=None),
+    "isfinite": _polars(lambda x: x.is_finite().fill_null(False), dtype=Condition),
+    "isnan": _polars(lambda x: x.is_nan().fill_null(True), dtype=Condition),
+    "bit": Function(bit, 2, 2, "bit(flags, 3)"),
+    "where": Function(chosen, 3, 3, "where(condition, a, b)"),
 }

@@ -1,8 +1,7 @@
 """Lists, one for each event: elementwise operations, elements and filters.
 
-An operation on elements is the operation on single values, applied to the flat values of the lists
-(`steepest.events.expressions.jagged`), so that both have the same rules; a single value beside a
-list is spread over its elements.
+An operation on elements is the operation on single values, applied to the flat values of the lists,
+so that both have the same rules; a single value beside a list is spread over its elements.
 
 A list that is null makes the result null. What has no answer is null too: an element beyond the
 end. Lists become single values in `steepest.events.expressions.reductions`.
@@ -18,11 +17,78 @@ import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError
-from steepest.events.expressions.jagged import Jagged, mapped, spread
 from steepest.events.expressions.types import Float, Typed, Wide
 from steepest.events.words import counted
 
-__all__ = ["Mismatch", "Place", "element", "filtered", "lifted", "refuse_mismatch"]
+__all__ = ["Jagged", "Mismatch", "element", "filtered", "lifted", "mapped", "refuse_mismatch"]
+
+
+@dataclass(frozen=True)
+class Jagged:
+    """The lists of a column as Arrow has them: flat values, (events,) lengths, which are null."""
+
+    values: pl.Series
+    lengths: np.ndarray
+    null: np.ndarray
+
+    @staticmethod
+    def of(series: pl.Series, count: int) -> Jagged:
+        """Return the lists of a column, spread over `count` events where it has one row."""
+        arrow = spread(series, count).to_arrow()
+        if isinstance(arrow, pa.ChunkedArray):
+            arrow = arrow.combine_chunks()
+        lengths = arrow.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+        dtype = series.dtype.inner if isinstance(series.dtype, pl.List) else None
+        values = pl.Series(arrow.flatten(), dtype=dtype)
+        null = arrow.is_null().to_numpy(zero_copy_only=False)
+        return Jagged(values, lengths.astype(np.int64), null)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where in the values each list begins."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    @property
+    def events(self) -> np.ndarray:
+        """The event to which each value belongs."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    def nested(self, values: pl.Series) -> pl.Series:
+        """Return other flat values as lists of these lengths."""
+        offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        mask = pa.array(self.null) if self.null.any() else None
+        flat = values.to_arrow()
+        arrow = pa.LargeListArray.from_arrays(pa.array(offsets), flat, mask=mask)
+        return pl.Series(arrow, dtype=pl.List(values.dtype))
+
+    def without(self, absent: np.ndarray) -> Jagged:
+        """Return the lists with those of some events made null."""
+        if not (absent & ~self.null).any():
+            return self
+        kept = pl.Series(~np.repeat(absent, self.lengths), dtype=pl.Boolean)
+        lengths = np.where(absent, 0, self.lengths)
+        return Jagged(self.values.filter(kept), lengths, self.null | absent)
+
+
+def spread(series: pl.Series, count: int) -> pl.Series:
+    """Return a column of one row, such as a constant's, over so many rows; others as they are."""
+    return series if len(series) == count else series.new_from_index(0, count)
+
+
+def mapped(
+    call: Callable[[int, Sequence[pl.Series]], pl.Series], dtype: pl.DataType, *arguments: pl.Expr
+) -> Typed:
+    """Return what a function makes of the number of rows and the columns."""
+    rows = pl.repeat(0, pl.len(), dtype=pl.Int8)
+
+    def evaluate(series: Sequence[pl.Series]) -> pl.Series:
+        with np.errstate(all="ignore"):
+            return call(len(series[0]), series[1:])
+
+    return Typed(pl.map_batches([rows, *arguments], evaluate, return_dtype=dtype), dtype)
+
+
+# --- lists that do not fit ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -33,44 +99,46 @@ class Mismatch:
     raised by `refuse_mismatch` afterwards, where it is known which file the row is of.
     """
 
-    what: str
+    role: str
     place: str
     row: int
     lengths: tuple[int, ...]
 
-    def located(self, where: str) -> EventsError:
-        """Return the error, with where the event lies."""
-        sizes = sorted(set(self.lengths))
-        elements = " and ".join([*map(str, sizes[:-1]), counted(sizes[-1], "element")])
-        return EventsError(
-            f"{self.what}: lists of different lengths meet {where}.\n{self.place}",
-            expected="lists of one length in each event",
-            found=elements,
-            cause="the lists are of different objects",
-            do="combine lists of the same objects, or reduce one to a number: x[0], sum(x)",
-        )
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where in which expression lists are combined, and where it is noted if they do not fit."""
-
-    what: str
-    place: str
-    mismatches: list[Mismatch]
+Note = Callable[[int, tuple[int, ...]], object]
+"""Called with the first row in which lists differ in length, and their lengths."""
 
 
 def refuse_mismatch(mismatches: Sequence[Mismatch], locate: Callable[[int], str]) -> None:
     """Raise EventsError for the first of the rows in which lists do not fit, if there is one."""
-    if mismatches:
-        first = min(mismatches, key=lambda mismatch: mismatch.row)
-        raise first.located(locate(first.row))
+    if not mismatches:
+        return
+    first = min(mismatches, key=lambda mismatch: mismatch.row)
+    sizes = sorted(set(first.lengths))
+    raise EventsError(
+        f"{first.role}: lists of different lengths meet {locate(first.row)}.\n{first.place}",
+        expected="lists of one length in each event",
+        found=" and ".join([*map(str, sizes[:-1]), counted(sizes[-1], "element")]),
+        cause="the lists are of different objects",
+        do="combine lists of the same objects, or reduce one to a number: x[0], sum(x)",
+    )
 
 
-# --- elementwise --------------------------------------------------------------------------------
+def _aligned(lists: list[Jagged], note: Note) -> list[Jagged]:
+    """Return lists with the same ones null; where others differ in length, note it."""
+    absent = np.logical_or.reduce([one.null for one in lists])
+    lengths = np.array([one.lengths for one in lists])  # (operands, events)
+    differ = (lengths != lengths[0]).any(axis=0) & ~absent
+    if differ.any():
+        row = int(np.argmax(differ))
+        note(row, tuple(lengths[:, row].tolist()))
+    return [one.without(absent | differ) for one in lists]
 
 
-def lifted(build: Callable[..., Typed], operands: Sequence[Typed], place: Place) -> Typed:
+# --- operations ---------------------------------------------------------------------------------
+
+
+def lifted(build: Callable[..., Typed], operands: Sequence[Typed], note: Note) -> Typed:
     """Return an operation on single values, elementwise where an operand is a list.
 
     Parameters
@@ -79,8 +147,8 @@ def lifted(build: Callable[..., Typed], operands: Sequence[Typed], place: Place)
         The operation: typed single values in, one out.
     operands
         Single values or lists; lists must have one length in each event.
-    place
-        Where the operation stands.
+    note
+        Told where they have not.
     """
     if not any(operand.is_list for operand in operands):
         return build(*operands)
@@ -91,37 +159,23 @@ def lifted(build: Callable[..., Typed], operands: Sequence[Typed], place: Place)
     inner = build(*flat)
     if inner.dtype == Wide:  # Arrow has no integers of 128 bits
         inner = Typed(inner.real, Float)
-    lists = [operands[i].is_list for i in columns]
+    are_lists = [operands[i].is_list for i in columns]
 
     def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
-        layouts = [Jagged.of(s, count) for s, is_list in zip(series, lists, strict=True) if is_list]
-        layouts = _aligned(layouts, place)
-        events, remaining = pl.Series(layouts[0].events), iter(layouts)
+        lists = [
+            Jagged.of(s, count) for s, is_list in zip(series, are_lists, strict=True) if is_list
+        ]
+        lists = _aligned(lists, note)
+        events, remaining = pl.Series(lists[0].events), iter(lists)
         rows = {
             str(i): next(remaining).values if is_list else spread(s, count).gather(events)
-            for i, s, is_list in zip(columns, series, lists, strict=True)
+            for i, s, is_list in zip(columns, series, are_lists, strict=True)
         }
         frame = pl.DataFrame(rows)
         values = frame.select(inner.expr.alias("value"))["value"]
-        return layouts[0].nested(spread(values, frame.height))
+        return lists[0].nested(spread(values, frame.height))
 
-    dtype = pl.List(inner.dtype)
-    return Typed(mapped(call, dtype, [operands[i].expr for i in columns]), dtype)
-
-
-def _aligned(layouts: list[Jagged], place: Place) -> list[Jagged]:
-    """Return lists with the same ones null; where others differ in length, note it."""
-    absent = np.logical_or.reduce([layout.null for layout in layouts])
-    lengths = np.array([layout.lengths for layout in layouts])  # (operands, events)
-    differ = (lengths != lengths[0]).any(axis=0) & ~absent
-    if differ.any():
-        row = int(np.argmax(differ))
-        found = tuple(lengths[:, row].tolist())
-        place.mismatches.append(Mismatch(place.what, place.place, row, found))
-    return [layout.without(absent | differ) for layout in layouts]
-
-
-# --- elements and filters -----------------------------------------------------------------------
+    return mapped(call, pl.List(inner.dtype), *[operands[i].expr for i in columns])
 
 
 def element(operand: Typed, index: Typed) -> Typed:
@@ -136,16 +190,16 @@ def element(operand: Typed, index: Typed) -> Typed:
         chosen = pa.array(np.where(inside, lists.starts + place, 0), mask=~inside)
         return lists.values.gather(pl.Series(chosen))
 
-    return Typed(mapped(call, operand.element, [operand.expr, index.expr]), operand.element)
+    return mapped(call, operand.element, operand.expr, index.expr)
 
 
-def filtered(operand: Typed, condition: Typed, place: Place) -> Typed:
+def filtered(operand: Typed, condition: Typed, note: Note) -> Typed:
     """Return the elements for which a list of conditions holds; where it is null, it does not."""
 
     def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
-        lists, conditions = _aligned([Jagged.of(s, count) for s in series], place)
+        lists, conditions = _aligned([Jagged.of(s, count) for s in series], note)
         kept = conditions.values.fill_null(False)
         lengths = np.bincount(lists.events[kept.to_numpy()], minlength=count)
         return Jagged(lists.values, lengths, lists.null).nested(lists.values.filter(kept))
 
-    return Typed(mapped(call, operand.dtype, [operand.expr, condition.expr]), operand.dtype)
+    return mapped(call, operand.dtype, operand.expr, condition.expr)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from steepest.events.expressions.jagged import Jagged, mapped
+from steepest.events.expressions.lists import Jagged, mapped
 from steepest.events.expressions.types import Condition, Float, Short, Typed
 
 __all__ = ["REDUCTIONS", "Reduction", "reduced"]
@@ -103,28 +103,24 @@ def reduced(name: str, operand: Typed) -> Typed:
     """Return the reduction of that name of a list."""
     reduction = REDUCTIONS[name]
     dtype = reduction.dtype if reduction.dtype is not None else operand.element
+    # A null that is true decides nothing in `all`, one that is false nothing in `any`.
+    filler = name == "all" if reduction.takes == "conditions" else 0
 
     def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
         lists = Jagged.of(series[0], count)
-        result, undecided = _reduced(name, reduction, lists)
-        absent = lists.null | undecided
+        values, absent = lists.values, lists.null
         if not reduction.of_empty:
-            absent |= lists.lengths == 0
-        values = pl.Series(result, dtype=dtype)
-        return values.set(pl.Series(absent), None) if absent.any() else values
+            absent = absent | (lists.lengths == 0)
+        if reduction.takes == "elements" or not values.null_count():
+            result = reduction.reduce(lists, values)
+        else:
+            result = reduction.reduce(lists, values.fill_null(filler))
+            with_null = lists.events[values.is_null().to_numpy()]
+            undecided = np.bincount(with_null, minlength=count) > 0
+            if reduction.takes == "conditions":
+                undecided &= result == filler
+            absent = absent | undecided
+        reduced = pl.Series(result, dtype=dtype)
+        return reduced.set(pl.Series(absent), None) if absent.any() else reduced
 
-    return Typed(mapped(call, dtype, [operand.expr]), dtype)
-
-
-def _reduced(name: str, reduction: Reduction, lists: Jagged) -> tuple[np.ndarray, np.ndarray]:
-    """Return the result for each event, and whether null elements leave it open."""
-    if reduction.takes == "elements" or not lists.values.null_count():
-        return reduction.reduce(lists, lists.values), np.zeros(len(lists.lengths), dtype=bool)
-    # A null that is true decides nothing in `all`, one that is false nothing in `any`.
-    filler = name == "all" if reduction.takes == "conditions" else 0
-    result = reduction.reduce(lists, lists.values.fill_null(filler))
-    with_null = lists.events[lists.values.is_null().to_numpy()]
-    undecided = np.bincount(with_null, minlength=len(lists.lengths)) > 0
-    if reduction.takes == "conditions":
-        undecided &= result == filler
-    return result, undecided
+    return mapped(call, dtype, operand.expr)

@@ -13,18 +13,9 @@ import polars as pl
 import pyarrow as pa
 
 __all__ = [
-    "INTEGERS",
-    "Condition",
-    "Float",
-    "Short",
-    "String",
-    "Typed",
-    "Unsigned",
-    "Wide",
-    "column_type",
-    "is_nested",
-    "literal",
-]
+    "INTEGERS", "Condition", "Float", "Short", "String", "Typed", "Unsigned", "Wide", "column_type",
+    "is_nested", "literal",
+]  # fmt: skip
 
 Float, Condition, String = pl.Float64(), pl.Boolean(), pl.String()
 Short, Unsigned, Wide = pl.Int64(), pl.UInt64(), pl.Int128()

@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from steepest.events.expressions.expression import Expression, frame
 from steepest.events.expressions.lists import refuse_mismatch
-from steepest.events.expressions.nodes import Column
 from steepest.events.formats.contract import Block
 from steepest.events.reading.matrix import matrix
 from steepest.events.reading.plan import Plan
@@ -91,8 +90,8 @@ class Evaluation:
         exprs += [expression.scalar(schema).real for expression in plan.extra]
         self._exprs = [expr.alias(str(i)) for i, expr in enumerate(exprs)]
         weights = [] if plan.weight is None else [plan.weight]
-        trees = [e.tree for e in (*plan.features, plan.label, *weights, *plan.extra)]
-        self._plain = {i: tree.name for i, tree in enumerate(trees) if isinstance(tree, Column)}
+        columns = [e.column for e in (*plan.features, plan.label, *weights, *plan.extra)]
+        self._plain = {i: name for i, name in enumerate(columns) if name is not None}
         self._dtype = narrow_type(plan.features, schema)
         self._declared = any(table.missing is not None for table in plan.tables.values())
         self._faults = self._feature_faults()
@@ -228,7 +227,7 @@ def narrow_type(expressions: Sequence[Expression], schema: pa.Schema) -> type[np
     'float64'
     """
     exact = all(
-        isinstance(expression.tree, Column) and _is_narrow(schema.field(expression.tree.name).type)
+        expression.column is not None and _is_narrow(schema.field(expression.column).type)
         for expression in expressions
     )
     return np.float32 if exact else np.float64

@@ -13,7 +13,7 @@ from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression, frame, parse
 from steepest.events.expressions.lists import refuse_mismatch
 from steepest.events.expressions.types import Typed
-from steepest.events.reading.plan import feature_expression
+from steepest.events.reading.plan import feature_expressions
 from steepest.events.source import EventSource
 from steepest.recipe import Derived
 
@@ -70,9 +70,9 @@ class FeatureReader:
         self._texts = [i for i, name in enumerate(self.names) if name in texts]
         self.expressions: list[Expression] = []
         self._typed: list[Typed] = []
-        for i, feature in enumerate(features):
-            self.expressions.append(feature_expression(feature, source))
-            self._typed.append(self.expressions[i].scalar(source.schema))
+        for i, expression in enumerate(feature_expressions(features, source)):
+            self.expressions.append(expression)
+            self._typed.append(expression.scalar(source.schema))
             if (self._typed[i].words == "text") != (i in self._texts):
                 raise self._other_type(i, self._typed[i].words)
         needed = set().union(*(expression.columns for expression in self.expressions))

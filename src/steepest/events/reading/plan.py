@@ -5,20 +5,21 @@ What can be refused before an event is read is refused here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 
 import pyarrow as pa
 
 from steepest.errors import EventsError, RecipeError
 from steepest.events.expressions.expression import Expression, column, parse
-from steepest.events.expressions.nodes import Column, Comparison, Membership
 from steepest.events.expressions.types import column_type
 from steepest.events.source import EventSource
 from steepest.events.words import listed, quoted
 from steepest.recipe import Derived, EventsRecipe
 
-__all__ = ["Plan", "feature_expression", "plan_of"]
+__all__ = ["Plan", "feature_expressions", "plan_of"]
 
 
 @dataclass(frozen=True)
@@ -138,32 +139,70 @@ def _with_features(plan: Plan, given: Sequence[str | Derived], source: EventSour
                 do="remove it, or give the derived one another name",
             )
     tables = {feature.name: feature for feature in given if isinstance(feature, Derived)}
-    features = tuple(feature_expression(feature, source) for feature in given)
+    features = tuple(feature_expressions(given, source))
     return replace(plan, names=names, features=features, tables=tables)
 
 
-def feature_expression(feature: str | Derived, source: EventSource) -> Expression:
-    """Return the expression of a feature, checked against the events' schema.
+def feature_expressions(
+    features: Sequence[str | Derived], source: EventSource
+) -> Iterator[Expression]:
+    """Yield the expression of each feature, checked against the events' schema.
 
     Raises
     ------
     EventsError
         A column is missing, or of a type that cannot be used.
     RecipeError
-        A derived feature cannot be read, or has an option that its type has no use for.
+        A derived feature cannot be read, uses itself, or has an option that its type has no use
+        for.
     """
-    schema = source.schema
-    if isinstance(feature, Derived):
-        expression = parse(feature.value, f"The feature {feature.name!r}")
-    elif feature in schema.names:
-        expression = column(feature, f"The feature {feature!r}")
-        _refuse_unusable(feature, source)
-    else:
-        raise _no_such_feature(feature, source)
-    typed = expression.scalar(schema)
-    if isinstance(feature, Derived):
-        _refuse_options(feature, typed.words == "text")
-    return expression
+    derived = _derived({f.name: f for f in features if isinstance(f, Derived)}, source.schema)
+    for feature in features:
+        if isinstance(feature, Derived):
+            expression = derived[feature.name]
+            _refuse_options(feature, expression.scalar(source.schema).words == "text")
+        elif feature in source.schema.names:
+            expression = column(feature, f"The feature {feature!r}")
+            _refuse_unusable(feature, source)
+            expression.scalar(source.schema)
+        else:
+            raise _no_such_feature(feature, source)
+        yield expression
+
+
+def _derived(tables: dict[str, Derived], schema: pa.Schema) -> dict[str, Expression]:
+    """Return the expressions of derived features, in columns alone.
+
+    One that uses another has the expression of that in its place. A column goes before a feature
+    of the same name.
+    """
+    found = {name: parse(table.value, f"The feature {name!r}") for name, table in tables.items()}
+    known = found.keys() - set(schema.names)
+    uses = {name: sorted(expression.columns & known) for name, expression in found.items()}
+    for name in _ordered(uses):
+        for used in uses[name]:
+            if tables[used].missing is not None:
+                raise RecipeError(
+                    f"The feature {name!r} uses {used!r}, which declares a value as missing.",
+                    expected="columns, and derived features without `missing`",
+                    do=f"write the expression of {used!r} itself: {quoted(tables[used].value)}",
+                )
+        if uses[name]:
+            found[name] = found[name].substituted({used: found[used] for used in uses[name]})
+    return found
+
+
+def _ordered(uses: dict[str, list[str]]) -> list[str]:
+    """Return derived features so that each comes after those that it uses."""
+    try:
+        return list(TopologicalSorter(uses).static_order())
+    except CycleError as error:
+        cycle = [repr(name) for name in reversed(error.args[1])]
+        raise RecipeError(
+            f"The feature {cycle[0]} is computed from itself: {' uses '.join(cycle)}.",
+            expected="derived features that end in columns",
+            do="compute one of them from columns",
+        ) from None
 
 
 def _refuse_options(feature: Derived, is_text: bool) -> None:
@@ -216,7 +255,7 @@ def _no_such_feature(text: str, source: EventSource) -> EventsError:
         expression = parse(text)
     except RecipeError:
         return error
-    if isinstance(expression.tree, Column) or not expression.columns <= set(source.schema.names):
+    if expression.column is not None or not expression.columns <= set(source.schema.names):
         return error
     return EventsError(
         error.what,
@@ -268,7 +307,7 @@ def _refuse_leaks(plan: Plan, schema: pa.Schema) -> list[str]:
     """Refuse the label among the features; return sentences about what only looks like it."""
     for name, feature in zip(plan.names, plan.features, strict=True):
         if _gives_away(plan.label, feature):
-            same = feature.tree == plan.label.tree
+            same = feature.same_as(plan.label)
             raise EventsError(
                 f"The feature {name!r} gives the label {plan.label.text!r} away.",
                 expected="features that are known without the label",
@@ -285,12 +324,12 @@ def _refuse_leaks(plan: Plan, schema: pa.Schema) -> list[str]:
 
 
 def _gives_away(label: Expression, feature: Expression) -> bool:
-    if feature.tree == label.tree:
+    if feature.same_as(label):
         return True
-    if isinstance(label.tree, Column):
-        return label.tree.name in feature.columns
+    if label.column is not None:
+        return label.column in feature.columns
     # process == 1: a code that is tested for; pt > 500 may be a lesson's toy, and is only noted.
-    tests_code = isinstance(label.tree, Membership) or (
-        isinstance(label.tree, Comparison) and set(label.tree.operators) <= {"==", "!="}
+    tests_code = isinstance(label.tree, ast.Compare) and all(
+        isinstance(operator, ast.Eq | ast.NotEq | ast.In | ast.NotIn) for operator in label.tree.ops
     )
     return tests_code and len(label.columns) == 1 and label.columns == feature.columns

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from steepest.events.expressions.nodes import Column as ColumnNode
 from steepest.events.reading.evaluation import Evaluated, narrow_type
 from steepest.events.reading.plan import Plan
 from steepest.events.reading.reread import FromFiles
@@ -104,7 +103,7 @@ def _are_columns(plan: Plan, schema: pa.Schema) -> bool:
     if any(table.fill is not None for table in plan.tables.values()):
         return False
     return all(
-        isinstance(feature.tree, ColumnNode) and _is_number(schema.field(feature.tree.name).type)
+        feature.column is not None and _is_number(schema.field(feature.column).type)
         for feature in plan.features
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression
-from steepest.events.expressions.nodes import Arithmetic, Call, Column, Index, Number, walk
+from steepest.events.expressions.parse import literal_value, nodes_of
 from steepest.events.expressions.reductions import REDUCTIONS
 from steepest.events.words import counted, quoted
 from steepest.storage import AnyArray, blocks
@@ -85,16 +86,13 @@ class Faults:
 
     def cause(self) -> str:
         """Return the likely cause, from what the expression does."""
-        nodes = list(walk(self.expression.tree))
-        operators = {
-            operator for node in nodes if isinstance(node, Arithmetic) for operator, _ in node.rest
-        }
-        functions = {node.function for node in nodes if isinstance(node, Call)}
+        operators, functions = self.expression.operators, self.expression.functions
         text = self.expression.text
         if self.missing:
             return "a value that the recipe declares as missing"
         if self.nulls and any(
-            isinstance(node, Index) and isinstance(node.index, Number) for node in nodes
+            isinstance(node, ast.Subscript) and literal_value(node.slice) is not None
+            for node in nodes_of(self.expression.tree)
         ):
             return f"a list that is too short in {text}"
         if self.nulls and functions & {name for name in REDUCTIONS if name not in ALWAYS}:
@@ -111,9 +109,9 @@ class Faults:
 
     def remedy(self, select: str | None) -> str:
         """Return a selection that leaves the events out."""
-        tree = self.expression.tree
-        plain = isinstance(tree, Column) and not tree.name.replace(".", "_").isidentifier()
-        text = f"`{self.expression.text}`" if plain else self.expression.text
+        column = self.expression.column
+        odd = column is not None and not column.replace(".", "_").isidentifier()
+        text = f"`{column}`" if odd else self.expression.text
         if self.words == "a condition":
             return f"exclude the events without a value of {', '.join(self.expression.columns)}"
         condition = f"isfinite({text})" if self.words == "a number" else f'{text} != ""'
