@@ -83,8 +83,8 @@ def test_the_default_recipe_is_one():
         (
             "descent.optimzer=sgd",
             "The recipe has an unknown key 'descent.optimzer'.\n"
-            "  expected: one of batch_size, checkpoint, dtype, epochs, keep, l2, learning_rate, "
-            "loss, method, optimizer, record_every, scaling, schedule, seed, stop, validate_every\n"
+            "  expected: one of batch_size, checkpoint, dtype, epochs, history, keep, l2, "
+            "learning_rate, loss, method, optimizer, scaling, schedule, seed, stop, validate_every\n"
             "  do:       write 'optimizer', or remove it",
         ),
         (

@@ -107,8 +107,8 @@ def test_unknown_recipe_key(tmp_path: Path, steepest):
     assert ended.code == 1
     assert ended.err == (
         f"steepest: The recipe {file} has an unknown key 'descent.learning_rat'.\n"
-        "  expected: one of batch_size, checkpoint, dtype, epochs, keep, l2, learning_rate, loss, "
-        "method, optimizer, record_every, scaling, schedule, seed, stop, validate_every\n"
+        "  expected: one of batch_size, checkpoint, dtype, epochs, history, keep, l2, learning_rate, "
+        "loss, method, optimizer, scaling, schedule, seed, stop, validate_every\n"
         "  do:       write 'learning_rate', or remove it\n"
     )
 

@@ -43,7 +43,8 @@ class Descended(BaseEstimator):
     def _recipe(self) -> Recipe:
         """The estimator's parameters as a recipe, which checks them."""
         p = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        whole = p["batch_size"] == "all"
+        whole, every = p["batch_size"] == "all", p["record_every"]
+        rare = whole and p["tol"] is None and every != "auto"
         descent = {
             "method": p.get("method", "descent"),
             "batch_size": p["batch_size"],
@@ -54,9 +55,9 @@ class Descended(BaseEstimator):
             "l2": p["l2"],
             "epochs": p["epochs"],
             "stop": {"loss_tolerance": p["tol"]} if p["tol"] is not None else {},
-            "record_every": p["record_every"],
-            # batch descent looks up only when it records, unless `tol` must be watched
-            "validate_every": p["record_every"] if whole and p["tol"] is None else 1,
+            "history": {"every": every},
+            # batch descent validates only when it records, unless `tol` needs each epoch
+            "validate_every": every if rare else 1,
             "dtype": p["dtype"],
             "seed": p["seed"],
         }

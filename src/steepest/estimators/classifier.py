@@ -63,7 +63,8 @@ class Classifier(ClassifierMixin, Descended):
         Of the weights; None chooses by the activation.
     record_every
         `history_` has every so many steps; with batch_size="all" and without `tol`, validation,
-        callbacks and `verbose` are as rare.
+        callbacks and `verbose` are as rare. "auto": some 20,000 steps, evenly in log-time, and
+        each epoch's last.
     dtype
         "float64", or "float32": half the memory, and faster for large networks.
     verbose
@@ -133,7 +134,7 @@ class Classifier(ClassifierMixin, Descended):
         tol: float | None = None,
         activation: str = "relu",
         initialization: str | None = None,
-        record_every: int = 1,
+        record_every: int | Literal["auto"] = "auto",
         dtype: Literal["float64", "float32"] = "float64",
         verbose: bool = False,
         callbacks: Sequence[ProgressCallback] | None = None,

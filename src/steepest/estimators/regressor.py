@@ -61,7 +61,8 @@ class Regressor(RegressorMixin, Descended):
         Of the weights; None chooses by the activation.
     record_every
         `history_` has every so many steps; with batch_size="all" and without `tol`, validation,
-        callbacks and `verbose` are as rare.
+        callbacks and `verbose` are as rare. "auto": some 20,000 steps, evenly in log-time, and
+        each epoch's last.
     dtype
         "float64", or "float32": half the memory, and faster for large networks.
     verbose
@@ -134,7 +135,7 @@ class Regressor(RegressorMixin, Descended):
         tol: float | None = None,
         activation: str = "relu",
         initialization: str | None = None,
-        record_every: int = 1,
+        record_every: int | Literal["auto"] = "auto",
         dtype: Literal["float64", "float32"] = "float64",
         verbose: bool = False,
         callbacks: Sequence[ProgressCallback] | None = None,

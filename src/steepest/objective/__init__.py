@@ -5,6 +5,7 @@ J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
 
 from steepest.objective.base import Batch, CurvatureBounds, Objective
 from steepest.objective.dense import DenseObjective
+from steepest.objective.stateful import Memory, Stateful
 from steepest.objective.step_block import TOGETHER, StepBlock, SupportsStepBlocks
 from steepest.objective.surface import losses_of_chunks, losses_on_surface, neuron_groups
 
@@ -13,7 +14,9 @@ __all__ = [
     "Batch",
     "CurvatureBounds",
     "DenseObjective",
+    "Memory",
     "Objective",
+    "Stateful",
     "StepBlock",
     "SupportsStepBlocks",
     "losses_of_chunks",

@@ -108,7 +108,7 @@ def one_pass(
         schedule_options=recipe.schedule,
         epochs=1,
         seed=recipe.seed,
-        record_every=recipe.record_every,
+        record_every=recipe.history.every,
         first_step=begun.state.step if begun.state else 0,
         first_epoch=begun.passes,
         schedule_length=begun.schedule_length,
