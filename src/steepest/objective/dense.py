@@ -13,7 +13,8 @@ from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
-from steepest.objective.dense_plane import dense_losses_of_chunks, dense_losses_on_plane
+from steepest.objective.dense_surface import DenseSurface
+from steepest.objective.linear_hessian import linear_hessian
 from steepest.objective.network import Network
 from steepest.objective.step_block import OptimizerState, StepBlock, StepBlockResult
 from steepest.optimizers import UpdateRule
@@ -176,10 +177,10 @@ class DenseObjective:
     def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
         """∇²J(θ) · vector, exactly, at about twice the cost of a gradient."""
         layers, directions = self.model.layers(theta), self.model.layers(vector)
-        product = np.zeros_like(theta)
-        out = self.model.layers(product)
         activation = self.model.function
-        for part in batch.blocks():
+
+        def add_up(part: Batch) -> Array:
+            product = np.zeros_like(theta)
             passes = kernel.forward(layers, activation, part.inputs)
             changes = kernel.forward_changes(layers, activation, passes, directions)
             logits = passes.sums[-1]
@@ -190,11 +191,24 @@ class DenseObjective:
                 self.loss_function.curvature(logits, part.targets, changes.sums[-1]), part, batch
             )
             kernel.hessian_vector(
-                layers, activation, passes, directions, upstream, upstream_change, changes, out
-            )
+                layers, activation, passes, directions, upstream, upstream_change, changes,
+                self.model.layers(product),
+            )  # fmt: skip
+            return product
+
+        product = np.zeros(self.size)
+        for part in self._map(batch, add_up):
+            product += part
+        product = product.astype(theta.dtype)
         if self.l2:
             product += product.dtype.type(self.l2) * np.where(self.weight_mask, vector, 0)
         return product
+
+    def hessian(self, theta: Array, batch: Batch) -> Array | None:
+        """∇²J(θ), ``(size, size)`` float64, in one pass; None for networks with hidden layers."""
+        if self.model.hidden:
+            return None
+        return linear_hessian(self.model, self.loss_function, self.l2, theta, batch)
 
     def predict(self, theta: Array, batch: Batch) -> Array:
         """What the logits say: values, probabilities, or K probabilities an event.
@@ -244,19 +258,20 @@ class DenseObjective:
         """The indices in θ of the weights into each unit."""
         return self.model.neuron_groups()
 
-    def losses_on_plane(
+    def losses_on_surface(
         self, origin: Array, directions: Array, coordinates: Array, batch: Batch
     ) -> Array:
-        """J at many points of a plane, see `steepest.objective.plane`."""
-        shape = self.model, self.loss_function, self.l2, self.dtype
-        return dense_losses_on_plane(*shape, origin, directions, coordinates, batch)
+        """J at many points of a surface, see `steepest.objective.surface`."""
+        return self._surface(origin, directions, coordinates).losses(batch)
 
     def losses_of_chunks(
         self, origin: Array, directions: Array, coordinates: Array, batch: Batch, chunk: int
     ) -> Array:
-        """J of each chunk of events at many points, see `steepest.objective.plane`."""
-        shape = self.model, self.loss_function, self.l2, self.dtype
-        return dense_losses_of_chunks(*shape, origin, directions, coordinates, batch, chunk)
+        """J of each chunk of events at many points, see `steepest.objective.surface`."""
+        return self._surface(origin, directions, coordinates).losses_of_chunks(batch, chunk)
+
+    def _surface(self, *points: Array) -> DenseSurface:
+        return DenseSurface(self.model, self.loss_function, self.l2, self.dtype, *points)
 
     def _upstream(self, gradient: Array, part: Batch, whole: Batch) -> Array:
         """D_L = w ∂ℓ/∂z / m."""

@@ -42,7 +42,8 @@ def _multiply(W, biases, A, Z):
     """Z = Wᵀ A + b, with A ``(inputs, events)`` and Z ``(outputs, events)``."""
     k, n = W.shape
     for j in range(n):
-        Z[j, :] = biases[j]
+        for i in range(Z.shape[1]):
+            Z[j, i] = biases[j]
     for j in range(0, n - n % 2, 2):
         for p in range(0, k - k % 4, 4):
             _add_inputs(W, A, p, j, Z[j], Z[j + 1])
@@ -58,7 +59,9 @@ def _multiply(W, biases, A, Z):
 def write_logits(network, theta, inputs, out):
     """Write the logits of `inputs` ``(events, features)`` to `out` ``(events, outputs)``."""
     table, last = network.table, len(network.table) - 1
-    width = max(table[:, K].max(), table[:, N].max())
+    width = table[0, K]
+    for layer in range(last + 1):
+        width = max(width, table[layer, N])
     one, two = np.empty(width * _COLUMNS, theta.dtype), np.empty(width * _COLUMNS, theta.dtype)
     slopes = np.empty(width * _COLUMNS, theta.dtype)
     for first in range(0, len(inputs), _COLUMNS):

@@ -110,7 +110,8 @@ def _gradient_of(network, transposed, theta, memory, events, first, last, scale,
             for i in range(len(gradient)):
                 gradient[i] += block[i]
     if first == last:
-        gradient[:] = 0.0
+        for i in range(len(gradient)):
+            gradient[i] = 0.0
     return total
 
 
@@ -169,18 +170,21 @@ def _update_range(rule, constants, l2, state, shared, part, start, stop, recorde
 def _update_share(network, rule, of_weights, of_biases, l2, state, shared, part, recorded):
     """Take the step on a part's share of each layer's weights and biases, and renew Wᵀ."""
     table, parts = network.table, len(shared.numbers)
-    shared.numbers[part, _PENALTY + 1 :] = 0.0
+    for number in range(_OF_THETA, _OF_CHANGE + 1):
+        shared.numbers[part, number] = 0.0
     for layer in range(len(table)):
-        k, n, start, biases = (
-            table[layer, K], table[layer, N], table[layer, WEIGHTS], table[layer, BIASES]
-        )  # fmt: skip
-        first, end = part * k // parts, (part + 1) * k // parts
-        _update_range(rule.code, of_weights, l2, state, shared, part, start + first * n,
-                      start + end * n, recorded)  # fmt: skip
-        _update_range(rule.code, of_biases, 0.0, state, shared, part, biases + part * n // parts,
-                      biases + (part + 1) * n // parts, recorded)  # fmt: skip
+        k, n = table[layer, K], table[layer, N]
+        for kind in range(2):  # the weights, then the biases
+            rows, width = (k, n) if kind == 0 else (n, 1)
+            start = table[layer, WEIGHTS] if kind == 0 else table[layer, BIASES]
+            _update_range(
+                rule.code, of_weights if kind == 0 else of_biases, l2 if kind == 0 else 0.0, state,
+                shared, part, start + part * rows // parts * width,
+                start + (part + 1) * rows // parts * width, recorded,
+            )  # fmt: skip
         if layer > 0:
-            transpose(table, layer, state.theta, shared.transposed, first, end)
+            transpose(table, layer, state.theta, shared.transposed, part * k // parts,
+                      (part + 1) * k // parts)  # fmt: skip
 
 
 @helper
@@ -245,7 +249,8 @@ def run(network, rule, group, events, state, steps, shared, memory):
             shared.values[row, 3] = change / size if size > 0.0 else np.inf
             row += 1
         if group.member == 0 and steps.on_path[index]:
-            shared.path[point] = theta
+            for i in range(len(theta)):
+                shared.path[point, i] = theta[i]
             point += 1
     return len(steps.rates), loss_sum
 
