@@ -7,7 +7,7 @@ import pytest
 
 from steepest.compiled import pointwise
 from steepest.compiled.jit import helper
-from steepest.kernels.activations import ACTIVATIONS
+from steepest.models.activations import ACTIVATIONS
 from steepest.losses import loss_named
 
 COUNTS = [0, 1, 7, 8, 9, 63, 64, 65]

@@ -12,7 +12,7 @@ from steepest.evaluate.figures import Histogram
 from steepest.evaluate.figures.histogram import histogram
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
 from steepest.evaluate.merits.intervals import efficiency_from_sums
-from steepest.kernels.dense import logits
+from steepest.models.layers import logits
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, logistic_minimum, walk
