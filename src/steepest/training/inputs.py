@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from steepest.compiled.threads import WorkerPool
 from steepest.encoding import Encoding
 from steepest.errors import EventsError, RecipeError
 from steepest.losses import Loss, loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
-from steepest.compiled.threads import WorkerPool
 from steepest.recipe import DescentRecipe, ModelRecipe
 from steepest.scaling import Scaling, fit_scaling
 from steepest.scaling.blocks import is_finite
