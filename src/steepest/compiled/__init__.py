@@ -7,6 +7,9 @@ jit          how kernels are compiled and cached
 pointwise    activations, losses, and the exponentials and logarithms that they need
 updates      the update rules on slices of θ
 barrier      how threads within a kernel wait for each other
+linear       steps and gradients of linear models with one output
+columns      what scaling needs of the columns of a matrix
+shuffle      a random order
 network      steps, losses, gradients and logits of dense networks
 ===========  =======================================================================================
 
