@@ -11,15 +11,15 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["BarrierGroup", "WorkerPool", "one_blas_thread", "usable_cores"]
+__all__ = ["BarrierGroup", "WorkerPool", "usable_cores"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -183,32 +183,6 @@ class BarrierGroup:
         if errors:
             raise errors[0]
         return result  # type: ignore[return-value]
-
-
-class _Blas:
-    """Who uses one BLAS thread, and what gives BLAS its own number of threads back."""
-
-    lock, users, controller, restore = threading.Lock(), 0, None, None
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Have BLAS use one thread while threads of ours call it; callers may overlap and nest."""
-    with _Blas.lock:
-        if _Blas.users == 0:
-            from threadpoolctl import ThreadpoolController
-
-            _Blas.controller = _Blas.controller or ThreadpoolController()
-            limited = _Blas.controller.limit(limits=1, user_api="blas")
-            _Blas.restore = limited.restore_original_limits
-        _Blas.users += 1
-    try:
-        yield
-    finally:
-        with _Blas.lock:
-            _Blas.users -= 1
-            if _Blas.users == 0 and _Blas.restore is not None:
-                _Blas.restore()
 
 
 if hasattr(os, "register_at_fork"):

@@ -12,8 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from steepest.kernels.activations import ACTIVATIONS, Activation
-from steepest.kernels.dense import Layer
+from steepest.models.activations import ACTIVATIONS, Activation
+from steepest.models.layers import Layer
 
 __all__ = ["INITIALIZATIONS", "Dense"]
 

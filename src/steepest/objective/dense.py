@@ -7,9 +7,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from steepest.compiled.threads import WorkerPool, one_blas_thread
-from steepest.kernels import dense as kernel
+from steepest.compiled.blas import one_blas_thread
+from steepest.compiled.threads import WorkerPool
 from steepest.losses import Loss
+from steepest.models import layers as plain
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
@@ -110,7 +111,7 @@ class DenseObjective:
         layers = self.model.layers(theta)
         total = 0.0
         for part in batch.blocks():
-            logits = kernel.logits(layers, self.model.function, part.inputs)
+            logits = plain.logits(layers, self.model.function, part.inputs)
             total += _weighted_sum(self.loss_function.value(logits, part.targets), part)
         return total / len(batch) + self._penalty(theta)
 
@@ -165,13 +166,13 @@ class DenseObjective:
         out = self.model.layers(gradient)
         total = 0.0
         for part in batch.blocks():
-            passes = kernel.forward(layers, self.model.function, part.inputs)
+            passes = plain.forward(layers, self.model.function, part.inputs)
             logits = passes.sums[-1]
             total += _weighted_sum(self.loss_function.value(logits, part.targets), part)
             upstream = self._upstream(
                 self.loss_function.gradient(logits, part.targets), part, batch
             )
-            kernel.backward(layers, self.model.function, passes, upstream, out)
+            plain.backward(layers, self.model.function, passes, upstream, out)
         return total, gradient
 
     def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
@@ -181,8 +182,8 @@ class DenseObjective:
 
         def add_up(part: Batch) -> Array:
             product = np.zeros_like(theta)
-            passes = kernel.forward(layers, activation, part.inputs)
-            changes = kernel.forward_changes(layers, activation, passes, directions)
+            passes = plain.forward(layers, activation, part.inputs)
+            changes = plain.forward_changes(layers, activation, passes, directions)
             logits = passes.sums[-1]
             upstream = self._upstream(
                 self.loss_function.gradient(logits, part.targets), part, batch
@@ -190,7 +191,7 @@ class DenseObjective:
             upstream_change = self._upstream(
                 self.loss_function.curvature(logits, part.targets, changes.sums[-1]), part, batch
             )
-            kernel.hessian_vector(
+            plain.hessian_vector(
                 layers, activation, passes, directions, upstream, upstream_change, changes,
                 self.model.layers(product),
             )  # fmt: skip
@@ -221,7 +222,7 @@ class DenseObjective:
         def logits(inputs: Array) -> Array:
             if own and inputs.dtype == self.dtype and inputs.flags.c_contiguous:
                 return self._network.logits(theta, inputs)
-            return kernel.logits(layers, self.model.function, inputs)
+            return plain.logits(layers, self.model.function, inputs)
 
         parts = [self.loss_function.prediction(logits(part.inputs)) for part in batch.blocks()]
         return np.concatenate(parts)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from steepest.compiled.threads import BarrierGroup, one_blas_thread
+from steepest.compiled.blas import one_blas_thread
+from steepest.compiled.threads import BarrierGroup
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.step_block import (
@@ -57,11 +58,10 @@ class Network:
         optimizer_state = tuple(copies)
         values, path = buffers(step_block, theta)
         parts = _parts(step_block.batch_size)
-        shared = kernel.Shared(
-            *(_aligned(len(theta), theta.dtype) for _ in range(3)),
-            _aligned((parts, len(theta)), theta.dtype), _aligned((parts, kernel.NUMBERS), float),
-            values, path,
-        )  # fmt: skip
+        transposed, gradient, before = (_aligned(len(theta), theta.dtype) for _ in range(3))
+        gradients = _aligned((parts, len(theta)), theta.dtype)
+        numbers = _aligned((parts, kernel.NUMBERS), float)
+        shared = kernel.Shared(transposed, gradient, before, gradients, numbers, values, path)
         state = kernel.State(theta, *(*optimizer_state, theta[:0], theta[:0])[:2])
         options = (np.array(o, dtype=np.float64) for o in (rule.of_weights, rule.of_biases))
         arithmetic = kernel.Rule(CODES[type(rule.of_weights)], *options)
@@ -87,9 +87,9 @@ class Network:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
         from steepest.compiled.network.steps import write_gradient
 
-        out = _aligned(len(theta), theta.dtype)
+        out, transposed = (_aligned(len(theta), theta.dtype) for _ in range(2))
         total = write_gradient(
-            self._kernel_network, theta, _aligned(len(theta), theta.dtype), self._memory(), self._events(block),
+            self._kernel_network, theta, transposed, self._memory(), self._events(block),
             self.dtype.type(scale), out,
         )  # fmt: skip
         gradient += out

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from steepest.compiled.threads import WorkerPool
 from steepest.encoding import Encoding
 from steepest.errors import EventsError, RecipeError
 from steepest.losses import Loss, loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
-from steepest.objective.threads import Crew
 from steepest.recipe import DescentRecipe, ModelRecipe
 from steepest.scaling import Scaling, fit_scaling
 from steepest.scaling.blocks import is_finite
@@ -32,7 +32,7 @@ from steepest.trained import TASKS, outputs_for
 __all__ = ["Events", "Schema", "batch_of", "objective_for", "scaling_of"]
 
 Array = np.ndarray
-_CREW = Crew()
+_POOL = WorkerPool()
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def scaling_of(name: str, train: Events, names: tuple[str, ...]) -> Scaling:
 
 def _shared(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """As `map`, by one thread or more."""
-    return _CREW.map(work, list(items))
+    return _POOL.map(work, list(items))
 
 
 def objective_for(schema: Schema, model: ModelRecipe, recipe: DescentRecipe) -> DenseObjective:

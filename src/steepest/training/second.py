@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from steepest.objective.cores import usable_cores
+from steepest.compiled.threads import usable_cores
 
 __all__ = ["a_core_is_free", "begin", "end"]
 

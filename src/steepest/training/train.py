@@ -10,9 +10,8 @@ from steepest.errors import DivergenceError, Interrupted, RunFolderError
 from steepest.events import TRAIN, VALIDATION, use_revisions
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
-from steepest.training.ahead import compiling_ahead
 from steepest.training.callback import TrainingCallback
-from steepest.training.drawing import SecondDrawer, import_ahead, second_drawer
+from steepest.training.drawing import SecondDrawer, second_drawer
 from steepest.training.environment import environment
 from steepest.training.events import Prepared, prepare
 from steepest.training.finish import Job, finish, keep_diverged
@@ -104,7 +103,7 @@ def _run(
         folder.say(sentence)
         callback.say(sentence)
 
-    with folder.locked(), compiling_ahead(recipe, events):
+    with folder.locked():
         for note in events.notes:
             say(note)
         job = Job(
@@ -134,10 +133,6 @@ def _descend(job: Job) -> Fitted:
     if state is not None:
         job.say(f"Going on after step {state.step:,}.")
     job.callback.stage("Descending", job.recipe.descent.epochs)
-    if job.recipe.descent.method != "exact":
-        from steepest.kernels.compiled import while_compiling
-
-        while_compiling(import_ahead)
     with interruptible(job.callback):
         return fit(
             job.events.parts[TRAIN],

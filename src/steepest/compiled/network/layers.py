@@ -85,7 +85,7 @@ def forward(network, theta, memory, count):
 
 @helper
 def _transposed(source, target):
-    """target = sourceᵀ."""
+    """Target = sourceᵀ."""
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
             target[i, j] = source[j, i]
@@ -158,7 +158,7 @@ def _multiply_by_slopes(activation, signal, values, slopes):
 
 @helper
 def _add_rows(D, out):
-    """out = Σ of the rows of D; four at once, so that `out` is read and written less."""
+    """Out = Σ of the rows of D; four at once, so that `out` is read and written less."""
     for j in range(len(out)):
         out[j] = 0.0
     whole = len(D) - len(D) % 4
@@ -173,7 +173,7 @@ def _add_rows(D, out):
 
 @helper
 def _add_scaled_rows(A, d, out):
-    """out = Aᵀ d, for one output."""
+    """Out = Aᵀ d, for one output."""
     for j in range(len(out)):
         out[j] = 0.0
     whole = len(A) - len(A) % 4
@@ -193,8 +193,9 @@ def backward(network, transposed, memory, count, gradient):
     table = network.table
     for layer in range(len(table) - 1, -1, -1):
         k, n, start = table[layer, K], table[layer, N], table[layer, WEIGHTS]
-        A, D = matrix(memory, table[layer, INPUT], count, k), matrix(
-            memory, table[layer, SIGNAL], count, n
+        A, D = (
+            matrix(memory, table[layer, INPUT], count, k),
+            matrix(memory, table[layer, SIGNAL], count, n),
         )
         biases = gradient[table[layer, BIASES] : table[layer, BIASES] + n]
         _add_rows(D, biases)

@@ -29,7 +29,17 @@ from steepest.compiled.network.layers import (
 from steepest.compiled.network.layout import BIASES, SCRATCH, WEIGHTS, K, N
 from steepest.compiled.updates import CONSTANTS, update, write_constants
 
-__all__ = ["NUMBERS", "Group", "Rule", "Shared", "State", "Steps", "write_gradient", "losses", "run"]
+__all__ = [
+    "NUMBERS",
+    "Group",
+    "Rule",
+    "Shared",
+    "State",
+    "Steps",
+    "losses",
+    "run",
+    "write_gradient",
+]
 
 Array = np.ndarray
 
@@ -241,8 +251,9 @@ def run(network, rule, group, events, state, steps, shared, memory):
         if not meet(group.calls, group.words, group.members):
             return index, loss_sum
         if group.member == 0 and recorded:
-            size, change = np.sqrt(_column(numbers, _OF_THETA)), np.sqrt(
-                _column(numbers, _OF_CHANGE)
+            size, change = (
+                np.sqrt(_column(numbers, _OF_THETA)),
+                np.sqrt(_column(numbers, _OF_CHANGE)),
             )
             shared.values[row, 0], shared.values[row, 1] = loss, steps.rates[index]
             shared.values[row, 2] = np.sqrt(_column(numbers, _OF_GRADIENT))

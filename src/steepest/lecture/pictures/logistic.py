@@ -12,10 +12,10 @@ from steepest.evaluate.figures import Histogram
 from steepest.evaluate.figures.histogram import histogram
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
 from steepest.evaluate.merits.intervals import efficiency_from_sums
-from steepest.kernels.dense import logits
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, logistic_minimum, walk
+from steepest.models.layers import logits
 from steepest.scaling import fit_scaling
 from steepest.training import Events, TrainingCallback
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.kernels.activations import Activation
+from steepest.models.activations import Activation
 
 __all__ = [
     "ForwardChanges",
