@@ -114,9 +114,8 @@ class BatchLoader:
 
     @property
     def _event_bytes(self) -> int:
-        """Bytes of an event's inputs, where they are one matrix."""
-        inputs = self.events.inputs
-        return inputs.dtype.itemsize * max(1, int(np.prod(inputs.shape[1:])))
+        """Bytes of an event's inputs, about."""
+        return max(1, self.events.take(slice(1)).inputs.nbytes)
 
     def _piece_at(self, step: int) -> int:
         """The number of the piece that a step is in; pieces end with their epoch."""
