@@ -148,7 +148,7 @@ class BatchLoader:
         """The events of the steps of one epoch, side by side."""
         if self.events.on_disk:
             places = self.batches.places(step, stop)
-            return _joined([self._window(*place[:2]).take(place[2]) for place in places])
+            return Batch.joined([self._window(*place[:2]).take(place[2]) for place in places])
         rows = self.batches.rows(step, stop)
         if buffer is None:
             return self.events.take(rows)
@@ -184,10 +184,3 @@ def _zeros_like(events: Batch, count: int) -> Batch:
 def _columns(events: Batch) -> list[np.ndarray]:
     columns = events.inputs, events.targets, events.weights
     return [column for column in columns if column is not None]
-
-
-def _joined(pieces: list[Batch]) -> Batch:
-    if len(pieces) == 1:
-        return pieces[0]
-    columns = ([getattr(p, name) for p in pieces] for name in ("inputs", "targets", "weights"))
-    return Batch(*(None if c[0] is None else np.concatenate(c) for c in columns))
