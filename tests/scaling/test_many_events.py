@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from steepest.compiled.threads import WorkerPool
 from steepest.errors import EventsError
-from steepest.objective.threads import shared
 from steepest.scaling import Moments, fit_scaling
 from steepest.scaling.moments import Extremes
 
@@ -20,7 +20,7 @@ def sample(dtype="float64"):
 
 
 def in_threads(work, items):
-    return shared(work, list(items), threads=2)
+    return WorkerPool(most=2).map(work, list(items))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -8,18 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from steepest.curvature import hessian
 from steepest.objective import Batch, ModelObjective
 
-__all__ = ["Quadratic", "hessian", "quadratic"]
+__all__ = ["Quadratic", "quadratic"]
 
 Array = np.ndarray
-
-
-def hessian(objective: ModelObjective, theta: Array, events: Batch) -> Array:
-    """∇²J(θ), column by column from Hessian–vector products: for few parameters."""
-    columns = [objective.hessian_vector(theta, v, events) for v in np.eye(objective.size)]
-    matrix = np.array(columns)
-    return (matrix + matrix.T) / 2
 
 
 @dataclass(frozen=True, eq=False)

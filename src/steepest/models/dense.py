@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from steepest.errors import RecipeError
-from steepest.kernels.activations import ACTIVATIONS, Activation
-from steepest.kernels.dense import Layer
+from steepest.models.activations import ACTIVATIONS, Activation
 from steepest.models.base import InputNames
+from steepest.models.layers import Layer
 
 __all__ = ["INITIALIZATIONS", "Dense"]
 

@@ -65,7 +65,7 @@ class DiagonalScaling(AffineScaling):
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
         if X.size < _MANY or dtype not in (np.float32, np.float64) or not X.flags.c_contiguous:
             return ((X - self.shift) / self.width).astype(dtype, copy=False)
-        from steepest.kernels.columns import shift_and_scale
+        from steepest.compiled.columns import shift_and_scale
 
         scaled = np.empty(X.shape, dtype=dtype)
         shift_and_scale(X.reshape(-1), self.shift, self.width, scaled.reshape(-1))

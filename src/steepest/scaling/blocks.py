@@ -69,7 +69,7 @@ def is_finite(values: NDArray[np.floating]) -> bool:
     """
     known = values.dtype in (np.float32, np.float64)
     if known and values.size >= _MANY and (values.flags.c_contiguous or values.flags.f_contiguous):
-        from steepest.kernels.columns import all_finite
+        from steepest.compiled.columns import all_finite
 
         return bool(all_finite(values.ravel(order="K")))
     return bool(np.isfinite(values).all())

@@ -257,7 +257,7 @@ class _OneSign:
     @staticmethod
     def compiled(X: np.ndarray, w: Floats) -> _OneSign:
         """`of` with the diagonal alone, for C-ordered rows of either dtype."""
-        from steepest.kernels.columns import add_about
+        from steepest.compiled.columns import add_about
 
         values, weight, n = X.reshape(-1), float(w.sum()), X.shape[1]
         high, low, first, scatter = X[0].astype(np.float64), np.zeros(n), np.zeros(n), np.zeros(n)
@@ -351,7 +351,7 @@ class Extremes:
 
 def _column_extremes(X: np.ndarray) -> tuple[Floats, Floats]:
     """Lowest and highest of each column of C-ordered rows."""
-    from steepest.kernels.columns import extend
+    from steepest.compiled.columns import extend
 
     low = np.full(X.shape[1], np.inf, dtype=X.dtype)
     high = -low

@@ -21,9 +21,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from steepest.compiled.threads import usable_cores
 from steepest.evaluate.figures.worker import SIZE_BYTES
 from steepest.folder import RunFolder
-from steepest.objective.cores import usable_cores
 
 __all__ = ["Drawing", "DrawingProcess", "drawing_process"]
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_info
 
 from steepest._version import __version__
-from steepest.objective.cores import usable_cores
+from steepest.compiled.threads import usable_cores
 from steepest.training.fit import THREADS
 
 __all__ = ["environment", "give_back"]

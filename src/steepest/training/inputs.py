@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from steepest.compiled.threads import WorkerPool
 from steepest.encoding import Encoding
 from steepest.errors import EventsError
 from steepest.events import Sample
@@ -15,7 +16,6 @@ from steepest.groups import Groups, Inputs, Jagged
 from steepest.losses import Loss, loss_named
 from steepest.models import InputNames, kind_named
 from steepest.objective import Batch, ModelObjective
-from steepest.objective.threads import Crew
 from steepest.recipe import AnyModelRecipe, DescentRecipe
 from steepest.scaling import AnyScaling, GroupScaling, Scaling, fit_scaling
 from steepest.scaling.blocks import is_finite
@@ -34,7 +34,7 @@ from steepest.trained import TASKS, outputs_for
 __all__ = ["Schema", "batch_of", "objective_for", "scaling_of"]
 
 Array = np.ndarray
-_CREW = Crew()
+_POOL = WorkerPool()
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _of_particles(of_events: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, .
 
 def _shared(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """As `map`, by one thread or more."""
-    return _CREW.map(work, list(items))
+    return _POOL.map(work, list(items))
 
 
 def objective_for(schema: Schema, model: AnyModelRecipe, recipe: DescentRecipe) -> ModelObjective:
