@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steepest.compiled import pointwise
-from steepest.compiled.jit import helper
+from steepest.compiled.jit import kernel
 from steepest.losses import loss_named
 from steepest.models.activations import ACTIVATIONS
 
@@ -14,25 +14,25 @@ COUNTS = [0, 1, 7, 8, 9, 63, 64, 65]
 DTYPES = ["float32", "float64"]
 
 
-@helper
+@kernel
 def exponentials(x, out):
     for i in range(len(x)):
         out[i] = pointwise.exp_nonpositive(x[i])
 
 
-@helper
+@kernel
 def exponentials_less_one(x, out):
     for i in range(len(x)):
         out[i] = pointwise.expm1_nonpositive(x[i])
 
 
-@helper
+@kernel
 def logarithms(x, out):
     for i in range(len(x)):
         out[i] = pointwise.log1p_nonnegative(x[i])
 
 
-@helper
+@kernel
 def logarithms_of_units(x, out):
     for i in range(len(x)):
         out[i] = pointwise.log1p_unit(x[i])
@@ -68,7 +68,7 @@ def test_exponentials_end_at_the_edge_of_the_type_and_keep_nan(dtype):
     assert np.isnan(found[2])
 
 
-@helper
+@kernel
 def activated(kind, values, slopes):
     pointwise.activate(kind, values, slopes)
 
@@ -89,12 +89,12 @@ def test_activations(name, dtype, count):
     np.testing.assert_allclose(slopes, twin.first(z), **tolerance)
 
 
-@helper
+@kernel
 def differentiated(kind, logits, targets, weights, scale, upstream, work):
     return pointwise.differentiate(kind, logits, targets, weights, scale, upstream, work)
 
 
-@helper
+@kernel
 def weighted(kind, logits, targets, weights, upstream, work):
     return pointwise.weighted_loss(kind, logits, targets, weights, upstream, work)
 

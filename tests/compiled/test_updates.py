@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steepest.compiled import rules, updates
-from steepest.compiled.jit import helper
+from steepest.compiled.jit import kernel
 
 OPTIONS = [
     rules.SGD(),
@@ -18,7 +18,7 @@ OPTIONS = [
 ]
 
 
-@helper
+@kernel
 def stepped(rule, options, rate, step, constants, theta, gradient, first, second, start, stop):
     updates.write_constants(rule, options, rate, step, constants)
     updates.update(rule, constants, theta, gradient, first, second, start, stop)

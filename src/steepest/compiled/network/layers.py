@@ -29,9 +29,9 @@ from steepest.compiled.network.layout import (
     N,
     matrix,
 )
-from steepest.compiled.pointwise import RELU, activate, differentiate, weighted_loss
+from steepest.compiled.pointwise import RELU, activate, differentiate
 
-__all__ = ["backward", "forward", "gather", "loss_of_block", "signal_of_block", "transpose"]
+__all__ = ["backward", "forward", "gather", "signal_of_block", "transpose"]
 
 _LINE = 16
 """Columns that are transposed together: a cache line of float32."""
@@ -101,18 +101,6 @@ def _feature_major(network, memory, count):
     logits = matrix(memory, network.places[LOGITS], n, count)
     _transposed(matrix(memory, out, count, n), logits)
     return logits
-
-
-@helper
-def loss_of_block(network, memory, count):
-    """Σ w ℓ of a block that has gone forward."""
-    logits = _feature_major(network, memory, count)
-    targets, weights = network.places[TARGETS], network.places[WEIGHT]
-    return weighted_loss(
-        network.loss, logits, memory[targets : targets + count], memory[weights : weights + count],
-        matrix(memory, network.places[UPSTREAM], len(logits), count),
-        matrix(memory, network.places[WORK], 3, count),
-    )  # fmt: skip
 
 
 @helper

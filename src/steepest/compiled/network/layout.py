@@ -27,7 +27,7 @@ and signal, feature-major; the gradient of a block."""
 
 _LARGEST_PRODUCT = 600_000
 """Multiplications of a product: up to a million, OpenBLAS takes its quick way for small ones."""
-_ROWS = 64, 256
+_ROWS = 128, 256
 """Events of a block, at least and at most."""
 
 
