@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from objectives import DoubleWell, WithACliff, some_events
-from steepest.landscape.curvature import (
+from steepest.landscape.directions import Directions
+from steepest.landscape.grid import Grid, grid_of
+from steepest.landscape.input import PathPoints
+from steepest.landscape.path_projection import honest_path
+from steepest.landscape.stationary import (
     all_named,
     barrier,
     measured,
@@ -14,10 +18,6 @@ from steepest.landscape.curvature import (
     slice_points,
     stationary,
 )
-from steepest.landscape.directions import Directions
-from steepest.landscape.grid import Grid, grid_of
-from steepest.landscape.input import PathPoints
-from steepest.landscape.path_projection import honest_path
 from steepest.landscape.surface import Surface, evaluate
 
 PLANE = Directions.spanned("random", np.zeros(3), np.diag([1.0, 2.0, 0.0])[:2], ("x", "y"))

@@ -10,6 +10,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from small_lecture import SMALL
+from steepest.curvature import hessian
 from steepest.errors import Interrupted
 from steepest.evaluate.figures import save
 from steepest.lecture import Effort, LectureData, seven_steps
@@ -17,7 +18,7 @@ from steepest.lecture.errors import NotFound
 from steepest.lecture.live import linear, settled, walk
 from steepest.lecture.pictures import batches, contours, logistic, minima, rates, section
 from steepest.lecture.pictures.minima_numbers import plateau_of
-from steepest.lecture.quadratic import hessian, quadratic
+from steepest.lecture.quadratic import quadratic
 from steepest.training import Events, TrainingCallback
 
 

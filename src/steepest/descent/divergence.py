@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from steepest.descent.curvature import largest_curvature
+from steepest.curvature import largest_curvature
 from steepest.descent.plan import Plan
 from steepest.descent.state import State
 from steepest.errors import DivergenceError

@@ -7,14 +7,13 @@ dense           a dense network's passes in NumPy: the reference, clear and dtyp
 compiled        how Numba compiles, and where machine code is kept; `deferred`: by whom it is called
 elementary      exponential and logarithm without branches
 vector, rows    vectors in registers, and products of rows with a vector
-product, tiles  products of small matrices: in vectors, and in a processor's tiles
-pointwise       activations and losses for compiled code; `bends`: activations looking forward
+product         products of small matrices
+pointwise       activations and losses for compiled code
 updates, steps  update rules for compiled code, and what all compiled steps share
 network         many steps of a dense network in one call, of `layers` that lie as `layout` says
 team, sharing   threads that take the same steps, and what each adds up of them
 linear, groups  many steps of a linear model in one call, and its gradient over many events
 single, lanes   its steps on single events, one by one and several together, with `lane_losses`
-plane, …_plane  J at many points of a plane, with `plane_losses`; `relu_line`: on a line of it
 columns         what is asked of features before: finite, their extremes, moments, scaled
 shuffling       a random order; `orders`: NumPy's own; `gathering`: the rows in it, side by side
 ==============  ====================================================================================

@@ -8,7 +8,7 @@ so that X is read from memory once for both products. A block's sums are taken i
 those over the blocks in float64. Steps of single events are in `steepest.kernels.single`.
 
 The NumPy twin is `steepest.kernels.dense` without a hidden layer, with `steepest.losses` and
-`steepest.kernels.rules`.
+`steepest.compiled.rules`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ One step on a batch of m events, taken in blocks of rows that stay in the proces
     loss       J = 1/m Σ w ℓ + (λ/2) ‖W‖²;  D_L = w/m ∂ℓ/∂z
     step       θ, slots ← rule(θ, ∇J, slots)
 
-The NumPy twin is `steepest.kernels.dense` with `steepest.losses` and `steepest.kernels.rules`.
+The NumPy twin is `steepest.kernels.dense` with `steepest.losses` and `steepest.compiled.rules`.
 
 A batch is cut into `parts`, and so is θ. A member of the team takes its parts of the batch (each
 has a gradient of its own); when all are done it adds these up, in their order, over its parts of θ

@@ -3,7 +3,7 @@
     ∇J = Σ of the parts' gradients, in their order, + λ W;  θ, slots ← rule(θ, ∇J, slots)
 
 A share is a range of entries of θ. The NumPy twins are sums over the parts and
-`steepest.kernels.rules`.
+`steepest.compiled.rules`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Update rules in compiled code: those of `steepest.kernels.rules`, compiled as they stand there.
+"""Update rules in compiled code: those of `steepest.compiled.rules`, compiled as they stand there.
 
 A rule is chosen by its type, so that Numba compiles what a run needs and no more. The NumPy twin is
 the rule's own function.
@@ -12,8 +12,8 @@ from typing import Any
 from numba import types
 from numba.core import cgutils
 
+from steepest.compiled.rules import RULES, root
 from steepest.kernels.compiled import intrinsic, overload, part
-from steepest.kernels.rules import RULES, root
 from steepest.kernels.vector import view
 
 __all__ = ["narrowed", "numbers", "update", "window"]
@@ -39,7 +39,7 @@ def update(rule: Any, constants: Any, theta: Any, gradient: Any, slots: Any) -> 
 
 @overload(numbers)
 def _numbers(rule, rate, step):
-    function = part(RULES[rule.instance_class].numbers)
+    function = part(RULES[rule.instance_class].constants)
 
     def run(rule, rate, step):
         return function(rule, rate, step)
@@ -67,7 +67,7 @@ def _update(rule, constants, theta, gradient, slots):
                 theta[i], gradient[i], (first[i], second[i]), constants
             )
 
-    return (none, one, two)[RULES[rule.instance_class].slots]
+    return (none, one, two)[RULES[rule.instance_class].state]
 
 
 def window(slots: Any, start: int, size: int) -> Any:

@@ -4,7 +4,7 @@ What to use when: `landscape_of_run` computes the landscape of a run's folder an
 numbers; `landscape_of_input` that of any objective. `Landscape` has arrays, numbers and figures.
 
 The way: `spans` chooses directions, `grid` the points, `surface` and `estimate` evaluate J there,
-`path_projection` sets the path beside it, `curvature` and `summary` say what can be said in
+`path_projection` sets the path beside it, `stationary` and `summary` say what can be said in
 numbers, `figures` draw.
 """
 

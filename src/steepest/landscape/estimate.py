@@ -20,7 +20,7 @@ import numpy as np
 
 from steepest.landscape.directions import Directions
 from steepest.landscape.grid import Grid
-from steepest.objective import Batch, Objective, losses_on_plane
+from steepest.objective import Batch, Objective, losses_on_surface
 
 __all__ = ["CHUNK", "LEAST_CHUNKS", "Anchors", "Sums", "losses_at"]
 
@@ -69,7 +69,7 @@ class Anchors:
         rows = np.unique(np.ravel_multi_index([m.ravel() for m in mesh], grid.shape))
         coordinates = grid.points()[rows]
         plane = directions.origin, directions.vectors
-        losses = losses_on_plane(objective, *plane, coordinates - directions.offset, all_events)
+        losses = losses_on_surface(objective, *plane, coordinates - directions.offset, all_events)
         finite = np.isfinite(losses)
         thetas = directions.theta_at(coordinates[finite])
         return cls(rows[finite], losses[finite], thetas)

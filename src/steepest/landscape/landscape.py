@@ -11,16 +11,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from steepest._version import __version__
+from steepest.curvature import Spectrum, spectrum_at
 from steepest.errors import Interrupted
 from steepest.evaluate.figures import axis_label
 from steepest.folder import LandscapeFolder, RunFolder
 from steepest.landscape import spans
-from steepest.landscape.curvature import spectrum_at
 from steepest.landscape.directions import Directions
 from steepest.landscape.estimate import Anchors, Sums
 from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
 from steepest.landscape.input import LandscapeInput, landscape_input, other_theta
-from steepest.landscape.lanczos import Spectrum
 from steepest.landscape.options import LandscapeOptions
 from steepest.landscape.path_projection import honest_path
 from steepest.landscape.result import Landscape

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from steepest.curvature import hessian_product
 from steepest.landscape.directions import Directions
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch, Objective
@@ -99,11 +100,8 @@ def point_at(
     vectors = directions.vectors
     with np.errstate(all="ignore"):
         loss, gradient = objective.loss_and_gradient(theta, events)
-        images = [
-            objective.hessian_vector(theta, vector.astype(objective.dtype), events)
-            for vector in vectors
-        ]
-    hessian = np.array([vectors @ image.astype(np.float64) for image in images])
+    product = hessian_product(objective, theta, events)
+    hessian = np.array([vectors @ product(vector) for vector in vectors])
     return loss, vectors @ gradient.astype(np.float64), (hessian + hessian.T) / 2
 
 

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from steepest.curvature import Spectrum
 from steepest.errors import InputError
 from steepest.landscape.coefficients import no_names, parameters
 from steepest.landscape.directions import Directions, Mark
 from steepest.landscape.input import PathPoints
-from steepest.landscape.lanczos import Spectrum
 
 __all__ = ["hessian", "no_curvature", "no_names", "parameters", "principal", "random", "through"]
 
@@ -129,7 +129,7 @@ def hessian(theta: Array, spectrum: Spectrum, *, dimensions: int = 2) -> Directi
 
     Examples
     --------
-    >>> from steepest.landscape.lanczos import lanczos
+    >>> from steepest.curvature import lanczos
     >>> spectrum = lanczos(lambda v: np.array([1.0, 5.0, 9.0]) * v, 3)
     >>> hessian(np.zeros(3), spectrum).vectors.round(6) + 0.0
     array([[0., 0., 1.],

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from steepest.landscape.curvature import Point, all_named, barrier, measured, slice_points
+from steepest.curvature import Spectrum
 from steepest.landscape.directions import Directions
 from steepest.landscape.estimate import Anchors, losses_at
 from steepest.landscape.input import LandscapeInput
-from steepest.landscape.lanczos import Spectrum
+from steepest.landscape.stationary import Point, all_named, barrier, measured, slice_points
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest import recipe as spec
+from steepest.curvature import hessian
 from steepest.descent import MemoryCheckpointer, Plan, State, descend
 from steepest.descent.loop import EXPLODED
 from steepest.descent.state import Best
 from steepest.errors import DivergenceError
 from steepest.lecture.errors import NotFound
-from steepest.lecture.quadratic import hessian
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective

@@ -8,18 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from steepest.objective import Batch, DenseObjective
+from steepest.curvature import hessian
+from steepest.objective import Batch, Objective
 
-__all__ = ["Quadratic", "hessian", "quadratic"]
+__all__ = ["Quadratic", "quadratic"]
 
 Array = np.ndarray
-
-
-def hessian(objective: DenseObjective, theta: Array, events: Batch) -> Array:
-    """∇²J(θ), column by column from Hessian–vector products: for few parameters."""
-    columns = [objective.hessian_vector(theta, v, events) for v in np.eye(objective.size)]
-    matrix = np.array(columns)
-    return (matrix + matrix.T) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +88,7 @@ class Quadratic:
         }
 
 
-def quadratic(objective: DenseObjective, events: Batch, keep: int | None = None) -> Quadratic:
+def quadratic(objective: Objective, events: Batch, keep: int | None = None) -> Quadratic:
     """What curvature says before the first step: for the mean squared error.
 
     Parameters

@@ -5,9 +5,9 @@ J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
 
 from steepest.objective.base import Batch, CurvatureBounds, Objective
 from steepest.objective.dense import DenseObjective
-from steepest.objective.plane import losses_of_chunks, losses_on_plane, neuron_groups
 from steepest.objective.stateful import Memory, Stateful
 from steepest.objective.step_block import TOGETHER, StepBlock, SupportsStepBlocks
+from steepest.objective.surface import losses_of_chunks, losses_on_surface, neuron_groups
 
 __all__ = [
     "TOGETHER",
@@ -20,6 +20,6 @@ __all__ = [
     "StepBlock",
     "SupportsStepBlocks",
     "losses_of_chunks",
-    "losses_on_plane",
+    "losses_on_surface",
     "neuron_groups",
 ]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from steepest.kernels.rules import SGD
+from steepest.compiled.rules import SGD
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.network import Network

@@ -11,7 +11,7 @@ from steepest.lecture.effort import Effort
 from steepest.lecture.live import Walk, linear, logistic_minimum, scaled, walk
 from steepest.lecture.pictures.batches_figure import figure
 from steepest.lecture.pictures.batches_numbers import Batches, Floor, Way
-from steepest.objective import Batch, DenseObjective, losses_on_plane
+from steepest.objective import Batch, DenseObjective, losses_on_surface
 from steepest.optimizers import update_rule
 from steepest.training import TrainingCallback
 
@@ -81,7 +81,7 @@ def _rate(objective: DenseObjective, batch: Batch, size: int, seed: int) -> floa
 
 
 def _excess(objective: DenseObjective, batch: Batch, run: Walk, lowest: float) -> Array:
-    return losses_on_plane(objective, np.zeros(2), np.eye(2), run.thetas, batch) - lowest
+    return losses_on_surface(objective, np.zeros(2), np.eye(2), run.thetas, batch) - lowest
 
 
 def _way(
@@ -141,7 +141,7 @@ def _surface(
     margin = 0.15 * (high - low)
     x, y = (np.linspace(a, b, points) for a, b in zip(low - margin, high + margin, strict=True))
     grid = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
-    losses = losses_on_plane(objective, np.zeros(2), np.eye(2), grid, batch)
+    losses = losses_on_surface(objective, np.zeros(2), np.eye(2), grid, batch)
     return (x, y), losses.reshape(points, -1)
 
 

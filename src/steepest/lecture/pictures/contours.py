@@ -14,7 +14,7 @@ from steepest.lecture.data import LectureData, symbol_and_unit
 from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, scaled, walk
 from steepest.lecture.quadratic import Quadratic, quadratic
-from steepest.objective import losses_on_plane
+from steepest.objective import losses_on_surface
 from steepest.training import Events, TrainingCallback
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _scaled(
     axes = _window(curvature, path, effort.points)
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     plane = np.eye(3)[:2]
-    losses = losses_on_plane(objective, np.zeros(3), plane, points, batch)
+    losses = losses_on_surface(objective, np.zeros(3), plane, points, batch)
     return Scaled(
         name=name,
         own_units=own_units,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from steepest.curvature import hessian
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.lecture.live import Walk, settled, walk
@@ -20,7 +21,6 @@ from steepest.lecture.pictures import minima
 from steepest.lecture.pictures.escapes_figure import figure
 from steepest.lecture.pictures.escapes_numbers import Escapes, Rattle, Share
 from steepest.lecture.pictures.escapes_text import text
-from steepest.lecture.quadratic import hessian
 from steepest.objective import Batch, DenseObjective
 from steepest.training import TrainingCallback
 

@@ -7,17 +7,17 @@ from itertools import combinations
 
 import numpy as np
 
-from steepest.landscape.curvature import barrier
+from steepest.curvature import hessian
+from steepest.landscape.stationary import barrier
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.lecture.errors import NotFound
 from steepest.lecture.live import Walk, scaled, settled, walk
 from steepest.lecture.pictures.minima_figure import figure
 from steepest.lecture.pictures.minima_numbers import Minima, Minimum, Plateau, plateau_of
-from steepest.lecture.quadratic import hessian
 from steepest.losses import loss_named
 from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective, losses_on_plane
+from steepest.objective import Batch, DenseObjective, losses_on_surface
 from steepest.training import TrainingCallback
 
 __all__ = ["NAME", "TITLE", "compute", "figure", "run_of", "text"]
@@ -136,7 +136,7 @@ def _is_minimum(objective: DenseObjective, batch: Batch, theta: Array) -> bool:
 
 def _line(objective: DenseObjective, batch: Batch, first: Array, second: Array) -> Array:
     t = np.linspace(0, 1, 201)[:, None]
-    return losses_on_plane(objective, first, (second - first)[None], t, batch)
+    return losses_on_surface(objective, first, (second - first)[None], t, batch)
 
 
 def _two_minima(

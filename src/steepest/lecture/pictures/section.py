@@ -12,7 +12,7 @@ from steepest.lecture.data import LectureData, symbol_and_unit
 from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, scaled, walk
 from steepest.lecture.quadratic import quadratic
-from steepest.objective import losses_on_plane
+from steepest.objective import losses_on_surface
 from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     run = walk(objective, batch, rate=rate, epochs=STEPS, callback=callback)
     minimum = float(parabola.minimum[0])
     slopes = minimum + np.linspace(-1.25, 1.25, 201) * abs(minimum)
-    losses = losses_on_plane(objective, np.zeros(2), along, slopes[:, None], batch)
+    losses = losses_on_surface(objective, np.zeros(2), along, slopes[:, None], batch)
     seen = [objective.loss_and_gradient(theta, batch) for theta in run.thetas]
     return Section(
         feature=data.names[x],

@@ -1,12 +1,7 @@
-"""What a landscape says in numbers: curvature at its points, minima, saddles, barriers.
+"""The stationary points of a slice: the grid's minima, saddles and maxima; and barriers on lines.
 
-At the trained model, in all directions: ‖∇J‖, and the largest and lowest eigenvalue of ∇²J by
-Lanczos iterations. The sharpness λmax is set against 2/η: gradient descent on a quadratic diverges
-above it, and on networks it hovers there (arXiv:2103.00065).
-
-On the slice: the grid's minima, saddles and maxima are refined by Newton steps within the slice,
-on the exact gradient and Hessian–vector products, and named by the two curvatures there
-(`points.py`).
+Points are refined by Newton steps within the slice, on the exact gradient and Hessian–vector
+products, and named by the two curvatures there (`points.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.landscape.directions import Directions
-from steepest.landscape.lanczos import Spectrum, lanczos
 from steepest.landscape.points import Point, all_named, measured, named, per_length, point_at
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch, Objective
@@ -27,7 +21,6 @@ __all__ = [
     "named",
     "point_at",
     "slice_points",
-    "spectrum_at",
     "stationary",
 ]
 
@@ -36,36 +29,6 @@ Array = np.ndarray
 MOST_POINTS = 12
 """Stationary points that are refined, the lowest first."""
 NEWTON_STEPS = 8
-
-
-def spectrum_at(
-    objective: Objective, theta: Array, events: Batch, *, low: int = 2, high: int = 2, seed: int = 0
-) -> Spectrum:
-    """The ends of the spectrum of ∇²J(θ).
-
-    Raises
-    ------
-    FloatingPointError
-        J is not finite there.
-
-    Examples
-    --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
-    >>> events = Batch(np.array([[2.0], [-2.0]]), np.zeros(2))
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
-    >>> spectrum_at(objective, np.zeros(2), events).values
-    array([2., 8.])
-    """
-    at = theta.astype(objective.dtype)
-
-    def product(vector: Array) -> Array:
-        with np.errstate(all="ignore"):
-            image = objective.hessian_vector(at, vector.astype(objective.dtype), events)
-        return image.astype(np.float64)
-
-    return lanczos(product, objective.size, low=low, high=high, seed=seed)
 
 
 def slice_points(

@@ -1,4 +1,4 @@
-"""J on a plane: the dense objective's quick way against `loss` at each point."""
+"""J on a surface: the dense objective's methods against `loss` at each point."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 
 from steepest.losses import loss_named
 from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective, losses_on_plane, neuron_groups
-from steepest.objective.plane import losses_one_by_one
+from steepest.objective import Batch, DenseObjective, losses_on_surface, neuron_groups
+from steepest.objective.surface import losses_one_by_one
 
 MODELS = [(), (8,), (8, 5)]
 LOSSES = ["mean-squared-error", "binary-cross-entropy", "cross-entropy"]
@@ -33,9 +33,9 @@ def problem(hidden, name: str, dtype: str, weighted: bool, l2: float, activation
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("dtype", "relative"), [("float64", 1e-10), ("float32", 1e-5)])
-def test_the_quick_way_is_the_loss_at_each_point(hidden, name, weighted, dtype, relative):
+def test_the_surface_is_the_loss_at_each_point(hidden, name, weighted, dtype, relative):
     given = problem(hidden, name, dtype, weighted, l2=0.01)
-    quick, plain = losses_on_plane(*given), losses_one_by_one(*given)
+    quick, plain = losses_on_surface(*given), losses_one_by_one(*given)
     scale = np.abs(plain).max()  # signed weights let J pass through zero
     np.testing.assert_allclose(quick, plain, rtol=relative, atol=relative * scale * 0.1)
 
@@ -43,16 +43,16 @@ def test_the_quick_way_is_the_loss_at_each_point(hidden, name, weighted, dtype, 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "gelu"])
 def test_other_activations(activation: str):
     given = problem((8, 5), "binary-cross-entropy", "float64", True, 0.0, activation)
-    np.testing.assert_allclose(losses_on_plane(*given), losses_one_by_one(*given), rtol=1e-10)
+    np.testing.assert_allclose(losses_on_surface(*given), losses_one_by_one(*given), rtol=1e-10)
 
 
 def test_a_line_and_a_single_point():
     objective, origin, directions, coordinates, batch = problem(
         (8,), "mean-squared-error", "float64", False, 0.0
     )
-    line = losses_on_plane(objective, origin, directions[:1], coordinates[:, :1], batch)
+    line = losses_on_surface(objective, origin, directions[:1], coordinates[:, :1], batch)
     assert line.shape == (23,)
-    at_origin = losses_on_plane(objective, origin, directions, np.zeros((1, 2)), batch)
+    at_origin = losses_on_surface(objective, origin, directions, np.zeros((1, 2)), batch)
     assert at_origin[0] == pytest.approx(objective.loss(origin, batch), rel=1e-12)
 
 
@@ -60,9 +60,9 @@ def test_what_overflows_is_not_finite_and_leaves_the_rest_alone():
     objective, origin, directions, coordinates, batch = problem(
         (8, 5), "mean-squared-error", "float32", False, 0.0
     )
-    alone = losses_on_plane(objective, origin, directions, coordinates[:1], batch)
+    alone = losses_on_surface(objective, origin, directions, coordinates[:1], batch)
     coordinates[1:] *= 1e15
-    losses = losses_on_plane(objective, origin, directions, coordinates, batch)
+    losses = losses_on_surface(objective, origin, directions, coordinates, batch)
     assert losses[0] == pytest.approx(alone[0], rel=1e-6)
     assert not np.isfinite(losses[1:]).any()
 

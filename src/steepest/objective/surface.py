@@ -1,7 +1,7 @@
-"""J at many points of a plane in the space of θ, on the same events.
+"""J at many points of a surface in the space of θ, on the same events.
 
 Any objective is evaluated point by point. One that can do better offers methods, which are then
-used instead: ``losses_on_plane(origin, directions, coordinates, batch)``, the same with a last
+used instead: ``losses_on_surface(origin, directions, coordinates, batch)``, the same with a last
 argument `chunk` as ``losses_of_chunks``, and ``neuron_groups()``, which says which entries of θ are
 the weights of one unit.
 """
@@ -12,12 +12,12 @@ import numpy as np
 
 from steepest.objective.base import Batch, Objective
 
-__all__ = ["losses_of_chunks", "losses_on_plane", "neuron_groups"]
+__all__ = ["losses_of_chunks", "losses_on_surface", "neuron_groups"]
 
 Array = np.ndarray
 
 
-def losses_on_plane(
+def losses_on_surface(
     objective: Objective, origin: Array, directions: Array, coordinates: Array, batch: Batch
 ) -> Array:
     """J(θ₀ + Σₖ cₖ dₖ) at each of the coordinates c.
@@ -44,10 +44,10 @@ def losses_on_plane(
     >>> from steepest.objective import DenseObjective
     >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
-    >>> losses_on_plane(objective, np.zeros(2), np.eye(2)[:1], np.array([[0.0], [2.0]]), events)
+    >>> losses_on_surface(objective, np.zeros(2), np.eye(2)[:1], np.array([[0.0], [2.0]]), events)
     array([4., 0.])
     """
-    faster = getattr(objective, "losses_on_plane", None)
+    faster = getattr(objective, "losses_on_surface", None)
     if faster is not None:
         return faster(origin, directions, coordinates, batch)
     return losses_one_by_one(objective, origin, directions, coordinates, batch)
@@ -56,7 +56,7 @@ def losses_on_plane(
 def losses_one_by_one(
     objective: Objective, origin: Array, directions: Array, coordinates: Array, batch: Batch
 ) -> Array:
-    """What `losses_on_plane` gives, by `Objective.loss` alone."""
+    """What `losses_on_surface` gives, by `Objective.loss` alone."""
     losses = np.empty(len(coordinates))
     with np.errstate(all="ignore"):
         for index, place in enumerate(coordinates):
@@ -73,7 +73,7 @@ def losses_of_chunks(
     batch: Batch,
     chunk: int,
 ) -> Array:
-    """What `losses_on_plane` gives for each `chunk` of events one after the other.
+    """What `losses_on_surface` gives for each `chunk` of events one after the other.
 
     ``(chunks, points)`` float64; the last chunk may have fewer events. A chunk's losses have the
     same bits whichever chunks are computed with it.
@@ -83,7 +83,7 @@ def losses_of_chunks(
         return faster(origin, directions, coordinates, batch, chunk)
     place = origin, directions, coordinates
     pieces = [batch.take(slice(i, i + chunk)) for i in range(0, len(batch), chunk)]
-    return np.stack([losses_on_plane(objective, *place, piece) for piece in pieces])
+    return np.stack([losses_on_surface(objective, *place, piece) for piece in pieces])
 
 
 def neuron_groups(objective: Objective) -> list[Array]:

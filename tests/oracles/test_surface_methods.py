@@ -1,4 +1,4 @@
-"""The ways that a dense network takes on a plane: which, how exactly, and with which bits."""
+"""J of dense networks on surfaces: each method against float64, and its bits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objectives import DoubleWell, some_events
+from steepest.compiled import threads
 from steepest.losses import loss_named
 from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective, losses_of_chunks, losses_on_plane
-from steepest.objective import dense_plane as plane
-from steepest.objective.plane import losses_one_by_one
-from steepest.objective.plane_lines import lines_of
-from steepest.objective.plane_ways import General, Logistic, OnLines, Quadratic, Tiled
-from steepest.objective.threads import Crew
+from steepest.objective import Batch, DenseObjective, losses_of_chunks, losses_on_surface
+from steepest.objective.surface import losses_one_by_one
 
 ROUNDING = {"float32": 3e-6, "float64": 1e-12}
 
@@ -46,56 +43,61 @@ def truth(objective, theta, directions, points, batch) -> np.ndarray:
     return losses_one_by_one(wide, theta, directions, points, events)
 
 
-def way_of(objective, theta, directions, points):
-    shape = objective.model, objective.loss_function, objective.l2, objective.dtype
-    return plane._Plane(*shape, theta, directions, points)._way
-
-
 GRID = lattice(np.linspace(-1, 1, 5), np.linspace(-1.2, 0.9, 11))
 
 
 @pytest.mark.parametrize(
-    ("given", "points", "way"),
+    ("given", "points"),
     [
-        ({"hidden": ()}, GRID[:3], Logistic),
-        ({"hidden": (), "name": "mean-squared-error"}, GRID, Quadratic),
-        ({"hidden": (), "outputs": 3, "name": "cross-entropy"}, GRID, General),
-        ({}, GRID, OnLines),
-        ({"k": 1}, GRID[:, 1:], OnLines),
-        ({}, GRID[:7], General),  # too few in a line
-        ({"k": 3}, np.column_stack([GRID, GRID[:, 0]]), General),
-        ({"outputs": 3, "name": "cross-entropy"}, GRID, General),
-        ({"activation": "tanh"}, GRID, General),
-        ({"hidden": (6,)}, GRID, General),
-        ({"hidden": (6, 5, 4)}, GRID, General),
+        ({"hidden": ()}, GRID[:3]),
+        ({"hidden": (), "k": 1}, GRID[:, :1]),
+        ({"hidden": (), "name": "mean-squared-error"}, GRID),
+        ({"hidden": (), "outputs": 3, "name": "cross-entropy"}, GRID),
+        ({}, GRID),
+        ({"k": 1}, GRID[:11, 1:]),
+        ({}, GRID[:7]),  # too few for a line
+        ({"k": 3}, np.column_stack([GRID, GRID[:, 0]])),
+        ({"outputs": 3, "name": "cross-entropy"}, GRID),
+        ({"activation": "tanh"}, GRID),
+        ({"hidden": (6,)}, GRID),
+        ({"hidden": (6, 5, 4)}, GRID),
     ],
 )
-def test_each_network_has_its_way_and_each_is_j(given, points, way):
+def test_each_method_gives_j(given, points):
     for dtype in ("float32", "float64"):
-        objective, theta, directions, batch = problem(dtype=dtype, l2=0.01, **given)
-        assert type(way_of(objective, theta, directions, points)) is way
-        found = losses_on_plane(objective, theta, directions, points, batch)
-        expected = truth(objective, theta, directions, points, batch)
-        np.testing.assert_allclose(found, expected, rtol=ROUNDING[dtype])
+        for weighted in (False, True):
+            objective, theta, directions, batch = problem(
+                dtype=dtype, l2=0.01, weighted=weighted, **given
+            )
+            found = losses_on_surface(objective, theta, directions, points, batch)
+            expected = truth(objective, theta, directions, points, batch)
+            np.testing.assert_allclose(found, expected, rtol=ROUNDING[dtype])
 
 
-TILES = Tiled.serves(Dense(5, (32, 32)), np.dtype("float32"))
-
-
-@pytest.mark.parametrize("hidden", [(32, 32), (64, 32, 96), (128, 64)])
-@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "gelu"])
+@pytest.mark.parametrize("hidden", [(33,), (64, 32, 96), (128, 64)])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu"])
 @pytest.mark.parametrize("name", ["mean-squared-error", "binary-cross-entropy"])
-def test_networks_of_whole_tiles_are_j(hidden, activation, name):
+def test_any_activation_and_width(hidden, activation, name):
     for dtype, k, weighted in (("float32", 2, True), ("float32", 3, False), ("float64", 2, True)):
         objective, theta, directions, batch = problem(
             hidden, name, dtype, activation=activation, k=k, weighted=weighted
         )
         points = np.column_stack([GRID, GRID[:, 0]])[:, :k]
-        way = way_of(objective, theta, directions, points)
-        assert type(way) is (Tiled if TILES and k == 2 and dtype == "float32" else General)
-        found = losses_on_plane(objective, theta, directions, points, batch)
+        found = losses_on_surface(objective, theta, directions, points, batch)
         expected = truth(objective, theta, directions, points, batch)
         np.testing.assert_allclose(found, expected, rtol=ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("events", [1, 7, 8, 9, 63, 64, 65, 255, 256, 257])
+@pytest.mark.parametrize("hidden", [(), (9, 7), (6,)])
+def test_any_number_of_events(events, hidden):
+    for name in ("mean-squared-error", "binary-cross-entropy"):
+        objective, theta, directions, batch = problem(hidden, name, "float64", events)
+        found = losses_on_surface(objective, theta, directions, GRID, batch)
+        expected = truth(objective, theta, directions, GRID, batch)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        chunks = losses_of_chunks(objective, theta, directions, GRID, batch, 1000)
+        np.testing.assert_allclose(chunks[0], expected, rtol=1e-12)
 
 
 @settings(max_examples=30, deadline=None)
@@ -124,28 +126,26 @@ def test_lines_of_relu_networks_are_j(
     else:
         points = lattice(*(np.sort(random.uniform(-1, 1, n)) for n in shape)) + centre
     points = random.permutation(points) if shuffled else points
-    assert isinstance(way_of(objective, theta, directions, points), OnLines)
-    found = losses_on_plane(objective, theta, directions, points, batch)
+    found = losses_on_surface(objective, theta, directions, points, batch)
     expected = truth(objective, theta, directions, points, batch)
     scale = np.abs(expected).max() * (1 + centre)
     least = 10 * np.finfo(dtype).tiny  # below it float32 has no digits
     np.testing.assert_allclose(found, expected, rtol=0, atol=10 * ROUNDING[dtype] * scale + least)
 
 
-@pytest.mark.parametrize(("extent", "way"), [(1e3, OnLines), (1e5, General), (1e9, General)])
-def test_lines_that_reach_far_have_the_true_loss_in_their_middle(extent: float, way: type):
+@pytest.mark.parametrize("extent", [1e3, 1e5, 1e9])
+def test_lines_that_reach_far_have_the_true_loss_in_their_middle(extent: float):
     objective, theta, directions, batch = problem()
     axis = np.linspace(-extent, extent, 21)
     points = lattice(axis, axis)
-    assert isinstance(way_of(objective, theta, directions, points), way)
     middle = np.flatnonzero(~points.any(axis=1))
-    found = losses_on_plane(objective, theta, directions, points, batch)[middle]
+    found = losses_on_surface(objective, theta, directions, points, batch)[middle]
     expected = truth(objective, theta, directions, points[middle], batch)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_units_that_are_on_at_a_point_exactly_or_nowhere():
-    """Zero weights, and units that turn on exactly on grid points."""
+def test_units_that_switch_exactly_at_a_point_or_nowhere():
+    """Zero weights, and units that switch exactly at grid points."""
     model = Dense(1, (4, 2))
     objective = DenseObjective(model, loss_named("mean-squared-error"))
     theta, direction = np.zeros(model.size), np.zeros((2, model.size))
@@ -155,7 +155,7 @@ def test_units_that_are_on_at_a_point_exactly_or_nowhere():
         layer.weights[...] = 1.0
     points = lattice(np.arange(-2.0, 7.0), np.arange(3.0))
     batch = Batch(np.ones((3, 1)), np.zeros(3))
-    found = losses_on_plane(objective, theta, direction, points, batch)
+    found = losses_on_surface(objective, theta, direction, points, batch)
     np.testing.assert_allclose(found, truth(objective, theta, direction, points, batch), rtol=1e-14)
 
 
@@ -178,7 +178,7 @@ def test_events_that_are_no_numbers_are_seen_at_each_point(bad: float):
 def test_where_the_grid_overflows_it_does_so_point_by_point(hidden, activation, name):
     objective, theta, directions, batch = problem(hidden, name, activation=activation)
     points = np.concatenate([GRID, GRID * 1e13, GRID * 1e20, GRID * 1e39])
-    found = losses_on_plane(objective, theta, directions, points, batch)
+    found = losses_on_surface(objective, theta, directions, points, batch)
     expected = losses_one_by_one(objective, theta, directions, points, batch)
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
     known = np.isfinite(expected)
@@ -190,7 +190,7 @@ def test_where_the_grid_overflows_it_does_so_point_by_point(hidden, activation, 
 def test_parameters_that_are_no_numbers():
     objective, theta, directions, batch = problem()
     theta[-1] = np.nan
-    assert np.isnan(losses_on_plane(objective, theta, directions, GRID, batch)).all()
+    assert np.isnan(losses_on_surface(objective, theta, directions, GRID, batch)).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -198,14 +198,14 @@ def test_far_logits_are_exact(dtype: str):
     objective, theta, directions, batch = problem((), dtype=dtype)
     for far in (1e3, 1e6, 1e30):
         expected = truth(objective, far * theta, far * directions, GRID, batch)
-        found = losses_on_plane(objective, far * theta, far * directions, GRID, batch)
+        found = losses_on_surface(objective, far * theta, far * directions, GRID, batch)
         np.testing.assert_allclose(found, expected, rtol=ROUNDING[dtype])
 
 
 def test_a_perfect_fit_has_no_loss():
     objective, theta, directions, batch = problem((), "mean-squared-error", "float64")
     targets = batch.inputs @ theta[:5] + theta[5]
-    (loss,) = losses_on_plane(
+    (loss,) = losses_on_surface(
         objective, theta, directions, np.zeros((1, 2)), Batch(batch.inputs, targets)
     )
     assert 0 <= loss < 1e-28
@@ -222,8 +222,8 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize("given", NETWORKS)
-@pytest.mark.parametrize("weighted", [False, True])
-def test_a_chunk_has_the_same_bits_whatever_else_is_computed(given, weighted, monkeypatch):
+@pytest.mark.parametrize(("weighted", "cores"), [(False, 1), (True, 3)])
+def test_a_chunk_has_the_same_bits_whatever_else_is_computed(given, weighted, cores, monkeypatch):
     objective, theta, directions, batch = problem(events=1100, weighted=weighted, **given)
     place = objective, theta, directions, GRID
     together = losses_of_chunks(*place, batch, 64)
@@ -231,11 +231,9 @@ def test_a_chunk_has_the_same_bits_whatever_else_is_computed(given, weighted, mo
     for start in (0, 64 * 9, 64 * 17):
         alone = losses_of_chunks(*place, batch.take(slice(start, start + 64)), 64)
         assert alone[0].tobytes() == together[start // 64].tobytes()
-    monkeypatch.setattr(plane, "_CREW", Crew(most=1))
-    monkeypatch.setattr(plane, "NUMBERS", 5 * len(GRID))
-    monkeypatch.setattr(plane, "PIECE", 1)
+    monkeypatch.setattr(threads, "usable_cores", lambda: cores)
     assert losses_of_chunks(*place, batch, 64).tobytes() == together.tobytes()
-    whole = losses_on_plane(*place, batch)
+    whole = losses_on_surface(*place, batch)
     counts = np.minimum(64, 1100 - 64 * np.arange(18))
     np.testing.assert_allclose(counts @ together / 1100, whole, rtol=2e-6)
 
@@ -244,28 +242,9 @@ def test_chunks_of_an_objective_with_nothing_but_the_contract():
     events, points = some_events(700), np.array([[0.0, 1.0], [1.0, 0.0]])
     found = losses_of_chunks(DoubleWell(), np.zeros(3), np.eye(3)[:2], points, events, 256)
     expected = [
-        losses_on_plane(DoubleWell(), np.zeros(3), np.eye(3)[:2], points, events.take(slice(a, b)))
+        losses_on_surface(
+            DoubleWell(), np.zeros(3), np.eye(3)[:2], points, events.take(slice(a, b))
+        )
         for a, b in ((0, 256), (256, 512), (512, 700))
     ]
     np.testing.assert_array_equal(found, expected)
-
-
-def test_points_in_lines():
-    random = np.random.default_rng(0)
-    points = random.permutation(lattice(np.linspace(2, 4, 9), np.array([5.0, 1.0, 2.0])))
-    lines = lines_of(points, np.dtype("float64"))
-    assert lines is not None
-    assert lines.axis == 0
-    assert lines.middle == (3.0, 0.0)  # the lines themselves are not evenly spaced
-    np.testing.assert_array_equal(lines.across, [1, 2, 5])
-    np.testing.assert_array_equal(lines.starts, [0, 9, 18, 27])
-    np.testing.assert_allclose(lines.inverses, 4)
-    again = np.column_stack([lines.along + 3, np.repeat(lines.across, 9)])
-    np.testing.assert_allclose(again, points[lines.order], rtol=1e-15)
-    assert lines_of(points[:5], np.dtype("float64")) is None
-    assert lines_of(random.normal(size=(50, 2)), np.dtype("float64")) is None
-    assert lines_of(np.zeros((0, 2)), np.dtype("float64")) is None
-    assert lines_of(np.array([[np.nan, 1.0]] * 9), np.dtype("float64")) is None
-    same = lines_of(np.ones((9, 1)), np.dtype("float64"))
-    assert same is not None
-    assert same.inverses == 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steepest.landscape.curvature import spectrum_at
-from steepest.landscape.lanczos import lanczos
+from steepest.curvature import lanczos, spectrum_at
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -49,6 +48,46 @@ def test_residuals_bound_the_error():
     assert found.iterations < 100
     for value, residual in zip(found.values, found.residuals, strict=True):
         assert np.abs(values - value).min() <= residual + 1e-12
+
+
+def network_like(size: int, lowest: tuple[float, ...], seed: int) -> np.ndarray:
+    """Few large eigenvalues, many near zero, and some a little below."""
+    random = np.random.default_rng(seed)
+    large = [46.0, 20.0, 9.0, 5.0, 3.0, 2.0]
+    middle = np.geomspace(0.8, 1e-4, 100)
+    many = random.normal(0, 0.008, size - len(large) - len(middle) - len(lowest))
+    return np.concatenate([large, middle, many, lowest])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_low_eigenvalue_near_zero_is_not_taken_for_found_too_early(seed: int):
+    """Seen: −0.026 ± 0.046 and "converged", where the lowest eigenvalue was −0.056."""
+    values = network_like(2000, (-0.056, -0.05), seed)
+    found = lanczos(lambda v: values * v, 2000, low=2, high=2, seed=seed)
+    assert found.converged
+    np.testing.assert_allclose(found.values, [-0.056, -0.05, 20, 46], rtol=1e-2)
+    assert (found.residuals <= 2e-2 * np.abs(found.values)).all()
+    few = lanczos(lambda v: values * v, 2000, low=2, high=2, most=20, seed=seed)
+    assert not few.converged
+    assert few.values[0] <= -0.056 + few.residuals[0]
+
+
+def test_residuals_are_measured_with_what_products_round():
+    """Products in float32 are off by more than a residual that assumes exact ones."""
+    values = network_like(500, (-1e-9,), 0)
+    rounded = lambda v: (values.astype("f4") * v.astype("f4")).astype(float)  # noqa: E731
+    found = lanczos(rounded, 500, tolerance=1e-12, rounding=1e-6)
+    exact = np.abs(values * found.vectors - found.values[:, None] * found.vectors)
+    assert (found.residuals >= 0.3 * np.linalg.norm(exact, axis=1)).all()
+    assert found.residuals.max() > 1e-9
+
+
+def test_an_operator_of_low_rank_ends_soon():
+    vector = np.ones(1000) / np.sqrt(1000)
+    found = lanczos(lambda v: 3.0 * vector * (vector @ v), 1000)
+    assert found.converged
+    assert found.iterations < 10
+    np.testing.assert_allclose(found.values, [0, 3], atol=1e-12)
 
 
 def test_too_few_iterations_are_said():
