@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from steepest.curvature import hessian
-from steepest.objective import Batch, Objective
+from steepest.objective import Batch, ModelObjective
 
 __all__ = ["Quadratic", "quadratic"]
 
@@ -88,7 +88,7 @@ class Quadratic:
         }
 
 
-def quadratic(objective: Objective, events: Batch, keep: int | None = None) -> Quadratic:
+def quadratic(objective: ModelObjective, events: Batch, keep: int | None = None) -> Quadratic:
     """What curvature says before the first step: for the mean squared error.
 
     Parameters
