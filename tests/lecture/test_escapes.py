@@ -11,12 +11,11 @@ from scipy.stats import beta
 
 from steepest.evaluate.figures import as_numbers, save
 from steepest.evaluate.merits.merit import ONE_SIGMA
-from steepest.lecture import Effort, LectureData
-from steepest.lecture.errors import NotFound
-from steepest.lecture.live import Walk, settled, walk
+from steepest.lecture import Effort, LectureData, escapes, minima
+from steepest.lecture.data import NotFound
+from steepest.lecture.descents import Descent
+from steepest.lecture.escapes import Escapes, Share
 from steepest.lecture.page import table_of_shares
-from steepest.lecture.pictures import escapes, minima
-from steepest.lecture.pictures.escapes_numbers import Escapes, Share
 from steepest.training import TrainingCallback
 
 EFFORT = Effort(escapes=4)
@@ -30,15 +29,15 @@ def found(jets: LectureData) -> Escapes:
 @pytest.fixture(scope="module")
 def basin(jets: LectureData) -> escapes.Basin:
     both = minima.compute(jets, 0, EFFORT, TrainingCallback())
-    objective, batch, run = minima.run_of(jets, 0, both, 1, EFFORT, TrainingCallback())
-    poorer = settled(objective, run.end, batch, 200)
-    assert objective.loss(poorer, batch) == pytest.approx(both.minima[1].loss)
-    return escapes.Basin(objective, batch, poorer, TrainingCallback())
+    fit, run = minima.run_of(jets, 0, both, 1, EFFORT, TrainingCallback())
+    poorer = fit.settled(run.end, 200)
+    assert fit.loss(poorer) == pytest.approx(both.minima[1].loss)
+    return escapes.Basin(fit, poorer)
 
 
-def ended(theta: np.ndarray, diverged_at: int | None = None) -> Walk:
+def ended(theta: np.ndarray, diverged_at: int | None = None) -> Descent:
     nothing = np.empty(0)
-    return Walk(np.zeros(1, int), theta[None], nothing, nothing, diverged_at, 0.0)
+    return Descent(np.zeros(1, int), theta[None], nothing, nothing, diverged_at, 0.0)
 
 
 def test_all_settings_take_the_same_time_and_batch_descent_stays(found: Escapes) -> None:
@@ -88,7 +87,7 @@ def test_runs_begin_as_high_above_the_minimum_as_is_said(basin: escapes.Basin) -
 def test_a_mirrored_copy_is_the_same_minimum(basin: escapes.Basin) -> None:
     """Units exchanged, and the signs of one turned: tanh is odd."""
     mirrored = basin.minimum.copy()
-    into, out = basin.objective.model.layers(mirrored)
+    into, out = basin.fit.objective.model.layers(mirrored)
     into.weights[...] = into.weights[:, ::-1].copy()
     into.biases[...] = into.biases[::-1].copy()
     out.weights[...] = out.weights[::-1].copy()
@@ -103,14 +102,12 @@ def test_a_mirrored_copy_is_the_same_minimum(basin: escapes.Basin) -> None:
 def test_another_network_with_the_same_loss_is_not(jets: LectureData, basin) -> None:
     """On the way down to A, J passes that of B."""
     both = minima.compute(jets, 0, EFFORT, TrainingCallback())
-    objective, batch, run = minima.run_of(jets, 0, both, 0, EFFORT, TrainingCallback())
-    lower = settled(objective, run.end, batch, 200)
+    fit, run = minima.run_of(jets, 0, both, 0, EFFORT, TrainingCallback())
+    lower = fit.settled(run.end, 200)
     top = lower + both.barrier["at"] * (basin.minimum - lower)
-    place = brentq(
-        lambda t: objective.loss(lower + t * (top - lower), batch) - basin.loss, 0, 1, xtol=1e-13
-    )
+    place = brentq(lambda t: fit.loss(lower + t * (top - lower)) - basin.loss, 0, 1, xtol=1e-13)
     theta = lower + place * (top - lower)
-    assert objective.loss(theta, batch) == pytest.approx(basin.loss, rel=1e-9)
+    assert fit.loss(theta) == pytest.approx(basin.loss, rel=1e-9)
     assert not basin.is_here(theta, escapes.NEAR)
     loss, stays = basin.reached(ended(theta))
     assert loss == pytest.approx(both.minima[0].loss, rel=1e-6)
@@ -119,12 +116,12 @@ def test_another_network_with_the_same_loss_is_not(jets: LectureData, basin) -> 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_where_a_run_leads_is_where_long_batch_descent_ends(basin, seed) -> None:
-    run = walk(basin.objective, basin.batch, rate=0.25 * basin.bound, epochs=50, batch_size=1,
-               start=basin.start(seed), seed=seed)  # fmt: skip
+    run = basin.fit.descend(rate=0.25 * basin.bound, epochs=50, batch_size=1,
+                            start=basin.start(seed), seed=seed)  # fmt: skip
     loss, stays = basin.reached(run)
-    slow = walk(basin.objective, basin.batch, rate=0.02 * basin.bound, epochs=150_000,
-                start=run.end, settled_below=1e-6)  # fmt: skip
-    assert basin.objective.loss(slow.end, basin.batch) == pytest.approx(loss, rel=1e-3)
+    slow = basin.fit.descend(rate=0.02 * basin.bound, epochs=150_000, start=run.end,
+                             settled_below=1e-6)  # fmt: skip
+    assert basin.fit.loss(slow.end) == pytest.approx(loss, rel=1e-3)
     assert stays == (abs(loss - basin.loss) < escapes.SAME * basin.loss)
 
 

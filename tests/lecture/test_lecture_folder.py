@@ -19,20 +19,23 @@ import pytest
 from small_lecture import SMALL
 from steepest.errors import EventsError, Interrupted, RecipeError, RunFolderError
 from steepest.evaluate.figures import as_numbers
-from steepest.lecture import Effort, Lecture, LectureData, draw, lecture_recipe
-from steepest.lecture import lecture as room
-from steepest.lecture.folder import LectureFolder
-from steepest.lecture.page import chapter
-from steepest.lecture.pictures import (
-    PICTURES,
+from steepest.lecture import (
+    Effort,
+    Lecture,
+    LectureData,
     batches,
     contours,
+    draw,
+    lecture_recipe,
     logistic,
     minima,
     rates,
     section,
     title,
 )
+from steepest.lecture import lecture as room
+from steepest.lecture.lecture import PICTURES, LectureFolder
+from steepest.lecture.page import chapter
 from steepest.training import TrainingCallback
 
 NAMES = [picture.NAME for picture in PICTURES]

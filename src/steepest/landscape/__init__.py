@@ -8,8 +8,8 @@ The way: `spans` chooses directions, `grid` the points, `surface` and `estimate`
 numbers, `figures` draw.
 """
 
+from steepest.landscape.input import LandscapeOptions
 from steepest.landscape.landscape import landscape_of_input, landscape_of_run
-from steepest.landscape.options import LandscapeOptions
 from steepest.landscape.result import Landscape
 
 __all__ = ["Landscape", "LandscapeOptions", "landscape_of_input", "landscape_of_run"]

@@ -1,4 +1,4 @@
-"""The line or plane on which a landscape is drawn, and the way there and back.
+"""The line or plane on which a landscape is drawn, the way there and back, and a grid on it.
 
 A point of θ-space and its coordinates c on the slice:
 
@@ -11,6 +11,7 @@ d), but for named parameters, where a coordinate is the parameter's value.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +19,26 @@ import numpy as np
 
 from steepest.errors import InputError
 
-__all__ = ["Directions", "Mark", "refuse_parallel"]
+__all__ = [
+    "Directions",
+    "Grid",
+    "Mark",
+    "automatic_extent",
+    "grid_of",
+    "refuse_parallel",
+    "refuse_too_large",
+]
 
 Array = np.ndarray
 
 PARALLEL = 1e-3
 """Directions whose angle has a sine below this span no plane that could be drawn."""
+MARGIN = 0.2
+"""Left free on each side of what the slice must show, as a part of its width."""
+ARRAYS = 8
+"""Arrays of the size of the grid that are held at once."""
+FINEST = {1: 10_001, 2: 1_001}
+"""Points of an axis that are offered at most: what fits into memory may take a day."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +97,12 @@ class Directions:
         origin: Array,
         vectors: Array,
         labels: tuple[str, ...],
-        marks: tuple[Mark, ...] = (),
+        marks: tuple[Mark, ...] | None = None,
         notes: dict[str, Any] | None = None,
     ) -> Directions:
         """The slice through `origin` along `vectors`, with the orthogonal projection as its dual.
+
+        Without `marks` the trained model is marked.
 
         Raises
         ------
@@ -93,8 +110,8 @@ class Directions:
             For parallel directions, or one of no length.
         """
         refuse_parallel(vectors, labels)
-        dual = np.linalg.pinv(vectors).T
-        offset = np.zeros(len(vectors))
+        dual, offset = np.linalg.pinv(vectors).T, np.zeros(len(vectors))
+        marks = marks or (Mark("trained", tuple(offset.tolist())),)
         return cls(kind, origin, vectors, labels, offset, dual, marks, notes or {})
 
     @property
@@ -120,12 +137,8 @@ class Directions:
 
     def to_arrays(self) -> dict[str, Array]:
         """The arrays, for a safetensors file."""
-        return {
-            "origin": self.origin,
-            "vectors": np.ascontiguousarray(self.vectors),
-            "offset": self.offset,
-            "dual": np.ascontiguousarray(self.dual),
-        }
+        names = ("origin", "vectors", "offset", "dual")
+        return {name: np.ascontiguousarray(getattr(self, name)) for name in names}
 
     def to_json(self) -> dict[str, Any]:
         """What is not an array."""
@@ -174,3 +187,155 @@ def refuse_parallel(vectors: Array, labels: tuple[str, ...]) -> None:
             cause="two points on one line with the third, or one of them given twice",
             do="choose another direction, or draw the line along one of them alone",
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The coordinates of a surface's points along each axis, evenly spaced: one array or two."""
+
+    axes: tuple[Array, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Points along each axis; the first axis is drawn from left to right."""
+        return tuple(len(axis) for axis in self.axes)
+
+    @property
+    def size(self) -> int:
+        """Points in all."""
+        return int(np.prod(self.shape))
+
+    def points(self) -> Array:
+        """The coordinates of all points, ``(size, k)``, in C order of `shape`."""
+        mesh = np.meshgrid(*self.axes, indexing="ij")
+        return np.stack([values.ravel() for values in mesh], axis=1)
+
+    def holds(self, coordinates: Array) -> Array:
+        """Which coordinates ``(points, k)`` lie within the grid."""
+        lows, highs = np.transpose([(axis[0], axis[-1]) for axis in self.axes])
+        return np.asarray(np.all((coordinates >= lows) & (coordinates <= highs), axis=-1))
+
+
+def grid_of(directions: Directions, extent: Sequence[float], points: int) -> Grid:
+    """Return a grid of `points` along each axis, over the extent (low, high) of each axis.
+
+    Raises
+    ------
+    InputError
+        Fewer than 3 points, or an extent that is not a low and a higher end for each axis.
+
+    Examples
+    --------
+    >>> line = Directions.spanned("random", np.zeros(1), np.ones((1, 1)), ("a",))
+    >>> grid_of(line, (-1, 1), 5).axes
+    (array([-1. , -0.5,  0. ,  0.5,  1. ]),)
+    """
+    if points < 3:
+        raise InputError(
+            f"{points} points along an axis make no picture.",
+            expected="at least 3",
+            found=str(points),
+            do="--points 51",
+        )
+    k, values = directions.dimensions, [float(value) for value in extent]
+    ends = list(zip(values[::2], values[1::2], strict=False))
+    if len(values) == 1:
+        ends = [(centre - values[0], centre + values[0]) for centre in directions.offset.tolist()]
+    if wrong := _wrong_with(values, k):
+        raise InputError(
+            f"The extent {', '.join(f'{value:g}' for value in values)} is none.",
+            expected="a half width, or a low and a higher end"
+            + (" of the first axis, then of the second" if k == 2 else ""),
+            found=wrong,
+            do="--extent=1.5 or " + ("--extent=-1,1" if k == 1 else "--extent=-1,1,-2,2"),
+        )
+    return Grid(tuple(np.linspace(low, high, points) for low, high in ends))
+
+
+def _wrong_with(values: list[float], k: int) -> str | None:
+    axes = "axis" if k == 1 else "axes"
+    if len(values) not in (1, 2 * k):
+        return f"{len(values)} numbers for {k} {axes}"
+    if not np.isfinite(values).all():
+        return "a number that is not finite"
+    if len(values) == 1:
+        return None if values[0] > 0 else f"the half width {values[0]:g}, which is not above zero"
+    for low, high in zip(values[::2], values[1::2], strict=True):
+        if not low < high:
+            return f"a low end {low:g} that is not below the high end {high:g}"
+    return None
+
+
+def automatic_extent(
+    directions: Directions, path: Array | None, scales: Sequence[float] | None = None
+) -> tuple[float, ...]:
+    """Return an extent that shows what the slice is about.
+
+    For random directions −1 to 1, which is as far as the weights are long. Else the marks, the
+    path's coordinates ``(points, k)``, and the trained model ± `scales`, with a margin.
+
+    Examples
+    --------
+    >>> line = Directions.spanned("hessian", np.zeros(1), np.ones((1, 1)), ("a",))
+    >>> automatic_extent(line, None, [5.0])
+    (-5.0, 5.0)
+    """
+    k, offset = directions.dimensions, directions.offset
+    if directions.kind == "random":
+        return (-1.0, 1.0) * k
+    marks = np.array([mark.coordinates for mark in directions.marks])
+    shown = np.concatenate([offset[None], marks.reshape(-1, k)])
+    if path is not None and len(path):
+        shown = np.concatenate([shown, path])
+    low, high = shown.min(axis=0), shown.max(axis=0)
+    margin = MARGIN * (high - low)
+    low, high = low - margin, high + margin
+    if scales is not None:
+        low = np.minimum(low, offset - np.asarray(scales))
+        high = np.maximum(high, offset + np.asarray(scales))
+    flat = ~(high > low)
+    low = np.where(flat, low - np.maximum(np.abs(offset), 1.0), low)
+    high = np.where(flat, high + np.maximum(np.abs(offset), 1.0), high)
+    return tuple(float(v) for pair in zip(low, high, strict=True) for v in pair)
+
+
+def refuse_too_large(
+    points: int, dimensions: int, events: int, row_bytes: int, available: int
+) -> None:
+    """Raise InputError where a surface would not fit into memory, and offer one that does.
+
+    `points` is along each axis, `row_bytes` of each event, `available` bytes in all.
+
+    Examples
+    --------
+    >>> refuse_too_large(100_000, 2, 1000, 100, 8 * 2**30)
+    Traceback (most recent call last):
+    steepest.errors.InputError: The landscape does not fit into memory.
+      expected: at most 8 GiB
+      found:    745 GiB for 100,000 × 100,000 points, 97.7 KiB for 1,000 events
+      do:       --points 1001
+    """
+    grid, sample = ARRAYS * 8 * points**dimensions * 1.25, float(events * row_bytes)
+    if grid + sample <= available:
+        return
+    fewer = int((max(available - sample, 0) / (ARRAYS * 10)) ** (1 / dimensions))
+    offers = []
+    if grid > 0.1 * available and fewer >= 3:
+        offers.append(f"--points {min(fewer, points, FINEST[dimensions])}")
+    if sample > 0.1 * available:
+        offers.append(f"--events {int(max(available / 2, 1) / row_bytes)}")
+    shape = " × ".join([f"{points:,}"] * dimensions)
+    raise InputError(
+        "The landscape does not fit into memory.",
+        expected=f"at most {_size(available)}",
+        found=f"{_size(grid)} for {shape} points, {_size(sample)} for {events:,} events",
+        do=" and ".join(offers) or "free some memory",
+    )
+
+
+def _size(amount: float) -> str:
+    """Bytes in words: 97.7 KiB, 8 GiB, 2,980 GiB."""
+    power = 3 if amount >= 2**30 else 2 if amount >= 2**20 else 1
+    value = amount / 2 ** (10 * power)
+    number = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{number} {('KiB', 'MiB', 'GiB')[power - 1]}"

@@ -14,15 +14,17 @@ with n chunks of N, and q anchors. It vanishes when all events were taken.
 
 from __future__ import annotations
 
+import hashlib
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steepest.landscape.directions import Directions
-from steepest.landscape.grid import Grid
+from steepest.folder import LandscapeFolder
+from steepest.landscape.directions import Directions, Grid
 from steepest.objective import Batch, Objective, losses_on_surface
 
-__all__ = ["CHUNK", "LEAST_CHUNKS", "Anchors", "Sums", "losses_at"]
+__all__ = ["CHUNK", "LEAST_CHUNKS", "Anchors", "SavedSums", "Sums", "losses_at"]
 
 Array = np.ndarray
 
@@ -34,25 +36,18 @@ ANCHORS = 3
 """Anchors along each axis: both ends and the middle."""
 DEGENERATE = 1e-10
 """Combinations of anchors that vary less than this part of the most varying one are left out."""
+FILE = "sums.safetensors"
+WRITE_EVERY = 10.0
+"""Seconds between writes of the sums, at least."""
 
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """Points of the grid at which J is known with all events.
+    """Points of the grid at which J is known with all events."""
 
-    Attributes
-    ----------
-    rows
-        Their places among the points of the grid, ``(q,)``.
-    losses
-        J there, ``(q,)``, all finite.
-    thetas
-        θ there, ``(q, size)``.
-    """
-
-    rows: Array
-    losses: Array
-    thetas: Array
+    rows: Array  # (q,): their places among the points of the grid
+    losses: Array  # (q,): J there, all finite
+    thetas: Array  # (q, size): θ there
 
     @classmethod
     def none(cls) -> Anchors:
@@ -77,26 +72,21 @@ class Anchors:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What has been summed so far at each point, float64 ``(points,)``.
+    """What has been summed so far at each point, float64 ``(points,)``."""
 
-    `losses` is Σ Jᵢ mᵢ over chunks of mᵢ events. Over whole chunks, with the first one's Jᵢ as s,
-    `shifted` is Σ (Jᵢ − s), `squares` Σ (Jᵢ − s)², and `cross` ``(points, q)`` the sum of its
-    products with those of the anchors.
-    """
-
-    losses: Array
-    first: Array
-    shifted: Array
-    squares: Array
-    cross: Array
+    losses: Array  # Σ Jᵢ mᵢ over chunks of mᵢ events
+    first: Array  # s, the first chunk's Jᵢ
+    shifted: Array  # Σ (Jᵢ − s), here and below over whole chunks
+    squares: Array  # Σ (Jᵢ − s)²
+    cross: Array  # (points, q): Σ (Jᵢ − s) times the same of the anchors
     events: int = 0
     chunks: int = 0
 
     @classmethod
     def zero(cls, points: int, anchors: int = 0) -> Sums:
         """Nothing summed yet."""
-        zeros = [np.zeros(points) for _ in range(4)]
-        return cls(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros((points, anchors)))
+        losses, first, shifted, squares = np.zeros((4, points))
+        return cls(losses, first, shifted, squares, np.zeros((points, anchors)))
 
     def plus(self, losses: Array, events: int, anchors: Anchors) -> Sums:
         """With one more chunk; a chunk of fewer events than CHUNK does not enter the spread."""
@@ -178,3 +168,65 @@ def _groups(events: int) -> list[slice]:
 def _one_by_one(objective: Objective, thetas: Array, events: Batch) -> Array:
     with np.errstate(all="ignore"):
         return np.array([objective.loss(t.astype(objective.dtype), events) for t in thetas])
+
+
+@dataclass
+class SavedSums:
+    """What an interrupted landscape keeps in its folder, so that the same one goes on where it was.
+
+    The fingerprint says what the sums are of; the number of events does not enter, so that more can
+    be added.
+    """
+
+    target: LandscapeFolder
+    fingerprint: str
+    points: int
+    anchors: int
+    written: float
+
+    @classmethod
+    def of(
+        cls,
+        target: LandscapeFolder,
+        objective: Objective,
+        directions: Directions,
+        grid: Grid,
+        events: Batch,
+        anchors: Anchors,
+        all_events: int,
+    ) -> SavedSums:
+        """For this surface."""
+        digest = hashlib.sha256()
+        first = events.take(slice(0, CHUNK))
+        loss = objective.loss(directions.origin.astype(objective.dtype), first)
+        shapes = [array.shape for array in first.arrays]
+        said = (objective.dtype, loss, all_events, CHUNK, shapes)
+        digest.update(repr(said).encode())
+        slice_ = [directions.origin, directions.vectors, directions.offset, *grid.axes]
+        for array in (*slice_, anchors.rows, anchors.losses, *first.arrays):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        count = len(anchors.rows)
+        return cls(target, digest.hexdigest(), grid.size, count, time.monotonic())
+
+    def read(self, most: int) -> Sums:
+        """The sums to go on from; zero where there are none of this surface."""
+        found = self.target.read_arrays(FILE)
+        if found is not None and isinstance(found[1], dict):
+            arrays, about = found
+            if about.get("fingerprint") == self.fingerprint:
+                events, chunks = about["events"], about["chunks"]
+                if events == most or (events < most and events % CHUNK == 0):
+                    return Sums(**arrays, events=events, chunks=chunks)
+        return Sums.zero(self.points, self.anchors)
+
+    def write(self, sums: Sums) -> None:
+        """Write the sums."""
+        arrays = {k: v for k, v in vars(sums).items() if isinstance(v, np.ndarray)}
+        about = {"fingerprint": self.fingerprint, "events": sums.events, "chunks": sums.chunks}
+        self.target.write_arrays(FILE, arrays, about)
+        self.written = time.monotonic()
+
+    def write_if_due(self, sums: Sums) -> None:
+        """Write the sums if it was long ago."""
+        if time.monotonic() - self.written >= WRITE_EVERY:
+            self.write(sums)

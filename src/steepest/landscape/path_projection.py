@@ -18,13 +18,13 @@ from steepest.landscape.estimate import Anchors, losses_at
 from steepest.landscape.input import PathPoints
 from steepest.objective import Batch, Objective
 
-__all__ = ["HonestPath", "honest_path"]
+__all__ = ["ProjectedPath", "projected_path"]
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class HonestPath:
+class ProjectedPath:
     """The recorded path on a slice.
 
     Attributes
@@ -87,13 +87,13 @@ class HonestPath:
         }
 
 
-def honest_path(
+def projected_path(
     objective: Objective,
     directions: Directions,
     path: PathPoints,
     events: Batch,
     anchors: Anchors | None = None,
-) -> HonestPath:
+) -> ProjectedPath:
     """Return the path with its true losses beside those of the slice.
 
     Both are estimated as the surface is: from the same events, corrected by the same anchors.
@@ -105,7 +105,7 @@ def honest_path(
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
     >>> line = Directions.spanned("random", np.zeros(2), np.array([[1.0, 0.0]]), ("a",))
     >>> points = PathPoints(np.array([0, 1]), np.array([[1.0, 3.0], [0.0, 0.0]]))
-    >>> path = honest_path(objective, line, points, events)
+    >>> path = projected_path(objective, line, points, events)
     >>> path.losses, path.surface_losses, path.distances
     (array([10.,  4.]), array([1., 4.]), array([3., 0.]))
     """
@@ -113,7 +113,7 @@ def honest_path(
     coordinates = directions.coordinates_of(path.thetas)
     away = path.thetas - directions.origin
     within = away @ directions.orthonormal().T
-    return HonestPath(
+    return ProjectedPath(
         steps=path.steps,
         coordinates=coordinates,
         losses=losses_at(objective, path.thetas, *given),

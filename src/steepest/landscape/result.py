@@ -16,12 +16,12 @@ from steepest.landscape.export import files
 from steepest.landscape.figures import (
     Picture,
     contour_figure,
-    honesty_figure,
+    path_figure,
     profile_figure,
     relief_figure,
 )
-from steepest.landscape.path_projection import HonestPath
-from steepest.landscape.sentences import sentences
+from steepest.landscape.path_projection import ProjectedPath
+from steepest.landscape.summary import sentences
 from steepest.landscape.surface import Surface
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Landscape:
     folder: LandscapeFolder
     directions: Directions
     surface: Surface
-    path: HonestPath | None
+    path: ProjectedPath | None
     numbers: dict[str, Any]
     kept_step: int | None = None
 
@@ -104,23 +104,23 @@ class Landscape:
 
     def path_projection(self) -> Figure:
         """True losses beside the surface's, and the distance of the path from it."""
-        return honesty_figure(self.picture)
+        return path_figure(self.picture)
 
     def write_numbers(self) -> None:
         """Write landscape.json, directions, tables and VTK files."""
         folder, dimensions = self.folder, self.directions.dimensions
         folder.write_arrays("directions.safetensors", self.directions.to_arrays())
-        surface = files.surface_table(self.surface)
-        folder.write("surface.parquet", lambda file: files.write_parquet(surface, file))
-        folder.write("surface.vti", lambda file: files.write_vti(self.surface, file))
-        if self.path is not None:
-            path, table = self.path, files.path_table(self.path)
-            folder.write("path.parquet", lambda file: files.write_parquet(table, file))
+        surface, path = self.surface, self.path
+        table = files.surface_table(surface)
+        folder.write("surface.parquet", lambda file: files.write_parquet(table, file))
+        folder.write("surface.vti", lambda file: files.write_vti(surface, file))
+        if path is not None:
+            points = files.path_table(path)
+            folder.write("path.parquet", lambda file: files.write_parquet(points, file))
             folder.write("path.vtp", lambda file: files.write_vtp(path, file))
         other = ("profile",) if dimensions == 2 else ("contour", "relief", "descent")
-        folder.remove(
-            tuple(f"{name}.{kind}" for name in other for kind in ("png", "pdf", "gif", "mp4"))
-        )
+        kinds = ("png", "pdf", "gif", "mp4")
+        folder.remove(tuple(f"{name}.{kind}" for name in other for kind in kinds))
         folder.write_json("landscape.json", as_numbers(self.numbers))
 
     def write_figures(self) -> list[Path]:

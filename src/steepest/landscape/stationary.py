@@ -1,15 +1,18 @@
 """The stationary points of a slice: the grid's minima, saddles and maxima; and barriers on lines.
 
 Points are refined by Newton steps within the slice, on the exact gradient and Hessian–vector
-products, and named by the two curvatures there (`points.py`).
+products, and named by the two curvatures there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
 
+from steepest.curvature import hessian_product
 from steepest.landscape.directions import Directions
-from steepest.landscape.points import Point, all_named, measured, named, per_length, point_at
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch, Objective
 
@@ -26,9 +29,131 @@ __all__ = [
 
 Array = np.ndarray
 
+FLAT = 0.01
+"""A curvature below this part of the largest one in the slice counts as flat."""
 MOST_POINTS = 12
 """Stationary points that are refined, the lowest first."""
 NEWTON_STEPS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A point of the slice and what J is like there, within the slice."""
+
+    kind: str  # "minimum", "valley", "saddle", "ridge", "maximum", "plateau" or "slope"
+    coordinates: Array  # (k,)
+    loss: float  # J
+    gradient: float  # the length of the gradient's projection on the slice
+    curvatures: Array  # (k,): eigenvalues of ∇²J within the slice, ascending, per unit length in θ
+    slopes: Array  # (k,): the gradient along the direction of each curvature, per unit length in θ
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "kind": self.kind,
+            "coordinates": self.coordinates.tolist(),
+            "loss": self.loss,
+            "gradient": self.gradient,
+            "curvatures": self.curvatures.tolist(),
+        }
+
+
+def named(curvatures: Array, scale: float, slope: bool = False) -> str:
+    """What a point is called by its curvatures, of which those below 1 % of `scale` are flat.
+
+    ==========================  ========
+    curvatures                  name
+    ==========================  ========
+    all flat                    plateau
+    all up                      minimum
+    up and flat                 valley
+    up and down                 saddle
+    flat and down               ridge
+    all down                    maximum
+    ==========================  ========
+
+    Where J falls too steeply for the point to be any of these (`slope`), it is a "slope".
+
+    Examples
+    --------
+    >>> [named(np.array(c), 1.0) for c in ([1.0, 2.0], [0.0, 1.0], [-1.0, 1.0], [-1.0, 0.0])]
+    ['minimum', 'valley', 'saddle', 'ridge']
+    """
+    if slope:
+        return "slope"
+    up, down = curvatures > FLAT * scale, curvatures < -FLAT * scale
+    if not (up | down).any():
+        return "plateau"
+    if up.any() and down.any():
+        return "saddle"
+    if up.any():
+        return "minimum" if up.all() else "valley"
+    return "maximum" if down.all() else "ridge"
+
+
+def point_at(
+    objective: Objective, directions: Directions, coordinates: Array, events: Batch
+) -> tuple[float, Array, Array]:
+    """J, its gradient ``(k,)`` and Hessian ``(k, k)`` in the coordinates of the slice."""
+    theta = directions.theta_at(coordinates).astype(objective.dtype)
+    vectors = directions.vectors
+    with np.errstate(all="ignore"):
+        loss, gradient = objective.loss_and_gradient(theta, events)
+    product = hessian_product(objective, theta, events)
+    hessian = np.array([vectors @ product(vector) for vector in vectors])
+    return loss, vectors @ gradient.astype(np.float64), (hessian + hessian.T) / 2
+
+
+def measured(
+    objective: Objective, directions: Directions, coordinates: Array, events: Batch
+) -> Point | None:
+    """A point of the slice with its gradient and curvatures, not yet named; None if not finite."""
+    loss, gradient, hessian = point_at(objective, directions, coordinates, events)
+    if not (np.isfinite(loss) and np.isfinite(hessian).all() and np.isfinite(gradient).all()):
+        return None
+    return Point("", coordinates, loss, *_per_length(directions, gradient, hessian))
+
+
+def all_named(points: list[Point], directions: Directions, surface: Surface) -> list[Point]:
+    """The points with their names, by the largest curvature among them all.
+
+    A point is a slope where, by its gradient and its curvatures, J would be stationary more than a
+    cell of the grid away.
+    """
+    if not points:
+        return []
+    scale = max(float(np.abs(point.curvatures).max()) for point in points)
+    cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
+    length = float((cell * np.linalg.norm(directions.vectors, axis=1)).min())
+    return [replace(p, kind=named(p.curvatures, scale, _slopes(p, scale, length))) for p in points]
+
+
+def _slopes(point: Point, scale: float, length: float) -> bool:
+    """Whether the parabola at a point is stationary more than `length` away.
+
+    Where a valley runs askew the grid has a lowest point in many rows, each with the curvatures of
+    a minimum; and where it leads off the grid, Newton steps do not lead these together. Along a
+    flat direction the parabola says nothing of the distance: there the gradient decides.
+    """
+    bent = np.abs(point.curvatures) > FLAT * scale
+    away = np.abs(point.slopes[bent] / point.curvatures[bent])
+    return bool((away > length).any()) or point.gradient > scale * length
+
+
+def _per_length(
+    directions: Directions, gradient: Array, hessian: Array
+) -> tuple[float, Array, Array]:
+    """‖∇J‖, the eigenvalues of ∇²J, and ∇J along its eigenvectors, all per unit length in θ.
+
+    With the metric G = d dᵀ within the slice: √(gᵀ G⁻¹ g), the eigenvalues of G^(−1/2) H G^(−1/2),
+    and G^(−1/2) g along the eigenvectors of that.
+    """
+    metric = directions.vectors @ directions.vectors.T
+    values, vectors = np.linalg.eigh(metric)
+    root = vectors @ np.diag(values**-0.5) @ vectors.T
+    curvatures, bent = np.linalg.eigh(root @ hessian @ root)
+    slopes = bent.T @ root @ gradient
+    return float(np.linalg.norm(slopes)), curvatures, slopes
 
 
 def slice_points(
@@ -40,16 +165,16 @@ def slice_points(
     lowest point in many rows. Newton steps lead these together.
     """
     cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
-    found = [
-        _refined(objective, directions, start, surface, events)
-        for start in stationary(surface)[:MOST_POINTS]
-    ]
-    points = [
-        Point("", at, loss, *per_length(directions, gradient, hessian))
-        for at, loss, gradient, hessian in found
-        if np.isfinite(loss) and np.isfinite(hessian).all()
-    ]
-    return _distinct(sorted(points, key=lambda point: point.loss), cell)
+    points = []
+    for start in stationary(surface)[:MOST_POINTS]:
+        at, loss, gradient, hessian = _refined(objective, directions, start, surface, events)
+        if np.isfinite(loss) and np.isfinite(hessian).all():
+            points.append(Point("", at, loss, *_per_length(directions, gradient, hessian)))
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda point: point.loss):
+        if all((np.abs(point.coordinates - k.coordinates) > cell / 2).any() for k in kept):
+            kept.append(point)
+    return kept
 
 
 def stationary(surface: Surface) -> list[Array]:
@@ -109,14 +234,6 @@ def _refined(
 def _squared(gradient: Array, metric: Array) -> float:
     """‖∇J‖² within the slice, gᵀ G⁻¹ g."""
     return float(gradient @ np.linalg.solve(metric, gradient))
-
-
-def _distinct(points: list[Point], cell: Array) -> list[Point]:
-    kept: list[Point] = []
-    for point in points:
-        if all((np.abs(point.coordinates - k.coordinates) > cell / 2).any() for k in kept):
-            kept.append(point)
-    return kept
 
 
 def barrier(losses: Array) -> dict[str, float]:

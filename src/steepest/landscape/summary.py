@@ -1,7 +1,8 @@
-"""What a landscape says, each a number: for landscape.json."""
+"""What a landscape says: each a number, for landscape.json, and in words, for the terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -16,7 +17,7 @@ from steepest.landscape.stationary import Point, all_named, barrier, measured, s
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch
 
-__all__ = ["summary"]
+__all__ = ["sentences", "summary"]
 
 Array = np.ndarray
 
@@ -37,13 +38,9 @@ def summary(
 ) -> dict[str, Any]:
     """Return the entries ``surface``, ``end``, ``points`` and ``barriers`` of landscape.json.
 
-    Parameters
-    ----------
-    source, directions, surface, spectrum
-        What they are of; the spectrum at the trained θ, None where it is not finite.
-    events, curved, anchors
-        The surface's events, those of them that Hessian–vector products are taken on, and the
-        anchors that correct all losses.
+    `spectrum` is that at the trained θ, None where it is not finite; `events` are the surface's,
+    `curved` those of them that Hessian–vector products are taken on, and `anchors` correct all
+    losses.
     """
     end = measured(source.objective, directions, directions.offset, curved)
     found = slice_points(source.objective, directions, surface, curved)
@@ -91,8 +88,8 @@ def _end(
         "loss": float(loss),
         "gradient_norm": float(np.linalg.norm(gradient)),
         "sharpness": sharpness,
-        "highest_curvatures": _ends(spectrum, -2),
-        "lowest_curvatures": _ends(spectrum, 2),
+        "highest_curvatures": _eigenvalues(spectrum, slice(None, -3, -1)),
+        "lowest_curvatures": _eigenvalues(spectrum, slice(2)),
         "lanczos": None
         if spectrum is None
         else {"products": spectrum.iterations, "converged": spectrum.converged},
@@ -108,16 +105,12 @@ def _end(
     }
 
 
-def _ends(spectrum: Spectrum | None, count: int) -> list[dict[str, float]] | None:
+def _eigenvalues(spectrum: Spectrum | None, part: slice) -> list[dict[str, float]] | None:
     """Up to two eigenvalues at an end of the spectrum, from the end inwards."""
     if spectrum is None:
         return None
-    order = range(min(2, len(spectrum.values))) if count > 0 else range(-1, -3, -1)
-    order = [i for i in order if -len(spectrum.values) <= i]
-    return [
-        {"value": float(spectrum.values[i]), "residual": float(spectrum.residuals[i])}
-        for i in order
-    ]
+    both = zip(spectrum.values[part].tolist(), spectrum.residuals[part].tolist(), strict=True)
+    return [{"value": value, "residual": residual} for value, residual in both]
 
 
 def _barriers(
@@ -135,3 +128,91 @@ def _barriers(
         distance = float(np.linalg.norm(stop - start))
         found.append({**ends, "distance": distance, **barrier(losses)})
     return found
+
+
+def sentences(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what each line is about, and the line, of what landscape.json holds."""
+    flat = "line" if len(numbers["grid"]) == 1 else "plane"
+    yield "surface", _surface_in_words(numbers)
+    yield "events", _events(numbers["events"], numbers["part"])
+    if numbers["path"] is not None:
+        yield "path", _path(numbers["path"], flat)
+        if numbers["path"]["largest_gap"] is not None:
+            yield "path_projection", _gap(numbers["path"]["largest_gap"])
+    else:
+        yield "path", "none was recorded"
+    yield "end", _end_in_words(numbers["end"])
+    if numbers["end"]["sharpness"] is not None:
+        yield "sharpness", _sharpness(numbers["end"])
+    for point in numbers["points"][:5]:
+        yield f"{point['kind']}", _point(point)
+    for one in numbers["barriers"]:
+        yield "barrier", _barrier_in_words(one)
+
+
+def _surface_in_words(numbers: dict[str, Any]) -> str:
+    shape = " × ".join(str(axis["points"]) for axis in numbers["grid"])
+    surface = numbers["surface"]
+    text = (
+        f"{shape} points, J from {surface['lowest']['loss']:.4g} at "
+        f"{_place(surface['lowest']['coordinates'])} to {surface['highest']:.4g}"
+    )
+    bad = surface["not_finite"]
+    return text + (f"; not finite at {bad:,}" if bad else "")
+
+
+def _events(events: dict[str, Any], part: str) -> str:
+    text = f"{events['used']:,} of {events['all']:,} of the {part} part"
+    if events["used"] < events["all"]:
+        text += f"; standard error at most {100 * events['largest_standard_error']:.2g} % of J"
+    return text
+
+
+def _path(path: dict[str, Any], flat: str) -> str:
+    return (
+        f"{path['points']:,} points; the {flat} holds {100 * path['share_of_length']:.3g} % of its "
+        f"length and {100 * path['share_of_variance']:.3g} % of its variance; at most "
+        f"{path['largest_distance']:.3g} away from it"
+    )
+
+
+def _gap(gap: dict[str, Any]) -> str:
+    return (
+        f"at worst, at step {gap['step']:,}, the true loss was {gap['loss']:.4g}, and the surface "
+        f"under it is at {gap['surface_loss']:.4g}"
+    )
+
+
+def _end_in_words(end: dict[str, Any]) -> str:
+    text = f"J = {end['loss']:.5g}, ‖∇J‖ = {end['gradient_norm']:.3g}"
+    if end["in_the_slice"] is None:
+        return text
+    kind = end["in_the_slice"]["kind"]
+    return text + (f"; in the slice on a {kind}" if kind == "slope" else f"; in the slice a {kind}")
+
+
+def _sharpness(end: dict[str, Any]) -> str:
+    lowest = end["lowest_curvatures"][0]
+    text = f"λmax = {end['sharpness']:.4g}, lowest {lowest['value']:.3g} ± {lowest['residual']:.1g}"
+    if end["two_over_learning_rate"] is None:
+        return text
+    text += f"; 2/η = {end['two_over_learning_rate']:.4g}"
+    if not end["bound_holds_for_optimizer"]:
+        text += f" (bounds plain gradient descent, not {end['optimizer']})"
+    return text
+
+
+def _point(point: dict[str, Any]) -> str:
+    curvatures = ", ".join(f"{value:.3g}" for value in point["curvatures"])
+    return f"J = {point['loss']:.5g} at {_place(point['coordinates'])}, curvatures {curvatures}"
+
+
+def _barrier_in_words(barrier: dict[str, Any]) -> str:
+    return (
+        f"{barrier['height']:.4g} between {barrier['from']} and {barrier['to']}, at "
+        f"{barrier['at']:.2f} of the way (J = {barrier['loss']:.4g})"
+    )
+
+
+def _place(coordinates: list[float]) -> str:
+    return "(" + ", ".join(f"{value:.4g}" for value in coordinates) + ")"

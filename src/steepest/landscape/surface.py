@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from steepest.landscape.directions import Directions
+from steepest.landscape.directions import Directions, Grid
 from steepest.landscape.estimate import CHUNK, LEAST_CHUNKS, Anchors, Sums
-from steepest.landscape.grid import Grid
 from steepest.objective import Batch, Objective, losses_of_chunks
 
 __all__ = ["Surface", "drawn_events", "evaluate"]
@@ -49,7 +48,7 @@ class Surface:
     chunks : int
         Whole chunks that the standard errors rest on.
     complete : bool
-        Whether as many events were taken as was options for.
+        Whether as many events were taken as were asked for.
     """
 
     grid: Grid
@@ -93,7 +92,7 @@ def drawn_events(events: Batch, most: int | None, seed: int) -> Batch:
     More events later begin with the same ones.
     """
     count = len(events) if most is None else min(most, len(events))
-    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 29])))
+    random = np.random.default_rng([seed, 29])
     rows = random.permutation(len(events))[:count]
     if not events.on_disk:
         return events.take(rows)
@@ -115,49 +114,44 @@ def evaluate(
     progress: Callable[[Sums, int], None] = lambda sums, target: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> tuple[Surface, Sums]:
-    """Evaluate J on a grid.
+    """Evaluate J on a grid; also return the sums, to go on from.
 
     Parameters
     ----------
-    objective, directions, grid
-        J, the slice, and its points.
-    events
-        The events to take, in their order, from `drawn_events`.
-    all_events
-        How many there are in the sample that these stand for.
-    anchors
-        Points at which J is known with all events; None for none.
+    events, all_events
+        The events to take, from `drawn_events`, and how many there are in the sample.
     standard_error
         Stop when the standard error is at most this part of J at every finite point (with 32 whole
         chunks at least); None takes all of `events`.
-    sums
-        To go on from.
     progress
         Told the sums and how many events it will probably take, after each chunk.
     interrupted
-        Looked at every so many points; true stops, and the chunk that is not done is dropped.
-
-    Returns
-    -------
-    Surface and sums
-        With ``complete`` false where it was interrupted.
+        Called every so many points; true stops: the chunk that is not done is dropped, and the
+        surface is not complete.
     """
     anchors = anchors or Anchors.none()
     points = grid.points() - directions.offset
     sums = sums if sums is not None else Sums.zero(len(points), len(anchors.rows))
-    pieces = [points[part] for part in _slices(grid)]
+    line = grid.shape[-1]
+    size = line * max(1, SLICE // line)  # always the same points at once, whatever time it takes
+    pieces = [points[start : start + size] for start in range(0, grid.size, size)]
     at_once, seconds = 1, 0.0
 
     def judged(sums: Sums) -> float:
         """The largest relative error, once it may be judged and if anybody asks."""
-        options = standard_error is not None and sums.chunks >= LEAST_CHUNKS
-        return _relative(*sums.estimate(all_events, anchors)) if options else np.inf
+        may = standard_error is not None and sums.chunks >= LEAST_CHUNKS
+        return _relative(*sums.estimate(all_events, anchors)) if may else np.inf
+
+    def result(sums: Sums, complete: bool) -> tuple[Surface, Sums]:
+        losses, errors = (v.reshape(grid.shape) for v in sums.estimate(all_events, anchors))
+        counts = sums.events, all_events, sums.chunks
+        return Surface(grid, losses, errors, *counts, complete), sums
 
     with threadpool_limits(limits=1, user_api="blas"):
         while sums.events < len(events):
             worst = judged(sums)  # before anything is computed that is then not needed
             if standard_error is not None and worst <= standard_error:
-                return _surface(grid, sums, all_events, anchors, complete=True), sums
+                return result(sums, complete=True)
             target = _target(sums, len(events), all_events, worst, standard_error)
             if seconds:
                 at_once = _at_once(at_once, seconds, sums, target, standard_error)
@@ -165,27 +159,20 @@ def evaluate(
             taken = events.take(slice(sums.events, sums.events + at_once * CHUNK))
             for piece in pieces:
                 if interrupted():
-                    return _surface(grid, sums, all_events, anchors, complete=False), sums
+                    return result(sums, complete=False)
                 place = directions.origin, directions.vectors, piece
                 losses.append(losses_of_chunks(objective, *place, taken, CHUNK))
             for index, row in enumerate(np.concatenate(losses, axis=1)):
                 if index:
                     worst = judged(sums)
                     if standard_error is not None and worst <= standard_error:
-                        return _surface(grid, sums, all_events, anchors, complete=True), sums
+                        return result(sums, complete=True)
                     if interrupted():
-                        return _surface(grid, sums, all_events, anchors, complete=False), sums
+                        return result(sums, complete=False)
                 sums = sums.plus(row, min(CHUNK, len(events) - sums.events), anchors)
                 progress(sums, _target(sums, len(events), all_events, worst, standard_error))
             seconds = time.monotonic() - began
-    return _surface(grid, sums, all_events, anchors, complete=True), sums
-
-
-def _slices(grid: Grid) -> list[slice]:
-    """Points that are computed at once: always the same ones, whatever the time it takes."""
-    line = grid.shape[-1]
-    size = line * max(1, SLICE // line)
-    return [slice(start, start + size) for start in range(0, grid.size, size)]
+    return result(sums, complete=True)
 
 
 def _at_once(
@@ -208,9 +195,3 @@ def _target(sums: Sums, most: int, all_events: int, worst: float, wanted: float 
         return most
     spread = (worst / wanted) ** 2 * n / (1 - n / N)
     return int(min(max(spread / (1 + spread / N), n), most))
-
-
-def _surface(grid: Grid, sums: Sums, all_events: int, anchors: Anchors, complete: bool) -> Surface:
-    losses, errors = sums.estimate(all_events, anchors)
-    shaped = losses.reshape(grid.shape), errors.reshape(grid.shape)
-    return Surface(grid, *shaped, sums.events, all_events, sums.chunks, complete)

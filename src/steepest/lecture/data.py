@@ -18,7 +18,15 @@ from steepest.training import TrainingCallback
 from steepest.training.events import prepare
 from steepest.training.inputs import Schema
 
-__all__ = ["LectureData", "lecture_recipe", "load", "symbol_and_unit"]
+__all__ = [
+    "Effort",
+    "LectureData",
+    "NotFound",
+    "in_sentence",
+    "lecture_recipe",
+    "load",
+    "symbol_and_unit",
+]
 
 Array = np.ndarray
 
@@ -30,40 +38,40 @@ ALIKE = 0.999
 """Two features whose correlation is above this are one."""
 
 
+class NotFound(Exception):
+    """The events do not show what a picture is about; says what was looked for."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work the pictures take: the defaults are for a slide, tests take less."""
+
+    events: int = 2_000  # of the descents that take all events a step
+    points: int = 61  # along each axis of the contours and of the landscape
+    starts: int = 8  # of the search for minima, in each small sample
+    samples: int = 10  # small samples of that search, at most
+    steps: int = 3_000  # of each run of that search
+    epochs: int = 12  # of the stochastic descents
+    repeats: int = 4  # orders of the events that the stochastic descents are measured on
+    network_epochs: int = 30  # of the network whose landscape is drawn
+    escapes: int = 30  # orders of the events for each descent out of a local minimum
+
+
 @dataclass(frozen=True, eq=False)
 class LectureData:
-    """Events to draw a lecture's pictures from.
+    """Events to draw a lecture's pictures from."""
 
-    Attributes
-    ----------
-    train, other
-        Training events, and those that scores are shown on; labels are 0 and 1, weights not
-        negative.
-    names : tuple[str, ...]
-        The inputs' names.
-    pair : tuple[int, int]
-        Which two inputs the pictures of one or two features take.
-    classes : tuple[str, str]
-        What the events of label 0 and of label 1 are called.
-    part : str
-        Which part of the sample `other` is.
-    source : dict
-        What the events are: files with their checksums.
-    """
-
-    train: Sample
-    other: Sample
-    names: tuple[str, ...]
-    pair: tuple[int, int]
-    classes: tuple[str, str]
-    part: str
-    source: dict[str, Any]
+    train: Sample  # labels are 0 and 1, weights not negative
+    other: Sample  # events that scores are shown on
+    names: tuple[str, ...]  # of the inputs
+    pair: tuple[int, int]  # the inputs of the pictures of one or two features
+    classes: tuple[str, str]  # names of the events of label 0 and of label 1
+    part: str  # which part of the sample `other` is
+    source: dict[str, Any]  # files with their checksums
 
     def drawn(self, most: int, seed: int) -> Sample:
         """At most so many of the training events, drawn without repetition."""
-        count = len(self.train)
-        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 41])))
-        rows = random.permutation(count)[: min(most, count)]
+        rows = np.random.default_rng([seed, 41]).permutation(len(self.train))[:most]
         weights = None if self.train.weights is None else self.train.weights[rows]
         return Sample(self.train.features[rows], self.train.labels[rows], weights)
 
@@ -134,27 +142,30 @@ def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureDat
         no two features.
     """
     parts, schema = prepare(recipe, callback, folder)
-    if schema.task != "binary":
-        raise _not_two_classes(schema)
-    train = parts[TRAIN].thinned(MOST_EVENTS)
+    _refuse_other_labels(schema)
     evaluated = evaluated_part(parts)
-    other = parts[evaluated].thinned(MOST_EVENTS)
+    train, other = (parts[part].thinned(MOST_EVENTS) for part in (TRAIN, evaluated))
     _refuse_few(train)
-    _refuse_negative(train, other)
+    _refuse_negative(train)
+    _refuse_negative(other)
+    embedded = recipe.events.paths == ["embedded:top-jets"] and schema.label == "is_top"
+    label = schema.label.replace("$", r"\$")
     return LectureData(
         train=train,
         other=other,
         names=schema.names,
         pair=_pair(train.features, schema.names),
-        classes=_class_names(recipe, schema.label),
+        classes=("QCD jets", "top jets") if embedded else (f"{label} = 0", f"{label} = 1"),
         part=PARTS[evaluated],
         source=train.source,
     )
 
 
-def _not_two_classes(schema: Schema) -> EventsError:
+def _refuse_other_labels(schema: Schema) -> None:
+    if schema.task == "binary":
+        return
     many = f"the {len(schema.classes)} classes {', '.join(schema.classes[:6])}"
-    return EventsError(
+    raise EventsError(
         f"The lecture draws two classes, but the label {schema.label!r} has others.",
         expected="a label of 0 and 1, such as is_top",
         found="numbers, for a regression" if schema.task == "regression" else many,
@@ -175,19 +186,18 @@ def _refuse_few(train: Sample) -> None:
         )
 
 
-def _refuse_negative(*parts: Sample) -> None:
-    for events in parts:
-        if events.weights is not None and events.weights.min() < 0:
-            count = int((events.weights < 0).sum())
-            raise EventsError(
-                "The lecture's pictures rest on small samples, in which negative weights "
-                "leave no minimum.",
-                expected="weights of 0 and above",
-                found=f"{count:,} of {len(events):,} events below 0, down to "
-                f"{events.weights.min():.4g}",
-                cause="events of a generator beyond leading order",
-                do='leave them out of the pictures: select = "weight > 0"',
-            )
+def _refuse_negative(events: Sample) -> None:
+    weights = events.weights
+    if weights is None or weights.min() >= 0:
+        return
+    raise EventsError(
+        "The lecture's pictures rest on small samples, in which negative weights leave no minimum.",
+        expected="weights of 0 and above",
+        found=f"{(weights < 0).sum():,} of {len(events):,} events below 0, down to "
+        f"{weights.min():.4g}",
+        cause="events of a generator beyond leading order",
+        do='leave them out of the pictures: select = "weight > 0"',
+    )
 
 
 def _pair(features: Array, names: Sequence[str]) -> tuple[int, int]:
@@ -206,13 +216,6 @@ def _pair(features: Array, names: Sequence[str]) -> tuple[int, int]:
     )
 
 
-def _class_names(recipe: Recipe, label: str) -> tuple[str, str]:
-    if recipe.events.paths == ["embedded:top-jets"] and label == "is_top":
-        return "QCD jets", "top jets"
-    plain = label.replace("$", r"\$")
-    return f"{plain} = 0", f"{plain} = 1"
-
-
 def symbol_and_unit(name: str) -> tuple[str, str]:
     """A feature's symbol, and its unit or nothing.
 
@@ -223,3 +226,8 @@ def symbol_and_unit(name: str) -> tuple[str, str]:
     """
     symbol, _, unit = axis_label(name).partition(" [")
     return symbol, unit.rstrip("]")
+
+
+def in_sentence(symbol: str) -> str:
+    """A feature's symbol after other words: a name begins with a small letter."""
+    return symbol if symbol.startswith("$") else symbol[:1].lower() + symbol[1:]

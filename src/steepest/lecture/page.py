@@ -12,15 +12,7 @@ __all__ = ["chapter", "render", "table_of_shares", "table_of_ways"]
 
 
 def render(folder: Path, numbers: dict[str, Any]) -> str:
-    """Return the page, with the figures of `folder` inside it.
-
-    Parameters
-    ----------
-    folder
-        Where the figures lie.
-    numbers
-        What lecture.json holds.
-    """
+    """Return the page of what lecture.json holds, with the figures of `folder` inside it."""
     environment = Environment(
         loader=PackageLoader("steepest.lecture", "."),
         autoescape=True,
@@ -46,15 +38,7 @@ def render(folder: Path, numbers: dict[str, Any]) -> str:
 
 
 def chapter(numbers: dict[str, Any], figures: str = "") -> str:
-    """Return the same as Markdown, with figures, page and numbers in the folder `figures`.
-
-    Parameters
-    ----------
-    numbers
-        What lecture.json holds.
-    figures
-        Put before the figures' names, such as ``"pictures/"``.
-    """
+    """Return the same as Markdown; `figures` precedes the names of files, as in ``"pictures/"``."""
     lines = [
         "# The lecture's pictures",
         "",

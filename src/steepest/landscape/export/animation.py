@@ -61,7 +61,12 @@ def _frames(picture: Picture, path: Array, count: int) -> Iterator[Array]:
     figure.set_dpi(DOTS)
     left, right = figure.subplots(1, 2, width_ratios=[1.35, 1])
     contours_on(figure, left, picture)
-    moving = [*_on_plane(left, path), *_losses(right, picture)]
+    line = left.add_line(path_line(path[:1]))
+    ball = left.plot([], [], marker="o", markersize=9, color="white", markeredgecolor="black",
+                     linestyle="", zorder=7)[0]  # fmt: skip
+    moving = [line, ball, *_losses(right, picture)]
+    for artist in moving:
+        artist.set_animated(True)
     laid_out(figure)
     canvas.draw()
     ground = canvas.copy_from_bbox(figure.bbox)
@@ -69,26 +74,17 @@ def _frames(picture: Picture, path: Array, count: int) -> Iterator[Array]:
     for end in [*ends.tolist(), *[len(path)] * HOLD]:
         canvas.restore_region(ground)
         _move(moving, picture, path, end)
-        for axes, artist in moving:
-            axes.draw_artist(artist)
+        for artist in moving:
+            artist.axes.draw_artist(artist)
         yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _on_plane(axes: Axes, path: Array) -> list[tuple[Axes, Any]]:
-    line = path_line(path[:1])
-    ball = axes.plot([], [], marker="o", markersize=9, color="white", markeredgecolor="black",
-                     linestyle="", zorder=7)[0]  # fmt: skip
-    axes.add_line(line)
-    line.set_animated(True)
-    ball.set_animated(True)
-    return [(axes, line), (axes, ball)]
-
-
-def _losses(axes: Axes, picture: Picture) -> list[tuple[Axes, Any]]:
+def _losses(axes: Axes, picture: Picture) -> list[Any]:
+    """The curves of true and surface losses, without points yet."""
     path = picture.path
     assert path is not None
-    true = axes.plot([], [], color=RED, marker="o", markersize=3, animated=True)[0]
-    under = axes.plot([], [], color=BLUE, linestyle="--", animated=True)[0]
+    true = axes.plot([], [], color=RED, marker="o", markersize=3)[0]
+    under = axes.plot([], [], color=BLUE, linestyle="--")[0]
     both = np.concatenate([path.losses, path.surface_losses])
     both = both[np.isfinite(both)]
     if spans_decades(both):
@@ -102,13 +98,13 @@ def _losses(axes: Axes, picture: Picture) -> list[tuple[Axes, Any]]:
     axes.set_xlabel("Step")
     axes.set_ylabel(picture.quantity.split(" (")[0])
     axes.legend(loc="upper right")
-    return [(axes, true), (axes, under)]
+    return [true, under]
 
 
-def _move(moving: list[tuple[Axes, Any]], picture: Picture, path: Array, end: int) -> None:
+def _move(moving: list[Any], picture: Picture, path: Array, end: int) -> None:
     losses = picture.path
     assert losses is not None
-    (_, line), (_, ball), (_, true), (_, under) = moving
+    line, ball, true, under = moving
     line.set_data(path[:end, 0], path[:end, 1])
     ball.set_data(path[end - 1 : end, 0], path[end - 1 : end, 1])
     true.set_data(losses.steps[:end], losses.losses[:end])
@@ -149,19 +145,14 @@ def write_mp4(picture: Picture, path: Path, count: int = FRAMES) -> None:
     program = shutil.which("ffmpeg")
     if program is None:
         raise InputError("An MP4 needs the program FFmpeg.", found="none", do="install ffmpeg")
-    pictures = [_even(frame) for frame in frames(picture, count)]
-    height, width = pictures[0].shape[:2]
+    pictures = list(frames(picture, count))
+    height, width = (size // 2 * 2 for size in pictures[0].shape[:2])  # H.264 wants even ones
     rate = f"{len(pictures) / SECONDS:g}"
     given = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {rate} -i -".split()
     wanted = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4"]
     command = [program, "-y", "-loglevel", "error", *given, *wanted, str(path)]
-    data = b"".join(frame.tobytes() for frame in pictures)
+    data = b"".join(frame[:height, :width].tobytes() for frame in pictures)
     done = subprocess.run(command, input=data, capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
         raise InputError("FFmpeg did not write the MP4.", found=said[-1], do="use the GIF")
-
-
-def _even(frame: Array) -> Array:
-    """With even numbers of rows and columns, as H.264 wants them."""
-    return np.ascontiguousarray(frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2])

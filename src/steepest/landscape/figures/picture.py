@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.landscape.directions import Directions, Mark
-from steepest.landscape.path_projection import HonestPath
+from steepest.landscape.directions import Directions, Grid, Mark
+from steepest.landscape.path_projection import ProjectedPath
 from steepest.landscape.surface import Surface
 
 __all__ = ["Picture", "decade_ticks", "levels", "shades", "spans_decades"]
@@ -27,44 +27,24 @@ LOWEST_LEVEL = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What the figures of a landscape draw.
+    """What the figures of a landscape draw."""
 
-    Attributes
-    ----------
-    axes
-        Coordinates along each axis.
-    labels : tuple[str, ...]
-        What the axes are called, with units.
-    losses, standard_errors
-        J on the grid, ``(points,)`` or ``(points, points)`` with the first axis first.
-    quantity : str
-        What J is called, with the part of the events.
-    marks : tuple[Mark, ...]
-        Named points.
-    path
-        The path with its true losses, or None.
-    kept_step : int or None
-        The step whose parameters are the trained model.
-    by_name : bool
-        Whether coordinates are values of parameters: a path has these wherever it runs.
-    """
-
-    axes: tuple[Array, ...]
-    labels: tuple[str, ...]
-    losses: Array
-    standard_errors: Array
-    quantity: str
-    marks: tuple[Mark, ...] = ()
-    path: HonestPath | None = None
-    kept_step: int | None = None
-    by_name: bool = False
+    axes: tuple[Array, ...]  # coordinates along each axis
+    labels: tuple[str, ...]  # of the axes, with units
+    losses: Array  # J on the grid, (points,) or (points, points) with the first axis first
+    standard_errors: Array  # of the same shape
+    quantity: str  # what J is called, with the part of the events
+    marks: tuple[Mark, ...] = ()  # named points
+    path: ProjectedPath | None = None  # with its true losses
+    kept_step: int | None = None  # the step whose parameters are the trained model
+    by_name: bool = False  # whether coordinates are parameters: a path has these wherever it runs
 
     @classmethod
     def of(
         cls,
         directions: Directions,
         surface: Surface,
-        path: HonestPath | None,
+        path: ProjectedPath | None,
         loss: str,
         part: str,
         kept_step: int | None = None,
@@ -87,9 +67,7 @@ class Picture:
     def path_within(self) -> Array:
         """Which points of the path lie within the axes, ``(points,)``."""
         assert self.path is not None
-        lows, highs = [a[0] for a in self.axes], [a[-1] for a in self.axes]
-        places = self.path.coordinates
-        return np.all((places >= lows) & (places <= highs), axis=1)
+        return Grid(self.axes).holds(self.path.coordinates)
 
     def drawn_path(self) -> Array | None:
         """The path's coordinates, or None where drawing them would mislead.

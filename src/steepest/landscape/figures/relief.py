@@ -34,11 +34,6 @@ def relief_figure(picture: Picture) -> Figure:
     Heights are J, on a logarithmic axis where it spans more than a factor of eight; facets are
     coloured by height and shaded by a light from the side. Facets with a corner that is not finite
     are left out. The path stands at its true losses.
-
-    Parameters
-    ----------
-    picture
-        The numbers.
     """
     with style():
         figure = new_figure(9.0, 6.6)

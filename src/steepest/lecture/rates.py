@@ -10,10 +10,8 @@ import numpy as np
 from steepest.descent.loop import EXPLODED
 from steepest.evaluate.figures import axis_label
 from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
-from steepest.lecture.data import LectureData, symbol_and_unit
-from steepest.lecture.effort import Effort
-from steepest.lecture.live import linear, walk
-from steepest.lecture.quadratic import Quadratic, quadratic
+from steepest.lecture.data import Effort, LectureData, symbol_and_unit
+from steepest.lecture.descents import Quadratic, problem, quadratic
 from steepest.scaling import AffineScaling, fit_scaling
 from steepest.training import TrainingCallback
 
@@ -39,46 +37,29 @@ LONGEST = 200
 
 @dataclass(frozen=True, eq=False)
 class Rate:
-    """A descent with one η.
+    """A descent with one η."""
 
-    Attributes
-    ----------
-    name : str
-        "too small", "just right" or "too large".
-    rate, of_bound : float
-        η, and η/(2/λmax).
-    lines
-        Intercept and slope on the original feature after 0, 1, … steps, ``(steps + 1, 2)``.
-    losses, predicted
-        J before each step, and what the curvature predicts, ``(steps,)``.
-    diverged_at, predicted_to_diverge_at : int or None
-        After how many steps J had grown 10⁶-fold, as found and as predicted; None: it does not.
-    """
-
-    name: str
-    rate: float
-    of_bound: float
-    lines: Array
-    losses: Array
-    predicted: Array
-    diverged_at: int | None
+    name: str  # "too small", "just right" or "too large"
+    rate: float  # η
+    of_bound: float  # η/(2/λmax)
+    lines: Array  # (steps + 1, 2): intercept and slope on the original feature after each step
+    losses: Array  # (steps,): J before each step
+    predicted: Array  # (steps,): the same, predicted from the curvature
+    diverged_at: int | None  # steps after which J had grown 10⁶-fold; None: it does not
     predicted_to_diverge_at: int | None
 
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """Linear regression through the points ``x``, ``y`` at three learning rates.
-
-    `exact` is the intercept and slope of the minimum; `curvature` was computed before any step.
-    """
+    """Linear regression through the points ``x``, ``y`` at three learning rates."""
 
     feature: str
     target: str
     x: Array
     y: Array
     rates: tuple[Rate, ...]
-    curvature: Quadratic
-    exact: Array
+    curvature: Quadratic  # computed before any step
+    exact: Array  # intercept and slope of the minimum
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Rates:
@@ -88,8 +69,8 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     inputs, target = events.features[:, [x]], events.features[:, y]
     scaling = fit_scaling("standard", [(inputs, events.weights)], [data.names[x]])
     assert isinstance(scaling, AffineScaling)
-    objective, batch = linear(scaling.transform(inputs), target, events.weights)
-    curvature = quadratic(objective, batch)  # before the first step
+    fit = problem(scaling.transform(inputs), target, events.weights, callback=callback)
+    curvature = quadratic(fit)  # before the first step
 
     def line(theta: Array) -> Array:
         slope, intercept = scaling.original_units(theta[:1, None], theta[1:])
@@ -98,12 +79,11 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     rates = []
     for name, part in OF_BOUND:
         rate = part * curvature.bound
-        run = walk(objective, batch, rate=rate, epochs=LONGEST, callback=callback)
+        run = fit.descend(rate=rate, epochs=LONGEST)
         shown = [line(theta) for k, theta in zip(run.steps, run.thetas, strict=True) if k <= STEPS]
         predicted = curvature.losses(np.zeros(2), rate, np.arange(len(run.losses)))
-        explodes = _explodes(curvature, rate)
         rates.append(Rate(name, rate, part, np.array(shown), run.losses, predicted,
-                          run.diverged_at, explodes))  # fmt: skip
+                          run.diverged_at, _explodes(curvature, rate)))  # fmt: skip
     return Rates(data.names[x], data.names[y], inputs[:, 0], target, tuple(rates), curvature,
                  line(curvature.minimum))  # fmt: skip
 

@@ -12,10 +12,8 @@ from steepest.evaluate.figures import Histogram
 from steepest.evaluate.figures.histogram import histogram
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
 from steepest.evaluate.merits.intervals import efficiency_from_sums
-from steepest.events import Sample
-from steepest.lecture.data import LectureData
-from steepest.lecture.effort import Effort
-from steepest.lecture.live import linear, logistic_minimum, walk
+from steepest.lecture.data import Effort, LectureData
+from steepest.lecture.descents import problem
 from steepest.scaling import fit_scaling
 from steepest.training import TrainingCallback
 
@@ -39,36 +37,19 @@ MISFIT = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Logistic:
-    """The logits of a logistic regression, by class, and the share of class 1 in bins of them.
+    """The logits of a logistic regression, by class, and the share of class 1 in bins of them."""
 
-    Attributes
-    ----------
-    background, signal : Histogram
-        Of z, each class normalised to unit area.
-    logits, fractions, low, high, counts
-        In each shown bin the mean z, the weighted share of class 1 with its 68.27 % interval, and
-        the number of events, ``(bins,)``.
-    pull : float
-        χ² of the fractions against σ(z) over the number of bins.
-    loss, start_loss : float
-        J (binary cross entropy) of the training events at the end, and at θ = 0: ln 2.
-    steps : int
-        Of the descent, before Newton steps led to the minimum itself.
-    features, classes, part, events
-        What it is made of.
-    """
-
-    background: Histogram
+    background: Histogram  # of z, each class normalised to unit area
     signal: Histogram
-    logits: Array
-    fractions: Array
-    low: Array
+    logits: Array  # (bins,): mean z in each shown bin
+    fractions: Array  # (bins,): weighted share of class 1
+    low: Array  # (bins,): its 68.27 % interval
     high: Array
-    counts: Array
-    pull: float
-    loss: float
-    start_loss: float
-    steps: int
+    counts: Array  # (bins,): events
+    pull: float  # χ² of the fractions against σ(z) over the number of bins
+    loss: float  # J (binary cross entropy) of the training events at the end
+    start_loss: float  # J at θ = 0: ln 2
+    steps: int  # of the descent, before Newton steps led to the minimum itself
     features: tuple[str, ...]
     classes: tuple[str, str]
     part: str
@@ -80,39 +61,32 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     del seed, effort  # batch descent over all events from θ = 0: there is nothing to draw
     train, other = data.train, data.other
     scaling = fit_scaling("standard", [(train.features, train.weights)], data.names)
-    inputs = scaling.transform(train.features)
-    objective, batch = linear(inputs, train.labels, train.weights, "binary-cross-entropy")
-    bounds = objective.curvature_bounds(batch)
-    assert bounds is not None  # a linear model
-    run = walk(objective, batch, rate=1.0 / bounds.largest, epochs=EPOCHS, callback=callback)
-    theta = logistic_minimum(objective, run.end, batch)
-    layer = objective.model.linear_layer(theta)
+    fit = problem(scaling.transform(train.features), train.labels, train.weights,
+                  "binary-cross-entropy", callback)  # fmt: skip
+    run = fit.descend(rate=fit.stable_rate(), epochs=EPOCHS)
+    theta = fit.logistic_minimum(run.end)
+    layer = fit.objective.model.linear_layer(theta)
     assert layer is not None  # a linear model
     z = (scaling.transform(other.features) @ layer[0] + layer[1])[:, 0]
-    return _numbers(data, other, z, run.losses[0], objective.loss(theta, batch))
+    return _numbers(data, z, run.losses[0], fit.loss(theta))
 
 
-def _numbers(data: LectureData, other: Sample, z: Array, first: float, last: float) -> Logistic:
-    weights = np.ones(len(z)) if other.weights is None else other.weights
-    top = other.labels == 1
+def _numbers(data: LectureData, z: Array, first: float, last: float) -> Logistic:
+    weights = np.ones(len(z)) if data.other.weights is None else data.other.weights
+    top = data.other.labels == 1
     ends = np.quantile(z, [0.001, 0.999])
     low, high = ends if ends[1] > ends[0] else (ends[0] - 1, ends[0] + 1)
     edges = np.linspace(low, high, BINS + 1)
-    sums = {
-        name: np.histogram(z[mask], edges, weights=values[mask])[0]
-        for name, mask, values in (
-            ("passed", top, weights), ("squares", top, weights**2),
-            ("total", top | True, weights), ("total_squares", top | True, weights**2),
-            ("z", top | True, weights * z),
-        )
-    }  # fmt: skip
-    effective = sums["total"] ** 2 / np.maximum(sums["total_squares"], 1e-300)
+
+    def summed(values: Array, among: Array | slice = slice(None)) -> Array:
+        return np.histogram(z[among], edges, weights=values[among])[0]
+
+    total, squares = summed(weights), summed(weights**2)
+    effective = total**2 / np.maximum(squares, 1e-300)
     shown = effective >= LEAST_IN_BIN
-    total = sums["total"][shown]
-    share = efficiency_from_sums(
-        sums["passed"][shown], sums["squares"][shown], total, sums["total_squares"][shown]
-    )
-    mean = sums["z"][shown] / total
+    passed, passed_squares = summed(weights, top)[shown], summed(weights**2, top)[shown]
+    share = efficiency_from_sums(passed, passed_squares, total[shown], squares[shown])
+    mean = summed(weights * z)[shown] / total[shown]
     expected = expit(mean)
     spread = np.sqrt(expected * (1 - expected) / effective[shown])
     return Logistic(
@@ -158,9 +132,8 @@ def figure(numbers: Logistic) -> Figure:
         lower.set_ylabel("Events, normalised")
         lower.set_xlabel(r"Logit $z = \theta \cdot x$")
         lower.set_xlim(edges[0], edges[-1])
-        lower.set_ylim(
-            0, 1.25 * max(h.contents.max() for h in (numbers.background, numbers.signal))
-        )
+        highest = max(h.contents.max() for h in (numbers.background, numbers.signal))
+        lower.set_ylim(0, 1.25 * highest)
         lower.legend(loc="upper left")
         drawn.align_ylabels([upper, lower])
         return laid_out(drawn)
@@ -168,6 +141,10 @@ def figure(numbers: Logistic) -> Figure:
 
 def text(numbers: Logistic) -> list[str]:
     """What there is to see."""
+    misfit = (
+        " Here they do not all: a sum of the features is not quite the logarithm of the classes' "
+        "likelihood ratio, which a calibrated z would be."
+    ) * (numbers.pull >= MISFIT)
     return [
         f"A logistic regression on {', '.join(numbers.features)} gives every event a number "
         "z = θ·x. The logistic function σ turns it into a probability between 0 and 1; "
@@ -175,13 +152,7 @@ def text(numbers: Logistic) -> list[str]:
         f"The points are no fit: they are the share of {numbers.classes[1]} among the events of "
         f"the {numbers.part} part ({numbers.events:,}) in bins of z. Where they lie on the curve, "
         f"the probability can be taken at its word (χ² per bin {numbers.pull:.2g}; the intervals "
-        "are 68.27 %)."
-        + (
-            ""
-            if numbers.pull < MISFIT
-            else " Here they do not all: a sum of the features is not quite "
-            "the logarithm of the classes' likelihood ratio, which a calibrated z would be."
-        ),
+        f"are 68.27 %).{misfit}",
         f"Training lowers the binary cross entropy from {numbers.start_loss:.4f} (ln 2, an "
         f"answer of ½ to everything) to {numbers.loss:.4f}.",
     ]

@@ -16,8 +16,7 @@ from steepest.folder import LandscapeFolder
 from steepest.landscape import Landscape, LandscapeOptions, landscape_of_input
 from steepest.landscape.input import LandscapeInput, PathPoints
 from steepest.landscape.spans import principal
-from steepest.lecture.data import LectureData
-from steepest.lecture.effort import Effort
+from steepest.lecture.data import Effort, LectureData
 from steepest.training import TrainingCallback, fit
 from steepest.training.inputs import Schema, batch_of, objective_for
 
@@ -38,16 +37,12 @@ WIDE = 1.4
 
 @dataclass(frozen=True, eq=False)
 class Title:
-    """The landscape of a network around the line that its descent took.
-
-    `numbers` is what landscape.json holds; the surface is in surface.parquet beside it.
-    """
+    """The landscape of a network around the line that its descent took."""
 
     network: str
     parameters: int
     events: int
-    numbers: dict[str, Any]
-    landscape: Landscape
+    landscape: Landscape  # its `numbers` are what landscape.json holds
 
 
 def compute(
@@ -78,17 +73,11 @@ def compute(
         name="lecture",
         model=fitted.model,
     )
-    options = LandscapeOptions(
-        "principal",
-        points=effort.points,
-        extent=_extent(source),
-        events=LANDSCAPE_EVENTS,
-        seed=seed,
-        name=NAME,
-    )
+    options = LandscapeOptions("principal", points=effort.points, extent=_extent(source),
+                               events=LANDSCAPE_EVENTS, seed=seed, name=NAME)  # fmt: skip
     drawn = landscape_of_input(source, options, LandscapeFolder(folder, NAME), callback)
     widths = "→".join(map(str, objective.model.details()["widths"]))
-    return Title(widths, objective.size, len(train), drawn.numbers, drawn)
+    return Title(widths, objective.size, len(train), drawn)
 
 
 def _extent(source: LandscapeInput) -> tuple[float, ...]:
@@ -107,7 +96,7 @@ def figure(numbers: Title) -> Figure:
 
 def text(numbers: Title) -> list[str]:
     """What there is to see."""
-    said = numbers.numbers
+    said = numbers.landscape.numbers
     path = said["path"]
     return [
         f"The loss of a dense network {numbers.network} with {numbers.parameters:,} parameters, "
@@ -121,7 +110,7 @@ def text(numbers: Title) -> list[str]:
 
 def to_json(numbers: Title) -> dict[str, Any]:
     """Plain values; the surface itself is in landscape/title."""
-    said = {key: value for key, value in numbers.numbers.items() if key != "seconds"}
+    said = {key: value for key, value in numbers.landscape.numbers.items() if key != "seconds"}
     return {
         "network": numbers.network,
         "parameters": numbers.parameters,

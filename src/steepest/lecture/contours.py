@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steepest.evaluate.figures.style import RED, laid_out, new_figure, style
-from steepest.events import Sample
-from steepest.landscape.figures.contour import COLOURS_OF_HEIGHT
+from steepest.landscape.figures.contour import COLOURS_OF_HEIGHT, star_at, start_at
 from steepest.landscape.figures.picture import levels
-from steepest.lecture.data import LectureData, symbol_and_unit
-from steepest.lecture.effort import Effort
-from steepest.lecture.live import linear, scaled, walk
-from steepest.lecture.quadratic import Quadratic, quadratic
-from steepest.objective import losses_on_surface
+from steepest.lecture.data import Effort, LectureData, in_sentence, symbol_and_unit
+from steepest.lecture.descents import Problem, Quadratic, problem, quadratic, scaled
 from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
@@ -39,52 +35,30 @@ LONGEST_TO_BE_EQUAL = 8.0
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """J under one scaling, and the descent on it at the best fixed η.
+    """J under one scaling, and the descent on it at the best fixed η."""
 
-    Attributes
-    ----------
-    name : str
-        Which scaling.
-    own_units : bool
-        Whether the coefficients are per unit of the features.
-    curvature : Quadratic
-        Eigenvalues, κ, 2/λmax, and the best η, known before the first step.
-    predicted, counted : int, and int or None
-        Steps until J − J* is `PART` of its start; None: too many to be run.
-    at_most : int
-        The same from the worst start, by κ alone.
-    axes, losses
-        The plane of the two coefficients and J on it.
-    path
-        ``(steps + 1, 2)``, of the steps that are kept.
-    """
-
-    name: str
-    own_units: bool
-    curvature: Quadratic
-    predicted: int
-    counted: int | None
-    at_most: int
-    axes: tuple[Array, Array]
-    losses: Array
-    path: Array
+    name: str  # of the scaling
+    own_units: bool  # whether the coefficients are per unit of the features
+    curvature: Quadratic  # known before the first step
+    predicted: int  # steps until J − J* is `PART` of its start
+    counted: int | None  # the same in the run; None: too many to be run
+    at_most: int  # the same from the worst start, by κ alone
+    axes: tuple[Array, Array]  # the plane of the two coefficients
+    losses: Array  # J on it
+    path: Array  # (points, 2): of the steps that are kept
 
 
 @dataclass(frozen=True, eq=False)
 class Contours:
-    """Three scalings of one model, and the same with the features not even centred.
-
-    `uncentred` is the curvature of all three parameters on the features as they are, and
-    `uncentred_steps` the steps that it predicts.
-    """
+    """Three scalings of one model, and the same with the features not even centred."""
 
     features: tuple[str, str]
     classes: tuple[str, str]
     events: int
     part: float
     scaled: tuple[Scaled, ...]
-    uncentred: Quadratic
-    uncentred_steps: int
+    uncentred: Quadratic  # of all three parameters on the features as they are
+    uncentred_steps: int  # the steps that it predicts
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Contours:
@@ -94,55 +68,37 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     way: the whole descent lies in the plane that is drawn.
     """
     events = data.drawn(effort.events, seed)
-    events = Sample(events.features[:, list(data.pair)], events.labels, events.weights)
-    target = events.labels - np.average(events.labels, weights=events.weights)
-    centred = events.features - np.average(events.features, axis=0, weights=events.weights)
+    features, weights = events.features[:, list(data.pair)], events.weights
+    target = events.labels - np.average(events.labels, weights=weights)
+    centred = features - np.average(features, axis=0, weights=weights)
     first, second = (data.names[i] for i in data.pair)
     kinds = (
-        ("Own units, centred", True, centred),
-        ("Standardised", False, scaled(centred, events.weights, "standard")),
-        ("Whitened", False, scaled(centred, events.weights, "whiten")),
+        ("Own units, centred", centred),
+        ("Standardised", scaled(centred, weights, "standard")),
+        ("Whitened", scaled(centred, weights, "whiten")),
     )
-    drawn = [_scaled(kind, target, events.weights, effort, callback) for kind in kinds]
-    raw = quadratic(*linear(events.features, events.labels, events.weights))
+    drawn = tuple(
+        _scaled(name, problem(inputs, target, weights, callback=callback), effort.points)
+        for name, inputs in kinds
+    )
+    raw = quadratic(problem(features, events.labels, weights))
     steps = raw.steps_to(np.zeros(3), raw.best, PART)
-    return Contours((first, second), data.classes, len(events), PART, tuple(drawn), raw, steps)
+    return Contours((first, second), data.classes, len(events), PART, drawn, raw, steps)
 
 
-def _scaled(
-    kind: tuple[str, bool, Array],
-    target: Array,
-    weights: Array | None,
-    effort: Effort,
-    callback: TrainingCallback,
-) -> Scaled:
-    name, own_units, inputs = kind
-    objective, batch = linear(inputs, target, weights)
-    curvature = quadratic(objective, batch, keep=2)
-    start = np.zeros(2)
-    predicted = curvature.steps_to(start, curvature.best, PART)
-    counted, path = None, start[None]
-    steps = min(predicted + 2, MOST_STEPS)
-    run = walk(objective, batch, rate=curvature.best, epochs=steps, callback=callback)
-    path = run.thetas[:, :2]
+def _scaled(name: str, fit: Problem, points: int) -> Scaled:
+    curvature = quadratic(fit, keep=2)
+    predicted = curvature.steps_to(np.zeros(2), curvature.best, PART)
+    run = fit.descend(rate=curvature.best, epochs=min(predicted + 2, MOST_STEPS))
+    counted = None
     if predicted <= MOST_STEPS:
-        excess = np.append(run.losses, objective.loss(run.end, batch)) - curvature.lowest
+        excess = np.append(run.losses, fit.loss(run.end)) - curvature.lowest
         counted = int(np.argmax(excess <= PART * excess[0]))
-    axes = _window(curvature, path, effort.points)
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
-    plane = np.eye(3)[:2]
-    losses = losses_on_surface(objective, np.zeros(3), plane, points, batch)
-    return Scaled(
-        name=name,
-        own_units=own_units,
-        curvature=curvature,
-        predicted=predicted,
-        counted=counted,
-        at_most=curvature.steps_at_most(PART),
-        axes=axes,
-        losses=losses.reshape(effort.points, -1),
-        path=path,
-    )
+    path = run.thetas[:, :2]
+    axes = _window(curvature, path, points)
+    losses = fit.plane(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+    return Scaled(name, name.startswith("Own units"), curvature, predicted, counted,
+                  curvature.steps_at_most(PART), axes, losses, path)  # fmt: skip
 
 
 def _window(curvature: Quadratic, path: Array, points: int) -> tuple[Array, Array]:
@@ -181,17 +137,15 @@ def _panel(axes: Axes, numbers: Contours, one: Scaled) -> None:
     axes.contour(x, y, one.losses.T, levels=rings[1:-1], colors="white", linewidths=0.5, alpha=0.6)
     axes.plot(*one.path.T, color="white", linewidth=2.8, zorder=3)
     axes.plot(*one.path.T, color=RED, marker="o", markersize=3, linewidth=1.3, zorder=4)
-    axes.plot(*one.path[0], "o", color="white", markeredgecolor="black", markersize=9, zorder=5)
-    axes.plot(*one.curvature.minimum, marker="*", color="#ffd60a", markeredgecolor="black",
-              markersize=16, zorder=5)  # fmt: skip
+    start_at(axes, one.path[0], zorder=5)
+    star_at(axes, one.curvature.minimum, zorder=5)
     steps = "not run" if one.counted is None else f"{one.counted:,} counted"
     axes.set_title(f"{one.name}: " rf"$\kappa$ = {one.curvature.kappa:.3g}" "\n"
                    f"steps: {_count(one.predicted)} predicted, {steps}", fontsize=13)  # fmt: skip
     for axis, name in zip((axes.xaxis, axes.yaxis), numbers.features, strict=True):
         symbol, unit = symbol_and_unit(name)
-        short = symbol if symbol.startswith("$") else symbol[:1].lower() + symbol[1:]
-        per = f" [1/{unit}]" if unit and one.own_units else "" if one.own_units else ", scaled"
-        axis.set_label_text(f"Coefficient of {short}{per}", fontsize=13)
+        per = ", scaled" if not one.own_units else f" [1/{unit}]" if unit else ""
+        axis.set_label_text(f"Coefficient of {in_sentence(symbol)}{per}", fontsize=13)
         axis.set_major_locator(MaxNLocator(4))
     widths = np.ptp(x), np.ptp(y)
     ratio = max(widths) / min(widths)

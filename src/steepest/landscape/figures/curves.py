@@ -1,4 +1,7 @@
-"""How honest the picture is: true losses beside those of the surface, and the distance from it."""
+"""Curves of a landscape: J along a line; the path's true losses, and its distance from the slice.
+
+What is drawn under a path is not the loss that it had: `path_figure` shows by how much.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,62 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["honesty_figure"]
+__all__ = ["path_figure", "profile_figure"]
 
 
-def honesty_figure(picture: Picture) -> Figure:
+def profile_figure(picture: Picture) -> Figure:
+    """Return the figure of J along a line, with its standard error and the path's true losses."""
+    with style():
+        figure = new_figure(7.5, 5.0)
+        axes = figure.subplots()
+        (x,) = picture.axes
+        axes.plot(x, picture.losses, color=BLUE, label="On the line", zorder=3)
+        if np.nanmax(picture.standard_errors, initial=0.0) > 0:
+            low = picture.losses - picture.standard_errors
+            high = picture.losses + picture.standard_errors
+            axes.fill_between(x, low, high, color=BLUE, alpha=0.25, linewidth=0,
+                              label="± standard error")  # fmt: skip
+        _hatch(axes, picture)
+        _path(axes, picture)
+        _marks(axes, picture)
+        axes.set_xlim(x[0], x[-1])
+        if spans_decades(picture.losses):
+            axes.set_yscale("log")
+        axes.set_xlabel(picture.labels[0])
+        axes.set_ylabel(picture.quantity)
+        axes.legend()
+        return laid_out(figure)
+
+
+def _hatch(axes: Axes, picture: Picture) -> None:
+    """Hatch where J is not finite: from half a step before to half a step after."""
+    (x,) = picture.axes
+    bad = ~np.isfinite(picture.losses)
+    half = (x[1] - x[0]) / 2
+    for index, at in enumerate(x[bad].tolist()):
+        axes.axvspan(at - half, at + half, facecolor="0.88", edgecolor="0.5", hatch="////",
+                     linewidth=0, label="_" if index else "$J$ not finite", zorder=0)  # fmt: skip
+
+
+def _path(axes: Axes, picture: Picture) -> None:
+    path = picture.drawn_path()
+    if path is None or picture.path is None:
+        return
+    axes.plot(path[:, 0], picture.path.losses, color=RED, marker="o", markersize=4, linewidth=1.0,
+              linestyle="--", label="Path of the descent, true losses", zorder=4)  # fmt: skip
+
+
+def _marks(axes: Axes, picture: Picture) -> None:
+    (x,) = picture.axes
+    for mark, dashes in zip(picture.marks, (":", "-.", "--"), strict=False):
+        at = mark.coordinates[0]
+        label = "Trained model" if mark.label == "trained" else mark.label
+        if x[0] <= at <= x[-1]:
+            axes.axvline(at, color=GREY, linestyle=dashes, label=label, zorder=1)
+
+
+def path_figure(picture: Picture) -> Figure:
     """Return the figure of the path's true losses and the surface's, and how far it is from it.
-
-    Parameters
-    ----------
-    picture
-        The numbers, with a path.
 
     Raises
     ------

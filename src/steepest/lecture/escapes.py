@@ -1,0 +1,372 @@
+"""Out of a local minimum: how often batch, mini-batch and stochastic descent leave its basin.
+
+All runs begin in the basin of the poorer minimum B that the picture "minima" finds in the surface
+of a small network: near its bottom, each at another point where J is higher by 1e-4 of itself. They
+differ in η, the batch size and the order of the events, and take as much η × steps. A run has left
+if batch descent with a small η from its end leads to another minimum.
+
+Every η is well below 2/λ, λ the largest curvature at B, so that nothing but the noise of the steps
+can lead out. Its strength is η (1/B − 1/m).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED
+from steepest.evaluate.merits.intervals import clopper_pearson
+from steepest.lecture import minima
+from steepest.lecture.data import Effort, LectureData
+from steepest.lecture.descents import Descent, Problem
+from steepest.lecture.minima import labelled, three_panels
+from steepest.training import TrainingCallback
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+__all__ = ["NAME", "TITLE", "Basin", "Escapes", "OneRun", "Share", "compute", "figure", "text"]
+
+Array = np.ndarray
+
+NAME = "escapes"
+TITLE = "Out of a local minimum"
+
+PARTS = (1 / 2, 1 / 4, 1 / 8)
+"""η, as parts of 2/λ."""
+SIZES = {1 / 2: (1, 2, 4, 8), 1 / 4: (1, 2, 4), 1 / 8: (1, 2)}
+"""Batch sizes with each η besides all events: down to the same noise."""
+STEPS = 1_000
+"""With the largest η; a smaller one takes more steps, so that η × steps is the same."""
+KICK = 1e-4
+"""How much higher than in B J is where a run begins, as a part of J in B."""
+SHOWN = (1, 4)
+"""Batch sizes of which one run is drawn, besides all events."""
+SMALL_RATE, LARGE_RATE = 1 / 8, 1 / 2
+"""η of the descents from the ends, as parts of 2/λ."""
+SETTLING, LONGEST = 500, 60
+"""Steps of these at a time, and how many times at most."""
+FLAT = 1e-4
+"""‖∇J‖ at which they end."""
+NEAR, SAME, ALIKE = 1e-4, 1e-3, 0.02
+"""B is reached where J is within this part of its J (on the way, in the end) and the predictions
+deviate from its own by less than that (root mean square)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """How many of some runs with one η and one batch size have left the basin."""
+
+    rate: float  # η
+    batch_size: int
+    steps: int  # of each run
+    noise: float  # η (1/B − 1/m), see `noise_scale`
+    runs: int  # each with its own start and order of the events
+    left: int  # from whose end batch descent with a small η leads to another minimum than B
+    lower: int  # of these: led to a minimum below B
+    diverged: int  # of these: exploded
+    fraction: float  # left/runs
+    low: float  # its Clopper–Pearson interval of 68.27 %
+    high: float
+    losses: Array  # (runs,): J of the minimum that each run leads to; NaN where it has exploded
+
+    @classmethod
+    def of(
+        cls, rate: float, batch_size: int, steps: int, events: int, losses: Array, stays: Array,
+        poorer: float,
+    ) -> Share:  # fmt: skip
+        """Count: `losses` of the minima that were reached, and which of these are B itself."""
+        runs, left = len(losses), int((~stays).sum())
+        lower, diverged = int((~stays & (losses < poorer)).sum()), int(np.isnan(losses).sum())
+        low, high = map(float, clopper_pearson(left, runs))
+        return cls(rate, batch_size, steps, noise_scale(rate, batch_size, events), runs, left,
+                   lower, diverged, left / runs, low, high, losses)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class OneRun:
+    """J of all events along one of the runs."""
+
+    batch_size: int
+    rate: float
+    passed: Array  # (points,): η × steps
+    losses: Array  # (points,)
+
+
+@dataclass(frozen=True, eq=False)
+class Escapes:
+    """Runs of all batch sizes and η from the basin of the poorer minimum."""
+
+    lowest: float  # J of the minimum A of the picture "minima"
+    poorer: float  # J of B
+    curvature: float  # the largest eigenvalue λ of ∇²J at B
+    bound: float  # 2/λ: above this η batch descent leaves too
+    start: float  # mean of J where the runs begin
+    time: float  # η × steps of each run
+    network: str
+    events: int
+    features: tuple[str, ...]
+    rattles: tuple[OneRun, ...]  # the first run of some batch sizes with the largest η
+    shares: tuple[Share, ...]  # by η, then by batch size
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rates, descending."""
+        return sorted({share.rate for share in self.shares}, reverse=True)
+
+    def at(self, rate: float) -> list[Share]:
+        """The shares with one η, without that of batch descent."""
+        return [share for share in self.shares if share.rate == rate and share.noise > 0]
+
+
+def noise_scale(rate: float, batch_size: int, events: int) -> float:
+    """η (1/B − 1/m): the strength of the noise in steps of B of m events.
+
+    Without replacement the gradient of B events has the covariance C (1/B − 1/m) m/(m − 1) with C
+    that of single events; steps of η over a time η × steps then diffuse by η times as much
+    (arXiv:1710.06451, arXiv:1711.04623).
+
+    Examples
+    --------
+    >>> noise_scale(0.5, 1, 40), noise_scale(0.5, 40, 40)
+    (0.4875, 0.0)
+    """
+    return rate * (1 / batch_size - 1 / events)
+
+
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Escapes:
+    """Find the two minima, and run from the basin of the poorer one.
+
+    Raises
+    ------
+    NotFound
+        The small network has but one minimum.
+    """
+    found = minima.compute(data, seed, effort, callback)
+    fit, run = minima.run_of(data, seed, found, 1, effort, callback)
+    basin, events = Basin(fit, fit.settled(run.end, 200)), len(fit.events)
+    starts = [basin.start(1000 * seed + order) for order in range(effort.escapes)]
+    plan = [(part, size) for part in PARTS for size in (*SIZES[part], events)]
+    shares, rattles = [], []
+    for number, (part, size) in enumerate(plan):
+        callback.measured(number, len(plan), "settings")
+        rate = part * basin.bound
+        epochs = max(1, round(STEPS * PARTS[0] / part / -(-events // size)))
+        runs = [
+            fit.descend(rate=rate, epochs=epochs, batch_size=size, start=start,
+                        seed=1000 * seed + order)
+            for order, start in enumerate(starts)
+        ]  # fmt: skip
+        losses, stays = map(np.array, zip(*map(basin.reached, runs), strict=True))
+        steps = int(runs[0].steps[-1])
+        shares.append(Share.of(rate, size, steps, events, losses, stays, basin.loss))
+        if part == PARTS[0] and size in (*SHOWN, events):
+            along = np.array([fit.loss(theta) for theta in runs[0].thetas])
+            rattles.append(OneRun(size, rate, rate * runs[0].steps, along))
+    return Escapes(
+        lowest=found.minima[0].loss,
+        poorer=basin.loss,
+        curvature=2 / basin.bound,
+        bound=basin.bound,
+        start=float(np.mean([fit.loss(start) for start in starts])),
+        time=PARTS[0] * basin.bound * STEPS,
+        network=found.network,
+        events=events,
+        features=found.features,
+        rattles=tuple(rattles),
+        shares=tuple(shares),
+    )
+
+
+class Basin:
+    """The basin of a minimum θ: where runs begin in it, and whether they are in it in the end."""
+
+    def __init__(self, fit: Problem, minimum: Array) -> None:
+        self.fit, self.minimum = fit, minimum
+        self.eigenvalues, self.vectors = np.linalg.eigh(fit.hessian(minimum))
+        self.bound = 2 / float(self.eigenvalues[-1])
+        self.loss = fit.loss(minimum)
+        self.predictions = fit.objective.predict(minimum, fit.events)
+
+    def start(self, seed: int) -> Array:
+        """A point at which the parabola at the minimum is higher by `KICK` of its J.
+
+        θ = θ* + Σ vₖ uₖ √(2 KICK J*/λₖ) with u uniform on the unit sphere: all directions have the
+        same share in the height.
+        """
+        towards = np.random.default_rng([seed, 43]).normal(size=len(self.minimum))
+        towards /= np.linalg.norm(towards)
+        lengths = np.sqrt(2 * KICK * self.loss / self.eigenvalues)
+        return self.minimum + self.vectors @ (towards * lengths)
+
+    def reached(self, run: Descent) -> tuple[float, bool]:
+        """J of the minimum that a run leads to, and whether it is this one; NaN if it exploded.
+
+        Batch descent from the run's end, with small steps first, which fall into the basin that the
+        end lies in, then with larger ones; Newton steps only take it to the last digits.
+        """
+        if run.diverged_at is not None:
+            return float("nan"), False
+        theta = self._down(run.end, SMALL_RATE)
+        for _ in range(LONGEST):
+            if self.is_here(theta, NEAR):
+                return self.loss, True
+            if np.linalg.norm(self.fit.loss_and_gradient(theta)[1]) < FLAT:
+                break
+            theta = self._down(theta, LARGE_RATE)
+        theta = self.fit.settled(theta)
+        return self.fit.loss(theta), self.is_here(theta, SAME)
+
+    def is_here(self, theta: Array, near: float) -> bool:
+        """Whether θ is the minimum, up to a part of its J.
+
+        So are its mirrored copies, which predict the same.
+        """
+        if abs(self.fit.loss(theta) - self.loss) > near * self.loss:
+            return False
+        apart = self.fit.objective.predict(theta, self.fit.events) - self.predictions
+        return float(np.sqrt((apart**2).mean())) < ALIKE
+
+    def _down(self, theta: Array, part: float) -> Array:
+        return self.fit.descend(rate=part * self.bound, epochs=SETTLING, start=theta).end
+
+
+SHARE = "Share of runs that left (68 % intervals)"
+_LOOKS: tuple[dict[str, Any], ...] = (
+    {"color": RED, "marker": "o", "linestyle": "-"},
+    {"color": ORANGE, "marker": "s", "linestyle": "--"},
+    {"color": BLUE, "marker": "^", "linestyle": ":"},
+)
+
+
+def figure(numbers: Escapes) -> Figure:
+    """Return J along single runs, and the share of runs that left by batch size and by noise."""
+    return three_panels(numbers, _runs, _by_size, _by_noise)
+
+
+def _runs(axes: Axes, numbers: Escapes) -> None:
+    looks = {1: (RED, "-", 1.0), numbers.events: (BLUE, "-", 2.2)}
+    for rattle in sorted(numbers.rattles, key=lambda r: r.batch_size):
+        colour, dashes, width = looks.get(rattle.batch_size, (ORANGE, "-", 1.4))
+        name = f"{rattle.batch_size} events" if rattle.batch_size > 1 else "1 event"
+        name = "All events" if rattle.batch_size == numbers.events else name
+        axes.plot(rattle.passed, rattle.losses, color=colour, linestyle=dashes, linewidth=width,
+                  label=f"{name} a step")  # fmt: skip
+    for level, letter, shift in ((numbers.lowest, "A", -10), (numbers.poorer, "B", 2)):
+        axes.axhline(level, color="black", linestyle=":", linewidth=1.2)
+        axes.annotate(letter, (1, level), xycoords=("axes fraction", "data"), xytext=(4, shift),
+                      textcoords="offset points", fontsize=13, annotation_clip=False)  # fmt: skip
+    axes.set_yscale("log")
+    highest = max(float(rattle.losses.max()) for rattle in numbers.rattles)
+    axes.set_ylim(0.8 * numbers.lowest, 4 * highest)  # with room for the legend
+    _plain(axes.yaxis)
+    axes.set_xlim(0, numbers.time)
+    title = rf"One run each, $\eta$ = {numbers.rates[0]:.3g}"
+    labelled(axes, title, r"$\eta$ × steps", "Loss $J$ of all events")
+
+
+def _by_size(axes: Axes, numbers: Escapes) -> None:
+    for rate, look in zip(numbers.rates, _LOOKS, strict=True):
+        shares = numbers.at(rate)
+        _points(axes, [s.batch_size for s in shares], shares, look, rf"$\eta$ = {rate:.3g}")
+    sizes = sorted({share.batch_size for share in numbers.shares})
+    for share in numbers.shares:
+        if share.noise == 0:
+            number = numbers.rates.index(share.rate)
+            beside = share.batch_size * 1.15 ** (number - 1)  # so that all three are seen
+            _points(axes, [beside], [share], {**_LOOKS[number], "linestyle": ""})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [f"{s}" if s < numbers.events else f"all ({s})" for s in sizes])
+    axes.minorticks_off()
+    _from_none_to_all(axes)
+    labelled(axes, "How many leave the basin of B", "Events a step $B$", SHARE)
+
+
+def _by_noise(axes: Axes, numbers: Escapes) -> None:
+    for rate, look in zip(numbers.rates, _LOOKS, strict=True):
+        shares = numbers.at(rate)
+        _points(axes, [s.noise for s in shares], shares, {**look, "linestyle": ""})
+    axes.set_xscale("log")
+    _plain(axes.xaxis)
+    _from_none_to_all(axes)
+    noise = r"Noise of a step $\eta\,(1/B - 1/m)$"
+    labelled(axes, "The same against the noise", noise, SHARE, legend=False)
+
+
+def _points(
+    axes: Axes, places: list[float], shares: list[Share], look: dict[str, Any], label: str = ""
+) -> None:
+    middle = [share.fraction for share in shares]
+    below = [share.fraction - share.low for share in shares]
+    above = [share.high - share.fraction for share in shares]
+    axes.errorbar(places, middle, [below, above], **look, markersize=7, linewidth=1.4,
+                  elinewidth=1.4, capsize=3, markeredgecolor="black", clip_on=False,
+                  label=label or None)  # fmt: skip
+
+
+def _plain(axis: Axis) -> None:
+    """Write 0.5 and 2, not powers of ten, and only these."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _from_none_to_all(axes: Axes) -> None:
+    axes.set_ylim(0, 1)
+    axes.axhline(0, color=GREY, linewidth=0.8, zorder=0)
+
+
+def text(numbers: Escapes) -> list[str]:
+    """What there is to see."""
+    whole = [share for share in numbers.shares if share.noise == 0]
+    gone, runs = sum(share.left for share in whole), sum(share.runs for share in whole)
+    largest = numbers.at(numbers.rates[0])
+    counts = "; ".join(_counted(share) for share in largest)
+    return [
+        f"The network {numbers.network} of the local minima again, on the same {numbers.events} "
+        f"events. All runs begin near the bottom of the basin of B (J = {numbers.poorer:.5f}, and "
+        f"{numbers.start:.5f} where they begin) and take as much η × steps. A run has left if "
+        "batch descent with a small η from its end leads to another minimum. Batch descent itself, "
+        f"with an η of half of 2/λ = {numbers.bound:.3g} or less, leaves in {gone} of {runs} runs.",
+        f"With η = {numbers.rates[0]:.3g} so many have left after {largest[0].steps:,} steps (in "
+        f"brackets the interval of 68 % confidence): {counts}.",
+        f"{_same_noise(numbers)} {_where(numbers)}",
+    ]
+
+
+def _counted(share: Share) -> str:
+    events = "1 event" if share.batch_size == 1 else f"{share.batch_size} events"
+    low, high = 100 * share.low, 100 * share.high
+    return f"with {events} a step {share.left} of {share.runs} ({low:.0f}–{high:.0f} %)"
+
+
+def _same_noise(numbers: Escapes) -> str:
+    """Compare settings that differ, with one η/B."""
+    wanted = zip(numbers.rates, (4, 2, 1), strict=True)
+    found = [s for rate, size in wanted for s in numbers.at(rate) if s.batch_size == size]
+    counts = ", ".join(str(share.left) for share in found)
+    noise = ", ".join(f"{share.noise:.3g}" for share in found)
+    return (
+        "The strength of a step's noise is η (1/B − 1/m). With η and B halved together it is "
+        f"nearly the same ({noise} with 4, 2 and 1 events a step): {counts} of {found[0].runs} "
+        "have left."
+    )
+
+
+def _where(numbers: Escapes) -> str:
+    noisy = [share for share in numbers.shares if share.noise > 0]
+    left, lower = sum(share.left for share in noisy), sum(share.lower for share in noisy)
+    diverged = sum(share.diverged for share in noisy)
+    if not left:
+        return "None has left: the noise is too weak for the walls of B."
+    rest = "the others to a higher one" + (f" or to none ({diverged} exploded)" if diverged else "")
+    return (
+        f"Out of B is not always down: of the {left} runs that left, {lower} led to a lower "
+        f"minimum, {rest}."
+    )

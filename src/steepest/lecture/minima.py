@@ -1,0 +1,372 @@
+"""Local minima and a plateau, found in the surface of a small network by starting many times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, laid_out, new_figure, style
+from steepest.landscape.stationary import barrier
+from steepest.lecture.data import Effort, LectureData, NotFound
+from steepest.lecture.descents import Descent, Problem, problem, scaled
+from steepest.training import TrainingCallback
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "NAME",
+    "TITLE",
+    "Minima",
+    "Minimum",
+    "Plateau",
+    "compute",
+    "figure",
+    "labelled",
+    "plateau_of",
+    "run_of",
+    "text",
+    "three_panels",
+]
+
+Array = np.ndarray
+Numbers = TypeVar("Numbers")
+
+NAME = "minima"
+TITLE = "Local minima and a plateau"
+
+EVENTS = 40
+HIDDEN = 2
+L2 = 1e-3
+"""Keeps minima from running away to infinite weights."""
+RATE = 2.0
+SETTLED = 1e-5
+"""‖∇J‖ at which a run ends."""
+REACHED = 1e-3
+"""A run has reached a minimum when J is within this part of it."""
+DIFFERENT = 0.01
+"""Minima whose J differ by this part are two; below they may be one, mirrored."""
+SLOPE = 0.2
+"""On a plateau ln J falls, step by step, less than this part of its mean fall to the end."""
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """A minimum, and the start that leads to it."""
+
+    seed: int  # of the start
+    loss: float  # J at the minimum, which Newton steps have refined
+    gradient: float  # ‖∇J‖ there
+    eigenvalues: Array  # of ∇²J there, ascending, all of them
+    moved: float  # J at the end of the run less J at the minimum
+    losses: Array  # (steps,): J before each step of the run
+
+
+@dataclass(frozen=True, eq=False)
+class Plateau:
+    """A stretch of a run in which J hardly falls, before it does."""
+
+    seed: int  # of the start
+    sample: int  # the how manyth sample of events it is on
+    first: int  # the steps between which it lies
+    last: int
+    loss_before: float  # J at its ends
+    loss_after: float
+    loss_end: float  # J at the end of the run
+    gradient: float  # the least ‖∇J‖ on it
+    lowest: float  # eigenvalues of ∇²J where ‖∇J‖ is least: below zero beside a saddle
+    highest: float
+    losses: Array  # (steps,): J before each step of the run
+    gradients: Array  # (steps,): ‖∇J‖
+
+
+@dataclass(frozen=True, eq=False)
+class Minima:
+    """Two minima of one surface, the line between them, and the longest plateau of all runs."""
+
+    minima: tuple[Minimum, Minimum]  # the lowest, and another
+    line: Array  # J on the straight line from the first (0) to the second (1), evenly spaced
+    barrier: dict[str, float]  # how high J rises on it above the straight line between its ends
+    plateau: Plateau | None  # None where no run had one
+    ends: Array  # J of the minimum that each start leads to, by seed
+    network: str  # its widths
+    events: int
+    sample: int  # which sample of events it is: 0, 1, …
+    features: tuple[str, ...]
+
+
+def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Minima:
+    """Start a small network many times; take other samples until all is found.
+
+    Raises
+    ------
+    NotFound
+        All starts led to one minimum, in all samples.
+    """
+    minima: Minima | None = None
+    plateau: Plateau | None = None
+    for sample in range(effort.samples):
+        fit = _network(data, seed + 1000 * sample, callback)
+        runs = []
+        for start in range(effort.starts):
+            done = sample * effort.starts + start
+            callback.measured(done, effort.samples * effort.starts, "starts")
+            runs.append(_run(fit, 1000 * seed + start, effort))
+        if minima is None:
+            minima = _two_minima(data, fit, runs, 1000 * seed, sample)
+        here = _longest_plateau(fit, runs, 1000 * seed, sample)
+        if plateau is None or (here is not None and minima is not None):
+            plateau = here  # rather one on the minima's own sample
+        if minima is not None and plateau is not None:
+            break
+    if minima is None:
+        raise NotFound(
+            f"{effort.starts} starts in each of {effort.samples} samples of {EVENTS} events led "
+            "to one minimum each time"
+        )
+    return replace(minima, plateau=plateau)
+
+
+def run_of(
+    data: LectureData,
+    seed: int,
+    numbers: Minima,
+    which: int,
+    effort: Effort,
+    callback: TrainingCallback,
+) -> tuple[Problem, Descent]:
+    """The surface that the minima were found in, and the run that led to one of them.
+
+    `numbers` is what `compute` gave for the same data, seed and effort; A is 0, B is 1.
+    """
+    fit = _network(data, seed + 1000 * numbers.sample, callback)
+    return fit, _run(fit, numbers.minima[which].seed, effort)
+
+
+def _run(fit: Problem, seed: int, effort: Effort) -> Descent:
+    return fit.descend(rate=RATE, epochs=effort.steps, seed=seed, settled_below=SETTLED)
+
+
+def _network(data: LectureData, seed: int, callback: TrainingCallback) -> Problem:
+    events = data.drawn(EVENTS, seed)
+    inputs = scaled(events.features[:, list(data.pair)], events.weights)
+    return problem(inputs, events.labels, events.weights, "binary-cross-entropy", callback,
+                   l2=L2, hidden=(HIDDEN,), activation="tanh")  # fmt: skip
+
+
+def _pair(fit: Problem, runs: list[Descent], thetas: list[Array]) -> tuple[int, int] | None:
+    """The lowest minimum and the next that is another, with a barrier between; None if none."""
+    losses = [fit.loss(theta) for theta in thetas]
+    kept = [
+        k for k in np.argsort(losses).tolist()
+        if fit.loss(runs[k].end) - losses[k] < REACHED * losses[k] and _is_minimum(fit, thetas[k])
+    ]  # fmt: skip
+    for a, b in combinations(kept, 2):
+        if losses[b] > (1 + DIFFERENT) * losses[a]:
+            line = _line(fit, thetas[a], thetas[b])
+            if line.max() > (1 + REACHED) * losses[b]:  # a hill between them, above the higher
+                return a, b
+    return None
+
+
+def _is_minimum(fit: Problem, theta: Array) -> bool:
+    gradient = fit.loss_and_gradient(theta)[1]
+    return bool(np.linalg.norm(gradient) < 1e-8 and np.linalg.eigvalsh(fit.hessian(theta))[0] > 0)
+
+
+def _line(fit: Problem, first: Array, second: Array) -> Array:
+    return fit.line(first, second - first, np.linspace(0, 1, 201))
+
+
+def _two_minima(
+    data: LectureData, fit: Problem, runs: list[Descent], seed: int, sample: int
+) -> Minima | None:
+    thetas = [fit.settled(run.end, 200) for run in runs]
+    found = _pair(fit, runs, thetas)
+    if found is None:
+        return None
+
+    def minimum(k: int) -> Minimum:
+        loss, gradient = fit.loss_and_gradient(thetas[k])
+        values = np.linalg.eigvalsh(fit.hessian(thetas[k]))
+        size, moved = float(np.linalg.norm(gradient)), fit.loss(runs[k].end) - loss
+        return Minimum(seed + k, loss, size, values, moved, runs[k].losses)
+
+    line = _line(fit, *(thetas[k] for k in found))
+    return Minima(
+        minima=(minimum(found[0]), minimum(found[1])),
+        line=line,
+        barrier=barrier(line),
+        plateau=None,
+        ends=np.array([fit.loss(theta) for theta in thetas]),
+        network="→".join(map(str, fit.objective.model.details()["widths"])),
+        events=len(fit.events),
+        sample=sample,
+        features=tuple(data.names[i] for i in data.pair),
+    )
+
+
+def _longest_plateau(fit: Problem, runs: list[Descent], seed: int, sample: int) -> Plateau | None:
+    found = [
+        (ends[1] - ends[0], k, ends) for k, r in enumerate(runs) if (ends := plateau_of(r.losses))
+    ]
+    if not found:
+        return None
+    _, k, (first, last) = max(found)
+    run = runs[k]
+    at = first + int(run.gradients[first:last].argmin())
+    theta = fit.descend(rate=RATE, epochs=max(at, 1), seed=seed + k).end
+    values = np.linalg.eigvalsh(fit.hessian(theta))
+    return Plateau(
+        seed=seed + k,
+        sample=sample,
+        first=first,
+        last=last,
+        loss_before=float(run.losses[first]),
+        loss_after=float(run.losses[last]),
+        loss_end=float(run.losses[-1]),
+        gradient=float(run.gradients[at]),
+        lowest=float(values[0]),
+        highest=float(values[-1]),
+        losses=run.losses,
+        gradients=run.gradients,
+    )
+
+
+def plateau_of(losses: Array) -> tuple[int, int] | None:
+    """The longest stretch in which J hardly falls although it falls later; None if there is none.
+
+    Step k belongs to a plateau where ln J falls per step by less than a fifth of the mean fall from
+    there to the end of the descent, which is taken to be where 99 % of the fall are done.
+
+    Examples
+    --------
+    >>> flat_then_down = np.concatenate([np.full(50, 1.0), np.geomspace(1.0, 0.01, 50)])
+    >>> plateau_of(flat_then_down)
+    (0, 50)
+    >>> plateau_of(np.geomspace(1.0, 0.01, 100)) is None
+    True
+    """
+    logs = np.log(losses)
+    done = int((logs <= logs[-1] + 0.01 * (logs[0] - logs[-1])).argmax())
+    if done < 2:
+        return None
+    k = np.arange(done)
+    later = (logs[:done] - logs[done]) / (done - k)
+    flat = -np.diff(logs[: done + 1]) < SLOPE * later
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat.astype(int), [0]])))
+    lengths = edges[1::2] - edges[::2]
+    if not len(lengths) or lengths.max() < 0.1 * done:
+        return None
+    longest = int(lengths.argmax())
+    return int(edges[2 * longest]), int(edges[2 * longest + 1])
+
+
+def three_panels(numbers: Numbers, *draw: Callable[[Axes, Numbers], None]) -> Figure:
+    """Return a figure in which each function has drawn the numbers on axes of its own."""
+    with style():
+        drawn = new_figure(14.0, 5.0)
+        for axes, draw_on in zip(drawn.subplots(1, 3), draw, strict=True):
+            draw_on(axes, numbers)
+        return laid_out(drawn)
+
+
+def labelled(axes: Axes, title: str, x: str, y: str, *, legend: bool = True) -> None:
+    """Say what a panel shows, over its axes and along them; the legend is of what is drawn."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_title(title, fontsize=13)
+    if legend:
+        axes.legend(loc="upper right", fontsize=11)
+
+
+def figure(numbers: Minima) -> Figure:
+    """Return the runs, the line between the minima, and the plateau."""
+    return three_panels(numbers, _runs, _line_between, _plateau)
+
+
+def _runs(axes: Axes, numbers: Minima) -> None:
+    looks = ((BLUE, "-", "A"), (ORANGE, "--", "B"))
+    for minimum, (colour, dashes, letter) in zip(numbers.minima, looks, strict=True):
+        axes.plot(1 + np.arange(len(minimum.losses)), minimum.losses, color=colour,
+                  linestyle=dashes, label=f"Start {letter}: $J$ = {minimum.loss:.4f}")  # fmt: skip
+        axes.axhline(minimum.loss, color=colour, linestyle=":", linewidth=1.0)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    labelled(axes, "Two starts, two minima", "Step", "Loss $J$")
+
+
+def _line_between(axes: Axes, numbers: Minima) -> None:
+    t = np.linspace(0, 1, len(numbers.line))
+    first, second = numbers.minima
+    axes.plot(t, numbers.line, color="black")
+    axes.plot([0, 1], [first.loss, second.loss], color=GREY, linestyle="--")
+    look = {"markeredgecolor": "black", "linestyle": "", "markersize": 14, "clip_on": False}
+    axes.plot(0, first.loss, marker="*", color=BLUE, label="Minimum A", zorder=4, **look)
+    axes.plot(1, second.loss, marker="*", color=ORANGE, label="Minimum B", zorder=4, **look)
+    at, height = numbers.barrier["at"], numbers.barrier["height"]
+    ground = first.loss + at * (second.loss - first.loss)
+    axes.annotate("", (at, ground), (at, ground + height), arrowprops={"arrowstyle": "<->"})
+    axes.annotate(f"barrier {height:#.2g}", (at, ground + 0.1 * height), xytext=(6, 0),
+                  textcoords="offset points", fontsize=12)  # fmt: skip
+    axes.set_xlim(-0.06, 1.06)
+    height = float(np.ptp(numbers.line))
+    axes.set_ylim(numbers.line.min() - 0.15 * height, numbers.line.max() + 0.4 * height)
+    labelled(axes, "The section through both", "Straight line from A (0) to B (1)", "Loss $J$")
+
+
+def _plateau(axes: Axes, numbers: Minima) -> None:
+    one = numbers.plateau
+    if one is None:
+        axes.text(0.5, 0.5, "No run had a plateau", ha="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return
+    steps = np.arange(len(one.losses))
+    axes.axvspan(one.first, one.last, color=GREY, alpha=0.25, linewidth=0,
+                 label=f"Plateau ({one.last - one.first:,} steps)")  # fmt: skip
+    axes.plot(steps, one.losses, color=BLUE, label="Loss $J$")
+    fall = one.loss_before - one.loss_end
+    axes.set_ylim(one.loss_end - 1.8 * fall, one.loss_before + 1.2 * fall)
+    axes.set_xlim(0, min(len(steps), 2 * one.last))
+    beside = axes.twinx()
+    beside.plot(steps, one.gradients, color=RED, linestyle="--")
+    axes.plot([], [], color=RED, linestyle="--", label=r"Gradient $\Vert\nabla J\Vert$ (right)")
+    beside.set_yscale("log")
+    beside.set_ylim(0.3 * one.gradient, 3e4 * one.gradient)
+    beside.set_ylabel(r"$\Vert\nabla J\Vert$")
+    labelled(axes, f"A plateau on the way of start {one.seed}", "Step", "Loss $J$")
+
+
+def text(numbers: Minima) -> list[str]:
+    """What there is to see."""
+    first, second = numbers.minima
+    one = numbers.plateau
+    flat = "None of the runs had a plateau."
+    if one is not None:
+        where = "" if one.sample == numbers.sample else f" on another {numbers.events} events"
+        curved = (
+            f"the lowest eigenvalue is −{-one.lowest:.2g}, below zero: beside a saddle"
+            if one.lowest < 0
+            else f"the lowest eigenvalue is {one.lowest:.2g}"
+        )
+        flat = (
+            f"From step {one.first:,} to {one.last:,} of start {one.seed}{where} the loss falls "
+            f"from {one.loss_before:.4f} to {one.loss_after:.4f} only, with a gradient down to "
+            f"{one.gradient:.2g} ({curved}); then it goes on to {one.loss_end:.4f}."
+        )
+    return [
+        f"A network {numbers.network} (tanh) on {', '.join(numbers.features)} of "
+        f"{numbers.events} events, started {len(numbers.ends)} times. Gradient descent ends where "
+        f"the start leads it: start {first.seed} in A with J = {first.loss:.4f}, start "
+        f"{second.seed} in B with J = {second.loss:.4f}.",
+        f"Both are minima: the gradient is zero to {max(first.gradient, second.gradient):.1g} and "
+        f"all {len(first.eigenvalues)} eigenvalues of the Hessian are positive (the lowest "
+        f"{min(first.eigenvalues[0], second.eigenvalues[0]):.2g}). On the straight line between "
+        f"them J rises by {numbers.barrier['height']:#.2g}.",
+        flat,
+    ]
