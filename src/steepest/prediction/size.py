@@ -51,8 +51,7 @@ def bytes_of_a_row(source: EventSource, columns: Sequence[str]) -> float:
     fixed = sum(_bytes(arrow) for arrow in types)
     if all(_is_single(arrow) for arrow in types):
         return max(fixed, 1.0)
-    stored = sum(file["size"] for file in source.fingerprint()["files"])  # also of remote files
-    return max(fixed, UNPACKED * stored / source.rows)
+    return max(fixed, UNPACKED * source.nbytes / source.rows)
 
 
 def _is_single(arrow: pa.DataType) -> bool:

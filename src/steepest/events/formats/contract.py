@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from steepest.events.remote import FilePath
+
 if TYPE_CHECKING:
     from steepest.events.reading.row_filter import RowFilter
 
-__all__ = ["Block", "Condition", "EventFile", "SiftedFile"]
+__all__ = ["Block", "Condition", "EventFile", "FilteredFile"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Block:
 class EventFile(Protocol):
     """One file of events, in one format. Its rows lie in groups that can be read on their own."""
 
-    path: Path
+    path: FilePath
     schema: pa.Schema
     rows: int
     groups: int
@@ -66,7 +67,7 @@ class EventFile(Protocol):
 
 
 @runtime_checkable
-class SiftedFile(Protocol):
+class FilteredFile(Protocol):
     """An `EventFile` that leaves out what a selection has no use for."""
 
     def filtered(
