@@ -83,8 +83,8 @@ def test_the_default_recipe_is_one():
         (
             "descent.optimzer=sgd",
             "The recipe has an unknown key 'descent.optimzer'.\n"
-            "  expected: one of batch_size, checkpoint, dtype, epochs, keep, l2, learning_rate, "
-            "loss, method, optimizer, record_every, scaling, schedule, seed, stop, validate_every\n"
+            "  expected: one of batch_size, checkpoint, dtype, epochs, history, keep, l2, "
+            "learning_rate, loss, method, optimizer, scaling, schedule, seed, stop, validate_every\n"
             "  do:       write 'optimizer', or remove it",
         ),
         (
@@ -233,9 +233,16 @@ def test_files_that_cannot_be_read(tmp_path: Path):
         "  found:    Invalid value (at line 2, column 8): path = jets.parquet\n"
         '  do:       text goes in quotes: label = "is_top"'
     )
-    missing.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RecipeError, match="cannot be read"):
+    missing.write_bytes("[events]  # für Jets".encode("latin-1"))
+    with pytest.raises(RecipeError) as caught:
         Recipe.from_toml(missing)
+    assert str(caught.value) == (
+        f"The recipe {missing} cannot be read.\n"
+        "  expected: a TOML file, UTF-8\n"
+        "  found:    byte 13 is not UTF-8\n"
+        "  cause:    it was saved in another encoding\n"
+        "  do:       save it as UTF-8"
+    )
 
 
 BINS = {"column": "pt", "edges": [500, 600]}

@@ -1,4 +1,4 @@
-"""Run, the public object: what a training left, and what can be options of it."""
+"""Run, the public object: what a training left, and what can be asked of it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Run:
     Raises
     ------
     RunFolderError
-        If there is no run at `path`, or what is options for is not there yet.
+        If there is no run at `path`, or what is asked for is not there yet.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """What was options for."""
+        """What was asked for."""
         return self._folder.recipe
 
     @property
@@ -65,8 +65,16 @@ class Run:
 
     @property
     def history(self) -> pl.DataFrame:
-        """Every recorded step and validation, as history.parquet has them: a row each."""
+        """Every recorded step and validation, a row each; of a running one those so far."""
         return pl.DataFrame(pl.from_arrow(self._folder.history))
+
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far a running descent is: step, epoch, loss, seconds, …; None where none is running.
+
+        Reading it makes and locks nothing. It is at most a second old while steps are taken.
+        """
+        return self._folder.progress
 
     @property
     def model(self) -> TrainedModel:
@@ -170,7 +178,7 @@ class Run:
         name
             The folder in ``RUN/landscape``.
         callback
-            Looks on; the default shows nothing.
+            Told of the progress; the default shows nothing.
 
         Raises
         ------
@@ -229,7 +237,7 @@ def train(
     settings
         Changes such as ``"descent.learning_rate=0.1"``.
     callback
-        Looks on; the default shows nothing.
+        Told of the progress; the default shows nothing.
 
     Raises
     ------
@@ -272,7 +280,7 @@ def resume(path: str | Path, *, callback: training.TrainingCallback | None = Non
     EventsError
         Its events cannot be read any more.
     Interrupted
-        After Ctrl-C; it can be gone on with again.
+        After Ctrl-C; it can be resumed again.
 
     Examples
     --------

@@ -145,14 +145,15 @@ def test_one_seed_gives_the_same_bits_and_another_does_not(batch_size):
     assert thetas[0] == thetas[1] != thetas[2]
 
 
-@pytest.mark.parametrize("record_every", [1, 3, 1000])
+@pytest.mark.parametrize("record_every", [1, 3, 1000, "auto"])
 def test_history_has_every_kth_step_and_each_validation(record_every):
     objective, events = parts()
     plan = plan_for(objective, events, record_every=record_every)
     checkpointer = MemoryCheckpointer()
     descend(objective, events, plan, checkpointer, **monitor_of(objective, events))
     history = pa.concat_tables(checkpointer.history)
-    expected = [s for s in range(1, 37) if s % record_every == 0 or s % 6 == 0]
+    every = 1 if record_every == "auto" else record_every
+    expected = [s for s in range(1, 37) if s % every == 0 or s % 6 == 0]
     assert history["step"].to_pylist() == expected
     validated = [row["step"] for row in history.to_pylist() if row["validation_loss"] is not None]
     assert validated == [6, 12, 18, 24, 30, 36]

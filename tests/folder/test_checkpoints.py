@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,15 @@ import pyarrow as pa
 import pytest
 from safetensors.numpy import save_file
 
-from steepest.descent import State
+from objectives import DoubleWell, some_events
+from steepest import recipe as spec
+from steepest.descent import MemoryCheckpointer, Plan, State, descend
+from steepest.descent import state as state_module
 from steepest.descent.state import Best
 from steepest.descent.state import Path as DescentPath
 from steepest.errors import RunFolderError
 from steepest.folder import FolderCheckpointer, atomic, checkpoints
+from steepest.optimizers import update_rule
 
 
 def state_at(step: int) -> State:
@@ -118,6 +123,49 @@ def test_a_journal_with_a_gap_is_refused(tmp_path: Path, damage: str):
         f"  found:    {'no such file' if damage == 'remove' else '100 bytes'}\n"
         "  cause:    it was removed, or cut short by a copy\n"
         "  do:       restore it, or train anew into another folder"
+    )
+
+
+def test_a_checkpoint_of_version_1_is_read_and_continued(tmp_path: Path):
+    """Written at step 15 of 32 by release 0.0: a double well, momentum, a cosine."""
+    shutil.copytree(Path(__file__).parent / "version_1", tmp_path, dirs_exist_ok=True)
+    objective, events = DoubleWell(), some_events(64, spread=0.1)
+    rule = update_rule(spec.Momentum(), objective.weight_mask)
+    plan = Plan(
+        len(events), 8, rule, 0.02, spec.Cosine(), epochs=4, seed=3,
+        checkpoint=spec.Checkpoint(steps=5),
+    )  # fmt: skip
+    checkpointer = FolderCheckpointer(tmp_path)
+    state = checkpointer.newest()
+    assert state is not None
+    assert (state.step, len(state.optimizer_state)) == (15, 1)
+    resumed = descend(objective, events, plan, checkpointer, state=state)
+    whole = MemoryCheckpointer()
+    expected = descend(objective, events, plan, whole)
+    assert resumed.theta.tobytes() == expected.theta.tobytes()
+    history, path = checkpointer.history(), checkpointer.path()
+    assert history is not None
+    assert path is not None
+    assert history.drop(["seconds"]).equals(pa.concat_tables(whole.history).drop(["seconds"]))
+    assert path.thetas.tobytes() == np.concatenate([part.thetas for part in whole.path]).tobytes()
+    written = json.loads(
+        (tmp_path / "checkpoints" / "step-000000000032" / "state.json").read_text()
+    )
+    assert (written["format"], written["version"]) == ("steepest-state", 2)
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused(tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(state_module.FORMAT, "version", 3)
+    saved(FolderCheckpointer(tmp_path), 1)
+    with pytest.raises(RunFolderError) as caught:
+        FolderCheckpointer(tmp_path).newest()
+    folder = tmp_path / "checkpoints" / "step-000000000001"
+    assert str(caught.value) == (
+        f"The checkpoint {folder} cannot be read by this version of steepest.\n"
+        "  expected: version 1 to 2\n"
+        "  found:    version 3\n"
+        "  cause:    a newer steepest has written it\n"
+        "  do:       install that version, or train anew into another folder"
     )
 
 

@@ -12,13 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from small_lecture import SMALL
 from steepest.errors import Interrupted
 from steepest.evaluate.figures import save
+from steepest.events import Sample
 from steepest.lecture import Effort, LectureData, seven_steps
 from steepest.lecture.errors import NotFound
 from steepest.lecture.live import linear, settled, walk
 from steepest.lecture.pictures import batches, contours, logistic, minima, rates, section
 from steepest.lecture.pictures.minima_numbers import plateau_of
 from steepest.lecture.quadratic import hessian, quadratic
-from steepest.training import Events, TrainingCallback
+from steepest.training import TrainingCallback
 
 
 @pytest.fixture
@@ -190,7 +191,7 @@ def test_counted_steps_are_the_predicted_ones(small, callback):
 def test_features_of_very_different_spread_are_predicted_and_drawn(small, callback):
     """κ is too large to be run and to be drawn on one scale: both are said."""
     features = small.train.features * np.array([1.0, 1e-6, 1.0, 1.0, 1.0])
-    train = Events(features, small.train.labels, small.train.weights)
+    train = Sample(features, small.train.labels, small.train.weights)
     numbers = contours.compute(replace(small, train=train), 0, SMALL, callback)
     raw = numbers.scaled[0]
     assert raw.counted is None
@@ -266,7 +267,7 @@ def test_one_minimum_is_said(small, callback, monkeypatch):
 @pytest.mark.parametrize("picture", [logistic, batches])
 def test_separable_classes_have_no_minimum(picture, small, callback):
     features = small.train.features + 1e4 * small.train.labels[:, None]
-    train = Events(features, small.train.labels, small.train.weights)
+    train = Sample(features, small.train.labels, small.train.weights)
     with pytest.raises(NotFound, match="separates the two classes without error"):
         picture.compute(replace(small, train=train), 0, SMALL, callback)
 

@@ -28,11 +28,9 @@ def largest_curvature(
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
+    >>> from steepest.objective import objective_named
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.zeros(2))
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> round(largest_curvature(objective, np.zeros(2), events), 6)
     2.0
     """

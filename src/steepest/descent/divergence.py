@@ -9,18 +9,16 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import State
 from steepest.errors import DivergenceError
 from steepest.objective import Batch, Objective
-from steepest.storage import blocks
 
 __all__ = ["divergence"]
 
 
-def divergence(
-    objective: Objective, events: Batch, plan: Plan, state: State, step: int
-) -> DivergenceError:
-    """Build the error: at which step, how large the loss, and why most likely."""
+def divergence(objective: Objective, events: Batch, plan: Plan, state: State) -> DivergenceError:
+    """Build the error: after which step, how large the loss, and why most likely."""
+    step = state.step
     with np.errstate(all="ignore"):
         loss = objective.loss(state.theta, events)
-        cause, remedy = _likely_cause(objective, events, plan, state, step)
+        cause, remedy = _likely_cause(objective, events, plan, state)
     epoch = plan.batches.epochs(step)
     return DivergenceError(
         f"The descent diverged at step {step:,} (epoch {epoch:.3g}).",
@@ -33,12 +31,10 @@ def divergence(
     )
 
 
-def _likely_cause(
-    objective: Objective, events: Batch, plan: Plan, state: State, step: int
-) -> tuple[str, str]:
-    rate = float(plan.schedule.factors(max(step - 1, 0), 1)[0])
+def _likely_cause(objective: Objective, events: Batch, plan: Plan, state: State) -> tuple[str, str]:
+    rate = float(plan.schedule.factors(max(state.step - 1, 0), 1)[0])
     rate *= plan.learning_rate * state.plateau.factor
-    largest_input = max(float(np.abs(block).max()) for (block,) in blocks(events.inputs))
+    largest_input = events.largest_input()
     if plan.rule.stability is not None:
         curvature = largest_curvature(objective, state.best.theta, events)
         limit = plan.rule.stability / curvature if curvature > 0 else np.inf

@@ -111,7 +111,7 @@ class Feed:
 
     def _joined(self, places: list[tuple[int, int, slice]]) -> Batch:
         pieces = [self._window(*place[:2]).take(place[2]) for place in places]
-        return pieces[0] if len(pieces) == 1 else _joined(pieces)
+        return Batch.joined(pieces)
 
     def _window(self, epoch: int, window: int) -> Batch:
         """One window in memory: of the one before only what a step still takes is kept, by it."""
@@ -173,8 +173,3 @@ def _room_for(events: Batch, count: int) -> Batch:
     return Batch(
         *(None if c is None else np.empty((count, *c.shape[1:]), c.dtype) for c in columns)
     )
-
-
-def _joined(pieces: list[Batch]) -> Batch:
-    columns = ([getattr(p, name) for p in pieces] for name in ("inputs", "targets", "weights"))
-    return Batch(*(None if c[0] is None else np.concatenate(c) for c in columns))

@@ -8,14 +8,45 @@ Columns: ``step`` (steps done), ``epoch``, ``loss`` (of the batch, before the st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["STEP_COLUMNS", "History"]
+__all__ = ["MOST_STEPS", "STEP_COLUMNS", "History", "recorded_steps"]
 
 STEP_COLUMNS = ("loss", "learning_rate", "gradient_norm", "update_ratio")
+MOST_STEPS = 20_000
+"""Steps that are recorded in a run at most, unless the recipe says otherwise."""
+
+
+def recorded_steps(steps: int, most: int = MOST_STEPS) -> np.ndarray:
+    """Choose `most` of the steps 1 … `steps`, evenly in log-time: all of the first c, then fewer.
+
+    The k-th recorded step is k for k ≤ c, and c exp((k − c)/c) above, rounded up; c solves
+    c (1 + ln(steps/c)) = `most`. Neither the first step nor the last is left out.
+
+    Examples
+    --------
+    >>> recorded_steps(5).tolist()
+    [1, 2, 3, 4, 5]
+    >>> recorded_steps(1_000_000, most=12).tolist()
+    [1, 2, 4, 13, 45, 155, 542, 1898, 6646, 23276, 81521, 285518, 1000000]
+    """
+    if steps <= most:
+        return np.arange(1, steps + 1)
+    low, high = 0.0, float(most)
+    for _ in range(60):
+        middle = (low + high) / 2
+        if middle * (1 + math.log(steps / middle)) < most:
+            low = middle
+        else:
+            high = middle
+    first = int(high)
+    sparse = high * np.exp((np.arange(first + 1, most + 1) - high) / high)
+    sparse = np.minimum(np.ceil(sparse), steps).astype(np.int64)
+    return np.unique(np.concatenate([np.arange(1, first + 1), sparse, [1, steps]]))
 
 
 class History:
@@ -35,6 +66,8 @@ class History:
     >>> history.add_round({"training_loss": 0.5, "validation_loss": 0.6, "seconds": 1.0})
     >>> history.take().select(["step", "epoch", "validation_loss"]).to_pylist()[1]
     {'step': 2, 'epoch': 1.0, 'validation_loss': 0.6}
+    >>> len(history.take())
+    0
     """
 
     def __init__(
@@ -44,6 +77,7 @@ class History:
         self.per_epoch = per_epoch
         self.first_step = first_step
         self.first_epoch = first_epoch
+        self._sealed: list[pa.Table] = []
         self._clear()
 
     def add_steps(self, steps: np.ndarray, values: np.ndarray) -> None:
@@ -56,8 +90,8 @@ class History:
         """Put a validation's values beside the last recorded step."""
         self._rounds.append((self._rows - 1, dict(values)))
 
-    def take(self) -> pa.Table:
-        """Return the rows since the last call, and forget them."""
+    def seal(self) -> pa.Table:
+        """Return the rows since the last call of `seal` or `take`; `take` returns them again."""
         steps = np.concatenate([*self._steps, np.empty(0, dtype=np.int64)]).astype(np.int64)
         values = np.concatenate([*self._values, np.empty((0, len(STEP_COLUMNS)))])
         columns: dict[str, pa.Array] = {
@@ -67,7 +101,15 @@ class History:
         columns |= {name: pa.array(values[:, i]) for i, name in enumerate(STEP_COLUMNS)}
         columns |= {name: self._sparse(name) for name in self.round_columns}
         self._clear()
-        return pa.table(columns)
+        table = pa.table(columns)
+        self._sealed.append(table)
+        return table
+
+    def take(self) -> pa.Table:
+        """Return the rows since the last call, and forget them."""
+        self.seal()
+        tables, self._sealed = self._sealed, []
+        return tables[0] if len(tables) == 1 else pa.concat_tables(tables).combine_chunks()
 
     def _sparse(self, name: str) -> pa.Array:
         values, missing = np.zeros(self._rows), np.ones(self._rows, dtype=bool)

@@ -1,24 +1,39 @@
-"""The seven steps, under their names: init, predict, loss, gradient, step, repeat, stop."""
+"""The seven steps of gradient descent: init, predict, loss, gradient, step, repeat, stop.
+
+::
+
+    θ = initial(seed)                   1 init
+    for each batch:                     6 repeat
+        ŷ = f_θ(x)                      2 predict
+        J = Σ w ℓ(ŷ, y) / m             3 loss
+        g = ∇J(θ)                       4 gradient
+        θ = update(θ, g, η)             5 step
+        at the end of some epochs:      7 stop, if a criterion holds
+
+`descend` is this loop, in blocks of steps (`steepest.descent.steps`): Python looks at a descent at
+validations, at checkpoints, and a few times a second.
+"""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from steepest.descent.divergence import divergence
-from steepest.descent.feed import Feed
 from steepest.descent.history import History
 from steepest.descent.plan import Plan
+from steepest.descent.ranks import Ranks
 from steepest.descent.state import Best, Checkpointer, State, StopReason
-from steepest.descent.steps import at_once, norm, one_by_one, step_blocks
+from steepest.descent.steps import Stepper, norm
 from steepest.descent.stopping import stop_reason
 from steepest.descent.trajectory import Trajectory
 from steepest.errors import DivergenceError, EventsError, Interrupted
-from steepest.objective import Batch, Objective
+from steepest.objective import Batch, Objective, Stateful
+from steepest.objective.stateful import memory_of, preserved_memory, restore_memory
 from steepest.storage import blocks
 
 __all__ = ["Callback", "Monitor", "Outcome", "descend"]
@@ -31,15 +46,17 @@ EXPLODED = 1e6
 """A batch loss so many times the loss at the start (or that of a constant) counts as exploded."""
 ROUNDING = 1e-14
 """Losses this close, relatively, are the same: the first batch loss is that of the start."""
-SECONDS_PER_BLOCK = 0.5
+SECONDS_PER_BLOCK = 0.25
+SECONDS_PER_PUBLICATION = 0.5
+"""Readers of a running descent see it with at most the sum of these delays."""
 FASTER = 16
-"""A step_block may have so many times as many steps as the one before."""
-LARGEST_PATH = 64 * 2**20
-"""Bytes of θ's path that are kept at most; above, no path."""
+"""A block may have so many times as many steps as the one before."""
+LONGEST = 1_000_000
+"""Steps of a block at most."""
 
 
 class Callback:
-    """Looks on: base class whose methods do nothing.
+    """What a descent calls: base class whose methods do nothing.
 
     `interrupted` asks the loop to stop at once, with `Interrupted`; `enough`, looked at after each
     validation, asks it to end there as if a criterion held.
@@ -62,6 +79,8 @@ class Outcome:
     theta: Array
     step: int
     state: State
+    buffers: Mapping[str, Array] = field(default_factory=dict)
+    """The model's buffers that belong to `theta`."""
 
 
 def descend(
@@ -74,8 +93,9 @@ def descend(
     metrics: tuple[str, ...] = (),
     state: State | None = None,
     callback: Callback | None = None,
+    ranks: Ranks | None = None,
 ) -> Outcome:
-    """Go down on J(θ) until a criterion says stop.
+    """Minimise J(θ) until a criterion says stop.
 
     Parameters
     ----------
@@ -88,9 +108,11 @@ def descend(
     monitor, metrics
         The validation, if there is one, and the names of what it returns.
     state
-        To go on from; None starts anew.
+        To continue from; None starts anew.
     callback
         Progress, and the wish to interrupt.
+    ranks
+        The processes that descend together; None is this one alone. The main one writes.
 
     Raises
     ------
@@ -99,54 +121,62 @@ def descend(
     Interrupted
         If `callback.interrupted` became true; the state is saved.
     """
-    callback = callback or Callback()
-    done = state.step if state else -1
-    walk = _Walk(objective, events, plan, checkpointer, monitor, metrics, done)
-    state = state or walk.init()  # 1 init
-    if plan.ends_round(state.step) and state.step > state.round_step:  # it diverged just there
-        state = walk.end_round(state, callback)
-    while state.reason is None:
-        state = walk.step_block(state, callback)  # 2 predict, 3 loss, 4 gradient, 5 step; 6 repeat
-        if plan.ends_round(state.step):
-            state = walk.end_round(state, callback)  # 7 stop, if there is a reason
-        if callback.interrupted and state.reason is None:
-            walk.save(state)
-            raise Interrupted(f"Interrupted after step {state.step:,} of {plan.total_steps:,}.")
-        walk.save_if_due(state)
+    descent = _Descent(
+        objective,
+        events,
+        plan,
+        checkpointer,
+        monitor,
+        metrics,
+        callback or Callback(),
+        ranks or Ranks(),
+        done=state.step if state else -1,
+    )
+    state = descent.resume(state) if state else descent.init()  # 1 init
+    while state.reason is None:  # 6 repeat
+        if not descent.round_is_due(state):
+            state = descent.take_steps(state)  # 2 predict, 3 loss, 4 gradient, 5 step
+        if descent.round_is_due(state):
+            state = descent.end_round(state)  # 7 stop, if there is a reason
+        descent.record(state)
     if plan.keep == "best":
-        return Outcome(state.best.theta, state.best.step, state)
-    return Outcome(state.theta, state.step, state)
+        return Outcome(state.best.theta, state.best.step, state, state.best.buffers)
+    return Outcome(state.theta, state.step, state, state.memory.buffers)
 
 
-class _Walk:
-    """The parts of the loop, and the clocks and records that they share."""
+@dataclass
+class _Descent:
+    """The parts of the loop, with the clocks and records that they share."""
 
-    def __init__(
-        self,
-        objective: Objective,
-        events: Batch,
-        plan: Plan,
-        checkpointer: Checkpointer,
-        monitor: Monitor | None,
-        metrics: tuple[str, ...],
-        done: int,
-    ) -> None:
-        self.objective, self.events, self.plan = objective, events, plan
-        self.feed = Feed(events, plan.batches)
-        self.checkpointer, self.monitor = checkpointer, monitor
-        self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
-        path_bytes = len(plan.path_steps) * objective.size * np.dtype(objective.dtype).itemsize
-        points = plan.path_steps if path_bytes <= LARGEST_PATH else plan.path_steps[:0]
-        self.trajectory = Trajectory(points, objective.size, objective.dtype, done)
+    objective: Objective
+    events: Batch
+    plan: Plan
+    checkpointer: Checkpointer
+    monitor: Monitor | None
+    metrics: tuple[str, ...]
+    callback: Callback
+    ranks: Ranks
+    done: int
+
+    def __post_init__(self) -> None:
+        plan, objective = self.plan, self.objective
+        self.history = History(
+            self.metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch
+        )
+        path_steps = plan.path_steps(objective.size * np.dtype(objective.dtype).itemsize)
+        self.trajectory = Trajectory(path_steps, objective.size, objective.dtype, self.done)
+        self.stepper = Stepper(objective, self.events, plan, self.trajectory, self.ranks)
         self.longest = 1
-        self.quick = step_blocks(objective, events, plan)
-        plan.batches.compiled = self.quick is not None
-        self.saved_at = self.clock = time.monotonic()
+        self.loss: float | None = None
+        self.rate: float | None = None
+        self.saved_at = self.published_at = self.clock = self.ranks.clock()
 
     def init(self) -> State:
         """Step 1: θ₀, with the losses that later ones are compared with."""
-        theta = self.objective.initial(self.plan.seed)
-        start = self.objective.loss(theta, self.events)
+        theta, events = self.objective.initial(self.plan.seed), len(self.events)
+        if isinstance(self.objective, Stateful):
+            self.objective.restore(self.objective.initial_memory(self.plan.seed))
+        start = self.ranks.mean(self.objective.loss(theta, self.events), events)
         monitored = self._monitor(theta).get("validation_loss", start)
         if not math.isfinite(start):
             raise EventsError(
@@ -156,48 +186,58 @@ class _Walk:
                 cause="targets, inputs or weights of enormous size",
                 do='rescale them, or set descent.dtype = "float64"',
             )
-        limit = EXPLODED * max(abs(start), _loss_of_a_constant(self.events), 1e-300)
+        constant = self.ranks.mean(_loss_of_a_constant(self.events), events)
+        memory = memory_of(self.objective)
         state = State(
-            theta, self.plan.rule.initial_state(theta), 0, Best(theta, float(monitored), 0), limit
+            theta=theta,
+            optimizer_state=self.plan.rule.initial_state(theta),
+            step=0,
+            best=Best(theta, float(monitored), 0, memory.buffers),
+            loss_limit=EXPLODED * max(abs(start), constant, 1e-300),
+            memory=memory,
         )
         if self.trajectory.followed(-1, 1)[0]:
             self.trajectory.add(theta[None])
         return state
 
-    def step_block(self, state: State, callback: Callback) -> State:
-        """Take the steps up to the next validation or look at the clock."""
-        plan = self.plan
-        end = plan.step_block_end(state.step, self.longest)
-        rates = plan.schedule.factors(state.step, end - state.step)
-        rates *= plan.learning_rate * state.plateau.factor
-        with np.errstate(all="ignore"):  # what overflows is found by its loss
-            if self.quick is not None:
-                steps = at_once(self.quick, self.feed, plan, state, rates, self.trajectory)
-            else:
-                steps = one_by_one(
-                    self.objective, self.feed, plan, state, rates, self.trajectory,
-                    lambda: callback.interrupted,
-                )  # fmt: skip
-        state = steps.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
-        self.history.add_steps(steps.recorded, steps.values)
-        if len(steps.values):
-            loss, rate = steps.values[-1, :2]
-            callback.steps(state, loss, rate, plan.batches.epochs(state.step))
-        if steps.diverged_at is not None:
-            raise self._diverged(state, steps.diverged_at)
+    def resume(self, state: State) -> State:
+        """Continue from a state: the objective's buffers and random streams are those of it."""
+        restore_memory(self.objective, state.memory)
         return state
 
-    def end_round(self, state: State, callback: Callback) -> State:
-        """Validate, remember the best, and see whether there is a reason to stop."""
+    def round_is_due(self, state: State) -> bool:
+        """Whether validation and the criteria come next."""
+        return self.plan.ends_round(state.step) and state.step > state.round_step
+
+    def take_steps(self, state: State) -> State:
+        """Steps 2 to 5, up to the next validation or look at the clock."""
+        plan = self.plan
+        end = plan.block_end(state.step, self.longest)
+        rates = plan.schedule.factors(state.step, end - state.step)
+        rates *= plan.learning_rate * state.plateau.factor
+        taken = self.stepper.take(state, rates)
+        state = taken.state.with_changes(seconds=state.seconds + self._tick(len(rates)))
+        self.history.add_steps(taken.recorded, taken.values)
+        if len(taken.values):
+            loss, rate = self.loss, self.rate = taken.values[-1, :2].tolist()
+            self.callback.steps(state, loss, rate, plan.batches.epochs(state.step))
+        if taken.diverged:
+            raise self._diverged(state)
+        return state
+
+    def end_round(self, state: State) -> State:
+        """Step 7: validate, remember the best, and see whether there is a reason to stop."""
         plan = self.plan
         training_loss = state.loss_sum / (plan.steps_in_round(state.step - 1) + 1)
-        metrics = dict(self._monitor(state.theta))
+        metrics = self._monitor(state.theta)
         monitored = metrics.get("validation_loss", training_loss)
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
-            raise self._diverged(state, state.step)
-        better = monitored < state.best.loss - ROUNDING * abs(state.best.loss)
+            raise self._diverged(state)
+        best, better = state.best, monitored < state.best.loss - ROUNDING * abs(state.best.loss)
+        if better:
+            best = Best(state.theta, float(monitored), state.step, state.memory.buffers)
         state = state.with_changes(
-            best=Best(state.theta, float(monitored), state.step) if better else state.best,
+            best=best,
             round_step=state.step,
             waited=0 if better else state.waited + 1,
             plateau=state.plateau.after(monitored, plan.schedule_options),
@@ -208,47 +248,73 @@ class _Walk:
         state = state.with_changes(last_loss=training_loss, reason=reason, seconds=seconds)
         row = {"training_loss": training_loss, **metrics, "seconds": state.seconds}
         self.history.add_round(row)
-        callback.round(state, row)
-        if callback.enough and reason is None:
-            state = state.with_changes(reason=StopReason("asked", "who looks on asked for it"))
+        self.callback.round(state, row)
+        if self.ranks.any(self.callback.enough) and reason is None:
+            state = state.with_changes(reason=StopReason("asked", "a callback asked for it"))
+        if state.reason is not None:
+            self.trajectory.end(state.step, state.theta)
         return state
 
-    def save_if_due(self, state: State) -> None:
-        """Checkpoint at the end, and when enough time or enough steps have gone by."""
-        options = self.plan.checkpoint
+    def record(self, state: State) -> None:
+        """Checkpoint and publish where that is due; end here if the user interrupts."""
+        options, running = self.plan.checkpoint, state.reason is None
+        if running and self.ranks.any(self.callback.interrupted):
+            self._save(state)
+            raise Interrupted(
+                f"Interrupted after step {state.step:,} of {self.plan.total_steps:,}."
+            )
         due = options.steps is not None and state.step % options.steps == 0
-        if due or state.reason is not None or time.monotonic() - self.saved_at >= options.seconds:
-            self.save(state)
+        if due or not running or self.clock - self.saved_at >= options.seconds:
+            self._save(state)
+        if self.clock - self.published_at >= SECONDS_PER_PUBLICATION and self.ranks.is_main:
+            self.checkpointer.publish(self._progress(state), self.history.seal())
+            self.published_at = self.clock
 
-    def save(self, state: State) -> None:
-        """Checkpoint now."""
-        self.checkpointer.save(state, self.history.take(), self.trajectory.take())
-        self.saved_at = time.monotonic()
+    def _save(self, state: State) -> None:
+        history, path = self.history.take(), self.trajectory.take()
+        if self.ranks.is_main:
+            self.checkpointer.save(state, history, path)
+        self.saved_at = self.clock
 
-    def _diverged(self, state: State, step: int) -> DivergenceError:
-        self.save(state)
-        return divergence(self.objective, self.events, self.plan, state, step)
+    def _progress(self, state: State) -> dict[str, Any]:
+        return {
+            "step": state.step,
+            "total_steps": self.plan.total_steps,
+            "epoch": self.plan.batches.epochs(state.step),
+            "epochs": self.plan.epochs,
+            "seconds": state.seconds,
+            "loss": self.loss,
+            "learning_rate": self.rate,
+            "best": {"loss": state.best.loss, "step": state.best.step},
+            "stopped": state.reason.sentence if state.reason else None,
+        }
 
-    def _monitor(self, theta: Array) -> Mapping[str, float]:
-        return self.monitor(theta) if self.monitor is not None else {}
+    def _diverged(self, state: State) -> DivergenceError:
+        self._save(state)
+        return divergence(self.objective, self.events, self.plan, state)
+
+    def _monitor(self, theta: Array) -> dict[str, float]:
+        return self.ranks.from_main(dict(self.monitor(theta)) if self.monitor else {})
 
     def _gradient_norm(self, theta: Array) -> float | None:
         if self.plan.stop.gradient_norm is None:
             return None
-        return norm(self.objective.loss_and_gradient(theta, self.events)[1])
+        with preserved_memory(self.objective):
+            loss, gradient = self.objective.loss_and_gradient(theta, self.events)
+        return norm(self.ranks.mean_gradient(loss, gradient, len(self.events))[1])
 
     def _tick(self, steps: int) -> float:
-        """Seconds since the last call; also sets how long the next step_block may be."""
-        now = time.monotonic()
+        """Seconds since the last call; also sets how long the next block may be."""
+        now = self.ranks.clock()
         spent, self.clock = now - self.clock, now
         if steps:
             by_pace = int(steps * SECONDS_PER_BLOCK / max(spent, 1e-9))
-            self.longest = max(1, min(by_pace, FASTER * max(self.longest, steps), 1_000_000))
+            self.longest = max(1, min(by_pace, FASTER * max(self.longest, steps), LONGEST))
         return spent
 
 
 def _loss_of_a_constant(events: Batch) -> float:
-    """About the loss of a constant prediction: the targets' variance, or one for K classes."""
+    """Roughly the loss of a constant prediction: the targets' variance, or one for K classes."""
     if np.issubdtype(events.targets.dtype, np.integer):
         return 1.0
     count, mean, squares = 0, 0.0, 0.0

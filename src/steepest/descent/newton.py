@@ -9,7 +9,7 @@ comes from a sample of them, which also gives the start::
     _optimum_of  the optimum of the sample: steps with the sample's own gradient and curvature
     newton       steps with the gradient of all events, and the curvature of the sample
 
-The predicted excess ``δ = ½ ∇Jᵀ H⁻¹ ∇J`` says how far J is above its minimum, and ends the walk. A
+The predicted excess ``δ = ½ ∇Jᵀ H⁻¹ ∇J`` says how far J is above its minimum, and ends the recorder. A
 sample of s events with n parameters leaves an excess of about n/(2s), and each step takes all but
 some n/s of what is left; where it takes less than three quarters, the sample grows.
 
@@ -39,7 +39,7 @@ __all__ = ["TOLERANCE", "newton"]
 Array = np.ndarray
 
 TOLERANCE = 1e-10
-"""The predicted excess of J at which the walk ends, if the recipe has no loss tolerance."""
+"""The predicted excess of J at which the descent ends, if the recipe has no loss tolerance."""
 LEAST_SAMPLE, SAMPLE_PER_PARAMETER, SAMPLE_SHARE = 20_000, 200, 0.01
 SLOW = 0.25
 """A step after which so much of the predicted excess is left makes the sample grow."""
@@ -86,9 +86,9 @@ def newton(
     monitor, metrics
         What is validated after each step, as for `descend`.
     state
-        Of a walk that has ended: nothing is left to do. One that was interrupted starts anew.
+        Of a descent that has ended: nothing is left to do. One that was interrupted starts anew.
     callback
-        Looks on; may ask to stop.
+        Progress; may ask to stop.
 
     Raises
     ------
@@ -100,18 +100,18 @@ def newton(
     if state is not None:
         return _outcome(plan, state), "Newton's method had ended."
     callback = callback or Callback()
-    walk = _Walk(objective, plan, monitor, metrics)
+    recorder = _Recorder(objective, plan, monitor, metrics)
     sample = _sampled(events, objective.size)
     start, steps = _optimum_of(objective, sample, objective.initial(plan.seed))
     how = "" if len(sample) == len(events) else f" of {len(sample):,} of the {len(events):,} events"
     for point, rate in _points(objective, events, sample, start):
-        state = walk.step(state, point, rate, callback)
+        state = recorder.step(state, point, rate, callback)
         if callback.interrupted and state.reason is None:
             raise Interrupted(f"Interrupted after step {state.step:,}.")
         if state.reason is not None:
             break
     assert state is not None  # there is a start
-    checkpointer.save(state, walk.history.take(), walk.taken())
+    checkpointer.save(state, recorder.history.take(), recorder.taken())
     said = f"Newton's method: {steps} steps to the optimum{how}, {state.step} over all events."
     return _outcome(plan, state), said
 
@@ -194,7 +194,7 @@ def _lower(
     return None, 0.0
 
 
-class _Walk:
+class _Recorder:
     """What is recorded of the steps over all events, and when they end."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a descent is asked to do, with every number decided."""
+"""What a descent is to do, with every number decided."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from steepest import recipe as spec
 from steepest.descent.batches import Batches
+from steepest.descent.history import MOST_STEPS, recorded_steps
 from steepest.errors import RecipeError
 from steepest.objective import TOGETHER
 from steepest.optimizers import UpdateRule
@@ -19,6 +20,8 @@ __all__ = ["Plan"]
 
 PATH_POINTS = 100
 """θ is kept at about so many steps evenly spaced, and as many geometrically spaced."""
+LARGEST_PATH = 64 * 2**20
+"""Bytes of the path at most: of a large θ fewer steps are kept."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,10 @@ class Plan:
         Events a step; `Plan.of` turns "all" into `events`.
     rule, learning_rate, schedule
         θ ← θ − η g, with η = `learning_rate` × the schedule's factor.
-    epochs, stop, keep, record_every, validate_every, seed, checkpoint
+    epochs, stop, keep, validate_every, seed, checkpoint
         As in the recipe.
+    record_every
+        The history has every so many steps; "auto" is some 20,000 of them, evenly in log-time.
     first_step, first_epoch
         Where a descent goes on over other events: the numbers of its first step and epoch.
     schedule_length
@@ -50,7 +55,7 @@ class Plan:
     seed: int = 0
     stop: spec.Stop = field(default_factory=spec.Stop)
     keep: Literal["best", "last"] = "last"
-    record_every: int = 1
+    record_every: int | Literal["auto"] = "auto"
     validate_every: int = 1
     checkpoint: spec.Checkpoint = field(default_factory=spec.Checkpoint)
     first_step: int = 0
@@ -77,7 +82,7 @@ class Plan:
             seed=recipe.seed,
             stop=recipe.stop,
             keep=recipe.keep or ("best" if validated else "last"),
-            record_every=recipe.record_every,
+            record_every=recipe.history.every,
             validate_every=recipe.validate_every,
             checkpoint=recipe.checkpoint,
         )
@@ -87,7 +92,7 @@ class Plan:
         """Which events each step takes."""
         return Batches(self.events, self.batch_size, self.seed, self.first_step, self.first_epoch)
 
-    @property
+    @cached_property
     def total_steps(self) -> int:
         """Steps until the last epoch is done."""
         return self.first_step + self.epochs * self.batches.per_epoch
@@ -98,17 +103,24 @@ class Plan:
         length = self.schedule_length or (self.total_steps, self.batches.per_epoch)
         return Schedule(self.schedule_options, *length)
 
-    @cached_property
-    def path_steps(self) -> np.ndarray:
-        """The steps at which θ is kept for the path, ascending, with the first and the last."""
-        steps = self.total_steps - self.first_step
-        even = np.linspace(0, steps, PATH_POINTS + 1)
-        geometric = np.geomspace(1, steps, PATH_POINTS)
-        points = np.unique(np.round(np.concatenate([even, geometric])).astype(np.int64))
-        return self.first_step + points
+    def path_steps(self, theta_bytes: int = 0) -> np.ndarray:
+        """The steps after which θ is kept for the path, ascending, with the first and the last.
 
-    def step_block_end(self, step: int, longest: int) -> int:
-        """Where the steps from `step` on must pause: a validation, a checkpoint."""
+        A θ of so many bytes is kept as often as `LARGEST_PATH` has room for, but at least twice.
+        """
+        steps = self.total_steps - self.first_step
+        points = max(2, LARGEST_PATH // max(theta_bytes, 1))
+        each = min(PATH_POINTS, points // 2) if points > 3 else 0
+        even = np.linspace(0, steps, each + 1 if each else points)
+        geometric = np.geomspace(1, steps, each)
+        kept = np.unique(np.round(np.concatenate([even, geometric])).astype(np.int64))
+        return self.first_step + kept
+
+    def block_end(self, step: int, longest: int) -> int:
+        """Where the block of steps that begins at `step` must end, after `longest` at most.
+
+        It ends at a validation, a checkpoint and the last step.
+        """
         per_round = self.validate_every * self.batches.per_epoch
         unit = TOGETHER if self.batch_size == 1 else 1
         by_the_clock = max(step + longest, step + unit)
@@ -125,14 +137,25 @@ class Plan:
     def recorded(self, step: int, count: int) -> np.ndarray:
         """Whether history has a row for each of the `count` steps after `step`, ``(count,)``.
 
-        It has for every `record_every`th, and for those that end a round.
+        The steps that end a round always have one. The others are chosen by their number alone, so
+        that a resumed descent records the same ones.
         """
         mask = np.zeros(count, dtype=bool)
         first, per_round = step + 1, self.validate_every * self.batches.per_epoch
-        mask[-first % self.record_every :: self.record_every] = True
+        if self.record_every != "auto":
+            mask[-first % self.record_every :: self.record_every] = True
+        elif self.total_steps - self.first_step <= MOST_STEPS:
+            mask[:] = True
+        else:
+            begin, end = self._recorded_steps.searchsorted([first, first + count])
+            mask[self._recorded_steps[begin:end] - first] = True
         mask[-(first - self.first_step) % per_round :: per_round] = True
         mask[self.total_steps - first : self.total_steps - first + 1] = True
         return mask
+
+    @cached_property
+    def _recorded_steps(self) -> np.ndarray:
+        return self.first_step + recorded_steps(self.total_steps - self.first_step)
 
     def steps_in_round(self, step: int) -> int:
         """How many steps were taken since the last validation, when `step` are done in all."""

@@ -1,18 +1,23 @@
-"""All that a descent must remember to go on exactly where it was."""
+"""All that a descent must remember to continue exactly where it was."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from steepest.objective.stateful import Memory
 from steepest.schedules import Plateau
 
 __all__ = ["Best", "Checkpointer", "MemoryCheckpointer", "Path", "State", "StopReason"]
 
 Array = np.ndarray
+FORMAT = {"format": "steepest-state", "version": 2}
+"""Version 1 named the optimiser's vectors ``slot_0``, ``slot_1``, … and had no format entry."""
+_BUFFER, _BEST_BUFFER = "buffer.", "best_buffer."
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,7 @@ class Best:
     theta: Array
     loss: float
     step: int
+    buffers: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,18 +49,20 @@ class StopReason:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the next step depends on, and what must never be lost.
+    """Everything that the next step depends on, and the best parameters so far.
 
     Parameters
     ----------
     theta, optimizer_state
-        The parameters and the optimiser's memory, each ``(size,)``.
+        The parameters and the optimiser's vectors, each ``(size,)``.
     step
         Steps done.
     best
         Of the validation loss, or of the training loss where there is no validation part.
     loss_limit
         Above this a loss counts as exploded.
+    memory
+        The model's buffers and random streams.
     round_step
         The step after which the last validation was done.
     plateau, waited, last_loss
@@ -72,6 +80,7 @@ class State:
     step: int
     best: Best
     loss_limit: float
+    memory: Memory = field(default_factory=Memory)
     plateau: Plateau = field(default_factory=Plateau)
     round_step: int = 0
     waited: int = 0
@@ -81,30 +90,38 @@ class State:
     reason: StopReason | None = None
 
     def arrays(self) -> dict[str, Array]:
-        """The vectors, for a safetensors file."""
-        optimizer_state = {f"slot_{index}": slot for index, slot in enumerate(self.optimizer_state)}
-        return {"theta": self.theta, "best_theta": self.best.theta, **optimizer_state}
+        """The arrays, for a safetensors file."""
+        vectors = {f"optimizer_state_{i}": vector for i, vector in enumerate(self.optimizer_state)}
+        buffers = {_BUFFER + name: array for name, array in self.memory.buffers.items()}
+        best = {_BEST_BUFFER + name: array for name, array in self.best.buffers.items()}
+        return {"theta": self.theta, "best_theta": self.best.theta, **vectors, **buffers, **best}
 
     def scalars(self) -> dict[str, Any]:
-        """The numbers, for a JSON file; `from_parts` gives the same bits back."""
+        """The other values, for a JSON file; `from_parts` gives the same bits back."""
         names = ("step", "loss_limit", "round_step", "waited", "last_loss", "loss_sum", "seconds")
         return {
+            **FORMAT,
             **{name: getattr(self, name) for name in names},
             "plateau": asdict(self.plateau),
             "best": {"loss": self.best.loss, "step": self.best.step},
             "reason": asdict(self.reason) if self.reason else None,
+            "streams": dict(self.memory.streams),
         }
 
     @classmethod
     def from_parts(cls, arrays: dict[str, Array], scalars: dict[str, Any]) -> State:
-        """Put a state together again from `arrays` and `scalars`."""
-        values = dict(scalars)
+        """Put a state together again from `arrays` and `scalars`, of version 1 or 2."""
+        values = {name: value for name, value in scalars.items() if name not in FORMAT}
+        vectors = "slot_" if scalars.get("version", 1) == 1 else "optimizer_state_"
+        count = sum(name.startswith(vectors) for name in arrays)
         reason = values.pop("reason")
-        count = sum(name.startswith("slot_") for name in arrays)
         return cls(
             theta=arrays["theta"],
-            optimizer_state=tuple(arrays[f"slot_{index}"] for index in range(count)),
-            best=Best(arrays["best_theta"], **values.pop("best")),
+            optimizer_state=tuple(arrays[f"{vectors}{i}"] for i in range(count)),
+            best=Best(
+                arrays["best_theta"], **values.pop("best"), buffers=_named(arrays, _BEST_BUFFER)
+            ),
+            memory=Memory(_named(arrays, _BUFFER), values.pop("streams", {})),
             plateau=Plateau(**values.pop("plateau")),
             reason=StopReason(**reason) if reason else None,
             **values,
@@ -116,6 +133,15 @@ class State:
         copy = object.__new__(State)  # `replace` takes as long as a step of a small network
         copy.__dict__.update(self.__dict__, **changes)
         return copy
+
+
+def _named(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The arrays whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 @dataclass(frozen=True)
@@ -135,10 +161,17 @@ class Path:
 
 
 class Checkpointer(Protocol):
-    """Who keeps a descent's state, history and path safe."""
+    """Where a descent's state, history and path are kept."""
 
     def save(self, state: State, history: pa.Table, path: Path | None) -> None:
         """Keep the state, and the history and path since the last call."""
+        ...
+
+    def publish(self, progress: Mapping[str, Any], history: pa.Table) -> None:
+        """Show readers of a running descent its progress, and the history since the last call.
+
+        Called at most twice a second. The same rows are given to `save` later.
+        """
         ...
 
 
@@ -156,3 +189,6 @@ class MemoryCheckpointer:
         self.history.append(history)
         if path is not None:
             self.path.append(path)
+
+    def publish(self, progress: Mapping[str, Any], history: pa.Table) -> None:
+        """Do nothing: nobody reads along."""

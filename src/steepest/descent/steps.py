@@ -1,133 +1,168 @@
-"""Many steps of the descent: in one call of the objective, or one by one in plain Python."""
+"""A block of steps: one by one in Python, or many in one call of the objective.
+
+`Stepper.one_by_one` shows what a step is, and serves any objective. `Stepper.in_blocks` does the
+same with an objective that takes many steps in one call, in compiled code or on a device. Such an
+objective converts θ once at each end of a block. Between blocks it may keep its own copy: it is
+given back the very arrays that it returned.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steepest.descent.feed import Feed
 from steepest.descent.history import STEP_COLUMNS
 from steepest.descent.plan import Plan
+from steepest.descent.ranks import Ranks
 from steepest.descent.state import State
 from steepest.descent.trajectory import Trajectory
 from steepest.objective import Batch, Objective, StepBlock, SupportsStepBlocks
+from steepest.objective.stateful import Stateful, memory_of, restore_memory
 
-__all__ = ["Steps", "at_once", "norm", "one_by_one", "step_blocks"]
+__all__ = ["Stepper", "StepsTaken", "norm"]
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class Steps:
-    """What a step_block of steps leaves."""
+class StepsTaken:
+    """What a block of steps leaves."""
 
     state: State
     recorded: Array
     """The numbers of the recorded steps, ``(rows,)``."""
     values: Array
     """Loss, learning rate, gradient norm and update ratio of each, ``(rows, 4)``."""
-    diverged_at: int | None
+    diverged: bool = False
+    """Whether the loss of the next step is above the limit."""
 
 
-def step_blocks(objective: Objective, events: Batch, plan: Plan) -> SupportsStepBlocks | None:
-    """The objective, if it can predict, take gradients and steps, and repeat, in one call."""
-    if isinstance(objective, SupportsStepBlocks) and objective.supports(events, plan.batch_size):
-        return objective
-    return None
+class Stepper:
+    """Takes the steps of a descent.
 
+    Parameters
+    ----------
+    objective, events, plan
+        J, the training events, and which of them each step takes.
+    trajectory
+        Is given θ after the steps that it follows.
+    ranks
+        The processes over which a step's gradient is the mean.
+    """
 
-def at_once(
-    objective: SupportsStepBlocks,
-    feed: Feed,
-    plan: Plan,
-    state: State,
-    rates: Array,
-    trajectory: Trajectory,
-) -> Steps:
-    """The steps in runs over one array of events each, every run in one call."""
-    theta, optimizer_state, step, loss_sum = (
-        state.theta,
-        state.optimizer_state,
-        state.step,
-        state.loss_sum,
-    )
-    recorded, followed = plan.recorded(step, len(rates)), trajectory.followed(step, len(rates))
-    values, begin, diverged_at = [], 0, None
-    for run in feed.runs(step, step + len(rates)):
-        part = slice(begin, begin + run.steps)
-        step_block = StepBlock(
-            events=run.events,
-            rows=run.rows,
-            batch_size=plan.batch_size,
-            rates=rates[part],
-            first_step=state.step + begin,
-            recorded=recorded[part],
-            followed=followed[part],
-            loss_limit=state.loss_limit,
-            room=trajectory.room(int(np.count_nonzero(followed[part]))),
+    def __init__(
+        self, objective: Objective, events: Batch, plan: Plan, trajectory: Trajectory, ranks: Ranks
+    ) -> None:
+        self.objective, self.plan = objective, plan
+        self.trajectory, self.ranks = trajectory, ranks
+        self.loader = Feed(events, plan.batches)
+        self.stateful = isinstance(objective, Stateful)
+        self.blocks = None  # in one call there is no place for the mean over ranks
+        if ranks.size == 1 and isinstance(objective, SupportsStepBlocks):
+            self.blocks = objective if objective.supports(events, plan.batch_size) else None
+        plan.batches.compiled = self.blocks is not None
+
+    def take(self, state: State, rates: Array) -> StepsTaken:
+        """Take a step at each η; stop before one whose loss is above the limit."""
+        with np.errstate(all="ignore"):  # what overflows is found by its loss
+            if self.blocks is None:
+                return self.one_by_one(state, rates)
+            return self.in_blocks(self.blocks, state, rates)
+
+    def one_by_one(self, state: State, rates: Array) -> StepsTaken:
+        """Take each step in Python."""
+        first, rule = state.step, self.plan.rule
+        recorded = self.plan.recorded(first, len(rates))
+        followed = self.trajectory.followed(first, len(rates))
+        theta, optimizer_state, memory = state.theta, state.optimizer_state, state.memory
+        loss_sum, step, values, diverged = state.loss_sum, first, [], False
+        for rate in rates.tolist():
+            batch = self.loader.batch(step)
+            loss, gradient = self.objective.loss_and_gradient(theta, batch)
+            loss, gradient = self.ranks.mean_gradient(loss, gradient, len(batch))
+            if not abs(loss) <= state.loss_limit:
+                restore_memory(self.objective, memory)
+                diverged = True
+                break
+            before = theta
+            theta, optimizer_state = rule.update(theta, gradient, optimizer_state, rate, step + 1)
+            loss_sum += loss
+            if self.stateful:
+                memory = memory_of(self.objective)
+            if recorded[step - first]:
+                values.append((loss, rate, norm(gradient), _ratio(theta - before, before)))
+            if followed[step - first]:
+                self.trajectory.add(theta[None])
+            step += 1
+        state = state.with_changes(
+            theta=theta,
+            optimizer_state=optimizer_state,
+            step=step,
+            loss_sum=loss_sum,
+            memory=memory,
         )
-        result = objective.run_steps(step_block, plan.rule, theta, optimizer_state, loss_sum)
-        theta, optimizer_state, loss_sum = result.theta, result.optimizer_state, result.loss_sum
-        values.append(result.values)
-        trajectory.add(result.path)
-        begin += result.taken
-        if result.taken < run.steps:
-            diverged_at = state.step + begin
-            break
-        del run, step_block  # and with them the window, before the next one is read
-    after = state.with_changes(
-        theta=theta, optimizer_state=optimizer_state, step=state.step + begin, loss_sum=loss_sum
-    )
-    steps = state.step + 1 + np.flatnonzero(recorded[:begin])
-    return Steps(after, steps, np.concatenate(values), diverged_at)
+        numbers = first + 1 + np.flatnonzero(recorded[: step - first])
+        table = np.array(values, dtype=np.float64).reshape(-1, len(STEP_COLUMNS))
+        return StepsTaken(state, numbers, table, diverged)
+
+    def in_blocks(self, objective: SupportsStepBlocks, state: State, rates: Array) -> StepsTaken:
+        """Take the steps over one array of events in one call, array by array."""
+        first, plan = state.step, self.plan
+        recorded = plan.recorded(first, len(rates))
+        followed = self.trajectory.followed(first, len(rates))
+        numbers, values, diverged = [], [], False
+        for run in self.loader.runs(first, first + len(rates)):
+            part = slice(state.step - first, state.step - first + run.steps)
+            block = StepBlock(
+                events=run.events,
+                rows=run.rows,
+                batch_size=plan.batch_size,
+                rates=rates[part],
+                first_step=state.step,
+                recorded=recorded[part],
+                followed=followed[part],
+                loss_limit=state.loss_limit,
+                room=self.trajectory.room(int(np.count_nonzero(followed[part]))),
+            )
+            result = objective.run_steps(
+                block, plan.rule, state.theta, state.optimizer_state, state.loss_sum
+            )
+            if result.exceeded:
+                taken = self._rolled_back(state, rates[part])
+            else:
+                self.trajectory.add(result.path)
+                steps = state.step + 1 + np.flatnonzero(block.recorded[: result.taken])
+                after = state.with_changes(
+                    theta=result.theta,
+                    optimizer_state=result.optimizer_state,
+                    step=state.step + result.taken,
+                    loss_sum=result.loss_sum,
+                )
+                if self.stateful:
+                    after = after.with_changes(memory=memory_of(objective))
+                taken = StepsTaken(after, steps, result.values, result.taken < run.steps)
+            state, diverged = taken.state, taken.diverged
+            numbers.append(taken.recorded)
+            values.append(taken.values)
+            if diverged:
+                break
+            del run, block  # and with them the window, before the next one is read
+        return StepsTaken(state, _joined(numbers), _joined(values), diverged)
+
+    def _rolled_back(self, state: State, rates: Array) -> StepsTaken:
+        """Take a block again, one by one from its beginning: some loss in it was above the limit.
+
+        Should rounding keep each loss below it now, the descent has diverged at the block's end.
+        """
+        restore_memory(self.objective, state.memory)
+        return replace(self.one_by_one(state, rates), diverged=True)
 
 
-def one_by_one(
-    objective: Objective,
-    feed: Feed,
-    plan: Plan,
-    state: State,
-    rates: Array,
-    trajectory: Trajectory,
-    stop: Callable[[], bool],
-) -> Steps:
-    """The same in plain Python, for any objective; ends early once `stop` says so."""
-    theta, optimizer_state, step, loss_sum = (
-        state.theta,
-        state.optimizer_state,
-        state.step,
-        state.loss_sum,
-    )
-    diverged_at = None
-    recorded: list[int] = []
-    values: list[tuple[float, ...]] = []
-    for rate in rates.tolist():
-        batch = feed.batch(step)
-        loss, gradient = objective.loss_and_gradient(theta, batch)  # predict, loss, gradient
-        if not abs(loss) <= state.loss_limit:
-            diverged_at = step
-            break
-        step += 1
-        before = theta
-        theta, optimizer_state = plan.rule.update(
-            theta, gradient, optimizer_state, rate, step
-        )  # step
-        loss_sum += loss
-        if step % plan.record_every == 0 or plan.ends_round(step):
-            recorded.append(step)
-            values.append((loss, rate, norm(gradient), _ratio(theta - before, before)))
-        if trajectory.followed(step - 1, 1)[0]:
-            trajectory.add(theta[None])
-        if stop():
-            break
-    after = state.with_changes(
-        theta=theta, optimizer_state=optimizer_state, step=step, loss_sum=loss_sum
-    )
-    table = np.array(values, dtype=np.float64).reshape(-1, len(STEP_COLUMNS))
-    return Steps(after, np.array(recorded, dtype=np.int64), table, diverged_at)
+def _joined(arrays: list[Array]) -> Array:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def norm(vector: Array) -> float:

@@ -1,4 +1,4 @@
-"""θ on the way: at the steps at which a plan follows it."""
+"""The path of θ: its values at the steps that a plan chose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = np.ndarray
 
 
 class Trajectory:
-    """θ at some steps, in one array: who takes the steps may write it there.
+    """θ at some steps, in one array, which compiled code may fill.
 
     Parameters
     ----------
@@ -37,9 +37,11 @@ class Trajectory:
     """
 
     def __init__(self, steps: Array, size: int, dtype: str, done: int) -> None:
+        self._planned = steps
         self._steps = steps[np.searchsorted(steps, done, side="right") :]
         self._thetas = np.empty((len(self._steps), size), dtype=dtype)
         self._taken = self._end = 0
+        self._last: Path | None = None
 
     def followed(self, step: int, count: int) -> Array:
         """Whether θ is kept after each of the `count` steps after `step`, ``(count,)``."""
@@ -58,8 +60,14 @@ class Trajectory:
             room[...] = thetas
         self._end += len(thetas)
 
+    def end(self, step: int, theta: Array) -> None:
+        """End the path at θ, where a criterion stopped the descent between two of the steps."""
+        if step not in self._planned:
+            self._last = Path(np.array([step]), theta[None])
+
     def take(self) -> Path | None:
         """What came since the last call; None if nothing."""
-        new = slice(self._taken, self._end)
-        self._taken = self._end
-        return Path(self._steps[new], self._thetas[new]) if new.start < new.stop else None
+        new, last = slice(self._taken, self._end), self._last
+        self._taken, self._last = self._end, None
+        path = Path(self._steps[new], self._thetas[new]) if new.start < new.stop else None
+        return path if last is None else last if path is None else Path.joined([path, last])

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.progress import ProgressCallback
-from steepest.training.inputs import Events
+from steepest.events import Sample
 
 __all__ = ["Regressor"]
 
@@ -61,7 +61,8 @@ class Regressor(RegressorMixin, Descended):
         Of the weights; None chooses by the activation.
     record_every
         `history_` has every so many steps; with batch_size="all" and without `tol`, validation,
-        callbacks and `verbose` are as rare.
+        callbacks and `verbose` are as rare. "auto": some 20,000 steps, evenly in log-time, and
+        each epoch's last.
     dtype
         "float64", or "float32": half the memory, and faster for large networks.
     verbose
@@ -134,7 +135,7 @@ class Regressor(RegressorMixin, Descended):
         tol: float | None = None,
         activation: str = "relu",
         initialization: str | None = None,
-        record_every: int = 1,
+        record_every: int | Literal["auto"] = "auto",
         dtype: Literal["float64", "float32"] = "float64",
         verbose: bool = False,
         callbacks: Sequence[ProgressCallback] | None = None,
@@ -221,8 +222,8 @@ class Regressor(RegressorMixin, Descended):
         >>> model.n_iter_, model.predict([[3.0]]).round(2)
         (60, array([7.]))
         """
-        train = self._events(X, y, sample_weight, reset=self._begun is None)
-        self._pass(train, "regression")
+        train = self._events(X, y, sample_weight, reset=self._partial is None)
+        self._continue(train, "regression")
         return self
 
     def predict(self, X: Any) -> Array:
@@ -240,6 +241,6 @@ class Regressor(RegressorMixin, Descended):
         """Intercept in the features' original units."""
         return float(self._coefficients("intercept_").intercept[0])
 
-    def _events(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Events:
+    def _events(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Sample:
         X, y = arrays_of(self, X, y, reset=reset, numeric=True)
-        return Events(X, y.astype(np.float64), weights_of(sample_weight, len(X)))
+        return Sample(X, y.astype(np.float64), weights_of(sample_weight, len(X)))

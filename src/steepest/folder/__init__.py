@@ -8,8 +8,9 @@
       environment.json     versions, machine, threads
       checkpoints/         the newest two, each complete or absent
       journal/             history and path since the start, one part a checkpoint
+      live/                progress and history between checkpoints, while the run goes on
       history.parquet      every recorded step and validation
-      path.safetensors     θ at some 200 steps, when small
+      path.safetensors     θ at some 200 steps; at fewer, of a large one
       model/               config.json, model.safetensors, scaling.safetensors
       figures/             PNG, each with its numbers as JSON
       metrics.json         figures of merit with uncertainties, counts and definitions

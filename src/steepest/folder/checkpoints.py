@@ -1,10 +1,11 @@
 """Checkpoints that survive a kill at any instant.
 
 A checkpoint is a new folder ``checkpoints/step-…``: its files are written and synced under a
-temporary name, then the marker ``COMPLETE`` with their SHA-256 sums, and only then it gets its
-name, by an atomic rename. The one before is removed after that. History and path since the last
-checkpoint go to ``journal/`` first, so that a checkpoint never lacks what led to it; parts that
-lead beyond the checkpoint from which a run resumes are removed, and made again.
+temporary name, then the marker ``COMPLETE`` with their SHA-256 sums, and only then is it renamed,
+atomically. Older ones are removed after that. History and path since the last checkpoint go to
+``journal/`` first, so that a checkpoint never lacks what led to it. When a run resumes, parts later
+than its checkpoint are removed, and made again. What is published between checkpoints goes to
+``live/``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path as FilePath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,13 +24,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from steepest.descent import State
-from steepest.descent.state import Path
+from steepest.descent.state import FORMAT, Path
 from steepest.errors import RunFolderError
 from steepest.folder.atomic import explained, sync_folder, write_atomically, write_synced
+from steepest.folder.live import LiveWriter
 
 __all__ = ["FolderCheckpointer"]
 
 KEPT = 2
+VERSION = int(FORMAT["version"])
 _MARKER = "COMPLETE"
 
 
@@ -40,22 +44,30 @@ class FolderCheckpointer:
     folder
         The run's folder.
     say
-        Told when a damaged checkpoint is passed over.
+        Called with a sentence when a damaged checkpoint is passed over.
+    is_main
+        Whether this process writes. Others only read: see `steepest.descent.ranks`.
     """
 
-    def __init__(self, folder: FilePath, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, folder: FilePath, say: Callable[[str], None] = lambda _: None, is_main: bool = True
+    ) -> None:
         self.checkpoints = folder / "checkpoints"
         self.journal = folder / "journal"
         self.folder = folder
         self.say = say
+        self.is_main = is_main
         self.last_step = -1
+        self.live = LiveWriter(folder)
+        if not is_main:
+            return
         with explained("Making the run's folder", folder, "nothing was done yet"):
             self.checkpoints.mkdir(exist_ok=True)
             self.journal.mkdir(exist_ok=True)
 
     def save(self, state: State, history: pa.Table, path: Path | None) -> None:
         """Write a checkpoint; the one before stays good until this one is."""
-        if state.step == self.last_step:  # nothing happened since
+        if state.step == self.last_step or not self.is_main:  # nothing happened since
             return
         safe = f"checkpoint {self.last_step:,}" if self.last_step >= 0 else "the recipe"
         kept = f"{safe} is kept; go on with `steepest train --resume {self.folder}`"
@@ -64,10 +76,18 @@ class FolderCheckpointer:
             self._write_checkpoint(state)
             self._remove_older()
         self.last_step = state.step
+        self.live.checkpointed(state.step)
+
+    def publish(self, progress: Mapping[str, Any], history: pa.Table) -> None:
+        """Append the rows to what readers of the running descent see, and replace its progress."""
+        if self.is_main:
+            self.live.publish(progress, history)
 
     def newest(self) -> State | None:
         """The newest good checkpoint's state, or None; removes what leads beyond it."""
         state, name = None, ""
+        if not self.checkpoints.is_dir():  # the main process has not made it yet
+            return None
         for name in sorted(self._names(), reverse=True):
             state = self._read(self.checkpoints / name)
             if state is not None:
@@ -76,6 +96,9 @@ class FolderCheckpointer:
         self.last_step = -1 if state is None else state.step
         if state is not None:
             self._require_journal(name)
+        if not self.is_main:
+            return state
+        self.live.restart(self.last_step)
         for part in self.journal.iterdir():
             if _step_of(part.stem) > self.last_step or part.name.startswith("."):
                 part.unlink()
@@ -90,7 +113,7 @@ class FolderCheckpointer:
         return pa.concat_tables([pq.read_table(part) for part in parts]) if parts else None
 
     def path(self) -> Path | None:
-        """θ along the way, or None if it was not kept."""
+        """The path of θ, or None if there is none."""
         parts = [load_file(part) for part in sorted(self.journal.glob("*.safetensors"))]
         if not parts:
             return None
@@ -155,15 +178,24 @@ class FolderCheckpointer:
             if entry.name.startswith("step-") and (entry / _MARKER).exists()
         ]
 
-    @staticmethod
-    def _read(folder: FilePath) -> State | None:
+    def _read(self, folder: FilePath) -> State | None:
+        """The state in a checkpoint, or None if it is damaged."""
         try:
             if json.loads((folder / _MARKER).read_text())["files"] != _sums(folder):
                 return None
             scalars = json.loads((folder / "state.json").read_text())
-            return State.from_parts(load_file(folder / "state.safetensors"), scalars)
+            version = scalars.get("version", 1)
+            if version <= VERSION:
+                return State.from_parts(load_file(folder / "state.safetensors"), scalars)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             return None
+        raise RunFolderError(
+            f"The checkpoint {folder} cannot be read by this version of steepest.",
+            expected=f"version 1 to {VERSION}",
+            found=f"version {version}",
+            cause="a newer steepest has written it",
+            do="install that version, or train anew into another folder",
+        )
 
 
 def _sums(folder: FilePath) -> dict[str, str]:

@@ -19,11 +19,13 @@ from steepest.descent.state import Path as DescentPath
 from steepest.errors import RunFolderError
 from steepest.folder.atomic import explained, write_atomically, write_json
 from steepest.folder.faults import damage_explained, seen
+from steepest.folder.live import read_history, read_progress, remove_live
 from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
 
 __all__ = ["RunFolder"]
 
+_LOCK = ".lock"
 HISTORY_FORMAT = {b"steepest": b'{"format": "steepest-history", "version": 1}'}
 
 
@@ -34,6 +36,8 @@ class RunFolder:
     ----------
     path
         An existing run's folder; `RunFolder.create` makes a new one.
+    is_main
+        Whether this process locks and writes. In others these do nothing.
 
     Raises
     ------
@@ -41,8 +45,9 @@ class RunFolder:
         If there is no run at `path`.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, is_main: bool = True) -> None:
         self.path = Path(path)
+        self.is_main = is_main
         if not (self.path / "recipe.toml").is_file():
             raise RunFolderError(
                 f"There is no run in {path}.",
@@ -54,13 +59,27 @@ class RunFolder:
     @classmethod
     def create(cls, path: str | Path, recipe: Recipe) -> RunFolder:
         """Make a new folder for a run of `recipe`; refuses one that holds anything."""
+        with cls.create_locked(path, recipe) as folder:
+            return folder
+
+    @classmethod
+    @contextmanager
+    def create_locked(cls, path: str | Path, recipe: Recipe) -> Iterator[RunFolder]:
+        """Make a new folder for a run of `recipe`, and hold it alone.
+
+        The lock is taken before anything is written: of two processes that make the same folder,
+        one is refused.
+        """
         path = Path(path)
         with explained("Making the run's folder", path, "nothing was done yet"):
             cls.refuse_occupied(path)
             path.mkdir(parents=True, exist_ok=True)
-            text = recipe.to_toml()
-            write_atomically(path / "recipe.toml", lambda file: _write(file, text))
-        return cls(path)
+        with _locked(path):
+            with explained("Making the run's folder", path, "nothing was done yet"):
+                cls.refuse_occupied(path)  # the process that had the lock may have written
+                text = recipe.to_toml()
+                write_atomically(path / "recipe.toml", lambda file: _write(file, text))
+            yield cls(path)
 
     @staticmethod
     def refuse_occupied(path: Path) -> None:
@@ -70,22 +89,16 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder alone; the lock goes with the process, however it ends."""
-        with explained("Locking the run's folder", self.path, "nothing was changed"):
-            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunFolderError(
-                    f"Another process is training in {self.path}.",
-                    do="wait until it ends, or train into another folder",
-                ) from None
+        if not self.is_main:
             yield
-        finally:
-            os.close(descriptor)
+            return
+        with _locked(self.path):
+            yield
 
     def say(self, sentence: str) -> None:
         """Append a sentence to log.txt, with the time."""
+        if not self.is_main:
+            return
         with explained("Writing log.txt", self.path, "what was done so far is kept"):
             moment = time.strftime("%Y-%m-%d %H:%M:%S")
             with (self.path / "log.txt").open("a", encoding="utf-8") as log:
@@ -108,12 +121,21 @@ class RunFolder:
 
     @property
     def history(self) -> pa.Table:
-        """Every recorded step and validation."""
+        """Every recorded step and validation; while the run goes on, those so far."""
+        if not (self.path / "history.parquet").exists():
+            live = read_history(self.path)
+            if live is not None:
+                return live
         return self._read("history.parquet", pq.read_table)
 
     @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far a running descent is, see `steepest.folder.live`; None where none is running."""
+        return read_progress(self.path)
+
+    @property
     def descent_path(self) -> DescentPath | None:
-        """θ along the way, or None if it was too large to be kept."""
+        """The path of θ, or None if the run took no steps."""
         if not (self.path / "path.safetensors").exists():
             return None
         arrays = self._read("path.safetensors", load_file)
@@ -141,9 +163,11 @@ class RunFolder:
         return damage_explained(what, "restore it, or train anew into another folder")
 
     def write_history(self, history: pa.Table) -> None:
-        """Write history.parquet."""
+        """Write history.parquet, which readers take in place of the live files from then on."""
         history = history.replace_schema_metadata(HISTORY_FORMAT)
         self._write("history.parquet", lambda file: pq.write_table(history, file))
+        if self.is_main:
+            remove_live(self.path)
 
     def write_path(self, path: DescentPath) -> None:
         """Write path.safetensors."""
@@ -159,6 +183,8 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file."""
+        if not self.is_main:
+            return
         target = self.path / name
         with explained(f"Writing {name}", self.path, self._resumable):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -173,6 +199,8 @@ class RunFolder:
         self._write(name, save)
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
+        if not self.is_main:
+            return
         target = self.path / name
         with explained(f"Writing {name}", self.path, self._resumable):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -193,9 +221,27 @@ class RunFolder:
         return f"what was done is kept; go on with `steepest train --resume {self.path}`"
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with explained("Locking the run's folder", path, "nothing was changed"):
+        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFolderError(
+                f"Another process is training in {path}.",
+                do="wait until it ends, or train into another folder",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _refuse_occupied(path: Path) -> None:
     path = Path(path)
-    if path.is_dir() and not any(path.iterdir()):
+    held = [entry.name for entry in path.iterdir() if entry.name != _LOCK] if path.is_dir() else []
+    if path.is_dir() and not held:
         return
     if (path / "recipe.toml").exists():
         raise RunFolderError(
@@ -207,7 +253,7 @@ def _refuse_occupied(path: Path) -> None:
     if path.exists() or path.is_symlink():
         found = "a file"
         if path.is_dir():
-            found = f"a folder with {min(entry.name for entry in path.iterdir())}"
+            found = f"a folder with {min(held)}"
         raise RunFolderError(
             f"{path} is not empty.",
             expected="a new or empty folder",

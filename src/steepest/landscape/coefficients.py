@@ -49,7 +49,7 @@ def parameters(
         A network; a scaling that is not affine, or has dropped directions; an unknown name.
     """
     matrix, shift = _affine(model)
-    inputs = model.model.inputs
+    inputs = len(model.input_names)
     if not 1 <= len(names) <= 2:
         raise InputError(
             f"{len(names)} parameters span neither a line nor a plane.",
@@ -63,15 +63,15 @@ def parameters(
     inverse = np.linalg.inv(matrix)
     for row, (feature, output) in enumerate(places):
         unit, projection = vectors[row], to_units[row]
-        weights = model.model.layers(unit)[0], model.model.layers(projection)[0]
+        (along, bias_along), (onto, bias_onto) = _layer(model, unit), _layer(model, projection)
         if feature == inputs:  # the intercept
-            weights[0].biases[output] = 1.0
-            weights[1].biases[output] = 1.0
-            weights[1].weights[:, output] = -matrix @ shift
+            bias_along[output] = 1.0
+            bias_onto[output] = 1.0
+            onto[:, output] = -matrix @ shift
         else:
-            weights[0].weights[:, output] = inverse.T[:, feature]
-            weights[0].biases[output] = shift[feature]
-            weights[1].weights[:, output] = matrix[:, feature]
+            along[:, output] = inverse.T[:, feature]
+            bias_along[output] = shift[feature]
+            onto[:, output] = matrix[:, feature]
     theta = model.theta.astype(np.float64)
     offset = to_units @ theta
     labels = tuple(_parameter_label(model, place, title) for place in places)
@@ -81,13 +81,19 @@ def parameters(
     return Directions("parameters", theta, checked.vectors, labels, offset, to_units, marks, notes)
 
 
+def _layer(model: TrainedModel, theta: Array) -> tuple[Array, Array]:
+    layer = model.model.linear_layer(theta)
+    assert layer is not None  # `_affine` has refused other models
+    return layer
+
+
 def _affine(model: TrainedModel) -> tuple[Array, Array]:
     """M and s, or the reason why there are no coefficients in original units."""
-    if model.model.hidden:
+    if model.model.linear_layer(model.theta) is None:
         raise InputError(
             "The parameters of a network have no units of their own.",
             expected="a linear model: model.hidden = []",
-            found=f"a dense network {'→'.join(map(str, model.model.widths))}",
+            found=f"a {model.model.title(model.task)}",
             do="choose other directions: random, principal, hessian or through",
         )
     scaling = model.scaling
@@ -106,7 +112,7 @@ def _place(model: TrainedModel, name: str) -> tuple[int, int]:
     """The input and the output that a name means; the input after the last is the intercept."""
     plain, _, kind = name.partition("@")
     known = [*model.input_names, "intercept"]
-    outputs = list(model.classes) if model.model.outputs > 1 else [""]
+    outputs = list(model.classes) if model.task == "multiclass" else [""]
     if plain not in known or kind not in outputs:
         said, choice = (kind, outputs) if plain in known else (plain, known)
         close = nearest(said, choice)
@@ -124,8 +130,8 @@ def _parameter_label(
     model: TrainedModel, place: tuple[int, int], title: Callable[[str], str]
 ) -> str:
     feature, output = place
-    of_class = f", {model.classes[output]}" if model.model.outputs > 1 else ""
-    if feature == model.model.inputs:
+    of_class = f", {model.classes[output]}" if model.task == "multiclass" else ""
+    if feature == len(model.input_names):
         return f"Intercept{of_class}"
     symbol, _, unit = title(model.input_names[feature]).partition(" [")
     per = f" [1/{unit.rstrip(']')}]" if unit else ""

@@ -50,11 +50,9 @@ def spectrum_at(
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
+    >>> from steepest.objective import objective_named
     >>> events = Batch(np.array([[2.0], [-2.0]]), np.zeros(2))
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> spectrum_at(objective, np.zeros(2), events).values
     array([2., 8.])
     """

@@ -150,10 +150,8 @@ def losses_at(objective: Objective, thetas: Array, events: Batch, anchors: Ancho
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> from steepest.objective import objective_named
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
     >>> losses_at(objective, np.array([[0.0, 0.0], [2.0, 0.0]]), events, Anchors.none())
     array([4., 0.])

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from steepest.errors import InputError, RunFolderError
-from steepest.events import TRAIN, use_revisions
+from steepest.events import PARTS, TRAIN, use_revisions
 from steepest.folder import RunFolder
-from steepest.objective import Batch, DenseObjective, Objective
-from steepest.recipe import Recipe
+from steepest.objective import Batch, Objective
 from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback
-from steepest.training.events import PARTS, encoded, parts_of, read
-from steepest.training.inputs import Schema, batch_of, objective_for
+from steepest.training.events import encoded, read
+from steepest.training.inputs import batch_of
 
 __all__ = ["LandscapeInput", "PathPoints", "landscape_input", "other_theta"]
 
@@ -102,7 +101,7 @@ def landscape_input(
     sample = read(recipe, callback, folder.path)
     if recorded is not None and recorded != sample.source:
         callback.say("The events have changed since the run was made.")
-    parts = {PARTS[n]: events for n, events in parts_of(encoded(sample, model.encoding)).items()}
+    parts = {PARTS[n]: events for n, events in encoded(sample, model.encoding).parts().items()}
     if part not in parts:
         raise InputError(
             f"The run {folder.path} has no {part} part.",
@@ -110,7 +109,7 @@ def landscape_input(
             found=part,
             do=f"--part {PARTS[TRAIN]}",
         )
-    objective = _objective(recipe, model)
+    objective = model.objective(recipe.descent.l2, str(model.theta.dtype))
     kept_step, rate = _last_rate(folder)
     return LandscapeInput(
         objective=objective,
@@ -170,11 +169,6 @@ def no_path(path: Path | str) -> RunFolderError:
     )
 
 
-def _objective(recipe: Recipe, model: TrainedModel) -> DenseObjective:
-    schema = Schema(model.features, model.task, model.classes, model.label, model.encoding)
-    return objective_for(schema, recipe.model, recipe.descent)
-
-
 def _path(folder: RunFolder, size: int) -> PathPoints | None:
     path = folder.descent_path
     if path is None:
@@ -207,15 +201,13 @@ def _last_rate(folder: RunFolder) -> tuple[int | None, float | None]:
 
 
 def _refuse_other_model(model: TrainedModel, other: TrainedModel, path: str) -> None:
-    given = {"widths": model.model.widths, "features": model.names, "label": model.label}
-    found = {"widths": other.model.widths, "features": other.names, "label": other.label}
-    given["activation"], found["activation"] = model.model.activation, other.model.activation
+    given, found = _meaning_of(model), _meaning_of(other)
     for what, value in given.items():
-        if found[what] != value:
+        if found.get(what) != value:
             raise InputError(
                 f"The run {path} is of another model: its {what} differ.",
                 expected=_words(value),
-                found=_words(found[what]),
+                found=_words(found.get(what)),
                 cause="θ of one model has no meaning in the other",
                 do="choose a run of the same recipe, with another seed or other [descent] settings",
             )
@@ -234,5 +226,11 @@ def _refuse_other_model(model: TrainedModel, other: TrainedModel, path: str) -> 
         )
 
 
+def _meaning_of(model: TrainedModel) -> dict[str, object]:
+    """What two models must share for θ of one to have a meaning in the other."""
+    shape = {"kinds": model.model.kind, **model.model.details()}
+    return {**shape, "features": model.names, "label": model.label, **model.model.config()}
+
+
 def _words(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

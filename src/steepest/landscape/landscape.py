@@ -29,8 +29,8 @@ from steepest.landscape.sums import Kept
 from steepest.landscape.surface import Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups
 from steepest.training import TrainingCallback
+from steepest.training.callback import interruptible
 from steepest.training.events import available_memory
-from steepest.training.interrupt import interruptible
 
 __all__ = ["landscape_of_input", "landscape_of_run"]
 

@@ -100,10 +100,8 @@ def honest_path(
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> from steepest.objective import objective_named
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
     >>> line = Directions.spanned("random", np.zeros(2), np.array([[1.0, 0.0]]), ("a",))
     >>> points = PathPoints(np.array([0, 1]), np.array([[1.0, 3.0], [0.0, 0.0]]))

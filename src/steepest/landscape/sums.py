@@ -46,11 +46,11 @@ class Kept:
         digest = hashlib.sha256()
         first = events.take(slice(0, CHUNK))
         loss = objective.loss(directions.origin.astype(objective.dtype), first)
-        said = (objective.dtype, loss, all_events, CHUNK, first.inputs.shape)
+        shapes = [array.shape for array in first.arrays]
+        said = (objective.dtype, loss, all_events, CHUNK, shapes)
         digest.update(repr(said).encode())
-        weights = [] if first.weights is None else [first.weights]
         slice_ = [directions.origin, directions.vectors, directions.offset, *grid.axes]
-        for array in (*slice_, anchors.rows, anchors.losses, first.inputs, first.targets, *weights):
+        for array in (*slice_, anchors.rows, anchors.losses, *first.arrays):
             digest.update(np.ascontiguousarray(array).tobytes())
         count = len(anchors.rows)
         return cls(target, digest.hexdigest(), grid.size, count, time.monotonic())

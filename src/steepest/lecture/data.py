@@ -12,10 +12,11 @@ import numpy as np
 
 from steepest.errors import EventsError, RecipeError
 from steepest.evaluate.figures import axis_label
-from steepest.events import TRAIN
+from steepest.events import PARTS, TRAIN, Sample, evaluated_part
 from steepest.recipe import Recipe
-from steepest.training import Events, TrainingCallback
-from steepest.training.events import PARTS, Prepared, prepare
+from steepest.training import TrainingCallback
+from steepest.training.events import prepare
+from steepest.training.inputs import Schema
 
 __all__ = ["LectureData", "lecture_recipe", "load", "symbol_and_unit"]
 
@@ -50,21 +51,21 @@ class LectureData:
         What the events are: files with their checksums.
     """
 
-    train: Events
-    other: Events
+    train: Sample
+    other: Sample
     names: tuple[str, ...]
     pair: tuple[int, int]
     classes: tuple[str, str]
     part: str
     source: dict[str, Any]
 
-    def drawn(self, most: int, seed: int) -> Events:
+    def drawn(self, most: int, seed: int) -> Sample:
         """At most so many of the training events, drawn without repetition."""
         count = len(self.train)
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 41])))
         rows = random.permutation(count)[: min(most, count)]
         weights = None if self.train.weights is None else self.train.weights[rows]
-        return Events(self.train.features[rows], self.train.labels[rows], weights)
+        return Sample(self.train.features[rows], self.train.labels[rows], weights)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -132,13 +133,12 @@ def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureDat
         They cannot be read, are not of two classes, are too few, weigh less than nothing, or have
         no two features.
     """
-    prepared = prepare(recipe, callback, folder)
-    schema = prepared.schema
+    parts, schema = prepare(recipe, callback, folder)
     if schema.task != "binary":
-        raise _not_two_classes(prepared)
-    train = prepared.parts[TRAIN].thinned(MOST_EVENTS)
-    evaluated = prepared.evaluated
-    other = prepared.parts[evaluated].thinned(MOST_EVENTS)
+        raise _not_two_classes(schema)
+    train = parts[TRAIN].thinned(MOST_EVENTS)
+    evaluated = evaluated_part(parts)
+    other = parts[evaluated].thinned(MOST_EVENTS)
     _refuse_few(train)
     _refuse_negative(train, other)
     return LectureData(
@@ -148,12 +148,11 @@ def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureDat
         pair=_pair(train.features, schema.names),
         classes=_class_names(recipe, schema.label),
         part=PARTS[evaluated],
-        source=prepared.source,
+        source=train.source,
     )
 
 
-def _not_two_classes(prepared: Prepared) -> EventsError:
-    schema = prepared.schema
+def _not_two_classes(schema: Schema) -> EventsError:
     many = f"the {len(schema.classes)} classes {', '.join(schema.classes[:6])}"
     return EventsError(
         f"The lecture draws two classes, but the label {schema.label!r} has others.",
@@ -164,7 +163,7 @@ def _not_two_classes(prepared: Prepared) -> EventsError:
     )
 
 
-def _refuse_few(train: Events) -> None:
+def _refuse_few(train: Sample) -> None:
     counts = [int((train.labels == k).sum()) for k in (0, 1)]
     if min(counts) < LEAST_EVENTS:
         raise EventsError(
@@ -176,7 +175,7 @@ def _refuse_few(train: Events) -> None:
         )
 
 
-def _refuse_negative(*parts: Events) -> None:
+def _refuse_negative(*parts: Sample) -> None:
     for events in parts:
         if events.weights is not None and events.weights.min() < 0:
             count = int((events.weights < 0).sum())

@@ -22,7 +22,7 @@ from steepest.lecture.page import render
 from steepest.lecture.pictures import PICTURES, title
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
-from steepest.training.interrupt import interruptible
+from steepest.training.callback import interruptible
 
 __all__ = ["Lecture", "draw"]
 

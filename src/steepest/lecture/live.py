@@ -16,9 +16,7 @@ from steepest.descent.state import Best
 from steepest.errors import DivergenceError
 from steepest.lecture.errors import NotFound
 from steepest.lecture.quadratic import hessian
-from steepest.losses import loss_named
-from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective
+from steepest.objective import Batch, ModelObjective, objective_named
 from steepest.optimizers import update_rule
 from steepest.scaling import fit_scaling
 from steepest.training import TrainingCallback
@@ -65,7 +63,7 @@ class Walk:
 
 
 def walk(
-    objective: DenseObjective,
+    objective: ModelObjective,
     events: Batch,
     *,
     rate: float,
@@ -157,9 +155,9 @@ class _Silent(TrainingCallback):
 
 def linear(
     inputs: Array, targets: Array, weights: Array | None = None, loss: str = "mean-squared-error"
-) -> tuple[DenseObjective, Batch]:
+) -> tuple[ModelObjective, Batch]:
     """J of a linear model, and its events."""
-    objective = DenseObjective(Dense(inputs=inputs.shape[1]), loss_named(loss))
+    objective = objective_named("dense", inputs.shape[1], loss)
     return objective, Batch.of(inputs, targets, weights, objective.dtype)
 
 
@@ -169,7 +167,7 @@ def scaled(features: Array, weights: Array | None, scaling: str = "standard") ->
     return fit_scaling(scaling, [(features, weights)], names).transform(features)
 
 
-def logistic_minimum(objective: DenseObjective, theta: Array, events: Batch) -> Array:
+def logistic_minimum(objective: ModelObjective, theta: Array, events: Batch) -> Array:
     """The minimum of a logistic regression below θ.
 
     Raises
@@ -186,7 +184,7 @@ def logistic_minimum(objective: DenseObjective, theta: Array, events: Batch) -> 
     return theta
 
 
-def settled(objective: DenseObjective, theta: Array, events: Batch, steps: int = 100) -> Array:
+def settled(objective: ModelObjective, theta: Array, events: Batch, steps: int = 100) -> Array:
     """The minimum below θ: Newton steps along |λ|, halved until J falls.
 
     With |λ| in place of λ a step goes down along every eigenvector, also off a saddle

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from steepest.objective import Batch, DenseObjective
+from steepest.objective import Batch, ModelObjective
 
 __all__ = ["Quadratic", "hessian", "quadratic"]
 
 Array = np.ndarray
 
 
-def hessian(objective: DenseObjective, theta: Array, events: Batch) -> Array:
+def hessian(objective: ModelObjective, theta: Array, events: Batch) -> Array:
     """∇²J(θ), column by column from Hessian–vector products: for few parameters."""
     columns = [objective.hessian_vector(theta, v, events) for v in np.eye(objective.size)]
     matrix = np.array(columns)
@@ -94,7 +94,7 @@ class Quadratic:
         }
 
 
-def quadratic(objective: DenseObjective, events: Batch, keep: int | None = None) -> Quadratic:
+def quadratic(objective: ModelObjective, events: Batch, keep: int | None = None) -> Quadratic:
     """What curvature says before the first step: for the mean squared error.
 
     Parameters

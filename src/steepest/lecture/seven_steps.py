@@ -15,9 +15,7 @@ import numpy as np
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, scaled, walk
-from steepest.losses import loss_named
-from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective
+from steepest.objective import Batch, ModelObjective, objective_named
 from steepest.training import TrainingCallback
 
 __all__ = ["Check", "SevenSteps", "compute", "numerical_gradient", "rows", "text"]
@@ -147,7 +145,7 @@ def _checks(inputs: Array, labels: Array, weights: Array | None, seed: int) -> t
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 43])))
     checks = []
     for loss, model, outputs, targets in kinds:
-        objective = DenseObjective(Dense(inputs.shape[1], outputs=outputs), loss_named(loss))
+        objective = objective_named("dense", inputs.shape[1], loss, outputs=outputs)
         batch = Batch.of(inputs, targets, weights, objective.dtype)
         theta = random.normal(size=objective.size)
         value, gradient = objective.loss_and_gradient(theta, batch)
@@ -169,7 +167,7 @@ def _matrix_product(theta: Array, batch: Batch) -> Array:
     return 2.0 / len(batch) * X.T @ (w * (X @ theta - batch.targets))
 
 
-def numerical_gradient(objective: DenseObjective, theta: Array, batch: Batch) -> Array:
+def numerical_gradient(objective: ModelObjective, theta: Array, batch: Batch) -> Array:
     """(J(θ + h eᵢ) − J(θ − h eᵢ)) / 2h for each parameter."""
     gradient = np.empty(len(theta))
     for i, unit in enumerate(np.eye(len(theta))):

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from steepest.objective.base import Batch
+from steepest.objective.base import Batch, Objective
 from steepest.optimizers import UpdateRule
 
 __all__ = [
@@ -74,6 +74,10 @@ class StepBlockResult:
     `values` has the loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ of each recorded step, ``(rows, 4)``; `path` has θ
     after each step that is followed, ``(points, size)``. Fewer steps than rates: the next one's
     loss was above the limit.
+
+    `exceeded`: some loss of the block was above the limit, and it is not known which, since looking
+    at each would have meant waiting for a device. Nothing else of the result counts then: the block
+    is taken again step by step.
     """
 
     theta: Array
@@ -82,10 +86,11 @@ class StepBlockResult:
     loss_sum: float
     values: Array
     path: Array
+    exceeded: bool = False
 
 
 @runtime_checkable
-class SupportsStepBlocks(Protocol):
+class SupportsStepBlocks(Objective, Protocol):
     """An objective that can take many steps at once."""
 
     def supports(self, events: Batch, batch_size: int) -> bool:

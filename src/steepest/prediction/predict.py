@@ -17,7 +17,7 @@ from steepest.prediction.plan import manifest_of, say, scorer_of
 from steepest.prediction.target import target_of
 from steepest.prediction.work import assemble, begin, score
 from steepest.training import TrainingCallback
-from steepest.training.interrupt import interruptible
+from steepest.training.callback import interruptible
 
 __all__ = ["Predictions", "predict_events"]
 

@@ -27,13 +27,20 @@ from steepest.recipe.descent import (
 )
 from steepest.recipe.evaluate import BinsRecipe, EvaluateRecipe, SignificanceRecipe
 from steepest.recipe.events import Derived, EventsRecipe, SplitRecipe, bytes_in
-from steepest.recipe.recipe import ModelRecipe, Recipe, default_recipe
+from steepest.recipe.recipe import (
+    AnyModelRecipe,
+    ModelRecipe,
+    OtherModelRecipe,
+    Recipe,
+    default_recipe,
+)
 
 __all__ = [
     "SCHEDULES",
     "SGD",
     "Adam",
     "AdamW",
+    "AnyModelRecipe",
     "BinsRecipe",
     "Checkpoint",
     "Constant",
@@ -49,6 +56,7 @@ __all__ = [
     "Nesterov",
     "OneCycle",
     "Optimizer",
+    "OtherModelRecipe",
     "RMSprop",
     "Recipe",
     "ReduceOnPlateau",

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag
+from pydantic import (
+    Discriminator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
 from steepest.recipe._strict import Named, Strict
 
@@ -187,6 +195,13 @@ class Checkpoint(Strict):
     """Also after every so many steps."""
 
 
+class History(Strict):
+    """Which steps the history has a row for, besides those before each validation."""
+
+    every: PositiveInt | Literal["auto"] = "auto"
+    """Every so many steps; "auto" is some 20,000 steps of the run, evenly in log-time."""
+
+
 class DescentRecipe(Strict):
     """How to descend: init → predict → loss → gradient → step → repeat → stop."""
 
@@ -203,11 +218,23 @@ class DescentRecipe(Strict):
     keep: Literal["best", "last"] | None = None
     """Which parameters are the result: the best on the validation part (the default where there
     is one), or the last."""
-    record_every: PositiveInt = 1
-    """History has every so many steps, and the last before each validation."""
+    history: History = History()
     validate_every: PositiveInt = 1
     """Epochs between validations; all stopping criteria are looked at then."""
     checkpoint: Checkpoint = Checkpoint()
     dtype: Literal["float32", "float64"] | None = None
     """Left out: float64 for models without a hidden layer, float32 for networks."""
     seed: NonNegativeInt = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_version_1(cls, table: Any) -> Any:
+        """Read ``record_every``, the older name of ``history.every``."""
+        if not isinstance(table, dict) or "record_every" not in table:
+            return table
+        table = dict(table)
+        every = table.pop("record_every")
+        history = table.get("history", {})
+        if isinstance(history, dict) and history.get("every", "auto") not in ("auto", every):
+            raise ValueError("only one of history.every and record_every, its older name")
+        return {**table, "history": {"every": every}}

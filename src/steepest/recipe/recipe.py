@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationError
 
 from steepest.errors import RecipeError
 from steepest.recipe._strict import Strict
@@ -17,7 +17,7 @@ from steepest.recipe.events import EventsRecipe
 from steepest.recipe.messages import explain
 from steepest.recipe.toml import anchor_paths, apply_setting, read_toml
 
-__all__ = ["ModelRecipe", "Recipe", "default_recipe"]
+__all__ = ["AnyModelRecipe", "ModelRecipe", "OtherModelRecipe", "Recipe", "default_recipe"]
 
 
 def default_recipe() -> Path:
@@ -43,6 +43,25 @@ class ModelRecipe(Strict):
         | None
     ) = None
     """Left out: zeros without a hidden layer, He for ReLU and GELU, Glorot for the others."""
+
+
+class OtherModelRecipe(Strict):
+    """f_θ of another kind in the registry of models; the kind checks the other keys itself."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+
+def _model_tag(value: Any) -> str:
+    named = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    return "dense" if named in (None, "dense") else "other"
+
+
+AnyModelRecipe = Annotated[
+    Annotated[ModelRecipe, Tag("dense")] | Annotated[OtherModelRecipe, Tag("other")],
+    Discriminator(_model_tag),
+]
 
 
 class Recipe(Strict):
@@ -71,7 +90,7 @@ class Recipe(Strict):
     """
 
     events: EventsRecipe
-    model: ModelRecipe = ModelRecipe()
+    model: AnyModelRecipe = ModelRecipe()
     descent: DescentRecipe = DescentRecipe()
     evaluate: EvaluateRecipe = EvaluateRecipe()
 
@@ -167,12 +186,15 @@ class Recipe(Strict):
 
     def _refuse_contradictions(self, source: str) -> None:
         method = self.descent.method
-        if method != "descent" and self.model.hidden:
+        hidden = self.model.hidden if isinstance(self.model, ModelRecipe) else None
+        if method != "descent" and hidden != ():
             models = "linear regression" if method == "exact" else "models without a hidden layer"
             raise RecipeError(
                 f"{source}: method {method!r} is for {models}.",
                 expected="model.hidden = []",
-                found=f"model.hidden = {list(self.model.hidden)}",
+                found=f"model.name = {self.model.name!r}"
+                if hidden is None
+                else f"model.hidden = {list(hidden)}",
                 do="set model.hidden = [], or descent.method = 'descent'",
             )
         if method == "exact" and self.descent.loss not in (None, "mean-squared-error"):

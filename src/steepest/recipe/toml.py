@@ -12,9 +12,14 @@ from steepest.recipe.messages import line_of
 
 __all__ = ["anchor_paths", "apply_setting", "read_toml"]
 
+_LONGEST_PATH = 4096
+_TEXT_DATA = (".csv", ".tsv", ".txt", ".dat")
+"""Suffixes of events as text: what else is no recipe is told by its bytes."""
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of a recipe's file; RecipeError if there is none, or no TOML in it."""
+    _refuse_text(str(path))
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -23,18 +28,56 @@ def read_toml(path: Path) -> dict[str, Any]:
             found=f"in {path.resolve().parent}: {_toml_files(path.resolve().parent)}",
             do="check the path; `steepest train` without a recipe trains on the embedded jets",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise RecipeError(
             f"The recipe {path} cannot be read.",
-            expected="a readable TOML file, UTF-8",
-            found=str(error),
+            expected="a readable TOML file",
+            found=error.strerror or type(error).__name__,
+            do="check the path and its permissions",
+        ) from None
+    except UnicodeDecodeError as error:
+        if path.suffix != ".toml":
+            raise _no_recipe(path, "bytes that are not UTF-8 text") from None
+        raise RecipeError(
+            f"The recipe {path} cannot be read.",
+            expected="a TOML file, UTF-8",
+            found=f"byte {error.start} is not UTF-8",
+            cause="it was saved in another encoding",
+            do="save it as UTF-8",
         ) from None
     except tomllib.TOMLDecodeError as error:
+        if path.suffix.lower() in _TEXT_DATA:
+            raise _no_recipe(path, f"the suffix {path.suffix}, and no TOML") from None
         raise RecipeError(
             f"The recipe {path} is not valid TOML.",
             found=f"{error}{line_of(path, error)}",
             do='text goes in quotes: label = "is_top"',
         ) from None
+
+
+def _no_recipe(path: Path, found: str) -> RecipeError:
+    return RecipeError(
+        f"{path} is not a recipe.",
+        expected="a recipe: a TOML file, UTF-8",
+        found=found,
+        cause="it is a file of events, which a recipe names",
+        do=f'write a recipe with [events], path = "{path.name}" and label = "COLUMN", '
+        "and train with that",
+    )
+
+
+def _refuse_text(text: str) -> None:
+    """Raise RecipeError for a recipe's text in place of its path."""
+    if "\n" not in text and len(text) < _LONGEST_PATH:
+        return
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    raise RecipeError(
+        "The path of the recipe is not a path.",
+        expected="the path of a TOML file, or the recipe's tables",
+        found=f"{len(text):,} characters that begin with {first[:40]!r}",
+        cause="the text of a recipe was given",
+        do="write it to a file, or give its tables: train(tomllib.loads(text))",
+    )
 
 
 def _toml_files(folder: Path) -> str:

@@ -22,21 +22,24 @@ has seen validation or test events has leaked them into the training.
     base.py      Scaling, AffineScaling: the contract
     affine.py    DiagonalScaling (none, standard, min-max, robust), WhitenScaling
     quantile.py  QuantileScaling, and weighted quantiles
-    moments.py   Moments: weighted mean and scatter that merge, of part.py
-    reach.py     lowest and highest values
+    moments.py   Moments: weighted mean and scatter that merge; Extremes: lowest and highest
+    groups.py    GroupScaling: one scaling for each named group of inputs
     blocks.py    what an acceptable block of events is
 """
 
 from steepest.scaling.affine import DiagonalScaling, WhitenScaling
 from steepest.scaling.base import AffineScaling, Scaling
 from steepest.scaling.fit import SCALINGS, fit_scaling, scaling_from
+from steepest.scaling.groups import AnyScaling, GroupScaling
 from steepest.scaling.moments import Moments
 from steepest.scaling.quantile import QuantileScaling
 
 __all__ = [
     "SCALINGS",
     "AffineScaling",
+    "AnyScaling",
     "DiagonalScaling",
+    "GroupScaling",
     "Moments",
     "QuantileScaling",
     "Scaling",

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from steepest.errors import EventsError
 from steepest.scaling.base import AffineScaling
 from steepest.scaling.blocks import Floats
-from steepest.scaling.moments import Moments
+from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.quantile import distribution, quantile
-from steepest.scaling.reach import Reach
 
 __all__ = ["DiagonalScaling", "WhitenScaling"]
 
@@ -133,7 +132,7 @@ class WhitenScaling(AffineScaling):
         return (X @ self.colourer.T) * self.width + self.shift
 
 
-def fit_none(moments: Moments | Reach, names: Sequence[str]) -> DiagonalScaling:
+def fit_none(moments: Moments | Extremes, names: Sequence[str]) -> DiagonalScaling:
     """No scaling: shift 0, width 1."""
     n = len(names)
     return _diagonal("none", names, np.zeros(n), np.ones(n), moments.constant)

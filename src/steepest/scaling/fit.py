@@ -19,9 +19,9 @@ from steepest.scaling.blocks import (
     placed_blocks,
     positive_total,
 )
-from steepest.scaling.moments import Moments
+from steepest.scaling.groups import AnyScaling, GroupScaling
+from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.quantile import QuantileScaling, fit_quantile
-from steepest.scaling.reach import Reach
 
 __all__ = ["SCALINGS", "fit_scaling", "scaling_from"]
 
@@ -108,13 +108,13 @@ def fit_scaling(
 
 def _moments(
     blocks: Iterable[Block], names: Sequence[str], name: str, spread: Spread
-) -> Moments | Reach:
+) -> Moments | Extremes:
     """What of the features' moments the scaling needs."""
 
-    def of(block: tuple[int, Floats, Floats | None]) -> Moments | Reach:
+    def of(block: tuple[int, Floats, Floats | None]) -> Moments | Extremes:
         first_row, X, weights = block
         w = checked(X, weights, names, first_row)
-        return Reach.of(X, w) if name == "none" else Moments.of(X, w, diagonal=name != "whiten")
+        return Extremes.of(X, w) if name == "none" else Moments.of(X, w, diagonal=name != "whiten")
 
     moments: Any = None
     for block in spread(of, placed_blocks(blocks, names)):
@@ -153,7 +153,7 @@ _ARRAYS = {
 }
 
 
-def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scaling:
+def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> AnyScaling:
     """Return the scaling whose `to_json` and `to_arrays` gave these, bit for bit.
 
     Raises
@@ -168,6 +168,12 @@ def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> S
     >>> scaling_from(fitted.to_json(), fitted.to_arrays()).transform([[2.0]])
     array([[0.5]])
     """
+    if "groups" in json:
+        return GroupScaling.from_parts(json, arrays, _one_from)
+    return _one_from(json, arrays)
+
+
+def _one_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scaling:
     if json.get("version") != 1 or json.get("name") not in _CLASSES:
         raise _damaged(
             f"version 1 of one of {', '.join(SCALINGS)}",

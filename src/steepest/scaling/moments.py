@@ -15,12 +15,11 @@ from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
 from steepest.scaling.blocks import Floats, floating, positive_total
-from steepest.scaling.part import Part, square
-from steepest.scaling.reach import MANY_ROWS, Reach, extremes
 
-__all__ = ["Moments", "Reach"]
+__all__ = ["Extremes", "Moments"]
 
 _ROWS = 16384  # rows worked on at once: bounds the memory of `Moments.of`
+_MANY_ROWS = 65536  # from so many rows on compiled code pays for loading the compiler
 _NO_SPREAD = 1e-13  # eigenvalues of a correlation matrix below this are rounding
 
 
@@ -60,8 +59,8 @@ class Moments:
     count: int
     minimum: Floats
     maximum: Floats
-    _positive: Part
-    _negative: Part  # of the events with w < 0, with the weights |w|
+    _positive: _OneSign
+    _negative: _OneSign  # of the events with w < 0, with the weights |w|
 
     @classmethod
     def of(cls, X: ArrayLike, w: ArrayLike | None = None, *, diagonal: bool = False) -> Moments:
@@ -79,7 +78,7 @@ class Moments:
         """
         values = floating(X)
         weights = np.ones(len(values)) if w is None else np.asarray(w, dtype=np.float64)
-        many = diagonal and len(values) >= MANY_ROWS
+        many = diagonal and len(values) >= _MANY_ROWS
         with np.errstate(over="ignore", invalid="ignore"):
             moments = cls._of_rows(values[:_ROWS], weights[:_ROWS], diagonal, many)
             for start in range(_ROWS, len(values), _ROWS):
@@ -93,8 +92,8 @@ class Moments:
         whole = bool(plus.all())  # as nearly always: nothing needs to be copied
         if many and whole:
             X = np.ascontiguousarray(X)
-            positive, negative = Part.compiled(X, w), Part.none(X.shape[1], diagonal)
-            return cls(len(X), *extremes(X), positive, negative)
+            positive, negative = _OneSign.compiled(X, w), _OneSign.none(X.shape[1], diagonal)
+            return cls(len(X), *_column_extremes(X), positive, negative)
         # sums take the same order whatever the array's layout
         X = np.ascontiguousarray(X, dtype=np.float64)
         used = X if whole else X[plus | minus]
@@ -102,8 +101,8 @@ class Moments:
             count=len(X),
             minimum=used.min(axis=0, initial=np.inf),
             maximum=used.max(axis=0, initial=-np.inf),
-            _positive=Part.of(X if whole else X[plus], w if whole else w[plus], diagonal),
-            _negative=Part.of(X[minus], -w[minus], diagonal),
+            _positive=_OneSign.of(X if whole else X[plus], w if whole else w[plus], diagonal),
+            _negative=_OneSign.of(X[minus], -w[minus], diagonal),
         )
 
     def merge(self, other: Moments) -> Moments:
@@ -152,7 +151,7 @@ class Moments:
         share = minus.weight / positive_total(self.total, "a weighted variance")
         if share == 0:
             return plus.scatter
-        between = plus.weight * share * square(plus.distance(minus), plus.scatter)
+        between = plus.weight * share * _square(plus.distance(minus), plus.scatter)
         return plus.scatter - minus.scatter - between
 
     @property
@@ -231,3 +230,130 @@ def _condition_number(P: Floats, deviation: Floats) -> float:
         return float((singular[0] / singular[-1]) ** 2)
     inverse = (V / root) / D[:, None]  # ‖M⁻¹‖ keeps the digits that the smallest σ of M loses
     return float((np.linalg.norm(M, 2) * np.linalg.norm(inverse, 2)) ** 2)
+
+
+@dataclass(frozen=True, eq=False)
+class _OneSign:
+    """Moments of events that all have positive weight; the mean is carried as high + low."""
+
+    weight: float
+    high: Floats  # (n,) the mean, rounded
+    low: Floats  # (n,) what the rounding left
+    scatter: Floats  # (n, n), or its diagonal (n,)
+
+    @staticmethod
+    def of(X: Floats, w: Floats, diagonal: bool) -> _OneSign:
+        """Two passes over a block: the mean, then the scatter about it, corrected."""
+        if not len(X):
+            return _OneSign.none(X.shape[1], diagonal)
+        weight = float(w.sum())
+        high = X[0] + (w @ (X - X[0])) / weight
+        D = X - high
+        low = (w @ D) / weight
+        if diagonal:
+            return _OneSign(weight, high, low, w @ (D * D) - weight * low**2)
+        return _OneSign(weight, high, low, (D.T * w) @ D - weight * np.outer(low, low))
+
+    @staticmethod
+    def compiled(X: np.ndarray, w: Floats) -> _OneSign:
+        """`of` with the diagonal alone, for C-ordered rows of either dtype."""
+        from steepest.kernels.columns import add_about
+
+        values, weight, n = X.reshape(-1), float(w.sum()), X.shape[1]
+        high, low, first, scatter = X[0].astype(np.float64), np.zeros(n), np.zeros(n), np.zeros(n)
+        add_about(values, w, high, first, scatter)
+        high += first / weight
+        scatter[:] = 0.0
+        add_about(values, w, high, low, scatter)
+        low /= weight
+        return _OneSign(weight, high, low, scatter - weight * low**2)
+
+    @staticmethod
+    def none(features: int, diagonal: bool) -> _OneSign:
+        """The moments of no events."""
+        shape = (features,) if diagonal else (features, features)
+        return _OneSign(0.0, np.zeros(features), np.zeros(features), np.zeros(shape))
+
+    def distance(self, other: _OneSign) -> Floats:
+        """mean(other) − mean(self), without cancelling the digits of a common offset."""
+        return (other.high - self.high) + (other.low - self.low)
+
+    def moved(self, step: Floats) -> tuple[Floats, Floats]:
+        """The mean plus a step, again as high + low."""
+        step = self.low + step
+        high = self.high + step
+        kept = high - self.high
+        return high, (self.high - (high - kept)) + (step - kept)
+
+    def merge(self, other: _OneSign) -> _OneSign:
+        """Chan, Golub and LeVeque's pairwise update."""
+        if self.weight == 0:
+            return other
+        if other.weight == 0:
+            return self
+        weight = self.weight + other.weight
+        delta = self.distance(other)
+        between = self.weight * (other.weight / weight) * _square(delta, self.scatter)
+        high, low = self.moved(delta * (other.weight / weight))
+        return _OneSign(weight, high, low, self.scatter + other.scatter + between)
+
+
+def _square(delta: Floats, like: Floats) -> Floats:
+    """Return δδᵀ, or its diagonal where a scatter is kept so."""
+    return delta**2 if like.ndim == 1 else np.outer(delta, delta)
+
+
+@dataclass(frozen=True, eq=False)
+class Extremes:
+    """The lowest and highest values of features, in pieces that merge: `Moments` without the sums.
+
+    Attributes
+    ----------
+    count, minimum, maximum
+        As in `Moments`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Extremes.of(np.array([[1.0, 5.0], [3.0, 5.0]])).constant
+    array([False,  True])
+    """
+
+    count: int
+    minimum: Floats
+    maximum: Floats
+
+    @classmethod
+    def of(cls, X: ArrayLike, w: ArrayLike | None = None) -> Extremes:
+        """Return the extremes of a block of events, given as to `Moments.of`."""
+        values = floating(X)
+        used = values
+        if w is not None and not (kept := np.asarray(w) != 0).all():
+            used = values[kept]
+        if len(used) >= _MANY_ROWS:
+            return cls(len(values), *_column_extremes(np.ascontiguousarray(used)))
+        lowest, highest = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
+        return cls(len(values), lowest.astype(np.float64), highest.astype(np.float64))
+
+    def merge(self, other: Extremes) -> Extremes:
+        """Return the extremes of the events of both."""
+        return Extremes(
+            self.count + other.count,
+            np.minimum(self.minimum, other.minimum),
+            np.maximum(self.maximum, other.maximum),
+        )
+
+    @property
+    def constant(self) -> np.ndarray:
+        """(n,) bool: features with one value in all events."""
+        return self.minimum >= self.maximum
+
+
+def _column_extremes(X: np.ndarray) -> tuple[Floats, Floats]:
+    """Lowest and highest of each column of C-ordered rows."""
+    from steepest.kernels.columns import extend
+
+    low = np.full(X.shape[1], np.inf, dtype=X.dtype)
+    high = -low
+    extend(X.reshape(-1), low, high)
+    return low.astype(np.float64), high.astype(np.float64)

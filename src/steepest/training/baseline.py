@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from steepest.descent import Callback, MemoryCheckpointer
+from steepest.events import Sample
 from steepest.recipe import DescentRecipe, ModelRecipe
 from steepest.storage import on_disk
 from steepest.training.fit import Fitted, fit
-from steepest.training.inputs import Events, Schema
+from steepest.training.inputs import Schema
 
 __all__ = ["fit_baseline"]
 
@@ -21,7 +22,7 @@ _NEWTON = DescentRecipe(
 
 
 def fit_baseline(
-    train: Events, schema: Schema, callback: Callback, say: Callable[[str], None] = lambda _: None
+    train: Sample, schema: Schema, callback: Callback, say: Callable[[str], None] = lambda _: None
 ) -> Fitted:
     """Fit linear, logistic or softmax regression to its minimum.
 

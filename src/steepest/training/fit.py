@@ -25,13 +25,15 @@ from steepest.descent.newton import newton
 from steepest.descent.plan import resolve_batch_size
 from steepest.descent.state import Best, StopReason
 from steepest.errors import EventsError
-from steepest.objective import Batch, DenseObjective
+from steepest.events import Sample
+from steepest.groups import Inputs
+from steepest.objective import Batch, ModelObjective
 from steepest.optimizers import update_rule
-from steepest.recipe import SGD, Constant, DescentRecipe, ModelRecipe
-from steepest.scaling import Scaling
+from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe
+from steepest.scaling import AnyScaling
 from steepest.storage import AnyArray, blocks, map_blocks
 from steepest.trained import TrainedModel
-from steepest.training.inputs import Events, Schema, batch_of, objective_for, scaling_of
+from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 
 __all__ = ["Fitted", "fit"]
 
@@ -53,10 +55,10 @@ class Fitted:
 
 
 def fit(
-    train: Events,
-    validation: Events | None,
+    train: Sample,
+    validation: Sample | None,
     schema: Schema,
-    model_recipe: ModelRecipe,
+    model_recipe: AnyModelRecipe,
     recipe: DescentRecipe,
     checkpointer: Checkpointer,
     *,
@@ -69,7 +71,7 @@ def fit(
     Parameters
     ----------
     train, validation
-        Events; the scaling is fitted on the first alone.
+        Samples; the scaling is fitted on the first alone.
     schema
         Names of features and classes, and the task, which decides the loss.
     model_recipe, recipe
@@ -84,7 +86,7 @@ def fit(
     EventsError, RecipeError, DivergenceError, Interrupted
     """
     with threadpool_limits(limits=THREADS, user_api="blas"):
-        scaling = scaling_of(recipe.scaling, train, schema.names)
+        scaling = scaling_of(recipe.scaling, train, schema.inputs)
         _say_scaling(scaling, say)
         objective = objective_for(schema, model_recipe, recipe)
         events = batch_of(train, scaling, objective, "training")
@@ -96,7 +98,9 @@ def fit(
         monitor, metrics = None, ()
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
-            monitor, metrics = _monitor(objective, batch, schema.task)
+            unpenalised = recipe.model_copy(update={"l2": 0.0, "dtype": objective.dtype})
+            plain = objective_for(schema, model_recipe, unpenalised)
+            monitor, metrics = _monitor(objective, plain, batch, schema.task)
         seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
             outcome, said = newton(objective, events, plan, checkpointer, state=state, **seen)
@@ -107,7 +111,10 @@ def fit(
 
 
 def check_fit(
-    train: Events, schema: Schema, model_recipe: ModelRecipe, recipe: DescentRecipe
+    train: Sample,
+    schema: Schema,
+    model_recipe: AnyModelRecipe,
+    recipe: DescentRecipe,
 ) -> None:
     """Raise what `fit` would raise of a recipe that does not suit the events, before any work."""
     objective_for(schema, model_recipe, recipe)
@@ -115,20 +122,24 @@ def check_fit(
 
 
 def model_at(
-    train: Events, schema: Schema, model_recipe: ModelRecipe, recipe: DescentRecipe, theta: Array
+    train: Sample,
+    schema: Schema,
+    model_recipe: AnyModelRecipe,
+    recipe: DescentRecipe,
+    theta: Array,
 ) -> TrainedModel:
     """The model with given parameters θ, scaled as `fit` scales it."""
-    scaling = scaling_of(recipe.scaling, train, schema.names)
+    scaling = scaling_of(recipe.scaling, train, schema.inputs)
     return model_with(scaling, objective_for(schema, model_recipe, recipe), schema, theta)
 
 
-def predictions_of(model: TrainedModel, features: AnyArray) -> AnyArray:
+def predictions_of(model: TrainedModel, features: Inputs) -> AnyArray:
     """What the model predicts, from encoded features, and where these lie."""
     return map_blocks(model.predict_encoded, features)
 
 
 def plan_for(
-    objective: DenseObjective, events: Batch, recipe: DescentRecipe, validated: bool
+    objective: ModelObjective, events: Batch, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
     _refuse_unbounded(objective, events)
     rule = update_rule(recipe.optimizer, objective.weight_mask)
@@ -143,7 +154,7 @@ def plan_for(
 
 
 def _newton_plan(
-    objective: DenseObjective, events: Batch, recipe: DescentRecipe, validated: bool
+    objective: ModelObjective, events: Batch, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
     """All events a step, and the last parameters kept if the recipe does not say otherwise."""
     keep = recipe.keep or "last"
@@ -153,7 +164,7 @@ def _newton_plan(
     return Plan.of(recipe, rule, rate.value, len(events), validated), rate
 
 
-def _refuse_unbounded(objective: DenseObjective, events: Batch) -> None:
+def _refuse_unbounded(objective: ModelObjective, events: Batch) -> None:
     """A squared loss with negative weights may fall without end: its curvature says so."""
     weights = events.weights
     if weights is None or all(block.min() >= 0 for (block,) in blocks(weights)):
@@ -170,11 +181,10 @@ def _refuse_unbounded(objective: DenseObjective, events: Batch) -> None:
 
 
 def _monitor(
-    objective: DenseObjective, batch: Batch, task: str
+    objective: ModelObjective, plain: ModelObjective, batch: Batch, task: str
 ) -> tuple[Callable[[Array], Mapping[str, float]], tuple[str, ...]]:
-    """The validation: its loss without the L2 term, and the figure of merit of the task."""
+    """The validation: the loss without the L2 term (`plain`), and the task's figure of merit."""
     labels = batch.targets
-    plain = DenseObjective(objective.model, objective.loss_function, dtype=objective.dtype)
     both = task == "binary" and _both(labels)
 
     def monitor(theta: Array) -> dict[str, float]:
@@ -190,11 +200,12 @@ def _monitor(
     return monitor, ("validation_loss", *second.get(task, ()))
 
 
-def _predicted(objective: DenseObjective, theta: Array, batch: Batch) -> AnyArray:
+def _predicted(objective: ModelObjective, theta: Array, batch: Batch) -> AnyArray:
     """What θ predicts of each event; on disk where the events are."""
     if not batch.on_disk:
         return objective.predict(theta, batch)
-    return map_blocks(lambda rows: objective.predict(theta, Batch(rows, rows[:, 0])), batch.inputs)
+    none = np.empty(0)
+    return map_blocks(lambda rows: objective.predict(theta, Batch(rows, none)), batch.inputs)
 
 
 def _both(labels: AnyArray) -> bool:
@@ -214,8 +225,8 @@ def _accuracy(labels: AnyArray, predictions: AnyArray, weights: AnyArray | None)
 
 def _exact(
     events: Batch,
-    scaling: Scaling,
-    objective: DenseObjective,
+    scaling: AnyScaling,
+    objective: ModelObjective,
     schema: Schema,
     recipe: DescentRecipe,
     checkpointer: Checkpointer,
@@ -251,7 +262,7 @@ def _refuse_large(events: Batch) -> None:
 
 
 def model_with(
-    scaling: Scaling, objective: DenseObjective, schema: Schema, theta: Array
+    scaling: AnyScaling, objective: ModelObjective, schema: Schema, theta: Array
 ) -> TrainedModel:
     return TrainedModel(
         scaling=scaling,
@@ -265,7 +276,7 @@ def model_with(
     )
 
 
-def _say_scaling(scaling: Scaling, say: Callable[[str], None]) -> None:
+def _say_scaling(scaling: AnyScaling, say: Callable[[str], None]) -> None:
     if scaling.constant:
         say(f"Without spread in the training part: {', '.join(scaling.constant)}.")
     if scaling.dropped:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from steepest.evaluate.curves.ranking import Ranking, area_of, influences, ranked
-from steepest.evaluate.curves.roc import check_scored
+from steepest.evaluate.curves.roc import Roc, check_scored
 from steepest.evaluate.events.arrays import Values, as_column, check_same_length
 from steepest.evaluate.events.columns import Sums, dot, sums_of
 from steepest.evaluate.merits.intervals import clopper_pearson, small_sample_factor
@@ -94,6 +94,7 @@ def auc_difference(
     weights: Values | None = None,
     level: float = ONE_SIGMA,
     name: str = "auc_difference",
+    curves: tuple[Roc, Roc] | None = None,
 ) -> Merit:
     """Return AUC(first) − AUC(second) of two classifiers on the same events.
 
@@ -106,6 +107,8 @@ def auc_difference(
         As in `auc`.
     first, second
         Scores of the two classifiers, shape (events,).
+    curves
+        Their `roc_curve` on these events, where known: it saves sorting them again.
 
     Raises
     ------
@@ -124,8 +127,9 @@ def auc_difference(
     signal, one, weight = check_scored(labels, first, weights)
     two = as_column(second, "second scores")
     check_same_length(one, two, "first scores", "second scores")
-    first_value, first_influence = influences(signal, one, weight)
-    second_value, second_influence = influences(signal, two, weight)
+    rankings = [curve.ranking for curve in curves] if curves else [None, None]
+    first_value, first_influence = influences(signal, one, weight, rankings[0])
+    second_value, second_influence = influences(signal, two, weight, rankings[1])
     difference = derived(np.subtract, first_influence, second_influence)
     background = derived(np.logical_not, signal)
     counts = _class_counts(sums_of(weight, signal), sums_of(weight, background))

@@ -155,7 +155,9 @@ def _value(ranking: Ranking) -> float:
     return float(reference + shifted / float(_total(ranking.signal.weight)))
 
 
-def influences(signal: AnyArray, scores: AnyArray, weights: AnyArray) -> tuple[float, AnyArray]:
+def influences(
+    signal: AnyArray, scores: AnyArray, weights: AnyArray, ranking: Ranking | None = None
+) -> tuple[float, AnyArray]:
     """Return A and what each event adds to its error, in the events' order: σ² = Σ influence².
 
     influence = √(n/(n−1)) · w (Aᵢ − A) / Σ w, with n and Σ w those of the event's class. Sums of
@@ -168,8 +170,10 @@ def influences(signal: AnyArray, scores: AnyArray, weights: AnyArray) -> tuple[f
         bool, shape (events,), both classes present.
     scores, weights
         float64, shape (events,).
+    ranking
+        That of these events, where known.
     """
-    ranking = ranked(signal, scores, weights)
+    ranking = ranking or ranked(signal, scores, weights)
     value = _value(ranking)
     tables = columns_beside(scores, 2)
     for *components, _ in _components(ranking):

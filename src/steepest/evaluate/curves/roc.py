@@ -1,8 +1,15 @@
-"""The ROC curve of weighted events, and the background rejection at a signal efficiency."""
+"""The ROC curve of weighted events, and the background rejection at a signal efficiency.
+
+What to use when:
+
+- `roc_curve` for two classes, `roc_curves_by_class` for several: each class against the rest;
+- `background_rejection` for 1/ε_B at a signal efficiency, `cut_at` for the threshold there.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +23,33 @@ from steepest.evaluate.events.arrays import (
     as_binary_labels,
     as_column,
     as_weights,
+    check_classified,
     check_fraction,
     check_same_length,
+    check_weight_sum,
+    one_class,
 )
-from steepest.evaluate.events.columns import columns_beside, first_reaching, running, total_of
+from steepest.evaluate.events.columns import (
+    columns_beside,
+    first_reaching,
+    running,
+    sums_of,
+    total_of,
+)
 from steepest.evaluate.merits.intervals import Efficiency, efficiency_from_sums
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, RowsOnDisk, derived, slices
 
-__all__ = ["Roc", "background_rejection", "cut_at", "roc_curve", "roc_of", "working_point"]
+__all__ = [
+    "Roc",
+    "background_rejection",
+    "cut_at",
+    "roc_curve",
+    "roc_curves_by_class",
+    "roc_of",
+    "working_point",
+]
+
 
 _EVERYWHERE = slice(None)
 
@@ -48,6 +73,8 @@ class Roc:
         Σ w above threshold.
     signal_squares_above, background_squares_above
         Σ w² above threshold.
+    ranking
+        The events at each score, from which the curve is made.
     """
 
     thresholds: Any
@@ -59,6 +86,7 @@ class Roc:
     background_sum_above: Any
     signal_squares_above: Any
     background_squares_above: Any
+    ranking: Ranking
 
     def background_interval(
         self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
@@ -131,6 +159,7 @@ def roc_of(ranking: Ranking) -> Roc:
         background[1],
         signal[2],
         background[2],
+        ranking,
     )
 
 
@@ -281,3 +310,68 @@ def _rejection_counts(roc: Roc, at: int) -> dict[str, float | int]:
 
 def _effective(total: float, squares: float) -> float:
     return float(total) ** 2 / float(squares) if squares > 0 else 0.0
+
+
+def roc_curves_by_class(
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
+    class_names: Sequence[str] | None = None,
+) -> dict[str, Roc]:
+    """Return for each class the ROC curve of its probability: that class against the rest.
+
+    With p_k the probability of class k, and all other classes as the background with their own
+    weights::
+
+        ε_S(t) = Σ_{i of class k, p_k ≥ t} wᵢ / Σ_{i of class k} wᵢ
+        ε_B(t) = Σ_{i of the rest, p_k ≥ t} wᵢ / Σ_{i of the rest} wᵢ
+
+    Its area is ``auc_<class>`` of `multiclass_merits`. The mix of the rest is that of the events
+    given: another mix has another curve.
+
+    Parameters
+    ----------
+    labels
+        Class numbers 0 … K − 1, shape (events,).
+    probabilities
+        Rows that add up to one, shape (events, K).
+    weights
+        Event weights of any sign, a positive sum in each class and in its rest, shape (events,);
+        None is 1 each.
+    class_names
+        K names, the class numbers when None.
+
+    Returns
+    -------
+    dict[str, Roc]
+        By class name; a class without events has no curve and is left out.
+
+    Raises
+    ------
+    EventsError, InputError
+        As `multiclass_merits` does.
+
+    References
+    ----------
+    T. Fawcett, Pattern Recognition Letters 27 (2006) 861, section 9,
+    doi:10.1016/j.patrec.2005.10.010.
+
+    Examples
+    --------
+    >>> curves = roc_curves_by_class([0, 1, 1], [[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
+    >>> curves["0"].background_efficiency.tolist()
+    [0.0, 0.0, 0.5, 1.0]
+    """
+    label, probability, weight, names = check_classified(
+        labels, probabilities, weights, class_names
+    )
+    curves = {}
+    for index, name in enumerate(names):
+        own, score = one_class(label, probability, index)
+        if not sums_of(weight, own).events:
+            continue
+        check_weight_sum(weight, f"events of class {name}", own)
+        rest = derived(np.logical_not, own)
+        check_weight_sum(weight, f"events that are not of class {name}", rest)
+        curves[name] = roc_curve(own, score, weight)
+    return curves

@@ -8,14 +8,14 @@ Rows on disk (`steepest.storage`) are checked block by block, and stay where the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import EventsError, InputError
-from steepest.evaluate.events.columns import sums_of
+from steepest.evaluate.events.columns import contiguous, sums_of
 from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
 __all__ = [
@@ -27,11 +27,15 @@ __all__ = [
     "as_column",
     "as_probabilities",
     "as_weights",
+    "check_classified",
     "check_fraction",
     "check_same_length",
     "check_weight_sum",
+    "events_of_each",
     "first_bad_row",
+    "one_class",
 ]
+
 
 Floats = NDArray[np.float64]
 Values = ArrayLike | RowsOnDisk
@@ -258,3 +262,38 @@ def check_fraction(value: float, name: str) -> None:
             cause="a percentage",
             do="divide by 100",
         )
+
+
+def check_classified(
+    labels: Any,
+    probabilities: Any,
+    weights: Any,
+    class_names: Sequence[str] | None,
+) -> tuple[Any, Any, Any, tuple[str, ...]]:
+    """Return (labels, probabilities, weights, class names), checked."""
+    probability = as_probabilities(probabilities, "probabilities", n_dimensions=2)
+    n_classes = probability.shape[1]
+    label = as_class_labels(labels, n_classes)
+    check_same_length(label, probability, "labels", "probabilities")
+    names = tuple(class_names) if class_names is not None else tuple(map(str, range(n_classes)))
+    if len(names) != n_classes or len(set(names)) != n_classes:
+        raise InputError(
+            "class names do not fit the probabilities.",
+            expected=f"{n_classes} different names, one for each column",
+            found=", ".join(names),
+            cause="a class that was added or left out after training",
+            do="give the names in the order of the model's outputs",
+        )
+    return label, probability, as_weights(weights, len(label)), names
+
+
+def one_class(labels: AnyArray, probabilities: AnyArray, index: int) -> tuple[Any, Any]:
+    """Return whether an event is of the class, and its probability to be."""
+    own = derived(lambda rows: rows == index, labels)
+    return own, derived(lambda rows: np.ascontiguousarray(rows[:, index]), probabilities)
+
+
+def events_of_each(labels: AnyArray, n_classes: int) -> np.ndarray:
+    """Return the number of events of each class."""
+    counts = [np.bincount(rows, minlength=n_classes) for (rows,) in contiguous(labels)]
+    return np.sum(counts, axis=0)

@@ -22,9 +22,11 @@ from steepest.evaluate.figures.features import (
     feature_histograms,
 )
 from steepest.evaluate.figures.histogram import Histogram, as_numbers
-from steepest.evaluate.figures.pulls import PullHistogram, pull_figure, pull_histogram
 from steepest.evaluate.figures.residuals import (
+    PullHistogram,
     ResidualHistograms,
+    pull_figure,
+    pull_histogram,
     residual_figure,
     residual_histograms,
 )
@@ -36,7 +38,7 @@ from steepest.evaluate.figures.significance import (
     significance_figure,
 )
 from steepest.evaluate.figures.style import axis_label, rendered, save
-from steepest.evaluate.merits.confusion import ConfusionMatrix, confusion_matrix
+from steepest.evaluate.merits.classification import ConfusionMatrix, confusion_matrix
 
 __all__ = [
     "ConfusionMatrix",

@@ -17,9 +17,10 @@ from steepest.evaluate.figures.style import (
     axis_label,
     laid_out,
     new_figure,
+    short,
     style,
 )
-from steepest.evaluate.merits.bins import BinnedMerits
+from steepest.evaluate.merits.binned import BinnedMerits
 from steepest.evaluate.merits.merit import Merit
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ def efficiency_figure(
     with style():
         figure = new_figure(7.0, 7.2)
         top, bottom = _stacked(figure)
-        _draw(top, binned, "signal_efficiency", signal_name, BLUE, "o")
+        _draw(top, binned, "signal_efficiency", short(signal_name, 40), BLUE, "o")
         if working_point is not None:
             label = rf"Working point $\varepsilon_{{S}}$ = {working_point:g}"
             top.axhline(working_point, color="black", linestyle="--", linewidth=1.0, label=label)
-        _draw(bottom, binned, "background_efficiency", background_name, RED, "s")
+        _draw(bottom, binned, "background_efficiency", short(background_name, 40), RED, "s")
         _from_zero(top, binned.merits["signal_efficiency"], working_point or 0.0)
         _from_zero(bottom, binned.merits["background_efficiency"])
         top.set_ylabel(r"Signal efficiency $\varepsilon_{S}$")
@@ -76,7 +77,7 @@ def class_efficiency_figure(binned: BinnedMerits) -> Figure:
         count = len(binned.merits)
         for index, name in enumerate(binned.merits):
             shift = 0.5 * (index - (count - 1) / 2) / max(count, 2)
-            _draw(axes, binned, name, name.removeprefix("efficiency_"),
+            _draw(axes, binned, name, short(name.removeprefix("efficiency_"), 16),
                   COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], shift)  # fmt: skip
         axes.set_ylim(-0.04, 1 + 0.09 * (1 + -(-count // 3)))
         axes.set_yticks(np.linspace(0, 1, 6))
@@ -97,6 +98,7 @@ def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
     """
     unit = next((m.unit for m in binned.merits["bias"] if m.unit), None)
     suffix = f" [{unit}]" if unit else ""
+    name = short(name, 20)
     with style():
         figure = new_figure(7.0, 7.2)
         top, bottom = _stacked(figure)

@@ -19,6 +19,7 @@ from steepest.evaluate.figures.style import (
     laid_out,
     new_figure,
     scaled_label,
+    short,
     style,
 )
 
@@ -139,19 +140,25 @@ def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
     """
     in_a_row = 1 if len(numbers) <= 3 else 2
     rows = -(-len(numbers) // in_a_row)
-    with style():
+    no_minor_ticks = {"xtick.minor.visible": False, "ytick.minor.visible": False}
+    with style(**no_minor_ticks):  # clutter at this size
         figure = new_figure(3.6 * 2 * in_a_row, 2.5 * rows + 0.5)
         grid = figure.subplots(rows, 2 * in_a_row, squeeze=False)
         for index, feature in enumerate(numbers):
             row, column = index % rows, 2 * (index // rows)
-            _draw(grid[row, column], feature.before, axis_label(feature.name))
-            _draw(grid[row, column + 1], feature.after, scaled_label(feature.name))
+            _draw(grid[row, column], feature.before, axis_label(feature.name, 22))
+            _draw(grid[row, column + 1], feature.after, scaled_label(feature.name, 22))
         for index in range(len(numbers), rows * in_a_row):
             for axes in grid[index % rows, 2 * (index // rows) :]:
                 axes.remove()
         handles, names = grid[0, 0].get_legend_handles_labels()
         if len(handles) > 1:
-            figure.legend(handles, names, loc="outside upper center", ncols=len(handles))
+            figure.legend(
+                handles,
+                [short(name) for name in names],
+                loc="outside upper center",
+                ncols=len(handles),
+            )
         figure.supylabel("Probability density", fontsize="medium")
         return laid_out(figure)
 
@@ -169,5 +176,4 @@ def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:
     axes.set_xlim(classes[0].edges[0], classes[0].edges[-1])
     axes.set_xlabel(label)
     axes.tick_params(labelsize=10.5)
-    axes.minorticks_off()  # clutter at this size
     axes.locator_params(nbins=4)

@@ -18,6 +18,7 @@ from steepest.evaluate.figures.style import (
     MARKERS,
     laid_out,
     new_figure,
+    short,
     style,
 )
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
@@ -172,9 +173,9 @@ def _draw_curve(axes: Axes, curve: RejectionCurve, index: int) -> None:
     axes.fill_between(
         curve.signal_efficiency, curve.low, high, color=colour, alpha=0.25, linewidth=0
     )
-    area = f", AUC {curve.auc.format()}" if curve.auc else ""
+    name = short(curve.name, 40) + (f", AUC {curve.auc.format()}" if curve.auc else "")
     line = LINE_STYLES[(index + index // len(COLOURS)) % len(LINE_STYLES)]  # colours come round
-    axes.plot(curve.signal_efficiency, curve.rejection, color=colour, label=f"{curve.name}{area}",
+    axes.plot(curve.signal_efficiency, curve.rejection, color=colour, label=name,
               linestyle=line)  # fmt: skip
     at = [merit.counts["signal_efficiency"] for merit in curve.working_points]
     values = [merit.value for merit in curve.working_points]

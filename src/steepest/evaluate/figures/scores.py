@@ -12,7 +12,7 @@ from steepest.evaluate.curves.roc import check_scored
 from steepest.evaluate.events.arrays import Values
 from steepest.evaluate.events.columns import extent, joined
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
-from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
+from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, short, style
 from steepest.evaluate.merits.kolmogorov import KolmogorovTest, kolmogorov_test
 from steepest.storage import compressed, derived
 
@@ -108,6 +108,7 @@ def score_figure(
     signal_name, background_name, score_name
         What legend and axis say.
     """
+    signal_name, background_name = short(signal_name, 24), short(background_name, 24)
     with style():
         figure = new_figure(7.0, 6.0)
         axes = figure.subplots()

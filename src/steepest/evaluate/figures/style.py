@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ __all__ = [
     "rendered",
     "save",
     "scaled_label",
+    "short",
     "style",
 ]
 
@@ -37,6 +40,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 # The style of CMS figures, from mplhep, with sizes for a figure of some seven inches.
 _SIZES: dict[str, Any] = {
+    "font.family": ["TeX Gyre Heros", "DejaVu Sans"],  # the second has nearly every character
     "font.size": 14,
     "legend.fontsize": 12,
     "legend.handlelength": 2.0,
@@ -55,6 +59,12 @@ _SIZES: dict[str, Any] = {
     "savefig.bbox": "standard",
     "svg.hashsalt": "steepest",
     "pdf.fonttype": 42,
+}
+
+_NO_METADATA = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
 }
 
 _SYMBOLS: dict[str, tuple[str, str | None]] = {
@@ -89,30 +99,48 @@ _ALIASES = {
 }
 
 
-def _symbol(name: str) -> tuple[str, str | None]:
+def _symbol(name: str, longest: int) -> tuple[str, str | None]:
     """Return (symbol, unit) of a feature; prefixes such as ``jet_`` are dropped."""
-    short = re.sub(r"^(jet|fatjet|lepton|lep)_", "", name.lower())
-    short = _ALIASES.get(short, short)
-    subjettiness = re.fullmatch(r"tau_?(\d{1,2})", short)
+    known = re.sub(r"^(jet|fatjet|lepton|lep)_", "", name.lower())
+    known = _ALIASES.get(known, known)
+    subjettiness = re.fullmatch(r"tau_?(\d{1,2})", known)
     if subjettiness:
         return rf"$\tau_{{{subjettiness[1]}}}$", None
+    if known in _SYMBOLS:
+        return _SYMBOLS[known]
     # a dollar sign or two would start mathematics in the middle of an unknown name
-    return _SYMBOLS.get(short, (name.replace("$", r"\$"), None))
+    return short(name, longest).replace("$", r"\$"), None
 
 
-def axis_label(name: str) -> str:
-    r"""Return the axis label of a feature with its unit; an unknown name is returned as it is.
+def short(text: str, longest: int = 30) -> str:
+    """Return a text with its middle left out where it is longer; mathematics is left as it is.
+
+    An expression may be longer than a figure is wide. The numbers beside a figure have all of it.
+
+    Examples
+    --------
+    >>> short("sqrt((e1 + e2)**2 - (px1 + px2)**2) / 1000", 24)
+    'sqrt((e1 + e2)…2) / 1000'
+    """
+    if len(text) <= longest or "$" in text:
+        return text
+    end = (longest - 1) * 2 // 5
+    return f"{text[: longest - 1 - end]}…{text[-end:]}"
+
+
+def axis_label(name: str, longest: int = 40) -> str:
+    r"""Return the axis label of a feature with its unit; an unknown name is shortened to `longest`.
 
     Examples
     --------
     >>> axis_label("jet_pt"), axis_label("tau32"), axis_label("my_feature")
     ('$p_{T}$ [GeV]', '$\\tau_{32}$', 'my_feature')
     """
-    symbol, unit = _symbol(name)
+    symbol, unit = _symbol(name, longest)
     return f"{symbol} [{unit}]" if unit else symbol
 
 
-def scaled_label(name: str) -> str:
+def scaled_label(name: str, longest: int = 40) -> str:
     """Return the axis label of a feature after scaling, where it has no unit.
 
     Examples
@@ -120,16 +148,24 @@ def scaled_label(name: str) -> str:
     >>> scaled_label("pt")
     '$p_{T}$, scaled'
     """
-    return f"{_symbol(name)[0]}, scaled"
+    return f"{_symbol(name, longest)[0]}, scaled"
 
 
-def style() -> AbstractContextManager[None]:
-    """Return the context in which a figure is made or written; global settings are left alone."""
+@contextmanager
+def style(**changes: Any) -> Iterator[None]:
+    """Context in which a figure is made or written; global settings are left alone.
+
+    `changes` are settings of Matplotlib for this figure alone. Matplotlib's warnings of a layout
+    that does not fit and of characters that no font has are no news to the user of a command.
+    """
     import matplotlib
     import mplhep
 
-    settings: Any = {**mplhep.style.CMS, **_SIZES}
-    return matplotlib.rc_context(settings)
+    settings: Any = {**mplhep.style.CMS, **_SIZES, **changes}
+    with warnings.catch_warnings(), matplotlib.rc_context(settings):
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        yield
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -179,12 +215,23 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 def rendered(figure: Figure, kind: str = "png") -> bytes:
     """Return what `save` writes."""
-    empty = {
-        "png": {"Software": None},
-        "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-        "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
-    }.get(kind)
     buffer = io.BytesIO()
     with style():
-        figure.savefig(buffer, format=kind, metadata=empty)
+        if kind == "png":
+            _render_png(figure, buffer)
+        else:
+            figure.savefig(buffer, format=kind, metadata=_NO_METADATA.get(kind))
     return buffer.getvalue()
+
+
+def _render_png(figure: Figure, buffer: io.BytesIO) -> None:
+    """Write a PNG: `savefig` would draw twice, first to compute the layout, which is computed."""
+    from matplotlib import rcParams
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    dpi = figure.dpi
+    figure.set_dpi(rcParams["savefig.dpi"])
+    try:
+        FigureCanvasAgg(figure).print_png(buffer, metadata=_NO_METADATA["png"])
+    finally:
+        figure.set_dpi(dpi)

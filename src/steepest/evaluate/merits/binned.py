@@ -11,34 +11,41 @@ Each bin has a `Merit` for each quantity: value, interval, counts, definition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from steepest.errors import InputError
 from steepest.evaluate.curves.roc import check_scored
 from steepest.evaluate.events.arrays import (
+    Floats,
     Values,
     as_column,
     as_weights,
+    check_classified,
     check_fraction,
     check_same_length,
 )
-from steepest.evaluate.events.classes import check_classified
-from steepest.evaluate.events.columns import sums_of
-from steepest.evaluate.merits.bins import BinnedMerits, measured_in_bins, place_in_bins, why_empty
+from steepest.evaluate.events.columns import Sums, sums_of
 from steepest.evaluate.merits.intervals import efficiency_of
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, undefined_merit
 from steepest.evaluate.merits.regression import regression_merits
-from steepest.storage import AnyArray, compressed, derived
+from steepest.storage import AnyArray, blocks, compressed, derived
 
 __all__ = [
+    "BinnedMerits",
     "class_efficiency_in_bins",
     "efficiency_in_bins",
+    "measured_in_bins",
+    "place_in_bins",
     "regression_in_bins",
+    "why_empty",
 ]
+
 
 _REGRESSION = ("bias", "resolution", "robust_resolution")
 
@@ -263,3 +270,120 @@ def _efficiency(
     epsilon = efficiency_of(passing, total, level)
     interval = epsilon.value, epsilon.low, epsilon.high, epsilon.uncertainty
     return Merit(name, *interval, level, counts, definition)
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedMerits:
+    """Figures of merit in bins of a column.
+
+    Attributes
+    ----------
+    column
+        What the events are binned in.
+    edges
+        Shape (bins + 1,); a bin includes its lower edge, the last one its upper edge too.
+    merits
+        By name a merit for each bin.
+    outside
+        Number of events below the first or above the last edge: they are in no bin.
+    """
+
+    column: str
+    edges: Floats
+    merits: dict[str, tuple[Merit, ...]]
+    outside: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dict, merits as `Merit.to_json` has them.
+
+        Examples
+        --------
+        >>> from steepest.evaluate import regression_in_bins
+        >>> binned = regression_in_bins([1.0, 2.0], [1.5, 2.5], [0.2, 0.4], [0, 1], column="eta")
+        >>> entry = binned.to_json()
+        >>> entry["column"], entry["edges"], entry["merits"]["bias"][0]["value"]
+        ('eta', [0.0, 1.0], 0.5)
+        """
+        return {
+            "column": self.column,
+            "edges": self.edges.tolist(),
+            "outside": self.outside,
+            "merits": {
+                name: [merit.to_json() for merit in merits] for name, merits in self.merits.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> BinnedMerits:
+        """Return the binned merits that `to_json` wrote."""
+        merits = {
+            name: tuple(Merit.from_json(merit) for merit in merits)
+            for name, merits in entry["merits"].items()
+        }
+        return cls(entry["column"], np.array(entry["edges"]), merits, entry["outside"])
+
+
+def place_in_bins(values: Any, edges: ArrayLike) -> Any:
+    """Return the bin of each value, −1 for those outside; on disk where the values are.
+
+    Parameters
+    ----------
+    values
+        Finite numbers, shape (events,).
+    edges
+        Two finite numbers or more, rising, shape (bins + 1,).
+
+    Raises
+    ------
+    EventsError
+        For values that are not finite, none, or not one per event.
+    InputError
+        For less than two edges, or edges that do not rise.
+
+    Examples
+    --------
+    >>> place_in_bins([0.0, 0.5, 1.0, 2.0, 2.1], [0, 1, 2]).tolist()
+    [0, 0, 1, 1, -1]
+    """
+    column = as_column(values, "values")
+    limits = np.asarray(edges, dtype=np.float64)
+    if limits.ndim != 1 or limits.size < 2 or not (np.diff(limits) > 0).all():
+        raise InputError(
+            "the edges of the bins do not rise.",
+            expected="two finite numbers or more, each above the one before",
+            found=f"{limits.tolist()}",
+            cause="an edge twice, or edges from high to low",
+            do="sort them, and give each once",
+        )
+
+    def place(rows: Floats) -> NDArray[np.intp]:
+        index = np.searchsorted(limits, rows, side="right") - 1
+        index = np.where(rows == limits[-1], limits.size - 2, index)
+        return np.where((rows < limits[0]) | (rows > limits[-1]), -1, index)
+
+    return derived(place, column)
+
+
+def measured_in_bins(
+    place: AnyArray, edges: ArrayLike, column: str, measure: Callable[[Any], Mapping[str, Merit]]
+) -> BinnedMerits:
+    """Return what is measured in each bin; `place` is of `place_in_bins`.
+
+    `measure` is given whether each event is in the bin, and returns the bin's merits by name.
+    """
+    limits = np.array(edges, dtype=np.float64)
+    measured = [
+        measure(derived(partial(np.equal, index), place)) for index in range(limits.size - 1)
+    ]
+    merits = {name: tuple(each[name] for each in measured) for name in measured[0]}
+    outside = sum(int((rows < 0).sum()) for (rows,) in blocks(place))
+    return BinnedMerits(column, limits, merits, outside)
+
+
+def why_empty(sums: Sums, events: str) -> str | None:
+    """Why a bin has no weighted mean; None if it has one."""
+    if sums.events == 0:
+        return f"no {events} in this bin"
+    if not sums.positive:
+        return f"the weights of the {events} in this bin have no positive sum"
+    return None

@@ -11,7 +11,7 @@ from steepest.lecture.effort import Effort
 from steepest.lecture.live import Walk, linear, logistic_minimum, scaled, walk
 from steepest.lecture.pictures.batches_figure import figure
 from steepest.lecture.pictures.batches_numbers import Batches, Floor, Way
-from steepest.objective import Batch, DenseObjective, losses_on_plane
+from steepest.objective import Batch, ModelObjective, losses_on_plane
 from steepest.optimizers import update_rule
 from steepest.training import TrainingCallback
 
@@ -60,7 +60,7 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
 
 
 def _timed(
-    objective: DenseObjective,
+    objective: ModelObjective,
     batch: Batch,
     rate: float,
     size: int,
@@ -75,12 +75,12 @@ def _timed(
                 seed=seed, callback=callback)  # fmt: skip
 
 
-def _rate(objective: DenseObjective, batch: Batch, size: int, seed: int) -> float:
+def _rate(objective: ModelObjective, batch: Batch, size: int, seed: int) -> float:
     rule = update_rule(spec.SGD(), objective.weight_mask)
     return choose_learning_rate(objective, batch, rule, size, seed).value
 
 
-def _excess(objective: DenseObjective, batch: Batch, run: Walk, lowest: float) -> Array:
+def _excess(objective: ModelObjective, batch: Batch, run: Walk, lowest: float) -> Array:
     return losses_on_plane(objective, np.zeros(2), np.eye(2), run.thetas, batch) - lowest
 
 
@@ -89,7 +89,7 @@ def _way(
     size: int,
     rate: float,
     run: Walk,
-    objective: DenseObjective,
+    objective: ModelObjective,
     batch: Batch,
     lowest: float,
     above: float,
@@ -107,7 +107,7 @@ def _way(
 def _floor(
     kind: tuple[str, spec.Schedule],
     rate: float,
-    objective: DenseObjective,
+    objective: ModelObjective,
     batch: Batch,
     minimum: Array,
     seed: int,
@@ -133,7 +133,7 @@ def _floor(
 
 
 def _surface(
-    objective: DenseObjective, batch: Batch, minimum: Array, ways: list[Way], points: int
+    objective: ModelObjective, batch: Batch, minimum: Array, ways: list[Way], points: int
 ) -> tuple[tuple[Array, Array], Array]:
     """J on the plane of both parameters, around all paths."""
     seen = np.concatenate([*(way.path for way in ways), minimum[None]])

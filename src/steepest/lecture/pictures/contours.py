@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steepest.evaluate.figures.style import RED, laid_out, new_figure, style
+from steepest.events import Sample
 from steepest.landscape.figures.contour import COLOURS_OF_HEIGHT
 from steepest.landscape.figures.picture import levels
 from steepest.lecture.data import LectureData, symbol_and_unit
@@ -15,7 +16,7 @@ from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, scaled, walk
 from steepest.lecture.quadratic import Quadratic, quadratic
 from steepest.objective import losses_on_plane
-from steepest.training import Events, TrainingCallback
+from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +94,7 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     way: the whole descent lies in the plane that is drawn.
     """
     events = data.drawn(effort.events, seed)
-    events = Events(events.features[:, list(data.pair)], events.labels, events.weights)
+    events = Sample(events.features[:, list(data.pair)], events.labels, events.weights)
     target = events.labels - np.average(events.labels, weights=events.weights)
     centred = events.features - np.average(events.features, axis=0, weights=events.weights)
     first, second = (data.names[i] for i in data.pair)

@@ -21,7 +21,7 @@ from steepest.lecture.pictures.escapes_figure import figure
 from steepest.lecture.pictures.escapes_numbers import Escapes, Rattle, Share
 from steepest.lecture.pictures.escapes_text import text
 from steepest.lecture.quadratic import hessian
-from steepest.objective import Batch, DenseObjective
+from steepest.objective import Batch, ModelObjective
 from steepest.training import TrainingCallback
 
 __all__ = ["NAME", "TITLE", "Basin", "compute", "figure", "text"]
@@ -137,7 +137,7 @@ class Basin:
     """
 
     def __init__(
-        self, objective: DenseObjective, batch: Batch, minimum: Array, callback: TrainingCallback
+        self, objective: ModelObjective, batch: Batch, minimum: Array, callback: TrainingCallback
     ) -> None:
         self.objective, self.batch, self.minimum, self.callback = (
             objective,

@@ -12,12 +12,12 @@ from steepest.evaluate.figures import Histogram
 from steepest.evaluate.figures.histogram import histogram
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
 from steepest.evaluate.merits.intervals import efficiency_from_sums
-from steepest.kernels.dense import logits
+from steepest.events import Sample
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
 from steepest.lecture.live import linear, logistic_minimum, walk
 from steepest.scaling import fit_scaling
-from steepest.training import Events, TrainingCallback
+from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,12 +86,13 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     assert bounds is not None  # a linear model
     run = walk(objective, batch, rate=1.0 / bounds.largest, epochs=EPOCHS, callback=callback)
     theta = logistic_minimum(objective, run.end, batch)
-    layers = objective.model.layers(theta)
-    z = logits(layers, objective.model.function, scaling.transform(other.features))[:, 0]
+    layer = objective.model.linear_layer(theta)
+    assert layer is not None  # a linear model
+    z = (scaling.transform(other.features) @ layer[0] + layer[1])[:, 0]
     return _numbers(data, other, z, run.losses[0], objective.loss(theta, batch))
 
 
-def _numbers(data: LectureData, other: Events, z: Array, first: float, last: float) -> Logistic:
+def _numbers(data: LectureData, other: Sample, z: Array, first: float, last: float) -> Logistic:
     weights = np.ones(len(z)) if other.weights is None else other.weights
     top = other.labels == 1
     ends = np.quantile(z, [0.001, 0.999])

@@ -15,9 +15,7 @@ from steepest.lecture.live import Walk, scaled, settled, walk
 from steepest.lecture.pictures.minima_figure import figure
 from steepest.lecture.pictures.minima_numbers import Minima, Minimum, Plateau, plateau_of
 from steepest.lecture.quadratic import hessian
-from steepest.losses import loss_named
-from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective, losses_on_plane
+from steepest.objective import Batch, ModelObjective, losses_on_plane, objective_named
 from steepest.training import TrainingCallback
 
 __all__ = ["NAME", "TITLE", "compute", "figure", "run_of", "text"]
@@ -79,7 +77,7 @@ def run_of(
     which: int,
     effort: Effort,
     callback: TrainingCallback,
-) -> tuple[DenseObjective, Batch, Walk]:
+) -> tuple[ModelObjective, Batch, Walk]:
     """The surface that the minima were found in, its events, and the run that led to one of them.
 
     `numbers` is what `compute` gave for the same data, seed and effort; A is 0, B is 1.
@@ -89,7 +87,7 @@ def run_of(
 
 
 def _run(
-    objective: DenseObjective, batch: Batch, seed: int, effort: Effort, callback: TrainingCallback
+    objective: ModelObjective, batch: Batch, seed: int, effort: Effort, callback: TrainingCallback
 ) -> Walk:
     return walk(
         objective,
@@ -102,16 +100,16 @@ def _run(
     )
 
 
-def _network(data: LectureData, seed: int) -> tuple[DenseObjective, Batch]:
+def _network(data: LectureData, seed: int) -> tuple[ModelObjective, Batch]:
     events = data.drawn(EVENTS, seed)
     inputs = scaled(events.features[:, list(data.pair)], events.weights)
-    shape = Dense(inputs=2, hidden=(HIDDEN,), activation="tanh")
-    objective = DenseObjective(shape, loss_named("binary-cross-entropy"), l2=L2)
+    options = {"hidden": (HIDDEN,), "activation": "tanh"}
+    objective = objective_named("dense", 2, "binary-cross-entropy", l2=L2, **options)
     return objective, Batch.of(inputs, events.labels, events.weights, objective.dtype)
 
 
 def _pair(
-    objective: DenseObjective, batch: Batch, runs: list[Walk], thetas: list[Array]
+    objective: ModelObjective, batch: Batch, runs: list[Walk], thetas: list[Array]
 ) -> tuple[int, int] | None:
     """The lowest minimum and the next that is another, with a barrier between; None if none."""
     losses = [objective.loss(theta, batch) for theta in thetas]
@@ -128,20 +126,20 @@ def _pair(
     return None
 
 
-def _is_minimum(objective: DenseObjective, batch: Batch, theta: Array) -> bool:
+def _is_minimum(objective: ModelObjective, batch: Batch, theta: Array) -> bool:
     gradient = objective.loss_and_gradient(theta, batch)[1]
     values = np.linalg.eigvalsh(hessian(objective, theta, batch))
     return bool(np.linalg.norm(gradient) < 1e-8 and values[0] > 0)
 
 
-def _line(objective: DenseObjective, batch: Batch, first: Array, second: Array) -> Array:
+def _line(objective: ModelObjective, batch: Batch, first: Array, second: Array) -> Array:
     t = np.linspace(0, 1, 201)[:, None]
     return losses_on_plane(objective, first, (second - first)[None], t, batch)
 
 
 def _two_minima(
     data: LectureData,
-    objective: DenseObjective,
+    objective: ModelObjective,
     batch: Batch,
     runs: list[Walk],
     seed: int,
@@ -165,7 +163,7 @@ def _two_minima(
         barrier=barrier(line),
         plateau=None,
         ends=np.array([objective.loss(theta, batch) for theta in thetas]),
-        network="→".join(map(str, objective.model.widths)),
+        network="→".join(map(str, objective.model.details()["widths"])),
         events=len(batch),
         sample=sample,
         features=tuple(data.names[i] for i in data.pair),
@@ -173,7 +171,7 @@ def _two_minima(
 
 
 def _longest_plateau(
-    objective: DenseObjective, batch: Batch, runs: list[Walk], seed: int, sample: int
+    objective: ModelObjective, batch: Batch, runs: list[Walk], seed: int, sample: int
 ) -> Plateau | None:
     found = [
         (ends[1] - ends[0], k, ends) for k, r in enumerate(runs) if (ends := plateau_of(r.losses))

@@ -11,13 +11,14 @@ import numpy as np
 from steepest import recipe as spec
 from steepest.descent import MemoryCheckpointer
 from steepest.evaluate.figures import as_numbers
+from steepest.events import Sample
 from steepest.folder import LandscapeFolder
 from steepest.landscape import Landscape, LandscapeOptions, landscape_of_input
 from steepest.landscape.input import LandscapeInput, PathPoints
 from steepest.landscape.spans import principal
 from steepest.lecture.data import LectureData
 from steepest.lecture.effort import Effort
-from steepest.training import Events, TrainingCallback, fit
+from steepest.training import TrainingCallback, fit
 from steepest.training.inputs import Schema, batch_of, objective_for
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def compute(
 ) -> Title:
     """Train a network, and evaluate J on the plane of its path; files go into landscape/title."""
     train = data.train.thinned(min(MOST_EVENTS, 2 * effort.events))
-    train = Events(train.features, train.labels, train.weights)
+    train = Sample(train.features, train.labels, train.weights)
     schema = Schema(data.names, "binary", ("0", "1"))
     model = spec.ModelRecipe(hidden=HIDDEN, activation="tanh")
     descent = spec.DescentRecipe(
@@ -86,7 +87,7 @@ def compute(
         name=NAME,
     )
     drawn = landscape_of_input(source, options, LandscapeFolder(folder, NAME), callback)
-    widths = "→".join(map(str, objective.model.widths))
+    widths = "→".join(map(str, objective.model.details()["widths"]))
     return Title(widths, objective.size, len(train), drawn.numbers, drawn)
 
 
