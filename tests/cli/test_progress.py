@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from steepest.cli.progress import TerminalCallback, silent_or
-from steepest.events.hub.transfer import came, expect
+from steepest.events.transfers import received, requested
 
 
-def test_bytes_of_the_hub_have_the_bar_until_rows_are_read():
+def test_received_bytes_have_the_bar_until_rows_are_read():
     with silent_or(TerminalCallback, silent=False) as callback:
         assert isinstance(callback, TerminalCallback)
         callback.stage("Reading events")
         (task,) = callback.progress.tasks
-        expect(3_000_000)
-        came(1_500_000)
+        requested(3_000_000)
+        received(1_500_000)
         assert (task.completed, task.total) == (1_500_000, 3_000_000)
-        assert task.fields["detail"] == "1.5 of 3.0 MB from the Hub"
+        assert task.fields["detail"] == "1.5 of 3.0 MB received"
         callback.read(1_000, 4_000)
-        came(1_500_000)
+        received(1_500_000)
         assert (task.completed, task.total) == (1_000, 4_000)
-        assert task.fields["detail"] == "1,000 rows  3.0 of 3.0 MB from the Hub"
+        assert task.fields["detail"] == "1,000 rows  3.0 of 3.0 MB received"
         callback.stage("Descending", 10)
         (task,) = callback.progress.tasks
         assert task.fields["detail"] == ""
-    expect(10)  # nobody looks on any more
+    requested(10)  # nobody looks on any more
     assert callback.transferred == ""

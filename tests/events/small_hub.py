@@ -82,15 +82,22 @@ def small_hub(files: dict[str, bytes], later: dict[str, bytes] | None = None) ->
             return self.dataset == "down" and self.command == "GET" and "/api/" not in self.path
 
         def listing(self, path: str, dataset: str) -> None:
+            commit = next((c for c in (COMMIT, LATER) if c in path), self.main())
+            there = {COMMIT: files, LATER: later or {}}[commit]
             if "/tree/" in path:
                 answer = [
                     {"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
-                    for n, c in files.items()
+                    for n, c in there.items()
                 ]
+            elif "/revision/" in path and not path.endswith(("/revision/main", commit)):
+                self.answer(404, X_Error_Code="RevisionNotFound")
+                return
             else:
-                there = later if self.main() == LATER and later is not None else files
-                siblings = [{"rfilename": name} for name in there]
-                answer = {"id": dataset, "sha": self.main(), "siblings": siblings}
+                siblings = [
+                    {"rfilename": n, "size": len(c), "blobId": hashlib.sha1(c).hexdigest()}
+                    for n, c in there.items()
+                ]
+                answer = {"id": dataset, "sha": commit, "siblings": siblings}
             self.answer(200, json.dumps(answer).encode(), Content_Type="application/json")
 
         def main(self) -> str:

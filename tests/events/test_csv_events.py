@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steepest.errors import EventsError
 from steepest.events import load_sample, open_events
-from steepest.events.formats import csv, csv_layout, csv_types
+from steepest.events.formats import csv, csv_layout
 from steepest.recipe import EventsRecipe
 
 
@@ -97,7 +97,7 @@ def test_integers_keep_every_digit(written) -> None:
 
 @pytest.mark.parametrize("late", ["0.5", "x", "18446744073709551616", "true", "1e3"])
 def test_what_comes_after_the_first_rows(late, written, monkeypatch) -> None:
-    monkeypatch.setattr(csv_types, "FIRST", 3)
+    monkeypatch.setattr(csv, "FIRST", 3)
     monkeypatch.setattr(csv_layout, "BLOCK", 64)
     path = written("n,y\n" + "1,0\n" * 200 + f"{late},1\n")
     if late in ("x", "true"):
@@ -111,7 +111,7 @@ def test_what_comes_after_the_first_rows(late, written, monkeypatch) -> None:
 
 
 def test_a_column_that_is_empty_at_first(written, monkeypatch) -> None:
-    monkeypatch.setattr(csv_types, "FIRST", 2)
+    monkeypatch.setattr(csv, "FIRST", 2)
     monkeypatch.setattr(csv_layout, "BLOCK", 64)
     path = written("n,y\n" + ",0\n" * 100 + "2.5,1\n")
     assert table(path, ["n"])["n"] == [None] * 100 + [2.5]
@@ -292,7 +292,7 @@ def test_what_the_parser_refuses_otherwise(written, refused, monkeypatch) -> Non
     def refuse(*_):
         raise pa.ArrowInvalid("straddling object")
 
-    monkeypatch.setattr(csv, "column_types", refuse)
+    monkeypatch.setattr(csv, "stream", refuse)
     message = """
 DIR/jets.csv cannot be read.
   found:    straddling object

@@ -115,14 +115,14 @@ The dataset o/public has no revision 'v9'.
 """,
     ("online", "public/data/z.parquet"): """
 There is no file data/z.parquet in the dataset o/public.
-  expected: one of data/a.parquet, data/b.parquet, README.md, x.csv
+  expected: one of README.md, data/a.parquet, data/b.parquet, x.csv
   found:    'data/z.parquet'
   do:       write hf://datasets/o/public/data/b.parquet
 """,
     ("online", "public/*.pq"): """
 No file matches hf://datasets/o/public/*.pq.
   expected: at least one file
-  found:    in o/public: data/a.parquet, data/b.parquet, README.md, x.csv
+  found:    in o/public: README.md, data/a.parquet, data/b.parquet, x.csv
   do:       check the pattern, and that the files are downloaded if you are offline
 """,
     ("online", "broken/data/a.parquet"): """
@@ -130,17 +130,17 @@ hf://datasets/o/broken/data/a.parquet cannot be downloaded.
   expected: an answer of URL
   found:    peer closed connection without sending complete message body (received 394 bytes, \
 expected 789)
-  cause:    the network, a proxy, or the Hub is down; what came so far is kept
+  cause:    the network, a proxy, or the Hub is down; what was downloaded is kept
   do:       try again, or download the file and give its path
 """,
     ("offline", "public/README.md"): """
 hf://datasets/o/public/README.md is not in the cache, and HF_HUB_OFFLINE forbids to download it.
-  expected: a copy in HOME/hub
+  expected: a copy in HOME
   do:       unset HF_HUB_OFFLINE, or give a local file
 """,
     ("offline", "absent/*.csv"): """
 hf://datasets/o/absent/*.csv is not in the cache, and HF_HUB_OFFLINE forbids to download it.
-  expected: a copy in HOME/hub
+  expected: a copy in HOME
   do:       unset HF_HUB_OFFLINE, or give a local file
 """,
 }

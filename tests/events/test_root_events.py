@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from events.split_tree import nest, rename
 from steepest.errors import EventsError, MissingExtraError
 from steepest.events import extra, load_sample, open_events
 from steepest.recipe import EventsRecipe
@@ -200,6 +201,69 @@ def test_five_branches_of_two_hundred_cost_five(tree) -> None:
             bytes_read.append(file.file.source.num_requested_bytes - opened)
     assert bytes_read[1] >= whole
     assert bytes_read[0] < 0.05 * bytes_read[1]
+
+
+SPLIT = {
+    "evt": np.arange(10, dtype="i4"),
+    "ele": np.zeros(10, "i4"),
+    "ele.pt": np.arange(10.0),
+    "qA": np.arange(10, dtype="i4") + 100,
+    "muon": np.zeros(10, "i4"),
+    "muon.pt": np.arange(10.0) + 50,
+    "qB": np.arange(10, dtype="i4") + 200,
+    "y": np.arange(10, dtype="i4") % 2,
+}
+
+
+def test_branches_below_branches(tree) -> None:
+    """Also two leaves of one name: each has its own values, by its whole path."""
+    path = tree(SPLIT, {name: v.dtype for name, v in SPLIT.items()}, pieces=2)
+    nest(path, "events", "ele", 2)
+    nest(path, "events", "muon", 2)
+    rename(path, "qB", "qA")
+    assert table(path, batch_rows=3) == {
+        "evt": SPLIT["evt"].tolist(),
+        "ele.pt": SPLIT["ele.pt"].tolist(),
+        "ele/qA": SPLIT["qA"].tolist(),
+        "muon.pt": SPLIT["muon.pt"].tolist(),
+        "muon/qA": SPLIT["qB"].tolist(),
+        "y": SPLIT["y"].tolist(),
+    }
+    assert table(path, ["muon/qA", "ele.pt"])["muon/qA"] == SPLIT["qB"].tolist()
+
+
+def test_cycles_of_a_tree(tree, refused) -> None:
+    path = small(tree)
+    with uproot.update(path) as file:
+        file.mktree("events", {"pt": "f8"}).extend({"pt": np.arange(3.0)})
+    assert open_events(f"{path}:events").rows == open_events(f"{path}:events;2").rows == 3
+    assert open_events(f"{path}:events;1").rows == 10
+    message = """
+The tree 'events' in DIR/jets.root has no cycle 7.
+  expected: one of 2, 1
+  found:    '7'
+  do:       write DIR/jets.root:events, which is the last one written
+"""
+    refused(EventsError, message, open_events, f"{path}:events;7")
+    with pytest.raises(EventsError, match="is given twice"):
+        open_events([f"{path}:events", f"{path}:events;2"])
+
+
+def test_a_version_below_zero(tree) -> None:
+    path = small(tree)
+    content = bytearray(Path(path).read_bytes())
+    content[4:8] = (-938200).to_bytes(4, "big", signed=True)
+    Path(path).write_bytes(content)
+    assert open_events(path).rows == 10
+
+
+def test_fields_with_dots_in_their_names(tmp_path) -> None:
+    path = str(tmp_path / "jets.root")
+    columns = {"jet.pt": ak.Array(np.arange(5.0)), "jet.m": ak.Array(np.arange(5.0) + 1)}
+    with uproot.recreate(path) as file:
+        file.mkrntuple("events", ak.zip(columns).layout.form).extend(columns)
+    assert table(path) == {name: values.to_list() for name, values in columns.items()}
+    assert table(path, ["jet.m"]) == {"jet.m": [1.0, 2.0, 3.0, 4.0, 5.0]}
 
 
 # --- messages -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from steepest.descent import State
-from steepest.events.hub.transfer import seen_by
+from steepest.events.transfers import observe
 from steepest.training import TrainingCallback
 
 __all__ = ["TerminalCallback", "silent_or"]
@@ -63,8 +63,8 @@ class TerminalCallback(TrainingCallback):
             self.progress.update(self.task, completed=rows, total=total, detail=detail)
 
     def received(self, done: int, asked: int) -> None:
-        """Show the bytes that came from the Hub; until rows are read, the bar is theirs."""
-        text = f"{done / 1e6:,.1f} of {asked / 1e6:,.1f} MB from the Hub"
+        """Show the bytes that were received; until rows are read, the bar is theirs."""
+        text = f"{done / 1e6:,.1f} of {asked / 1e6:,.1f} MB received"
         self.transferred = f"  {text}"
         if self.task is None:
             return
@@ -99,5 +99,5 @@ def silent_or(kind: type[TerminalCallback], silent: bool) -> Iterator[TrainingCa
         yield TrainingCallback()
         return
     callback = kind()
-    with callback.progress, seen_by(callback.received):
+    with callback.progress, observe(callback.received):
         yield callback

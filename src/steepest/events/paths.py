@@ -1,4 +1,4 @@
-"""From what the user writes to files: globs, embedded samples, the Hub, and parts of a file.
+"""From what the user writes to files: globs, embedded samples, URLs, and parts of a file.
 
 ``"jets.root:tree"`` is the part *tree* of the file *jets.root*. A file whose whole name has a colon
 is that file.
@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from steepest.errors import EventsError, nearest
 from steepest.events.embedded import PREFIX, embedded_path
 from steepest.events.hub import datasets as hub
-from steepest.events.hub.datasets import HubFile
+from steepest.events.remote import FilePath, RemoteFile, is_url, remote_files
 from steepest.events.words import listed
 
 __all__ = ["Place", "missing", "places", "refuse_twice", "seen"]
 
 
 class Place(NamedTuple):
-    """A file, the part inside it that is named (empty if none is), and its place on the Hub."""
+    """A file, the part inside it that is named (empty if none is), and what identifies it."""
 
-    path: Path
+    path: FilePath
     inside: str = ""
-    hub: HubFile | None = None
+    origin: Mapping[str, str] = MappingProxyType({})
+    """Of a file of the Hub, its dataset and commit."""
 
 
 def places(text: str, suffixes: tuple[str, ...]) -> list[Place]:
@@ -34,26 +37,28 @@ def places(text: str, suffixes: tuple[str, ...]) -> list[Place]:
     Parameters
     ----------
     text
-        A file, a glob, ``embedded:NAME`` or ``hf://datasets/…``; then perhaps ``:PART``.
+        A file, a glob, a URL, ``embedded:NAME`` or ``hf://datasets/…``; then perhaps ``:PART``.
     suffixes
         The suffixes of formats: a colon after one of them begins a part.
 
     Raises
     ------
     EventsError
-        A glob matches no file; there is no such embedded sample; the Hub refuses.
+        A glob matches no file; there is no such embedded sample; a server refuses.
 
     Examples
     --------
-    >>> places("absent/jets.root:tree", (".root",))
-    [Place(path=PosixPath('absent/jets.root'), inside='tree', hub=None)]
+    >>> places("absent/jets.root:tree", (".root",))[0][:2]
+    (PosixPath('absent/jets.root'), 'tree')
     """
     if text.startswith(PREFIX):
         return [Place(embedded_path(text))]
-    if text.startswith(hub.PREFIX):
-        name, inside = _divided(text, suffixes, len(hub.PREFIX))
-        return [Place(file.path, inside, file) for file in hub.files(name)]
-    name, inside = _divided(os.path.expanduser(text), suffixes)
+    if is_url(text) and not text.startswith("file://"):
+        name, inside = _divided(text, suffixes, text.index("://") + 1)
+        if text.startswith(hub.PREFIX):
+            return [Place(file, inside, origin) for file, origin in hub.files(name)]
+        return [Place(file, inside) for file in remote_files(name)]
+    name, inside = _divided(os.path.expanduser(text.removeprefix("file://")), suffixes)
     if os.path.lexists(name) or not glob.has_magic(name):
         return [Place(Path(name), inside)]
     matches = sorted(match for match in glob.glob(name, recursive=True) if os.path.isfile(match))
@@ -71,9 +76,9 @@ def refuse_twice(found: list[Place]) -> None:
     """Raise EventsError if one part of one file is among the places twice."""
     known: set[tuple[str, str]] = set()
     for path, inside, _ in found:
-        real = os.path.realpath(path)
+        real = path.url if isinstance(path, RemoteFile) else os.path.realpath(path)
         # In the Hub's cache two files of one content are links to one blob.
-        key = (os.path.abspath(path) if Path(real).parent.name == "blobs" else real, inside)
+        key = (os.path.abspath(str(path)) if Path(real).parent.name == "blobs" else real, inside)
         if key in known:
             raise EventsError(
                 f"{path}{':' if inside else ''}{inside} is given twice, "

@@ -141,11 +141,7 @@ class EventSource:
         EventsError
             A file lacks a column, has it with another type, or is damaged.
         """
-        self.require(columns)
-        batch_rows = batch_rows or self._at_once(columns)
-        for index, file in enumerate(self._files):
-            for first_row, batch in file.batches(columns, file.kept(where), batch_rows):
-                yield Block(batch, index, first_row)
+        return self._blocks(columns, where, batch_rows)
 
     @property
     def sifts(self) -> bool:
@@ -164,14 +160,7 @@ class EventSource:
         Of such a file, a block in which no wanted row lies has the columns of `row_filter` alone,
         which tells so.
         """
-        self.require(columns)
-        for index, file in enumerate(self._files):
-            if isinstance(file, SiftedFile):
-                read = file.filtered(columns, row_filter, batch_rows)
-            else:
-                read = file.batches(columns, file.kept(where), batch_rows)
-            for first_row, batch in read:
-                yield Block(batch, index, first_row)
+        return self._blocks(columns, where, batch_rows, row_filter)
 
     def batches_from(
         self,
@@ -186,21 +175,31 @@ class EventSource:
         in which no wanted row lies may have the columns of the row_filter alone, as those of
         `filtered`.
         """
+        return self._blocks(columns, (), batch_rows, row_filter, start)
+
+    def _blocks(
+        self,
+        columns: Sequence[str],
+        where: Sequence[Condition],
+        batch_rows: int | None,
+        row_filter: RowFilter | None = None,
+        start: int = 0,
+    ) -> Iterator[Block]:
         self.require(columns)
         batch_rows = batch_rows or self._at_once(columns)
         for index, file in enumerate(self._files):
             skipped, start = min(start, file.rows), max(start - file.rows, 0)
-            if skipped == file.rows:
+            if skipped and skipped == file.rows:
                 continue
-            ends = accumulate(getattr(file, "group_rows", [file.rows]))
-            groups = [group for group, end in enumerate(ends) if end > skipped]
             if row_filter is not None and isinstance(file, SiftedFile):
                 read = file.filtered(columns, row_filter, batch_rows)
             else:
+                ends = list(accumulate(getattr(file, "group_rows", [file.rows])))
+                groups = [g for g in file.kept(where) if skipped == 0 or ends[g] > skipped]
                 read = file.batches(columns, groups, batch_rows)
             for first_row, batch in read:
                 before = min(max(skipped - first_row, 0), batch.num_rows)
-                if before < batch.num_rows:
+                if before == 0 or before < batch.num_rows:
                     yield Block(batch.slice(before), index, first_row + before)
 
     def fingerprint(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 On disk they are merged: runs of `RUN` events are sorted in memory and written one after the other;
 then up to `FAN` neighbouring runs at a time are merged into a longer one, until one is left. Memory
 holds `RUN` events, whatever their number. Events of equal keys keep their order, here as there, so
-that the result is the same.
+that the result is the same. (Polars' streaming sort and Arrow's hold all rows in memory.)
 
 D. E. Knuth, The Art of Computer Programming, vol. 3, 2nd ed. (Addison-Wesley, 1998), section 5.4.
 """

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
+
+from steepest.events.remote import FilePath
 
 if TYPE_CHECKING:
     from steepest.events.reading.row_filter import RowFilter
@@ -44,7 +45,7 @@ class Block:
 class EventFile(Protocol):
     """One file of events, in one format. Its rows lie in groups that can be read on their own."""
 
-    path: Path
+    path: FilePath
     schema: pa.Schema
     rows: int
     groups: int

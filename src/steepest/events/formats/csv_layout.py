@@ -12,7 +12,7 @@ import pyarrow.csv as arrow_csv
 
 from steepest.errors import EventsError
 
-__all__ = ["Layout", "layout_of", "looks_like_a_table", "stream"]
+__all__ = ["FALSE", "TRUE", "Layout", "layout_of", "looks_like_a_table", "stream"]
 
 SEPARATORS = ("\t", ";", ",")
 BLOCK = 2**20
@@ -42,8 +42,8 @@ class Layout:
                 row += 1
 
 
-def layout_of(path: Path) -> Layout:
-    """Return a file's layout, as its first line tells it.
+def layout_of(path: Path, name: str) -> Layout:
+    """Return a file's layout, as its first line tells it; `name` is the file's in messages.
 
     The separator is the first of tab, semicolon and comma that stands in the line outside of
     quotes. If all cells are numbers there is no header, and the columns are called c0, c1, …. If no
@@ -66,7 +66,7 @@ def layout_of(path: Path) -> Layout:
     if numbers and any(cell and not _is_number(cell) for cell in cells):
         words = next(cell for cell in cells if cell and not _is_number(cell))
         raise EventsError(
-            f"The first line of {path} is neither names nor numbers.",
+            f"The first line of {name} is neither names nor numbers.",
             expected="a header without numbers, or a row of numbers alone",
             found=f"{words!r} and {numbers[0]!r}",
             cause="a table with a column of text and no header",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from pathlib import Path
+import os
+from collections.abc import Sequence
 from typing import Any
 
 from steepest.errors import EventsError
+from steepest.events.remote import FilePath, RemoteFile
 
 __all__ = ["COPY_AGAIN", "DAMAGED", "STOPPED", "fingerprint", "first_line", "gone"]
 
@@ -26,7 +27,7 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def gone(path: Path, error: BaseException) -> EventsError:
+def gone(path: FilePath, error: BaseException) -> EventsError:
     """Return the error for a file that could be opened before, and no longer can."""
     return EventsError(
         f"{path} can no longer be opened.",
@@ -35,7 +36,7 @@ def gone(path: Path, error: BaseException) -> EventsError:
     )
 
 
-def fingerprint(path: Path, rows: int, inside: str = "") -> dict[str, Any]:
+def fingerprint(path: FilePath, rows: int, inside: str = "") -> dict[str, Any]:
     """Return name, size, rows and the sha256 of the content.
 
     Of files above 16 MiB, 64 pieces of 64 KiB each are summed, evenly spaced from the first byte to
@@ -46,12 +47,16 @@ def fingerprint(path: Path, rows: int, inside: str = "") -> dict[str, Any]:
     >>> fingerprint(Path("jets.root"), 100, inside="tree")  # doctest: +SKIP
     {'name': 'jets.root', 'inside': 'tree', 'size': 5321, 'rows': 100, 'sha256': ..., ...}
     """
-    size = path.stat().st_size
     digest = hashlib.sha256()
     with path.open("rb") as stream:
-        for start in _pieces(size):
+        size = stream.seek(0, os.SEEK_END)
+        length = SAMPLE if size > SMALL else size
+        starts = _pieces(size)
+        if isinstance(path, RemoteFile):
+            path.fetch((start, start + length) for start in starts)
+        for start in starts:
             stream.seek(start)
-            digest.update(stream.read(SAMPLE if size > SMALL else size))
+            digest.update(stream.read(length) or b"")
     return {
         "name": path.name,
         **({"inside": inside} if inside else {}),
@@ -62,7 +67,7 @@ def fingerprint(path: Path, rows: int, inside: str = "") -> dict[str, Any]:
     }
 
 
-def _pieces(size: int) -> Iterable[int]:
+def _pieces(size: int) -> Sequence[int]:
     """Return where the pieces that are summed begin."""
     if size <= SMALL:
         return [0]

@@ -7,12 +7,11 @@ single table needs no name; others are ``jets.h5:/group`` or ``jets.h5:/group/da
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from steepest.errors import EventsError
+from steepest.errors import EventsError, nearest
 from steepest.events import extra
 from steepest.events.formats.contract import Condition
 from steepest.events.formats.damage import (
@@ -23,9 +22,10 @@ from steepest.events.formats.damage import (
     first_line,
     gone,
 )
-from steepest.events.formats.hdf5_columns import Column, read
-from steepest.events.formats.hdf5_tables import columns_of, find_table
+from steepest.events.formats.hdf5_columns import Column, dataset_columns, read
 from steepest.events.reading.row_filter import RowFilter, filtered
+from steepest.events.remote import FilePath, library_source
+from steepest.events.words import counted, listed
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "Hdf5Events", "open_file"]
 
@@ -38,7 +38,7 @@ PARTS = True
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 
 
-def open_file(path: Path, inside: str = "") -> Hdf5Events:
+def open_file(path: FilePath, inside: str = "") -> Hdf5Events:
     """Open one table of an HDF5 file; its layout is read, its data are not.
 
     Parameters
@@ -67,13 +67,13 @@ class Hdf5Events:
 
     groups = 1
 
-    def __init__(self, path: Path, inside: str = "") -> None:
+    def __init__(self, path: FilePath, inside: str = "") -> None:
         self.path = path
         h5py = extra.load("h5py", "hdf5", "Reading HDF5 files")
         try:
-            with h5py.File(path, "r") as file:
-                self.inside: str = find_table(file, path, inside)
-                self.rows, self._columns = columns_of(file[self.inside], path)
+            with h5py.File(library_source(path), "r") as file:
+                self.inside: str = _find_table(file, path, inside)
+                self.rows, self._columns = _columns_of(file[self.inside], path)
         except EventsError:
             raise
         except DAMAGE as error:
@@ -127,7 +127,7 @@ class Hdf5Events:
     def _reopened(self) -> Any:
         h5py = extra.load("h5py", "hdf5", "Reading HDF5 files")
         try:
-            return h5py.File(self.path, "r")
+            return h5py.File(library_source(self.path), "r")
         except OSError as error:
             raise gone(self.path, error) from None
 
@@ -162,7 +162,7 @@ class Hdf5Events:
         )
 
 
-def _damaged(path: Path, error: BaseException) -> EventsError:
+def _damaged(path: FilePath, error: BaseException) -> EventsError:
     text = first_line(error)
     if "truncated file" in text:
         return EventsError(
@@ -178,4 +178,128 @@ def _damaged(path: Path, error: BaseException) -> EventsError:
         found=text,
         cause=DAMAGED,
         do=COPY_AGAIN,
+    )
+
+
+def _find_table(file: Any, path: FilePath, inside: str) -> str:
+    """Return the name ``/group`` or ``/group/dataset`` of the table to read.
+
+    Raises
+    ------
+    EventsError
+        There is nothing of that name, or no table, or several and none is named.
+    """
+    name = "/" + inside.strip("/")
+    if inside and inside != "/":
+        if file.get(name) is None:
+            raise _no_such(file, path, name)
+        return name
+    tables = _tables(file)
+    if len(tables) == 1 or (inside == "/" and "/" in tables):
+        return tables[0] if len(tables) == 1 else "/"
+    if not tables:
+        raise EventsError(
+            f"There is no table of events in {path}.",
+            expected="datasets with a row for each event",
+            found=listed(_names(file), 12) or "an empty file",
+            do="write the columns as datasets of one group",
+        )
+    raise EventsError(
+        f"{path} holds {len(tables)} tables, and none is named.",
+        expected=f"one of {listed(tables, 12)}",
+        found=str(path),
+        do=f"write {path}:{tables[0]}",
+    )
+
+
+def _columns_of(node: Any, path: FilePath) -> tuple[int, list[Column]]:
+    """Return the number of rows and the columns of a group or a dataset.
+
+    Raises
+    ------
+    EventsError
+        A group's datasets have different lengths; it has none; a dataset is a single value.
+    """
+    if not _is_group(node):
+        if not node.shape:
+            raise EventsError(
+                f"{path}:{node.name} is a single value.",
+                expected="a dataset with a row for each event",
+                found=f"{node.dtype} without dimensions" if node.shape == () else "no data",
+                do="name a dataset of events, or its group",
+            )
+        return node.shape[0], dataset_columns(node)
+    datasets = _plain(node)
+    if not datasets:
+        raise EventsError(
+            f"There are no columns in {path}:{node.name}.",
+            expected="datasets with a row for each event",
+            found=listed(sorted(node), 12) or "an empty group",
+            do=f"name one of {listed(_tables(node.file), 12) or 'its datasets'}",
+        )
+    rows = {dataset.shape[0] for dataset in datasets}
+    if len(rows) > 1:
+        raise _different_lengths(datasets, path, node.name)
+    columns = [column for dataset in datasets for column in dataset_columns(dataset)]
+    return rows.pop(), columns
+
+
+def _different_lengths(datasets: list[Any], path: FilePath, group: str) -> EventsError:
+    lengths: dict[int, list[str]] = {}
+    for dataset in datasets:
+        lengths.setdefault(dataset.shape[0], []).append(dataset.name.rsplit("/", 1)[-1])
+    most = max(lengths, key=lambda length: len(lengths[length]))
+    return EventsError(
+        f"The datasets of {path}:{group} have different lengths.",
+        expected="a row for each event in each of them",
+        found="; ".join(
+            f"{counted(length, 'row')} in {listed(names, 5)}" for length, names in lengths.items()
+        ),
+        cause="what is not of events lies beside them, or the job that wrote them was stopped",
+        do=f"keep those of {counted(most, 'row')} in a group of their own, or name one dataset",
+    )
+
+
+def _tables(file: Any) -> list[str]:
+    """Return the names of all tables: groups with plain datasets, and compound datasets."""
+    names: list[str] = []
+
+    def visit(name: str, node: Any) -> None:
+        if _is_group(node):
+            names.extend(["/" + name] if _plain(node) else [])
+        elif node.dtype.names and node.shape:
+            names.append("/" + name)
+
+    if _plain(file):
+        names.append("/")
+    file.visititems(visit)
+    return names
+
+
+def _plain(group: Any) -> list[Any]:
+    """Return the group's datasets that are columns: not compound, with a row for each event."""
+    nodes = [group.get(name) for name in group]
+    return [n for n in nodes if n is not None and hasattr(n, "shape") and n.shape
+            and not n.dtype.names]  # fmt: skip
+
+
+def _is_group(node: Any) -> bool:
+    return not hasattr(node, "shape")
+
+
+def _names(file: Any) -> list[str]:
+    names: list[str] = []
+    file.visit(lambda name: names.append("/" + name))
+    return names
+
+
+def _no_such(file: Any, path: FilePath, name: str) -> EventsError:
+    known = [known for known in _names(file) if hasattr(file.get(known), "keys")
+             or hasattr(file.get(known), "shape")]  # fmt: skip
+    guess = nearest(name, known)
+    return EventsError(
+        f"There is no group or dataset {name} in {path}.",
+        expected=f"one of {listed(known, 12)}" if known else "a group or dataset",
+        found=repr(name) if known else "an empty file",
+        do=f"write {path}:{guess}" if guess else "check the name",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow as pa
 from steepest.errors import EventsError
 from steepest.events import extra
 from steepest.events.formats.nested import nested, nested_type, unreadable, unreadable_name
+from steepest.events.remote import FilePath
 
 __all__ = ["Column", "dataset_columns", "read"]
 
@@ -47,7 +47,7 @@ def dataset_columns(dataset: Any) -> list[Column]:
 
 
 def read(
-    file: Any, column: Column, start: int, stop: int, records: dict[str, Any], path: Path
+    file: Any, column: Column, start: int, stop: int, records: dict[str, Any], path: FilePath
 ) -> pa.Array:
     """Return the rows from `start` to `stop` of a column.
 

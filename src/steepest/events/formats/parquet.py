@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pyarrow.parquet as pq
 from steepest.errors import EventsError
 from steepest.events.formats.contract import Condition
 from steepest.events.formats.damage import COPY_AGAIN, DAMAGED, STOPPED, first_line, gone
+from steepest.events.remote import FilePath, RemoteFile
+from steepest.events.words import listed
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "ParquetEvents", "open_file"]
 
@@ -31,11 +35,16 @@ AT_ONCE = 48 * 2**20
 SMALL = 16 * 2**20
 """Files up to so many bytes are fingerprinted by their content, larger ones by their footer."""
 
+TAIL = 64 * 2**10
+"""Bytes at the end of a remote file that are read first, for the footer; most are shorter."""
+WINDOW = 32 * 2**20
+"""Bytes of a remote file that are downloaded ahead."""
+
 # pyarrow tells damage by any of these; a Python bug would raise something else.
 DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
-def open_file(path: Path) -> ParquetEvents:
+def open_file(path: FilePath) -> ParquetEvents:
     """Open one Parquet file; its metadata is read, its columns are not.
 
     Raises
@@ -52,11 +61,11 @@ class ParquetEvents:
     Only the metadata is kept, so that thousands of files can be open at once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: FilePath) -> None:
         self.path = path
         _refuse_truncated(path)
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(_local(path)) as file:
                 self._metadata = file.metadata
                 self.schema: pa.Schema = file.schema_arrow
         except DAMAGE as error:
@@ -87,24 +96,25 @@ class ParquetEvents:
         """Yield (first row in the file, batch), row group by row group."""
         sizes = self.group_rows
         with self._reopened() as file:
-            for group in groups:
+            for group in self._downloaded(columns, groups):
                 row = sum(sizes[:group])
                 for batch in self._group(file, group, columns, batch_rows):
                     yield row, batch.select(list(columns))  # pyarrow also reads "jet.pt" for "jet"
                     row += batch.num_rows
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return name, size, rows, and the sha256 of the content (large files: of the footer).
+        """Return name, size, rows, and the sha256 of the content or of the footer.
 
-        The footer holds every column chunk's size, place and, usually, minimum and maximum.
+        Of large and of remote files it is that of the footer, which holds every column chunk's
+        size, place and, usually, minimum and maximum.
         """
-        size = self.path.stat().st_size
-        whole = self._is_summed_whole(size)
         with self.path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            whole = size <= SMALL and not isinstance(self.path, RemoteFile)
+            stream.seek(0 if whole else size - 8)
             if not whole:
-                stream.seek(size - 8)
-                stream.seek(size - 8 - int.from_bytes(stream.read(4), "little"))
-            digest = hashlib.sha256(stream.read()).hexdigest()
+                stream.seek(size - 8 - int.from_bytes(stream.read(4) or b"", "little"))
+            digest = hashlib.sha256(stream.read() or b"").hexdigest()
         return {
             "name": self.path.name,
             "size": size,
@@ -113,13 +123,10 @@ class ParquetEvents:
             "sha256_of": "content" if whole else "footer",
         }
 
-    def _is_summed_whole(self, size: int) -> bool:
-        return size <= SMALL
-
     def _reopened(self) -> pq.ParquetFile:
         try:
             return pq.ParquetFile(
-                self.path,
+                _local(self.path),
                 metadata=self._metadata,
                 page_checksum_verification=True,
                 buffer_size=BUFFER,
@@ -146,6 +153,49 @@ class ParquetEvents:
                 do=COPY_AGAIN,
             ) from None
 
+    def _downloaded(self, columns: Sequence[str], groups: Sequence[int]) -> Iterator[int]:
+        """Yield the row groups; of a remote file, when the columns' pages are present.
+
+        Those of the next row groups are downloaded while the ones before are used.
+        """
+        file = self.path
+        if not isinstance(file, RemoteFile):
+            yield from groups
+            return
+        windows, part = self._windows(columns, groups), f"columns {listed(list(columns), 12)}"
+        with ThreadPoolExecutor(1) as ahead:
+            pending = [ahead.submit(file.fetch, spans, part) for _, spans in windows[:1]]
+            for place, (window, _) in enumerate(windows):
+                pending.pop().result()
+                if place + 1 < len(windows):
+                    pending.append(ahead.submit(file.fetch, windows[place + 1][1], part))
+                yield from window
+
+    def _windows(
+        self, columns: Sequence[str], groups: Sequence[int]
+    ) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Return consecutive row groups with some 32 MiB of the columns, and where these lie."""
+        windows: list[tuple[list[int], list[tuple[int, int]]]] = []
+        size = WINDOW
+        for group in groups:
+            if size >= WINDOW:
+                windows.append(([], []))
+                size = 0
+            spans = [_pages(chunk) for chunk in self._chunks(group, columns)]
+            windows[-1][0].append(group)
+            windows[-1][1].extend(spans)
+            size += sum(stop - start for start, stop in spans)
+        return windows
+
+    def _chunks(self, group: int, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield the column chunks that pyarrow reads for these columns; "jet.pt" for "jet" too."""
+        metadata, wanted = self._metadata.row_group(group), set(columns)
+        for index in range(metadata.num_columns):
+            chunk = metadata.column(index)
+            path = chunk.path_in_schema
+            if path in wanted or path.split(".")[0] in wanted:
+                yield chunk
+
     def _codecs(self) -> set[str]:
         """The codecs of the first row group: writers use the same for all of them."""
         if not self.groups:
@@ -155,14 +205,8 @@ class ParquetEvents:
 
     def _bytes(self, group: int, columns: Sequence[str]) -> int:
         """What a row group has of the columns (and of what lies below them), decoded."""
-        metadata = self._metadata.row_group(group)
-        chunks = (metadata.column(index) for index in range(metadata.num_columns))
-        wanted = set(columns)
-        return sum(
-            max(chunk.total_uncompressed_size, 8 * metadata.num_rows)
-            for chunk in chunks
-            if chunk.path_in_schema.split(".")[0] in wanted or chunk.path_in_schema in wanted
-        )
+        rows = self._metadata.row_group(group).num_rows
+        return sum(max(c.total_uncompressed_size, 8 * rows) for c in self._chunks(group, columns))
 
     def _span(self, group: int) -> str:
         sizes = [self._metadata.row_group(g).num_rows for g in range(group + 1)]
@@ -213,11 +257,27 @@ def _comparable(value: Any, low: Any, high: Any) -> Any:
     return value if isinstance(low, int) else None
 
 
-def _refuse_truncated(path: Path) -> None:
-    size = path.stat().st_size
+def _local(path: FilePath) -> Path:
+    """Return where pyarrow finds what was downloaded; its threads do not wait for Python's lock."""
+    return path.copy if isinstance(path, RemoteFile) else path
+
+
+def _pages(chunk: Any) -> tuple[int, int]:
+    """Return where a column chunk's pages lie."""
+    start = chunk.data_page_offset
+    if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
+        start = chunk.dictionary_page_offset
+    return start, start + chunk.total_compressed_size
+
+
+def _refuse_truncated(path: FilePath) -> None:
+    """Look at the end of the file; of a remote one the footer is downloaded."""
     with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if isinstance(path, RemoteFile):
+            path.fetch([(max(0, size - TAIL), size)])
         stream.seek(max(0, size - 8))
-        tail = stream.read()
+        tail = stream.read() or b""
     if tail[-4:] == ENCRYPTED:
         raise EventsError(
             f"{path} is encrypted.",
@@ -233,3 +293,5 @@ def _refuse_truncated(path: Path) -> None:
             cause=STOPPED,
             do="copy or write the file again",
         )
+    if isinstance(path, RemoteFile):
+        path.fetch([(size - 8 - length, size)])

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from steepest.errors import EventsError
 from steepest.events.formats import csv, hdf5, parquet, root
 from steepest.events.formats.contract import EventFile
 from steepest.events.paths import Place, missing, places, refuse_twice, seen
+from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.source import EventSource
 
 __all__ = ["FORMATS", "Format", "open_events"]
@@ -48,9 +48,10 @@ def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     ----------
     path
         A file, a glob such as ``"jets/*.parquet"`` (its files are sorted by name; ``**`` goes
-        through folders), ``"embedded:top-jets"``, ``"hf://datasets/owner/name/jets.parquet"``, or a
-        list of these. A leading ``~`` is the home folder. ``"jets.root:tree"`` and
-        ``"jets.h5:/group"`` name what is read inside a file.
+        through folders), a URL (``"https://…"``, ``"s3://…"``, ``"root://…"``),
+        ``"hf://datasets/owner/name/jets.parquet"``, ``"embedded:top-jets"``, or a list of these.
+        A leading ``~`` is the home folder. ``"jets.root:tree"`` and ``"jets.h5:/group"`` name
+        what is read inside a file.
 
     Returns
     -------
@@ -80,16 +81,13 @@ def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     files = [_open(place) for place in found]
     # What was named in one path and left to be found in another may be the same.
     refuse_twice([Place(file.path, getattr(file, "inside", "")) for file in files])
-    origins = [place.hub.origin if place.hub is not None else {} for place in found]
+    origins = [place.origin for place in found]
     return EventSource(given[0] if len(given) == 1 else given, files, origins)
 
 
 def _open(place: Place) -> EventFile:
-    path, inside, on_hub = place
-    head = _head(path)
-    format = _format(path, head)
-    if on_hub is not None and format is parquet and not inside:
-        return on_hub.open_parquet()
+    path, inside, _ = place
+    format = _format(path, _head(path))
     if not inside:
         return format.open_file(path)
     if format.PARTS:
@@ -102,7 +100,7 @@ def _open(place: Place) -> EventFile:
     )
 
 
-def _format(path: Path, head: bytes) -> Format:
+def _format(path: FilePath, head: bytes) -> Format:
     """Return the format that a file is in, by its first bytes."""
     for format in FORMATS:
         if format.MAGIC and head.startswith(format.MAGIC):
@@ -112,20 +110,11 @@ def _format(path: Path, head: bytes) -> Format:
         return csv
     if named is not None and not named.MAGIC and _is_text(head):
         return named
-    if named is not None and not named.MAGIC:
-        cause, do = _why(head, named.NAME)
-        raise EventsError(
-            f"{path} is named as {named.NAME} but is not {named.NAME}.",
-            expected="lines of text",
-            found=_looks_like(head),
-            cause=cause,
-            do=do,
-        )
     if named is not None:
         cause, do = _why(head, named.NAME)
         raise EventsError(
             f"{path} is named as {named.NAME} but is not {named.NAME}.",
-            expected=f"a file that begins with {named.MAGIC!r}",
+            expected=f"a file that begins with {named.MAGIC!r}" if named.MAGIC else "lines of text",
             found=_looks_like(head),
             cause=cause,
             do=do,
@@ -138,8 +127,12 @@ def _format(path: Path, head: bytes) -> Format:
     )
 
 
-def _head(path: Path) -> bytes:
+def _head(path: FilePath) -> bytes:
     """Return the first bytes of a file, or say why there are none."""
+    if isinstance(path, RemoteFile):
+        head = min(512, path.size)
+        path.fetch([(0, head)])
+        return path.read(0, head)
     try:
         with path.open("rb") as stream:
             return stream.read(512)

@@ -6,8 +6,8 @@ the file ``jets.root:folder/tree``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +26,7 @@ from steepest.events.formats.damage import (
 from steepest.events.formats.nested import unreadable_name
 from steepest.events.formats.root_columns import Column, branches_of, fields_of, is_ntuple, pieces
 from steepest.events.reading.row_filter import RowFilter, filtered
+from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "RootEvents", "open_file"]
@@ -42,7 +43,7 @@ LARGE = 1_000_000
 """Added to the version of a file whose places are written with 8 bytes."""
 
 
-def open_file(path: Path, inside: str = "") -> RootEvents:
+def open_file(path: FilePath, inside: str = "") -> RootEvents:
     """Open one TTree or RNTuple of a ROOT file; its metadata are read, its baskets are not.
 
     Parameters
@@ -70,7 +71,7 @@ class RootEvents:
 
     groups = 1
 
-    def __init__(self, path: Path, inside: str = "") -> None:
+    def __init__(self, path: FilePath, inside: str = "") -> None:
         self.path = path
         extra.load("uproot", "root", "Reading ROOT files")
         extra.load("awkward", "root", "Reading ROOT files")
@@ -140,6 +141,8 @@ class RootEvents:
     def _reopened(self) -> Any:
         try:
             return _opened(self.path)
+        except SteepestError:
+            raise
         except Exception as error:
             raise gone(self.path, error) from None
 
@@ -162,25 +165,30 @@ class RootEvents:
         columns = self._named(names)
         reader = pieces(tree, columns, min(batch_rows, MOST_ROWS), row)
         while row < self.rows:
-            arrays = self._next(reader, columns, row)
+            try:
+                arrays = next(reader)
+            except SteepestError:
+                raise
+            except Exception as error:  # uproot meets damage with whatever it stumbles over
+                raise self._unreadable(error, columns, row) from None
             yield row, arrays
             row += len(arrays[0])
 
-    def _next(self, reader: Iterator[list[pa.Array]], columns: list[Column], row: int) -> Any:
-        try:
-            return next(reader)
-        except NotImplementedError as error:
-            names = listed([column.name for column in columns], 12)
-            raise self._beyond(names, first_line(error)) from None
-        except Exception as error:  # uproot meets damage with whatever it stumbles over
-            names = [column.name for column in columns]
-            raise EventsError(
-                f"{self.path}:{self.inside} is damaged at row {row} or after.",
-                expected=f"readable columns {listed(names, 12)}",
-                found=first_line(error),
-                cause=DAMAGED,
-                do=COPY_AGAIN,
-            ) from None
+    def _unreadable(self, error: Exception, columns: list[Column], row: int) -> EventsError:
+        """Return the error for what uproot raised while it read columns from a row on."""
+        objects = [column.name for column in columns if column.is_object]
+        names = listed([column.name for column in columns], 12)
+        if isinstance(error, NotImplementedError):
+            return self._beyond(names, first_line(error))
+        if objects and type(error).__name__ in ("DeserializationError", "CannotBeAwkward"):
+            return self._beyond(listed(objects, 12), f"a type that uproot does not read: {error}")
+        return EventsError(
+            f"{self.path}:{self.inside} is damaged at row {row} or after.",
+            expected=f"readable columns {names}",
+            found=first_line(error),
+            cause=DAMAGED,
+            do=COPY_AGAIN,
+        )
 
     def _refuse_unreadable(self, column: Column) -> None:
         kind = unreadable_name(column.type)
@@ -211,19 +219,53 @@ class RootEvents:
                 )
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: FilePath) -> Any:
     uproot = extra.load("uproot", "root", "Reading ROOT files")
     # A mapping, so that a colon in the name is no part; no array is asked for twice.
+    if isinstance(path, RemoteFile):
+        return uproot.open({str(path.copy): None}, array_cache=None, handler=_source_of(path))
     return uproot.open({str(path): None}, array_cache=None)
 
 
-def _find(file: Any, path: Path, inside: str) -> str:
-    """Return the name of the tree to read."""
+def _source_of(file: RemoteFile) -> type:
+    """Return the source by which uproot reads a remote file, many baskets at once."""
+    chunk = extra.load("uproot.source.chunk", "root", "Reading ROOT files")
+    futures = extra.load("uproot.source.futures", "root", "Reading ROOT files")
+
+    class RemoteSource(chunk.Source):
+        closed = False
+
+        def __init__(self, path: str, **options: Any) -> None:
+            super().__init__()
+            self._file_path, self._num_bytes = path, file.size
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *exception: Any) -> None:
+            pass
+
+        def chunk(self, start: int, stop: int) -> Any:
+            content = futures.TrivialFuture(file.read(start, stop))
+            return chunk.Chunk(self, start, stop, content)
+
+        def chunks(self, ranges: list[tuple[int, int]], notifications: Any) -> list[Any]:
+            file.fetch(ranges)
+            chunks = [self.chunk(start, stop) for start, stop in ranges]
+            for each in chunks:
+                notifications.put(each)
+            return chunks
+
+    return RemoteSource
+
+
+def _find(file: Any, path: FilePath, inside: str) -> str:
+    """Return the name of the tree to read; with its cycle, if that is not the highest."""
     classes = file.classnames(cycle=False)
     trees = [name for name, kind in classes.items() if kind in TREES]
-    name = inside.strip("/").split(";")[0]
+    name, _, cycle = inside.strip("/").partition(";")
     if name in trees:
-        return name
+        return _with_cycle(file, path, name, cycle)
     if name in classes:
         raise EventsError(
             f"{name!r} in {path} is no tree.",
@@ -243,7 +285,22 @@ def _find(file: Any, path: Path, inside: str) -> str:
     )
 
 
-def _no_such(path: Path, name: str, trees: list[str], classes: dict[str, str]) -> str:
+def _with_cycle(file: Any, path: FilePath, name: str, cycle: str) -> str:
+    keys = [key.rpartition(";") for key in file.keys(cycle=True)]
+    cycles = sorted((int(number) for key, _, number in keys if key == name), reverse=True)
+    if not cycle or cycle == str(cycles[0]):
+        return name
+    if cycle not in map(str, cycles):
+        raise EventsError(
+            f"The tree {name!r} in {path} has no cycle {cycle}.",
+            expected=f"one of {listed(map(str, cycles), 12)}",
+            found=repr(cycle),
+            do=f"write {path}:{name}, which is the last one written",
+        )
+    return f"{name};{cycle}"
+
+
+def _no_such(path: FilePath, name: str, trees: list[str], classes: dict[str, str]) -> str:
     if not trees:
         raise EventsError(
             f"There is no TTree or RNTuple in {path}.",
@@ -261,12 +318,12 @@ def _no_such(path: Path, name: str, trees: list[str], classes: dict[str, str]) -
     )
 
 
-def _refuse_truncated(path: Path) -> None:
+def _refuse_truncated(path: FilePath) -> None:
     """Compare the file's size with the end that its header names."""
-    size = path.stat().st_size
     with path.open("rb") as stream:
-        head = stream.read(24)
-    large = int.from_bytes(head[4:8], "big") >= LARGE
+        head = stream.read(24) or b""
+        size = stream.seek(0, os.SEEK_END)
+    large = int.from_bytes(head[4:8], "big", signed=True) >= LARGE
     end = int.from_bytes(head[12:20] if large else head[12:16], "big")
     if len(head) < 24 or size < end:
         raise EventsError(

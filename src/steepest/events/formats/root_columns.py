@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,12 @@ class Column:
     """A branch or field, or one leaf of a branch."""
 
     name: str
-    path: str
+    path: Any
+    """Of a branch with its parents, ``"Jet/Jet.PT"``; of a field ``("met", "pt")``."""
     type: pa.DataType
     leaf: str | None = None
+    is_object: bool = False
+    """Whether uproot reads it by the description of a C++ class in the file."""
 
 
 def is_ntuple(tree: Any) -> bool:
@@ -62,11 +66,13 @@ def branches_of(tree: Any) -> list[Column]:
     columns = []
     for path, branch in branches.items():
         name = branch.name if names[branch.name] == 1 else path
-        arrow = _branch_type(branch)
+        arrow, is_object = _branch_type(branch)
+        if tree[path] is not branch:
+            arrow = unreadable("one of several branches with this name")
         if pa.types.is_struct(arrow):
             columns += [Column(f"{name}.{f.name}", path, f.type, leaf=f.name) for f in arrow]
         else:
-            columns.append(Column(name, path, arrow))
+            columns.append(Column(name, path, arrow, is_object=is_object))
     return columns
 
 
@@ -76,15 +82,23 @@ def fields_of(ntuple: Any) -> list[Column]:
     Collections without a type, by which a converter only counts, are left out. Types follow from
     the fields' C++ names; building uproot's own forms takes seconds for a thousand fields.
     """
-    return [column for field in ntuple.fields for column in _columns(field, field.name)]
+    return [column for field in ntuple.fields for column in _columns(field, (field.name,))]
 
 
-def _columns(field: Any, path: str) -> Iterator[Column]:
+def _columns(field: Any, path: tuple[str, ...]) -> Iterator[Column]:
     if field.record.struct_role == RECORD:
         for inner in field.fields:
-            yield from _columns(inner, f"{path}.{inner.name}")
-    elif field.typename or not path.startswith("_"):
-        yield Column(path, path, _field_type(field.typename))
+            yield from _columns(inner, (*path, inner.name))
+    elif field.typename or not path[0].startswith("_"):
+        yield Column(".".join(path), path, _field_type(field.typename))
+
+
+def _field(ntuple: Any, path: tuple[str, ...]) -> Any:
+    """Return the field of a path; names may have dots in them, so that they cannot be joined."""
+    found = ntuple
+    for name in path:
+        found = next(field for field in found.fields if field.name == name)
+    return found
 
 
 def pieces(
@@ -111,9 +125,10 @@ def _cores() -> int:
 def _baskets(
     tree: Any, columns: Sequence[Column], rows: int, start: int, threads: Executor
 ) -> Iterator[dict[str, Any]]:
-    wanted = {tree[column.path].cache_key: column.path for column in columns}
+    # Pairs with an interpretation are looked up by the whole path, and are what the arrays go by.
+    paths = dict.fromkeys(column.path for column in columns)
     yield from tree.iterate(
-        filter_branch=lambda branch: branch.cache_key in wanted,
+        [(path, tree[path].interpretation) for path in paths],
         entry_start=start,
         step_size=rows,
         library="ak",
@@ -126,17 +141,19 @@ def _clusters(
     ntuple: Any, columns: Sequence[Column], rows: int, start: int, threads: Executor
 ) -> Iterator[dict[str, Any]]:
     paths = {column.path for column in columns}
+    fields = {id(_field(ntuple, path)) for path in paths}
     for cluster in ntuple.cluster_summaries:
         first = cluster.num_first_entry
         stop = first + cluster.num_entries
         if stop <= start:
             continue
-        arrays = {
-            path: ntuple[path].array(
-                entry_start=first, entry_stop=stop, decompression_executor=threads
-            )
-            for path in paths
-        }
+        read = ntuple.arrays(
+            filter_field=lambda field: id(field) in fields,
+            entry_start=first,
+            entry_stop=stop,
+            decompression_executor=threads,
+        )
+        arrays = {path: reduce(lambda array, name: array[name], path, read) for path in paths}
         for place in range(max(start - first, 0), stop - first, rows):
             yield {path: array[place : place + rows] for path, array in arrays.items()}
 
@@ -149,21 +166,22 @@ def _to_arrow(array: Any, column: Column) -> pa.Array:
     return arrow.cast(column.type)
 
 
-def _branch_type(branch: Any) -> pa.DataType:
-    interpretation = branch.interpretation
-    kind = type(interpretation).__name__
-    if kind == "AsStrings":
-        return pa.string()
-    if kind == "AsDtype":
-        return _numpy_type(interpretation.to_dtype)
-    if kind == "AsJagged" and type(interpretation.content).__name__ == "AsDtype":
-        content = _numpy_type(interpretation.content.to_dtype)
-        return unreadable(branch.typename) if pa.types.is_struct(content) else pa.list_(content)
+def _branch_type(branch: Any) -> tuple[pa.DataType, bool]:
+    """Return a branch's type, and whether it is read by the description of a C++ class."""
     try:
-        form = interpretation.awkward_form(branch.file)
-        return _form_type(form)
+        interpretation = branch.interpretation
+        kind = type(interpretation).__name__
+        if kind == "AsStrings":
+            return pa.string(), False
+        if kind == "AsDtype":
+            return _numpy_type(interpretation.to_dtype), False
+        if kind == "AsJagged" and type(interpretation.content).__name__ == "AsDtype":
+            content = _numpy_type(interpretation.content.to_dtype)
+            is_struct = pa.types.is_struct(content)
+            return unreadable(branch.typename) if is_struct else pa.list_(content), False
+        return _form_type(interpretation.awkward_form(branch.file)), True
     except Exception:  # uproot and Awkward refuse types of other kinds in many ways
-        return unreadable(branch.typename or kind)
+        return unreadable(branch.typename or "a type that uproot does not know"), True
 
 
 def _form_type(form: Any) -> pa.DataType:

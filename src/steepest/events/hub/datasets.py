@@ -1,65 +1,54 @@
 """Datasets on the Hugging Face Hub: ``hf://datasets/OWNER/NAME[@REVISION]/PATH``, globs too.
 
-A revision is looked up once, and its commit is what is read from then on. Of Parquet files above
-1 MiB only the columns and row groups that are needed are read (`steepest.events.hub.parquet`);
-other files are downloaded whole into the Hub's cache. Both are kept, so that a second training
-reads the same bytes, offline as well. `huggingface_hub` honours ``HF_ENDPOINT``, ``HF_HOME``,
-``HF_TOKEN`` and ``HF_HUB_OFFLINE``.
+A revision is resolved once, and its commit is what is read from then on. Of Parquet files above
+1 MiB only the columns and row groups that are needed are downloaded; other files are downloaded
+whole into the Hub's cache. Both are kept, so that a second training reads the same bytes, offline
+as well. `huggingface_hub` honours ``HF_ENDPOINT``, ``HF_HOME``, ``HF_TOKEN`` and
+``HF_HUB_OFFLINE``. What steepest keeps lies in the folder that it has for other libraries::
+
+    HF_HOME/assets/steepest/datasets--OWNER--NAME/
+        revisions/REVISION.json    {"commit": …, "files": {PATH: [size, id of the content]}}
+        blocks/ID                  the parts of a file that were read, see `RemoteFile`
+        blocks/ID.blocks           which parts these are
 """
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Mapping
+import inspect
+import json
+import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from steepest.errors import EventsError
+from steepest.errors import EventsError, nearest
+from steepest.events import transfers
 from steepest.events.formats import parquet
-from steepest.events.hub import parquet as hub_parquet
-from steepest.events.hub import retries as hub_patience
-from steepest.events.hub import transfer as hub_transfer
-from steepest.events.hub.cache import Known, Seen
-from steepest.events.hub.errors import SHAPE, Address, Telling, is_passing, listing, load
-from steepest.events.hub.ranges import Copy
-from steepest.events.source import EventFile
+from steepest.events.hub.errors import SHAPE, Address, load, refusals
+from steepest.events.remote import FilePath, RemoteFile, is_passing, patiently
+from steepest.events.words import listed
 
-__all__ = ["PREFIX", "Address", "HubFile", "address_of", "files", "use_revisions"]
-
-T = TypeVar("T")
+__all__ = ["PREFIX", "Address", "address_of", "files", "use_revisions"]
 
 PREFIX = "hf://"
 MAIN = "main"
-AT_ONCE = 8
+SMALL = 2**20
+"""Files up to so many bytes are downloaded whole."""
 
 _REVISIONS: dict[tuple[str, str], str] = {}
 """The commit of (dataset, revision) that this process reads."""
 
 
-@dataclass(frozen=True)
-class HubFile:
-    """A file of a dataset at a commit, and where it lies here: whole, or a copy with holes."""
+class _Listing(NamedTuple):
+    """A commit and its files, each with its size and an id of its content where these are known."""
 
-    dataset: str
     commit: str
-    path: Path
-    telling: Telling
-    copy: Copy | None = None
-
-    @property
-    def origin(self) -> dict[str, str]:
-        """What identifies the version that is read."""
-        return {"dataset": self.dataset, "revision": self.commit}
-
-    def open_parquet(self) -> EventFile:
-        """Open it as Parquet."""
-        if self.copy is None and self.path.stat().st_size <= hub_parquet.SMALL:
-            return parquet.open_file(self.path)
-        return hub_parquet.HubParquet(self.path, self.copy, self.telling)
+    files: dict[str, tuple[int | None, str | None]]
 
 
 def address_of(text: str) -> Address:
@@ -87,25 +76,6 @@ def address_of(text: str) -> Address:
     return Address(f"{parts[1]}/{name}", revision or None, parts[3])
 
 
-def files(text: str) -> list[HubFile]:
-    """Return the files that an ``hf://`` path names, sorted by name.
-
-    Raises
-    ------
-    EventsError
-        There is no such dataset or file, it is private, or the Hub cannot be reached and the cache
-        does not have the file.
-    MissingExtraError
-        huggingface_hub is not installed.
-    """
-    address = address_of(text)
-    dataset = _Dataset(load(), address, Telling(address, text))
-    with dataset.telling.of():
-        if glob.has_magic(address.path):
-            return dataset.matching()
-        return [dataset.named()]
-
-
 def use_revisions(recorded: Mapping[str, Any] | None) -> None:
     """Read the commits that a run has read: `recorded` is its source, as `EventSource` tells it."""
     if recorded is None:
@@ -123,119 +93,158 @@ def use_revisions(recorded: Mapping[str, Any] | None) -> None:
                 _REVISIONS[address.dataset, address.revision or MAIN] = commits.pop()
 
 
-class _Dataset:
-    """The dataset of an address, at the commit that the address names."""
+def files(text: str) -> list[tuple[FilePath, dict[str, str]]]:
+    """Return the files that an ``hf://`` path names, sorted by name, each with its origin.
 
-    def __init__(self, hub: Any, address: Address, telling: Telling) -> None:
-        self.hub, self.address, self.telling = hub, address, telling
-        self.known = Known(hub, address.dataset)
-        self.key = address.dataset, address.revision or MAIN
-
-    def named(self) -> HubFile:
-        """Return the file of a path without wildcards."""
-        path, commit, seen = self.address.path, self._commit(), None
-        if commit is None:
-            commit, seen = self._asked(
-                partial(self._seen, path, self.address.revision),
-                lambda commit: self.known.names(commit).count(path) > 0,
-            ) or (None, None)
-            commit = self._pinned(commit)
-        return self._file(path, commit, seen)
-
-    def matching(self) -> list[HubFile]:
-        """Return the files that a glob matches; without an answer, those of the caches."""
-        commit = self._commit()
-        found = self._asked(
-            partial(self._listed, commit or self.address.revision),
-            lambda commit: bool(self._matches(self.known.names(commit))),
-        )
-        commit = self._pinned(found[0] if found else commit)
-        names = self._matches(found[1] if found else self.known.names(commit))
+    Raises
+    ------
+    EventsError
+        There is no such dataset or file, it is private, or the Hub cannot be reached and the cache
+        does not have the file.
+    MissingExtraError
+        huggingface_hub is not installed.
+    """
+    address = address_of(text)
+    hub = load()
+    with refusals(address, text):
+        listing = _listing(hub, address)
+        names = _matches(listing, address.path)
         if not names:
-            raise EventsError(
-                f"No file matches {self.telling.text}.",
-                expected="at least one file",
-                found=f"in {self.address.dataset}: {listing(self.address)}",
-                do="check the pattern, and that the files are downloaded if you are offline",
+            raise _no_file(address, text, sorted(listing.files))
+        get = partial(_file, hub, address, listing)
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(get, names))
+    return [(file, {"dataset": address.dataset, "revision": listing.commit}) for file in found]
+
+
+def _matches(listing: _Listing, pattern: str) -> list[str]:
+    if glob.has_magic(pattern):
+        return sorted(name for name in listing.files if fnmatch(name, pattern))
+    return [pattern] if pattern in listing.files else []
+
+
+def _listing(hub: Any, address: Address) -> _Listing:
+    """Ask for the commit and its files; without an answer, what was last known of them."""
+    key = address.dataset, address.revision or MAIN
+    revision = _REVISIONS.get(key, key[1])
+    api = hub.HfApi(library_name="steepest")
+    ask = partial(api.dataset_info, address.dataset, revision=revision, files_metadata=True)
+    try:
+        answer = ask()
+    except Exception as error:
+        if not is_passing(error):
+            raise
+        known = _known(hub, address.dataset, revision)
+        if known is not None and _matches(known, address.path):
+            _REVISIONS[key] = known.commit
+            return known
+        if hub.constants.HF_HUB_OFFLINE:
+            raise
+        answer = patiently(ask)
+    found = {
+        file.rfilename: (file.size, file.lfs.sha256 if file.lfs else file.blob_id)
+        for file in answer.siblings or ()
+    }
+    _REVISIONS[key] = answer.sha
+    for name in {revision, answer.sha}:
+        _put(_record(hub, address.dataset, name), json.dumps(_Listing(answer.sha, found)))
+    return _Listing(answer.sha, found)
+
+
+def _known(hub: Any, dataset: str, revision: str) -> _Listing | None:
+    """Return what is known of a revision, from an earlier answer or from the Hub's cache."""
+    record = _record(hub, dataset, revision)
+    if record.is_file():
+        commit, found = json.loads(record.read_text())
+        return _Listing(commit, {name: (size, content) for name, (size, content) in found.items()})
+    try:
+        folder = Path(
+            hub.snapshot_download(
+                dataset, repo_type="dataset", revision=revision, local_files_only=True
             )
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(lambda name: self._file(name, commit, None), names))
-
-    def _file(self, name: str, commit: str, seen: Seen | None) -> HubFile:
-        """Return a file as it lies in a cache, or get what is needed to read it."""
-        dataset, revision = self.address.dataset, self.address.revision
-        place = f"{PREFIX}datasets/{dataset}{f'@{revision}' if revision else ''}/{name}"
-        telling = Telling(self.address._replace(path=name), place)
-        file = partial(HubFile, dataset, commit, telling=telling)
-        whole = self.known.whole(commit, name)
-        if whole is not None:
-            return file(whole)
-        seen = seen or self.known.seen(commit, name)
-        if seen is None:
-            answer = self._asked(partial(self._seen, name, commit), lambda _: False)
-            assert answer is not None  # nothing else is known, so that there is one
-            seen = answer[1]
-        if seen is not None and name.lower().endswith(parquet.SUFFIXES):
-            copy = self.known.copy(commit, name, seen) if seen.size > hub_parquet.SMALL else None
-            if copy is not None and hub_parquet.with_footer(copy):
-                return file(copy.path, copy=copy)
-        options = hub_transfer.options(self.hub) | {"library_name": "steepest"}
-        with hub_patience.silent():
-            path = self.hub.hf_hub_download(
-                dataset, name, repo_type="dataset", revision=commit, **options
-            )
-        return file(Path(path))
-
-    def _commit(self) -> str | None:
-        """Return the commit that was recorded, or that the address itself is."""
-        recorded = _REVISIONS.get(self.key)
-        revision = self.address.revision
-        own = revision if revision and self.known.commit(revision) == revision else None
-        return recorded or own
-
-    def _pinned(self, commit: str | None) -> str:
-        """Note the commit that is read; None is the one that was last looked at."""
-        found = commit or self.known.commit(self.key[1])
-        assert found is not None  # without one, `_asked` has raised
-        _REVISIONS[self.key] = found
-        self.known.remember(self.key[1], found)
-        return found
-
-    def _asked(self, ask: Callable[[], T], is_known: Callable[[str], bool]) -> T | None:
-        """Return what the Hub says; None if it does not answer and the caches know enough."""
-        try:
-            return ask()
-        except Exception as error:
-            if not is_passing(error):
-                raise
-            commit = _REVISIONS.get(self.key) or self.known.commit(self.key[1])
-            if commit is not None and is_known(commit):
-                return None
-            if self.hub.constants.HF_HUB_OFFLINE:
-                raise
-        hub_patience.ask("HEAD", self._url(self.address.path, self.address.revision))
-        return ask()
-
-    def _seen(self, name: str, revision: str | None) -> tuple[str, Seen | None]:
-        """Ask for a file's commit, and its version and size."""
-        answer = self.hub.get_hf_file_metadata(self._url(name, revision), library_name="steepest")
-        if answer.commit_hash is None:
-            raise OSError("an answer without a commit: it is none of a Hub")
-        if answer.etag is None or answer.size is None:
-            return answer.commit_hash, None
-        return answer.commit_hash, Seen(answer.etag, answer.size)
-
-    def _listed(self, revision: str | None) -> tuple[str, list[str]]:
-        """Ask for a commit and its files."""
-        answer = self.hub.HfApi(library_name="steepest").dataset_info(
-            self.address.dataset, revision=revision
         )
-        return answer.sha, [file.rfilename for file in answer.siblings or ()]
+    except OSError:
+        return None
+    names = [f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()]
+    return _Listing(folder.name, dict.fromkeys(names, (None, None)))
 
-    def _matches(self, names: list[str]) -> list[str]:
-        return sorted(name for name in names if fnmatch(name, self.address.path))
 
-    def _url(self, name: str, revision: str | None) -> str:
-        return self.hub.hf_hub_url(
-            self.address.dataset, name, repo_type="dataset", revision=revision
+def _file(hub: Any, address: Address, listing: _Listing, name: str) -> FilePath:
+    """Return a file to read in parts, or one that was downloaded."""
+    dataset, commit, (size, content) = address.dataset, listing.commit, listing.files[name]
+    options = {"repo_type": "dataset", "revision": commit}
+
+    def download() -> Path:
+        progress = _progress(hub) | {"library_name": "steepest"}
+        return Path(hub.hf_hub_download(dataset, name, **options, **progress))
+
+    cached = hub.try_to_load_from_cache(dataset, name, **options)
+    local = Path(cached) if isinstance(cached, str) else None
+    if local is not None and size is None:
+        size = local.stat().st_size
+    is_small = size is None or size <= SMALL or not content
+    if is_small or not name.lower().endswith(parquet.SUFFIXES):
+        return local or download()
+    at = f"@{address.revision}" if address.revision else ""
+    url = f"{PREFIX}datasets/{dataset}{at}/{name}"
+    return RemoteFile(
+        url,
+        hub.HfFileSystem(),
+        f"datasets/{dataset}@{commit}/{name}",
+        size,
+        copy=local or _folder(hub, dataset, "blocks") / quote(content or "", safe=""),
+        complete=local is not None,
+        download=download,
+        errors=partial(refusals, address._replace(path=name), url),
+        waits=(1,),  # huggingface_hub has repeated the request itself
+    )
+
+
+def _no_file(address: Address, text: str, names: list[str]) -> EventsError:
+    if glob.has_magic(address.path):
+        return EventsError(
+            f"No file matches {text}.",
+            expected="at least one file",
+            found=f"in {address.dataset}: {listed(names, 5) or 'nothing that can be listed'}",
+            do="check the pattern, and that the files are downloaded if you are offline",
         )
+    guess = nearest(address.path, names)
+    return EventsError(
+        f"There is no file {address.path} in the dataset {address.dataset}.",
+        expected=f"one of {listed(names, 5)}" if names else None,
+        found=repr(address.path),
+        do=f"write {PREFIX}datasets/{address.dataset}/{guess}" if guess else "check the path",
+    )
+
+
+def _folder(hub: Any, dataset: str, kind: str) -> Path:
+    return hub.cached_assets_path("steepest", "datasets--" + dataset.replace("/", "--"), kind)
+
+
+def _record(hub: Any, dataset: str, revision: str) -> Path:
+    return _folder(hub, dataset, "revisions") / f"{quote(revision, safe='')}.json"
+
+
+def _put(file: Path, text: str) -> None:
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft.write_text(text)
+    os.replace(draft, file)
+
+
+def _progress(hub: Any) -> dict[str, Any]:
+    """Return options by which a download of a whole file is reported, and no bar is drawn."""
+    if "tqdm_class" not in inspect.signature(hub.hf_hub_download).parameters:
+        return {}
+
+    class Reporting(hub.utils.tqdm):
+        """A progress bar that is not drawn."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            transfers.requested((options.get("total") or 0) - (options.get("initial") or 0))
+            super().__init__(*args, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> Any:
+            transfers.received(int(n or 0))
+            return super().update(n)
+
+    return {"tqdm_class": Reporting}

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from steepest.errors import EventsError, nearest
+from steepest.errors import EventsError, SteepestError
 from steepest.events import extra
 from steepest.events.formats.damage import first_line
-from steepest.events.words import listed
 
-__all__ = ["SHAPE", "Address", "Telling", "is_passing", "listing", "load"]
+__all__ = ["SHAPE", "Address", "load", "refusals"]
 
 SHAPE = "hf://datasets/OWNER/NAME/PATH"
-PURPOSE = "Reading datasets of the Hub"
-PASSING = (408, 429)
-"""Refusals that pass, besides those of 500 and above."""
+
+_LOCK = threading.Lock()
+_VERBOSITY: list[int] = []
+"""The verbosity of huggingface_hub before each `refusals` that is entered."""
 
 
 class Address(NamedTuple):
@@ -29,46 +29,35 @@ class Address(NamedTuple):
 
 
 def load(module: str = "huggingface_hub") -> Any:
-    """Return the Hub's library, or the error with the install line."""
-    return extra.load(module, "hub", PURPOSE)
+    """Return huggingface_hub or a module of it, or raise the error with the install line."""
+    return extra.load(module, "hub", "Reading datasets of the Hub")
 
 
-@dataclass(frozen=True)
-class Telling:
-    """Turns what the Hub's library raises into an EventsError about a path."""
+@contextmanager
+def refusals(address: Address, text: str, part: str = "") -> Iterator[None]:
+    """Raise EventsError for what the Hub refuses; `part` says what of the file was read.
 
-    address: Address
-    text: str
-
-    @contextmanager
-    def of(self, part: str = "") -> Iterator[None]:
-        """Raise EventsError for what is refused within; `part` says what of the file was read."""
-        errors = load("huggingface_hub.errors")
-        try:
-            yield
-        except EventsError:
-            raise
-        except (OSError, ValueError, errors.EntryNotFoundError, errors.HTTPError) as error:
-            raise _refused(errors, error, self, part) from None
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether the Hub did not answer, or may answer later."""
-    errors: Any = load("huggingface_hub.errors")
-    if isinstance(error, errors.HfHubHTTPError):
-        status = _code(error)
-        return status >= 500 or status in PASSING
-    return isinstance(error, errors.HTTPError | errors.OfflineModeIsEnabled)
+    The library's warnings about repeated requests are held back meanwhile, from any thread.
+    """
+    log = load("huggingface_hub.utils").logging
+    with _LOCK:
+        _VERBOSITY.append(_VERBOSITY[-1] if _VERBOSITY else log.get_verbosity())
+        log.set_verbosity_error()
+    try:
+        yield
+    except SteepestError:
+        raise
+    except (OSError, ValueError, load("huggingface_hub.errors").HTTPError) as error:
+        raise _refused(error, address, f"{text} ({part})" if part else text) from None
+    finally:
+        with _LOCK:
+            before = _VERBOSITY.pop()
+            if not _VERBOSITY:
+                log.set_verbosity(before)
 
 
-def listing(address: Address) -> str:
-    """Say what files a dataset has."""
-    return listed(_names(address), 5) or "nothing that can be listed"
-
-
-def _refused(errors: Any, error: BaseException, telling: Telling, part: str) -> EventsError:
-    """Return the error for what huggingface_hub refused."""
-    address = telling.address
+def _refused(error: BaseException, address: Address, text: str) -> EventsError:
+    errors = load("huggingface_hub.errors")
     dataset = address.dataset
     if isinstance(error, errors.GatedRepoError):
         return EventsError(
@@ -92,48 +81,26 @@ def _refused(errors: Any, error: BaseException, telling: Telling, part: str) -> 
             found=_status(error),
             do="check the word after @",
         )
-    if isinstance(error, errors.RemoteEntryNotFoundError):
-        names = _names(address)
-        guess = nearest(address.path, names)
-        return EventsError(
-            f"There is no file {address.path} in the dataset {dataset}.",
-            expected=f"one of {listed(names, 5)}" if names else None,
-            found=repr(address.path),
-            do=f"write hf://datasets/{dataset}/{guess}" if guess else "check the path",
-        )
-    return _unreachable(error, f"{telling.text} ({part})" if part else telling.text, bool(part))
-
-
-def _unreachable(error: BaseException, text: str, is_part: bool) -> EventsError:
     constants = load("huggingface_hub.constants")
-    cache = constants.HF_ASSETS_CACHE if is_part else constants.HF_HUB_CACHE
     if constants.HF_HUB_OFFLINE:
         return EventsError(
             f"{text} is not in the cache, and HF_HUB_OFFLINE forbids to download it.",
-            expected=f"a copy in {cache}",
+            expected=f"a copy in {constants.HF_HOME}",
             do="unset HF_HUB_OFFLINE, or give a local file",
         )
+    limited = getattr(getattr(error, "response", None), "status_code", None) == 429
     return EventsError(
         f"{text} cannot be downloaded.",
         expected=f"an answer of {constants.ENDPOINT}",
         found=first_line(error.__cause__ or error),
-        cause="the network, a proxy, or the Hub is down; what came so far is kept",
-        do="try again, or download the file and give its path",
+        cause="too many requests in a short time"
+        if limited
+        else "the network, a proxy, or the Hub is down; what was downloaded is kept",
+        do="wait some minutes, or log in, which raises the limit: hf auth login"
+        if limited
+        else "try again, or download the file and give its path",
     )
 
 
-def _code(error: Any) -> int:
-    return error.response.status_code
-
-
 def _status(error: Any) -> str:
-    return f"status {_code(error)}"
-
-
-def _names(address: Address) -> list[str]:
-    """Return the names of a dataset's files, for a message; none if the Hub does not answer."""
-    try:
-        api = load().HfApi()
-        return api.list_repo_files(address.dataset, repo_type="dataset", revision=address.revision)
-    except (OSError, ValueError):
-        return []
+    return f"status {error.response.status_code}"

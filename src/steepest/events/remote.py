@@ -1,0 +1,465 @@
+"""Files read over the network through fsspec: ``https://``, ``s3://``, ``root://``, ``hf://``.
+
+A `RemoteFile` is read in blocks of 16 KiB. Each block is downloaded once into a sparse local copy:
+a temporary file, or (for the Hub) a file that is kept. fsspec's own disk cache, `MMapCache`, marks
+blocks as present before they are downloaded, so a broken connection would leave zeros there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+import numpy as np
+from fsspec.callbacks import Callback
+
+from steepest.errors import EventsError, MissingExtraError, SteepestError, nearest
+from steepest.events import transfers
+from steepest.events.words import listed
+
+__all__ = [
+    "FilePath",
+    "RemoteFile",
+    "is_passing",
+    "is_url",
+    "library_source",
+    "patiently",
+    "refusals",
+    "remote_files",
+]
+
+T = TypeVar("T")
+Range = tuple[int, int]
+"""From a byte to the one after the last."""
+
+BLOCK = 16 * 2**10
+AHEAD = 64 * 2**10
+"""Bytes that are downloaded when a stream reads fewer that are not present."""
+REQUEST = 512 * BLOCK
+"""Most bytes of one request, so that the connections share a long range."""
+CONNECTIONS = 8
+WAITS = (1, 2, 4)
+"""Seconds before a failed request is repeated."""
+NETWORK = {"aiohttp", "botocore", "httpx", "httpx2", "requests", "urllib3"}
+"""Libraries that have exceptions of their own for connections that fail."""
+
+
+class _NoRangesError(OSError):
+    """The server answers a request for a range with something else."""
+
+
+class RemoteFile:
+    """A file that is read over the network; what was read is kept in a local copy.
+
+    Parameters
+    ----------
+    url
+        The path as messages name it.
+    fs, path
+        The fsspec file system, and the file's path in it.
+    size
+        The file's size in bytes; None if the server does not say, then it is downloaded whole.
+    copy
+        Where the local copy is kept; left out, it is a temporary file.
+    complete
+        Whether the copy is the whole file, whoever downloaded it.
+    download
+        Downloads the file whole, for servers without ranges, and returns where it is.
+    errors
+        Returns the context that turns what a server refuses into an `EventsError`.
+    waits
+        Seconds before a failed request is repeated.
+
+    Examples
+    --------
+    >>> (file,) = remote_files("https://example.org/jets.parquet")  # doctest: +SKIP
+    >>> file.open().read(4)  # doctest: +SKIP
+    b'PAR1'
+    """
+
+    def __init__(
+        self,
+        url: str,
+        fs: Any,
+        path: str,
+        size: int | None,
+        *,
+        copy: Path | None = None,
+        complete: bool = False,
+        download: Callable[[], Path] | None = None,
+        errors: Callable[[str], AbstractContextManager[None]] | None = None,
+        waits: Sequence[float] = WAITS,
+    ) -> None:
+        self.url, self.fs, self.path = url, fs, path
+        self.name = unquote(PurePosixPath(urlsplit(url).path).name)
+        self.suffix = PurePosixPath(self.name).suffix
+        self._errors = errors or partial(refusals, url)
+        self._waits = waits
+        self._download_whole = download or self._get_file
+        self._record = None if complete else copy and copy.with_name(f"{copy.name}.blocks")
+        if copy is None:
+            handle, temporary = tempfile.mkstemp(prefix="steepest-")
+            os.close(handle)
+            copy = Path(temporary)
+            weakref.finalize(self, copy.unlink, missing_ok=True)
+        self.copy = copy
+        self.size = size or 0
+        self._present = np.full(-(-self.size // BLOCK), complete)
+        if size is None:
+            self._fetch_whole()
+        elif not complete:
+            self._prepare(size)
+
+    def __str__(self) -> str:
+        return self.url
+
+    def open(self, mode: str = "rb") -> io.RawIOBase:
+        """Return a stream that downloads what is read and not yet present."""
+        if mode != "rb":
+            raise ValueError(f"a remote file is opened with mode 'rb', not {mode!r}")
+        return _Stream(self)
+
+    def whole(self) -> Path:
+        """Download what is missing; return the local copy."""
+        self.fetch([(0, self.size)])
+        return self.copy
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return bytes, downloaded with what follows if they are not present."""
+        if self._missing([(start, stop)]):
+            self.fetch([(start, min(max(stop, start + AHEAD), self.size))])
+        with self.copy.open("rb") as stream:
+            stream.seek(start)
+            return stream.read(stop - start)
+
+    def fetch(self, ranges: Iterable[Range], part: str = "") -> None:
+        """Download the blocks of the ranges that are not present, over several connections.
+
+        Raises
+        ------
+        EventsError
+            The server refuses or does not answer; `part` says what was read. What was downloaded
+            is kept.
+        """
+        missing = self._missing(ranges)
+        if not missing:
+            return
+        with self._errors(part):
+            try:
+                self._fetch_ranges(missing)
+            except _NoRangesError:
+                self._fetch_whole()
+
+    def _fetch_ranges(self, ranges: Sequence[Range]) -> None:
+        pool = ThreadPoolExecutor(min(CONNECTIONS, len(ranges)))
+        expected, done = sum(stop - start for start, stop in ranges), 0
+        transfers.requested(expected)
+        try:
+            for future in [pool.submit(self._fetch_range, *each) for each in ranges]:
+                count = future.result()
+                transfers.received(count)
+                done += count
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            transfers.requested(done - expected)
+            self._keep()
+
+    def _fetch_range(self, start: int, stop: int) -> int:
+        content = patiently(lambda: self._get(start, stop), self._waits)
+        with self.copy.open("r+b") as stream:
+            stream.seek(start)
+            stream.write(content)
+        self._present[start // BLOCK : -(-stop // BLOCK)] = True
+        return len(content)
+
+    def _get(self, start: int, stop: int) -> bytes:
+        with self.fs.open(
+            self.path, "rb", block_size=BLOCK, cache_type="none", size=self.size
+        ) as stream:
+            stream.seek(start)
+            try:
+                content = stream.read(stop - start)
+            except ValueError as error:  # HTTPFileSystem's, for an answer without a range
+                raise _NoRangesError(str(error)) from None
+        if len(content) > stop - start:
+            raise _NoRangesError(f"{len(content)} bytes in place of {stop - start}")
+        if len(content) < stop - start:
+            raise OSError(f"{len(content)} bytes in place of {stop - start}")
+        return content
+
+    def _fetch_whole(self) -> None:
+        with self._errors(""):
+            self.copy = patiently(self._download_whole, self._waits)
+        self.size, self._record = self.copy.stat().st_size, None
+        self._present = np.ones(-(-self.size // BLOCK), bool)
+
+    def _get_file(self) -> Path:
+        self.fs.get_file(self.path, str(self.copy), callback=_Progress())
+        return self.copy
+
+    def _missing(self, ranges: Iterable[Range]) -> list[Range]:
+        """Return the ranges of consecutive blocks that are not present."""
+        wanted = np.zeros(len(self._present), bool)
+        for start, stop in ranges:
+            wanted[start // BLOCK : -(-stop // BLOCK)] = True
+        blocks = np.flatnonzero(wanted & ~self._present)
+        runs = np.split(blocks, np.flatnonzero(np.diff(blocks) != 1) + 1) if len(blocks) else []
+        return [
+            (start, min(start + REQUEST, int(run[-1] + 1) * BLOCK, self.size))
+            for run in runs
+            for start in range(int(run[0]) * BLOCK, int(run[-1] + 1) * BLOCK, REQUEST)
+        ]
+
+    def _prepare(self, size: int) -> None:
+        """Find what a kept copy has, or make an empty one of the file's size."""
+        self.copy.parent.mkdir(parents=True, exist_ok=True)
+        if not self.copy.is_file() or self.copy.stat().st_size != size:
+            if self._record is not None:
+                self._record.unlink(missing_ok=True)
+            with self.copy.open("wb") as stream:
+                stream.truncate(size)
+        self._present = self._recorded()
+
+    def _recorded(self) -> np.ndarray:
+        """Return which blocks the record says are present."""
+        if self._record is not None and self._record.is_file():
+            present = np.fromfile(self._record, np.uint8)
+            if len(present) == len(self._present):
+                return present == 1
+        return np.zeros(len(self._present), bool)
+
+    def _keep(self) -> None:
+        """Record the blocks that are on disk, also those that another process has added."""
+        if self._record is None:
+            return
+        with self.copy.open("r+b") as stream:
+            os.fsync(stream.fileno())
+        present = self._present | self._recorded()
+        draft = self._record.with_name(f"{self._record.name}.{os.getpid()}")
+        draft.write_bytes(present.astype(np.uint8).tobytes())
+        os.replace(draft, self._record)
+
+
+FilePath = Path | RemoteFile
+"""A local file, or one that is read over the network: both have `name`, `suffix` and `open`."""
+
+
+def library_source(path: FilePath) -> Any:
+    """Return what a library is given to read a file: the path, or a stream over the network."""
+    return path.open() if isinstance(path, RemoteFile) else path
+
+
+class _Stream(io.RawIOBase):
+    """A seekable stream over a `RemoteFile`."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file, self._place = file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._file.size}[whence]
+        self._place = max(base + offset, 0)
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        stop = min(self._place + len(buffer), self._file.size)
+        content = self._file.read(self._place, stop) if stop > self._place else b""
+        buffer[: len(content)] = content
+        self._place += len(content)
+        return len(content)
+
+
+class _Progress(Callback):
+    """Reports the download of a whole file."""
+
+    def set_size(self, size: int | None) -> None:
+        transfers.requested(size or 0)
+
+    def relative_update(self, inc: int = 1) -> None:
+        transfers.received(inc)
+
+
+def is_url(text: str) -> bool:
+    """Whether a path names a file system of fsspec, as ``s3://`` does.
+
+    Examples
+    --------
+    >>> is_url("s3://bucket/jets.parquet"), is_url("jets.root:tree")
+    (True, False)
+    """
+    return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", text) is not None
+
+
+def remote_files(url: str) -> list[RemoteFile]:
+    """Return the file of a URL, or the files that match it, sorted by name.
+
+    Raises
+    ------
+    EventsError
+        There is no such file, the server refuses or cannot be reached, or no file matches.
+    MissingExtraError
+        The package for this kind of URL is not installed.
+    """
+    fs, path = _file_system(url)
+    pattern = re.search(r"[*[]", path) is not None
+    with refusals(url):
+        names = patiently(lambda: sorted(fs.glob(path))) if pattern else [path]
+        urls = [fs.unstrip_protocol(name) for name in names] if pattern else [url]
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            found = list(pool.map(lambda name: patiently(lambda: fs.info(name)), names))
+    files = [each for each in zip(urls, names, found, strict=True) if each[2]["type"] == "file"]
+    if not files:
+        raise _no_match(url) if pattern else _folder(url, fs, path)
+    return [
+        RemoteFile(each, fs, name, info["size"] if info.get("partial", True) else None)
+        for each, name, info in files
+    ]
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    scheme = url.partition("://")[0].lower()
+    try:
+        return fsspec.url_to_fs(url)
+    except ImportError as error:
+        package = {"s3": "s3fs", "s3a": "s3fs", "http": "aiohttp", "https": "aiohttp"}.get(scheme)
+        if package is not None:
+            raise MissingExtraError("remote", package, f"Reading {scheme}://") from None
+        raise EventsError(
+            f"Reading {url} needs a package for {scheme}://, which is not installed.",
+            found=str(error).splitlines()[0],  # fsspec's, with the name of the package
+            do="pip install fsspec-xrootd" if scheme == "root" else "install it",
+        ) from None
+    except ValueError:
+        raise EventsError(
+            f"{scheme}:// of {url} is not known.",
+            expected="https://, s3://, root://, hf:// or another file system of fsspec",
+            do="check the path",
+        ) from None
+
+
+def patiently(call: Callable[[], T], waits: Sequence[float] = WAITS) -> T:
+    """Return what a call returns; repeat it while it fails in a way that may pass."""
+    for wait in waits:
+        try:
+            return call()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+        time.sleep(wait)
+    return call()
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether a server did not answer, or may answer later."""
+    error = _cause(error)
+    status = _status(error)
+    if status is not None:
+        return status >= 500 or status in (408, 429)
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | _NoRangesError):
+        return False
+    library = type(error).__module__.partition(".")[0]
+    return isinstance(error, OSError | TimeoutError) or library in NETWORK
+
+
+@contextmanager
+def refusals(url: str, part: str = "") -> Iterator[None]:
+    """Raise EventsError for whatever a file system raises about a URL."""
+    try:
+        yield
+    except SteepestError:
+        raise
+    except Exception as error:  # each file system has errors of its own
+        raise _refused(f"{url} ({part})" if part else url, url, _cause(error)) from None
+
+
+def _refused(text: str, url: str, error: BaseException) -> EventsError:
+    status = _status(error)
+    found = f"status {status}" if status else str(error).strip() or type(error).__name__
+    if status in (404, 410) or isinstance(error, FileNotFoundError):
+        names = _neighbours(url)
+        guess = nearest(url.rpartition("/")[2], names)
+        return EventsError(
+            f"There is no file {url}.",
+            expected=f"one of {listed(names, 5)}" if names else None,
+            found=found,
+            do=f"write {url.rpartition('/')[0]}/{guess}" if guess else "check the path",
+        )
+    if status in (401, 403) or isinstance(error, PermissionError) or "Credentials" in found:
+        return EventsError(
+            f"{text} may not be read.",
+            expected="credentials that allow it",
+            found=found,
+            cause="no credentials, or ones that have expired or are not for this file",
+            do="set them as the package for this kind of path documents it",
+        )
+    return EventsError(
+        f"{text} cannot be downloaded.",
+        expected="an answer of the server",
+        found=found.splitlines()[0],
+        cause="the network, a proxy, or the server is down; what was downloaded is kept",
+        do="try again, or download the file and give its path",
+    )
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return what happened where HTTPFileSystem says that there is no such file."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and cause is not None:
+        return cause if type(cause).__module__.startswith("aiohttp") else error
+    return error
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status of an error of aiohttp or httpx."""
+    response = getattr(error, "response", None)
+    status = getattr(error, "status", None) or getattr(response, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _neighbours(url: str) -> list[str]:
+    """Return the names of the files beside one, where the server lists them."""
+    try:
+        fs, path = fsspec.url_to_fs(url)
+        return sorted(PurePosixPath(name).name for name in fs.ls(fs._parent(path), detail=False))
+    except Exception:  # it is a hint in a message about another error
+        return []
+
+
+def _no_match(url: str) -> EventsError:
+    http = url.startswith("http")
+    return EventsError(
+        f"No file matches {url}.",
+        expected="at least one file",
+        cause="most web servers do not list their files" if http else None,
+        do="write the paths of the files" if http else "check the pattern",
+    )
+
+
+def _folder(url: str, fs: Any, path: str) -> EventsError:
+    names = sorted(PurePosixPath(name).name for name in fs.ls(path, detail=False))
+    return EventsError(
+        f"{url} is a folder.",
+        expected="a file, or a glob over files",
+        found=listed(names, 5) or "an empty folder",
+        do=f"write {url.rstrip('/')}/*.parquet",
+    )

@@ -1,0 +1,296 @@
+"""Files over the network: each format is read as from a disk, and failures lose nothing."""
+
+from __future__ import annotations
+
+import io
+import types
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import pytest
+
+from events.file_server import file_server
+from steepest.errors import EventsError, MissingExtraError
+from steepest.events import load_sample, open_events, remote, transfers
+from steepest.recipe import EventsRecipe
+
+pytest.importorskip("aiohttp", reason="needs the extra [remote]")
+h5py = pytest.importorskip("h5py", reason="needs the extra [hdf5]")
+uproot = pytest.importorskip("uproot", reason="needs the extra [root]")
+
+ROWS = 40_000
+COLUMNS = {f"x{i}": np.random.default_rng(i).normal(size=ROWS) for i in range(12)}
+COLUMNS["y"] = (np.arange(ROWS) % 2).astype("i4")
+
+
+def parquet() -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(pa.table(COLUMNS), stream, row_group_size=ROWS // 2)
+    return stream.getvalue()
+
+
+def hdf5() -> bytes:
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        for name, values in COLUMNS.items():
+            file.create_dataset(f"jets/{name}", data=values, chunks=(5_000,), compression="gzip")
+    return stream.getvalue()
+
+
+def csv() -> bytes:
+    stream = io.BytesIO()
+    pc.write_csv(pa.table(COLUMNS).slice(0, 5_000), stream)
+    return stream.getvalue()
+
+
+def root(folder) -> bytes:
+    path = folder / "jets.root"
+    with uproot.recreate(path) as file:
+        tree = file.mktree("events", {name: values.dtype for name, values in COLUMNS.items()})
+        for start in range(0, ROWS, 5_000):
+            tree.extend({n: v[start : start + 5_000] for n, v in COLUMNS.items()})
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, bytes]:
+    return {
+        "jets.parquet": parquet(),
+        "jets.h5": hdf5(),
+        "jets.csv": csv(),
+        "jets.root": root(tmp_path_factory.mktemp("root")),
+    }
+
+
+@pytest.fixture(scope="module")
+def server(files):
+    with file_server(files) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch, server):
+    server.tried.clear()
+    monkeypatch.setattr(remote, "time", types.SimpleNamespace(sleep=lambda seconds: None))
+    server.sent.clear()
+    server.failed.clear()
+
+
+def read(path: str, columns=("x3", "y")) -> dict[str, np.ndarray]:
+    blocks = [block.batch for block in open_events(path).batches(list(columns), batch_rows=9_000)]
+    table = pa.Table.from_batches(blocks)
+    return {name: table[name].to_numpy() for name in columns}
+
+
+def same(found: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(v, COLUMNS[n][: len(v)]) and len(v) > 0 for n, v in found.items())
+
+
+FORMATS = ["jets.parquet", "jets.h5", "jets.csv", "jets.root", "jets.root:events", "jets.h5:/jets"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("kind", ["ok", "busy", "cut", "deaf"])
+def test_formats(server, name, kind) -> None:
+    assert same(read(f"{server}/{kind}/{name}"))
+    if kind in ("busy", "cut"):
+        assert server.failed
+
+
+@pytest.mark.parametrize("name", ["jets.parquet", "jets.h5", "jets.root"])
+def test_only_the_columns_that_are_used_are_downloaded(server, files, name) -> None:
+    assert same(read(f"{server}/ok/{name}"))
+    assert server.bytes < 0.35 * len(files[name]), "2 of 13 columns, and the metadata"
+    assert all(is_range for *_, is_range in server.sent)
+
+
+@pytest.mark.parametrize("name", ["jets.parquet", "jets.h5", "jets.root"])
+def test_what_was_downloaded_is_kept_while_the_file_is_open(server, name) -> None:
+    source = open_events(f"{server}/ok/{name}")
+    first = [block.batch for block in source.batches(["x5"])]
+    server.sent.clear()
+    assert [block.batch for block in source.batches(["x5"])] == first
+    assert server.sent == []
+
+
+def test_fingerprints_are_those_of_the_content(server, files, tmp_path) -> None:
+    for name in ("jets.h5", "jets.root", "jets.csv"):
+        (tmp_path / name).write_bytes(files[name])
+        (local,) = open_events(str(tmp_path / name)).fingerprint()["files"]
+        (found,) = open_events(f"{server}/ok/{name}?token=1").fingerprint()["files"]
+        assert found == local
+
+
+def test_training_reads_a_url(server) -> None:
+    recipe = EventsRecipe(path=f"{server}/ok/jets.parquet", label="y", features=["x1", "x2"])
+    sample = load_sample(recipe)
+    assert np.array_equal(sample.features[:, 0], COLUMNS["x1"])
+
+
+@pytest.mark.parametrize("name", ["jets.parquet", "jets.h5", "jets.root", "jets.csv"])
+def test_progress_is_reported(server, name) -> None:
+    reports = []
+    with transfers.observe(lambda received, requested: reports.append((received, requested))):
+        read(f"{server}/ok/{name}")
+    assert all(received <= requested for received, requested in reports)
+    assert reports[-1][0] == reports[-1][1] > 0
+
+
+@pytest.mark.parametrize("name", ["jets.parquet", "jets.h5", "jets.root"])
+def test_what_does_not_arrive_is_an_error_and_can_be_read_later(server, name, monkeypatch) -> None:
+    source = open_events(f"{server}/ok/{name}")
+    (file,) = source._files
+    fine = file.path.fs.open
+
+    def refuse(*_, **__):
+        raise ConnectionResetError("the connection was reset")
+
+    monkeypatch.setattr(file.path.fs, "open", refuse)
+    with pytest.raises(EventsError) as caught:
+        list(source.batches(["x7"]))
+    assert caught.value.what.startswith(f"{server}/ok/{name}")
+    assert caught.value.what.endswith("cannot be downloaded.")
+    assert caught.value.details["found"] == "the connection was reset"
+    monkeypatch.setattr(file.path.fs, "open", fine)
+    found = [block.batch["x7"].to_numpy() for block in source.batches(["x7"])]
+    assert np.array_equal(np.concatenate(found), COLUMNS["x7"])
+
+
+MESSAGES = {
+    "ok/absent.parquet": """
+There is no file URL/ok/absent.parquet.
+  found:    status 404
+  do:       check the path
+""",
+    "secret/jets.parquet": """
+URL/secret/jets.parquet may not be read.
+  expected: credentials that allow it
+  found:    status 401
+  cause:    no credentials, or ones that have expired or are not for this file
+  do:       set them as the package for this kind of path documents it
+""",
+    "ok/*.parquet": """
+No file matches URL/ok/*.parquet.
+  expected: at least one file
+  cause:    most web servers do not list their files
+  do:       write the paths of the files
+""",
+    "ok/jets.parquet:tree": """
+URL/ok/jets.parquet:tree names a part of a file, but a Parquet file has no parts.
+  expected: URL/ok/jets.parquet alone
+  found:    'tree'
+  do:       write URL/ok/jets.parquet
+""",
+}
+
+
+@pytest.mark.parametrize("path", MESSAGES)
+def test_messages(server, path) -> None:
+    with pytest.raises(EventsError) as caught:
+        open_events(f"{server}/{path}")
+    assert str(caught.value).replace(server, "URL").splitlines() == MESSAGES[path].split("\n")[1:-1]
+
+
+def test_a_server_that_does_not_answer() -> None:
+    with file_server({}) as closed:
+        pass
+    with pytest.raises(EventsError, match=r"jets.parquet cannot be downloaded"):
+        open_events(f"{closed}/ok/jets.parquet")
+
+
+def test_one_file_twice(server) -> None:
+    url = f"{server}/ok/jets.parquet"
+    with pytest.raises(EventsError, match=f"{url} is given twice"):
+        open_events([url, url])
+
+
+def test_without_the_packages(refused, monkeypatch) -> None:
+    def absent(url):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(remote.fsspec, "url_to_fs", absent)
+    message = """
+Reading s3:// needs the package 's3fs', which is not installed.
+  do:       pip install 'steepest[remote]'
+"""
+    refused(MissingExtraError, message, open_events, "s3://bucket/jets.parquet")
+    message = """
+Reading root://host//jets.root needs a package for root://, which is not installed.
+  found:    Install s3fs to access S3
+  do:       pip install fsspec-xrootd
+"""
+    refused(EventsError, message, open_events, "root://host//jets.root:events")
+
+
+def test_an_unknown_scheme(refused) -> None:
+    message = """
+warp:// of warp://host/jets.root is not known.
+  expected: https://, s3://, root://, hf:// or another file system of fsspec
+  do:       check the path
+"""
+    refused(EventsError, message, open_events, "warp://host/jets.root")
+
+
+def test_a_local_file_as_a_url(files, tmp_path) -> None:
+    (tmp_path / "jets.parquet").write_bytes(files["jets.parquet"])
+    assert same(read(f"file://{tmp_path}/jets.parquet"))
+
+
+# --- file systems that list -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def memory(files):
+    """The files in fsspec's file system in memory, which lists its files."""
+    fs = remote.fsspec.filesystem("memory")
+    for name, content in files.items():
+        fs.pipe_file(f"/data/a/{name}", content)
+    fs.pipe_file("/data/b/jets.parquet", files["jets.parquet"])
+    yield fs
+    fs.rm("/data", recursive=True)
+
+
+def test_globs(memory) -> None:
+    source = open_events("memory://data/*/jets.parquet")
+    assert source.files == ["memory:///data/a/jets.parquet", "memory:///data/b/jets.parquet"]
+    assert source.rows == 2 * ROWS
+    assert same(read("memory://data/a/jets.h5"))
+    with pytest.raises(EventsError, match=r"No file matches memory://data/\*\.pq"):
+        open_events("memory://data/*.pq")
+
+
+def test_a_nearby_name_and_a_folder(memory) -> None:
+    with pytest.raises(EventsError) as caught:
+        open_events("memory://data/a/jet.parquet")
+    assert caught.value.details["do"] == "write memory://data/a/jets.parquet"
+    with pytest.raises(EventsError, match=r"memory://data/a is a folder"):
+        open_events("memory://data/a")
+
+
+@pytest.fixture
+def bucket(files, monkeypatch):
+    """The files in a bucket of a small S3 server."""
+    pytest.importorskip("s3fs", reason="needs s3fs, of the extra [remote]")
+    server = pytest.importorskip("moto.server", reason="needs moto[server], a small S3 server")
+    thread = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    thread.start()
+    host, port = thread.get_host_and_port()
+    options = {"endpoint_url": f"http://{host}:{port}", "key": "k", "secret": "s"}
+    monkeypatch.setitem(remote.fsspec.config.conf, "s3", options)
+    fs = remote.fsspec.filesystem("s3")
+    fs.mkdir("jets")
+    for name, content in files.items():
+        fs.pipe_file(f"jets/data/{name}", content)
+    yield fs
+    thread.stop()
+
+
+def test_s3(bucket) -> None:
+    for name in FORMATS:
+        assert same(read(f"s3://jets/data/{name}"))
+    assert open_events("s3://jets/data/*.parquet").files == ["s3://jets/data/jets.parquet"]
+    with pytest.raises(EventsError) as caught:
+        open_events("s3://jets/data/jet.parquet")
+    assert caught.value.details["do"] == "write s3://jets/data/jets.parquet"
