@@ -2,8 +2,7 @@
 
 The formulas of sgd, momentum, nesterov, rmsprop, adam and adamw are written there, once.
 
-*OptimizerState* are what a rule remembers between steps, vectors of the size of θ that start at
-zero.
+The *optimizer state* is what a rule keeps between steps: vectors of the size of θ, zero at first.
 """
 
 from __future__ import annotations
@@ -42,9 +41,9 @@ class UpdateRule:
     --------
     >>> rule = update_rule(spec.Momentum(momentum=0.5), weight_mask=np.array([True, False]))
     >>> theta, optimizer_state = np.array([1.0, 2.0]), rule.initial_state(np.zeros(2))
+    >>> gradient = np.array([1.0, 0.0])
     >>> for step in (1, 2):
-    ...     theta, optimizer_state = rule.update(theta, np.array([1.0, 0.0]), optimizer_state, 0.1,
-    step)
+    ...     theta, optimizer_state = rule.update(theta, gradient, optimizer_state, 0.1, step)
     >>> theta
     array([0.75, 2.  ])
     """

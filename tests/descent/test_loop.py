@@ -73,16 +73,16 @@ def test_wall_time():
     assert outcome.state.seconds >= 0.05
 
 
-def test_who_looks_on_may_have_enough():
+def test_a_callback_may_end_the_descent():
     objective, events = parabola()
     rule = update_rule(spec.SGD(), objective.weight_mask)
     plan = Plan(len(events), len(events), rule, 0.01, spec.Constant(), epochs=50)
 
-    class Onlooker(Callback):
+    class EndsAtThree(Callback):
         def round(self, state, values):
             self.enough = state.step == 3
 
-    outcome = descend(objective, events, plan, MemoryCheckpointer(), callback=Onlooker())
+    outcome = descend(objective, events, plan, MemoryCheckpointer(), callback=EndsAtThree())
     assert outcome.state.reason is not None
     assert (outcome.state.reason.kind, outcome.step) == ("asked", 3)
 

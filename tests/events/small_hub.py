@@ -14,7 +14,8 @@ from urllib.parse import unquote, urlsplit
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LATER = "89abcdef0123456789abcdef0123456789abcdef"
 TOKEN = "hf_test"
-DATASETS = ("public", "private", "broken", "busy", "down", "deaf", "fickle", "moving")
+NAMES = "public private broken busy down deaf fickle moving gated limited"
+DATASETS = tuple(NAMES.split())
 
 
 class Url(str):
@@ -38,8 +39,9 @@ def small_hub(files: dict[str, bytes], later: dict[str, bytes] | None = None) ->
     """Serve `files` as the datasets o/public, o/private (for TOKEN) and others; yield the URL.
 
     Answers for o/broken stop in the middle. o/busy says 504 once to each request, o/down to every
-    one for content. o/deaf sends whole files for parts, o/fickle for all but the last part. After
-    GET /move, main of o/moving is another commit, with the files `later`.
+    one for content. o/gated shows its files and refuses content, o/limited says 429. o/deaf sends
+    whole files for parts, o/fickle for all but the last part. After GET /move, main of o/moving is
+    another commit, with the files `later`.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,6 +68,10 @@ def small_hub(files: dict[str, bytes], later: dict[str, bytes] | None = None) ->
                 self.answer(200)
             elif not self.dataset or (self.dataset == "private" and not trusted):
                 self.answer(401, X_Error_Code="RepoNotFound")
+            elif self.dataset == "gated" and not path.startswith("/api/"):
+                self.answer(403, X_Error_Code="GatedRepo")
+            elif self.dataset == "limited":
+                self.answer(429)
             elif self.unwilling():
                 url.refused.append(self.dataset)
                 self.answer(504)

@@ -396,6 +396,20 @@ expected 16384)
   cause:    the network, a proxy, or the Hub is down; what was downloaded is kept
   do:       try again, or download the file and give its path
 """,
+    "gated": """
+The dataset o/gated is gated.
+  expected: an account that was granted access
+  found:    status 403
+  do:       ask for access on the page of o/gated, then: hf auth login
+""",
+    "limited": """
+hf://datasets/o/limited/data/jets.parquet cannot be downloaded.
+  expected: an answer of URL
+  found:    Client error '429 Too Many Requests' for url \
+'URL/api/datasets/o/limited/revision/main?blobs=true'
+  cause:    too many requests in a short time
+  do:       wait some minutes, or log in, which raises the limit: hf auth login
+""",
     "absent": """
 There is no dataset o/absent on the Hub, or it is private.
   expected: hf://datasets/OWNER/NAME/PATH

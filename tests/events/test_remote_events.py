@@ -119,8 +119,9 @@ def test_fingerprints_are_those_of_the_content(server, files, tmp_path) -> None:
     for name in ("jets.h5", "jets.root", "jets.csv"):
         (tmp_path / name).write_bytes(files[name])
         (local,) = open_events(str(tmp_path / name)).fingerprint()["files"]
-        (found,) = open_events(f"{server}/ok/{name}?token=1").fingerprint()["files"]
-        assert found == local
+        source = open_events(f"{server}/ok/{name}?token=1")
+        assert source.fingerprint()["files"] == [local]
+        assert source.nbytes == len(files[name])
 
 
 def test_training_reads_a_url(server) -> None:
@@ -198,6 +199,11 @@ def test_a_server_that_does_not_answer() -> None:
         pass
     with pytest.raises(EventsError, match=r"jets.parquet cannot be downloaded"):
         open_events(f"{closed}/ok/jets.parquet")
+
+
+def test_a_file_system_that_connects_as_it_is_made() -> None:
+    with pytest.raises(EventsError, match=r"ftp://127.0.0.1:1/x.parquet cannot be downloaded"):
+        open_events("ftp://127.0.0.1:1/x.parquet")
 
 
 def test_one_file_twice(server) -> None:

@@ -107,7 +107,8 @@ class History:
 
     def take(self) -> pa.Table:
         """Return the rows since the last call, and forget them."""
-        self.seal()
+        if self._rows or not self._sealed:
+            self.seal()
         tables, self._sealed = self._sealed, []
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables).combine_chunks()
 

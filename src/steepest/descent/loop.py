@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -170,6 +169,7 @@ class _Descent:
         self.loss: float | None = None
         self.rate: float | None = None
         self.saved_at = self.published_at = self.clock = self.ranks.clock()
+        self.published = False
 
     def init(self) -> State:
         """Step 1: θ₀, with the losses that later ones are compared with."""
@@ -233,7 +233,8 @@ class _Descent:
         monitored = metrics.get("validation_loss", training_loss)
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
             raise self._diverged(state)
-        best, better = state.best, monitored < state.best.loss - ROUNDING * abs(state.best.loss)
+        best, lowest = state.best, state.best.loss
+        better = not math.isfinite(lowest) or monitored < lowest - ROUNDING * abs(lowest)
         if better:
             best = Best(state.theta, float(monitored), state.step, state.memory.buffers)
         state = state.with_changes(
@@ -259,25 +260,33 @@ class _Descent:
         """Checkpoint and publish where that is due; end here if the user interrupts."""
         options, running = self.plan.checkpoint, state.reason is None
         if running and self.ranks.any(self.callback.interrupted):
-            self._save(state)
+            self._save(state, stopped="interrupted")
             raise Interrupted(
                 f"Interrupted after step {state.step:,} of {self.plan.total_steps:,}."
             )
+        if self.clock - self.published_at >= SECONDS_PER_PUBLICATION:
+            self._publish(state)
+            self.published_at, self.published = self.clock, True
         due = options.steps is not None and state.step % options.steps == 0
-        if due or not running or self.clock - self.saved_at >= options.seconds:
+        if state.reason is not None:
+            self._save(state, stopped=state.reason.sentence)
+        elif due or self.clock - self.saved_at >= options.seconds:
             self._save(state)
-        if self.clock - self.published_at >= SECONDS_PER_PUBLICATION and self.ranks.is_main:
-            self.checkpointer.publish(self._progress(state), self.history.seal())
-            self.published_at = self.clock
 
-    def _save(self, state: State) -> None:
+    def _save(self, state: State, stopped: str | None = None) -> None:
+        if stopped is not None and self.published:
+            self._publish(state, stopped)
         history, path = self.history.take(), self.trajectory.take()
         if self.ranks.is_main:
             self.checkpointer.save(state, history, path)
         self.saved_at = self.clock
 
-    def _progress(self, state: State) -> dict[str, Any]:
-        return {
+    def _publish(self, state: State, stopped: str | None = None) -> None:
+        """Show readers the progress and the history so far, and why the descent stopped."""
+        if not self.ranks.is_main:
+            return
+        best = state.best.loss if math.isfinite(state.best.loss) else None  # as JSON has it
+        progress = {
             "step": state.step,
             "total_steps": self.plan.total_steps,
             "epoch": self.plan.batches.epochs(state.step),
@@ -285,12 +294,13 @@ class _Descent:
             "seconds": state.seconds,
             "loss": self.loss,
             "learning_rate": self.rate,
-            "best": {"loss": state.best.loss, "step": state.best.step},
-            "stopped": state.reason.sentence if state.reason else None,
+            "best": {"loss": best, "step": state.best.step},
+            "stopped": stopped,
         }
+        self.checkpointer.publish(progress, self.history.seal())
 
     def _diverged(self, state: State) -> DivergenceError:
-        self._save(state)
+        self._save(state, stopped="diverged")
         return divergence(self.objective, self.events, self.plan, state)
 
     def _monitor(self, theta: Array) -> dict[str, float]:

@@ -9,8 +9,8 @@ comes from a sample of them, which also gives the start::
     _optimum_of  the optimum of the sample: steps with the sample's own gradient and curvature
     newton       steps with the gradient of all events, and the curvature of the sample
 
-The predicted excess ``δ = ½ ∇Jᵀ H⁻¹ ∇J`` says how far J is above its minimum, and ends the recorder. A
-sample of s events with n parameters leaves an excess of about n/(2s), and each step takes all but
+The predicted excess ``δ = ½ ∇Jᵀ H⁻¹ ∇J`` says how far J is above its minimum, and ends the descent.
+A sample of s events with n parameters leaves an excess of about n/(2s), and each step takes all but
 some n/s of what is left; where it takes less than three quarters, the sample grows.
 
 Erdogdu and Montanari, "Convergence rates of sub-sampled Newton methods", NIPS 2015,

@@ -73,7 +73,7 @@ class Stepper:
             return self.in_blocks(self.blocks, state, rates)
 
     def one_by_one(self, state: State, rates: Array) -> StepsTaken:
-        """Take each step in Python."""
+        """Take each step in Python: predict, loss and gradient in one call, then the update."""
         first, rule = state.step, self.plan.rule
         recorded = self.plan.recorded(first, len(rates))
         followed = self.trajectory.followed(first, len(rates))
@@ -81,13 +81,13 @@ class Stepper:
         loss_sum, step, values, diverged = state.loss_sum, first, [], False
         for rate in rates.tolist():
             batch = self.loader.batch(step)
-            loss, gradient = self.objective.loss_and_gradient(theta, batch)
+            loss, gradient = self.objective.loss_and_gradient(theta, batch)  # 2 to 4
             loss, gradient = self.ranks.mean_gradient(loss, gradient, len(batch))
             if not abs(loss) <= state.loss_limit:
                 restore_memory(self.objective, memory)
                 diverged = True
                 break
-            before = theta
+            before = theta  # 5 step
             theta, optimizer_state = rule.update(theta, gradient, optimizer_state, rate, step + 1)
             loss_sum += loss
             if self.stateful:

@@ -5,7 +5,7 @@ you want          use
 ================  ==============================================================================
 classes           `Classifier`: logistic or softmax regression, or a dense network
 numbers           `Regressor`: linear regression or a dense network, by descent or exactly
-to look on        ``verbose=True``, or ``callbacks``, which are given a `Progress` each epoch
+progress          ``verbose=True``, or ``callbacks``, which are given a `Progress` each epoch
 ================  ==============================================================================
 
 >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Looking on at an estimator's descent: what callbacks are given, and what `verbose` prints."""
+"""Progress of an estimator's descent: what callbacks are given, and what `verbose` prints."""
 
 from __future__ import annotations
 

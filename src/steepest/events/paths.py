@@ -76,7 +76,8 @@ def refuse_twice(found: list[Place]) -> None:
     """Raise EventsError if one part of one file is among the places twice."""
     known: set[tuple[str, str]] = set()
     for path, inside, _ in found:
-        real = path.url if isinstance(path, RemoteFile) else os.path.realpath(path)
+        # Of the Hub, the path in its file system has the commit, whatever the revision is called.
+        real = path.path if isinstance(path, RemoteFile) else os.path.realpath(path)
         # In the Hub's cache two files of one content are links to one blob.
         key = (os.path.abspath(str(path)) if Path(real).parent.name == "blobs" else real, inside)
         if key in known:

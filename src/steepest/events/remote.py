@@ -32,12 +32,13 @@ from steepest.events.words import listed
 __all__ = [
     "FilePath",
     "RemoteFile",
-    "is_passing",
+    "is_temporary",
     "is_url",
     "library_source",
     "patiently",
     "refusals",
     "remote_files",
+    "size_of",
 ]
 
 T = TypeVar("T")
@@ -256,6 +257,11 @@ FilePath = Path | RemoteFile
 """A local file, or one that is read over the network: both have `name`, `suffix` and `open`."""
 
 
+def size_of(path: FilePath) -> int:
+    """Return a file's bytes."""
+    return path.size if isinstance(path, RemoteFile) else path.stat().st_size
+
+
 def library_source(path: FilePath) -> Any:
     """Return what a library is given to read a file: the path, or a stream over the network."""
     return path.open() if isinstance(path, RemoteFile) else path
@@ -320,9 +326,9 @@ def remote_files(url: str) -> list[RemoteFile]:
     MissingExtraError
         The package for this kind of URL is not installed.
     """
-    fs, path = _file_system(url)
-    pattern = re.search(r"[*[]", path) is not None
     with refusals(url):
+        fs, path = _file_system(url)
+        pattern = re.search(r"[*[]", path) is not None
         names = patiently(lambda: sorted(fs.glob(path))) if pattern else [path]
         urls = [fs.unstrip_protocol(name) for name in names] if pattern else [url]
         with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -363,13 +369,13 @@ def patiently(call: Callable[[], T], waits: Sequence[float] = WAITS) -> T:
         try:
             return call()
         except Exception as error:
-            if not is_passing(error):
+            if not is_temporary(error):
                 raise
         time.sleep(wait)
     return call()
 
 
-def is_passing(error: BaseException) -> bool:
+def is_temporary(error: BaseException) -> bool:
     """Whether a server did not answer, or may answer later."""
     error = _cause(error)
     status = _status(error)
@@ -424,9 +430,10 @@ def _refused(text: str, url: str, error: BaseException) -> EventsError:
 def _cause(error: BaseException) -> BaseException:
     """Return what happened where HTTPFileSystem says that there is no such file."""
     cause = error.__cause__
-    if isinstance(error, FileNotFoundError) and cause is not None:
-        return cause if type(cause).__module__.startswith("aiohttp") else error
-    return error
+    if not isinstance(error, FileNotFoundError) or cause is None:
+        return error
+    is_network = type(cause).__module__.startswith("aiohttp")
+    return cause if is_network or isinstance(cause, TimeoutError | ConnectionError) else error
 
 
 def _status(error: BaseException) -> int | None:
@@ -440,7 +447,9 @@ def _neighbours(url: str) -> list[str]:
     """Return the names of the files beside one, where the server lists them."""
     try:
         fs, path = fsspec.url_to_fs(url)
-        return sorted(PurePosixPath(name).name for name in fs.ls(fs._parent(path), detail=False))
+        return sorted(
+            PurePosixPath(name).name for name in fs.ls(path.rpartition("/")[0], detail=False)
+        )
     except Exception:  # it is a hint in a message about another error
         return []
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
-from steepest.events.formats.contract import Block, Condition, EventFile, SiftedFile
+from steepest.events.formats.contract import Block, Condition, EventFile, FilteredFile
+from steepest.events.remote import size_of
 from steepest.events.words import counted, listed
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ class EventSource:
                 do="check that job, or give another file",
             )
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all files, as they are stored."""
+        return sum(size_of(file.path) for file in self._files)
+
     def require(self, columns: Iterable[str]) -> None:
         """Check that every file has the columns, once each and with one type; else EventsError."""
         wanted = list(columns)
@@ -146,7 +152,7 @@ class EventSource:
     @property
     def sifts(self) -> bool:
         """Whether `filtered` reads less than `batches` does."""
-        return any(isinstance(file, SiftedFile) for file in self._files)
+        return any(isinstance(file, FilteredFile) for file in self._files)
 
     def filtered(
         self,
@@ -191,7 +197,7 @@ class EventSource:
             skipped, start = min(start, file.rows), max(start - file.rows, 0)
             if skipped and skipped == file.rows:
                 continue
-            if row_filter is not None and isinstance(file, SiftedFile):
+            if row_filter is not None and isinstance(file, FilteredFile):
                 read = file.filtered(columns, row_filter, batch_rows)
             else:
                 ends = list(accumulate(getattr(file, "group_rows", [file.rows])))

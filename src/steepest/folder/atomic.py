@@ -1,4 +1,4 @@
-"""Writing that is either done or not done: a temporary neighbour, synced, then renamed."""
+"""Atomic writes: a temporary file beside the target, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def explained(doing: str, where: Path, kept: str) -> Iterator[None]:
-    """Turn what an operating system says about a disk into a RunFolderError.
+    """Turn an operating system's error about a disk into a RunFolderError.
 
     `kept` says what is safe although this failed.
     """

@@ -1,4 +1,4 @@
-"""What a folder holds, in words, and what is said of its files where they are damaged."""
+"""Messages about a folder: what it holds, and which of its files is damaged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def seen(path: Path) -> str:
 
 @contextmanager
 def damage_explained(what: str, do: str) -> Iterator[None]:
-    """Turn what reading a file stumbles over into a RunFolderError; `what` is the file of which."""
+    """Turn an error of reading into a RunFolderError; `what` names the file."""
     try:
         yield
     except RunFolderError:

@@ -58,7 +58,7 @@ def landscape_of_run(
     part
         On which part of the run's events.
     callback
-        Looks on.
+        Progress.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def landscape_of_input(
     target
         Where the numbers, and sums that can be gone on from, are written.
     callback
-        Looks on, and may interrupt.
+        Progress; may interrupt.
 
     Raises
     ------

@@ -61,7 +61,7 @@ def draw(
     effort
         How much work to do; None is that of a slide.
     callback
-        Looks on.
+        Progress.
 
     Returns
     -------

@@ -111,7 +111,7 @@ def predict_events(
     overwrite
         Replace the file if there is one.
     callback
-        Looks on; the default shows nothing.
+        Progress; the default shows nothing.
 
     Raises
     ------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -52,8 +51,7 @@ def bytes_of_a_row(source: EventSource, columns: Sequence[str]) -> float:
     fixed = sum(_bytes(arrow) for arrow in types)
     if all(_is_single(arrow) for arrow in types):
         return max(fixed, 1.0)
-    stored = sum(os.path.getsize(file) for file in source.files)
-    return max(fixed, UNPACKED * stored / source.rows)
+    return max(fixed, UNPACKED * source.nbytes / source.rows)
 
 
 def _is_single(arrow: pa.DataType) -> bool:

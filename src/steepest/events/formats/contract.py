@@ -13,7 +13,7 @@ from steepest.events.remote import FilePath
 if TYPE_CHECKING:
     from steepest.events.reading.row_filter import RowFilter
 
-__all__ = ["Block", "Condition", "EventFile", "SiftedFile"]
+__all__ = ["Block", "Condition", "EventFile", "FilteredFile"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class EventFile(Protocol):
 
 
 @runtime_checkable
-class SiftedFile(Protocol):
+class FilteredFile(Protocol):
     """An `EventFile` that leaves out what a selection has no use for."""
 
     def filtered(

@@ -151,7 +151,7 @@ class Hdf5Events:
 
     def _unreadable(self, column: Column, row: int, stop: int, error: Exception) -> EventsError:
         text = first_line(error)
-        filtered = "filter" in text and ("plugin" in text or "required filter" in text)
+        filtered = "plugin" in text or "required filter" in text
         return EventsError(
             f"{self.path}:{self.inside} cannot be read in column {column.name!r} "
             f"(rows {row} to {stop - 1}).",

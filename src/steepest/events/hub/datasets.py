@@ -30,7 +30,7 @@ from steepest.errors import EventsError, nearest
 from steepest.events import transfers
 from steepest.events.formats import parquet
 from steepest.events.hub.errors import SHAPE, Address, load, refusals
-from steepest.events.remote import FilePath, RemoteFile, is_passing, patiently
+from steepest.events.remote import FilePath, RemoteFile, is_temporary, patiently
 from steepest.events.words import listed
 
 __all__ = ["PREFIX", "Address", "address_of", "files", "use_revisions"]
@@ -132,7 +132,7 @@ def _listing(hub: Any, address: Address) -> _Listing:
     try:
         answer = ask()
     except Exception as error:
-        if not is_passing(error):
+        if not is_temporary(error):
             raise
         known = _known(hub, address.dataset, revision)
         if known is not None and _matches(known, address.path):
