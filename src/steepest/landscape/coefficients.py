@@ -1,4 +1,4 @@
-"""Directions by name: one or two coefficients of a linear model in their original units."""
+"""Directions by name: one or two coefficients of a linear model, in original units."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = np.ndarray
 
 
 def no_names() -> InputError:
-    """The error for an objective whose parameters have no names."""
+    """Return the error for an objective whose parameters have no names."""
     return InputError(
         "The parameters of this objective have no names.",
         expected="a linear model of a run",
@@ -28,11 +28,12 @@ def no_names() -> InputError:
 def parameters(
     model: TrainedModel, names: Sequence[str], title: Callable[[str], str]
 ) -> Directions:
-    """One or two coefficients of a linear model, in the features' original units.
+    """Return the directions of one or two coefficients of a linear model, in original units.
 
-    With x' = M(x − s), the coefficients in original units are c = Mᵀ C and b − sᵀc. Along a named
-    coefficient all others stay where they are, in original units, the intercept too. A name is a
-    feature's or "intercept"; with K > 2 classes it is followed by the class: ``mass@top``.
+    With x' = M(x − s), the coefficients in original units are c = Mᵀ C and b − sᵀc. Along the
+    direction of a coefficient, all other coefficients and the intercept are fixed in original
+    units. A name is that of a feature, or "intercept"; with K > 2 classes it is followed by the
+    class: ``mass@top``.
 
     Parameters
     ----------
@@ -41,12 +42,12 @@ def parameters(
     names
         One or two names.
     title
-        What an axis says for a feature's name.
+        Returns the axis label of a feature.
 
     Raises
     ------
     InputError
-        A network; a scaling that is not affine, or has dropped directions; an unknown name.
+        For a network, a scaling that is not affine or has dropped directions, or an unknown name.
     """
     matrix, shift = _affine(model)
     inputs = len(model.input_names)
@@ -88,7 +89,7 @@ def _layer(model: TrainedModel, theta: Array) -> tuple[Array, Array]:
 
 
 def _affine(model: TrainedModel) -> tuple[Array, Array]:
-    """M and s, or the reason why there are no coefficients in original units."""
+    """Return M and s, or raise InputError if there are no coefficients in original units."""
     if model.model.linear_layer(model.theta) is None:
         raise InputError(
             "The parameters of a network have no units of their own.",
@@ -109,7 +110,7 @@ def _affine(model: TrainedModel) -> tuple[Array, Array]:
 
 
 def _place(model: TrainedModel, name: str) -> tuple[int, int]:
-    """The input and the output that a name means; the input after the last is the intercept."""
+    """Return input and output of a name; the index after the last input is the intercept."""
     plain, _, kind = name.partition("@")
     known = [*model.input_names, "intercept"]
     outputs = list(model.classes) if model.task == "multiclass" else [""]

@@ -1,12 +1,12 @@
-"""The line or plane on which a landscape is drawn, and the way there and back.
+"""The slice of a landscape, a line or a plane, and its coordinates.
 
-A point of θ-space and its coordinates c on the slice:
+The maps between θ and its coordinates c are
 
     θ(c) = θ₀ + Σₖ (cₖ − oₖ) dₖ          c(θ) = o + P (θ − θ₀)
 
-θ₀ is the trained model, dₖ are the directions, o the coordinates of θ₀ (zero, but for parameters in
-their own units), and P their dual: P dᵀ = 1. P is the orthogonal projection (the pseudo-inverse of
-d), but for named parameters, where a coordinate is the parameter's value.
+θ₀ is the trained model, dₖ are the directions, o are the coordinates of θ₀, and P is the dual of
+the directions: P dᵀ = 1. Usually o is zero and P is the orthogonal projection (the pseudo-inverse
+of d). For named parameters, the coordinates are the values of the parameters instead.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = ["Directions", "Mark", "refuse_parallel"]
 Array = np.ndarray
 
 PARALLEL = 1e-3
-"""Directions whose angle has a sine below this span no plane that could be drawn."""
+"""Two directions are parallel if the sine of their angle is below this."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A point that is named on a slice: the trained model, other runs."""
+    """A labelled point on a slice: the trained model, or another run."""
 
     label: str
     coordinates: tuple[float, ...]
@@ -47,7 +47,7 @@ class Directions:
     vectors
         dₖ, float64 ``(k, size)``, k = 1 or 2.
     labels : tuple[str, ...]
-        What the axes are called, with their unit.
+        Labels of the axes, with units.
     offset
         o, float64 ``(k,)``: the coordinates of θ₀.
     dual
@@ -55,7 +55,7 @@ class Directions:
     marks : tuple[Mark, ...]
         Named points on the slice.
     notes : dict
-        What the directions are in numbers: eigenvalues, shares of variance, …
+        Numbers about the directions: eigenvalues, shares of variance, …
 
     Examples
     --------
@@ -85,12 +85,12 @@ class Directions:
         marks: tuple[Mark, ...] = (),
         notes: dict[str, Any] | None = None,
     ) -> Directions:
-        """The slice through `origin` along `vectors`, with the orthogonal projection as its dual.
+        """Return the slice through `origin` along `vectors`, with the orthogonal projection.
 
         Raises
         ------
         InputError
-            For parallel directions, or one of no length.
+            For parallel directions, or a direction of length zero.
         """
         refuse_parallel(vectors, labels)
         dual = np.linalg.pinv(vectors).T
@@ -111,7 +111,7 @@ class Directions:
         return self.offset + (thetas - self.origin) @ self.dual.T
 
     def distances_of(self, thetas: Array) -> Array:
-        """‖θ − θ(c(θ))‖ ``(points,)``: how far from the slice each θ is, in the space of θ."""
+        """‖θ − θ(c(θ))‖ ``(points,)``: the distance of each θ from the slice."""
         return np.linalg.norm(thetas - self.theta_at(self.coordinates_of(thetas)), axis=-1)
 
     def orthonormal(self) -> Array:
@@ -128,7 +128,7 @@ class Directions:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """What is not an array."""
+        """Everything but the arrays."""
         return {
             "kind": self.kind,
             "labels": list(self.labels),
@@ -139,7 +139,7 @@ class Directions:
 
 
 def refuse_parallel(vectors: Array, labels: tuple[str, ...]) -> None:
-    """Raise InputError where vectors ``(k, size)`` do not span a line or a plane.
+    """Raise InputError if vectors ``(k, size)`` do not span a line or a plane.
 
     Examples
     --------

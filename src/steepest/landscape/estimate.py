@@ -1,15 +1,15 @@
-"""An estimate of J with all events, from some of them: sums over chunks, corrected by anchors.
+"""Estimates of J from a sample of the events: sums over chunks, corrected by anchors.
 
-Fewer events than all give an estimate. Points on the same events share most of its error. So J is
-computed with *all* events at a few points of the grid, the anchors a, and what the chunks' means
-x_a say of a point's mean y by linear regression is corrected (the regression estimator, Cochran,
-Sampling Techniques, chapter 7):
+The sampling error is strongly correlated between points that use the same events. Therefore J is
+computed with *all* events at a few points of the grid, the anchors a. At the other points a linear
+regression of the chunk means y on the chunk means x_a at the anchors corrects the sample mean (the
+regression estimator, Cochran, Sampling Techniques, chapter 7):
 
     J = ȳ + Σₐ βₐ (J_a − x̄ₐ),    β = S_xx⁻¹ S_xy
 
     standard error = √( (S_yy − β S_xy) / (n − 1 − q) / n · (1 − n/N) )
 
-with n chunks of N, and q anchors. It vanishes when all events were taken.
+for n chunks out of N, and q anchors. The standard error is zero if all events are used.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = ["CHUNK", "LEAST_CHUNKS", "Anchors", "Sums", "losses_at"]
 Array = np.ndarray
 
 CHUNK = 256
-"""Events whose losses are taken together."""
+"""Events per chunk."""
 LEAST_CHUNKS = 32
-"""Chunks from which a standard error may be judged: it is itself known to some 15 % then."""
+"""Minimum number of chunks for a standard error, which is then known to about 15 %."""
 ANCHORS = 3
-"""Anchors along each axis: both ends and the middle."""
+"""Number of anchors along each axis: both ends and the middle."""
 DEGENERATE = 1e-10
-"""Combinations of anchors that vary less than this part of the most varying one are left out."""
+"""Combinations of anchors with a relative variance below this are left out of the regression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +43,11 @@ class Anchors:
     Attributes
     ----------
     rows
-        Their places among the points of the grid, ``(q,)``.
+        Indices among the points of the grid, ``(q,)``.
     losses
-        J there, ``(q,)``, all finite.
+        J at the anchors, ``(q,)``, all finite.
     thetas
-        θ there, ``(q, size)``.
+        θ at the anchors, ``(q, size)``.
     """
 
     rows: Array
@@ -56,14 +56,14 @@ class Anchors:
 
     @classmethod
     def none(cls) -> Anchors:
-        """No anchors: the plain mean."""
+        """Return no anchors, for the plain mean."""
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 0)))
 
     @classmethod
     def of(
         cls, objective: Objective, directions: Directions, grid: Grid, all_events: Batch
     ) -> Anchors:
-        """The ends and the middle of each axis, where J is finite."""
+        """Return the ends and the middle of each axis, as far as J is finite there."""
         along = [np.linspace(0, n - 1, ANCHORS).round().astype(np.int64) for n in grid.shape]
         mesh = np.meshgrid(*along, indexing="ij")
         rows = np.unique(np.ravel_multi_index([m.ravel() for m in mesh], grid.shape))
@@ -77,11 +77,11 @@ class Anchors:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What has been summed so far at each point, float64 ``(points,)``.
+    """The sums so far at each point, float64 ``(points,)``.
 
-    `losses` is Σ Jᵢ mᵢ over chunks of mᵢ events. Over whole chunks, with the first one's Jᵢ as s,
-    `shifted` is Σ (Jᵢ − s), `squares` Σ (Jᵢ − s)², and `cross` ``(points, q)`` the sum of its
-    products with those of the anchors.
+    `losses` is Σ Jᵢ mᵢ over chunks of mᵢ events. The other sums are over complete chunks, with s
+    the Jᵢ of the first one: `shifted` is Σ (Jᵢ − s), `squares` is Σ (Jᵢ − s)², and `cross`
+    ``(points, q)`` is the sum of products with the Jᵢ − s of the anchors.
     """
 
     losses: Array
@@ -94,12 +94,12 @@ class Sums:
 
     @classmethod
     def zero(cls, points: int, anchors: int = 0) -> Sums:
-        """Nothing summed yet."""
+        """Return sums over no events."""
         zeros = [np.zeros(points) for _ in range(4)]
         return cls(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros((points, anchors)))
 
     def plus(self, losses: Array, events: int, anchors: Anchors) -> Sums:
-        """With one more chunk; a chunk of fewer events than CHUNK does not enter the spread."""
+        """Return the sums with one more chunk; only complete chunks enter the spread."""
         with np.errstate(all="ignore"):
             added = replace(self, losses=self.losses + losses * events, events=self.events + events)
             if events < CHUNK:
@@ -116,9 +116,9 @@ class Sums:
             )
 
     def estimate(self, all_events: int, anchors: Anchors) -> tuple[Array, Array]:
-        """J and its standard error at each point, ``(points,)``.
+        """Return J and its standard error at each point, ``(points,)``.
 
-        The standard error is NaN with too few whole chunks to tell, and zero with all events.
+        The standard error is NaN with too few complete chunks, and zero with all events.
         """
         n, q = self.chunks, len(anchors.rows)
         if not self.events:
@@ -144,9 +144,9 @@ class Sums:
 
 
 def losses_at(objective: Objective, thetas: Array, events: Batch, anchors: Anchors) -> Array:
-    """J at each θ ``(points, size)``, as the surface estimates it: corrected by the anchors.
+    """Return J at each θ ``(points, size)``, estimated as for the surface, with the anchors.
 
-    ``(points,)`` float64; what overflows is infinite or NaN.
+    The result is ``(points,)`` float64; infinite or NaN if J overflows.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def losses_at(objective: Objective, thetas: Array, events: Batch, anchors: Ancho
 
 
 def _groups(events: int) -> list[slice]:
-    """As many equal groups as may be, 32 to 64 of them; what is left over is left out."""
+    """Return 32 to 64 groups of equal size; the remaining events are not used."""
     size = max(CHUNK, events // (2 * LEAST_CHUNKS))
     return [slice(start, start + size) for start in range(0, events - size + 1, size)]
 

@@ -1,4 +1,4 @@
-"""Where a surface is evaluated: the coordinates of its points, and what they cost in memory."""
+"""The grid of a surface: the coordinates of its points, and their memory."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ __all__ = ["Grid", "automatic_extent", "grid_of", "refuse_too_large"]
 Array = np.ndarray
 
 MARGIN = 0.2
-"""Left free on each side of what the slice must show, as a part of its width."""
+"""Margin on each side of the slice, as a fraction of its width."""
 ARRAYS = 8
-"""Arrays of the size of the grid that are held at once."""
+"""Number of arrays of the size of the grid that are in memory at once."""
 FINEST = {1: 10_001, 2: 1_001}
-"""Points of an axis that are offered at most: what fits into memory may take a day."""
+"""Largest number of points per axis that a message suggests; more would take very long."""
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The coordinates of a surface's points along each axis, evenly spaced: one array or two."""
+    """The evenly spaced coordinates of the points of a surface, one array per axis."""
 
     axes: tuple[Array, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Points along each axis; the first axis is drawn from left to right."""
+        """Number of points along each axis; the first axis is horizontal."""
         return tuple(len(axis) for axis in self.axes)
 
     @property
     def size(self) -> int:
-        """Points in all."""
+        """Total number of points."""
         return int(np.prod(self.shape))
 
     def points(self) -> Array:
@@ -44,7 +44,7 @@ class Grid:
         return np.stack([values.ravel() for values in mesh], axis=1)
 
     def holds(self, coordinates: Array) -> Array:
-        """Which coordinates ``(points, k)`` lie within the grid."""
+        """Return a mask of the coordinates ``(points, k)`` within the grid."""
         lows = np.array([axis[0] for axis in self.axes])
         highs = np.array([axis[-1] for axis in self.axes])
         return np.asarray(np.all((coordinates >= lows) & (coordinates <= highs), axis=-1))
@@ -56,7 +56,7 @@ def grid_of(directions: Directions, extent: Sequence[float], points: int) -> Gri
     Raises
     ------
     InputError
-        Fewer than 3 points, or an extent that is not a low and a higher end for each axis.
+        For fewer than 3 points, or an extent that is not (low, high) with low < high on each axis.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def grid_of(directions: Directions, extent: Sequence[float], points: int) -> Gri
     """
     if points < 3:
         raise InputError(
-            f"{points} points along an axis make no picture.",
+            f"{points} points along an axis are too few.",
             expected="at least 3",
             found=str(points),
             do="--points 51",
@@ -111,10 +111,10 @@ def _wrong_with(values: list[float], k: int) -> str:
 def automatic_extent(
     directions: Directions, path: Array | None, scales: Sequence[float] | None = None
 ) -> tuple[float, ...]:
-    """Return an extent that shows what the slice is about.
+    """Return an extent that shows the relevant part of the slice.
 
-    For random directions −1 to 1, which is as far as the weights are long. Else the marks, the
-    path's coordinates ``(points, k)``, and the trained model ± `scales`, with a margin.
+    For random directions it is −1 to 1, the length of the weights. Otherwise it includes the marks,
+    the coordinates ``(points, k)`` of the path, and the trained model ± `scales`, with a margin.
 
     Examples
     --------
@@ -144,16 +144,16 @@ def automatic_extent(
 def refuse_too_large(
     points: int, dimensions: int, events: int, row_bytes: int, available: int
 ) -> None:
-    """Raise InputError where a surface would not fit into memory, and offer one that does.
+    """Raise InputError if a surface does not fit into memory, and suggest one that does.
 
     Parameters
     ----------
     points, dimensions
         Points along each axis, and the number of axes.
     events, row_bytes
-        Events to be held, and bytes of each.
+        Number of events, and bytes of each.
     available
-        Bytes that may be taken.
+        Available memory in bytes.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def refuse_too_large(
 
 
 def _size(amount: float) -> str:
-    """Bytes in words: 97.7 KiB, 8 GiB, 2,980 GiB."""
+    """Format a number of bytes: 97.7 KiB, 8 GiB, 2,980 GiB."""
     power = 3 if amount >= 2**30 else 2 if amount >= 2**20 else 1
     value = amount / 2 ** (10 * power)
     number = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

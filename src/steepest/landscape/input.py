@@ -1,4 +1,4 @@
-"""What a landscape is drawn of: J, the trained θ, its events and the path that led there."""
+"""The input of a landscape: J, the trained θ, the events and the path of the training."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ class PathPoints:
 
 @dataclass(frozen=True, eq=False)
 class LandscapeInput:
-    """J on its events, the trained θ, and how training came to it.
+    """J on its events, the trained θ, and the path of the training.
 
     Attributes
     ----------
     objective
-        J; nothing but its contract is used.
+        J; only the interface `steepest.objective.Objective` is used.
     events
-        The events, of which a landscape takes all or some.
+        The events, all or some of which a landscape uses.
     theta
         The trained model, float64 ``(size,)``.
     path
-        θ along the way; None if none was recorded.
+        The recorded path of θ, or None.
     kept_step : int or None
-        After how many steps the descent had this θ.
+        The step of this θ.
     learning_rate : float or None
         η at that step.
     optimizer : str
-        Which update rule took the steps.
+        Name of the update rule.
     name, part : str
-        The run's name, and which part of its events these are.
+        Name of the run, and part of its events.
     model
-        For parameters in their own units; None where there is no such model.
+        The model, for parameters in original units; or None.
     """
 
     objective: Objective
@@ -74,7 +74,7 @@ class LandscapeInput:
 def landscape_input(
     folder: RunFolder, part: str = "train", callback: TrainingCallback | None = None
 ) -> LandscapeInput:
-    """Read a run and its events again, as the training had them.
+    """Read a run and its events again, in the same way as for the training.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def landscape_input(
     part
         "train", "validation" or "test".
     callback
-        Told when the events have changed.
+        Is notified if the events have changed.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def landscape_input(
     InputError
         There is no such part.
     EventsError
-        The events cannot be read any more.
+        The events cannot be read.
     """
     callback = callback or TrainingCallback()
     recipe, model = folder.recipe, folder.model
@@ -126,16 +126,16 @@ def landscape_input(
 
 
 def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
-    """The name and θ of ``RUN`` or ``RUN@STEP``, a run of the same model.
+    """Return the name and θ of ``RUN`` or ``RUN@STEP``, a run of the same model.
 
-    ``RUN@STEP`` is the point of that run's path which is nearest to the step.
+    ``RUN@STEP`` is the point of the path of that run which is nearest to the step.
 
     Raises
     ------
     RunFolderError
         There is no such run, or it has no path.
     InputError
-        Its model has another shape, features or scaling: its θ means something else.
+        Its model has another shape, other features or another scaling, so θ is not comparable.
     """
     path, at, step = where.rpartition("@")
     if not at or Path(where).is_dir():
@@ -158,13 +158,13 @@ def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
 
 
 def no_path(path: Path | str) -> RunFolderError:
-    """The error for a run whose folder has no path, which says how to record one."""
+    """Return the error for a run without a path, with the remedy."""
     return RunFolderError(
         f"The run {path} has no path: path.safetensors is missing.",
-        expected="θ at some 200 steps, which training records where it takes at most 64 MiB",
+        expected="θ at about 200 steps, which training records",
         found="no such file",
-        cause='method = "exact" takes no steps; or the model has more than some 80,000 parameters',
-        do='train with method = "descent" and a smaller model (or dtype = "float32"), or choose '
+        cause='method = "exact" takes no steps; or version 0.1.0 left out a path above 64 MiB',
+        do='train again with method = "descent", or choose '
         "directions that need no path: random, hessian, through",
     )
 
@@ -179,7 +179,7 @@ def _path(folder: RunFolder, size: int) -> PathPoints | None:
             expected=f"{size:,} parameters",
             found=f"{path.thetas.shape[1]:,}",
             cause="files of two runs were mixed",
-            do="restore it, or train anew into another folder",
+            do="restore it, or train again into another folder",
         )
     thetas = path.thetas.astype(np.float64)
     finite = np.isfinite(thetas).all(axis=1)
@@ -187,7 +187,7 @@ def _path(folder: RunFolder, size: int) -> PathPoints | None:
 
 
 def _last_rate(folder: RunFolder) -> tuple[int | None, float | None]:
-    """The step of the kept parameters, and η there, from history and metrics."""
+    """Return the step of the kept parameters, and η at that step, from history and metrics."""
     metrics = folder.metrics or {}
     step = metrics.get("kept_step", metrics.get("descent", {}).get("kept_step"))
     if step is None or not (folder.path / "history.parquet").exists():
@@ -227,7 +227,7 @@ def _refuse_other_model(model: TrainedModel, other: TrainedModel, path: str) -> 
 
 
 def _meaning_of(model: TrainedModel) -> dict[str, object]:
-    """What two models must share for θ of one to have a meaning in the other."""
+    """Return the properties that two models must share for their θ to be comparable."""
     shape = {"kinds": model.model.kind, **model.model.details()}
     return {**shape, "features": model.names, "label": model.label, **model.model.config()}
 

@@ -1,4 +1,4 @@
-"""A run's landscape: the slice, the surface, the path and what they say, in the run's folder."""
+"""The landscape of a run: slice, surface, path and numbers, written into the run folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["landscape_of_input", "landscape_of_run"]
 Array = np.ndarray
 
 CURVATURE_EVENTS = 20_000
-"""Hessian–vector products are taken on so many of the landscape's events at most."""
+"""Maximum number of events for Hessian–vector products."""
 
 
 def landscape_of_run(
@@ -47,27 +47,27 @@ def landscape_of_run(
     part: str = "train",
     callback: TrainingCallback | None = None,
 ) -> Landscape:
-    """Compute a run's landscape, and write its numbers into ``RUN/landscape/NAME/``.
+    """Compute the landscape of a run, and write its numbers into ``RUN/landscape/NAME/``.
 
     Parameters
     ----------
     path
-        The run's folder.
+        The run folder.
     options
-        What it is to be.
+        The options of the landscape.
     part
-        On which part of the run's events.
+        The part of the events to use.
     callback
-        Progress.
+        Is notified of the progress.
 
     Raises
     ------
     RunFolderError
-        The run is not finished, or has no path where one is needed.
+        The run is not finished, or has no path although the directions need one.
     InputError
-        Directions that do not go with the model, that are parallel, or too many points.
+        Directions that do not fit the model or are parallel, or too many points.
     Interrupted
-        After Ctrl-C; what is done is kept, and the same call goes on.
+        After Ctrl-C. The finished part is kept, and the same call continues.
     """
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
@@ -89,26 +89,26 @@ def landscape_of_input(
     Parameters
     ----------
     source
-        The objective, θ, the events and, where there is one, the path.
+        The objective, θ, the events and the path, if there is one.
     options
-        Resolved, see `LandscapeOptions`: its directions are named, not "auto".
+        Resolved options, see `LandscapeOptions.resolved`: the directions are not "auto".
     target
-        Where the numbers, and sums that can be gone on from, are written.
+        Folder for the numbers, and for the sums from which an interrupted call continues.
     callback
-        Progress; may interrupt.
+        Is notified of the progress, and may interrupt.
 
     Raises
     ------
     InputError
-        Directions that do not go with the objective or are parallel; too many points for memory.
+        Directions that do not fit the objective or are parallel, or too many points for memory.
     Interrupted
-        What is done is kept in `target`.
+        After Ctrl-C. The finished part is kept in `target`.
     """
     began = time.monotonic()
     _refuse_memory(source, options)
-    # what overflows is seen in the losses
+    # overflow is visible in the losses
     one_thread, quiet = threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore")
-    with one_thread, quiet, interruptible(callback):  # from the first on: kernels may be compiled
+    with one_thread, quiet, interruptible(callback):  # first: compilation takes long
         events = drawn_events(source.events, options.events, options.seed)
         spectrum = _spectrum(source, events, options.seed, callback)
         directions = directions_of(source, options, spectrum)
@@ -142,7 +142,7 @@ def _numbers(
     surface: Surface,
     curved: int,
 ) -> dict[str, Any]:
-    """What landscape.json says of the slice and of the events."""
+    """Return the entries of landscape.json about the slice and the events."""
     return {
         "format": "steepest-landscape",
         "version": 2,
@@ -169,12 +169,12 @@ def _numbers(
 def directions_of(
     source: LandscapeInput, options: LandscapeOptions, spectrum: Spectrum | None
 ) -> Directions:
-    """The directions that are options for.
+    """Return the directions that the options select.
 
     Raises
     ------
     InputError
-        They do not go with the model, or are parallel.
+        The directions do not fit the model, or are parallel.
     """
     theta, k = source.theta, options.dimensions
     match options.directions:
@@ -203,12 +203,12 @@ def _extent(
     directions: Directions,
     spectrum: Spectrum | None,
 ) -> Sequence[float]:
-    """What is options for, or what shows the path, the marks and the bowl around θ₀."""
+    """Return the extent of the options, or one that shows the path, the marks and the minimum."""
     if options.extent is not None:
         return options.extent
     path = directions.coordinates_of(source.path.thetas) if source.path is not None else None
     if directions.kind in ("through", "hessian"):
-        path = None  # it may lie far from the line or plane that is to be seen
+        path = None  # it may be far from the slice
     scales = None
     if directions.kind == "hessian" and spectrum is not None:
         loss = abs(source.objective.loss(
@@ -216,7 +216,7 @@ def _extent(
         ))  # fmt: skip
         longest = float(np.linalg.norm(source.theta)) or 1.0
         values = np.abs(directions.notes["eigenvalues"])
-        with np.errstate(divide="ignore"):  # up to where a parabola has four times the loss
+        with np.errstate(divide="ignore"):  # to where a parabola reaches four times the loss
             scales = np.minimum(np.sqrt(6 * max(loss, 1e-12) / values), longest).tolist()
     return automatic_extent(directions, path, scales)
 
@@ -242,7 +242,7 @@ def _anchors(
     events: Batch,
     callback: TrainingCallback,
 ) -> Anchors:
-    """Points known with all events, where not all events are taken anyway."""
+    """Return the anchors, or none if all events are used anyway."""
     if options.standard_error is None and len(events) == len(source.events):
         return Anchors.none()
     callback.stage("Anchors, with all events")
@@ -259,7 +259,7 @@ def _surface(
     target: LandscapeFolder,
     callback: TrainingCallback,
 ) -> Surface:
-    """Evaluate, going on from what an earlier, interrupted call has kept."""
+    """Evaluate the surface, continuing from the sums of an earlier, interrupted call."""
     given = source.objective, directions, grid, events, anchors
     kept = Kept.of(target, *given, len(source.events))
     sums = kept.read(len(events))
@@ -302,7 +302,7 @@ def _progress(kept: Kept, points: int, callback: TrainingCallback) -> Callable[[
 
 def _refuse_memory(source: LandscapeInput, options: LandscapeOptions) -> None:
     inputs = source.events.take(slice(0, 1)).inputs
-    row_bytes = 2 * int(inputs.nbytes) + 16  # drawn, and put in order
+    row_bytes = 2 * int(inputs.nbytes) + 16  # the events and their shuffled copy
     count = min(options.events or len(source.events), len(source.events))
     available = available_memory()
     refuse_too_large(options.points, options.dimensions, count, row_bytes, available)

@@ -1,4 +1,4 @@
-"""What is options of a landscape."""
+"""The options of a landscape."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ KINDS = ("random", "principal", "hessian", "through", "parameters")
 
 @dataclass(frozen=True)
 class LandscapeOptions:
-    """What a landscape is to be.
+    """The options of a landscape.
 
     Attributes
     ----------
     directions : str
         One of "random", "principal", "hessian", "through" and "parameters"; "auto" is "principal"
-        where the run has a path, else "random".
+        if the run has a path, otherwise "random".
     others : tuple[str, ...]
-        With "through", other runs (``RUN`` or ``RUN@STEP``); with "parameters", their names.
+        For "through", other runs (``RUN`` or ``RUN@STEP``); for "parameters", names of parameters.
     dimensions : int
         1 or 2.
     points : int
-        Along each axis.
+        Number of points along each axis.
     extent : tuple[float, ...] or None
-        A half width, or a low and a higher end for each axis; None chooses.
+        A half width, or (low, high) of each axis; None is automatic.
     events : int or None
-        So many events at most; None takes all.
+        Maximum number of events; None uses all.
     standard_error : float or None
-        As many events as it takes for the standard error of J to be at most this part of J at
-        every point.
+        Use as many events as are needed for the standard error of J to be at most this fraction of
+        J at every point.
     seed : int
-        Of random directions and of the order of the events.
+        Seed of random directions and of the order of the events.
     name : str or None
-        Of the folder in ``RUN/landscape``; None makes one of the directions.
+        Name of the folder in ``RUN/landscape``; None uses the name of the directions.
 
     Raises
     ------
     InputError
-        A value that is none of those.
+        For an invalid value.
     """
 
     directions: str = "auto"
@@ -81,14 +81,14 @@ class LandscapeOptions:
         _refuse(self.dimensions not in (1, 2), "dimensions", self.dimensions, "1 or 2")
 
     def resolved(self, source: LandscapeInput, run: str) -> LandscapeOptions:
-        """With what was left open decided; raises RunFolderError where a path is missing."""
+        """Return the options with all defaults filled in; RunFolderError if a path is missing."""
         kind = self.directions
         if kind == "auto":
             kind = "principal" if source.path is not None else "random"
         if kind == "principal" and source.path is None:
             raise no_path(run)
         dimensions = self.dimensions
-        if kind in ("through", "parameters"):  # none or too many of them: the directions refuse
+        if kind in ("through", "parameters"):  # the directions check the number of others
             given = len(self.others if kind == "through" else _names(self.others))
             dimensions = min(max(given, 1), 2)
         name = self.name or kind + ("-line" if dimensions == 1 else "")

@@ -9,12 +9,12 @@ __all__ = ["sentences"]
 
 
 def sentences(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what each line is about, and the line.
+    """Yield the subject and the text of each line.
 
     Parameters
     ----------
     numbers
-        What landscape.json holds.
+        The content of landscape.json.
     """
     flat = "line" if len(numbers["grid"]) == 1 else "plane"
     yield "surface", _surface(numbers)

@@ -1,11 +1,11 @@
-"""How directions are chosen: at random, along the path, by curvature, through runs, by name.
+"""The choice of directions: random, along the path, by curvature, through runs, by name.
 
 ==========  ====================================================================================
 kind        what it shows
 ==========  ====================================================================================
-random      the neighbourhood of the trained model, scaled neuron by neuron
-principal   the plane that holds most of the path
-hessian     the stiffest direction, and the one of lowest curvature
+random      the neighbourhood of the trained model, scaled for each neuron
+principal   the plane that contains most of the path
+hessian     the directions of largest and lowest curvature
 through     the line or plane through other runs or points of their paths
 parameters  two coefficients of a linear model in their original units (`coefficients.py`)
 ==========  ====================================================================================
@@ -31,25 +31,24 @@ Array = np.ndarray
 def random(
     theta: Array, groups: Sequence[Array], *, dimensions: int = 2, seed: int = 0
 ) -> Directions:
-    """Random directions whose part in each neuron is as long as the neuron's own weights.
+    """Return random directions, rescaled for each neuron to the norm of its weights.
 
-    d ← (d_g / ‖d_g‖) ‖θ_g‖ for each group g of weights: a step of one is as large as the weights
-    themselves, in every neuron, so that networks of different scale can be compared. Biases do
-    not move: their entries are zero.
+    d ← (d_g / ‖d_g‖) ‖θ_g‖ for each group g of weights. A step of one is as long as the weights of
+    every neuron, so networks of different scale can be compared. The entries of biases are zero.
 
     Parameters
     ----------
     theta
         θ₀ ``(size,)``.
     groups
-        The entries of each neuron's weights; entries in no group are biases.
+        Indices of the weights of each neuron; entries in no group are biases.
     dimensions, seed
         1 or 2; the same seed gives the same directions.
 
     Raises
     ------
     InputError
-        All weights are zero, so that there is no scale.
+        All weights are zero, so there is no scale.
 
     Examples
     --------
@@ -76,12 +75,11 @@ def random(
 
 
 def principal(theta: Array, path: PathPoints, *, dimensions: int = 2) -> Directions:
-    """The directions that hold most of the path: principal components of θ_t − θ₀.
+    """Return the directions that contain most of the path: principal components of θ_t − θ₀.
 
-    The right singular vectors of the matrix of differences, of length one; coordinates are
-    distances ‖Δθ‖. The share of Σ ‖θ_t − θ₀‖² that each holds stands in its label. (Two
-    components hold much of any path in many dimensions, also of a random walk:
-    arXiv:1806.08805.)
+    They are the right singular vectors of the matrix of differences, of unit length; coordinates
+    are distances ‖Δθ‖. Each label has the share of Σ ‖θ_t − θ₀‖². (Two components contain much of
+    any path in many dimensions, even of a random walk: arXiv:1806.08805.)
 
     Raises
     ------
@@ -111,7 +109,7 @@ def principal(theta: Array, path: PathPoints, *, dimensions: int = 2) -> Directi
         )
     vectors = vectors[:dimensions]
     starts = differences[0] @ vectors.T
-    vectors = vectors * np.where(starts < 0, -1.0, 1.0)[:, None]  # the path starts at the right
+    vectors = vectors * np.where(starts < 0, -1.0, 1.0)[:, None]  # the path starts on the right
     shares = sizes[:dimensions] ** 2 / (sizes**2).sum()
     labels = tuple(
         rf"Principal direction {i + 1} ({100 * share:.3g} % of variance),  $\Vert\Delta\theta\Vert$"
@@ -123,9 +121,9 @@ def principal(theta: Array, path: PathPoints, *, dimensions: int = 2) -> Directi
 
 
 def hessian(theta: Array, spectrum: Spectrum, *, dimensions: int = 2) -> Directions:
-    """The eigenvector of the largest curvature and, in a plane, that of the lowest.
+    """Return the eigenvector of the largest curvature and, for a plane, that of the lowest.
 
-    Of length one, so that J(θ₀ + c d) ≈ J(θ₀) + c ∇J·d + λc²/2.
+    They have unit length, so that J(θ₀ + c d) ≈ J(θ₀) + c ∇J·d + λc²/2.
 
     Examples
     --------
@@ -155,7 +153,7 @@ def hessian(theta: Array, spectrum: Spectrum, *, dimensions: int = 2) -> Directi
 
 
 def no_curvature() -> InputError:
-    """The error for a θ where ∇²J is not finite."""
+    """Return the error for a θ at which ∇²J is not finite."""
     return InputError(
         "There are no Hessian directions: the curvature at the trained parameters is not finite.",
         cause="a descent that diverged",
@@ -164,10 +162,10 @@ def no_curvature() -> InputError:
 
 
 def through(theta: Array, others: Sequence[tuple[str, Array]], name: str) -> Directions:
-    """The line through θ₀ and another θ, or the plane through θ₀ and two others.
+    """Return the line through θ₀ and another θ, or the plane through θ₀ and two others.
 
-    On the line the coordinate is 0 at θ₀ and 1 at the other. In the plane the first axis leads to
-    the first one, the second stands on it at right angles, and coordinates are distances ‖Δθ‖
+    On the line, the coordinate is 0 at θ₀ and 1 at the other θ. In the plane, the first axis points
+    to the first one, the second is orthogonal to it, and coordinates are distances ‖Δθ‖
     (arXiv:1802.10026, appendix A.1).
 
     Examples

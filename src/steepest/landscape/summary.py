@@ -1,4 +1,4 @@
-"""What a landscape says, each a number: for landscape.json."""
+"""The numbers of a landscape, for landscape.json."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["summary"]
 Array = np.ndarray
 
 LINE_POINTS = 41
-"""Points of the line on which a barrier is looked for."""
+"""Number of points on the line between two runs."""
 PLAIN = ("sgd",)
-"""Update rules whose bound on the learning rate is 2/λmax itself."""
+"""Update rules that are stable up to a learning rate of 2/λmax."""
 
 
 def summary(
@@ -40,15 +40,15 @@ def summary(
     Parameters
     ----------
     source, directions, surface, spectrum
-        What they are of; the spectrum at the trained θ, None where it is not finite.
+        The landscape; `spectrum` is at the trained θ, None if it is not finite.
     events, curved, anchors
-        The surface's events, those of them that Hessian–vector products are taken on, and the
-        anchors that correct all losses.
+        Events of the surface, events of the Hessian–vector products, and the anchors that correct
+        all losses.
     """
     end = measured(source.objective, directions, directions.offset, curved)
     found = slice_points(source.objective, directions, surface, curved)
     points = all_named([*found, *([end] if end else [])], directions, surface)
-    if points:  # found on fewer events
+    if points:  # their losses are from fewer events
         thetas = directions.theta_at(np.array([point.coordinates for point in points]))
         losses = losses_at(source.objective, thetas, events, anchors)
         points = [replace(p, loss=float(J)) for p, J in zip(points, losses, strict=True)]
@@ -79,7 +79,7 @@ def _end(
     curved: Batch,
     anchors: Anchors,
 ) -> dict[str, Any]:
-    """The trained model: loss, gradient, curvature, and 2/η."""
+    """Return loss, gradient and curvature at the trained model, and 2/η."""
     objective, theta = source.objective, source.theta.astype(source.objective.dtype)
     with np.errstate(all="ignore"):
         (loss,) = losses_at(objective, source.theta[None], events, anchors)
@@ -109,7 +109,7 @@ def _end(
 
 
 def _ends(spectrum: Spectrum | None, count: int) -> list[dict[str, float]] | None:
-    """Up to two eigenvalues at an end of the spectrum, from the end inwards."""
+    """Return up to two eigenvalues at an end of the spectrum, the extreme one first."""
     if spectrum is None:
         return None
     order = range(min(2, len(spectrum.values))) if count > 0 else range(-1, -3, -1)
@@ -123,7 +123,7 @@ def _ends(spectrum: Spectrum | None, count: int) -> list[dict[str, float]] | Non
 def _barriers(
     source: LandscapeInput, directions: Directions, events: Batch, anchors: Anchors
 ) -> list[dict[str, Any]]:
-    """Between each two of the points that a slice goes through."""
+    """Return the barriers between each pair of points of the slice."""
     if directions.kind != "through":
         return []
     found = []

@@ -1,4 +1,4 @@
-"""What an interrupted landscape keeps, so that the same one goes on where it was."""
+"""The saved sums of an interrupted landscape, from which the same landscape continues."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["Kept"]
 
 FILE = "sums.safetensors"
 SECONDS = 10.0
-"""Sums are written at most so often."""
+"""Minimum number of seconds between two writes."""
 
 
 @dataclass
 class Kept:
-    """The sums of one surface in its folder, with a fingerprint of what they are sums of."""
+    """The saved sums of one surface, with a fingerprint of the surface."""
 
     target: LandscapeFolder
     fingerprint: str
@@ -42,7 +42,7 @@ class Kept:
         anchors: Anchors,
         all_events: int,
     ) -> Kept:
-        """For this surface; the number of events does not enter, so that more can be added."""
+        """Return those of this surface, for any number of events, so that more can be added."""
         digest = hashlib.sha256()
         first = events.take(slice(0, CHUNK))
         loss = objective.loss(directions.origin.astype(objective.dtype), first)
@@ -56,7 +56,7 @@ class Kept:
         return cls(target, digest.hexdigest(), grid.size, count, time.monotonic())
 
     def read(self, most: int) -> Sums:
-        """The sums to go on from; zero where there are none of this surface."""
+        """Return the saved sums of this surface, or zero."""
         found = self.target.read_arrays(FILE)
         if found is None or not isinstance(found[1], dict):
             return Sums.zero(self.points, self.anchors)
@@ -82,6 +82,6 @@ class Kept:
         self.written = time.monotonic()
 
     def write_if_due(self, sums: Sums) -> None:
-        """Write the sums if it was long ago."""
+        """Write the sums if the last write was long ago."""
         if time.monotonic() - self.written >= SECONDS:
             self.write(sums)

@@ -1,9 +1,9 @@
 """A landscape for other programs: Parquet tables, and VTK files that ParaView reads.
 
-``surface.vti`` is a uniform grid (ImageData) with ``loss`` and ``standard_error`` at its points:
-in ParaView, *Warp By Scalar* makes it a relief. ``path.vtp`` is the path as a line (PolyData).
-Both have their arrays as raw bytes after the XML (little-endian float64, each after its length as
-a UInt64), which keeps NaN where J is not finite.
+``surface.vti`` is a uniform grid (ImageData) with ``loss`` and ``standard_error`` at its points. In
+ParaView, *Warp By Scalar* turns it into a relief. ``path.vtp`` is the path as a line (PolyData).
+Both store their arrays as raw bytes after the XML (little-endian float64, each preceded by its
+length as UInt64), which preserves NaN where J is not finite.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT = {b"steepest": b'{"format": "steepest-landscape", "version": 1}'}
 
 
 def surface_table(surface: Surface) -> pa.Table:
-    """One row a point of the grid: ``x``, ``y`` (in a plane), ``loss`` and ``standard_error``."""
+    """Return a row for each grid point: ``x``, ``y`` (of a plane), ``loss``, ``standard_error``."""
     points = surface.grid.points()
     columns = dict(zip("xy", points.T, strict=False))
     columns |= {"loss": surface.losses.ravel(), "standard_error": surface.standard_errors.ravel()}
@@ -34,7 +34,7 @@ def surface_table(surface: Surface) -> pa.Table:
 
 
 def path_table(path: HonestPath) -> pa.Table:
-    """One row a point of the path: step, place, true loss, surface's loss, distance."""
+    """Return a row for each path point: step, coordinates, true loss, surface loss, distance."""
     places = dict(zip("xy", path.coordinates.T, strict=False))
     return pa.table(
         {
@@ -49,7 +49,7 @@ def path_table(path: HonestPath) -> pa.Table:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table with the format's name and version."""
+    """Write a table, with the name and version of the format."""
     pq.write_table(table.replace_schema_metadata(FORMAT), path)
 
 
@@ -60,7 +60,7 @@ def write_vti(surface: Surface, path: Path) -> None:
     origin = [float(axis[0]) for axis in axes] + [0.0] * (3 - len(axes))
     spacing = [float(axis[1] - axis[0]) for axis in axes] + [1.0] * (3 - len(axes))
     extent = " ".join(f"0 {count - 1}" for count in counts)
-    scalars = {  # VTK counts the first coordinate fastest
+    scalars = {  # in VTK the first coordinate varies fastest
         "loss": surface.losses.T.ravel(),
         "standard_error": surface.standard_errors.T.ravel(),
     }
@@ -107,7 +107,7 @@ def write_vtp(path_points: HonestPath, path: Path) -> None:
 
 
 def _arrays(arrays: dict[str, Array], start: int = 0) -> tuple[str, bytes]:
-    """The elements that describe arrays, and the bytes of these, which begin at `start`."""
+    """Return the XML elements that describe the arrays, and their bytes, which begin at `start`."""
     head, data = "", b""
     for name, values in arrays.items():
         kind = "Int64" if values.dtype == np.int64 else "Float64"

@@ -1,4 +1,4 @@
-"""How honest the picture is: true losses beside those of the surface, and the distance from it."""
+"""The path and its projection: true losses, losses of the surface, and distances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["honesty_figure"]
 
 
 def honesty_figure(picture: Picture) -> Figure:
-    """Return the figure of the path's true losses and the surface's, and how far it is from it.
+    """Return the figure of the true losses and those of the surface, and of the distances.
 
     Parameters
     ----------
@@ -32,10 +32,10 @@ def honesty_figure(picture: Picture) -> Figure:
     """
     if picture.path is None:
         raise InputError(
-            "The landscape has no path, so that there is nothing to compare its surface with.",
+            "The landscape has no path to compare its surface with.",
             expected="a run with path.safetensors",
             found="none",
-            do="train a smaller model, whose path is recorded",
+            do='train with method = "descent", which records a path',
         )
     with style():
         figure = new_figure(7.5, 6.4)

@@ -17,7 +17,7 @@ __all__ = ["profile_figure"]
 
 
 def profile_figure(picture: Picture) -> Figure:
-    """Return the figure of J along a line, with its standard error and the path's true losses.
+    """Return the figure of J along a line, with standard errors and the true losses of the path.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def profile_figure(picture: Picture) -> Figure:
 
 
 def _hatch(axes: Axes, picture: Picture) -> None:
-    """Hatch where J is not finite: from half a step before to half a step after."""
+    """Hatch regions where J is not finite, extended by half a step on both sides."""
     (x,) = picture.axes
     bad = ~np.isfinite(picture.losses)
     half = (x[1] - x[0]) / 2
