@@ -1,4 +1,4 @@
-"""Two kinds of model in plain NumPy, registered as a package of one's own would register them."""
+"""Three kinds of model in plain NumPy, registered as a package of one's own would register them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from steepest.errors import RecipeError
 from steepest.losses import Loss
 from steepest.models import InputNames, ModelKind, register
-from steepest.objective import Batch
+from steepest.objective import Batch, Memory
 
 Array = np.ndarray
 
@@ -159,12 +159,19 @@ class ToyObjective:
     def initial(self, seed: int) -> Array:
         return self.model.initial(seed).astype(self.dtype)
 
+    def prepared(self, batch: Batch) -> Batch:
+        """The batch as the model takes it."""
+        return batch
+
     def loss(self, theta: Array, batch: Batch) -> float:
-        return self.loss_and_gradient(theta, batch)[0]
+        return self.value_and_gradient(theta, batch)[0]
 
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
+        return self.value_and_gradient(theta, batch)
+
+    def value_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         total, gradient = 0.0, np.zeros_like(theta)
-        for part in batch.blocks():
+        for part in self.prepared(batch).blocks():
             logits, kept = self.model.logits(theta, part.inputs)
             weights = np.ones(len(part)) if part.weights is None else part.weights
             total += float(weights @ self.loss_function.value(logits, part.targets))
@@ -176,16 +183,52 @@ class ToyObjective:
 
     def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
         step = 1e-5 / np.linalg.norm(vector) * vector
-        up, down = (self.loss_and_gradient(theta + s * step, batch)[1] for s in (1, -1))
+        up, down = (self.value_and_gradient(theta + s * step, batch)[1] for s in (1, -1))
         return (up - down) * (np.linalg.norm(vector) / 2e-5)
 
     def curvature_bounds(self, batch: Batch) -> None:
         return None
 
     def predict(self, theta: Array, batch: Batch) -> Array:
-        parts = [self.model.logits(theta, part.inputs)[0] for part in batch.blocks()]
+        blocks = self.prepared(batch).blocks()
+        parts = [self.model.logits(theta, part.inputs)[0] for part in blocks]
         return np.concatenate([self.loss_function.prediction(logits) for logits in parts])
 
 
-for toy in (Quadratic, DeepSets):
-    register(ModelKind(toy.kind, toy.build, ToyObjective, toy.from_config))
+@dataclass(frozen=True)
+class Centred(Quadratic):
+    """The quadratic model of x less a running mean, which is a buffer."""
+
+    kind: ClassVar[str] = "centred"
+
+
+class CentredObjective(ToyObjective):
+    """J of `Centred`: each gradient moves the running mean a tenth of the way to its batch's."""
+
+    def __init__(self, model: Any, loss: Loss, l2: float = 0.0, dtype: str = "float64") -> None:
+        super().__init__(model, loss, l2, dtype)
+        self.mean = np.zeros(model.inputs)
+
+    def initial_memory(self, seed: int) -> Memory:
+        return Memory({"mean": np.zeros(self.model.inputs)})
+
+    def memory(self) -> Memory:
+        return Memory({"mean": self.mean.copy()})
+
+    def restore(self, memory: Memory) -> None:
+        self.mean = np.array(memory.buffers["mean"])
+
+    def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
+        self.mean += 0.1 * (batch.inputs.mean(axis=0) - self.mean)
+        return super().loss_and_gradient(theta, batch)
+
+    def prepared(self, batch: Batch) -> Batch:
+        return Batch(batch.inputs - self.mean, batch.targets, batch.weights)
+
+
+for toy, objective in (
+    (Quadratic, ToyObjective),
+    (DeepSets, ToyObjective),
+    (Centred, CentredObjective),
+):
+    register(ModelKind(toy.kind, toy.build, objective, toy.from_config))

@@ -16,7 +16,8 @@ from steepest.errors import EventsError, RecipeError, RunFolderError
 from steepest.groups import Groups
 from steepest.losses import Loss, loss_named
 from steepest.models import Model, ModelKind, kind_named
-from steepest.objective import Batch, ModelObjective
+from steepest.objective import Batch, Memory, ModelObjective
+from steepest.objective.stateful import restore_memory
 from steepest.scaling import AffineScaling, AnyScaling, scaling_from
 
 __all__ = ["FORMAT", "TASKS", "VERSIONS", "Coefficients", "TrainedModel", "outputs_for"]
@@ -102,7 +103,10 @@ class TrainedModel:
 
     def objective(self, l2: float = 0.0, dtype: str = "float64") -> ModelObjective:
         """J(θ) of this model and its loss, by default in float64 and without the L2 term."""
-        return kind_named(self.model.kind).objective(self.model, self.loss, l2, dtype)
+        objective = kind_named(self.model.kind).objective(self.model, self.loss, l2, dtype)
+        if self.buffers:
+            restore_memory(objective, Memory(self.buffers))
+        return objective
 
     def predict(self, features: ArrayLike | Groups) -> Array:
         """Predict from raw features ``(events, features)``, or from groups of them.
@@ -122,14 +126,14 @@ class TrainedModel:
     def predict_encoded(self, encoded: ArrayLike | Groups) -> Array:
         """Predict, as `predict` does, from what the encoding made: ``(events, inputs)``."""
         values = encoded if isinstance(encoded, Groups) else np.asarray(encoded, dtype=np.float64)
-        is_matrix = not isinstance(values, Groups) and values.ndim == 2
-        if len(values) == 0 or not (is_matrix or isinstance(values, Groups)):
+        refused = not isinstance(values, Groups) and values.ndim != 2
+        if refused or len(values) == 0:
             return self._predict_block(values, self.objective())
         try:
             with _threads().limit(limits=1, user_api="blas"):
                 return self._predict_blocks(values)
         except EventsError:
-            self.scaled(values)  # again, of all: its message counts events from the first
+            self.scaled(values)  # all at once: its message counts events from the first
             raise
 
     def _predict_blocks(self, values: Array | Groups) -> Array:
@@ -184,7 +188,7 @@ class TrainedModel:
     def from_parts(
         cls, config: dict[str, Any], parameters: dict[str, Array], scaling: dict[str, Array]
     ) -> TrainedModel:
-        """Put a model together again from `to_parts`, of any version in `VERSIONS`.
+        """Return the model whose `to_parts` gave these, of any version in `VERSIONS`.
 
         Raises
         ------

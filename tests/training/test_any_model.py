@@ -78,6 +78,25 @@ def test_resumed_equals_uninterrupted(table: dict, run: steepest.Run, tmp_path: 
     assert resumed.metrics["merits"] == run.metrics["merits"]
 
 
+def test_buffers_are_trained_saved_and_used(table: dict, tmp_path: Path):
+    table["model"]["name"] = "centred"
+    table["descent"]["scaling"] = "min-max"
+    run = steepest.train(table, tmp_path / "whole")
+    model = load_model(run.path).model
+    assert (model.buffers["mean"] > 0.1).all()
+    test = load_sample(run.recipe.events).of("test")
+    inputs = model.scaling.transform(test.features) - model.buffers["mean"]
+    logit = model.model.logits(model.theta, inputs)[0][:, 0]
+    np.testing.assert_allclose(model.predict(test.features), 1 / (1 + np.exp(-logit)))
+    assert run.evaluate()["merits"]["model"] == run.metrics["merits"]["model"]
+
+    with pytest.raises(Interrupted):
+        steepest.train(table, tmp_path / "broken", callback=Interrupting(7))
+    resumed = resume(tmp_path / "broken").model
+    assert resumed.buffers["mean"].tobytes() == model.buffers["mean"].tobytes()
+    assert resumed.theta.tobytes() == model.theta.tobytes()
+
+
 def test_its_landscape(run: steepest.Run):
     landscape = run.landscape("random", points=7, seed=1)
     assert landscape.losses.shape == (7, 7)

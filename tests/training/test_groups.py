@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from steepest import storage
 from steepest.descent import Callback, MemoryCheckpointer, State, batches
 from steepest.errors import DivergenceError, EventsError, Interrupted, RecipeError
 from steepest.events import TEST, TRAIN, VALIDATION, Sample, assign_parts
+from steepest.folder import load_model
 from steepest.groups import Groups, Jagged
+from steepest.prediction import predict_events
 from steepest.recipe import SGD, DescentRecipe, EvaluateRecipe, OtherModelRecipe, SplitRecipe
 from steepest.storage import DiskArray
-from steepest.trained import TrainedModel
 from steepest.training.evaluation import Scored, evaluate_model
 from steepest.training.fit import Fitted, fit, predictions_of
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
@@ -91,7 +94,7 @@ def test_it_learns_and_is_evaluated():
     assert mean_loss(fitted.model, test) == pytest.approx(loss)
 
 
-@pytest.mark.parametrize("scaling", ["standard", "robust", "none"])
+@pytest.mark.parametrize("scaling", ["standard", "robust", "quantile", "whiten", "none"])
 def test_same_bits_in_memory_and_on_disk(small, tmp_path: Path, scaling: str):
     memory, disk = trained(jets(), scaling), trained(on_disk(jets(), tmp_path), scaling)
     assert memory.model.theta.tobytes() == disk.model.theta.tobytes()
@@ -147,12 +150,18 @@ def test_resumed_equals_uninterrupted(small, tmp_path: Path, disk: bool):
     assert resumed.model.theta.tobytes() == trained(jets()).model.theta.tobytes()
 
 
-def test_saved_and_read_back():
+def test_saved_and_read_back(tmp_path: Path, events_file: Path):
     model = trained(jets()).model
-    again = TrainedModel.from_parts(*model.to_parts())
+    config, parameters, scaling = model.to_parts()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_file(parameters, tmp_path / "model.safetensors")
+    save_file(scaling, tmp_path / "scaling.safetensors")
+    again = load_model(tmp_path).model
     assert again.features == NAMES
     inputs = jets().features
     assert again.predict(inputs).tobytes() == model.predict(inputs).tobytes()
+    with pytest.raises(EventsError, match="reads groups of inputs"):
+        predict_events(tmp_path, str(events_file), tmp_path / "scores.parquet")
 
 
 def test_an_event_of_weight_two_is_that_event_twice():

@@ -102,8 +102,7 @@ class Descended(BaseEstimator):
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
-            theta = state.best.theta
-            self.model_ = model_at(train, schema, recipe.model, recipe.descent, theta)
+            self.model_ = model_at(train, schema, recipe.model, recipe.descent, state.best)
             self.learning_rate_, self.exact_ = None, None
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
@@ -135,11 +134,11 @@ class Descended(BaseEstimator):
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
             partial = partial.after(state)
-            self.model_ = partial.model_at(state.best.theta)
+            self.model_ = partial.model_at(state.best.theta, state.best.buffers)
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
             assert partial.state is not None  # an epoch leaves one
-            self.model_ = partial.model_at(partial.state.theta)
+            self.model_ = partial.model_at(partial.state.theta, partial.state.memory.buffers)
             self._end(partial.state)
             self.stop_reason_ = f"pass {partial.epochs:,} is done"
         self._partial = partial

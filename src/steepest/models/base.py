@@ -27,7 +27,7 @@ class Model(Protocol):
 
     @property
     def dtype(self) -> str:
-        """ "float32" or "float64": what θ is in where the recipe does not say."""
+        """What θ is in where the recipe does not say: "float32" or "float64"."""
         ...
 
     def initial(self, seed: int) -> Array:

@@ -1,4 +1,4 @@
-"""All of it, in order: what is asked, the scores part by part, the file."""
+"""`predict_events`: check the request, score the events part by part, write the file."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def predict_events(
         After Ctrl-C; what was done is kept.
     """
     callback = callback or TrainingCallback()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     target = target_of(out, as_rntuple=rntuple)
     target.writer.require()
     saved = load_model(model)
@@ -151,7 +151,7 @@ def predict_events(
         events=source.rows,
         unscored=unscored,
         resumed=done,
-        seconds=time.perf_counter() - begun,
+        seconds=time.perf_counter() - start,
         scores=list(scorer.scores.meanings),
         columns=[field.name for field in scorer.copied.written],
         left_out=scorer.copied.left_out,

@@ -1,9 +1,9 @@
 """The figures of a run, drawn by this process and a second one.
 
-Matplotlib draws one figure at a time per process. Of the 5.1 s of CPU time that `steepest train` of
-the default recipe takes, 0.6 s are its import and 2 s the figures. With a free core, a second process
-imports it while this one reads events and descends, and then draws part of the figures: this
-process needs 1.3 s less, a quarter of the call.
+Matplotlib draws one figure at a time per process. Of the 5.1 s of CPU time that `steepest train`
+of the default recipe takes, 0.6 s are its import and 2 s the figures. With a free core, a second
+process imports it while this one reads events and descends, and then draws part of the figures:
+this process needs 1.3 s less, a quarter of the call.
 
 The second process runs this package and nothing of the caller's. Functions and their numbers go
 to it through a pipe, pickled, and PNGs come back; on disk nothing is pickled. If it fails, this

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from steepest.recipe import Recipe
 from steepest.storage import on_disk
 from steepest.training import figures, results
 from steepest.training.background import Drawing, DrawingProcess
-from steepest.training.baseline import fit_baseline
 from steepest.training.callback import TrainingCallback
 from steepest.training.environment import give_back
 from steepest.training.evaluation import (
@@ -27,7 +26,7 @@ from steepest.training.evaluation import (
     evaluate_model,
     gain_of,
 )
-from steepest.training.fit import Fitted, model_at
+from steepest.training.fit import Fitted, fit_baseline, model_at
 from steepest.training.inputs import Schema
 
 __all__ = ["Job", "finish", "keep_diverged"]
@@ -62,7 +61,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     began = time.monotonic()
     _write_descent(job)
     job.folder.write_model(fitted.model)
-    baseline = _baseline(job)
+    baseline = _baseline(job, fitted)
     job.callback.stage("Evaluating")
     part = evaluated_part(job.parts)
     scored = _scored(job, fitted, part)
@@ -127,7 +126,7 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
     assert state is not None  # descend saves before it raises
     _write_descent(job)
     train, recipe = job.parts[TRAIN], job.recipe
-    model = model_at(train, job.schema, recipe.model, recipe.descent, state.best.theta)
+    model = model_at(train, job.schema, recipe.model, recipe.descent, state.best)
     job.folder.write_model(model)
     metrics = results.metrics_of(
         "diverged",
@@ -139,11 +138,13 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
     job.folder.write_json("metrics.json", metrics)
 
 
-def _baseline(job: Job) -> Fitted | None:
-    if not job.recipe.evaluate.baseline:
+def _baseline(job: Job, fitted: Fitted) -> Fitted | None:
+    """The linear baseline; none for inputs in groups, on which no linear model is defined."""
+    if not job.recipe.evaluate.baseline or isinstance(job.schema.inputs, Mapping):
         return None
     job.callback.stage("Fitting the linear baseline")
-    return fit_baseline(job.parts[TRAIN], job.schema, TrainingCallback(), job.say)
+    given = job.parts[TRAIN], job.schema, TrainingCallback(), job.say
+    return fit_baseline(*given, scaling=fitted.model.scaling)
 
 
 def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str, Any]:

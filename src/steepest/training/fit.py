@@ -1,4 +1,4 @@
-"""From arrays to a trained model: split → scale → objective → descent."""
+"""From arrays to a trained model: split → scale → objective → descent; and the linear baseline."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from steepest.descent import (
     Callback,
     Checkpointer,
     LearningRate,
+    MemoryCheckpointer,
     Outcome,
     Plan,
     State,
@@ -28,14 +29,15 @@ from steepest.errors import EventsError
 from steepest.events import Sample
 from steepest.groups import Inputs
 from steepest.objective import Batch, ModelObjective
+from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
-from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe
+from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
 from steepest.scaling import AnyScaling
 from steepest.storage import AnyArray, blocks, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 
-__all__ = ["Fitted", "fit"]
+__all__ = ["Fitted", "fit", "fit_baseline"]
 
 Array = np.ndarray
 
@@ -65,6 +67,7 @@ def fit(
     state: State | None = None,
     callback: Callback | None = None,
     say: Callable[[str], None] = lambda _: None,
+    scaling: AnyScaling | None = None,
 ) -> Fitted:
     """Scale, build the objective, choose what the recipe left open, and descend.
 
@@ -80,13 +83,15 @@ def fit(
         Checkpoints, where to go on from, progress: as `steepest.descent.descend` takes them.
     say
         Told each decision, as a sentence.
+    scaling
+        Where it was fitted on these training events before; left out, it is fitted now.
 
     Raises
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
     with threadpool_limits(limits=THREADS, user_api="blas"):
-        scaling = scaling_of(recipe.scaling, train, schema.inputs)
+        scaling = scaling or scaling_of(recipe.scaling, train, schema.inputs)
         _say_scaling(scaling, say)
         objective = objective_for(schema, model_recipe, recipe)
         events = batch_of(train, scaling, objective, "training")
@@ -107,7 +112,8 @@ def fit(
             say(said)
         else:
             outcome = descend(objective, events, plan, checkpointer, state=state, **seen)
-    return Fitted(model_with(scaling, objective, schema, outcome.theta), outcome, rate, plan)
+    model = model_with(scaling, objective, schema, outcome.theta, outcome.buffers)
+    return Fitted(model, outcome, rate, plan)
 
 
 def check_fit(
@@ -126,11 +132,47 @@ def model_at(
     schema: Schema,
     model_recipe: AnyModelRecipe,
     recipe: DescentRecipe,
-    theta: Array,
+    best: Best,
 ) -> TrainedModel:
-    """The model with given parameters θ, scaled as `fit` scales it."""
+    """The model with the best parameters and buffers of a descent, scaled as `fit` scales it."""
     scaling = scaling_of(recipe.scaling, train, schema.inputs)
-    return model_with(scaling, objective_for(schema, model_recipe, recipe), schema, theta)
+    objective = objective_for(schema, model_recipe, recipe)
+    return model_with(scaling, objective, schema, best.theta, best.buffers)
+
+
+BASELINE_STEPS = 100
+_BASELINE = DescentRecipe(
+    method="newton", scaling="standard", epochs=BASELINE_STEPS, keep="last", dtype="float64"
+)
+"""To the minimum of J, whatever the features' scales and correlations."""
+
+
+def fit_baseline(
+    train: Sample,
+    schema: Schema,
+    callback: Callback,
+    say: Callable[[str], None] = lambda _: None,
+    scaling: AnyScaling | None = None,
+) -> Fitted:
+    """Fit the linear baseline: linear, logistic or softmax regression, to its minimum.
+
+    Linear regression is solved exactly where the events are in memory. All else is minimised by
+    Newton's method until J is within 1e-10 of its minimum. A standard `scaling` that was fitted on
+    the same events is used again.
+    """
+    exact = schema.task == "regression" and not train.on_disk
+    recipe = _BASELINE.model_copy(update={"method": "exact"}) if exact else _BASELINE
+    if scaling is not None and scaling.name != recipe.scaling:
+        scaling = None
+    given = train, None, schema, ModelRecipe(hidden=()), recipe, MemoryCheckpointer()
+    fitted = fit(*given, callback=callback, scaling=scaling)
+    state = fitted.outcome.state
+    if state.reason is not None and state.reason.kind == "epochs":
+        say(
+            f"The linear baseline did not converge in {BASELINE_STEPS:,} steps: nearly separable "
+            "classes."
+        )
+    return fitted
 
 
 def predictions_of(model: TrainedModel, features: Inputs) -> AnyArray:
@@ -188,6 +230,7 @@ def _monitor(
     both = task == "binary" and _both(labels)
 
     def monitor(theta: Array) -> dict[str, float]:
+        restore_memory(plain, memory_of(objective))
         values = {"validation_loss": plain.loss(theta, batch)}
         predictions = _predicted(objective, theta, batch)
         if both and all(np.isfinite(block).all() for (block,) in blocks(predictions)):
@@ -255,15 +298,20 @@ def _refuse_large(events: Batch) -> None:
     if events.on_disk:
         raise EventsError(
             "The least-squares answer needs all events in memory, but these are kept on disk.",
-            expected="room for some six times the scaled features",
+            expected="memory for some six times the scaled features",
             found=f"{6 * events.inputs.nbytes / 2**30:.3g} GiB to be held",
             do='raise events.memory, or set descent.method = "descent"',
         )
 
 
 def model_with(
-    scaling: AnyScaling, objective: ModelObjective, schema: Schema, theta: Array
+    scaling: AnyScaling,
+    objective: ModelObjective,
+    schema: Schema,
+    theta: Array,
+    buffers: Mapping[str, Array] | None = None,
 ) -> TrainedModel:
+    """The model of an objective, with what gives its numbers their meaning."""
     return TrainedModel(
         scaling=scaling,
         model=objective.model,
@@ -273,6 +321,7 @@ def model_with(
         label=schema.label,
         features=schema.features,
         encoding=schema.encoding,
+        buffers=buffers or {},
     )
 
 

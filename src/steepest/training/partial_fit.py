@@ -10,6 +10,7 @@ Epochs over one and the same sample are the epochs of `fit`, bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
@@ -116,7 +117,7 @@ class PartialFit:
         """What an epoch that ended in that state leaves."""
         return replace(self, state=state, epochs=self.epochs + 1)
 
-    def model_at(self, theta: Array) -> TrainedModel:
-        """The model with given parameters θ."""
+    def model_at(self, theta: Array, buffers: Mapping[str, Array]) -> TrainedModel:
+        """The model with given parameters θ and buffers."""
         objective = objective_for(self.schema, self.recipe.model, self.recipe.descent)
-        return model_with(self.scaling, objective, self.schema, theta)
+        return model_with(self.scaling, objective, self.schema, theta, buffers)

@@ -22,7 +22,7 @@ from steepest.events.expressions.expression import Expression
 from steepest.events.formats.registry import open_events
 from steepest.events.reading.evaluation import Evaluation
 from steepest.events.reading.plan import Plan, plan_of
-from steepest.events.reading.prefetch import ahead
+from steepest.events.reading.prefetch import prefetch
 from steepest.events.reading.row_filter import blocks_of
 from steepest.events.reading.store import MemoryBudget, Store
 from steepest.events.sample.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
@@ -211,8 +211,8 @@ def gather(
     where = plan.select.pruning() if plan.select is not None else ()
     store = Store(source, plan, budget)
     evaluation = Evaluation(source, plan, split, keeps_features=not store.rereads)
-    decoded = ahead(blocks_of(source, plan.columns, plan.select))
-    with closing(decoded), closing(ahead(evaluation.over(decoded))) as evaluated:
+    decoded = prefetch(blocks_of(source, plan.columns, plan.select))
+    with closing(decoded), closing(prefetch(evaluation.over(decoded))) as evaluated:
         for block in evaluated:
             store.add(block)
             if progress is not None:

@@ -1,4 +1,4 @@
-"""What is done ahead comes in order, raises in its place, and leaves no thread behind."""
+"""Prefetched items come in order, raise in their place, and leave no thread behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from steepest.errors import EventsError
 from steepest.events import load_sample
-from steepest.events.reading.prefetch import ahead
+from steepest.events.reading.prefetch import prefetch
 from steepest.recipe import EventsRecipe
 
 
@@ -27,7 +27,7 @@ def test_order_and_one_at_a_time() -> None:
             made.append(number)
             yield number
 
-    for taken, number in enumerate(ahead(items())):
+    for taken, number in enumerate(prefetch(items())):
         assert number == taken
         assert len(made) <= taken + 2  # the one in use, and one more
     assert len(made) == 50
@@ -40,7 +40,7 @@ def test_an_error_comes_where_its_item_would_have_come() -> None:
         yield 1
         raise EventsError("The third is damaged.")
 
-    numbers = ahead(items())
+    numbers = prefetch(items())
     assert [next(numbers), next(numbers)] == [0, 1]
     with pytest.raises(EventsError, match="The third is damaged"):
         next(numbers)
@@ -58,8 +58,8 @@ def test_left_early(error) -> None:
             closed.append(threading.current_thread())
 
     def taken_until_it_breaks() -> None:
-        inner = ahead(items())
-        with closing(inner), closing(ahead(inner)) as outer:
+        inner = prefetch(items())
+        with closing(inner), closing(prefetch(inner)) as outer:
             for number in outer:
                 if number == 3:
                     raise error
