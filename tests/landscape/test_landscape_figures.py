@@ -237,7 +237,7 @@ def test_no_mp4_without_ffmpeg(tmp_path, monkeypatch):
 
 def test_no_film_of_a_line_or_without_a_path():
     for given in (picture(dimensions=1), picture(path=None)):
-        with pytest.raises(InputError, match="no descent to be seen"):
+        with pytest.raises(InputError, match="no path to animate"):
             next(animation.frames(given))
 
 

@@ -254,7 +254,7 @@ def test_extents_that_are_none(extent):
 
 
 def test_two_points_make_no_picture():
-    with pytest.raises(InputError, match="make no picture"):
+    with pytest.raises(InputError, match="are too few"):
         grid_of(PLANE, (1.0,), 2)
 
 

@@ -1,12 +1,12 @@
-"""The line or plane on which a landscape is drawn, the way there and back, and a grid on it.
+"""The slice of a landscape, a line or a plane: its coordinates, and the grid of its points.
 
-A point of θ-space and its coordinates c on the slice:
+The maps between θ and its coordinates c are
 
     θ(c) = θ₀ + Σₖ (cₖ − oₖ) dₖ          c(θ) = o + P (θ − θ₀)
 
-θ₀ is the trained model, dₖ are the directions, o the coordinates of θ₀ (zero, but for parameters in
-their own units), and P their dual: P dᵀ = 1. P is the orthogonal projection (the pseudo-inverse of
-d), but for named parameters, where a coordinate is the parameter's value.
+θ₀ is the trained model, dₖ are the directions, o are the coordinates of θ₀, and P is the dual of
+the directions: P dᵀ = 1. Usually o is zero and P is the orthogonal projection (the pseudo-inverse
+of d). For named parameters, the coordinates are the values of the parameters instead.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ __all__ = [
 Array = np.ndarray
 
 PARALLEL = 1e-3
-"""Directions whose angle has a sine below this span no plane that could be drawn."""
+"""Two directions are parallel if the sine of their angle is below this."""
 MARGIN = 0.2
-"""Left free on each side of what the slice must show, as a part of its width."""
+"""Margin on each side of the slice, as a fraction of its width."""
 ARRAYS = 8
-"""Arrays of the size of the grid that are held at once."""
+"""Number of arrays of the size of the grid that are in memory at once."""
 FINEST = {1: 10_001, 2: 1_001}
-"""Points of an axis that are offered at most: what fits into memory may take a day."""
+"""Largest number of points per axis that a message suggests; more would take very long."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A point that is named on a slice: the trained model, other runs."""
+    """A labelled point on a slice: the trained model, or another run."""
 
     label: str
     coordinates: tuple[float, ...]
@@ -62,7 +62,7 @@ class Directions:
     vectors
         dₖ, float64 ``(k, size)``, k = 1 or 2.
     labels : tuple[str, ...]
-        What the axes are called, with their unit.
+        Labels of the axes, with units.
     offset
         o, float64 ``(k,)``: the coordinates of θ₀.
     dual
@@ -70,7 +70,7 @@ class Directions:
     marks : tuple[Mark, ...]
         Named points on the slice.
     notes : dict
-        What the directions are in numbers: eigenvalues, shares of variance, …
+        Numbers about the directions: eigenvalues, shares of variance, …
 
     Examples
     --------
@@ -100,14 +100,14 @@ class Directions:
         marks: tuple[Mark, ...] | None = None,
         notes: dict[str, Any] | None = None,
     ) -> Directions:
-        """The slice through `origin` along `vectors`, with the orthogonal projection as its dual.
+        """Return the slice through `origin` along `vectors`, with the orthogonal projection.
 
         Without `marks` the trained model is marked.
 
         Raises
         ------
         InputError
-            For parallel directions, or one of no length.
+            For parallel directions, or a direction of length zero.
         """
         refuse_parallel(vectors, labels)
         dual, offset = np.linalg.pinv(vectors).T, np.zeros(len(vectors))
@@ -128,7 +128,7 @@ class Directions:
         return self.offset + (thetas - self.origin) @ self.dual.T
 
     def distances_of(self, thetas: Array) -> Array:
-        """‖θ − θ(c(θ))‖ ``(points,)``: how far from the slice each θ is, in the space of θ."""
+        """‖θ − θ(c(θ))‖ ``(points,)``: the distance of each θ from the slice."""
         return np.linalg.norm(thetas - self.theta_at(self.coordinates_of(thetas)), axis=-1)
 
     def orthonormal(self) -> Array:
@@ -141,7 +141,7 @@ class Directions:
         return {name: np.ascontiguousarray(getattr(self, name)) for name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """What is not an array."""
+        """Everything but the arrays."""
         return {
             "kind": self.kind,
             "labels": list(self.labels),
@@ -152,7 +152,7 @@ class Directions:
 
 
 def refuse_parallel(vectors: Array, labels: tuple[str, ...]) -> None:
-    """Raise InputError where vectors ``(k, size)`` do not span a line or a plane.
+    """Raise InputError if vectors ``(k, size)`` do not span a line or a plane.
 
     Examples
     --------
@@ -191,18 +191,18 @@ def refuse_parallel(vectors: Array, labels: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The coordinates of a surface's points along each axis, evenly spaced: one array or two."""
+    """The evenly spaced coordinates of the points of a surface, one array per axis."""
 
     axes: tuple[Array, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Points along each axis; the first axis is drawn from left to right."""
+        """Number of points along each axis; the first axis is horizontal."""
         return tuple(len(axis) for axis in self.axes)
 
     @property
     def size(self) -> int:
-        """Points in all."""
+        """Total number of points."""
         return int(np.prod(self.shape))
 
     def points(self) -> Array:
@@ -211,7 +211,7 @@ class Grid:
         return np.stack([values.ravel() for values in mesh], axis=1)
 
     def holds(self, coordinates: Array) -> Array:
-        """Which coordinates ``(points, k)`` lie within the grid."""
+        """Return a mask of the coordinates ``(points, k)`` within the grid."""
         lows, highs = np.transpose([(axis[0], axis[-1]) for axis in self.axes])
         return np.asarray(np.all((coordinates >= lows) & (coordinates <= highs), axis=-1))
 
@@ -222,7 +222,7 @@ def grid_of(directions: Directions, extent: Sequence[float], points: int) -> Gri
     Raises
     ------
     InputError
-        Fewer than 3 points, or an extent that is not a low and a higher end for each axis.
+        For fewer than 3 points, or an extent that is not (low, high) with low < high on each axis.
 
     Examples
     --------
@@ -232,7 +232,7 @@ def grid_of(directions: Directions, extent: Sequence[float], points: int) -> Gri
     """
     if points < 3:
         raise InputError(
-            f"{points} points along an axis make no picture.",
+            f"{points} points along an axis are too few.",
             expected="at least 3",
             found=str(points),
             do="--points 51",
@@ -269,10 +269,10 @@ def _wrong_with(values: list[float], k: int) -> str | None:
 def automatic_extent(
     directions: Directions, path: Array | None, scales: Sequence[float] | None = None
 ) -> tuple[float, ...]:
-    """Return an extent that shows what the slice is about.
+    """Return an extent that shows the relevant part of the slice.
 
-    For random directions −1 to 1, which is as far as the weights are long. Else the marks, the
-    path's coordinates ``(points, k)``, and the trained model ± `scales`, with a margin.
+    For random directions it is −1 to 1, the length of the weights. Otherwise it includes the marks,
+    the coordinates ``(points, k)`` of the path, and the trained model ± `scales`, with a margin.
 
     Examples
     --------
@@ -302,7 +302,7 @@ def automatic_extent(
 def refuse_too_large(
     points: int, dimensions: int, events: int, row_bytes: int, available: int
 ) -> None:
-    """Raise InputError where a surface would not fit into memory, and offer one that does.
+    """Raise InputError if a surface does not fit into memory, and suggest one that does.
 
     `points` is along each axis, `row_bytes` of each event, `available` bytes in all.
 
@@ -334,7 +334,7 @@ def refuse_too_large(
 
 
 def _size(amount: float) -> str:
-    """Bytes in words: 97.7 KiB, 8 GiB, 2,980 GiB."""
+    """Format a number of bytes: 97.7 KiB, 8 GiB, 2,980 GiB."""
     power = 3 if amount >= 2**30 else 2 if amount >= 2**20 else 1
     value = amount / 2 ** (10 * power)
     number = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

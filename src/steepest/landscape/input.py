@@ -1,4 +1,4 @@
-"""What a landscape is drawn of: J, the trained θ, its events and path; and what it is to be."""
+"""The input of a landscape: J, the trained θ, the events and the path; and its options."""
 
 from __future__ import annotations
 
@@ -39,51 +39,51 @@ class PathPoints:
 
 @dataclass(frozen=True, eq=False)
 class LandscapeInput:
-    """J on its events, the trained θ, and how training came to it."""
+    """J on its events, the trained θ, and the path of the training."""
 
-    objective: Objective  # nothing but its contract is used
-    events: Batch  # of which a landscape takes all or some
+    objective: Objective  # only the interface `steepest.objective.Objective` is used
+    events: Batch  # all or some of which a landscape uses
     theta: Array  # the trained model, float64 (size,)
-    path: PathPoints | None = None  # θ along the way; None if none was recorded
-    kept_step: int | None = None  # after how many steps the descent had this θ
+    path: PathPoints | None = None  # the recorded path of θ
+    kept_step: int | None = None  # the step of this θ
     learning_rate: float | None = None  # η at that step
-    optimizer: str = ""  # the update rule that took the steps
+    optimizer: str = ""  # name of the update rule
     name: str = ""  # of the run
     part: str = "train"  # of the run's events
-    model: TrainedModel | None = None  # for parameters in their own units
+    model: TrainedModel | None = None  # for parameters in original units
 
 
 @dataclass(frozen=True)
 class LandscapeOptions:
-    """What a landscape is to be.
+    """The options of a landscape.
 
     Attributes
     ----------
     directions : str
         One of "random", "principal", "hessian", "through" and "parameters"; "auto" is "principal"
-        where the run has a path, else "random".
+        if the run has a path, otherwise "random".
     others : tuple[str, ...]
-        With "through", other runs (``RUN`` or ``RUN@STEP``); with "parameters", their names.
+        For "through", other runs (``RUN`` or ``RUN@STEP``); for "parameters", names of parameters.
     dimensions : int
         1 or 2.
     points : int
-        Along each axis.
+        Number of points along each axis.
     extent : tuple[float, ...] or None
-        A half width, or a low and a higher end for each axis; None chooses.
+        A half width, or (low, high) of each axis; None is automatic.
     events : int or None
-        So many events at most; None takes all.
+        Maximum number of events; None uses all.
     standard_error : float or None
-        As many events as it takes for the standard error of J to be at most this part of J at
-        every point.
+        Use as many events as are needed for the standard error of J to be at most this fraction of
+        J at every point.
     seed : int
-        Of random directions and of the order of the events.
+        Seed of random directions and of the order of the events.
     name : str or None
-        Of the folder in ``RUN/landscape``; None makes one of the directions.
+        Name of the folder in ``RUN/landscape``; None uses the name of the directions.
 
     Raises
     ------
     InputError
-        A value that is none of those.
+        For an invalid value.
     """
 
     directions: str = "auto"
@@ -120,14 +120,14 @@ class LandscapeOptions:
         _refuse(self.dimensions not in (1, 2), "dimensions", self.dimensions, "1 or 2")
 
     def resolved(self, source: LandscapeInput, run: str) -> LandscapeOptions:
-        """With what was left open decided; raises RunFolderError where a path is missing."""
+        """Return the options with all defaults filled in; RunFolderError if a path is missing."""
         kind = self.directions
         if kind == "auto":
             kind = "principal" if source.path is not None else "random"
         if kind == "principal" and source.path is None:
             raise no_path(run)
         dimensions = self.dimensions
-        if kind in ("through", "parameters"):  # none or too many of them: the directions refuse
+        if kind in ("through", "parameters"):  # the directions check the number of others
             given = len(self.others if kind == "through" else _names(self.others))
             dimensions = min(max(given, 1), 2)
         name = self.name or kind + ("-line" if dimensions == 1 else "")
@@ -142,7 +142,7 @@ class LandscapeOptions:
 def landscape_input(
     folder: RunFolder, part: str = "train", callback: TrainingCallback | None = None
 ) -> LandscapeInput:
-    """Read a run and its events again, as the training had them: "train", "validation" or "test".
+    """Read a run and a part of its events, in the same way as for the training.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def landscape_input(
     InputError
         There is no such part.
     EventsError
-        The events cannot be read any more.
+        The events cannot be read.
     """
     callback = callback or TrainingCallback()
     recipe, model = folder.recipe, folder.model
@@ -185,16 +185,16 @@ def landscape_input(
 
 
 def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
-    """The name and θ of ``RUN`` or ``RUN@STEP``, a run of the same model.
+    """Return the name and θ of ``RUN`` or ``RUN@STEP``, a run of the same model.
 
-    ``RUN@STEP`` is the point of that run's path which is nearest to the step.
+    ``RUN@STEP`` is the point of the path of that run which is nearest to the step.
 
     Raises
     ------
     RunFolderError
         There is no such run, or it has no path.
     InputError
-        Its model has another shape, features or scaling: its θ means something else.
+        Its model has another shape, other features or another scaling, so θ is not comparable.
     """
     path, at, step = where.rpartition("@")
     if not at or Path(where).is_dir():
@@ -217,13 +217,13 @@ def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
 
 
 def no_path(path: Path | str) -> RunFolderError:
-    """The error for a run whose folder has no path, which says how to record one."""
+    """Return the error for a run without a path, with the remedy."""
     return RunFolderError(
         f"The run {path} has no path: path.safetensors is missing.",
-        expected="θ at some 200 steps, which training records where it takes at most 64 MiB",
+        expected="θ at about 200 steps, which training records",
         found="no such file",
-        cause='method = "exact" takes no steps; or the model has more than some 80,000 parameters',
-        do='train with method = "descent" and a smaller model (or dtype = "float32"), or choose '
+        cause='method = "exact" takes no steps; or version 0.1.0 left out a path above 64 MiB',
+        do='train again with method = "descent", or choose '
         "directions that need no path: random, hessian, through",
     )
 
@@ -238,7 +238,7 @@ def _path(folder: RunFolder, size: int) -> PathPoints | None:
             expected=f"{size:,} parameters",
             found=f"{path.thetas.shape[1]:,}",
             cause="files of two runs were mixed",
-            do="restore it, or train anew into another folder",
+            do="restore it, or train again into another folder",
         )
     thetas = path.thetas.astype(np.float64)
     finite = np.isfinite(thetas).all(axis=1)
@@ -246,7 +246,7 @@ def _path(folder: RunFolder, size: int) -> PathPoints | None:
 
 
 def _last_rate(folder: RunFolder) -> tuple[int | None, float | None]:
-    """The step of the kept parameters, and η there, from history and metrics."""
+    """Return the step of the kept parameters, and η at that step, from history and metrics."""
     metrics = folder.metrics or {}
     step = metrics.get("kept_step", metrics.get("descent", {}).get("kept_step"))
     if step is None or not (folder.path / "history.parquet").exists():
@@ -286,7 +286,7 @@ def _refuse_other_model(model: TrainedModel, other: TrainedModel, path: str) -> 
 
 
 def _meaning_of(model: TrainedModel) -> dict[str, object]:
-    """What two models must share for θ of one to have a meaning in the other."""
+    """Return the properties that two models must share for their θ to be comparable."""
     shape = {"kinds": model.model.kind, **model.model.details()}
     return {**shape, "features": model.names, "label": model.label, **model.model.config()}
 

@@ -1,4 +1,4 @@
-"""A run's landscape: the slice, the surface, the path and what they say, in the run's folder."""
+"""The landscape of a run: slice, surface, path and numbers, written into the run folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["landscape_of_input", "landscape_of_run"]
 Array = np.ndarray
 
 CURVATURE_EVENTS = 20_000
-"""Hessian–vector products are taken on so many of the landscape's events at most."""
+"""Maximum number of events for Hessian–vector products."""
 
 
 def landscape_of_run(
@@ -48,27 +48,27 @@ def landscape_of_run(
     part: str = "train",
     callback: TrainingCallback | None = None,
 ) -> Landscape:
-    """Compute a run's landscape, and write its numbers into ``RUN/landscape/NAME/``.
+    """Compute the landscape of a run, and write its numbers into ``RUN/landscape/NAME/``.
 
     Parameters
     ----------
     path
-        The run's folder.
+        The run folder.
     options
-        What it is to be.
+        The options of the landscape.
     part
-        On which part of the run's events.
+        The part of the events to use.
     callback
-        Progress.
+        Is notified of the progress.
 
     Raises
     ------
     RunFolderError
-        The run is not finished, or has no path where one is needed.
+        The run is not finished, or has no path although the directions need one.
     InputError
-        Directions that do not go with the model, that are parallel, or too many points.
+        Directions that do not fit the model or are parallel, or too many points.
     Interrupted
-        After Ctrl-C; what is done is kept, and the same call goes on.
+        After Ctrl-C. The finished part is kept, and the same call continues.
     """
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
@@ -90,26 +90,26 @@ def landscape_of_input(
     Parameters
     ----------
     source
-        The objective, θ, the events and, where there is one, the path.
+        The objective, θ, the events and the path, if there is one.
     options
-        Resolved, see `LandscapeOptions`: its directions are named, not "auto".
+        Resolved options, see `LandscapeOptions.resolved`: the directions are not "auto".
     target
-        Where the numbers, and sums that can be gone on from, are written.
+        Folder for the numbers, and for the sums from which an interrupted call continues.
     callback
-        Progress; may interrupt.
+        Is notified of the progress, and may interrupt.
 
     Raises
     ------
     InputError
-        Directions that do not go with the objective or are parallel; too many points for memory.
+        Directions that do not fit the objective or are parallel, or too many points for memory.
     Interrupted
-        What is done is kept in `target`.
+        After Ctrl-C. The finished part is kept in `target`.
     """
     began = time.monotonic()
     _refuse_memory(source, options)
-    # what overflows is seen in the losses
+    # overflow is visible in the losses
     one_thread, quiet = threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore")
-    with one_thread, quiet, interruptible(callback):  # from the first on: kernels may be compiled
+    with one_thread, quiet, interruptible(callback):  # first: compilation takes long
         events = drawn_events(source.events, options.events, options.seed)
         curved = events.take(slice(0, CURVATURE_EVENTS))
         spectrum = _spectrum(source, curved, options.seed, callback)
@@ -159,7 +159,7 @@ def landscape_of_input(
 
 
 def _refuse_memory(source: LandscapeInput, options: LandscapeOptions) -> None:
-    row_bytes = 2 * int(source.events.take(slice(0, 1)).inputs.nbytes) + 16  # drawn, and in order
+    row_bytes = 2 * int(source.events.take(slice(0, 1)).inputs.nbytes) + 16  # and a shuffled copy
     count = min(options.events or len(source.events), len(source.events))
     refuse_too_large(options.points, options.dimensions, count, row_bytes, available_memory())
 
@@ -167,7 +167,7 @@ def _refuse_memory(source: LandscapeInput, options: LandscapeOptions) -> None:
 def _directions(
     source: LandscapeInput, options: LandscapeOptions, spectrum: Spectrum | None
 ) -> Directions:
-    """The directions that the options name."""
+    """Return the directions that the options select."""
     theta, k = source.theta, options.dimensions
     match options.directions:
         case "random":
@@ -191,12 +191,12 @@ def _extent(
     directions: Directions,
     spectrum: Spectrum | None,
 ) -> Sequence[float]:
-    """The options' extent, or what shows the path, the marks and the bowl around θ₀."""
+    """Return the extent of the options, or one that shows the path, the marks and the minimum."""
     if options.extent is not None:
         return options.extent
     path = directions.coordinates_of(source.path.thetas) if source.path is not None else None
     if directions.kind in ("through", "hessian"):
-        path = None  # it may lie far from the line or plane that is to be seen
+        path = None  # it may be far from the slice
     scales = None
     if directions.kind == "hessian" and spectrum is not None:
         loss = abs(source.objective.loss(
@@ -204,7 +204,7 @@ def _extent(
         ))  # fmt: skip
         longest = float(np.linalg.norm(source.theta)) or 1.0
         values = np.abs(directions.notes["eigenvalues"])
-        with np.errstate(divide="ignore"):  # up to where a parabola has four times the loss
+        with np.errstate(divide="ignore"):  # to where a parabola reaches four times the loss
             scales = np.minimum(np.sqrt(6 * max(loss, 1e-12) / values), longest).tolist()
     return automatic_extent(directions, path, scales)
 
@@ -230,7 +230,7 @@ def _surface(
     target: LandscapeFolder,
     callback: TrainingCallback,
 ) -> Surface:
-    """Evaluate, going on from what an earlier, interrupted call has kept."""
+    """Evaluate the surface, continuing from the sums of an earlier, interrupted call."""
     kept = SavedSums.of(target, source.objective, directions, grid, events, anchors,
                         len(source.events))  # fmt: skip
     sums = kept.read(len(events))

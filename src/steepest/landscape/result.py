@@ -1,4 +1,4 @@
-"""What a landscape is in the end: arrays, numbers, figures."""
+"""The result of a landscape: arrays, numbers, figures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["Landscape"]
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """A loss surface with the path of the descent, as `steepest landscape` leaves it.
+    """A loss surface with the path of the training.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Landscape:
     path
         The path with its true losses and those of the surface; None if none was recorded.
     numbers : dict
-        What landscape.json holds.
+        The content of landscape.json.
     kept_step : int or None
         The step whose parameters are the trained model.
     """
@@ -57,7 +57,7 @@ class Landscape:
 
     @property
     def where(self) -> Path:
-        """The folder of its files."""
+        """The folder of the files."""
         return self.folder.path
 
     @property
@@ -67,7 +67,7 @@ class Landscape:
 
     @property
     def losses(self) -> np.ndarray:
-        """J on the grid; the first index goes along the first axis."""
+        """J on the grid; the first index is along the first axis."""
         return self.surface.losses
 
     @property
@@ -77,11 +77,11 @@ class Landscape:
         return Picture.of(self.directions, self.surface, self.path, loss, part, self.kept_step)
 
     def sentences(self) -> list[tuple[str, str]]:
-        """What it says in words: of what, and the sentence."""
+        """The results in words: pairs of a subject and a sentence."""
         return list(sentences(self.numbers))
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Name and figure of each picture that goes with the landscape."""
+        """Yield name and figure of each picture of the landscape."""
         if self.directions.dimensions == 2:
             yield "contour", self.contour()
             yield "relief", self.relief()
@@ -91,7 +91,7 @@ class Landscape:
             yield "path", self.path_projection()
 
     def contour(self) -> Figure:
-        """The plane from above, with the path."""
+        """Contours of the plane, with the path."""
         return contour_figure(self.picture)
 
     def relief(self) -> Figure:
@@ -103,7 +103,7 @@ class Landscape:
         return profile_figure(self.picture)
 
     def path_projection(self) -> Figure:
-        """True losses beside the surface's, and the distance of the path from it."""
+        """The true losses and those of the surface, and the distance of the path from the slice."""
         return path_figure(self.picture)
 
     def write_numbers(self) -> None:
@@ -149,12 +149,12 @@ class Landscape:
         return self.where / "landscape.html"
 
     def write_animation(self) -> list[Path]:
-        """Write the descent as GIF and, where FFmpeg is there, as MP4.
+        """Write the animation of the descent as GIF and, if FFmpeg is installed, as MP4.
 
         Raises
         ------
         InputError
-            There is no path to be seen on the plane.
+            No path is drawn on the plane.
         """
         from steepest.landscape.export import animation
 

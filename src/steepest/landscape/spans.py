@@ -1,11 +1,11 @@
-"""How directions are chosen: at random, along the path, by curvature, through runs, by name.
+"""The choice of directions: random, along the path, by curvature, through runs, by name.
 
 ==========  ====================================================================================
 kind        what it shows
 ==========  ====================================================================================
-random      the neighbourhood of the trained model, scaled neuron by neuron
-principal   the plane that holds most of the path
-hessian     the stiffest direction, and the one of lowest curvature
+random      the neighbourhood of the trained model, scaled for each neuron
+principal   the plane that contains most of the path
+hessian     the directions of largest and lowest curvature
 through     the line or plane through other runs or points of their paths
 parameters  two coefficients of a linear model in their original units
 ==========  ====================================================================================
@@ -33,16 +33,16 @@ Array = np.ndarray
 def random(
     theta: Array, groups: Sequence[Array], *, dimensions: int = 2, seed: int = 0
 ) -> Directions:
-    """Random directions whose part in each neuron is as long as the neuron's own weights.
+    """Return random directions, rescaled for each neuron to the norm of its weights.
 
-    d ← (d_g / ‖d_g‖) ‖θ_g‖ for each group g of weights: a step of one is as large as the weights
-    themselves, in every neuron, so that networks of different scale can be compared. Biases do
-    not move: their entries, which are in no group, are zero.
+    d ← (d_g / ‖d_g‖) ‖θ_g‖ for each group g of weights. A step of one is as long as the weights of
+    every neuron, so networks of different scale can be compared. The entries of biases, which are
+    in no group, are zero.
 
     Raises
     ------
     InputError
-        All weights are zero, so that there is no scale.
+        All weights are zero, so there is no scale.
 
     Examples
     --------
@@ -68,12 +68,11 @@ def random(
 
 
 def principal(theta: Array, path: PathPoints, *, dimensions: int = 2) -> Directions:
-    """The directions that hold most of the path: principal components of θ_t − θ₀.
+    """Return the directions that contain most of the path: principal components of θ_t − θ₀.
 
-    The right singular vectors of the matrix of differences, of length one; coordinates are
-    distances ‖Δθ‖. The share of Σ ‖θ_t − θ₀‖² that each holds stands in its label. (Two
-    components hold much of any path in many dimensions, also of a random walk:
-    arXiv:1806.08805.)
+    They are the right singular vectors of the matrix of differences, of unit length; coordinates
+    are distances ‖Δθ‖. Each label has the share of Σ ‖θ_t − θ₀‖². (Two components contain much of
+    any path in many dimensions, even of a random walk: arXiv:1806.08805.)
 
     Raises
     ------
@@ -103,7 +102,7 @@ def principal(theta: Array, path: PathPoints, *, dimensions: int = 2) -> Directi
         )
     vectors = vectors[:dimensions]
     starts = differences[0] @ vectors.T
-    vectors = vectors * np.where(starts < 0, -1.0, 1.0)[:, None]  # the path starts at the right
+    vectors = vectors * np.where(starts < 0, -1.0, 1.0)[:, None]  # the path starts on the right
     shares = sizes[:dimensions] ** 2 / (sizes**2).sum()
     labels = tuple(
         rf"Principal direction {i + 1} ({100 * share:.3g} % of variance),  $\Vert\Delta\theta\Vert$"
@@ -114,14 +113,14 @@ def principal(theta: Array, path: PathPoints, *, dimensions: int = 2) -> Directi
 
 
 def hessian(theta: Array, spectrum: Spectrum | None, *, dimensions: int = 2) -> Directions:
-    """The eigenvector of the largest curvature and, in a plane, that of the lowest.
+    """Return the eigenvector of the largest curvature and, for a plane, that of the lowest.
 
-    Of length one, so that J(θ₀ + c d) ≈ J(θ₀) + c ∇J·d + λc²/2.
+    They have unit length, so that J(θ₀ + c d) ≈ J(θ₀) + c ∇J·d + λc²/2.
 
     Raises
     ------
     InputError
-        There is no spectrum: ∇²J is not finite.
+        Without a spectrum, because ∇²J is not finite.
 
     Examples
     --------
@@ -157,10 +156,10 @@ def hessian(theta: Array, spectrum: Spectrum | None, *, dimensions: int = 2) -> 
 
 
 def through(theta: Array, others: Sequence[tuple[str, Array]], name: str) -> Directions:
-    """The line through θ₀ and another θ, or the plane through θ₀ and two others.
+    """Return the line through θ₀ and another θ, or the plane through θ₀ and two others.
 
-    On the line the coordinate is 0 at θ₀ and 1 at the other. In the plane the first axis leads to
-    the first one, the second stands on it at right angles, and coordinates are distances ‖Δθ‖
+    On the line, the coordinate is 0 at θ₀ and 1 at the other θ. In the plane, the first axis points
+    to the first one, the second is orthogonal to it, and coordinates are distances ‖Δθ‖
     (arXiv:1802.10026, appendix A.1).
 
     Examples
@@ -197,17 +196,18 @@ def through(theta: Array, others: Sequence[tuple[str, Array]], name: str) -> Dir
 
 
 def parameters(model: TrainedModel | None, names: Sequence[str]) -> Directions:
-    """One or two coefficients of a linear model, in the features' original units.
+    """Return the directions of one or two coefficients of a linear model, in original units.
 
-    With x' = M(x − s), the coefficients in original units are c = Mᵀ C and b − sᵀc. Along a named
-    coefficient all others stay where they are, in original units, the intercept too. A name is a
-    feature's or "intercept"; with K > 2 classes it is followed by the class: ``mass@top``.
+    With x' = M(x − s), the coefficients in original units are c = Mᵀ C and b − sᵀc. Along the
+    direction of a coefficient, all other coefficients and the intercept are fixed in original
+    units. A name is that of a feature, or "intercept"; with K > 2 classes it is followed by the
+    class: ``mass@top``.
 
     Raises
     ------
     InputError
-        No model or a network; a scaling that is not affine, or has dropped directions; an unknown
-        name.
+        Without a model; for a network, a scaling that is not affine or has dropped directions, or
+        an unknown name.
     """
     if model is None:
         raise InputError(
@@ -255,7 +255,7 @@ def _layer(model: TrainedModel, theta: Array) -> tuple[Array, Array]:
 
 
 def _affine(model: TrainedModel) -> tuple[Array, Array]:
-    """M and s, or the reason why there are no coefficients in original units."""
+    """Return M and s, or raise InputError if there are no coefficients in original units."""
     if model.model.linear_layer(model.theta) is None:
         raise InputError(
             "The parameters of a network have no units of their own.",
@@ -276,7 +276,7 @@ def _affine(model: TrainedModel) -> tuple[Array, Array]:
 
 
 def _place(model: TrainedModel, name: str) -> tuple[int, int]:
-    """The input and the output that a name means; the input after the last is the intercept."""
+    """Return input and output of a name; the index after the last input is the intercept."""
     plain, _, kind = name.partition("@")
     known = [*model.input_names, "intercept"]
     outputs = list(model.classes) if model.task == "multiclass" else [""]

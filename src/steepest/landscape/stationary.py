@@ -30,7 +30,7 @@ __all__ = [
 Array = np.ndarray
 
 FLAT = 0.01
-"""A curvature below this part of the largest one in the slice counts as flat."""
+"""A curvature below this fraction of the largest one in the slice counts as flat."""
 MOST_POINTS = 12
 """Stationary points that are refined, the lowest first."""
 NEWTON_STEPS = 8
@@ -38,12 +38,12 @@ NEWTON_STEPS = 8
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """A point of the slice and what J is like there, within the slice."""
+    """A point of the slice, with J, its gradient and curvatures within the slice."""
 
     kind: str  # "minimum", "valley", "saddle", "ridge", "maximum", "plateau" or "slope"
     coordinates: Array  # (k,)
     loss: float  # J
-    gradient: float  # the length of the gradient's projection on the slice
+    gradient: float  # norm of the projection of the gradient onto the slice
     curvatures: Array  # (k,): eigenvalues of ∇²J within the slice, ascending, per unit length in θ
     slopes: Array  # (k,): the gradient along the direction of each curvature, per unit length in θ
 
@@ -59,20 +59,20 @@ class Point:
 
 
 def named(curvatures: Array, scale: float, slope: bool = False) -> str:
-    """What a point is called by its curvatures, of which those below 1 % of `scale` are flat.
+    """Return the name of a point by its curvatures; those below 1 % of `scale` are flat.
 
     ==========================  ========
     curvatures                  name
     ==========================  ========
     all flat                    plateau
-    all up                      minimum
-    up and flat                 valley
-    up and down                 saddle
-    flat and down               ridge
-    all down                    maximum
+    all positive                minimum
+    positive and flat           valley
+    positive and negative       saddle
+    flat and negative           ridge
+    all negative                maximum
     ==========================  ========
 
-    Where J falls too steeply for the point to be any of these (`slope`), it is a "slope".
+    With `slope`, J is too steep for a stationary point, and the name is "slope".
 
     Examples
     --------
@@ -94,7 +94,7 @@ def named(curvatures: Array, scale: float, slope: bool = False) -> str:
 def point_at(
     objective: Objective, directions: Directions, coordinates: Array, events: Batch
 ) -> tuple[float, Array, Array]:
-    """J, its gradient ``(k,)`` and Hessian ``(k, k)`` in the coordinates of the slice."""
+    """Return J, its gradient ``(k,)`` and Hessian ``(k, k)`` in the coordinates of the slice."""
     theta = directions.theta_at(coordinates).astype(objective.dtype)
     vectors = directions.vectors
     with np.errstate(all="ignore"):
@@ -107,7 +107,7 @@ def point_at(
 def measured(
     objective: Objective, directions: Directions, coordinates: Array, events: Batch
 ) -> Point | None:
-    """A point of the slice with its gradient and curvatures, not yet named; None if not finite."""
+    """Return a point with its gradient and curvatures, without a name; None if not finite."""
     loss, gradient, hessian = point_at(objective, directions, coordinates, events)
     if not (np.isfinite(loss) and np.isfinite(hessian).all() and np.isfinite(gradient).all()):
         return None
@@ -115,10 +115,10 @@ def measured(
 
 
 def all_named(points: list[Point], directions: Directions, surface: Surface) -> list[Point]:
-    """The points with their names, by the largest curvature among them all.
+    """Return the points with their names, relative to the largest curvature among them.
 
-    A point is a slope where, by its gradient and its curvatures, J would be stationary more than a
-    cell of the grid away.
+    A point is a slope if its gradient and curvatures predict that the stationary point is more than
+    a grid cell away.
     """
     if not points:
         return []
@@ -129,11 +129,11 @@ def all_named(points: list[Point], directions: Directions, surface: Surface) -> 
 
 
 def _slopes(point: Point, scale: float, length: float) -> bool:
-    """Whether the parabola at a point is stationary more than `length` away.
+    """Whether the stationary point of the parabola at a point is more than `length` away.
 
-    Where a valley runs askew the grid has a lowest point in many rows, each with the curvatures of
-    a minimum; and where it leads off the grid, Newton steps do not lead these together. Along a
-    flat direction the parabola says nothing of the distance: there the gradient decides.
+    If a valley is not parallel to an axis, the grid has a local minimum in many rows, each with the
+    curvatures of a minimum. If the valley leaves the grid, Newton steps do not merge these points.
+    Along a flat direction the parabola gives no distance, and the gradient is used instead.
     """
     bent = np.abs(point.curvatures) > FLAT * scale
     away = np.abs(point.slopes[bent] / point.curvatures[bent])
@@ -143,10 +143,10 @@ def _slopes(point: Point, scale: float, length: float) -> bool:
 def _per_length(
     directions: Directions, gradient: Array, hessian: Array
 ) -> tuple[float, Array, Array]:
-    """‖∇J‖, the eigenvalues of ∇²J, and ∇J along its eigenvectors, all per unit length in θ.
+    """Return ‖∇J‖, the eigenvalues of ∇²J, and ∇J along its eigenvectors, per unit length in θ.
 
-    With the metric G = d dᵀ within the slice: √(gᵀ G⁻¹ g), the eigenvalues of G^(−1/2) H G^(−1/2),
-    and G^(−1/2) g along the eigenvectors of that.
+    With the metric G = d dᵀ of the slice these are √(gᵀ G⁻¹ g), the eigenvalues of
+    G^(−1/2) H G^(−1/2), and G^(−1/2) g along its eigenvectors.
     """
     metric = directions.vectors @ directions.vectors.T
     values, vectors = np.linalg.eigh(metric)

@@ -1,4 +1,4 @@
-"""What a landscape says: each a number, for landscape.json, and in words, for the terminal."""
+"""The numbers of a landscape, for landscape.json, and the same in words, for the terminal."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["sentences", "summary"]
 Array = np.ndarray
 
 LINE_POINTS = 41
-"""Points of the line on which a barrier is looked for."""
+"""Number of points on the line between two runs."""
 PLAIN = ("sgd",)
-"""Update rules whose bound on the learning rate is 2/λmax itself."""
+"""Update rules that are stable up to a learning rate of 2/λmax."""
 
 
 def summary(
@@ -38,14 +38,13 @@ def summary(
 ) -> dict[str, Any]:
     """Return the entries ``surface``, ``end``, ``points`` and ``barriers`` of landscape.json.
 
-    `spectrum` is that at the trained θ, None where it is not finite; `events` are the surface's,
-    `curved` those of them that Hessian–vector products are taken on, and `anchors` correct all
-    losses.
+    `spectrum` is at the trained θ, None if it is not finite. `events` are those of the surface,
+    `curved` those of the Hessian–vector products; the anchors correct all losses.
     """
     end = measured(source.objective, directions, directions.offset, curved)
     found = slice_points(source.objective, directions, surface, curved)
     points = all_named([*found, *([end] if end else [])], directions, surface)
-    if points:  # found on fewer events
+    if points:  # their losses are from fewer events
         thetas = directions.theta_at(np.array([point.coordinates for point in points]))
         losses = losses_at(source.objective, thetas, events, anchors)
         points = [replace(p, loss=float(J)) for p, J in zip(points, losses, strict=True)]
@@ -76,7 +75,7 @@ def _end(
     curved: Batch,
     anchors: Anchors,
 ) -> dict[str, Any]:
-    """The trained model: loss, gradient, curvature, and 2/η."""
+    """Return loss, gradient and curvature at the trained model, and 2/η."""
     objective, theta = source.objective, source.theta.astype(source.objective.dtype)
     with np.errstate(all="ignore"):
         (loss,) = losses_at(objective, source.theta[None], events, anchors)
@@ -106,7 +105,7 @@ def _end(
 
 
 def _eigenvalues(spectrum: Spectrum | None, part: slice) -> list[dict[str, float]] | None:
-    """Up to two eigenvalues at an end of the spectrum, from the end inwards."""
+    """Return up to two eigenvalues at an end of the spectrum, the extreme one first."""
     if spectrum is None:
         return None
     both = zip(spectrum.values[part].tolist(), spectrum.residuals[part].tolist(), strict=True)
@@ -116,7 +115,7 @@ def _eigenvalues(spectrum: Spectrum | None, part: slice) -> list[dict[str, float
 def _barriers(
     source: LandscapeInput, directions: Directions, events: Batch, anchors: Anchors
 ) -> list[dict[str, Any]]:
-    """Between each two of the points that a slice goes through."""
+    """Return the barriers between each pair of points of the slice."""
     if directions.kind != "through":
         return []
     found = []
@@ -131,7 +130,7 @@ def _barriers(
 
 
 def sentences(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what each line is about, and the line, of what landscape.json holds."""
+    """Yield the subject and the text of each line, from the content of landscape.json."""
     flat = "line" if len(numbers["grid"]) == 1 else "plane"
     yield "surface", _surface_in_words(numbers)
     yield "events", _events(numbers["events"], numbers["part"])

@@ -1,4 +1,4 @@
-"""The descent as a film: the path grows on its surface, the loss falls beside it."""
+"""Animation of the descent: the path grows on the surface, next to the loss curve."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ Array = np.ndarray
 FRAMES = 60
 SECONDS = 6.0
 HOLD = 12
-"""Frames for which the end stands still."""
+"""Number of frames that repeat the end."""
 DOTS = 96
-"""Dots an inch."""
+"""Dots per inch."""
 
 
 def frames(picture: Picture, count: int = FRAMES) -> Iterator[Array]:
-    """Yield the film's frames as RGB ``(height, width, 3)`` uint8.
+    """Yield the frames as RGB ``(height, width, 3)`` uint8.
 
-    Each frame goes on by as many points of the path, which are dense in the first steps, where J
-    falls most. The last one is repeated.
+    Each frame advances by the same number of path points, which are dense in the first steps, where
+    J falls fastest. The last frame is repeated.
 
     Raises
     ------
     InputError
-        There is no path to be seen on the plane.
+        No path is drawn on the plane.
     """
     path = picture.drawn_path()
     if path is None or not picture.has_descent:
         raise InputError(
-            "There is no descent to be seen on this landscape.",
-            expected="a plane with a path that runs within it",
+            "There is no path to animate on this landscape.",
+            expected="a plane with a path within it",
             found="a line" if len(picture.axes) != 2 else "no path within the plane",
             do="steepest landscape RUN --directions principal",
         )
@@ -112,12 +112,12 @@ def _move(moving: list[Any], picture: Picture, path: Array, end: int) -> None:
 
 
 def write_gif(picture: Picture, path: Path, count: int = FRAMES) -> None:
-    """Write the film as GIF, one palette for all frames.
+    """Write the animation as GIF, with one palette for all frames.
 
     Raises
     ------
     InputError
-        There is no path to be seen on the plane.
+        No path is drawn on the plane.
     """
     from PIL import Image
 
@@ -130,17 +130,17 @@ def write_gif(picture: Picture, path: Path, count: int = FRAMES) -> None:
 
 
 def has_ffmpeg() -> bool:
-    """Whether FFmpeg is there."""
+    """Whether FFmpeg is installed."""
     return shutil.which("ffmpeg") is not None
 
 
 def write_mp4(picture: Picture, path: Path, count: int = FRAMES) -> None:
-    """Write the film as MP4 (H.264), by FFmpeg.
+    """Write the animation as MP4 (H.264), using FFmpeg.
 
     Raises
     ------
     InputError
-        There is no path to be seen on the plane, no FFmpeg, or it fails.
+        No path is drawn on the plane, FFmpeg is not installed, or it fails.
     """
     program = shutil.which("ffmpeg")
     if program is None:

@@ -1,9 +1,9 @@
 """A landscape for other programs: Parquet tables, and VTK files that ParaView reads.
 
-``surface.vti`` is a uniform grid (ImageData) with ``loss`` and ``standard_error`` at its points:
-in ParaView, *Warp By Scalar* makes it a relief. ``path.vtp`` is the path as a line (PolyData).
-Both have their arrays as raw bytes after the XML (little-endian float64, each after its length as
-a UInt64), which keeps NaN where J is not finite.
+``surface.vti`` is a uniform grid (ImageData) with ``loss`` and ``standard_error`` at its points. In
+ParaView, *Warp By Scalar* turns it into a relief. ``path.vtp`` is the path as a line (PolyData).
+Both store their arrays as raw bytes after the XML (little-endian float64, each preceded by its
+length as UInt64), which preserves NaN where J is not finite.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ FORMAT = {b"steepest": b'{"format": "steepest-landscape", "version": 1}'}
 
 
 def surface_table(surface: Surface) -> pa.Table:
-    """One row a point of the grid: ``x``, ``y`` (in a plane), ``loss`` and ``standard_error``."""
+    """Return a row for each grid point: ``x``, ``y`` (of a plane), ``loss``, ``standard_error``."""
     values = {"loss": surface.losses.ravel(), "standard_error": surface.standard_errors.ravel()}
     return pa.table({**_places(surface.grid.points()), **values})
 
 
 def path_table(path: ProjectedPath) -> pa.Table:
-    """One row a point of the path: step, place, true loss, surface's loss, distance."""
+    """Return a row for each path point: step, coordinates, true loss, surface loss, distance."""
     values = {"loss": path.losses, "surface_loss": path.surface_losses,
               "distance": path.distances, "displacement": path.displacements}  # fmt: skip
     return pa.table({"step": path.steps, **_places(path.coordinates), **values})
@@ -43,7 +43,7 @@ def _places(coordinates: Array) -> dict[str, Array]:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table with the format's name and version."""
+    """Write a table, with the name and version of the format."""
     pq.write_table(table.replace_schema_metadata(FORMAT), path)
 
 
@@ -54,7 +54,7 @@ def write_vti(surface: Surface, path: Path) -> None:
     origin = " ".join(repr(value) for value in [axis[0] for axis in axes] + [0.0] * missing)
     steps = [axis[1] - axis[0] for axis in axes] + [1.0] * missing
     extent = " ".join([f"0 {len(axis) - 1}" for axis in axes] + ["0 0"] * missing)
-    scalars = {  # VTK counts the first coordinate fastest
+    scalars = {  # in VTK the first coordinate varies fastest
         "loss": surface.losses.T.ravel(),
         "standard_error": surface.standard_errors.T.ravel(),
     }
@@ -91,7 +91,7 @@ def write_vtp(path_points: ProjectedPath, path: Path) -> None:
 
 
 def _arrays(arrays: dict[str, Array], start: int = 0) -> tuple[str, bytes]:
-    """The elements that describe arrays, and the bytes of these, which begin at `start`."""
+    """Return the XML elements that describe the arrays, and their bytes, which begin at `start`."""
     head, data = "", b""
     for name, values in arrays.items():
         kind = "Int64" if values.dtype == np.int64 else "Float64"

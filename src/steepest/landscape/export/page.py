@@ -1,4 +1,4 @@
-"""The landscape to turn and zoom in a browser: one self-contained HTML file, by Plotly."""
+"""An interactive landscape for a browser: one self-contained HTML file, made with Plotly."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def require_plotly() -> Any:
 
 
 def page(picture: Picture, title: str) -> str:
-    """Return a page with the landscape, without outside references.
+    """Return a self-contained page with the landscape.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def page(picture: Picture, title: str) -> str:
 
 
 def plain(label: str) -> str:
-    r"""A label of Matplotlib's as HTML.
+    r"""Return a Matplotlib label as HTML.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def _plane(plotly: Any, picture: Picture) -> list[Any]:
         showscale=False,
         hovertemplate="x %{x:.4g}<br>y %{y:.4g}<br>J %{z:.5g}<extra></extra>",
         connectgaps=False,
-        opacity=0.92,  # so that a path below it can be seen
+        opacity=0.92,  # a path below remains visible
         lighting={"ambient": 0.55, "diffuse": 0.75, "specular": 0.15, "roughness": 0.6},
         lightposition={"x": -1000, "y": 1000, "z": 2000},
         name=plain(picture.quantity),
@@ -141,7 +141,7 @@ def _line(plotly: Any, picture: Picture) -> list[Any]:
 
 
 def _dress(figure: Any, picture: Picture) -> None:
-    """Axes with their names, a logarithmic height where it helps, and buttons to change it."""
+    """Set axis labels, a logarithmic height if useful, and buttons to switch it."""
     kind = "log" if spans_decades(picture.losses) else "linear"
     figure.update_scenes(
         xaxis_title=plain(picture.labels[0]),

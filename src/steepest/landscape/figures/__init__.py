@@ -1,4 +1,4 @@
-"""Pictures of a landscape: each draws the numbers of a `Picture`."""
+"""Figures of a landscape, drawn from the numbers of a `Picture`."""
 
 from steepest.landscape.figures.contour import contour_figure
 from steepest.landscape.figures.curves import path_figure, profile_figure

@@ -1,4 +1,4 @@
-"""The landscape from above: contours of J, the path, the marks."""
+"""The contour plot of a landscape: contours of J, the path, the marks."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ __all__ = [
 ]
 
 COLOURS_OF_HEIGHT = "viridis"
-"""Told apart by colour-blind readers, and from dark to light in grey print."""
+"""Suitable for colour-blind readers, and from dark to light in greyscale."""
 HALO = "white"
 EDGE = {"markeredgecolor": "black", "markeredgewidth": 1.0}
 
 
 def contour_figure(picture: Picture) -> Figure:
-    """Return the figure of a two-dimensional landscape from above.
+    """Return the contour plot of a two-dimensional landscape.
 
-    Contours stand at heights J − J_min that grow by a constant factor. Where J is not finite there
-    is no colour but a hatching.
+    The levels of J − J_min grow by a constant factor. Regions where J is not finite are hatched.
     """
     with style():
         figure = new_figure(8.0, 6.2)
@@ -46,7 +45,7 @@ def contour_figure(picture: Picture) -> Figure:
 
 
 def contours_on(figure: Figure, axes: Axes, picture: Picture) -> None:
-    """Draw filled contours, thin lines, the hatching of what is not finite, and a colour bar."""
+    """Draw filled contours, contour lines, hatching where J is not finite, and a colour bar."""
     from matplotlib.colors import BoundaryNorm
 
     x, y = picture.axes
@@ -72,7 +71,7 @@ def contours_on(figure: Figure, axes: Axes, picture: Picture) -> None:
 
 
 def path_line(path: Any) -> Any:
-    """The path as a line with a halo, so that it shows on dark and on light."""
+    """Return the effect that draws the path with a halo, visible on dark and light colours."""
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import Normal, Stroke
 
@@ -112,7 +111,7 @@ def points_on(axes: Axes, picture: Picture, with_path: bool) -> None:
 
 
 def _short(value: float) -> str:
-    r"""Three digits, in a form that Matplotlib writes well.
+    r"""Return a number with three digits, as Matplotlib text.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""Curves of a landscape: J along a line; the path's true losses, and its distance from the slice.
-
-What is drawn under a path is not the loss that it had: `path_figure` shows by how much.
-"""
+"""Curves: J along a line; the path and its projection, with true losses and distances."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ __all__ = ["path_figure", "profile_figure"]
 
 
 def profile_figure(picture: Picture) -> Figure:
-    """Return the figure of J along a line, with its standard error and the path's true losses."""
+    """Return the figure of J along a line, with standard errors and the true losses of the path."""
     with style():
         figure = new_figure(7.5, 5.0)
         axes = figure.subplots()
@@ -45,7 +42,7 @@ def profile_figure(picture: Picture) -> Figure:
 
 
 def _hatch(axes: Axes, picture: Picture) -> None:
-    """Hatch where J is not finite: from half a step before to half a step after."""
+    """Hatch regions where J is not finite, extended by half a step on both sides."""
     (x,) = picture.axes
     bad = ~np.isfinite(picture.losses)
     half = (x[1] - x[0]) / 2
@@ -72,7 +69,7 @@ def _marks(axes: Axes, picture: Picture) -> None:
 
 
 def path_figure(picture: Picture) -> Figure:
-    """Return the figure of the path's true losses and the surface's, and how far it is from it.
+    """Return the figure of the true losses and those of the surface, and of the distances.
 
     Raises
     ------
@@ -81,10 +78,10 @@ def path_figure(picture: Picture) -> Figure:
     """
     if picture.path is None:
         raise InputError(
-            "The landscape has no path, so that there is nothing to compare its surface with.",
+            "The landscape has no path to compare its surface with.",
             expected="a run with path.safetensors",
             found="none",
-            do="train a smaller model, whose path is recorded",
+            do='train with method = "descent", which records a path',
         )
     with style():
         figure = new_figure(7.5, 6.4)
