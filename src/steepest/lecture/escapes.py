@@ -300,10 +300,9 @@ def _by_noise(axes: Axes, numbers: Escapes) -> None:
 def _points(
     axes: Axes, places: list[float], shares: list[Share], look: dict[str, Any], label: str = ""
 ) -> None:
-    middle = [share.fraction for share in shares]
-    below = [share.fraction - share.low for share in shares]
-    above = [share.high - share.fraction for share in shares]
-    axes.errorbar(places, middle, [below, above], **look, markersize=7, linewidth=1.4,
+    low, middle, high = np.transpose([(s.low, s.fraction, s.high) for s in shares])
+    errors = [middle - low, high - middle]
+    axes.errorbar(places, middle, errors, **look, markersize=7, linewidth=1.4,
                   elinewidth=1.4, capsize=3, markeredgecolor="black", clip_on=False,
                   label=label or None)  # fmt: skip
 

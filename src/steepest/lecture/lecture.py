@@ -64,18 +64,13 @@ class LectureFolder:
         self.path = Path(path)
         self._refuse_foreign()
 
-    @property
-    def page(self) -> Path:
-        """Where the page is."""
-        return self.path / "lecture.html"
-
     def write_numbers(self, numbers: dict[str, Any]) -> None:
         """Write lecture.json, and the page with the figures that lie here."""
         with self._explained("lecture.json"):
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(self.path / "lecture.json", numbers)
         page = render(self.path, numbers)
-        self.write(self.page.name, lambda file: file.write_text(page, encoding="utf-8"))
+        self.write("lecture.html", lambda file: file.write_text(page, encoding="utf-8"))
 
     def write(self, name: str, save: Callable[[Path], object]) -> None:
         """Let `save` write a file."""
@@ -124,7 +119,7 @@ class Lecture:
     @property
     def page(self) -> Path:
         """The page."""
-        return self.folder.page
+        return self.folder.path / "lecture.html"
 
 
 def draw(

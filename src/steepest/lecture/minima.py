@@ -133,13 +133,9 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
 
 
 def run_of(
-    data: LectureData,
-    seed: int,
-    numbers: Minima,
-    which: int,
-    effort: Effort,
+    data: LectureData, seed: int, numbers: Minima, which: int, effort: Effort,
     callback: TrainingCallback,
-) -> tuple[Problem, Descent]:
+) -> tuple[Problem, Descent]:  # fmt: skip
     """The surface that the minima were found in, and the run that led to one of them.
 
     `numbers` is what `compute` gave for the same data, seed and effort; A is 0, B is 1.
@@ -159,83 +155,42 @@ def _network(data: LectureData, seed: int, callback: TrainingCallback) -> Proble
                    l2=L2, hidden=(HIDDEN,), activation="tanh")  # fmt: skip
 
 
-def _pair(fit: Problem, runs: list[Descent], thetas: list[Array]) -> tuple[int, int] | None:
-    """The lowest minimum and the next that is another, with a barrier between; None if none."""
-    losses = [fit.loss(theta) for theta in thetas]
-    kept = [
-        k for k in np.argsort(losses).tolist()
-        if fit.loss(runs[k].end) - losses[k] < REACHED * losses[k] and _is_minimum(fit, thetas[k])
-    ]  # fmt: skip
-    for a, b in combinations(kept, 2):
-        if losses[b] > (1 + DIFFERENT) * losses[a]:
-            line = _line(fit, thetas[a], thetas[b])
-            if line.max() > (1 + REACHED) * losses[b]:  # a hill between them, above the higher
-                return a, b
-    return None
-
-
-def _is_minimum(fit: Problem, theta: Array) -> bool:
-    gradient = fit.loss_and_gradient(theta)[1]
-    return bool(np.linalg.norm(gradient) < 1e-8 and np.linalg.eigvalsh(fit.hessian(theta))[0] > 0)
-
-
-def _line(fit: Problem, first: Array, second: Array) -> Array:
-    return fit.line(first, second - first, np.linspace(0, 1, 201))
-
-
 def _two_minima(
     data: LectureData, fit: Problem, runs: list[Descent], seed: int, sample: int
 ) -> Minima | None:
+    """The lowest minimum and the next that is another, with a barrier between; None if none."""
     thetas = [fit.settled(run.end, 200) for run in runs]
-    found = _pair(fit, runs, thetas)
-    if found is None:
-        return None
-
-    def minimum(k: int) -> Minimum:
+    ends = np.array([fit.loss(theta) for theta in thetas])
+    found = {}
+    for k in np.argsort(ends).tolist():
         loss, gradient = fit.loss_and_gradient(thetas[k])
         values = np.linalg.eigvalsh(fit.hessian(thetas[k]))
         size, moved = float(np.linalg.norm(gradient)), fit.loss(runs[k].end) - loss
-        return Minimum(seed + k, loss, size, values, moved, runs[k].losses)
-
-    line = _line(fit, *(thetas[k] for k in found))
-    return Minima(
-        minima=(minimum(found[0]), minimum(found[1])),
-        line=line,
-        barrier=barrier(line),
-        plateau=None,
-        ends=np.array([fit.loss(theta) for theta in thetas]),
-        network="→".join(map(str, fit.objective.model.details()["widths"])),
-        events=len(fit.events),
-        sample=sample,
-        features=tuple(data.names[i] for i in data.pair),
-    )
+        if moved < REACHED * loss and size < 1e-8 and values[0] > 0:
+            found[k] = Minimum(seed + k, loss, size, values, moved, runs[k].losses)
+    for (a, lower), (b, higher) in combinations(found.items(), 2):
+        line = fit.line(thetas[a], thetas[b] - thetas[a], np.linspace(0, 1, 201))
+        between = line.max() > (1 + REACHED) * higher.loss  # a hill, above the higher minimum
+        if higher.loss > (1 + DIFFERENT) * lower.loss and between:
+            network = "→".join(map(str, fit.objective.model.details()["widths"]))
+            features = tuple(data.names[i] for i in data.pair)
+            return Minima((lower, higher), line, barrier(line), None, ends, network,
+                          len(fit.events), sample, features)  # fmt: skip
+    return None
 
 
 def _longest_plateau(fit: Problem, runs: list[Descent], seed: int, sample: int) -> Plateau | None:
-    found = [
-        (ends[1] - ends[0], k, ends) for k, r in enumerate(runs) if (ends := plateau_of(r.losses))
-    ]
+    found = {k: ends for k, run in enumerate(runs) if (ends := plateau_of(run.losses))}
     if not found:
         return None
-    _, k, (first, last) = max(found)
-    run = runs[k]
-    at = first + int(run.gradients[first:last].argmin())
+    k, (first, last) = max(found.items(), key=lambda item: (item[1][1] - item[1][0], item))
+    losses, gradients = runs[k].losses, runs[k].gradients
+    at = first + int(gradients[first:last].argmin())
     theta = fit.descend(rate=RATE, epochs=max(at, 1), seed=seed + k).end
-    values = np.linalg.eigvalsh(fit.hessian(theta))
-    return Plateau(
-        seed=seed + k,
-        sample=sample,
-        first=first,
-        last=last,
-        loss_before=float(run.losses[first]),
-        loss_after=float(run.losses[last]),
-        loss_end=float(run.losses[-1]),
-        gradient=float(run.gradients[at]),
-        lowest=float(values[0]),
-        highest=float(values[-1]),
-        losses=run.losses,
-        gradients=run.gradients,
-    )
+    values = np.linalg.eigvalsh(fit.hessian(theta)).tolist()
+    before, after, end = losses[[first, last, -1]].tolist()
+    return Plateau(seed + k, sample, first, last, before, after, end, float(gradients[at]),
+                   values[0], values[-1], losses, gradients)  # fmt: skip
 
 
 def plateau_of(losses: Array) -> tuple[int, int] | None:
