@@ -170,19 +170,14 @@ def _one_by_one(objective: Objective, thetas: Array, events: Batch) -> Array:
         return np.array([objective.loss(t.astype(objective.dtype), events) for t in thetas])
 
 
-@dataclass
 class SavedSums:
-    """The saved sums of an interrupted surface, with a fingerprint of the surface."""
+    """The saved sums of an interrupted surface, with a fingerprint of the surface.
 
-    target: LandscapeFolder
-    fingerprint: str
-    points: int
-    anchors: int
-    written: float
+    The number of events is not part of the fingerprint, so that more can be added.
+    """
 
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         target: LandscapeFolder,
         objective: Objective,
         directions: Directions,
@@ -190,19 +185,17 @@ class SavedSums:
         events: Batch,
         anchors: Anchors,
         all_events: int,
-    ) -> SavedSums:
-        """Return those of this surface, for any number of events, so that more can be added."""
-        digest = hashlib.sha256()
+    ) -> None:
         first = events.take(slice(0, CHUNK))
         loss = objective.loss(directions.origin.astype(objective.dtype), first)
         shapes = [array.shape for array in first.arrays]
-        said = (objective.dtype, loss, all_events, CHUNK, shapes)
-        digest.update(repr(said).encode())
+        digest = hashlib.sha256(repr((objective.dtype, loss, all_events, CHUNK, shapes)).encode())
         slice_ = [directions.origin, directions.vectors, directions.offset, *grid.axes]
         for array in (*slice_, anchors.rows, anchors.losses, *first.arrays):
             digest.update(np.ascontiguousarray(array).tobytes())
-        count = len(anchors.rows)
-        return cls(target, digest.hexdigest(), grid.size, count, time.monotonic())
+        self.target, self.fingerprint = target, digest.hexdigest()
+        self.none = Sums.zero(grid.size, len(anchors.rows))
+        self.written = time.monotonic()
 
     def read(self, most: int) -> Sums:
         """Return the saved sums of this surface, or zero."""
@@ -213,7 +206,7 @@ class SavedSums:
                 events, chunks = about["events"], about["chunks"]
                 if events == most or (events < most and events % CHUNK == 0):
                     return Sums(**arrays, events=events, chunks=chunks)
-        return Sums.zero(self.points, self.anchors)
+        return self.none
 
     def write(self, sums: Sums) -> None:
         """Write the sums."""

@@ -231,8 +231,8 @@ def _surface(
     callback: TrainingCallback,
 ) -> Surface:
     """Evaluate the surface, continuing from the sums of an earlier, interrupted call."""
-    kept = SavedSums.of(target, source.objective, directions, grid, events, anchors,
-                        len(source.events))  # fmt: skip
+    given = directions, grid, events, anchors, len(source.events)
+    kept = SavedSums(target, source.objective, *given)
     sums = kept.read(len(events))
     if 0 < sums.events < len(events):
         callback.say(f"Going on after {sums.events:,} events.")

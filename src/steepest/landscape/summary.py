@@ -49,21 +49,17 @@ def summary(
         losses = losses_at(source.objective, thetas, events, anchors)
         points = [replace(p, loss=float(J)) for p, J in zip(points, losses, strict=True)]
     ended = points.pop() if end else None
-    return {
-        "surface": _surface(surface),
-        "end": _end(source, spectrum, ended, events, curved, anchors),
-        "points": [point.to_json() for point in points if point.kind != "slope"],
-        "barriers": _barriers(source, directions, events, anchors),
-    }
-
-
-def _surface(surface: Surface) -> dict[str, Any]:
     coordinates, lowest = surface.lowest()
     finite = surface.losses[surface.finite]
     return {
-        "lowest": {"coordinates": coordinates.tolist(), "loss": lowest},
-        "highest": float(finite.max()) if finite.size else float("nan"),
-        "not_finite": int((~surface.finite).sum()),
+        "surface": {
+            "lowest": {"coordinates": coordinates.tolist(), "loss": lowest},
+            "highest": float(finite.max()) if finite.size else float("nan"),
+            "not_finite": int((~surface.finite).sum()),
+        },
+        "end": _end(source, spectrum, ended, events, curved, anchors),
+        "points": [point.to_json() for point in points if point.kind != "slope"],
+        "barriers": _barriers(source, directions, events, anchors),
     }
 
 
@@ -132,62 +128,55 @@ def _barriers(
 def sentences(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the subject and the text of each line, from the content of landscape.json."""
     flat = "line" if len(numbers["grid"]) == 1 else "plane"
-    yield "surface", _surface_in_words(numbers)
-    yield "events", _events(numbers["events"], numbers["part"])
-    if numbers["path"] is not None:
-        yield "path", _path(numbers["path"], flat)
-        if numbers["path"]["largest_gap"] is not None:
-            yield "path_projection", _gap(numbers["path"]["largest_gap"])
-    else:
-        yield "path", "none was recorded"
-    yield "end", _end_in_words(numbers["end"])
-    if numbers["end"]["sharpness"] is not None:
-        yield "sharpness", _sharpness(numbers["end"])
-    for point in numbers["points"][:5]:
-        yield f"{point['kind']}", _point(point)
-    for one in numbers["barriers"]:
-        yield "barrier", _barrier_in_words(one)
-
-
-def _surface_in_words(numbers: dict[str, Any]) -> str:
     shape = " × ".join(str(axis["points"]) for axis in numbers["grid"])
-    surface = numbers["surface"]
-    text = (
-        f"{shape} points, J from {surface['lowest']['loss']:.4g} at "
-        f"{_place(surface['lowest']['coordinates'])} to {surface['highest']:.4g}"
+    surface, events, path, end = (numbers[key] for key in ("surface", "events", "path", "end"))
+    lowest, bad = surface["lowest"], surface["not_finite"]
+    yield (
+        "surface",
+        (
+            f"{shape} points, J from {lowest['loss']:.4g} at {_place(lowest['coordinates'])} to "
+            f"{surface['highest']:.4g}" + (f"; not finite at {bad:,}" if bad else "")
+        ),
     )
-    bad = surface["not_finite"]
-    return text + (f"; not finite at {bad:,}" if bad else "")
-
-
-def _events(events: dict[str, Any], part: str) -> str:
-    text = f"{events['used']:,} of {events['all']:,} of the {part} part"
-    if events["used"] < events["all"]:
-        text += f"; standard error at most {100 * events['largest_standard_error']:.2g} % of J"
-    return text
-
-
-def _path(path: dict[str, Any], flat: str) -> str:
-    return (
-        f"{path['points']:,} points; the {flat} holds {100 * path['share_of_length']:.3g} % of its "
-        f"length and {100 * path['share_of_variance']:.3g} % of its variance; at most "
-        f"{path['largest_distance']:.3g} away from it"
-    )
-
-
-def _gap(gap: dict[str, Any]) -> str:
-    return (
-        f"at worst, at step {gap['step']:,}, the true loss was {gap['loss']:.4g}, and the surface "
-        f"under it is at {gap['surface_loss']:.4g}"
-    )
-
-
-def _end_in_words(end: dict[str, Any]) -> str:
-    text = f"J = {end['loss']:.5g}, ‖∇J‖ = {end['gradient_norm']:.3g}"
-    if end["in_the_slice"] is None:
-        return text
-    kind = end["in_the_slice"]["kind"]
-    return text + (f"; in the slice on a {kind}" if kind == "slope" else f"; in the slice a {kind}")
+    error = f"; standard error at most {100 * events['largest_standard_error']:.2g} % of J"
+    used = f"{events['used']:,} of {events['all']:,} of the {numbers['part']} part"
+    yield "events", used + (error if events["used"] < events["all"] else "")
+    if path is None:
+        yield "path", "none was recorded"
+    else:
+        yield (
+            "path",
+            (
+                f"{path['points']:,} points; the {flat} holds {100 * path['share_of_length']:.3g} % of "
+                f"its length and {100 * path['share_of_variance']:.3g} % of its variance; at most "
+                f"{path['largest_distance']:.3g} away from it"
+            ),
+        )
+        if (gap := path["largest_gap"]) is not None:
+            yield (
+                "path_projection",
+                (
+                    f"at worst, at step {gap['step']:,}, the true loss was {gap['loss']:.4g}, and the "
+                    f"surface under it is at {gap['surface_loss']:.4g}"
+                ),
+            )
+    kind = (end["in_the_slice"] or {}).get("kind")
+    where = f"; in the slice {'on a' if kind == 'slope' else 'a'} {kind}" if kind else ""
+    yield "end", f"J = {end['loss']:.5g}, ‖∇J‖ = {end['gradient_norm']:.3g}{where}"
+    if end["sharpness"] is not None:
+        yield "sharpness", _sharpness(end)
+    for point in numbers["points"][:5]:
+        curvatures = ", ".join(f"{value:.3g}" for value in point["curvatures"])
+        place = _place(point["coordinates"])
+        yield point["kind"], f"J = {point['loss']:.5g} at {place}, curvatures {curvatures}"
+    for one in numbers["barriers"]:
+        yield (
+            "barrier",
+            (
+                f"{one['height']:.4g} between {one['from']} and {one['to']}, at {one['at']:.2f} of the "
+                f"way (J = {one['loss']:.4g})"
+            ),
+        )
 
 
 def _sharpness(end: dict[str, Any]) -> str:
@@ -199,18 +188,6 @@ def _sharpness(end: dict[str, Any]) -> str:
     if not end["bound_holds_for_optimizer"]:
         text += f" (bounds plain gradient descent, not {end['optimizer']})"
     return text
-
-
-def _point(point: dict[str, Any]) -> str:
-    curvatures = ", ".join(f"{value:.3g}" for value in point["curvatures"])
-    return f"J = {point['loss']:.5g} at {_place(point['coordinates'])}, curvatures {curvatures}"
-
-
-def _barrier_in_words(barrier: dict[str, Any]) -> str:
-    return (
-        f"{barrier['height']:.4g} between {barrier['from']} and {barrier['to']}, at "
-        f"{barrier['at']:.2f} of the way (J = {barrier['loss']:.4g})"
-    )
 
 
 def _place(coordinates: list[float]) -> str:

@@ -64,8 +64,8 @@ def _frames(picture: Picture, path: Array, count: int) -> Iterator[Array]:
     line = left.add_line(path_line(path[:1]))
     ball = left.plot([], [], marker="o", markersize=9, color="white", markeredgecolor="black",
                      linestyle="", zorder=7)[0]  # fmt: skip
-    moving = [line, ball, *_losses(right, picture)]
-    for artist in moving:
+    curves = {line: path.T, **_losses(right, picture)}
+    for artist in (ball, *curves):
         artist.set_animated(True)
     laid_out(figure)
     canvas.draw()
@@ -73,14 +73,16 @@ def _frames(picture: Picture, path: Array, count: int) -> Iterator[Array]:
     ends = np.unique(np.linspace(1, len(path), min(count, len(path))).astype(int))
     for end in [*ends.tolist(), *[len(path)] * HOLD]:
         canvas.restore_region(ground)
-        _move(moving, picture, path, end)
-        for artist in moving:
+        ball.set_data(*path[end - 1 : end].T)
+        for artist, (x, y) in curves.items():
+            artist.set_data(x[:end], y[:end])
+        for artist in (*curves, ball):
             artist.axes.draw_artist(artist)
         yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _losses(axes: Axes, picture: Picture) -> list[Any]:
-    """The curves of true and surface losses, without points yet."""
+def _losses(axes: Axes, picture: Picture) -> dict[Any, tuple[Array, Array]]:
+    """Return the curves of true and surface losses, and the points of each."""
     path = picture.path
     assert path is not None
     true = axes.plot([], [], color=RED, marker="o", markersize=3)[0]
@@ -98,17 +100,7 @@ def _losses(axes: Axes, picture: Picture) -> list[Any]:
     axes.set_xlabel("Step")
     axes.set_ylabel(picture.quantity.split(" (")[0])
     axes.legend(loc="upper right")
-    return [true, under]
-
-
-def _move(moving: list[Any], picture: Picture, path: Array, end: int) -> None:
-    losses = picture.path
-    assert losses is not None
-    line, ball, true, under = moving
-    line.set_data(path[:end, 0], path[:end, 1])
-    ball.set_data(path[end - 1 : end, 0], path[end - 1 : end, 1])
-    true.set_data(losses.steps[:end], losses.losses[:end])
-    under.set_data(losses.steps[:end], losses.surface_losses[:end])
+    return {true: (path.steps, path.losses), under: (path.steps, path.surface_losses)}
 
 
 def write_gif(picture: Picture, path: Path, count: int = FRAMES) -> None:

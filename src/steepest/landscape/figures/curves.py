@@ -9,6 +9,7 @@ import numpy as np
 from steepest.errors import InputError
 from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, laid_out, new_figure, style
 from steepest.landscape.figures.picture import Picture, spans_decades
+from steepest.landscape.path_projection import ProjectedPath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,9 +30,21 @@ def profile_figure(picture: Picture) -> Figure:
             high = picture.losses + picture.standard_errors
             axes.fill_between(x, low, high, color=BLUE, alpha=0.25, linewidth=0,
                               label="± standard error")  # fmt: skip
-        _hatch(axes, picture)
-        _path(axes, picture)
-        _marks(axes, picture)
+        half = (x[1] - x[0]) / 2
+        for index, at in enumerate(x[~np.isfinite(picture.losses)].tolist()):
+            label = "_" if index else "$J$ not finite"
+            axes.axvspan(at - half, at + half, facecolor="0.88", edgecolor="0.5", hatch="////",
+                         linewidth=0, label=label, zorder=0)  # fmt: skip
+        path = picture.drawn_path()
+        if path is not None and picture.path is not None:
+            axes.plot(path[:, 0], picture.path.losses, color=RED, marker="o", markersize=4,
+                      linewidth=1.0, linestyle="--", zorder=4,
+                      label="Path of the descent, true losses")  # fmt: skip
+        for mark, dashes in zip(picture.marks, (":", "-.", "--"), strict=False):
+            label = "Trained model" if mark.label == "trained" else mark.label
+            if x[0] <= mark.coordinates[0] <= x[-1]:
+                axes.axvline(mark.coordinates[0], color=GREY, linestyle=dashes, label=label,
+                             zorder=1)  # fmt: skip
         axes.set_xlim(x[0], x[-1])
         if spans_decades(picture.losses):
             axes.set_yscale("log")
@@ -39,33 +52,6 @@ def profile_figure(picture: Picture) -> Figure:
         axes.set_ylabel(picture.quantity)
         axes.legend()
         return laid_out(figure)
-
-
-def _hatch(axes: Axes, picture: Picture) -> None:
-    """Hatch regions where J is not finite, extended by half a step on both sides."""
-    (x,) = picture.axes
-    bad = ~np.isfinite(picture.losses)
-    half = (x[1] - x[0]) / 2
-    for index, at in enumerate(x[bad].tolist()):
-        axes.axvspan(at - half, at + half, facecolor="0.88", edgecolor="0.5", hatch="////",
-                     linewidth=0, label="_" if index else "$J$ not finite", zorder=0)  # fmt: skip
-
-
-def _path(axes: Axes, picture: Picture) -> None:
-    path = picture.drawn_path()
-    if path is None or picture.path is None:
-        return
-    axes.plot(path[:, 0], picture.path.losses, color=RED, marker="o", markersize=4, linewidth=1.0,
-              linestyle="--", label="Path of the descent, true losses", zorder=4)  # fmt: skip
-
-
-def _marks(axes: Axes, picture: Picture) -> None:
-    (x,) = picture.axes
-    for mark, dashes in zip(picture.marks, (":", "-.", "--"), strict=False):
-        at = mark.coordinates[0]
-        label = "Trained model" if mark.label == "trained" else mark.label
-        if x[0] <= at <= x[-1]:
-            axes.axvline(at, color=GREY, linestyle=dashes, label=label, zorder=1)
 
 
 def path_figure(picture: Picture) -> Figure:
@@ -76,7 +62,8 @@ def path_figure(picture: Picture) -> Figure:
     InputError
         The picture has no path.
     """
-    if picture.path is None:
+    path = picture.path
+    if path is None:
         raise InputError(
             "The landscape has no path to compare its surface with.",
             expected="a run with path.safetensors",
@@ -86,21 +73,19 @@ def path_figure(picture: Picture) -> Figure:
     with style():
         figure = new_figure(7.5, 6.4)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-        _losses(upper, picture)
-        _distances(lower, picture)
+        _losses(upper, path, picture.quantity)
+        _distances(lower, path, "line" if len(picture.axes) == 1 else "plane")
         if picture.kept_step is not None:
             for axes in (upper, lower):
                 axes.axvline(picture.kept_step, color=GREY, linestyle=":", zorder=0)
         lower.set_xlabel("Step")
         lower.set_xscale("symlog", linthresh=1)
-        lower.set_xlim(0, max(1, float(picture.path.steps[-1])))
+        lower.set_xlim(0, max(1, float(path.steps[-1])))
         figure.align_ylabels([upper, lower])
         return laid_out(figure)
 
 
-def _losses(axes: Axes, picture: Picture) -> None:
-    path = picture.path
-    assert path is not None
+def _losses(axes: Axes, path: ProjectedPath, quantity: str) -> None:
     axes.plot(path.steps, path.losses, color=RED, marker="o", markersize=3, label="True loss")
     axes.plot(path.steps, path.surface_losses, color=BLUE, linestyle="--", marker="s",
               markersize=3, label="Surface under the path")  # fmt: skip
@@ -108,14 +93,11 @@ def _losses(axes: Axes, picture: Picture) -> None:
                       linewidth=0)  # fmt: skip
     if spans_decades(np.concatenate([path.losses, path.surface_losses])):
         axes.set_yscale("log")
-    axes.set_ylabel(picture.quantity.split(" (")[0])
+    axes.set_ylabel(quantity.split(" (")[0])
     axes.legend()
 
 
-def _distances(axes: Axes, picture: Picture) -> None:
-    path = picture.path
-    assert path is not None
-    flat = "line" if len(picture.axes) == 1 else "plane"
+def _distances(axes: Axes, path: ProjectedPath, flat: str) -> None:
     axes.plot(path.steps, path.displacements, color="black", linestyle="-.",
               label="From the trained model")  # fmt: skip
     axes.plot(path.steps, path.distances, color=ORANGE, label=f"From the {flat}")
