@@ -19,7 +19,7 @@ from steepest.compiled.surface.losses import positive_part
 
 __all__ = ["add_losses"]
 
-GROUP = 64
+BLOCK = 64
 """Events that share a logarithm, and are summed before float64: 2⁶⁴ fits into float32."""
 POINTS = 512
 """Points whose sums are held at once, in the nearest cache."""
@@ -47,8 +47,8 @@ def _add_weighted(z0, z1, z2, y, weight, a, b, sums):
 
 
 @helper
-def _add_group(z0, z1, z2, y, weights, a, b, sums, products, totals):
-    """Add Σ w ℓ of a group of events to the totals."""
+def _add_block(z0, z1, z2, y, weights, a, b, sums, products, totals):
+    """Add Σ w ℓ of a block of events to the totals."""
     sums[:], products[:] = 0.0, 0.0
     one, paired = type(y[0])(1.0), 0 if len(weights) else len(y) - len(y) % 2
     for i in range(0, paired, 2):
@@ -83,9 +83,9 @@ def add_losses(z, targets, weights, points, chunk, totals):
         a, b, count = points[0, first:last], points[1, first:last], last - first
         for number in range(len(totals)):
             end = min((number + 1) * chunk, len(targets))
-            for begin in range(number * chunk, end, GROUP):
-                stop = min(begin + GROUP, end)
-                _add_group(
+            for begin in range(number * chunk, end, BLOCK):
+                stop = min(begin + BLOCK, end)
+                _add_block(
                     z[0, begin:stop], z[1, begin:stop], z[2, begin:stop], targets[begin:stop],
                     weights[begin:stop], a, b, sums[:count], products[:count],
                     totals[number, first:last],

@@ -26,7 +26,7 @@ from steepest.compiled.surface.losses import add_event
 
 __all__ = ["add_losses"]
 
-GROUP = 64
+BLOCK = 64
 """Events whose coefficients are kept while the lines go by, and summed before float64."""
 VECTOR = 16
 """Loops over points and over units of the second layer go over a multiple of this: they then run
@@ -136,8 +136,8 @@ def add_losses(loss, sums, weights, biases, above, along, across, targets, event
     v, u = np.empty((n1, n2), kind), np.empty((length, n2), kind)
     start, p, c = np.empty(n2 + 1, kind), np.empty(n1, kind), np.empty((3, n2), kind)
     padded = VECTOR * -(-length // VECTOR)
-    z, line, e = np.zeros(padded, kind), np.zeros(padded, kind), np.empty((GROUP, 6, n2), kind)
-    active = np.empty((GROUP, n1), np.bool_)
+    z, line, e = np.zeros(padded, kind), np.zeros(padded, kind), np.empty((BLOCK, 6, n2), kind)
+    active = np.empty((BLOCK, n1), np.bool_)
     units, first, following = (
         np.empty(n1 + 1, np.int64),
         np.empty(length, np.int64),
@@ -145,8 +145,8 @@ def add_losses(loss, sums, weights, biases, above, along, across, targets, event
     )
     for number in range(len(totals)):
         end = min((number + 1) * chunk, len(targets))
-        for begin in range(number * chunk, end, GROUP):
-            count = min(GROUP, end - begin)
+        for begin in range(number * chunk, end, BLOCK):
+            count = min(BLOCK, end - begin)
             e[:] = 0.0
             active[:] = False
             for row in range(len(across)):
