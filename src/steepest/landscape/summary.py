@@ -131,35 +131,23 @@ def sentences(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
     shape = " × ".join(str(axis["points"]) for axis in numbers["grid"])
     surface, events, path, end = (numbers[key] for key in ("surface", "events", "path", "end"))
     lowest, bad = surface["lowest"], surface["not_finite"]
-    yield (
-        "surface",
-        (
-            f"{shape} points, J from {lowest['loss']:.4g} at {_place(lowest['coordinates'])} to "
-            f"{surface['highest']:.4g}" + (f"; not finite at {bad:,}" if bad else "")
-        ),
-    )
+    heights = f"J from {lowest['loss']:.4g} at {_place(lowest['coordinates'])}"
+    where = f"; not finite at {bad:,}" if bad else ""
+    yield "surface", f"{shape} points, {heights} to {surface['highest']:.4g}{where}"
     error = f"; standard error at most {100 * events['largest_standard_error']:.2g} % of J"
     used = f"{events['used']:,} of {events['all']:,} of the {numbers['part']} part"
     yield "events", used + (error if events["used"] < events["all"] else "")
     if path is None:
         yield "path", "none was recorded"
     else:
-        yield (
-            "path",
-            (
-                f"{path['points']:,} points; the {flat} holds {100 * path['share_of_length']:.3g} % of "
-                f"its length and {100 * path['share_of_variance']:.3g} % of its variance; at most "
-                f"{path['largest_distance']:.3g} away from it"
-            ),
-        )
+        shares = 100 * path["share_of_length"], 100 * path["share_of_variance"]
+        held = f"{shares[0]:.3g} % of its length and {shares[1]:.3g} % of its variance"
+        away = f"at most {path['largest_distance']:.3g} away from it"
+        yield "path", f"{path['points']:,} points; the {flat} holds {held}; {away}"
         if (gap := path["largest_gap"]) is not None:
-            yield (
-                "path_projection",
-                (
-                    f"at worst, at step {gap['step']:,}, the true loss was {gap['loss']:.4g}, and the "
-                    f"surface under it is at {gap['surface_loss']:.4g}"
-                ),
-            )
+            true = f"at worst, at step {gap['step']:,}, the true loss was {gap['loss']:.4g}"
+            under = f"the surface under it is at {gap['surface_loss']:.4g}"
+            yield "path_projection", f"{true}, and {under}"
     kind = (end["in_the_slice"] or {}).get("kind")
     where = f"; in the slice {'on a' if kind == 'slope' else 'a'} {kind}" if kind else ""
     yield "end", f"J = {end['loss']:.5g}, ‖∇J‖ = {end['gradient_norm']:.3g}{where}"
@@ -170,13 +158,8 @@ def sentences(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
         place = _place(point["coordinates"])
         yield point["kind"], f"J = {point['loss']:.5g} at {place}, curvatures {curvatures}"
     for one in numbers["barriers"]:
-        yield (
-            "barrier",
-            (
-                f"{one['height']:.4g} between {one['from']} and {one['to']}, at {one['at']:.2f} of the "
-                f"way (J = {one['loss']:.4g})"
-            ),
-        )
+        between = f"{one['height']:.4g} between {one['from']} and {one['to']}"
+        yield "barrier", f"{between}, at {one['at']:.2f} of the way (J = {one['loss']:.4g})"
 
 
 def _sharpness(end: dict[str, Any]) -> str:
