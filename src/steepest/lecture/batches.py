@@ -1,4 +1,4 @@
-"""Batch, mini-batch, stochastic: three paths on one contour, and what they settle to."""
+"""Batch, mini-batch and stochastic gradient descent: paths, excess loss and noise floor."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ NAME = "batches"
 TITLE = "Batch against mini-batch against stochastic"
 
 AWAY = np.array([-3.2, 2.4])
-"""The start, from the minimum."""
+"""The start, relative to the minimum."""
 MINI = 32
 MOST_EVENTS = 500
-"""One event a step takes as many steps a pass."""
+"""Number of events, and so of stochastic steps per pass."""
 TARGET = 0.02
-"""The part of the start's excess loss to which passes and seconds are measured."""
+"""Passes and seconds are measured until the excess loss is this fraction of its start."""
 LAST = 0.25
-"""The noise floor is measured over this last part of a run."""
+"""The noise floor is the mean over this last fraction of a run."""
 SCHEDULES = {"constant": spec.Constant(), "inverse-time": spec.InverseTime()}
 
 
@@ -46,12 +46,12 @@ class BatchSize:
 
     name: str  # "batch", "mini-batch" or "stochastic"
     batch_size: int
-    rate: float  # η, "auto" of the package
-    passes: Array  # (points,): passes over the events at the kept points of the path
+    rate: float  # the automatic η of the package
+    passes: Array  # (points,): passes over the events at the recorded points
     excess: Array  # (points,): J − J* there
     path: Array  # (points, 2)
-    passes_to_target: float | None  # until J − J* is `TARGET` of its start; None: never
-    seconds: dict[str, float | None]  # of a pass and to the target, as measured on this machine
+    passes_to_target: float | None  # until J − J* is `TARGET` of its start; None if not reached
+    seconds: dict[str, float | None]  # of a pass and to the target, on this machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Floor:
     """The mean excess loss over the last quarter of stochastic runs."""
 
     schedule: str
-    values: Array  # one an order of the events
+    values: Array  # one per order of the events
     excess: float  # their mean
     uncertainty: float  # its standard error
     passes: Array  # (points,)
@@ -84,7 +84,7 @@ class Batches:
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Batches:
-    """Logistic regression on one feature: θ is its coefficient and the intercept, and no more."""
+    """Compute logistic regression on one feature: θ is its coefficient and the intercept."""
     events = data.drawn(min(MOST_EVENTS, effort.events), seed)
     first = data.pair[0]
     inputs = scaled(events.features[:, [first]], events.weights)
@@ -108,7 +108,7 @@ def _descent(
     rule = update_rule(spec.SGD(), fit.objective.weight_mask)
     rate = choose_learning_rate(fit.objective, fit.events, rule, size, seed).value
     options: dict[str, Any] = {"rate": rate, "batch_size": size, "start": minimum + AWAY}
-    fit.descend(**options, epochs=1)  # compiles, so that the seconds below are those of steps
+    fit.descend(**options, epochs=1)  # compiles, so the time below is that of the steps only
     run = fit.descend(**options, epochs=epochs, seed=seed)
     per_pass = -(-len(fit.events) // size)
     lowest = fit.loss(minimum)
@@ -124,7 +124,7 @@ def _descent(
 def _floor(
     schedule: str, rate: float, fit: Problem, minimum: Array, seed: int, effort: Effort
 ) -> Floor:
-    """The excess that is left in the end, over some orders of the events."""
+    """Return the remaining excess loss for several orders of the events."""
     lowest = fit.loss(minimum)
     values, curves, passes = [], [], np.empty(0)
     for repeat in range(effort.repeats):
@@ -141,7 +141,7 @@ def _floor(
 def _surface(
     fit: Problem, minimum: Array, ways: tuple[BatchSize, ...], points: int
 ) -> tuple[tuple[Array, Array], Array]:
-    """J on the plane of both parameters, around all paths."""
+    """Return J on the plane of both parameters, around all paths."""
     seen = np.concatenate([*(way.path for way in ways), minimum[None]])
     low, high = seen.min(axis=0), seen.max(axis=0)
     margin = 0.15 * (high - low)
@@ -213,7 +213,7 @@ def _named(way: BatchSize) -> str:
 
 
 def text(numbers: Batches) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     constant, falling = numbers.floors
     reached = "; ".join(
         f"{way.name} does not in this run"
@@ -222,20 +222,20 @@ def text(numbers: Batches) -> list[str]:
         for way in numbers.ways
     )
     return [
-        f"Logistic regression on one feature has two parameters, so that the whole surface can be "
-        f"seen. All events a step go straight down; one event a step ({numbers.events:,} steps a "
-        "pass) wanders, but has gone most of the way before the first pass is over, which is "
-        "what its path shows, at some of its steps.",
-        f"To {100 * numbers.target:g} % of the excess loss of the start: {reached}.",
-        f"A constant η does not settle, since the gradient of a single event is not zero at the "
-        f"minimum: J − J* stays at {_measured(constant)} "
-        f"(mean over the last quarter of {len(constant.values)} runs). With η falling as "
-        f"1/(1 + epoch) it is {_measured(falling)}.",
+        f"Logistic regression on one feature has two parameters, so the whole surface can be "
+        f"drawn. Batch descent goes straight to the minimum. Stochastic descent, with one event "
+        f"per step ({numbers.events:,} steps per pass), follows a noisy path, but has covered most "
+        "of the distance before the end of the first pass. The figure shows some of its steps.",
+        f"To {100 * numbers.target:g} % of the initial excess loss: {reached}.",
+        f"With a constant η the descent does not settle, because the gradient of a single event is "
+        f"not zero at the minimum: J − J* stays at {_measured(constant)} "
+        f"(mean over the last quarter of {len(constant.values)} runs). If η decreases as "
+        f"1/(1 + epoch), it is {_measured(falling)}.",
     ]
 
 
 def _measured(floor: Floor) -> str:
-    """The excess with its uncertainty to one digit, and as many of its own."""
+    """Format the excess, with one significant digit of its uncertainty."""
     error = floor.uncertainty
     if not (np.isfinite(error) and error > 0):
         return f"{floor.excess:.2g}"

@@ -1,4 +1,4 @@
-"""The events of a lecture: two classes, two features or more, weights that are not negative."""
+"""The events of a lecture: two classes, at least two features, and no negative weights."""
 
 from __future__ import annotations
 
@@ -31,46 +31,46 @@ __all__ = [
 Array = np.ndarray
 
 MOST_EVENTS = 20_000
-"""Events of each part that are used at most, evenly spaced through it."""
+"""Maximum number of events of each part, evenly spaced."""
 LEAST_EVENTS = 50
-"""Training events of each class, at least."""
+"""Minimum number of training events of each class."""
 ALIKE = 0.999
-"""Two features whose correlation is above this are one."""
+"""Two features with a correlation above this count as equal."""
 
 
 class NotFound(Exception):
-    """The events do not show what a picture is about; says what was looked for."""
+    """The events do not show the effect of a picture; the message says what was searched for."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much work the pictures take: the defaults are for a slide, tests take less."""
+    """The amount of computation for the pictures: the defaults are for slides, tests use less."""
 
-    events: int = 2_000  # of the descents that take all events a step
-    points: int = 61  # along each axis of the contours and of the landscape
-    starts: int = 8  # of the search for minima, in each small sample
-    samples: int = 10  # small samples of that search, at most
+    events: int = 2_000  # of batch descents
+    points: int = 61  # of the grid, along each axis of the contours and of the landscape
+    starts: int = 8  # per small sample, in the search for minima
+    samples: int = 10  # maximum number of small samples in that search
     steps: int = 3_000  # of each run of that search
     epochs: int = 12  # of the stochastic descents
-    repeats: int = 4  # orders of the events that the stochastic descents are measured on
+    repeats: int = 4  # orders of the events for the stochastic descents
     network_epochs: int = 30  # of the network whose landscape is drawn
-    escapes: int = 30  # orders of the events for each descent out of a local minimum
+    escapes: int = 30  # runs from the local minimum for each setting
 
 
 @dataclass(frozen=True, eq=False)
 class LectureData:
-    """Events to draw a lecture's pictures from."""
+    """The events for the pictures of a lecture."""
 
-    train: Sample  # labels are 0 and 1, weights not negative
-    other: Sample  # events that scores are shown on
-    names: tuple[str, ...]  # of the inputs
-    pair: tuple[int, int]  # the inputs of the pictures of one or two features
-    classes: tuple[str, str]  # names of the events of label 0 and of label 1
-    part: str  # which part of the sample `other` is
-    source: dict[str, Any]  # files with their checksums
+    train: Sample  # labels are 0 and 1, weights are not negative
+    other: Sample  # events on which scores are shown
+    names: tuple[str, ...]  # names of the inputs
+    pair: tuple[int, int]  # indices of the inputs for pictures with one or two features
+    classes: tuple[str, str]  # names of the classes 0 and 1
+    part: str  # name of the part `other`
+    source: dict[str, Any]  # the files, with checksums
 
     def drawn(self, most: int, seed: int) -> Sample:
-        """At most so many of the training events, drawn without repetition."""
+        """Return at most `most` training events, drawn without replacement."""
         rows = np.random.default_rng([seed, 41]).permutation(len(self.train))[:most]
         weights = None if self.train.weights is None else self.train.weights[rows]
         return Sample(self.train.features[rows], self.train.labels[rows], weights)
@@ -89,19 +89,19 @@ class LectureData:
 def lecture_recipe(
     data: Sequence[str] = (), label: str | None = None, features: Sequence[str] = ()
 ) -> Recipe:
-    """The recipe that names the events: one's own, one for given files, or the embedded jets.
+    """Return the recipe of the events: a given one, one for given files, or the embedded jets.
 
     Parameters
     ----------
     data
         Nothing, one recipe (``.toml``), or files of events.
     label, features
-        With files of events: which columns.
+        For files of events: their columns.
 
     Raises
     ------
     RecipeError
-        A recipe among files, files without a label, a label without files.
+        For a recipe together with files, files without a label, or a label without files.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def lecture_recipe(
     if not data or recipes:
         if len(data) > 1 or label is not None or features:
             raise RecipeError(
-                "--label and --features go with files of events, and a recipe stands alone.",
+                "--label and --features are for files of events, not for a recipe.",
                 expected="--data RECIPE, or --data FILE … --label COLUMN",
                 found=", ".join(data) or "no --data",
                 do="write label and features into the recipe, or name the files of events",
@@ -138,8 +138,8 @@ def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureDat
     Raises
     ------
     EventsError
-        They cannot be read, are not of two classes, are too few, weigh less than nothing, or have
-        no two features.
+        The events cannot be read, do not have two classes or two different features, are too few,
+        or have negative weights.
     """
     parts, schema = prepare(recipe, callback, folder)
     _refuse_other_labels(schema)
@@ -166,10 +166,10 @@ def _refuse_other_labels(schema: Schema) -> None:
         return
     many = f"the {len(schema.classes)} classes {', '.join(schema.classes[:6])}"
     raise EventsError(
-        f"The lecture draws two classes, but the label {schema.label!r} has others.",
+        f"The lecture needs two classes, but the label {schema.label!r} has others.",
         expected="a label of 0 and 1, such as is_top",
         found="numbers, for a regression" if schema.task == "regression" else many,
-        cause="a target, or the name of a process, where signal or background is to be told",
+        cause="a regression target, or names of several processes",
         do='make it a condition: label = "process == \'top\'", or label = "mass > 120"',
     )
 
@@ -191,17 +191,18 @@ def _refuse_negative(events: Sample) -> None:
     if weights is None or weights.min() >= 0:
         return
     raise EventsError(
-        "The lecture's pictures rest on small samples, in which negative weights leave no minimum.",
+        "The pictures of the lecture use small samples, in which J may have no minimum with "
+        "negative weights.",
         expected="weights of 0 and above",
         found=f"{(weights < 0).sum():,} of {len(events):,} events below 0, down to "
         f"{weights.min():.4g}",
         cause="events of a generator beyond leading order",
-        do='leave them out of the pictures: select = "weight > 0"',
+        do='exclude them: select = "weight > 0"',
     )
 
 
 def _pair(features: Array, names: Sequence[str]) -> tuple[int, int]:
-    """The first input with spread, and the next that is not the same up to a linear map."""
+    """Return the first input with spread, and the next that is not a linear function of it."""
     spread = features.std(axis=0)
     moving = np.flatnonzero(spread > 1e-9 * np.abs(features).max(axis=0))
     for second in moving[1:]:
@@ -217,7 +218,7 @@ def _pair(features: Array, names: Sequence[str]) -> tuple[int, int]:
 
 
 def symbol_and_unit(name: str) -> tuple[str, str]:
-    """A feature's symbol, and its unit or nothing.
+    """Return the symbol of a feature, and its unit or "".
 
     Examples
     --------

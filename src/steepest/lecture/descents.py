@@ -1,6 +1,6 @@
-"""Live descents for the pictures: a `Problem` is J on its events, gone down by the package's loop.
+"""Live descents for the pictures: the training loop of the package, from any start, in memory.
 
-`Quadratic` is what curvature says of a descent before its first step, where J is a paraboloid.
+A `Problem` is J on its events. `Quadratic` predicts a descent from the curvature, if J is quadratic.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ __all__ = ["Descent", "Problem", "Quadratic", "problem", "quadratic", "scaled"]
 Array = np.ndarray
 
 SEPARATED = 1e-6
-"""A cross entropy below this says that every event is on its side, with certainty."""
+"""A cross entropy below this means that the classes are separated."""
 CHECK_EVERY = 250
-"""Epochs between tests of ‖∇J‖."""
+"""Epochs between checks of ‖∇J‖."""
 
 
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """A descent that was done."""
+    """The result of a descent."""
 
-    steps: Array  # (points,): steps after which θ was kept, from 0 on
-    thetas: Array  # (points, size): θ after these steps
+    steps: Array  # (points,): steps at which θ was recorded, including the start
+    thetas: Array  # (points, size): θ at these steps
     losses: Array  # (steps,): J of the batch before each step
     gradients: Array  # (steps,): ‖g‖ before each step
-    diverged_at: int | None  # steps after which the loss had exploded
+    diverged_at: int | None  # number of steps after which the loss had diverged
     seconds: float  # wall time of all steps
 
     @property
@@ -52,14 +52,14 @@ class Descent:
 
 
 class _Silent(TrainingCallback):
-    """Shows nothing of one descent among many, and is interrupted when the whole is."""
+    """A callback that shows nothing, and is interrupted together with `whole`."""
 
     def __init__(self, whole: TrainingCallback) -> None:
         self.whole = whole
 
     @property
     def interrupted(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the whole is to stop."""
+        """Whether `whole` is interrupted."""
         return self.whole.interrupted
 
 
@@ -112,17 +112,17 @@ class Problem:
         seed: int = 0,
         settled_below: float | None = None,
     ) -> Descent:
-        """Go down on J by θ ← θ − η g.
+        """Minimise J by gradient descent, θ ← θ − η g.
 
         Parameters
         ----------
         rate, epochs, batch_size, schedule, seed
-            η before the schedule, passes over the events, events a step (None: all), η's course,
-            and what the order of the events is drawn from.
+            η before the schedule, passes over the events, events per step (None: all), the
+            schedule, and the seed of the order of the events.
         start
-            θ₀; None is the objective's own for the seed.
+            θ₀; None uses the initialisation of the objective for the seed.
         settled_below
-            End when ‖∇J‖ is below this, tested every `CHECK_EVERY` epochs; None does not.
+            Stop if ‖∇J‖ is below this, checked every `CHECK_EVERY` epochs; None disables the check.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class Problem:
         except DivergenceError:
             diverged = True
         end, history = kept.state, kept.history[-1]
-        assert end is not None  # saved at the end, or where it diverged
+        assert end is not None  # saved at the end, also after divergence
         steps = np.concatenate([[0], *(part.steps for part in kept.path)]).astype(np.int64)
         thetas = np.concatenate([theta[None], *(part.thetas for part in kept.path)])
         if steps[-1] != end.step:
@@ -169,10 +169,10 @@ class Problem:
                        end.seconds)  # fmt: skip
 
     def settled(self, theta: Array, steps: int = 100) -> Array:
-        """The minimum below θ: Newton steps along |λ|, halved until J falls.
+        """Return the minimum reached from θ by Newton steps with |λ|, halved until J decreases.
 
-        With |λ| in place of λ a step goes down along every eigenvector, also off a saddle
-        (arXiv:1406.2572).
+        With |λ| instead of λ, a step goes downhill along every eigenvector, also near a saddle
+        point (arXiv:1406.2572).
 
         Examples
         --------
@@ -196,18 +196,18 @@ class Problem:
         return theta
 
     def logistic_minimum(self, theta: Array) -> Array:
-        """The minimum of a logistic regression below θ.
+        """Return the minimum of a logistic regression, starting from θ.
 
         Raises
         ------
         NotFound
-            A plane separates the classes: J falls for ever, and has no minimum.
+            A plane separates the classes, so J has no minimum.
         """
         theta = self.settled(theta)
         if self.loss(theta) < SEPARATED:
             raise NotFound(
-                "a plane separates the two classes without error, so that the cross entropy falls "
-                "for ever and has no minimum"
+                "a plane separates the two classes without error, so the cross entropy has no "
+                "minimum"
             )
         return theta
 
@@ -220,23 +220,26 @@ def problem(
     callback: TrainingCallback | None = None,
     **model: Any,
 ) -> Problem:
-    """J of a model, by default a linear one; `model` has the options of `objective_named`."""
+    """Return J of a dense model on its events, by default a linear one.
+
+    `model` has the options of `steepest.objective.objective_named`.
+    """
     objective = objective_named("dense", inputs.shape[1], loss, **model)
     batch = Batch.of(inputs, targets, weights, objective.dtype)
     return Problem(objective, batch, callback or TrainingCallback())
 
 
 def scaled(features: Array, weights: Array | None, scaling: str = "standard") -> Array:
-    """The features under a scaling that is fitted on them."""
+    """Return the features, scaled by a scaling fitted on them."""
     names = [f"x{i}" for i in range(features.shape[1])]
     return fit_scaling(scaling, [(features, weights)], names).transform(features)
 
 
 @dataclass(frozen=True, eq=False)
 class Quadratic:
-    """J = J* + ½ (θ − θ*)ᵀ ∇²J (θ − θ*), and what steps of a fixed η do on it.
+    """J = J* + ½ (θ − θ*)ᵀ ∇²J (θ − θ*), and predictions for steps with a fixed η.
 
-    Along the eigenvector of λ each step multiplies the distance by 1 − ηλ.
+    Along the eigenvector of λ, each step multiplies the distance from the minimum by 1 − ηλ.
     """
 
     eigenvalues: Array  # of ∇²J, ascending
@@ -251,23 +254,23 @@ class Quadratic:
 
     @property
     def bound(self) -> float:
-        """2/λmax: a larger η diverges."""
+        """2/λmax; a larger η diverges."""
         return float(2.0 / self.eigenvalues[-1])
 
     @property
     def best(self) -> float:
-        """2/(λmax + λmin): the η that is quickest in the end."""
+        """2/(λmax + λmin), the η with the fastest asymptotic convergence."""
         return float(2.0 / (self.eigenvalues[-1] + self.eigenvalues[0]))
 
     def losses(self, start: Array, rate: float, steps: Any) -> Array:
-        """J after so many steps, of any shape."""
+        """Return J after `steps` steps, an array of any shape."""
         away = self.vectors.T @ (start - self.minimum)
-        with np.errstate(over="ignore"):  # what diverges becomes infinite
+        with np.errstate(over="ignore"):  # infinite if it diverges
             shrunk = np.abs(1.0 - rate * self.eigenvalues) ** (2 * np.asarray(steps)[..., None])
             return self.lowest + 0.5 * (self.eigenvalues * away**2 * shrunk).sum(axis=-1)
 
     def steps_to(self, start: Array, rate: float, part: float) -> int:
-        """Steps until the excess J − J* is at most `part` of its start; it must come to that."""
+        """Return the steps until J − J* is at most `part` of its start, for a convergent η."""
         first = float(self.losses(start, rate, 0)) - self.lowest
 
         def reached(steps: int) -> bool:
@@ -279,7 +282,7 @@ class Quadratic:
         return 1 + bisect_left(range(1, enough), True, key=reached)
 
     def steps_at_most(self, part: float) -> int:
-        """The same at the best η from the worst start: ln(1/part) / (2 ln((κ + 1)/(κ − 1)))."""
+        """The same for the best η and the worst start: ln(1/part) / (2 ln((κ + 1)/(κ − 1)))."""
         if self.kappa <= 1 + 1e-9:
             return 1
         shrink = math.log((self.kappa + 1) / (self.kappa - 1))
@@ -287,9 +290,9 @@ class Quadratic:
 
 
 def quadratic(of: Problem, keep: int | None = None) -> Quadratic:
-    """What curvature says before the first step: for the mean squared error of a linear model.
+    """Return the quadratic form of J for a linear model with the mean squared error.
 
-    `keep` takes only the first so many parameters, where the others neither move nor matter.
+    `keep` uses only the first parameters, if the others stay constant and are not coupled.
     """
     theta = np.zeros(of.objective.size)
     part = slice(0, keep)

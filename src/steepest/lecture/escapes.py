@@ -1,12 +1,13 @@
 """Out of a local minimum: how often batch, mini-batch and stochastic descent leave its basin.
 
-All runs begin in the basin of the poorer minimum B that the picture "minima" finds in the surface
-of a small network: near its bottom, each at another point where J is higher by 1e-4 of itself. They
-differ in η, the batch size and the order of the events, and take as much η × steps. A run has left
-if batch descent with a small η from its end leads to another minimum.
+All runs start in the basin of the higher minimum B that the picture "minima" finds on the surface
+of a small network. Each run starts at a different point near the minimum, where J is higher by a
+relative 1e-4. The runs differ in η, the batch size and the order of the events, but η × steps is
+the same for all. A run has left the basin if batch descent with a small η, started from its end,
+leads to a different minimum.
 
-Every η is well below 2/λ, λ the largest curvature at B, so that nothing but the noise of the steps
-can lead out. Its strength is η (1/B − 1/m).
+Every η is well below 2/λ, where λ is the largest curvature at B. The runs can therefore leave only
+by the gradient noise, which grows as η (1/B − 1/m).
 """
 
 from __future__ import annotations
@@ -37,49 +38,49 @@ NAME = "escapes"
 TITLE = "Out of a local minimum"
 
 PARTS = (1 / 2, 1 / 4, 1 / 8)
-"""η, as parts of 2/λ."""
+"""η as fractions of 2/λ."""
 SIZES = {1 / 2: (1, 2, 4, 8), 1 / 4: (1, 2, 4), 1 / 8: (1, 2)}
-"""Batch sizes with each η besides all events: down to the same noise."""
+"""Batch sizes for each η, besides all events, down to the same noise."""
 STEPS = 1_000
-"""With the largest η; a smaller one takes more steps, so that η × steps is the same."""
+"""Steps with the largest η; a smaller η needs more steps for the same η × steps."""
 KICK = 1e-4
-"""How much higher than in B J is where a run begins, as a part of J in B."""
+"""Relative increase of J from the minimum B to the start of a run."""
 SHOWN = (1, 4)
-"""Batch sizes of which one run is drawn, besides all events."""
+"""Batch sizes for which one run is drawn, besides all events."""
 SMALL_RATE, LARGE_RATE = 1 / 8, 1 / 2
-"""η of the descents from the ends, as parts of 2/λ."""
+"""η of the descents from the ends of the runs, as fractions of 2/λ."""
 SETTLING, LONGEST = 500, 60
-"""Steps of these at a time, and how many times at most."""
+"""Steps of these descents per round, and the maximum number of rounds."""
 FLAT = 1e-4
-"""‖∇J‖ at which they end."""
+"""‖∇J‖ at which these descents stop."""
 NEAR, SAME, ALIKE = 1e-4, 1e-3, 0.02
-"""B is reached where J is within this part of its J (on the way, in the end) and the predictions
-deviate from its own by less than that (root mean square)."""
+"""B is reached if J is within this fraction of its value (during the descent, at the end), and the
+predictions deviate by less than that (root mean square)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """How many of some runs with one η and one batch size have left the basin."""
+    """How many runs with the same η and batch size have left the basin."""
 
     rate: float  # η
     batch_size: int
     steps: int  # of each run
     noise: float  # η (1/B − 1/m), see `noise_scale`
     runs: int  # each with its own start and order of the events
-    left: int  # from whose end batch descent with a small η leads to another minimum than B
-    lower: int  # of these: led to a minimum below B
-    diverged: int  # of these: exploded
+    left: int  # batch descent with a small η from their end leads to another minimum than B
+    lower: int  # of these: reached a minimum below B
+    diverged: int  # of these: diverged
     fraction: float  # left/runs
     low: float  # its Clopper–Pearson interval of 68.27 %
     high: float
-    losses: Array  # (runs,): J of the minimum that each run leads to; NaN where it has exploded
+    losses: Array  # (runs,): J of the minimum that each run leads to; NaN if it diverged
 
     @classmethod
     def of(
         cls, rate: float, batch_size: int, steps: int, events: int, losses: Array, stays: Array,
         poorer: float,
     ) -> Share:  # fmt: skip
-        """Count: `losses` of the minima that were reached, and which of these are B itself."""
+        """Return the counts from the `losses` of the reached minima, and which of these are B."""
         runs, left = len(losses), int((~stays).sum())
         lower, diverged = int((~stays & (losses < poorer)).sum()), int(np.isnan(losses).sum())
         low, high = map(float, clopper_pearson(left, runs))
@@ -99,13 +100,13 @@ class OneRun:
 
 @dataclass(frozen=True, eq=False)
 class Escapes:
-    """Runs of all batch sizes and η from the basin of the poorer minimum."""
+    """Runs of all batch sizes and η from the basin of the higher minimum."""
 
     lowest: float  # J of the minimum A of the picture "minima"
     poorer: float  # J of B
     curvature: float  # the largest eigenvalue λ of ∇²J at B
-    bound: float  # 2/λ: above this η batch descent leaves too
-    start: float  # mean of J where the runs begin
+    bound: float  # 2/λ, above which batch descent leaves B as well
+    start: float  # mean of J at the starts of the runs
     time: float  # η × steps of each run
     network: str
     events: int
@@ -119,16 +120,16 @@ class Escapes:
         return sorted({share.rate for share in self.shares}, reverse=True)
 
     def at(self, rate: float) -> list[Share]:
-        """The shares with one η, without that of batch descent."""
+        """Return the shares with one η, without batch descent."""
         return [share for share in self.shares if share.rate == rate and share.noise > 0]
 
 
 def noise_scale(rate: float, batch_size: int, events: int) -> float:
-    """η (1/B − 1/m): the strength of the noise in steps of B of m events.
+    """Return η (1/B − 1/m), the strength of the noise of steps with B of m events.
 
-    Without replacement the gradient of B events has the covariance C (1/B − 1/m) m/(m − 1) with C
-    that of single events; steps of η over a time η × steps then diffuse by η times as much
-    (arXiv:1710.06451, arXiv:1711.04623).
+    The gradient of B events drawn without replacement has the covariance C (1/B − 1/m) m/(m − 1),
+    where C is that of single events. Over a time η × steps, the diffusion of θ is proportional to η
+    times this covariance (arXiv:1710.06451, arXiv:1711.04623).
 
     Examples
     --------
@@ -139,12 +140,12 @@ def noise_scale(rate: float, batch_size: int, events: int) -> float:
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Escapes:
-    """Find the two minima, and run from the basin of the poorer one.
+    """Find the two minima, and run from the basin of the higher one.
 
     Raises
     ------
     NotFound
-        The small network has but one minimum.
+        The small network has only one minimum.
     """
     found = minima.compute(data, seed, effort, callback)
     fit, run = minima.run_of(data, seed, found, 1, effort, callback)
@@ -183,7 +184,7 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
 
 
 class Basin:
-    """The basin of a minimum θ: where runs begin in it, and whether they are in it in the end."""
+    """The basin of a minimum: starting points of runs, and a test whether their ends are in it."""
 
     def __init__(self, fit: Problem, minimum: Array) -> None:
         self.fit, self.minimum = fit, minimum
@@ -193,10 +194,10 @@ class Basin:
         self.predictions = fit.objective.predict(minimum, fit.events)
 
     def start(self, seed: int) -> Array:
-        """A point at which the parabola at the minimum is higher by `KICK` of its J.
+        """Return a point at which the local parabola is higher than the minimum by `KICK` · J*.
 
-        θ = θ* + Σ vₖ uₖ √(2 KICK J*/λₖ) with u uniform on the unit sphere: all directions have the
-        same share in the height.
+        θ = θ* + Σ vₖ uₖ √(2 KICK J*/λₖ) with u uniform on the unit sphere, so that all directions
+        contribute equally to the height.
         """
         towards = np.random.default_rng([seed, 43]).normal(size=len(self.minimum))
         towards /= np.linalg.norm(towards)
@@ -204,10 +205,10 @@ class Basin:
         return self.minimum + self.vectors @ (towards * lengths)
 
     def reached(self, run: Descent) -> tuple[float, bool]:
-        """J of the minimum that a run leads to, and whether it is this one; NaN if it exploded.
+        """Return J of the minimum that a run leads to (NaN if it diverged), and whether it is this.
 
-        Batch descent from the run's end, with small steps first, which fall into the basin that the
-        end lies in, then with larger ones; Newton steps only take it to the last digits.
+        The minimum is found by batch descent from the end of the run: first with small steps, which
+        stay in the basin of the end, then with larger ones. Newton steps refine the last digits.
         """
         if run.diverged_at is not None:
             return float("nan"), False
@@ -222,9 +223,9 @@ class Basin:
         return self.fit.loss(theta), self.is_here(theta, SAME)
 
     def is_here(self, theta: Array, near: float) -> bool:
-        """Whether θ is the minimum, up to a part of its J.
+        """Whether θ is the minimum, up to a fraction `near` of J.
 
-        So are its mirrored copies, which predict the same.
+        Mirrored copies of the minimum, which give the same predictions, count as the same.
         """
         if abs(self.fit.loss(theta) - self.loss) > near * self.loss:
             return False
@@ -277,7 +278,7 @@ def _by_size(axes: Axes, numbers: Escapes) -> None:
     for share in numbers.shares:
         if share.noise == 0:
             number = numbers.rates.index(share.rate)
-            beside = share.batch_size * 1.15 ** (number - 1)  # so that all three are seen
+            beside = share.batch_size * 1.15 ** (number - 1)  # shifted, so that all are visible
             _points(axes, [beside], [share], {**_LOOKS[number], "linestyle": ""})
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [f"{s}" if s < numbers.events else f"all ({s})" for s in sizes])
@@ -308,7 +309,7 @@ def _points(
 
 
 def _plain(axis: Axis) -> None:
-    """Write 0.5 and 2, not powers of ten, and only these."""
+    """Label the axis with plain numbers such as 0.5 and 2 instead of powers of ten."""
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
@@ -328,13 +329,14 @@ def text(numbers: Escapes) -> list[str]:
     largest = numbers.at(numbers.rates[0])
     counts = "; ".join(_counted(share) for share in largest)
     return [
-        f"The network {numbers.network} of the local minima again, on the same {numbers.events} "
-        f"events. All runs begin near the bottom of the basin of B (J = {numbers.poorer:.5f}, and "
-        f"{numbers.start:.5f} where they begin) and take as much η × steps. A run has left if "
-        "batch descent with a small η from its end leads to another minimum. Batch descent itself, "
-        f"with an η of half of 2/λ = {numbers.bound:.3g} or less, leaves in {gone} of {runs} runs.",
-        f"With η = {numbers.rates[0]:.3g} so many have left after {largest[0].steps:,} steps (in "
-        f"brackets the interval of 68 % confidence): {counts}.",
+        f"The network {numbers.network} is that of the local minima, on the same {numbers.events} "
+        f"events. All runs start near the minimum B (J = {numbers.poorer:.5f} at B and "
+        f"{numbers.start:.5f} at the starts) and have the same η × steps. A run has left the basin "
+        "if batch descent with a small η from its end leads to a different minimum. Batch descent "
+        f"itself, with η at most half of 2/λ = {numbers.bound:.3g}, leaves in {gone} of {runs} "
+        "runs.",
+        f"Runs with η = {numbers.rates[0]:.3g} that have left after {largest[0].steps:,} steps, "
+        f"with the 68 % confidence interval: {counts}.",
         f"{_same_noise(numbers)} {_where(numbers)}",
     ]
 
@@ -342,19 +344,19 @@ def text(numbers: Escapes) -> list[str]:
 def _counted(share: Share) -> str:
     events = "1 event" if share.batch_size == 1 else f"{share.batch_size} events"
     low, high = 100 * share.low, 100 * share.high
-    return f"with {events} a step {share.left} of {share.runs} ({low:.0f}–{high:.0f} %)"
+    return f"with {events} per step {share.left} of {share.runs} ({low:.0f}–{high:.0f} %)"
 
 
 def _same_noise(numbers: Escapes) -> str:
-    """Compare settings that differ, with one η/B."""
+    """Compare different settings with the same η/B."""
     wanted = zip(numbers.rates, (4, 2, 1), strict=True)
     found = [s for rate, size in wanted for s in numbers.at(rate) if s.batch_size == size]
     counts = ", ".join(str(share.left) for share in found)
     noise = ", ".join(f"{share.noise:.3g}" for share in found)
     return (
-        "The strength of a step's noise is η (1/B − 1/m). With η and B halved together it is "
-        f"nearly the same ({noise} with 4, 2 and 1 events a step): {counts} of {found[0].runs} "
-        "have left."
+        "The strength of the gradient noise is η (1/B − 1/m). It is nearly the same if η and B are "
+        f"halved together ({noise} with 4, 2 and 1 events per step): {counts} of {found[0].runs} "
+        "runs have left."
     )
 
 
@@ -363,9 +365,9 @@ def _where(numbers: Escapes) -> str:
     left, lower = sum(share.left for share in noisy), sum(share.lower for share in noisy)
     diverged = sum(share.diverged for share in noisy)
     if not left:
-        return "None has left: the noise is too weak for the walls of B."
-    rest = "the others to a higher one" + (f" or to none ({diverged} exploded)" if diverged else "")
+        return "No run has left: the noise is too weak to leave the basin of B."
+    rest = "the others to a higher one" + (f" or to none ({diverged} diverged)" if diverged else "")
     return (
-        f"Out of B is not always down: of the {left} runs that left, {lower} led to a lower "
-        f"minimum, {rest}."
+        f"The new minimum is not always lower: of the {left} runs that left, {lower} led to a "
+        f"lower minimum, {rest}."
     )

@@ -1,15 +1,15 @@
-"""All pictures of a lecture, one after the other, and the page: `draw`.
+"""All pictures of a lecture, and the page: `draw`.
 
-A picture is a module with ``NAME``, ``TITLE``, ``compute(data, seed, effort, callback)`` → numbers,
-``figure(numbers)`` → a Matplotlib figure that draws these alone, and ``text(numbers)`` → sentences.
-`title` has its landscape's files besides, and is told where they go. They lie in a folder that is
-new, empty, or left by an earlier lecture::
+A picture is a module with ``NAME``, ``TITLE``, ``compute(data, seed, effort, callback)``, which
+returns the numbers, ``figure(numbers)``, which draws them, and ``text(numbers)``, which explains them
+in sentences. `title` also writes the files of its landscape, and takes their folder as an argument.
+The folder of a lecture is new, empty, or the folder of an earlier lecture::
 
     DIR/
       lecture.json         all numbers, versioned
-      lecture.html         the page, without outside references
+      lecture.html         the self-contained page
       NAME.png, NAME.pdf   the pictures
-      landscape/title/     the surface of the title's picture, as `steepest landscape` writes it
+      landscape/title/     the surface of the title picture, as `steepest landscape` writes it
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ PICTURES = (section, logistic, rates, minima, title, contours, batches, escapes)
 
 
 class LectureFolder:
-    """Writes what a lecture leaves, each file whole or not at all.
+    """Writes the files of a lecture; each file is either complete or absent.
 
     Raises
     ------
     RunFolderError
-        Something that is no lecture lies there.
+        The folder has other files.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -73,12 +73,12 @@ class LectureFolder:
         self.write("lecture.html", lambda file: file.write_text(page, encoding="utf-8"))
 
     def write(self, name: str, save: Callable[[Path], object]) -> None:
-        """Let `save` write a file."""
+        """Write a file by calling `save`."""
         with self._explained(name):
             write_atomically(self.path / name, save)
 
     def remove_picture(self, name: str) -> None:
-        """Remove what an earlier lecture drew under this name."""
+        """Remove the picture of this name from an earlier lecture."""
         with self._explained(name):
             for kind in ("png", "pdf"):
                 (self.path / f"{name}.{kind}").unlink(missing_ok=True)
@@ -95,7 +95,7 @@ class LectureFolder:
             if path.is_dir():
                 found = f"a folder with {min(entry.name for entry in path.iterdir())}"
             raise RunFolderError(
-                f"{path} is not empty, and holds no lecture.",
+                f"{path} is not empty, and is not the folder of a lecture.",
                 expected="a new or empty folder, or one that `steepest lecture` made",
                 found=found,
                 do="choose another with --out",
@@ -111,7 +111,7 @@ def _is_lecture(file: Path) -> bool:
 
 @dataclass(frozen=True)
 class Lecture:
-    """A lecture that was drawn: its folder, and what its lecture.json holds."""
+    """A finished lecture: its folder, and the content of lecture.json."""
 
     folder: LectureFolder
     numbers: dict[str, Any]
@@ -135,15 +135,15 @@ def draw(
     Parameters
     ----------
     recipe
-        Its ``[events]`` say which events, features and label; see `lecture_recipe`.
+        The recipe, of which only ``[events]`` is used; see `lecture_recipe`.
     out
-        A new or empty folder, or one that an earlier lecture left.
+        A new or empty folder, or that of an earlier lecture.
     seed
-        Of the events that are drawn, the starts and the orders: same seed, same pictures.
+        Seed of the drawn events, the starts and the orders of the events.
     effort
-        How much work to do; None is that of a slide.
+        The amount of computation; None uses the defaults.
     callback
-        Progress.
+        Is notified of the progress.
 
     Returns
     -------
@@ -152,11 +152,11 @@ def draw(
     Raises
     ------
     RunFolderError
-        Something else lies in the folder.
+        The folder has other files.
     EventsError
-        The events cannot be read, or no lecture can be drawn from them.
+        The events cannot be read, or are not suitable for a lecture.
     Interrupted
-        After Ctrl-C: the pictures so far are on the page.
+        After Ctrl-C; the page has the pictures so far.
     """
     callback, effort = callback or TrainingCallback(), effort or Effort()
     folder = LectureFolder(out)
@@ -210,7 +210,7 @@ def _picture(
     callback: TrainingCallback,
     folder: LectureFolder,
 ) -> dict[str, Any]:
-    """Compute, draw and say; what is not in the events is said in place of a picture."""
+    """Compute and draw a picture; if the events do not show it, return the reason instead."""
     from steepest.evaluate.figures import save
 
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Local minima and a plateau, found in the surface of a small network by starting many times."""
+"""Local minima and a plateau on the surface of a small network, found from many starts."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ TITLE = "Local minima and a plateau"
 EVENTS = 40
 HIDDEN = 2
 L2 = 1e-3
-"""Keeps minima from running away to infinite weights."""
+"""L2 term, without which some minima are at infinite weights."""
 RATE = 2.0
 SETTLED = 1e-5
-"""‖∇J‖ at which a run ends."""
+"""‖∇J‖ at which a run stops."""
 REACHED = 1e-3
-"""A run has reached a minimum when J is within this part of it."""
+"""A run has reached a minimum if J is within this fraction of it."""
 DIFFERENT = 0.01
-"""Minima whose J differ by this part are two; below they may be one, mirrored."""
+"""Minima are different if their J differ by more than this fraction; else they may be mirrored."""
 SLOPE = 0.2
-"""On a plateau ln J falls, step by step, less than this part of its mean fall to the end."""
+"""On a plateau, the decrease of ln J per step is below this fraction of the mean to the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,26 +60,26 @@ class Minimum:
     """A minimum, and the start that leads to it."""
 
     seed: int  # of the start
-    loss: float  # J at the minimum, which Newton steps have refined
+    loss: float  # J at the minimum, refined by Newton steps
     gradient: float  # ‖∇J‖ there
-    eigenvalues: Array  # of ∇²J there, ascending, all of them
-    moved: float  # J at the end of the run less J at the minimum
+    eigenvalues: Array  # of ∇²J there, all of them, ascending
+    moved: float  # J at the end of the run minus J at the minimum
     losses: Array  # (steps,): J before each step of the run
 
 
 @dataclass(frozen=True, eq=False)
 class Plateau:
-    """A stretch of a run in which J hardly falls, before it does."""
+    """A part of a run in which J hardly falls, although it falls later."""
 
     seed: int  # of the start
-    sample: int  # the how manyth sample of events it is on
-    first: int  # the steps between which it lies
+    sample: int  # number of the sample of events
+    first: int  # first and last step of the plateau
     last: int
-    loss_before: float  # J at its ends
+    loss_before: float  # J at the first and last step
     loss_after: float
     loss_end: float  # J at the end of the run
-    gradient: float  # the least ‖∇J‖ on it
-    lowest: float  # eigenvalues of ∇²J where ‖∇J‖ is least: below zero beside a saddle
+    gradient: float  # the smallest ‖∇J‖ on the plateau
+    lowest: float  # eigenvalue of ∇²J where ‖∇J‖ is smallest: negative near a saddle point
     highest: float
     losses: Array  # (steps,): J before each step of the run
     gradients: Array  # (steps,): ‖∇J‖
@@ -89,24 +89,24 @@ class Plateau:
 class Minima:
     """Two minima of one surface, the line between them, and the longest plateau of all runs."""
 
-    minima: tuple[Minimum, Minimum]  # the lowest, and another
+    minima: tuple[Minimum, Minimum]  # the lowest minimum, and another one
     line: Array  # J on the straight line from the first (0) to the second (1), evenly spaced
-    barrier: dict[str, float]  # how high J rises on it above the straight line between its ends
-    plateau: Plateau | None  # None where no run had one
+    barrier: dict[str, float]  # on this line, see `barrier`
+    plateau: Plateau | None  # None if no run had a plateau
     ends: Array  # J of the minimum that each start leads to, by seed
     network: str  # its widths
     events: int
-    sample: int  # which sample of events it is: 0, 1, …
+    sample: int  # number of the sample: 0, 1, …
     features: tuple[str, ...]
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Minima:
-    """Start a small network many times; take other samples until all is found.
+    """Train a small network from many starts, on several samples until all effects are found.
 
     Raises
     ------
     NotFound
-        All starts led to one minimum, in all samples.
+        All starts led to the same minimum, in all samples.
     """
     minima: Minima | None = None
     plateau: Plateau | None = None
@@ -121,7 +121,7 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
             minima = _two_minima(data, fit, runs, 1000 * seed, sample)
         here = _longest_plateau(fit, runs, 1000 * seed, sample)
         if plateau is None or (here is not None and minima is not None):
-            plateau = here  # rather one on the minima's own sample
+            plateau = here  # preferably one on the sample of the minima
         if minima is not None and plateau is not None:
             break
     if minima is None:
@@ -136,9 +136,9 @@ def run_of(
     data: LectureData, seed: int, numbers: Minima, which: int, effort: Effort,
     callback: TrainingCallback,
 ) -> tuple[Problem, Descent]:  # fmt: skip
-    """The surface that the minima were found in, and the run that led to one of them.
+    """Return the problem of the minima, and the run that led to one of them.
 
-    `numbers` is what `compute` gave for the same data, seed and effort; A is 0, B is 1.
+    `numbers` is the result of `compute` for the same data, seed and effort; A is 0, B is 1.
     """
     fit = _network(data, seed + 1000 * numbers.sample, callback)
     return fit, _run(fit, numbers.minima[which].seed, effort)
@@ -158,7 +158,7 @@ def _network(data: LectureData, seed: int, callback: TrainingCallback) -> Proble
 def _two_minima(
     data: LectureData, fit: Problem, runs: list[Descent], seed: int, sample: int
 ) -> Minima | None:
-    """The lowest minimum and the next that is another, with a barrier between; None if none."""
+    """Return the lowest minimum and the next one behind a barrier, or None."""
     thetas = [fit.settled(run.end, 200) for run in runs]
     ends = np.array([fit.loss(theta) for theta in thetas])
     found = {}
@@ -170,7 +170,7 @@ def _two_minima(
             found[k] = Minimum(seed + k, loss, size, values, moved, runs[k].losses)
     for (a, lower), (b, higher) in combinations(found.items(), 2):
         line = fit.line(thetas[a], thetas[b] - thetas[a], np.linspace(0, 1, 201))
-        between = line.max() > (1 + REACHED) * higher.loss  # a hill, above the higher minimum
+        between = line.max() > (1 + REACHED) * higher.loss  # a barrier above the higher minimum
         if higher.loss > (1 + DIFFERENT) * lower.loss and between:
             network = "→".join(map(str, fit.objective.model.details()["widths"]))
             features = tuple(data.names[i] for i in data.pair)
@@ -194,10 +194,11 @@ def _longest_plateau(fit: Problem, runs: list[Descent], seed: int, sample: int) 
 
 
 def plateau_of(losses: Array) -> tuple[int, int] | None:
-    """The longest stretch in which J hardly falls although it falls later; None if there is none.
+    """Return the longest part in which J hardly falls although it falls later, or None.
 
-    Step k belongs to a plateau where ln J falls per step by less than a fifth of the mean fall from
-    there to the end of the descent, which is taken to be where 99 % of the fall are done.
+    Step k belongs to a plateau if the decrease of ln J in this step is less than a fifth of the
+    mean decrease per step from there to the end. The end is the step at which 99 % of the decrease
+    is reached.
 
     Examples
     --------
@@ -223,7 +224,7 @@ def plateau_of(losses: Array) -> tuple[int, int] | None:
 
 
 def three_panels(numbers: Numbers, *draw: Callable[[Axes, Numbers], None]) -> Figure:
-    """Return a figure in which each function has drawn the numbers on axes of its own."""
+    """Return a figure with three panels, one drawn by each function."""
     with style():
         drawn = new_figure(14.0, 5.0)
         for axes, draw_on in zip(drawn.subplots(1, 3), draw, strict=True):
@@ -232,7 +233,7 @@ def three_panels(numbers: Numbers, *draw: Callable[[Axes, Numbers], None]) -> Fi
 
 
 def labelled(axes: Axes, title: str, x: str, y: str, *, legend: bool = True) -> None:
-    """Say what a panel shows, over its axes and along them; the legend is of what is drawn."""
+    """Set the title, the axis labels and the legend of a panel."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.set_title(title, fontsize=13)
@@ -241,7 +242,7 @@ def labelled(axes: Axes, title: str, x: str, y: str, *, legend: bool = True) -> 
 
 
 def figure(numbers: Minima) -> Figure:
-    """Return the runs, the line between the minima, and the plateau."""
+    """Return the figure of the runs, the line between the minima, and the plateau."""
     return three_panels(numbers, _runs, _line_between, _plateau)
 
 
@@ -298,10 +299,10 @@ def _plateau(axes: Axes, numbers: Minima) -> None:
 
 
 def text(numbers: Minima) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     first, second = numbers.minima
     one = numbers.plateau
-    flat = "None of the runs had a plateau."
+    flat = "No run had a plateau."
     if one is not None:
         where = "" if one.sample == numbers.sample else f" on another {numbers.events} events"
         curved = (
@@ -310,15 +311,15 @@ def text(numbers: Minima) -> list[str]:
             else f"the lowest eigenvalue is {one.lowest:.2g}"
         )
         flat = (
-            f"From step {one.first:,} to {one.last:,} of start {one.seed}{where} the loss falls "
-            f"from {one.loss_before:.4f} to {one.loss_after:.4f} only, with a gradient down to "
-            f"{one.gradient:.2g} ({curved}); then it goes on to {one.loss_end:.4f}."
+            f"From step {one.first:,} to {one.last:,} of start {one.seed}{where} the loss only "
+            f"falls from {one.loss_before:.4f} to {one.loss_after:.4f}, with a gradient down to "
+            f"{one.gradient:.2g} ({curved}). Afterwards it falls to {one.loss_end:.4f}."
         )
     return [
         f"A network {numbers.network} (tanh) on {', '.join(numbers.features)} of "
-        f"{numbers.events} events, started {len(numbers.ends)} times. Gradient descent ends where "
-        f"the start leads it: start {first.seed} in A with J = {first.loss:.4f}, start "
-        f"{second.seed} in B with J = {second.loss:.4f}.",
+        f"{numbers.events} events, trained from {len(numbers.ends)} starts. The minimum depends on "
+        f"the start: start {first.seed} leads to A with J = {first.loss:.4f}, start "
+        f"{second.seed} to B with J = {second.loss:.4f}.",
         f"Both are minima: the gradient is zero to {max(first.gradient, second.gradient):.1g} and "
         f"all {len(first.eigenvalues)} eigenvalues of the Hessian are positive (the lowest "
         f"{min(first.eigenvalues[0], second.eigenvalues[0]):.2g}). On the straight line between "

@@ -1,8 +1,8 @@
-"""The seven steps with the numbers of one real step, and the losses' gradients checked.
+"""The seven steps with the numbers of one real step, and checks of the gradients.
 
-init, predict, loss, gradient, step, repeat, stop: of a logistic regression on the two features of
-the pictures. Each loss has its gradient set beside numerical derivatives, and the mean squared
-error's beside the matrix product 2/m Xᵀ(Xθ − y).
+The steps are init, predict, loss, gradient, step, repeat, stop, for a logistic regression on the
+two features of the pictures. The gradient of each loss is compared with numerical derivatives, and
+that of the mean squared error also with the matrix product 2/m Xᵀ(Xθ − y).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ __all__ = ["Check", "SevenSteps", "compute", "numerical_gradient", "rows", "text
 Array = np.ndarray
 
 SHOWN = 4
-"""Events whose predictions are shown."""
+"""Number of events whose predictions are shown."""
 EPOCHS = 200
 DIFFERENCE = 1e-5
-"""Of the central differences, ± in each parameter: its error is of the order of the square."""
+"""Step of the central differences, whose error is of second order in it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """A loss at some θ: its value, and its gradient beside numerical derivatives."""
+    """A loss at a random θ: its value, and its gradient compared with numerical derivatives."""
 
     loss: str
-    model: str  # the regression that the loss makes
+    model: str  # name of its regression model
     classes: int  # outputs of the model
     parameters: int  # length of θ
     value: float  # J(θ)
@@ -44,10 +44,10 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class SevenSteps:
-    """One step of batch gradient descent in numbers, and where all of them led."""
+    """The numbers of one step of batch gradient descent, and the result of all steps."""
 
     features: tuple[str, ...]  # θ has their weights, then the intercept
-    events: int  # in the batch: all of them
+    events: int  # in the batch, which has all events
     start: Array  # θ₀
     predictions: Array  # p̂ of a few events at θ₀
     predictions_after: Array  # and at θ₁
@@ -61,11 +61,11 @@ class SevenSteps:
     end: Array  # θ after these
     end_loss: float
     end_gradient: float  # ‖∇J‖
-    checks: tuple[Check, ...]  # one a loss
+    checks: tuple[Check, ...]  # one for each loss
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> SevenSteps:
-    """Take one step, then the others."""
+    """Compute one step in detail, then all the others."""
     events = data.drawn(effort.events, seed)
     inputs = scaled(events.features[:, list(data.pair)], events.weights)
     fit = problem(inputs, events.labels, events.weights, "binary-cross-entropy", callback)
@@ -96,10 +96,9 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
 
 
 def _checks(inputs: Array, labels: Array, weights: Array | None, seed: int) -> tuple[Check, ...]:
-    """The three losses at a θ drawn at random, on the same events.
+    """Check the three losses at a random θ, on the same events.
 
-    The third takes which third of the first feature an event lies in for its class, so that there
-    are three.
+    For the third loss, the three classes are the terciles of the first feature.
     """
     thirds = np.digitize(inputs[:, 0], np.quantile(inputs[:, 0], [1 / 3, 2 / 3]))
     kinds = (
@@ -123,21 +122,21 @@ def _checks(inputs: Array, labels: Array, weights: Array | None, seed: int) -> t
 
 
 def _matrix_product(theta: Array, batch: Batch) -> Array:
-    """2/m Xᵀ W (Xθ − y), with a last column of ones and weights of mean one."""
+    """Return 2/m Xᵀ W (Xθ − y), where X has a last column of ones and the weights have mean one."""
     X = np.column_stack([batch.inputs, np.ones(len(batch))])
     w = np.ones(len(batch)) if batch.weights is None else batch.weights
     return 2.0 / len(batch) * X.T @ (w * (X @ theta - batch.targets))
 
 
 def numerical_gradient(fit: Problem, theta: Array) -> Array:
-    """(J(θ + h eᵢ) − J(θ − h eᵢ)) / 2h for each parameter."""
+    """Return (J(θ + h eᵢ) − J(θ − h eᵢ)) / 2h for each parameter."""
     h = DIFFERENCE
     ends = [(fit.loss(theta + h * e), fit.loss(theta - h * e)) for e in np.eye(len(theta))]
     return np.array([high - low for high, low in ends]) / (2 * h)
 
 
 def rows(numbers: SevenSteps) -> list[dict[str, str]]:
-    """The seven steps, each with its formula and its numbers."""
+    """Return the seven steps, each with its formula and its numbers."""
     n = numbers
     labels = ", ".join(f"{label:g}" for label in n.labels)
     meaning = f"weights of {', '.join(n.features)}, standardised, and the intercept"
@@ -158,21 +157,21 @@ def rows(numbers: SevenSteps) -> list[dict[str, str]]:
 
 
 def text(numbers: SevenSteps) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     worst = max(check.numerical for check in numbers.checks)
     product = next(c.matrix_product for c in numbers.checks if c.matrix_product is not None)
     return [
-        "All of training is these seven steps. The numbers are those of one real step, of a "
-        f"logistic regression on {' and '.join(numbers.features)}: it lowers the loss from "
+        "Training consists of these seven steps. The numbers are from one real step of a logistic "
+        f"regression on {' and '.join(numbers.features)}. This step lowers the loss from "
         f"{numbers.loss:.4f} to {numbers.loss_after:.4f}.",
-        "Gradients are formulas, not differences, and they are right: numerical derivatives agree "
-        f"to {worst:.1g} for each of the three losses, and for the mean squared error the gradient "
-        f"is the matrix product 2/m Xᵀ(Xθ − y) to {product:.1g}.",
+        "The gradients are computed from formulas, not from differences. Numerical derivatives "
+        f"agree to {worst:.1g} for each of the three losses. For the mean squared error the "
+        f"gradient agrees with the matrix product 2/m Xᵀ(Xθ − y) to {product:.1g}.",
     ]
 
 
 def _vector(values: Any) -> str:
-    """Four digits of each; what is zero up to rounding is written as zero."""
+    """Format numbers with four digits; numbers that are zero up to rounding are written as 0."""
     array = np.asarray(values, dtype=np.float64)
     array = np.where(np.abs(array) < 1e-12 * np.abs(array).max(initial=1.0), 0.0, array)
     return "(" + ", ".join(f"{value:.4g}".replace("-", "−") for value in array) + ")"
