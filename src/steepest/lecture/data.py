@@ -1,4 +1,4 @@
-"""The events of a lecture: two classes, two features or more, weights that are not negative."""
+"""The events of a lecture: two classes, at least two features, and no negative weights."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ __all__ = ["LectureData", "lecture_recipe", "load", "symbol_and_unit"]
 Array = np.ndarray
 
 MOST_EVENTS = 20_000
-"""Events of each part that are used at most, evenly spaced through it."""
+"""Maximum number of events of each part, evenly spaced."""
 LEAST_EVENTS = 50
-"""Training events of each class, at least."""
+"""Minimum number of training events of each class."""
 ALIKE = 0.999
-"""Two features whose correlation is above this are one."""
+"""Two features with a correlation above this count as equal."""
 
 
 @dataclass(frozen=True, eq=False)
 class LectureData:
-    """Events to draw a lecture's pictures from.
+    """The events for the pictures of a lecture.
 
     Attributes
     ----------
     train, other
-        Training events, and those that scores are shown on; labels are 0 and 1, weights not
+        Training events, and events on which scores are shown. Labels are 0 and 1, weights are not
         negative.
     names : tuple[str, ...]
-        The inputs' names.
+        Names of the inputs.
     pair : tuple[int, int]
-        Which two inputs the pictures of one or two features take.
+        Indices of the two inputs for pictures with one or two features.
     classes : tuple[str, str]
-        What the events of label 0 and of label 1 are called.
+        Names of the classes 0 and 1.
     part : str
-        Which part of the sample `other` is.
+        Name of the part `other`.
     source : dict
-        What the events are: files with their checksums.
+        The files, with checksums.
     """
 
     train: Sample
@@ -60,7 +60,7 @@ class LectureData:
     source: dict[str, Any]
 
     def drawn(self, most: int, seed: int) -> Sample:
-        """At most so many of the training events, drawn without repetition."""
+        """Return at most `most` training events, drawn without replacement."""
         count = len(self.train)
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 41])))
         rows = random.permutation(count)[: min(most, count)]
@@ -81,19 +81,19 @@ class LectureData:
 def lecture_recipe(
     data: Sequence[str] = (), label: str | None = None, features: Sequence[str] = ()
 ) -> Recipe:
-    """The recipe that names the events: one's own, one for given files, or the embedded jets.
+    """Return the recipe of the events: a given one, one for given files, or the embedded jets.
 
     Parameters
     ----------
     data
         Nothing, one recipe (``.toml``), or files of events.
     label, features
-        With files of events: which columns.
+        For files of events: their columns.
 
     Raises
     ------
     RecipeError
-        A recipe among files, files without a label, a label without files.
+        For a recipe together with files, files without a label, or a label without files.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def lecture_recipe(
     if not data or recipes:
         if len(data) > 1 or label is not None or features:
             raise RecipeError(
-                "--label and --features go with files of events, and a recipe stands alone.",
+                "--label and --features are for files of events, not for a recipe.",
                 expected="--data RECIPE, or --data FILE … --label COLUMN",
                 found=", ".join(data) or "no --data",
                 do="write label and features into the recipe, or name the files of events",
@@ -130,8 +130,8 @@ def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureDat
     Raises
     ------
     EventsError
-        They cannot be read, are not of two classes, are too few, weigh less than nothing, or have
-        no two features.
+        The events cannot be read, do not have two classes or two different features, are too few,
+        or have negative weights.
     """
     parts, schema = prepare(recipe, callback, folder)
     if schema.task != "binary":
@@ -155,10 +155,10 @@ def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureDat
 def _not_two_classes(schema: Schema) -> EventsError:
     many = f"the {len(schema.classes)} classes {', '.join(schema.classes[:6])}"
     return EventsError(
-        f"The lecture draws two classes, but the label {schema.label!r} has others.",
+        f"The lecture needs two classes, but the label {schema.label!r} has others.",
         expected="a label of 0 and 1, such as is_top",
         found="numbers, for a regression" if schema.task == "regression" else many,
-        cause="a target, or the name of a process, where signal or background is to be told",
+        cause="a regression target, or names of several processes",
         do='make it a condition: label = "process == \'top\'", or label = "mass > 120"',
     )
 
@@ -180,18 +180,18 @@ def _refuse_negative(*parts: Sample) -> None:
         if events.weights is not None and events.weights.min() < 0:
             count = int((events.weights < 0).sum())
             raise EventsError(
-                "The lecture's pictures rest on small samples, in which negative weights "
-                "leave no minimum.",
+                "The pictures of the lecture use small samples, in which J may have no minimum "
+                "with negative weights.",
                 expected="weights of 0 and above",
                 found=f"{count:,} of {len(events):,} events below 0, down to "
                 f"{events.weights.min():.4g}",
                 cause="events of a generator beyond leading order",
-                do='leave them out of the pictures: select = "weight > 0"',
+                do='exclude them: select = "weight > 0"',
             )
 
 
 def _pair(features: Array, names: Sequence[str]) -> tuple[int, int]:
-    """The first input with spread, and the next that is not the same up to a linear map."""
+    """Return the first input with spread, and the next that is not a linear function of it."""
     spread = features.std(axis=0)
     moving = np.flatnonzero(spread > 1e-9 * np.abs(features).max(axis=0))
     for second in moving[1:]:
@@ -214,7 +214,7 @@ def _class_names(recipe: Recipe, label: str) -> tuple[str, str]:
 
 
 def symbol_and_unit(name: str) -> tuple[str, str]:
-    """A feature's symbol, and its unit or nothing.
+    """Return the symbol of a feature, and its unit or "".
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How much work the pictures take: the defaults are for a slide, tests take less."""
+"""The amount of computation for the pictures: the defaults are for slides, tests use less."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ __all__ = ["Effort"]
 
 @dataclass(frozen=True)
 class Effort:
-    """Sizes of what is computed.
+    """Numbers of events, points, steps and runs.
 
     Attributes
     ----------
     events : int
-        Of the descents that take all events a step.
+        Events of batch descents.
     points : int
-        Along each axis of the contours and of the landscape.
+        Grid points along each axis of the contours and of the landscape.
     starts, samples, steps : int
-        Of the search for minima: starts of each small sample, samples at most, steps of a run.
+        Search for minima: starts per small sample, maximum number of samples, steps per run.
     epochs, repeats : int
-        Of the stochastic descents, and how many orders of the events they are measured on.
+        Stochastic descents: epochs, and number of orders of the events.
     network_epochs : int
-        Of the network whose landscape is drawn.
+        Epochs of the network whose landscape is drawn.
     escapes : int
-        Orders of the events in which each descent out of a local minimum is run.
+        Number of runs from the local minimum for each setting.
     """
 
     events: int = 2_000

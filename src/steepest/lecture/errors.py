@@ -1,4 +1,4 @@
-"""What a picture may say in place of its numbers."""
+"""The error of a picture that the events do not allow."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ __all__ = ["NotFound"]
 
 
 class NotFound(Exception):
-    """The events do not show what a picture is about; says what was looked for."""
+    """The events do not show the effect of a picture; the message says what was searched for."""

@@ -1,12 +1,12 @@
-"""A lecture's folder: new, empty, or one that an earlier lecture left; each file whole or absent.
+"""The folder of a lecture, in which each file is either complete or absent.
 
 ::
 
     DIR/
       lecture.json         all numbers, versioned
-      lecture.html         the page, without outside references
+      lecture.html         the self-contained page
       NAME.png, NAME.pdf   the pictures
-      landscape/title/     the surface of the title's picture, as `steepest landscape` writes it
+      landscape/title/     the surface of the title picture, as `steepest landscape` writes it
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ FORMAT, VERSION = "steepest-lecture", 1
 
 
 class LectureFolder:
-    """Writes what a lecture leaves.
+    """Writes the files of a lecture.
 
     Parameters
     ----------
     path
-        The folder; it need not be there.
+        The folder: new, empty, or the folder of an earlier lecture.
 
     Raises
     ------
     RunFolderError
-        Something that is no lecture lies there.
+        The folder has other files.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -44,7 +44,7 @@ class LectureFolder:
 
     @property
     def page(self) -> Path:
-        """Where the page is."""
+        """The path of the page."""
         return self.path / "lecture.html"
 
     def write_json(self, value: Any) -> None:
@@ -54,17 +54,17 @@ class LectureFolder:
             write_json(self.path / "lecture.json", value)
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a file of text."""
+        """Write a text file."""
         with self._explained(name):
             write_atomically(self.path / name, lambda file: file.write_text(text, encoding="utf-8"))
 
     def write(self, name: str, save: Callable[[Path], object]) -> None:
-        """Let `save` write a file."""
+        """Write a file by calling `save`."""
         with self._explained(name):
             write_atomically(self.path / name, save)
 
     def remove_picture(self, name: str) -> None:
-        """Remove what an earlier lecture drew under this name."""
+        """Remove the picture of this name from an earlier lecture."""
         with self._explained(name):
             for kind in ("png", "pdf"):
                 (self.path / f"{name}.{kind}").unlink(missing_ok=True)
@@ -81,7 +81,7 @@ class LectureFolder:
             if path.is_dir():
                 found = f"a folder with {min(entry.name for entry in path.iterdir())}"
             raise RunFolderError(
-                f"{path} is not empty, and holds no lecture.",
+                f"{path} is not empty, and is not the folder of a lecture.",
                 expected="a new or empty folder, or one that `steepest lecture` made",
                 found=found,
                 do="choose another with --out",

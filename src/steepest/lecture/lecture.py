@@ -1,4 +1,4 @@
-"""All pictures of a lecture, one after the other, and the page: `draw`."""
+"""All pictures of a lecture, and the page: `draw`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Lecture", "draw"]
 
 @dataclass(frozen=True)
 class Lecture:
-    """A lecture that was drawn: its folder, and what its lecture.json holds."""
+    """A finished lecture: its folder, and the content of lecture.json."""
 
     folder: LectureFolder
     numbers: dict[str, Any]
@@ -53,15 +53,15 @@ def draw(
     Parameters
     ----------
     recipe
-        Its ``[events]`` say which events, features and label; see `lecture_recipe`.
+        The recipe, of which only ``[events]`` is used; see `lecture_recipe`.
     out
-        A new or empty folder, or one that an earlier lecture left.
+        A new or empty folder, or that of an earlier lecture.
     seed
-        Of the events that are drawn, the starts and the orders: same seed, same pictures.
+        Seed of the drawn events, the starts and the orders of the events.
     effort
-        How much work to do; None is that of a slide.
+        The amount of computation; None uses the defaults.
     callback
-        Progress.
+        Is notified of the progress.
 
     Returns
     -------
@@ -70,11 +70,11 @@ def draw(
     Raises
     ------
     RunFolderError
-        Something else lies in the folder.
+        The folder has other files.
     EventsError
-        The events cannot be read, or no lecture can be drawn from them.
+        The events cannot be read, or are not suitable for a lecture.
     Interrupted
-        After Ctrl-C: the pictures so far are on the page.
+        After Ctrl-C; the page has the pictures so far.
     """
     callback, effort = callback or TrainingCallback(), effort or Effort()
     folder = LectureFolder(out)
@@ -133,7 +133,7 @@ def _picture(
     callback: TrainingCallback,
     folder: LectureFolder,
 ) -> dict[str, Any]:
-    """Compute, draw and say; what is not in the events is said in place of a picture."""
+    """Compute and draw a picture; if the events do not show it, return the reason instead."""
     from steepest.evaluate.figures import save
 
     began = time.monotonic()

@@ -1,6 +1,6 @@
-"""Live descents for the pictures: the package's own loop, from any start, kept in memory.
+"""Live descents for the pictures: the training loop of the package, from any start, in memory.
 
-`walk` runs it; `settled` goes on from where a walk ended to the minimum that it led to.
+`walk` runs a descent. `settled` continues from the end of a descent to its minimum.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ __all__ = ["Walk", "linear", "logistic_minimum", "scaled", "settled", "walk"]
 Array = np.ndarray
 
 SEPARATED = 1e-6
-"""A cross entropy below this says that every event is on its side, with certainty."""
+"""A cross entropy below this means that the classes are separated."""
 LOOK = 250
-"""Epochs between looks at ‖∇J‖."""
+"""Epochs between checks of ‖∇J‖."""
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """A descent that was done.
+    """The result of a descent.
 
     Attributes
     ----------
     steps, thetas
-        The path: ``(points,)`` and ``(points, size)``, from the start on.
+        The path: ``(points,)`` and ``(points, size)``, including the start.
     losses
-        J of the batch before each step, ``(steps,)``; with all events a step, J itself.
+        J of the batch before each step, ``(steps,)``.
     gradients
         ‖g‖ before each step, ``(steps,)``.
     diverged_at : int or None
-        After how many steps the loss had exploded.
+        Number of steps after which the loss had diverged.
     seconds : float
         Wall time of all steps.
     """
@@ -75,26 +75,26 @@ def walk(
     settled_below: float | None = None,
     callback: TrainingCallback | None = None,
 ) -> Walk:
-    """Go down on J by θ ← θ − η g.
+    """Minimise J by gradient descent, θ ← θ − η g.
 
     Parameters
     ----------
     objective, events
         J, and its events.
     rate, epochs, batch_size, schedule, seed
-        η before the schedule, passes over the events, events a step (None: all), η's course, and
-        what the order of the events is drawn from.
+        η before the schedule, passes over the events, events per step (None: all), the schedule,
+        and the seed of the order of the events.
     start
-        θ₀; None is the objective's own for the seed.
+        θ₀; None uses the initialisation of the objective for the seed.
     settled_below
-        End when ‖∇J‖ is below this, which is looked at every `LOOK` epochs; None does not.
+        Stop if ‖∇J‖ is below this, checked every `LOOK` epochs; None disables the check.
     callback
-        LandscapeOptions whether to stop.
+        Is asked whether to stop.
 
     Raises
     ------
     Interrupted
-        `callback` says so.
+        If `callback` is interrupted.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def walk(
         descend(objective, events, plan, checkpointer, state=state, callback=quiet)
     except DivergenceError:
         diverged = True
-    assert checkpointer.state is not None  # saved at the end, or where it diverged
+    assert checkpointer.state is not None  # saved at the end, also after divergence
     end, history = checkpointer.state, checkpointer.history[-1]
     paths = checkpointer.path
     steps = np.concatenate([[0], *(p.steps for p in paths)]).astype(np.int64)
@@ -142,52 +142,51 @@ def walk(
 
 
 class _Silent(TrainingCallback):
-    """Shows nothing of one descent among many, and is interrupted when the whole is."""
+    """A callback that shows nothing, and is interrupted together with `whole`."""
 
     def __init__(self, whole: TrainingCallback | None) -> None:
         self.whole = whole
 
     @property
     def interrupted(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the whole is to stop."""
+        """Whether `whole` is interrupted."""
         return self.whole is not None and self.whole.interrupted
 
 
 def linear(
     inputs: Array, targets: Array, weights: Array | None = None, loss: str = "mean-squared-error"
 ) -> tuple[ModelObjective, Batch]:
-    """J of a linear model, and its events."""
+    """Return J of a linear model, and its events."""
     objective = objective_named("dense", inputs.shape[1], loss)
     return objective, Batch.of(inputs, targets, weights, objective.dtype)
 
 
 def scaled(features: Array, weights: Array | None, scaling: str = "standard") -> Array:
-    """The features under a scaling that is fitted on them."""
+    """Return the features, scaled by a scaling fitted on them."""
     names = [f"x{i}" for i in range(features.shape[1])]
     return fit_scaling(scaling, [(features, weights)], names).transform(features)
 
 
 def logistic_minimum(objective: ModelObjective, theta: Array, events: Batch) -> Array:
-    """The minimum of a logistic regression below θ.
+    """Return the minimum of a logistic regression, starting from θ.
 
     Raises
     ------
     NotFound
-        A plane separates the classes: J falls for ever, and has no minimum.
+        A plane separates the classes, so J has no minimum.
     """
     theta = settled(objective, theta, events)
     if objective.loss(theta, events) < SEPARATED:
         raise NotFound(
-            "a plane separates the two classes without error, so that the cross entropy falls for "
-            "ever and has no minimum"
+            "a plane separates the two classes without error, so the cross entropy has no minimum"
         )
     return theta
 
 
 def settled(objective: ModelObjective, theta: Array, events: Batch, steps: int = 100) -> Array:
-    """The minimum below θ: Newton steps along |λ|, halved until J falls.
+    """Return the minimum reached from θ by Newton steps with |λ|, halved until J decreases.
 
-    With |λ| in place of λ a step goes down along every eigenvector, also off a saddle
+    With |λ| instead of λ, a step goes downhill along every eigenvector, also near a saddle point
     (arXiv:1406.2572).
 
     Examples

@@ -1,4 +1,4 @@
-"""What curvature says of a descent before its first step, where J is a paraboloid."""
+"""Predictions for gradient descent from the curvature, if J is quadratic."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def hessian(objective: ModelObjective, theta: Array, events: Batch) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Quadratic:
-    """J = J* + ½ (θ − θ*)ᵀ ∇²J (θ − θ*), and what steps of a fixed η do on it.
+    """J = J* + ½ (θ − θ*)ᵀ ∇²J (θ − θ*), and predictions for steps with a fixed η.
 
-    Along the eigenvector of λ each step multiplies the distance by 1 − ηλ.
+    Along the eigenvector of λ, each step multiplies the distance from the minimum by 1 − ηλ.
 
     Attributes
     ----------
     eigenvalues, vectors
-        Of ∇²J, ascending; vectors in columns.
+        Eigenvalues of ∇²J, ascending, and eigenvectors in columns.
     minimum, lowest
         θ* and J*.
     """
@@ -48,23 +48,23 @@ class Quadratic:
 
     @property
     def bound(self) -> float:
-        """2/λmax: a larger η diverges."""
+        """2/λmax; a larger η diverges."""
         return float(2.0 / self.eigenvalues[-1])
 
     @property
     def best(self) -> float:
-        """2/(λmax + λmin): the η that is quickest in the end."""
+        """2/(λmax + λmin), the η with the fastest asymptotic convergence."""
         return float(2.0 / (self.eigenvalues[-1] + self.eigenvalues[0]))
 
     def losses(self, start: Array, rate: float, steps: Any) -> Array:
-        """J after so many steps, of any shape."""
+        """Return J after `steps` steps, an array of any shape."""
         away = self.vectors.T @ (start - self.minimum)
-        with np.errstate(over="ignore"):  # what diverges becomes infinite
+        with np.errstate(over="ignore"):  # infinite if it diverges
             shrunk = np.abs(1.0 - rate * self.eigenvalues) ** (2 * np.asarray(steps)[..., None])
             return self.lowest + 0.5 * (self.eigenvalues * away**2 * shrunk).sum(axis=-1)
 
     def steps_to(self, start: Array, rate: float, part: float) -> int:
-        """Steps until the excess J − J* is at most `part` of its start; it must come to that."""
+        """Return the steps until J − J* is at most `part` of its start, for a convergent η."""
         first = float(self.losses(start, rate, 0)) - self.lowest
         low, high = 0, 1
         while float(self.losses(start, rate, high)) - self.lowest > part * first:
@@ -76,7 +76,7 @@ class Quadratic:
         return high
 
     def steps_at_most(self, part: float) -> int:
-        """The same at the best η from the worst start: ln(1/part) / (2 ln((κ + 1)/(κ − 1)))."""
+        """The same for the best η and the worst start: ln(1/part) / (2 ln((κ + 1)/(κ − 1)))."""
         if self.kappa <= 1 + 1e-9:
             return 1
         shrink = math.log((self.kappa + 1) / (self.kappa - 1))
@@ -95,14 +95,14 @@ class Quadratic:
 
 
 def quadratic(objective: ModelObjective, events: Batch, keep: int | None = None) -> Quadratic:
-    """What curvature says before the first step: for the mean squared error.
+    """Return the quadratic form of J for a linear model with the mean squared error.
 
     Parameters
     ----------
     objective, events
         J of a linear model.
     keep
-        Only the first so many parameters, where the others neither move nor matter.
+        Use only the first `keep` parameters, if the others stay constant and are not coupled.
     """
     theta = np.zeros(objective.size)
     part = slice(0, keep)

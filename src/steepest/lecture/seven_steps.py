@@ -1,8 +1,8 @@
-"""The seven steps with the numbers of one real step, and the losses' gradients checked.
+"""The seven steps with the numbers of one real step, and checks of the gradients.
 
-init, predict, loss, gradient, step, repeat, stop: of a logistic regression on the two features of
-the pictures. Each loss has its gradient set beside numerical derivatives, and the mean squared
-error's beside the matrix product 2/m Xᵀ(Xθ − y).
+The steps are init, predict, loss, gradient, step, repeat, stop, for a logistic regression on the
+two features of the pictures. The gradient of each loss is compared with numerical derivatives, and
+that of the mean squared error also with the matrix product 2/m Xᵀ(Xθ − y).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ __all__ = ["Check", "SevenSteps", "compute", "numerical_gradient", "rows", "text
 Array = np.ndarray
 
 SHOWN = 4
-"""Events whose predictions are shown."""
+"""Number of events whose predictions are shown."""
 EPOCHS = 200
 DIFFERENCE = 1e-5
-"""Of the central differences, ± in each parameter: its error is of the order of the square."""
+"""Step of the central differences, whose error is of second order in it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """A loss at some θ: its value, and its gradient beside numerical derivatives.
+    """A loss at a random θ: its value, and its gradient compared with numerical derivatives.
 
     Attributes
     ----------
     loss, model : str
-        The loss's name, and the regression that it makes.
+        Name of the loss, and of its regression model.
     classes, parameters : int
         Outputs of the model, and the length of θ.
     value, gradient_norm : float
@@ -59,24 +59,24 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class SevenSteps:
-    """One step of batch gradient descent in numbers, and where all of them led.
+    """The numbers of one step of batch gradient descent, and the result of all steps.
 
     Attributes
     ----------
     features
         Names of the two features; θ has their weights, then the intercept.
     events : int
-        In the batch: all of them.
+        Number of events in the batch, which has all events.
     start, gradient, after
         θ₀, ∇J(θ₀) and θ₁ = θ₀ − η∇J(θ₀).
     predictions, labels
-        p̂ of a few events at θ₀ and their labels; `predictions_after` at θ₁.
+        p̂ of a few events at θ₀, and their labels; `predictions_after` is p̂ at θ₁.
     loss, loss_after, rate : float
         J(θ₀), J(θ₁), η.
     steps, end, end_loss, end_gradient
-        How many steps were taken, θ, J and ‖∇J‖ then.
+        Number of steps, and θ, J and ‖∇J‖ at the end.
     checks : tuple[Check, ...]
-        One a loss.
+        One for each loss.
     """
 
     features: tuple[str, ...]
@@ -98,7 +98,7 @@ class SevenSteps:
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> SevenSteps:
-    """Take one step, then the others."""
+    """Compute one step in detail, then all the others."""
     events = data.drawn(effort.events, seed)
     inputs = scaled(events.features[:, list(data.pair)], events.weights)
     objective, batch = linear(inputs, events.labels, events.weights, "binary-cross-entropy")
@@ -131,10 +131,9 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
 
 
 def _checks(inputs: Array, labels: Array, weights: Array | None, seed: int) -> tuple[Check, ...]:
-    """The three losses at a θ drawn at random, on the same events.
+    """Check the three losses at a random θ, on the same events.
 
-    The third takes which third of the first feature an event lies in for its class, so that there
-    are three.
+    For the third loss, the three classes are the terciles of the first feature.
     """
     thirds = np.digitize(inputs[:, 0], np.quantile(inputs[:, 0], [1 / 3, 2 / 3]))
     kinds = (
@@ -161,14 +160,14 @@ def _checks(inputs: Array, labels: Array, weights: Array | None, seed: int) -> t
 
 
 def _matrix_product(theta: Array, batch: Batch) -> Array:
-    """2/m Xᵀ W (Xθ − y), with a last column of ones and weights of mean one."""
+    """Return 2/m Xᵀ W (Xθ − y), where X has a last column of ones and the weights have mean one."""
     X = np.column_stack([batch.inputs, np.ones(len(batch))])
     w = np.ones(len(batch)) if batch.weights is None else batch.weights
     return 2.0 / len(batch) * X.T @ (w * (X @ theta - batch.targets))
 
 
 def numerical_gradient(objective: ModelObjective, theta: Array, batch: Batch) -> Array:
-    """(J(θ + h eᵢ) − J(θ − h eᵢ)) / 2h for each parameter."""
+    """Return (J(θ + h eᵢ) − J(θ − h eᵢ)) / 2h for each parameter."""
     gradient = np.empty(len(theta))
     for i, unit in enumerate(np.eye(len(theta))):
         ends = [objective.loss(theta + h * unit, batch) for h in (DIFFERENCE, -DIFFERENCE)]
@@ -177,7 +176,7 @@ def numerical_gradient(objective: ModelObjective, theta: Array, batch: Batch) ->
 
 
 def rows(numbers: SevenSteps) -> list[dict[str, str]]:
-    """The seven steps, each with its formula and its numbers."""
+    """Return the seven steps, each with its formula and its numbers."""
 
     def row(name: str, formula: str, values: str) -> dict[str, str]:
         return {"name": name, "formula": formula, "values": values}
@@ -201,21 +200,21 @@ def rows(numbers: SevenSteps) -> list[dict[str, str]]:
 
 
 def text(numbers: SevenSteps) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     worst = max(check.numerical for check in numbers.checks)
     product = next(c.matrix_product for c in numbers.checks if c.matrix_product is not None)
     return [
-        "All of training is these seven steps. The numbers are those of one real step, of a "
-        f"logistic regression on {' and '.join(numbers.features)}: it lowers the loss from "
+        "Training consists of these seven steps. The numbers are from one real step of a logistic "
+        f"regression on {' and '.join(numbers.features)}. This step lowers the loss from "
         f"{numbers.loss:.4f} to {numbers.loss_after:.4f}.",
-        "Gradients are formulas, not differences, and they are right: numerical derivatives agree "
-        f"to {worst:.1g} for each of the three losses, and for the mean squared error the gradient "
-        f"is the matrix product 2/m Xᵀ(Xθ − y) to {product:.1g}.",
+        "The gradients are computed from formulas, not from differences. Numerical derivatives "
+        f"agree to {worst:.1g} for each of the three losses. For the mean squared error the "
+        f"gradient agrees with the matrix product 2/m Xᵀ(Xθ − y) to {product:.1g}.",
     ]
 
 
 def _vector(values: Any) -> str:
-    """Four digits of each; what is zero up to rounding is written as zero."""
+    """Format numbers with four digits; numbers that are zero up to rounding are written as 0."""
     array = np.asarray(values, dtype=np.float64)
     array = np.where(np.abs(array) < 1e-12 * np.abs(array).max(initial=1.0), 0.0, array)
     return "(" + ", ".join(f"{value:.4g}".replace("-", "−") for value in array) + ")"

@@ -1,8 +1,8 @@
-"""The pictures, one a module, in the order of the lecture.
+"""The pictures, one per module, in the order of the lecture.
 
-Each has ``NAME``, ``TITLE``, ``compute(data, seed, effort, callback)`` → numbers,
-``figure(numbers)`` → a Matplotlib figure that draws these alone, and ``text(numbers)`` → sentences.
-`title` has its landscape's files besides, and is told where they go.
+Each has ``NAME``, ``TITLE``, ``compute(data, seed, effort, callback)``, which returns the numbers,
+``figure(numbers)``, which draws them, and ``text(numbers)``, which explains them in sentences.
+`title` also writes the files of its landscape, and takes their folder as an argument.
 """
 
 from steepest.lecture.pictures import (

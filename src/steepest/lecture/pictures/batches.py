@@ -1,4 +1,4 @@
-"""Batch, mini-batch, stochastic: three paths on one contour, and what they settle to."""
+"""Batch, mini-batch and stochastic gradient descent: paths, excess loss and noise floor."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ NAME = "batches"
 TITLE = "Batch against mini-batch against stochastic"
 
 AWAY = np.array([-3.2, 2.4])
-"""The start, from the minimum."""
+"""The start, relative to the minimum."""
 MINI = 32
 MOST_EVENTS = 500
-"""One event a step takes as many steps a pass."""
+"""Number of events, and so of stochastic steps per pass."""
 TARGET = 0.02
-"""The part of the start's excess loss to which passes and seconds are measured."""
+"""Passes and seconds are measured until the excess loss is this fraction of its start."""
 LAST = 0.25
-"""The noise floor is measured over this last part of a run."""
+"""The noise floor is the mean over this last fraction of a run."""
 SCHEDULES = (("constant", spec.Constant()), ("inverse-time", spec.InverseTime()))
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Batches:
-    """Logistic regression on one feature: θ is its coefficient and the intercept, and no more."""
+    """Compute logistic regression on one feature: θ is its coefficient and the intercept."""
     events = data.drawn(min(MOST_EVENTS, effort.events), seed)
     first = data.pair[0]
     inputs = scaled(events.features[:, [first]], events.weights)
@@ -69,7 +69,7 @@ def _timed(
     epochs: int,
     callback: TrainingCallback,
 ) -> Walk:
-    """A walk whose seconds are those of its steps: its kernels are compiled in one before it."""
+    """Return a descent with the time of its steps only; a first run compiles the kernels."""
     walk(objective, batch, rate=rate, epochs=1, batch_size=size, start=start, callback=callback)
     return walk(objective, batch, rate=rate, epochs=epochs, batch_size=size, start=start,
                 seed=seed, callback=callback)  # fmt: skip
@@ -114,7 +114,7 @@ def _floor(
     effort: Effort,
     callback: TrainingCallback,
 ) -> Floor:
-    """The excess that is left in the end, over some orders of the events."""
+    """Return the remaining excess loss for several orders of the events."""
     name, schedule = kind
     lowest = objective.loss(minimum, batch)
     values, curves, passes = [], [], np.empty(0)
@@ -135,7 +135,7 @@ def _floor(
 def _surface(
     objective: ModelObjective, batch: Batch, minimum: Array, ways: list[Way], points: int
 ) -> tuple[tuple[Array, Array], Array]:
-    """J on the plane of both parameters, around all paths."""
+    """Return J on the plane of both parameters, around all paths."""
     seen = np.concatenate([*(way.path for way in ways), minimum[None]])
     low, high = seen.min(axis=0), seen.max(axis=0)
     margin = 0.15 * (high - low)
@@ -146,7 +146,7 @@ def _surface(
 
 
 def text(numbers: Batches) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     constant, falling = numbers.floors
     reached = "; ".join(
         f"{way.name} "
@@ -158,20 +158,20 @@ def text(numbers: Batches) -> list[str]:
         for way in numbers.ways
     )
     return [
-        f"Logistic regression on one feature has two parameters, so that the whole surface can be "
-        f"seen. All events a step go straight down; one event a step ({numbers.events:,} steps a "
-        "pass) wanders, but has gone most of the way before the first pass is over, which is "
-        "what its path shows, at some of its steps.",
-        f"To {100 * numbers.target:g} % of the excess loss of the start: {reached}.",
-        f"A constant η does not settle, since the gradient of a single event is not zero at the "
-        f"minimum: J − J* stays at {_measured(constant)} "
-        f"(mean over the last quarter of {len(constant.values)} runs). With η falling as "
-        f"1/(1 + epoch) it is {_measured(falling)}.",
+        f"Logistic regression on one feature has two parameters, so the whole surface can be "
+        f"drawn. Batch descent goes straight to the minimum. Stochastic descent, with one event "
+        f"per step ({numbers.events:,} steps per pass), follows a noisy path, but has covered most "
+        "of the distance before the end of the first pass. The figure shows some of its steps.",
+        f"To {100 * numbers.target:g} % of the initial excess loss: {reached}.",
+        f"With a constant η the descent does not settle, because the gradient of a single event is "
+        f"not zero at the minimum: J − J* stays at {_measured(constant)} "
+        f"(mean over the last quarter of {len(constant.values)} runs). If η decreases as "
+        f"1/(1 + epoch), it is {_measured(falling)}.",
     ]
 
 
 def _measured(floor: Floor) -> str:
-    """The excess with its uncertainty to one digit, and as many of its own."""
+    """Format the excess, with one significant digit of its uncertainty."""
     error = floor.uncertainty
     if not (np.isfinite(error) and error > 0):
         return f"{floor.excess:.2g}"

@@ -1,4 +1,4 @@
-"""The figure of `steepest.lecture.pictures.batches`: paths, falls, noise floors."""
+"""The figure of `steepest.lecture.pictures.batches`: paths, excess loss, noise floors."""
 
 from __future__ import annotations
 

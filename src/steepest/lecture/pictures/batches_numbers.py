@@ -20,15 +20,15 @@ class Way:
     name : str
         "batch", "mini-batch" or "stochastic".
     batch_size, rate
-        Events a step and η, "auto" of the package.
+        Events per step, and the automatic η of the package.
     passes, excess
-        Passes over the events, and J − J* there, at the kept points of the path.
+        Passes over the events, and J − J*, at the recorded points of the path.
     path
         ``(points, 2)``.
     passes_to_target : float or None
-        Passes until J − J* is `TARGET` of its start; None: never in this run.
+        Passes until J − J* is `TARGET` of its start; None if it was not reached.
     seconds : dict
-        Of a pass and to the target, as measured on this machine.
+        Time of a pass, and time to the target, on this machine.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Way:
 
 @dataclass(frozen=True, eq=False)
 class Floor:
-    """The mean excess loss over the last quarter of stochastic runs, one value an order.
+    """The mean excess loss over the last quarter of stochastic runs, one value per order of events.
 
     `excess` is their mean, `uncertainty` its standard error.
     """
@@ -58,7 +58,7 @@ class Floor:
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Three ways down one surface, and the noise floor with and without a schedule."""
+    """Three descents on one surface, and the noise floor with and without a schedule."""
 
     feature: str
     classes: tuple[str, str]

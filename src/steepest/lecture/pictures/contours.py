@@ -1,4 +1,4 @@
-"""Round against stretched contours: one model on the same events, under three scalings."""
+"""Contours of one model on the same events under three scalings."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ TITLE = "Feature scaling: round against stretched contours"
 PART = 1e-6
 """The relative excess loss to which steps are counted."""
 MOST_STEPS = 20_000
-"""Longer descents are predicted, and not run."""
+"""Longer descents are only predicted, not run."""
 LONGEST_TO_BE_EQUAL = 8.0
-"""Up to this ratio of the axes' lengths both are drawn on one scale."""
+"""Up to this ratio of the lengths of the axes, both have the same scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,19 +44,19 @@ class Scaled:
     Attributes
     ----------
     name : str
-        Which scaling.
+        Name of the scaling.
     own_units : bool
-        Whether the coefficients are per unit of the features.
+        Whether the coefficients are in the original units of the features.
     curvature : Quadratic
         Eigenvalues, κ, 2/λmax, and the best η, known before the first step.
     predicted, counted : int, and int or None
-        Steps until J − J* is `PART` of its start; None: too many to be run.
+        Steps until J − J* is `PART` of its start; None if there are too many to run.
     at_most : int
-        The same from the worst start, by κ alone.
+        The same for the worst start, from κ alone.
     axes, losses
-        The plane of the two coefficients and J on it.
+        The plane of the two coefficients, and J on it.
     path
-        ``(steps + 1, 2)``, of the steps that are kept.
+        The recorded path, ``(steps + 1, 2)``.
     """
 
     name: str
@@ -72,10 +72,10 @@ class Scaled:
 
 @dataclass(frozen=True, eq=False)
 class Contours:
-    """Three scalings of one model, and the same with the features not even centred.
+    """Three scalings of one model, and the same without centring the features.
 
-    `uncentred` is the curvature of all three parameters on the features as they are, and
-    `uncentred_steps` the steps that it predicts.
+    `uncentred` is the curvature of all three parameters for the unscaled features, and
+    `uncentred_steps` is the predicted number of steps.
     """
 
     features: tuple[str, str]
@@ -88,10 +88,10 @@ class Contours:
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Contours:
-    """Least squares on the label, from θ = 0, under three scalings.
+    """Compute least squares on the label, from θ = 0, under three scalings.
 
-    Label and features are centred, so that the intercept is 0 at the minimum and stays 0 on the
-    way: the whole descent lies in the plane that is drawn.
+    Label and features are centred, so the intercept is 0 at the minimum and stays 0 during the
+    descent. The whole path therefore lies in the plane that is drawn.
     """
     events = data.drawn(effort.events, seed)
     events = Sample(events.features[:, list(data.pair)], events.labels, events.weights)
@@ -146,7 +146,7 @@ def _scaled(
 
 
 def _window(curvature: Quadratic, path: Array, points: int) -> tuple[Array, Array]:
-    """What shows the path and the contour through its start, with a margin."""
+    """Return axes that show the path and the contour through its start, with a margin."""
     away = curvature.minimum - path[0]
     height = 0.5 * float(
         away @ (curvature.vectors * curvature.eigenvalues) @ curvature.vectors.T @ away
@@ -162,7 +162,7 @@ def _window(curvature: Quadratic, path: Array, points: int) -> tuple[Array, Arra
 
 
 def figure(numbers: Contours) -> Figure:
-    """Return the contours with the paths, one panel a scaling."""
+    """Return the contours with the paths, one panel per scaling."""
     with style():
         drawn = new_figure(14.0, 5.4)
         for axes, one in zip(drawn.subplots(1, 3), numbers.scaled, strict=True):
@@ -204,26 +204,27 @@ def _panel(axes: Axes, numbers: Contours, one: Scaled) -> None:
 
 
 def text(numbers: Contours) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     raw, standard, white = numbers.scaled
     ran = "not run" if raw.counted is None else f"{raw.counted:,} counted"
     return [
         f"One linear model of two features ({', '.join(numbers.features)}), one sample of "
-        f"{numbers.events:,} events, three scalings. The gradient stands at right angles on the "
-        "contours: where they are round it points at the minimum, where they are stretched it "
-        "points across the valley.",
-        f"How stretched they are is the condition number κ = λmax/λmin. In their own units "
+        f"{numbers.events:,} events, three scalings. The gradient is orthogonal to the contours. "
+        "If the contours are circles it points to the minimum, and if they are elongated it points "
+        "across the valley.",
+        f"The condition number κ = λmax/λmin measures the elongation. In the original units "
         f"κ = {raw.curvature.kappa:.3g}, standardised {standard.curvature.kappa:.3g}, whitened "
-        f"{white.curvature.kappa:.3g}. At the best fixed η = 2/(λmax + λmin) the excess loss is "
-        f"down to {numbers.part:g} of its start after {_count(raw.predicted)} steps predicted "
-        f"and {ran}, {standard.predicted:,} and {standard.counted:,}, {white.predicted:,} and "
+        f"{white.curvature.kappa:.3g}. Steps at the best fixed η = 2/(λmax + λmin) until the "
+        f"excess loss is {numbers.part:g} of its start, predicted and counted: "
+        f"{_count(raw.predicted)} and {ran}, {standard.predicted:,} and {standard.counted:,}, "
+        f"{white.predicted:,} and "
         f"{white.counted:,}.",
-        "Not even centred, the features couple to the intercept: "
+        "Without centring, the features are correlated with the intercept: "
         f"κ = {numbers.uncentred.kappa:.3g}, and {_count(numbers.uncentred_steps)} steps would be "
         "needed.",
     ]
 
 
 def _count(steps: int) -> str:
-    """A number of steps that can be read."""
+    """Format a number of steps."""
     return f"{steps:,}" if steps < 10_000_000 else f"{steps:.2e}"

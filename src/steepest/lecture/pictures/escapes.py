@@ -1,12 +1,13 @@
 """Out of a local minimum: how often batch, mini-batch and stochastic descent leave its basin.
 
-All runs begin in the basin of the poorer minimum B that the picture "minima" finds in the surface
-of a small network: near its bottom, each at another point where J is higher by 1e-4 of itself. They
-differ in η, the batch size and the order of the events, and take as much η × steps. A run has left
-if batch descent with a small η from its end leads to another minimum.
+All runs start in the basin of the higher minimum B that the picture "minima" finds on the surface
+of a small network. Each run starts at a different point near the minimum, where J is higher by a
+relative 1e-4. The runs differ in η, the batch size and the order of the events, but η × steps is
+the same for all. A run has left the basin if batch descent with a small η, started from its end,
+leads to a different minimum.
 
-Every η is well below 2/λ, λ the largest curvature at B, so that nothing but the noise of the steps
-can lead out. Its strength is η (1/B − 1/m).
+Every η is well below 2/λ, where λ is the largest curvature at B. The runs can therefore leave only
+by the gradient noise, which grows as η (1/B − 1/m).
 """
 
 from __future__ import annotations
@@ -32,33 +33,33 @@ NAME = "escapes"
 TITLE = "Out of a local minimum"
 
 PARTS = (1 / 2, 1 / 4, 1 / 8)
-"""η, as parts of 2/λ."""
+"""η as fractions of 2/λ."""
 SIZES = {1 / 2: (1, 2, 4, 8), 1 / 4: (1, 2, 4), 1 / 8: (1, 2)}
-"""Batch sizes with each η besides all events: down to the same noise."""
+"""Batch sizes for each η, besides all events, down to the same noise."""
 STEPS = 1_000
-"""With the largest η; a smaller one takes more steps, so that η × steps is the same."""
+"""Steps with the largest η; a smaller η needs more steps for the same η × steps."""
 KICK = 1e-4
-"""How much higher than in B J is where a run begins, as a part of J in B."""
+"""Relative increase of J from the minimum B to the start of a run."""
 SHOWN = (1, 4)
-"""Batch sizes of which one run is drawn, besides all events."""
+"""Batch sizes for which one run is drawn, besides all events."""
 SMALL_RATE, LARGE_RATE = 1 / 8, 1 / 2
-"""η of the descents from the ends, as parts of 2/λ."""
+"""η of the descents from the ends of the runs, as fractions of 2/λ."""
 SETTLING, LONGEST = 500, 60
-"""Steps of these at a time, and how many times at most."""
+"""Steps of these descents per round, and the maximum number of rounds."""
 FLAT = 1e-4
-"""‖∇J‖ at which they end."""
+"""‖∇J‖ at which these descents stop."""
 NEAR, SAME, ALIKE = 1e-4, 1e-3, 0.02
-"""B is reached where J is within this part of its J (on the way, in the end) and the predictions
-deviate from its own by less than that (root mean square)."""
+"""B is reached if J is within this fraction of its value (during the descent, at the end), and the
+predictions deviate by less than that (root mean square)."""
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Escapes:
-    """Find the two minima, and run from the basin of the poorer one.
+    """Find the two minima, and run from the basin of the higher one.
 
     Raises
     ------
     NotFound
-        The small network has but one minimum.
+        The small network has only one minimum.
     """
     found = minima.compute(data, seed, effort, callback)
     objective, batch, run = minima.run_of(data, seed, found, 1, effort, callback)
@@ -124,7 +125,7 @@ def _rattle(basin: Basin, size: int, run: Walk) -> Rattle:
 
 
 class Basin:
-    """The basin of a minimum: where runs begin in it, and whether they are in it in the end.
+    """The basin of a minimum: starting points of runs, and a test whether their ends are in it.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ class Basin:
     minimum
         θ of the minimum.
     callback
-        LandscapeOptions whether to stop.
+        Is asked whether to stop.
     """
 
     def __init__(
@@ -151,10 +152,10 @@ class Basin:
         self.predictions = objective.predict(minimum, batch)
 
     def start(self, seed: int) -> Array:
-        """A point at which the parabola at the minimum is higher by `KICK` of its J.
+        """Return a point at which the local parabola is higher than the minimum by `KICK` · J*.
 
-        θ = θ* + Σ vₖ uₖ √(2 KICK J*/λₖ) with u uniform on the unit sphere: all directions have the
-        same share in the height.
+        θ = θ* + Σ vₖ uₖ √(2 KICK J*/λₖ) with u uniform on the unit sphere, so that all directions
+        contribute equally to the height.
         """
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 43])))
         towards = random.normal(size=len(self.minimum))
@@ -163,10 +164,10 @@ class Basin:
         return self.minimum + self.vectors @ (towards * lengths)
 
     def reached(self, run: Walk) -> tuple[float, bool]:
-        """J of the minimum that a run leads to, and whether it is this one; NaN if it exploded.
+        """Return J of the minimum that a run leads to (NaN if it diverged), and whether it is this.
 
-        Batch descent from the run's end, with small steps first, which fall into the basin that the
-        end lies in, then with larger ones; Newton steps only take it to the last digits.
+        The minimum is found by batch descent from the end of the run: first with small steps, which
+        stay in the basin of the end, then with larger ones. Newton steps refine the last digits.
         """
         if run.diverged_at is not None:
             return float("nan"), False
@@ -181,9 +182,9 @@ class Basin:
         return self.objective.loss(theta, self.batch), self.is_here(theta, SAME)
 
     def is_here(self, theta: Array, near: float) -> bool:
-        """Whether θ is the minimum, up to a part of its J.
+        """Whether θ is the minimum, up to a fraction `near` of J.
 
-        So are its mirrored copies, which predict the same.
+        Mirrored copies of the minimum, which give the same predictions, count as the same.
         """
         if abs(self.objective.loss(theta, self.batch) - self.loss) > near * self.loss:
             return False

@@ -57,7 +57,7 @@ def _by_size(axes: Axes, numbers: Escapes) -> None:
     for share in numbers.shares:
         if share.noise == 0:
             number = numbers.rates.index(share.rate)
-            beside = share.batch_size * 1.15 ** (number - 1)  # so that all three are seen
+            beside = share.batch_size * 1.15 ** (number - 1)  # shifted, so that all are visible
             _points(axes, [beside], [share], {**_LOOKS[number], "linestyle": ""})
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [f"{s}" if s < numbers.events else f"all ({s})" for s in sizes])
@@ -89,7 +89,7 @@ def _points(
 
 
 def _plain(axis: Axis) -> None:
-    """Write 0.5 and 2, not powers of ten, and only these."""
+    """Label the axis with plain numbers such as 0.5 and 2 instead of powers of ten."""
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))

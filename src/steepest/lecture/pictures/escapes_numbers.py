@@ -1,4 +1,4 @@
-"""What runs from a local minimum's basin give: `steepest.lecture.pictures.escapes`."""
+"""The results of runs from the basin of a local minimum: `steepest.lecture.pictures.escapes`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """How many of some runs with one η and one batch size have left the basin.
+    """How many runs with the same η and batch size have left the basin.
 
     Attributes
     ----------
     rate, batch_size, steps
-        η, events a step, and the steps of each run.
+        η, events per step, and steps of each run.
     noise : float
         η (1/B − 1/m), see `noise_scale`.
     runs, left : int
-        Runs, each with its own start and order of the events, and those from whose end batch
-        descent with a small η leads to another minimum than B.
+        Number of runs, each with its own start and order of the events, and number of those that
+        have left: batch descent with a small η from their end leads to a minimum other than B.
     lower, diverged : int
-        Of these: how many it leads to a minimum below B, and how many have exploded.
+        How many of these reached a minimum below B, and how many diverged.
     fraction, low, high : float
         left/runs and its Clopper–Pearson interval of 68.27 %.
     losses
-        ``(runs,)``: J of the minimum that each run leads to; NaN where it has exploded.
+        ``(runs,)``: J of the minimum that each run leads to; NaN if it diverged.
     """
 
     rate: float
@@ -52,7 +52,7 @@ class Share:
         rate: float, batch_size: int, steps: int, events: int, losses: Array, stays: Array,
         poorer: float,
     ) -> Share:  # fmt: skip
-        """Count: `losses` of the minima that were reached, and which of these are B itself."""
+        """Return the counts from the `losses` of the reached minima, and which of these are B."""
         runs, left = len(losses), int((~stays).sum())
         low, high = clopper_pearson(left, runs)
         return Share(
@@ -83,16 +83,16 @@ class Rattle:
 
 @dataclass(frozen=True, eq=False)
 class Escapes:
-    """Runs of all batch sizes and η from the basin of the poorer minimum.
+    """Runs of all batch sizes and η from the basin of the higher minimum.
 
     Attributes
     ----------
     lowest, poorer : float
         J of the minima A and B of the picture "minima".
     curvature, bound : float
-        The largest eigenvalue of ∇²J at B, and 2 over it: above this η batch descent leaves too.
+        The largest eigenvalue λ of ∇²J at B, and 2/λ, above which batch descent leaves B as well.
     start : float
-        Mean of J where the runs begin.
+        Mean of J at the starts of the runs.
     time : float
         η × steps of each run.
     rattles : tuple[Rattle, …]
@@ -119,16 +119,16 @@ class Escapes:
         return sorted({share.rate for share in self.shares}, reverse=True)
 
     def at(self, rate: float) -> list[Share]:
-        """The shares with one η, without that of batch descent."""
+        """Return the shares with one η, without batch descent."""
         return [share for share in self.shares if share.rate == rate and share.noise > 0]
 
 
 def noise_scale(rate: float, batch_size: int, events: int) -> float:
-    """η (1/B − 1/m): the strength of the noise in steps of B of m events.
+    """Return η (1/B − 1/m), the strength of the noise of steps with B of m events.
 
-    Without replacement the gradient of B events has the covariance C (1/B − 1/m) m/(m − 1) with C
-    that of single events; steps of η over a time η × steps then diffuse by η times as much
-    (arXiv:1710.06451, arXiv:1711.04623).
+    The gradient of B events drawn without replacement has the covariance C (1/B − 1/m) m/(m − 1),
+    where C is that of single events. Over a time η × steps, the diffusion of θ is proportional to η
+    times this covariance (arXiv:1710.06451, arXiv:1711.04623).
 
     Examples
     --------

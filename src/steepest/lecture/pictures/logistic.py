@@ -1,4 +1,4 @@
-"""The logistic function on real scores: σ(z), who has which z, and how often a z is right."""
+"""The logistic function on real scores: σ(z), the distributions of z, and their calibration."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ TITLE = "The logistic function on real scores"
 
 BINS = 24
 LEAST_IN_BIN = 10
-"""Effective events below which a bin's fraction is not shown."""
+"""Minimum effective number of events of a bin that is shown."""
 EPOCHS = 100
 MISFIT = 3.0
-"""χ² per bin above which the points are said to leave the curve."""
+"""χ² per bin above which the text says that the points deviate from the curve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +44,18 @@ class Logistic:
     Attributes
     ----------
     background, signal : Histogram
-        Of z, each class normalised to unit area.
+        Histograms of z, each class normalised to unit area.
     logits, fractions, low, high, counts
-        In each shown bin the mean z, the weighted share of class 1 with its 68.27 % interval, and
-        the number of events, ``(bins,)``.
+        For each shown bin: mean z, weighted fraction of class 1 with its 68.27 % interval, and
+        number of events, ``(bins,)``.
     pull : float
         χ² of the fractions against σ(z) over the number of bins.
     loss, start_loss : float
         J (binary cross entropy) of the training events at the end, and at θ = 0: ln 2.
     steps : int
-        Of the descent, before Newton steps led to the minimum itself.
+        Steps of the descent, before Newton steps to the minimum.
     features, classes, part, events
-        What it is made of.
+        Names of features, classes and part, and number of events.
     """
 
     background: Histogram
@@ -76,8 +76,8 @@ class Logistic:
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Logistic:
-    """Train on the training events, and look at the others' logits."""
-    del seed, effort  # batch descent over all events from θ = 0: there is nothing to draw
+    """Train on the training events, and compute the logits of the others."""
+    del seed, effort  # batch descent from θ = 0 has no random numbers
     train, other = data.train, data.other
     scaling = fit_scaling("standard", [(train.features, train.weights)], data.names)
     inputs = scaling.transform(train.features)
@@ -167,21 +167,21 @@ def figure(numbers: Logistic) -> Figure:
 
 
 def text(numbers: Logistic) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     return [
-        f"A logistic regression on {', '.join(numbers.features)} gives every event a number "
-        "z = θ·x. The logistic function σ turns it into a probability between 0 and 1; "
-        "σ(0) = ½ is where the model cannot tell.",
-        f"The points are no fit: they are the share of {numbers.classes[1]} among the events of "
-        f"the {numbers.part} part ({numbers.events:,}) in bins of z. Where they lie on the curve, "
-        f"the probability can be taken at its word (χ² per bin {numbers.pull:.2g}; the intervals "
-        "are 68.27 %)."
+        f"A logistic regression on {', '.join(numbers.features)} computes z = θ·x for each event. "
+        "The logistic function σ turns z into a probability between 0 and 1. At z = 0 it is ½ and "
+        "the model is undecided.",
+        f"The points are not a fit. They are the fraction of {numbers.classes[1]} among the events "
+        f"of the {numbers.part} part ({numbers.events:,}) in bins of z. If they are on the curve, "
+        f"the probabilities are calibrated (χ² per bin {numbers.pull:.2g}; the intervals are "
+        "68.27 %)."
         + (
             ""
             if numbers.pull < MISFIT
-            else " Here they do not all: a sum of the features is not quite "
-            "the logarithm of the classes' likelihood ratio, which a calibrated z would be."
+            else " Here some are not, because the logarithm of the likelihood ratio of the "
+            "classes, which a calibrated z would be, is not exactly linear in the features."
         ),
-        f"Training lowers the binary cross entropy from {numbers.start_loss:.4f} (ln 2, an "
-        f"answer of ½ to everything) to {numbers.loss:.4f}.",
+        f"Training lowers the binary cross entropy from {numbers.start_loss:.4f} (ln 2, the value "
+        f"for a probability of ½ for all events) to {numbers.loss:.4f}.",
     ]

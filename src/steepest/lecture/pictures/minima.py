@@ -1,4 +1,4 @@
-"""Local minima and a plateau, found in the surface of a small network by starting many times."""
+"""Local minima and a plateau on the surface of a small network, found from many starts."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ TITLE = "Local minima and a plateau"
 EVENTS = 40
 HIDDEN = 2
 L2 = 1e-3
-"""Keeps minima from running away to infinite weights."""
+"""L2 term, without which some minima are at infinite weights."""
 RATE = 2.0
 SETTLED = 1e-5
-"""‖∇J‖ at which a run ends."""
+"""‖∇J‖ at which a run stops."""
 REACHED = 1e-3
-"""A run has reached a minimum when J is within this part of it."""
+"""A run has reached a minimum if J is within this fraction of it."""
 DIFFERENT = 0.01
-"""Minima whose J differ by this part are two; below they may be one, mirrored."""
+"""Minima are different if their J differ by more than this fraction; else they may be mirrored."""
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Minima:
-    """Start a small network many times; take other samples until all is found.
+    """Train a small network from many starts, on several samples until all effects are found.
 
     Raises
     ------
     NotFound
-        All starts led to one minimum, in all samples.
+        All starts led to the same minimum, in all samples.
     """
     minima: Minima | None = None
     plateau: Plateau | None = None
@@ -59,7 +59,7 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
             minima = _two_minima(data, objective, batch, runs, 1000 * seed, sample)
         here = _longest_plateau(objective, batch, runs, 1000 * seed, sample)
         if plateau is None or (here is not None and minima is not None):
-            plateau = here  # rather one on the minima's own sample
+            plateau = here  # preferably one on the sample of the minima
         if minima is not None and plateau is not None:
             break
     if minima is None:
@@ -78,9 +78,9 @@ def run_of(
     effort: Effort,
     callback: TrainingCallback,
 ) -> tuple[ModelObjective, Batch, Walk]:
-    """The surface that the minima were found in, its events, and the run that led to one of them.
+    """Return the objective of the minima, its events, and the run that led to one of them.
 
-    `numbers` is what `compute` gave for the same data, seed and effort; A is 0, B is 1.
+    `numbers` is the result of `compute` for the same data, seed and effort; A is 0, B is 1.
     """
     objective, batch = _network(data, seed + 1000 * numbers.sample)
     return objective, batch, _run(objective, batch, numbers.minima[which].seed, effort, callback)
@@ -111,7 +111,7 @@ def _network(data: LectureData, seed: int) -> tuple[ModelObjective, Batch]:
 def _pair(
     objective: ModelObjective, batch: Batch, runs: list[Walk], thetas: list[Array]
 ) -> tuple[int, int] | None:
-    """The lowest minimum and the next that is another, with a barrier between; None if none."""
+    """Return the lowest minimum and the next one behind a barrier, or None."""
     losses = [objective.loss(theta, batch) for theta in thetas]
     kept = [
         k for k in np.argsort(losses).tolist()
@@ -121,7 +121,7 @@ def _pair(
     for a, b in combinations(kept, 2):
         if losses[b] > (1 + DIFFERENT) * losses[a]:
             line = _line(objective, batch, thetas[a], thetas[b])
-            if line.max() > (1 + REACHED) * losses[b]:  # a hill between them, above the higher
+            if line.max() > (1 + REACHED) * losses[b]:  # a barrier above the higher minimum
                 return a, b
     return None
 
@@ -200,10 +200,10 @@ def _longest_plateau(
 
 
 def text(numbers: Minima) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     first, second = numbers.minima
     one = numbers.plateau
-    flat = "None of the runs had a plateau."
+    flat = "No run had a plateau."
     if one is not None:
         where = "" if one.sample == numbers.sample else f" on another {numbers.events} events"
         curved = (
@@ -212,15 +212,15 @@ def text(numbers: Minima) -> list[str]:
             else f"the lowest eigenvalue is {one.lowest:.2g}"
         )
         flat = (
-            f"From step {one.first:,} to {one.last:,} of start {one.seed}{where} the loss falls "
-            f"from {one.loss_before:.4f} to {one.loss_after:.4f} only, with a gradient down to "
-            f"{one.gradient:.2g} ({curved}); then it goes on to {one.loss_end:.4f}."
+            f"From step {one.first:,} to {one.last:,} of start {one.seed}{where} the loss only "
+            f"falls from {one.loss_before:.4f} to {one.loss_after:.4f}, with a gradient down to "
+            f"{one.gradient:.2g} ({curved}). Afterwards it falls to {one.loss_end:.4f}."
         )
     return [
         f"A network {numbers.network} (tanh) on {', '.join(numbers.features)} of "
-        f"{numbers.events} events, started {len(numbers.ends)} times. Gradient descent ends where "
-        f"the start leads it: start {first.seed} in A with J = {first.loss:.4f}, start "
-        f"{second.seed} in B with J = {second.loss:.4f}.",
+        f"{numbers.events} events, trained from {len(numbers.ends)} starts. The minimum depends on "
+        f"the start: start {first.seed} leads to A with J = {first.loss:.4f}, start "
+        f"{second.seed} to B with J = {second.loss:.4f}.",
         f"Both are minima: the gradient is zero to {max(first.gradient, second.gradient):.1g} and "
         f"all {len(first.eigenvalues)} eigenvalues of the Hessian are positive (the lowest "
         f"{min(first.eigenvalues[0], second.eigenvalues[0]):.2g}). On the straight line between "

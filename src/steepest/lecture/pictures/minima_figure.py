@@ -18,7 +18,7 @@ __all__ = ["figure"]
 
 
 def figure(numbers: Minima) -> Figure:
-    """Return the runs, the line between the minima, and the plateau."""
+    """Return the figure of the runs, the line between the minima, and the plateau."""
     return three_panels(numbers, _runs, _line_between, _plateau)
 
 

@@ -1,4 +1,4 @@
-"""What the search for minima finds, and what a plateau is: `steepest.lecture.pictures.minima`."""
+"""The results of the search for minima and plateaus: `steepest.lecture.pictures.minima`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Minima", "Minimum", "Plateau", "plateau_of"]
 Array = np.ndarray
 
 SLOPE = 0.2
-"""On a plateau ln J falls, step by step, less than this part of its mean fall to the end."""
+"""On a plateau, the decrease of ln J per step is below this fraction of the mean to the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +21,13 @@ class Minimum:
     Attributes
     ----------
     seed : int
-        Of the start.
+        Seed of the start.
     loss, gradient : float
-        J and ‖∇J‖ at the minimum, which Newton steps have refined.
+        J and ‖∇J‖ at the minimum, refined by Newton steps.
     eigenvalues
-        Of ∇²J there, ascending, all of them.
+        All eigenvalues of ∇²J at the minimum, ascending.
     moved : float
-        J at the end of the run less J at the minimum.
+        J at the end of the run minus J at the minimum.
     losses
         J before each step of the run.
     """
@@ -42,22 +42,22 @@ class Minimum:
 
 @dataclass(frozen=True, eq=False)
 class Plateau:
-    """A stretch of a run in which J hardly falls, before it does.
+    """A part of a run in which J hardly falls, although it falls later.
 
     Attributes
     ----------
     seed, sample : int
-        Of the start; the how manyth sample of events it is on.
+        Seed of the start, and number of the sample.
     first, last : int
-        The steps between which it lies.
+        First and last step of the plateau.
     loss_before, loss_after : float
-        J at its ends.
+        J at the first and last step.
     loss_end : float
         J at the end of the run.
     gradient : float
-        The least ‖∇J‖ on it.
+        The smallest ‖∇J‖ on the plateau.
     lowest, highest : float
-        Eigenvalues of ∇²J where ‖∇J‖ is least: the lowest is below zero beside a saddle.
+        Eigenvalues of ∇²J where ‖∇J‖ is smallest. Near a saddle point the lowest is negative.
     losses, gradients
         J and ‖∇J‖ before each step of the run.
     """
@@ -83,17 +83,17 @@ class Minima:
     Attributes
     ----------
     minima : tuple[Minimum, Minimum]
-        The lowest, and another.
+        The lowest minimum, and another one.
     line
         J on the straight line from the first (0) to the second (1), evenly spaced.
     barrier : dict
-        How high J rises on it above the straight line between its ends.
+        The barrier on this line, see `barrier`.
     plateau : Plateau or None
-        None where no run had one.
+        None if no run had a plateau.
     ends
         J of the minimum that each start leads to, by seed.
     network, events, sample, features
-        The network's widths, its events, and which sample of them it is: 0, 1, …
+        Widths of the network, number of events, number of the sample (0, 1, …), and features.
     """
 
     minima: tuple[Minimum, Minimum]
@@ -108,10 +108,11 @@ class Minima:
 
 
 def plateau_of(losses: Array) -> tuple[int, int] | None:
-    """The longest stretch in which J hardly falls although it falls later; None if there is none.
+    """Return the longest part in which J hardly falls although it falls later, or None.
 
-    Step k belongs to a plateau where ln J falls per step by less than a fifth of the mean fall from
-    there to the end of the descent, which is taken to be where 99 % of the fall are done.
+    Step k belongs to a plateau if the decrease of ln J in this step is less than a fifth of the
+    mean decrease per step from there to the end. The end is the step at which 99 % of the decrease
+    is reached.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Three panels side by side, each with its title and what its axes say."""
+"""Figures with three panels, and the labels of a panel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Numbers = TypeVar("Numbers")
 
 
 def three_panels(numbers: Numbers, *draw: Callable[[Axes, Numbers], None]) -> Figure:
-    """Return a figure in which each function has drawn the numbers on axes of its own."""
+    """Return a figure with three panels, one drawn by each function."""
     with style():
         drawn = new_figure(14.0, 5.0)
         for axes, draw_on in zip(drawn.subplots(1, 3), draw, strict=True):
@@ -26,7 +26,7 @@ def three_panels(numbers: Numbers, *draw: Callable[[Axes, Numbers], None]) -> Fi
 
 
 def labelled(axes: Axes, title: str, x: str, y: str, *, legend: bool = True) -> None:
-    """Say what a panel shows, over its axes and along them; the legend is of what is drawn."""
+    """Set the title, the axis labels and the legend of a panel."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.set_title(title, fontsize=13)

@@ -1,4 +1,4 @@
-"""η too small, just right, too large: lines through points, and the losses of their descents."""
+"""η too small, just right, too large: straight-line fits, and the losses of their descents."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ NAME = "rates"
 TITLE = "Learning rate: too small, just right, too large"
 
 POINTS = 100
-"""Events that are shown; the lines are fitted to these alone."""
+"""Number of events that are shown and fitted."""
 OF_BOUND = (("too small", 0.02), ("just right", 0.3), ("too large", 1.05))
-"""η as parts of 2/λmax."""
+"""η as fractions of 2/λmax."""
 STEPS = 10
 LONGEST = 200
-"""Steps of the loss curves; what diverges ends before."""
+"""Steps of the loss curves; a divergent descent ends earlier."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +50,9 @@ class Rate:
     lines
         Intercept and slope on the original feature after 0, 1, … steps, ``(steps + 1, 2)``.
     losses, predicted
-        J before each step, and what the curvature predicts, ``(steps,)``.
+        J before each step, and its prediction from the curvature, ``(steps,)``.
     diverged_at, predicted_to_diverge_at : int or None
-        After how many steps J had grown 10⁶-fold, as found and as predicted; None: it does not.
+        Steps until J has grown by 10⁶, observed and predicted; None if it converges.
     """
 
     name: str
@@ -67,9 +67,9 @@ class Rate:
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """Linear regression through the points ``x``, ``y`` at three learning rates.
+    """Linear regression of the points ``x``, ``y`` with three learning rates.
 
-    `exact` is the intercept and slope of the minimum; `curvature` was computed before any step.
+    `exact` is intercept and slope of the minimum; `curvature` is computed before the first step.
     """
 
     feature: str
@@ -82,7 +82,7 @@ class Rates:
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Rates:
-    """Fit a line through some events, from θ = 0, with three η."""
+    """Fit a straight line to some events, from θ = 0, with three values of η."""
     y, x = data.pair
     events = data.drawn(min(POINTS, effort.events), seed)
     inputs, target = events.features[:, [x]], events.features[:, y]
@@ -109,7 +109,7 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
 
 
 def _explodes(curvature: Quadratic, rate: float) -> int | None:
-    """The first step whose loss is above 10⁶ times that of the start, by the curvature alone."""
+    """Predict the first step whose loss is above 10⁶ times that of the start."""
     if rate <= curvature.bound:
         return None
     steps = np.arange(100_000)
@@ -173,19 +173,19 @@ def _losses(axes: Axes, numbers: Rates, rate: Rate) -> None:
 
 
 def text(numbers: Rates) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     small, right, large = numbers.rates
     values = numbers.curvature.eigenvalues
     left = abs(1 - small.rate * values[-1])
     return [
-        f"A line through {len(numbers.x)} events, from θ = 0. Before the first step the curvature "
-        f"of J is known: its largest eigenvalue is λmax = {values[-1]:.4g}, so that every "
-        f"η below 2/λmax = {numbers.curvature.bound:.4g} converges and every larger one diverges.",
-        f"η = {small.rate:.3g} leaves {left:.3g} of the distance at each step: after {STEPS} steps "
-        f"the line is still far. η = {right.rate:.3g} is there after a few: J = "
+        f"A straight-line fit to {len(numbers.x)} events, from θ = 0. The curvature of J is known "
+        f"before the first step: its largest eigenvalue is λmax = {values[-1]:.4g}, so any "
+        f"η below 2/λmax = {numbers.curvature.bound:.4g} converges and any larger one diverges.",
+        f"With η = {small.rate:.3g} each step leaves {left:.3g} of the distance: after {STEPS} "
+        f"steps the line is still far off. η = {right.rate:.3g} needs only a few steps: J = "
         f"{right.losses[STEPS]:.6g} before step {STEPS + 1}, and {numbers.curvature.lowest:.6g} at "
         "the minimum.",
-        f"η = {large.rate:.3g} overshoots by more than it came from: each step multiplies the "
-        f"distance by {abs(1 - large.rate * values[-1]):.3g}. The loss had grown a million-fold "
+        f"η = {large.rate:.3g} overshoots: each step multiplies the distance from the minimum "
+        f"by {abs(1 - large.rate * values[-1]):.3g}. The loss has grown by a factor of 10⁶ "
         f"after {large.diverged_at} steps; predicted: {large.predicted_to_diverge_at}.",
     ]

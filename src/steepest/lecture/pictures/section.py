@@ -1,4 +1,4 @@
-"""The descent on a one-dimensional section: J along one parameter, and real steps on it."""
+"""The descent on a one-dimensional section: J along one parameter, and the steps of a run."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ NAME = "section"
 TITLE = "The descent on a section through J"
 
 OF_BOUND = 0.2
-"""η as a part of 2/λmax."""
+"""η as a fraction of 2/λmax."""
 STEPS = 10
 TANGENTS = 3
-"""Steps whose local gradient is drawn."""
+"""Number of steps whose local gradient is drawn."""
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """J along the slope of a line, the intercept at its optimum, and the steps of a descent.
+    """J along the slope of a straight line with optimal intercept, and the steps of a descent.
 
     Attributes
     ----------
@@ -48,11 +48,11 @@ class Section:
     predicted
         The slopes that the curvature predicts, ``(steps + 1,)``.
     off_section : float
-        The largest change of the intercept in the run: how far its steps lie from the section.
+        The largest change of the intercept in the run, which is its distance from the section.
     rate, bound, curvature, minimum, lowest : float
-        η, 2/λ, λ = ∂²J/∂slope², and the section's lowest point.
+        η, 2/λ, λ = ∂²J/∂slope², and slope and J of the lowest point.
     events : int
-        Training events.
+        Number of training events.
     """
 
     feature: str
@@ -73,10 +73,10 @@ class Section:
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Section:
-    """Descend on the line through the pair's points, from slope 0.
+    """Fit the straight line of the pair of features, from slope 0.
 
-    The target is taken less its mean, so that the intercept's optimum is 0 and a step along the
-    slope leaves it there: the run stays on the section.
+    The mean is subtracted from the target, so the optimal intercept is 0 and stays 0 in every step.
+    The run therefore stays on the section.
     """
     y, x = data.pair
     events = data.drawn(effort.events, seed)
@@ -118,9 +118,7 @@ def figure(numbers: Section) -> Figure:
     with style():
         drawn = new_figure(8.0, 5.6)
         axes = drawn.subplots()
-        axes.plot(
-            numbers.slopes, numbers.losses, color=BLUE, label="$J$, the intercept at its optimum"
-        )
+        axes.plot(numbers.slopes, numbers.losses, color=BLUE, label="$J$ at the optimal intercept")
         _tangents(axes, numbers)
         axes.plot(numbers.steps, numbers.step_losses, color=RED, marker="o", markersize=6,
                   linewidth=0.9, linestyle="--", zorder=4,
@@ -141,7 +139,7 @@ def figure(numbers: Section) -> Figure:
 
 
 def _tangents(axes: Axes, numbers: Section) -> None:
-    """The local gradient, as far as the step that it makes."""
+    """Draw the local gradient, over the length of its step."""
     for k in range(min(TANGENTS, len(numbers.steps) - 1)):
         at, gradient = float(numbers.steps[k]), float(numbers.step_gradients[k])
         reach = float(numbers.steps[k + 1]) - at
@@ -158,14 +156,14 @@ def _low(symbol: str) -> str:
 
 
 def text(numbers: Section) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     shrink = abs(1 - numbers.rate * numbers.curvature)
     return [
-        f"The curve is the loss of a straight line through {numbers.events:,} events, along its "
-        "slope. Each step measures the local gradient and goes down against it: "
+        f"The curve is the loss of a straight-line fit to {numbers.events:,} events, as a function "
+        "of the slope. Each step measures the local gradient and moves against it: "
         "θ ← θ − η ∂J/∂θ.",
-        f"Along this section the curvature is λ = {numbers.curvature:.4g}, so that with "
+        f"Along this section the curvature is λ = {numbers.curvature:.4g}. With "
         f"η = {numbers.rate:.3g} each step leaves {shrink:.3g} of the distance to the minimum: "
         f"after {len(numbers.steps) - 1} steps {100 * shrink ** (len(numbers.steps) - 1):.2g} %.",
-        "The steps grow shorter by themselves, because the gradient does.",
+        "The steps get shorter because the gradient gets smaller.",
     ]

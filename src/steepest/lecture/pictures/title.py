@@ -1,4 +1,4 @@
-"""A landscape for the title: the surface of a real trained network, as a relief."""
+"""The landscape of the title page: the surface of a trained network, as a relief."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ HIDDEN = (16, 16)
 MOST_EVENTS = 3_000
 LANDSCAPE_EVENTS = 1_024
 WIDE = 1.4
-"""Half the width of the plane, in lengths of the path."""
+"""Half width of the plane, in units of the length of the path."""
 
 
 @dataclass(frozen=True, eq=False)
 class Title:
-    """The landscape of a network around the line that its descent took.
+    """The landscape of a network around the path of its training.
 
-    `numbers` is what landscape.json holds; the surface is in surface.parquet beside it.
+    `numbers` is the content of landscape.json; the surface is in surface.parquet.
     """
 
     network: str
@@ -53,7 +53,7 @@ class Title:
 def compute(
     data: LectureData, seed: int, effort: Effort, callback: TrainingCallback, folder: Path
 ) -> Title:
-    """Train a network, and evaluate J on the plane of its path; files go into landscape/title."""
+    """Train a network, evaluate J on the plane of its path, and write files to landscape/title."""
     train = data.train.thinned(min(MOST_EVENTS, 2 * effort.events))
     train = Sample(train.features, train.labels, train.weights)
     schema = Schema(data.names, "binary", ("0", "1"))
@@ -92,7 +92,7 @@ def compute(
 
 
 def _extent(source: LandscapeInput) -> tuple[float, ...]:
-    """A square around the path, wide enough for the hills beyond."""
+    """Return a square around the path, with a wide margin."""
     assert source.path is not None
     places = principal(source.theta, source.path).coordinates_of(source.path.thetas)
     low, high = places.min(axis=0), places.max(axis=0)
@@ -106,16 +106,16 @@ def figure(numbers: Title) -> Figure:
 
 
 def text(numbers: Title) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     said = numbers.numbers
     path = said["path"]
     return [
         f"The loss of a dense network {numbers.network} with {numbers.parameters:,} parameters, "
-        f"trained on {numbers.events:,} events by stochastic gradient descent, on the plane that "
-        f"holds most of its path ({100 * path['share_of_variance']:.0f} % of its variance), "
+        f"trained on {numbers.events:,} events by stochastic gradient descent. The plane contains "
+        f"most of its path ({100 * path['share_of_variance']:.0f} % of its variance). The loss is "
         f"computed on {said['events']['used']:,} of its events.",
-        "All other directions are left out: a picture of two in "
-        f"{numbers.parameters:,} dimensions. The path is drawn at its true losses.",
+        f"The picture shows two of {numbers.parameters:,} dimensions. The path is drawn at its "
+        "true losses.",
     ]
 
 
