@@ -134,7 +134,7 @@ def test_an_exploded_run_has_left(basin: escapes.Basin) -> None:
 def test_the_text_says_the_counts(found: Escapes) -> None:
     first, second, third = escapes.text(found)
     assert "leaves in 0 of 12 runs" in first
-    assert "with 1 event a step 4 of 4 (63–100 %)" in second
+    assert "with 1 event per step 4 of 4 (63–100 %)" in second
     noisy = [share for share in found.shares if share.noise > 0]
     left, lower = sum(s.left for s in noisy), sum(s.lower for s in noisy)
     assert third.endswith(
@@ -147,11 +147,9 @@ def test_other_outcomes_are_said_and_drawn(found: Escapes, tmp_path) -> None:
         replace(share, left=0, lower=0, fraction=0.0, low=0.0) for share in found.shares
     )
     none = replace(found, shares=nothing)
-    assert escapes.text(none)[2].endswith(
-        "None has left: the noise is too weak for the walls of B."
-    )
+    assert escapes.text(none)[2].endswith("the noise is too weak to leave the basin of B.")
     exploded = replace(found, shares=tuple(replace(s, diverged=1) for s in found.shares))
-    assert "or to none (9 exploded)." in escapes.text(exploded)[2]
+    assert "or to none (9 diverged)." in escapes.text(exploded)[2]
     for numbers in (found, none, exploded):
         assert save(escapes.figure(numbers), tmp_path / "escapes.png").exists()
 

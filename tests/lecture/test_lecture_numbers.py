@@ -278,7 +278,7 @@ def test_no_plateau_in_an_even_fall_or_none_at_all():
 
 def test_a_picture_without_a_plateau_says_so(found, tmp_path):
     numbers = replace(found, plateau=None)
-    assert minima.text(numbers)[-1] == "None of the runs had a plateau."
+    assert minima.text(numbers)[-1] == "No run had a plateau."
     assert save(minima.figure(numbers), tmp_path / "minima.png").exists()
 
 

@@ -1,6 +1,6 @@
 """Live descents for the pictures: the training loop of the package, from any start, in memory.
 
-A `Problem` is J on its events. `Quadratic` predicts a descent from the curvature, if J is quadratic.
+A `Problem` is J on its events. `Quadratic` predicts a descent from the curvature of a quadratic J.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """All pictures of a lecture, and the page: `draw`.
 
 A picture is a module with ``NAME``, ``TITLE``, ``compute(data, seed, effort, callback)``, which
-returns the numbers, ``figure(numbers)``, which draws them, and ``text(numbers)``, which explains them
-in sentences. `title` also writes the files of its landscape, and takes their folder as an argument.
+returns the numbers, ``figure(numbers)``, which draws them, and ``text(numbers)``, which explains
+them in sentences. `title` also writes the files of its landscape, and takes their folder as an
+argument.
 The folder of a lecture is new, empty, or the folder of an earlier lecture::
 
     DIR/
