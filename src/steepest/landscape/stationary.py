@@ -16,16 +16,7 @@ from steepest.landscape.directions import Directions
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch, Objective
 
-__all__ = [
-    "Point",
-    "all_named",
-    "barrier",
-    "measured",
-    "named",
-    "point_at",
-    "slice_points",
-    "stationary",
-]
+__all__ = ["all_named", "barrier", "measured", "named", "point_at", "slice_points", "stationary"]
 
 Array = np.ndarray
 
@@ -159,10 +150,10 @@ def _per_length(
 def slice_points(
     objective: Objective, directions: Directions, surface: Surface, events: Batch
 ) -> list[Point]:
-    """The stationary points of the slice: found on the grid, refined, without names yet.
+    """Return the stationary points of the slice: located on the grid and refined, without names.
 
-    On the grid there may be more of them than there are: a narrow valley that runs askew has a
-    lowest point in many rows. Newton steps lead these together.
+    The grid may have several local minima for one of J, for example in a narrow valley that is not
+    parallel to an axis. Newton steps merge them.
     """
     cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
     points = []

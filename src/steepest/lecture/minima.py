@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 __all__ = [
     "NAME",
     "TITLE",
-    "Minima",
-    "Minimum",
-    "Plateau",
     "compute",
     "figure",
     "labelled",
