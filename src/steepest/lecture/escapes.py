@@ -155,8 +155,8 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     shares, rattles = [], []
     for number, (part, size) in enumerate(plan):
         callback.measured(number, len(plan), "settings")
-        rate = part * basin.bound
-        epochs = max(1, round(STEPS * PARTS[0] / part / -(-events // size)))
+        rate, per_pass = part * basin.bound, -(-events // size)
+        epochs = max(1, round(STEPS * PARTS[0] / part / per_pass))
         runs = [
             fit.descend(rate=rate, epochs=epochs, batch_size=size, start=start,
                         seed=1000 * seed + order)
