@@ -369,10 +369,10 @@ def test_the_text_of_a_recipe_is_not_echoed():
         Recipe.from_toml(text)
     assert str(error.value) == (
         "The path of the recipe is not a path.\n"
-        "  expected: the path of a TOML file, or the recipe's tables\n"
+        "  expected: the path of a TOML file, or the tables of a recipe\n"
         "  found:    960 characters that begin with '[events]'\n"
         "  cause:    the text of a recipe was given\n"
-        "  do:       write it to a file, or give its tables: train(tomllib.loads(text))"
+        "  do:       write it to a file, or pass its tables: train(tomllib.loads(text))"
     )
 
 

@@ -328,7 +328,7 @@ def test_efficiencies_in_bins(toy, draw):
         labels, np.column_stack([1 - scores, scores]), pt, edges, weights, ["QCD", "top"], "pt"
     )
     said = draw(class_efficiency_figure(classes), classes)
-    assert {"QCD", "top", "Share of the class called rightly"} <= set(said)
+    assert {"QCD", "top", "Fraction of the class classified correctly"} <= set(said)
 
 
 def test_bins_of_nothing(draw):

@@ -19,20 +19,23 @@ import pytest
 from small_lecture import SMALL
 from steepest.errors import EventsError, Interrupted, RecipeError, RunFolderError
 from steepest.evaluate.figures import as_numbers
-from steepest.lecture import Effort, Lecture, LectureData, draw, lecture_recipe
-from steepest.lecture import lecture as room
-from steepest.lecture.folder import LectureFolder
-from steepest.lecture.page import chapter
-from steepest.lecture.pictures import (
-    PICTURES,
+from steepest.lecture import (
+    Effort,
+    Lecture,
+    LectureData,
     batches,
     contours,
+    draw,
+    lecture_recipe,
     logistic,
     minima,
     rates,
     section,
     title,
 )
+from steepest.lecture import lecture as room
+from steepest.lecture.lecture import PICTURES, LectureFolder
+from steepest.lecture.page import chapter
 from steepest.training import TrainingCallback
 
 NAMES = [picture.NAME for picture in PICTURES]
@@ -205,7 +208,7 @@ def test_a_foreign_folder_is_left_alone(kind: str, tmp_path: Path):
         (out / "lecture.json").write_text('{"format": "another"}')
         (out / "lecture.json").rename(out / "other.json")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(RunFolderError, match="holds no lecture") as caught:
+    with pytest.raises(RunFolderError, match="is not the folder of a lecture") as caught:
         draw(lecture_recipe(), out, effort=SMALL)
     assert kind in str(caught.value)
     assert sorted(tmp_path.rglob("*")) == before
@@ -213,14 +216,14 @@ def test_a_foreign_folder_is_left_alone(kind: str, tmp_path: Path):
 
 def test_a_folder_with_another_lecture_json_is_foreign(tmp_path: Path):
     (tmp_path / "lecture.json").write_text("[]")
-    with pytest.raises(RunFolderError, match="holds no lecture"):
+    with pytest.raises(RunFolderError, match="is not the folder of a lecture"):
         draw(lecture_recipe(), tmp_path, effort=Effort())
 
 
 @pytest.mark.parametrize(
     ("data", "label", "features", "said"),
     [
-        (["a.toml", "b.parquet"], None, [], "a recipe stands alone"),
+        (["a.toml", "b.parquet"], None, [], "not for a recipe"),
         (["a.toml"], "y", [], "go with files of events"),
         ([], None, ["mass"], "go with files of events"),
         (["a.parquet"], None, [], "Files of events need a label"),

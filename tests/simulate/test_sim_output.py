@@ -200,7 +200,7 @@ def test_no_folder(tmp_path):
         f"The jets cannot be written to {str(path)!r}.\n"
         "  expected: an existing folder\n"
         f"  found:    no folder {str(path.parent)!r}\n"
-        "  cause:    a typing error, or a folder that is yet to be made\n"
+        "  cause:    a typing error, or the folder was not created yet\n"
         f"  do:       mkdir -p {path.parent}"
     )
 
@@ -222,7 +222,7 @@ def test_an_existing_file_is_left_as_it_is(tmp_path):
     with pytest.raises(InputError) as caught:
         check_target(path, overwrite=False, expected=1)
     assert str(caught.value) == (
-        f"The file {str(path)!r} exists already; it was left as it is.\n"
+        f"The file {str(path)!r} exists already; it was not changed.\n"
         "  expected: a new file name\n"
         "  found:    a file of 1,234 bytes\n"
         "  cause:    an earlier run wrote it\n"

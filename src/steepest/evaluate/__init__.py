@@ -1,16 +1,14 @@
 """Figures of merit, intervals, curves and figures: functions of labels, scores and weights.
 
-What to use when:
-
 - a binary classifier: `binary_merits`, and `roc_curve` for the whole curve;
 - several classes: `multiclass_merits`, `confusion_matrix` and `roc_curves_by_class`;
-- a regressor: `regression_merits`, and `pulls` where its uncertainties are known;
+- a regressor: `regression_merits`, and `pulls` if its uncertainties are known;
 - in bins of a column: `efficiency_in_bins` (turn-on curves), `class_efficiency_in_bins`,
   `regression_in_bins`;
-- probabilities that are what they say: `calibration_curve` and `calibration_error`;
+- calibration of probabilities: `calibration_curve` and `calibration_error`;
 - a cut for a discovery: `best_cut` on the validation part, `significance_at` on the test part;
 - two classifiers on the same events: `auc_difference`;
-- two samples, one distribution?: `kolmogorov_test`;
+- a test whether two samples have the same distribution: `kolmogorov_test`;
 - figures: `steepest.evaluate.figures`, which imports Matplotlib only when one is drawn.
 
 Every figure of merit is a `Merit`: value, interval, counts and definition.

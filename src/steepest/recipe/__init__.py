@@ -1,7 +1,7 @@
-"""What to train, on what events, and how: a typed recipe, TOML in and out.
+"""Recipes: typed descriptions of a training run, read from and written to TOML.
 
-A recipe has a table for each room that it steers: ``[events]``, ``[model]``, ``[descent]`` and
-``[evaluate]``. Every key has a default but ``events.path`` and ``events.label``.
+A recipe has the tables ``[events]``, ``[model]``, ``[descent]`` and ``[evaluate]``. All keys except
+``events.path`` and ``events.label`` have defaults.
 """
 
 from steepest.recipe.descent import (

@@ -1,4 +1,4 @@
-"""From a recipe's file to its nested tables, and changes to these before they are checked."""
+"""Reading a recipe file into nested tables, and changes to them before they are validated."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["anchor_paths", "apply_setting", "read_toml"]
 
 _LONGEST_PATH = 4096
 _TEXT_DATA = (".csv", ".tsv", ".txt", ".dat")
-"""Suffixes of events as text: what else is no recipe is told by its bytes."""
+"""Suffixes of events in text form; other event files are recognised by their bytes."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the tables of a recipe's file; RecipeError if there is none, or no TOML in it."""
+    """Return the tables of a recipe file; RecipeError if it is missing or not valid TOML."""
     _refuse_text(str(path))
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RecipeError(
             f"The recipe {path} is not valid TOML.",
             found=f"{error}{line_of(path, error)}",
-            do='text goes in quotes: label = "is_top"',
+            do='put text in quotes: label = "is_top"',
         ) from None
 
 
@@ -67,16 +67,16 @@ def _no_recipe(path: Path, found: str) -> RecipeError:
 
 
 def _refuse_text(text: str) -> None:
-    """Raise RecipeError for a recipe's text in place of its path."""
+    """Raise RecipeError if the text of a recipe is given instead of its path."""
     if "\n" not in text and len(text) < _LONGEST_PATH:
         return
     first = next((line for line in text.splitlines() if line.strip()), "")
     raise RecipeError(
         "The path of the recipe is not a path.",
-        expected="the path of a TOML file, or the recipe's tables",
+        expected="the path of a TOML file, or the tables of a recipe",
         found=f"{len(text):,} characters that begin with {first[:40]!r}",
         cause="the text of a recipe was given",
-        do="write it to a file, or give its tables: train(tomllib.loads(text))",
+        do="write it to a file, or pass its tables: train(tomllib.loads(text))",
     )
 
 
@@ -86,7 +86,7 @@ def _toml_files(folder: Path) -> str:
 
 
 def anchor_paths(table: dict[str, Any], folder: Path) -> None:
-    """Make relative event paths absolute, as seen from the recipe's folder."""
+    """Make event paths that are relative to the folder of the recipe absolute."""
     events = table.get("events")
     if not isinstance(events, dict):
         return
@@ -105,7 +105,7 @@ def _anchored(path: str, folder: Path) -> str:
 
 
 def apply_setting(table: dict[str, Any], setting: str) -> None:
-    """Apply one ``a.b.c=value``; the value is TOML, or else text."""
+    """Apply one setting ``a.b.c=value``; the value is TOML, or text if it is not valid TOML."""
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
         raise RecipeError(
@@ -126,7 +126,7 @@ def apply_setting(table: dict[str, Any], setting: str) -> None:
 _DEFAULT_NAMES = {
     name: DescentRecipe.model_fields[name].default.name for name in ("optimizer", "schedule")
 }
-"""An option of a named table that the recipe leaves out belongs to the default's."""
+"""Named tables that a setting extends if the recipe does not have them."""
 
 
 def _toml_value(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""The scaling of inputs in named groups: one scaling a group, of each of its features."""
+"""The scaling of inputs in named groups, with one scaling per group."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["AnyScaling", "GroupScaling"]
 
 @dataclass(frozen=True, eq=False)
 class GroupScaling:
-    """A fitted scaling of each group: per event, or over all particles of all events.
+    """Fitted scalings of all groups; a group of particles uses all particles of all events.
 
     Parameters
     ----------
     groups
-        The scaling of each group, by the group's name.
+        The scaling of each group, by name.
 
     Examples
     --------
@@ -42,12 +42,12 @@ class GroupScaling:
 
     @property
     def name(self) -> str:
-        """The recipe's name, the same for all groups."""
+        """Name in the recipe, the same for all groups."""
         return next(iter(self.groups.values())).name
 
     @property
     def constant(self) -> tuple[str, ...]:
-        """The features without spread, as ``group.feature``."""
+        """Features without spread, as ``group.feature``."""
         return tuple(f"{name}.{c}" for name, s in self.groups.items() for c in s.constant)
 
     @property
@@ -58,19 +58,19 @@ class GroupScaling:
     def transform(
         self, inputs: Groups, dtype: DTypeLike = np.float64, first_row: int = 0
     ) -> Groups:
-        """Return the scaled groups, of events in memory; messages count events from `first_row`.
+        """Return the scaled groups; error messages count events from `first_row`.
 
         Raises
         ------
         EventsError
-            Other groups; or as for `Scaling.transform`.
+            The groups are not those of the model; or as for `Scaling.transform`.
         """
         return self.apply(inputs, lambda s, values: s.transform(values, dtype), first_row)
 
     def apply(
         self, inputs: Groups, scale: Callable[[Scaling, Any], AnyArray], first_row: int = 0
     ) -> Groups:
-        """Return the groups with `scale` applied to the scaling and the numbers of each."""
+        """Return the groups with ``scale(scaling, values)`` applied to each."""
         if set(inputs.members) != set(self.groups):
             raise EventsError(
                 "The inputs have other groups than the model.",
@@ -87,7 +87,7 @@ class GroupScaling:
         return inputs.map(scaled)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is not an array, ready for `json.dumps`."""
+        """Return everything but the arrays, ready for `json.dumps`."""
         return {"groups": {name: scaling.to_json() for name, scaling in self.groups.items()}}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -105,7 +105,7 @@ class GroupScaling:
         arrays: Mapping[str, np.ndarray],
         one: Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Scaling],
     ) -> GroupScaling:
-        """Return the scaling that `to_json` and `to_arrays` gave; `one` reads that of a group."""
+        """Restore a scaling from `to_json` and `to_arrays`; `one` restores that of one group."""
         of_group: dict[str, dict[str, np.ndarray]] = {name: {} for name in json["groups"]}
         for path, array in arrays.items():
             name, _, key = path.rpartition("/")
@@ -133,4 +133,4 @@ class GroupScaling:
 
 
 AnyScaling = Scaling | GroupScaling
-"""Of a flat matrix, or of inputs in named groups."""
+"""The scaling of a flat matrix, or of inputs in named groups."""

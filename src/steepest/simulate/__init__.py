@@ -1,20 +1,23 @@
-"""Simulated jets: Pythia 8 makes the events, FastJet the jets, a parametrised detector the rest.
+"""Simulated jets: events from Pythia 8, a parametrised detector, and jets from FastJet.
 
-What to use when: `simulate_jets` writes a Parquet file, as ``steepest simulate`` does. Needs the
-extra ``[simulate]``. The rooms below, in the order of the way of the data::
+`simulate_jets` writes a Parquet file, as ``steepest simulate`` does. It needs the extra
+``[simulate]``. The modules, in the order of the data flow::
 
-    processes     what can be made: Pythia's settings, thresholds, the match
-    generator     Pythia's event loop → Particles
-    decays        the record → the decays that the process asks for
-    detector      Particles → Constituents (tracks and towers)
-    clustering    FastJet on many lists of particles at once
-    jets          Constituents → leading jets; window and match
-    substructure  one jet → N-subjettiness, energy correlations, soft drop
-    columns       jets → an Arrow table
-    block         the unit of work: (seed, block) → a table
-    workers       blocks by several processes, in their order
-    output        tables → the file
-    production    all of it: simulate_jets
+    generator/
+        processes     the processes: Pythia settings, thresholds, required decay
+        generator     Pythia's event loop → Particles
+        veto          early rejection of events far from the pT window
+        decays        event record → decays that the process requires
+    jets/
+        detector      Particles → Constituents (tracks and towers)
+        clustering    FastJet on many lists of particles at once
+        jets          Constituents → leading jets; pT window and matching
+        substructure  one jet → N-subjettiness, energy correlations, soft drop
+        columns       jets → an Arrow table
+    block             the unit of work: (seed, block) → a table
+    workers           blocks from several processes, in order
+    output            tables → the file
+    production        the complete task: simulate_jets
 """
 
 from steepest.simulate.production import Summary, simulate_jets

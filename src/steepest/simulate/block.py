@@ -1,11 +1,11 @@
-"""One block of jets: the unit of work, and the reason why workers do not change the file.
+"""Blocks of jets: the unit of work.
 
-Block b of a seed always holds the same jets. Pythia's seed and the detector's random numbers come
-from (seed, block, process) alone, and are set anew for every block. A file is the blocks 0, 1, 2, …
-one after the other, so the first rows of a longer file are the rows of a shorter one. Blocks are
-small, since an interrupted run keeps whole ones.
+Block b of a seed always has the same jets, so the file does not depend on the number of workers.
+Pythia's seed and the random numbers of the detector depend only on (seed, block, process) and are
+reset for every block. A file consists of blocks 0, 1, 2, … in order, so a shorter file is the
+beginning of a longer one. Blocks are small because an interrupted run keeps complete blocks only.
 
-What to use when: a `Maker` makes the blocks of a plan, in any order.
+A `Maker` makes the blocks of a `Plan`, in any order.
 """
 
 from __future__ import annotations
@@ -36,17 +36,18 @@ ROWS_PER_SEED = 10**9
 MAX_SEED = 9_000_000_000
 """Largest seed whose event numbers fit into an int64."""
 
-_MOST_EVENTS, _LEAST_EVENTS, _EVENTS_PER_JET = 64, 4, 2  # of a batch; two to three make a jet
-_PYTHIA_SEEDS = 900_000_000  # Pythia takes 1 to this many
+# events of a batch; one selected jet needs two to three events
+_MOST_EVENTS, _LEAST_EVENTS, _EVENTS_PER_JET = 64, 4, 2
+_PYTHIA_SEEDS = 900_000_000  # Pythia accepts seeds from 1 to this number
 _STREAM_DETECTOR, _STREAM_ORDER, _STREAM_PYTHIA = 0, 1, 2
 
 OnJets = Callable[[int], bool]
-"""Is told how many jets were just made; answers whether to go on."""
+"""Called with the number of jets just made; returns whether to continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a file is made of: all that its rows depend on.
+    """All options that the rows of a file depend on.
 
     Parameters
     ----------
@@ -55,13 +56,13 @@ class Plan:
     seed
         From 0 to `MAX_SEED`.
     detector
-        The detector's parameters, or None for the particles themselves.
+        The detector's parameters, or None for no detector.
     leading
         Keep at most this many constituents in the lists; None for all.
     bits
-        Bits of mantissa of the constituents' float columns; None for all.
+        Bits of mantissa kept in the constituents' float columns; None for all.
     processes
-        Names of `PROCESSES`, in equal parts.
+        Names of `PROCESSES`, which are made in equal numbers.
     jets_per_block
         Jets of each process in a full block.
     """
@@ -76,7 +77,7 @@ class Plan:
 
     @property
     def block_jets(self) -> int:
-        """Jets of a full block, over all processes."""
+        """Number of jets in a full block, over all processes."""
         return self.jets_per_block * len(self.processes)
 
     @property
@@ -85,11 +86,11 @@ class Plan:
         return -(-self.jets // self.block_jets)
 
     def rows_of(self, block: int) -> int:
-        """Return the number of rows of this block: all are full but the last."""
+        """Return the number of rows of this block; only the last may be smaller."""
         return min(self.block_jets, self.jets - block * self.block_jets)
 
     def describe(self) -> dict[str, Any]:
-        """Return everything that fixes the rows, as JSON can hold it."""
+        """Return all options that the rows depend on, in a form that JSON can hold."""
         return {
             "jets": self.jets,
             "seed": self.seed,
@@ -121,12 +122,11 @@ def _describe(name: str) -> dict[str, Any]:
 
 
 def pythia_seed(seed: int, process: int, block: int) -> int:
-    """Return Pythia's seed for a block: consecutive from a start that `seed` and process fix.
+    """Return Pythia's seed for a block.
 
-    `process` is `Process.number`.
-
-    So no two blocks of a file share a seed, and two files overlap with a probability of the order
-    of their number of blocks over 9e8.
+    Seeds of successive blocks are consecutive numbers; the first depends on `seed` and `process`,
+    which is `Process.number`. No two blocks of a file share a seed. Two files share one with a
+    probability of the order of their number of blocks divided by 9e8.
 
     Examples
     --------
@@ -138,12 +138,12 @@ def pythia_seed(seed: int, process: int, block: int) -> int:
 
 
 class Maker:
-    """Makes the blocks of a plan; starts Pythia once for each process.
+    """Make the blocks of a plan, and start Pythia once for each process.
 
     Parameters
     ----------
     plan
-        What to make.
+        The options of the file.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -151,15 +151,15 @@ class Maker:
         self._generators: dict[str, Generator] = {}
 
     def block(self, block: int, on_jets: OnJets) -> pa.Table | None:
-        """Make one block, or return None if `on_jets` says to stop.
+        """Make one block, or return None if `on_jets` returned False.
 
         Parameters
         ----------
         block
-            Which block, from 0.
+            Number of the block, from 0.
         on_jets
             Called before Pythia starts and after every batch of events, with the number of jets
-            just found.
+            that were just found.
         """
         plan = self.plan
         labels = _labels(plan, block)
@@ -177,10 +177,10 @@ class Maker:
         return to_table(together.reordered(order.tolist()), labels, known, numbers, plan.bits)
 
     def _rows_of(self, name: str, block: int, wanted: int, on_jets: OnJets) -> JetRows | None:
-        """Make `wanted` jets of a process: the first ones of its full block."""
+        """Make the first `wanted` jets of a process in its full block."""
         if wanted == 0:
             return JetRows([], [], [])
-        if not on_jets(0):  # before Pythia starts, which takes a while
+        if not on_jets(0):  # starting Pythia takes a while
             return None
         plan, number = self.plan, PROCESSES[name].number
         rng = np.random.default_rng([plan.seed, block, _STREAM_DETECTOR, number])
@@ -205,17 +205,18 @@ class Maker:
 
 
 def _events_for(missing: int) -> int:
-    """Return how many events to make at once: few when few jets are missing from the full block.
+    """Return the size of the next batch: small if few jets are missing from the full block.
 
-    The detector's random numbers depend on it, so it must not depend on the length of the file.
+    The random numbers of the detector depend on this size, so it must not depend on the number of
+    jets in the file.
     """
     return min(max(_EVENTS_PER_JET * missing, _LEAST_EVENTS), _MOST_EVENTS)
 
 
 def _labels(plan: Plan, block: int) -> NDArray[np.int8]:
-    """Return each row's process: every group of rows has each process once, in random order.
+    """Return the process of each row: every group of rows has each process once, in random order.
 
-    So the parity of an event number says nothing about the process.
+    The parity of the event number is therefore independent of the process.
     """
     rng = np.random.default_rng([plan.seed, block, _STREAM_ORDER])
     kinds = len(plan.processes)

@@ -1,4 +1,4 @@
-"""The two packages of the extra ``[simulate]``, imported where they are used and kept silent."""
+"""Imports of Pythia and FastJet, the packages of the extra ``[simulate]``, without banners."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PURPOSE = "Simulating jets"
 
 
 def pythia() -> Any:
-    """Return the module of Pythia 8.
+    """Import and return Pythia 8.
 
     Raises
     ------
@@ -30,12 +30,12 @@ def pythia() -> Any:
 
 
 def fastjet() -> Any:
-    """Return the module of FastJet, with its banner off.
+    """Import and return FastJet, with its banner switched off.
 
     Raises
     ------
     MissingExtraError
-        If ``fastjet``, or ``awkward`` that it works on, is not installed.
+        If ``fastjet``, or ``awkward``, which it needs, is not installed.
     """
     _load("awkward", package="awkward")
     module = _load("fastjet", package="fastjet")
@@ -45,18 +45,18 @@ def fastjet() -> Any:
 
 
 def fastjet_arrays() -> Any:
-    """Return the module in which FastJet takes and gives plain arrays, under its Python classes.
+    """Import and return the low-level module of FastJet, which works on plain arrays.
 
-    It is private to FastJet's package, which may change it at any time. Should it be gone, then
-    `steepest.simulate.jets.clustering.Clustered` can go through ``fastjet.ClusterSequence`` on
-    Awkward arrays, which gives the same numbers more slowly.
+    The module is private to FastJet and may change at any time. If it disappears,
+    `steepest.simulate.jets.clustering.Clustered` can use ``fastjet.ClusterSequence`` on Awkward
+    arrays, which gives the same numbers more slowly.
 
     Raises
     ------
     MissingExtraError
         If FastJet is not installed.
     InputError
-        If this version of it no longer has the module, or the function that is needed.
+        If the installed version has no such module, or not the function that is needed.
     """
     fastjet()
     module = None
@@ -91,7 +91,7 @@ def versions() -> dict[str, str]:
 
 def _load(name: str, *, package: str) -> Any:
     try:
-        with warnings.catch_warnings():  # SWIG's own, on new versions of Python
+        with warnings.catch_warnings():  # SWIG's warnings on new versions of Python
             warnings.simplefilter("ignore", DeprecationWarning)
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -107,14 +107,14 @@ def _load(name: str, *, package: str) -> Any:
 
 @cache
 def hide_banner(module: Any) -> None:
-    """Let the FastJet in Pythia print its banner where nobody sees it.
+    """Make the copy of FastJet in Pythia print its banner to the null device.
 
-    It does so at its first event, once in a process, and has no switch.
+    It prints the banner at its first event, once per process, and has no option to switch it off.
 
     Parameters
     ----------
     module
-        Pythia's.
+        Pythia's module.
     """
     with _nothing_printed():
         module.SlowJet(-1, 1.0).analyze(module.Event())
@@ -122,7 +122,7 @@ def hide_banner(module: Any) -> None:
 
 @contextmanager
 def _nothing_printed() -> Iterator[None]:
-    """Turn away what compiled code prints on the standard output, if there is one."""
+    """Redirect the standard output of compiled code to the null device, if it is open."""
     with ExitStack() as stack:
         try:
             kept = os.dup(1)

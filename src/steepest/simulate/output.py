@@ -1,9 +1,9 @@
-"""The file: Parquet, written beside its final name, and never lost to a full disk.
+"""The Parquet output file, which survives a full disk.
 
-What to use when: `check_target` before the work starts; then an `Output` takes the blocks in
-their order, and `Output.finish` gives the file its name. Until then it lies beside it as
-``.NAME.PROCESS.part``. A reserve of disk space is kept aside while writing: when the disk fills
-up, the reserve is given back, the jets so far are written out and the file is complete in itself.
+Call `check_target` before the work starts. An `Output` then takes the blocks in order, and
+`Output.finish` renames the file to its final name. Until then it is called ``.NAME.PROCESS.part``,
+in the same folder. A reserve of disk space is allocated during writing. When the disk is full, the
+reserve is released, the jets so far are written, and the file is completed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ROW_GROUP = 6000
 """Rows of a row group."""
 
 RESERVE = 32 * 2**20
-"""Bytes kept aside while writing: more than a row group and the footer take."""
+"""Bytes reserved during writing: more than a row group and the footer need."""
 
 _COMPRESSION_LEVEL = 19
 _BYTES_PER_JET, _BYTES_PER_PART = 80, 24
 
 
 def bytes_expected(jets: int, leading: int | None) -> int:
-    """Return roughly how large the file will be, never much too small.
+    """Return an estimate of the file size in bytes, which is never much too small.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
             f"The jets cannot be written to {str(path)!r}.",
             expected="an existing folder",
             found=f"no folder {str(folder)!r}",
-            cause="a typing error, or a folder that is yet to be made",
+            cause="a typing error, or the folder was not created yet",
             do=f"mkdir -p {folder}",
         )
     if path.is_dir():
@@ -73,7 +73,7 @@ def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
         )
     if path.exists() and not overwrite:
         raise InputError(
-            f"The file {str(path)!r} exists already; it was left as it is.",
+            f"The file {str(path)!r} exists already; it was not changed.",
             expected="a new file name",
             found=f"a file of {path.stat().st_size:,} bytes",
             cause="an earlier run wrote it",
@@ -93,19 +93,19 @@ def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
 
 
 class Output:
-    """A file of jets in the making.
+    """A file of jets that is being written.
 
     Parameters
     ----------
     path
-        Its final name.
+        The final name.
     metadata
-        The schema's metadata.
+        The metadata of the schema.
 
     Raises
     ------
     InputError
-        If the file beside the final name cannot be opened or written.
+        If the temporary file cannot be opened or written.
     """
 
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
@@ -129,11 +129,11 @@ class Output:
 
     @property
     def full(self) -> bool:
-        """Whether the disk has run full; what was added is safe, but no more can be."""
+        """Whether the disk is full; blocks already added are safe, but no more can be added."""
         return self._sink.full
 
     def add(self, block: pa.Table) -> None:
-        """Take the next block; write a row group whenever there is one.
+        """Add the next block, and write a row group if one is complete.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Output:
             self._flush()
 
     def finish(self) -> None:
-        """Complete the file and give it its name; leave nothing if it would be empty.
+        """Complete the file and rename it; remove it if it would be empty.
 
         Raises
         ------
@@ -186,11 +186,11 @@ class Output:
 
 
 class _Sink(io.RawIOBase):
-    """An unbuffered file that gives its reserve of disk space back when the disk is full."""
+    """An unbuffered file that releases its reserve of disk space when the disk is full."""
 
     def __init__(self, path: Path, reserve: int) -> None:
         self.full = False
-        # without a name, so that even a killed process leaves nothing of it behind
+        # the file has no name, so the space is freed even if the process is killed
         self._reserve = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
         try:
             _fill(self._reserve.fileno(), reserve)
@@ -226,7 +226,7 @@ class _Sink(io.RawIOBase):
 
 
 def _fill(descriptor: int, size: int) -> None:
-    """Make an open file really occupy `size` bytes."""
+    """Allocate `size` bytes on disk for an open file."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     else:
@@ -234,9 +234,9 @@ def _fill(descriptor: int, size: int) -> None:
 
 
 def _encodings() -> tuple[dict[str, str], list[str]]:
-    """Return the encoding of numbers by column, and the columns that get a dictionary instead.
+    """Return the encoding of each numeric column, and the columns that use a dictionary instead.
 
-    The bytes of floats compress better apart, and those of a counter as differences.
+    Floats compress better with their bytes split into streams, a counter as differences.
     """
     encodings, dictionaries = {"event_number": "DELTA_BINARY_PACKED"}, []
     for column in COLUMNS:
@@ -250,7 +250,7 @@ def _encodings() -> tuple[dict[str, str], list[str]]:
 
 
 def _leaf(name: str, kind: pa.DataType) -> str:
-    """Return the name that Parquet gives to a column's values."""
+    """Return Parquet's name for the values of a column."""
     return f"{name}.list.element" if pa.types.is_list(kind) else name
 
 

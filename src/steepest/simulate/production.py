@@ -1,11 +1,10 @@
-"""From a plan to a file: workers, progress, Ctrl-C.
+"""Simulation of a file of jets: workers, progress, Ctrl-C.
 
-What to use when: `simulate_jets` is the whole of it, and what ``steepest simulate`` calls;
-`produce` takes a `Plan`, with every parameter of the detector.
+``steepest simulate`` calls `simulate_jets`. `produce` takes a `Plan` instead, which has every
+parameter of the detector.
 
-Blocks are made by workers, one process each, and written in their order. Ctrl-C, a full disk or a
-worker that dies ends the work, but never loses it: the blocks up to the first missing one become a
-valid file.
+Worker processes make the blocks, which are written in order. After Ctrl-C, a full disk or the death
+of a worker, the blocks up to the first missing one become a valid file.
 """
 
 from __future__ import annotations
@@ -36,23 +35,23 @@ from steepest.simulate.workers import Stop, blocks
 __all__ = ["METADATA_KEY", "Summary", "describe", "produce", "simulate_jets", "usable_cores"]
 
 METADATA_KEY = "steepest"
-"""Key of the schema's metadata under which the settings lie as JSON."""
+"""Key of the settings in the metadata of the schema; the value is JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a simulation has made.
+    """The result of a simulation.
 
     Parameters
     ----------
     path
         The file.
     jets
-        Its rows.
+        Number of rows.
     size
-        Its bytes.
+        Size in bytes.
     seconds
-        How long it took.
+        Wall time.
     workers
         Number of processes that made the jets.
     """
@@ -65,7 +64,7 @@ class Summary:
 
     @property
     def rate(self) -> float:
-        """Jets a second and worker."""
+        """Jets per second and worker."""
         return self.jets / (self.seconds * self.workers)
 
 
@@ -82,7 +81,7 @@ def simulate_jets(
     progress: bool = False,
     overwrite: bool = False,
 ) -> Summary:
-    """Simulate jets, by default of hadronic top quarks and of QCD, into a Parquet file.
+    """Simulate jets, by default of hadronic top quarks and QCD, and write a Parquet file.
 
     The recipe is that of the top-tagging reference set (Butter et al., SciPost Phys. 7 (2019) 014,
     arXiv:1902.09914): 14 TeV, anti-kT R = 0.8, the leading jet, 550 < pT < 650 GeV, |η| < 2, the
@@ -90,9 +89,9 @@ def simulate_jets(
     processes are those of JetClass (arXiv:2202.03772), selected in the same way. The columns
     are listed in `steepest.simulate.jets.columns.COLUMNS`; units are GeV, rad and mm.
 
-    The rows depend on all options but `workers`; the jets of a process do not depend on the others.
-    With several workers call this under ``if __name__ == "__main__":``, since each of them imports
-    the calling script.
+    The rows depend on all options but `workers`. The jets of a process do not depend on the other
+    processes. With several workers, call this function under ``if __name__ == "__main__":``,
+    because each worker imports the calling script.
 
     Parameters
     ----------
@@ -107,22 +106,21 @@ def simulate_jets(
     workers
         Number of processes; None for one on each usable core.
     detector
-        Whether a parametrised detector measures the particles; otherwise they are taken as they
-        are.
+        Whether to apply the parametrised detector to the generated particles.
     leading
-        How many constituents the list columns keep, the hardest ones; None for all. The jet's own
-        columns are computed from all of them in any case.
+        Number of constituents in the list columns, hardest first; None for all. The columns of the
+        jet are always computed from all constituents.
     bits
         Bits of mantissa that the constituents' float32 columns keep, 1 to 23; None for all.
     progress
         Whether to show a progress bar on stderr.
     overwrite
-        Whether a file of this name may be replaced.
+        Whether an existing file may be replaced.
 
     Returns
     -------
     Summary
-        What was written, and how fast.
+        Path, size and timing of the file.
 
     Raises
     ------
@@ -168,7 +166,7 @@ def produce(
 
 
 def describe(plan: Plan) -> dict[str, object]:
-    """Return what the file's metadata say: versions and the whole plan."""
+    """Return the metadata of the file: versions and all options."""
     return {"format": 1, "steepest": __version__, **extra.versions(), **plan.describe()}
 
 
@@ -180,7 +178,7 @@ def usable_cores() -> int:
 
 
 def _write(output: Output, plan: Plan, made: Generator[pa.Table]) -> None:
-    """Write the blocks in their order; whatever ends the work, keep what is written."""
+    """Write the blocks in order; on any error, keep what is written."""
     try:
         with closing(made):
             for block in made:
@@ -197,7 +195,7 @@ def _write(output: Output, plan: Plan, made: Generator[pa.Table]) -> None:
 
 
 def _keep(output: Output) -> None:
-    """Save what can be saved while another error is on its way."""
+    """Complete the file while another error is being raised."""
     try:
         output.finish()
     except SteepestError:
@@ -205,7 +203,7 @@ def _keep(output: Output) -> None:
 
 
 def _kept(output: Output, plan: Plan) -> str:
-    """Say what the file holds: whole blocks, so all processes in equal numbers."""
+    """Describe the content of the file: complete blocks, so all processes in equal numbers."""
     each = output.rows // len(plan.processes)
     shares = f" ({each:,} of each process)" if len(plan.processes) > 1 else ""
     return f"the first {output.rows:,} of {plan.jets:,} jets{shares} are in {str(output.path)!r}"

@@ -1,4 +1,4 @@
-"""The progress bar of a simulation, on stderr."""
+"""The progress bar of a simulation, on standard error."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """Jets done, jets a second and the time left, as a context.
+    """A context manager that shows the jets made, jets per second and the remaining time.
 
     Parameters
     ----------
     total
-        Number of jets to come.
+        Number of jets to make.
     shown
         Whether to show anything.
     """
@@ -55,6 +55,6 @@ class Progress:
         self._bar.stop()
 
     def advance(self, done: int) -> None:
-        """Show that `done` jets are made so far."""
+        """Set the number of jets made so far."""
         elapsed = time.perf_counter() - self._start
         self._bar.update(self._task, completed=done, rate=done / max(elapsed, 1e-9))

@@ -1,7 +1,7 @@
-"""Blocks in their order, made here or by worker processes, and stopped by Ctrl-C.
+"""Blocks in order, made in this process or by worker processes, with an orderly stop at Ctrl-C.
 
-Workers are started with "spawn" and ignore the interrupt: only the process that asked for the
-jets hears it, sets an event, and every worker leaves within a batch of events.
+Workers are started with "spawn" and ignore interrupts. The parent process handles the interrupt and
+sets an event; every worker then stops after its current batch of events.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from steepest.simulate.block import Maker, Plan
 
 __all__ = ["Stop", "blocks"]
 
-_LOOK_EVERY = 0.2  # seconds between two looks at the workers
-_AHEAD = 2  # blocks handed out to each worker at once
+_LOOK_EVERY = 0.2  # seconds between progress updates
+_AHEAD = 2  # blocks queued for each worker
 
 OnProgress = Callable[[int], None]
 
 
 class Stop:
-    """Within this context Ctrl-C, or SIGTERM, sets `asked` instead of raising; a second one raises.
+    """In this context the first Ctrl-C or SIGTERM sets `asked`; a second one raises.
 
-    Outside the main thread, where Python delivers no interrupt, it does nothing.
+    Outside the main thread, where Python delivers no interrupts, it has no effect.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Stop:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Within this a second one does not raise either: for what must not be left half done."""
+        """In this context a second interrupt does not raise either, to protect the cleanup."""
         self._held = True
         try:
             yield
@@ -72,18 +72,18 @@ class Stop:
 
 
 def blocks(plan: Plan, workers: int, stop: Stop, on_progress: OnProgress) -> Generator[pa.Table]:
-    """Yield the blocks of `plan` in their order until all are made or `stop` is asked.
+    """Yield the blocks of `plan` in order until all are made or `stop.asked` is set.
 
     Parameters
     ----------
     plan
-        What to make.
+        The options of the file.
     workers
-        1 makes them in this process, more in as many others.
+        Number of worker processes; 1 means that this process makes the blocks.
     stop
-        Looked at between two batches of events.
+        Checked after each batch of events.
     on_progress
-        Is told how many jets are made so far, by all workers together.
+        Called with the number of jets made so far by all workers.
 
     Raises
     ------
@@ -137,13 +137,13 @@ def _made_by_workers(
                 yield block
         yield from _complete(waiting)
     finally:
-        with stop.held():  # Python would take a thread whose end is waited for as ended
+        with stop.held():  # an interrupted join would make Python treat the thread as finished
             leave.set()
             executor.shutdown(cancel_futures=True)
 
 
 def _complete(waiting: deque[Future[pa.Table | None]]) -> Generator[pa.Table]:
-    """Yield the blocks that are complete, up to the first that is not."""
+    """Yield complete blocks up to the first incomplete one."""
     while waiting and waiting[0].done():
         block = waiting.popleft().result()
         if block is None:
@@ -153,7 +153,7 @@ def _complete(waiting: deque[Future[pa.Table | None]]) -> Generator[pa.Table]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment; a worker started meanwhile never hears it."""
+    """Block Ctrl-C for a moment; a worker that is started meanwhile inherits the blocked signal."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

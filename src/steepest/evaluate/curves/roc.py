@@ -1,9 +1,7 @@
 """The ROC curve of weighted events, and the background rejection at a signal efficiency.
 
-What to use when:
-
 - `roc_curve` for two classes, `roc_curves_by_class` for several: each class against the rest;
-- `background_rejection` for 1/ε_B at a signal efficiency, `cut_at` for the threshold there.
+- `background_rejection` for 1/ε_B at a signal efficiency, `cut_at` for the threshold.
 """
 
 from __future__ import annotations
@@ -56,17 +54,17 @@ _EVERYWHERE = slice(None)
 
 @dataclass(frozen=True, slots=True)
 class Roc:
-    """A ROC curve: what passes ``score >= threshold``, from the highest threshold down.
+    """A ROC curve: the events with ``score >= threshold``, from the highest threshold down.
 
-    All arrays have shape (distinct scores + 1,), and lie on disk where the scores do. The first
-    point has threshold +∞ and nothing passes; the last passes everything.
+    All arrays have shape (distinct scores + 1,), in memory or on disk like the scores. At the first
+    point the threshold is +∞ and no event passes; at the last point all events pass.
 
     Attributes
     ----------
     thresholds
         Distinct scores, descending, after +∞.
     signal_efficiency, background_efficiency
-        ε_S and ε_B: sums of weights above threshold over the class's sum.
+        ε_S and ε_B: sums of weights above threshold, divided by the sum of the class.
     signal_above, background_above
         Raw numbers of events above threshold.
     signal_sum_above, background_sum_above
@@ -74,7 +72,7 @@ class Roc:
     signal_squares_above, background_squares_above
         Σ w² above threshold.
     ranking
-        The events at each score, from which the curve is made.
+        The ranking from which the curve is computed.
     """
 
     thresholds: Any
@@ -91,7 +89,7 @@ class Roc:
     def background_interval(
         self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
     ) -> Efficiency:
-        """Return ε_B with its interval at every threshold, or some; see `efficiency_from_sums`."""
+        """Return ε_B with its interval at all or some thresholds; see `efficiency_from_sums`."""
         sums, squares = self.background_sum_above, self.background_squares_above
         return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares), level)
 
@@ -103,9 +101,9 @@ def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> 
 
         ε_S(t) = Σ_{i ∈ signal, sᵢ ≥ t} wᵢ / Σ_{i ∈ signal} wᵢ,      ε_B(t) likewise
 
-    Events of equal score enter at one threshold together, so the order of events has no influence.
-    Negative weights are taken as they are: a curve with some may go down as well as up, and leave
-    [0, 1]; it is not smoothed, sorted or clipped.
+    Events with equal scores are added at one threshold, so the order of the events does not matter.
+    With negative weights the curve may not be monotonic and may leave [0, 1]. It is not smoothed,
+    sorted or clipped.
 
     Parameters
     ----------
@@ -114,7 +112,7 @@ def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> 
     scores
         Any finite numbers, higher for signal, shape (events,).
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
 
     Raises
     ------
@@ -137,11 +135,11 @@ def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> 
 
 
 def roc_of(ranking: Ranking) -> Roc:
-    """Return the ROC curve of events that are ranked already, see `roc_curve`."""
+    """Return the ROC curve of ranked events, see `roc_curve`."""
     above: dict[int, AnyArray] = {}
 
     def summed_above(column: AnyArray) -> AnyArray:
-        """Add up, once where the number of events is their weight too."""
+        """Return cumulative sums; the same array is reused if all weights are 1."""
         if id(column) not in above:
             above[id(column)] = running(column)
         return above[id(column)]
@@ -188,9 +186,10 @@ def check_scored(labels: Any, scores: Any, weights: Any) -> tuple[Any, Any, Any]
 def working_point(roc: Roc, signal_efficiency: float) -> int:
     """Return the index of the highest threshold with ε_S ≥ `signal_efficiency`.
 
-    The threshold is a score that occurs, the weighted (1 − ε_S) quantile of the signal scores; no
-    interpolation, so the efficiency reached may be above the one asked for. With negative weights,
-    where ε_S(t) may cross the value more than once, it is the first crossing from above.
+    The threshold is the score of an event: the weighted (1 − ε_S) quantile of the signal scores,
+    without interpolation. The efficiency at the threshold may be above `signal_efficiency`. With
+    negative weights ε_S(t) may cross the value several times; the first crossing from above is
+    used.
 
     Raises
     ------
@@ -207,7 +206,7 @@ def working_point(roc: Roc, signal_efficiency: float) -> int:
 
 
 def cut_at(roc: Roc, signal_efficiency: float) -> float:
-    """Return the cut of `working_point`: the highest threshold with ε_S ≥ `signal_efficiency`.
+    """Return the threshold of `working_point`: the highest with ε_S ≥ `signal_efficiency`.
 
     Raises
     ------
@@ -231,10 +230,10 @@ def background_rejection(
 ) -> Merit:
     """Return the background rejection 1/ε_B at a signal efficiency, with the counts behind it.
 
-    The threshold is that of `working_point`. The interval is the inverse of Clopper–Pearson's for
-    ε_B with effective counts, [1/ε_B,high, 1/ε_B,low]; the standard deviation is σ(ε_B)/ε_B². The
-    threshold is held fixed: that the signal quantile fluctuates too is not in the interval.
-    When no background passes, the value has a lower limit alone.
+    The threshold is that of `working_point`. The interval is the inverted Clopper–Pearson interval
+    of ε_B with effective counts, [1/ε_B,high, 1/ε_B,low]; the standard deviation is σ(ε_B)/ε_B².
+    The threshold is treated as fixed, so the interval does not include the fluctuation of the
+    signal quantile. If no background event passes, there is only a lower limit.
 
     Parameters
     ----------
@@ -320,14 +319,13 @@ def roc_curves_by_class(
 ) -> dict[str, Roc]:
     """Return for each class the ROC curve of its probability: that class against the rest.
 
-    With p_k the probability of class k, and all other classes as the background with their own
-    weights::
+    With p_k the probability of class k, and all other classes with their weights as background::
 
         ε_S(t) = Σ_{i of class k, p_k ≥ t} wᵢ / Σ_{i of class k} wᵢ
         ε_B(t) = Σ_{i of the rest, p_k ≥ t} wᵢ / Σ_{i of the rest} wᵢ
 
-    Its area is ``auc_<class>`` of `multiclass_merits`. The mix of the rest is that of the events
-    given: another mix has another curve.
+    The area is ``auc_<class>`` of `multiclass_merits`. The curve depends on the proportions of the
+    other classes in the events.
 
     Parameters
     ----------
@@ -337,14 +335,14 @@ def roc_curves_by_class(
         Rows that add up to one, shape (events, K).
     weights
         Event weights of any sign, a positive sum in each class and in its rest, shape (events,);
-        None is 1 each.
+        None means 1 each.
     class_names
-        K names, the class numbers when None.
+        K names; None means the class numbers.
 
     Returns
     -------
     dict[str, Roc]
-        By class name; a class without events has no curve and is left out.
+        By class name, without the classes that have no events.
 
     Raises
     ------

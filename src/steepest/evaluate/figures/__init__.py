@@ -1,11 +1,11 @@
-"""Figures of a training and its result: each draws numbers that another function returned.
+"""Figures of a training and its result, each drawn from numbers that another function returned.
 
-Every figure is two functions: one that returns the numbers (`descent_curves`, `rejection_curve`,
+Every figure has two functions: one that returns the numbers (`descent_curves`, `rejection_curve`,
 `score_histograms`, `feature_histograms`, `confusion_matrix`, `residual_histograms`,
 `calibration_curve`, `significance_curve`, `efficiency_in_bins`, `pull_histogram`, …) and one that
-draws them (``…_figure``) and returns a `matplotlib.figure.Figure`. `as_numbers` turns the numbers
-into what JSON can hold, `save` writes the figure. Nothing here changes Matplotlib's global state,
-and Matplotlib is imported only when a figure is drawn.
+draws them (``…_figure``) and returns a `matplotlib.figure.Figure`. `as_numbers` converts the
+numbers for JSON, and `save` writes the figure. Matplotlib is imported only when a figure is drawn,
+and its global state is not changed.
 """
 
 from steepest.evaluate.figures.binned import (

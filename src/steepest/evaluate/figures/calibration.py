@@ -1,4 +1,4 @@
-"""The reliability curve: share of signal against mean score."""
+"""The reliability curve: fraction of signal against mean score."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def calibration_figure(
     score_name: str = "Score",
     outcome_name: str = "Signal fraction",
 ) -> Figure:
-    """Return the figure of reliability curves (top) and of the events they rest on (bottom).
+    """Return the figure of reliability curves (top) and numbers of events (bottom).
 
     Parameters
     ----------
     curves
         Numbers from `calibration_curve`, one for each model or class.
     errors
-        Their calibration errors from `calibration_error`, for the legend; none, or one each.
+        Results of `calibration_error` for the legend, one for each curve; or empty.
     score_name, outcome_name
-        What the axes say.
+        Labels of the axes.
     """
     texts = [f", {_said(error)}" for error in errors] or [""] * len(curves)
     with style():

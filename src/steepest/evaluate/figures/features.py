@@ -34,7 +34,7 @@ _MOST = 12
 
 @dataclass(frozen=True, slots=True)
 class FeatureHistograms:
-    """One feature before and after scaling: a histogram of unit area per class each."""
+    """Histograms of one feature before and after scaling, of unit area for each class."""
 
     name: str
     before: tuple[Histogram, ...]
@@ -52,8 +52,8 @@ def feature_histograms(
 ) -> list[FeatureHistograms]:
     """Return the numbers of `feature_figure`, for the first twelve features.
 
-    A histogram spans the central 99.8 % of the values, or all where that is near; what lies
-    outside is counted in ``outside`` and in the normalisation.
+    A histogram spans the central 99.8 % of the values, or all values if the range is similar.
+    Values outside are counted in ``outside`` and in the normalisation.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ def feature_histograms(
     labels
         Class numbers 0, 1, …, shape (events,); None for one class, as in regression.
     weights
-        Event weights of any sign, a positive sum in each class; None is 1 each.
+        Event weights of any sign, a positive sum in each class; None means 1 each.
     class_names
-        Names of the classes; for two classes background and signal when None.
+        Names of the classes; None means background and signal for two classes.
     bins
         Number of bins.
 
@@ -131,7 +131,7 @@ def _per_class(
 
 
 def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
-    """Return the grid of features: before scaling, and beside it after.
+    """Return the figure with each feature before and after scaling, in a grid.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
     in_a_row = 1 if len(numbers) <= 3 else 2
     rows = -(-len(numbers) // in_a_row)
     no_minor_ticks = {"xtick.minor.visible": False, "ytick.minor.visible": False}
-    with style(**no_minor_ticks):  # clutter at this size
+    with style(**no_minor_ticks):  # too crowded at this size
         figure = new_figure(3.6 * 2 * in_a_row, 2.5 * rows + 0.5)
         grid = figure.subplots(rows, 2 * in_a_row, squeeze=False)
         for index, feature in enumerate(numbers):
@@ -164,7 +164,7 @@ def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
 
 
 def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:
-    # signal, the last of two classes, keeps the first colour, as in the other figures
+    # signal, the last of two classes, has the first colour, as in the other figures
     order = range(len(classes))[::-1] if len(classes) == 2 else range(len(classes))
     for style_index, content in zip(order, classes, strict=True):
         colour = COLOURS[style_index % len(COLOURS)]

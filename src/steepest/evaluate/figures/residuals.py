@@ -45,11 +45,11 @@ class ResidualHistograms:
     residual
         Histogram of prediction − truth, not normalised.
     edges
-        Bin edges of truth and prediction alike, shape (bins + 1,).
+        Bin edges of both truth and prediction, shape (bins + 1,).
     contents
         Σ w in bins of (truth, prediction), shape (bins, bins).
     merits
-        Figures of merit that are printed: bias, resolution, robust resolution.
+        Figures of merit in the legend: bias, resolution, robust resolution.
     unit
         Unit of the truth, or None.
     """
@@ -76,9 +76,9 @@ def residual_histograms(
     truth, prediction
         Finite numbers, shape (events,).
     weights
-        Event weights of any sign with a positive sum; None is 1 each.
+        Event weights of any sign with a positive sum; None means 1 each.
     merits
-        What `regression_merits` returned, for the legend.
+        Result of `regression_merits`, for the legend.
     unit
         Unit of the truth.
     bins
@@ -123,7 +123,7 @@ def residual_figure(numbers: ResidualHistograms, name: str = "target") -> Figure
     numbers
         Numbers from `residual_histograms`.
     name
-        What is predicted, with its symbol, such as "$p_{T}$".
+        Name or symbol of the predicted quantity, such as "$p_{T}$".
     """
     unit = f" [{numbers.unit}]" if numbers.unit else ""
     name = short(name)
@@ -199,7 +199,7 @@ def pull_histogram(
     values
         Pulls from `steepest.evaluate.pulls`, shape (events,).
     weights
-        Event weights of any sign with a positive sum, shape (events,); None is 1 each.
+        Event weights of any sign with a positive sum, shape (events,); None means 1 each.
     bins
         Number of bins, from −`reach` to `reach`.
     reach
@@ -228,14 +228,14 @@ def pull_histogram(
 
 
 def pull_figure(numbers: PullHistogram, name: str = "target") -> Figure:
-    """Return the figure of the pulls' distribution, with √Σw², and the standard normal one.
+    """Return the figure of the distribution of pulls, with √Σw², and the standard normal one.
 
     Parameters
     ----------
     numbers
         Numbers from `pull_histogram`.
     name
-        What is predicted, with its symbol.
+        Name or symbol of the predicted quantity.
     """
     content = numbers.pulls
     with style():

@@ -1,4 +1,4 @@
-"""How figures look, what axes are called, and how a figure is written to a file."""
+"""Style of the figures, labels of axes, and writing of figures to files."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ __all__ = [
 ]
 
 # M. A. Petroff, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270: the set of
-# six, told apart by colour-blind readers; line styles and markers tell them apart in grey print.
+# six, which colour-blind readers can distinguish; line styles and markers differ for greyscale.
 COLOURS = ("#5790fc", "#e42536", "#f89c20", "#964a8b", "#7a21dd", "#9c9ca1")
 BLUE, RED, ORANGE, _, _, GREY = COLOURS
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
-# The style of CMS figures, from mplhep, with sizes for a figure of some seven inches.
+# The style of CMS figures from mplhep, with font sizes for figures of about seven inches.
 _SIZES: dict[str, Any] = {
-    "font.family": ["TeX Gyre Heros", "DejaVu Sans"],  # the second has nearly every character
+    "font.family": ["TeX Gyre Heros", "DejaVu Sans"],  # the second has nearly all characters
     "font.size": 14,
     "legend.fontsize": 12,
     "legend.handlelength": 2.0,
@@ -108,14 +108,14 @@ def _symbol(name: str, longest: int) -> tuple[str, str | None]:
         return rf"$\tau_{{{subjettiness[1]}}}$", None
     if known in _SYMBOLS:
         return _SYMBOLS[known]
-    # a dollar sign or two would start mathematics in the middle of an unknown name
+    # dollar signs would start math mode inside an unknown name
     return short(name, longest).replace("$", r"\$"), None
 
 
 def short(text: str, longest: int = 30) -> str:
-    """Return a text with its middle left out where it is longer; mathematics is left as it is.
+    """Return a text, with its middle replaced by … if it is too long; math is not shortened.
 
-    An expression may be longer than a figure is wide. The numbers beside a figure have all of it.
+    An expression may be longer than a figure is wide. The numbers of a figure have the full text.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def short(text: str, longest: int = 30) -> str:
 
 
 def axis_label(name: str, longest: int = 40) -> str:
-    r"""Return the axis label of a feature with its unit; an unknown name is shortened to `longest`.
+    r"""Return the axis label of a feature with its unit; unknown names are shortened to `longest`.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def axis_label(name: str, longest: int = 40) -> str:
 
 
 def scaled_label(name: str, longest: int = 40) -> str:
-    """Return the axis label of a feature after scaling, where it has no unit.
+    """Return the axis label of a scaled feature, which has no unit.
 
     Examples
     --------
@@ -153,10 +153,10 @@ def scaled_label(name: str, longest: int = 40) -> str:
 
 @contextmanager
 def style(**changes: Any) -> Iterator[None]:
-    """Context in which a figure is made or written; global settings are left alone.
+    """Context in which a figure is made or written; global settings are not changed.
 
-    `changes` are settings of Matplotlib for this figure alone. Matplotlib's warnings of a layout
-    that does not fit and of characters that no font has are no news to the user of a command.
+    `changes` are Matplotlib settings for this figure only. Matplotlib's warnings about a layout
+    that does not fit and about missing characters are suppressed, since they do not help the user.
     """
     import matplotlib
     import mplhep
@@ -169,17 +169,17 @@ def style(**changes: Any) -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure, sizes in inches; to be called within `style()`."""
+    """Return an empty figure with sizes in inches; call it within `style()`."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height))
 
 
 def laid_out(figure: Figure) -> Figure:
-    """Return the figure with its layout computed once and kept.
+    """Return the figure with its layout computed once and then fixed.
 
-    Left to Matplotlib, the layout moves by a fraction of a pixel each time the figure is drawn,
-    and a figure saved twice would give two different files.
+    Otherwise Matplotlib changes the layout by a fraction of a pixel each time the figure is drawn,
+    and saving a figure twice would give two different files.
     """
     engine = figure.get_layout_engine()
     if engine is not None:
@@ -189,17 +189,18 @@ def laid_out(figure: Figure) -> Figure:
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write a figure to `path`; the suffix says the format, PNG when there is none.
+    """Write a figure to `path` in the format of its suffix, by default PNG.
 
-    Dates, versions and random identifiers are left out: the same numbers give the same bytes on
-    the same versions of Matplotlib and FreeType.
+    Dates, versions and random identifiers are left out, so the same numbers give the same bytes
+    with the same versions of Matplotlib and FreeType.
 
     Parameters
     ----------
     figure
-        Figure of any function here.
+        A figure of one of these functions.
     path
-        File to write, suffix ``.png``, ``.pdf``, ``.svg`` or another that Matplotlib knows.
+        File to write, with the suffix ``.png``, ``.pdf``, ``.svg`` or another one that Matplotlib
+        supports.
 
     Returns
     -------
@@ -214,7 +215,7 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 
 def rendered(figure: Figure, kind: str = "png") -> bytes:
-    """Return what `save` writes."""
+    """Return the bytes that `save` writes."""
     buffer = io.BytesIO()
     with style():
         if kind == "png":
@@ -225,7 +226,7 @@ def rendered(figure: Figure, kind: str = "png") -> bytes:
 
 
 def _render_png(figure: Figure, buffer: io.BytesIO) -> None:
-    """Write a PNG: `savefig` would draw twice, first to compute the layout, which is computed."""
+    """Write a PNG, without the first pass of `savefig`, which computes the layout again."""
     from matplotlib import rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

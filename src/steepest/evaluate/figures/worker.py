@@ -1,6 +1,6 @@
-"""A process that draws: figures to draw come on standard input, PNGs go to standard output.
+"""A process that draws figures read from standard input and writes PNGs to standard output.
 
-It imports this package alone, not what trains. `steepest.training.background` starts it.
+It imports only this package, not the training code. `steepest.training.background` starts it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from steepest.evaluate.figures.style import rendered
 __all__ = ["SIZE_BYTES", "draw_from_stdin"]
 
 SIZE_BYTES = 8
-"""Each PNG follows its size, a little-endian integer of so many bytes."""
+"""Bytes of the little-endian size that precedes each PNG."""
 
 
 def draw_from_stdin() -> None:
     """Draw each pickled function that returns a figure, until standard input ends."""
-    # before the first figure arrives
+    # import before the first figure arrives
     import matplotlib.backends.backend_agg  # noqa: F401
     import mplhep  # noqa: F401
 
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # prints do not mix with the answers
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keeps printed text out of the results
     while True:
         try:
             draw = pickle.load(sys.stdin.buffer)

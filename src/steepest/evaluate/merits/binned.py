@@ -1,7 +1,5 @@
 """Figures of merit in bins of a column: turn-on curves, and bias and resolution.
 
-What to use when:
-
 - a binary classifier with a cut: `efficiency_in_bins`, signal and background (turn-on curves);
 - several classes: `class_efficiency_in_bins`;
 - a regressor: `regression_in_bins`, and `pulls` with the resolution of each bin.
@@ -66,8 +64,8 @@ def efficiency_in_bins(
 
         ε_S(bin) = Σ_{signal in the bin, s ≥ t} w / Σ_{signal in the bin} w,     ε_B likewise
 
-    with the interval of `weighted_efficiency`. A bin without events of a class, or with weights
-    that do not have a positive sum there, has no efficiency, and a reason.
+    with the interval of `weighted_efficiency`. If a bin has no events of a class, or their sum of
+    weights is not positive, the merit has no value and a reason.
 
     Parameters
     ----------
@@ -76,13 +74,13 @@ def efficiency_in_bins(
     scores
         Any finite numbers, higher for signal, shape (events,).
     values
-        The column to bin in, shape (events,).
+        The column that defines the bins, shape (events,).
     edges
-        Bin edges, rising, shape (bins + 1,).
+        Bin edges, increasing, shape (bins + 1,).
     threshold
-        The cut, chosen on other events than these.
+        The cut, which must have been chosen on other events.
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     column
         Name of the column.
     level
@@ -93,7 +91,7 @@ def efficiency_in_bins(
     EventsError
         As `roc_curve` does, and for values that are not finite or not one per event.
     InputError
-        For edges that do not rise, and a level outside (0, 1).
+        For edges that do not increase, and a level outside (0, 1).
 
     Examples
     --------
@@ -131,10 +129,10 @@ def class_efficiency_in_bins(
     column: str = "column",
     level: float = ONE_SIGMA,
 ) -> BinnedMerits:
-    """Return for each class the share of its events that is called rightly, in bins.
+    """Return the fraction of correctly classified events of each class, in bins.
 
-    The most probable class is called. Merits are named ``efficiency_<class>``; intervals and empty
-    bins as in `efficiency_in_bins`.
+    The predicted class is the most probable one. Merits are named ``efficiency_<class>``; intervals
+    and empty bins are as in `efficiency_in_bins`.
 
     Parameters
     ----------
@@ -143,7 +141,7 @@ def class_efficiency_in_bins(
     probabilities
         Rows that add up to one, shape (events, K).
     class_names
-        K names, the class numbers when None.
+        K names; None means the class numbers.
     values, edges, weights, column, level
         As in `efficiency_in_bins`.
 
@@ -152,7 +150,7 @@ def class_efficiency_in_bins(
     EventsError
         As `multiclass_merits` does, and for values that are not finite or not one per event.
     InputError
-        For names that are not K, edges that do not rise, and a level outside (0, 1).
+        For names that are not K, edges that do not increase, and a level outside (0, 1).
 
     Examples
     --------
@@ -169,7 +167,7 @@ def class_efficiency_in_bins(
     place = _checked_place(values, edges, probability, "probabilities")
     right = derived(lambda p, of: p.argmax(axis=1) == of, probability, label)
     classes = {name: derived(partial(np.equal, index), label) for index, name in enumerate(names)}
-    definition = "weighted share of the bin's events of this class that the model calls so"
+    definition = "weighted share of the events of this class in the bin that are classified so"
 
     def measure(inside: AnyArray) -> dict[str, Merit]:
         return {
@@ -192,7 +190,7 @@ def regression_in_bins(
 ) -> BinnedMerits:
     """Return bias, resolution and robust resolution of a regressor in bins.
 
-    Each is that of `regression_merits`, of the events of the bin alone.
+    Each is the merit of `regression_merits` for the events of the bin.
 
     Parameters
     ----------
@@ -208,7 +206,7 @@ def regression_in_bins(
     EventsError
         As `regression_merits` does, and for values that are not finite or not one per event.
     InputError
-        For edges that do not rise, and a level outside (0, 1).
+        For edges that do not increase, and a level outside (0, 1).
 
     Examples
     --------
@@ -279,13 +277,13 @@ class BinnedMerits:
     Attributes
     ----------
     column
-        What the events are binned in.
+        Name of the column that defines the bins.
     edges
-        Shape (bins + 1,); a bin includes its lower edge, the last one its upper edge too.
+        Shape (bins + 1,); a bin includes its lower edge, the last bin also its upper edge.
     merits
-        By name a merit for each bin.
+        Lists with one merit per bin, by name.
     outside
-        Number of events below the first or above the last edge: they are in no bin.
+        Number of events below the first or above the last edge.
     """
 
     column: str
@@ -294,7 +292,7 @@ class BinnedMerits:
     outside: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return a plain dict, merits as `Merit.to_json` has them.
+        """Return a plain dict, with the merits as in `Merit.to_json`.
 
         Examples
         --------
@@ -324,21 +322,21 @@ class BinnedMerits:
 
 
 def place_in_bins(values: Any, edges: ArrayLike) -> Any:
-    """Return the bin of each value, −1 for those outside; on disk where the values are.
+    """Return the bin of each value, −1 outside the bins; in memory or on disk like the values.
 
     Parameters
     ----------
     values
         Finite numbers, shape (events,).
     edges
-        Two finite numbers or more, rising, shape (bins + 1,).
+        Two or more finite numbers, increasing, shape (bins + 1,).
 
     Raises
     ------
     EventsError
         For values that are not finite, none, or not one per event.
     InputError
-        For less than two edges, or edges that do not rise.
+        For less than two edges, or edges that do not increase.
 
     Examples
     --------
@@ -349,11 +347,11 @@ def place_in_bins(values: Any, edges: ArrayLike) -> Any:
     limits = np.asarray(edges, dtype=np.float64)
     if limits.ndim != 1 or limits.size < 2 or not (np.diff(limits) > 0).all():
         raise InputError(
-            "the edges of the bins do not rise.",
-            expected="two finite numbers or more, each above the one before",
+            "the edges of the bins are not increasing.",
+            expected="two or more finite, increasing numbers",
             found=f"{limits.tolist()}",
-            cause="an edge twice, or edges from high to low",
-            do="sort them, and give each once",
+            cause="a repeated edge, or edges from high to low",
+            do="sort the edges and remove duplicates",
         )
 
     def place(rows: Floats) -> NDArray[np.intp]:
@@ -367,9 +365,9 @@ def place_in_bins(values: Any, edges: ArrayLike) -> Any:
 def measured_in_bins(
     place: AnyArray, edges: ArrayLike, column: str, measure: Callable[[Any], Mapping[str, Merit]]
 ) -> BinnedMerits:
-    """Return what is measured in each bin; `place` is of `place_in_bins`.
+    """Return the merits in each bin; `place` is the result of `place_in_bins`.
 
-    `measure` is given whether each event is in the bin, and returns the bin's merits by name.
+    `measure` takes a mask of the events in a bin, and returns the merits of the bin by name.
     """
     limits = np.array(edges, dtype=np.float64)
     measured = [
@@ -381,7 +379,7 @@ def measured_in_bins(
 
 
 def why_empty(sums: Sums, events: str) -> str | None:
-    """Why a bin has no weighted mean; None if it has one."""
+    """Return the reason why a bin has no weighted mean, or None."""
     if sums.events == 0:
         return f"no {events} in this bin"
     if not sums.positive:

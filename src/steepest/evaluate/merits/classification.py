@@ -1,10 +1,8 @@
 """Figures of merit of classifiers.
 
-What to use when:
-
 - `binary_merits` for two classes with one score;
 - `multiclass_merits` for several classes with a probability each;
-- `confusion_matrix` for which class is taken for which, with counts and intervals.
+- `confusion_matrix` for the predicted against the true class, with counts and intervals.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ __all__ = ["ConfusionMatrix", "binary_merits", "confusion_matrix", "multiclass_m
 
 
 _ACCURACY = (
-    "share of the weighted events that are classified rightly, {how}; Clopper-Pearson interval "
+    "share of the weighted events that are classified correctly, {how}; Clopper-Pearson interval "
     "with effective counts, clipped to [0, 1]"
 )
 _CROSS_ENTROPY = (
@@ -61,14 +59,14 @@ def binary_merits(
 ) -> dict[str, Merit]:
     """Return the figures of merit of a binary classifier, by name.
 
-    ``auc`` (`steepest.evaluate.auc`), ``accuracy`` (s ≥ 0.5 is called signal),
+    ``auc`` (`steepest.evaluate.auc`), ``accuracy`` (events with s ≥ 0.5 are classified as signal),
     ``background_rejection_at_<ε_S>`` (`background_rejection`), and ``binary_cross_entropy``::
 
         −Σ wᵢ [yᵢ log sᵢ + (1 − yᵢ) log(1 − sᵢ)] / Σ wᵢ
 
-    with the standard error of a weighted mean. In the logarithm a probability counts as no less
-    than the resolution of its dtype at one (float32: 1.2e-7); ``counts["clipped"]`` says for how
-    many events that mattered.
+    with the standard error of a weighted mean. Before the logarithm, probabilities are clipped from
+    below at the machine epsilon of their dtype (float32: 1.2e-7); ``counts["clipped"]`` is the
+    number of clipped events.
 
     Parameters
     ----------
@@ -77,13 +75,13 @@ def binary_merits(
     scores
         Probabilities of signal, shape (events,).
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     efficiencies
         Signal efficiencies of the background rejections.
     level
         Confidence level of the intervals.
     curve
-        `roc_curve` of these events, where known: it saves sorting them again.
+        `roc_curve` of these events, if available, to avoid sorting again.
 
     Raises
     ------
@@ -124,10 +122,10 @@ def multiclass_merits(
 ) -> dict[str, Merit]:
     """Return the figures of merit of a classifier with several classes, by name.
 
-    ``accuracy`` (the most probable class is called), ``cross_entropy``
-    (−Σ wᵢ log p(true class of i) / Σ wᵢ), ``auc_<class>`` (that class against the rest, by its
-    probability) and ``auc_macro``, their mean. The classes' AUCs rest on the same events; with the
-    influence of event i on the AUC of class k, hᵢₖ (`influences`)::
+    ``accuracy`` (of the most probable class), ``cross_entropy``
+    (−Σ wᵢ log p(true class of i) / Σ wᵢ), ``auc_<class>`` (the class against the rest, by its
+    probability) and ``auc_macro``, the mean of these. The AUCs are computed from the same events
+    and are correlated. With hᵢₖ the influence of event i on the AUC of class k (`influences`)::
 
         σ²(macro) = Σᵢ (Σₖ hᵢₖ / K)²
 
@@ -138,13 +136,13 @@ def multiclass_merits(
     probabilities
         Rows that add up to one, shape (events, K).
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     class_names
-        K names, the class numbers when None.
+        K names; None means the class numbers.
     level
         Confidence level of the intervals.
     curves
-        `roc_curves_by_class` of these events, where known: it saves sorting them again.
+        `roc_curves_by_class` of these events, if available, to avoid sorting again.
 
     Raises
     ------
@@ -175,7 +173,7 @@ def multiclass_merits(
     smallest = _resolution(probabilities)
     rankings = {name: curve.ranking for name, curve in (curves or {}).items()}
     merits = [
-        _accuracy(right, weight, level, "the most probable class is called"),
+        _accuracy(right, weight, level, "by the most probable class"),
         _cross_entropy("cross_entropy", of_true_class, weight, smallest, level),
         *_one_against_rest(label, probability, weight, names, level, rankings),
         _macro_auc(label, probability, weight, names, level, rankings),
@@ -184,7 +182,7 @@ def multiclass_merits(
 
 
 def _resolution(probabilities: Any) -> float:
-    """Return the spacing of the given dtype at one."""
+    """Return the machine epsilon of the dtype of the probabilities."""
     on_disk = isinstance(probabilities, RowsOnDisk)
     dtype = (probabilities if on_disk else np.asarray(probabilities)).dtype
     return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
@@ -294,7 +292,7 @@ def _macro_auc(
 
 @dataclass(frozen=True, slots=True)
 class ConfusionMatrix:
-    """A confusion matrix: rows are true classes, columns the classes called.
+    """A confusion matrix: rows are true classes, columns are predicted classes.
 
     Attributes
     ----------
@@ -305,9 +303,9 @@ class ConfusionMatrix:
     counts
         Raw numbers of events, shape (K, K).
     fractions, low, high
-        Row-normalised Σ w with interval, shape (K, K); NaN in a row without events.
+        Row-normalised Σ w with intervals, shape (K, K); NaN in a row without events.
     level
-        Confidence level of each interval; the cells of a row are correlated.
+        Confidence level of each interval. The fractions of a row are correlated.
     """
 
     class_names: tuple[str, ...]
@@ -319,7 +317,7 @@ class ConfusionMatrix:
     level: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return a plain dict of lists; what is not finite is None."""
+        """Return a plain dict of lists; values that are not finite are None."""
         arrays = {name: getattr(self, name) for name in ("sums", "fractions", "low", "high")}
         return {
             "class_names": list(self.class_names),
@@ -340,10 +338,11 @@ def confusion_matrix(
     class_names: Sequence[str] | None = None,
     level: float = ONE_SIGMA,
 ) -> ConfusionMatrix:
-    """Return the confusion matrix of the most probable class.
+    """Return the confusion matrix, with the most probable class as prediction.
 
-    C_ab = Σ of the weights of true class a called b; the fractions C_ab / Σ_b C_ab have the
-    interval of `efficiency_from_sums`: Clopper–Pearson's with effective counts, in [0, 1].
+    C_ab is the sum of weights of events of true class a that are classified as b. The fractions
+    C_ab / Σ_b C_ab have the interval of `efficiency_from_sums`: Clopper–Pearson with effective
+    counts, within [0, 1].
 
     Parameters
     ----------
@@ -352,9 +351,9 @@ def confusion_matrix(
     probabilities
         Rows that add up to one, shape (events, K). For a binary score s: ``[1 − s, s]``.
     weights
-        Event weights of any sign, shape (events,); None is 1 each.
+        Event weights of any sign, shape (events,); None means 1 each.
     class_names
-        K names, the class numbers when None.
+        K names; None means the class numbers.
     level
         Confidence level of the intervals.
 

@@ -1,9 +1,7 @@
 """Figures of merit of regressors: bias, resolution, mean squared error, R², and pulls.
 
-What to use when:
-
 - `regression_merits` for predictions against the truth;
-- `pulls` and `pull_merits` where each prediction has an uncertainty.
+- `pulls` and `pull_merits` if each prediction has an uncertainty.
 """
 
 from __future__ import annotations
@@ -53,17 +51,17 @@ def regression_merits(
         mean_squared_error  M  = ⟨r²⟩
         r_squared           R² = 1 − M / V,     V = ⟨(truth − ⟨truth⟩)²⟩
 
-    Uncertainties: b and M, standard error of a weighted mean; s, from the scatter of (r − b)²,
-    σ(s) = σ(s²)/2s, which holds for residuals of any shape; the quantiles, Woodruff's: the spread
-    between the quantiles at p ± √(p(1−p)/n), with their correlation; R², by propagation of M and V
-    with their covariance.
+    Uncertainties: for b and M, the standard error of a weighted mean. For s, σ(s) = σ(s²)/2s from
+    the scatter of (r − b)², valid for residuals of any shape. For the robust resolution, Woodruff's
+    uncertainty of the quantiles (the spread between the quantiles at p ± √(p(1−p)/n)), with their
+    correlation. For R², the propagated uncertainties of M and V, with their covariance.
 
     Parameters
     ----------
     truth, prediction
         Finite numbers, shape (events,).
     weights
-        Event weights of any sign with a positive sum, shape (events,); None is 1 each.
+        Event weights of any sign with a positive sum, shape (events,); None means 1 each.
     unit
         Unit of the truth, such as "GeV".
     level
@@ -141,7 +139,7 @@ def _resolution(residual: AnyArray, weights: AnyArray, level: float, unit: str |
     square = _squared_deviation(residual, weights)
     variance = weighted_mean(square, weights)
     if math.isnan(factor) or variance.value < 0:
-        reason = "one effective event, or negative weights, leave no positive variance"
+        reason = "one effective event, or negative weights, give no positive variance"
         return undefined_merit(
             "resolution", reason, definition=definition, counts=counts, level=level, unit=unit
         )
@@ -164,10 +162,10 @@ def _squared_deviation(values: AnyArray, weights: AnyArray) -> AnyArray:
 
 
 def weighted_quantile(values: AnyArray, weights: AnyArray, fractions: ArrayLike) -> Floats:
-    """Return the smallest values at which the summed weight reaches the given fractions.
+    """Return the smallest values at which the cumulative weight reaches the given fractions.
 
-    With negative weights, where the sum may cross a fraction more than once, it is the first
-    crossing from below.
+    With negative weights the sum may cross a fraction several times; the first crossing from below
+    is used.
 
     Parameters
     ----------
@@ -248,15 +246,15 @@ def _r_squared(truth: AnyArray, residual: AnyArray, weights: AnyArray, level: fl
 def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
     """Return the pulls gᵢ = (predictionᵢ − truthᵢ) / σᵢ.
 
-    Where prediction and uncertainty are right, pulls have mean 0 and width 1.
+    If the prediction is unbiased and σ is correct, pulls have mean 0 and width 1.
 
     Parameters
     ----------
     truth, prediction
         Finite numbers, shape (events,).
     uncertainty
-        σ, the uncertainty that is claimed for each event, shape (events,). It must not come from
-        these very events: take for example the resolution in bins on the validation part.
+        σ, the uncertainty of each prediction, shape (events,). It must not be derived from the same
+        events. Use for example the resolution in bins on the validation part.
 
     Raises
     ------
@@ -282,7 +280,7 @@ def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
             f"uncertainties are not above 0: row {row}.",
             expected="a positive number for each event",
             found=f"{sigma[row : row + 1][0]:g} in row {row}",
-            cause="a bin in which all predictions are exact, or a variance in place of its root",
+            cause="a bin in which all predictions are exact, or a negative uncertainty",
             do="leave these events out, or widen the bin",
         )
     return derived(lambda p, t, s: (p - t) / s, predicted, true, sigma)
@@ -291,21 +289,21 @@ def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
 def pull_merits(
     values: Values, weights: Values | None = None, level: float = ONE_SIGMA
 ) -> dict[str, Merit]:
-    """Return ``pull_mean``, 0 without a bias, and ``pull_width``, 1 if σ is right.
+    """Return ``pull_mean``, 0 without a bias, and ``pull_width``, 1 if σ is correct.
 
     ::
 
         mean = ⟨g⟩,     width = √[n/(n−1) ⟨(g − ⟨g⟩)²⟩],     n = (Σ w)² / Σ w²
 
-    with the uncertainties of the bias and the resolution in `regression_merits`. That σ was itself
-    measured, on other events, is not in them.
+    with the uncertainties of the bias and the resolution in `regression_merits`. The uncertainty of
+    σ itself is not included.
 
     Parameters
     ----------
     values
         Pulls, shape (events,).
     weights
-        Event weights of any sign with a positive sum, shape (events,); None is 1 each.
+        Event weights of any sign with a positive sum, shape (events,); None means 1 each.
     level
         Confidence level of the intervals.
 

@@ -1,11 +1,9 @@
-"""The expected significance of a counting experiment behind a cut, and the cut with the largest.
-
-What to use when:
+"""The expected significance of a counting experiment after a cut, and the best cut.
 
 - `asimov_significance` for given s, b and σ_b;
-- `significance_scan` for s and b behind every cut on a score;
-- `best_cut` on events that are *not* those the result is quoted for (the validation part);
-- `significance_at` for the result itself, on the test part, at that cut.
+- `significance_scan` for s, b and Z after every cut on a score;
+- `best_cut` to choose the cut, on *other* events than those of the result (the validation part);
+- `significance_at` for the result at this cut, on the test part.
 """
 
 from __future__ import annotations
@@ -37,22 +35,22 @@ __all__ = [
 
 
 MINIMUM_BACKGROUND = 10.0
-"""Effective background events behind a cut, below which the cut is not chosen."""
+"""Minimum effective number of background events after a cut that may be chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignificanceScan:
-    """Z behind every cut ``score >= threshold``, from the highest threshold down.
+    """Z after every cut ``score >= threshold``, from the highest threshold down.
 
-    All arrays have shape (distinct scores + 1,), as in `Roc`; at +∞ nothing passes and Z is NaN,
-    as wherever the weights of the passing background have no positive sum.
+    All arrays have shape (distinct scores + 1,), as in `Roc`. Z is NaN at +∞, where no event
+    passes, and if the weights of the background events that pass have no positive sum.
 
     Attributes
     ----------
     thresholds
         Distinct scores, descending, after +∞.
     signal, background
-        s and b behind the cut.
+        s and b after the cut.
     significance
         Z.
     background_passed_effective
@@ -69,7 +67,7 @@ class SignificanceScan:
     experiment: Experiment
 
     def usable(self, minimum_background: float = MINIMUM_BACKGROUND) -> Any:
-        """Whether enough effective background events pass each cut to say what b is."""
+        """Return a mask of the cuts that enough effective background events pass."""
         return derived(
             lambda effective, z: (effective >= minimum_background - 1e-9) & np.isfinite(z),
             self.background_passed_effective,
@@ -83,7 +81,7 @@ def significance_scan(roc: Roc, experiment: Experiment) -> SignificanceScan:
     Parameters
     ----------
     roc
-        Curve of `roc_curve`; its weights reach ε_S and ε_B, and may be negative.
+        Curve of `roc_curve`, possibly with negative weights.
     experiment
         S, B and δ.
 
@@ -120,11 +118,11 @@ def significance_scan(roc: Roc, experiment: Experiment) -> SignificanceScan:
 def best_cut(
     scan: SignificanceScan, minimum_background: float = MINIMUM_BACKGROUND
 ) -> float | None:
-    """Return the threshold of the largest Z, or None where no cut may be chosen.
+    """Return the threshold of the largest Z, or None if no cut is usable.
 
-    Cuts behind which fewer than `minimum_background` effective background events are left are
-    passed over: Z would grow with the luck of having none there. The largest Z of a scan is itself
-    too large, since the luck of the events chose it: quote `significance_at` on others.
+    Cuts with fewer than `minimum_background` effective background events are skipped, because Z
+    would be large by a downward fluctuation of the background. The largest Z of a scan is biased
+    upwards, because it is chosen on the same events. Quote `significance_at` on other events.
 
     Examples
     --------
@@ -152,16 +150,16 @@ def significance_at(
     level: float = ONE_SIGMA,
     name: str = "significance",
 ) -> Merit:
-    """Return Z behind the cut ``score >= threshold``, with its interval.
+    """Return Z after the cut ``score >= threshold``, with its interval.
 
-    s = S ε_S, b = B ε_B, σ_b = δ b in `asimov_significance`. The uncertainty is that of the
-    simulated events, by propagation::
+    Z is `asimov_significance` of s = S ε_S, b = B ε_B, σ_b = δ b. The uncertainty is the
+    statistical uncertainty of the events, by propagation::
 
         σ_Z² = (∂Z/∂s · S σ(ε_S))² + (∂Z/∂b · B σ(ε_B))²
 
-    and the interval adds the shifts of Z to the ends of the two intervals of `weighted_efficiency`
-    in quadrature, each side for itself. δ is part of Z and not of its uncertainty. When no
-    background passes, Z has a lower limit alone.
+    The interval adds in quadrature, on each side, the shifts of Z to the ends of the two intervals
+    of `weighted_efficiency`. δ is part of Z, not of its uncertainty. If no background event passes,
+    Z has only a lower limit.
 
     Parameters
     ----------
@@ -174,7 +172,7 @@ def significance_at(
     experiment
         S, B and δ.
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     level
         Confidence level of the interval.
     name
@@ -221,7 +219,7 @@ def significance_at(
     definition = (
         f"Asimov significance of {experiment.signal:g} signal over {experiment.background:g} "
         f"background events before the cut, with a background uncertainty of "
-        f"{100 * experiment.background_uncertainty:g} %, behind score >= {threshold:g}; interval "
+        f"{100 * experiment.background_uncertainty:g} %, after score >= {threshold:g}; interval "
         "from those of the two efficiencies, threshold held fixed"
     )
     return Merit(name, *numbers, level, counts, definition, reason=reason)
@@ -230,7 +228,7 @@ def significance_at(
 def with_interval(
     signal: Efficiency, background: Efficiency, experiment: Experiment
 ) -> tuple[tuple[float, float, float, float], str | None]:
-    """Return (value, low, high, uncertainty), and why one of them is not finite."""
+    """Return (value, low, high, uncertainty), and the reason if one of them is not finite."""
 
     def z(epsilon_signal: float, epsilon_background: float) -> float:
         b = experiment.background * epsilon_background
@@ -272,17 +270,17 @@ def _slopes(
     return logarithm / z, (logarithm - s / (b * (1 + ratio))) / z
 
 
-_SMALL = 1e-3  # |u| below which h(u) is a series
+_SMALL = 1e-3  # below this |u|, h(u) is computed by a series
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What is expected before the cut.
+    """Expected numbers of events before the cut.
 
     Attributes
     ----------
     signal, background
-        S and B: expected events in all, after the selection of the events and before the cut.
+        S and B: expected numbers of events after the event selection and before the cut.
     background_uncertainty
         δ: relative systematic uncertainty of the background, 0.1 for 10 %.
 
@@ -307,7 +305,7 @@ def _check_number(name: str, value: float, positive: bool) -> None:
     if math.isfinite(value) and (value > 0 if positive else value >= 0):
         return
     raise InputError(
-        f"{name} is no number of that kind.",
+        f"{name} is not a valid number.",
         expected="a finite number above 0" if positive else "a finite number, 0 or above",
         found=f"{value:g}",
         cause="a cross section or a luminosity of the wrong sign, or a division by zero",
@@ -318,16 +316,16 @@ def _check_number(name: str, value: float, positive: bool) -> None:
 def asimov_significance(
     signal: ArrayLike, background: ArrayLike, background_uncertainty: ArrayLike = 0.0
 ) -> Floats:
-    """Return the median significance Z of a discovery, for s over b with uncertainty σ_b.
+    """Return the median discovery significance Z for s over b with uncertainty σ_b.
 
     ::
 
         Z² = 2 { (s + b) ln [(s + b)(b + σ_b²) / (b² + (s + b) σ_b²)]
                  − (b²/σ_b²) ln [1 + σ_b² s / (b (b + σ_b²))] }
 
-    and for σ_b = 0: Z² = 2 [(s + b) ln(1 + s/b) − s]. For s ≪ b this is s / √(b + σ_b²). It is
-    computed without the cancellations of the formula, as the sum of two Poisson deviances, those
-    of n = s + b about b̂ and of m = b²/σ_b² about τ b̂, with τ = b/σ_b², b̂ = (n + m)/(1 + τ).
+    and for σ_b = 0: Z² = 2 [(s + b) ln(1 + s/b) − s]. For s ≪ b, Z ≈ s / √(b + σ_b²). To avoid the
+    cancellation in the formula, Z² is computed as the sum of two Poisson deviances: of n = s + b
+    about b̂, and of m = b²/σ_b² about τ b̂, with τ = b/σ_b² and b̂ = (n + m)/(1 + τ).
 
     Parameters
     ----------
@@ -364,7 +362,7 @@ def asimov_significance(
             "the background uncertainty is negative.",
             expected="σ_b of 0 or more, in events",
             found=f"{float(sigma[sigma < 0][0]):g}",
-            cause="a down variation with its sign",
+            cause="a downward variation with its sign",
             do="give its size",
         )
     usable = (b > 0) & (s > 0)

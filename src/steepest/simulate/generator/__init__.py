@@ -1,1 +1,1 @@
-"""Pythia 8: processes, settings, the event loop, and early vetoes."""
+"""Pythia 8: processes, settings, the event loop, and early rejection of events."""

@@ -1,6 +1,6 @@
-"""The decays of resonances that a process asks for, found in the record of its events.
+"""The required decays of resonances, found in the event record.
 
-What to use when: `decays_in` is given the columns of a record, all events flat, as
+`decays_in` takes the columns of a record, with all events flattened, as
 `steepest.simulate.generator.generator` reads them.
 """
 
@@ -27,7 +27,7 @@ class Decays:
     event
         Number of the event, shape (decays,).
     rapidity, phi
-        Directions of the resonance and of its n visible products, shape (decays, 1 + n).
+        Directions of the resonance and its n visible products, shape (decays, 1 + n).
     """
 
     event: NDArray[np.int64]
@@ -41,11 +41,11 @@ def decays_in(
     table: dict[str, NDArray[Any]],
     decay: Decay,
 ) -> Decays:
-    """Find each decay of the resonance into the products that are asked for.
+    """Find all decays of the resonance into the required products.
 
-    `event` is each entry's event, `start` where that event begins, `table` has the columns. A
-    particle appears in the record once for every recoil; the copy that decays has a first daughter
-    of another kind. W and Z bosons are followed until what they decay to.
+    `event` is the event of each entry, `start` the first entry of that event, and `table` has the
+    columns. A particle appears in the record once for every recoil. The copy that decays has a
+    first daughter of another kind. Decays of intermediate W and Z bosons are followed.
     """
     identity = np.abs(table["id"])
     first, second = start + table["daughter1"], start + table["daughter2"]
@@ -73,7 +73,7 @@ def _complete(
     resonance: NDArray[np.int64],
     found: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]],
 ) -> Decays:
-    """Keep the decays with as many partons and leptons as asked for, one row each."""
+    """Keep the decays with the required numbers of partons and leptons, one row each."""
     owner, product = (np.concatenate([*pieces, np.zeros(0, np.int64)]) for pieces in found)
     lepton = np.isin(identity[product], LEPTONS)
     leptons = np.bincount(owner, lepton, minlength=len(resonance))

@@ -1,8 +1,8 @@
-"""Pythia 8: settings, the event loop, and the record as flat arrays.
+"""Pythia 8: settings, the event loop, and the event record as flat arrays.
 
-What to use when: `Generator(process, seed)` starts Pythia for one process, `Generator.batch` makes
-events, and after `Generator.reseed` it makes those of another seed. Nothing is printed.
-Multi-parton interactions are off, as in the reference set.
+`Generator(process, seed)` starts Pythia for one process, `Generator.batch` generates events, and
+`Generator.reseed` changes the seed. Pythia prints nothing. Multi-parton interactions are off, as in
+the reference set.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ BEAM_ENERGY = 14_000.0
 """Centre-of-mass energy of the two protons (GeV)."""
 
 TRACKER_RADIUS, TRACKER_LENGTH = 300.0, 1000.0
-"""Particles that would decay outside this cylinder (mm) count as stable."""
+"""Particles that would decay outside this cylinder (mm) are treated as stable."""
 
 ETA_MAX = 5.0
-"""Particles beyond this pseudorapidity are left out."""
+"""Particles beyond this pseudorapidity are dropped."""
 
-_STARTING_SEED = 1  # while Pythia looks for the largest cross-sections
+_STARTING_SEED = 1  # for the initialisation, where Pythia searches for the cross-section maxima
 _NEUTRINOS = (12, 14, 16)
 _HIGGS = 25
 _STALLED = "Pythia gave no event in {tries} attempts at the process {name!r}."
@@ -58,7 +58,7 @@ class Events:
     particles
         Their visible stable particles.
     decays
-        The decays that the process asks for; None for a process without a resonance.
+        The decays that the process requires; None for a process without a resonance.
     pt_hat
         Transverse momentum of the hard process (GeV), shape (count,).
     """
@@ -70,7 +70,7 @@ class Events:
 
 
 def settings_of(process: Process) -> tuple[str, ...]:
-    """Return every line that Pythia is given for `process`, but for the seed.
+    """Return all settings of Pythia for `process`, without the seed.
 
     Examples
     --------
@@ -93,12 +93,12 @@ def settings_of(process: Process) -> tuple[str, ...]:
 
 
 class Generator:
-    """Pythia, started for one process.
+    """An instance of Pythia for one process.
 
     Parameters
     ----------
     process
-        What to make.
+        The process to generate.
     seed
         Pythia's seed, from 1 to 900,000,000.
 
@@ -121,17 +121,17 @@ class Generator:
                 raise SteepestError(f"Pythia does not know the setting {line!r}.")
         self._pythia.addUserHooksPtr(self._hook)
         if process.decay is None or process.decay.resonance != _HIGGS:
-            # the widths of a Higgs boson that is not made would be two thirds of the start
+            # skips the widths of the Higgs boson, which take two thirds of the start-up time
             self._pythia.addResonancePtr(module.ResonanceGeneric(_HIGGS))
         if not self._pythia.init():
             raise SteepestError(f"Pythia could not be started for the process {process.name!r}.")
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
-        """Let the next events be the first ones of this seed, whatever was made before.
+        """Restart the random numbers from this seed, independently of earlier events.
 
-        Pythia learns nothing from its events: after its start, which always has the same seed, only
-        the random numbers change.
+        Pythia keeps no other state from its events, and its initialisation always uses the same
+        seed.
 
         Parameters
         ----------
@@ -141,17 +141,17 @@ class Generator:
         self._pythia.rndm.init(seed)
 
     def batch(self, count: int) -> Events:
-        """Make `count` events that the process's windows let pass; now and then one fewer.
+        """Generate `count` events that pass the veto; occasionally one fewer.
 
         Parameters
         ----------
         count
-            How many events to ask Pythia for.
+            Number of events to request from Pythia.
 
         Raises
         ------
         SteepestError
-            If Pythia gave no event at all.
+            If Pythia returned no event at all.
         """
         with _uncollected():
             record = self._pythia.nextBatch(count)
@@ -194,13 +194,13 @@ class Generator:
 
 @cache
 def _blank(module: Any) -> Any:
-    """Return a Pythia that is never started: its settings and particles need not be read again."""
+    """Return an uninitialised Pythia, whose settings and particle data other instances copy."""
     return module.Pythia("", False)
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Hold the garbage collector: the hooks leave no cycles, and it would look at all objects."""
+    """Disable the garbage collector: the hooks create no cycles, and collections cost time."""
     before = gc.isenabled()
     gc.disable()
     try:
@@ -213,7 +213,7 @@ def _uncollected() -> Iterator[None]:
 def _columns(
     record: Any,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, NDArray[Any]]]:
-    """Return each entry's event, where that event starts, and the columns, all events flat."""
+    """Return the event of each entry, the first entry of that event, and the flattened columns."""
     lists = record.layout["prt"]
     offsets = lists.offsets.data
     entries = lists.content[offsets[0] : offsets[-1]]
@@ -224,7 +224,7 @@ def _columns(
     table |= {name: entries["p"][name].data for name in ("px", "py", "pz", "e")}
     vertex = entries["vProd"]
     place = vertex.index.data
-    known = place >= 0  # the others come from the origin
+    known = place >= 0  # particles without a vertex come from the origin
     for ours, theirs in (("x", "px"), ("y", "py"), ("z", "pz")):
         table[ours] = np.zeros(len(known))
         table[ours][known] = vertex.content[theirs].data[place[known]]

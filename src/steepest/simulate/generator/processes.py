@@ -1,8 +1,8 @@
-"""What can be simulated: each process with its Pythia settings, its windows and its decay.
+"""The processes: Pythia settings, pT windows of the early rejection, and required decays.
 
 The classes are those of JetClass (Qu, Li and Qian, arXiv:2202.03772): top quarks, W, Z and Higgs
-bosons with their decays, and QCD. The windows are wide enough that the selected jets no longer feel
-them; the measured fractions are in ``docs/simulation.md``. A new process is a new entry of
+bosons with their decays, and QCD. The windows are wide enough to have little effect on the selected
+jets; ``docs/simulation.md`` has the measured losses. To add a process, add an entry to
 `PROCESSES`.
 """
 
@@ -25,25 +25,25 @@ __all__ = [
 ]
 
 RADIUS = 0.8
-"""Radius of the jets, and of the match with a decay."""
+"""Jet radius, and radius of the matching with a decay."""
 
 Window = tuple[float, float]
-"""Lowest and highest value."""
+"""Lower and upper limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decay:
-    """What a jet must contain: a resonance and the visible products of its decay.
+    """The decay that a jet must contain: a resonance and its visible decay products.
 
     Parameters
     ----------
     resonance
         PDG number of the resonance.
     partons, leptons
-        How many quarks or gluons, and how many electrons or muons, its decay must give, W and Z
-        bosons in between decayed too. Neutrinos do not count.
+        Required numbers of quarks and gluons, and of electrons and muons, after the decays of
+        intermediate W and Z bosons. Neutrinos are not counted.
     mixed
-        Whether Pythia's settings let through other decays too, which are then given up at once.
+        Whether the Pythia settings also allow other decays. Those events are rejected at once.
     """
 
     resonance: int
@@ -54,31 +54,32 @@ class Decay:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A hard process, and what makes a jet of it one of its own.
+    """A hard process, and the conditions on its jets.
 
     Parameters
     ----------
     name
         The value of the column ``process``.
     number
-        Fixes its random numbers, whatever other processes are made beside it. Never reused.
+        Seeds the random numbers of the process, independently of the other processes. A number must
+        never be reused.
     is_top
-        The value of the column ``is_top``: 1 for a top quark's jet, else 0.
+        The value of the column ``is_top``: 1 for jets of top quarks, otherwise 0.
     settings
-        Lines for Pythia that switch the process and its decays on.
+        Pythia settings that switch on the process and its decays.
     pt_hat
-        Lower and upper threshold of the hard process's transverse momentum (GeV).
+        Lower and upper threshold on the transverse momentum of the hard process (GeV).
     parton_pt
-        Window (GeV) for the leading jet of partons at the end of the shower, without a resonance
-        also at `steepest.simulate.generator.veto.EARLY_SCALE`.
+        Window (GeV) for the leading parton jet at the end of the shower. For processes without a
+        resonance it is also applied at `steepest.simulate.generator.veto.EARLY_SCALE`.
     decay
-        What the jet must contain, or None if any jet will do.
+        The decay that the jet must contain, or None.
     hard_pt
-        Window (GeV) for the hardest resonance after the first emission of the shower, and once more
-        at `steepest.simulate.generator.veto.EARLY_SCALE`.
+        Window (GeV) for the hardest resonance, after the first emission of the shower and again at
+        `steepest.simulate.generator.veto.EARLY_SCALE`.
     early_pt
-        Window (GeV) for the leading jet of partons at that scale, where it is not `parton_pt`; with
-        a resonance, None asks no such question there.
+        Window (GeV) for the leading parton jet at that scale, if it differs from `parton_pt`. For
+        processes with a resonance, None means no such condition.
     """
 
     name: str
@@ -101,7 +102,7 @@ _W_AND_PARTON = ("WeakBosonAndParton:qqbar2Wg = on", "WeakBosonAndParton:qg2Wq =
 _Z_AND_PARTON = (
     "WeakBosonAndParton:qqbar2gmZg = on",
     "WeakBosonAndParton:qg2gmZq = on",
-    "WeakZ0:gmZmode = 2",  # the Z alone, without the photon
+    "WeakZ0:gmZmode = 2",  # pure Z, without the photon
 )
 _HIGGS_AND_PARTON = (
     "HiggsSM:gg2Hg(l:t) = on",
@@ -109,7 +110,7 @@ _HIGGS_AND_PARTON = (
     "HiggsSM:qqbar2Hg(l:t) = on",
     "25:onMode = off",
 )
-_LARGEST, _LARGEST_WITH_NEUTRINO = 800.0, 1250.0  # GeV: a neutrino's share is not in the jet
+_LARGEST, _LARGEST_WITH_NEUTRINO = 800.0, 1250.0  # GeV; the jet does not include the neutrino
 _TO_W_PAIR, _TO_Z_PAIR = "25:onIfMatch = 24 -24", "25:onIfMatch = 23 23"
 
 
@@ -207,19 +208,19 @@ _ALL = (
 )
 
 PROCESSES: dict[str, Process] = {process.name: process for process in _ALL}
-"""Every known process by its name."""
+"""All processes by name."""
 
 DEFAULT_PROCESSES: tuple[str, ...] = ("top", "qcd")
-"""What ``steepest simulate`` makes: signal and background, half and half."""
+"""The default of ``steepest simulate``: signal and background in equal numbers."""
 
 
 def known_processes(names: Sequence[str]) -> tuple[str, ...]:
-    """Return `names` if each is a known process, none of them twice.
+    """Return `names` as a tuple after checking that they are known processes without duplicates.
 
     Raises
     ------
     InputError
-        If there is none, if one is unknown, or if one is there twice.
+        If the list is empty, a name is unknown, or a name is repeated.
 
     Examples
     --------

@@ -1,17 +1,19 @@
-"""Giving up events early: most of what Pythia begins ends far from the window of the jets.
+"""Early rejection of events: most events that Pythia starts end far from the pT window of the jets.
 
-What to use when: `veto` returns the hook that `steepest.simulate.generator.generator.Generator`
-hands to Pythia. Its windows belong to the `Process`; what they lose is in ``docs/simulation.md``.
+`veto` returns the user hook that `steepest.simulate.generator.generator.Generator` passes to
+Pythia. The windows belong to the `Process`; ``docs/simulation.md`` has the losses they cause.
 
-Pythia asks four times, the cheap questions first:
+The hook makes four tests, the cheapest first:
 
-1. *process*: has the resonance the decay that is asked for? Only where the settings leave a choice.
-2. *first emission*: is the hardest resonance near the window?
-3. *early*, when the shower has come down to `EARLY_SCALE`: the same once more; without a resonance,
-   is the leading jet of partons near the window? Where the process has an early window: the next
-   question too, with the decay as the hard process has it, moved along with the resonance.
-4. *parton level*, before the hadronisation: is the leading jet of partons near the window, and
-   does it contain the resonance and its decay, or the second one if that is near the window too?
+1. *Process level*: the resonance must have the required decay. Only tested if the settings allow
+   other decays.
+2. *First emission*: the pT of the hardest resonance must be near the window.
+3. *Early*, when the shower has evolved down to `EARLY_SCALE`: the same test again. For processes
+   without a resonance, the leading parton jet must be near the window instead. If the process has
+   an early window, test 4 is made here as well. The decay products are taken from the record of the
+   hard process and boosted along with the resonance.
+4. *Parton level*, before hadronisation: the leading parton jet must be near the window. It, or the
+   second jet if that is near the window too, must contain the resonance and its decay products.
 """
 
 from __future__ import annotations
@@ -27,23 +29,23 @@ from steepest.simulate.generator.processes import RADIUS, Decay, Process, Window
 __all__ = ["CARRIERS", "EARLY_SCALE", "LEPTONS", "PARTONS", "veto"]
 
 EARLY_SCALE = 50.0
-"""Shower scale (GeV) of the third question."""
+"""Shower scale (GeV) of the third test."""
 
 MATCH_RADIUS = 0.95
-"""Largest ΔR between a jet of partons and what it must contain."""
+"""Largest ΔR between a parton jet and the matched particles."""
 
 MATCH_RAPIDITY = 2.5
-"""Largest absolute rapidity of a jet of partons that contains it."""
+"""Largest absolute rapidity of a matched parton jet."""
 
 CARRIERS = (6, 23, 24, 25)
-"""PDG numbers of what decays on the way: top quark, Z, W, Higgs."""
+"""PDG numbers of intermediate resonances: top quark, Z, W, Higgs."""
 
 PARTONS, LEPTONS = (1, 2, 3, 4, 5, 21), (11, 13)
-"""PDG numbers of the products that count."""
+"""PDG numbers of the decay products that are counted."""
 
-_OUTGOING = (5, 6)  # where the record has what leaves the hard process
-_NO_EMISSION, _RESONANCE_DECAY = 0, 5  # Pythia's numbers for where the shower is
-_ETA_MAX = 25.0  # of a jet of partons: everything
+_OUTGOING = (5, 6)  # entries of the outgoing particles of the hard process
+_NO_EMISSION, _RESONANCE_DECAY = 0, 5  # Pythia's codes for the state of the shower
+_ETA_MAX = 25.0  # for parton jets: no limit
 
 
 Direction = tuple[float, float]
@@ -51,23 +53,23 @@ Direction = tuple[float, float]
 
 
 def veto(module: Any, process: Process, generator: Any) -> Any:
-    """Return the hook that gives up events of `process` far from their windows.
+    """Return the hook that rejects events of `process` outside its windows.
 
     Parameters
     ----------
     module
-        Pythia's.
+        Pythia's module.
     process
-        Whose windows.
+        The process, with its windows.
     generator
-        The instance of Pythia that will ask; the hook does not keep it alive.
+        The instance of Pythia that will call the hook, which keeps only a weak reference to it.
     """
     extra.hide_banner(module)
     decay = process.decay
     anti_kt, visible, own_masses, no_hook, by_fastjet = -1, 2, 2, None, True
     late, early = process.parton_pt, process.early_pt
     softest = min(late[0], early[0]) if early else late[0]
-    jets = module.SlowJet(  # softer jets lie outside in any case
+    jets = module.SlowJet(  # softer jets would be rejected in any case
         anti_kt, RADIUS, softest, _ETA_MAX, visible, own_masses, no_hook, by_fastjet
     )
 
@@ -83,7 +85,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
         ]
 
     class Windows(module.UserHooks):
-        """The questions to a process without a resonance."""
+        """The tests for a process without a resonance."""
 
         def canVetoPT(self) -> bool:
             return True
@@ -109,7 +111,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
     asking: Any = weakref.ref(generator)
 
     def last_pt(event: Any, place: int) -> float:
-        """Return the transverse momentum of this resonance after its recoils so far, else 0.
+        """Return the current pT of the particle at `place`, or 0 if it is not the resonance.
 
         A particle appears in the record once for every recoil.
         """
@@ -119,7 +121,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
         return event[particle.iBotCopyId()].pT()
 
     def hard_outside(position: int, event: Any) -> bool:
-        """Return whether the hardest resonance is outside; written for speed."""
+        """Return whether the hardest resonance is outside the window; optimised for speed."""
         if position == _NO_EMISSION:  # back to back
             return not low < event[first].pT() < high
         if position >= _RESONANCE_DECAY:
@@ -131,7 +133,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
         return other >= high or not (low < pt or low < other)
 
     class Decaying(Windows):
-        """The questions to a process with one."""
+        """The tests for a process with a resonance."""
 
         def canVetoProcessLevel(self) -> bool:
             return decay.mixed
@@ -168,7 +170,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
 
 
 def _resonances(event: Any, number: int) -> Iterator[Any]:
-    """Yield the resonances of the hard process, each as its last copy so far."""
+    """Yield the last copy so far of each resonance of the hard process."""
     for place in _OUTGOING:
         particle = event[event[place].iBotCopyId()]
         if particle.idAbs() == number:
@@ -176,7 +178,7 @@ def _resonances(event: Any, number: int) -> Iterator[Any]:
 
 
 def _as_asked(event: Any, resonance: Any, decay: Decay) -> list[Any] | None:
-    """Return the products of a resonance's decay, or None if they are not those asked for."""
+    """Return the decay products of a resonance, or None if they are not the required ones."""
     products = list(_products(event, resonance))
     numbers = [product.idAbs() for product in products]
     partons = sum(number in PARTONS for number in numbers)
@@ -185,7 +187,7 @@ def _as_asked(event: Any, resonance: Any, decay: Decay) -> list[Any] | None:
 
 
 def _products(event: Any, particle: Any) -> Iterator[Any]:
-    """Yield the quarks, gluons, electrons and muons that a resonance ends in."""
+    """Yield the quarks, gluons, electrons and muons from the decay of a resonance."""
     for place in {particle.daughter1(), particle.daughter2()} - {0}:
         daughter = event[place]
         number = daughter.idAbs()
@@ -196,7 +198,7 @@ def _products(event: Any, particle: Any) -> Iterator[Any]:
 
 
 def _own_decays(event: Any, decay: Decay) -> Iterator[list[Direction]]:
-    """Yield where each resonance with the decay asked for goes, and its products."""
+    """Yield the directions of each resonance with the required decay, and of its products."""
     for resonance in _resonances(event, decay.resonance):
         products = _as_asked(event, resonance, decay)
         if products:
@@ -204,10 +206,10 @@ def _own_decays(event: Any, decay: Decay) -> Iterator[list[Direction]]:
 
 
 def _moved_decays(module: Any, process: Any, event: Any, decay: Decay) -> Iterator[list[Direction]]:
-    """Yield the same of an event whose resonances have not decayed yet.
+    """Yield the same directions for an event whose resonances have not decayed yet.
 
-    Pythia has decayed them in `process`, the record of the hard process, and will move the products
-    along, as here, when the shower is done with the resonances.
+    Pythia has already decayed them in `process`, the record of the hard process. After the shower
+    of the resonances it applies the same boost to the decay products as this function.
     """
     for place in _OUTGOING:
         before, now = process[place], event[event[place].iBotCopyId()]
@@ -225,7 +227,7 @@ def _moved(module: Any, particle: Any, boost: Any) -> Direction:
 
 
 def _match(decays: Iterator[list[Direction]], axes: list[Direction]) -> bool:
-    """Return whether a resonance and its products all lie around one of the axes."""
+    """Return whether a resonance and all its products are close to one of the axes."""
     return bool(axes) and any(
         all(_distance(one, axis) < MATCH_RADIUS for one in directions)
         for directions in decays

@@ -1,1 +1,1 @@
-"""From particles to jets: detector, clustering, substructure, and the columns of the file."""
+"""Jets from particles: detector, clustering, substructure, and the columns of the file."""

@@ -1,11 +1,10 @@
 """FastJet on many lists of particles at once.
 
-What to use when: `Clustered(particles, counts, algorithm, radius)` clusters each list by itself, in
-one call; its methods give what was found, flat, with the offsets of each list. `soft_drop_mass`
-takes one jet apart.
+`Clustered(particles, counts, algorithm, radius)` clusters each list separately, in one call. Its
+methods return flat arrays with the offsets of each list. `soft_drop_mass` grooms one jet.
 
-FastJet's Python interface to arrays wraps each answer in several layers; this is the layer that
-holds the arrays, since the wrapping takes as long as the clustering.
+This module uses the low-level array interface of FastJet. The wrapper classes above it take as long
+as the clustering itself.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Momenta = tuple[Floats, Floats, Floats, Floats]
 
 
 def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where each of these lists starts, and the end of the last.
+    """Return the start of each list, and the end of the last.
 
     Examples
     --------
@@ -37,16 +36,16 @@ def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class Clustered:
-    """FastJet's cluster sequences of many lists of particles.
+    """FastJet cluster sequences for many lists of particles.
 
     Parameters
     ----------
     particles
-        All lists' particles, one list after the other.
+        Particles of all lists, one list after the other.
     counts
-        The number of particles of each list.
+        Number of particles in each list.
     algorithm
-        The name of one of FastJet's, such as ``"kt_algorithm"``.
+        FastJet's name of the algorithm, such as ``"kt_algorithm"``.
     radius
         R of the algorithm.
 
@@ -61,7 +60,7 @@ class Clustered:
     ) -> None:
         fastjet = extra.fastjet()
         offsets = offsets_of(counts).astype(np.int32)
-        # FastJet keeps no reference of its own
+        # FastJet keeps no reference to the definition
         self._definition = fastjet.JetDefinition(getattr(fastjet, algorithm), radius)
         self._found: Any = extra.fastjet_arrays().interfacemulti(
             *(np.ascontiguousarray(column, dtype=np.float64) for column in particles),
@@ -71,36 +70,36 @@ class Clustered:
         )
 
     def inclusive(self, least_pt: float) -> tuple[Momenta, NDArray[np.int64]]:
-        """Return the jets above this pT (GeV) and the offsets of each list's."""
+        """Return the jets above this pT (GeV), and the offsets of each list."""
         px, py, pz, energy, offsets = self._found.to_numpy(least_pt)
         return (px, py, pz, energy), np.asarray(offsets, dtype=np.int64)
 
     def members(self, least_pt: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the places within their list of the particles of each of `inclusive`'s jets.
+        """Return the constituents of each jet of `inclusive`, as indices within their list.
 
-        All jets' places one after the other, and the offsets of each jet's.
+        The indices of all jets are in one array; the second array has the offsets of each jet.
         """
         offsets, places, _ = self._found.to_numpy_with_constituents(least_pt)
         return np.asarray(places, dtype=np.int64), np.asarray(offsets, dtype=np.int64)
 
     def exclusive(self, count: int) -> tuple[Momenta, NDArray[np.int64]]:
-        """Return each list's `count` exclusive jets, or all particles if they are fewer."""
+        """Return `count` exclusive jets of each list, or all particles if there are fewer."""
         px, py, pz, energy, offsets = self._found.to_numpy_exclusive_njet_up_to(count)
         return (px, py, pz, energy), np.asarray(offsets, dtype=np.int64)
 
 
 def soft_drop_mass(jet: Momenta, z_cut: float) -> float:
-    """Return the mass (GeV) of these particles as one jet, after soft drop with β = 0.
+    """Return the mass (GeV) of a jet after soft drop with β = 0.
 
-    FastJet's own soft drop for arrays, which the tests hold this to bit for bit, copies all
-    constituents once for each of them, and so takes twice as long.
+    FastJet's own soft drop for arrays copies all constituents once for each of them and takes twice
+    as long. The tests require bitwise equal results.
 
     Parameters
     ----------
     jet
-        The jet's particles.
+        The particles of the jet.
     z_cut
-        A branch is dropped up to this share of the two branches' pT.
+        A branch is dropped if it has at most this fraction of the summed pT of the two branches.
     """
     fastjet = extra.fastjet()
     definition = fastjet.JetDefinition(fastjet.cambridge_algorithm, _EVERYTHING)
@@ -117,4 +116,4 @@ def soft_drop_mass(jet: Momenta, z_cut: float) -> float:
     return max(branch.m(), 0.0)
 
 
-_EVERYTHING = 1000.0  # a radius that joins all particles
+_EVERYTHING = 1000.0  # a radius that merges all particles

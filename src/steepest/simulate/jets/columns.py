@@ -1,6 +1,6 @@
-"""The columns of a file of jets: their names, types, units and meaning, and how they are filled.
+"""The columns of a file of jets: names, types, units and meaning, and the code that fills them.
 
-`COLUMNS` is the one table that the schema, the writer and the documentation go by.
+The schema and the writer use the table `COLUMNS`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MANTISSA_BITS = 23
-"""Bits of the mantissa of a float32, without the leading one."""
+"""Bits of the mantissa of a float32, without the implicit leading bit."""
 
 _KINEMATICS = ("pt", "eta", "phi", "mass", "energy")
 _MOMENTA = ("px", "py", "pz", "energy")
@@ -40,7 +40,7 @@ PROCESS_TYPE = pa.dictionary(pa.int8(), pa.string())
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its Arrow type, unit ("" for a pure number) and meaning."""
+    """A column: its Arrow type, unit ("" for dimensionless) and meaning."""
 
     name: str
     type: pa.DataType
@@ -91,11 +91,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("event_number", pa.int64(), "", "seed * 10^9 + row"),
     _jet("weight", "", "event weight"),
 )
-"""Every column, in the order of the file."""
+"""All columns, in the order of the file."""
 
 
 def schema(metadata: Mapping[str, str] | None = None) -> pa.Schema:
-    """Return the schema of a file of jets, with units and meanings in the fields' metadata.
+    """Return the schema of a file of jets, with units and meanings in the metadata of the fields.
 
     Examples
     --------
@@ -111,16 +111,16 @@ def schema(metadata: Mapping[str, str] | None = None) -> pa.Schema:
 
 @dataclass(frozen=True, slots=True)
 class JetRows:
-    """Selected jets before they become rows: one list entry a jet.
+    """Selected jets before they become rows, with one list entry per jet.
 
     Parameters
     ----------
     jets
-        For each jet ``pt, eta, phi, mass, energy`` and the substructure, by column name.
+        ``pt, eta, phi, mass, energy`` and the substructure of each jet, by column name.
     counts
-        The number of all its constituents.
+        Number of constituents of each jet, all of them.
     parts
-        Its leading constituents by column name, one array a jet.
+        Leading constituents of each jet, by column name.
     """
 
     jets: list[dict[str, float]]
@@ -131,7 +131,7 @@ class JetRows:
         return len(self.jets)
 
     def reordered(self, order: Sequence[int]) -> JetRows:
-        """Return the jets at these places, in their order."""
+        """Return the jets at these indices, in this order."""
         return JetRows(
             [self.jets[place] for place in order],
             [self.counts[place] for place in order],
@@ -151,7 +151,10 @@ def concatenate(pieces: Sequence[JetRows]) -> JetRows:
 def jet_rows(
     jets: Jets, selected: NDArray[np.bool_], constituents: Constituents, leading: int | None
 ) -> JetRows:
-    """Measure the selected jets; substructure from all constituents, lists of the leading ones."""
+    """Compute the columns of the selected jets.
+
+    The substructure uses all constituents; the lists have only the `leading` ones.
+    """
     places = np.flatnonzero(selected)
     if len(places) == 0:
         return JetRows([], [], [])
@@ -198,14 +201,14 @@ def _part_columns(own: Constituents, leading: int | None) -> dict[str, NDArray[A
 def keep_bits(values: NDArray[np.float32], bits: int | None) -> NDArray[np.float32]:
     """Return `values` rounded to `bits` bits of mantissa, to nearest, ties to even.
 
-    The relative error is at most ``2^-(bits + 1)``; what is left compresses better.
+    The relative error is at most ``2^-(bits + 1)``. Rounded values compress better.
 
     Parameters
     ----------
     values
         Finite numbers, float32, any shape.
     bits
-        From 1 to 23; None or 23 leaves them as they are.
+        From 1 to 23; None or 23 returns the values unchanged.
 
     Examples
     --------
@@ -229,20 +232,20 @@ def to_table(
     event_number: NDArray[np.int64],
     bits: int | None,
 ) -> pa.Table:
-    """Return these jets as a table with every column of `COLUMNS`.
+    """Return the jets as a table with all columns of `COLUMNS`.
 
     Parameters
     ----------
     rows
         The jets, in the order of the file.
     labels
-        For each jet the place of its process in `processes`, int8.
+        Index of the process of each jet in `processes`, int8.
     processes
         Name and ``is_top`` of each process.
     event_number
-        int64, one a jet.
+        One per jet, int64.
     bits
-        Bits of mantissa that the constituents' float columns keep; None for all.
+        Bits of mantissa kept in the constituents' float columns; None for all.
     """
     names, tops = zip(*processes, strict=True)
     special: dict[str, pa.Array] = {
@@ -275,7 +278,7 @@ def _lists(rows: JetRows, column: Column, bits: int | None) -> pa.Array:
 
 
 def _array(values: NDArray[Any]) -> pa.Array:
-    """Return numbers as an Arrow array; ``pa.array`` would import Pandas first, if it is there."""
+    """Return numbers as an Arrow array, without ``pa.array``, which imports pandas if installed."""
     data = pa.py_buffer(np.ascontiguousarray(values))
     kind = pa.from_numpy_dtype(values.dtype)
     return pa.Array.from_buffers(kind, len(values), [None, data])

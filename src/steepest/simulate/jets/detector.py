@@ -1,18 +1,19 @@
 """A parametrised detector: tracks, electromagnetic and hadronic towers, particle flow.
 
-What to use when: `reconstruct(particles, detector, rng)` turns stable particles into what a
-detector would have measured of them. No geometry, no material, no magnetic field is simulated:
-each number below is a parameter of `Detector` and goes into the metadata of every file.
+`reconstruct(particles, detector, rng)` turns stable particles into the constituents that a detector
+would measure. There is no geometry, no material and no magnetic field. Every number below is a
+parameter of `Detector`, and the parameters are stored in the metadata of every file.
 
-1. A charged particle within ``|η| < 2.5`` and above 0.5 GeV leaves a track with an efficiency that
-   falls with ``|η|``, at low momentum and with the radius of its production. The track's momentum
-   and impact parameters are smeared; its direction is exact.
-2. Every particle but muons deposits its energy in a tower: photons and electrons in the fine
-   electromagnetic one, hadrons in the coarse hadronic one. Particles below the track threshold
-   never reach it. A tower's energy is smeared as a whole.
-3. Particle flow: the momenta of a tower's tracks are subtracted from its energy. What is left, if
-   it is significant, is a neutral constituent at the centre of the tower. So neutral energy is
-   blurred by the charged energy around it, as in real life.
+1. A charged particle with ``|η| < 2.5`` and pT above 0.5 GeV leaves a track with an efficiency that
+   decreases with ``|η|``, at low momentum, and with the production radius. The momentum and the
+   impact parameters of the track are smeared; its direction is exact.
+2. Every particle except muons deposits its energy in a tower: photons and electrons in the fine
+   electromagnetic layer, hadrons in the coarse hadronic layer. Charged particles below the track
+   threshold do not reach the towers. The summed energy of a tower is smeared.
+3. Particle flow: the momenta of the tracks in a tower are subtracted from its energy. If the rest
+is
+   significant, it becomes a neutral constituent at the centre of the tower. Nearby charged energy
+   therefore degrades the resolution of neutral energy, as in a real detector.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _MASSES = {Kind.CHARGED_HADRON: 0.13957, Kind.ELECTRON: 0.000511, Kind.MUON: 0.1
 
 @dataclass(frozen=True, slots=True)
 class Calorimeter:
-    """A layer of towers, all of one size in (η, φ).
+    """A layer of towers of equal size in (η, φ).
 
     Its resolution is ``σ(E)² = (a √E)² + (b E)² + c²``, with E in GeV.
 
@@ -53,9 +54,9 @@ class Calorimeter:
     stochastic, constant, noise
         a (√GeV), b and c (GeV) of the resolution.
     threshold
-        Least energy of a neutral constituent (GeV).
+        Minimum energy of a neutral constituent (GeV).
     significance
-        Least excess over the tracks' momenta, in units of σ(sum of the tracks' momenta).
+        Minimum excess over the track momenta, in units of σ(sum of the track momenta).
     """
 
     eta_width: float
@@ -80,26 +81,26 @@ class Calorimeter:
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """The parameters of the detector; the defaults are those of ``steepest simulate``.
+    """The parameters of the detector; ``steepest simulate`` uses the defaults.
 
     Parameters
     ----------
     eta_max
-        Nothing is seen beyond this pseudorapidity.
+        Acceptance in pseudorapidity.
     track_eta_max, track_pt_min
-        Where there are tracks; pT in GeV.
+        Acceptance of the tracker; pT in GeV.
     track_efficiency
-        Efficiency on the plateau for ``|η| < 1.5`` and for larger ``|η|``.
+        Plateau efficiency for ``|η| < 1.5`` and for larger ``|η|``.
     track_turn_on
         Width (GeV) of the exponential rise of the efficiency above `track_pt_min`.
     track_radius
-        Production radius (mm) at which the efficiency has fallen linearly to 0.
+        Production radius (mm) at which the efficiency, which decreases linearly, reaches 0.
     track_constant, track_slope
         ``σ(pT)/pT = constant ⊕ slope pT``, slope in 1/GeV, both times ``1 + (η/2.5)²``.
     d0_constant, d0_slope, dz_constant, dz_slope
         ``σ = constant ⊕ slope / pT``, constant in mm, slope in mm GeV.
     electron_efficiency, muon_efficiency
-        Probability to identify a track of an electron or muon; the others become charged hadrons.
+        Probability to identify the track of an electron or muon; the others become charged hadrons.
     electromagnetic, hadronic
         The two layers of towers.
     """
@@ -130,7 +131,7 @@ def track_efficiency(pt: Floats, eta: Floats, radius: Floats, detector: Detector
     Parameters
     ----------
     pt, eta, radius
-        Transverse momentum (GeV), pseudorapidity and production radius (mm), of one shape.
+        Transverse momentum (GeV), pseudorapidity and production radius (mm), of equal shape.
     detector
         ε₀, p₀, w and r₀.
 
@@ -159,16 +160,16 @@ def impact_resolution(pt: Floats, constant: float, slope: float) -> Floats:
 
 
 def reconstruct(particles: Particles, detector: Detector, rng: np.random.Generator) -> Constituents:
-    """Return the tracks and neutral towers that `detector` sees of `particles`.
+    """Return the tracks and neutral towers that `detector` measures from `particles`.
 
     Parameters
     ----------
     particles
         Stable visible particles of many events.
     detector
-        Its parameters.
+        Parameters of the detector.
     rng
-        Where every random number is drawn from: the same state gives the same constituents.
+        Source of all random numbers; the same state gives the same constituents.
     """
     inside = np.abs(particles.pz) < np.sinh(detector.eta_max) * particles.pt
     particles = particles.take(inside)
@@ -192,7 +193,7 @@ def reconstruct(particles: Particles, detector: Detector, rng: np.random.Generat
 def _tracks(
     particles: Particles, detector: Detector, rng: np.random.Generator
 ) -> tuple[Constituents, NDArray[np.int64]]:
-    """Return the tracks, and for each the place of its particle."""
+    """Return the tracks, and the index of the particle of each."""
     radius = np.hypot(particles.x, particles.y)
     efficiency = track_efficiency(particles.pt, particles.eta, radius, detector)
     kept = (particles.charge != 0) & (rng.random(len(particles)) < efficiency)
@@ -200,7 +201,7 @@ def _tracks(
     true = particles.take(source)
     noise = rng.standard_normal((3, len(true)))
     spread = momentum_resolution(true.pt, true.eta, detector)
-    # below a tenth of the true momentum lie tails that no Gaussian is meant for
+    # cut off the unphysical tail of the Gaussian below a tenth of the true momentum
     factor = np.maximum(1.0 + spread * noise[0], 0.1)
     px, py, pz = true.px * factor, true.py * factor, true.pz * factor
     pt = np.hypot(px, py)
@@ -226,7 +227,7 @@ def _tracks(
 def _identified(
     kind: NDArray[np.int8], detector: Detector, rng: np.random.Generator
 ) -> NDArray[np.int8]:
-    """Return what each track is taken for."""
+    """Return the reconstructed kind of each track."""
     chance = np.zeros(len(kind))
     chance[kind == Kind.ELECTRON] = detector.electron_efficiency
     chance[kind == Kind.MUON] = detector.muon_efficiency
@@ -242,10 +243,10 @@ def _neutral_towers(
     kind: Kind,
     rng: np.random.Generator,
 ) -> Constituents:
-    """Return the significant excesses of a layer's towers over the tracks that enter them."""
+    """Return the significant excesses of tower energy over the tracks that enter the tower."""
     keys, place = np.unique(_tower_keys(deposits, layer), return_inverse=True)
     deposited = _sums(place, deposits.energy, len(keys))
-    into = np.searchsorted(keys, _tower_keys(entry, layer))  # a track's particle always deposits
+    into = np.searchsorted(keys, _tower_keys(entry, layer))  # every track has a deposit
     tracked = _sums(into, momenta, len(keys))
     measured = deposited + layer.resolution(deposited) * rng.standard_normal(len(keys))
     excess = measured - tracked
@@ -272,11 +273,11 @@ def _sums(place: NDArray[np.int64], weights: Floats, count: int) -> Floats:
     return np.bincount(place, weights=weights, minlength=count).astype(np.float64)
 
 
-_ETA_OFFSET = 10.0  # makes the index of every tower positive
+_ETA_OFFSET = 10.0  # makes all tower indices positive
 
 
 def _tower_keys(particles: Particles, layer: Calorimeter) -> NDArray[np.int64]:
-    """Return one number for each (event, η, φ) cell, ascending with the event."""
+    """Return a number for each (event, η, φ) cell, in ascending order of the event."""
     rows = round(2 * _ETA_OFFSET / layer.eta_width)
     row = np.floor((particles.eta + _ETA_OFFSET) / layer.eta_width).astype(np.int64)
     turns = (particles.phi + np.pi) / (2 * np.pi)

@@ -1,8 +1,8 @@
-"""Jets: clustering, the leading one, its window, and the match with a resonance's decay.
+"""Jet selection: clustering, the leading jet, the pT window, and the match with a decay.
 
-What to use when: `leading_jets` clusters a whole batch in one call and keeps each event's leading
-jet; `in_window` and `matched` say which of those belong in the sample. anti-kT is that of Cacciari,
-Salam and Soyez, JHEP 04 (2008) 063, arXiv:0802.1189.
+`leading_jets` clusters a batch of events in one call and keeps the leading jet of each event.
+`in_window` and `matched` select the jets of the sample. anti-kT: Cacciari, Salam and Soyez, JHEP 04
+(2008) 063, arXiv:0802.1189.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ PT_WINDOW = (550.0, 650.0)
 ETA_MAX = 2.0
 """Largest absolute pseudorapidity of a selected jet."""
 
-_LEAST_PT = 200.0  # GeV; jets below are not asked for
+_LEAST_PT = 200.0  # GeV; softer jets are not returned by FastJet
 
 
 @dataclass(frozen=True, slots=True)
 class Jets:
-    """The leading jet of each event that has one.
+    """The leading jets of the events that have one.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Jets:
     px, py, pz, energy
         Four-momentum (GeV).
     members
-        For each jet the places of its constituents.
+        Indices of the constituents of each jet.
     """
 
     event: NDArray[np.int64]
@@ -80,14 +80,14 @@ class Jets:
 
 
 def leading_jets(constituents: Constituents, events: int) -> Jets:
-    """Cluster `events` events with anti-kT, R = 0.8, and return each one's leading jet.
+    """Cluster the events with anti-kT, R = 0.8, and return the leading jet of each.
 
     Parameters
     ----------
     constituents
-        Those of all events, in the order of the events.
+        Constituents of all events, in the order of the events.
     events
-        How many events there are.
+        Number of events.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def leading_jets(constituents: Constituents, events: int) -> Jets:
     (px, py, pz, energy), offsets = clustered.inclusive(_LEAST_PT)
     places, ends = clustered.members(_LEAST_PT)
     owner = np.repeat(np.arange(events), np.diff(offsets))
-    by_pt = np.lexsort((-(px**2 + py**2), owner))  # within each event the hardest first
+    by_pt = np.lexsort((-(px**2 + py**2), owner))  # hardest first within each event
     event, first = np.unique(owner, return_index=True)
     leading = by_pt[first]
     starts = offsets_of(counts)
@@ -112,22 +112,22 @@ def leading_jets(constituents: Constituents, events: int) -> Jets:
 
 
 def in_window(jets: Jets) -> NDArray[np.bool_]:
-    """Return which jets have 550 < pT < 650 GeV and |η| < 2."""
+    """Return a mask of the jets with 550 < pT < 650 GeV and |η| < 2."""
     low, high = PT_WINDOW
     return (jets.pt > low) & (jets.pt < high) & (np.abs(jets.eta) < ETA_MAX)
 
 
 def matched(jets: Jets, decays: Decays) -> NDArray[np.bool_]:
-    """Return which jets contain a resonance and its visible decay products.
+    """Return a mask of the jets that contain a resonance and its visible decay products.
 
-    Each of them must lie within ``ΔR = √(Δy² + Δφ²) < 0.8`` of the jet's axis.
+    All of them must lie within ``ΔR = √(Δy² + Δφ²) < 0.8`` of the jet axis.
 
     Parameters
     ----------
     jets
-        At most one jet an event.
+        At most one jet per event.
     decays
-        Any number an event; one that fits is enough.
+        Any number per event; one matching decay is enough.
     """
     place = np.searchsorted(jets.event, decays.event)
     place = np.minimum(place, len(jets) - 1)

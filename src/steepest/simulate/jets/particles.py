@@ -14,7 +14,7 @@ __all__ = ["Constituents", "Kind", "Particles", "join"]
 
 
 class Kind(IntEnum):
-    """What a particle or detector object is taken for: the values of ``part_class``."""
+    """The kind of a particle or detector object: the values of ``part_class``."""
 
     CHARGED_HADRON = 0
     NEUTRAL_HADRON = 1
@@ -57,7 +57,7 @@ class _Momenta:
         return np.arctanh(self.pz / self.energy)
 
     def take(self, which: NDArray[Any]) -> Any:
-        """Return the particles at these places, or where a mask is true."""
+        """Return the particles at these indices, or where a mask is true."""
         return type(self)(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
 
@@ -76,7 +76,7 @@ class Particles(_Momenta):
     kind
         A `Kind`, int8.
     x, y, z
-        Production vertex (mm), the primary vertex being the origin.
+        Production vertex (mm), relative to the primary vertex.
     """
 
     x: NDArray[np.float64]
@@ -84,10 +84,11 @@ class Particles(_Momenta):
     z: NDArray[np.float64]
 
     def impact(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the true impact parameters (mm) of the straight line through the vertex.
+        """Return the true impact parameters (mm) of the straight line from the vertex.
 
-        ``d0 = (x p_y − y p_x) / p_T`` and ``dz = z − (x p_x + y p_y) p_z / p_T²``: the signed
-        distance from the beam line, and z there. Both are 0 for neutral particles.
+        ``d0 = (x p_y − y p_x) / p_T`` is the signed distance of closest approach to the beam line,
+        and ``dz = z − (x p_x + y p_y) p_z / p_T²`` is z at that point. Both are 0 for neutral
+        particles.
         """
         pt2 = self.px**2 + self.py**2
         d0 = (self.x * self.py - self.y * self.px) / np.sqrt(pt2)
@@ -96,7 +97,7 @@ class Particles(_Momenta):
         return np.where(charged, d0, 0.0), np.where(charged, dz, 0.0)
 
     def as_constituents(self) -> Constituents:
-        """Return these particles as they are, without a detector."""
+        """Return the particles as constituents, without a detector."""
         d0, dz = self.impact()
         common = {f.name: getattr(self, f.name) for f in fields(_Momenta)}
         return Constituents(**common, d0=d0, dz=dz)
@@ -104,14 +105,14 @@ class Particles(_Momenta):
 
 @dataclass(frozen=True, slots=True)
 class Constituents(_Momenta):
-    """What jets are made of: particles, or tracks and towers; columns as in `Particles`.
+    """The constituents of jets: particles, or tracks and towers; columns as in `Particles`.
 
     Parameters
     ----------
     event, px, py, pz, energy, charge, kind
         As in `Particles`.
     d0, dz
-        Transverse and longitudinal impact parameter (mm); 0 for neutral ones.
+        Transverse and longitudinal impact parameter (mm); 0 for neutral constituents.
     """
 
     d0: NDArray[np.float64]
@@ -119,7 +120,7 @@ class Constituents(_Momenta):
 
 
 def join(parts: Sequence[Constituents]) -> Constituents:
-    """Return all constituents of `parts` as one, in the order of their events."""
+    """Return the constituents of all `parts`, in the order of their events."""
     columns = {
         f.name: np.concatenate([getattr(part, f.name) for part in parts])
         for f in fields(Constituents)

@@ -1,17 +1,17 @@
-"""Numbers that say how many prongs a jet has, from its constituents.
+"""Jet substructure: variables that depend on the number of prongs of a jet.
 
-What to use when: `n_subjettiness` compares with N axes (a top has three: τ₃/τ₂ is small);
-`energy_correlations` needs no axes; `dispersion` tells one hard particle from many soft ones;
-the soft-drop mass is the mass without soft wide-angle radiation. `measure` returns all of them for
-one jet, `measure_all` for many.
+`n_subjettiness` measures how well the constituents are described by N axes (a top has three prongs,
+so τ₃/τ₂ is small). `energy_correlations` needs no axes. `dispersion` distinguishes one hard
+particle from many soft ones. The soft-drop mass excludes soft wide-angle radiation. `measure`
+returns all of them for one jet, `measure_all` for many.
 
 Distances are ``ΔR = √(Δy² + Δφ²)`` with the rapidity y. Functions take plain arrays of one jet;
 only `measure` and `measure_all` need FastJet.
 
-Soft drop takes a jet, clustered by Cambridge/Aachen, apart from its last merging on. A softer
-branch with ``min(pT₁, pT₂) / (pT₁ + pT₂) ≤ z_cut`` is dropped and the harder one taken apart in
-turn, until both branches count; here z_cut = 0.1 and β = 0. Larkoski, Marzani, Soyez and Thaler,
-JHEP 05 (2014) 146, arXiv:1402.2657, equation 1.1.
+Soft drop reclusters a jet with Cambridge/Aachen and declusters it from the last merging on. If
+``min(pT₁, pT₂) / (pT₁ + pT₂) ≤ z_cut``, the softer branch is dropped and the harder one is
+declustered further. The procedure stops at the first pair above z_cut. Here z_cut = 0.1 and β = 0.
+Larkoski, Marzani, Soyez and Thaler, JHEP 05 (2014) 146, arXiv:1402.2657, equation 1.1.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 MAX_AXES = 4
-"""N-subjettiness is given for 1 to this many axes."""
+"""Largest number of axes of the N-subjettiness."""
 
 Z_CUT = 0.1
-"""Soft drop: the least share of the softer branch."""
+"""Soft drop: minimum pT fraction of the softer branch."""
 
-_EVERYTHING = 1000.0  # a radius that joins all constituents of a jet
+_EVERYTHING = 1000.0  # a radius that merges all constituents of a jet
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Substructure:
 
 
 def measure(px: Floats, py: Floats, pz: Floats, energy: Floats) -> Substructure:
-    """Return the substructure of the jet of these constituents.
+    """Return the substructure of one jet, from its constituents.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ def measure_all(constituents: Momenta, counts: NDArray[np.int64]) -> list[Substr
     Parameters
     ----------
     constituents
-        px, py, pz and energy (GeV) of all jets' constituents, one jet after the other.
+        px, py, pz and energy (GeV) of the constituents, one jet after the other.
     counts
-        The number of constituents of each jet, none of them 0.
+        Number of constituents of each jet; none may be 0.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def n_subjettiness(
     """Return N-subjettiness with β = 1 for given axes.
 
     ``τ_N = Σᵢ pTᵢ minₖ ΔR(i, k) / (R₀ Σᵢ pTᵢ)``, R₀ = 0.8, i over constituents and k over the N
-    axes; 0 when there are no more constituents than axes. Thaler and Van Tilburg, JHEP 03 (2011)
+    axes; 0 if there are no more constituents than axes. Thaler and Van Tilburg, JHEP 03 (2011)
     015, arXiv:1011.2268, equations 2.1 and 2.2.
 
     Parameters
@@ -210,7 +210,7 @@ def energy_correlations(pt: Floats, rapidity: Floats, phi: Floats) -> tuple[floa
 
 
 def correlation_ratios(e2: float, e3: float) -> tuple[float, float]:
-    """Return ``C₂ = e₃ / e₂²`` and ``D₂ = e₃ / e₂³``; 0 for a jet of one direction.
+    """Return ``C₂ = e₃ / e₂²`` and ``D₂ = e₃ / e₂³``; 0 if all constituents are collinear.
 
     C₂: Larkoski, Salam and Thaler, JHEP 06 (2013) 108, arXiv:1305.0007; D₂: arXiv:1409.6298.
 
@@ -225,7 +225,7 @@ def correlation_ratios(e2: float, e3: float) -> tuple[float, float]:
 def dispersion(pt: Floats) -> float:
     """Return ``pT D = √(Σ pTᵢ²) / Σ pTᵢ``: 1 for one constituent, 1/√n for n equal ones.
 
-    CMS, JINST 8 (2013) P04013 (arXiv:1304.7148) uses it to tell quarks from gluons.
+    CMS, JINST 8 (2013) P04013 (arXiv:1304.7148) uses it to separate quark and gluon jets.
 
     Examples
     --------
@@ -236,7 +236,7 @@ def dispersion(pt: Floats) -> float:
 
 
 def axes_of(clustered: Clustered, count: int) -> list[tuple[Floats, Floats]]:
-    """Return for each jet the rapidities and azimuths of at most `count` exclusive subjets."""
+    """Return the rapidities and azimuths of at most `count` exclusive subjets of each jet."""
     momenta, offsets = clustered.exclusive(count)
     _, rapidity, phi = _directions(momenta)
     ends = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)

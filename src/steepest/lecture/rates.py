@@ -1,4 +1,4 @@
-"""η too small, just right, too large: lines through points, and the losses of their descents."""
+"""η too small, just right, too large: straight-line fits, and the losses of their descents."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import numpy as np
 from steepest.descent.loop import EXPLODED
 from steepest.evaluate.figures import axis_label
 from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
-from steepest.lecture.data import LectureData, symbol_and_unit
-from steepest.lecture.effort import Effort
-from steepest.lecture.live import linear, walk
-from steepest.lecture.quadratic import Quadratic, quadratic
+from steepest.lecture.data import Effort, LectureData, symbol_and_unit
+from steepest.lecture.descents import Quadratic, problem, quadratic
 from steepest.scaling import AffineScaling, fit_scaling
 from steepest.training import TrainingCallback
 
@@ -29,67 +27,50 @@ NAME = "rates"
 TITLE = "Learning rate: too small, just right, too large"
 
 POINTS = 100
-"""Events that are shown; the lines are fitted to these alone."""
+"""Number of events that are shown and fitted."""
 OF_BOUND = (("too small", 0.02), ("just right", 0.3), ("too large", 1.05))
-"""η as parts of 2/λmax."""
+"""η as fractions of 2/λmax."""
 STEPS = 10
 LONGEST = 200
-"""Steps of the loss curves; what diverges ends before."""
+"""Steps of the loss curves; a divergent descent ends earlier."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rate:
-    """A descent with one η.
+    """A descent with one η."""
 
-    Attributes
-    ----------
-    name : str
-        "too small", "just right" or "too large".
-    rate, of_bound : float
-        η, and η/(2/λmax).
-    lines
-        Intercept and slope on the original feature after 0, 1, … steps, ``(steps + 1, 2)``.
-    losses, predicted
-        J before each step, and what the curvature predicts, ``(steps,)``.
-    diverged_at, predicted_to_diverge_at : int or None
-        After how many steps J had grown 10⁶-fold, as found and as predicted; None: it does not.
-    """
-
-    name: str
-    rate: float
-    of_bound: float
-    lines: Array
-    losses: Array
-    predicted: Array
-    diverged_at: int | None
+    name: str  # "too small", "just right" or "too large"
+    rate: float  # η
+    of_bound: float  # η/(2/λmax)
+    lines: Array  # (steps + 1, 2): intercept and slope on the original feature after each step
+    losses: Array  # (steps,): J before each step
+    predicted: Array  # (steps,): its prediction from the curvature
+    diverged_at: int | None  # steps until J has grown by 10⁶; None if it converges
     predicted_to_diverge_at: int | None
 
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """Linear regression through the points ``x``, ``y`` at three learning rates.
-
-    `exact` is the intercept and slope of the minimum; `curvature` was computed before any step.
-    """
+    """Linear regression of the points ``x``, ``y`` with three learning rates."""
 
     feature: str
     target: str
     x: Array
     y: Array
     rates: tuple[Rate, ...]
-    curvature: Quadratic
-    exact: Array
+    curvature: Quadratic  # computed before the first step
+    exact: Array  # intercept and slope of the minimum
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Rates:
-    """Fit a line through some events, from θ = 0, with three η."""
+    """Fit a straight line to some events, from θ = 0, with three values of η."""
     y, x = data.pair
     events = data.drawn(min(POINTS, effort.events), seed)
     inputs, target = events.features[:, [x]], events.features[:, y]
     scaling = fit_scaling("standard", [(inputs, events.weights)], [data.names[x]])
     assert isinstance(scaling, AffineScaling)
-    objective, batch = linear(scaling.transform(inputs), target, events.weights)
-    curvature = quadratic(objective, batch)  # before the first step
+    fit = problem(scaling.transform(inputs), target, events.weights, callback=callback)
+    curvature = quadratic(fit)  # before the first step
 
     def line(theta: Array) -> Array:
         slope, intercept = scaling.original_units(theta[:1, None], theta[1:])
@@ -98,18 +79,17 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     rates = []
     for name, part in OF_BOUND:
         rate = part * curvature.bound
-        run = walk(objective, batch, rate=rate, epochs=LONGEST, callback=callback)
+        run = fit.descend(rate=rate, epochs=LONGEST)
         shown = [line(theta) for k, theta in zip(run.steps, run.thetas, strict=True) if k <= STEPS]
         predicted = curvature.losses(np.zeros(2), rate, np.arange(len(run.losses)))
-        explodes = _explodes(curvature, rate)
         rates.append(Rate(name, rate, part, np.array(shown), run.losses, predicted,
-                          run.diverged_at, explodes))  # fmt: skip
+                          run.diverged_at, _explodes(curvature, rate)))  # fmt: skip
     return Rates(data.names[x], data.names[y], inputs[:, 0], target, tuple(rates), curvature,
                  line(curvature.minimum))  # fmt: skip
 
 
 def _explodes(curvature: Quadratic, rate: float) -> int | None:
-    """The first step whose loss is above 10⁶ times that of the start, by the curvature alone."""
+    """Predict the first step whose loss is above 10⁶ times that of the start."""
     if rate <= curvature.bound:
         return None
     steps = np.arange(100_000)
@@ -173,19 +153,19 @@ def _losses(axes: Axes, numbers: Rates, rate: Rate) -> None:
 
 
 def text(numbers: Rates) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     small, right, large = numbers.rates
     values = numbers.curvature.eigenvalues
     left = abs(1 - small.rate * values[-1])
     return [
-        f"A line through {len(numbers.x)} events, from θ = 0. Before the first step the curvature "
-        f"of J is known: its largest eigenvalue is λmax = {values[-1]:.4g}, so that every "
-        f"η below 2/λmax = {numbers.curvature.bound:.4g} converges and every larger one diverges.",
-        f"η = {small.rate:.3g} leaves {left:.3g} of the distance at each step: after {STEPS} steps "
-        f"the line is still far. η = {right.rate:.3g} is there after a few: J = "
+        f"A straight-line fit to {len(numbers.x)} events, from θ = 0. The curvature of J is known "
+        f"before the first step: its largest eigenvalue is λmax = {values[-1]:.4g}, so any "
+        f"η below 2/λmax = {numbers.curvature.bound:.4g} converges and any larger one diverges.",
+        f"With η = {small.rate:.3g} each step leaves {left:.3g} of the distance: after {STEPS} "
+        f"steps the line is still far off. η = {right.rate:.3g} needs only a few steps: J = "
         f"{right.losses[STEPS]:.6g} before step {STEPS + 1}, and {numbers.curvature.lowest:.6g} at "
         "the minimum.",
-        f"η = {large.rate:.3g} overshoots by more than it came from: each step multiplies the "
-        f"distance by {abs(1 - large.rate * values[-1]):.3g}. The loss had grown a million-fold "
+        f"η = {large.rate:.3g} overshoots: each step multiplies the distance from the minimum "
+        f"by {abs(1 - large.rate * values[-1]):.3g}. The loss has grown by a factor of 10⁶ "
         f"after {large.diverged_at} steps; predicted: {large.predicted_to_diverge_at}.",
     ]

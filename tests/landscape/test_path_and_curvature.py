@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from objectives import DoubleWell, WithACliff, some_events
-from steepest.landscape.directions import Directions
-from steepest.landscape.grid import Grid, grid_of
+from steepest.landscape.directions import Directions, Grid, grid_of
 from steepest.landscape.input import PathPoints
-from steepest.landscape.path_projection import honest_path
+from steepest.landscape.path_projection import projected_path
 from steepest.landscape.stationary import (
     all_named,
     barrier,
@@ -31,7 +30,7 @@ def surface_of(objective, directions, extent, points: int) -> Surface:
 
 def test_true_losses_stand_beside_those_of_the_surface():
     thetas = np.array([[0.2, 1.0, 3.0], [0.5, 0.4, 1.0], [1.0, 0.0, 0.0]])
-    path = honest_path(DoubleWell(), PLANE, PathPoints(np.array([0, 5, 9]), thetas, 2), EVENTS)
+    path = projected_path(DoubleWell(), PLANE, PathPoints(np.array([0, 5, 9]), thetas, 2), EVENTS)
     np.testing.assert_allclose(path.coordinates, thetas[:, :2] / [1, 2])
     np.testing.assert_allclose(path.distances, [3, 1, 0], atol=1e-12)
     np.testing.assert_allclose(path.gaps, [4.5, 0.5, 0], atol=1e-12)
@@ -51,14 +50,14 @@ def test_shares_are_those_of_the_plane_itself_where_coordinates_are_oblique():
         np.array([[1.0, -1, 5], [0, 1, 7]]),
     )  # fmt: skip
     thetas = np.array([[1.0, 2.0, 2.0], [0, 0, 0]])
-    path = honest_path(DoubleWell(), oblique, PathPoints(np.arange(2), thetas), EVENTS)
+    path = projected_path(DoubleWell(), oblique, PathPoints(np.arange(2), thetas), EVENTS)
     assert path.variance == pytest.approx(5 / 9)
     assert path.length == pytest.approx(np.sqrt(5) / 3)
 
 
 def test_a_path_where_nothing_is_finite_has_no_gap():
     thetas = np.array([[2.0, 0, 0], [3.0, 0, 0]])
-    path = honest_path(WithACliff(), PLANE, PathPoints(np.arange(2), thetas), EVENTS)
+    path = projected_path(WithACliff(), PLANE, PathPoints(np.arange(2), thetas), EVENTS)
     assert path.to_json()["largest_gap"] is None
     assert path.to_json()["median_gap"] is None
 

@@ -1,4 +1,4 @@
-"""A landscape for the title: the surface of a real trained network, as a relief."""
+"""The landscape of the title page: the surface of a trained network, as a relief."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from steepest.folder import LandscapeFolder
 from steepest.landscape import Landscape, LandscapeOptions, landscape_of_input
 from steepest.landscape.input import LandscapeInput, PathPoints
 from steepest.landscape.spans import principal
-from steepest.lecture.data import LectureData
-from steepest.lecture.effort import Effort
+from steepest.lecture.data import Effort, LectureData
 from steepest.training import TrainingCallback, fit
 from steepest.training.inputs import Schema, batch_of, objective_for
 
@@ -33,27 +32,23 @@ HIDDEN = (16, 16)
 MOST_EVENTS = 3_000
 LANDSCAPE_EVENTS = 1_024
 WIDE = 1.4
-"""Half the width of the plane, in lengths of the path."""
+"""Half width of the plane, in units of the length of the path."""
 
 
 @dataclass(frozen=True, eq=False)
 class Title:
-    """The landscape of a network around the line that its descent took.
-
-    `numbers` is what landscape.json holds; the surface is in surface.parquet beside it.
-    """
+    """The landscape of a network around the path of its training."""
 
     network: str
     parameters: int
     events: int
-    numbers: dict[str, Any]
-    landscape: Landscape
+    landscape: Landscape  # its `numbers` are the content of landscape.json
 
 
 def compute(
     data: LectureData, seed: int, effort: Effort, callback: TrainingCallback, folder: Path
 ) -> Title:
-    """Train a network, and evaluate J on the plane of its path; files go into landscape/title."""
+    """Train a network, evaluate J on the plane of its path, and write files to landscape/title."""
     train = data.train.thinned(min(MOST_EVENTS, 2 * effort.events))
     train = Sample(train.features, train.labels, train.weights)
     schema = Schema(data.names, "binary", ("0", "1"))
@@ -78,21 +73,15 @@ def compute(
         name="lecture",
         model=fitted.model,
     )
-    options = LandscapeOptions(
-        "principal",
-        points=effort.points,
-        extent=_extent(source),
-        events=LANDSCAPE_EVENTS,
-        seed=seed,
-        name=NAME,
-    )
+    options = LandscapeOptions("principal", points=effort.points, extent=_extent(source),
+                               events=LANDSCAPE_EVENTS, seed=seed, name=NAME)  # fmt: skip
     drawn = landscape_of_input(source, options, LandscapeFolder(folder, NAME), callback)
     widths = "→".join(map(str, objective.model.details()["widths"]))
-    return Title(widths, objective.size, len(train), drawn.numbers, drawn)
+    return Title(widths, objective.size, len(train), drawn)
 
 
 def _extent(source: LandscapeInput) -> tuple[float, ...]:
-    """A square around the path, wide enough for the hills beyond."""
+    """Return a square around the path, with a wide margin."""
     assert source.path is not None
     places = principal(source.theta, source.path).coordinates_of(source.path.thetas)
     low, high = places.min(axis=0), places.max(axis=0)
@@ -106,22 +95,22 @@ def figure(numbers: Title) -> Figure:
 
 
 def text(numbers: Title) -> list[str]:
-    """What there is to see."""
-    said = numbers.numbers
+    """Explain the numbers."""
+    said = numbers.landscape.numbers
     path = said["path"]
     return [
         f"The loss of a dense network {numbers.network} with {numbers.parameters:,} parameters, "
-        f"trained on {numbers.events:,} events by stochastic gradient descent, on the plane that "
-        f"holds most of its path ({100 * path['share_of_variance']:.0f} % of its variance), "
+        f"trained on {numbers.events:,} events by stochastic gradient descent. The plane contains "
+        f"most of its path ({100 * path['share_of_variance']:.0f} % of its variance). The loss is "
         f"computed on {said['events']['used']:,} of its events.",
-        "All other directions are left out: a picture of two in "
-        f"{numbers.parameters:,} dimensions. The path is drawn at its true losses.",
+        f"The picture shows two of {numbers.parameters:,} dimensions. The path is drawn at its "
+        "true losses.",
     ]
 
 
 def to_json(numbers: Title) -> dict[str, Any]:
     """Plain values; the surface itself is in landscape/title."""
-    said = {key: value for key, value in numbers.numbers.items() if key != "seconds"}
+    said = {key: value for key, value in numbers.landscape.numbers.items() if key != "seconds"}
     return {
         "network": numbers.network,
         "parameters": numbers.parameters,
