@@ -1,4 +1,4 @@
-"""Where the time goes: the parts of a gradient, a step, a loss surface and a first training.
+"""Where the time goes: the parts of a gradient, a step and a first training.
 
 No peer is here, and nothing is asked for. The parts are measured by themselves, so that they need
 not add up to the whole: what overlaps is counted twice, what waits for another part once.
@@ -27,10 +27,9 @@ from benchmarks.gradient import events_of, problems
 from benchmarks.harness import Case, Options, in_turn
 from benchmarks.machine import cores, on_cores, sum_once
 from benchmarks.peers import Work
-from benchmarks.plane_parts import surface
 from steepest import recipe as spec
+from steepest.descent.batch_loader import BatchLoader
 from steepest.descent.batches import Batches
-from steepest.descent.feed import Feed
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -68,14 +67,13 @@ finally:
 
 
 def measure(options: Options) -> Iterator[Case]:
-    """Yield a case for each gradient, each step, a surface, and the first training."""
+    """Yield a case for each gradient, each step, and the first training."""
     for problem in problems(options):
         yield _gradient(*problem, options)
     for hidden in HIDDEN:
         for batch_size in BATCHES:
             yield _step(hidden, batch_size, options)
     yield _single_events(options)
-    yield surface(options)
     yield _first_training(options)
 
 
@@ -204,12 +202,13 @@ def _single_events(options: Options) -> Case:
 
 def _laid(events: Batch, kernels: Compiled, rule: UpdateRule, theta: Array) -> Callable[[], object]:
     """The steps with the order drawn, and the events laid, by a second thread where it pays."""
-    steps, feed = len(events), Feed(events, Batches(len(events), 1, seed=0))
+    steps = len(events)
+    loader = BatchLoader(events, Batches(steps, 1, seed=0), in_order=True)
     rates, never = np.full(steps, 1e-3), np.zeros(steps, dtype=bool)
 
     def run() -> None:
         at = theta
-        for each in feed.runs(0, steps):
+        for each in loader.runs(0, steps):
             part = slice(each.steps)
             step_block = StepBlock(
                 each.events, each.rows, 1, rates[part], 0, never[part], never[part], np.inf

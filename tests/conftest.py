@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -12,6 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from samples import make_events
+
+ROOT = Path(__file__).parents[1]
+
+
+def cache_of_this_source() -> Path:
+    """A folder for machine code: Numba itself looks at a kernel's own file, not at its helpers'."""
+    files = sorted((ROOT / "src/steepest/compiled").rglob("*.py"))
+    source = b"".join(file.read_bytes() for file in files)
+    return ROOT / ".numba_cache" / hashlib.sha256(source).hexdigest()[:16]
+
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_of_this_source()))  # before Numba is imported
 
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("new", deadline=None)

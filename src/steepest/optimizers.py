@@ -1,4 +1,4 @@
-"""Update rules of a recipe: options bound to the arithmetic of `steepest.kernels.rules`.
+"""Update rules of a recipe: options bound to the arithmetic of `steepest.compiled.rules`.
 
 The formulas of sgd, momentum, nesterov, rmsprop, adam and adamw are written there, once.
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from steepest import recipe as spec
-from steepest.kernels import rules
+from steepest.compiled import rules
 
 __all__ = ["UpdateRule", "update_rule"]
 
@@ -57,7 +57,7 @@ class UpdateRule:
     @property
     def slot_count(self) -> int:
         """How many vectors of the size of θ it remembers."""
-        return self._arithmetic.slots
+        return self._arithmetic.state
 
     def initial_state(self, theta: Array) -> OptimizerState:
         """The optimiser state to start with: zeros like θ."""
@@ -68,8 +68,8 @@ class UpdateRule:
     ) -> tuple[Array, OptimizerState]:
         """Return θ and the optimiser state after a step at η = `rate`; `step` counts from 1."""
         numbers = zip(
-            self._arithmetic.numbers(self.of_weights, rate, float(step)),
-            self._arithmetic.numbers(self.of_biases, rate, float(step)),
+            self._arithmetic.constants(self.of_weights, rate, float(step)),
+            self._arithmetic.constants(self.of_biases, rate, float(step)),
             strict=True,
         )
         mask, dtype = self.weight_mask, theta.dtype

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from steepest import recipe as spec
+from steepest.curvature import largest_curvature
 from steepest.descent import Callback, MemoryCheckpointer, Plan, State, descend
-from steepest.descent.curvature import largest_curvature
 from steepest.descent.plan import resolve_batch_size
 from steepest.errors import DivergenceError, EventsError, RecipeError
 from steepest.losses import loss_named

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from steepest import Classifier, Regressor
 from steepest import recipe as spec
+from steepest.curvature import hessian
 from steepest.descent import Callback, MemoryCheckpointer, Plan
 from steepest.descent import newton as module
 from steepest.descent.exact import least_squares
@@ -17,7 +18,6 @@ from steepest.errors import EventsError, Interrupted, RecipeError
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
-from steepest.objective.hessian import hessian
 from steepest.optimizers import update_rule
 from steepest.recipe import Recipe
 

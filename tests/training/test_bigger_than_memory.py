@@ -14,8 +14,8 @@ import pytest
 import steepest
 from steepest import storage
 from steepest.descent import batches
+from steepest.descent.batch_loader import BatchLoader
 from steepest.descent.batches import Batches
-from steepest.descent.feed import Feed
 from steepest.errors import EventsError, RecipeError
 from steepest.objective import Batch
 from steepest.recipe import EventsRecipe, bytes_in
@@ -106,23 +106,23 @@ def test_exact_needs_memory(small, events, tmp_path):
         steepest.train(recipe, tmp_path / "run")
     assert str(error.value) == (
         "The least-squares answer needs all events in memory, but these are kept on disk.\n"
-        "  expected: budget for some six times the scaled features\n"
+        "  expected: memory for some six times the scaled features\n"
         "  found:    0.000746 GiB to be held\n"
         '  do:       raise events.memory, or set descent.method = "descent"'
     )
 
 
 @pytest.mark.parametrize("size", [1, 100, 512, 1_000])
-def test_feed_from_disk_is_feed_from_memory(small, tmp_path, size):
+def test_batches_from_disk_are_those_from_memory(small, tmp_path, size):
     x = np.arange(3_000.0)
     disk = DiskArray(tmp_path, np.float64, (1,)), DiskArray(tmp_path, np.float64)
     disk[0].append(x[:, None])
     disk[1].append(x)
     order = Batches(len(x), size, 5)
-    feed = Feed(Batch(*disk), Batches(len(x), size, 5))
+    loader = BatchLoader(Batch(*disk), Batches(len(x), size, 5))
     taken = []
     for step in range(2 * order.per_epoch):
-        batch = feed.batch(step)
+        batch = loader.batch(step)
         assert np.array_equal(batch.targets, x[order.rows(step)])
         assert np.array_equal(batch.inputs[:, 0], batch.targets)
         taken.append(batch.targets)

@@ -12,9 +12,7 @@ window. The order is the same whether the events lie in memory or on disk.
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -27,8 +25,6 @@ CHUNK = 1_024
 """Consecutive events that stay in one window."""
 WINDOW = 262_144
 """Events that are permuted together."""
-FEWEST = 2_048
-"""Events from which on compiled code draws their order."""
 
 
 class Batches:
@@ -59,13 +55,10 @@ class Batches:
         self.first_step = first_step
         self.first_epoch = first_epoch
         self.per_epoch = -(-events // batch_size)
-        self.compiled = False  # or compiled code may draw the orders: the same, sooner
         self._epoch = -1
         self._chunks = np.empty(0, dtype=np.int64)
         self._starts = [0]
         self._windows: dict[int, np.ndarray] = {}
-        self._free: list[np.ndarray] = []
-        self._one_at_once = threading.Lock()
 
     @property
     def whole(self) -> bool:
@@ -77,12 +70,8 @@ class Batches:
         return self.first_epoch + (step - self.first_step) / self.per_epoch
 
     def rows(self, step: int, end: int | None = None) -> np.ndarray:
-        """The rows that step number `step` (from 0) takes, or all of one epoch's up to `end`.
-
-        Two threads may ask for rows that lie in the same window or in consecutive ones.
-        """
-        with self._one_at_once:
-            return self._copied(self.places(step, end))
+        """The rows that step number `step` (from 0) takes, or all of one epoch's up to `end`."""
+        return self._copied(self.places(step, end))
 
     def places(self, step: int, end: int | None = None) -> list[tuple[int, int, slice]]:
         """Where the rows are of a step, or of the steps of one epoch from `step` up to `end`.
@@ -111,70 +100,34 @@ class Batches:
         return self._copied([(epoch, w, slice(0, b - a)) for w, (a, b) in enumerate(windows)])
 
     def _copied(self, places: list[tuple[int, int, slice]]) -> np.ndarray:
-        rows = np.empty(sum(part.stop - part.start for *_, part in places), dtype=np.int64)
-        at = 0
-        for epoch, window, part in places:
-            found = self.window(epoch, window)[part]
-            rows[at : at + len(found)] = found
-            at += len(found)
-        return rows
+        return np.concatenate([self.window(epoch, window)[part] for epoch, window, part in places])
 
     def window(self, epoch: int, window: int) -> np.ndarray:
-        """The rows of one window of an epoch, in the order in which they are taken.
-
-        They serve until another one than the next is asked for.
-        """
+        """The rows of one window of an epoch, in the order in which they are taken."""
         self._begin(epoch)
         if window not in self._windows:
-            self._let_go([other for other in self._windows if other != window - 1])
-            self._windows[window] = self._permuted(epoch, window)
+            kept = {w: rows for w, rows in self._windows.items() if w == window - 1}
+            self._windows = {**kept, window: self._permuted(epoch, window)}
         return self._windows[window]
 
     def _permuted(self, epoch: int, window: int) -> np.ndarray:
         if self.events <= WINDOW:
-            rng = self._rng(_ORDER_STREAM, epoch)
-            if not self.compiled or self.events < FEWEST:
-                return rng.permutation(self.events)
-            from steepest.kernels.orders import permutation
-
-            return permutation(rng, self.events)
+            return self._rng(_ORDER_STREAM, epoch).permutation(self.events)
         per_window = WINDOW // CHUNK
         chunks = self._chunks[window * per_window : (window + 1) * per_window]
-        rows = self._room(CHUNK * len(chunks))
-        np.add(CHUNK * chunks[:, None], np.arange(CHUNK), out=rows.reshape(-1, CHUNK))
+        rows = (CHUNK * chunks[:, None] + np.arange(CHUNK)).reshape(-1)
         if CHUNK * (chunks.max() + 1) > self.events:  # the last chunk is not full
-            kept = rows[rows < self.events]
-            rows = rows[: len(kept)]
-            rows[:] = kept
-        from steepest.kernels.shuffling import shuffle  # so many events are worth the compiler
+            rows = rows[rows < self.events]
+        from steepest.compiled.shuffle import shuffle  # so many events are worth the compiler
 
-        uniform = self._uniform[: len(rows)]
-        self._rng(_WINDOW_STREAM, epoch, window).random(out=uniform)
-        shuffle(rows, uniform)
+        shuffle(rows, self._rng(_WINDOW_STREAM, epoch, window).random(len(rows)))
         return rows
-
-    def _room(self, size: int) -> np.ndarray:
-        """Room for a window, of an earlier one: new memory would cost as much as the order."""
-        memory = self._free.pop() if self._free else np.empty(WINDOW, dtype=np.int64)
-        return memory[:size]
-
-    def _let_go(self, windows: list[int]) -> None:
-        for window in windows:
-            rows = self._windows.pop(window)
-            if rows.base is not None:
-                self._free.append(rows.base)
-
-    @cached_property
-    def _uniform(self) -> np.ndarray:
-        """Room for a window's random numbers."""
-        return np.empty(WINDOW)
 
     def _begin(self, epoch: int) -> None:
         """Draw the order of the chunks, and where each window starts."""
         if epoch == self._epoch:
             return
-        self._let_go(list(self._windows))
-        self._epoch = epoch
+        self._windows, self._epoch = {}, epoch
         if self.events <= WINDOW:
             self._starts = [0, self.events]
             return

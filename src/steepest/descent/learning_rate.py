@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from steepest.descent.batch_loader import BatchLoader
 from steepest.descent.batches import Batches
-from steepest.descent.feed import Feed
 from steepest.objective import Batch, CurvatureBounds, Objective
 from steepest.optimizers import UpdateRule
 
@@ -134,13 +134,13 @@ def range_test(
     """
     rates = np.geomspace(*RANGE, RANGE_STEPS)
     size = min(batch_size, len(events), RANGE_BATCH)
-    feed = Feed(events, Batches(len(events), size, seed + _TEST_STREAM_OFFSET))
+    loader = BatchLoader(events, Batches(len(events), size, seed + _TEST_STREAM_OFFSET))
     theta = objective.initial(seed)
     optimizer_state = rule.initial_state(theta)
     mean, best, best_rate = 0.0, math.inf, float(rates[0])
     with np.errstate(all="ignore"):
         for step, rate in enumerate(rates.tolist(), start=1):
-            batch = feed.batch(step - 1)
+            batch = loader.batch(step - 1)
             loss, gradient = objective.loss_and_gradient(theta, batch)
             mean = 0.9 * mean + 0.1 * loss
             smooth = mean / (1.0 - 0.9**step)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from steepest.curvature import hessian
 from steepest.errors import EventsError
 from steepest.objective import Batch, Objective
-from steepest.objective.hessian import hessian
 
 __all__ = ["inverse_curvature"]
 

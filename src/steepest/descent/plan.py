@@ -12,7 +12,6 @@ from steepest import recipe as spec
 from steepest.descent.batches import Batches
 from steepest.descent.history import MOST_STEPS, recorded_steps
 from steepest.errors import RecipeError
-from steepest.objective import TOGETHER
 from steepest.optimizers import UpdateRule
 from steepest.schedules import Schedule
 
@@ -122,10 +121,7 @@ class Plan:
         It ends at a validation, a checkpoint and the last step.
         """
         per_round = self.validate_every * self.batches.per_epoch
-        unit = TOGETHER if self.batch_size == 1 else 1
-        by_the_clock = max(step + longest, step + unit)
-        by_the_clock -= by_the_clock % unit
-        ends = [self.total_steps, step + per_round - self.steps_in_round(step), by_the_clock]
+        ends = [self.total_steps, step + per_round - self.steps_in_round(step), step + longest]
         if self.checkpoint.steps is not None:
             ends.append((step // self.checkpoint.steps + 1) * self.checkpoint.steps)
         return min(ends)

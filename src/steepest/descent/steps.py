@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steepest.descent.feed import Feed
+from steepest.descent.batch_loader import BatchLoader
 from steepest.descent.history import STEP_COLUMNS
 from steepest.descent.plan import Plan
 from steepest.descent.ranks import Ranks
@@ -58,12 +58,12 @@ class Stepper:
     ) -> None:
         self.objective, self.plan = objective, plan
         self.trajectory, self.ranks = trajectory, ranks
-        self.loader = Feed(events, plan.batches)
+        in_order = bool(getattr(objective, "in_order", False))
+        self.loader = BatchLoader(events, plan.batches, in_order, plan.total_steps)
         self.stateful = isinstance(objective, Stateful)
         self.blocks = None  # in one call there is no place for the mean over ranks
         if ranks.size == 1 and isinstance(objective, SupportsStepBlocks):
             self.blocks = objective if objective.supports(events, plan.batch_size) else None
-        plan.batches.compiled = self.blocks is not None
 
     def take(self, state: State, rates: Array) -> StepsTaken:
         """Take a step at each η; stop before one whose loss is above the limit."""

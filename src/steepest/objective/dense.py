@@ -7,16 +7,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from steepest.kernels import dense as kernel
+from steepest.compiled.blas import one_blas_thread
+from steepest.compiled.threads import WorkerPool
 from steepest.losses import Loss
+from steepest.models import layers as plain
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import compiled, suits
-from steepest.objective.dense_plane import dense_losses_of_chunks, dense_losses_on_plane
+from steepest.objective.dense_surface import DenseSurface
+from steepest.objective.linear_hessian import linear_hessian
 from steepest.objective.network import Network
 from steepest.objective.step_block import OptimizerState, StepBlock, StepBlockResult
-from steepest.objective.threads import FEWEST as SHARED_FROM
-from steepest.objective.threads import Crew
 from steepest.optimizers import UpdateRule
 from steepest.storage import BLOCK
 
@@ -30,12 +31,12 @@ PIECE, PIECES, LEAST_BYTES, MOST_BYTES = 1024, 32, 2**19, 2**24
 For linear models, whose events cost little more than to be read, so many pieces are made; and the
 bytes of one at least and at most."""
 LARGE = 4096
-"""Parameters from which on two pieces are worth a second thread."""
+"""Parameters from which on a single piece is worth a thread."""
 TOGETHER = 512
-"""Pieces of linear models are of whole blocks, as `steepest.kernels.linear` takes them."""
+"""Pieces of linear models are of whole blocks, as `steepest.compiled.linear` takes them."""
 FEWEST = 1024
 """Events from which on compiled code is used for a single loss or gradient."""
-_CREW, _ALONE = Crew(), Crew(most=1)
+_POOL, _ALONE = WorkerPool(), WorkerPool(most=1)
 FLAT = 1e-14
 """Curvatures below this part of the largest, times the number of directions, are rounding."""
 
@@ -80,6 +81,7 @@ class DenseObjective:
         self.size = model.size
         self.weight_mask = model.weight_mask()
         self._compiled = compiled(model, loss.name, l2, dtype)
+        self.in_order = not model.hidden and model.outputs == 1
         self._network = Network(model, loss.name, l2, dtype)
 
     def supports(self, events: Batch, batch_size: int) -> bool:
@@ -109,7 +111,7 @@ class DenseObjective:
         layers = self.model.layers(theta)
         total = 0.0
         for part in batch.blocks():
-            logits = kernel.logits(layers, self.model.function, part.inputs)
+            logits = plain.logits(layers, self.model.function, part.inputs)
             total += _weighted_sum(self.loss_function.value(logits, part.targets), part)
         return total / len(batch) + self._penalty(theta)
 
@@ -131,11 +133,12 @@ class DenseObjective:
         """Do the work on pieces of the batch, shared out to threads; yield results in order."""
         size = PIECE if self.model.hidden else self._much(batch)
         pieces = [slice(i, i + size) for i in range(0, len(batch), size)]
-        crew = _ALONE if batch.on_disk else _CREW
-        fewest = 2 if self.size >= LARGE and self.model.hidden else SHARED_FROM
-        for first in range(0, len(pieces), PIECES):  # a gradient each is much for a large network
-            group = pieces[first : first + PIECES]
-            yield from crew.map(lambda rows: work(batch.take(rows)), group, fewest)
+        pool = _ALONE if batch.on_disk else _POOL
+        per_thread = 1 if self.size >= LARGE and self.model.hidden else 4
+        with one_blas_thread():
+            for first in range(0, len(pieces), PIECES):  # large networks' gradients take memory
+                group = pieces[first : first + PIECES]
+                yield from pool.map(lambda rows: work(batch.take(rows)), group, per_thread)
 
     def _much(self, batch: Batch) -> int:
         """Events of a linear model that one thread adds up at once: whole blocks."""
@@ -163,24 +166,24 @@ class DenseObjective:
         out = self.model.layers(gradient)
         total = 0.0
         for part in batch.blocks():
-            passes = kernel.forward(layers, self.model.function, part.inputs)
+            passes = plain.forward(layers, self.model.function, part.inputs)
             logits = passes.sums[-1]
             total += _weighted_sum(self.loss_function.value(logits, part.targets), part)
             upstream = self._upstream(
                 self.loss_function.gradient(logits, part.targets), part, batch
             )
-            kernel.backward(layers, self.model.function, passes, upstream, out)
+            plain.backward(layers, self.model.function, passes, upstream, out)
         return total, gradient
 
     def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
         """∇²J(θ) · vector, exactly, at about twice the cost of a gradient."""
         layers, directions = self.model.layers(theta), self.model.layers(vector)
-        product = np.zeros_like(theta)
-        out = self.model.layers(product)
         activation = self.model.function
-        for part in batch.blocks():
-            passes = kernel.forward(layers, activation, part.inputs)
-            changes = kernel.forward_changes(layers, activation, passes, directions)
+
+        def add_up(part: Batch) -> Array:
+            product = np.zeros_like(theta)
+            passes = plain.forward(layers, activation, part.inputs)
+            changes = plain.forward_changes(layers, activation, passes, directions)
             logits = passes.sums[-1]
             upstream = self._upstream(
                 self.loss_function.gradient(logits, part.targets), part, batch
@@ -188,12 +191,25 @@ class DenseObjective:
             upstream_change = self._upstream(
                 self.loss_function.curvature(logits, part.targets, changes.sums[-1]), part, batch
             )
-            kernel.hessian_vector(
-                layers, activation, passes, directions, upstream, upstream_change, changes, out
-            )
+            plain.hessian_vector(
+                layers, activation, passes, directions, upstream, upstream_change, changes,
+                self.model.layers(product),
+            )  # fmt: skip
+            return product
+
+        product = np.zeros(self.size)
+        for part in self._map(batch, add_up):
+            product += part
+        product = product.astype(theta.dtype)
         if self.l2:
             product += product.dtype.type(self.l2) * np.where(self.weight_mask, vector, 0)
         return product
+
+    def hessian(self, theta: Array, batch: Batch) -> Array | None:
+        """∇²J(θ), ``(size, size)`` float64, in one pass; None for networks with hidden layers."""
+        if self.model.hidden:
+            return None
+        return linear_hessian(self.model, self.loss_function, self.l2, theta, batch)
 
     def predict(self, theta: Array, batch: Batch) -> Array:
         """What the logits say: values, probabilities, or K probabilities an event.
@@ -206,7 +222,7 @@ class DenseObjective:
         def logits(inputs: Array) -> Array:
             if own and inputs.dtype == self.dtype and inputs.flags.c_contiguous:
                 return self._network.logits(theta, inputs)
-            return kernel.logits(layers, self.model.function, inputs)
+            return plain.logits(layers, self.model.function, inputs)
 
         parts = [self.loss_function.prediction(logits(part.inputs)) for part in batch.blocks()]
         return np.concatenate(parts)
@@ -243,19 +259,20 @@ class DenseObjective:
         """The indices in θ of the weights into each unit."""
         return self.model.neuron_groups()
 
-    def losses_on_plane(
+    def losses_on_surface(
         self, origin: Array, directions: Array, coordinates: Array, batch: Batch
     ) -> Array:
-        """J at many points of a plane, see `steepest.objective.plane`."""
-        shape = self.model, self.loss_function, self.l2, self.dtype
-        return dense_losses_on_plane(*shape, origin, directions, coordinates, batch)
+        """J at many points of a surface, see `steepest.objective.surface`."""
+        return self._surface(origin, directions, coordinates).losses(batch)
 
     def losses_of_chunks(
         self, origin: Array, directions: Array, coordinates: Array, batch: Batch, chunk: int
     ) -> Array:
-        """J of each chunk of events at many points, see `steepest.objective.plane`."""
-        shape = self.model, self.loss_function, self.l2, self.dtype
-        return dense_losses_of_chunks(*shape, origin, directions, coordinates, batch, chunk)
+        """J of each chunk of events at many points, see `steepest.objective.surface`."""
+        return self._surface(origin, directions, coordinates).losses_of_chunks(batch, chunk)
+
+    def _surface(self, *points: Array) -> DenseSurface:
+        return DenseSurface(self.model, self.loss_function, self.l2, self.dtype, *points)
 
     def _upstream(self, gradient: Array, part: Batch, whole: Batch) -> Array:
         """D_L = w ∂ℓ/∂z / m."""

@@ -1,16 +1,14 @@
-"""A dense network's compiled steps and gradients: its arrays, and who takes the steps."""
+"""A dense network's compiled steps, losses, gradients and logits: its arrays, and its threads."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from steepest.compiled.blas import one_blas_thread
+from steepest.compiled.threads import BarrierGroup
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.step_block import (
@@ -22,7 +20,6 @@ from steepest.objective.step_block import (
     rows_of,
     weights_of,
 )
-from steepest.objective.threads import Team, together
 from steepest.optimizers import UpdateRule
 
 __all__ = ["Network"]
@@ -30,21 +27,19 @@ __all__ = ["Network"]
 Array = np.ndarray
 PARTED_FROM = (64, 512, 2048, 8192)
 """Events of a batch from which on it has twice as many parts: each has a gradient of its own."""
+WORTH_A_THREAD = 500_000
+"""Multiplications a step from which on each thread has enough to do between two meetings."""
 
 
 class Network:
-    """The kernels of `steepest.kernels.network` for one objective.
+    """The kernels of `steepest.compiled.network` for one objective; Numba is loaded by the first.
 
     A batch is cut into parts by its number of events alone. How many threads take these parts is
-    measured, and changes no bit.
+    decided by the work of a step and by the cores, and changes no bit.
     """
 
     def __init__(self, model: Dense, loss: str, l2: float, dtype: str) -> None:
         self.model, self.loss, self.l2, self.dtype = model, loss, float(l2), np.dtype(dtype)
-        self._teams: dict[int, Team] = {}
-        self._compiled: set[tuple[Any, ...]] = set()
-        self._rooms: list[_Shared] = []
-        self._memories: list[Array] = []
 
     def run_steps(
         self,
@@ -54,203 +49,103 @@ class Network:
         optimizer_state: OptimizerState,
         loss_sum: float,
     ) -> StepBlockResult:
-        """Run a block of steps; the θ and optimiser state given are not changed."""
-        theta, *copies = (self._copy(vector) for vector in (theta, *optimizer_state))
+        """Run the steps; the θ and optimiser state given are not changed."""
+        from steepest.compiled.barrier import system_calls
+        from steepest.compiled.network import steps as kernel
+        from steepest.compiled.rules import CODES
+
+        theta, *copies = (_aligned_copy(vector) for vector in (theta, *optimizer_state))
         optimizer_state = tuple(copies)
         values, path = buffers(step_block, theta)
         parts = _parts(step_block.batch_size)
-        team = self._teams.get(parts)
-        if team is None:
-            team = self._teams[parts] = Team(parts if os.name == "posix" else 1)
-        shared = self._room(parts, team.most, step_block.batch_size, step_block.events.targets)
-        steps = _Steps(self, step_block, rule, theta, optimizer_state, values, path, shared)
-        kinds = (type(rule.of_weights), type(rule.of_biases), step_block.events.targets.dtype)
-        if kinds not in self._compiled:
-            steps.take(loss_sum, 0, 0, 1)  # nothing, but it is compiled, which is not to be timed
-            self._compiled.add(kinds)
-        taken, loss_sum = team.run(len(step_block.rates), steps.take, loss_sum)
-        self._rooms.append(shared)
+        transposed, gradient, before = (_aligned(len(theta), theta.dtype) for _ in range(3))
+        gradients = _aligned((parts, len(theta)), theta.dtype)
+        numbers = _aligned((parts, kernel.NUMBERS), float)
+        shared = kernel.Shared(transposed, gradient, before, gradients, numbers, values, path)
+        state = kernel.State(theta, *(*optimizer_state, theta[:0], theta[:0])[:2])
+        options = (np.array(o, dtype=np.float64) for o in (rule.of_weights, rule.of_biases))
+        arithmetic = kernel.Rule(CODES[type(rule.of_weights)], *options)
+        steps = kernel.Steps(
+            step_block.batch_size, step_block.rates, step_block.first_step, step_block.recorded,
+            step_block.followed, self.l2, float(step_block.loss_limit), float(loss_sum),
+        )  # fmt: skip
+        events = self._events(step_block.events, rows_of(step_block))
+
+        def work(member: int, members: int, words: Array) -> tuple[int, float]:
+            group = kernel.Group(member, members, words, system_calls())
+            return kernel.run(
+                self._kernel_network, arithmetic, group, events, state, steps, shared,
+                self._memory(),
+            )  # fmt: skip
+
+        worth = step_block.batch_size * self.model.size // WORTH_A_THREAD
+        with one_blas_thread():
+            taken, loss_sum = BarrierGroup(min(parts, worth)).run(work)
         return block_result(step_block, theta, optimizer_state, taken, loss_sum, values, path)
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
-        layout = self.layout
-        with self._memory() as memory:
-            return self.kernel.accumulate(
-                *self.kinds, layout.table, layout.places, memory, self.block_of(block.targets),
-                theta, *self.columns(block), self.dtype.type(scale), gradient,
-            )  # fmt: skip
+        from steepest.compiled.network.steps import write_gradient
+
+        out, transposed = (_aligned(len(theta), theta.dtype) for _ in range(2))
+        total = write_gradient(
+            self._kernel_network, theta, transposed, self._memory(), self._events(block),
+            self.dtype.type(scale), out,
+        )  # fmt: skip
+        gradient += out
+        return total
 
     def losses(self, theta: Array, block: Batch) -> float:
         """Return Σ w ℓ over the block."""
-        layout = self.layout
-        with self._memory() as memory:
-            return self.kernel.losses(
-                *self.kinds, layout.table, layout.places, memory, theta, *self.columns(block)
-            )
+        from steepest.compiled.network.steps import losses
+
+        return losses(self._kernel_network, theta, self._memory(), self._events(block))
 
     def logits(self, theta: Array, inputs: Array) -> Array:
-        """Return the logits ``(events, outputs)``; an event's bits do not depend on the others."""
+        """The logits ``(events, outputs)``; an event's bits do not depend on the others."""
+        from steepest.compiled.network.logits import write_logits
+
         out = np.empty((len(inputs), self.model.outputs), dtype=self.dtype)
-        with self._memory() as memory:
-            self.kernel.logits(
-                self.kinds[0], self.layout.table, memory, theta, inputs.reshape(-1), out.reshape(-1)
-            )
+        write_logits(self._kernel_network, theta, inputs, out)
         return out
 
-    def _room(self, parts: int, members: int, batch_size: int, targets: Array) -> _Shared:
-        """What a team shares: of an earlier step_block, or new."""
-        long = batch_size > self.kernel.CHUNK
-        made_for = (parts, members, long, targets.dtype)
-        while self._rooms:
-            shared = self._rooms.pop()
-            if shared.made_for == made_for:
-                return shared
-        from steepest.kernels.sharing import NUMBERS
-        from steepest.kernels.team import COUNTED, new_words
-        from steepest.kernels.vector import aligned
+    def _events(self, batch: Batch, selected: Array | None = None) -> Any:
+        from steepest.compiled.network.layout import Events
 
-        return _Shared(
-            made_for=made_for,
-            words=new_words(),
-            counted=COUNTED,
-            own=tuple(
-                (*self.layout.table_of(member, members), self.block_of(targets))
-                for member in range(members)
-            ),
-            memory=self.layout.memory(members, parts),
-            numbers=aligned((parts, NUMBERS), np.float64),
-            chunks=np.zeros((parts, self.model.size if long else 0)),
-            gradient=aligned(self.model.size, self.dtype),
-        )
+        selected = np.empty(0, dtype=np.int64) if selected is None else selected
+        return Events(batch.inputs, batch.targets, weights_of(batch, self.dtype), selected)
 
-    @contextmanager
-    def _memory(self) -> Iterator[Array]:
-        """The working arrays of one thread, which the next one uses again."""
-        try:
-            memory = self._memories.pop()
-        except IndexError:
-            memory = self.layout.memory()
-        yield memory
-        self._memories.append(memory)
+    def _memory(self) -> Array:
+        """The working arrays of one thread."""
+        return _aligned(self._layout.memory_size, self.dtype)
 
     @cached_property
-    def kernel(self) -> Any:
-        """The module of compiled functions; Numba is loaded by the first look."""
-        from steepest.kernels import network
+    def _layout(self) -> Any:
+        from steepest.compiled.network.layout import Layout
 
-        return network
-
-    @cached_property
-    def _copy(self) -> Any:
-        from steepest.kernels.vector import aligned_copy
-
-        return aligned_copy
+        return Layout(self.model.widths)
 
     @cached_property
-    def kinds(self) -> tuple[Any, Any]:
-        """The activation and the loss, as compiled code knows them."""
-        from steepest.kernels.pointwise import ACTIVATIONS, LOSSES
+    def _kernel_network(self) -> Any:
+        from steepest.compiled.network.layout import Network as KernelNetwork
+        from steepest.compiled.pointwise import ACTIVATIONS, LOSSES
 
-        return ACTIVATIONS[self.model.activation], LOSSES[self.loss]
-
-    @cached_property
-    def layout(self) -> Any:
-        """Where the working arrays lie."""
-        from steepest.kernels.layout import Layout
-
-        return Layout(self.model.widths, self.dtype)
-
-    @cached_property
-    def block(self) -> int:
-        """Events that go through the network together."""
-        from steepest.kernels.layout import BLOCK
-
-        return BLOCK
-
-    def block_of(self, targets: Array) -> Array:
-        """Room for a block's targets."""
-        from steepest.kernels.vector import aligned
-
-        return aligned(self.block, targets.dtype)
-
-    def columns(self, events: Batch) -> tuple[Array, Array, Array]:
-        """Features (flat), targets and weights."""
-        return events.inputs.reshape(-1), events.targets, weights_of(events, self.dtype)
+        kinds = ACTIVATIONS[self.model.activation], LOSSES[self.loss]
+        return KernelNetwork(*kinds, self._layout.table, self._layout.places, self._layout.rows)
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """What the members of a team share: for how many, and of what size, it was made."""
-
-    made_for: tuple[Any, ...]
-    words: Array
-    counted: int
-    own: tuple[tuple[Array, Array, Array], ...]
-    memory: Array
-    numbers: Array
-    chunks: Array
-    gradient: Array
-
-    def mark(self) -> int:
-        """How many step_blocks have begun."""
-        return self._team.begun(self.words)
-
-    def wait(self, mark: int) -> None:
-        """Wait for the next step_block, about a millisecond."""
-        self._team.linger(self.words, mark)
-
-    def call(self) -> None:
-        """Call who waits away."""
-        self._team.ring(self.words)
-
-    @property
-    def _team(self) -> Any:
-        from steepest.kernels import team
-
-        return team
+def _aligned(shape: int | tuple[int, ...], dtype: Any) -> Array:
+    """An array of zeros that begins on a cache line: vectors then seldom lie on two."""
+    size, item = int(np.prod(shape)), np.dtype(dtype).itemsize
+    memory = np.zeros(size + 64 // item, dtype)
+    start = -memory.ctypes.data % 64 // item
+    return memory[start : start + size].reshape(shape)
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """A step_block of steps, taken some at a time by one thread or several together."""
-
-    network: Network
-    step_block: StepBlock
-    rule: UpdateRule
-    theta: Array
-    optimizer_state: OptimizerState
-    values: Array
-    path: Array
-    shared: _Shared
-
-    def take(self, loss_sum: float, first: int, count: int, members: int) -> tuple[int, float]:
-        """Take steps first … first + count − 1; return how many were taken, and Σ of losses."""
-        shared, step_block, now = self.shared, self.step_block, slice(first, first + count)
-        network, run_steps = self.network, self.network.kernel.run_steps
-        masks = step_block.recorded, step_block.followed
-        row, point = (np.count_nonzero(mask[:first]) for mask in masks)
-        rule = self.rule.of_weights, self.rule.of_biases
-        common = (
-            shared.numbers, shared.chunks, shared.gradient, *network.columns(step_block.events),
-            self._rows_from(first), step_block.batch_size, self.theta, self.optimizer_state, step_block.rates[now],
-            step_block.first_step + first, step_block.recorded[now], self.values[row:],
-            step_block.followed[now], self.path[point:], network.l2, step_block.loss_limit, loss_sum,
-        )  # fmt: skip
-
-        def work(member: int) -> tuple[int, float]:
-            table, places, targets = shared.own[member]
-            return run_steps(
-                *network.kinds, *rule, member, members, shared.words, table, places,
-                network.layout.gradients, shared.memory, targets, *common,
-            )  # fmt: skip
-
-        shared.words[: shared.counted] = 0
-        return together(work, members, partial(shared.words.fill, 1), shared)
-
-    def _rows_from(self, first: int) -> Array:
-        """The rows of the steps from `first` on."""
-        return rows_of(self.step_block)[first * self.step_block.batch_size :]
+def _aligned_copy(vector: Array) -> Array:
+    copy = _aligned(vector.shape, vector.dtype)
+    copy[:] = vector
+    return copy
 
 
 def _parts(batch_size: int) -> int:

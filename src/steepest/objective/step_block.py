@@ -11,7 +11,6 @@ from steepest.objective.base import Batch, Objective
 from steepest.optimizers import UpdateRule
 
 __all__ = [
-    "TOGETHER",
     "StepBlock",
     "StepBlockResult",
     "SupportsStepBlocks",
@@ -22,10 +21,6 @@ __all__ = [
 ]
 
 Array = np.ndarray
-TOGETHER = 8
-"""Steps on single events may be taken so many at once, counted from the first step of all. Where a
-walk is cut only for want of memory or time, it is cut between these, so that its bits do not depend
-on where."""
 OptimizerState = tuple[Array, ...]
 
 
@@ -39,7 +34,7 @@ class StepBlock:
         The sample that the rows are of, in memory.
     rows
         The rows that the steps take, one step's after the other's, int64: `batch_size` each, the
-        last what is left. None where each step takes all events in their order.
+        last what is left. None where they take the events in their order so.
     batch_size
         Events a step.
     rates
@@ -110,8 +105,11 @@ class SupportsStepBlocks(Objective, Protocol):
 
 
 def rows_of(step_block: StepBlock) -> Array:
-    """The rows as the kernels take them: none are an empty array."""
-    return np.empty(0, dtype=np.int64) if step_block.rows is None else step_block.rows
+    """The rows as the kernels take them: none, where each step takes all, are an empty array."""
+    if step_block.rows is not None:
+        return step_block.rows
+    whole = step_block.batch_size >= len(step_block.events)
+    return np.arange(0 if whole else len(step_block.events))
 
 
 def weights_of(events: Batch, dtype: np.dtype) -> Array:

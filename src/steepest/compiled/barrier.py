@@ -1,0 +1,72 @@
+"""How threads within a kernel wait for each other, by the C library's mutex.
+
+Between what one member of a `steepest.compiled.threads.BarrierGroup` writes and another reads
+stands `meet`. Who waits looks at a counter for at most 100 µs, since the others are some
+microseconds away, and then sleeps between looks, so that others can use the core. The mutex is
+taken before and after, which orders what is read after what was written on any processor.
+
+The functions of the C library come as an argument: Numba keeps a kernel on disk only if no address
+is part of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import cache
+from typing import Any
+
+from steepest.compiled.jit import helper
+from steepest.compiled.threads import ARRIVED, GENERATION
+
+__all__ = ["meet", "system_calls"]
+
+_LOOKS = 20_000
+"""Looks at the counter before the first sleep, of 3 to 5 ns each."""
+_SLEEP = 20
+"""Microseconds."""
+
+
+@cache
+def system_calls() -> tuple[Any, ...]:
+    """What `meet` calls: initialise, lock and unlock a mutex; return at once; sleep."""
+    size, integer = ctypes.c_size_t, ctypes.c_int
+    kinds = [(integer, size, size), (integer, size), (integer, size), (size,), (integer, integer)]
+    if os.name != "posix":  # one thread, which never waits
+        return tuple(ctypes.CFUNCTYPE(*kind)(lambda *_: 0) for kind in kinds)
+    library, calls = ctypes.CDLL(None), []
+    names = "pthread_mutex_init", "pthread_mutex_lock", "pthread_mutex_unlock", "pthread_self"
+    for name, (result, *arguments) in zip((*names, "usleep"), kinds, strict=True):
+        call = getattr(library, name)
+        call.restype, call.argtypes = result, arguments
+        calls.append(call)
+    return tuple(calls)
+
+
+@helper
+def meet(calls, words, members):
+    """Wait until all members have come; whether none of them has failed."""
+    if members == 1:
+        return True
+    _, lock, unlock, nothing, sleep = calls
+    mutex = words.ctypes.data
+    lock(mutex)
+    generation = words[GENERATION]
+    words[ARRIVED] += 1
+    if words[ARRIVED] == members and generation >= 0:
+        words[ARRIVED] = 0
+        words[GENERATION] = generation + 1
+        unlock(mutex)
+        return True
+    unlock(mutex)
+    looks = 0
+    while generation >= 0 and words[GENERATION] == generation:
+        if looks < _LOOKS:
+            nothing()  # the compiler must then look at memory again
+        else:
+            sleep(_SLEEP)
+        looks += 1
+    lock(mutex)
+    failed = words[GENERATION] < 0
+    unlock(mutex)
+    return not failed

@@ -1,0 +1,1 @@
+"""Losses at many points of a loss surface."""

@@ -1,0 +1,189 @@
+"""Threads: the cores of this process, work shared by threads, and steps that they take together.
+
+What to use when: `WorkerPool` for items that do not wait for each other, `BarrierGroup` for threads
+that meet after every step. Both are for work that releases Python's lock: kernels and large NumPy
+operations. How many threads work is decided by sizes and by the cores of this process, and never
+changes a result: callers cut their work by its size alone and add up in the order of the items.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+__all__ = ["BarrierGroup", "WorkerPool", "usable_cores"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+CGROUP = Path("/sys/fs/cgroup")
+GENERATION, ARRIVED, _WORDS = 16, 32, 48
+"""Where a group counts its meetings, and who has come to the next one, behind a mutex."""
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may use.
+
+    The least of its affinity, its container's quota of processor time, and OMP_NUM_THREADS, which
+    cluster schedulers, torchrun and joblib set for processes that share a machine.
+    """
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        cores = os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        cores = min(cores, int(wanted))
+    return max(1, min(cores, _quota()))
+
+
+def _quota() -> int:
+    """Whole cores that the container's quota is worth, rounded down; a million without one."""
+    for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # version 2, 1
+        with suppress(OSError, ValueError):
+            quota, period = " ".join((CGROUP / name).read_text() for name in files).split()
+            return int(quota) // int(period) if int(quota) > 0 else 1_000_000
+    return 1_000_000
+
+
+class WorkerPool:
+    """Share items out to threads; the results come in the items' order.
+
+    The calling thread works too, and does all of it where no other thread is free: calls from
+    several threads at once need no more threads than cores. A call within work is not shared.
+
+    Parameters
+    ----------
+    most
+        Threads at most, the calling one included; None is all cores.
+
+    Examples
+    --------
+    >>> WorkerPool().map(lambda number: number**2, range(5))
+    [0, 1, 4, 9, 16]
+    """
+
+    _executor: ThreadPoolExecutor | None = None
+    _lock = threading.Lock()
+    _inside = threading.local()
+
+    def __init__(self, most: int | None = None) -> None:
+        self.most = most
+
+    def map(
+        self, work: Callable[[Item], Result], items: Sequence[Item], per_thread: int = 1
+    ) -> list[Result]:
+        """Do the work on each item.
+
+        Each thread is to have at least `per_thread` items: calling it takes some 50 µs. The error
+        of the first item that has one is raised here.
+        """
+        threads = min(usable_cores(), len(items) // per_thread)
+        threads = threads if self.most is None else min(threads, self.most)
+        if threads < 2 or getattr(self._inside, "worker", False):
+            return [work(item) for item in items]
+        results: dict[int, Result] = {}
+        errors: dict[int, BaseException] = {}
+        turns = itertools.count()
+
+        def take_turns() -> None:
+            self._inside.worker, turn = True, -1
+            try:
+                while not errors and (turn := next(turns)) < len(items):
+                    results[turn] = work(items[turn])
+            except BaseException as error:
+                errors[turn] = error
+            finally:
+                self._inside.worker = False
+
+        helpers = [self._pool().submit(take_turns) for _ in range(threads - 1)]
+        take_turns()
+        for helper in helpers:
+            if not helper.cancel():  # it has begun
+                helper.result()
+        if errors:
+            raise errors[min(errors)]
+        return [results[turn] for turn in range(len(items))]
+
+    @classmethod
+    def _pool(cls) -> ThreadPoolExecutor:
+        with cls._lock:
+            if cls._executor is None:
+                cls._executor = ThreadPoolExecutor(max(1, usable_cores() - 1), "steepest")
+            return cls._executor
+
+    @classmethod
+    def forget(cls) -> None:
+        """Begin without threads: those of the parent do not live on in a forked child."""
+        cls._executor, cls._lock, cls._inside = None, threading.Lock(), threading.local()
+
+
+class BarrierGroup:
+    """Threads that run one kernel together and meet by `steepest.compiled.barrier.meet`.
+
+    Parameters
+    ----------
+    most
+        As many as can work at once. Groups that run at the same time share the cores of this
+        process; there is one thread where the system has no POSIX threads.
+
+    Examples
+    --------
+    >>> BarrierGroup(most=2).run(lambda member, members, words: member)
+    0
+    """
+
+    _running = 0
+    _lock = threading.Lock()
+
+    def __init__(self, most: int) -> None:
+        self.most = most if os.name == "posix" else 1
+
+    def run(self, work: Callable[[int, int, np.ndarray], Result]) -> Result:
+        """Call ``work(member, members, words)`` on all threads; return what member 0 gives.
+
+        `words` is what `meet` counts in. If a member raises, the others' `meet` returns False.
+        """
+        with self._lock:
+            type(self)._running += 1
+            members = max(1, min(self.most, usable_cores() // self._running))
+        words = np.zeros(_WORDS, dtype=np.int64)
+        errors: list[BaseException] = []
+
+        def guarded(member: int) -> Result | None:
+            try:
+                return work(member, members, words)
+            except BaseException as error:
+                errors.append(error)
+                words[GENERATION] = -1
+                return None
+
+        try:
+            if members > 1:
+                from steepest.compiled.barrier import system_calls
+
+                system_calls()[0](words.ctypes.data, 0)
+            others = [threading.Thread(target=guarded, args=(m,)) for m in range(1, members)]
+            for thread in others:
+                thread.start()
+            result = guarded(0)
+            for thread in others:
+                thread.join()
+        finally:
+            with self._lock:
+                type(self)._running -= 1
+        if errors:
+            raise errors[0]
+        return result  # type: ignore[return-value]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=WorkerPool.forget)
