@@ -55,13 +55,13 @@ class UpdateRule:
     stability: float | None = None
 
     @property
-    def slot_count(self) -> int:
+    def state_vectors(self) -> int:
         """How many vectors of the size of θ it remembers."""
         return self._arithmetic.state
 
     def initial_state(self, theta: Array) -> OptimizerState:
         """The optimiser state to start with: zeros like θ."""
-        return tuple(np.zeros_like(theta) for _ in range(self.slot_count))
+        return tuple(np.zeros_like(theta) for _ in range(self.state_vectors))
 
     def update(
         self, theta: Array, gradient: Array, optimizer_state: OptimizerState, rate: float, step: int

@@ -1,7 +1,7 @@
 """Arrays that lie in memory or on disk, and are worked on block by block either way.
 
 What to use when: `Column` gathers an array whose length is not known, and moves it to disk when it
-is told to. `blocks`, `map_blocks` and `total` walk over an array in blocks of `BLOCK` rows,
+is told to. `blocks`, `map_blocks` and `total` iterate over an array in blocks of `BLOCK` rows,
 wherever it lies: so that what comes out has the same bits in memory and on disk.
 
 A `DiskArray` has a length, a shape and a dtype, and is indexed by rows, as an array in memory is.

@@ -189,7 +189,7 @@ def problem(dtype, events=333):
     return objective, Batch.of(X, (X[:, 0] > 0) * 1.0, random.uniform(0.5, 2, events), dtype)
 
 
-def walk(objective, events):
+def descended(objective, events):
     rule = update_rule(spec.SGD(), objective.weight_mask)
     plan = Plan(len(events), 1, rule, 0.05, spec.Cosine(), 3, seed=3, record_every=10)
     keeper = MemoryCheckpointer()
@@ -201,9 +201,9 @@ def walk(objective, events):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_clock_does_not_change_the_bits(dtype, monkeypatch):
     objective, events = problem(dtype)
-    expected = walk(objective, events)
+    expected = descended(objective, events)
     monkeypatch.setattr("steepest.descent.loop.SECONDS_PER_BLOCK", 0.0)
-    assert walk(objective, events) == expected
+    assert descended(objective, events) == expected
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -217,4 +217,4 @@ def test_windows_on_disk_do_not_change_the_bits(dtype, tmp_path, monkeypatch):
         column = DiskArray(tmp_path, array.dtype, array.shape[1:])
         column.append(array)
         columns.append(column)
-    assert walk(objective, Batch(*columns)) == walk(objective, events)
+    assert descended(objective, Batch(*columns)) == descended(objective, events)

@@ -44,7 +44,7 @@ def problem(loss, hidden=(), activation="relu", *, events=90, weighted=True, l2=
     return objective, Batch.of(X, y, weights, dtype)
 
 
-def walk(objective, events, size, optimizer="adam", epochs=2, rate=0.01, **options):
+def descended(objective, events, size, optimizer="adam", epochs=2, rate=0.01, **options):
     recipe = spec.DescentRecipe.model_validate({"optimizer": optimizer})
     rule = update_rule(recipe.optimizer, getattr(objective, "objective", objective).weight_mask)
     plan = Plan(len(events), size, rule, rate, spec.Cosine(), epochs, seed=3, **options)
@@ -78,7 +78,7 @@ def assert_same(one, two, dtype):
 )
 def test_networks(loss, activation, dtype):
     objective, events = problem(loss, (17, 6), activation, l2=0.1, dtype=dtype)
-    compiled, plain = (walk(each, events, 16) for each in (objective, Plain(objective)))
+    compiled, plain = (descended(each, events, 16) for each in (objective, Plain(objective)))
     assert_same(compiled, plain, dtype)
 
 
@@ -86,7 +86,9 @@ def test_networks(loss, activation, dtype):
 def test_rules_of_networks(optimizer):
     objective, events = problem("binary-cross-entropy", (6,), l2=0.1)
     for size in (1, 16, 90):
-        results = (walk(each, events, size, optimizer) for each in (objective, Plain(objective)))
+        results = (
+            descended(each, events, size, optimizer) for each in (objective, Plain(objective))
+        )
         assert_same(*results, "float64")
 
 
@@ -96,7 +98,9 @@ def test_rules_of_networks(optimizer):
 def test_rules_of_linear_models(optimizer, dtype):
     objective, events = problem("binary-cross-entropy", l2=0.1, dtype=dtype)
     for size in (1, 16, 90):
-        results = (walk(each, events, size, optimizer) for each in (objective, Plain(objective)))
+        results = (
+            descended(each, events, size, optimizer) for each in (objective, Plain(objective))
+        )
         assert_same(*results, dtype)
 
 
@@ -114,7 +118,7 @@ def test_single_events_by_any_rule(kind, features, events, weighted, l2, seed):
     given = problem("binary-cross-entropy", events=events, weighted=weighted, l2=l2, dtype=dtype,
                     features=features, seed=seed)  # fmt: skip
     objective, batch = given
-    results = (walk(each, batch, 1, optimizer, 1) for each in (objective, Plain(objective)))
+    results = (descended(each, batch, 1, optimizer, 1) for each in (objective, Plain(objective)))
     assert_same(*results, dtype)
 
 
@@ -135,7 +139,9 @@ def test_shapes(loss, hidden, features, events, part, weighted, l2, record_every
                                 features=features, seed=seed)  # fmt: skip
     size = max(1, round(part * events))
     options = {"epochs": 1, "rate": 1e-3, "record_every": record_every}
-    results = (walk(each, sample, size, "sgd", **options) for each in (objective, Plain(objective)))
+    results = (
+        descended(each, sample, size, "sgd", **options) for each in (objective, Plain(objective))
+    )
     assert_same(*results, "float64")
 
 
@@ -150,7 +156,7 @@ def test_events_on_disk_give_the_same_bits(hidden, tmp_path, monkeypatch):
         column.append(array)
         columns.append(column)
     for size in (1, 10, 100, 700):
-        memory, disk = (walk(objective, each, size) for each in (events, Batch(*columns)))
+        memory, disk = (descended(objective, each, size) for each in (events, Batch(*columns)))
         assert memory[0].theta.tobytes() == disk[0].theta.tobytes()
         assert memory[1].equals(disk[1])
 

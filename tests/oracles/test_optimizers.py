@@ -41,7 +41,7 @@ def test_torch_takes_the_same_steps(name: str, dtype: str):
     optimizer = make([parameters])
     rule = update_rule(options, np.ones(7, dtype=bool))
     optimizer_state = rule.initial_state(theta)
-    assert len(optimizer_state) == rule.slot_count
+    assert len(optimizer_state) == rule.state_vectors
     for step in range(1, 30):
         gradient = random.normal(size=7).astype(dtype)
         rate = float(0.1 / step)

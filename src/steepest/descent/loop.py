@@ -134,7 +134,7 @@ def descend(
     state = descent.resume(state) if state else descent.init()  # 1 init
     while state.reason is None:  # 6 repeat
         if not descent.round_is_due(state):
-            state = descent.take_steps(state)  # 2 predict, 3 loss, 4 gradient, 5 step
+            state = descent.run_steps(state)  # 2 predict, 3 loss, 4 gradient, 5 step
         if descent.round_is_due(state):
             state = descent.end_round(state)  # 7 stop, if there is a reason
         descent.record(state)
@@ -209,7 +209,7 @@ class _Descent:
         """Whether validation and the criteria come next."""
         return self.plan.ends_round(state.step) and state.step > state.round_step
 
-    def take_steps(self, state: State) -> State:
+    def run_steps(self, state: State) -> State:
         """Steps 2 to 5, up to the next validation or look at the clock."""
         plan = self.plan
         end = plan.block_end(state.step, self.longest)

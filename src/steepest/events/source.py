@@ -150,7 +150,7 @@ class EventSource:
         return self._blocks(columns, where, batch_rows)
 
     @property
-    def sifts(self) -> bool:
+    def filters_rows(self) -> bool:
         """Whether `filtered` reads less than `batches` does."""
         return any(isinstance(file, FilteredFile) for file in self._files)
 

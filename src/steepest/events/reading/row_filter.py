@@ -42,7 +42,7 @@ def blocks_of(
     Row groups that statistics exclude are left out; see also `EventSource.filtered`.
     """
     where = select.pruning() if select is not None else ()
-    row_filter = row_filter_of(select, source.schema) if source.sifts else None
+    row_filter = row_filter_of(select, source.schema) if source.filters_rows else None
     if row_filter is None:
         return source.batches(columns, where)
     return source.filtered(columns, where, row_filter)
