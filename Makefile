@@ -2,7 +2,7 @@
 # make test    install, then run the tests
 # make lint    ruff, pyright, import-linter
 # make docs    build the documentation into site/
-# make bench   measure speed against peers and the machine's limit; make bench-gradient: a part
+# make bench   measure whole calls and their parts against peers; make bench-calls: one part
 # make performance   write docs/performance.md from what make bench measured
 # make readme  train three models and write the README's table
 

@@ -27,7 +27,6 @@ PARTS = (
     "start",
     "scale",
     "landscape",
-    "profile",
 )
 
 

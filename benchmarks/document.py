@@ -1,7 +1,7 @@
-"""Write docs/performance.md and its picture from what was measured.
+"""Write docs/performance.md, the tables beside it, and its picture from what was measured.
 
-Run by ``python -m benchmarks.document``.
-Nothing there is typed by hand but the sentences around the tables.
+Run by ``make performance``. Nothing there is typed by hand but the sentences around the tables; the page
+has the ratios, docs/performance.json every time that was measured.
 """
 
 from __future__ import annotations
@@ -14,28 +14,46 @@ from typing import Any
 
 from benchmarks.__main__ import PARTS, time_text
 from benchmarks.picture import draw
-from benchmarks.reasons import section
 
 ROOT = Path(__file__).parents[1]
-PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "performance.svg"
+PAGE = ROOT / "docs" / "performance.md"
+NUMBERS = ROOT / "docs" / "performance.json"
+PICTURE = ROOT / "docs" / "images" / "performance.svg"
 INTRODUCTION = """# Performance
 
-Written by `python -m benchmarks.document` from what `make bench` measured. A figure is a ratio
-taken within one run, contenders in turn: the median of the rounds, and in brackets the smallest and
-the largest. Larger is better; "asked" is what we set out to reach. Each contender had to end at the
-same loss; networks, which all start from the same parameters and shuffle the events each in its own
-way, within 25 %. What did not arrive in the time given is left out. `make bench-gradient` and so on
-run one part.
+How long public calls take, compared with other packages and with what the machine can do. Everything
+here is measured by `make bench` and written by `make performance`; every single time is in
+[performance.json](performance.json).
 
-![Cost of one gradient against events, features and width](images/performance.svg)
-
-*Time of one gradient (points: median; bars: smallest and largest), and what bounds it from below.
-Shaded: where a call itself costs most, where reading the events does, and where arithmetic does.*
+- A figure is a ratio within one run. All contenders work in turn, each in a process of its own; the
+  ratio is taken in each round, and the page gives the median with the smallest and the largest.
+  Larger is better.
+- *Target* is what the project set out to reach.
+- *before* is an earlier version of steepest, measured in the same run (`--against`).
+- *AVX2* is this version compiled as for a Haswell processor, without AVX-512.
 """
+CAPTION = """
+![Time of one gradient against events, features and width](images/performance.svg)
+
+*Time of one gradient and its lower bounds: the cost of a call, reading the events, arithmetic.*
+"""
+TITLES = {
+    "calls": "Whole calls",
+    "gradient": "Gradients of linear models",
+    "sgd": "Single events",
+    "optimum": "The optimum of convex models",
+    "dense": "Dense networks",
+    "lecture": "The lecture's fit",
+    "stream": "Events on disk",
+    "start": "Start",
+    "landscape": "Loss surfaces",
+}
+MOST = 16
+"""Rows of a table at most; those below the target come first, and the others are in the JSON."""
 
 
 def main() -> None:
-    """Write the page and the picture."""
+    """Write the page, the numbers and the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=ROOT / "bench-results")
     folder = parser.parse_args().results
@@ -45,57 +63,48 @@ def main() -> None:
         raise SystemExit(f"There is nothing in {folder}: run make bench first.")
     if quick := [part["bench"] for part in told if part["options"]["quick"]]:
         raise SystemExit(f"These were measured with --quick, which means nothing: {quick}")
-    PAGE.write_text(page(told), encoding="utf-8")
-    print(f"written: {PAGE}")
+    NUMBERS.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for part in told:
         if part["bench"] == "scale":
             PICTURE.parent.mkdir(exist_ok=True)
             draw(part["cases"], PICTURE)
-            print(f"written: {PICTURE}")
+    PAGE.write_text(page(told), encoding="utf-8")
+    print(f"written: {PAGE}, {NUMBERS}")
 
 
 def page(told: list[dict[str, Any]]) -> str:
     """Return the page's text."""
-    measured = [part for part in told if part["bench"] != "profile"]
-    return "\n".join([INTRODUCTION, _summary(told), section(told), *map(_part, measured)])
-
-
-def _summary(told: list[dict[str, Any]]) -> str:
-    claims = [claim for part in told for case in part["cases"] for claim in case["claims"]]
-    asked = [claim for claim in claims if claim["asked"] is not None]
-    reached = sum(claim["reached"] for claim in asked)
-    return f"Of {len(asked)} figures that were asked for, {reached} were reached.\n"
+    tables = [_part(part) for part in told if part["bench"] in TITLES]
+    picture = [CAPTION] if PICTURE.exists() else []
+    return "\n".join([INTRODUCTION, *tables, *picture])
 
 
 def _part(part: dict[str, Any]) -> str:
     about = part["machine"]
-    versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
+    rows = [(case, claim) for case in part["cases"] for claim in case["claims"]]
+    rows.sort(key=lambda row: row[1]["reached"])
     lines = [
-        f"## {part['bench']}\n",
-        f"{part['date']}, {about['processor']}, {about['cores']} cores, load {about['load']} at "
-        f"the start, {part['options']['rounds']} rounds. {versions}.\n",
-        "| work | figure | measured | asked | |",
+        f"## {TITLES[part['bench']]}\n",
+        f"{part['date']}, {about['processor']}, {about['cores']} cores, load {about['load']} at the "
+        f"start, {part['options']['rounds']} rounds.\n",
+        "| call | time | ratio | target | |",
         "|---|---|---|---|---|",
+        *(_row(case, claim) for case, claim in rows[:MOST]),
     ]
-    lines += [_row(case["work"], claim) for case in part["cases"] for claim in case["claims"]]
-    lines += ["", "| work | contender | time, median (min – max) |", "|---|---|---|"]
-    for case in part["cases"]:
-        for name, times in case["seconds"].items():
-            spread = f"{time_text(min(times))} – {time_text(max(times))}"
-            lines.append(
-                f"| {case['work']} | {name} | {time_text(statistics.median(times))} ({spread}) |"
-            )
-    settings = part["cases"][0]["settings"]
-    lines += ["", *(f"- {name}: {text}" for name, text in settings.items()), ""]
-    return "\n".join(lines)
+    if len(rows) > MOST:
+        lines.append(f"\n{len(rows) - MOST} more, all on target, are in performance.json.")
+    return "\n".join([*lines, ""])
 
 
-def _row(work: str, claim: dict[str, Any]) -> str:
-    measured = f"{claim['value']:.3g} ({claim['low']:.3g} – {claim['high']:.3g})"
-    if claim["asked"] is None:
-        return f"| {work} | {claim['what']} | {measured} | | |"
-    mark = "reached" if claim["reached"] else "**not reached**"
-    return f"| {work} | {claim['what']} | {measured} | ≥ {claim['asked']:g} | {mark} |"
+def _row(case: dict[str, Any], claim: dict[str, Any]) -> str:
+    times = next((t for name, t in case["seconds"].items() if claim["what"].startswith(name)), None)
+    times = times or next(iter(case["seconds"].values()))
+    measured = (
+        f"{claim['what']}: **{claim['value']:.2g}** ({claim['low']:.2g} – {claim['high']:.2g})"
+    )
+    target = "" if claim["asked"] is None else f"≥ {claim['asked']:.2g}"
+    mark = "" if claim["asked"] is None else "reached" if claim["reached"] else "**not reached**"
+    return f"| {case['work']} | {time_text(statistics.median(times))} | {measured} | {target} | {mark} |"
 
 
 if __name__ == "__main__":
