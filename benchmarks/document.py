@@ -1,7 +1,7 @@
 """Write docs/performance.md, the tables beside it, and its picture from what was measured.
 
-Run by ``make performance``. Nothing there is typed by hand but the sentences around the tables; the page
-has the ratios, docs/performance.json every time that was measured.
+Run by ``make performance``. Nothing there is typed by hand but the sentences around the tables; the
+page has the ratios, docs/performance.json every time that was measured.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ NUMBERS = ROOT / "docs" / "performance.json"
 PICTURE = ROOT / "docs" / "images" / "performance.svg"
 INTRODUCTION = """# Performance
 
-How long public calls take, compared with other packages and with what the machine can do. Everything
-here is measured by `make bench` and written by `make performance`; every single time is in
-[performance.json](performance.json).
+How long public calls take, compared with other packages and with what the machine can do.
+Everything here is measured by `make bench` and written by `make performance`; every single time is
+in [performance.json](performance.json).
 
 - A figure is a ratio within one run. All contenders work in turn, each in a process of its own; the
   ratio is taken in each round, and the page gives the median with the smallest and the largest.
@@ -85,8 +85,8 @@ def _part(part: dict[str, Any]) -> str:
     rows.sort(key=lambda row: row[1]["reached"])
     lines = [
         f"## {TITLES[part['bench']]}\n",
-        f"{part['date']}, {about['processor']}, {about['cores']} cores, load {about['load']} at the "
-        f"start, {part['options']['rounds']} rounds.\n",
+        f"{part['date']}, {about['processor']}, {about['cores']} cores, load {about['load']} at "
+        f"the start, {part['options']['rounds']} rounds.\n",
         "| call | time | ratio | target | |",
         "|---|---|---|---|---|",
         *(_row(case, claim) for case, claim in rows[:MOST]),
@@ -99,12 +99,14 @@ def _part(part: dict[str, Any]) -> str:
 def _row(case: dict[str, Any], claim: dict[str, Any]) -> str:
     times = next((t for name, t in case["seconds"].items() if claim["what"].startswith(name)), None)
     times = times or next(iter(case["seconds"].values()))
-    measured = (
-        f"{claim['what']}: **{claim['value']:.2g}** ({claim['low']:.2g} – {claim['high']:.2g})"
-    )
-    target = "" if claim["asked"] is None else f"≥ {claim['asked']:.2g}"
-    mark = "" if claim["asked"] is None else "reached" if claim["reached"] else "**not reached**"
-    return f"| {case['work']} | {time_text(statistics.median(times))} | {measured} | {target} | {mark} |"
+    time = time_text(statistics.median(times))
+    spread = f"({claim['low']:.2g} – {claim['high']:.2g})"
+    ratio = f"{claim['what']}: **{claim['value']:.2g}** {spread}"
+    if claim["asked"] is None:
+        target = " | "
+    else:
+        target = f"≥ {claim['asked']:.2g} | " + ("reached" if claim["reached"] else "**missed**")
+    return f"| {case['work']} | {time} | {ratio} | {target} |"
 
 
 if __name__ == "__main__":
