@@ -53,7 +53,7 @@ def test_help_teaches(steepest):
         (["--data", "nowhere.toml"], "nowhere.toml"),
         (["--data", "nowhere.parquet", "--label", "y"], "nowhere.parquet"),
         (["--data", "events.parquet"], "need a label"),
-        (["--label", "y"], "go with files of events"),
+        (["--label", "y"], "are for files of events"),
         (["--data", "embedded:top-jets", "--label", "mass"], "has others"),
     ],
 )
