@@ -4,8 +4,9 @@
     backward   ∂J/∂Wₗ = Aₗ₋₁ᵀ Dₗ,  ∂J/∂bₗ = 1ᵀ Dₗ,  Dₗ₋₁ = (Dₗ Wₗᵀ) ∘ a′(Zₗ₋₁)
 
 Events are rows, and the products are BLAS's: on 64 × 64 weights it is near the processor's peak,
-and loops that LLVM vectorises are at half of it. Wᵀ of a small layer is copied once a
-step, since a product with the transpose of a small matrix takes up to twice as long. Layers of one output are loops.
+and loops that LLVM vectorises are at half of it. Wᵀ of a small layer is copied once a step, since a
+product with the transpose of a small matrix takes up to twice as long. Layers of one output are
+loops.
 """
 
 from __future__ import annotations
