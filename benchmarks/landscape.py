@@ -24,9 +24,8 @@ from benchmarks.machine import cores, matrix_peak
 from steepest import recipe as spec
 from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.landscape import spans
-from steepest.landscape.directions import Directions
+from steepest.landscape.directions import Directions, Grid
 from steepest.landscape.estimate import Anchors
-from steepest.landscape.grid import Grid
 from steepest.landscape.surface import Surface, drawn_events, evaluate
 from steepest.losses import loss_named
 from steepest.models import Dense

@@ -118,7 +118,7 @@ def keys_of(table: type[BaseModel], prefix: str = "") -> dict[str, Any]:
         if not inner or {Derived, BinsRecipe} & set(inner):  # also the list as a whole
             keys[prefix + name] = plain(field)
         for below in inner:
-            keys |= keys_of(below, f"{prefix}{name}.")
+            keys = keys_of(below, f"{prefix}{name}.") | keys  # the first of a union counts
     return keys
 
 

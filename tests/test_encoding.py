@@ -242,7 +242,7 @@ def test_a_recipe_is_written_as_it_was_given() -> None:
 def test_an_indicator_needs_a_fill() -> None:
     message = """
 The recipe has a wrong value for 'events.features[0]'.
-  expected: a valid string or a table with fill, as indicator = true needs it
+  expected: a valid string or a table with fill, which indicator = true needs
   found:    {'name': 'b', 'value': 'b', 'indicator': True}
 """
     refused(RecipeError, message, Recipe.from_dict, with_feature(indicator=True))

@@ -30,15 +30,25 @@ def test_unknown_names_are_attribute_errors():
         _ = steepest.tran  # type: ignore[attr-defined]
 
 
+HELP = """
+import contextlib, io, sys
+from steepest.cli import main
+sys.argv[1:] = ["--help"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    main()
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "absent"),
     [
         ("import steepest", "numpy matplotlib pyarrow torch scipy sklearn polars"),
         ("import steepest.cli.app", "numpy matplotlib pyarrow torch scipy sklearn polars"),
         ("import steepest.training", "matplotlib torch"),
+        (HELP, "numpy matplotlib pyarrow torch scipy sklearn polars rich pydantic"),
     ],
 )
 def test_heavy_packages_are_imported_where_they_are_used(code: str, absent: str):
-    check = f"{code}, sys; print(*[m for m in {absent.split()!r} if m in sys.modules])"
+    check = f"{code}\nimport sys; print(*[m for m in {absent.split()!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -84,7 +84,8 @@ def test_the_default_recipe_is_one():
             "descent.optimzer=sgd",
             "The recipe has an unknown key 'descent.optimzer'.\n"
             "  expected: one of batch_size, checkpoint, dtype, epochs, history, keep, l2, "
-            "learning_rate, loss, method, optimizer, scaling, schedule, seed, stop, validate_every\n"
+            "learning_rate, loss, method, optimizer, scaling, schedule, seed, stop, "
+            "validate_every\n"
             "  do:       write 'optimizer', or remove it",
         ),
         (
@@ -197,18 +198,18 @@ def test_one_hidden_layer_is_a_list_too():
 
 def test_contradictions():
     assert wrong("descent.method=exact", "model.hidden=[]", "descent.loss=cross-entropy") == (
-        "The recipe: method 'exact' minimises the mean squared error alone.\n"
+        "The recipe: method 'exact' minimises only the mean squared error.\n"
         "  found:    descent.loss = 'cross-entropy'\n"
         "  do:       leave descent.loss out, or set descent.method = 'descent'"
     )
     assert wrong("descent.keep=best", "events.split.validation=0") == (
-        "The recipe: keep = 'best' is judged by the validation loss, but there are no validation "
+        "The recipe: keep = 'best' needs the validation loss, but there are no validation "
         "events.\n"
         "  found:    events.split.validation = 0\n"
         "  do:       set events.split.validation above 0, or leave descent.keep out"
     )
     assert wrong("descent.stop.patience=3", "events.split.validation=0") == (
-        "The recipe: stop.patience watches the validation loss, but there are no validation "
+        "The recipe: stop.patience needs the validation loss, but there are no validation "
         "events.\n"
         "  found:    events.split.validation = 0\n"
         "  do:       set events.split.validation above 0, or leave descent.stop.patience out"
@@ -231,11 +232,18 @@ def test_files_that_cannot_be_read(tmp_path: Path):
     assert str(caught.value) == (
         f"The recipe {missing} is not valid TOML.\n"
         "  found:    Invalid value (at line 2, column 8): path = jets.parquet\n"
-        '  do:       text goes in quotes: label = "is_top"'
+        '  do:       put text in quotes: label = "is_top"'
     )
-    missing.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RecipeError, match="cannot be read"):
+    missing.write_bytes("[events]  # für Jets".encode("latin-1"))
+    with pytest.raises(RecipeError) as caught:
         Recipe.from_toml(missing)
+    assert str(caught.value) == (
+        f"The recipe {missing} cannot be read.\n"
+        "  expected: a TOML file, UTF-8\n"
+        "  found:    byte 13 is not UTF-8\n"
+        "  cause:    it was saved in another encoding\n"
+        "  do:       save it as UTF-8"
+    )
 
 
 BINS = {"column": "pt", "edges": [500, 600]}
@@ -254,13 +262,13 @@ def test_a_single_table_of_bins_is_a_list_of_one():
         (
             {"bins": {**BINS, "edges": [2, 1]}},
             "The recipe has a wrong value for 'evaluate.bins[0].edges'.\n"
-            "  expected: two numbers or more, each above the one before\n"
+            "  expected: two or more increasing numbers\n"
             "  found:    [2, 1]",
         ),
         (
             {"bins": [BINS, {**BINS, "edges": [2]}]},
             "The recipe has a wrong value for 'evaluate.bins[1].edges'.\n"
-            "  expected: two numbers or more, each above the one before\n"
+            "  expected: two or more increasing numbers\n"
             "  found:    [2]",
         ),
         (

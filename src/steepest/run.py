@@ -1,4 +1,4 @@
-"""Run, the public object: what a training left, and what can be options of it."""
+"""Run, the public object: what a training left, and what can be asked of it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Run:
     Raises
     ------
     RunFolderError
-        If there is no run at `path`, or what is options for is not there yet.
+        If there is no run at `path`, or what is asked for is not there yet.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """What was options for."""
+        """What was asked for."""
         return self._folder.recipe
 
     @property
@@ -280,7 +280,7 @@ def resume(path: str | Path, *, callback: training.TrainingCallback | None = Non
     EventsError
         Its events cannot be read any more.
     Interrupted
-        After Ctrl-C; it can be gone on with again.
+        After Ctrl-C; it can be resumed again.
 
     Examples
     --------

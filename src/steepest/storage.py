@@ -64,6 +64,8 @@ class RowsOnDisk(ABC):
         The type of the numbers on disk, which must hold all of them exactly; left out, `dtype`.
     """
 
+    on_disk = True
+
     def __init__(
         self, folder: str | Path, dtype: Any, width: tuple[int, ...] = (), stored: Any = None
     ) -> None:
@@ -242,9 +244,9 @@ class Column:
         return whole
 
 
-def on_disk(*arrays: AnyArray | None) -> bool:
-    """Whether any of the arrays lies on disk."""
-    return any(isinstance(array, RowsOnDisk) for array in arrays)
+def on_disk(*arrays: Any) -> bool:
+    """Whether any of the arrays, or of the groups of inputs, lies on disk."""
+    return any(getattr(array, "on_disk", False) for array in arrays)
 
 
 def slices(rows: int) -> Iterator[slice]:
@@ -259,16 +261,17 @@ def slices(rows: int) -> Iterator[slice]:
         yield slice(start, min(start + BLOCK, rows))
 
 
-def blocks(*arrays: AnyArray | None) -> Iterator[tuple[Any, ...]]:
-    """Yield the blocks of arrays of one length, side by side; None stays None."""
+def blocks(*arrays: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the blocks of arrays (or groups of inputs) of one length, side by side.
+
+    None stays None.
+    """
     first = next(array for array in arrays if array is not None)
     for rows in slices(len(first)):
         yield tuple(None if array is None else array[rows] for array in arrays)
 
 
-def map_blocks(
-    function: Callable[..., np.ndarray], *arrays: AnyArray, stored: Any = None
-) -> AnyArray:
+def map_blocks(function: Callable[..., np.ndarray], *arrays: Any, stored: Any = None) -> AnyArray:
     """Apply a function of rows block by block; the result lies where the first array does.
 
     On disk its numbers are kept as `stored`, which must hold all of them exactly.
@@ -283,7 +286,7 @@ def map_blocks(
         rows = function(*block)
         if result is None:
             width = rows.shape[1:]
-            if isinstance(first, RowsOnDisk):
+            if on_disk(first):
                 result = DiskArray(first.folder, rows.dtype, width, stored)
             else:
                 result = np.empty((len(first), *width), dtype=rows.dtype)
@@ -361,8 +364,8 @@ MOST_SORTED = 1_000_000
 """Quantiles are taken from so many events at most."""
 
 
-def thinned(array: AnyArray, most: int = MOST_SORTED) -> np.ndarray:
-    """Return at most `most` rows, evenly spaced, in memory.
+def thinned(array: Any, most: int = MOST_SORTED) -> Any:
+    """Return at most `most` rows of an array or of groups of inputs, evenly spaced, in memory.
 
     Examples
     --------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -12,16 +12,22 @@ from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
 
 from steepest.encoding import Encoding
-from steepest.errors import EventsError
+from steepest.errors import EventsError, RecipeError, RunFolderError
+from steepest.groups import Groups
 from steepest.losses import Loss, loss_named
-from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective
-from steepest.scaling import AffineScaling, Scaling, scaling_from
+from steepest.models import Model, ModelKind, kind_named
+from steepest.objective import Batch, Memory, ModelObjective
+from steepest.objective.stateful import restore_memory
+from steepest.scaling import AffineScaling, AnyScaling, scaling_from
 
-__all__ = ["FORMAT", "TASKS", "Coefficients", "TrainedModel", "outputs_for"]
+__all__ = ["FORMAT", "TASKS", "VERSIONS", "Coefficients", "TrainedModel", "outputs_for"]
 
 Array = np.ndarray
-FORMAT = {"format": "steepest-model", "version": 1}
+FORMAT = {"format": "steepest-model", "version": 2}
+VERSIONS = (1, 2)
+"""That are read. Version 1 had dense networks alone; 2 has a model of any kind, with buffers."""
+
+_BUFFER = "buffers."
 
 ROWS = 1024
 """Events that are predicted at once, always as many: the last block is filled up, so that functions
@@ -47,7 +53,7 @@ class Coefficients:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """Scaling, network and parameters, with the names that give them their meaning.
+    """Scaling, model and parameters, with the names that give them their meaning.
 
     Parameters
     ----------
@@ -60,28 +66,34 @@ class TrainedModel:
     label
         What the label was, as text.
     features
-        The features as a recipe writes them: names, or tables with name and value.
+        The features as a recipe writes them: names, or tables with name and value; for inputs in
+        groups the names of each group.
     encoding
         From raw features to what is scaled: fills and categories; None where these are the same.
+    buffers
+        What the model keeps besides θ, such as statistics of its inputs, by name.
     """
 
-    scaling: Scaling
-    model: Dense
+    scaling: AnyScaling
+    model: Model
     loss: Loss
     theta: Array
     classes: tuple[str, ...]
     label: str
-    features: tuple[str | dict[str, Any], ...]
+    features: tuple[str | dict[str, Any], ...] | Mapping[str, tuple[str, ...]]
     encoding: Encoding | None = None
+    buffers: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The features' names, in order."""
+        """The features' names, in order; those of groups as ``group.feature``."""
+        if isinstance(self.features, Mapping):
+            return tuple(f"{g}.{name}" for g, names in self.features.items() for name in names)
         return tuple(f if isinstance(f, str) else f["name"] for f in self.features)
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """The names of the network's inputs: the features', or those that the encoding gives."""
+        """The names of the model's inputs: the features', or those that the encoding gives."""
         return self.names if self.encoding is None else self.encoding.names
 
     @property
@@ -89,8 +101,15 @@ class TrainedModel:
         """Which of "regression", "binary" and "multiclass" it is."""
         return next(task for task, loss in TASKS.items() if loss == self.loss.name)
 
-    def predict(self, features: ArrayLike) -> Array:
-        """Predict from raw features ``(events, features)``.
+    def objective(self, l2: float = 0.0, dtype: str = "float64") -> ModelObjective:
+        """J(θ) of this model and its loss, by default in float64 and without the L2 term."""
+        objective = kind_named(self.model.kind).objective(self.model, self.loss, l2, dtype)
+        if self.buffers:
+            restore_memory(objective, Memory(self.buffers))
+        return objective
+
+    def predict(self, features: ArrayLike | Groups) -> Array:
+        """Predict from raw features ``(events, features)``, or from groups of them.
 
         Features with categories are given as text; what is missing as NaN, None or the value that
         the recipe names.
@@ -100,78 +119,85 @@ class TrainedModel:
         whatever θ was trained in, so that scores do not tie where float32 would round them to one.
         An event's prediction has the same bits whichever events are predicted with it.
         """
-        if self.encoding is not None:
+        if self.encoding is not None and not isinstance(features, Groups):
             features = self.encoding.transform(features)
         return self.predict_encoded(features)
 
-    def predict_encoded(self, encoded: ArrayLike) -> Array:
+    def predict_encoded(self, encoded: ArrayLike | Groups) -> Array:
         """Predict, as `predict` does, from what the encoding made: ``(events, inputs)``."""
-        values = np.asarray(encoded, dtype=np.float64)
-        if values.ndim != 2 or len(values) == 0:
-            return self._predict_block(values)
+        values = encoded if isinstance(encoded, Groups) else np.asarray(encoded, dtype=np.float64)
+        refused = not isinstance(values, Groups) and values.ndim != 2
+        if refused or len(values) == 0:
+            return self._predict_block(values, self.objective())
         try:
             with _threads().limit(limits=1, user_api="blas"):
                 return self._predict_blocks(values)
         except EventsError:
-            self.scaling.transform(values)  # again, of all: its message counts rows from the first
+            self.scaled(values)  # all at once: its message counts events from the first
             raise
 
-    def _predict_blocks(self, values: Array) -> Array:
-        whole = len(values) - len(values) % ROWS
-        parts = [self._predict_block(values[i : i + ROWS]) for i in range(0, whole, ROWS)]
-        if whole < len(values):
-            filled = np.resize(values[whole:], (ROWS, values.shape[1]))
-            parts.append(self._predict_block(filled)[: len(values) - whole])
+    def _predict_blocks(self, values: Array | Groups) -> Array:
+        objective, events = self.objective(), len(values)
+        whole = events - events % ROWS
+        starts = range(0, whole, ROWS)
+        parts = [self._predict_block(values[i : i + ROWS], objective) for i in starts]
+        if whole < events:
+            rows = np.resize(np.arange(whole, events), ROWS)
+            parts.append(self._predict_block(values[rows], objective)[: events - whole])
         return np.concatenate(parts)
 
-    def _predict_block(self, values: Array) -> Array:
-        inputs = np.ascontiguousarray(self.scaling.transform(values))
-        objective = DenseObjective(self.model, self.loss)
-        batch = Batch(inputs, np.empty(len(inputs)))
+    def _predict_block(self, values: Array | Groups, objective: ModelObjective) -> Array:
+        batch = Batch.of(self.scaled(values), np.empty(len(values)), None, "float64")
         return objective.predict(self.theta.astype(np.float64), batch)
 
+    def scaled(self, encoded: Array | Groups) -> Any:
+        """Return the model's inputs in float64, for encoded features in memory."""
+        transform: Any = self.scaling.transform  # of groups or a matrix, as the model takes them
+        return transform(encoded)
+
     def coefficients(self) -> Coefficients | None:
-        """The linear model's coefficients in original units; None for networks.
+        """The linear model's coefficients in original units; None for other models.
 
         Also None with a scaling that is not affine (quantile): there are none then.
         """
-        if self.model.hidden or not isinstance(self.scaling, AffineScaling):
+        layer = self.model.linear_layer(self.theta.astype(np.float64))
+        if layer is None or not isinstance(self.scaling, AffineScaling):
             return None
-        layer = self.model.layers(self.theta.astype(np.float64))[0]
-        values, intercept = self.scaling.original_units(layer.weights, layer.biases)
+        values, intercept = self.scaling.original_units(*layer)
         return Coefficients(self.input_names, values, intercept)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array], dict[str, Array]]:
         """Configuration (JSON), parameters and scaling (arrays), as they lie in ``model/``."""
+        features = self.features
         config = {
             **FORMAT,
             "task": self.task,
             "label": self.label,
             "classes": list(self.classes),
-            "features": list(self.features),
+            "features": dict(features) if isinstance(features, Mapping) else list(features),
             "encoding": None if self.encoding is None else self.encoding.to_json(),
             "loss": self.loss.name,
-            "model": {
-                "name": "dense",
-                "inputs": self.model.inputs,
-                "hidden": list(self.model.hidden),
-                "outputs": self.model.outputs,
-                "activation": self.model.activation,
-            },
+            "model": {"name": self.model.kind, **self.model.config()},
             "dtype": str(self.theta.dtype),
             "scaling": self.scaling.to_json(),
         }
-        return config, self.model.named(self.theta), self.scaling.to_arrays()
+        buffers = {_BUFFER + name: values for name, values in self.buffers.items()}
+        return config, {**self.model.named(self.theta), **buffers}, self.scaling.to_arrays()
 
     @classmethod
     def from_parts(
         cls, config: dict[str, Any], parameters: dict[str, Array], scaling: dict[str, Array]
     ) -> TrainedModel:
-        """Put a model together again from `to_parts`."""
-        shape, encoding = config["model"], config.get("encoding")
-        model = Dense(
-            shape["inputs"], tuple(shape["hidden"]), shape["outputs"], shape["activation"]
-        )
+        """Return the model whose `to_parts` gave these, of any version in `VERSIONS`.
+
+        Raises
+        ------
+        RunFolderError
+            Its kind is not known here.
+        """
+        shape, features = dict(config["model"]), config["features"]
+        encoding = config.get("encoding")
+        model = _kind_of_saved(shape.pop("name")).from_config(shape)
         theta = np.zeros(model.size, dtype=config["dtype"])
         for name, values in model.named(theta).items():
             values[...] = parameters[name]
@@ -182,9 +208,29 @@ class TrainedModel:
             theta=theta,
             classes=tuple(config["classes"]),
             label=config["label"],
-            features=tuple(config["features"]),
+            features={g: tuple(names) for g, names in features.items()}
+            if isinstance(features, dict)
+            else tuple(features),
             encoding=Encoding.from_json(encoding) if encoding is not None else None,
+            buffers={
+                name.removeprefix(_BUFFER): values
+                for name, values in parameters.items()
+                if name.startswith(_BUFFER)
+            },
         )
+
+
+def _kind_of_saved(name: str) -> ModelKind:
+    try:
+        return kind_named(name)
+    except RecipeError as error:
+        raise RunFolderError(
+            f"The saved model is of the kind {name!r}, which is not known here.",
+            expected=error.details["expected"],
+            found=repr(name),
+            cause="a newer release, or another package, has made it",
+            do="import the package that registers it, or use the release that wrote it",
+        ) from None
 
 
 @cache

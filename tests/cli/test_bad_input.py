@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from samples import make_events
+from steepest.errors import RecipeError
 from steepest.events import assign_parts
 from steepest.recipe import Recipe, SplitRecipe
 
@@ -107,8 +108,8 @@ def test_unknown_recipe_key(tmp_path: Path, steepest):
     assert ended.code == 1
     assert ended.err == (
         f"steepest: The recipe {file} has an unknown key 'descent.learning_rat'.\n"
-        "  expected: one of batch_size, checkpoint, dtype, epochs, history, keep, l2, learning_rate, "
-        "loss, method, optimizer, scaling, schedule, seed, stop, validate_every\n"
+        "  expected: one of batch_size, checkpoint, dtype, epochs, history, keep, l2, "
+        "learning_rate, loss, method, optimizer, scaling, schedule, seed, stop, validate_every\n"
         "  do:       write 'learning_rate', or remove it\n"
     )
 
@@ -335,3 +336,51 @@ def test_a_model_of_a_newer_release(tmp_path: Path, recipe_table: dict, steepest
         "  cause:    a damaged file, or one written by a newer release",
         "  do:       use the release that wrote it, or train again",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("data.root", b"root\x00\x00\xff\xfe", "bytes that are not UTF-8 text"),
+        ("jets.parquet", b"PAR1\x15\x00\xff\xfe", "bytes that are not UTF-8 text"),
+        ("jets.csv", b"pt,eta\n550,1.2\n", "the suffix .csv, and no TOML"),
+    ],
+)
+def test_events_in_place_of_a_recipe(
+    tmp_path: Path, steepest, name: str, content: bytes, found: str
+):
+    (tmp_path / name).write_bytes(content)
+    ended = steepest("train", tmp_path / name, "--out", tmp_path / "run")
+    assert ended.code == 1
+    assert ended.err == (
+        f"steepest: {tmp_path / name} is not a recipe.\n"
+        "  expected: a recipe: a TOML file, UTF-8\n"
+        f"  found:    {found}\n"
+        "  cause:    it is a file of events, which a recipe names\n"
+        f'  do:       write a recipe with [events], path = "{name}" and label = "COLUMN", '
+        "and train with that\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_text_of_a_recipe_is_not_echoed():
+    text = '[events]\npath = "jets.parquet"\nlabel = "is_top"\n' * 20
+    with pytest.raises(RecipeError) as error:
+        Recipe.from_toml(text)
+    assert str(error.value) == (
+        "The path of the recipe is not a path.\n"
+        "  expected: the path of a TOML file, or the tables of a recipe\n"
+        "  found:    960 characters that begin with '[events]'\n"
+        "  cause:    the text of a recipe was given\n"
+        "  do:       write it to a file, or pass its tables: train(tomllib.loads(text))"
+    )
+
+
+def test_a_folder_in_place_of_a_recipe(tmp_path: Path, steepest):
+    ended = steepest("train", tmp_path)
+    assert ended.err == (
+        f"steepest: The recipe {tmp_path} cannot be read.\n"
+        "  expected: a readable TOML file\n"
+        "  found:    Is a directory\n"
+        "  do:       check the path and its permissions\n"
+    )

@@ -61,7 +61,7 @@ def test_json_is_what_the_file_holds(run: Path, steepest):
     file = run / "landscape" / "line" / "landscape.json"
     assert said == json.loads(file.read_text(encoding="utf-8"))
     assert said["grid"] == [{"low": -0.5, "high": 0.5, "points": 9}]
-    assert said["asked"]["seed"] == 3
+    assert said["options"]["seed"] == 3
 
 
 def test_another_run_is_an_argument_after_the_first(run: Path, steepest, trained):

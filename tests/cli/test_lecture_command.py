@@ -9,7 +9,7 @@ import pytest
 
 from small_lecture import SMALL
 from steepest.lecture import lecture as room
-from steepest.lecture.pictures import rates, section
+from steepest.lecture import rates, section
 
 
 @pytest.fixture(autouse=True)

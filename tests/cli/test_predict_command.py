@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -117,13 +116,6 @@ def test_memory_does_not_grow_with_the_events(trained: Path, tmp_path: Path):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout) / 1024)
     assert peaks[1] - peaks[0] < 60, peaks
-
-
-def test_help_is_quick():
-    command = [sys.executable, "-c", "from steepest.cli import main; main()", "--help"]
-    begun = time.perf_counter()
-    subprocess.run(command, capture_output=True, check=True)
-    assert time.perf_counter() - begun < 1.5  # 0.3 s on a machine that does nothing else
 
 
 def test_what_was_scored_before_has_no_rate(capsys: pytest.CaptureFixture[str]):

@@ -139,11 +139,11 @@ def test_json_and_back(regression):
 def test_edges_that_do_not_rise(message):
     for edges in ([1.0], [1.0, 1.0], [2.0, 1.0], [[1.0, 2.0]], [0.0, np.nan]):
         assert message(InputError, place_in_bins, [1.0], edges) == [
-            "the edges of the bins do not rise.",
-            "  expected: two finite numbers or more, each above the one before",
+            "the edges of the bins are not increasing.",
+            "  expected: two or more finite, increasing numbers",
             f"  found:    {edges}",
-            "  cause:    an edge twice, or edges from high to low",
-            "  do:       sort them, and give each once",
+            "  cause:    a repeated edge, or edges from high to low",
+            "  do:       sort the edges and remove duplicates",
         ]
 
 
@@ -190,7 +190,7 @@ def test_uncertainties_that_are_none(message):
         "uncertainties are not above 0: row 1.",
         "  expected: a positive number for each event",
         "  found:    0 in row 1",
-        "  cause:    a bin in which all predictions are exact, or a variance in place of its root",
+        "  cause:    a bin in which all predictions are exact, or a negative uncertainty",
         "  do:       leave these events out, or widen the bin",
     ]
     assert message(EventsError, pulls, [1, 2], [1, 2], [1])[0] == (

@@ -155,7 +155,7 @@ def test_weights_of_a_class_without_a_positive_sum(message):
     said = message(EventsError, roc_curves_by_class, [0, 1, 2, 2], probabilities, [1, 2, 1, -1])
     assert said == [
         "the weights of events of class 2 do not have a positive sum.",
-        "  expected: a sum above zero: figures of merit are normalised to it",
+        "  expected: a sum above zero, since figures of merit are normalised to it",
         "  found:    0 from 2 events, 1 of them negative",
         "  cause:    too few events left after the selection, or weights without their sign "
         "convention",
@@ -168,7 +168,7 @@ def test_weights_of_a_class_without_a_positive_sum(message):
 def test_outcomes_that_are_none(message):
     assert message(EventsError, calibration_curve, [0, 2], [0.1, 0.2]) == [
         "outcomes are not 0 or 1: row 1.",
-        "  expected: 1 where it came true, 0 where it did not",
+        "  expected: 1 if the outcome occurred, 0 if not",
         "  found:    2 in row 1",
         "  cause:    class numbers of more than two classes",
         "  do:       compare with one class, label == 2, or use confidence_of",

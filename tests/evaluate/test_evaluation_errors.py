@@ -23,7 +23,7 @@ def test_wrong_shape(message):
         "scores have the wrong shape.",
         "  expected: one number per event: shape (events,)",
         "  found:    shape (2, 1)",
-        "  cause:    a column too many, or a single number",
+        "  cause:    an additional axis, or a single number",
         "  do:       flatten them first, for example scores[:, 0]",
     ]
 
@@ -33,7 +33,7 @@ def test_no_events(message):
         "scores are empty.",
         "  expected: at least one event",
         "  found:    0 events",
-        "  cause:    a selection or a split that leaves nothing",
+        "  cause:    a selection or a split without events",
         "  do:       loosen the selection, or enlarge this part of the split",
     ]
 
@@ -77,7 +77,7 @@ def test_different_lengths(message):
 def test_weights_without_a_positive_sum(message):
     assert message(EventsError, auc, [0, 0, 1], [0.1, 0.2, 0.3], [1, -1, 2]) == [
         "the weights of background events do not have a positive sum.",
-        "  expected: a sum above zero: figures of merit are normalised to it",
+        "  expected: a sum above zero, since figures of merit are normalised to it",
         "  found:    0 from 2 events, 1 of them negative",
         "  cause:    too few events left after the selection, or weights without their sign "
         "convention",
@@ -145,7 +145,7 @@ def test_probabilities_that_do_not_add_up(message):
         "probabilities do not add up to one: row 1.",
         "  expected: a sum of 1 over the classes, within 0.001",
         "  found:    1.2 in row 1",
-        "  cause:    a sigmoid per class in place of a softmax",
+        "  cause:    a sigmoid per class instead of a softmax",
         "  do:       normalise the outputs over the classes",
     ]
 

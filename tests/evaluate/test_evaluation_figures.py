@@ -5,6 +5,9 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.ft2font import FT2Font
 
 from steepest.evaluate import (
     Experiment,
@@ -46,6 +49,7 @@ from steepest.evaluate.figures import (
     significance_figure,
 )
 from steepest.evaluate.figures.histogram import histogram_edges
+from steepest.evaluate.figures.style import style
 
 
 def texts(figure):
@@ -324,7 +328,7 @@ def test_efficiencies_in_bins(toy, draw):
         labels, np.column_stack([1 - scores, scores]), pt, edges, weights, ["QCD", "top"], "pt"
     )
     said = draw(class_efficiency_figure(classes), classes)
-    assert {"QCD", "top", "Share of the class called rightly"} <= set(said)
+    assert {"QCD", "top", "Fraction of the class classified correctly"} <= set(said)
 
 
 def test_bins_of_nothing(draw):
@@ -347,3 +351,64 @@ def test_resolution_and_pulls(draw):
     said = draw(pull_figure(numbers, "$m$"), numbers)
     assert {"Standard normal", "Events"} <= set(said)
     assert any(f"Width:  {numbers.merits['pull_width'].format()}" in text for text in said)
+
+
+LONG = (
+    "sqrt((jet1_energy + jet2_energy)**2 - (jet1_px + jet2_px)**2 - (jet1_py + jet2_py)**2 - "
+    "(jet1_pz + jet2_pz)**2 + 0.5 * abs(jet1_mass - jet2_mass)) / 1000"
+)
+
+
+def long_figures():
+    """Every figure that names a column, a class or a model, with an expression as its name."""
+    rng = np.random.default_rng(0)
+    truth, inside = rng.normal(90, 10, 400), rng.uniform(0, 1, 400)
+    predicted, label = truth + rng.normal(0, 3, 400), rng.integers(0, 2, 400)
+    score = np.clip(0.35 + 0.3 * label + rng.normal(0, 0.15, 400), 0.001, 0.999)
+    both, edges = np.column_stack([1 - score, score]), [0, 0.3, 0.6, 1]
+    signal, background, classes = f"Signal ({LONG} = 1)", f"Background ({LONG} = 0)", ["qcd", LONG]
+    curve = calibration_curve(label, score, name=LONG)
+    yield residual_figure(residual_histograms(truth, predicted), LONG)
+    yield resolution_figure(regression_in_bins(truth, predicted, inside, edges, column=LONG), LONG)
+    yield efficiency_figure(
+        efficiency_in_bins(label, score, inside, edges, 0.5, column=LONG), 0.7, signal, background
+    )
+    yield class_efficiency_figure(
+        class_efficiency_in_bins(label, both, inside, edges, None, classes, LONG)
+    )
+    yield pull_figure(pull_histogram((predicted - truth) / 3), LONG)
+    yield score_figure(score_histograms(label, score, label, score), signal, background)
+    yield feature_figure(
+        feature_histograms([LONG, "pt"], both, both, label, None, [background, signal])
+    )
+    yield calibration_figure([curve], [calibration_error(curve)], "Score", f"Fraction of {LONG}")
+    yield confusion_figure(confusion_matrix(label, both, None, classes))
+    yield roc_figure([rejection_curve(roc_curve(label, score), f"{LONG} against the rest")])
+
+
+def test_long_names_stay_within_the_figure():
+    for figure in long_figures():
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()  # moves labels to their places
+        renderer = canvas.get_renderer()
+        width, height = figure.bbox.width, figure.bbox.height
+        for axes in figure.axes:
+            legend = axes.get_legend()
+            labels = [label for label in (axes.xaxis.label, axes.yaxis.label) if label.get_text()]
+            names = [*labels, *([legend] if legend else [])]
+            for box in (name.get_window_extent(renderer) for name in names):
+                assert min(box.x0, box.y0) > -5, texts(figure)
+                assert (box.x1 < width + 5, box.y1 < height + 5) == (True, True), texts(figure)
+        assert max(axes.get_position().width for axes in figure.axes) > 0.15
+        assert not any(LONG in text for text in texts(figure))
+
+
+def test_every_character_of_a_small_yield_is_drawn():
+    labels, scores = np.repeat([0, 1], 200), np.arange(400) % 300
+    cut = significance_at(labels, scores, 150, Experiment(1.82e-10, 1.82e-7))
+    assert "⁻" in cut.format()
+    drawn = set()
+    with style():
+        for family in matplotlib.rcParams["font.family"]:
+            drawn |= set(FT2Font(findfont(FontProperties(family=[family]))).get_charmap())
+    assert {ord(character) for character in cut.format()} <= drawn

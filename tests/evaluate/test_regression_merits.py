@@ -121,7 +121,7 @@ def test_what_cannot_be_said_has_a_reason():
     one = regression_merits([1.0], [2.0])
     assert one["bias"].value == 1
     assert one["bias"].reason == "the uncertainty needs more than one effective event"
-    reason = "one effective event, or negative weights, leave no positive variance"
+    reason = "one effective event, or negative weights, give no positive variance"
     assert one["resolution"].reason == reason
     assert (
         one["robust_resolution"].reason == "the uncertainty needs an effective event in each tail"

@@ -199,7 +199,7 @@ def test_no_signal_behind_the_cut():
 )  # fmt: skip
 def test_experiments_that_are_none(message, numbers, name, kind, found):
     assert message(InputError, Experiment, *numbers) == [
-        f"{name} is no number of that kind.",
+        f"{name} is not a valid number.",
         f"  expected: {kind}",
         f"  found:    {found}",
         "  cause:    a cross section or a luminosity of the wrong sign, or a division by zero",
@@ -212,7 +212,7 @@ def test_a_negative_background_uncertainty(message):
         "the background uncertainty is negative.",
         "  expected: σ_b of 0 or more, in events",
         "  found:    -0.2",
-        "  cause:    a down variation with its sign",
+        "  cause:    a downward variation with its sign",
         "  do:       give its size",
     ]
 

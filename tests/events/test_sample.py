@@ -333,14 +333,14 @@ def test_batches_do_not_matter(tmp_path_factory, group, batch) -> None:
     source = open_events(str(path))
     whole = source.batches
     source.batches = lambda columns, where=(): whole(columns, where, batch)  # type: ignore[method-assign]
-    found = gather(source, plan_of(recipe, source))
+    found, seen = gather(source, plan_of(recipe, source))
     keep = (ROW % 3 - 1 >= 0) & (ROW + 1 < 390)
     assert np.array_equal(found.rows, ROW[keep])
     mass, pt = np.sqrt(ROW + 1.0)[keep], (ROW + 1.0)[keep]
     assert np.array_equal(found.features, np.column_stack([pt, np.power(mass, 1.3) / pt]))
     names = np.array(["qcd", "w", "top"])[ROW % 3][keep]
     classes = ("top", "qcd", "w")
-    codes = encode(found.label_counts, "label", "multiclass", classes, found.locate)(found.labels)
+    codes = encode(seen.counts, "label", "multiclass", classes, found.locate)(found.labels)
     assert np.array_equal(np.array(classes)[codes], names)
     assert np.array_equal(found.weights, (0.5 + ROW % 2)[keep])
 

@@ -13,20 +13,19 @@ from PIL import Image
 from objectives import DoubleWell, WithACliff, some_events
 from steepest.errors import InputError
 from steepest.evaluate.figures import save
-from steepest.landscape.directions import Directions, Mark
+from steepest.landscape.directions import Directions, Mark, grid_of
 from steepest.landscape.export import animation
 from steepest.landscape.export.page import page, plain
 from steepest.landscape.figures import (
     Picture,
     contour_figure,
-    honesty_figure,
+    path_figure,
     profile_figure,
     relief_figure,
 )
 from steepest.landscape.figures.picture import decade_ticks, levels, shades
-from steepest.landscape.grid import grid_of
 from steepest.landscape.input import PathPoints
-from steepest.landscape.path_projection import honest_path
+from steepest.landscape.path_projection import projected_path
 from steepest.landscape.surface import evaluate
 
 TRAINED = (Mark("trained", (0.0, 0.0)),)
@@ -42,7 +41,7 @@ def picture(objective=None, dimensions: int = 2, extent=(-3.0, 1.2, -0.5, 1.2), 
     t = np.linspace(1, 0, 30)[:, None] ** 2
     thetas = np.array([1.0, 0, 0]) + t * np.array([-0.8, 1.0, 0.3])
     objective, events = objective or DoubleWell(), some_events()
-    path = honest_path(objective, plane, PathPoints(np.arange(30), thetas), events)
+    path = projected_path(objective, plane, PathPoints(np.arange(30), thetas), events)
     grid = grid_of(plane, extent[: 2 * dimensions], 25)
     surface, _ = evaluate(objective, plane, grid, events, len(events))
     given = Picture.of(plane, surface, path, "mean-squared-error", "train", kept_step=20)
@@ -78,7 +77,7 @@ def test_the_contour_has_labels_units_path_and_marks():
 
 
 def test_the_same_numbers_give_the_same_files(tmp_path):
-    for figure, kind in ((contour_figure, "pdf"), (relief_figure, "png"), (honesty_figure, "png")):
+    for figure, kind in ((contour_figure, "pdf"), (relief_figure, "png"), (path_figure, "png")):
         files = [save(figure(picture()), tmp_path / f"{n}.{kind}") for n in "ab"]
         assert files[0].read_bytes() == files[1].read_bytes()
 
@@ -143,10 +142,10 @@ def test_the_profile_shows_error_band_path_and_gaps():
     assert {"$J$ not finite", "Trained model"} <= texts
 
 
-def test_the_honesty_figure_says_what_the_plane_holds():
+def test_the_path_figure_says_what_the_plane_holds():
     given = picture()
     assert given.path is not None
-    texts = said(honesty_figure(given))
+    texts = said(path_figure(given))
     assert {"True loss", "Surface under the path", "From the plane"} <= texts
     share = f"{100 * given.path.variance:.3g} % of its variance"
     assert any(share in text for text in texts)
@@ -154,7 +153,7 @@ def test_the_honesty_figure_says_what_the_plane_holds():
 
 def test_without_a_path_there_is_nothing_to_compare():
     with pytest.raises(InputError, match="The landscape has no path"):
-        honesty_figure(picture(path=None))
+        path_figure(picture(path=None))
 
 
 def test_a_path_that_the_plane_does_not_hold_is_not_drawn():
@@ -238,7 +237,7 @@ def test_no_mp4_without_ffmpeg(tmp_path, monkeypatch):
 
 def test_no_film_of_a_line_or_without_a_path():
     for given in (picture(dimensions=1), picture(path=None)):
-        with pytest.raises(InputError, match="no descent to be seen"):
+        with pytest.raises(InputError, match="no path to animate"):
             next(animation.frames(given))
 
 

@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from objectives import WithACliff, some_events
-from steepest.landscape.directions import Directions
+from steepest.landscape.directions import Directions, grid_of
 from steepest.landscape.export import files
-from steepest.landscape.grid import grid_of
 from steepest.landscape.input import PathPoints
-from steepest.landscape.path_projection import honest_path
+from steepest.landscape.path_projection import projected_path
 from steepest.landscape.surface import evaluate
 
 PLANE = Directions.spanned("random", np.zeros(3), np.eye(3)[:2], ("x", "y"))
 GRID = grid_of(PLANE, (-2, 2, -1, 1), 5)
 SURFACE, _ = evaluate(WithACliff(), PLANE, GRID, some_events(), 4000)
-PATH = honest_path(WithACliff(), PLANE, PathPoints(np.array([0, 3]), np.eye(3)[:2]), some_events())
+POINTS = PathPoints(np.array([0, 3]), np.eye(3)[:2])
+PATH = projected_path(WithACliff(), PLANE, POINTS, some_events())
 
 
 def parsed(file: Path) -> tuple[ElementTree.Element, dict[str, np.ndarray]]:

@@ -321,7 +321,7 @@ def test_a_run_without_a_path_says_how_to_record_one(network: steepest.Run, tmp_
     run = steepest.Run(copy)
     with pytest.raises(RunFolderError) as raised:
         run.landscape("principal", **FEW)
-    for part in ("has no path", "at most 64 MiB", 'method = "exact"', "random, hessian, through"):
+    for part in ("has no path", "above 64 MiB", 'method = "exact"', "random, hessian, through"):
         assert part in str(raised.value)
     landscape = run.landscape(**FEW)  # what is chosen then
     assert landscape.directions.kind == "random"
@@ -389,7 +389,7 @@ def test_parameters_of_a_network(network: steepest.Run):
         (("random",), {"events": 0}, "--events is 0."),
         (("random",), {"standard_error": 1.5}, "--standard-error is 1.5."),
         (("random",), {"seed": -1}, "--seed is -1."),
-        (("random",), {"points": 2}, "make no picture"),
+        (("random",), {"points": 2}, "are too few"),
         (("random",), {"points": 1_000_000}, "does not fit into memory"),
         (("random",), {"part": "test"}, "has no test part"),
         (("random",), {"name": "../up"}, "cannot be the name"),

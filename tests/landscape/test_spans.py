@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from steepest.errors import InputError
-from steepest.evaluate.figures import axis_label
 from steepest.landscape import spans
 from steepest.landscape.directions import Directions
 from steepest.landscape.input import PathPoints
@@ -138,7 +137,7 @@ def test_through_takes_one_or_two_others(count: int):
 @pytest.mark.parametrize("names", [("mass", "tau32"), ("pt", "intercept")])
 def test_coordinates_are_the_coefficients_that_the_model_reports(scaling: str, names):
     model = linear_model(scaling)
-    plane = spans.parameters(model, names, axis_label)
+    plane = spans.parameters(model, names)
     np.testing.assert_allclose(plane.offset, reported(model, names), rtol=1e-9)
     wanted = plane.offset * 1.3 + 0.01
     moved = TrainedModel(**{**vars(model), "theta": plane.theta_at(wanted)})
@@ -157,9 +156,9 @@ def reported(model: TrainedModel, names) -> list[float]:
 
 
 def test_labels_have_units_and_classes():
-    plane = spans.parameters(linear_model(), ["mass", "intercept"], axis_label)
+    plane = spans.parameters(linear_model(), ["mass", "intercept"])
     assert plane.labels == ("Coefficient of $m$ [1/GeV]", "Intercept")
-    plane = spans.parameters(linear_model(outputs=3), ["tau32@top", "tau32@w"], axis_label)
+    plane = spans.parameters(linear_model(outputs=3), ["tau32@top", "tau32@w"])
     assert plane.labels[0] == r"Coefficient of $\tau_{32}$, top"
     weights = linear_model(outputs=3).model.layers(plane.vectors[0])[0].weights
     assert not weights[:, :2].any()
@@ -177,7 +176,7 @@ def test_labels_have_units_and_classes():
 )
 def test_unsuitable_names(names, said: str):
     with pytest.raises(InputError) as raised:
-        spans.parameters(linear_model(), names, axis_label)
+        spans.parameters(linear_model(), names)
     assert said in str(raised.value)
 
 
@@ -185,12 +184,12 @@ def test_networks_and_other_scalings_have_no_named_parameters():
     network = Dense(3, (4,))
     model = TrainedModel(**{**vars(linear_model()), "model": network, "theta": np.ones(21)})
     with pytest.raises(InputError, match="have no units of their own"):
-        spans.parameters(model, ["mass"], axis_label)
+        spans.parameters(model, ["mass"])
     X = np.random.default_rng(0).normal(size=(100, 3))
     quantile = fit_scaling("quantile", [(X, None)], ["pt", "mass", "tau32"])
     model = TrainedModel(**{**vars(linear_model()), "scaling": quantile})
     with pytest.raises(InputError, match="no coefficients in original units"):
-        spans.parameters(model, ["mass"], axis_label)
+        spans.parameters(model, ["mass"])
 
 
 # --- the slice itself ---------------------------------------------------------------------------

@@ -7,9 +7,15 @@ import pytest
 
 from objectives import DoubleWell, WithACliff, some_events
 from steepest.errors import InputError
-from steepest.landscape.directions import Directions, Mark
+from steepest.landscape.directions import (
+    Directions,
+    Grid,
+    Mark,
+    automatic_extent,
+    grid_of,
+    refuse_too_large,
+)
 from steepest.landscape.estimate import CHUNK, LEAST_CHUNKS, Anchors, losses_at
-from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
 from steepest.landscape.surface import drawn_events, evaluate
 from steepest.losses import loss_named
 from steepest.models import Dense
@@ -248,7 +254,7 @@ def test_extents_that_are_none(extent):
 
 
 def test_two_points_make_no_picture():
-    with pytest.raises(InputError, match="make no picture"):
+    with pytest.raises(InputError, match="are too few"):
         grid_of(PLANE, (1.0,), 2)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from steepest.events import Sample
 from steepest.lecture import LectureData, lecture_recipe
 from steepest.lecture.data import load
-from steepest.training import Events, TrainingCallback
+from steepest.training import TrainingCallback
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +23,9 @@ def jets(tmp_path_factory: pytest.TempPathFactory) -> LectureData:
 def small(jets: LectureData) -> LectureData:
     """Some of the embedded jets, with weights that differ."""
 
-    def some(events: Events, count: int, seed: int) -> Events:
+    def some(events: Sample, count: int, seed: int) -> Sample:
         weights = 0.5 + np.random.default_rng(seed).random(count)
-        return Events(events.features[:count], events.labels[:count], weights)
+        return Sample(events.features[:count], events.labels[:count], weights)
 
     changed = {"train": some(jets.train, 600, 1), "other": some(jets.other, 400, 2)}
     return LectureData(**{**vars(jets), **changed})

@@ -11,12 +11,11 @@ from scipy.stats import beta
 
 from steepest.evaluate.figures import as_numbers, save
 from steepest.evaluate.merits.merit import ONE_SIGMA
-from steepest.lecture import Effort, LectureData
-from steepest.lecture.errors import NotFound
-from steepest.lecture.live import Walk, settled, walk
+from steepest.lecture import Effort, LectureData, escapes, minima
+from steepest.lecture.data import NotFound
+from steepest.lecture.descents import Descent
+from steepest.lecture.escapes import Escapes, Share
 from steepest.lecture.page import table_of_shares
-from steepest.lecture.pictures import escapes, minima
-from steepest.lecture.pictures.escapes_numbers import Escapes, Share
 from steepest.training import TrainingCallback
 
 EFFORT = Effort(escapes=4)
@@ -30,15 +29,15 @@ def found(jets: LectureData) -> Escapes:
 @pytest.fixture(scope="module")
 def basin(jets: LectureData) -> escapes.Basin:
     both = minima.compute(jets, 0, EFFORT, TrainingCallback())
-    objective, batch, run = minima.run_of(jets, 0, both, 1, EFFORT, TrainingCallback())
-    poorer = settled(objective, run.end, batch, 200)
-    assert objective.loss(poorer, batch) == pytest.approx(both.minima[1].loss)
-    return escapes.Basin(objective, batch, poorer, TrainingCallback())
+    fit, run = minima.run_of(jets, 0, both, 1, EFFORT, TrainingCallback())
+    poorer = fit.settled(run.end, 200)
+    assert fit.loss(poorer) == pytest.approx(both.minima[1].loss)
+    return escapes.Basin(fit, poorer)
 
 
-def ended(theta: np.ndarray, diverged_at: int | None = None) -> Walk:
+def ended(theta: np.ndarray, diverged_at: int | None = None) -> Descent:
     nothing = np.empty(0)
-    return Walk(np.zeros(1, int), theta[None], nothing, nothing, diverged_at, 0.0)
+    return Descent(np.zeros(1, int), theta[None], nothing, nothing, diverged_at, 0.0)
 
 
 def test_all_settings_take_the_same_time_and_batch_descent_stays(found: Escapes) -> None:
@@ -88,7 +87,7 @@ def test_runs_begin_as_high_above_the_minimum_as_is_said(basin: escapes.Basin) -
 def test_a_mirrored_copy_is_the_same_minimum(basin: escapes.Basin) -> None:
     """Units exchanged, and the signs of one turned: tanh is odd."""
     mirrored = basin.minimum.copy()
-    into, out = basin.objective.model.layers(mirrored)
+    into, out = basin.fit.objective.model.layers(mirrored)
     into.weights[...] = into.weights[:, ::-1].copy()
     into.biases[...] = into.biases[::-1].copy()
     out.weights[...] = out.weights[::-1].copy()
@@ -103,14 +102,12 @@ def test_a_mirrored_copy_is_the_same_minimum(basin: escapes.Basin) -> None:
 def test_another_network_with_the_same_loss_is_not(jets: LectureData, basin) -> None:
     """On the way down to A, J passes that of B."""
     both = minima.compute(jets, 0, EFFORT, TrainingCallback())
-    objective, batch, run = minima.run_of(jets, 0, both, 0, EFFORT, TrainingCallback())
-    lower = settled(objective, run.end, batch, 200)
+    fit, run = minima.run_of(jets, 0, both, 0, EFFORT, TrainingCallback())
+    lower = fit.settled(run.end, 200)
     top = lower + both.barrier["at"] * (basin.minimum - lower)
-    place = brentq(
-        lambda t: objective.loss(lower + t * (top - lower), batch) - basin.loss, 0, 1, xtol=1e-13
-    )
+    place = brentq(lambda t: fit.loss(lower + t * (top - lower)) - basin.loss, 0, 1, xtol=1e-13)
     theta = lower + place * (top - lower)
-    assert objective.loss(theta, batch) == pytest.approx(basin.loss, rel=1e-9)
+    assert fit.loss(theta) == pytest.approx(basin.loss, rel=1e-9)
     assert not basin.is_here(theta, escapes.NEAR)
     loss, stays = basin.reached(ended(theta))
     assert loss == pytest.approx(both.minima[0].loss, rel=1e-6)
@@ -119,12 +116,12 @@ def test_another_network_with_the_same_loss_is_not(jets: LectureData, basin) -> 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_where_a_run_leads_is_where_long_batch_descent_ends(basin, seed) -> None:
-    run = walk(basin.objective, basin.batch, rate=0.25 * basin.bound, epochs=50, batch_size=1,
-               start=basin.start(seed), seed=seed)  # fmt: skip
+    run = basin.fit.descend(rate=0.25 * basin.bound, epochs=50, batch_size=1,
+                            start=basin.start(seed), seed=seed)  # fmt: skip
     loss, stays = basin.reached(run)
-    slow = walk(basin.objective, basin.batch, rate=0.02 * basin.bound, epochs=150_000,
-                start=run.end, settled_below=1e-6)  # fmt: skip
-    assert basin.objective.loss(slow.end, basin.batch) == pytest.approx(loss, rel=1e-3)
+    slow = basin.fit.descend(rate=0.02 * basin.bound, epochs=150_000, start=run.end,
+                             settled_below=1e-6)  # fmt: skip
+    assert basin.fit.loss(slow.end) == pytest.approx(loss, rel=1e-3)
     assert stays == (abs(loss - basin.loss) < escapes.SAME * basin.loss)
 
 
@@ -137,7 +134,7 @@ def test_an_exploded_run_has_left(basin: escapes.Basin) -> None:
 def test_the_text_says_the_counts(found: Escapes) -> None:
     first, second, third = escapes.text(found)
     assert "leaves in 0 of 12 runs" in first
-    assert "with 1 event a step 4 of 4 (63–100 %)" in second
+    assert "with 1 event per step 4 of 4 (63–100 %)" in second
     noisy = [share for share in found.shares if share.noise > 0]
     left, lower = sum(s.left for s in noisy), sum(s.lower for s in noisy)
     assert third.endswith(
@@ -150,11 +147,9 @@ def test_other_outcomes_are_said_and_drawn(found: Escapes, tmp_path) -> None:
         replace(share, left=0, lower=0, fraction=0.0, low=0.0) for share in found.shares
     )
     none = replace(found, shares=nothing)
-    assert escapes.text(none)[2].endswith(
-        "None has left: the noise is too weak for the walls of B."
-    )
+    assert escapes.text(none)[2].endswith("the noise is too weak to leave the basin of B.")
     exploded = replace(found, shares=tuple(replace(s, diverged=1) for s in found.shares))
-    assert "or to none (9 exploded)." in escapes.text(exploded)[2]
+    assert "or to none (9 diverged)." in escapes.text(exploded)[2]
     for numbers in (found, none, exploded):
         assert save(escapes.figure(numbers), tmp_path / "escapes.png").exists()
 

@@ -10,100 +10,98 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from small_lecture import SMALL
-from steepest.curvature import hessian
 from steepest.errors import Interrupted
 from steepest.evaluate.figures import save
-from steepest.lecture import Effort, LectureData, seven_steps
-from steepest.lecture.errors import NotFound
-from steepest.lecture.live import linear, settled, walk
-from steepest.lecture.pictures import batches, contours, logistic, minima, rates, section
-from steepest.lecture.pictures.minima_numbers import plateau_of
-from steepest.lecture.quadratic import quadratic
-from steepest.training import Events, TrainingCallback
+from steepest.events import Sample
+from steepest.lecture import (
+    Effort,
+    LectureData,
+    batches,
+    contours,
+    logistic,
+    minima,
+    rates,
+    section,
+    seven_steps,
+)
+from steepest.lecture.data import NotFound
+from steepest.lecture.descents import Problem, problem, quadratic
+from steepest.lecture.minima import plateau_of
+from steepest.training import TrainingCallback
 
 
 @pytest.fixture
-def problem():
+def fit() -> Problem:
     """A linear regression of two features with weights."""
     random = np.random.default_rng(3)
     x = random.normal(size=(80, 2)) @ np.array([[1.0, 0.8], [0.0, 0.5]]) + 0.3
     y = x @ np.array([1.0, -2.0]) + random.normal(size=80)
-    return linear(x, y, 0.5 + random.random(80))
+    return problem(x, y, 0.5 + random.random(80))
 
 
 # --- live descents ------------------------------------------------------------------------------
 
 
-def test_quadratic_is_the_weighted_least_squares_answer(problem):
-    objective, batch = problem
+def test_quadratic_is_the_weighted_least_squares_answer(fit):
+    batch = fit.events
     A = np.column_stack([batch.inputs, np.ones(80)])
     w = batch.weights
     exact = np.linalg.solve(A.T @ (w[:, None] * A), A.T @ (w * batch.targets))
-    parabola = quadratic(objective, batch)
+    parabola = quadratic(fit)
     np.testing.assert_allclose(parabola.minimum, exact, rtol=1e-10)
     values = np.linalg.eigvalsh(2 / 80 * A.T @ (w[:, None] * A))
     np.testing.assert_allclose(parabola.eigenvalues, values, rtol=1e-10)
 
 
 @pytest.mark.parametrize("part", [0.1, 0.6, 0.99, 1.02, 1.2])
-def test_a_run_diverges_if_and_only_if_its_rate_is_above_the_bound(problem, part: float):
-    objective, batch = problem
-    parabola = quadratic(objective, batch)
-    run = walk(objective, batch, rate=part * parabola.bound, epochs=1000)
+def test_a_run_diverges_if_and_only_if_its_rate_is_above_the_bound(fit, part: float):
+    parabola = quadratic(fit)
+    run = fit.descend(rate=part * parabola.bound, epochs=1000)
     assert (run.diverged_at is not None) == (part > 1)
     predicted = parabola.losses(np.zeros(3), part * parabola.bound, np.arange(len(run.losses)))
     np.testing.assert_allclose(run.losses, predicted, rtol=1e-7)
 
 
-def test_steps_are_predicted(problem):
-    objective, batch = problem
-    parabola = quadratic(objective, batch)
+def test_steps_are_predicted(fit):
+    parabola = quadratic(fit)
     predicted = parabola.steps_to(np.zeros(3), parabola.best, 1e-4)
-    losses = walk(objective, batch, rate=parabola.best, epochs=predicted + 3).losses
+    losses = fit.descend(rate=parabola.best, epochs=predicted + 3).losses
     excess = (losses - parabola.lowest) / (losses[0] - parabola.lowest)
     assert int(np.argmax(excess <= 1e-4)) == predicted <= parabola.steps_at_most(1e-4)
 
 
-def test_a_walk_keeps_every_step_of_a_short_run_from_its_start(problem):
-    objective, batch = problem
+def test_a_descent_keeps_every_step_of_a_short_run_from_its_start(fit):
     start = np.array([1.0, 2.0, 3.0])
-    run = walk(objective, batch, rate=0.1, epochs=5, start=start)
+    run = fit.descend(rate=0.1, epochs=5, start=start)
     np.testing.assert_array_equal(run.steps, np.arange(6))
     np.testing.assert_array_equal(run.thetas[0], start)
     theta = start
     for k in range(5):
-        theta = theta - 0.1 * objective.loss_and_gradient(theta, batch)[1]
+        theta = theta - 0.1 * fit.loss_and_gradient(theta)[1]
         np.testing.assert_allclose(run.thetas[k + 1], theta, rtol=1e-13)
 
 
-def test_a_walk_ends_when_it_has_settled(problem):
-    objective, batch = problem
-    rate = quadratic(objective, batch).best
-    run = walk(objective, batch, rate=rate, epochs=5000, settled_below=1e-6)
+def test_a_descent_ends_when_it_has_settled(fit):
+    rate = quadratic(fit).best
+    run = fit.descend(rate=rate, epochs=5000, settled_below=1e-6)
     assert len(run.losses) < 5000
-    assert np.linalg.norm(objective.loss_and_gradient(run.end, batch)[1]) < 1e-6
+    assert np.linalg.norm(fit.loss_and_gradient(run.end)[1]) < 1e-6
 
 
-def test_an_interrupted_walk_stops(problem):
+def test_an_interrupted_descent_stops(fit):
     callback = TrainingCallback()
     callback.interrupted = True
     with pytest.raises(Interrupted):
-        walk(*problem, rate=0.1, epochs=1000, callback=callback)
+        replace(fit, callback=callback).descend(rate=0.1, epochs=1000)
 
 
 def test_settled_leaves_a_saddle():
     random = np.random.default_rng(0)
-    from steepest.losses import loss_named
-    from steepest.models import Dense
-    from steepest.objective import Batch, DenseObjective
-
-    objective = DenseObjective(Dense(1, (2,), activation="tanh"), loss_named("mean-squared-error"))
     x = random.normal(size=(30, 1))
-    batch = Batch(x, np.tanh(2 * x[:, 0]))
-    near_saddle = 0.01 * random.normal(size=objective.size)
-    assert np.linalg.eigvalsh(hessian(objective, near_saddle, batch))[0] < 0
-    theta = settled(objective, near_saddle, batch)
-    assert objective.loss(theta, batch) < 1e-3 * objective.loss(near_saddle, batch)
+    network = problem(x, np.tanh(2 * x[:, 0]), hidden=(2,), activation="tanh")
+    near_saddle = 0.01 * random.normal(size=network.objective.size)
+    assert np.linalg.eigvalsh(network.hessian(near_saddle))[0] < 0
+    assert network.loss(network.settled(near_saddle)) < 1e-3 * network.loss(near_saddle)
 
 
 # --- the seven steps ----------------------------------------------------------------------------
@@ -191,7 +189,7 @@ def test_counted_steps_are_the_predicted_ones(small, callback):
 def test_features_of_very_different_spread_are_predicted_and_drawn(small, callback):
     """κ is too large to be run and to be drawn on one scale: both are said."""
     features = small.train.features * np.array([1.0, 1e-6, 1.0, 1.0, 1.0])
-    train = Events(features, small.train.labels, small.train.weights)
+    train = Sample(features, small.train.labels, small.train.weights)
     numbers = contours.compute(replace(small, train=train), 0, SMALL, callback)
     raw = numbers.scaled[0]
     assert raw.counted is None
@@ -219,16 +217,17 @@ def test_stochastic_descent_settles_only_with_a_schedule(jets, callback):
 
 
 def test_the_seconds_of_the_batch_sizes_hold_no_compilation(jets, callback, monkeypatch):
-    """The first walk with a batch size may take seconds until its kernels are there."""
-    walked: set[int] = set()
+    """The first descent with a batch size may take seconds until its kernels are there."""
+    done: set[int] = set()
+    descend = Problem.descend
 
-    def slow_at_first(objective, events, *, batch_size, **options):
-        run = walk(objective, events, batch_size=batch_size, **options)
-        late = batch_size not in walked
-        walked.add(batch_size)
+    def slow_at_first(fit, *, batch_size, **options):
+        run = descend(fit, batch_size=batch_size, **options)
+        late = batch_size not in done
+        done.add(batch_size)
         return replace(run, seconds=100.0 if late else 0.5)
 
-    monkeypatch.setattr(batches, "walk", slow_at_first)
+    monkeypatch.setattr(Problem, "descend", slow_at_first)
     numbers = batches.compute(jets, 0, replace(SMALL, epochs=8, repeats=3), callback)
     assert [way.seconds["pass"] for way in numbers.ways] == pytest.approx([0.5 / 8] * 3)
 
@@ -267,7 +266,7 @@ def test_one_minimum_is_said(small, callback, monkeypatch):
 @pytest.mark.parametrize("picture", [logistic, batches])
 def test_separable_classes_have_no_minimum(picture, small, callback):
     features = small.train.features + 1e4 * small.train.labels[:, None]
-    train = Events(features, small.train.labels, small.train.weights)
+    train = Sample(features, small.train.labels, small.train.weights)
     with pytest.raises(NotFound, match="separates the two classes without error"):
         picture.compute(replace(small, train=train), 0, SMALL, callback)
 
@@ -279,7 +278,7 @@ def test_no_plateau_in_an_even_fall_or_none_at_all():
 
 def test_a_picture_without_a_plateau_says_so(found, tmp_path):
     numbers = replace(found, plateau=None)
-    assert minima.text(numbers)[-1] == "None of the runs had a plateau."
+    assert minima.text(numbers)[-1] == "No run had a plateau."
     assert save(minima.figure(numbers), tmp_path / "minima.png").exists()
 
 

@@ -54,7 +54,7 @@ def sample(request, tmp_path: Path) -> str:
 def test_the_same_scores_as_without(runs, sample, tmp_path, monkeypatch, select, beside):
     out = [tmp_path / "filtered.parquet", tmp_path / "whole.parquet"]
     done = predict(runs["binary"], sample, out[0], select=select, columns=beside)
-    monkeypatch.setattr(work, "sieve_of", lambda *_: None)
+    monkeypatch.setattr(work, "row_filter_of", lambda *_: None)
     assert predict(runs["binary"], sample, out[1], select=select, columns=beside).rows == done.rows
     assert 0 < done.rows <= done.events == ROWS
     assert table_of(out[0]).equals(table_of(out[1]))

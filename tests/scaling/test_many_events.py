@@ -8,7 +8,7 @@ import pytest
 from steepest.compiled.threads import WorkerPool
 from steepest.errors import EventsError
 from steepest.scaling import Moments, fit_scaling
-from steepest.scaling.moments import Reach
+from steepest.scaling.moments import Extremes
 
 EVENTS, NAMES = 70_000, ["a", "b", "c"]
 
@@ -60,12 +60,12 @@ def test_the_reach_is_that_of_the_moments(events, dtype):
     X = sample(dtype)[:events]
     w = np.where(np.arange(events) % 3, 1.0, 0.0)
     X[0], X[:, 2] = 1e6, 7.0  # the first event has no weight
-    reach, moments = Reach.of(X, w), Moments.of(X, w)
+    reach, moments = Extremes.of(X, w), Moments.of(X, w)
     np.testing.assert_array_equal(reach.minimum, moments.minimum)
     np.testing.assert_array_equal(reach.maximum, moments.maximum)
     assert reach.constant.tolist() == [False, False, True]
     assert reach.count == events
-    both = reach.merge(Reach.of(X[:1]))
+    both = reach.merge(Extremes.of(X[:1]))
     assert both.maximum[0] == 1e6
     assert both.count == events + 1
 

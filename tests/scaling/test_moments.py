@@ -218,6 +218,6 @@ def test_moments_of_different_shapes_do_not_merge(diagonal):
         "Moments of different shapes cannot be merged.\n"
         "  expected: a scatter of shape (2, 2)\n"
         f"  found:    a scatter of shape {'(2,)' if diagonal else '(3, 3)'}\n"
-        "  cause:    other features, or the diagonal alone on one side\n"
-        "  do:       take all moments with the same features and the same `diagonal`"
+        "  cause:    other features, or only one of them is diagonal\n"
+        "  do:       compute all moments with the same features and the same `diagonal`"
     )

@@ -45,7 +45,7 @@ def test_events_of_another_shape(X):
         "  expected: a matrix (events, 2), columns pt, mass\n"
         f"  found:    an array of shape {X.shape}\n"
         "  cause:    columns were left out, added, or one event was given without its row axis\n"
-        "  do:       give one row an event and one column a feature, in the order above"
+        "  do:       give one row per event and one column per feature, in the order above"
     )
     scaling = fit_scaling("standard", [(GOOD, None)], NAMES)
     for call in (
@@ -59,7 +59,7 @@ def test_events_of_another_shape(X):
 def test_weights_of_another_shape():
     assert message(EventsError, lambda: fit_scaling("none", [(GOOD, np.ones(2))], NAMES)) == (
         "The event weights do not match the events.\n"
-        "  expected: one weight an event: shape (3,)\n"
+        "  expected: one weight per event: shape (3,)\n"
         "  found:    shape (2,)\n"
         "  cause:    weights and events were selected differently\n"
         "  do:       select events and weights together"
@@ -114,7 +114,7 @@ def no_events(name, found):
         f"There are no events to fit the feature scaling {name!r} on.\n"
         "  expected: at least one training event with a weight other than zero\n"
         f"  found:    {found}\n"
-        "  cause:    a selection that nothing passes, or a split that leaves no training part\n"
+        "  cause:    a selection without events, or a split without a training part\n"
         "  do:       loosen `select`, or give the training part a larger share"
     )
 
@@ -198,7 +198,7 @@ def test_a_result_beyond_the_dtype():
 @pytest.mark.parametrize(
     ("name", "rest"),
     [
-        ("standart", "  cause:    a slip of the pen\n  do:       scaling = 'standard'"),
+        ("standart", "  cause:    a typing error\n  do:       scaling = 'standard'"),
         ("xyz", "  do:       scaling = 'standard'"),
     ],
 )

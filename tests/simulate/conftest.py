@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from steepest.simulate.block import Plan
+from steepest.simulate.blocks import Plan
 from steepest.simulate.production import produce
 
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ app.command()(simulate)
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path) -> dict:
+def passed(monkeypatch, tmp_path) -> dict:
     """What the command passes on."""
     calls: dict = {}
 
@@ -29,11 +29,11 @@ def asked(monkeypatch, tmp_path) -> dict:
     return calls
 
 
-def test_what_is_left_out_has_its_default(asked, tmp_path):
+def test_what_is_left_out_has_its_default(passed, tmp_path):
     path = tmp_path / "jets.parquet"
     result = CliRunner().invoke(app, ["--jets", "1000", "--out", str(path)])
     assert result.exit_code == 0
-    assert asked == {
+    assert passed == {
         "path": path,
         "jets": 1000,
         "seed": 0,
@@ -49,16 +49,16 @@ def test_what_is_left_out_has_its_default(asked, tmp_path):
     assert result.stderr == f"1,000 jets in {path}: 2.5 MB, 10 s, 50 jets/s a worker\n"
 
 
-def test_every_option_is_passed_on(asked, tmp_path):
+def test_every_option_is_passed_on(passed, tmp_path):
     line = "--jets 9 --out x.parquet --seed 3 --workers 2 --no-detector --leading 32 --bits 9"
     CliRunner().invoke(app, [*line.split(), "--overwrite", "--processes", "w, h-bb"])
-    assert asked["processes"] == ["w", "h-bb"]
-    assert asked["seed"] == 3
-    assert asked["workers"] == 2
-    assert asked["detector"] is False
-    assert asked["leading"] == 32
-    assert asked["bits"] == 9
-    assert asked["overwrite"] is True
+    assert passed["processes"] == ["w", "h-bb"]
+    assert passed["seed"] == 3
+    assert passed["workers"] == 2
+    assert passed["detector"] is False
+    assert passed["leading"] == 32
+    assert passed["bits"] == 9
+    assert passed["overwrite"] is True
 
 
 def test_help_has_an_example():

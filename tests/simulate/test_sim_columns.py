@@ -6,14 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steepest.simulate.jets.columns import (
-    COLUMNS,
-    JetRows,
-    concatenate,
-    keep_bits,
-    schema,
-    to_table,
-)
+from steepest.simulate.columns import COLUMNS, keep_bits, label, schema, tabulate
+from steepest.simulate.jets import Jets
+from steepest.simulate.particles import Constituents
 
 finite = st.floats(-(2.0**100), 2.0**100, width=32).filter(lambda v: v == 0 or abs(v) > 2.0**-100)
 
@@ -46,30 +41,22 @@ def test_every_column_says_its_unit_and_meaning():
     assert schema().field("part_dz").metadata[b"unit"] == b"mm"
 
 
-def rows(count: int) -> JetRows:
-    names = [c.name for c in COLUMNS if c.type == pa.float32() and c.name != "weight"]
-    parts = [c.name for c in COLUMNS if pa.types.is_list(c.type)]
-    return JetRows(
-        [dict.fromkeys(names, float(row)) for row in range(count)],
-        list(range(count)),
-        [{name: np.arange(row) for name in parts} for row in range(count)],
-    )
-
-
-def test_rows_become_a_table_in_their_order():
-    made = concatenate([rows(3), rows(2)]).reordered([4, 0, 2])
-    numbers = np.array([7, 8, 9])
-    table = to_table(
-        made, np.array([1, 0, 1], dtype=np.int8), [("top", 1), ("qcd", 0)], numbers, None
-    )
+def test_labels_are_added_to_the_jets():
+    jets = pa.table({c.name: pa.nulls(3, c.type) for c in COLUMNS}).drop_columns("is_top")
+    jets = jets.set_column(0, "pt", pa.array([1.0, 0.0, 2.0], pa.float32()))
+    labels = np.array([1, 0, 1], dtype=np.int8)
+    table = label(jets, labels, [("top", 1), ("qcd", 0)], np.array([7, 8, 9]))
     assert table.schema.equals(schema())
     assert table["pt"].to_pylist() == [1.0, 0.0, 2.0]
-    assert table["part_pt"].to_pylist() == [[0.0], [], [0.0, 1.0]]
     assert table["process"].to_pylist() == ["qcd", "top", "qcd"]
     assert table["is_top"].to_pylist() == [0, 1, 0]
     assert table["event_number"].to_pylist() == [7, 8, 9]
     assert table["weight"].to_pylist() == [1.0, 1.0, 1.0]
 
 
-def test_no_rows():
-    assert len(concatenate([])) == 0
+def test_no_jet_is_an_empty_table():
+    none = [np.zeros(0)] * 5
+    constituents = Constituents(*none, *none[:4])
+    empty = tabulate(Jets(*none, np.zeros(0, object)), np.zeros(0, bool), constituents, None, None)
+    assert len(empty) == 0
+    assert empty.column_names == [c.name for c in COLUMNS][:-4]

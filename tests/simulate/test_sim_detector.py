@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from steepest.simulate.jets.detector import (
+from steepest.simulate.detector import (
     Calorimeter,
     Detector,
     impact_resolution,
@@ -13,7 +13,7 @@ from steepest.simulate.jets.detector import (
     reconstruct,
     track_efficiency,
 )
-from steepest.simulate.jets.particles import Constituents, Kind, Particles
+from steepest.simulate.particles import Constituents, Kind, Particles
 
 COUNT = 20_000
 DETECTOR = Detector()

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from steepest import __version__
-from steepest.simulate.block import Maker, Plan, _events_for, pythia_seed
-from steepest.simulate.generator.processes import PROCESSES
-from steepest.simulate.jets.columns import COLUMNS, schema
+from steepest.simulate.blocks import Maker, Plan, events_for, pythia_seed
+from steepest.simulate.columns import COLUMNS, schema
+from steepest.simulate.processes import PROCESSES
 from steepest.simulate.production import produce
 
 JET_COLUMNS = [c.name for c in COLUMNS if not pa.types.is_list(c.type)]
@@ -103,8 +103,13 @@ def test_a_shorter_file_is_the_beginning_of_a_longer_one(plan, table):
     assert made.equals(table.slice(0, 5))
 
 
-def test_a_block_does_not_depend_on_those_made_before():
-    plan = Plan(jets=90, seed=13, processes=tuple(PROCESSES), jets_per_block=3)
+@pytest.mark.parametrize(
+    "processes",
+    [("qcd", "top"), pytest.param(tuple(PROCESSES), marks=pytest.mark.slow)],
+    ids=["two", "all"],
+)
+def test_a_block_does_not_depend_on_those_made_before(processes):
+    plan = Plan(jets=9 * len(processes), seed=13, processes=processes, jets_per_block=3)
     alone, after = Maker(plan), Maker(plan)
     first = after.block(0, lambda jets: True)
     assert after.block(1, lambda jets: jets == 0) is None  # given up after some events
@@ -115,11 +120,11 @@ def test_a_block_does_not_depend_on_those_made_before():
 
 def test_few_events_at_once_when_few_jets_are_missing():
     """They do not depend on the length of the file, only on its blocks."""
-    assert [_events_for(missing) for missing in (50, 20, 3, 1)] == [64, 40, 6, 4]
+    assert [events_for(missing) for missing in (50, 20, 3, 1)] == [64, 40, 6, 4]
 
 
 def test_another_seed_gives_other_jets(plan, table):
-    other = Maker(replace(plan, jets=6, seed=12)).block(0, lambda jets: True)
+    other = Maker(replace(plan, jets=2, seed=12)).block(0, lambda jets: True)
     assert not set(numbers(other, "pt")) & set(numbers(table, "pt"))
     assert numbers(other, "event_number")[0] == 12 * 10**9
 

@@ -13,14 +13,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from steepest.simulate.workers import Stop
+from steepest.simulate.blocks import Stop
+
+needs_groups = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
 
 SCRIPT = """
     import sys
     from pathlib import Path
     from steepest.errors import SteepestError
     from steepest.simulate import output, production
-    from steepest.simulate.block import Plan
+    from steepest.simulate.blocks import Plan
 
     add = output.Output.add
 
@@ -78,8 +80,11 @@ def interrupted(
     return process.returncode, out, err
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
-@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGTERM), (2, signal.SIGINT)])
+@needs_groups
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [pytest.param(1, signal.SIGTERM, marks=pytest.mark.slow), (2, signal.SIGINT)],
+)
 def test_the_blocks_so_far_become_the_file(tmp_path, workers, number, table):
     code, out, err = interrupted(tmp_path, workers, "block", 1, number)
     path = tmp_path / "jets.parquet"
@@ -100,7 +105,7 @@ def test_the_blocks_so_far_become_the_file(tmp_path, workers, number, table):
     assert sorted(os.listdir(tmp_path)) == ["jets.parquet", "script.py"]
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@needs_groups
 def test_before_the_first_block_there_is_no_file(tmp_path):
     code, out, err = interrupted(tmp_path, 1, "start", 1)
     assert (code, "Traceback" in err) == (130, False)
@@ -111,7 +116,8 @@ def test_before_the_first_block_there_is_no_file(tmp_path):
     assert os.listdir(tmp_path) == ["script.py"]
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@needs_groups
+@pytest.mark.slow
 def test_an_impatient_ctrl_c_ends_it_too(tmp_path):
     """Wherever the second and the third one come, also while the workers are waited for."""
     code, _, _ = interrupted(tmp_path, 2, "block", 1, again=(0.25, 0.02))
@@ -133,7 +139,7 @@ def test_a_second_ctrl_c_raises_and_the_handler_comes_back():
     before = signal.getsignal(signal.SIGINT)
     with Stop() as stop:
         os.kill(os.getpid(), signal.SIGINT)
-        assert stop.asked
+        assert stop.requested
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before

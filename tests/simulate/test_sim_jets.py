@@ -7,12 +7,11 @@ import pytest
 
 from steepest.errors import SteepestError
 from steepest.simulate import extra
-from steepest.simulate.generator.decays import Decays
-from steepest.simulate.generator.generator import Events, Generator
-from steepest.simulate.generator.processes import PROCESSES, Process
-from steepest.simulate.jets.detector import Detector, reconstruct
-from steepest.simulate.jets.jets import Jets, in_window, leading_jets, matched
-from steepest.simulate.jets.particles import Kind
+from steepest.simulate.detector import Detector, reconstruct
+from steepest.simulate.generator import Events, Generator
+from steepest.simulate.jets import Jets, in_window, leading_jets, matched
+from steepest.simulate.particles import Decays, Kind
+from steepest.simulate.processes import PROCESSES, Process
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +141,7 @@ def test_a_generator_that_gives_no_event(monkeypatch):
             return []
 
     generator = Generator(PROCESSES["qcd"], seed=1)
-    monkeypatch.setattr(generator, "_pythia", Stalled())
+    monkeypatch.setattr(generator, "pythia", Stalled())
     with pytest.raises(SteepestError) as caught:
         generator.batch(4)
     assert str(caught.value) == "Pythia gave no event in 4 attempts at the process 'qcd'."

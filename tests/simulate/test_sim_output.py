@@ -13,8 +13,8 @@ import pytest
 from steepest.errors import InputError, SteepestError
 from steepest.simulate import output as output_module
 from steepest.simulate import production
-from steepest.simulate.block import Plan
-from steepest.simulate.jets.columns import COLUMNS, JetRows, to_table
+from steepest.simulate.blocks import Plan
+from steepest.simulate.columns import COLUMNS, label
 from steepest.simulate.output import Output, bytes_expected, check_target
 
 Usage = namedtuple("Usage", "total used free")
@@ -23,15 +23,15 @@ Usage = namedtuple("Usage", "total used free")
 def block(first: int, rows: int) -> pa.Table:
     """Rows of noise, which no compression makes small."""
     rng = np.random.default_rng(first)
-    names = [c.name for c in COLUMNS if c.type == pa.float32() and c.name != "weight"]
-    parts = [c.name for c in COLUMNS if pa.types.is_list(c.type)]
-    jets = JetRows(
-        [{name: float(rng.random()) for name in names} for _ in range(rows)],
-        [20] * rows,
-        [{name: rng.random(20) for name in parts} for _ in range(rows)],
-    )
+    jets = {}
+    for column in COLUMNS[:-4]:  # the others are labels
+        nested = pa.types.is_list(column.type)
+        numbers = pa.array(rng.random(rows * 20 if nested else rows) * 100)
+        values = numbers.cast(column.type.value_type if nested else column.type, safe=False)
+        offsets = np.arange(0, rows * 20 + 1, 20)
+        jets[column.name] = pa.ListArray.from_arrays(offsets, values) if nested else values
     labels = np.zeros(rows, dtype=np.int8)
-    return to_table(jets, labels, [("qcd", 0)], np.arange(first, first + rows), None)
+    return label(pa.table(jets), labels, [("qcd", 0)], np.arange(first, first + rows))
 
 
 def write(path: Path, blocks: int) -> Output:
@@ -200,7 +200,7 @@ def test_no_folder(tmp_path):
         f"The jets cannot be written to {str(path)!r}.\n"
         "  expected: an existing folder\n"
         f"  found:    no folder {str(path.parent)!r}\n"
-        "  cause:    a typing error, or a folder that is yet to be made\n"
+        "  cause:    a typing error, or the folder was not created yet\n"
         f"  do:       mkdir -p {path.parent}"
     )
 
@@ -222,7 +222,7 @@ def test_an_existing_file_is_left_as_it_is(tmp_path):
     with pytest.raises(InputError) as caught:
         check_target(path, overwrite=False, expected=1)
     assert str(caught.value) == (
-        f"The file {str(path)!r} exists already; it was left as it is.\n"
+        f"The file {str(path)!r} exists already; it was not changed.\n"
         "  expected: a new file name\n"
         "  found:    a file of 1,234 bytes\n"
         "  cause:    an earlier run wrote it\n"

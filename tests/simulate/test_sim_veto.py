@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from steepest.simulate import extra
-from steepest.simulate.generator.generator import Generator
-from steepest.simulate.generator.processes import PROCESSES, Process
-from steepest.simulate.generator.veto import MATCH_RADIUS, _match, _moved_decays, _own_decays
+from steepest.simulate.generator import Generator
+from steepest.simulate.processes import PROCESSES, Process
+from steepest.simulate.veto import MATCH_RADIUS, decays_of, fits, moved_decays
 
 
 def test_the_decay_is_foreseen_before_it_is_showered():
@@ -23,9 +23,9 @@ def test_the_decay_is_foreseen_before_it_is_showered():
     distances = []
     for _ in range(8):
         assert generator.batch(1).count == 1
-        record, event = generator._pythia.process, generator._pythia.event
-        foreseen = list(_moved_decays(extra.pythia(), record, event, process.decay))
-        happened = list(_own_decays(event, process.decay))
+        record, event = generator.pythia.process, generator.pythia.event
+        foreseen = list(moved_decays(extra.pythia(), record, event, process.decay))
+        happened = list(decays_of(event, process.decay))
         assert [len(one) for one in foreseen] == [len(one) for one in happened] == [4, 4]
         for before, after in zip(foreseen, happened, strict=True):
             apart = [[math.dist(a, b) for b in before] for a in after]
@@ -38,7 +38,7 @@ def test_the_decay_is_foreseen_before_it_is_showered():
 
 
 @pytest.mark.parametrize(
-    ("directions", "axes", "fits"),
+    ("directions", "axes", "expected"),
     [
         ([(0.0, 3.1), (0.3, -3.1)], [(0.0, 3.1)], True),  # across the seam
         ([(0.0, 0.0), (0.0, MATCH_RADIUS + 0.01)], [(0.0, 0.0)], False),
@@ -46,26 +46,27 @@ def test_the_decay_is_foreseen_before_it_is_showered():
         ([(0.0, 0.0)], [], False),
     ],
 )
-def test_all_must_lie_around_one_axis(directions, axes, fits):
-    assert _match(iter([directions]), axes) is fits
+def test_all_must_lie_around_one_axis(directions, axes, expected):
+    assert fits(iter([directions]), axes) is expected
 
 
 def showers_per_event(process: Process) -> float:
     """Count how many events of `process` reach the last question for each one that passes it."""
     generator = Generator(process, seed=5)
-    hook, asked = type(generator._hook), 0
+    hook, reached = type(generator.hook), 0
     question = hook.doVetoPartonLevel
 
     def counted(self, event) -> bool:
-        nonlocal asked
-        asked += 1
+        nonlocal reached
+        reached += 1
         return question(self, event)
 
     hook.doVetoPartonLevel = counted
     count = generator.batch(24).count
-    return asked / count
+    return reached / count
 
 
+@pytest.mark.slow
 def test_the_early_question_saves_most_showers():
     process = PROCESSES["top"]
     assert showers_per_event(process) < 1.8
@@ -75,7 +76,7 @@ def test_the_early_question_saves_most_showers():
 @pytest.mark.parametrize("name", ["top", "qcd"])
 def test_a_generator_that_is_let_go_is_gone(name):
     generator = Generator(PROCESSES[name], seed=1)
-    pythia = weakref.ref(generator._pythia)
+    pythia = weakref.ref(generator.pythia)
     del generator
     gc.collect()
     assert pythia() is None

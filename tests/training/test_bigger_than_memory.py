@@ -106,7 +106,7 @@ def test_exact_needs_memory(small, events, tmp_path):
         steepest.train(recipe, tmp_path / "run")
     assert str(error.value) == (
         "The least-squares answer needs all events in memory, but these are kept on disk.\n"
-        "  expected: budget for some six times the scaled features\n"
+        "  expected: memory for some six times the scaled features\n"
         "  found:    0.000746 GiB to be held\n"
         '  do:       raise events.memory, or set descent.method = "descent"'
     )

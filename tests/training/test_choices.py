@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import steepest
 from steepest import evaluate
 from steepest.evaluate import BinnedMerits, Experiment
 from steepest.events import load_sample
+from steepest.training.background import Drawing
 
 PT = {"column": "pt", "edges": [550, 600, 650]}
 SIGNIFICANCE = {"signal": 100, "background": 1000, "background_uncertainty": 0.1}
@@ -33,8 +33,7 @@ def train(recipe_table: dict, tmp_path: Path):
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch):
     """Leave figures out, where they are not what is tested: they take most of the time."""
-    module = import_module("steepest.training.finish")  # its name is also that of a function
-    monkeypatch.setattr(module, "draw_figures", lambda *_: None)
+    monkeypatch.setattr(Drawing, "add", lambda *_: None)
 
 
 def said(run: steepest.Run) -> str:
@@ -90,6 +89,26 @@ def test_cuts_come_from_validation_and_results_from_test(train):
     assert everything["merits"]["model"]["significance"]["counts"]["threshold"] == cut
     events = BinnedMerits.from_json(everything["bins"][0]).merits["signal_efficiency"]
     assert sum(m.counts["events"] for m in events) == (sample.labels == 1).sum()
+
+
+def test_each_curve_is_computed_once(train, monkeypatch: pytest.MonkeyPatch):
+    """Of model and baseline, on the part that chooses and on the one that is evaluated."""
+    computed: list[tuple] = []
+
+    def counted(function):
+        def call(labels, scores, *arguments, **options):
+            computed.append((function.__name__, np.asarray(scores)[:].tobytes()))
+            return function(labels, scores, *arguments, **options)
+
+        return call
+
+    for name in ("roc_curve", "binary_merits", "calibration_curve", "significance_at"):
+        monkeypatch.setattr(evaluate, name, counted(getattr(evaluate, name)))
+    train({"bins": PT, "significance": SIGNIFICANCE})
+    assert len(computed) == len(set(computed))
+    names = [name for name, _ in computed]
+    assert names.count("roc_curve") == 4
+    assert names.count("binary_merits") == names.count("calibration_curve") == 2
 
 
 @pytest.mark.usefixtures("undrawn")

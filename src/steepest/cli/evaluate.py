@@ -23,7 +23,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:
-    """Evaluate a trained model: figures of merit with uncertainties and counts.
+    """Compute a run's figures of merit, with uncertainties.
 
     For example:
 

@@ -92,13 +92,13 @@ def landscape(
         bool, typer.Option("--json", help="Print what landscape.json holds, and nothing else.")
     ] = False,
 ) -> None:
-    """Draw the loss surface around a trained model, with the path that training took.
+    """Draw the loss around a trained model, and the path to it.
 
     For example:
 
         steepest landscape runs/top-jets-1
 
-        steepest landscape runs/top-jets-1 --directions random --standard-error 0.01
+        steepest landscape runs/top-jets-1 -d random --standard-error 0.01
 
         steepest landscape runs/a --directions through runs/b
 

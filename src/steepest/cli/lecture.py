@@ -49,7 +49,7 @@ def lecture(
         bool, typer.Option("--json", help="Print what lecture.json holds, and nothing else.")
     ] = False,
 ) -> None:
-    """Draw the pictures of a lecture on training models, from live runs on real events.
+    """Draw the pictures of a lecture on training, from live runs.
 
     For example:
 
@@ -57,7 +57,7 @@ def lecture(
 
         steepest lecture --data recipe.toml --out mine --seed 3
 
-        steepest lecture --data "jets/*.parquet" --label is_top --features mass,tau32 --out mine
+        steepest lecture --data "jets/*.parquet" --label is_top --out mine
 
     The descent on a section through J, the logistic function on real scores, η too small, just
     right and too large, local minima and a plateau, a landscape for the title, round against

@@ -61,13 +61,13 @@ def predict(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:
-    """Write the scores of a trained model beside the events, in their order.
+    """Write a model's scores beside the events, in their order.
 
     For example:
 
         steepest predict runs/top-jets-1 embedded:top-jets --out scores.parquet
 
-        steepest predict runs/first data.root:tree mc.root:tree -o scores.root --columns pt,eta
+        steepest predict runs/first data.root:tree -o s.root --columns pt,eta
 
         steepest predict runs/first "jets/*.parquet" -o scores.h5 --resume
 

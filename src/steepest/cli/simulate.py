@@ -50,7 +50,7 @@ def simulate(
         bool, typer.Option("--overwrite", help="Replace the file if there is one.")
     ] = False,
 ) -> None:
-    """Simulate jets to train on: of top quarks and of QCD, or of other processes.
+    """Simulate jets to train on: top quarks, QCD or other processes.
 
     Pythia 8 makes proton collisions at 14 TeV, a parametrised detector measures them, FastJet
     finds the jets: anti-kT R = 0.8, 550 to 650 GeV, the recipe of the top-tagging reference set
@@ -67,7 +67,7 @@ def simulate(
 
     Three classes of jets, for label = "process":
 
-        steepest simulate --jets 9000 --processes w,h-bb,qcd --out classes.parquet
+        steepest simulate --jets 9000 --processes w,h-bb,qcd --out c.parquet
 
     Needs Pythia and FastJet: pip install 'steepest[simulate]'.
     """

@@ -20,10 +20,8 @@ def hessian_product(objective: Objective, theta: Array, batch: Batch) -> Callabl
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> from steepest.objective import objective_named
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> events = Batch(np.array([[2.0], [-2.0]]), np.zeros(2))
     >>> hessian_product(objective, np.zeros(2), events)(np.array([1.0, 1.0]))
     array([8., 2.])
@@ -57,10 +55,8 @@ def hessian(objective: Objective, theta: Array, batch: Batch) -> Array:
     --------
     The mean squared error's is 2/m X̃ᵀX̃ wherever θ is, with X̃ = (X, 1):
 
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> from steepest.objective import objective_named
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> hessian(objective, np.zeros(2), Batch(np.array([[1.0], [3.0]]), np.zeros(2)))
     array([[10.,  4.],
            [ 4.,  2.]])

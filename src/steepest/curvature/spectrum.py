@@ -47,11 +47,9 @@ def spectrum_at(
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
+    >>> from steepest.objective import objective_named
     >>> events = Batch(np.array([[2.0], [-2.0]]), np.zeros(2))
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> spectrum_at(objective, np.zeros(2), events).values.round(9)
     array([2., 8.])
     """
@@ -77,11 +75,9 @@ def largest_curvature(
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
+    >>> from steepest.objective import objective_named
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.zeros(2))
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> round(largest_curvature(objective, np.zeros(2), events), 6)
     2.0
     """

@@ -114,9 +114,8 @@ class BatchLoader:
 
     @property
     def _event_bytes(self) -> int:
-        """Bytes of an event's inputs, where they are one matrix."""
-        inputs = self.events.inputs
-        return inputs.dtype.itemsize * max(1, int(np.prod(inputs.shape[1:])))
+        """Bytes of an event's inputs, about."""
+        return max(1, self.events.take(slice(1)).inputs.nbytes)
 
     def _piece_at(self, step: int) -> int:
         """The number of the piece that a step is in; pieces end with their epoch."""
@@ -149,7 +148,7 @@ class BatchLoader:
         """The events of the steps of one epoch, side by side."""
         if self.events.on_disk:
             places = self.batches.places(step, stop)
-            return _joined([self._window(*place[:2]).take(place[2]) for place in places])
+            return Batch.joined([self._window(*place[:2]).take(place[2]) for place in places])
         rows = self.batches.rows(step, stop)
         if buffer is None:
             return self.events.take(rows)
@@ -185,10 +184,3 @@ def _zeros_like(events: Batch, count: int) -> Batch:
 def _columns(events: Batch) -> list[np.ndarray]:
     columns = events.inputs, events.targets, events.weights
     return [column for column in columns if column is not None]
-
-
-def _joined(pieces: list[Batch]) -> Batch:
-    if len(pieces) == 1:
-        return pieces[0]
-    columns = ([getattr(p, name) for p in pieces] for name in ("inputs", "targets", "weights"))
-    return Batch(*(None if c[0] is None else np.concatenate(c) for c in columns))

@@ -116,7 +116,8 @@ class Batches:
         per_window = WINDOW // CHUNK
         chunks = self._chunks[window * per_window : (window + 1) * per_window]
         rows = (CHUNK * chunks[:, None] + np.arange(CHUNK)).reshape(-1)
-        rows = rows[rows < self.events]  # the last chunk may not be full
+        if CHUNK * (chunks.max() + 1) > self.events:  # the last chunk is not full
+            rows = rows[rows < self.events]
         from steepest.compiled.shuffle import shuffle  # so many events are worth the compiler
 
         shuffle(rows, self._rng(_WINDOW_STREAM, epoch, window).random(len(rows)))

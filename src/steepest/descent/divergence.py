@@ -9,7 +9,6 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import State
 from steepest.errors import DivergenceError
 from steepest.objective import Batch, Objective
-from steepest.storage import blocks
 
 __all__ = ["divergence"]
 
@@ -35,7 +34,7 @@ def divergence(objective: Objective, events: Batch, plan: Plan, state: State) ->
 def _likely_cause(objective: Objective, events: Batch, plan: Plan, state: State) -> tuple[str, str]:
     rate = float(plan.schedule.factors(max(state.step - 1, 0), 1)[0])
     rate *= plan.learning_rate * state.plateau.factor
-    largest_input = max(float(np.abs(block).max()) for (block,) in blocks(events.inputs))
+    largest_input = events.largest_input()
     if plan.rule.stability is not None:
         curvature = largest_curvature(objective, state.best.theta, events)
         limit = plan.rule.stability / curvature if curvature > 0 else np.inf

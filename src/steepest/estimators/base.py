@@ -1,4 +1,4 @@
-"""What both estimators share: parameters → recipe → descent, whole or in passes."""
+"""What both estimators share: parameters → recipe → descent, by fit or partial_fit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from steepest.descent import MemoryCheckpointer, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
 from steepest.estimators.progress import CallbackAdapter
+from steepest.events import Sample
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
 from steepest.training.fit import fit, model_at
-from steepest.training.inputs import Events, Schema
-from steepest.training.partial_fit import Begun, begin, one_pass
+from steepest.training.inputs import Schema
+from steepest.training.partial_fit import PartialFit
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 
@@ -38,7 +39,7 @@ class Descended(BaseEstimator):
     stop_reason_: str
     exact_: Any
     n_features_in_: int
-    _begun: Begun | None = None
+    _partial: PartialFit | None = None
 
     def _recipe(self) -> Recipe:
         """The estimator's parameters as a recipe, which checks them."""
@@ -66,27 +67,27 @@ class Descended(BaseEstimator):
         table = {"events": events, "model": model, "descent": descent}
         return Recipe.from_dict(table, source=type(self).__name__)
 
-    def _naming(self, task: str, classes: tuple[str, ...]) -> Schema:
+    def _schema(self, task: str, classes: tuple[str, ...]) -> Schema:
         columns = getattr(self, "feature_names_in_", None)
         names = columns if columns is not None else [f"x{i}" for i in range(self.n_features_in_)]
         return Schema(tuple(map(str, names)), task, classes, "y")
 
-    def _watch(self, recipe: Recipe) -> CallbackAdapter:
+    def _callback(self, recipe: Recipe) -> CallbackAdapter:
         callbacks = self.callbacks if self.callbacks is not None else ()  # pyright: ignore[reportAttributeAccessIssue]
         verbose = bool(self.verbose)  # pyright: ignore[reportAttributeAccessIssue]
         return CallbackAdapter(callbacks, recipe.descent.epochs, verbose)
 
     def _descend(
         self,
-        train: Events,
-        validation: Events | None,
+        train: Sample,
+        validation: Sample | None,
         task: str,
         classes: tuple[str, ...] = (),
     ) -> None:
         """Fit anew."""
-        recipe, schema = self._recipe(), self._naming(task, classes)
-        checkpointer, callback = MemoryCheckpointer(), self._watch(recipe)
-        self._begun = None
+        recipe, schema = self._recipe(), self._schema(task, classes)
+        checkpointer, callback = MemoryCheckpointer(), self._callback(recipe)
+        self._partial = None
         try:
             fitted = fit(
                 train,
@@ -101,8 +102,7 @@ class Descended(BaseEstimator):
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
-            theta = state.best.theta
-            self.model_ = model_at(train, schema, recipe.model, recipe.descent, theta)
+            self.model_ = model_at(train, schema, recipe.model, recipe.descent, state.best)
             self.learning_rate_, self.exact_ = None, None
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
@@ -110,39 +110,39 @@ class Descended(BaseEstimator):
             self.learning_rate_ = fitted.learning_rate.value
             self._end(fitted.outcome.state)
             if recipe.descent.method == "descent":
-                self._begun = Begun.by(fitted, schema, recipe)
+                self._partial = PartialFit.after_fit(fitted, schema, recipe)
         self.history_ = _history(checkpointer)
 
-    def _pass(self, train: Events, task: str, classes: tuple[str, ...] = ()) -> None:
-        """Go on over these events, each once."""
+    def _continue(self, train: Sample, task: str, classes: tuple[str, ...] = ()) -> None:
+        """Take one epoch over these events."""
         recipe = self._recipe()
-        begun = self._begun
-        if begun is None:
-            begun = begin(train, self._naming(task, classes), recipe)
+        partial = self._partial
+        if partial is None:
+            partial = PartialFit.start(train, self._schema(task, classes), recipe)
             self.history_ = None
-        elif begun.recipe != recipe:
+        elif partial.recipe != recipe:
             raise RecipeError(
                 f"The parameters of {type(self).__name__} have changed since its descent began.",
                 expected="the same parameters in all calls of partial_fit",
-                found=_changes(begun.recipe, recipe),
+                found=_changes(partial.recipe, recipe),
                 do="call fit, or partial_fit on a clone, to begin a new descent",
             )
         checkpointer = MemoryCheckpointer()
         try:
-            begun = one_pass(begun, train, checkpointer, self._watch(recipe))
+            partial = partial.epoch(train, checkpointer, self._callback(recipe))
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
-            begun = begun.after(state)
-            self.model_ = begun.model_at(state.best.theta)
+            partial = partial.after(state)
+            self.model_ = partial.model_at(state.best.theta, state.best.buffers)
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
-            assert begun.state is not None  # a pass leaves one
-            self.model_ = begun.model_at(begun.state.theta)
-            self._end(begun.state)
-            self.stop_reason_ = f"pass {begun.passes:,} is done"
-        self._begun = begun
-        self.learning_rate_, self.exact_ = begun.learning_rate.value, None
+            assert partial.state is not None  # an epoch leaves one
+            self.model_ = partial.model_at(partial.state.theta, partial.state.memory.buffers)
+            self._end(partial.state)
+            self.stop_reason_ = f"pass {partial.epochs:,} is done"
+        self._partial = partial
+        self.learning_rate_, self.exact_ = partial.learning_rate.value, None
         tables = [table for table in (self.history_, _history(checkpointer)) if table is not None]
         self.history_ = pl.concat(tables, how="diagonal") if tables else None
 
@@ -190,7 +190,7 @@ def arrays_of(
 
 
 def descends(estimator: Any) -> bool:
-    """Whether an estimator can go on in passes: only by descent."""
+    """Whether an estimator has partial_fit: only by descent."""
     return getattr(estimator, "method", "descent") == "descent"
 
 

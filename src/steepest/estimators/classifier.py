@@ -15,7 +15,7 @@ from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
 from steepest.estimators.progress import ProgressCallback
-from steepest.training.inputs import Events
+from steepest.events import Sample
 
 __all__ = ["Classifier"]
 
@@ -227,7 +227,7 @@ class Classifier(ClassifierMixin, Descended):
         >>> model.n_iter_, bool((model.coef_ == whole.fit(X, y).coef_).all())
         (6, True)
         """
-        begins = self._begun is None
+        begins = self._partial is None
         X, y = arrays_of(self, X, y, reset=begins)
         check_classification_targets(y)
         if begins:
@@ -247,7 +247,7 @@ class Classifier(ClassifierMixin, Descended):
                 do="call fit, or partial_fit on a clone, to begin a new descent",
             )
         refuse_unknown(y, self.classes_, "The labels have a class that `classes` lacks.")
-        self._pass(self._events(X, y, sample_weight), *self._task())
+        self._continue(self._events(X, y, sample_weight), *self._task())
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -277,11 +277,11 @@ class Classifier(ClassifierMixin, Descended):
         task = "binary" if len(self.classes_) == 2 else "multiclass"
         return task, tuple(map(str, self.classes_))
 
-    def _events(self, X: Array, y: Array, sample_weight: Any) -> Events:
+    def _events(self, X: Array, y: Array, sample_weight: Any) -> Sample:
         kind = np.int64 if len(self.classes_) > 2 else np.dtype(self.dtype)
-        return Events(X, indices_of(y, self.classes_, kind), weights_of(sample_weight, len(X)))
+        return Sample(X, indices_of(y, self.classes_, kind), weights_of(sample_weight, len(X)))
 
-    def _validation(self, validation: Any) -> Events | None:
+    def _validation(self, validation: Any) -> Sample | None:
         if validation is None:
             return None
         X, y, *rest = validation

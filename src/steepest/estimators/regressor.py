@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.progress import ProgressCallback
-from steepest.training.inputs import Events
+from steepest.events import Sample
 
 __all__ = ["Regressor"]
 
@@ -222,8 +222,8 @@ class Regressor(RegressorMixin, Descended):
         >>> model.n_iter_, model.predict([[3.0]]).round(2)
         (60, array([7.]))
         """
-        train = self._events(X, y, sample_weight, reset=self._begun is None)
-        self._pass(train, "regression")
+        train = self._events(X, y, sample_weight, reset=self._partial is None)
+        self._continue(train, "regression")
         return self
 
     def predict(self, X: Any) -> Array:
@@ -241,6 +241,6 @@ class Regressor(RegressorMixin, Descended):
         """Intercept in the features' original units."""
         return float(self._coefficients("intercept_").intercept[0])
 
-    def _events(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Events:
+    def _events(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Sample:
         X, y = arrays_of(self, X, y, reset=reset, numeric=True)
-        return Events(X, y.astype(np.float64), weights_of(sample_weight, len(X)))
+        return Sample(X, y.astype(np.float64), weights_of(sample_weight, len(X)))

@@ -1,16 +1,14 @@
 """Figures of merit, intervals, curves and figures: functions of labels, scores and weights.
 
-What to use when:
-
 - a binary classifier: `binary_merits`, and `roc_curve` for the whole curve;
 - several classes: `multiclass_merits`, `confusion_matrix` and `roc_curves_by_class`;
-- a regressor: `regression_merits`, and `pulls` where its uncertainties are known;
+- a regressor: `regression_merits`, and `pulls` if its uncertainties are known;
 - in bins of a column: `efficiency_in_bins` (turn-on curves), `class_efficiency_in_bins`,
   `regression_in_bins`;
-- probabilities that are what they say: `calibration_curve` and `calibration_error`;
+- calibration of probabilities: `calibration_curve` and `calibration_error`;
 - a cut for a discovery: `best_cut` on the validation part, `significance_at` on the test part;
 - two classifiers on the same events: `auc_difference`;
-- two samples, one distribution?: `kolmogorov_test`;
+- a test whether two samples have the same distribution: `kolmogorov_test`;
 - figures: `steepest.evaluate.figures`, which imports Matplotlib only when one is drawn.
 
 Every figure of merit is a `Merit`: value, interval, counts and definition.
@@ -20,21 +18,30 @@ from steepest.evaluate.curves.area import auc, auc_difference
 from steepest.evaluate.curves.calibration import (
     CalibrationCurve,
     calibration_curve,
+    calibration_error,
     confidence_of,
 )
-from steepest.evaluate.curves.miscalibration import calibration_error
-from steepest.evaluate.curves.one_against_rest import roc_curves_by_class
-from steepest.evaluate.curves.roc import Roc, background_rejection, cut_at, roc_curve
-from steepest.evaluate.events.classes import one_class
-from steepest.evaluate.merits.asimov import Experiment, asimov_significance
+from steepest.evaluate.curves.roc import (
+    Roc,
+    background_rejection,
+    cut_at,
+    roc_curve,
+    roc_curves_by_class,
+)
+from steepest.evaluate.events.arrays import one_class
 from steepest.evaluate.merits.binned import (
+    BinnedMerits,
     class_efficiency_in_bins,
     efficiency_in_bins,
+    place_in_bins,
     regression_in_bins,
 )
-from steepest.evaluate.merits.bins import BinnedMerits, place_in_bins
-from steepest.evaluate.merits.classification import binary_merits, multiclass_merits
-from steepest.evaluate.merits.confusion import ConfusionMatrix, confusion_matrix
+from steepest.evaluate.merits.classification import (
+    ConfusionMatrix,
+    binary_merits,
+    confusion_matrix,
+    multiclass_merits,
+)
 from steepest.evaluate.merits.intervals import (
     Efficiency,
     clopper_pearson,
@@ -43,10 +50,11 @@ from steepest.evaluate.merits.intervals import (
 )
 from steepest.evaluate.merits.kolmogorov import KolmogorovTest, kolmogorov_test
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, undefined_merit
-from steepest.evaluate.merits.pull import pull_merits, pulls
-from steepest.evaluate.merits.regression import regression_merits
+from steepest.evaluate.merits.regression import pull_merits, pulls, regression_merits
 from steepest.evaluate.merits.significance import (
+    Experiment,
     SignificanceScan,
+    asimov_significance,
     best_cut,
     significance_at,
     significance_scan,

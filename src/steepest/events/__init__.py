@@ -9,8 +9,8 @@ from steepest.events.formats.contract import Block, EventFile
 from steepest.events.formats.registry import open_events
 from steepest.events.hub.datasets import use_revisions
 from steepest.events.reading.features import FeatureReader, FeatureValues
-from steepest.events.reading.reading import MemoryBudget
-from steepest.events.sample.sample import Part, Sample, load_events, load_sample
+from steepest.events.reading.reading import MemoryBudget, load_events, load_sample
+from steepest.events.sample.sample import Sample, evaluated_part
 from steepest.events.sample.split import PARTS, TEST, TRAIN, VALIDATION, assign_parts
 from steepest.events.source import EventSource
 
@@ -26,9 +26,9 @@ __all__ = [
     "FeatureReader",
     "FeatureValues",
     "MemoryBudget",
-    "Part",
     "Sample",
     "assign_parts",
+    "evaluated_part",
     "load_events",
     "load_sample",
     "open_events",

@@ -25,6 +25,7 @@ from steepest.trained import TrainedModel
 
 __all__ = ["RunFolder"]
 
+_LOCK = ".lock"
 HISTORY_FORMAT = {b"steepest": b'{"format": "steepest-history", "version": 1}'}
 
 
@@ -58,13 +59,27 @@ class RunFolder:
     @classmethod
     def create(cls, path: str | Path, recipe: Recipe) -> RunFolder:
         """Make a new folder for a run of `recipe`; refuses one that holds anything."""
+        with cls.create_locked(path, recipe) as folder:
+            return folder
+
+    @classmethod
+    @contextmanager
+    def create_locked(cls, path: str | Path, recipe: Recipe) -> Iterator[RunFolder]:
+        """Make a new folder for a run of `recipe`, and hold it alone.
+
+        The lock is taken before anything is written: of two processes that make the same folder,
+        one is refused.
+        """
         path = Path(path)
         with explained("Making the run's folder", path, "nothing was done yet"):
             cls.refuse_occupied(path)
             path.mkdir(parents=True, exist_ok=True)
-            text = recipe.to_toml()
-            write_atomically(path / "recipe.toml", lambda file: _write(file, text))
-        return cls(path)
+        with _locked(path):
+            with explained("Making the run's folder", path, "nothing was done yet"):
+                cls.refuse_occupied(path)  # the process that had the lock may have written
+                text = recipe.to_toml()
+                write_atomically(path / "recipe.toml", lambda file: _write(file, text))
+            yield cls(path)
 
     @staticmethod
     def refuse_occupied(path: Path) -> None:
@@ -77,19 +92,8 @@ class RunFolder:
         if not self.is_main:
             yield
             return
-        with explained("Locking the run's folder", self.path, "nothing was changed"):
-            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunFolderError(
-                    f"Another process is training in {self.path}.",
-                    do="wait until it ends, or train into another folder",
-                ) from None
+        with _locked(self.path):
             yield
-        finally:
-            os.close(descriptor)
 
     def say(self, sentence: str) -> None:
         """Append a sentence to log.txt, with the time."""
@@ -217,9 +221,27 @@ class RunFolder:
         return f"what was done is kept; go on with `steepest train --resume {self.path}`"
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with explained("Locking the run's folder", path, "nothing was changed"):
+        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFolderError(
+                f"Another process is training in {path}.",
+                do="wait until it ends, or train into another folder",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _refuse_occupied(path: Path) -> None:
     path = Path(path)
-    if path.is_dir() and not any(path.iterdir()):
+    held = [entry.name for entry in path.iterdir() if entry.name != _LOCK] if path.is_dir() else []
+    if path.is_dir() and not held:
         return
     if (path / "recipe.toml").exists():
         raise RunFolderError(
@@ -231,7 +253,7 @@ def _refuse_occupied(path: Path) -> None:
     if path.exists() or path.is_symlink():
         found = "a file"
         if path.is_dir():
-            found = f"a folder with {min(entry.name for entry in path.iterdir())}"
+            found = f"a folder with {min(held)}"
         raise RunFolderError(
             f"{path} is not empty.",
             expected="a new or empty folder",

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from steepest.errors import RunFolderError
 from steepest.folder.faults import damage_explained, seen
 from steepest.folder.run_folder import RunFolder
-from steepest.trained import FORMAT, TrainedModel
+from steepest.trained import FORMAT, VERSIONS, TrainedModel
 
 __all__ = ["SavedModel", "load_model"]
 
@@ -107,10 +107,10 @@ def _refuse_other(path: Path, config: Any) -> None:
             found=f"a config.json with {', '.join(sorted(found)[:5]) or 'nothing of it'}",
             do="give a run's folder, or its folder model",
         )
-    if found.get("version") != FORMAT["version"]:
+    if found.get("version") not in VERSIONS:
         raise RunFolderError(
             f"The model {path} cannot be read.",
-            expected=f"version {FORMAT['version']} of its format",
+            expected=f"version {' or '.join(map(str, VERSIONS))} of its format",
             found=f"version {found.get('version')!r}",
             cause="it was written by another release of steepest",
             do="use the release that wrote it, or train again",

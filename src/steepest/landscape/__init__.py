@@ -1,15 +1,15 @@
-"""Loss surfaces of a trained model on its own events, with the path that training took.
+"""Loss surfaces of a trained model on its own events, with the path of the training.
 
-What to use when: `landscape_of_run` computes the landscape of a run's folder and writes its
-numbers; `landscape_of_input` that of any objective. `Landscape` has arrays, numbers and figures.
+`landscape_of_run` computes the landscape of a run folder and writes its numbers.
+`landscape_of_input` does this for any objective. `Landscape` has arrays, numbers and figures.
 
-The way: `spans` chooses directions, `grid` the points, `surface` and `estimate` evaluate J there,
-`path_projection` sets the path beside it, `stationary` and `summary` say what can be said in
-numbers, `figures` draw.
+Modules: `spans` chooses the directions, `directions` has the grid; `surface` and `estimate`
+evaluate J; `path_projection` computes the true losses of the path; `stationary` and `summary` have
+the results in numbers; `figures` draws them.
 """
 
+from steepest.landscape.input import LandscapeOptions
 from steepest.landscape.landscape import landscape_of_input, landscape_of_run
-from steepest.landscape.options import LandscapeOptions
 from steepest.landscape.result import Landscape
 
 __all__ = ["Landscape", "LandscapeOptions", "landscape_of_input", "landscape_of_run"]

@@ -1,69 +1,64 @@
-"""An estimate of J with all events, from some of them: sums over chunks, corrected by anchors.
+"""Estimates of J from a sample of the events: sums over chunks, corrected by anchors.
 
-Fewer events than all give an estimate. Points on the same events share most of its error. So J is
-computed with *all* events at a few points of the grid, the anchors a, and what the chunks' means
-x_a say of a point's mean y by linear regression is corrected (the regression estimator, Cochran,
-Sampling Techniques, chapter 7):
+The sampling error is strongly correlated between points that use the same events. Therefore J is
+computed with *all* events at a few points of the grid, the anchors a. At the other points a linear
+regression of the chunk means y on the chunk means x_a at the anchors corrects the sample mean (the
+regression estimator, Cochran, Sampling Techniques, chapter 7):
 
     J = ȳ + Σₐ βₐ (J_a − x̄ₐ),    β = S_xx⁻¹ S_xy
 
     standard error = √( (S_yy − β S_xy) / (n − 1 − q) / n · (1 − n/N) )
 
-with n chunks of N, and q anchors. It vanishes when all events were taken.
+for n chunks out of N, and q anchors. The standard error is zero if all events are used.
 """
 
 from __future__ import annotations
 
+import hashlib
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steepest.landscape.directions import Directions
-from steepest.landscape.grid import Grid
+from steepest.folder import LandscapeFolder
+from steepest.landscape.directions import Directions, Grid
 from steepest.objective import Batch, Objective, losses_on_surface
 
-__all__ = ["CHUNK", "LEAST_CHUNKS", "Anchors", "Sums", "losses_at"]
+__all__ = ["CHUNK", "LEAST_CHUNKS", "Anchors", "SavedSums", "Sums", "losses_at"]
 
 Array = np.ndarray
 
 CHUNK = 256
-"""Events whose losses are taken together."""
+"""Events per chunk."""
 LEAST_CHUNKS = 32
-"""Chunks from which a standard error may be judged: it is itself known to some 15 % then."""
+"""Minimum number of chunks for a standard error, which is then known to about 15 %."""
 ANCHORS = 3
-"""Anchors along each axis: both ends and the middle."""
+"""Number of anchors along each axis: both ends and the middle."""
 DEGENERATE = 1e-10
-"""Combinations of anchors that vary less than this part of the most varying one are left out."""
+"""Combinations of anchors with a relative variance below this are left out of the regression."""
+FILE = "sums.safetensors"
+WRITE_EVERY = 10.0
+"""Minimum number of seconds between two writes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """Points of the grid at which J is known with all events.
+    """Points of the grid at which J is known with all events."""
 
-    Attributes
-    ----------
-    rows
-        Their places among the points of the grid, ``(q,)``.
-    losses
-        J there, ``(q,)``, all finite.
-    thetas
-        θ there, ``(q, size)``.
-    """
-
-    rows: Array
-    losses: Array
-    thetas: Array
+    rows: Array  # (q,): indices among the points of the grid
+    losses: Array  # (q,): J at the anchors, all finite
+    thetas: Array  # (q, size): θ at the anchors
 
     @classmethod
     def none(cls) -> Anchors:
-        """No anchors: the plain mean."""
+        """Return no anchors, for the plain mean."""
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 0)))
 
     @classmethod
     def of(
         cls, objective: Objective, directions: Directions, grid: Grid, all_events: Batch
     ) -> Anchors:
-        """The ends and the middle of each axis, where J is finite."""
+        """Return the ends and the middle of each axis, as far as J is finite there."""
         along = [np.linspace(0, n - 1, ANCHORS).round().astype(np.int64) for n in grid.shape]
         mesh = np.meshgrid(*along, indexing="ij")
         rows = np.unique(np.ravel_multi_index([m.ravel() for m in mesh], grid.shape))
@@ -77,29 +72,24 @@ class Anchors:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What has been summed so far at each point, float64 ``(points,)``.
+    """The sums so far at each point, float64 ``(points,)``."""
 
-    `losses` is Σ Jᵢ mᵢ over chunks of mᵢ events. Over whole chunks, with the first one's Jᵢ as s,
-    `shifted` is Σ (Jᵢ − s), `squares` Σ (Jᵢ − s)², and `cross` ``(points, q)`` the sum of its
-    products with those of the anchors.
-    """
-
-    losses: Array
-    first: Array
-    shifted: Array
-    squares: Array
-    cross: Array
+    losses: Array  # Σ Jᵢ mᵢ over chunks of mᵢ events
+    first: Array  # s, the first chunk's Jᵢ
+    shifted: Array  # Σ (Jᵢ − s), here and below over complete chunks
+    squares: Array  # Σ (Jᵢ − s)²
+    cross: Array  # (points, q): Σ (Jᵢ − s) times the same of the anchors
     events: int = 0
     chunks: int = 0
 
     @classmethod
     def zero(cls, points: int, anchors: int = 0) -> Sums:
-        """Nothing summed yet."""
-        zeros = [np.zeros(points) for _ in range(4)]
-        return cls(zeros[0], zeros[1], zeros[2], zeros[3], np.zeros((points, anchors)))
+        """Return sums over no events."""
+        losses, first, shifted, squares = np.zeros((4, points))
+        return cls(losses, first, shifted, squares, np.zeros((points, anchors)))
 
     def plus(self, losses: Array, events: int, anchors: Anchors) -> Sums:
-        """With one more chunk; a chunk of fewer events than CHUNK does not enter the spread."""
+        """Return the sums with one more chunk; only complete chunks enter the spread."""
         with np.errstate(all="ignore"):
             added = replace(self, losses=self.losses + losses * events, events=self.events + events)
             if events < CHUNK:
@@ -116,9 +106,9 @@ class Sums:
             )
 
     def estimate(self, all_events: int, anchors: Anchors) -> tuple[Array, Array]:
-        """J and its standard error at each point, ``(points,)``.
+        """Return J and its standard error at each point, ``(points,)``.
 
-        The standard error is NaN with too few whole chunks to tell, and zero with all events.
+        The standard error is NaN with too few complete chunks, and zero with all events.
         """
         n, q = self.chunks, len(anchors.rows)
         if not self.events:
@@ -144,16 +134,14 @@ class Sums:
 
 
 def losses_at(objective: Objective, thetas: Array, events: Batch, anchors: Anchors) -> Array:
-    """J at each θ ``(points, size)``, as the surface estimates it: corrected by the anchors.
+    """Return J at each θ ``(points, size)``, estimated as for the surface, with the anchors.
 
-    ``(points,)`` float64; what overflows is infinite or NaN.
+    The result is ``(points,)`` float64; infinite or NaN if J overflows.
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> from steepest.objective import objective_named
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
     >>> losses_at(objective, np.array([[0.0, 0.0], [2.0, 0.0]]), events, Anchors.none())
     array([4., 0.])
@@ -172,7 +160,7 @@ def losses_at(objective: Objective, thetas: Array, events: Batch, anchors: Ancho
 
 
 def _groups(events: int) -> list[slice]:
-    """As many equal groups as may be, 32 to 64 of them; what is left over is left out."""
+    """Return 32 to 64 groups of equal size; the remaining events are not used."""
     size = max(CHUNK, events // (2 * LEAST_CHUNKS))
     return [slice(start, start + size) for start in range(0, events - size + 1, size)]
 
@@ -180,3 +168,54 @@ def _groups(events: int) -> list[slice]:
 def _one_by_one(objective: Objective, thetas: Array, events: Batch) -> Array:
     with np.errstate(all="ignore"):
         return np.array([objective.loss(t.astype(objective.dtype), events) for t in thetas])
+
+
+class SavedSums:
+    """The saved sums of an interrupted surface, with a fingerprint of the surface.
+
+    The number of events is not part of the fingerprint, so that more can be added.
+    """
+
+    def __init__(
+        self,
+        target: LandscapeFolder,
+        objective: Objective,
+        directions: Directions,
+        grid: Grid,
+        events: Batch,
+        anchors: Anchors,
+        all_events: int,
+    ) -> None:
+        first = events.take(slice(0, CHUNK))
+        loss = objective.loss(directions.origin.astype(objective.dtype), first)
+        shapes = [array.shape for array in first.arrays]
+        digest = hashlib.sha256(repr((objective.dtype, loss, all_events, CHUNK, shapes)).encode())
+        slice_ = [directions.origin, directions.vectors, directions.offset, *grid.axes]
+        for array in (*slice_, anchors.rows, anchors.losses, *first.arrays):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        self.target, self.fingerprint = target, digest.hexdigest()
+        self.none = Sums.zero(grid.size, len(anchors.rows))
+        self.written = time.monotonic()
+
+    def read(self, most: int) -> Sums:
+        """Return the saved sums of this surface, or zero."""
+        found = self.target.read_arrays(FILE)
+        if found is not None and isinstance(found[1], dict):
+            arrays, about = found
+            if about.get("fingerprint") == self.fingerprint:
+                events, chunks = about["events"], about["chunks"]
+                if events == most or (events < most and events % CHUNK == 0):
+                    return Sums(**arrays, events=events, chunks=chunks)
+        return self.none
+
+    def write(self, sums: Sums) -> None:
+        """Write the sums."""
+        arrays = {k: v for k, v in vars(sums).items() if isinstance(v, np.ndarray)}
+        about = {"fingerprint": self.fingerprint, "events": sums.events, "chunks": sums.chunks}
+        self.target.write_arrays(FILE, arrays, about)
+        self.written = time.monotonic()
+
+    def write_if_due(self, sums: Sums) -> None:
+        """Write the sums if the last write was long ago."""
+        if time.monotonic() - self.written >= WRITE_EVERY:
+            self.write(sums)

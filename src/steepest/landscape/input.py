@@ -1,25 +1,28 @@
-"""What a landscape is drawn of: J, the trained θ, its events and the path that led there."""
+"""The input of a landscape: J, the trained θ, the events and the path; and its options."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from steepest.errors import InputError, RunFolderError
-from steepest.events import TRAIN, use_revisions
+from steepest.errors import InputError, RunFolderError, nearest
+from steepest.events import PARTS, TRAIN, use_revisions
 from steepest.folder import RunFolder
-from steepest.objective import Batch, DenseObjective, Objective
-from steepest.recipe import Recipe
+from steepest.objective import Batch, Objective
 from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback
-from steepest.training.events import PARTS, encoded, parts_of, read
-from steepest.training.inputs import Schema, batch_of, objective_for
+from steepest.training.events import encoded, read
+from steepest.training.inputs import batch_of
 
-__all__ = ["LandscapeInput", "PathPoints", "landscape_input", "other_theta"]
+__all__ = ["LandscapeInput", "LandscapeOptions", "PathPoints", "landscape_input", "other_theta"]
 
 Array = np.ndarray
+
+KINDS = ("random", "principal", "hessian", "through", "parameters")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,55 +39,110 @@ class PathPoints:
 
 @dataclass(frozen=True, eq=False)
 class LandscapeInput:
-    """J on its events, the trained θ, and how training came to it.
+    """J on its events, the trained θ, and the path of the training."""
+
+    objective: Objective  # only the interface `steepest.objective.Objective` is used
+    events: Batch  # all or some of which a landscape uses
+    theta: Array  # the trained model, float64 (size,)
+    path: PathPoints | None = None  # the recorded path of θ
+    kept_step: int | None = None  # the step of this θ
+    learning_rate: float | None = None  # η at that step
+    optimizer: str = ""  # name of the update rule
+    name: str = ""  # of the run
+    part: str = "train"  # of the run's events
+    model: TrainedModel | None = None  # for parameters in original units
+
+
+@dataclass(frozen=True)
+class LandscapeOptions:
+    """The options of a landscape.
 
     Attributes
     ----------
-    objective
-        J; nothing but its contract is used.
-    events
-        The events, of which a landscape takes all or some.
-    theta
-        The trained model, float64 ``(size,)``.
-    path
-        θ along the way; None if none was recorded.
-    kept_step : int or None
-        After how many steps the descent had this θ.
-    learning_rate : float or None
-        η at that step.
-    optimizer : str
-        Which update rule took the steps.
-    name, part : str
-        The run's name, and which part of its events these are.
-    model
-        For parameters in their own units; None where there is no such model.
+    directions : str
+        One of "random", "principal", "hessian", "through" and "parameters"; "auto" is "principal"
+        if the run has a path, otherwise "random".
+    others : tuple[str, ...]
+        For "through", other runs (``RUN`` or ``RUN@STEP``); for "parameters", names of parameters.
+    dimensions : int
+        1 or 2.
+    points : int
+        Number of points along each axis.
+    extent : tuple[float, ...] or None
+        A half width, or (low, high) of each axis; None is automatic.
+    events : int or None
+        Maximum number of events; None uses all.
+    standard_error : float or None
+        Use as many events as are needed for the standard error of J to be at most this fraction of
+        J at every point.
+    seed : int
+        Seed of random directions and of the order of the events.
+    name : str or None
+        Name of the folder in ``RUN/landscape``; None uses the name of the directions.
+
+    Raises
+    ------
+    InputError
+        For an invalid value.
     """
 
-    objective: Objective
-    events: Batch
-    theta: Array
-    path: PathPoints | None = None
-    kept_step: int | None = None
-    learning_rate: float | None = None
-    optimizer: str = ""
-    name: str = ""
-    part: str = "train"
-    model: TrainedModel | None = None
+    directions: str = "auto"
+    others: tuple[str, ...] = ()
+    dimensions: int = 2
+    points: int = 51
+    extent: tuple[float, ...] | None = None
+    events: int | None = None
+    standard_error: float | None = None
+    seed: int = 0
+    name: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.directions not in ("auto", *KINDS):
+            close = nearest(self.directions, KINDS)
+            raise InputError(
+                f"There are no directions {self.directions!r}.",
+                expected=", ".join(KINDS),
+                found=self.directions,
+                do=f"perhaps {close!r}?" if close else "choose one of these",
+            )
+        if self.others and self.directions not in ("through", "parameters"):
+            raise InputError(
+                f"The directions {self.directions!r} take nothing more.",
+                expected="no further run or name",
+                found=", ".join(self.others),
+                do="--directions through RUN2, or --directions parameters mass,tau32",
+            )
+        _refuse(self.events is not None and self.events < 1, "--events", self.events, "at least 1")
+        error = self.standard_error
+        _refuse(error is not None and not 0 < error < 1, "--standard-error", error,
+                "between 0 and 1, such as 0.01 for one percent of J")  # fmt: skip
+        _refuse(self.seed < 0, "--seed", self.seed, "a number from 0")
+        _refuse(self.dimensions not in (1, 2), "dimensions", self.dimensions, "1 or 2")
+
+    def resolved(self, source: LandscapeInput, run: str) -> LandscapeOptions:
+        """Return the options with all defaults filled in; RunFolderError if a path is missing."""
+        kind = self.directions
+        if kind == "auto":
+            kind = "principal" if source.path is not None else "random"
+        if kind == "principal" and source.path is None:
+            raise no_path(run)
+        dimensions = self.dimensions
+        if kind in ("through", "parameters"):  # the directions check the number of others
+            given = len(self.others if kind == "through" else _names(self.others))
+            dimensions = min(max(given, 1), 2)
+        name = self.name or kind + ("-line" if dimensions == 1 else "")
+        others = _names(self.others) if kind == "parameters" else self.others
+        return replace(self, directions=kind, dimensions=dimensions, name=name, others=others)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
 
 
 def landscape_input(
     folder: RunFolder, part: str = "train", callback: TrainingCallback | None = None
 ) -> LandscapeInput:
-    """Read a run and its events again, as the training had them.
-
-    Parameters
-    ----------
-    folder
-        The run.
-    part
-        "train", "validation" or "test".
-    callback
-        Told when the events have changed.
+    """Read a run and a part of its events, in the same way as for the training.
 
     Raises
     ------
@@ -93,7 +151,7 @@ def landscape_input(
     InputError
         There is no such part.
     EventsError
-        The events cannot be read any more.
+        The events cannot be read.
     """
     callback = callback or TrainingCallback()
     recipe, model = folder.recipe, folder.model
@@ -102,7 +160,7 @@ def landscape_input(
     sample = read(recipe, callback, folder.path)
     if recorded is not None and recorded != sample.source:
         callback.say("The events have changed since the run was made.")
-    parts = {PARTS[n]: events for n, events in parts_of(encoded(sample, model.encoding)).items()}
+    parts = {PARTS[n]: events for n, events in encoded(sample, model.encoding).parts().items()}
     if part not in parts:
         raise InputError(
             f"The run {folder.path} has no {part} part.",
@@ -110,7 +168,7 @@ def landscape_input(
             found=part,
             do=f"--part {PARTS[TRAIN]}",
         )
-    objective = _objective(recipe, model)
+    objective = model.objective(recipe.descent.l2, str(model.theta.dtype))
     kept_step, rate = _last_rate(folder)
     return LandscapeInput(
         objective=objective,
@@ -127,16 +185,16 @@ def landscape_input(
 
 
 def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
-    """The name and θ of ``RUN`` or ``RUN@STEP``, a run of the same model.
+    """Return the name and θ of ``RUN`` or ``RUN@STEP``, a run of the same model.
 
-    ``RUN@STEP`` is the point of that run's path which is nearest to the step.
+    ``RUN@STEP`` is the point of the path of that run which is nearest to the step.
 
     Raises
     ------
     RunFolderError
         There is no such run, or it has no path.
     InputError
-        Its model has another shape, features or scaling: its θ means something else.
+        Its model has another shape, other features or another scaling, so θ is not comparable.
     """
     path, at, step = where.rpartition("@")
     if not at or Path(where).is_dir():
@@ -159,20 +217,15 @@ def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
 
 
 def no_path(path: Path | str) -> RunFolderError:
-    """The error for a run whose folder has no path, which says how to record one."""
+    """Return the error for a run without a path, with the remedy."""
     return RunFolderError(
         f"The run {path} has no path: path.safetensors is missing.",
-        expected="θ at some 200 steps, which training records where it takes at most 64 MiB",
+        expected="θ at about 200 steps, which training records",
         found="no such file",
-        cause='method = "exact" takes no steps; or the model has more than some 80,000 parameters',
-        do='train with method = "descent" and a smaller model (or dtype = "float32"), or choose '
+        cause='method = "exact" takes no steps; or version 0.1.0 left out a path above 64 MiB',
+        do='train again with method = "descent", or choose '
         "directions that need no path: random, hessian, through",
     )
-
-
-def _objective(recipe: Recipe, model: TrainedModel) -> DenseObjective:
-    schema = Schema(model.features, model.task, model.classes, model.label, model.encoding)
-    return objective_for(schema, recipe.model, recipe.descent)
 
 
 def _path(folder: RunFolder, size: int) -> PathPoints | None:
@@ -185,7 +238,7 @@ def _path(folder: RunFolder, size: int) -> PathPoints | None:
             expected=f"{size:,} parameters",
             found=f"{path.thetas.shape[1]:,}",
             cause="files of two runs were mixed",
-            do="restore it, or train anew into another folder",
+            do="restore it, or train again into another folder",
         )
     thetas = path.thetas.astype(np.float64)
     finite = np.isfinite(thetas).all(axis=1)
@@ -193,7 +246,7 @@ def _path(folder: RunFolder, size: int) -> PathPoints | None:
 
 
 def _last_rate(folder: RunFolder) -> tuple[int | None, float | None]:
-    """The step of the kept parameters, and η there, from history and metrics."""
+    """Return the step of the kept parameters, and η at that step, from history and metrics."""
     metrics = folder.metrics or {}
     step = metrics.get("kept_step", metrics.get("descent", {}).get("kept_step"))
     if step is None or not (folder.path / "history.parquet").exists():
@@ -207,15 +260,13 @@ def _last_rate(folder: RunFolder) -> tuple[int | None, float | None]:
 
 
 def _refuse_other_model(model: TrainedModel, other: TrainedModel, path: str) -> None:
-    given = {"widths": model.model.widths, "features": model.names, "label": model.label}
-    found = {"widths": other.model.widths, "features": other.names, "label": other.label}
-    given["activation"], found["activation"] = model.model.activation, other.model.activation
+    given, found = _meaning_of(model), _meaning_of(other)
     for what, value in given.items():
-        if found[what] != value:
+        if found.get(what) != value:
             raise InputError(
                 f"The run {path} is of another model: its {what} differ.",
                 expected=_words(value),
-                found=_words(found[what]),
+                found=_words(found.get(what)),
                 cause="θ of one model has no meaning in the other",
                 do="choose a run of the same recipe, with another seed or other [descent] settings",
             )
@@ -234,5 +285,22 @@ def _refuse_other_model(model: TrainedModel, other: TrainedModel, path: str) -> 
         )
 
 
+def _meaning_of(model: TrainedModel) -> dict[str, object]:
+    """Return the properties that two models must share for their θ to be comparable."""
+    shape = {"kinds": model.model.kind, **model.model.details()}
+    return {**shape, "features": model.names, "label": model.label, **model.model.config()}
+
+
 def _words(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _names(others: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.strip() for other in others for name in other.split(",") if name.strip())
+
+
+def _refuse(wrong: bool, what: str, found: object, expected: str) -> None:
+    if wrong:
+        raise InputError(
+            f"{what} is {found}.", expected=expected, found=str(found), do=f"change {what}"
+        )

@@ -1,9 +1,9 @@
-"""A run's landscape: the slice, the surface, the path and what they say, in the run's folder."""
+"""The landscape of a run: slice, surface, path and numbers, written into the run folder."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +13,32 @@ from threadpoolctl import threadpool_limits
 from steepest._version import __version__
 from steepest.curvature import Spectrum, spectrum_at
 from steepest.errors import Interrupted
-from steepest.evaluate.figures import axis_label
 from steepest.folder import LandscapeFolder, RunFolder
 from steepest.landscape import spans
-from steepest.landscape.directions import Directions
-from steepest.landscape.estimate import Anchors, Sums
-from steepest.landscape.grid import Grid, automatic_extent, grid_of, refuse_too_large
-from steepest.landscape.input import LandscapeInput, landscape_input, other_theta
-from steepest.landscape.options import LandscapeOptions
-from steepest.landscape.path_projection import honest_path
+from steepest.landscape.directions import (
+    Directions,
+    Grid,
+    automatic_extent,
+    grid_of,
+    refuse_too_large,
+)
+from steepest.landscape.estimate import Anchors, SavedSums, Sums
+from steepest.landscape.input import LandscapeInput, LandscapeOptions, landscape_input, other_theta
+from steepest.landscape.path_projection import projected_path
 from steepest.landscape.result import Landscape
 from steepest.landscape.summary import summary
-from steepest.landscape.sums import Kept
 from steepest.landscape.surface import Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups
 from steepest.training import TrainingCallback
+from steepest.training.callback import interruptible
 from steepest.training.events import available_memory
-from steepest.training.interrupt import interruptible
 
 __all__ = ["landscape_of_input", "landscape_of_run"]
 
 Array = np.ndarray
 
 CURVATURE_EVENTS = 20_000
-"""Hessian–vector products are taken on so many of the landscape's events at most."""
+"""Maximum number of events for Hessian–vector products."""
 
 
 def landscape_of_run(
@@ -46,27 +48,27 @@ def landscape_of_run(
     part: str = "train",
     callback: TrainingCallback | None = None,
 ) -> Landscape:
-    """Compute a run's landscape, and write its numbers into ``RUN/landscape/NAME/``.
+    """Compute the landscape of a run, and write its numbers into ``RUN/landscape/NAME/``.
 
     Parameters
     ----------
     path
-        The run's folder.
+        The run folder.
     options
-        What it is to be.
+        The options of the landscape.
     part
-        On which part of the run's events.
+        The part of the events to use.
     callback
-        Progress.
+        Is notified of the progress.
 
     Raises
     ------
     RunFolderError
-        The run is not finished, or has no path where one is needed.
+        The run is not finished, or has no path although the directions need one.
     InputError
-        Directions that do not go with the model, that are parallel, or too many points.
+        Directions that do not fit the model or are parallel, or too many points.
     Interrupted
-        After Ctrl-C; what is done is kept, and the same call goes on.
+        After Ctrl-C. The finished part is kept, and the same call continues.
     """
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
@@ -88,43 +90,65 @@ def landscape_of_input(
     Parameters
     ----------
     source
-        The objective, θ, the events and, where there is one, the path.
+        The objective, θ, the events and the path, if there is one.
     options
-        Resolved, see `LandscapeOptions`: its directions are named, not "auto".
+        Resolved options, see `LandscapeOptions.resolved`: the directions are not "auto".
     target
-        Where the numbers, and sums that can be gone on from, are written.
+        Folder for the numbers, and for the sums from which an interrupted call continues.
     callback
-        Progress; may interrupt.
+        Is notified of the progress, and may interrupt.
 
     Raises
     ------
     InputError
-        Directions that do not go with the objective or are parallel; too many points for memory.
+        Directions that do not fit the objective or are parallel, or too many points for memory.
     Interrupted
-        What is done is kept in `target`.
+        After Ctrl-C. The finished part is kept in `target`.
     """
     began = time.monotonic()
     _refuse_memory(source, options)
-    # what overflows is seen in the losses
+    # overflow is visible in the losses
     one_thread, quiet = threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore")
-    with one_thread, quiet, interruptible(callback):  # from the first on: kernels may be compiled
+    with one_thread, quiet, interruptible(callback):  # first: compilation takes long
         events = drawn_events(source.events, options.events, options.seed)
-        spectrum = _spectrum(source, events, options.seed, callback)
-        directions = directions_of(source, options, spectrum)
+        curved = events.take(slice(0, CURVATURE_EVENTS))
+        spectrum = _spectrum(source, curved, options.seed, callback)
+        directions = _directions(source, options, spectrum)
         grid = grid_of(directions, _extent(source, options, directions, spectrum), options.points)
-        anchors = _anchors(source, options, directions, grid, events, callback)
+        anchors = Anchors.none()
+        if options.standard_error is not None or len(events) < len(source.events):
+            callback.stage("Anchors, with all events")
+            anchors = Anchors.of(source.objective, directions, grid, source.events)
         surface = _surface(source, options, directions, grid, events, anchors, target, callback)
         events = events.take(slice(0, surface.events))
+        curved = events.take(slice(0, CURVATURE_EVENTS))
         callback.stage("Path and curvature")
         path = None
         if source.path is not None and len(source.path.steps):
-            path = honest_path(source.objective, directions, source.path, events, anchors)
-        curved = events.take(slice(0, CURVATURE_EVENTS))
+            path = projected_path(source.objective, directions, source.path, events, anchors)
         said = summary(source, directions, surface, spectrum, events, curved, anchors)
         if callback.interrupted:
             raise _interrupted(surface.events, grid.size, target)
-    numbers = {
-        **_numbers(source, options, directions, surface, len(curved)),
+    numbers: dict[str, Any] = {
+        "format": "steepest-landscape",
+        "version": 2,
+        "steepest": __version__,
+        "run": source.name,
+        "options": options.to_json(),
+        "part": source.part,
+        "loss": source.model.loss.name if source.model is not None else "",
+        "directions": directions.to_json(),
+        "grid": [
+            {"low": float(axis[0]), "high": float(axis[-1]), "points": len(axis)}
+            for axis in grid.axes
+        ],
+        "events": {
+            "used": surface.events,
+            "all": surface.all_events,
+            "chunks": surface.chunks,
+            "largest_standard_error": surface.largest_relative_error(),
+            "curvature": len(curved),
+        },
         **said,
         "path": path.to_json() if path is not None else None,
         "seconds": time.monotonic() - began,
@@ -134,47 +158,16 @@ def landscape_of_input(
     return landscape
 
 
-def _numbers(
-    source: LandscapeInput,
-    options: LandscapeOptions,
-    directions: Directions,
-    surface: Surface,
-    curved: int,
-) -> dict[str, Any]:
-    """What landscape.json says of the slice and of the events."""
-    return {
-        "format": "steepest-landscape",
-        "version": 2,
-        "steepest": __version__,
-        "run": source.name,
-        "options": options.to_json(),
-        "part": source.part,
-        "loss": _loss_name(source),
-        "directions": directions.to_json(),
-        "grid": [
-            {"low": float(axis[0]), "high": float(axis[-1]), "points": len(axis)}
-            for axis in surface.grid.axes
-        ],
-        "events": {
-            "used": surface.events,
-            "all": surface.all_events,
-            "chunks": surface.chunks,
-            "largest_standard_error": surface.largest_relative_error(),
-            "curvature": curved,
-        },
-    }
+def _refuse_memory(source: LandscapeInput, options: LandscapeOptions) -> None:
+    row_bytes = 2 * int(source.events.take(slice(0, 1)).inputs.nbytes) + 16  # and a shuffled copy
+    count = min(options.events or len(source.events), len(source.events))
+    refuse_too_large(options.points, options.dimensions, count, row_bytes, available_memory())
 
 
-def directions_of(
+def _directions(
     source: LandscapeInput, options: LandscapeOptions, spectrum: Spectrum | None
 ) -> Directions:
-    """The directions that are options for.
-
-    Raises
-    ------
-    InputError
-        They do not go with the model, or are parallel.
-    """
+    """Return the directions that the options select."""
     theta, k = source.theta, options.dimensions
     match options.directions:
         case "random":
@@ -184,16 +177,12 @@ def directions_of(
             assert source.path is not None  # resolved
             return spans.principal(theta, source.path, dimensions=k)
         case "hessian":
-            if spectrum is None:
-                raise spans.no_curvature()
             return spans.hessian(theta, spectrum, dimensions=k)
         case "through":
             others = [other_theta(source, where) for where in options.others]
             return spans.through(theta, others, source.name)
         case _:
-            if source.model is None:
-                raise spans.no_names()
-            return spans.parameters(source.model, options.others, axis_label)
+            return spans.parameters(source.model, options.others)
 
 
 def _extent(
@@ -202,12 +191,12 @@ def _extent(
     directions: Directions,
     spectrum: Spectrum | None,
 ) -> Sequence[float]:
-    """What is options for, or what shows the path, the marks and the bowl around θ₀."""
+    """Return the extent of the options, or one that shows the path, the marks and the minimum."""
     if options.extent is not None:
         return options.extent
     path = directions.coordinates_of(source.path.thetas) if source.path is not None else None
     if directions.kind in ("through", "hessian"):
-        path = None  # it may lie far from the line or plane that is to be seen
+        path = None  # it may be far from the slice
     scales = None
     if directions.kind == "hessian" and spectrum is not None:
         loss = abs(source.objective.loss(
@@ -215,7 +204,7 @@ def _extent(
         ))  # fmt: skip
         longest = float(np.linalg.norm(source.theta)) or 1.0
         values = np.abs(directions.notes["eigenvalues"])
-        with np.errstate(divide="ignore"):  # up to where a parabola has four times the loss
+        with np.errstate(divide="ignore"):  # to where a parabola reaches four times the loss
             scales = np.minimum(np.sqrt(6 * max(loss, 1e-12) / values), longest).tolist()
     return automatic_extent(directions, path, scales)
 
@@ -225,27 +214,10 @@ def _spectrum(
 ) -> Spectrum | None:
     callback.stage("Curvature")
     try:
-        return spectrum_at(
-            source.objective, source.theta, events.take(slice(0, CURVATURE_EVENTS)), seed=seed
-        )
+        return spectrum_at(source.objective, source.theta, events, seed=seed)
     except FloatingPointError:
         callback.say("The curvature at the trained parameters is not finite.")
         return None
-
-
-def _anchors(
-    source: LandscapeInput,
-    options: LandscapeOptions,
-    directions: Directions,
-    grid: Grid,
-    events: Batch,
-    callback: TrainingCallback,
-) -> Anchors:
-    """Points known with all events, where not all events are taken anyway."""
-    if options.standard_error is None and len(events) == len(source.events):
-        return Anchors.none()
-    callback.stage("Anchors, with all events")
-    return Anchors.of(source.objective, directions, grid, source.events)
 
 
 def _surface(
@@ -258,13 +230,18 @@ def _surface(
     target: LandscapeFolder,
     callback: TrainingCallback,
 ) -> Surface:
-    """Evaluate, going on from what an earlier, interrupted call has kept."""
-    given = source.objective, directions, grid, events, anchors
-    kept = Kept.of(target, *given, len(source.events))
+    """Evaluate the surface, continuing from the sums of an earlier, interrupted call."""
+    given = directions, grid, events, anchors, len(source.events)
+    kept = SavedSums(target, source.objective, *given)
     sums = kept.read(len(events))
     if 0 < sums.events < len(events):
         callback.say(f"Going on after {sums.events:,} events.")
     callback.stage("Loss surface", len(events))
+
+    def progress(sums: Sums, goal: int) -> None:
+        callback.measured(sums.events, goal, "events", f" × {grid.size:,} points")
+        kept.write_if_due(sums)
+
     surface, sums = evaluate(
         source.objective,
         directions,
@@ -274,7 +251,7 @@ def _surface(
         anchors=anchors,
         standard_error=options.standard_error,
         sums=sums,
-        progress=_progress(kept, grid.size, callback),
+        progress=progress,
         interrupted=lambda: callback.interrupted,
     )
     kept.write(sums)
@@ -289,23 +266,3 @@ def _interrupted(events: int, points: int, target: LandscapeFolder) -> Interrupt
         found=f"what is done is kept in {target.path}",
         do="give the same command again",
     )
-
-
-def _progress(kept: Kept, points: int, callback: TrainingCallback) -> Callable[[Sums, int], None]:
-    def told(sums: Sums, target: int) -> None:
-        callback.measured(sums.events, target, "events", f" × {points:,} points")
-        kept.write_if_due(sums)
-
-    return told
-
-
-def _refuse_memory(source: LandscapeInput, options: LandscapeOptions) -> None:
-    inputs = source.events.take(slice(0, 1)).inputs
-    row_bytes = 2 * int(inputs.nbytes) + 16  # drawn, and put in order
-    count = min(options.events or len(source.events), len(source.events))
-    available = available_memory()
-    refuse_too_large(options.points, options.dimensions, count, row_bytes, available)
-
-
-def _loss_name(source: LandscapeInput) -> str:
-    return source.model.loss.name if source.model is not None else ""

@@ -1,9 +1,9 @@
-"""The path beside its surface: what is drawn under a point is not the loss that it had.
+"""The path projected onto the slice, with its true losses and those of the surface.
 
-A path of many parameters leaves every plane. Each point is drawn at its coordinates c(θ_t), where
-the surface has J(θ(c)); the loss of the descent was J(θ_t). Both are computed here, on the same
-events as the surface, with how far θ_t is from the plane and which share of the path's length and
-variance the plane holds.
+The path does not lie in the plane. Each point is drawn at its coordinates c(θ_t), where the surface
+has the value J(θ(c)), but the loss of the training was J(θ_t). Both are computed here, on the same
+events as the surface, together with the distance of θ_t from the plane, and the fractions of the
+path's length and variance that lie in the plane.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from steepest.landscape.estimate import Anchors, losses_at
 from steepest.landscape.input import PathPoints
 from steepest.objective import Batch, Objective
 
-__all__ = ["HonestPath", "honest_path"]
+__all__ = ["ProjectedPath", "projected_path"]
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class HonestPath:
+class ProjectedPath:
     """The recorded path on a slice.
 
     Attributes
@@ -32,9 +32,9 @@ class HonestPath:
     steps
         ``(points,)``.
     coordinates
-        Where each point is drawn, ``(points, k)``.
+        Coordinates of each point, ``(points, k)``.
     losses
-        J(θ_t), the true ones, ``(points,)``.
+        The true losses J(θ_t), ``(points,)``.
     surface_losses
         J of the slice at those coordinates, ``(points,)``.
     distances
@@ -60,12 +60,12 @@ class HonestPath:
 
     @property
     def gaps(self) -> Array:
-        """J(θ_t) − J(θ(c(θ_t))): negative where the surface lies above the true loss."""
+        """J(θ_t) − J(θ(c(θ_t))): negative if the surface is above the true loss."""
         with np.errstate(invalid="ignore"):  # both may be infinite
             return self.losses - self.surface_losses
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers in brief; the points are in path.parquet."""
+        """Return a summary; the points are in path.parquet."""
         gaps = np.abs(self.gaps)
         known = np.isfinite(gaps)
         worst = int(np.where(known, gaps, -1).argmax())
@@ -87,27 +87,25 @@ class HonestPath:
         }
 
 
-def honest_path(
+def projected_path(
     objective: Objective,
     directions: Directions,
     path: PathPoints,
     events: Batch,
     anchors: Anchors | None = None,
-) -> HonestPath:
-    """Return the path with its true losses beside those of the slice.
+) -> ProjectedPath:
+    """Return the path with its true losses and those of the slice.
 
-    Both are estimated as the surface is: from the same events, corrected by the same anchors.
+    Both are estimated like the surface: from the same events, corrected by the same anchors.
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> from steepest.objective import objective_named
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
     >>> line = Directions.spanned("random", np.zeros(2), np.array([[1.0, 0.0]]), ("a",))
     >>> points = PathPoints(np.array([0, 1]), np.array([[1.0, 3.0], [0.0, 0.0]]))
-    >>> path = honest_path(objective, line, points, events)
+    >>> path = projected_path(objective, line, points, events)
     >>> path.losses, path.surface_losses, path.distances
     (array([10.,  4.]), array([1., 4.]), array([3., 0.]))
     """
@@ -115,7 +113,7 @@ def honest_path(
     coordinates = directions.coordinates_of(path.thetas)
     away = path.thetas - directions.origin
     within = away @ directions.orthonormal().T
-    return HonestPath(
+    return ProjectedPath(
         steps=path.steps,
         coordinates=coordinates,
         losses=losses_at(objective, path.thetas, *given),

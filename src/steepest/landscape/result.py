@@ -1,4 +1,4 @@
-"""What a landscape is in the end: arrays, numbers, figures."""
+"""The result of a landscape: arrays, numbers, figures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from steepest.landscape.export import files
 from steepest.landscape.figures import (
     Picture,
     contour_figure,
-    honesty_figure,
+    path_figure,
     profile_figure,
     relief_figure,
 )
-from steepest.landscape.path_projection import HonestPath
-from steepest.landscape.sentences import sentences
+from steepest.landscape.path_projection import ProjectedPath
+from steepest.landscape.summary import sentences
 from steepest.landscape.surface import Surface
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ __all__ = ["Landscape"]
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """A loss surface with the path of the descent, as `steepest landscape` leaves it.
+    """A loss surface with the path of the training.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Landscape:
     path
         The path with its true losses and those of the surface; None if none was recorded.
     numbers : dict
-        What landscape.json holds.
+        The content of landscape.json.
     kept_step : int or None
         The step whose parameters are the trained model.
     """
@@ -51,13 +51,13 @@ class Landscape:
     folder: LandscapeFolder
     directions: Directions
     surface: Surface
-    path: HonestPath | None
+    path: ProjectedPath | None
     numbers: dict[str, Any]
     kept_step: int | None = None
 
     @property
     def where(self) -> Path:
-        """The folder of its files."""
+        """The folder of the files."""
         return self.folder.path
 
     @property
@@ -67,7 +67,7 @@ class Landscape:
 
     @property
     def losses(self) -> np.ndarray:
-        """J on the grid; the first index goes along the first axis."""
+        """J on the grid; the first index is along the first axis."""
         return self.surface.losses
 
     @property
@@ -77,11 +77,11 @@ class Landscape:
         return Picture.of(self.directions, self.surface, self.path, loss, part, self.kept_step)
 
     def sentences(self) -> list[tuple[str, str]]:
-        """What it says in words: of what, and the sentence."""
+        """The results in words: pairs of a subject and a sentence."""
         return list(sentences(self.numbers))
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Name and figure of each picture that goes with the landscape."""
+        """Yield name and figure of each picture of the landscape."""
         if self.directions.dimensions == 2:
             yield "contour", self.contour()
             yield "relief", self.relief()
@@ -91,7 +91,7 @@ class Landscape:
             yield "path", self.path_projection()
 
     def contour(self) -> Figure:
-        """The plane from above, with the path."""
+        """Contours of the plane, with the path."""
         return contour_figure(self.picture)
 
     def relief(self) -> Figure:
@@ -103,24 +103,24 @@ class Landscape:
         return profile_figure(self.picture)
 
     def path_projection(self) -> Figure:
-        """True losses beside the surface's, and the distance of the path from it."""
-        return honesty_figure(self.picture)
+        """The true losses and those of the surface, and the distance of the path from the slice."""
+        return path_figure(self.picture)
 
     def write_numbers(self) -> None:
         """Write landscape.json, directions, tables and VTK files."""
         folder, dimensions = self.folder, self.directions.dimensions
         folder.write_arrays("directions.safetensors", self.directions.to_arrays())
-        surface = files.surface_table(self.surface)
-        folder.write("surface.parquet", lambda file: files.write_parquet(surface, file))
-        folder.write("surface.vti", lambda file: files.write_vti(self.surface, file))
-        if self.path is not None:
-            path, table = self.path, files.path_table(self.path)
-            folder.write("path.parquet", lambda file: files.write_parquet(table, file))
+        surface, path = self.surface, self.path
+        table = files.surface_table(surface)
+        folder.write("surface.parquet", lambda file: files.write_parquet(table, file))
+        folder.write("surface.vti", lambda file: files.write_vti(surface, file))
+        if path is not None:
+            points = files.path_table(path)
+            folder.write("path.parquet", lambda file: files.write_parquet(points, file))
             folder.write("path.vtp", lambda file: files.write_vtp(path, file))
         other = ("profile",) if dimensions == 2 else ("contour", "relief", "descent")
-        folder.remove(
-            tuple(f"{name}.{kind}" for name in other for kind in ("png", "pdf", "gif", "mp4"))
-        )
+        kinds = ("png", "pdf", "gif", "mp4")
+        folder.remove(tuple(f"{name}.{kind}" for name in other for kind in kinds))
         folder.write_json("landscape.json", as_numbers(self.numbers))
 
     def write_figures(self) -> list[Path]:
@@ -149,12 +149,12 @@ class Landscape:
         return self.where / "landscape.html"
 
     def write_animation(self) -> list[Path]:
-        """Write the descent as GIF and, where FFmpeg is there, as MP4.
+        """Write the animation of the descent as GIF and, if FFmpeg is installed, as MP4.
 
         Raises
         ------
         InputError
-            There is no path to be seen on the plane.
+            No path is drawn on the plane.
         """
         from steepest.landscape.export import animation
 

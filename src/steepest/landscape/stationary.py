@@ -1,55 +1,171 @@
 """The stationary points of a slice: the grid's minima, saddles and maxima; and barriers on lines.
 
 Points are refined by Newton steps within the slice, on the exact gradient and Hessian–vector
-products, and named by the two curvatures there (`points.py`).
+products, and named by the two curvatures there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
 
+from steepest.curvature import hessian_product
 from steepest.landscape.directions import Directions
-from steepest.landscape.points import Point, all_named, measured, named, per_length, point_at
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch, Objective
 
-__all__ = [
-    "Point",
-    "all_named",
-    "barrier",
-    "measured",
-    "named",
-    "point_at",
-    "slice_points",
-    "stationary",
-]
+__all__ = ["all_named", "barrier", "measured", "named", "point_at", "slice_points", "stationary"]
 
 Array = np.ndarray
 
+FLAT = 0.01
+"""A curvature below this fraction of the largest one in the slice counts as flat."""
 MOST_POINTS = 12
 """Stationary points that are refined, the lowest first."""
 NEWTON_STEPS = 8
 
 
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A point of the slice, with J, its gradient and curvatures within the slice."""
+
+    kind: str  # "minimum", "valley", "saddle", "ridge", "maximum", "plateau" or "slope"
+    coordinates: Array  # (k,)
+    loss: float  # J
+    gradient: float  # norm of the projection of the gradient onto the slice
+    curvatures: Array  # (k,): eigenvalues of ∇²J within the slice, ascending, per unit length in θ
+    slopes: Array  # (k,): the gradient along the direction of each curvature, per unit length in θ
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "kind": self.kind,
+            "coordinates": self.coordinates.tolist(),
+            "loss": self.loss,
+            "gradient": self.gradient,
+            "curvatures": self.curvatures.tolist(),
+        }
+
+
+def named(curvatures: Array, scale: float, slope: bool = False) -> str:
+    """Return the name of a point by its curvatures; those below 1 % of `scale` are flat.
+
+    ==========================  ========
+    curvatures                  name
+    ==========================  ========
+    all flat                    plateau
+    all positive                minimum
+    positive and flat           valley
+    positive and negative       saddle
+    flat and negative           ridge
+    all negative                maximum
+    ==========================  ========
+
+    With `slope`, J is too steep for a stationary point, and the name is "slope".
+
+    Examples
+    --------
+    >>> [named(np.array(c), 1.0) for c in ([1.0, 2.0], [0.0, 1.0], [-1.0, 1.0], [-1.0, 0.0])]
+    ['minimum', 'valley', 'saddle', 'ridge']
+    """
+    if slope:
+        return "slope"
+    up, down = curvatures > FLAT * scale, curvatures < -FLAT * scale
+    if not (up | down).any():
+        return "plateau"
+    if up.any() and down.any():
+        return "saddle"
+    if up.any():
+        return "minimum" if up.all() else "valley"
+    return "maximum" if down.all() else "ridge"
+
+
+def point_at(
+    objective: Objective, directions: Directions, coordinates: Array, events: Batch
+) -> tuple[float, Array, Array]:
+    """Return J, its gradient ``(k,)`` and Hessian ``(k, k)`` in the coordinates of the slice."""
+    theta = directions.theta_at(coordinates).astype(objective.dtype)
+    vectors = directions.vectors
+    with np.errstate(all="ignore"):
+        loss, gradient = objective.loss_and_gradient(theta, events)
+    product = hessian_product(objective, theta, events)
+    hessian = np.array([vectors @ product(vector) for vector in vectors])
+    return loss, vectors @ gradient.astype(np.float64), (hessian + hessian.T) / 2
+
+
+def measured(
+    objective: Objective, directions: Directions, coordinates: Array, events: Batch
+) -> Point | None:
+    """Return a point with its gradient and curvatures, without a name; None if not finite."""
+    loss, gradient, hessian = point_at(objective, directions, coordinates, events)
+    if not (np.isfinite(loss) and np.isfinite(hessian).all() and np.isfinite(gradient).all()):
+        return None
+    return Point("", coordinates, loss, *_per_length(directions, gradient, hessian))
+
+
+def all_named(points: list[Point], directions: Directions, surface: Surface) -> list[Point]:
+    """Return the points with their names, relative to the largest curvature among them.
+
+    A point is a slope if its gradient and curvatures predict that the stationary point is more than
+    a grid cell away.
+    """
+    if not points:
+        return []
+    scale = max(float(np.abs(point.curvatures).max()) for point in points)
+    cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
+    length = float((cell * np.linalg.norm(directions.vectors, axis=1)).min())
+    return [replace(p, kind=named(p.curvatures, scale, _slopes(p, scale, length))) for p in points]
+
+
+def _slopes(point: Point, scale: float, length: float) -> bool:
+    """Whether the stationary point of the parabola at a point is more than `length` away.
+
+    If a valley is not parallel to an axis, the grid has a local minimum in many rows, each with the
+    curvatures of a minimum. If the valley leaves the grid, Newton steps do not merge these points.
+    Along a flat direction the parabola gives no distance, and the gradient is used instead.
+    """
+    bent = np.abs(point.curvatures) > FLAT * scale
+    away = np.abs(point.slopes[bent] / point.curvatures[bent])
+    return bool((away > length).any()) or point.gradient > scale * length
+
+
+def _per_length(
+    directions: Directions, gradient: Array, hessian: Array
+) -> tuple[float, Array, Array]:
+    """Return ‖∇J‖, the eigenvalues of ∇²J, and ∇J along its eigenvectors, per unit length in θ.
+
+    With the metric G = d dᵀ of the slice these are √(gᵀ G⁻¹ g), the eigenvalues of
+    G^(−1/2) H G^(−1/2), and G^(−1/2) g along its eigenvectors.
+    """
+    metric = directions.vectors @ directions.vectors.T
+    values, vectors = np.linalg.eigh(metric)
+    root = vectors @ np.diag(values**-0.5) @ vectors.T
+    curvatures, bent = np.linalg.eigh(root @ hessian @ root)
+    slopes = bent.T @ root @ gradient
+    return float(np.linalg.norm(slopes)), curvatures, slopes
+
+
 def slice_points(
     objective: Objective, directions: Directions, surface: Surface, events: Batch
 ) -> list[Point]:
-    """The stationary points of the slice: found on the grid, refined, without names yet.
+    """Return the stationary points of the slice: located on the grid and refined, without names.
 
-    On the grid there may be more of them than there are: a narrow valley that runs askew has a
-    lowest point in many rows. Newton steps lead these together.
+    The grid may have several local minima for one of J, for example in a narrow valley that is not
+    parallel to an axis. Newton steps merge them.
     """
     cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
-    found = [
-        _refined(objective, directions, start, surface, events)
-        for start in stationary(surface)[:MOST_POINTS]
-    ]
-    points = [
-        Point("", at, loss, *per_length(directions, gradient, hessian))
-        for at, loss, gradient, hessian in found
-        if np.isfinite(loss) and np.isfinite(hessian).all()
-    ]
-    return _distinct(sorted(points, key=lambda point: point.loss), cell)
+    points = []
+    for start in stationary(surface)[:MOST_POINTS]:
+        at, loss, gradient, hessian = _refined(objective, directions, start, surface, events)
+        if np.isfinite(loss) and np.isfinite(hessian).all():
+            points.append(Point("", at, loss, *_per_length(directions, gradient, hessian)))
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda point: point.loss):
+        if all((np.abs(point.coordinates - k.coordinates) > cell / 2).any() for k in kept):
+            kept.append(point)
+    return kept
 
 
 def stationary(surface: Surface) -> list[Array]:
@@ -109,14 +225,6 @@ def _refined(
 def _squared(gradient: Array, metric: Array) -> float:
     """‖∇J‖² within the slice, gᵀ G⁻¹ g."""
     return float(gradient @ np.linalg.solve(metric, gradient))
-
-
-def _distinct(points: list[Point], cell: Array) -> list[Point]:
-    kept: list[Point] = []
-    for point in points:
-        if all((np.abs(point.coordinates - k.coordinates) > cell / 2).any() for k in kept):
-            kept.append(point)
-    return kept
 
 
 def barrier(losses: Array) -> dict[str, float]:

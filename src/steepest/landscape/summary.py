@@ -1,7 +1,8 @@
-"""What a landscape says, each a number: for landscape.json."""
+"""The numbers of a landscape, for landscape.json, and the same in words, for the terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -16,14 +17,14 @@ from steepest.landscape.stationary import Point, all_named, barrier, measured, s
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch
 
-__all__ = ["summary"]
+__all__ = ["sentences", "summary"]
 
 Array = np.ndarray
 
 LINE_POINTS = 41
-"""Points of the line on which a barrier is looked for."""
+"""Number of points on the line between two runs."""
 PLAIN = ("sgd",)
-"""Update rules whose bound on the learning rate is 2/λmax itself."""
+"""Update rules that are stable up to a learning rate of 2/λmax."""
 
 
 def summary(
@@ -37,37 +38,28 @@ def summary(
 ) -> dict[str, Any]:
     """Return the entries ``surface``, ``end``, ``points`` and ``barriers`` of landscape.json.
 
-    Parameters
-    ----------
-    source, directions, surface, spectrum
-        What they are of; the spectrum at the trained θ, None where it is not finite.
-    events, curved, anchors
-        The surface's events, those of them that Hessian–vector products are taken on, and the
-        anchors that correct all losses.
+    `spectrum` is at the trained θ, None if it is not finite. `events` are those of the surface,
+    `curved` those of the Hessian–vector products; the anchors correct all losses.
     """
     end = measured(source.objective, directions, directions.offset, curved)
     found = slice_points(source.objective, directions, surface, curved)
     points = all_named([*found, *([end] if end else [])], directions, surface)
-    if points:  # found on fewer events
+    if points:  # their losses are from fewer events
         thetas = directions.theta_at(np.array([point.coordinates for point in points]))
         losses = losses_at(source.objective, thetas, events, anchors)
         points = [replace(p, loss=float(J)) for p, J in zip(points, losses, strict=True)]
     ended = points.pop() if end else None
-    return {
-        "surface": _surface(surface),
-        "end": _end(source, spectrum, ended, events, curved, anchors),
-        "points": [point.to_json() for point in points if point.kind != "slope"],
-        "barriers": _barriers(source, directions, events, anchors),
-    }
-
-
-def _surface(surface: Surface) -> dict[str, Any]:
     coordinates, lowest = surface.lowest()
     finite = surface.losses[surface.finite]
     return {
-        "lowest": {"coordinates": coordinates.tolist(), "loss": lowest},
-        "highest": float(finite.max()) if finite.size else float("nan"),
-        "not_finite": int((~surface.finite).sum()),
+        "surface": {
+            "lowest": {"coordinates": coordinates.tolist(), "loss": lowest},
+            "highest": float(finite.max()) if finite.size else float("nan"),
+            "not_finite": int((~surface.finite).sum()),
+        },
+        "end": _end(source, spectrum, ended, events, curved, anchors),
+        "points": [point.to_json() for point in points if point.kind != "slope"],
+        "barriers": _barriers(source, directions, events, anchors),
     }
 
 
@@ -79,7 +71,7 @@ def _end(
     curved: Batch,
     anchors: Anchors,
 ) -> dict[str, Any]:
-    """The trained model: loss, gradient, curvature, and 2/η."""
+    """Return loss, gradient and curvature at the trained model, and 2/η."""
     objective, theta = source.objective, source.theta.astype(source.objective.dtype)
     with np.errstate(all="ignore"):
         (loss,) = losses_at(objective, source.theta[None], events, anchors)
@@ -91,8 +83,8 @@ def _end(
         "loss": float(loss),
         "gradient_norm": float(np.linalg.norm(gradient)),
         "sharpness": sharpness,
-        "highest_curvatures": _ends(spectrum, -2),
-        "lowest_curvatures": _ends(spectrum, 2),
+        "highest_curvatures": _eigenvalues(spectrum, slice(None, -3, -1)),
+        "lowest_curvatures": _eigenvalues(spectrum, slice(2)),
         "lanczos": None
         if spectrum is None
         else {"products": spectrum.iterations, "converged": spectrum.converged},
@@ -108,22 +100,18 @@ def _end(
     }
 
 
-def _ends(spectrum: Spectrum | None, count: int) -> list[dict[str, float]] | None:
-    """Up to two eigenvalues at an end of the spectrum, from the end inwards."""
+def _eigenvalues(spectrum: Spectrum | None, part: slice) -> list[dict[str, float]] | None:
+    """Return up to two eigenvalues at an end of the spectrum, the extreme one first."""
     if spectrum is None:
         return None
-    order = range(min(2, len(spectrum.values))) if count > 0 else range(-1, -3, -1)
-    order = [i for i in order if -len(spectrum.values) <= i]
-    return [
-        {"value": float(spectrum.values[i]), "residual": float(spectrum.residuals[i])}
-        for i in order
-    ]
+    both = zip(spectrum.values[part].tolist(), spectrum.residuals[part].tolist(), strict=True)
+    return [{"value": value, "residual": residual} for value, residual in both]
 
 
 def _barriers(
     source: LandscapeInput, directions: Directions, events: Batch, anchors: Anchors
 ) -> list[dict[str, Any]]:
-    """Between each two of the points that a slice goes through."""
+    """Return the barriers between each pair of points of the slice."""
     if directions.kind != "through":
         return []
     found = []
@@ -135,3 +123,55 @@ def _barriers(
         distance = float(np.linalg.norm(stop - start))
         found.append({**ends, "distance": distance, **barrier(losses)})
     return found
+
+
+def sentences(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the subject and the text of each line, from the content of landscape.json."""
+    flat = "line" if len(numbers["grid"]) == 1 else "plane"
+    shape = " × ".join(str(axis["points"]) for axis in numbers["grid"])
+    surface, events, path, end = (numbers[key] for key in ("surface", "events", "path", "end"))
+    lowest, bad = surface["lowest"], surface["not_finite"]
+    heights = f"J from {lowest['loss']:.4g} at {_place(lowest['coordinates'])}"
+    where = f"; not finite at {bad:,}" if bad else ""
+    yield "surface", f"{shape} points, {heights} to {surface['highest']:.4g}{where}"
+    error = f"; standard error at most {100 * events['largest_standard_error']:.2g} % of J"
+    used = f"{events['used']:,} of {events['all']:,} of the {numbers['part']} part"
+    yield "events", used + (error if events["used"] < events["all"] else "")
+    if path is None:
+        yield "path", "none was recorded"
+    else:
+        shares = 100 * path["share_of_length"], 100 * path["share_of_variance"]
+        held = f"{shares[0]:.3g} % of its length and {shares[1]:.3g} % of its variance"
+        away = f"at most {path['largest_distance']:.3g} away from it"
+        yield "path", f"{path['points']:,} points; the {flat} holds {held}; {away}"
+        if (gap := path["largest_gap"]) is not None:
+            true = f"at worst, at step {gap['step']:,}, the true loss was {gap['loss']:.4g}"
+            under = f"the surface under it is at {gap['surface_loss']:.4g}"
+            yield "path_projection", f"{true}, and {under}"
+    kind = (end["in_the_slice"] or {}).get("kind")
+    where = f"; in the slice {'on a' if kind == 'slope' else 'a'} {kind}" if kind else ""
+    yield "end", f"J = {end['loss']:.5g}, ‖∇J‖ = {end['gradient_norm']:.3g}{where}"
+    if end["sharpness"] is not None:
+        yield "sharpness", _sharpness(end)
+    for point in numbers["points"][:5]:
+        curvatures = ", ".join(f"{value:.3g}" for value in point["curvatures"])
+        place = _place(point["coordinates"])
+        yield point["kind"], f"J = {point['loss']:.5g} at {place}, curvatures {curvatures}"
+    for one in numbers["barriers"]:
+        between = f"{one['height']:.4g} between {one['from']} and {one['to']}"
+        yield "barrier", f"{between}, at {one['at']:.2f} of the way (J = {one['loss']:.4g})"
+
+
+def _sharpness(end: dict[str, Any]) -> str:
+    lowest = end["lowest_curvatures"][0]
+    text = f"λmax = {end['sharpness']:.4g}, lowest {lowest['value']:.3g} ± {lowest['residual']:.1g}"
+    if end["two_over_learning_rate"] is None:
+        return text
+    text += f"; 2/η = {end['two_over_learning_rate']:.4g}"
+    if not end["bound_holds_for_optimizer"]:
+        text += f" (bounds plain gradient descent, not {end['optimizer']})"
+    return text
+
+
+def _place(coordinates: list[float]) -> str:
+    return "(" + ", ".join(f"{value:.4g}" for value in coordinates) + ")"

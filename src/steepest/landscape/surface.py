@@ -1,10 +1,10 @@
-"""J on the points of a grid: summed chunk of events by chunk of events, at all points at once.
+"""J on the points of a grid, summed over chunks of events at all points together.
 
-The events stand in an order that is drawn once from the seed, the same at every point, so that
-neighbouring points differ by their θ alone and the shape stays smooth. They are taken in chunks of
-256, as many at once as take about a quarter of a second: the sums have the same bits for any number
-at once. Any number of chunks is a whole surface (`steepest.landscape.estimate`): what was
-interrupted is kept as sums, and goes on from there with the same bits.
+The order of the events is drawn once from the seed and is the same at every point, so neighbouring
+points differ only by their θ and the surface is smooth. Events are processed in chunks of 256. One
+call processes as many chunks as take about a quarter of a second; this number does not change the
+bits of the sums. Any number of chunks gives a complete surface (`steepest.landscape.estimate`). The
+sums of an interrupted surface are saved, and it continues from them with the same bits.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from steepest.landscape.directions import Directions
+from steepest.landscape.directions import Directions, Grid
 from steepest.landscape.estimate import CHUNK, LEAST_CHUNKS, Anchors, Sums
-from steepest.landscape.grid import Grid
 from steepest.objective import Batch, Objective, losses_of_chunks
 
 __all__ = ["Surface", "drawn_events", "evaluate"]
@@ -26,11 +25,11 @@ __all__ = ["Surface", "drawn_events", "evaluate"]
 Array = np.ndarray
 
 SLICE = 4096
-"""Points after which an interruption is looked for, in whole lines of the grid."""
+"""Number of points between checks for an interrupt, rounded to lines of the grid."""
 SECONDS = 0.25
-"""So long may pass between two looks, where a chunk takes less."""
+"""Seconds between checks for an interrupt, if a chunk takes less."""
 MOST_CHUNKS = 64
-"""Chunks at once."""
+"""Maximum number of chunks per call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +41,13 @@ class Surface:
     grid
         The coordinates.
     losses, standard_errors
-        Of the shape of the grid; where J is not finite, so is the entry: nothing is put in its
-        place.
+        In the shape of the grid; infinite or NaN where J is not finite.
     events, all_events : int
-        Events that were taken, and those there are.
+        Number of events used, and of all events.
     chunks : int
-        Whole chunks that the standard errors rest on.
+        Number of complete chunks behind the standard errors.
     complete : bool
-        Whether as many events were taken as was options for.
+        Whether as many events were used as requested.
     """
 
     grid: Grid
@@ -62,18 +60,18 @@ class Surface:
 
     @property
     def finite(self) -> Array:
-        """Where J is finite."""
+        """Mask of the points at which J is finite."""
         return np.isfinite(self.losses)
 
     def lowest(self) -> tuple[Array, float]:
-        """The coordinates and J of the grid's lowest point; NaN where nothing is finite."""
+        """Return coordinates and J of the lowest point of the grid; NaN if none is finite."""
         if not self.finite.any():
             return np.full(len(self.grid.axes), np.nan), float("nan")
         index = int(np.where(self.finite, self.losses, np.inf).argmin())
         return self.grid.points()[index], float(self.losses.ravel()[index])
 
     def largest_relative_error(self) -> float:
-        """The largest standard error, as a part of J at its point; where J ≤ 0, infinity."""
+        """Return the largest standard error relative to J; infinite if J ≤ 0."""
         return _relative(self.losses, self.standard_errors)
 
 
@@ -88,12 +86,12 @@ def _relative(losses: Array, errors: Array) -> float:
 
 
 def drawn_events(events: Batch, most: int | None, seed: int) -> Batch:
-    """At most so many events, in memory, in an order drawn from the seed.
+    """Return at most `most` events, in memory, in a random order given by the seed.
 
-    More events later begin with the same ones.
+    A larger number of events starts with the same ones.
     """
     count = len(events) if most is None else min(most, len(events))
-    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 29])))
+    random = np.random.default_rng([seed, 29])
     rows = random.permutation(len(events))[:count]
     if not events.on_disk:
         return events.take(rows)
@@ -115,49 +113,44 @@ def evaluate(
     progress: Callable[[Sums, int], None] = lambda sums, target: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> tuple[Surface, Sums]:
-    """Evaluate J on a grid.
+    """Evaluate J on a grid; also return the sums, to go on from.
 
     Parameters
     ----------
-    objective, directions, grid
-        J, the slice, and its points.
-    events
-        The events to take, in their order, from `drawn_events`.
-    all_events
-        How many there are in the sample that these stand for.
-    anchors
-        Points at which J is known with all events; None for none.
+    events, all_events
+        The events to use, from `drawn_events`, and their number in the whole sample.
     standard_error
-        Stop when the standard error is at most this part of J at every finite point (with 32 whole
-        chunks at least); None takes all of `events`.
-    sums
-        To go on from.
+        Stop when the standard error is at most this fraction of J at every finite point, with at
+        least 32 complete chunks; None uses all of `events`.
     progress
-        Told the sums and how many events it will probably take, after each chunk.
+        Called after each chunk with the sums and the expected number of events.
     interrupted
-        Looked at every so many points; true stops, and the chunk that is not done is dropped.
-
-    Returns
-    -------
-    Surface and sums
-        With ``complete`` false where it was interrupted.
+        Checked regularly; if true, the evaluation stops, the unfinished chunk is dropped, and the
+        surface is not complete.
     """
     anchors = anchors or Anchors.none()
     points = grid.points() - directions.offset
     sums = sums if sums is not None else Sums.zero(len(points), len(anchors.rows))
-    pieces = [points[part] for part in _slices(grid)]
+    line = grid.shape[-1]
+    size = line * max(1, SLICE // line)  # independent of the time they take
+    pieces = [points[start : start + size] for start in range(0, grid.size, size)]
     at_once, seconds = 1, 0.0
 
     def judged(sums: Sums) -> float:
-        """The largest relative error, once it may be judged and if anybody asks."""
-        options = standard_error is not None and sums.chunks >= LEAST_CHUNKS
-        return _relative(*sums.estimate(all_events, anchors)) if options else np.inf
+        """Return the largest relative error if it is needed and there are enough chunks."""
+        may = standard_error is not None and sums.chunks >= LEAST_CHUNKS
+        return _relative(*sums.estimate(all_events, anchors)) if may else np.inf
+
+    def result(sums: Sums, complete: bool) -> tuple[Surface, Sums]:
+        losses, errors = (v.reshape(grid.shape) for v in sums.estimate(all_events, anchors))
+        counts = sums.events, all_events, sums.chunks
+        return Surface(grid, losses, errors, *counts, complete), sums
 
     with threadpool_limits(limits=1, user_api="blas"):
         while sums.events < len(events):
-            worst = judged(sums)  # before anything is computed that is then not needed
+            worst = judged(sums)  # the sums to continue from may already be sufficient
             if standard_error is not None and worst <= standard_error:
-                return _surface(grid, sums, all_events, anchors, complete=True), sums
+                return result(sums, complete=True)
             target = _target(sums, len(events), all_events, worst, standard_error)
             if seconds:
                 at_once = _at_once(at_once, seconds, sums, target, standard_error)
@@ -165,33 +158,26 @@ def evaluate(
             taken = events.take(slice(sums.events, sums.events + at_once * CHUNK))
             for piece in pieces:
                 if interrupted():
-                    return _surface(grid, sums, all_events, anchors, complete=False), sums
+                    return result(sums, complete=False)
                 place = directions.origin, directions.vectors, piece
                 losses.append(losses_of_chunks(objective, *place, taken, CHUNK))
             for index, row in enumerate(np.concatenate(losses, axis=1)):
                 if index:
                     worst = judged(sums)
                     if standard_error is not None and worst <= standard_error:
-                        return _surface(grid, sums, all_events, anchors, complete=True), sums
+                        return result(sums, complete=True)
                     if interrupted():
-                        return _surface(grid, sums, all_events, anchors, complete=False), sums
+                        return result(sums, complete=False)
                 sums = sums.plus(row, min(CHUNK, len(events) - sums.events), anchors)
                 progress(sums, _target(sums, len(events), all_events, worst, standard_error))
             seconds = time.monotonic() - began
-    return _surface(grid, sums, all_events, anchors, complete=True), sums
-
-
-def _slices(grid: Grid) -> list[slice]:
-    """Points that are computed at once: always the same ones, whatever the time it takes."""
-    line = grid.shape[-1]
-    size = line * max(1, SLICE // line)
-    return [slice(start, start + size) for start in range(0, grid.size, size)]
+    return result(sums, complete=True)
 
 
 def _at_once(
     chunks: int, seconds: float, sums: Sums, target: int, standard_error: float | None
 ) -> int:
-    """How many chunks to take next, after so many took so long: no more than will be needed."""
+    """Return the number of chunks for the next call, from the time of the last call."""
     most = min(int(SECONDS * chunks / max(seconds, 1e-9)), 8 * chunks, MOST_CHUNKS)
     if standard_error is not None:
         missing = LEAST_CHUNKS - sums.chunks
@@ -200,7 +186,7 @@ def _at_once(
 
 
 def _target(sums: Sums, most: int, all_events: int, worst: float, wanted: float | None) -> int:
-    """About how many events it will take: n with σ²/n (1 − n/N) = (error J)²."""
+    """Return the expected number of events n, from σ²/n (1 − n/N) = (error J)²."""
     if wanted is None or not 0 < worst < np.inf:
         return most
     n, N = sums.events, all_events
@@ -208,9 +194,3 @@ def _target(sums: Sums, most: int, all_events: int, worst: float, wanted: float 
         return most
     spread = (worst / wanted) ** 2 * n / (1 - n / N)
     return int(min(max(spread / (1 + spread / N), n), most))
-
-
-def _surface(grid: Grid, sums: Sums, all_events: int, anchors: Anchors, complete: bool) -> Surface:
-    losses, errors = sums.estimate(all_events, anchors)
-    shaped = losses.reshape(grid.shape), errors.reshape(grid.shape)
-    return Surface(grid, *shaped, sums.events, all_events, sums.chunks, complete)

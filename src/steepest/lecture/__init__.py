@@ -1,12 +1,11 @@
 """The pictures of a lecture on training models, drawn from live runs on real events.
 
-`draw` makes them all, and the page. Each picture is a module of `pictures`: a function that
-computes its numbers with the package's own objective, descent and landscape, one that draws them,
-and one that says in plain sentences what there is to see.
+`draw` makes all pictures and the page. Each picture is a module with three functions: one computes
+the numbers with the objective, descent and landscape of this package (`descents`), one draws them,
+and one explains them in words.
 """
 
-from steepest.lecture.data import LectureData, lecture_recipe
-from steepest.lecture.effort import Effort
+from steepest.lecture.data import Effort, LectureData, lecture_recipe
 from steepest.lecture.lecture import Lecture, draw
 
 __all__ = ["Effort", "Lecture", "LectureData", "draw", "lecture_recipe"]

@@ -1,4 +1,4 @@
-"""The events of a lecture: two classes, two features or more, weights that are not negative."""
+"""The events of a lecture: two classes, at least two features, and no negative weights."""
 
 from __future__ import annotations
 
@@ -12,59 +12,68 @@ import numpy as np
 
 from steepest.errors import EventsError, RecipeError
 from steepest.evaluate.figures import axis_label
-from steepest.events import TRAIN
+from steepest.events import PARTS, TRAIN, Sample, evaluated_part
 from steepest.recipe import Recipe
-from steepest.training import Events, TrainingCallback
-from steepest.training.events import PARTS, Prepared, prepare
+from steepest.training import TrainingCallback
+from steepest.training.events import prepare
+from steepest.training.inputs import Schema
 
-__all__ = ["LectureData", "lecture_recipe", "load", "symbol_and_unit"]
+__all__ = [
+    "Effort",
+    "LectureData",
+    "NotFound",
+    "in_sentence",
+    "lecture_recipe",
+    "load",
+    "symbol_and_unit",
+]
 
 Array = np.ndarray
 
 MOST_EVENTS = 20_000
-"""Events of each part that are used at most, evenly spaced through it."""
+"""Maximum number of events of each part, evenly spaced."""
 LEAST_EVENTS = 50
-"""Training events of each class, at least."""
+"""Minimum number of training events of each class."""
 ALIKE = 0.999
-"""Two features whose correlation is above this are one."""
+"""Two features with a correlation above this count as equal."""
+
+
+class NotFound(Exception):
+    """The events do not show the effect of a picture; the message says what was searched for."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The amount of computation for the pictures: the defaults are for slides, tests use less."""
+
+    events: int = 2_000  # of batch descents
+    points: int = 61  # of the grid, along each axis of the contours and of the landscape
+    starts: int = 8  # per small sample, in the search for minima
+    samples: int = 10  # maximum number of small samples in that search
+    steps: int = 3_000  # of each run of that search
+    epochs: int = 12  # of the stochastic descents
+    repeats: int = 4  # orders of the events for the stochastic descents
+    network_epochs: int = 30  # of the network whose landscape is drawn
+    escapes: int = 30  # runs from the local minimum for each setting
 
 
 @dataclass(frozen=True, eq=False)
 class LectureData:
-    """Events to draw a lecture's pictures from.
+    """The events for the pictures of a lecture."""
 
-    Attributes
-    ----------
-    train, other
-        Training events, and those that scores are shown on; labels are 0 and 1, weights not
-        negative.
-    names : tuple[str, ...]
-        The inputs' names.
-    pair : tuple[int, int]
-        Which two inputs the pictures of one or two features take.
-    classes : tuple[str, str]
-        What the events of label 0 and of label 1 are called.
-    part : str
-        Which part of the sample `other` is.
-    source : dict
-        What the events are: files with their checksums.
-    """
+    train: Sample  # labels are 0 and 1, weights are not negative
+    other: Sample  # events on which scores are shown
+    names: tuple[str, ...]  # names of the inputs
+    pair: tuple[int, int]  # indices of the inputs for pictures with one or two features
+    classes: tuple[str, str]  # names of the classes 0 and 1
+    part: str  # name of the part `other`
+    source: dict[str, Any]  # the files, with checksums
 
-    train: Events
-    other: Events
-    names: tuple[str, ...]
-    pair: tuple[int, int]
-    classes: tuple[str, str]
-    part: str
-    source: dict[str, Any]
-
-    def drawn(self, most: int, seed: int) -> Events:
-        """At most so many of the training events, drawn without repetition."""
-        count = len(self.train)
-        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 41])))
-        rows = random.permutation(count)[: min(most, count)]
+    def drawn(self, most: int, seed: int) -> Sample:
+        """Return at most `most` training events, drawn without replacement."""
+        rows = np.random.default_rng([seed, 41]).permutation(len(self.train))[:most]
         weights = None if self.train.weights is None else self.train.weights[rows]
-        return Events(self.train.features[rows], self.train.labels[rows], weights)
+        return Sample(self.train.features[rows], self.train.labels[rows], weights)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -80,19 +89,19 @@ class LectureData:
 def lecture_recipe(
     data: Sequence[str] = (), label: str | None = None, features: Sequence[str] = ()
 ) -> Recipe:
-    """The recipe that names the events: one's own, one for given files, or the embedded jets.
+    """Return the recipe of the events: a given one, one for given files, or the embedded jets.
 
     Parameters
     ----------
     data
         Nothing, one recipe (``.toml``), or files of events.
     label, features
-        With files of events: which columns.
+        For files of events: their columns.
 
     Raises
     ------
     RecipeError
-        A recipe among files, files without a label, a label without files.
+        For a recipe together with files, files without a label, or a label without files.
 
     Examples
     --------
@@ -103,7 +112,7 @@ def lecture_recipe(
     if not data or recipes:
         if len(data) > 1 or label is not None or features:
             raise RecipeError(
-                "--label and --features go with files of events, and a recipe stands alone.",
+                "--label and --features are for files of events, not for a recipe.",
                 expected="--data RECIPE, or --data FILE … --label COLUMN",
                 found=", ".join(data) or "no --data",
                 do="write label and features into the recipe, or name the files of events",
@@ -129,42 +138,43 @@ def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureDat
     Raises
     ------
     EventsError
-        They cannot be read, are not of two classes, are too few, weigh less than nothing, or have
-        no two features.
+        The events cannot be read, do not have two classes or two different features, are too few,
+        or have negative weights.
     """
-    prepared = prepare(recipe, callback, folder)
-    schema = prepared.schema
-    if schema.task != "binary":
-        raise _not_two_classes(prepared)
-    train = prepared.parts[TRAIN].thinned(MOST_EVENTS)
-    evaluated = prepared.evaluated
-    other = prepared.parts[evaluated].thinned(MOST_EVENTS)
+    parts, schema = prepare(recipe, callback, folder)
+    _refuse_other_labels(schema)
+    evaluated = evaluated_part(parts)
+    train, other = (parts[part].thinned(MOST_EVENTS) for part in (TRAIN, evaluated))
     _refuse_few(train)
-    _refuse_negative(train, other)
+    _refuse_negative(train)
+    _refuse_negative(other)
+    embedded = recipe.events.paths == ["embedded:top-jets"] and schema.label == "is_top"
+    label = schema.label.replace("$", r"\$")
     return LectureData(
         train=train,
         other=other,
         names=schema.names,
         pair=_pair(train.features, schema.names),
-        classes=_class_names(recipe, schema.label),
+        classes=("QCD jets", "top jets") if embedded else (f"{label} = 0", f"{label} = 1"),
         part=PARTS[evaluated],
-        source=prepared.source,
+        source=train.source,
     )
 
 
-def _not_two_classes(prepared: Prepared) -> EventsError:
-    schema = prepared.schema
+def _refuse_other_labels(schema: Schema) -> None:
+    if schema.task == "binary":
+        return
     many = f"the {len(schema.classes)} classes {', '.join(schema.classes[:6])}"
-    return EventsError(
-        f"The lecture draws two classes, but the label {schema.label!r} has others.",
+    raise EventsError(
+        f"The lecture needs two classes, but the label {schema.label!r} has others.",
         expected="a label of 0 and 1, such as is_top",
         found="numbers, for a regression" if schema.task == "regression" else many,
-        cause="a target, or the name of a process, where signal or background is to be told",
+        cause="a regression target, or names of several processes",
         do='make it a condition: label = "process == \'top\'", or label = "mass > 120"',
     )
 
 
-def _refuse_few(train: Events) -> None:
+def _refuse_few(train: Sample) -> None:
     counts = [int((train.labels == k).sum()) for k in (0, 1)]
     if min(counts) < LEAST_EVENTS:
         raise EventsError(
@@ -176,23 +186,23 @@ def _refuse_few(train: Events) -> None:
         )
 
 
-def _refuse_negative(*parts: Events) -> None:
-    for events in parts:
-        if events.weights is not None and events.weights.min() < 0:
-            count = int((events.weights < 0).sum())
-            raise EventsError(
-                "The lecture's pictures rest on small samples, in which negative weights "
-                "leave no minimum.",
-                expected="weights of 0 and above",
-                found=f"{count:,} of {len(events):,} events below 0, down to "
-                f"{events.weights.min():.4g}",
-                cause="events of a generator beyond leading order",
-                do='leave them out of the pictures: select = "weight > 0"',
-            )
+def _refuse_negative(events: Sample) -> None:
+    weights = events.weights
+    if weights is None or weights.min() >= 0:
+        return
+    raise EventsError(
+        "The pictures of the lecture use small samples, in which J may have no minimum with "
+        "negative weights.",
+        expected="weights of 0 and above",
+        found=f"{(weights < 0).sum():,} of {len(events):,} events below 0, down to "
+        f"{weights.min():.4g}",
+        cause="events of a generator beyond leading order",
+        do='exclude them: select = "weight > 0"',
+    )
 
 
 def _pair(features: Array, names: Sequence[str]) -> tuple[int, int]:
-    """The first input with spread, and the next that is not the same up to a linear map."""
+    """Return the first input with spread, and the next that is not a linear function of it."""
     spread = features.std(axis=0)
     moving = np.flatnonzero(spread > 1e-9 * np.abs(features).max(axis=0))
     for second in moving[1:]:
@@ -207,15 +217,8 @@ def _pair(features: Array, names: Sequence[str]) -> tuple[int, int]:
     )
 
 
-def _class_names(recipe: Recipe, label: str) -> tuple[str, str]:
-    if recipe.events.paths == ["embedded:top-jets"] and label == "is_top":
-        return "QCD jets", "top jets"
-    plain = label.replace("$", r"\$")
-    return f"{plain} = 0", f"{plain} = 1"
-
-
 def symbol_and_unit(name: str) -> tuple[str, str]:
-    """A feature's symbol, and its unit or nothing.
+    """Return the symbol of a feature, and its unit or "".
 
     Examples
     --------
@@ -224,3 +227,8 @@ def symbol_and_unit(name: str) -> tuple[str, str]:
     """
     symbol, _, unit = axis_label(name).partition(" [")
     return symbol, unit.rstrip("]")
+
+
+def in_sentence(symbol: str) -> str:
+    """A feature's symbol after other words: a name begins with a small letter."""
+    return symbol if symbol.startswith("$") else symbol[:1].lower() + symbol[1:]

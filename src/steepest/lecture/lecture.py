@@ -1,8 +1,23 @@
-"""All pictures of a lecture, one after the other, and the page: `draw`."""
+"""All pictures of a lecture, and the page: `draw`.
+
+A picture is a module with ``NAME``, ``TITLE``, ``compute(data, seed, effort, callback)``, which
+returns the numbers, ``figure(numbers)``, which draws them, and ``text(numbers)``, which explains
+them in sentences. `title` also writes the files of its landscape, and takes their folder as an
+argument.
+The folder of a lecture is new, empty, or the folder of an earlier lecture::
+
+    DIR/
+      lecture.json         all numbers, versioned
+      lecture.html         the self-contained page
+      NAME.png, NAME.pdf   the pictures
+      landscape/title/     the surface of the title picture, as `steepest landscape` writes it
+"""
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,25 +26,93 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from steepest._version import __version__
-from steepest.errors import Interrupted
+from steepest.errors import Interrupted, RunFolderError
 from steepest.evaluate.figures import as_numbers
-from steepest.lecture import seven_steps
-from steepest.lecture.data import LectureData, load
-from steepest.lecture.effort import Effort
-from steepest.lecture.errors import NotFound
-from steepest.lecture.folder import FORMAT, VERSION, LectureFolder
+from steepest.folder.atomic import explained, write_atomically, write_json
+from steepest.lecture import (
+    batches,
+    contours,
+    escapes,
+    logistic,
+    minima,
+    rates,
+    section,
+    seven_steps,
+    title,
+)
+from steepest.lecture.data import Effort, LectureData, NotFound, load
 from steepest.lecture.page import render
-from steepest.lecture.pictures import PICTURES, title
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
-from steepest.training.interrupt import interruptible
+from steepest.training.callback import interruptible
 
-__all__ = ["Lecture", "draw"]
+__all__ = ["PICTURES", "Lecture", "LectureFolder", "draw"]
+
+FORMAT, VERSION = "steepest-lecture", 1
+PICTURES = (section, logistic, rates, minima, title, contours, batches, escapes)
+
+
+class LectureFolder:
+    """Writes the files of a lecture; each file is either complete or absent.
+
+    Raises
+    ------
+    RunFolderError
+        The folder has other files.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._refuse_foreign()
+
+    def write_numbers(self, numbers: dict[str, Any]) -> None:
+        """Write lecture.json, and the page with the figures that lie here."""
+        with self._explained("lecture.json"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "lecture.json", numbers)
+        page = render(self.path, numbers)
+        self.write("lecture.html", lambda file: file.write_text(page, encoding="utf-8"))
+
+    def write(self, name: str, save: Callable[[Path], object]) -> None:
+        """Write a file by calling `save`."""
+        with self._explained(name):
+            write_atomically(self.path / name, save)
+
+    def remove_picture(self, name: str) -> None:
+        """Remove the picture of this name from an earlier lecture."""
+        with self._explained(name):
+            for kind in ("png", "pdf"):
+                (self.path / f"{name}.{kind}").unlink(missing_ok=True)
+
+    def _explained(self, name: str):
+        return explained(f"Writing {name}", self.path, "then give the same command again")
+
+    def _refuse_foreign(self) -> None:
+        path = self.path
+        if path.is_dir() and (not any(path.iterdir()) or _is_lecture(path / "lecture.json")):
+            return
+        if path.exists() or path.is_symlink():
+            found = "a file"
+            if path.is_dir():
+                found = f"a folder with {min(entry.name for entry in path.iterdir())}"
+            raise RunFolderError(
+                f"{path} is not empty, and is not the folder of a lecture.",
+                expected="a new or empty folder, or one that `steepest lecture` made",
+                found=found,
+                do="choose another with --out",
+            )
+
+
+def _is_lecture(file: Path) -> bool:
+    try:
+        return json.loads(file.read_text(encoding="utf-8")).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 @dataclass(frozen=True)
 class Lecture:
-    """A lecture that was drawn: its folder, and what its lecture.json holds."""
+    """A finished lecture: its folder, and the content of lecture.json."""
 
     folder: LectureFolder
     numbers: dict[str, Any]
@@ -37,7 +120,7 @@ class Lecture:
     @property
     def page(self) -> Path:
         """The page."""
-        return self.folder.page
+        return self.folder.path / "lecture.html"
 
 
 def draw(
@@ -53,15 +136,15 @@ def draw(
     Parameters
     ----------
     recipe
-        Its ``[events]`` say which events, features and label; see `lecture_recipe`.
+        The recipe, of which only ``[events]`` is used; see `lecture_recipe`.
     out
-        A new or empty folder, or one that an earlier lecture left.
+        A new or empty folder, or that of an earlier lecture.
     seed
-        Of the events that are drawn, the starts and the orders: same seed, same pictures.
+        Seed of the drawn events, the starts and the orders of the events.
     effort
-        How much work to do; None is that of a slide.
+        The amount of computation; None uses the defaults.
     callback
-        Progress.
+        Is notified of the progress.
 
     Returns
     -------
@@ -70,11 +153,11 @@ def draw(
     Raises
     ------
     RunFolderError
-        Something else lies in the folder.
+        The folder has other files.
     EventsError
-        The events cannot be read, or no lecture can be drawn from them.
+        The events cannot be read, or are not suitable for a lecture.
     Interrupted
-        After Ctrl-C: the pictures so far are on the page.
+        After Ctrl-C; the page has the pictures so far.
     """
     callback, effort = callback or TrainingCallback(), effort or Effort()
     folder = LectureFolder(out)
@@ -91,15 +174,22 @@ def draw(
     }
     with threadpool_limits(limits=1, user_api="blas"), interruptible(callback):
         try:
-            _write(folder, numbers)
-            numbers["seven_steps"] = _steps(data, seed, effort, callback)
+            folder.write_numbers(numbers)
+            callback.stage("The seven steps")
+            steps = seven_steps.compute(data, seed, effort, callback)
+            numbers["seven_steps"] = {
+                "rows": seven_steps.rows(steps),
+                "text": seven_steps.text(steps),
+                "numbers": as_numbers(steps),
+            }
             for number, picture in enumerate(PICTURES, start=1):
                 callback.stage(f"{number}/{len(PICTURES)} {picture.TITLE}")
-                _refuse_when_interrupted(callback)
+                if callback.interrupted:
+                    raise Interrupted("Interrupted.")
                 numbers["pictures"][picture.NAME] = _picture(
                     picture, data, seed, effort, callback, folder
                 )
-                _write(folder, numbers)
+                folder.write_numbers(numbers)
             numbers["status"] = "complete"
         except Interrupted:
             done = len(numbers["pictures"])
@@ -109,20 +199,8 @@ def draw(
                 do="give the same command again to draw all of them",
             ) from None
         finally:
-            _write(folder, numbers)
+            folder.write_numbers(numbers)
     return Lecture(folder, numbers)
-
-
-def _steps(
-    data: LectureData, seed: int, effort: Effort, callback: TrainingCallback
-) -> dict[str, Any]:
-    callback.stage("The seven steps")
-    numbers = seven_steps.compute(data, seed, effort, callback)
-    return {
-        "rows": seven_steps.rows(numbers),
-        "text": seven_steps.text(numbers),
-        "numbers": as_numbers(numbers),
-    }
 
 
 def _picture(
@@ -133,40 +211,25 @@ def _picture(
     callback: TrainingCallback,
     folder: LectureFolder,
 ) -> dict[str, Any]:
-    """Compute, draw and say; what is not in the events is said in place of a picture."""
+    """Compute and draw a picture; if the events do not show it, return the reason instead."""
     from steepest.evaluate.figures import save
 
     began = time.monotonic()
     files = (folder.path,) if picture is title else ()
     folder.remove_picture(picture.NAME)
+    said: dict[str, Any]
     try:
         numbers = picture.compute(data, seed, effort, callback, *files)
+        figure = picture.figure(numbers)
+        for kind in ("png", "pdf"):
+            folder.write(f"{picture.NAME}.{kind}", lambda file: save(figure, file))
+        said = {
+            "figure": f"{picture.NAME}.png",
+            "text": picture.text(numbers),
+            "numbers": picture.to_json(numbers) if picture is title else as_numbers(numbers),
+        }
     except NotFound as missing:
         callback.say(f"{picture.TITLE}: {missing}.")
-        return {
-            "title": picture.TITLE,
-            "figure": None,
-            "text": [f"Not in these events: {missing}."],
-            "numbers": None,
-            "seconds": time.monotonic() - began,
-        }
-    figure = picture.figure(numbers)
-    for kind in ("png", "pdf"):
-        folder.write(f"{picture.NAME}.{kind}", lambda file: save(figure, file))
-    return {
-        "title": picture.TITLE,
-        "figure": f"{picture.NAME}.png",
-        "text": picture.text(numbers),
-        "numbers": picture.to_json(numbers) if picture is title else as_numbers(numbers),
-        "seconds": time.monotonic() - began,
-    }
-
-
-def _refuse_when_interrupted(callback: TrainingCallback) -> None:
-    if callback.interrupted:
-        raise Interrupted("Interrupted.")
-
-
-def _write(folder: LectureFolder, numbers: dict[str, Any]) -> None:
-    folder.write_json(numbers)
-    folder.write_text("lecture.html", render(folder.path, numbers))
+        text = [f"Not in these events: {missing}."]
+        said = {"figure": None, "text": text, "numbers": None}
+    return {"title": picture.TITLE, **said, "seconds": time.monotonic() - began}

@@ -1,4 +1,4 @@
-"""lecture.html and the chapter of the documentation: what lecture.json holds, laid out."""
+"""lecture.html and the chapter of the documentation, generated from lecture.json."""
 
 from __future__ import annotations
 
@@ -12,15 +12,7 @@ __all__ = ["chapter", "render", "table_of_shares", "table_of_ways"]
 
 
 def render(folder: Path, numbers: dict[str, Any]) -> str:
-    """Return the page, with the figures of `folder` inside it.
-
-    Parameters
-    ----------
-    folder
-        Where the figures lie.
-    numbers
-        What lecture.json holds.
-    """
+    """Return the page of the content of lecture.json, with the figures of `folder` embedded."""
     environment = Environment(
         loader=PackageLoader("steepest.lecture", "."),
         autoescape=True,
@@ -46,22 +38,14 @@ def render(folder: Path, numbers: dict[str, Any]) -> str:
 
 
 def chapter(numbers: dict[str, Any], figures: str = "") -> str:
-    """Return the same as Markdown, with figures, page and numbers in the folder `figures`.
-
-    Parameters
-    ----------
-    numbers
-        What lecture.json holds.
-    figures
-        Put before the figures' names, such as ``"pictures/"``.
-    """
+    """Return the page as Markdown; `figures` is a prefix of all links, such as ``"pictures/"``."""
     lines = [
         "# The lecture's pictures",
         "",
         f"Drawn by `steepest lecture` when this documentation was built, from live runs on "
-        f"{_events(numbers['data'])}; seed {numbers['seed']}. Draw them from events of your own: "
-        "[Command line](command-line.md#steepest-lecture). "
-        f"On one page to show: [lecture.html]({figures}lecture.html); all numbers: "
+        f"{_events(numbers['data'])}; seed {numbers['seed']}. To draw them from your own events, "
+        "see [Command line](command-line.md#steepest-lecture). "
+        f"All pictures on one page: [lecture.html]({figures}lecture.html); all numbers: "
         f"[lecture.json]({figures}lecture.json).",
         "",
         "## The seven steps",
@@ -87,7 +71,7 @@ def chapter(numbers: dict[str, Any], figures: str = "") -> str:
 
 
 def table_of_ways(numbers: dict[str, Any]) -> list[list[str]]:
-    """Passes and seconds of the three batch sizes, as a head and rows.
+    """Return passes and seconds of the three batch sizes, as a header and rows.
 
     Examples
     --------
@@ -117,7 +101,7 @@ def table_of_ways(numbers: dict[str, Any]) -> list[list[str]]:
 
 
 def table_of_shares(numbers: dict[str, Any]) -> list[list[str]]:
-    """How many runs left a local minimum, by batch size and η, as a head and rows.
+    """Return how many runs left a local minimum, by batch size and η, as a header and rows.
 
     Examples
     --------
@@ -167,7 +151,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that Markdown leaves as it is."""
+    """Escape text for a cell of a Markdown table."""
     for mark in ("\\", "|", "*", "_", "<"):
         text = text.replace(mark, f"\\{mark}")
     return text

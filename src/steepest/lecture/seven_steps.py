@@ -1,8 +1,8 @@
-"""The seven steps with the numbers of one real step, and the losses' gradients checked.
+"""The seven steps with the numbers of one real step, and checks of the gradients.
 
-init, predict, loss, gradient, step, repeat, stop: of a logistic regression on the two features of
-the pictures. Each loss has its gradient set beside numerical derivatives, and the mean squared
-error's beside the matrix product 2/m Xᵀ(Xθ − y).
+The steps are init, predict, loss, gradient, step, repeat, stop, for a logistic regression on the
+two features of the pictures. The gradient of each loss is compared with numerical derivatives, and
+that of the mean squared error also with the matrix product 2/m Xᵀ(Xθ − y).
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from steepest.lecture.data import LectureData
-from steepest.lecture.effort import Effort
-from steepest.lecture.live import linear, scaled, walk
-from steepest.losses import loss_named
-from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective
+from steepest.lecture.data import Effort, LectureData
+from steepest.lecture.descents import Problem, problem, scaled
+from steepest.objective import Batch
 from steepest.training import TrainingCallback
 
 __all__ = ["Check", "SevenSteps", "compute", "numerical_gradient", "rows", "text"]
@@ -25,105 +22,71 @@ __all__ = ["Check", "SevenSteps", "compute", "numerical_gradient", "rows", "text
 Array = np.ndarray
 
 SHOWN = 4
-"""Events whose predictions are shown."""
+"""Number of events whose predictions are shown."""
 EPOCHS = 200
 DIFFERENCE = 1e-5
-"""Of the central differences, ± in each parameter: its error is of the order of the square."""
+"""Step of the central differences, whose error is of second order in it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """A loss at some θ: its value, and its gradient beside numerical derivatives.
-
-    Attributes
-    ----------
-    loss, model : str
-        The loss's name, and the regression that it makes.
-    classes, parameters : int
-        Outputs of the model, and the length of θ.
-    value, gradient_norm : float
-        J(θ) and ‖∇J(θ)‖.
-    numerical : float
-        ‖∇J − numerical derivatives‖/‖∇J‖.
-    matrix_product : float or None
-        ‖∇J − 2/m Xᵀ(Xθ − y)‖/‖∇J‖, for the mean squared error.
-    """
+    """A loss at a random θ: its value, and its gradient compared with numerical derivatives."""
 
     loss: str
-    model: str
-    classes: int
-    parameters: int
-    value: float
-    gradient_norm: float
-    numerical: float
-    matrix_product: float | None
+    model: str  # name of its regression model
+    classes: int  # outputs of the model
+    parameters: int  # length of θ
+    value: float  # J(θ)
+    gradient_norm: float  # ‖∇J(θ)‖
+    numerical: float  # ‖∇J − numerical derivatives‖/‖∇J‖
+    matrix_product: float | None  # ‖∇J − 2/m Xᵀ(Xθ − y)‖/‖∇J‖, for the mean squared error
 
 
 @dataclass(frozen=True, eq=False)
 class SevenSteps:
-    """One step of batch gradient descent in numbers, and where all of them led.
+    """The numbers of one step of batch gradient descent, and the result of all steps."""
 
-    Attributes
-    ----------
-    features
-        Names of the two features; θ has their weights, then the intercept.
-    events : int
-        In the batch: all of them.
-    start, gradient, after
-        θ₀, ∇J(θ₀) and θ₁ = θ₀ − η∇J(θ₀).
-    predictions, labels
-        p̂ of a few events at θ₀ and their labels; `predictions_after` at θ₁.
-    loss, loss_after, rate : float
-        J(θ₀), J(θ₁), η.
-    steps, end, end_loss, end_gradient
-        How many steps were taken, θ, J and ‖∇J‖ then.
-    checks : tuple[Check, ...]
-        One a loss.
-    """
-
-    features: tuple[str, ...]
-    events: int
-    start: Array
-    predictions: Array
-    predictions_after: Array
-    labels: Array
-    loss: float
-    gradient: Array
-    rate: float
-    after: Array
-    loss_after: float
-    steps: int
-    end: Array
+    features: tuple[str, ...]  # θ has their weights, then the intercept
+    events: int  # in the batch, which has all events
+    start: Array  # θ₀
+    predictions: Array  # p̂ of a few events at θ₀
+    predictions_after: Array  # and at θ₁
+    labels: Array  # of these events
+    loss: float  # J(θ₀)
+    gradient: Array  # ∇J(θ₀)
+    rate: float  # η
+    after: Array  # θ₁ = θ₀ − η∇J(θ₀)
+    loss_after: float  # J(θ₁)
+    steps: int  # that were taken
+    end: Array  # θ after these
     end_loss: float
-    end_gradient: float
-    checks: tuple[Check, ...]
+    end_gradient: float  # ‖∇J‖
+    checks: tuple[Check, ...]  # one for each loss
 
 
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> SevenSteps:
-    """Take one step, then the others."""
+    """Compute one step in detail, then all the others."""
     events = data.drawn(effort.events, seed)
     inputs = scaled(events.features[:, list(data.pair)], events.weights)
-    objective, batch = linear(inputs, events.labels, events.weights, "binary-cross-entropy")
-    bounds = objective.curvature_bounds(batch)
-    assert bounds is not None  # a linear model
-    rate = 1.0 / bounds.largest
-    run = walk(objective, batch, rate=rate, epochs=EPOCHS, seed=seed, callback=callback)
+    fit = problem(inputs, events.labels, events.weights, "binary-cross-entropy", callback)
+    rate = fit.stable_rate()
+    run = fit.descend(rate=rate, epochs=EPOCHS, seed=seed)
     start, after = run.thetas[0], run.thetas[1]
-    loss, gradient = objective.loss_and_gradient(start, batch)
-    end_loss, end_gradient = objective.loss_and_gradient(run.end, batch)
-    few = batch.take(slice(0, SHOWN))
+    loss, gradient = fit.loss_and_gradient(start)
+    end_loss, end_gradient = fit.loss_and_gradient(run.end)
+    few = fit.events.take(slice(0, SHOWN))
     return SevenSteps(
         features=tuple(data.names[i] for i in data.pair),
         events=len(events),
         start=start,
-        predictions=objective.predict(start, few),
-        predictions_after=objective.predict(after, few),
+        predictions=fit.objective.predict(start, few),
+        predictions_after=fit.objective.predict(after, few),
         labels=few.targets,
         loss=loss,
         gradient=gradient,
         rate=rate,
         after=after,
-        loss_after=objective.loss(after, batch),
+        loss_after=fit.loss(after),
         steps=EPOCHS,
         end=run.end,
         end_loss=end_loss,
@@ -133,10 +96,9 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
 
 
 def _checks(inputs: Array, labels: Array, weights: Array | None, seed: int) -> tuple[Check, ...]:
-    """The three losses at a θ drawn at random, on the same events.
+    """Check the three losses at a random θ, on the same events.
 
-    The third takes which third of the first feature an event lies in for its class, so that there
-    are three.
+    For the third loss, the three classes are the terciles of the first feature.
     """
     thirds = np.digitize(inputs[:, 0], np.quantile(inputs[:, 0], [1 / 3, 2 / 3]))
     kinds = (
@@ -144,80 +106,72 @@ def _checks(inputs: Array, labels: Array, weights: Array | None, seed: int) -> t
         ("binary-cross-entropy", "logistic regression", 1, labels),
         ("cross-entropy", "softmax regression", 3, thirds.astype(np.int64)),
     )
-    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 43])))
+    random = np.random.default_rng([seed, 43])
     checks = []
     for loss, model, outputs, targets in kinds:
-        objective = DenseObjective(Dense(inputs.shape[1], outputs=outputs), loss_named(loss))
-        batch = Batch.of(inputs, targets, weights, objective.dtype)
-        theta = random.normal(size=objective.size)
-        value, gradient = objective.loss_and_gradient(theta, batch)
+        fit = problem(inputs, targets, weights, loss, outputs=outputs)
+        theta = random.normal(size=fit.objective.size)
+        value, gradient = fit.loss_and_gradient(theta)
         size = float(np.linalg.norm(gradient))
-        numerical = np.linalg.norm(gradient - numerical_gradient(objective, theta, batch)) / size
+        numerical = float(np.linalg.norm(gradient - numerical_gradient(fit, theta)) / size)
         product = None
         if loss == "mean-squared-error":
-            product = float(np.linalg.norm(gradient - _matrix_product(theta, batch)) / size)
-        checks.append(
-            Check(loss, model, outputs, len(theta), value, size, float(numerical), product)
-        )
+            product = float(np.linalg.norm(gradient - _matrix_product(theta, fit.events)) / size)
+        checks.append(Check(loss, model, outputs, len(theta), value, size, numerical, product))
     return tuple(checks)
 
 
 def _matrix_product(theta: Array, batch: Batch) -> Array:
-    """2/m Xᵀ W (Xθ − y), with a last column of ones and weights of mean one."""
+    """Return 2/m Xᵀ W (Xθ − y), where X has a last column of ones and the weights have mean one."""
     X = np.column_stack([batch.inputs, np.ones(len(batch))])
     w = np.ones(len(batch)) if batch.weights is None else batch.weights
     return 2.0 / len(batch) * X.T @ (w * (X @ theta - batch.targets))
 
 
-def numerical_gradient(objective: DenseObjective, theta: Array, batch: Batch) -> Array:
-    """(J(θ + h eᵢ) − J(θ − h eᵢ)) / 2h for each parameter."""
-    gradient = np.empty(len(theta))
-    for i, unit in enumerate(np.eye(len(theta))):
-        ends = [objective.loss(theta + h * unit, batch) for h in (DIFFERENCE, -DIFFERENCE)]
-        gradient[i] = (ends[0] - ends[1]) / (2 * DIFFERENCE)
-    return gradient
+def numerical_gradient(fit: Problem, theta: Array) -> Array:
+    """Return (J(θ + h eᵢ) − J(θ − h eᵢ)) / 2h for each parameter."""
+    h = DIFFERENCE
+    ends = [(fit.loss(theta + h * e), fit.loss(theta - h * e)) for e in np.eye(len(theta))]
+    return np.array([high - low for high, low in ends]) / (2 * h)
 
 
 def rows(numbers: SevenSteps) -> list[dict[str, str]]:
-    """The seven steps, each with its formula and its numbers."""
-
-    def row(name: str, formula: str, values: str) -> dict[str, str]:
-        return {"name": name, "formula": formula, "values": values}
-
+    """Return the seven steps, each with its formula and its numbers."""
     n = numbers
     labels = ", ".join(f"{label:g}" for label in n.labels)
-    first = f"{_vector(n.predictions)}, … where the labels are {labels}, …"
-    end = f"θ = {_vector(n.end)}: J = {n.end_loss:.6f}, ‖∇J‖ = {n.end_gradient:.2g}"
     meaning = f"weights of {', '.join(n.features)}, standardised, and the intercept"
-    mean = f"J(θ₀) = {n.loss:.6f}, the mean over {n.events:,} events"
-    again = f"p̂ = {_vector(n.predictions_after)}, …: J(θ₁) = {n.loss_after:.6f}"
-    return [
-        row("init", "θ₀ = 0", f"θ₀ = {_vector(n.start)}: {meaning}"),
-        row("predict", "p̂ = σ(θ·x)", f"p̂ = {first}"),
-        row("loss", "J = −⟨y ln p̂ + (1 − y) ln(1 − p̂)⟩", mean),
-        row("gradient", "∇J = ⟨(p̂ − y) x⟩", f"∇J(θ₀) = {_vector(n.gradient)}"),
-        row("step", "θ₁ = θ₀ − η ∇J(θ₀)", f"η = {n.rate:.4g}: θ₁ = {_vector(n.after)}"),
-        row("repeat", "from predict", again),
-        row("stop", f"after {n.steps} steps", end),
-    ]
+    steps = [
+        ("init", "θ₀ = 0", f"θ₀ = {_vector(n.start)}: {meaning}"),
+        ("predict", "p̂ = σ(θ·x)",
+         f"p̂ = {_vector(n.predictions)}, … where the labels are {labels}, …"),
+        ("loss", "J = −⟨y ln p̂ + (1 − y) ln(1 − p̂)⟩",
+         f"J(θ₀) = {n.loss:.6f}, the mean over {n.events:,} events"),
+        ("gradient", "∇J = ⟨(p̂ − y) x⟩", f"∇J(θ₀) = {_vector(n.gradient)}"),
+        ("step", "θ₁ = θ₀ − η ∇J(θ₀)", f"η = {n.rate:.4g}: θ₁ = {_vector(n.after)}"),
+        ("repeat", "from predict",
+         f"p̂ = {_vector(n.predictions_after)}, …: J(θ₁) = {n.loss_after:.6f}"),
+        ("stop", f"after {n.steps} steps",
+         f"θ = {_vector(n.end)}: J = {n.end_loss:.6f}, ‖∇J‖ = {n.end_gradient:.2g}"),
+    ]  # fmt: skip
+    return [dict(zip(("name", "formula", "values"), step, strict=True)) for step in steps]
 
 
 def text(numbers: SevenSteps) -> list[str]:
-    """What there is to see."""
+    """Explain the numbers."""
     worst = max(check.numerical for check in numbers.checks)
     product = next(c.matrix_product for c in numbers.checks if c.matrix_product is not None)
     return [
-        "All of training is these seven steps. The numbers are those of one real step, of a "
-        f"logistic regression on {' and '.join(numbers.features)}: it lowers the loss from "
+        "Training consists of these seven steps. The numbers are from one real step of a logistic "
+        f"regression on {' and '.join(numbers.features)}. This step lowers the loss from "
         f"{numbers.loss:.4f} to {numbers.loss_after:.4f}.",
-        "Gradients are formulas, not differences, and they are right: numerical derivatives agree "
-        f"to {worst:.1g} for each of the three losses, and for the mean squared error the gradient "
-        f"is the matrix product 2/m Xᵀ(Xθ − y) to {product:.1g}.",
+        "The gradients are computed from formulas, not from differences. Numerical derivatives "
+        f"agree to {worst:.1g} for each of the three losses. For the mean squared error the "
+        f"gradient agrees with the matrix product 2/m Xᵀ(Xθ − y) to {product:.1g}.",
     ]
 
 
 def _vector(values: Any) -> str:
-    """Four digits of each; what is zero up to rounding is written as zero."""
+    """Format numbers with four digits; numbers that are zero up to rounding are written as 0."""
     array = np.asarray(values, dtype=np.float64)
     array = np.where(np.abs(array) < 1e-12 * np.abs(array).max(initial=1.0), 0.0, array)
     return "(" + ", ".join(f"{value:.4g}".replace("-", "−") for value in array) + ")"

@@ -6,13 +6,16 @@ regression (one output, binary cross entropy) or softmax regression (K outputs, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 
+from steepest.errors import RecipeError
 from steepest.models.activations import ACTIVATIONS, Activation
+from steepest.models.base import InputNames
 from steepest.models.layers import Layer
 
 __all__ = ["INITIALIZATIONS", "Dense"]
@@ -84,11 +87,80 @@ class Dense:
     [(20, 64), (64, 64), (64, 1)]
     """
 
+    kind: ClassVar[str] = "dense"
+
     inputs: int
     hidden: tuple[int, ...] = ()
     outputs: int = 1
     activation: str = "relu"
     initialization: str | None = None
+
+    @classmethod
+    def build(cls, options: Mapping[str, Any], inputs: InputNames, outputs: int) -> Dense:
+        """Return the network that a recipe's ``[model]`` describes, for inputs of these names.
+
+        Raises
+        ------
+        RecipeError
+            The inputs are groups; weights of zero in a network with hidden layers.
+        """
+        if isinstance(inputs, Mapping):
+            raise RecipeError(
+                "A dense network takes one list of features, not groups of them.",
+                expected="features of events, as one matrix",
+                found=f"the groups {', '.join(inputs)}",
+                do="choose a model that takes groups, or derive features of the whole event",
+            )
+        model = cls(inputs=len(inputs), outputs=outputs, **options)
+        if model.hidden and model.chosen_initialization == "zeros":
+            raise RecipeError(
+                'model.initialization = "zeros" does not train a network with hidden layers.',
+                cause="all units of a layer would stay equal for ever",
+                do="leave model.initialization out",
+            )
+        return model
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Dense:
+        """Return the network whose `config` gave this."""
+        shape = config["inputs"], tuple(config["hidden"]), config["outputs"], config["activation"]
+        return cls(*shape)
+
+    def config(self) -> dict[str, Any]:
+        """The shape, as a saved model keeps it."""
+        return {
+            "inputs": self.inputs,
+            "hidden": list(self.hidden),
+            "outputs": self.outputs,
+            "activation": self.activation,
+        }
+
+    def title(self, task: str) -> str:
+        """What a physicist calls it."""
+        if self.hidden:
+            return f"dense network {'→'.join(map(str, self.widths))}"
+        return {
+            "regression": "linear regression",
+            "binary": "logistic regression",
+            "multiclass": "softmax regression",
+        }[task]
+
+    def details(self) -> dict[str, Any]:
+        """The shape, as metrics.json has it."""
+        widths = list(self.widths)
+        return {"widths": widths, "activation": self.activation if self.hidden else None}
+
+    def linear_layer(self, theta: Array) -> tuple[Array, Array] | None:
+        """Weights and biases as views of θ; None for a network with hidden layers."""
+        if self.hidden:
+            return None
+        layer = self.layers(theta)[0]
+        return layer.weights, layer.biases
+
+    @property
+    def dtype(self) -> str:
+        """What θ is in where the recipe does not say: float32 with hidden layers."""
+        return "float32" if self.hidden else "float64"
 
     @property
     def widths(self) -> tuple[int, ...]:

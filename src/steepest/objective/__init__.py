@@ -3,8 +3,9 @@
 J(θ) = Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) / Σᵢ wᵢ + (λ/2) ‖weights‖².
 """
 
-from steepest.objective.base import Batch, CurvatureBounds, Objective
+from steepest.objective.base import Batch, CurvatureBounds, ModelObjective, Objective
 from steepest.objective.dense import DenseObjective
+from steepest.objective.kinds import objective_named
 from steepest.objective.stateful import Memory, Stateful
 from steepest.objective.step_block import StepBlock, SupportsStepBlocks
 from steepest.objective.surface import losses_of_chunks, losses_on_surface, neuron_groups
@@ -14,6 +15,7 @@ __all__ = [
     "CurvatureBounds",
     "DenseObjective",
     "Memory",
+    "ModelObjective",
     "Objective",
     "Stateful",
     "StepBlock",
@@ -21,4 +23,5 @@ __all__ = [
     "losses_of_chunks",
     "losses_on_surface",
     "neuron_groups",
+    "objective_named",
 ]

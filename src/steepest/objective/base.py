@@ -1,16 +1,19 @@
-"""The contract between whoever walks on θ and whatever computes J(θ)."""
+"""The contract between the descent and whatever computes J(θ), and the batches it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from steepest.groups import Groups, Inputs, join_inputs
+from steepest.losses import Loss
+from steepest.models.base import Model
 from steepest.storage import AnyArray, blocks, map_blocks, on_disk, total
 
-__all__ = ["Batch", "CurvatureBounds", "Objective"]
+__all__ = ["Batch", "CurvatureBounds", "ModelObjective", "Objective"]
 
 Array = np.ndarray
 
@@ -24,7 +27,8 @@ class Batch:
     Parameters
     ----------
     inputs
-        ``(events, features)``, float32 or float64, C order.
+        ``(events, features)``, float32 or float64, C order; or `steepest.groups.Groups` of such
+        arrays, per event and per particle.
     targets
         ``(events,)``: values or 0/1 in the dtype of the inputs, or class indices as integers.
     weights
@@ -38,7 +42,7 @@ class Batch:
     weights: Any = None
 
     @classmethod
-    def of(cls, inputs: AnyArray, targets: AnyArray, weights: AnyArray | None, dtype: str) -> Batch:
+    def of(cls, inputs: Inputs, targets: AnyArray, weights: AnyArray | None, dtype: str) -> Batch:
         """Cast to `dtype` and bring the weights to mean one.
 
         Examples
@@ -51,12 +55,39 @@ class Batch:
         if weights is not None:
             mean = total(weights) / len(weights)
             weights = map_blocks(lambda block: (block / mean).astype(dtype), weights)
-        if isinstance(inputs, np.ndarray):
-            inputs = np.ascontiguousarray(inputs, dtype=dtype)
+        if isinstance(inputs, Groups):
+            inputs = inputs.map(lambda _, values: _in_order(values, dtype))
+        else:
+            inputs = _in_order(inputs, dtype)
         return cls(inputs, targets, weights)
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Batch]) -> Batch:
+        """The events of all pieces, which are in memory, one after the other."""
+        first, weights = pieces[0], None
+        if len(pieces) == 1:
+            return first
+        if first.weights is not None:
+            weights = np.concatenate([piece.weights for piece in pieces])
+        targets = np.concatenate([piece.targets for piece in pieces])
+        return cls(join_inputs([piece.inputs for piece in pieces]), targets, weights)
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def arrays(self) -> Iterator[AnyArray]:
+        """All arrays of numbers, one after the other: inputs, targets, weights."""
+        yield from self.inputs.arrays if isinstance(self.inputs, Groups) else (self.inputs,)
+        yield self.targets
+        if self.weights is not None:
+            yield self.weights
+
+    def largest_input(self) -> float:
+        """The largest absolute value of any input."""
+        matrices = self.inputs.matrices if isinstance(self.inputs, Groups) else [self.inputs]
+        values = (block for matrix in matrices for (block,) in blocks(matrix))
+        return max(float(np.abs(block).max(initial=0.0)) for block in values)
 
     @property
     def on_disk(self) -> bool:
@@ -72,6 +103,10 @@ class Batch:
         """The batch of those rows, in that order."""
         weights = None if self.weights is None else self.weights[rows]
         return Batch(self.inputs[rows], self.targets[rows], weights)
+
+
+def _in_order(values: AnyArray, dtype: str) -> AnyArray:
+    return np.ascontiguousarray(values, dtype=dtype) if isinstance(values, np.ndarray) else values
 
 
 @dataclass(frozen=True)
@@ -119,4 +154,18 @@ class Objective(Protocol):
 
     def predict(self, theta: Array, batch: Batch) -> Array:
         """Values ``(events,)``, probabilities ``(events,)``, or ``(events, K)`` of them."""
+        ...
+
+
+class ModelObjective(Objective, Protocol):
+    """J(θ) of a model of the registry: what training, evaluation and landscapes are given."""
+
+    @property
+    def model(self) -> Model:
+        """f_θ."""
+        ...
+
+    @property
+    def loss_function(self) -> Loss:
+        """ℓ with its derivatives."""
         ...

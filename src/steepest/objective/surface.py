@@ -39,10 +39,8 @@ def losses_on_surface(
 
     Examples
     --------
-    >>> from steepest.losses import MeanSquaredError
-    >>> from steepest.models import Dense
-    >>> from steepest.objective import DenseObjective
-    >>> objective = DenseObjective(Dense(inputs=1), MeanSquaredError())
+    >>> from steepest.objective import objective_named
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
     >>> losses_on_surface(objective, np.zeros(2), np.eye(2)[:1], np.array([[0.0], [2.0]]), events)
     array([4., 0.])

@@ -11,9 +11,9 @@ part of some 256 MB. When all parts are there they become the file, which gets i
     size.py      how many rows are held at once
     parts.py     Parts: what is done so far, for --resume
     writers/     Parquet, ROOT, HDF5, CSV: rows → a file
-    plan.py      what is asked, checked before the work begins
+    plan.py      the request, checked before any event is read
     work.py      the parts, then the file
-    predict.py   predict_events: all of it, in order
+    predict.py   predict_events, which calls the others in order
 """
 
 from steepest.prediction.predict import Predictions, predict_events

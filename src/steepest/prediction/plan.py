@@ -1,13 +1,13 @@
-"""What is asked: the columns, the model and the events, checked before the work begins."""
+"""The request: columns, model and events, checked before any event is read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steepest._version import __version__
 from steepest.encoding import CategoryColumn
-from steepest.errors import InputError
+from steepest.errors import EventsError, InputError
 from steepest.events import EventSource, FeatureReader
 from steepest.events.reading.features import condition
 from steepest.events.words import listed, quoted
@@ -38,6 +38,13 @@ def scorer_of(
             "The option 'missing' is not known.", expected="'error' or 'nan'", found=repr(missing)
         )
     model = saved.model
+    if isinstance(model.features, Mapping):
+        raise EventsError(
+            f"The model {saved.path} reads groups of inputs, which cannot be read from files yet.",
+            expected="a model of one list of features",
+            found=f"the groups {', '.join(model.features)}",
+            do="read the groups in Python, and give them to the model: load_model(…).model.predict",
+        )
     tables = [f if isinstance(f, str) else Derived.model_validate(f) for f in model.features]
     encoded = model.encoding.columns if model.encoding is not None else ()
     texts = [column.name for column in encoded if isinstance(column, CategoryColumn)]

@@ -1,4 +1,4 @@
-"""All of it, in order: what is asked, the scores part by part, the file."""
+"""`predict_events`: check the request, score the events part by part, write the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from steepest.prediction.plan import manifest_of, say, scorer_of
 from steepest.prediction.target import target_of
 from steepest.prediction.work import assemble, begin, score
 from steepest.training import TrainingCallback
-from steepest.training.interrupt import interruptible
+from steepest.training.callback import interruptible
 
 __all__ = ["Predictions", "predict_events"]
 
@@ -125,7 +125,7 @@ def predict_events(
         After Ctrl-C; what was done is kept.
     """
     callback = callback or TrainingCallback()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     target = target_of(out, as_rntuple=rntuple)
     target.writer.require()
     saved = load_model(model)
@@ -151,7 +151,7 @@ def predict_events(
         events=source.rows,
         unscored=unscored,
         resumed=done,
-        seconds=time.perf_counter() - begun,
+        seconds=time.perf_counter() - start,
         scores=list(scorer.scores.meanings),
         columns=[field.name for field in scorer.copied.written],
         left_out=scorer.copied.left_out,

@@ -176,7 +176,7 @@ def _predicted(model: TrainedModel, inputs: np.ndarray) -> np.ndarray:
 
 def _fits(model: TrainedModel, event: np.ndarray) -> bool:
     try:
-        model.scaling.transform(event[None])
+        model.scaled(event[None])
     except EventsError:
         return False
     return True

@@ -1,7 +1,7 @@
-"""What to train, on what events, and how: a typed recipe, TOML in and out.
+"""Recipes: typed descriptions of a training run, read from and written to TOML.
 
-A recipe has a table for each room that it steers: ``[events]``, ``[model]``, ``[descent]`` and
-``[evaluate]``. Every key has a default but ``events.path`` and ``events.label``.
+A recipe has the tables ``[events]``, ``[model]``, ``[descent]`` and ``[evaluate]``. All keys except
+``events.path`` and ``events.label`` have defaults.
 """
 
 from steepest.recipe.descent import (
@@ -27,13 +27,20 @@ from steepest.recipe.descent import (
 )
 from steepest.recipe.evaluate import BinsRecipe, EvaluateRecipe, SignificanceRecipe
 from steepest.recipe.events import Derived, EventsRecipe, SplitRecipe, bytes_in
-from steepest.recipe.recipe import ModelRecipe, Recipe, default_recipe
+from steepest.recipe.recipe import (
+    AnyModelRecipe,
+    ModelRecipe,
+    OtherModelRecipe,
+    Recipe,
+    default_recipe,
+)
 
 __all__ = [
     "SCHEDULES",
     "SGD",
     "Adam",
     "AdamW",
+    "AnyModelRecipe",
     "BinsRecipe",
     "Checkpoint",
     "Constant",
@@ -49,6 +56,7 @@ __all__ = [
     "Nesterov",
     "OneCycle",
     "Optimizer",
+    "OtherModelRecipe",
     "RMSprop",
     "Recipe",
     "ReduceOnPlateau",

@@ -1,4 +1,4 @@
-"""The base of every table of a recipe: unknown keys are errors, values are immutable."""
+"""Base classes of the tables of a recipe: unknown keys are errors, values are immutable."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Strict(BaseModel):
 
 
 class Named(Strict):
-    """A table with a name and options, which may be written as its bare name.
+    """A table with a name and options, which may be written as its name alone.
 
-    ``optimizer = "adam"`` is short for ``optimizer = {name = "adam"}``; it is also written back in
-    the short form when every option has its default.
+    ``optimizer = "adam"`` is short for ``optimizer = {name = "adam"}``. The short form is also
+    written if all options have their defaults.
     """
 
     @model_validator(mode="before")

@@ -25,7 +25,7 @@ ScalingName = Literal["none", "standard", "min-max", "robust", "quantile", "whit
 
 
 def _name_of(value: Any) -> Any:
-    """Which member of a union of named tables a value belongs to."""
+    """Return the name that selects the member of a union of named tables."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -33,7 +33,7 @@ def _name_of(value: Any) -> Any:
     return getattr(value, "name", None)
 
 
-# --- optimisers: θ ← θ − η g, and its relatives -------------------------------------------------
+# --- optimisers: θ ← θ − η g and variants -------------------------------------------------------
 
 
 class SGD(Named):
@@ -103,13 +103,13 @@ class _Schedule(Named):
 
 
 class Constant(_Schedule):
-    """The same η at every step."""
+    """Constant η."""
 
     name: Literal["constant"] = "constant"
 
 
 class InverseTime(_Schedule):
-    """η falls as 1/(1 + decay · epochs): satisfies Robbins and Monro's conditions."""
+    """η falls as 1/(1 + decay · epochs), which satisfies the Robbins–Monro conditions."""
 
     name: Literal["inverse-time"] = "inverse-time"
     decay: Positive = 1.0
@@ -131,14 +131,14 @@ class Exponential(_Schedule):
 
 
 class Cosine(_Schedule):
-    """η follows half a cosine down to `final` times its base."""
+    """η follows half a cosine down to `final` times η₀."""
 
     name: Literal["cosine"] = "cosine"
     final: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
 class OneCycle(_Schedule):
-    """η rises to its base over `warmup` of the run, then falls to `final` times it, by cosines."""
+    """η rises to η₀ over a share `warmup` of the steps, then falls to `final` · η₀, by cosines."""
 
     name: Literal["one-cycle"] = "one-cycle"
     warmup: Fraction = 0.3
@@ -147,7 +147,7 @@ class OneCycle(_Schedule):
 
 
 class ReduceOnPlateau(_Schedule):
-    """η is multiplied by `factor` when the monitored loss has not improved for `patience` looks."""
+    """η is multiplied by `factor` if the loss does not improve in `patience` validations."""
 
     name: Literal["reduce-on-plateau"] = "reduce-on-plateau"
     factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
@@ -170,40 +170,40 @@ SCHEDULES = (Constant, InverseTime, Step, Exponential, Cosine, OneCycle, ReduceO
 OPTIMIZERS = (SGD, Momentum, Nesterov, RMSprop, Adam, AdamW)
 
 
-# --- when to stop, and what to leave on disk on the way -----------------------------------------
+# --- stopping criteria, checkpoints and history -------------------------------------------------
 
 
 class Stop(Strict):
-    """When to stop before the last epoch; a criterion that is left out does not act."""
+    """Criteria to stop before the last epoch; criteria without a value have no effect."""
 
     gradient_norm: Positive | None = None
-    """Stop when ‖∇J‖ over the whole training part falls below this."""
+    """Stop if ‖∇J‖ over the whole training part is below this value."""
     loss_tolerance: Positive | None = None
-    """Stop when the training loss falls by less than this from one validation to the next."""
+    """Stop if the training loss decreases by less than this value between two validations."""
     patience: PositiveInt | None = None
-    """Stop after so many validations without a new best loss."""
+    """Stop after this many validations without a new best loss."""
     seconds: Positive | None = None
-    """Stop after so much wall time, resumed parts included."""
+    """Stop after this wall time, including resumed parts."""
 
 
 class Checkpoint(Strict):
-    """How often the state is written, so that a killed run can be resumed."""
+    """How often checkpoints are written."""
 
     seconds: NonNegative = 30.0
-    """At most so much wall time is lost."""
+    """Seconds between checkpoints."""
     steps: PositiveInt | None = None
-    """Also after every so many steps."""
+    """Also write a checkpoint every n steps."""
 
 
 class History(Strict):
-    """Which steps the history has a row for, besides those before each validation."""
+    """Steps that are recorded in the history, besides the last one before each validation."""
 
     every: PositiveInt | Literal["auto"] = "auto"
-    """Every so many steps; "auto" is some 20,000 steps of the run, evenly in log-time."""
+    """Record every n-th step; "auto" records about 20,000 steps, evenly spaced in log-time."""
 
 
 class DescentRecipe(Strict):
-    """How to descend: init → predict → loss → gradient → step → repeat → stop."""
+    """The training: init → predict → loss → gradient → step → repeat → stop."""
 
     method: Literal["descent", "newton", "exact"] = "descent"
     loss: LossName | None = None
@@ -216,20 +216,20 @@ class DescentRecipe(Strict):
     epochs: PositiveInt = 20
     stop: Stop = Stop()
     keep: Literal["best", "last"] | None = None
-    """Which parameters are the result: the best on the validation part (the default where there
-    is one), or the last."""
+    """Parameters to keep: the best on the validation part (the default if there is one), or the
+    last."""
     history: History = History()
     validate_every: PositiveInt = 1
-    """Epochs between validations; all stopping criteria are looked at then."""
+    """Epochs between validations; the stopping criteria are checked at each validation."""
     checkpoint: Checkpoint = Checkpoint()
     dtype: Literal["float32", "float64"] | None = None
-    """Left out: float64 for models without a hidden layer, float32 for networks."""
+    """None: float64 for models without a hidden layer, float32 for networks."""
     seed: NonNegativeInt = 0
 
     @model_validator(mode="before")
     @classmethod
     def _from_version_1(cls, table: Any) -> Any:
-        """Read ``record_every``, the older name of ``history.every``."""
+        """Accept ``record_every``, the older name of ``history.every``."""
         if not isinstance(table, dict) or "record_every" not in table:
             return table
         table = dict(table)

@@ -1,4 +1,4 @@
-"""The table ``[evaluate]``: what is reported."""
+"""The ``[evaluate]`` table: baseline, working point, bins, significance."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ Efficiency = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
 class BinsRecipe(Strict):
-    """Bins of a column, in which figures of merit are reported: turn-on curves and the like."""
+    """Bins of a column for figures of merit, such as turn-on curves."""
 
     column: str
-    """A column or an expression; it need not be a feature."""
+    """A column or an expression, not necessarily a feature."""
     edges: Annotated[tuple[FiniteFloat, ...], Field(strict=False)]
 
     @field_validator("edges")
     @classmethod
     def _rising(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
         if len(edges) < 2 or any(high <= low for low, high in pairwise(edges)):
-            raise ValueError("two numbers or more, each above the one before")
+            raise ValueError("two or more increasing numbers")
         return edges
 
 
 class SignificanceRecipe(Strict):
-    """What a counting experiment expects before the cut that is to be chosen."""
+    """Expected numbers of events of a counting experiment, before the cut that is optimised."""
 
     signal: Annotated[FiniteFloat, Field(gt=0.0)]
     background: Annotated[FiniteFloat, Field(gt=0.0)]
     background_uncertainty: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
-    """Relative: 0.1 is 10 %."""
+    """Relative uncertainty: 0.1 is 10 %."""
 
 
 class EvaluateRecipe(Strict):
-    """What is reported."""
+    """The evaluation and the report."""
 
     baseline: bool = True
-    """Fit the linear model on the same features too, so that the report says what is gained."""
+    """Whether to fit a linear model on the same features as a baseline."""
     signal_efficiencies: Annotated[tuple[Efficiency, ...], Field(strict=False)] = (
         0.3,
         0.5,
@@ -51,7 +51,7 @@ class EvaluateRecipe(Strict):
         0.9,
     )
     working_point: Efficiency = 0.5
-    """The signal efficiency of the cut whose efficiencies are reported in bins."""
+    """Signal efficiency of the cut whose efficiencies are given in bins."""
     bins: Annotated[tuple[BinsRecipe, ...], Field(strict=False)] = ()
     significance: SignificanceRecipe | None = None
 
@@ -62,5 +62,5 @@ class EvaluateRecipe(Strict):
 
     @property
     def columns(self) -> list[str]:
-        """The columns to bin in, each once."""
+        """The columns of all bins, without duplicates."""
         return list(dict.fromkeys(bins.column for bins in self.bins))

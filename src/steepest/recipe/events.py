@@ -1,4 +1,4 @@
-"""The table ``[events]``: which events, which of their columns, and how they are split."""
+"""The ``[events]`` table: input files, label, features, selection and split."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def bytes_in(size: str) -> int:
     Raises
     ------
     ValueError
-        It is no size; the text is what was expected, for the message of a recipe.
+        If the text is not a size. The message describes the expected form.
 
     Examples
     --------
@@ -58,18 +58,18 @@ class Derived(Strict):
     name: str
     value: str
     missing: Finite | str | None = None
-    """A value that says that there is none, such as -999; null and NaN always do."""
+    """A value that marks missing values, such as -999; null and NaN are always missing."""
     fill: Finite | str | None = None
-    """What stands in for a missing value: a number, "mean", "median"; for text, a category."""
+    """Replacement for missing values: a number, "mean" or "median"; for text, a category."""
     indicator: bool = False
-    """Whether there is also a feature that is 1 where the value was missing, else 0."""
+    """Whether to add a feature that is 1 if the value was missing, otherwise 0."""
     unseen: Literal["error", "zeros"] = "error"
-    """What a category is that the training part has not: an error, or zero in all categories."""
+    """For a category that is not in the training part: an error, or 0 for all categories."""
 
     @model_validator(mode="after")
     def _fill_what_is_indicated(self) -> Derived:
         if self.indicator and self.fill is None:
-            raise ValueError("a table with fill, as indicator = true needs it")
+            raise ValueError("a table with fill, which indicator = true needs")
         return self
 
     @model_serializer(mode="wrap")
@@ -80,12 +80,12 @@ class Derived(Strict):
 
 
 class SplitRecipe(Strict):
-    """Which share of the events validates and tests; the rest trains."""
+    """The shares of the validation and test part; the rest is the training part."""
 
     validation: Share = 0.1
     test: Share = 0.2
     by: str | None = None
-    """A column (an event number) whose hash decides; left out, the file's name and the row do."""
+    """A column, such as an event number, whose hash is used; None: the file name and the row."""
     seed: NonNegativeInt = 0
 
     @model_validator(mode="after")
@@ -96,18 +96,18 @@ class SplitRecipe(Strict):
 
 
 class EventsRecipe(Strict):
-    """Which events, which of their columns, and how they are split."""
+    """Input files, label, features, selection and split."""
 
     path: str | list[str]
     label: str
     features: list[str | Derived] | None = None
-    """Left out: every numeric column but the label, the weight and the split's column."""
+    """None: all numeric columns except those of the label, the weight and the split."""
     weight: str | None = None
     select: str | None = None
     split: SplitRecipe = SplitRecipe()
     memory: str = "auto"
-    """What the events may take of it, as "2 GB"; more of them are kept on disk. Left out: half of
-    what is available when they are read."""
+    """Memory for the events, such as "2 GB"; larger samples are kept on disk. "auto": half of the
+    memory that is available when they are read."""
 
     @field_validator("memory")
     @classmethod
@@ -118,5 +118,5 @@ class EventsRecipe(Strict):
 
     @property
     def paths(self) -> list[str]:
-        """The paths as a list, whether one or many were given."""
+        """The paths as a list, also if only one was given."""
         return [self.path] if isinstance(self.path, str) else list(self.path)

@@ -1,4 +1,4 @@
-"""Turn a failed validation into a message that names the key, the nearest known one, the remedy."""
+"""Error messages for invalid recipes: the key, the closest known key, and the remedy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from steepest.errors import RecipeError, nearest
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> RecipeError:
-    """Return the RecipeError for the first problem that pydantic found, and count the others."""
+    """Return the RecipeError for the first problem that pydantic found."""
     problems = error.errors(include_url=False)
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     first = (unknown or problems)[0]
@@ -99,7 +99,7 @@ def _tag(model: type[BaseModel]) -> Any:
 
 
 def _is_union_member(part: str) -> bool:
-    """Whether pydantic put the name of a union's member, not a key, into a location."""
+    """Whether this part of a location is the name of a union member, not a key."""
     return part in {"str", "int", "float", "bool"} or "[" in part or part.startswith("constrained")
 
 

@@ -1,4 +1,4 @@
-"""The whole recipe: its tables, what contradicts itself in them, its way from and to TOML."""
+"""The complete recipe: its tables, checks for contradictions, and conversion from and to TOML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationError
 
 from steepest.errors import RecipeError
 from steepest.recipe._strict import Strict
@@ -17,7 +17,7 @@ from steepest.recipe.events import EventsRecipe
 from steepest.recipe.messages import explain
 from steepest.recipe.toml import anchor_paths, apply_setting, read_toml
 
-__all__ = ["ModelRecipe", "Recipe", "default_recipe"]
+__all__ = ["AnyModelRecipe", "ModelRecipe", "OtherModelRecipe", "Recipe", "default_recipe"]
 
 
 def default_recipe() -> Path:
@@ -42,21 +42,40 @@ class ModelRecipe(Strict):
         ]
         | None
     ) = None
-    """Left out: zeros without a hidden layer, He for ReLU and GELU, Glorot for the others."""
+    """None: zeros without a hidden layer, He for ReLU and GELU, Glorot for the others."""
+
+
+class OtherModelRecipe(Strict):
+    """f_θ of another kind in the registry of models, which checks the other keys itself."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+
+def _model_tag(value: Any) -> str:
+    named = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    return "dense" if named in (None, "dense") else "other"
+
+
+AnyModelRecipe = Annotated[
+    Annotated[ModelRecipe, Tag("dense")] | Annotated[OtherModelRecipe, Tag("other")],
+    Discriminator(_model_tag),
+]
 
 
 class Recipe(Strict):
-    """What to train, on what, how.
+    """A description of a training run: events, model, training and evaluation.
 
     Attributes
     ----------
     events, model, descent, evaluate
-        The tables, with the defaults of the keys that are left out.
+        The tables. Keys that are left out have their defaults.
 
     Raises
     ------
     RecipeError
-        An unknown key, a value of another type or out of its range, or a contradiction.
+        An unknown key, a value of the wrong type or out of range, or a contradiction.
 
     Examples
     --------
@@ -71,26 +90,26 @@ class Recipe(Strict):
     """
 
     events: EventsRecipe
-    model: ModelRecipe = ModelRecipe()
+    model: AnyModelRecipe = ModelRecipe()
     descent: DescentRecipe = DescentRecipe()
     evaluate: EvaluateRecipe = EvaluateRecipe()
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], *, source: str = "The recipe") -> Recipe:
-        """Return the recipe of nested dictionaries.
+        """Return the recipe for nested dictionaries.
 
         Parameters
         ----------
         table
-            As TOML gives it; ``events.path`` and ``events.label`` have no default.
+            The tables, as in TOML; ``events.path`` and ``events.label`` are required.
         source
-            What begins the sentence of an error.
+            The subject of the error messages.
 
         Raises
         ------
         RecipeError
-            An unknown key (the message names the nearest known one), a value of another type or
-            out of its range, or a contradiction.
+            An unknown key (the message suggests the closest known one), a value of the wrong type
+            or out of range, or a contradiction.
         """
         try:
             recipe = cls.model_validate(dict(table))
@@ -103,22 +122,22 @@ class Recipe(Strict):
     def from_toml(
         cls, path: str | Path, *, settings: Iterable[str] = (), anchor: bool = True
     ) -> Recipe:
-        """Read a recipe file; relative event paths are taken from the file's folder.
+        """Read a recipe file; relative event paths are relative to the folder of the file.
 
         Parameters
         ----------
         path
             The file.
         settings
-            Changes such as ``"descent.learning_rate=0.1"``: a value is TOML, or else text; paths in
-            them are taken from the working directory.
+            Changes such as ``"descent.learning_rate=0.1"``. A value is TOML, or text if it is not
+            valid TOML. Paths in settings are relative to the working directory.
         anchor
-            False leaves paths as they are written.
+            False leaves relative paths unchanged.
 
         Raises
         ------
         RecipeError
-            There is no such file, it is no TOML, or as for `from_dict`.
+            The file does not exist or is not valid TOML; or as for `from_dict`.
 
         Examples
         --------
@@ -135,20 +154,20 @@ class Recipe(Strict):
         return cls.from_dict(table, source=f"The recipe {path}")
 
     def with_settings(self, settings: Iterable[str]) -> Recipe:
-        """Return the recipe with changes such as ``"descent.epochs=5"``; RecipeError as above."""
+        """Return the recipe with changes such as ``"descent.epochs=5"``; errors as `from_toml`."""
         table = self.to_dict()
         for setting in settings:
             apply_setting(table, setting)
         return Recipe.from_dict(table)
 
     def anchored(self, folder: Path) -> Recipe:
-        """Return the recipe with its relative event paths made absolute, as seen from `folder`."""
+        """Return the recipe with event paths relative to `folder` made absolute."""
         table = self.to_dict()
         anchor_paths(table, folder.resolve())
         return Recipe.from_dict(table)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the recipe as nested plain values, without the keys that are left open."""
+        """Return the recipe as nested dictionaries, without keys that have no value."""
         return self.model_dump(exclude_none=True)
 
     def to_toml(self) -> str:
@@ -167,30 +186,33 @@ class Recipe(Strict):
 
     def _refuse_contradictions(self, source: str) -> None:
         method = self.descent.method
-        if method != "descent" and self.model.hidden:
+        hidden = self.model.hidden if isinstance(self.model, ModelRecipe) else None
+        if method != "descent" and hidden != ():
             models = "linear regression" if method == "exact" else "models without a hidden layer"
             raise RecipeError(
                 f"{source}: method {method!r} is for {models}.",
                 expected="model.hidden = []",
-                found=f"model.hidden = {list(self.model.hidden)}",
+                found=f"model.name = {self.model.name!r}"
+                if hidden is None
+                else f"model.hidden = {list(hidden)}",
                 do="set model.hidden = [], or descent.method = 'descent'",
             )
         if method == "exact" and self.descent.loss not in (None, "mean-squared-error"):
             raise RecipeError(
-                f"{source}: method 'exact' minimises the mean squared error alone.",
+                f"{source}: method 'exact' minimises only the mean squared error.",
                 found=f"descent.loss = {self.descent.loss!r}",
                 do="leave descent.loss out, or set descent.method = 'descent'",
             )
         if self.descent.keep == "best" and self.events.split.validation == 0.0:
             raise RecipeError(
-                f"{source}: keep = 'best' is judged by the validation loss, but there are no "
+                f"{source}: keep = 'best' needs the validation loss, but there are no "
                 "validation events.",
                 found="events.split.validation = 0",
                 do="set events.split.validation above 0, or leave descent.keep out",
             )
         if self.descent.stop.patience is not None and self.events.split.validation == 0.0:
             raise RecipeError(
-                f"{source}: stop.patience watches the validation loss, but there are no "
+                f"{source}: stop.patience needs the validation loss, but there are no "
                 "validation events.",
                 found="events.split.validation = 0",
                 do="set events.split.validation above 0, or leave descent.stop.patience out",

@@ -1,4 +1,4 @@
-"""From a recipe's file to its nested tables, and changes to these before they are checked."""
+"""Reading a recipe file into nested tables, and changes to them before they are validated."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from steepest.recipe.messages import line_of
 
 __all__ = ["anchor_paths", "apply_setting", "read_toml"]
 
+_LONGEST_PATH = 4096
+_TEXT_DATA = (".csv", ".tsv", ".txt", ".dat")
+"""Suffixes of events in text form; other event files are recognised by their bytes."""
+
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the tables of a recipe's file; RecipeError if there is none, or no TOML in it."""
+    """Return the tables of a recipe file; RecipeError if it is missing or not valid TOML."""
+    _refuse_text(str(path))
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -23,18 +28,56 @@ def read_toml(path: Path) -> dict[str, Any]:
             found=f"in {path.resolve().parent}: {_toml_files(path.resolve().parent)}",
             do="check the path; `steepest train` without a recipe trains on the embedded jets",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise RecipeError(
             f"The recipe {path} cannot be read.",
-            expected="a readable TOML file, UTF-8",
-            found=str(error),
+            expected="a readable TOML file",
+            found=error.strerror or type(error).__name__,
+            do="check the path and its permissions",
+        ) from None
+    except UnicodeDecodeError as error:
+        if path.suffix != ".toml":
+            raise _no_recipe(path, "bytes that are not UTF-8 text") from None
+        raise RecipeError(
+            f"The recipe {path} cannot be read.",
+            expected="a TOML file, UTF-8",
+            found=f"byte {error.start} is not UTF-8",
+            cause="it was saved in another encoding",
+            do="save it as UTF-8",
         ) from None
     except tomllib.TOMLDecodeError as error:
+        if path.suffix.lower() in _TEXT_DATA:
+            raise _no_recipe(path, f"the suffix {path.suffix}, and no TOML") from None
         raise RecipeError(
             f"The recipe {path} is not valid TOML.",
             found=f"{error}{line_of(path, error)}",
-            do='text goes in quotes: label = "is_top"',
+            do='put text in quotes: label = "is_top"',
         ) from None
+
+
+def _no_recipe(path: Path, found: str) -> RecipeError:
+    return RecipeError(
+        f"{path} is not a recipe.",
+        expected="a recipe: a TOML file, UTF-8",
+        found=found,
+        cause="it is a file of events, which a recipe names",
+        do=f'write a recipe with [events], path = "{path.name}" and label = "COLUMN", '
+        "and train with that",
+    )
+
+
+def _refuse_text(text: str) -> None:
+    """Raise RecipeError if the text of a recipe is given instead of its path."""
+    if "\n" not in text and len(text) < _LONGEST_PATH:
+        return
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    raise RecipeError(
+        "The path of the recipe is not a path.",
+        expected="the path of a TOML file, or the tables of a recipe",
+        found=f"{len(text):,} characters that begin with {first[:40]!r}",
+        cause="the text of a recipe was given",
+        do="write it to a file, or pass its tables: train(tomllib.loads(text))",
+    )
 
 
 def _toml_files(folder: Path) -> str:
@@ -43,7 +86,7 @@ def _toml_files(folder: Path) -> str:
 
 
 def anchor_paths(table: dict[str, Any], folder: Path) -> None:
-    """Make relative event paths absolute, as seen from the recipe's folder."""
+    """Make event paths that are relative to the folder of the recipe absolute."""
     events = table.get("events")
     if not isinstance(events, dict):
         return
@@ -62,7 +105,7 @@ def _anchored(path: str, folder: Path) -> str:
 
 
 def apply_setting(table: dict[str, Any], setting: str) -> None:
-    """Apply one ``a.b.c=value``; the value is TOML, or else text."""
+    """Apply one setting ``a.b.c=value``; the value is TOML, or text if it is not valid TOML."""
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
         raise RecipeError(
@@ -83,7 +126,7 @@ def apply_setting(table: dict[str, Any], setting: str) -> None:
 _DEFAULT_NAMES = {
     name: DescentRecipe.model_fields[name].default.name for name in ("optimizer", "schedule")
 }
-"""An option of a named table that the recipe leaves out belongs to the default's."""
+"""Named tables that a setting extends if the recipe does not have them."""
 
 
 def _toml_value(text: str) -> Any:

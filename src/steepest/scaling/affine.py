@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 from steepest.errors import EventsError
 from steepest.scaling.base import AffineScaling
 from steepest.scaling.blocks import Floats
-from steepest.scaling.moments import Moments
+from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.quantile import distribution, quantile
-from steepest.scaling.reach import Reach
 
 __all__ = ["DiagonalScaling", "WhitenScaling"]
 
-_SMALLEST, _LARGEST = 1e-150, 1e150  # widths whose squares and reciprocals are float64 numbers
-_MANY = 2**20  # numbers from which on compiled code scales them
-_FLOOR = 1e-10  # of the largest eigenvalue of the correlation matrix
+_SMALLEST, _LARGEST = 1e-150, 1e150  # squares and reciprocals of widths stay in float64 range
+_MANY = 2**20  # arrays of at least this size are scaled in compiled code
+_FLOOR = 1e-10  # relative to the largest eigenvalue of the correlation matrix
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DiagonalScaling(AffineScaling):
-    """Each feature for itself: x' = (x − shift) / width.
+    """Scale each feature separately: x' = (x − shift) / width.
 
     =========  ================  ========================================
     name       shift             width
@@ -36,8 +35,8 @@ class DiagonalScaling(AffineScaling):
     robust     weighted median   weighted inter-quartile range
     =========  ================  ========================================
 
-    Minimum and maximum are over all events with a weight other than zero. A feature without
-    spread gets width 1 and is listed in `constant`.
+    Minimum and maximum are taken over all events of non-zero weight. A feature without spread gets
+    width 1 and is listed in `constant`.
 
     Examples
     --------
@@ -80,14 +79,14 @@ class DiagonalScaling(AffineScaling):
 class WhitenScaling(AffineScaling):
     """Decorrelate and standardise: x' = P^(−1/2) (x − mean) / σ, P the correlation matrix.
 
-    This is ZCA-cor. Of all maps to unit covariance it keeps each x'ⱼ closest to the standardised
-    xⱼ, so that x'ⱼ still goes by its feature's name; and unlike PCA whitening it is unique:
-    neither the signs nor the order of eigenvectors enter.
+    This is ZCA-cor. Of all linear maps to unit covariance it keeps each x'ⱼ closest to the
+    standardised xⱼ, so x'ⱼ can keep the name of its feature. Unlike PCA whitening it is unique: it
+    does not depend on the signs and the order of eigenvectors.
 
-    P is used, not the covariance, so units do not matter. Eigenvalues of P below 1e-10 of the
-    largest (duplicate columns, sums of columns) are set to zero rather than blown up, and counted
-    in `dropped`; the covariance of x' is then a projector, and `inverse` returns the nearest
-    point on the plane in which the training events lie. Otherwise the covariance of x' is the
+    P is used instead of the covariance, so the units of the features do not matter. Directions with
+    an eigenvalue of P below 1e-10 of the largest (duplicate columns, sums of columns) are set to
+    zero and counted in `dropped`. The covariance of x' is then a projector, and `inverse` returns
+    the nearest point in the subspace of the training events. Otherwise the covariance of x' is the
     identity to about 1e-16 / λ_min(P).
 
     Examples
@@ -133,7 +132,7 @@ class WhitenScaling(AffineScaling):
         return (X @ self.colourer.T) * self.width + self.shift
 
 
-def fit_none(moments: Moments | Reach, names: Sequence[str]) -> DiagonalScaling:
+def fit_none(moments: Moments | Extremes, names: Sequence[str]) -> DiagonalScaling:
     """No scaling: shift 0, width 1."""
     n = len(names)
     return _diagonal("none", names, np.zeros(n), np.ones(n), moments.constant)
@@ -164,7 +163,7 @@ def fit_robust(X: Floats, w: Floats, names: Sequence[str]) -> DiagonalScaling:
 
 
 def fit_whiten(moments: Moments, names: Sequence[str]) -> WhitenScaling:
-    """Mean, deviations, and both square roots of the correlation matrix."""
+    """Mean, standard deviations, and P^(−1/2) and P^(1/2) of the correlation matrix P."""
     width = _require_width(_deviation(moments, names), names)
     P = moments.covariance / width / width[:, None]
     P[np.diag_indices_from(P)] = 1.0
@@ -204,7 +203,7 @@ def _named(chosen: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _deviation(moments: Moments, names: Sequence[str]) -> Floats:
-    """Standard deviations; 1 for constant features; an error where the variance is not positive."""
+    """Standard deviations, 1 for constant features; an error if a variance is not positive."""
     variance = np.where(moments.constant, 1.0, moments.variance)
     negative = (moments.rounding() > 0) & (variance <= moments.rounding())
     for j in np.flatnonzero(negative & ~moments.constant).tolist():

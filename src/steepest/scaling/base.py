@@ -1,4 +1,4 @@
-"""The contract of a feature scaling: transform, invert, save; affine ones: x' = M(x − shift)."""
+"""The interface of feature scalings: transform, invert, save; affine ones x' = M(x − shift)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["AffineScaling", "Scaling"]
 class Scaling(ABC):
     """A fitted map x → x' of feature vectors, and its inverse.
 
-    Made by `fit_scaling`, or by `scaling_from` out of what `to_json` and `to_arrays` gave.
+    `fit_scaling` creates it. `scaling_from` restores it from `to_json` and `to_arrays`.
 
     Attributes
     ----------
     name
-        The recipe's name: none, standard, min-max, robust, quantile or whiten.
+        Name in the recipe: none, standard, min-max, robust, quantile or whiten.
     features
-        (n) names of the columns, in order.
+        Names of the n columns, in order.
     constant
-        Names of the features without spread *as this scaling measures it* (for robust: an
-        inter-quartile range of zero). They are shifted, and their scale is 1.
+        Names of the features without spread, in the measure of this scaling (for robust, an
+        inter-quartile range of zero). They are shifted but not rescaled.
     dropped
-        Number of directions without spread that whitening set to zero; 0 for the others.
+        Number of directions without spread that whitening set to zero; otherwise 0.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Scaling(ABC):
     def transform(
         self, X: ArrayLike, dtype: DTypeLike = np.float64, first_row: int = 0
     ) -> NDArray[Any]:
-        """Return X' (m, n) of the given dtype for X (m, n); computed in float64 throughout.
+        """Return X' (m, n) of the given dtype for X (m, n), computed in float64.
 
-        Messages count the rows from `first_row`.
+        Error messages count rows from `first_row`.
 
         Raises
         ------
         EventsError
-            X has another number of columns, a value that is not finite, or a value whose image
+            X has the wrong number of columns, a value that is not finite, or a value whose result
             does not fit into dtype.
         """
         values = matrix(X, self.features)
@@ -75,7 +75,7 @@ class Scaling(ABC):
         return original
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is not an array, ready for `json.dumps`."""
+        """Return everything but the arrays, ready for `json.dumps`."""
         return {
             "version": 1,
             "name": self.name,
@@ -90,11 +90,11 @@ class Scaling(ABC):
 
     @abstractmethod
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
-        """Map x → x', rows of a matrix, float64 or float32; in float64, then as `dtype`."""
+        """Map rows x → x' of a float64 or float32 matrix, in float64, and convert to `dtype`."""
 
     @abstractmethod
     def _backward(self, X: Floats) -> Floats:
-        """Map x' → x, rows of a matrix, float64."""
+        """Map rows x' → x of a float64 matrix."""
 
     def _require_finite(self, given: Floats, result: NDArray[Any], first_row: int = 0) -> None:
         place = first_not_finite(result)
@@ -114,7 +114,7 @@ class Scaling(ABC):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AffineScaling(Scaling):
-    """A scaling of the form x' = M (x − shift): all but quantile."""
+    """A scaling of the form x' = M (x − shift): all scalings but quantile."""
 
     @abstractmethod
     def affine(self) -> tuple[Floats, Floats]:
@@ -123,7 +123,7 @@ class AffineScaling(Scaling):
     def original_units(
         self, coefficients: ArrayLike, intercept: ArrayLike
     ) -> tuple[Floats, Floats]:
-        """Return a linear model of x' as a model of x, in the features' original units.
+        """Convert a linear model of x' into a model of x, in the original units of the features.
 
         x'ᵀC + b = xᵀ(MᵀC) + (b − shiftᵀMᵀC).
 
@@ -136,8 +136,9 @@ class AffineScaling(Scaling):
 
         Returns
         -------
-        (n, K) and (K,), float64. When a feature's offset is large for its spread the new
-        intercept is large, and the sum cancels it: predict with the scaled model, report this one.
+        (n, K) and (K,), float64. If the offset of a feature is large compared with its spread, the
+        new intercept is large and cancels in the prediction. Predict with the scaled model, and
+        report this one.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""What an acceptable block of events is: a finite (m, n) matrix, and finite weights (m,)."""
+"""Checks of blocks of events: a finite matrix (m, n), and finite weights (m,)."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Block = tuple[Floats, Floats | None]
-_MANY = 2**20  # numbers from which on compiled code looks at them
+_MANY = 2**20  # arrays of at least this size are checked in compiled code
 
 
 def matrix(X: ArrayLike, names: Sequence[str]) -> Floats:
-    """Return X as a matrix (m, n) with one column for each name; float64, or float32 if it is.
+    """Return X as a matrix (m, n) with one column for each name; float32 is kept, else float64.
 
     Raises
     ------
     EventsError
-        X is not a matrix, or has another number of columns than there are names.
+        X is not a matrix, or its number of columns is not the number of names.
 
     Examples
     --------
@@ -48,19 +48,19 @@ def matrix(X: ArrayLike, names: Sequence[str]) -> Floats:
             expected=f"a matrix (events, {len(names)}), columns {', '.join(names)}",
             found=f"an array of shape {values.shape}",
             cause="columns were left out, added, or one event was given without its row axis",
-            do="give one row an event and one column a feature, in the order above",
+            do="give one row per event and one column per feature, in the order above",
         )
     return values
 
 
 def floating(X: ArrayLike) -> NDArray[Any]:
-    """Return X as an array of float64, or of float32 if it is that already."""
+    """Return X as an array of float64, or unchanged if it is float32."""
     values = np.asarray(X)
     return values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
 
 
 def is_finite(values: NDArray[np.floating]) -> bool:
-    """Whether no number of an array is NaN or infinite.
+    """Whether all numbers of an array are finite.
 
     Examples
     --------
@@ -108,14 +108,14 @@ def require_finite(values: Floats, names: Sequence[str], first_row: int = 0) -> 
 def checked_blocks(
     blocks: Iterable[Block], names: Sequence[str]
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Yield every block that has events, as (X (m, n), w (m,)), float64 and finite.
+    """Yield the non-empty blocks as (X (m, n), w (m,)), float64 and checked to be finite.
 
-    Rows in error messages count from 0 over all blocks. Weights of None are ones.
+    Error messages count rows from 0 over all blocks. If the weights are None, w is ones.
 
     Raises
     ------
     EventsError
-        A block has a wrong shape, or a value or a weight that is not finite.
+        A block has the wrong shape, or a value or weight that is not finite.
     """
     for first_row, values, weights in placed_blocks(blocks, names):
         w = checked(values, weights, names, first_row)
@@ -125,12 +125,12 @@ def checked_blocks(
 def placed_blocks(
     blocks: Iterable[Block], names: Sequence[str]
 ) -> Iterator[tuple[int, Floats, Floats | None]]:
-    """Yield every block that has events, with the number of its first row; not yet checked.
+    """Yield the non-empty blocks with the number of their first row; values are not checked.
 
     Raises
     ------
     EventsError
-        A block has a wrong shape.
+        A block has the wrong shape.
     """
     first_row = 0
     for X, weights in blocks:
@@ -143,12 +143,12 @@ def placed_blocks(
 
 
 def checked(values: Floats, weights: Floats | None, names: Sequence[str], first_row: int) -> Floats:
-    """Return a block's weights, float64; None are ones. Values and weights are finite.
+    """Check a block, and return its weights as float64; ones if they are None.
 
     Raises
     ------
     EventsError
-        A value or a weight is not finite, or there is another number of weights.
+        A value or weight is not finite, or the number of weights is wrong.
     """
     require_finite(values, names, first_row)
     return _weights(weights, len(values), first_row)
@@ -161,7 +161,7 @@ def _weights(weights: ArrayLike | None, count: int, first_row: int) -> Floats:
     if w.shape != (count,):
         raise EventsError(
             "The event weights do not match the events.",
-            expected=f"one weight an event: shape ({count},)",
+            expected=f"one weight per event: shape ({count},)",
             found=f"shape {w.shape}",
             cause="weights and events were selected differently",
             do="select events and weights together",

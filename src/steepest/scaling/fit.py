@@ -1,4 +1,4 @@
-"""From a recipe's name to a fitted scaling, and from what was saved back to one."""
+"""Fitting a scaling by its name in the recipe, and restoring a saved one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from steepest.scaling.blocks import (
     placed_blocks,
     positive_total,
 )
-from steepest.scaling.moments import Moments
+from steepest.scaling.groups import AnyScaling, GroupScaling
+from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.quantile import QuantileScaling, fit_quantile
-from steepest.scaling.reach import Reach
 
 __all__ = ["SCALINGS", "fit_scaling", "scaling_from"]
 
 Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""As `map`: results in the order of what they are of."""
+"""A function like `map`, with results in the order of the items."""
 
 _FROM_MOMENTS: dict[str, Callable[[Any, Sequence[str]], Scaling]] = {
     "none": affine.fit_none,
@@ -45,30 +45,29 @@ SCALINGS = ("none", "standard", "min-max", "robust", "quantile", "whiten")
 def fit_scaling(
     name: str, blocks: Iterable[Block], names: Sequence[str], spread: Spread = map
 ) -> Scaling:
-    """Fit the scaling of that name on blocks of training events.
+    """Fit the scaling `name` on blocks of training events.
 
-    none, standard, min-max and whiten take one pass and keep no events (n numbers, or n² for
-    whiten); robust and quantile need the values and collect them: 8 (n + 1) bytes an event.
+    none, standard, min-max and whiten need one pass and memory for n numbers (n² for whiten).
+    robust and quantile collect the values: 8 (n + 1) bytes per event.
 
     Parameters
     ----------
     name
         One of `SCALINGS`.
     blocks
-        (X (m, n) float64 or float32, w (m,) float64 or None) pairs, m of any size: an event of
-        weight 2 is that event twice, None is weight 1, and negative weights are legal as long as
-        Σw > 0 (min-max and none do not use the weights, beyond leaving out events of weight zero).
-        *Of the training part alone*: keeping it so is the caller's duty.
+        Pairs of X (m, n), float64 or float32, and w (m,), float64 or None, with any m. An event of
+        weight 2 counts as two identical events, None means weight 1, and negative weights are
+        allowed if Σw > 0. min-max and none use the weights only to skip events of weight zero.
+        The caller must pass events *of the training part only*.
     names
-        The n features' names, which error messages and `constant` use.
+        Names of the n features, for error messages and `constant`.
     spread
-        Applies a function to each block and gives the results in the blocks' order, as `map` does;
-        another may share the blocks out to threads.
+        A function like `map`, which may distribute the blocks to threads.
 
     Raises
     ------
     RecipeError
-        No scaling has that name.
+        There is no scaling of that name.
     EventsError
         No events; a wrong shape; a value or weight that is not finite (with column and first
         row); Σw ≤ 0; a weighted variance ≤ 0 of a feature that is not constant; a spread outside
@@ -92,7 +91,7 @@ def fit_scaling(
             f"There is no feature scaling {name!r}.",
             expected=f"one of {', '.join(SCALINGS)}",
             found=repr(name),
-            cause="a slip of the pen" if close else None,
+            cause="a typing error" if close else None,
             do=f"scaling = {close or 'standard'!r}",
         )
     if name in _FROM_VALUES:
@@ -102,19 +101,19 @@ def fit_scaling(
     moments = _moments(blocks, names, name, spread)
     if not np.isfinite(moments.minimum).all():
         raise _no_events(name, f"{moments.count} events, all of weight zero")
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is an error by its width
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow is detected by the width
         return _FROM_MOMENTS[name](moments, names)
 
 
 def _moments(
     blocks: Iterable[Block], names: Sequence[str], name: str, spread: Spread
-) -> Moments | Reach:
-    """What of the features' moments the scaling needs."""
+) -> Moments | Extremes:
+    """Return the moments, or only the extremes, that the scaling needs."""
 
-    def of(block: tuple[int, Floats, Floats | None]) -> Moments | Reach:
+    def of(block: tuple[int, Floats, Floats | None]) -> Moments | Extremes:
         first_row, X, weights = block
         w = checked(X, weights, names, first_row)
-        return Reach.of(X, w) if name == "none" else Moments.of(X, w, diagonal=name != "whiten")
+        return Extremes.of(X, w) if name == "none" else Moments.of(X, w, diagonal=name != "whiten")
 
     moments: Any = None
     for block in spread(of, placed_blocks(blocks, names)):
@@ -136,7 +135,7 @@ def _no_events(name: str, found: str) -> EventsError:
         f"There are no events to fit the feature scaling {name!r} on.",
         expected="at least one training event with a weight other than zero",
         found=found,
-        cause="a selection that nothing passes, or a split that leaves no training part",
+        cause="a selection without events, or a split without a training part",
         do="loosen `select`, or give the training part a larger share",
     )
 
@@ -153,13 +152,13 @@ _ARRAYS = {
 }
 
 
-def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scaling:
-    """Return the scaling whose `to_json` and `to_arrays` gave these, bit for bit.
+def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> AnyScaling:
+    """Restore a scaling from its `to_json` and `to_arrays`, bit for bit.
 
     Raises
     ------
     RunFolderError
-        A key or an array is missing, or the name or version is not one that this release knows.
+        A key or an array is missing, or this release does not know the name or version.
 
     Examples
     --------
@@ -168,6 +167,12 @@ def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> S
     >>> scaling_from(fitted.to_json(), fitted.to_arrays()).transform([[2.0]])
     array([[0.5]])
     """
+    if "groups" in json:
+        return GroupScaling.from_parts(json, arrays, _one_from)
+    return _one_from(json, arrays)
+
+
+def _one_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scaling:
     if json.get("version") != 1 or json.get("name") not in _CLASSES:
         raise _damaged(
             f"version 1 of one of {', '.join(SCALINGS)}",

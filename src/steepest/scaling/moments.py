@@ -1,9 +1,9 @@
-"""Weighted mean and scatter of features, in one pass, in pieces that merge.
+"""Weighted mean and scatter of features, in one pass over blocks that can be merged.
 
-Use `Moments` wherever events arrive in blocks or on several ranks: take the moments of each
-block, merge them in any order. Means are carried in two parts (a rounded mean and what the
-rounding left), so a spread of 1e-6 around 1e8 keeps its digits; positive and negative weights are
-carried apart, so a block whose weights cancel does no harm.
+Use `Moments` for events that arrive in blocks or on several ranks: compute the moments of each
+block and merge them in any order. A mean is kept as a sum of two numbers (the rounded mean and the
+rounding error), so a spread of 1e-6 around 1e8 keeps its digits. Positive and negative weights are
+accumulated separately, so blocks whose weights cancel cause no problem.
 """
 
 from __future__ import annotations
@@ -15,32 +15,31 @@ from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
 from steepest.scaling.blocks import Floats, floating, positive_total
-from steepest.scaling.part import Part, square
-from steepest.scaling.reach import MANY_ROWS, Reach, extremes
 
-__all__ = ["Moments", "Reach"]
+__all__ = ["Extremes", "Moments"]
 
-_ROWS = 16384  # rows worked on at once: bounds the memory of `Moments.of`
-_NO_SPREAD = 1e-13  # eigenvalues of a correlation matrix below this are rounding
+_ROWS = 16384  # rows per block: limits the memory of `Moments.of`
+_MANY_ROWS = 65536  # with fewer rows, loading the compiled code takes longer than it saves
+_NO_SPREAD = 1e-13  # eigenvalues of a correlation matrix below this are rounding errors
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Count, total weight, weighted mean and scatter of the features of events.
+    """Count, total weight, weighted mean and scatter of features.
 
-    W = Σ wᵢ,  mean = Σ wᵢ xᵢ / W,  scatter = Σ wᵢ (xᵢ − mean)(xᵢ − mean)ᵀ,
-    and covariance = scatter / W, the population's. `a.merge(b)` is the moments of the events of
-    both: associative and commutative up to rounding, whatever the partition.
+    W = Σ wᵢ,  mean = Σ wᵢ xᵢ / W,  scatter = Σ wᵢ (xᵢ − mean)(xᵢ − mean)ᵀ, and covariance = scatter
+    / W (the population covariance). `a.merge(b)` returns the moments of the events of both. It is
+    associative and commutative up to rounding.
 
-    Weights may be negative. An event of weight 2 is that event twice, one of weight 0 is none
-    (it is counted, but reaches neither mean, scatter, minimum nor maximum).
+    Weights may be negative. An event of weight 2 counts as two identical events. An event of weight
+    0 is counted, but has no effect on mean, scatter, minimum and maximum.
 
     Attributes
     ----------
     count
         Number of events.
     minimum, maximum
-        (n,) float64, over the events whose weight is not zero; ±inf when there are none.
+        (n,) float64, over events of non-zero weight; ±inf if there are none.
 
     Examples
     --------
@@ -60,8 +59,8 @@ class Moments:
     count: int
     minimum: Floats
     maximum: Floats
-    _positive: Part
-    _negative: Part  # of the events with w < 0, with the weights |w|
+    _positive: _OneSign
+    _negative: _OneSign  # of the events with w < 0, with the weights |w|
 
     @classmethod
     def of(cls, X: ArrayLike, w: ArrayLike | None = None, *, diagonal: bool = False) -> Moments:
@@ -70,16 +69,16 @@ class Moments:
         Parameters
         ----------
         X
-            (m, n) float64 or float32, finite (`fit_scaling` checks this, `Moments` does not); all
+            (m, n) float64 or float32, finite (`fit_scaling` checks this, `Moments` does not). All
             sums are float64.
         w
-            (m,) float64 event weights, of either sign; None is ones.
+            (m,) float64 event weights of any sign; None means ones.
         diagonal
-            Keep the diagonal of the scatter matrix alone: n numbers in place of n².
+            Compute only the diagonal of the scatter matrix: n numbers instead of n².
         """
         values = floating(X)
         weights = np.ones(len(values)) if w is None else np.asarray(w, dtype=np.float64)
-        many = diagonal and len(values) >= MANY_ROWS
+        many = diagonal and len(values) >= _MANY_ROWS
         with np.errstate(over="ignore", invalid="ignore"):
             moments = cls._of_rows(values[:_ROWS], weights[:_ROWS], diagonal, many)
             for start in range(_ROWS, len(values), _ROWS):
@@ -90,20 +89,20 @@ class Moments:
     @classmethod
     def _of_rows(cls, X: np.ndarray, w: Floats, diagonal: bool, many: bool) -> Moments:
         plus, minus = w > 0, w < 0
-        whole = bool(plus.all())  # as nearly always: nothing needs to be copied
+        whole = bool(plus.all())  # the usual case, without copies
         if many and whole:
             X = np.ascontiguousarray(X)
-            positive, negative = Part.compiled(X, w), Part.none(X.shape[1], diagonal)
-            return cls(len(X), *extremes(X), positive, negative)
-        # sums take the same order whatever the array's layout
+            positive, negative = _OneSign.compiled(X, w), _OneSign.none(X.shape[1], diagonal)
+            return cls(len(X), *_column_extremes(X), positive, negative)
+        # the order of the sums must not depend on the memory layout
         X = np.ascontiguousarray(X, dtype=np.float64)
         used = X if whole else X[plus | minus]
         return cls(
             count=len(X),
             minimum=used.min(axis=0, initial=np.inf),
             maximum=used.max(axis=0, initial=-np.inf),
-            _positive=Part.of(X if whole else X[plus], w if whole else w[plus], diagonal),
-            _negative=Part.of(X[minus], -w[minus], diagonal),
+            _positive=_OneSign.of(X if whole else X[plus], w if whole else w[plus], diagonal),
+            _negative=_OneSign.of(X[minus], -w[minus], diagonal),
         )
 
     def merge(self, other: Moments) -> Moments:
@@ -112,15 +111,15 @@ class Moments:
         Raises
         ------
         InputError
-            The two are of different features, or only one of them is diagonal.
+            The features differ, or only one of the two is diagonal.
         """
         if self._positive.scatter.shape != other._positive.scatter.shape:
             raise InputError(
                 "Moments of different shapes cannot be merged.",
                 expected=f"a scatter of shape {self._positive.scatter.shape}",
                 found=f"a scatter of shape {other._positive.scatter.shape}",
-                cause="other features, or the diagonal alone on one side",
-                do="take all moments with the same features and the same `diagonal`",
+                cause="other features, or only one of them is diagonal",
+                do="compute all moments with the same features and the same `diagonal`",
             )
         with np.errstate(over="ignore", invalid="ignore"):
             return Moments(
@@ -152,7 +151,7 @@ class Moments:
         share = minus.weight / positive_total(self.total, "a weighted variance")
         if share == 0:
             return plus.scatter
-        between = plus.weight * share * square(plus.distance(minus), plus.scatter)
+        between = plus.weight * share * _square(plus.distance(minus), plus.scatter)
         return plus.scatter - minus.scatter - between
 
     @property
@@ -162,7 +161,7 @@ class Moments:
 
     @property
     def variance(self) -> Floats:
-        """(n,) the weighted variance; with negative weights it can come out negative."""
+        """(n,) the weighted variance, which can be negative with negative weights."""
         covariance = self.covariance
         return covariance if covariance.ndim == 1 else np.diagonal(covariance).copy()
 
@@ -172,7 +171,7 @@ class Moments:
         return self.minimum >= self.maximum
 
     def rounding(self) -> Floats:
-        """(n,) the size of a variance that is nothing but the rounding of its terms."""
+        """(n,) the size of the rounding error of the variance."""
         plus, minus = self._positive, self._negative
         if minus.weight == 0:
             return np.zeros_like(self.minimum)
@@ -183,18 +182,18 @@ class Moments:
         return 1e-14 * (parts[0] + parts[1] + between) / self.total
 
     def condition_number(self) -> float:
-        """Return κ = λ_max / λ_min of the covariance: how long the valley of J is for its width.
+        """Return the condition number κ = λ_max / λ_min of the covariance.
 
         The Hessian of the mean squared error of a linear model is twice the covariance of the
-        (centred) features; gradient descent needs of the order of κ steps. Take it before and
-        after scaling to see what scaling gained.
+        centred features, and gradient descent needs of the order of κ steps. Compare κ before and
+        after scaling to see the effect of the scaling.
 
-        Directions without spread (constant features, and eigenvalues of the correlation matrix
-        below 1e-13, such as duplicate columns make) are left out: J is flat along them and the
-        descent does not move there. Accurate to about 1e-16 times the κ of the *correlation*
-        matrix, however different the units of the features are. With diagonal moments the
-        correlations are unknown and the figure is a lower bound. With no spread at all it is 1,
-        and with negative weights it is inf when the covariance has a negative eigenvalue.
+        Directions without spread are excluded, because J is flat along them: constant features,
+        and eigenvalues of the correlation matrix below 1e-13 (for example from duplicate columns).
+        The relative accuracy is about 1e-16 times the κ of the *correlation* matrix, whatever the
+        units of the features. Diagonal moments have no correlations and give a lower bound. κ is 1
+        if no feature has spread, and inf if the covariance has a negative eigenvalue because of
+        negative weights.
 
         Examples
         --------
@@ -229,5 +228,132 @@ def _condition_number(P: Floats, deviation: Floats) -> float:
     if not kept.all():
         singular = np.linalg.svd(M, compute_uv=False)
         return float((singular[0] / singular[-1]) ** 2)
-    inverse = (V / root) / D[:, None]  # ‖M⁻¹‖ keeps the digits that the smallest σ of M loses
+    inverse = (V / root) / D[:, None]  # ‖M⁻¹‖ is more accurate than the smallest σ of M
     return float((np.linalg.norm(M, 2) * np.linalg.norm(inverse, 2)) ** 2)
+
+
+@dataclass(frozen=True, eq=False)
+class _OneSign:
+    """Moments of events that all have positive weight; the mean is kept as high + low."""
+
+    weight: float
+    high: Floats  # (n,) the rounded mean
+    low: Floats  # (n,) the rounding error
+    scatter: Floats  # (n, n), or its diagonal (n,)
+
+    @staticmethod
+    def of(X: Floats, w: Floats, diagonal: bool) -> _OneSign:
+        """Compute the mean, then the corrected scatter about it, in two passes over the block."""
+        if not len(X):
+            return _OneSign.none(X.shape[1], diagonal)
+        weight = float(w.sum())
+        high = X[0] + (w @ (X - X[0])) / weight
+        D = X - high
+        low = (w @ D) / weight
+        if diagonal:
+            return _OneSign(weight, high, low, w @ (D * D) - weight * low**2)
+        return _OneSign(weight, high, low, (D.T * w) @ D - weight * np.outer(low, low))
+
+    @staticmethod
+    def compiled(X: np.ndarray, w: Floats) -> _OneSign:
+        """As `of` with only the diagonal, for C-ordered rows of either dtype."""
+        from steepest.compiled.columns import add_about
+
+        values, weight, n = X.reshape(-1), float(w.sum()), X.shape[1]
+        high, low, first, scatter = X[0].astype(np.float64), np.zeros(n), np.zeros(n), np.zeros(n)
+        add_about(values, w, high, first, scatter)
+        high += first / weight
+        scatter[:] = 0.0
+        add_about(values, w, high, low, scatter)
+        low /= weight
+        return _OneSign(weight, high, low, scatter - weight * low**2)
+
+    @staticmethod
+    def none(features: int, diagonal: bool) -> _OneSign:
+        """The moments of no events."""
+        shape = (features,) if diagonal else (features, features)
+        return _OneSign(0.0, np.zeros(features), np.zeros(features), np.zeros(shape))
+
+    def distance(self, other: _OneSign) -> Floats:
+        """mean(other) − mean(self), without cancellation of a common offset."""
+        return (other.high - self.high) + (other.low - self.low)
+
+    def moved(self, step: Floats) -> tuple[Floats, Floats]:
+        """The mean plus a step, as high + low."""
+        step = self.low + step
+        high = self.high + step
+        kept = high - self.high
+        return high, (self.high - (high - kept)) + (step - kept)
+
+    def merge(self, other: _OneSign) -> _OneSign:
+        """The pairwise update of Chan, Golub and LeVeque."""
+        if self.weight == 0:
+            return other
+        if other.weight == 0:
+            return self
+        weight = self.weight + other.weight
+        delta = self.distance(other)
+        between = self.weight * (other.weight / weight) * _square(delta, self.scatter)
+        high, low = self.moved(delta * (other.weight / weight))
+        return _OneSign(weight, high, low, self.scatter + other.scatter + between)
+
+
+def _square(delta: Floats, like: Floats) -> Floats:
+    """Return δδᵀ, or its diagonal if the scatter is diagonal."""
+    return delta**2 if like.ndim == 1 else np.outer(delta, delta)
+
+
+@dataclass(frozen=True, eq=False)
+class Extremes:
+    """Lowest and highest values of features in mergeable form: `Moments` without the sums.
+
+    Attributes
+    ----------
+    count, minimum, maximum
+        As in `Moments`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Extremes.of(np.array([[1.0, 5.0], [3.0, 5.0]])).constant
+    array([False,  True])
+    """
+
+    count: int
+    minimum: Floats
+    maximum: Floats
+
+    @classmethod
+    def of(cls, X: ArrayLike, w: ArrayLike | None = None) -> Extremes:
+        """Return the extremes of a block of events; arguments as for `Moments.of`."""
+        values = floating(X)
+        used = values
+        if w is not None and not (kept := np.asarray(w) != 0).all():
+            used = values[kept]
+        if len(used) >= _MANY_ROWS:
+            return cls(len(values), *_column_extremes(np.ascontiguousarray(used)))
+        lowest, highest = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
+        return cls(len(values), lowest.astype(np.float64), highest.astype(np.float64))
+
+    def merge(self, other: Extremes) -> Extremes:
+        """Return the extremes of the events of both."""
+        return Extremes(
+            self.count + other.count,
+            np.minimum(self.minimum, other.minimum),
+            np.maximum(self.maximum, other.maximum),
+        )
+
+    @property
+    def constant(self) -> np.ndarray:
+        """(n,) bool: features with one value in all events."""
+        return self.minimum >= self.maximum
+
+
+def _column_extremes(X: np.ndarray) -> tuple[Floats, Floats]:
+    """Lowest and highest value of each column of C-ordered rows."""
+    from steepest.compiled.columns import extend
+
+    low = np.full(X.shape[1], np.inf, dtype=X.dtype)
+    high = -low
+    extend(X.reshape(-1), low, high)
+    return low.astype(np.float64), high.astype(np.float64)

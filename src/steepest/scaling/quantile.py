@@ -1,9 +1,9 @@
 """Weighted quantiles, and the scaling to normal scores.
 
-The weighted empirical distribution F(x) = Σ_{xᵢ ≤ x} wᵢ / Σw is not monotone when weights are
-negative; it is then replaced by the mean of its two monotone envelopes (the running maximum from
-the left, the running minimum from the right), clipped to [0, 1]. With no negative weight that
-changes nothing.
+With negative weights the weighted empirical distribution F(x) = Σ_{xᵢ ≤ x} wᵢ / Σw is not
+monotonic. It is replaced by the mean of its two monotonic envelopes (the running maximum from the
+left and the running minimum from the right), clipped to [0, 1]. Without negative weights, F is
+unchanged.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from steepest.scaling.blocks import Floats
 __all__ = ["QuantileScaling", "distribution", "quantile"]
 
 KNOTS = 1000
-_TIE = 1e-12  # probabilities closer than this are one
-_LARGEST = 1e150  # ranges beyond have slopes that float64 has no room for
+_TIE = 1e-12  # probabilities closer than this are equal
+_LARGEST = 1e150  # slopes of larger ranges leave the range of float64
 
 
 def distribution(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Return (x (d,), F (d,)): the distinct values in order, and F at each of them.
+    """Return (x (d,), F (d,)): the distinct values in ascending order, and F at each of them.
 
     Parameters
     ----------
@@ -49,11 +49,12 @@ def distribution(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 
 def quantile(x: Floats, F: Floats, p: float) -> float:
-    """Return the p-quantile, 0 < p < 1: the smallest x with F(x) ≥ p; where F(x) = p, the middle.
+    """Return the p-quantile, 0 < p < 1: the smallest x with F(x) ≥ p.
 
-    This is Hyndman and Fan's definition 2 (`method="averaged_inverted_cdf"` of NumPy), the usual
-    median among others. Unlike interpolating definitions it does not depend on the weights' unit,
-    and an event of weight 2 is that event twice.
+    If F(x) = p, it is the midpoint between x and the next value. This is definition 2 of Hyndman
+    and Fan (`method="averaged_inverted_cdf"` in NumPy), which gives the usual median for p = ½.
+    Unlike interpolating definitions it does not depend on the normalisation of the weights, and an
+    event of weight 2 counts as two identical events.
 
     Examples
     --------
@@ -72,22 +73,22 @@ def quantile(x: Floats, F: Floats, p: float) -> float:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuantileScaling(Scaling):
-    """Each feature's normal score: x' = Φ⁻¹(F̄(x)), with Φ the normal distribution function.
+    """Normal scores of the features: x' = Φ⁻¹(F̄(x)), where Φ is the normal distribution function.
 
-    F̄(x) = (F(x−) + F(x)) / 2 gives an event the middle of its own step of the weighted empirical
-    distribution F, so that N events of equal weight get the scores Φ⁻¹((i − ½)/N), ties share
-    one, and none is infinite. The map is piecewise linear through at most 1,000 of the distinct
-    values, the *knots*, spread evenly in x' so that the tails are resolved; outside the training
-    range it goes on with the slope of the line from the first knot to the last. It is strictly
-    increasing and invertible; it is not affine, so a linear model has no coefficients in original
-    units. A constant feature has one knot, score 0 and slope 1.
+    F̄(x) = (F(x−) + F(x)) / 2 is the middle of the step of the weighted empirical distribution F at
+    x. N distinct values of equal weight get the scores Φ⁻¹((i − ½)/N), tied values share a score,
+    and no score is infinite. The map is piecewise linear through at most 1,000 of the distinct
+    values, the *knots*, which are evenly spread in x' to resolve the tails. Outside the training
+    range it continues with the slope of the line from the first to the last knot. The map is
+    strictly increasing and invertible. It is not affine, so a linear model has no coefficients in
+    original units. A constant feature has one knot, with score 0 and slope 1.
 
     Attributes
     ----------
     knots, scores
-        Σd float64: x and x' of each feature's knots, one feature after another.
+        Σd float64: x and x' of the knots of all features, one feature after another.
     lengths
-        (n,) int64: the number of knots d of each feature.
+        (n,) int64: number of knots d of each feature.
 
     Examples
     --------
@@ -143,10 +144,10 @@ def fit_quantile(X: Floats, w: Floats, names: Sequence[str]) -> QuantileScaling:
 
 
 def _knots(values: Floats, weights: Floats, name: str) -> tuple[Floats, Floats]:
-    """Distinct values and their normal scores, at most KNOTS of them, both strictly increasing."""
+    """At most KNOTS distinct values and their normal scores, both strictly increasing."""
     x, F = distribution(values, weights)
     step = np.diff(F, prepend=0.0)
-    held = step > _TIE  # what carries no weight is no knot
+    held = step > _TIE  # values without weight are not knots
     lowest, highest = x[0], x[-1]
     x, z = x[held], ndtri((F - step / 2)[held])
     with np.errstate(over="ignore"):
@@ -159,7 +160,7 @@ def _knots(values: Floats, weights: Floats, name: str) -> tuple[Floats, Floats]:
             cause="a placeholder such as 1e308 for missing values",
             do="drop the placeholders with `select`",
         )
-    with np.errstate(over="ignore"):  # to what carries no weight the slope goes on, too
+    with np.errstate(over="ignore"):  # the map is extrapolated to values without weight
         apart = np.diff(x, prepend=-np.inf) > 1e-200 * max(min(highest - lowest, _LARGEST), 1e-100)
     x, z = x[apart], z[apart]
     if len(x) > KNOTS:
@@ -169,9 +170,9 @@ def _knots(values: Floats, weights: Floats, name: str) -> tuple[Floats, Floats]:
 
 
 def _interpolate(values: Floats, x: Floats, y: Floats) -> Floats:
-    """Piecewise linear through (x, y), continued with the slope from first to last point.
+    """Interpolate linearly through (x, y); extrapolate with the slope from first to last point.
 
-    Unlike `numpy.interp` a segment never ends above the next knot, so the result is monotone
+    Unlike with `numpy.interp`, a segment never ends above the next knot, so the result is monotonic
     to the last bit.
     """
     slopes = np.append(np.diff(y) / np.diff(x), 0.0)

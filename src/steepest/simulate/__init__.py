@@ -1,20 +1,20 @@
-"""Simulated jets: Pythia 8 makes the events, FastJet the jets, a parametrised detector the rest.
+"""Simulated jets: events from Pythia 8, a parametrised detector, and jets from FastJet.
 
-What to use when: `simulate_jets` writes a Parquet file, as ``steepest simulate`` does. Needs the
-extra ``[simulate]``. The rooms below, in the order of the way of the data::
+`simulate_jets` writes a Parquet file, as ``steepest simulate`` does. It needs the extra
+``[simulate]``. The modules, in the order of the data flow::
 
-    processes     what can be made: Pythia's settings, thresholds, the match
-    generator     Pythia's event loop → Particles
-    decays        the record → the decays that the process asks for
+    processes     the processes: Pythia settings, thresholds, required decay
+    veto          early rejection of events far from the pT window
+    generator     Pythia's event loop → Particles and Decays
+    particles     the flat columns of particles and detector objects
     detector      Particles → Constituents (tracks and towers)
-    clustering    FastJet on many lists of particles at once
-    jets          Constituents → leading jets; window and match
-    substructure  one jet → N-subjettiness, energy correlations, soft drop
+    jets          Constituents → leading jets (FastJet); pT window and matching
+    substructure  N-subjettiness, energy correlations, soft drop
     columns       jets → an Arrow table
-    block         the unit of work: (seed, block) → a table
-    workers       blocks by several processes, in their order
+    blocks        the unit of work: (seed, block) → a table; here or in worker processes
     output        tables → the file
-    production    all of it: simulate_jets
+    production    the complete task: simulate_jets
+    extra         imports of Pythia and FastJet
 """
 
 from steepest.simulate.production import Summary, simulate_jets

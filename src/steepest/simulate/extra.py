@@ -1,12 +1,10 @@
-"""The two packages of the extra ``[simulate]``, imported where they are used and kept silent."""
+"""Imports of Pythia and FastJet, the packages of the extra ``[simulate]``, without banners."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -19,44 +17,32 @@ _PURPOSE = "Simulating jets"
 
 
 def pythia() -> Any:
-    """Return the module of Pythia 8.
-
-    Raises
-    ------
-    MissingExtraError
-        If ``pythia8mc`` is not installed.
-    """
-    return _load("pythia8mc", package="pythia8mc")
+    """Import and return Pythia 8; `MissingExtraError` if it is not installed."""
+    return _load("pythia8mc")
 
 
 def fastjet() -> Any:
-    """Return the module of FastJet, with its banner off.
-
-    Raises
-    ------
-    MissingExtraError
-        If ``fastjet``, or ``awkward`` that it works on, is not installed.
-    """
-    _load("awkward", package="awkward")
-    module = _load("fastjet", package="fastjet")
+    """Import and return FastJet, with its banner off; `MissingExtraError` if not installed."""
+    _load("awkward")  # FastJet needs it
+    module = _load("fastjet")
     classic = importlib.import_module("fastjet._swig")  # the banner belongs to the C++ class
     classic.ClusterSequence.set_fastjet_banner_stream(None)
     return module
 
 
 def fastjet_arrays() -> Any:
-    """Return the module in which FastJet takes and gives plain arrays, under its Python classes.
+    """Import and return the low-level module of FastJet, which works on plain arrays.
 
-    It is private to FastJet's package, which may change it at any time. Should it be gone, then
-    `steepest.simulate.jets.clustering.Clustered` can go through ``fastjet.ClusterSequence`` on
-    Awkward arrays, which gives the same numbers more slowly.
+    The module is private to FastJet and may change at any time. If it disappears,
+    `steepest.simulate.jets.Clustered` can use ``fastjet.ClusterSequence`` on Awkward arrays, which
+    gives the same numbers more slowly.
 
     Raises
     ------
     MissingExtraError
         If FastJet is not installed.
     InputError
-        If this version of it no longer has the module, or the function that is needed.
+        If the installed version has no such module, or not the function that is needed.
     """
     fastjet()
     module = None
@@ -77,61 +63,42 @@ def fastjet_arrays() -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Pythia and FastJet.
-
-    Raises
-    ------
-    MissingExtraError
-        If one of them is not installed.
-    """
+    """Return the versions of Pythia and FastJet; `MissingExtraError` if one is not installed."""
     pythia()
     fastjet()
     return {"pythia": version("pythia8mc"), "fastjet": version("fastjet")}
 
 
-def _load(name: str, *, package: str) -> Any:
+def _load(name: str) -> Any:
     try:
-        with warnings.catch_warnings():  # SWIG's own, on new versions of Python
+        with warnings.catch_warnings():  # SWIG's warnings on new versions of Python
             warnings.simplefilter("ignore", DeprecationWarning)
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingExtraError("simulate", package, _PURPOSE) from error
+        raise MissingExtraError("simulate", name, _PURPOSE) from error
     except ImportError as error:
         raise InputError(
-            f"{_PURPOSE} needs the package {package!r}, which is installed but cannot be loaded.",
+            f"{_PURPOSE} needs the package {name!r}, which is installed but cannot be loaded.",
             found=str(error),
             cause="a file of it is missing, or was built for another system",
-            do=f"pip install --force-reinstall {package}",
+            do=f"pip install --force-reinstall {name}",
         ) from error
 
 
 @cache
 def hide_banner(module: Any) -> None:
-    """Let the FastJet in Pythia print its banner where nobody sees it.
+    """Make the copy of FastJet in `module`, Pythia's, print its banner to the null device.
 
-    It does so at its first event, once in a process, and has no switch.
-
-    Parameters
-    ----------
-    module
-        Pythia's.
+    It prints the banner at its first event, once per process, and has no option to switch it off.
     """
-    with _nothing_printed():
-        module.SlowJet(-1, 1.0).analyze(module.Event())
-
-
-@contextmanager
-def _nothing_printed() -> Iterator[None]:
-    """Turn away what compiled code prints on the standard output, if there is one."""
-    with ExitStack() as stack:
+    with open(os.devnull, "wb") as nowhere:
         try:
             kept = os.dup(1)
-        except OSError:
+        except OSError:  # this process has no standard output
             kept = None
+        else:
+            os.dup2(nowhere.fileno(), 1)
+        module.SlowJet(-1, 1.0).analyze(module.Event())
         if kept is not None:
-            stack.callback(os.close, kept)
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            stack.callback(os.close, nowhere)
-            stack.callback(os.dup2, kept, 1)
-            os.dup2(nowhere, 1)
-        yield
+            os.dup2(kept, 1)
+            os.close(kept)

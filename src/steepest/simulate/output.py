@@ -1,9 +1,9 @@
-"""The file: Parquet, written beside its final name, and never lost to a full disk.
+"""The Parquet output file, which survives a full disk.
 
-What to use when: `check_target` before the work starts; then an `Output` takes the blocks in
-their order, and `Output.finish` gives the file its name. Until then it lies beside it as
-``.NAME.PROCESS.part``. A reserve of disk space is kept aside while writing: when the disk fills
-up, the reserve is given back, the jets so far are written out and the file is complete in itself.
+Call `check_target` before the work starts. An `Output` then takes the blocks in order, and
+`Output.finish` renames the file to its final name. Until then it is called ``.NAME.PROCESS.part``,
+in the same folder. A reserve of disk space is allocated during writing. When the disk is full, the
+reserve is released, the jets so far are written, and the file is completed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steepest.errors import InputError
-from steepest.simulate.jets.columns import COLUMNS, schema
+from steepest.simulate.columns import COLUMNS, schema
 
 __all__ = ["ROW_GROUP", "Output", "bytes_expected", "check_target"]
 
@@ -29,14 +29,14 @@ ROW_GROUP = 6000
 """Rows of a row group."""
 
 RESERVE = 32 * 2**20
-"""Bytes kept aside while writing: more than a row group and the footer take."""
+"""Bytes reserved during writing: more than a row group and the footer need."""
 
 _COMPRESSION_LEVEL = 19
 _BYTES_PER_JET, _BYTES_PER_PART = 80, 24
 
 
 def bytes_expected(jets: int, leading: int | None) -> int:
-    """Return roughly how large the file will be, never much too small.
+    """Return an estimate of the file size in bytes, which is never much too small.
 
     Examples
     --------
@@ -47,21 +47,14 @@ def bytes_expected(jets: int, leading: int | None) -> int:
 
 
 def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
-    """Make sure that a file of `expected` bytes can be written to `path`.
-
-    Raises
-    ------
-    InputError
-        If the folder is missing or cannot be written to, if `path` is a folder, if it exists and
-        `overwrite` is False, or if the disk is too full.
-    """
+    """Raise `InputError` unless a file of `expected` bytes can be written to `path`."""
     folder = path.parent
     if not folder.is_dir():
         raise InputError(
             f"The jets cannot be written to {str(path)!r}.",
             expected="an existing folder",
             found=f"no folder {str(folder)!r}",
-            cause="a typing error, or a folder that is yet to be made",
+            cause="a typing error, or the folder was not created yet",
             do=f"mkdir -p {folder}",
         )
     if path.is_dir():
@@ -73,14 +66,14 @@ def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
         )
     if path.exists() and not overwrite:
         raise InputError(
-            f"The file {str(path)!r} exists already; it was left as it is.",
+            f"The file {str(path)!r} exists already; it was not changed.",
             expected="a new file name",
             found=f"a file of {path.stat().st_size:,} bytes",
             cause="an earlier run wrote it",
             do="give another --out, or --overwrite to replace it",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(path, "no permission to write in this folder")
+        raise _unwritable(path, OSError("no permission to write in this folder"))
     free = shutil.disk_usage(folder).free
     if free < expected + RESERVE:
         raise InputError(
@@ -93,20 +86,7 @@ def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
 
 
 class Output:
-    """A file of jets in the making.
-
-    Parameters
-    ----------
-    path
-        Its final name.
-    metadata
-        The schema's metadata.
-
-    Raises
-    ------
-    InputError
-        If the file beside the final name cannot be opened or written.
-    """
+    """A file of jets that is being written; every method may raise `InputError`."""
 
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         self.path = path
@@ -116,7 +96,7 @@ class Output:
         try:
             self._sink = _Sink(self._part, RESERVE)
         except OSError as error:
-            raise _unwritable(path, error.strerror or str(error)) from error
+            raise _unwritable(path, error) from error
         encodings, dictionaries = _encodings()
         self._writer = pq.ParquetWriter(
             pa.PythonFile(self._sink, mode="w"),
@@ -129,40 +109,29 @@ class Output:
 
     @property
     def full(self) -> bool:
-        """Whether the disk has run full; what was added is safe, but no more can be."""
+        """Whether the disk is full; blocks already added are safe, but no more can be added."""
         return self._sink.full
 
     def add(self, block: pa.Table) -> None:
-        """Take the next block; write a row group whenever there is one.
-
-        Raises
-        ------
-        InputError
-            If the file can no longer be written.
-        """
+        """Add the next block, and write a row group if one is complete."""
         self._pending.append(block)
         self.rows += len(block)
         if sum(map(len, self._pending)) >= ROW_GROUP:
             self._flush()
 
     def finish(self) -> None:
-        """Complete the file and give it its name; leave nothing if it would be empty.
-
-        Raises
-        ------
-        InputError
-            If the file can no longer be written.
-        """
+        """Complete the file and rename it; remove it if it would be empty."""
         if self.rows == 0:
             self.discard()
             return
-        self._flush()
+        if self._pending:
+            self._flush()
         try:
             self._writer.close()
             self._sink.close()
             os.replace(self._part, self.path)
         except OSError as error:
-            raise self._broken(error) from error
+            raise _unwritable(self.path, error) from error
 
     def discard(self) -> None:
         """Remove the unfinished file."""
@@ -173,27 +142,25 @@ class Output:
         self._part.unlink(missing_ok=True)
 
     def _flush(self) -> None:
-        if not self._pending:
-            return
         table, self._pending = pa.concat_tables(self._pending), []
         try:
             self._writer.write_table(table, row_group_size=ROW_GROUP)
         except OSError as error:
-            raise self._broken(error) from error
-
-    def _broken(self, error: OSError) -> InputError:
-        return _unwritable(self.path, error.strerror or str(error))
+            raise _unwritable(self.path, error) from error
 
 
 class _Sink(io.RawIOBase):
-    """An unbuffered file that gives its reserve of disk space back when the disk is full."""
+    """An unbuffered file that releases its reserve of disk space when the disk is full."""
 
     def __init__(self, path: Path, reserve: int) -> None:
         self.full = False
-        # without a name, so that even a killed process leaves nothing of it behind
+        # the file has no name, so the space is freed even if the process is killed
         self._reserve = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
         try:
-            _fill(self._reserve.fileno(), reserve)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._reserve.fileno(), 0, reserve)
+            else:
+                os.write(self._reserve.fileno(), bytes(reserve))
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         except OSError:
             self._reserve.close()
@@ -225,44 +192,31 @@ class _Sink(io.RawIOBase):
                 super().close()
 
 
-def _fill(descriptor: int, size: int) -> None:
-    """Make an open file really occupy `size` bytes."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-    else:
-        os.write(descriptor, bytes(size))
-
-
 def _encodings() -> tuple[dict[str, str], list[str]]:
-    """Return the encoding of numbers by column, and the columns that get a dictionary instead.
+    """Return the encoding of each numeric column, and the columns that use a dictionary instead.
 
-    The bytes of floats compress better apart, and those of a counter as differences.
+    Floats compress better with their bytes split into streams, a counter as differences.
     """
     encodings, dictionaries = {"event_number": "DELTA_BINARY_PACKED"}, []
     for column in COLUMNS:
-        kind = column.type.value_type if pa.types.is_list(column.type) else column.type
-        leaf = _leaf(column.name, column.type)
-        if pa.types.is_floating(kind):
+        nested = pa.types.is_list(column.type)
+        leaf = f"{column.name}.list.element" if nested else column.name  # Parquet's name
+        if pa.types.is_floating(column.type.value_type if nested else column.type):
             encodings[leaf] = "BYTE_STREAM_SPLIT"
         elif leaf not in encodings:
             dictionaries.append(leaf)
     return encodings, dictionaries
 
 
-def _leaf(name: str, kind: pa.DataType) -> str:
-    """Return the name that Parquet gives to a column's values."""
-    return f"{name}.list.element" if pa.types.is_list(kind) else name
-
-
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
 
 
-def _unwritable(path: Path, found: str) -> InputError:
+def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(
         f"The jets cannot be written to {str(path)!r}.",
         expected="a folder that can be written to, with room",
-        found=found,
+        found=error.strerror or str(error),
         cause="missing rights, a read-only disk or a full one",
         do="give another folder with --out",
     )

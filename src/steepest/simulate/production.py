@@ -1,11 +1,10 @@
-"""From a plan to a file: workers, progress, Ctrl-C.
+"""Simulation of a file of jets: workers, progress, Ctrl-C.
 
-What to use when: `simulate_jets` is the whole of it, and what ``steepest simulate`` calls;
-`produce` takes a `Plan`, with every parameter of the detector.
+``steepest simulate`` calls `simulate_jets`. `produce` takes a `Plan` instead, which has every
+parameter of the detector.
 
-Blocks are made by workers, one process each, and written in their order. Ctrl-C, a full disk or a
-worker that dies ends the work, but never loses it: the blocks up to the first missing one become a
-valid file.
+Worker processes make the blocks, which are written in order. After Ctrl-C, a full disk or the death
+of a worker, the blocks up to the first missing one become a valid file.
 """
 
 from __future__ import annotations
@@ -13,46 +12,46 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 
 from steepest._version import __version__
 from steepest.errors import InputError, Interrupted, SteepestError
 from steepest.simulate import extra
-from steepest.simulate.block import MAX_SEED, ROWS_PER_SEED, Plan
-from steepest.simulate.generator.processes import DEFAULT_PROCESSES, known_processes
-from steepest.simulate.jets.columns import MANTISSA_BITS
-from steepest.simulate.jets.detector import Detector
+from steepest.simulate.blocks import MAX_SEED, ROWS_PER_SEED, Plan, Stop, blocks
+from steepest.simulate.columns import MANTISSA_BITS
+from steepest.simulate.detector import Detector
 from steepest.simulate.output import Output, bytes_expected, check_target
-from steepest.simulate.progress import Progress
-from steepest.simulate.workers import Stop, blocks
+from steepest.simulate.processes import DEFAULT_PROCESSES, known_processes
 
-__all__ = ["METADATA_KEY", "Summary", "describe", "produce", "simulate_jets", "usable_cores"]
+__all__ = ["METADATA_KEY", "Summary", "describe", "produce", "simulate_jets"]
 
 METADATA_KEY = "steepest"
-"""Key of the schema's metadata under which the settings lie as JSON."""
+"""Key of the settings in the metadata of the schema; the value is JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a simulation has made.
+    """The result of a simulation.
 
     Parameters
     ----------
     path
         The file.
     jets
-        Its rows.
+        Number of rows.
     size
-        Its bytes.
+        Size in bytes.
     seconds
-        How long it took.
+        Wall time.
     workers
         Number of processes that made the jets.
     """
@@ -65,7 +64,7 @@ class Summary:
 
     @property
     def rate(self) -> float:
-        """Jets a second and worker."""
+        """Jets per second and worker."""
         return self.jets / (self.seconds * self.workers)
 
 
@@ -82,17 +81,17 @@ def simulate_jets(
     progress: bool = False,
     overwrite: bool = False,
 ) -> Summary:
-    """Simulate jets, by default of hadronic top quarks and of QCD, into a Parquet file.
+    """Simulate jets, by default of hadronic top quarks and QCD, and write a Parquet file.
 
     The recipe is that of the top-tagging reference set (Butter et al., SciPost Phys. 7 (2019) 014,
     arXiv:1902.09914): 14 TeV, anti-kT R = 0.8, the leading jet, 550 < pT < 650 GeV, |η| < 2, the
     top and its three quarks within ΔR < 0.8 of the axis, no multi-parton interactions. The other
     processes are those of JetClass (arXiv:2202.03772), selected in the same way. The columns
-    are listed in `steepest.simulate.jets.columns.COLUMNS`; units are GeV, rad and mm.
+    are listed in `steepest.simulate.columns.COLUMNS`; units are GeV, rad and mm.
 
-    The rows depend on all options but `workers`; the jets of a process do not depend on the others.
-    With several workers call this under ``if __name__ == "__main__":``, since each of them imports
-    the calling script.
+    The rows depend on all options but `workers`. The jets of a process do not depend on the other
+    processes. With several workers, call this function under ``if __name__ == "__main__":``,
+    because each worker imports the calling script.
 
     Parameters
     ----------
@@ -103,26 +102,25 @@ def simulate_jets(
     seed
         From 0 to 9,000,000,000; the event numbers are ``seed * 10**9 + row``.
     processes
-        Names of `steepest.simulate.generator.processes.PROCESSES`, made in equal numbers.
+        Names of `steepest.simulate.processes.PROCESSES`, made in equal numbers.
     workers
         Number of processes; None for one on each usable core.
     detector
-        Whether a parametrised detector measures the particles; otherwise they are taken as they
-        are.
+        Whether to apply the parametrised detector to the generated particles.
     leading
-        How many constituents the list columns keep, the hardest ones; None for all. The jet's own
-        columns are computed from all of them in any case.
+        Number of constituents in the list columns, hardest first; None for all. The columns of the
+        jet are always computed from all constituents.
     bits
         Bits of mantissa that the constituents' float32 columns keep, 1 to 23; None for all.
     progress
         Whether to show a progress bar on stderr.
     overwrite
-        Whether a file of this name may be replaced.
+        Whether an existing file may be replaced.
 
     Returns
     -------
     Summary
-        What was written, and how fast.
+        Path, size and timing of the file.
 
     Raises
     ------
@@ -146,8 +144,11 @@ def simulate_jets(
         bits=None if bits is None else _whole("bits", bits, 1, MANTISSA_BITS),
         processes=known_processes(processes),
     )
-    count = usable_cores() if workers is None else _whole("workers", workers, 1, None)
-    return produce(plan, Path(path), workers=count, progress=progress, overwrite=overwrite)
+    if workers is None:
+        affinity = hasattr(os, "sched_getaffinity")
+        workers = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
+    workers = _whole("workers", workers, 1, None)
+    return produce(plan, Path(path), workers=workers, progress=progress, overwrite=overwrite)
 
 
 def produce(
@@ -159,8 +160,8 @@ def produce(
     start = time.perf_counter()
     with Stop() as stop, threadpool_limits(1):
         output = Output(path, {METADATA_KEY: json.dumps(describe(plan), indent=1)})
-        with Progress(plan.jets, shown=progress) as bar:
-            _write(output, plan, blocks(plan, workers, stop, bar.advance))
+        with _progress(plan.jets, shown=progress) as advance:
+            _write(output, plan, blocks(plan, workers, stop, advance))
     if output.rows < plan.jets:
         raise _disk_full(output, plan) if output.full else _interrupted(output, plan)
     seconds = time.perf_counter() - start
@@ -168,19 +169,34 @@ def produce(
 
 
 def describe(plan: Plan) -> dict[str, object]:
-    """Return what the file's metadata say: versions and the whole plan."""
+    """Return the metadata of the file: versions and all options."""
     return {"format": 1, "steepest": __version__, **extra.versions(), **plan.describe()}
 
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+@contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error; the function sets the number of jets made so far."""
+    bar = Progress(
+        TextColumn("simulate"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f} jets/s"),
+        TimeRemainingColumn(elapsed_when_finished=True, compact=True),
+        console=Console(stderr=True),
+        disable=not shown,
+    )
+    task, start = bar.add_task("simulate", total=total, rate=0.0), time.perf_counter()
+
+    def advance(done: int) -> None:
+        rate = done / max(time.perf_counter() - start, 1e-9)
+        bar.update(task, completed=done, rate=rate)
+
+    with bar:
+        yield advance
 
 
 def _write(output: Output, plan: Plan, made: Generator[pa.Table]) -> None:
-    """Write the blocks in their order; whatever ends the work, keep what is written."""
+    """Write the blocks in order; on any error, keep what is written."""
     try:
         with closing(made):
             for block in made:
@@ -191,21 +207,16 @@ def _write(output: Output, plan: Plan, made: Generator[pa.Table]) -> None:
         output.finish()
         raise _worker_died(output, plan) from error
     except BaseException:
-        _keep(output)
+        try:
+            output.finish()
+        except SteepestError:
+            output.discard()
         raise
     output.finish()
 
 
-def _keep(output: Output) -> None:
-    """Save what can be saved while another error is on its way."""
-    try:
-        output.finish()
-    except SteepestError:
-        output.discard()
-
-
 def _kept(output: Output, plan: Plan) -> str:
-    """Say what the file holds: whole blocks, so all processes in equal numbers."""
+    """Describe the content of the file: complete blocks, so all processes in equal numbers."""
     each = output.rows // len(plan.processes)
     shares = f" ({each:,} of each process)" if len(plan.processes) > 1 else ""
     return f"the first {output.rows:,} of {plan.jets:,} jets{shares} are in {str(output.path)!r}"

@@ -7,11 +7,9 @@ from a recipe to a run's folder with figures of merit and figures.
 from steepest.training.callback import TrainingCallback
 from steepest.training.evaluation import evaluate_run
 from steepest.training.fit import Fitted, fit
-from steepest.training.inputs import Events
 from steepest.training.train import next_free_folder, resume, train
 
 __all__ = [
-    "Events",
     "Fitted",
     "TrainingCallback",
     "evaluate_run",

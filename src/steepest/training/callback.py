@@ -1,14 +1,20 @@
-"""Who looks on at a training."""
+"""Callbacks of a training: its progress, and Ctrl-C."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from steepest.descent import Callback
 
-__all__ = ["TrainingCallback"]
+__all__ = ["TrainingCallback", "interruptible"]
 
 
 class TrainingCallback(Callback):
-    """Looks on at a whole training: base class whose methods do nothing."""
+    """Told of the progress of a training: base class whose methods do nothing."""
 
     def say(self, sentence: str) -> None:
         """A decision, or something worth knowing."""
@@ -24,3 +30,26 @@ class TrainingCallback(Callback):
 
     def measured(self, done: int, total: int, unit: str, detail: str = "") -> None:
         """So many of all have been worked on; `unit` says what they are."""
+
+
+@contextmanager
+def interruptible(callback: Callback) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into `callback.interrupted`, where signals can be caught.
+
+    The descent then finishes its step, saves and stops. A second signal stops it at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if callback.interrupted:
+            raise KeyboardInterrupt
+        callback.interrupted = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,20 +1,347 @@
-"""A run's figures of merit again: on its own test part, or on other events."""
+"""The figures of merit of a model on a part of the events, computed once.
+
+`Scored` holds events with a model's predictions, and the ROC curve that several results rest on.
+`choose` picks cuts and resolutions, on other events than those that results are quoted for wherever
+there are others: the validation part chooses, or else the training part. `evaluate_model` returns
+an `Evaluation`: what metrics.json, the tables and the figures show. `evaluate_run` does it again
+for a finished run.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from steepest.events import TEST, TRAIN, VALIDATION, load_events, use_revisions
+import numpy as np
+
+from steepest import evaluate
+from steepest.evaluate import BinnedMerits, CalibrationCurve, Experiment, Merit, Roc, figures
+from steepest.events import (
+    PARTS,
+    TRAIN,
+    VALIDATION,
+    Sample,
+    evaluated_part,
+    load_events,
+    use_revisions,
+)
 from steepest.folder import RunFolder
+from steepest.recipe import BinsRecipe, EvaluateRecipe
+from steepest.storage import AnyArray, blocks, compressed, derived, total
+from steepest.trained import TrainedModel
 from steepest.training import results
-from steepest.training.binned import bins_of
 from steepest.training.callback import TrainingCallback
-from steepest.training.choices import choose, choosing_part
-from steepest.training.events import PARTS, encoded, memory_budget, parts_of, read
+from steepest.training.events import encoded, memory_budget, read
 from steepest.training.fit import predictions_of
 
-__all__ = ["evaluate_run"]
+__all__ = [
+    "Evaluation",
+    "InBins",
+    "Scored",
+    "choose",
+    "choosing_part",
+    "evaluate_model",
+    "evaluate_run",
+    "experiment_of",
+    "gain_of",
+]
+
+Chosen = Mapping[str, Any]
+"""As in metrics.json: ``part``, ``working_point``, ``significance``, ``resolution``."""
+
+Calibration = tuple[CalibrationCurve, Merit]
+
+MINIMUM_BACKGROUND = 3
+"""A ROC curve is drawn down to so many background events."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Events, and what a model predicts for them, computed when it is first asked for."""
+
+    model: TrainedModel
+    events: Sample
+
+    @cached_property
+    def predictions(self) -> AnyArray:
+        """As `TrainedModel.predict` returns them; they lie where the features do."""
+        return predictions_of(self.model, self.events.features)
+
+    @property
+    def columns(self) -> tuple[Any, Any, Any]:
+        """Labels, predictions, weights."""
+        return self.events.labels, self.predictions, self.events.weights
+
+    @cached_property
+    def roc(self) -> Roc:
+        """The ROC curve, for two classes."""
+        return evaluate.roc_curve(*self.columns)
+
+
+@dataclass(frozen=True)
+class InBins:
+    """Figures of merit in the bins of a column; for regression the pulls too, where known."""
+
+    figure: str
+    merits: BinnedMerits
+    pulls: figures.PullHistogram | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of merit of one model, and the curves that go with them.
+
+    Attributes
+    ----------
+    name
+        What figures call the model.
+    scored
+        The events.
+    merits
+        By name.
+    rejections
+        Two classes: the curve of the model; several: one for each class; regression: none.
+    calibrations
+        Likewise, each with its calibration error.
+    bins
+        One entry for each of the recipe's tables of bins that can be measured.
+    """
+
+    name: str
+    scored: Scored
+    merits: dict[str, Merit]
+    rejections: tuple[figures.RejectionCurve, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
+    bins: tuple[InBins, ...] = ()
+
+    def bins_to_json(self) -> list[dict[str, Any]]:
+        """What metrics.json holds of the bins."""
+        entries = []
+        for each in self.bins:
+            entry = {**each.merits.to_json(), "figure": each.figure}
+            if "resolution" in each.merits.merits:
+                entry["pulls"] = results.to_json(each.pulls.merits) if each.pulls else None
+            entries.append(entry)
+        return entries
+
+
+def choosing_part(present: Collection[int], evaluated: int) -> int:
+    """The validation part, or else the training part; it may be the evaluated one for want of two.
+
+    Examples
+    --------
+    >>> choosing_part({0, 1, 2}, 2), choosing_part({0, 1}, 1), choosing_part({0}, 0)
+    (1, 0, 0)
+    """
+    return VALIDATION if VALIDATION in present and evaluated != VALIDATION else TRAIN
+
+
+def choose(scored: Scored, recipe: EvaluateRecipe, part: str) -> dict[str, Any]:
+    """Choose what the recipe's bins and significance need, on these events.
+
+    Returns
+    -------
+    dict
+        ``part``; ``working_point``: signal efficiency asked for and ``threshold``;
+        ``significance``: ``threshold``; ``resolution``: for each table of bins one number a bin.
+        None for what is not asked for, does not go with the task, or cannot be chosen.
+    """
+    chosen: dict[str, Any] = {
+        "part": part, "working_point": None, "significance": None, "resolution": None,
+    }  # fmt: skip
+    task = scored.model.task
+    if task == "regression":
+        chosen["resolution"] = [_resolutions(scored, bins) for bins in recipe.bins]
+    if task == "binary" and recipe.bins:
+        cut = evaluate.cut_at(scored.roc, recipe.working_point)
+        chosen["working_point"] = {"signal_efficiency": recipe.working_point, "threshold": cut}
+    if task == "binary" and recipe.significance is not None:
+        scan = evaluate.significance_scan(scored.roc, experiment_of(recipe))
+        cut = evaluate.best_cut(scan)
+        chosen["significance"] = None if cut is None else {"threshold": cut}
+    return chosen
+
+
+def experiment_of(recipe: EvaluateRecipe) -> Experiment:
+    """The counting experiment of ``[evaluate.significance]``."""
+    assert recipe.significance is not None
+    return Experiment(**recipe.significance.model_dump())
+
+
+def _resolutions(scored: Scored, bins: BinsRecipe) -> list[float | None]:
+    """The resolution in each bin; None where it is not known or not above zero."""
+    labels, predictions, weights = scored.columns
+    values = scored.events.extra[bins.column]
+    binned = evaluate.regression_in_bins(labels, predictions, values, bins.edges, weights)
+    return [merit.value if merit.value > 0 else None for merit in binned.merits["resolution"]]
+
+
+def evaluate_model(
+    scored: Scored,
+    recipe: EvaluateRecipe,
+    chosen: Chosen | None,
+    name: str | None = None,
+    bins: bool = True,
+) -> Evaluation:
+    """Compute the figures of merit that go with the task of the model that scored the events.
+
+    `chosen` has the cuts, see `choose`; without it there are no significance and no bins. `name`
+    is what figures call the model.
+    """
+    model = scored.model
+    name = name or results.name_of(model)
+    in_bins = tuple(_in_bins(scored, recipe, chosen)) if bins and chosen else ()
+    rejections, calibrations = (), ()
+    match model.task:
+        case "binary":
+            merits, rejections, calibrations = _binary(scored, recipe, chosen, name)
+        case "multiclass":
+            merits, rejections, calibrations = _multiclass(scored, model.classes)
+        case _:
+            merits = evaluate.regression_merits(*scored.columns)
+    return Evaluation(name, scored, merits, rejections, calibrations, in_bins)
+
+
+_Measured = tuple[dict[str, Merit], tuple[figures.RejectionCurve, ...], tuple[Calibration, ...]]
+
+
+def _binary(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen | None, name: str) -> _Measured:
+    efficiencies = recipe.signal_efficiencies
+    merits = evaluate.binary_merits(*scored.columns, efficiencies, curve=scored.roc)
+    calibration = _calibrated(evaluate.calibration_curve(*scored.columns, name=name))
+    merits[calibration[1].name] = calibration[1]
+    if chosen is not None and recipe.significance is not None:
+        merits["significance"] = _significance(scored, recipe, chosen)
+    rejection = figures.rejection_curve(
+        scored.roc, name, merits["auc"], minimum_background=MINIMUM_BACKGROUND
+    )
+    return merits, (rejection,), (calibration,)
+
+
+def _significance(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen) -> Merit:
+    """The significance at the chosen cut."""
+    if chosen["significance"] is None:
+        return evaluate.undefined_merit(
+            "significance",
+            f"no cut can be chosen on the {chosen['part']} part: fewer than ten effective "
+            "background events",
+            definition="Asimov significance behind the cut where it is largest on other events",
+        )
+    labels, scores, weights = scored.columns
+    cut = chosen["significance"]["threshold"]
+    return evaluate.significance_at(labels, scores, cut, experiment_of(recipe), weights)
+
+
+def _multiclass(scored: Scored, classes: Sequence[str]) -> _Measured:
+    labels, probabilities, weights = scored.columns
+    curves = evaluate.roc_curves_by_class(*scored.columns, classes)
+    merits = evaluate.multiclass_merits(*scored.columns, classes, curves=curves)
+    rejections = tuple(
+        figures.rejection_curve(curve, f"{name} against the rest", merits[f"auc_{name}"])
+        for name, curve in curves.items()
+    )
+    outcomes = evaluate.confidence_of(*scored.columns)
+    error = evaluate.calibration_error(evaluate.calibration_curve(*outcomes, weights))
+    merits[error.name] = error
+    calibrations = []
+    for index, name in enumerate(classes):
+        of_class = evaluate.one_class(labels, probabilities, index)
+        calibrations.append(_calibrated(evaluate.calibration_curve(*of_class, weights, name=name)))
+    return merits, rejections, tuple(calibrations)
+
+
+def _calibrated(curve: CalibrationCurve) -> Calibration:
+    return curve, evaluate.calibration_error(curve)
+
+
+def gain_of(model: Evaluation, baseline: Evaluation) -> dict[str, Merit]:
+    """What the model adds to the baseline, on the same events: the difference of the AUCs."""
+    if "auc" not in model.merits:
+        return {}
+    labels, scores, weights = model.scored.columns
+    curves = model.scored.roc, baseline.scored.roc
+    gain = evaluate.auc_difference(
+        labels, scores, baseline.scored.predictions, weights, curves=curves
+    )
+    return {gain.name: gain}
+
+
+def _in_bins(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen) -> list[InBins]:
+    measured = []
+    for index, (bins, name) in enumerate(zip(recipe.bins, _names(recipe), strict=True)):
+        merits = _binned(scored, bins, chosen)
+        if merits is None:
+            continue
+        pulls = None
+        if scored.model.task == "regression":
+            pulls = _pulls(scored, bins, chosen["resolution"][index])
+        measured.append(InBins(name, merits, pulls))
+    return measured
+
+
+def _names(recipe: EvaluateRecipe) -> list[str]:
+    """Return the names of the figures: ``bins-pt``; those that are taken get a number.
+
+    Examples
+    --------
+    >>> table = {"edges": [0, 1]}
+    >>> _names(EvaluateRecipe(bins=[{"column": c, **table} for c in ("pt", "abs(eta)", "pt")]))
+    ['bins-pt', 'bins-abs-eta', 'bins-pt-2']
+    """
+    names: list[str] = []
+    for bins in recipe.bins:
+        name = stem = f"bins-{re.sub(r'[^A-Za-z0-9_]+', '-', bins.column).strip('-')}"
+        number = 2
+        while name in names:
+            name, number = f"{stem}-{number}", number + 1
+        names.append(name)
+    return names
+
+
+def _binned(scored: Scored, bins: BinsRecipe, chosen: Chosen) -> BinnedMerits | None:
+    """What goes with the task; None for two classes where no cut could be chosen."""
+    labels, predictions, weights = scored.columns
+    values, column = scored.events.extra[bins.column], bins.column
+    match scored.model.task:
+        case "binary":
+            if chosen["working_point"] is None:
+                return None
+            cut = chosen["working_point"]["threshold"]
+            return evaluate.efficiency_in_bins(
+                labels, predictions, values, bins.edges, cut, weights, column
+            )
+        case "multiclass":
+            return evaluate.class_efficiency_in_bins(
+                labels, predictions, values, bins.edges, weights, scored.model.classes, column
+            )
+        case _:
+            return evaluate.regression_in_bins(
+                labels, predictions, values, bins.edges, weights, column=column
+            )
+
+
+def _pulls(
+    scored: Scored, bins: BinsRecipe, resolution: list[float | None]
+) -> figures.PullHistogram | None:
+    """Pulls of the events in bins whose resolution is known; None where there are none."""
+    sigma = np.array([np.nan if value is None else value for value in [*resolution, None]])
+    place = evaluate.place_in_bins(scored.events.extra[bins.column], bins.edges)
+    known = derived(lambda rows: np.isfinite(sigma[rows]), place)
+    if not any(rows.any() for (rows,) in blocks(known)):
+        return None
+    claimed = derived(lambda rows: sigma[rows], compressed(place, known))
+    truth, predicted, weights = scored.columns
+    if weights is not None:
+        weights = compressed(weights, known)
+        if not total(weights) > 0:
+            return None
+    return figures.pull_histogram(
+        evaluate.pulls(compressed(truth, known), compressed(predicted, known), claimed), weights
+    )
 
 
 def evaluate_run(
@@ -52,26 +379,24 @@ def evaluate_run(
             budget=memory_budget(recipe.events.memory, folder.path),
         )
     callback.stage("Evaluating")
-    parts = parts_of(encoded(sample, model.encoding))
-    part = next(part for part in (TEST, VALIDATION, TRAIN) if part in parts)
-    chosen = parts[part]
-    predictions = predictions_of(model, chosen.features)
+    parts = encoded(sample, model.encoding).parts()
+    part = evaluated_part(parts)
+    scored = Scored(model, parts[part])
     if events is None:
-        other = parts[choosing := choosing_part(parts, part)]
-        given = other, predictions_of(model, other.features), PARTS[choosing]
-        choices = choose(model.task, recipe.evaluate, *given)
+        choosing = choosing_part(parts, part)
+        other = scored if choosing == part else Scored(model, parts[choosing])
+        chosen = choose(other, recipe.evaluate, PARTS[choosing])
     else:
-        choices = (folder.metrics or {}).get("chosen")
-    merits = results.merits_of(model, predictions, chosen, recipe.evaluate, choices)
-    bins = bins_of(model, recipe.evaluate, choices, chosen, predictions) if choices else []
+        chosen = (folder.metrics or {}).get("chosen")
+    evaluation = evaluate_model(scored, recipe.evaluate, chosen)
     return results.metrics_of(
         "evaluated",
         run=str(folder.path),
         part=PARTS[part] if events is None else "all",
         source=sample.source,
-        events=results.describe_part(chosen, model.classes),
+        events=results.describe_part(scored.events, model.classes),
         model=results.describe_model(model),
-        chosen=choices,
-        merits={"model": results.to_json(merits)},
-        bins=bins,
+        chosen=chosen,
+        merits={"model": results.to_json(evaluation.merits)},
+        bins=evaluation.bins_to_json(),
     )

@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 
 from steepest.encoding import Encoding, fit_encoding, is_needed
-from steepest.events import TEST, TRAIN, VALIDATION, MemoryBudget, Sample, load_sample
+from steepest.events import TRAIN, MemoryBudget, Sample, load_sample
 from steepest.recipe import Recipe, bytes_in
-from steepest.storage import AnyArray, map_blocks, nearest_folder, split
+from steepest.storage import map_blocks, nearest_folder
 from steepest.training.callback import TrainingCallback
-from steepest.training.inputs import Events, Schema
+from steepest.training.inputs import Schema
 
-__all__ = ["PARTS", "Prepared", "encoded", "memory_budget", "parts_of", "prepare", "read"]
+__all__ = ["available_memory", "encoded", "memory_budget", "prepare", "read"]
 
 COPIES = 4
-"""How often training holds the features at once."""
-PARTS = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
+"""How often training holds the features at once: as read, split, scaled, and for the baseline."""
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """The events of a recipe by part (those that have events), and what they mean.
+def prepare(
+    recipe: Recipe, callback: TrainingCallback, folder: Path
+) -> tuple[dict[int, Sample], Schema]:
+    """Read, split and encode; the encoding is fitted on the training part alone.
 
-    `source` is their fingerprint, `notes` are sentences for the log.
+    Returns
+    -------
+    tuple
+        The parts that have events, by number (see `Sample.parts`), and what their numbers mean.
     """
-
-    parts: dict[int, Events]
-    schema: Schema
-    source: dict[str, Any]
-    notes: list[str]
-
-    @property
-    def evaluated(self) -> int:
-        """The test part where there is one, else validation, else training."""
-        return next(part for part in (TEST, VALIDATION, TRAIN) if part in self.parts)
-
-
-def prepare(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Prepared:
-    """Read, split and encode; the encoding is learnt on the training part alone."""
     sample = read(recipe, callback, folder)
     tables = {f.name: f for f in recipe.events.features or () if not isinstance(f, str)}
     written = [tables.get(name, name) for name in sample.names]
@@ -52,8 +40,7 @@ def prepare(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Prepare
         encoding = fit_encoding(written, train.features, train.weights, sample.categories)
     features = tuple(f if isinstance(f, str) else f.model_dump() for f in written)
     schema = Schema(features, sample.task, sample.classes, sample.label, encoding)
-    parts = parts_of(encoded(sample, encoding))
-    return Prepared(parts, schema, sample.source, sample.notes)
+    return encoded(sample, encoding).parts(), schema
 
 
 def read(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Sample:
@@ -86,27 +73,6 @@ def encoded(sample: Sample, encoding: Encoding | None) -> Sample:
         )
 
     return replace(sample, features=map_blocks(transform, sample.features))
-
-
-def parts_of(sample: Sample) -> dict[int, Events]:
-    """The parts that have events; their arrays lie on disk where the sample does."""
-    present = [part for part in PARTS if (sample.part == part).any()]
-
-    def split_up(array: AnyArray) -> dict[int, AnyArray]:
-        return split(array, sample.part, present)
-
-    labels = split_up(sample.labels)
-    weights = None if sample.weights is None else split_up(sample.weights)
-    extra = {name: split_up(values) for name, values in sample.extra.items()}
-    return {
-        part: Events(
-            features,
-            labels[part],
-            None if weights is None else weights[part],
-            {name: values[part] for name, values in extra.items()},
-        )
-        for part, features in split_up(sample.features).items()
-    }
 
 
 def memory_budget(memory: str, folder: Path) -> MemoryBudget:

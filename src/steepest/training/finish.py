@@ -3,51 +3,56 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
-from steepest.events import TEST, TRAIN
+from steepest.events import PARTS, TEST, TRAIN, Sample, evaluated_part
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import Recipe
-from steepest.storage import AnyArray, on_disk
-from steepest.training import results
-from steepest.training.baseline import fit_baseline
-from steepest.training.binned import bins_of
+from steepest.storage import on_disk
+from steepest.training import figures, results
+from steepest.training.background import Drawing, DrawingProcess
 from steepest.training.callback import TrainingCallback
-from steepest.training.choices import Chosen, choose, choosing_part
-from steepest.training.drawing import Drawing, SecondDrawer
-from steepest.training.events import PARTS, Prepared
-from steepest.training.figures import EVENTS_DRAWN, draw_figures
-from steepest.training.fit import Fitted, model_at, predictions_of
-from steepest.training.inputs import Events
-from steepest.training.memory import give_back
+from steepest.training.environment import give_back
+from steepest.training.evaluation import (
+    Chosen,
+    Evaluation,
+    Scored,
+    choose,
+    choosing_part,
+    evaluate_model,
+    gain_of,
+)
+from steepest.training.fit import Fitted, fit_baseline, model_at
+from steepest.training.inputs import Schema
 
 __all__ = ["Job", "finish", "keep_diverged"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training: what was asked, on what events, and where it goes."""
+    """One training: its recipe, its events, and the folder that it writes."""
 
     folder: RunFolder
     recipe: Recipe
-    events: Prepared
+    parts: dict[int, Sample]
+    schema: Schema
     checkpointer: FolderCheckpointer
     callback: TrainingCallback
     say: Callable[[str], None]
-    second: SecondDrawer | None = None
+    process: DrawingProcess | None = None
 
     def drawing(self) -> Drawing:
         """How figures are drawn: one after the other where the events do not fit into memory."""
-        second = None if on_disk(self.events.parts[TRAIN].features) else self.second
-        return Drawing(self.folder, second, self.give_back)
+        process = None if on_disk(self.parts[TRAIN].features) else self.process
+        return Drawing(self.folder, process, self.give_back)
 
     def give_back(self) -> None:
         """Between the stages: give memory back where it is short."""
-        if on_disk(self.events.parts[TRAIN].features):
+        if on_disk(self.parts[TRAIN].features):
             give_back()
 
 
@@ -56,28 +61,36 @@ def finish(job: Job, fitted: Fitted) -> None:
     began = time.monotonic()
     _write_descent(job)
     job.folder.write_model(fitted.model)
-    baseline = _baseline(job)
+    baseline = _baseline(job, fitted)
     job.callback.stage("Evaluating")
-    chosen = job.events.evaluated
-    scored = {
-        part: _scored(fitted, events, thin=part == TRAIN and part != chosen)
-        for part, events in job.events.parts.items()
-    }
-    choosing = choosing_part(scored, chosen)
-    choices = choose(fitted.model.task, job.recipe.evaluate, *scored[choosing], PARTS[choosing])
-    _say_parts(job, choices, chosen, choosing)
-    merits = _merits(job.recipe, fitted, baseline, choices, scored[choosing][0], *scored[chosen])
+    part = evaluated_part(job.parts)
+    scored = _scored(job, fitted, part)
+    choosing = choosing_part(scored, part)
+    model, options = fitted.model, job.recipe.evaluate
+    chosen = choose(scored[choosing], options, PARTS[choosing])
+    _say_parts(job, chosen, part, choosing)
+    evaluation = evaluate_model(scored[part], options, chosen)
+    merits = {"model": evaluation.merits}
+    linear = None
+    if baseline is not None:
+        linear = _evaluate_baseline(job, baseline, scored[part], scored[choosing], chosen["part"])
+        merits |= {"baseline": linear.merits, "gain": gain_of(evaluation, linear)}
     metrics = {
         **_description(job, fitted, baseline),
-        "part": PARTS[chosen],
-        "chosen": choices,
+        "part": PARTS[part],
+        "chosen": chosen,
         "merits": {name: results.to_json(values) for name, values in merits.items()},
-        "bins": bins_of(fitted.model, job.recipe.evaluate, choices, *scored[chosen]),
+        "bins": evaluation.bins_to_json(),
     }
     job.give_back()
     job.callback.stage("Drawing figures")
-    given = job.folder, fitted, baseline, scored, chosen, job.recipe.evaluate, choices
-    draw_figures(job.drawing(), *given)
+    drawing = job.drawing()
+    if fitted.outcome.state.step:
+        drawing.add(*figures.descent(job.folder.history, fitted.outcome.step))
+    drawing.add(*figures.features(model, scored[TRAIN].events))  # early: it takes longest
+    for figure in figures.results(model, evaluation, linear, scored, part, options):
+        drawing.add(*figure)
+    drawing.finish()
     metrics["seconds"] = {
         "descent": fitted.outcome.state.seconds,
         "after": time.monotonic() - began,
@@ -85,11 +98,26 @@ def finish(job: Job, fitted: Fitted) -> None:
     job.folder.write_json("metrics.json", metrics)
 
 
-def _scored(fitted: Fitted, events: Events, thin: bool) -> tuple[Events, AnyArray]:
-    """Events with their predictions; where `thin`, of what is drawn alone."""
-    if thin:
-        events = events.thinned(EVENTS_DRAWN)
-    return events, predictions_of(fitted.model, events.features)
+def _scored(job: Job, fitted: Fitted, evaluated: int) -> dict[int, Scored]:
+    """The parts with the model's predictions; a training part that is not evaluated is thinned."""
+    parts = dict(job.parts)
+    if evaluated != TRAIN:
+        parts[TRAIN] = parts[TRAIN].thinned(figures.EVENTS_DRAWN)
+    return {part: Scored(fitted.model, events) for part, events in parts.items()}
+
+
+def _evaluate_baseline(
+    job: Job, baseline: Fitted, events: Scored, choosing: Scored, part: str
+) -> Evaluation:
+    """The baseline on the same events; its cut for the significance is its own."""
+    model, options = baseline.model, job.recipe.evaluate
+    scored = Scored(model, events.events)
+    chosen = None
+    if options.significance is not None:
+        other = scored if choosing is events else Scored(model, choosing.events)
+        chosen = choose(other, options, part)
+    name = f"{results.name_of(model)} (baseline)"
+    return evaluate_model(scored, options, chosen, name, bins=False)
 
 
 def keep_diverged(job: Job, error: DivergenceError) -> None:
@@ -97,8 +125,8 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
     state = job.checkpointer.newest()
     assert state is not None  # descend saves before it raises
     _write_descent(job)
-    train, recipe = job.events.parts[TRAIN], job.recipe
-    model = model_at(train, job.events.schema, recipe.model, recipe.descent, state.best.theta)
+    train, recipe = job.parts[TRAIN], job.recipe
+    model = model_at(train, job.schema, recipe.model, recipe.descent, state.best)
     job.folder.write_model(model)
     metrics = results.metrics_of(
         "diverged",
@@ -110,23 +138,25 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
     job.folder.write_json("metrics.json", metrics)
 
 
-def _baseline(job: Job) -> Fitted | None:
-    if not job.recipe.evaluate.baseline:
+def _baseline(job: Job, fitted: Fitted) -> Fitted | None:
+    """The linear baseline; none for inputs in groups, on which no linear model is defined."""
+    if not job.recipe.evaluate.baseline or isinstance(job.schema.inputs, Mapping):
         return None
     job.callback.stage("Fitting the linear baseline")
-    return fit_baseline(job.events.parts[TRAIN], job.events.schema, TrainingCallback(), job.say)
+    given = job.parts[TRAIN], job.schema, TrainingCallback(), job.say
+    return fit_baseline(*given, scaling=fitted.model.scaling)
 
 
 def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str, Any]:
     """What metrics.json says besides figures of merit."""
-    schema, parts = job.events.schema, job.events.parts
+    schema, parts = job.schema, job.parts
     return results.metrics_of(
         "complete",
         task=schema.task,
         label=schema.label,
         classes=list(schema.classes),
         features=[str(name) for name in schema.names],
-        source=job.events.source,
+        source=parts[TRAIN].source,
         parts={PARTS[p]: results.describe_part(e, schema.classes) for p, e in parts.items()},
         model=results.describe_model(fitted.model),
         baseline=results.describe_model(baseline.model) if baseline else None,
@@ -135,42 +165,20 @@ def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str,
     )
 
 
-def _merits(
-    recipe: Recipe,
-    fitted: Fitted,
-    baseline: Fitted | None,
-    choices: Chosen,
-    choosing: Events,
-    events: Events,
-    predictions: AnyArray,
-) -> dict[str, dict[str, Any]]:
-    asked = recipe.evaluate
-    merits = {"model": results.merits_of(fitted.model, predictions, events, asked, choices)}
-    if baseline is not None:
-        linear = predictions_of(baseline.model, events.features)
-        scores = predictions_of(baseline.model, choosing.features)
-        own = choose(fitted.model.task, asked, choosing, scores, choices["part"])
-        merits["baseline"] = results.merits_of(baseline.model, linear, events, asked, own)
-        merits["gain"] = results.gain_of(fitted.model.task, events, predictions, linear)
-    return merits
+def _say_parts(job: Job, chosen: Chosen, part: int, choosing: int) -> None:
+    if part != TEST:
+        job.say(f"There is no test part: the figures of merit are those of the {PARTS[part]} part.")
+    _say_chosen(job.recipe, job.schema.task, chosen, choosing == part, job.say)
 
 
-def _say_parts(job: Job, choices: Chosen, chosen: int, choosing: int) -> None:
-    if chosen != TEST:
-        job.say(
-            f"There is no test part: the figures of merit are those of the {PARTS[chosen]} part."
-        )
-    _say_choices(job.recipe, job.events.schema.task, choices, choosing == chosen, job.say)
-
-
-def _say_choices(recipe: Recipe, task: str, choices: Chosen, same: bool, say: Any) -> None:
+def _say_chosen(recipe: Recipe, task: str, chosen: Chosen, same: bool, say: Any) -> None:
     """Say what is not chosen on the validation part, and what could not be chosen at all."""
-    asked, part = recipe.evaluate, choices["part"]
-    if asked.significance is not None and task != "binary":
+    options, part = recipe.evaluate, chosen["part"]
+    if options.significance is not None and task != "binary":
         say("evaluate.significance is for two classes, and is left out.")
-    cuts = task == "binary" and (asked.bins or asked.significance is not None)
+    cuts = task == "binary" and (options.bins or options.significance is not None)
     what = "cuts are" if cuts else "the resolution of the pulls is"
-    if (cuts or (task == "regression" and asked.bins)) and part != "validation":
+    if (cuts or (task == "regression" and options.bins)) and part != "validation":
         why = "There is no validation part besides the evaluated one"
         warning = (
             ", the evaluated events themselves: what rests on them is too good" if same else ""

@@ -1,4 +1,4 @@
-"""From arrays to a trained model: split → scale → objective → descent."""
+"""From arrays to a trained model: split → scale → objective → descent; and the linear baseline."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from steepest.descent import (
     Callback,
     Checkpointer,
     LearningRate,
+    MemoryCheckpointer,
     Outcome,
     Plan,
     State,
@@ -25,15 +26,18 @@ from steepest.descent.newton import newton
 from steepest.descent.plan import resolve_batch_size
 from steepest.descent.state import Best, StopReason
 from steepest.errors import EventsError
-from steepest.objective import Batch, DenseObjective
+from steepest.events import Sample
+from steepest.groups import Inputs
+from steepest.objective import Batch, ModelObjective
+from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
-from steepest.recipe import SGD, Constant, DescentRecipe, ModelRecipe
-from steepest.scaling import Scaling
+from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
+from steepest.scaling import AnyScaling
 from steepest.storage import AnyArray, blocks, map_blocks
 from steepest.trained import TrainedModel
-from steepest.training.inputs import Events, Schema, batch_of, objective_for, scaling_of
+from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 
-__all__ = ["Fitted", "fit"]
+__all__ = ["Fitted", "fit", "fit_baseline"]
 
 Array = np.ndarray
 
@@ -53,23 +57,24 @@ class Fitted:
 
 
 def fit(
-    train: Events,
-    validation: Events | None,
+    train: Sample,
+    validation: Sample | None,
     schema: Schema,
-    model_recipe: ModelRecipe,
+    model_recipe: AnyModelRecipe,
     recipe: DescentRecipe,
     checkpointer: Checkpointer,
     *,
     state: State | None = None,
     callback: Callback | None = None,
     say: Callable[[str], None] = lambda _: None,
+    scaling: AnyScaling | None = None,
 ) -> Fitted:
     """Scale, build the objective, choose what the recipe left open, and descend.
 
     Parameters
     ----------
     train, validation
-        Events; the scaling is fitted on the first alone.
+        Samples; the scaling is fitted on the first alone.
     schema
         Names of features and classes, and the task, which decides the loss.
     model_recipe, recipe
@@ -78,13 +83,15 @@ def fit(
         Checkpoints, where to go on from, progress: as `steepest.descent.descend` takes them.
     say
         Told each decision, as a sentence.
+    scaling
+        Where it was fitted on these training events before; left out, it is fitted now.
 
     Raises
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
     with threadpool_limits(limits=THREADS, user_api="blas"):
-        scaling = scaling_of(recipe.scaling, train, schema.names)
+        scaling = scaling or scaling_of(recipe.scaling, train, schema.inputs)
         _say_scaling(scaling, say)
         objective = objective_for(schema, model_recipe, recipe)
         events = batch_of(train, scaling, objective, "training")
@@ -96,18 +103,24 @@ def fit(
         monitor, metrics = None, ()
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
-            monitor, metrics = _monitor(objective, batch, schema.task)
+            unpenalised = recipe.model_copy(update={"l2": 0.0, "dtype": objective.dtype})
+            plain = objective_for(schema, model_recipe, unpenalised)
+            monitor, metrics = _monitor(objective, plain, batch, schema.task)
         seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
             outcome, said = newton(objective, events, plan, checkpointer, state=state, **seen)
             say(said)
         else:
             outcome = descend(objective, events, plan, checkpointer, state=state, **seen)
-    return Fitted(model_with(scaling, objective, schema, outcome.theta), outcome, rate, plan)
+    model = model_with(scaling, objective, schema, outcome.theta, outcome.buffers)
+    return Fitted(model, outcome, rate, plan)
 
 
 def check_fit(
-    train: Events, schema: Schema, model_recipe: ModelRecipe, recipe: DescentRecipe
+    train: Sample,
+    schema: Schema,
+    model_recipe: AnyModelRecipe,
+    recipe: DescentRecipe,
 ) -> None:
     """Raise what `fit` would raise of a recipe that does not suit the events, before any work."""
     objective_for(schema, model_recipe, recipe)
@@ -115,20 +128,60 @@ def check_fit(
 
 
 def model_at(
-    train: Events, schema: Schema, model_recipe: ModelRecipe, recipe: DescentRecipe, theta: Array
+    train: Sample,
+    schema: Schema,
+    model_recipe: AnyModelRecipe,
+    recipe: DescentRecipe,
+    best: Best,
 ) -> TrainedModel:
-    """The model with given parameters θ, scaled as `fit` scales it."""
-    scaling = scaling_of(recipe.scaling, train, schema.names)
-    return model_with(scaling, objective_for(schema, model_recipe, recipe), schema, theta)
+    """The model with the best parameters and buffers of a descent, scaled as `fit` scales it."""
+    scaling = scaling_of(recipe.scaling, train, schema.inputs)
+    objective = objective_for(schema, model_recipe, recipe)
+    return model_with(scaling, objective, schema, best.theta, best.buffers)
 
 
-def predictions_of(model: TrainedModel, features: AnyArray) -> AnyArray:
+BASELINE_STEPS = 100
+_BASELINE = DescentRecipe(
+    method="newton", scaling="standard", epochs=BASELINE_STEPS, keep="last", dtype="float64"
+)
+"""To the minimum of J, whatever the features' scales and correlations."""
+
+
+def fit_baseline(
+    train: Sample,
+    schema: Schema,
+    callback: Callback,
+    say: Callable[[str], None] = lambda _: None,
+    scaling: AnyScaling | None = None,
+) -> Fitted:
+    """Fit the linear baseline: linear, logistic or softmax regression, to its minimum.
+
+    Linear regression is solved exactly where the events are in memory. All else is minimised by
+    Newton's method until J is within 1e-10 of its minimum. A standard `scaling` that was fitted on
+    the same events is used again.
+    """
+    exact = schema.task == "regression" and not train.on_disk
+    recipe = _BASELINE.model_copy(update={"method": "exact"}) if exact else _BASELINE
+    if scaling is not None and scaling.name != recipe.scaling:
+        scaling = None
+    given = train, None, schema, ModelRecipe(hidden=()), recipe, MemoryCheckpointer()
+    fitted = fit(*given, callback=callback, scaling=scaling)
+    state = fitted.outcome.state
+    if state.reason is not None and state.reason.kind == "epochs":
+        say(
+            f"The linear baseline did not converge in {BASELINE_STEPS:,} steps: nearly separable "
+            "classes."
+        )
+    return fitted
+
+
+def predictions_of(model: TrainedModel, features: Inputs) -> AnyArray:
     """What the model predicts, from encoded features, and where these lie."""
     return map_blocks(model.predict_encoded, features)
 
 
 def plan_for(
-    objective: DenseObjective, events: Batch, recipe: DescentRecipe, validated: bool
+    objective: ModelObjective, events: Batch, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
     _refuse_unbounded(objective, events)
     rule = update_rule(recipe.optimizer, objective.weight_mask)
@@ -143,7 +196,7 @@ def plan_for(
 
 
 def _newton_plan(
-    objective: DenseObjective, events: Batch, recipe: DescentRecipe, validated: bool
+    objective: ModelObjective, events: Batch, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
     """All events a step, and the last parameters kept if the recipe does not say otherwise."""
     keep = recipe.keep or "last"
@@ -153,7 +206,7 @@ def _newton_plan(
     return Plan.of(recipe, rule, rate.value, len(events), validated), rate
 
 
-def _refuse_unbounded(objective: DenseObjective, events: Batch) -> None:
+def _refuse_unbounded(objective: ModelObjective, events: Batch) -> None:
     """A squared loss with negative weights may fall without end: its curvature says so."""
     weights = events.weights
     if weights is None or all(block.min() >= 0 for (block,) in blocks(weights)):
@@ -170,14 +223,14 @@ def _refuse_unbounded(objective: DenseObjective, events: Batch) -> None:
 
 
 def _monitor(
-    objective: DenseObjective, batch: Batch, task: str
+    objective: ModelObjective, plain: ModelObjective, batch: Batch, task: str
 ) -> tuple[Callable[[Array], Mapping[str, float]], tuple[str, ...]]:
-    """The validation: its loss without the L2 term, and the figure of merit of the task."""
+    """The validation: the loss without the L2 term (`plain`), and the task's figure of merit."""
     labels = batch.targets
-    plain = DenseObjective(objective.model, objective.loss_function, dtype=objective.dtype)
     both = task == "binary" and _both(labels)
 
     def monitor(theta: Array) -> dict[str, float]:
+        restore_memory(plain, memory_of(objective))
         values = {"validation_loss": plain.loss(theta, batch)}
         predictions = _predicted(objective, theta, batch)
         if both and all(np.isfinite(block).all() for (block,) in blocks(predictions)):
@@ -190,11 +243,12 @@ def _monitor(
     return monitor, ("validation_loss", *second.get(task, ()))
 
 
-def _predicted(objective: DenseObjective, theta: Array, batch: Batch) -> AnyArray:
+def _predicted(objective: ModelObjective, theta: Array, batch: Batch) -> AnyArray:
     """What θ predicts of each event; on disk where the events are."""
     if not batch.on_disk:
         return objective.predict(theta, batch)
-    return map_blocks(lambda rows: objective.predict(theta, Batch(rows, rows[:, 0])), batch.inputs)
+    none = np.empty(0)
+    return map_blocks(lambda rows: objective.predict(theta, Batch(rows, none)), batch.inputs)
 
 
 def _both(labels: AnyArray) -> bool:
@@ -214,8 +268,8 @@ def _accuracy(labels: AnyArray, predictions: AnyArray, weights: AnyArray | None)
 
 def _exact(
     events: Batch,
-    scaling: Scaling,
-    objective: DenseObjective,
+    scaling: AnyScaling,
+    objective: ModelObjective,
     schema: Schema,
     recipe: DescentRecipe,
     checkpointer: Checkpointer,
@@ -244,15 +298,20 @@ def _refuse_large(events: Batch) -> None:
     if events.on_disk:
         raise EventsError(
             "The least-squares answer needs all events in memory, but these are kept on disk.",
-            expected="room for some six times the scaled features",
+            expected="memory for some six times the scaled features",
             found=f"{6 * events.inputs.nbytes / 2**30:.3g} GiB to be held",
             do='raise events.memory, or set descent.method = "descent"',
         )
 
 
 def model_with(
-    scaling: Scaling, objective: DenseObjective, schema: Schema, theta: Array
+    scaling: AnyScaling,
+    objective: ModelObjective,
+    schema: Schema,
+    theta: Array,
+    buffers: Mapping[str, Array] | None = None,
 ) -> TrainedModel:
+    """The model of an objective, with what gives its numbers their meaning."""
     return TrainedModel(
         scaling=scaling,
         model=objective.model,
@@ -262,10 +321,11 @@ def model_with(
         label=schema.label,
         features=schema.features,
         encoding=schema.encoding,
+        buffers=buffers or {},
     )
 
 
-def _say_scaling(scaling: Scaling, say: Callable[[str], None]) -> None:
+def _say_scaling(scaling: AnyScaling, say: Callable[[str], None]) -> None:
     if scaling.constant:
         say(f"Without spread in the training part: {', '.join(scaling.constant)}.")
     if scaling.dropped:

@@ -1,21 +1,23 @@
-"""What a descent takes: events with their names, the scaling, the objective, scaled batches."""
+"""What a descent takes of a sample: its schema, the scaling, the objective, scaled batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from steepest.compiled.threads import WorkerPool
 from steepest.encoding import Encoding
-from steepest.errors import EventsError, RecipeError
+from steepest.errors import EventsError
+from steepest.events import Sample
+from steepest.groups import Groups, Inputs, Jagged
 from steepest.losses import Loss, loss_named
-from steepest.models import Dense
-from steepest.objective import Batch, DenseObjective
-from steepest.recipe import DescentRecipe, ModelRecipe
-from steepest.scaling import Scaling, fit_scaling
+from steepest.models import InputNames, kind_named
+from steepest.objective import Batch, ModelObjective
+from steepest.recipe import AnyModelRecipe, DescentRecipe
+from steepest.scaling import AnyScaling, GroupScaling, Scaling, fit_scaling
 from steepest.scaling.blocks import is_finite
 from steepest.storage import (
     MOST_SORTED,
@@ -29,65 +31,79 @@ from steepest.storage import (
 )
 from steepest.trained import TASKS, outputs_for
 
-__all__ = ["Events", "Schema", "batch_of", "objective_for", "scaling_of"]
+__all__ = ["Schema", "batch_of", "objective_for", "scaling_of"]
 
 Array = np.ndarray
 _POOL = WorkerPool()
 
 
 @dataclass(frozen=True)
-class Events:
-    """Inputs ``(events, inputs)``, labels and weights (or None) ``(events,)``; arrays or on disk.
-
-    The inputs are the raw features, or what the encoding makes of them. `extra` has columns that no
-    model sees, ``(events,)``, by name: figures of merit are binned in them.
-    """
-
-    features: Any
-    labels: Any
-    weights: Any = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def thinned(self, most: int) -> Events:
-        """At most so many of the events, evenly spaced, in memory."""
-        weights = None if self.weights is None else thinned(self.weights, most)
-        extra = {name: thinned(values, most) for name, values in self.extra.items()}
-        return Events(thinned(self.features, most), thinned(self.labels, most), weights, extra)
-
-
-@dataclass(frozen=True)
 class Schema:
-    """What the numbers mean: features (as a recipe writes them), classes, label and task.
+    """What the numbers of a sample mean: features, classes, label and task.
 
-    `encoding` is what made the inputs of raw features; None where these are the same.
+    Parameters
+    ----------
+    features
+        As a recipe writes them: names, or tables with name and value; or for inputs in groups the
+        names of each group.
+    task, classes, label
+        As in a `Sample`.
+    encoding
+        What made the inputs of raw features; None where these are the same.
     """
 
-    features: tuple[str | dict[str, Any], ...]
+    features: tuple[str | dict[str, Any], ...] | Mapping[str, tuple[str, ...]]
     task: str
     classes: tuple[str, ...] = ()
     label: str = "label"
     encoding: Encoding | None = None
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The inputs' names, in order."""
+    def inputs(self) -> InputNames:
+        """The names of the model's inputs, in order; by group where they are in groups."""
         if self.encoding is not None:
             return self.encoding.names
+        if isinstance(self.features, Mapping):
+            return self.features
         return tuple(f if isinstance(f, str) else f["name"] for f in self.features)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The inputs' names in one list; those of groups as ``group.feature``."""
+        inputs = self.inputs
+        if isinstance(inputs, Mapping):
+            return tuple(f"{group}.{name}" for group, names in inputs.items() for name in names)
+        return inputs
 
-def scaling_of(name: str, train: Events, names: tuple[str, ...]) -> Scaling:
-    """Fit a scaling on the training events, block by block.
 
-    Quantiles (robust, quantile) are those of at most a million events, evenly spaced.
+def scaling_of(name: str, train: Sample, inputs: InputNames) -> AnyScaling:
+    """Fit a scaling on the training events, block by block; of each group for itself.
+
+    An event of weight 2 is that event twice, its particles too. Quantiles (robust, quantile) are
+    those of at most a million events or particles, evenly spaced.
     """
+    if isinstance(inputs, Mapping):
+        return GroupScaling(
+            {g: _one_scaling(name, train.features[g], train.weights, n) for g, n in inputs.items()}
+        )
+    return _one_scaling(name, train.features, train.weights, inputs)
+
+
+def _one_scaling(name: str, values: Any, weights: Any, names: tuple[str, ...]) -> Scaling:
     if name in ("robust", "quantile"):
-        train = train.thinned(MOST_SORTED)
-    spread = map if on_disk(train.features) else _shared
-    return fit_scaling(name, blocks(train.features, train.weights), names, spread)
+        rows = len(values.values) if isinstance(values, Jagged) else len(values)
+        most = max(len(values) * MOST_SORTED // max(rows, MOST_SORTED), 1)
+        values = thinned(values, most)
+        weights = None if weights is None else thinned(weights, most)
+    of_events = blocks(values, weights)
+    if isinstance(values, Jagged):
+        of_events = _of_particles(of_events)
+    return fit_scaling(name, of_events, names, map if on_disk(values) else _shared)
+
+
+def _of_particles(of_events: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    for jagged, weights in of_events:
+        yield jagged.values, None if weights is None else jagged.spread(weights)
 
 
 def _shared(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
@@ -95,40 +111,28 @@ def _shared(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     return _POOL.map(work, list(items))
 
 
-def objective_for(schema: Schema, model: ModelRecipe, recipe: DescentRecipe) -> DenseObjective:
-    """J of the model, with the loss that the recipe names or the task has."""
-    hidden = tuple(model.hidden)
-    loss = recipe.loss or TASKS[schema.task]
-    shape = Dense(
-        inputs=len(schema.names),
-        hidden=hidden,
-        outputs=outputs_for(schema.task, schema.classes),
-        activation=model.activation,
-        initialization=model.initialization,
-    )
-    if hidden and shape.chosen_initialization == "zeros":
-        raise RecipeError(
-            'model.initialization = "zeros" does not train a network with hidden layers.',
-            cause="all units of a layer would stay equal for ever",
-            do="leave model.initialization out",
-        )
-    dtype = recipe.dtype or ("float32" if hidden else "float64")
-    return DenseObjective(shape, loss_named(loss), recipe.l2, dtype)
+def objective_for(schema: Schema, model: AnyModelRecipe, recipe: DescentRecipe) -> ModelObjective:
+    """J of the model that the recipe names, with the loss that it names or the task has."""
+    kind = kind_named(model.name)
+    options = model.model_dump(exclude={"name"})
+    shape = kind.build(options, schema.inputs, outputs_for(schema.task, schema.classes))
+    loss = loss_named(recipe.loss or TASKS[schema.task])
+    return kind.objective(shape, loss, recipe.l2, recipe.dtype or shape.dtype)
 
 
-def batch_of(events: Events, scaling: Scaling, objective: DenseObjective, part: str) -> Batch:
+def batch_of(sample: Sample, scaling: AnyScaling, objective: ModelObjective, part: str) -> Batch:
     """The events scaled, in the objective's dtype; `part` is named in what is refused."""
-    weights = events.weights
+    weights = sample.weights
     if weights is not None and not (sum_of_weights := total(weights)) > 0:
         raise EventsError(
             f"The weights of the {part} part add up to {sum_of_weights:g}.",
             expected="a positive sum, since J divides by it",
-            found=f"{len(events):,} events",
+            found=f"{len(sample):,} events",
             cause="all weights are zero, or the negative ones outweigh the positive ones",
             do="check the weight column, or use more events",
         )
-    inputs = _scaled(events.features, scaling, objective.dtype)
-    targets = targets_of(objective.loss_function, events)
+    inputs = scaled(sample.features, scaling, objective.dtype)
+    targets = targets_of(objective.loss_function, sample.labels)
     largest = max(float(np.abs(block).max()) for (block,) in blocks(targets))
     limit = float(np.finfo(objective.dtype).max)
     if largest > limit**0.5:
@@ -142,19 +146,27 @@ def batch_of(events: Events, scaling: Scaling, objective: DenseObjective, part: 
     return Batch.of(inputs, targets, weights, objective.dtype)
 
 
+def scaled(features: Inputs, scaling: AnyScaling, dtype: str) -> Inputs:
+    """The inputs, where the features lie; the features themselves where nothing changes them."""
+    if isinstance(scaling, GroupScaling):
+        assert isinstance(features, Groups)
+        return scaling.apply(features, lambda one, values: _scaled(values, one, dtype))
+    assert not isinstance(features, Groups)
+    return _scaled(features, scaling, dtype)
+
+
 def _scaled(features: AnyArray, scaling: Scaling, dtype: str) -> AnyArray:
-    """The inputs; the features themselves where that is what they are already."""
     if isinstance(features, np.ndarray):
         as_they_are = features.dtype == dtype and features.flags.c_contiguous
         if scaling.name == "none" and as_they_are and is_finite(features):
             return features
-        scaled = np.empty(features.shape, dtype=dtype)
+        result = np.empty(features.shape, dtype=dtype)
 
         def fill(rows: slice) -> None:
-            scaled[rows] = scaling.transform(features[rows], dtype, first_row=rows.start)
+            result[rows] = scaling.transform(features[rows], dtype, first_row=rows.start)
 
         _shared(fill, slices(len(features)))
-        return scaled
+        return result
     first = 0
 
     def transform(block: Array) -> Array:
@@ -165,7 +177,7 @@ def _scaled(features: AnyArray, scaling: Scaling, dtype: str) -> AnyArray:
     return map_blocks(transform, features)
 
 
-def targets_of(loss: Loss, events: Events) -> AnyArray:
+def targets_of(loss: Loss, labels: AnyArray) -> AnyArray:
     """Class indices for the cross entropy, numbers for the other losses."""
     integers = loss.name == "cross-entropy"
 
@@ -173,5 +185,4 @@ def targets_of(loss: Loss, events: Events) -> AnyArray:
         known = block.dtype == np.float32 and not integers
         return block if known else block.astype(np.int64 if integers else np.float64, copy=False)
 
-    labels = events.labels
     return cast(labels) if isinstance(labels, np.ndarray) else map_blocks(cast, labels)

@@ -1,4 +1,4 @@
-"""The figures of merit of a run: what metrics.json holds.
+"""What metrics.json says of a run besides figures of merit: model, descent, parts.
 
 The format is an interface: ``{"format": "steepest-metrics", "version": 1, …}``, see
 docs/run-folder.md.
@@ -11,65 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from steepest import evaluate
 from steepest._version import __version__
 from steepest.evaluate import Merit
-from steepest.objective import Batch, DenseObjective
-from steepest.recipe import EvaluateRecipe, Recipe
-from steepest.storage import AnyArray, blocks, total
+from steepest.events import Sample
+from steepest.objective import Batch
+from steepest.recipe import Recipe
+from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
-from steepest.training.choices import Chosen, significance_merit
 from steepest.training.fit import Fitted
-from steepest.training.inputs import Events
 
 __all__ = [
     "class_titles",
     "describe_descent",
     "describe_model",
     "describe_part",
-    "gain_of",
     "mean_loss",
-    "merits_of",
     "metrics_of",
     "name_of",
     "to_json",
 ]
 
 FORMAT = {"format": "steepest-metrics", "version": 1, "steepest": __version__}
-
-
-def merits_of(
-    model: TrainedModel,
-    predictions: AnyArray,
-    events: Events,
-    recipe: EvaluateRecipe,
-    chosen: Chosen | None,
-) -> dict[str, Merit]:
-    """The figures of merit that go with the model's task, on those events.
-
-    `chosen` has the cut of the significance, see `choose`; without it there is none.
-    """
-    labels, weights = events.labels, events.weights
-    match model.task:
-        case "binary":
-            efficiencies = recipe.signal_efficiencies
-            merits = evaluate.binary_merits(labels, predictions, weights, efficiencies)
-            error = _calibration_error(labels, predictions, weights)
-            merits |= {error.name: error}
-            if chosen is not None:
-                merits |= significance_merit(recipe, chosen, events, predictions)
-            return merits
-        case "multiclass":
-            merits = evaluate.multiclass_merits(labels, predictions, weights, model.classes)
-            outcomes = evaluate.confidence_of(labels, predictions, weights)
-            error = _calibration_error(*outcomes, weights)
-            return merits | {error.name: error}
-        case _:
-            return evaluate.regression_merits(labels, predictions, weights)
-
-
-def _calibration_error(outcomes: AnyArray, scores: AnyArray, weights: AnyArray | None) -> Merit:
-    return evaluate.calibration_error(evaluate.calibration_curve(outcomes, scores, weights))
 
 
 def class_titles(model: TrainedModel) -> tuple[str, str]:
@@ -79,22 +41,12 @@ def class_titles(model: TrainedModel) -> tuple[str, str]:
     return model.classes[0], model.classes[1]
 
 
-def gain_of(
-    task: str, events: Events, predictions: AnyArray, baseline: AnyArray
-) -> dict[str, Merit]:
-    """What the model adds to the baseline, on the same events: the difference of the AUCs."""
-    if task != "binary":
-        return {}
-    gain = evaluate.auc_difference(events.labels, predictions, baseline, events.weights)
-    return {gain.name: gain}
-
-
 def to_json(merits: Mapping[str, Merit]) -> dict[str, Any]:
     """Figures of merit as plain values."""
     return {name: merit.to_json() for name, merit in merits.items()}
 
 
-def describe_part(events: Events, classes: Sequence[str]) -> dict[str, Any]:
+def describe_part(events: Sample, classes: Sequence[str]) -> dict[str, Any]:
     """Counts and sums of weights of a part, for each class where there are classes."""
     size = max(len(classes), 1)
     counts, sums = np.zeros(size, dtype=np.int64), np.zeros(size)
@@ -113,13 +65,11 @@ def describe_part(events: Events, classes: Sequence[str]) -> dict[str, Any]:
 
 def describe_model(model: TrainedModel) -> dict[str, Any]:
     """Architecture and, for a linear model, coefficients in original units."""
-    shape = model.model
     coefficients = model.coefficients()
     return {
         "name": name_of(model),
-        "widths": list(shape.widths),
-        "activation": shape.activation if shape.hidden else None,
-        "parameters": shape.size,
+        **model.model.details(),
+        "parameters": model.model.size,
         "dtype": str(model.theta.dtype),
         "scaling": model.scaling.name,
         "coefficients": coefficients.to_json() if coefficients else None,
@@ -128,13 +78,7 @@ def describe_model(model: TrainedModel) -> dict[str, Any]:
 
 def name_of(model: TrainedModel) -> str:
     """What a physicist calls the model."""
-    if model.model.hidden:
-        return f"dense network {'→'.join(str(width) for width in model.model.widths)}"
-    return {
-        "regression": "linear regression",
-        "binary": "logistic regression",
-        "multiclass": "softmax regression",
-    }[model.task]
+    return model.model.title(model.task)
 
 
 def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
@@ -167,16 +111,16 @@ def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def mean_loss(model: TrainedModel, events: Events) -> float:
+def mean_loss(model: TrainedModel, events: Sample) -> float:
     """Σ w ℓ / Σ w over those events, without the L2 term."""
     theta = model.theta.astype(np.float64)
-    objective = DenseObjective(model.model, model.loss)
+    objective = model.objective()
     mean = 1.0 if events.weights is None else total(events.weights) / len(events)
     summed = 0.0
     for features, labels, weights in blocks(events.features, events.labels, events.weights):
         kind = np.int64 if model.loss.name == "cross-entropy" else np.float64
         part = None if weights is None else weights / mean
-        batch = Batch(model.scaling.transform(features), labels.astype(kind), part)
+        batch = Batch(model.scaled(features), labels.astype(kind), part)
         summed += objective.loss(theta, batch) * len(batch)
     return summed / len(events)
 

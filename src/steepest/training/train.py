@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
-from steepest.events import TRAIN, VALIDATION, use_revisions
+from steepest.events import TRAIN, VALIDATION, Sample, use_revisions
 from steepest.folder import FolderCheckpointer, RunFolder
+from steepest.models import kind_named
 from steepest.recipe import Recipe
-from steepest.training.callback import TrainingCallback
-from steepest.training.drawing import SecondDrawer, second_drawer
+from steepest.training.background import DrawingProcess, drawing_process
+from steepest.training.callback import TrainingCallback, interruptible
 from steepest.training.environment import environment
-from steepest.training.events import Prepared, prepare
+from steepest.training.events import prepare
 from steepest.training.finish import Job, finish, keep_diverged
 from steepest.training.fit import Fitted, check_fit, fit
-from steepest.training.interrupt import interruptible
+from steepest.training.inputs import Schema
 
 __all__ = ["next_free_folder", "resume", "train"]
 
@@ -44,12 +45,13 @@ def train(
     path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path)
     recipe = recipe.anchored(Path.cwd())
-    with second_drawer() as second:
-        events = prepare(recipe, callback, path)
-        check_fit(events.parts[TRAIN], events.schema, recipe.model, recipe.descent)
-        folder = RunFolder.create(path, recipe)
-        folder.write_json("environment.json", environment(events.source))
-        return _run(folder, recipe, events, callback, second)
+    kind_named(recipe.model.name)  # an unknown one is refused before any events are read
+    with drawing_process() as process:
+        parts, schema = prepare(recipe, callback, path)
+        check_fit(parts[TRAIN], schema, recipe.model, recipe.descent)
+        with RunFolder.create_locked(path, recipe) as folder:
+            folder.write_json("environment.json", environment(parts[TRAIN].source))
+            return _run(folder, recipe, parts, schema, callback, process)
 
 
 def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFolder:
@@ -72,59 +74,58 @@ def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFol
             found=metrics["divergence"].splitlines()[0],
             do="change the recipe (see the message in log.txt) and train into another folder",
         )
-    recipe = folder.recipe
-    recorded = folder.environment
-    if recorded is not None:
-        use_revisions(recorded["events"])
-    events = prepare(recipe, callback, folder.path)
-    if recorded is None:
-        folder.write_json("environment.json", environment(events.source))
-    elif recorded["events"] != events.source:
-        raise RunFolderError(
-            f"The events of the run {path} have changed since it began.",
-            expected=_digest(recorded["events"]),
-            found=_digest(events.source),
-            do="restore the files, or train anew into another folder",
-        )
-    with second_drawer() as second:
-        return _run(folder, recipe, events, callback, second)
+    with folder.locked(), drawing_process() as process:
+        recipe, recorded = folder.recipe, folder.environment
+        if recorded is not None:
+            use_revisions(recorded["events"])
+        parts, schema = prepare(recipe, callback, folder.path)
+        source = parts[TRAIN].source
+        if recorded is None:
+            folder.write_json("environment.json", environment(source))
+        elif recorded["events"] != source:
+            raise RunFolderError(
+                f"The events of the run {path} have changed since it began.",
+                expected=_digest(recorded["events"]),
+                found=_digest(source),
+                do="restore the files, or train anew into another folder",
+            )
+        return _run(folder, recipe, parts, schema, callback, process)
 
 
 def _run(
     folder: RunFolder,
     recipe: Recipe,
-    events: Prepared,
+    parts: dict[int, Sample],
+    schema: Schema,
     callback: TrainingCallback,
-    second: SecondDrawer | None,
+    process: DrawingProcess | None,
 ) -> RunFolder:
-    """From events to a finished folder; goes on where the folder's checkpoints end."""
+    """From events to a finished folder, which is locked; goes on where its checkpoints end."""
 
     def say(sentence: str) -> None:
         folder.say(sentence)
         callback.say(sentence)
 
-    with folder.locked():
-        for note in events.notes:
-            say(note)
-        job = Job(
-            folder, recipe, events, FolderCheckpointer(folder.path, say), callback, say, second
-        )
-        try:
-            job.give_back()
-            fitted = _descend(job)
-            _say_end(fitted, say)
-            job.give_back()
-            finish(job, fitted)
-        except DivergenceError as error:
-            say(str(error))
-            keep_diverged(job, error)
-            raise
-        except Interrupted as error:
-            say(error.what)
-            raise _resumable(error.what, "its checkpoint is saved", folder) from None
-        except KeyboardInterrupt:
-            what = "Interrupted while the results were written."
-            raise _resumable(what, "the descent is done", folder) from None
+    for note in parts[TRAIN].notes:
+        say(note)
+    checkpointer = FolderCheckpointer(folder.path, say)
+    job = Job(folder, recipe, parts, schema, checkpointer, callback, say, process)
+    try:
+        job.give_back()
+        fitted = _descend(job)
+        _say_end(fitted, say)
+        job.give_back()
+        finish(job, fitted)
+    except DivergenceError as error:
+        say(str(error))
+        keep_diverged(job, error)
+        raise
+    except Interrupted as error:
+        say(error.what)
+        raise _resumable(error.what, "its checkpoint is saved", folder) from None
+    except KeyboardInterrupt:
+        what = "Interrupted while the results were written."
+        raise _resumable(what, "the descent is done", folder) from None
     return folder
 
 
@@ -135,9 +136,9 @@ def _descend(job: Job) -> Fitted:
     job.callback.stage("Descending", job.recipe.descent.epochs)
     with interruptible(job.callback):
         return fit(
-            job.events.parts[TRAIN],
-            job.events.parts.get(VALIDATION),
-            job.events.schema,
+            job.parts[TRAIN],
+            job.parts.get(VALIDATION),
+            job.schema,
             job.recipe.model,
             job.recipe.descent,
             job.checkpointer,

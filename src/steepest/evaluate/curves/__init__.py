@@ -1,1 +1,1 @@
-"""Curves of scored events: ROC and its area, calibration, and the sorting that they rest on."""
+"""Curves of scored events: ROC and its area, calibration, and the sorting that they need."""

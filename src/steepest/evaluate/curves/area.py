@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from steepest.evaluate.curves.ranking import Ranking, area_of, influences, ranked
-from steepest.evaluate.curves.roc import check_scored
+from steepest.evaluate.curves.roc import Roc, check_scored
 from steepest.evaluate.events.arrays import Values, as_column, check_same_length
 from steepest.evaluate.events.columns import Sums, dot, sums_of
 from steepest.evaluate.merits.intervals import clopper_pearson, small_sample_factor
@@ -38,11 +38,12 @@ def auc(
         A  = Σᵢ wᵢ Aᵢ / Σᵢ wᵢ
         σ² = m/(m−1) Σᵢ wᵢ² (Aᵢ − A)² / (Σᵢ wᵢ)²  +  n/(n−1) Σⱼ vⱼ² (Aⱼ − A)² / (Σⱼ vⱼ)²
 
-    with the effective counts m and n of the classes. Without weights this is DeLong's variance;
-    the structural components Aᵢ, Aⱼ come from one sort, O(N log N). The interval is normal in
-    log(A/(1 − A)), and so within [0, 1]. With complete separation, where σ = 0 says nothing, the
-    interval is Clopper–Pearson's for min(m, n) of min(m, n) disjoint pairs in the right order.
-    An A that negative weights bring outside (0, 1) has the interval A ± zσ clipped to [0, 1].
+    where m and n are the effective numbers of events of the classes. Without weights this is
+    DeLong's variance. The structural components Aᵢ and Aⱼ are computed from one sort, in
+    O(N log N). The interval is normal in log(A/(1 − A)) and therefore within [0, 1]. With complete
+    separation σ = 0 carries no information; the interval is then the Clopper–Pearson interval for
+    min(m, n) disjoint pairs, all in the right order. If negative weights push A outside (0, 1), the
+    interval is A ± zσ, clipped to [0, 1].
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def auc(
     scores
         Any finite numbers, higher for signal, shape (events,).
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     level
         Confidence level of the interval.
     name
@@ -78,7 +79,7 @@ def auc(
 
 
 def auc_of(ranking: Ranking, level: float = ONE_SIGMA, name: str = "auc") -> Merit:
-    """Return the area under the ROC curve of events that are ranked already, see `auc`."""
+    """Return the area under the ROC curve of ranked events, see `auc`."""
     value, variance = area_of(ranking)
     uncertainty = math.sqrt(variance)
     counts = _class_counts(ranking.signal.sums(), ranking.background.sums())
@@ -94,11 +95,12 @@ def auc_difference(
     weights: Values | None = None,
     level: float = ONE_SIGMA,
     name: str = "auc_difference",
+    curves: tuple[Roc, Roc] | None = None,
 ) -> Merit:
     """Return AUC(first) − AUC(second) of two classifiers on the same events.
 
-    Both AUCs rest on the same events and fluctuate together: DeLong's covariance takes care, and
-    the uncertainty is as a rule much smaller than that of two independent samples.
+    The AUCs are computed from the same events and are therefore correlated. The uncertainty
+    includes DeLong's covariance, and is usually much smaller than for two independent samples.
 
     Parameters
     ----------
@@ -106,6 +108,8 @@ def auc_difference(
         As in `auc`.
     first, second
         Scores of the two classifiers, shape (events,).
+    curves
+        Their `roc_curve` on these events, if available, to avoid sorting again.
 
     Raises
     ------
@@ -124,8 +128,9 @@ def auc_difference(
     signal, one, weight = check_scored(labels, first, weights)
     two = as_column(second, "second scores")
     check_same_length(one, two, "first scores", "second scores")
-    first_value, first_influence = influences(signal, one, weight)
-    second_value, second_influence = influences(signal, two, weight)
+    rankings = [curve.ranking for curve in curves] if curves else [None, None]
+    first_value, first_influence = influences(signal, one, weight, rankings[0])
+    second_value, second_influence = influences(signal, two, weight, rankings[1])
     difference = derived(np.subtract, first_influence, second_influence)
     background = derived(np.logical_not, signal)
     counts = _class_counts(sums_of(weight, signal), sums_of(weight, background))

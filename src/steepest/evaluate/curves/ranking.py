@@ -1,4 +1,4 @@
-"""Weighted events of two classes ranked by a score: what the ROC curve and its area rest on."""
+"""Weighted events of two classes ranked by a score, for the ROC curve and its area."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ __all__ = ["ClassSums", "Ranking", "area_of", "influences", "ranked"]
 
 
 class ClassSums(NamedTuple):
-    """Of one class at each distinct score: number of events, Σ w and Σ w², shape (scores,)."""
+    """Number of events, Σ w and Σ w² of one class at each distinct score, shape (scores,)."""
 
     events: AnyArray
     weight: AnyArray
     squares: AnyArray
 
     def sums(self) -> Sums:
-        """Return what the class adds up to."""
+        """Return the sums over all scores."""
         weight = float(_total(self.weight))
         return Sums(int(summed(self.events)), weight, float(_total(self.squares)))
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The distinct scores from the highest down, and the events of both classes at each."""
+    """The distinct scores in descending order, and the events of both classes at each."""
 
     scores: AnyArray
     signal: ClassSums
@@ -48,7 +48,7 @@ class Ranking:
 
 
 def ranked(signal: AnyArray, scores: AnyArray, weights: AnyArray) -> Ranking:
-    """Return the ranking of checked events; it lies where the scores do.
+    """Return the ranking of checked events, in memory or on disk like the scores.
 
     Examples
     --------
@@ -77,9 +77,9 @@ def ranked(signal: AnyArray, scores: AnyArray, weights: AnyArray) -> Ranking:
 def _groups(
     key: AnyArray, signal: AnyArray, weights: AnyArray, unit: bool
 ) -> Iterator[tuple[NDArray, NDArray]]:
-    """Yield distinct keys, and sums of the events of each, shape (sums, keys).
+    """Yield distinct keys, and the sums of the events of each, shape (sums, keys).
 
-    The last key of a block may go on in the next: it waits for it.
+    The last key of a block may continue in the next block, and is carried over to it.
     """
     open_key, open_sums = np.empty(0), np.empty((2 if unit else 6, 0))
     for keys, of, w in contiguous(key, signal, weights):
@@ -105,7 +105,7 @@ def _groups(
 
 
 def _total(column: AnyArray) -> np.float64:
-    """Return the last of the cumulative sums, added up one by one as these are."""
+    """Return the last of the cumulative sums, added in the same order as these."""
     reached = np.zeros(1)
     for (rows,) in blocks(column):
         reached = np.cumsum(np.concatenate([reached, rows]))[-1:]
@@ -113,7 +113,7 @@ def _total(column: AnyArray) -> np.float64:
 
 
 def _components(ranking: Ranking) -> Iterator[tuple[NDArray, NDArray, slice]]:
-    """Yield Aᵢ of a signal event, Aⱼ of a background event at each score, and which scores."""
+    """Yield Aᵢ of signal and Aⱼ of background events at each score, and the slice of scores."""
     totals = [_total(ranking.signal.weight), _total(ranking.background.weight)]
     before = [np.zeros(1), np.zeros(1)]
     start = 0
@@ -148,19 +148,21 @@ def _value(ranking: Ranking) -> float:
     for component, _, at in _components(ranking):
         weight, count = ranking.signal.weight[at], ranking.signal.events[at]
         if math.isnan(reference) and count.any():
-            # taken out, so that equal components average to themselves
+            # subtracted, so that the mean of equal components is exact
             reference = float(component[np.argmax(count > 0)])
         difference = np.where(count > 0, component - reference, 0.0)
         shifted += float((weight * difference).sum())
     return float(reference + shifted / float(_total(ranking.signal.weight)))
 
 
-def influences(signal: AnyArray, scores: AnyArray, weights: AnyArray) -> tuple[float, AnyArray]:
-    """Return A and what each event adds to its error, in the events' order: σ² = Σ influence².
+def influences(
+    signal: AnyArray, scores: AnyArray, weights: AnyArray, ranking: Ranking | None = None
+) -> tuple[float, AnyArray]:
+    """Return A and the influence of each event, in the order of the events: σ² = Σ influence².
 
-    influence = √(n/(n−1)) · w (Aᵢ − A) / Σ w, with n and Σ w those of the event's class. Sums of
-    the influences of several AUCs over the same events give the error of their sum, correlations
-    included: this is DeLong's covariance.
+    influence = √(n/(n−1)) · w (Aᵢ − A) / Σ w, where n and Σ w are those of the class of the event.
+    The summed influences of several AUCs on the same events give the error of their sum, including
+    correlations. This is DeLong's covariance.
 
     Parameters
     ----------
@@ -168,8 +170,10 @@ def influences(signal: AnyArray, scores: AnyArray, weights: AnyArray) -> tuple[f
         bool, shape (events,), both classes present.
     scores, weights
         float64, shape (events,).
+    ranking
+        The ranking of these events, if available.
     """
-    ranking = ranked(signal, scores, weights)
+    ranking = ranking or ranked(signal, scores, weights)
     value = _value(ranking)
     tables = columns_beside(scores, 2)
     for *components, _ in _components(ranking):
@@ -188,12 +192,12 @@ def influences(signal: AnyArray, scores: AnyArray, weights: AnyArray) -> tuple[f
 def _looked_up(
     scores: AnyArray, signal: AnyArray, tables: list[AnyArray]
 ) -> tuple[AnyArray, AnyArray]:
-    """Return row numbers by falling score, and beside them the component of each event."""
+    """Return row numbers in descending order of the score, and the component of each event."""
     key, of, rows = sorted_together(derived(np.negative, scores), signal, numbered(scores))
     (component,) = columns_beside(key, 1)
     last, group = math.nan, -1
     for keys, inside in contiguous(key, of):
-        new = np.concatenate([[keys[0] != last], keys[1:] != keys[:-1]])  # NaN is like no score
+        new = np.concatenate([[keys[0] != last], keys[1:] != keys[:-1]])  # NaN: none
         at = group + np.cumsum(new)
         first = int(at[0])
         own, other = (table[first : int(at[-1]) + 1] for table in tables)

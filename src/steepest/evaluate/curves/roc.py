@@ -1,8 +1,13 @@
-"""The ROC curve of weighted events, and the background rejection at a signal efficiency."""
+"""The ROC curve of weighted events, and the background rejection at a signal efficiency.
+
+- `roc_curve` for two classes, `roc_curves_by_class` for several: each class against the rest;
+- `background_rejection` for 1/ε_B at a signal efficiency, `cut_at` for the threshold.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,38 +21,58 @@ from steepest.evaluate.events.arrays import (
     as_binary_labels,
     as_column,
     as_weights,
+    check_classified,
     check_fraction,
     check_same_length,
+    check_weight_sum,
+    one_class,
 )
-from steepest.evaluate.events.columns import columns_beside, first_reaching, running, total_of
+from steepest.evaluate.events.columns import (
+    columns_beside,
+    first_reaching,
+    running,
+    sums_of,
+    total_of,
+)
 from steepest.evaluate.merits.intervals import Efficiency, efficiency_from_sums
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, RowsOnDisk, derived, slices
 
-__all__ = ["Roc", "background_rejection", "cut_at", "roc_curve", "roc_of", "working_point"]
+__all__ = [
+    "Roc",
+    "background_rejection",
+    "cut_at",
+    "roc_curve",
+    "roc_curves_by_class",
+    "roc_of",
+    "working_point",
+]
+
 
 _EVERYWHERE = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Roc:
-    """A ROC curve: what passes ``score >= threshold``, from the highest threshold down.
+    """A ROC curve: the events with ``score >= threshold``, from the highest threshold down.
 
-    All arrays have shape (distinct scores + 1,), and lie on disk where the scores do. The first
-    point has threshold +∞ and nothing passes; the last passes everything.
+    All arrays have shape (distinct scores + 1,), in memory or on disk like the scores. At the first
+    point the threshold is +∞ and no event passes; at the last point all events pass.
 
     Attributes
     ----------
     thresholds
         Distinct scores, descending, after +∞.
     signal_efficiency, background_efficiency
-        ε_S and ε_B: sums of weights above threshold over the class's sum.
+        ε_S and ε_B: sums of weights above threshold, divided by the sum of the class.
     signal_above, background_above
         Raw numbers of events above threshold.
     signal_sum_above, background_sum_above
         Σ w above threshold.
     signal_squares_above, background_squares_above
         Σ w² above threshold.
+    ranking
+        The ranking from which the curve is computed.
     """
 
     thresholds: Any
@@ -59,11 +84,12 @@ class Roc:
     background_sum_above: Any
     signal_squares_above: Any
     background_squares_above: Any
+    ranking: Ranking
 
     def background_interval(
         self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
     ) -> Efficiency:
-        """Return ε_B with its interval at every threshold, or some; see `efficiency_from_sums`."""
+        """Return ε_B with its interval at all or some thresholds; see `efficiency_from_sums`."""
         sums, squares = self.background_sum_above, self.background_squares_above
         return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares), level)
 
@@ -75,9 +101,9 @@ def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> 
 
         ε_S(t) = Σ_{i ∈ signal, sᵢ ≥ t} wᵢ / Σ_{i ∈ signal} wᵢ,      ε_B(t) likewise
 
-    Events of equal score enter at one threshold together, so the order of events has no influence.
-    Negative weights are taken as they are: a curve with some may go down as well as up, and leave
-    [0, 1]; it is not smoothed, sorted or clipped.
+    Events with equal scores are added at one threshold, so the order of the events does not matter.
+    With negative weights the curve may not be monotonic and may leave [0, 1]. It is not smoothed,
+    sorted or clipped.
 
     Parameters
     ----------
@@ -86,7 +112,7 @@ def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> 
     scores
         Any finite numbers, higher for signal, shape (events,).
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
 
     Raises
     ------
@@ -109,11 +135,11 @@ def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> 
 
 
 def roc_of(ranking: Ranking) -> Roc:
-    """Return the ROC curve of events that are ranked already, see `roc_curve`."""
+    """Return the ROC curve of ranked events, see `roc_curve`."""
     above: dict[int, AnyArray] = {}
 
     def summed_above(column: AnyArray) -> AnyArray:
-        """Add up, once where the number of events is their weight too."""
+        """Return cumulative sums; the same array is reused if all weights are 1."""
         if id(column) not in above:
             above[id(column)] = running(column)
         return above[id(column)]
@@ -131,6 +157,7 @@ def roc_of(ranking: Ranking) -> Roc:
         background[1],
         signal[2],
         background[2],
+        ranking,
     )
 
 
@@ -159,9 +186,10 @@ def check_scored(labels: Any, scores: Any, weights: Any) -> tuple[Any, Any, Any]
 def working_point(roc: Roc, signal_efficiency: float) -> int:
     """Return the index of the highest threshold with ε_S ≥ `signal_efficiency`.
 
-    The threshold is a score that occurs, the weighted (1 − ε_S) quantile of the signal scores; no
-    interpolation, so the efficiency reached may be above the one asked for. With negative weights,
-    where ε_S(t) may cross the value more than once, it is the first crossing from above.
+    The threshold is the score of an event: the weighted (1 − ε_S) quantile of the signal scores,
+    without interpolation. The efficiency at the threshold may be above `signal_efficiency`. With
+    negative weights ε_S(t) may cross the value several times; the first crossing from above is
+    used.
 
     Raises
     ------
@@ -178,7 +206,7 @@ def working_point(roc: Roc, signal_efficiency: float) -> int:
 
 
 def cut_at(roc: Roc, signal_efficiency: float) -> float:
-    """Return the cut of `working_point`: the highest threshold with ε_S ≥ `signal_efficiency`.
+    """Return the threshold of `working_point`: the highest with ε_S ≥ `signal_efficiency`.
 
     Raises
     ------
@@ -202,10 +230,10 @@ def background_rejection(
 ) -> Merit:
     """Return the background rejection 1/ε_B at a signal efficiency, with the counts behind it.
 
-    The threshold is that of `working_point`. The interval is the inverse of Clopper–Pearson's for
-    ε_B with effective counts, [1/ε_B,high, 1/ε_B,low]; the standard deviation is σ(ε_B)/ε_B². The
-    threshold is held fixed: that the signal quantile fluctuates too is not in the interval.
-    When no background passes, the value has a lower limit alone.
+    The threshold is that of `working_point`. The interval is the inverted Clopper–Pearson interval
+    of ε_B with effective counts, [1/ε_B,high, 1/ε_B,low]; the standard deviation is σ(ε_B)/ε_B².
+    The threshold is treated as fixed, so the interval does not include the fluctuation of the
+    signal quantile. If no background event passes, there is only a lower limit.
 
     Parameters
     ----------
@@ -281,3 +309,67 @@ def _rejection_counts(roc: Roc, at: int) -> dict[str, float | int]:
 
 def _effective(total: float, squares: float) -> float:
     return float(total) ** 2 / float(squares) if squares > 0 else 0.0
+
+
+def roc_curves_by_class(
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
+    class_names: Sequence[str] | None = None,
+) -> dict[str, Roc]:
+    """Return for each class the ROC curve of its probability: that class against the rest.
+
+    With p_k the probability of class k, and all other classes with their weights as background::
+
+        ε_S(t) = Σ_{i of class k, p_k ≥ t} wᵢ / Σ_{i of class k} wᵢ
+        ε_B(t) = Σ_{i of the rest, p_k ≥ t} wᵢ / Σ_{i of the rest} wᵢ
+
+    The area is ``auc_<class>`` of `multiclass_merits`. The curve depends on the proportions of the
+    other classes in the events.
+
+    Parameters
+    ----------
+    labels
+        Class numbers 0 … K − 1, shape (events,).
+    probabilities
+        Rows that add up to one, shape (events, K).
+    weights
+        Event weights of any sign, a positive sum in each class and in its rest, shape (events,);
+        None means 1 each.
+    class_names
+        K names; None means the class numbers.
+
+    Returns
+    -------
+    dict[str, Roc]
+        By class name, without the classes that have no events.
+
+    Raises
+    ------
+    EventsError, InputError
+        As `multiclass_merits` does.
+
+    References
+    ----------
+    T. Fawcett, Pattern Recognition Letters 27 (2006) 861, section 9,
+    doi:10.1016/j.patrec.2005.10.010.
+
+    Examples
+    --------
+    >>> curves = roc_curves_by_class([0, 1, 1], [[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
+    >>> curves["0"].background_efficiency.tolist()
+    [0.0, 0.0, 0.5, 1.0]
+    """
+    label, probability, weight, names = check_classified(
+        labels, probabilities, weights, class_names
+    )
+    curves = {}
+    for index, name in enumerate(names):
+        own, score = one_class(label, probability, index)
+        if not sums_of(weight, own).events:
+            continue
+        check_weight_sum(weight, f"events of class {name}", own)
+        rest = derived(np.logical_not, own)
+        check_weight_sum(weight, f"events that are not of class {name}", rest)
+        curves[name] = roc_curve(own, score, weight)
+    return curves

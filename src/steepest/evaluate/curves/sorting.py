@@ -1,9 +1,9 @@
-"""Columns of events in the order of one of them, in memory or on disk.
+"""Stable sorting of columns of events by one of them, in memory or on disk.
 
-On disk they are merged: runs of `RUN` events are sorted in memory and written one after the other;
-then up to `FAN` neighbouring runs at a time are merged into a longer one, until one is left. Memory
-holds `RUN` events, whatever their number. Events of equal keys keep their order, here as there, so
-that the result is the same. (Polars' streaming sort and Arrow's hold all rows in memory.)
+On disk it is an external merge sort: runs of `RUN` events are sorted in memory and written; then up
+to `FAN` neighbouring runs at a time are merged into a longer one, until one is left. Memory holds
+`RUN` events, whatever the size of the sample. Both sorts are stable, so the results are the same.
+(The streaming sorts of Polars and Arrow hold all rows in memory.)
 
 D. E. Knuth, The Art of Computer Programming, vol. 3, 2nd ed. (Addison-Wesley, 1998), section 5.4.
 """
@@ -20,15 +20,15 @@ from steepest.storage import AnyArray, DiskArray, RowsOnDisk, in_memory, on_disk
 __all__ = ["back_in_order", "sorted_together"]
 
 RUN = 262_144
-"""Events that are sorted in memory."""
+"""Number of events that are sorted in memory."""
 FAN = 32
-"""Runs that are merged at once."""
+"""Number of runs that are merged at once."""
 
 _Rows = list[np.ndarray]
 
 
 def sorted_together(key: AnyArray, *columns: AnyArray) -> tuple[AnyArray, ...]:
-    """Return key and columns in rising order of the key, equal ones in the order they had.
+    """Return key and columns in ascending order of the key; equal keys keep their order.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def sorted_together(key: AnyArray, *columns: AnyArray) -> tuple[AnyArray, ...]:
 
 
 def back_in_order(rows: AnyArray, values: AnyArray) -> AnyArray:
-    """Return the values in rising order of the rows, which are 0 … n − 1.
+    """Return the values in ascending order of the rows, which are 0 … n − 1.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def _runs(ends: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 class _Run:
-    """A sorted run that is read piece by piece; `rows` are those read and not yet taken."""
+    """A sorted run that is read in pieces; `rows` are the rows read but not yet merged."""
 
     def __init__(self, arrays: Sequence[DiskArray], start: int, stop: int) -> None:
         self._arrays, self._next, self._stop = arrays, start, stop
@@ -97,7 +97,7 @@ class _Run:
         return self._next < self._stop
 
     def refill(self) -> None:
-        """Read the next piece, where nothing is left of the last one."""
+        """Read the next piece if the last one is used up."""
         if (self.rows and len(self.rows[0])) or not self.has_more:
             return
         until = min(self._next + max(RUN // FAN, 1), self._stop)
@@ -105,7 +105,7 @@ class _Run:
         self._next = until
 
     def take(self, limit: float | None, side: str) -> _Rows:
-        """Take the rows below the limit, and with side "right" those at it; all for None."""
+        """Take the rows below the limit (up to it for side "right"), or all rows for None."""
         key = self.rows[0]
         count = len(key) if limit is None else int(np.searchsorted(key, limit, side=side))  # type: ignore[call-overload]
         taken = [column[:count] for column in self.rows]
@@ -115,14 +115,14 @@ class _Run:
 
 
 def _merge(source: Sequence[DiskArray], bounds: Sequence[tuple[int, int]], into: list) -> None:
-    """Merge neighbouring runs: what is not above the last key read of any run is in its place."""
+    """Merge neighbouring runs: rows up to the smallest of the last keys read can be written."""
     runs = [_Run(source, start, stop) for start, stop in bounds]
     while any(len(run.rows[0]) for run in runs):
         lasts = [run.rows[0][-1] if run.has_more else None for run in runs]
         known = [last for last in lasts if last is not None]
         limit = min(known) if known else None
-        # of equal keys those of earlier runs come first: after the run that sets the limit, which
-        # may have more of them, they wait
+        # for stability, equal keys of earlier runs come first; the run that sets the limit may have
+        # more of them, so those of later runs must wait
         setting = lasts.index(limit) if known else len(runs)
         pieces = [
             run.take(limit, "right" if place <= setting else "left")

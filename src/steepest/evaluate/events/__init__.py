@@ -1,1 +1,1 @@
-"""Scored events: labels, scores and weights, checked and summed block by block."""
+"""Scored events: labels, scores and weights, checked and summed in blocks."""

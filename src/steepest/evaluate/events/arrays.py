@@ -1,21 +1,21 @@
-"""Labels, scores and weights: checked once, then columns of float64.
+"""Checks of labels, scores and weights, and conversion to columns of float64.
 
-Use these at the door of every public function of `steepest.evaluate`. Nothing is repaired: an
-array that is not as it must be ends in an `EventsError` that names the first bad event.
+All public functions of `steepest.evaluate` check their arguments with these functions. Nothing is
+repaired: an invalid array is an `EventsError` that names the first invalid event.
 
-Rows on disk (`steepest.storage`) are checked block by block, and stay where they are.
+Rows on disk (`steepest.storage`) are checked in blocks and stay on disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import EventsError, InputError
-from steepest.evaluate.events.columns import sums_of
+from steepest.evaluate.events.columns import contiguous, sums_of
 from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
 __all__ = [
@@ -27,19 +27,23 @@ __all__ = [
     "as_column",
     "as_probabilities",
     "as_weights",
+    "check_classified",
     "check_fraction",
     "check_same_length",
     "check_weight_sum",
+    "events_of_each",
     "first_bad_row",
+    "one_class",
 ]
+
 
 Floats = NDArray[np.float64]
 Values = ArrayLike | RowsOnDisk
-"""What a public function takes for a column of events."""
+"""A column of events, as public functions accept it."""
 
 
 def as_array(values: Any, dtype: Any = np.float64) -> Any:
-    """Return the values as an array of the type; rows on disk are converted as they are read."""
+    """Return the values as an array of this dtype; rows on disk are converted when read."""
     if not isinstance(values, RowsOnDisk):
         return np.asarray(values, dtype=dtype)
     if values.dtype == dtype:
@@ -55,7 +59,7 @@ def as_column(values: Any, name: str) -> Any:
             f"{name} have the wrong shape.",
             expected="one number per event: shape (events,)",
             found=f"shape {array.shape}",
-            cause="a column too many, or a single number",
+            cause="an additional axis, or a single number",
             do=f"flatten them first, for example {name}[:, 0]",
         )
     if len(array) == 0:
@@ -63,7 +67,7 @@ def as_column(values: Any, name: str) -> Any:
             f"{name} are empty.",
             expected="at least one event",
             found="0 events",
-            cause="a selection or a split that leaves nothing",
+            cause="a selection or a split without events",
             do="loosen the selection, or enlarge this part of the split",
         )
     _check_finite(array, name)
@@ -71,7 +75,7 @@ def as_column(values: Any, name: str) -> Any:
 
 
 def _bad_rows(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> tuple[int, int]:
-    """Return how many rows are bad, and the first of them (-1 for none)."""
+    """Return the number of bad rows, and the first of them (-1 if there is none)."""
     count, first, seen = 0, -1, 0
     for (rows,) in blocks(array):
         bad = is_bad(rows)
@@ -122,7 +126,7 @@ def check_same_length(first: AnyArray, second: AnyArray, first_name: str, second
 
 
 def as_weights(weights: Any, size: int) -> Any:
-    """Return one finite weight per event, ones when `weights` is None; negative ones are legal."""
+    """Return one finite weight per event, of any sign; ones if `weights` is None."""
     if weights is None:
         return np.broadcast_to(np.float64(1), (size,))  # takes no memory
     array = as_column(weights, "weights")
@@ -132,14 +136,14 @@ def as_weights(weights: Any, size: int) -> Any:
 
 
 def check_weight_sum(weights: AnyArray, events: str, *masks: AnyArray) -> None:
-    """Raise EventsError unless the weights of `events`, where all masks are true, sum above 0."""
+    """Raise EventsError unless the weights where all masks are true have a positive sum."""
     sums = sums_of(weights, *masks)
     if sums.positive:
         return
     negative = sums_of(weights, derived(lambda rows: rows < 0, weights), *masks).events
     raise EventsError(
         f"the weights of {events} do not have a positive sum.",
-        expected="a sum above zero: figures of merit are normalised to it",
+        expected="a sum above zero, since figures of merit are normalised to it",
         found=f"{sums.weight:g} from {sums.events} events, {negative} of them negative",
         cause="too few events left after the selection, or weights without their sign convention",
         do="use more events, or check the weight column",
@@ -147,7 +151,7 @@ def check_weight_sum(weights: AnyArray, events: str, *masks: AnyArray) -> None:
 
 
 def as_binary_labels(labels: Any, weights: Any = None) -> Any:
-    """Return labels 0 (background) and 1 (signal) as booleans; both classes must be there."""
+    """Return labels 0 (background) and 1 (signal) as booleans; both classes must occur."""
     array = as_column(labels, "labels")
     count, row = _bad_rows(array, lambda rows: (rows != 0) & (rows != 1))
     if count:
@@ -179,7 +183,7 @@ def _raise_single_class(label: str, size: int) -> None:
 
 
 def as_class_labels(labels: Any, n_classes: int) -> Any:
-    """Return class labels 0 … n_classes − 1 as integers; at least two classes must be there."""
+    """Return class labels 0 … n_classes − 1 as integers; at least two classes must occur."""
     array = as_column(labels, "labels")
     count, row = _bad_rows(
         array, lambda rows: (rows != np.floor(rows)) | (rows < 0) | (rows >= n_classes)
@@ -243,7 +247,7 @@ def _check_rows_sum_to_one(array: AnyArray, name: str) -> None:
             f"{name} do not add up to one: row {row}.",
             expected="a sum of 1 over the classes, within 0.001",
             found=f"{_row(array, row).sum():g} in row {row}",
-            cause="a sigmoid per class in place of a softmax",
+            cause="a sigmoid per class instead of a softmax",
             do="normalise the outputs over the classes",
         )
 
@@ -258,3 +262,38 @@ def check_fraction(value: float, name: str) -> None:
             cause="a percentage",
             do="divide by 100",
         )
+
+
+def check_classified(
+    labels: Any,
+    probabilities: Any,
+    weights: Any,
+    class_names: Sequence[str] | None,
+) -> tuple[Any, Any, Any, tuple[str, ...]]:
+    """Return (labels, probabilities, weights, class names), checked."""
+    probability = as_probabilities(probabilities, "probabilities", n_dimensions=2)
+    n_classes = probability.shape[1]
+    label = as_class_labels(labels, n_classes)
+    check_same_length(label, probability, "labels", "probabilities")
+    names = tuple(class_names) if class_names is not None else tuple(map(str, range(n_classes)))
+    if len(names) != n_classes or len(set(names)) != n_classes:
+        raise InputError(
+            "class names do not fit the probabilities.",
+            expected=f"{n_classes} different names, one for each column",
+            found=", ".join(names),
+            cause="a class that was added or left out after training",
+            do="give the names in the order of the model's outputs",
+        )
+    return label, probability, as_weights(weights, len(label)), names
+
+
+def one_class(labels: AnyArray, probabilities: AnyArray, index: int) -> tuple[Any, Any]:
+    """Return whether each event belongs to the class, and its probability of the class."""
+    own = derived(lambda rows: rows == index, labels)
+    return own, derived(lambda rows: np.ascontiguousarray(rows[:, index]), probabilities)
+
+
+def events_of_each(labels: AnyArray, n_classes: int) -> np.ndarray:
+    """Return the number of events of each class."""
+    counts = [np.bincount(rows, minlength=n_classes) for (rows,) in contiguous(labels)]
+    return np.sum(counts, axis=0)

@@ -1,15 +1,13 @@
-"""Sums over columns of events, block by block: the same bits in memory and on disk.
+"""Sums over columns of events, in blocks: the same bits in memory and on disk.
 
-What to use when:
-
-- `summed`, `dot`, `sums_of`: Σ x, Σ x y, and what a set of weighted events adds up to;
-- `contiguous`: to walk over several columns at once;
+- `summed`, `dot`, `sums_of`: Σ x, Σ x y, and the sums of a set of weighted events;
+- `contiguous`: iteration over several columns at once;
 - `running`: cumulative sums;
-- `first_reaching`: where a column first gets as high as given values.
+- `first_reaching`: the first row at which a column reaches given values.
 
-A column is an array of shape (events,), or rows on disk (`steepest.storage`). Each is worked on in
-blocks of `storage.BLOCK` rows wherever it lies, so that sums are taken in one order: by NumPy,
-pairwise, and not by a BLAS, whose order hangs on its threads.
+A column is an array of shape (events,), or rows on disk (`steepest.storage`). Both are processed in
+blocks of `storage.BLOCK` rows, so that the order of the sums is the same. NumPy's pairwise sums are
+used instead of BLAS, whose order depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What weighted events add up to: their number, Σ w, Σ w² and Σ |w|."""
+    """Sums of weighted events: their number, Σ w, Σ w² and Σ |w|."""
 
     events: int = 0
     weight: float = 0.0
@@ -61,7 +59,7 @@ class Sums:
 
 
 def contiguous(*columns: AnyArray) -> Iterator[tuple[Any, ...]]:
-    """Yield the blocks of columns side by side, each contiguous: so that sums have one order."""
+    """Yield corresponding blocks of the columns, made contiguous so that sums have one order."""
     for block in blocks(*columns):
         yield tuple(np.ascontiguousarray(rows) for rows in block)
 
@@ -107,7 +105,7 @@ def total_of(column: AnyArray) -> float:
 
 
 def columns_beside(array: AnyArray, count: int) -> list[Column]:
-    """Return columns to be filled, which lie where the array does."""
+    """Return empty columns, in memory or on disk like the array."""
     columns = [Column() for _ in range(count)]
     if isinstance(array, RowsOnDisk):
         for column in columns:
@@ -116,7 +114,7 @@ def columns_beside(array: AnyArray, count: int) -> list[Column]:
 
 
 def joined(*columns: AnyArray) -> AnyArray:
-    """Return columns one after the other; on disk where any of them is.
+    """Return the columns concatenated; on disk if any of them is.
 
     Examples
     --------
@@ -132,7 +130,7 @@ def joined(*columns: AnyArray) -> AnyArray:
 
 
 def numbered(column: AnyArray) -> AnyArray:
-    """Return the numbers of a column's rows, 0, 1, …, where it lies."""
+    """Return the row numbers 0, 1, … of a column, in memory or on disk like the column."""
     (numbers,) = columns_beside(column, 1)
     for rows in slices(len(column)):
         numbers.append(np.arange(rows.start, rows.stop))
@@ -140,7 +138,7 @@ def numbered(column: AnyArray) -> AnyArray:
 
 
 def running(column: AnyArray, from_zero: bool = True) -> AnyArray:
-    """Return the cumulative sums of a column, after a 0 if these are to begin from zero.
+    """Return the cumulative sums of a column, preceded by a 0 if `from_zero`.
 
     Examples
     --------
@@ -159,7 +157,7 @@ def running(column: AnyArray, from_zero: bool = True) -> AnyArray:
 
 
 def first_reaching(column: AnyArray, wanted: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return for each wanted value the first row that is at least as high; the last if none is.
+    """Return the first row that reaches each wanted value, or the last row if none does.
 
     Examples
     --------

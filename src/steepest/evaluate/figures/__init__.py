@@ -1,11 +1,11 @@
-"""Figures of a training and its result: each draws numbers that another function returned.
+"""Figures of a training and its result, each drawn from numbers that another function returned.
 
-Every figure is two functions: one that returns the numbers (`descent_curves`, `rejection_curve`,
+Every figure has two functions: one that returns the numbers (`descent_curves`, `rejection_curve`,
 `score_histograms`, `feature_histograms`, `confusion_matrix`, `residual_histograms`,
 `calibration_curve`, `significance_curve`, `efficiency_in_bins`, `pull_histogram`, …) and one that
-draws them (``…_figure``) and returns a `matplotlib.figure.Figure`. `as_numbers` turns the numbers
-into what JSON can hold, `save` writes the figure. Nothing here changes Matplotlib's global state,
-and Matplotlib is imported only when a figure is drawn.
+draws them (``…_figure``) and returns a `matplotlib.figure.Figure`. `as_numbers` converts the
+numbers for JSON, and `save` writes the figure. Matplotlib is imported only when a figure is drawn,
+and its global state is not changed.
 """
 
 from steepest.evaluate.figures.binned import (
@@ -22,9 +22,11 @@ from steepest.evaluate.figures.features import (
     feature_histograms,
 )
 from steepest.evaluate.figures.histogram import Histogram, as_numbers
-from steepest.evaluate.figures.pulls import PullHistogram, pull_figure, pull_histogram
 from steepest.evaluate.figures.residuals import (
+    PullHistogram,
     ResidualHistograms,
+    pull_figure,
+    pull_histogram,
     residual_figure,
     residual_histograms,
 )
@@ -36,7 +38,7 @@ from steepest.evaluate.figures.significance import (
     significance_figure,
 )
 from steepest.evaluate.figures.style import axis_label, rendered, save
-from steepest.evaluate.merits.confusion import ConfusionMatrix, confusion_matrix
+from steepest.evaluate.merits.classification import ConfusionMatrix, confusion_matrix
 
 __all__ = [
     "ConfusionMatrix",

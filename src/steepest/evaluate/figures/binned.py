@@ -17,9 +17,10 @@ from steepest.evaluate.figures.style import (
     axis_label,
     laid_out,
     new_figure,
+    short,
     style,
 )
-from steepest.evaluate.merits.bins import BinnedMerits
+from steepest.evaluate.merits.binned import BinnedMerits
 from steepest.evaluate.merits.merit import Merit
 
 if TYPE_CHECKING:
@@ -42,18 +43,18 @@ def efficiency_figure(
     binned
         Numbers from `efficiency_in_bins`.
     working_point
-        Signal efficiency over all bins that the cut was chosen for; drawn as a line.
+        Signal efficiency over all bins for which the cut was chosen; drawn as a line.
     signal_name, background_name
-        What the legend says.
+        Names in the legend.
     """
     with style():
         figure = new_figure(7.0, 7.2)
         top, bottom = _stacked(figure)
-        _draw(top, binned, "signal_efficiency", signal_name, BLUE, "o")
+        _draw(top, binned, "signal_efficiency", short(signal_name, 40), BLUE, "o")
         if working_point is not None:
             label = rf"Working point $\varepsilon_{{S}}$ = {working_point:g}"
             top.axhline(working_point, color="black", linestyle="--", linewidth=1.0, label=label)
-        _draw(bottom, binned, "background_efficiency", background_name, RED, "s")
+        _draw(bottom, binned, "background_efficiency", short(background_name, 40), RED, "s")
         _from_zero(top, binned.merits["signal_efficiency"], working_point or 0.0)
         _from_zero(bottom, binned.merits["background_efficiency"])
         top.set_ylabel(r"Signal efficiency $\varepsilon_{S}$")
@@ -63,7 +64,7 @@ def efficiency_figure(
 
 
 def class_efficiency_figure(binned: BinnedMerits) -> Figure:
-    """Return the figure of each class's efficiency in bins.
+    """Return the figure of the efficiency of each class in bins.
 
     Parameters
     ----------
@@ -76,27 +77,28 @@ def class_efficiency_figure(binned: BinnedMerits) -> Figure:
         count = len(binned.merits)
         for index, name in enumerate(binned.merits):
             shift = 0.5 * (index - (count - 1) / 2) / max(count, 2)
-            _draw(axes, binned, name, name.removeprefix("efficiency_"),
+            _draw(axes, binned, name, short(name.removeprefix("efficiency_"), 16),
                   COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], shift)  # fmt: skip
         axes.set_ylim(-0.04, 1 + 0.09 * (1 + -(-count // 3)))
         axes.set_yticks(np.linspace(0, 1, 6))
-        axes.set_ylabel("Share of the class called rightly")
+        axes.set_ylabel("Fraction of the class classified correctly")
         _finish(axes, binned, (axes,), columns=3)
         return laid_out(figure)
 
 
 def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
-    """Return the figure of a regressor's bias (top) and resolution (bottom) in bins.
+    """Return the figure of bias (top) and resolution (bottom) of a regressor in bins.
 
     Parameters
     ----------
     binned
         Numbers from `regression_in_bins`.
     name
-        What is predicted, with its symbol, such as "$p_{T}$".
+        Name or symbol of the predicted quantity, such as "$p_{T}$".
     """
     unit = next((m.unit for m in binned.merits["bias"] if m.unit), None)
     suffix = f" [{unit}]" if unit else ""
+    name = short(name, 20)
     with style():
         figure = new_figure(7.0, 7.2)
         top, bottom = _stacked(figure)
@@ -153,7 +155,7 @@ def _from_zero(
     value, _, high = _columns(merits)
     ends = np.concatenate([value, high])
     top = max([at_least, *ends[np.isfinite(ends)]]) or 1.0
-    lowest = min([-0.04 * top, *(1.1 * value[np.isfinite(value)])])  # a point at 0 is seen whole
+    lowest = min([-0.04 * top, *(1.1 * value[np.isfinite(value)])])  # shows a point at 0
     axes.set_ylim(lowest, room * top)
 
 

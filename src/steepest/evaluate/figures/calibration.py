@@ -1,4 +1,4 @@
-"""The reliability curve: share of signal against mean score."""
+"""The reliability curve: fraction of signal against mean score."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from steepest.evaluate.figures.style import (
     MARKERS,
     laid_out,
     new_figure,
+    short,
     style,
 )
 from steepest.evaluate.merits.merit import Merit
@@ -31,16 +32,16 @@ def calibration_figure(
     score_name: str = "Score",
     outcome_name: str = "Signal fraction",
 ) -> Figure:
-    """Return the figure of reliability curves (top) and of the events they rest on (bottom).
+    """Return the figure of reliability curves (top) and numbers of events (bottom).
 
     Parameters
     ----------
     curves
         Numbers from `calibration_curve`, one for each model or class.
     errors
-        Their calibration errors from `calibration_error`, for the legend; none, or one each.
+        Results of `calibration_error` for the legend, one for each curve; or empty.
     score_name, outcome_name
-        What the axes say.
+        Labels of the axes.
     """
     texts = [f", {_said(error)}" for error in errors] or [""] * len(curves)
     with style():
@@ -51,11 +52,11 @@ def calibration_figure(
         top.plot([0, 1], [0, 1], color="black", linewidth=0.9, linestyle=(0, (1, 2)),
                  label="Calibrated")  # fmt: skip
         for index, (curve, text) in enumerate(zip(curves, texts, strict=True)):
-            _draw(top, bottom, curve, index, f"{curve.name}{text}")
+            _draw(top, bottom, curve, index, f"{short(curve.name)}{text}")
         top.set_xlim(0, 1)
         top.set_ylim(0, 1 + 0.08 * (len(curves) + 2))
         top.set_yticks(np.linspace(0, 1, 6))
-        top.set_ylabel(outcome_name)
+        top.set_ylabel(short(outcome_name, 40))
         top.legend(loc="upper left")
         bottom.set_yscale("log")
         bottom.set_ylim(0.5, 3 * max(int(curve.events.max()) for curve in curves))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.figures.style import laid_out, new_figure, style
-from steepest.evaluate.merits.confusion import ConfusionMatrix
+from steepest.evaluate.figures.style import laid_out, new_figure, short, style
+from steepest.evaluate.merits.classification import ConfusionMatrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,8 +34,11 @@ def confusion_figure(matrix: ConfusionMatrix) -> Figure:
                 dark = matrix.fractions[row, column] > 0.55
                 axes.text(column, row, _cell(matrix, row, column), ha="center", va="center",
                           color="white" if dark else "black", fontsize=11)  # fmt: skip
-        axes.set_xticks(range(n_classes), matrix.class_names)
-        axes.set_yticks(range(n_classes), matrix.class_names)
+        names = [short(name, 16) for name in matrix.class_names]
+        axes.set_xticks(range(n_classes), names)
+        axes.set_yticks(range(n_classes), names)
+        if max(map(len, names)) > 12:
+            axes.tick_params(axis="x", labelrotation=30)
         axes.tick_params(which="both", length=0)
         axes.minorticks_off()
         axes.set_xlabel("Predicted class")

@@ -1,4 +1,4 @@
-"""Loss and learning rate against the step: what the descent did."""
+"""Loss and learning rate against the step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DescentCurves:
     steps, training_loss, learning_rate
         Shape (records,).
     smoothed_loss
-        Running mean of the training loss where it is noisy, else None.
+        Running mean of the training loss if it is noisy, otherwise None.
     validation_steps, validation_loss
         Shape (validations,).
     kept_step
@@ -58,9 +58,9 @@ def descent_curves(
 ) -> DescentCurves:
     """Return the numbers of `descent_figure`.
 
-    The training loss is smoothed by a centred running mean over a fiftieth of the records, when its
-    ups and downs add up to more than four times its range. A loss that is not finite is legal and
-    is left out of the curve.
+    The training loss is smoothed by a centred running mean over a fiftieth of the records if its
+    total variation is more than four times its range. Losses that are not finite are left out of
+    the curve.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def descent_curves(
     validation_steps, validation_loss
         One entry per validation, shape (validations,).
     kept_step, diverged_step
-        Marked in the figure when given.
+        Marked in the figure if given.
 
     Raises
     ------
@@ -110,7 +110,8 @@ def _is_noisy(loss: Floats) -> bool:
 def _smoothed(loss: Floats) -> Floats:
     """Return the centred running mean over finite entries; the window shrinks at the start.
 
-    At the end, where the curve is flat and the eye reads the result, only its right half shrinks.
+    At the end of the curve, where the result is read off, only the right half of the window
+    shrinks.
     """
     half = max(2, loss.size // 100)
     finite = np.isfinite(loss)
@@ -172,7 +173,7 @@ def _draw_ends(axes: Axes, curves: DescentCurves) -> None:
 
 
 def _scale_losses(axes: Axes, curves: DescentCurves) -> None:
-    """Take a logarithmic axis where the loss spans more than a factor of 30.
+    """Use a logarithmic axis if the loss spans more than a factor of 30.
 
     A diverging loss is shown up to ten thousand times the first one.
     """

@@ -19,6 +19,7 @@ from steepest.evaluate.figures.style import (
     laid_out,
     new_figure,
     scaled_label,
+    short,
     style,
 )
 
@@ -33,7 +34,7 @@ _MOST = 12
 
 @dataclass(frozen=True, slots=True)
 class FeatureHistograms:
-    """One feature before and after scaling: a histogram of unit area per class each."""
+    """Histograms of one feature before and after scaling, of unit area for each class."""
 
     name: str
     before: tuple[Histogram, ...]
@@ -51,8 +52,8 @@ def feature_histograms(
 ) -> list[FeatureHistograms]:
     """Return the numbers of `feature_figure`, for the first twelve features.
 
-    A histogram spans the central 99.8 % of the values, or all where that is near; what lies
-    outside is counted in ``outside`` and in the normalisation.
+    A histogram spans the central 99.8 % of the values, or all values if the range is similar.
+    Values outside are counted in ``outside`` and in the normalisation.
 
     Parameters
     ----------
@@ -63,9 +64,9 @@ def feature_histograms(
     labels
         Class numbers 0, 1, …, shape (events,); None for one class, as in regression.
     weights
-        Event weights of any sign, a positive sum in each class; None is 1 each.
+        Event weights of any sign, a positive sum in each class; None means 1 each.
     class_names
-        Names of the classes; for two classes background and signal when None.
+        Names of the classes; None means background and signal for two classes.
     bins
         Number of bins.
 
@@ -130,7 +131,7 @@ def _per_class(
 
 
 def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
-    """Return the grid of features: before scaling, and beside it after.
+    """Return the figure with each feature before and after scaling, in a grid.
 
     Parameters
     ----------
@@ -139,25 +140,31 @@ def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
     """
     in_a_row = 1 if len(numbers) <= 3 else 2
     rows = -(-len(numbers) // in_a_row)
-    with style():
+    no_minor_ticks = {"xtick.minor.visible": False, "ytick.minor.visible": False}
+    with style(**no_minor_ticks):  # too crowded at this size
         figure = new_figure(3.6 * 2 * in_a_row, 2.5 * rows + 0.5)
         grid = figure.subplots(rows, 2 * in_a_row, squeeze=False)
         for index, feature in enumerate(numbers):
             row, column = index % rows, 2 * (index // rows)
-            _draw(grid[row, column], feature.before, axis_label(feature.name))
-            _draw(grid[row, column + 1], feature.after, scaled_label(feature.name))
+            _draw(grid[row, column], feature.before, axis_label(feature.name, 22))
+            _draw(grid[row, column + 1], feature.after, scaled_label(feature.name, 22))
         for index in range(len(numbers), rows * in_a_row):
             for axes in grid[index % rows, 2 * (index // rows) :]:
                 axes.remove()
         handles, names = grid[0, 0].get_legend_handles_labels()
         if len(handles) > 1:
-            figure.legend(handles, names, loc="outside upper center", ncols=len(handles))
+            figure.legend(
+                handles,
+                [short(name) for name in names],
+                loc="outside upper center",
+                ncols=len(handles),
+            )
         figure.supylabel("Probability density", fontsize="medium")
         return laid_out(figure)
 
 
 def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:
-    # signal, the last of two classes, keeps the first colour, as in the other figures
+    # signal, the last of two classes, has the first colour, as in the other figures
     order = range(len(classes))[::-1] if len(classes) == 2 else range(len(classes))
     for style_index, content in zip(order, classes, strict=True):
         colour = COLOURS[style_index % len(COLOURS)]
@@ -169,5 +176,4 @@ def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:
     axes.set_xlim(classes[0].edges[0], classes[0].edges[-1])
     axes.set_xlabel(label)
     axes.tick_params(labelsize=10.5)
-    axes.minorticks_off()  # clutter at this size
     axes.locator_params(nbins=4)

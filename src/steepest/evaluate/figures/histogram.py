@@ -1,4 +1,4 @@
-"""Histograms of weighted events, and any figure's numbers as JSON."""
+"""Histograms of weighted events, and conversion of the numbers of any figure for JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from steepest.storage import AnyArray, blocks, thinned
 __all__ = ["Histogram", "as_numbers", "central_range", "histogram", "histogram_edges"]
 
 _MOST_STEPS = 1_000
-"""Steps of the longest grid that counts as one."""
+"""Largest number of steps of an even grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Histogram:
     Attributes
     ----------
     label
-        What was filled.
+        Name of the filled quantity.
     edges
         Shape (bins + 1,); the last bin includes its upper edge.
     contents, errors
-        Σ w and √Σ w² per bin, both over (Σ w of all events × bin width) when `normalised`.
+        Σ w and √Σ w² per bin; if `normalised`, divided by (Σ w of all events × bin width).
     normalised
-        Whether the histogram, with what lies outside, has unit area.
+        Whether the histogram has unit area, including the events outside.
     outside
         Number of events below the first or above the last edge.
     """
@@ -70,9 +70,9 @@ def histogram(
 
 
 def central_range(values: AnyArray, fraction: float = 0.998) -> tuple[float, float]:
-    """Return a range that holds the central `fraction` of the values, or all where that is near.
+    """Return the range of the central `fraction` of the values, or of all if it is similar.
 
-    The fraction is that of at most a million values, evenly spaced.
+    The fraction is computed from at most a million values, evenly spaced.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def central_range(values: AnyArray, fraction: float = 0.998) -> tuple[float, flo
 
 
 def histogram_edges(values: AnyArray, bins: int) -> Floats:
-    """Return equal bins over the central range; a count gets bins of one or more whole counts.
+    """Return equal bins over the central range; for counts, bins of one or more whole counts.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def histogram_edges(values: AnyArray, bins: int) -> Floats:
 
 
 def _common_step(values: AnyArray) -> float | None:
-    """Return the distance of values on an even grid, as counts are also after scaling, or None."""
+    """Return the step of values on an even grid, such as (scaled) counts, or None."""
     if np.unique(values[:2000]).size > 1000:
         return None
     distinct = np.empty(0)
@@ -125,7 +125,7 @@ def _common_step(values: AnyArray) -> float | None:
 
 
 def as_numbers(twin: Any) -> Any:
-    """Return the numbers behind a figure as dicts, lists and floats; what is not finite is None.
+    """Return the numbers of a figure as dicts, lists and floats; None if not finite.
 
     Examples
     --------

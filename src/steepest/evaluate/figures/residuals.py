@@ -1,7 +1,8 @@
-"""Residuals of a regression, and prediction against truth."""
+"""Residuals of a regression, prediction against truth, and pulls."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,15 +17,23 @@ from steepest.evaluate.figures.histogram import (
     histogram,
     histogram_edges,
 )
-from steepest.evaluate.figures.style import BLUE, laid_out, new_figure, style
+from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, short, style
 from steepest.evaluate.merits.merit import Merit
+from steepest.evaluate.merits.regression import pull_merits
 from steepest.storage import blocks, derived
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ResidualHistograms", "residual_figure", "residual_histograms"]
+__all__ = [
+    "PullHistogram",
+    "ResidualHistograms",
+    "pull_figure",
+    "pull_histogram",
+    "residual_figure",
+    "residual_histograms",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +45,11 @@ class ResidualHistograms:
     residual
         Histogram of prediction − truth, not normalised.
     edges
-        Bin edges of truth and prediction alike, shape (bins + 1,).
+        Bin edges of both truth and prediction, shape (bins + 1,).
     contents
         Σ w in bins of (truth, prediction), shape (bins, bins).
     merits
-        Figures of merit that are printed: bias, resolution, robust resolution.
+        Figures of merit in the legend: bias, resolution, robust resolution.
     unit
         Unit of the truth, or None.
     """
@@ -67,9 +76,9 @@ def residual_histograms(
     truth, prediction
         Finite numbers, shape (events,).
     weights
-        Event weights of any sign with a positive sum; None is 1 each.
+        Event weights of any sign with a positive sum; None means 1 each.
     merits
-        What `regression_merits` returned, for the legend.
+        Result of `regression_merits`, for the legend.
     unit
         Unit of the truth.
     bins
@@ -114,9 +123,10 @@ def residual_figure(numbers: ResidualHistograms, name: str = "target") -> Figure
     numbers
         Numbers from `residual_histograms`.
     name
-        What is predicted, with its symbol, such as "$p_{T}$".
+        Name or symbol of the predicted quantity, such as "$p_{T}$".
     """
     unit = f" [{numbers.unit}]" if numbers.unit else ""
+    name = short(name)
     with style():
         figure = new_figure(12.5, 5.4)
         left, right = figure.subplots(1, 2)
@@ -155,3 +165,97 @@ def _draw_residuals(axes: Axes, numbers: ResidualHistograms) -> None:
     titles = {"bias": "Bias", "resolution": "Resolution", "robust_resolution": "Central 68 %"}
     lines = [f"{titles[merit.name]}:  {merit.format()}" for merit in numbers.merits]
     axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=12)
+
+
+_TITLES = {"pull_mean": "Mean", "pull_width": "Width"}
+
+
+@dataclass(frozen=True, slots=True)
+class PullHistogram:
+    """Pulls in numbers.
+
+    Attributes
+    ----------
+    pulls
+        Histogram of unit area; `outside` counts the pulls beyond its range.
+    expected
+        Density of the standard normal distribution, averaged over each bin, shape (bins,).
+    merits
+        ``pull_mean`` and ``pull_width``.
+    """
+
+    pulls: Histogram
+    expected: Floats
+    merits: dict[str, Merit]
+
+
+def pull_histogram(
+    values: Values, weights: Values | None = None, bins: int = 40, reach: float = 5.0
+) -> PullHistogram:
+    """Return the numbers of `pull_figure`.
+
+    Parameters
+    ----------
+    values
+        Pulls from `steepest.evaluate.pulls`, shape (events,).
+    weights
+        Event weights of any sign with a positive sum, shape (events,); None means 1 each.
+    bins
+        Number of bins, from −`reach` to `reach`.
+    reach
+        Largest pull that is drawn.
+
+    Raises
+    ------
+    EventsError
+        As `pull_merits` does.
+
+    Examples
+    --------
+    >>> numbers = pull_histogram([-0.5, 0.5, 7.0], bins=2)
+    >>> numbers.expected.round(3).tolist(), numbers.pulls.outside
+    ([0.1, 0.1], 1)
+    """
+    pull = as_column(values, "pulls")
+    weight = as_weights(weights, len(pull))
+    edges = np.linspace(-reach, reach, bins + 1)
+    below = np.array([0.5 * math.erfc(-edge / math.sqrt(2)) for edge in edges])
+    return PullHistogram(
+        histogram(pull, weight, edges, "pulls"),
+        np.diff(below) / np.diff(edges),
+        pull_merits(pull, weight),
+    )
+
+
+def pull_figure(numbers: PullHistogram, name: str = "target") -> Figure:
+    """Return the figure of the distribution of pulls, with √Σw², and the standard normal one.
+
+    Parameters
+    ----------
+    numbers
+        Numbers from `pull_histogram`.
+    name
+        Name or symbol of the predicted quantity.
+    """
+    content = numbers.pulls
+    with style():
+        figure = new_figure(7.0, 6.0)
+        axes = figure.subplots()
+        axes.stairs(numbers.expected, content.edges, color=RED, linewidth=1.6, linestyle="--",
+                    label="Standard normal")  # fmt: skip
+        filled = content.errors > 0
+        axes.errorbar(content.centres[filled], content.contents[filled], content.errors[filled],
+                      color=BLUE, marker="o", markersize=4.5, linestyle="none", ecolor="black",
+                      elinewidth=0.9, label="Events")  # fmt: skip
+        highest = max(float(content.contents.max()), float(numbers.expected.max()))
+        lowest = min(0.0, 1.1 * float(content.contents.min()))
+        axes.set_ylim(lowest, 1.4 * highest)
+        axes.set_xlim(content.edges[0], content.edges[-1])
+        axes.set_xlabel(rf"Pull of {short(name)}:  (predicted − true) / $\sigma$")
+        axes.set_ylabel("Probability density")
+        lines = [f"{_TITLES[key]}:  {merit.format()}" for key, merit in numbers.merits.items()]
+        if content.outside:
+            lines.append(f"Outside:  {content.outside:,} events".replace(",", " "))
+        axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=12)
+        axes.legend(loc="upper right")
+        return laid_out(figure)

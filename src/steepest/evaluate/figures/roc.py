@@ -1,4 +1,4 @@
-"""The ROC curve as physicists draw it: background rejection against signal efficiency."""
+"""The ROC curve in the form used in physics: background rejection against signal efficiency."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from steepest.evaluate.figures.style import (
     MARKERS,
     laid_out,
     new_figure,
+    short,
     style,
 )
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
@@ -32,7 +33,7 @@ __all__ = ["RejectionCurve", "rejection_curve", "roc_figure"]
 
 @dataclass(frozen=True, slots=True)
 class RejectionCurve:
-    """One model's curve, at a few hundred of its thresholds.
+    """The curve of one model, at a few hundred thresholds.
 
     Attributes
     ----------
@@ -45,11 +46,11 @@ class RejectionCurve:
     low, high
         Interval of the rejection, shape (points,).
     background_passed
-        Raw number of background events each point rests on, shape (points,).
+        Raw number of background events that pass at each point, shape (points,).
     working_points
         Background rejections that are marked.
     minimum_background
-        Points that rest on fewer background events are left out.
+        Points with fewer background events are left out.
     """
 
     name: str
@@ -83,8 +84,8 @@ def rejection_curve(
     auc
         Area under the curve, for the legend.
     efficiencies
-        Signal efficiencies of the working points; those that rest on fewer than
-        `minimum_background` background events are not marked.
+        Signal efficiencies of the working points; those with fewer than `minimum_background`
+        background events are not marked.
     minimum_background
         Raw number of background events below which the curve is not drawn.
     level
@@ -125,11 +126,11 @@ def rejection_curve(
 
 
 def _thinned(efficiency: AnyArray, points: int) -> NDArray[np.intp]:
-    """Return indices of about evenly spaced efficiencies, both ends among them."""
+    """Return indices of approximately evenly spaced efficiencies, including both ends."""
     size = len(efficiency)
     if size <= points:
         return np.arange(size)
-    # the highest efficiency reached so far: negative weights may let it fall
+    # the running maximum, because negative weights may reduce the efficiency
     wanted = np.linspace(float(efficiency[:1][0]), extent(efficiency)[1], points)
     found = first_reaching(efficiency, wanted)
     return np.unique(np.concatenate([[0], found, [size - 1]]))
@@ -141,7 +142,7 @@ def roc_figure(curves: Sequence[RejectionCurve]) -> Figure:
     Parameters
     ----------
     curves
-        Numbers from `rejection_curve`; more than six are hard to tell apart.
+        Numbers from `rejection_curve`; more than six are hard to distinguish.
     """
     with style():
         figure = new_figure(7.0, 6.0)
@@ -150,7 +151,7 @@ def roc_figure(curves: Sequence[RejectionCurve]) -> Figure:
             _draw_curve(axes, curve, index)
         efficiency = np.linspace(0.005, 1, 200)
         axes.plot(efficiency, 1 / efficiency, color="black", linewidth=0.9, linestyle=(0, (1, 2)),
-                  label="Guessing")  # fmt: skip
+                  label="Random guess")  # fmt: skip
         axes.set_yscale("log")
         axes.set_xlim(0, 1)
         axes.set_ylim(1, _top(curves))
@@ -172,9 +173,9 @@ def _draw_curve(axes: Axes, curve: RejectionCurve, index: int) -> None:
     axes.fill_between(
         curve.signal_efficiency, curve.low, high, color=colour, alpha=0.25, linewidth=0
     )
-    area = f", AUC {curve.auc.format()}" if curve.auc else ""
-    line = LINE_STYLES[(index + index // len(COLOURS)) % len(LINE_STYLES)]  # colours come round
-    axes.plot(curve.signal_efficiency, curve.rejection, color=colour, label=f"{curve.name}{area}",
+    name = short(curve.name, 40) + (f", AUC {curve.auc.format()}" if curve.auc else "")
+    line = LINE_STYLES[(index + index // len(COLOURS)) % len(LINE_STYLES)]  # colours repeat
+    axes.plot(curve.signal_efficiency, curve.rejection, color=colour, label=name,
               linestyle=line)  # fmt: skip
     at = [merit.counts["signal_efficiency"] for merit in curve.working_points]
     values = [merit.value for merit in curve.working_points]

@@ -12,7 +12,7 @@ from steepest.evaluate.curves.roc import check_scored
 from steepest.evaluate.events.arrays import Values
 from steepest.evaluate.events.columns import extent, joined
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
-from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
+from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, short, style
 from steepest.evaluate.merits.kolmogorov import KolmogorovTest, kolmogorov_test
 from steepest.storage import compressed, derived
 
@@ -25,7 +25,7 @@ __all__ = ["ScoreHistograms", "score_figure", "score_histograms"]
 
 @dataclass(frozen=True, slots=True)
 class ScoreHistograms:
-    """Histograms of scores of unit area, and the Kolmogorov tests of training against test."""
+    """Score histograms of unit area, and Kolmogorov tests of training against test."""
 
     signal_training: Histogram
     background_training: Histogram
@@ -46,7 +46,7 @@ def score_histograms(
 ) -> ScoreHistograms:
     """Return the numbers of `score_figure`.
 
-    The bins span 0 to 1 for probabilities, else the range of all scores.
+    The bins span 0 to 1 for probabilities, otherwise the range of all scores.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def score_histograms(
     training_scores, test_scores
         Finite scores, shape (events,).
     training_weights, test_weights
-        Event weights of any sign, a positive sum in each class; None is 1 each.
+        Event weights of any sign, a positive sum in each class; None means 1 each.
     bins
         Number of bins.
 
@@ -106,8 +106,9 @@ def score_figure(
     numbers
         Numbers from `score_histograms`.
     signal_name, background_name, score_name
-        What legend and axis say.
+        Names in the legend and of the axis.
     """
+    signal_name, background_name = short(signal_name, 24), short(background_name, 24)
     with style():
         figure = new_figure(7.0, 6.0)
         axes = figure.subplots()
@@ -151,7 +152,7 @@ def _probability(p: float) -> str:
 
 
 def _scale(axes: Axes, numbers: ScoreHistograms) -> None:
-    """Take a logarithmic axis where contents span more than 30, and leave room for the legend."""
+    """Use a logarithmic axis if contents span more than 30, and leave room for the legend."""
     four = (numbers.signal_training, numbers.background_training,
             numbers.signal_test, numbers.background_test)  # fmt: skip
     contents = np.concatenate([each.contents for each in four])

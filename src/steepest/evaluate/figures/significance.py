@@ -11,11 +11,11 @@ from steepest.evaluate.curves.roc import Roc
 from steepest.evaluate.events.arrays import Floats
 from steepest.evaluate.events.columns import numbered, total_of
 from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
-from steepest.evaluate.merits.asimov import Experiment
 from steepest.evaluate.merits.intervals import Efficiency, efficiency_from_sums
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
 from steepest.evaluate.merits.significance import (
     MINIMUM_BACKGROUND,
+    Experiment,
     SignificanceScan,
     significance_scan,
     with_interval,
@@ -31,20 +31,20 @@ __all__ = ["SignificanceCurve", "significance_curve", "significance_figure"]
 
 @dataclass(frozen=True, slots=True)
 class SignificanceCurve:
-    """Z against the cut, at a few hundred of its values.
+    """Z against the cut, at a few hundred thresholds.
 
     Attributes
     ----------
     thresholds, significance, low, high
-        Of the events that the result is quoted for, shape (points,).
+        For the events of the result, shape (points,).
     choosing_thresholds, choosing_significance
-        Of the events that chose the cut; empty where these are the same events.
+        For the events on which the cut was chosen; empty if these are the same events.
     cut
         The result, at the chosen cut.
     experiment
         What was expected before the cut.
     minimum_background
-        Cuts behind which fewer effective background events are left are not drawn.
+        Cuts with fewer effective background events are not drawn.
     """
 
     thresholds: Floats
@@ -72,9 +72,9 @@ def significance_curve(
     Parameters
     ----------
     roc
-        Curve of the events that the result is quoted for.
+        Curve of the events of the result.
     choosing
-        Curve of the events that chose the cut; None where these are the same.
+        Curve of the events on which the cut was chosen; None if these are the same.
     experiment
         S, B and δ.
     cut
@@ -137,7 +137,7 @@ def _thinned(scan: SignificanceScan, minimum_background: float, points: int) -> 
         return rows[:]
     falling = compressed(scan.thresholds, usable)
     wanted = np.linspace(float(falling[len(rows) - 1 :][0]), float(falling[:1][0]), points)
-    # of the cuts that are not below a wanted one the last
+    # for each wanted cut, the lowest threshold that is not below it
     not_below = sum(np.searchsorted(-cuts, -wanted, side="right") for (cuts,) in blocks(falling))
     return rows[np.unique(np.maximum(not_below - 1, 0))]
 
@@ -148,16 +148,16 @@ def significance_figure(
     choosing_part: str = "validation",
     score_name: str = "Cut on the score",
 ) -> Figure:
-    """Return the figure of Z against the cut, with the cut that was chosen.
+    """Return the figure of Z against the cut, with the chosen cut.
 
     Parameters
     ----------
     numbers
         Numbers from `significance_curve`.
     part, choosing_part
-        Names of the events of the result, and of those that chose the cut.
+        Names of the parts of the result, and on which the cut was chosen.
     score_name
-        What the axis says.
+        Label of the axis.
     """
     with style():
         figure = new_figure(7.0, 6.0)

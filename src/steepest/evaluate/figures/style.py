@@ -1,10 +1,12 @@
-"""How figures look, what axes are called, and how a figure is written to a file."""
+"""Style of the figures, labels of axes, and writing of figures to files."""
 
 from __future__ import annotations
 
 import io
 import re
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +27,20 @@ __all__ = [
     "rendered",
     "save",
     "scaled_label",
+    "short",
     "style",
 ]
 
 # M. A. Petroff, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270: the set of
-# six, told apart by colour-blind readers; line styles and markers tell them apart in grey print.
+# six, which colour-blind readers can distinguish; line styles and markers differ for greyscale.
 COLOURS = ("#5790fc", "#e42536", "#f89c20", "#964a8b", "#7a21dd", "#9c9ca1")
 BLUE, RED, ORANGE, _, _, GREY = COLOURS
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
-# The style of CMS figures, from mplhep, with sizes for a figure of some seven inches.
+# The style of CMS figures from mplhep, with font sizes for figures of about seven inches.
 _SIZES: dict[str, Any] = {
+    "font.family": ["TeX Gyre Heros", "DejaVu Sans"],  # the second has nearly all characters
     "font.size": 14,
     "legend.fontsize": 12,
     "legend.handlelength": 2.0,
@@ -55,6 +59,12 @@ _SIZES: dict[str, Any] = {
     "savefig.bbox": "standard",
     "svg.hashsalt": "steepest",
     "pdf.fonttype": 42,
+}
+
+_NO_METADATA = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
 }
 
 _SYMBOLS: dict[str, tuple[str, str | None]] = {
@@ -89,61 +99,87 @@ _ALIASES = {
 }
 
 
-def _symbol(name: str) -> tuple[str, str | None]:
+def _symbol(name: str, longest: int) -> tuple[str, str | None]:
     """Return (symbol, unit) of a feature; prefixes such as ``jet_`` are dropped."""
-    short = re.sub(r"^(jet|fatjet|lepton|lep)_", "", name.lower())
-    short = _ALIASES.get(short, short)
-    subjettiness = re.fullmatch(r"tau_?(\d{1,2})", short)
+    known = re.sub(r"^(jet|fatjet|lepton|lep)_", "", name.lower())
+    known = _ALIASES.get(known, known)
+    subjettiness = re.fullmatch(r"tau_?(\d{1,2})", known)
     if subjettiness:
         return rf"$\tau_{{{subjettiness[1]}}}$", None
-    # a dollar sign or two would start mathematics in the middle of an unknown name
-    return _SYMBOLS.get(short, (name.replace("$", r"\$"), None))
+    if known in _SYMBOLS:
+        return _SYMBOLS[known]
+    # dollar signs would start math mode inside an unknown name
+    return short(name, longest).replace("$", r"\$"), None
 
 
-def axis_label(name: str) -> str:
-    r"""Return the axis label of a feature with its unit; an unknown name is returned as it is.
+def short(text: str, longest: int = 30) -> str:
+    """Return a text, with its middle replaced by … if it is too long; math is not shortened.
+
+    An expression may be longer than a figure is wide. The numbers of a figure have the full text.
+
+    Examples
+    --------
+    >>> short("sqrt((e1 + e2)**2 - (px1 + px2)**2) / 1000", 24)
+    'sqrt((e1 + e2)…2) / 1000'
+    """
+    if len(text) <= longest or "$" in text:
+        return text
+    end = (longest - 1) * 2 // 5
+    return f"{text[: longest - 1 - end]}…{text[-end:]}"
+
+
+def axis_label(name: str, longest: int = 40) -> str:
+    r"""Return the axis label of a feature with its unit; unknown names are shortened to `longest`.
 
     Examples
     --------
     >>> axis_label("jet_pt"), axis_label("tau32"), axis_label("my_feature")
     ('$p_{T}$ [GeV]', '$\\tau_{32}$', 'my_feature')
     """
-    symbol, unit = _symbol(name)
+    symbol, unit = _symbol(name, longest)
     return f"{symbol} [{unit}]" if unit else symbol
 
 
-def scaled_label(name: str) -> str:
-    """Return the axis label of a feature after scaling, where it has no unit.
+def scaled_label(name: str, longest: int = 40) -> str:
+    """Return the axis label of a scaled feature, which has no unit.
 
     Examples
     --------
     >>> scaled_label("pt")
     '$p_{T}$, scaled'
     """
-    return f"{_symbol(name)[0]}, scaled"
+    return f"{_symbol(name, longest)[0]}, scaled"
 
 
-def style() -> AbstractContextManager[None]:
-    """Return the context in which a figure is made or written; global settings are left alone."""
+@contextmanager
+def style(**changes: Any) -> Iterator[None]:
+    """Context in which a figure is made or written; global settings are not changed.
+
+    `changes` are Matplotlib settings for this figure only. Matplotlib's warnings about a layout
+    that does not fit and about missing characters are suppressed, since they do not help the user.
+    """
     import matplotlib
     import mplhep
 
-    settings: Any = {**mplhep.style.CMS, **_SIZES}
-    return matplotlib.rc_context(settings)
+    settings: Any = {**mplhep.style.CMS, **_SIZES, **changes}
+    with warnings.catch_warnings(), matplotlib.rc_context(settings):
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        yield
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure, sizes in inches; to be called within `style()`."""
+    """Return an empty figure with sizes in inches; call it within `style()`."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height))
 
 
 def laid_out(figure: Figure) -> Figure:
-    """Return the figure with its layout computed once and kept.
+    """Return the figure with its layout computed once and then fixed.
 
-    Left to Matplotlib, the layout moves by a fraction of a pixel each time the figure is drawn,
-    and a figure saved twice would give two different files.
+    Otherwise Matplotlib changes the layout by a fraction of a pixel each time the figure is drawn,
+    and saving a figure twice would give two different files.
     """
     engine = figure.get_layout_engine()
     if engine is not None:
@@ -153,17 +189,18 @@ def laid_out(figure: Figure) -> Figure:
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write a figure to `path`; the suffix says the format, PNG when there is none.
+    """Write a figure to `path` in the format of its suffix, by default PNG.
 
-    Dates, versions and random identifiers are left out: the same numbers give the same bytes on
-    the same versions of Matplotlib and FreeType.
+    Dates, versions and random identifiers are left out, so the same numbers give the same bytes
+    with the same versions of Matplotlib and FreeType.
 
     Parameters
     ----------
     figure
-        Figure of any function here.
+        A figure of one of these functions.
     path
-        File to write, suffix ``.png``, ``.pdf``, ``.svg`` or another that Matplotlib knows.
+        File to write, with the suffix ``.png``, ``.pdf``, ``.svg`` or another one that Matplotlib
+        supports.
 
     Returns
     -------
@@ -178,13 +215,24 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 
 def rendered(figure: Figure, kind: str = "png") -> bytes:
-    """Return what `save` writes."""
-    empty = {
-        "png": {"Software": None},
-        "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-        "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
-    }.get(kind)
+    """Return the bytes that `save` writes."""
     buffer = io.BytesIO()
     with style():
-        figure.savefig(buffer, format=kind, metadata=empty)
+        if kind == "png":
+            _render_png(figure, buffer)
+        else:
+            figure.savefig(buffer, format=kind, metadata=_NO_METADATA.get(kind))
     return buffer.getvalue()
+
+
+def _render_png(figure: Figure, buffer: io.BytesIO) -> None:
+    """Write a PNG, without the first pass of `savefig`, which computes the layout again."""
+    from matplotlib import rcParams
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    dpi = figure.dpi
+    figure.set_dpi(rcParams["savefig.dpi"])
+    try:
+        FigureCanvasAgg(figure).print_png(buffer, metadata=_NO_METADATA["png"])
+    finally:
+        figure.set_dpi(dpi)

@@ -1,7 +1,5 @@
 """Figures of merit in bins of a column: turn-on curves, and bias and resolution.
 
-What to use when:
-
 - a binary classifier with a cut: `efficiency_in_bins`, signal and background (turn-on curves);
 - several classes: `class_efficiency_in_bins`;
 - a regressor: `regression_in_bins`, and `pulls` with the resolution of each bin.
@@ -11,34 +9,41 @@ Each bin has a `Merit` for each quantity: value, interval, counts, definition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from steepest.errors import InputError
 from steepest.evaluate.curves.roc import check_scored
 from steepest.evaluate.events.arrays import (
+    Floats,
     Values,
     as_column,
     as_weights,
+    check_classified,
     check_fraction,
     check_same_length,
 )
-from steepest.evaluate.events.classes import check_classified
-from steepest.evaluate.events.columns import sums_of
-from steepest.evaluate.merits.bins import BinnedMerits, measured_in_bins, place_in_bins, why_empty
+from steepest.evaluate.events.columns import Sums, sums_of
 from steepest.evaluate.merits.intervals import efficiency_of
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, undefined_merit
 from steepest.evaluate.merits.regression import regression_merits
-from steepest.storage import AnyArray, compressed, derived
+from steepest.storage import AnyArray, blocks, compressed, derived
 
 __all__ = [
+    "BinnedMerits",
     "class_efficiency_in_bins",
     "efficiency_in_bins",
+    "measured_in_bins",
+    "place_in_bins",
     "regression_in_bins",
+    "why_empty",
 ]
+
 
 _REGRESSION = ("bias", "resolution", "robust_resolution")
 
@@ -59,8 +64,8 @@ def efficiency_in_bins(
 
         ε_S(bin) = Σ_{signal in the bin, s ≥ t} w / Σ_{signal in the bin} w,     ε_B likewise
 
-    with the interval of `weighted_efficiency`. A bin without events of a class, or with weights
-    that do not have a positive sum there, has no efficiency, and a reason.
+    with the interval of `weighted_efficiency`. If a bin has no events of a class, or their sum of
+    weights is not positive, the merit has no value and a reason.
 
     Parameters
     ----------
@@ -69,13 +74,13 @@ def efficiency_in_bins(
     scores
         Any finite numbers, higher for signal, shape (events,).
     values
-        The column to bin in, shape (events,).
+        The column that defines the bins, shape (events,).
     edges
-        Bin edges, rising, shape (bins + 1,).
+        Bin edges, increasing, shape (bins + 1,).
     threshold
-        The cut, chosen on other events than these.
+        The cut, which must have been chosen on other events.
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     column
         Name of the column.
     level
@@ -86,7 +91,7 @@ def efficiency_in_bins(
     EventsError
         As `roc_curve` does, and for values that are not finite or not one per event.
     InputError
-        For edges that do not rise, and a level outside (0, 1).
+        For edges that do not increase, and a level outside (0, 1).
 
     Examples
     --------
@@ -124,10 +129,10 @@ def class_efficiency_in_bins(
     column: str = "column",
     level: float = ONE_SIGMA,
 ) -> BinnedMerits:
-    """Return for each class the share of its events that is called rightly, in bins.
+    """Return the fraction of correctly classified events of each class, in bins.
 
-    The most probable class is called. Merits are named ``efficiency_<class>``; intervals and empty
-    bins as in `efficiency_in_bins`.
+    The predicted class is the most probable one. Merits are named ``efficiency_<class>``; intervals
+    and empty bins are as in `efficiency_in_bins`.
 
     Parameters
     ----------
@@ -136,7 +141,7 @@ def class_efficiency_in_bins(
     probabilities
         Rows that add up to one, shape (events, K).
     class_names
-        K names, the class numbers when None.
+        K names; None means the class numbers.
     values, edges, weights, column, level
         As in `efficiency_in_bins`.
 
@@ -145,7 +150,7 @@ def class_efficiency_in_bins(
     EventsError
         As `multiclass_merits` does, and for values that are not finite or not one per event.
     InputError
-        For names that are not K, edges that do not rise, and a level outside (0, 1).
+        For names that are not K, edges that do not increase, and a level outside (0, 1).
 
     Examples
     --------
@@ -162,7 +167,7 @@ def class_efficiency_in_bins(
     place = _checked_place(values, edges, probability, "probabilities")
     right = derived(lambda p, of: p.argmax(axis=1) == of, probability, label)
     classes = {name: derived(partial(np.equal, index), label) for index, name in enumerate(names)}
-    definition = "weighted share of the bin's events of this class that the model calls so"
+    definition = "weighted share of the events of this class in the bin that are classified so"
 
     def measure(inside: AnyArray) -> dict[str, Merit]:
         return {
@@ -185,7 +190,7 @@ def regression_in_bins(
 ) -> BinnedMerits:
     """Return bias, resolution and robust resolution of a regressor in bins.
 
-    Each is that of `regression_merits`, of the events of the bin alone.
+    Each is the merit of `regression_merits` for the events of the bin.
 
     Parameters
     ----------
@@ -201,7 +206,7 @@ def regression_in_bins(
     EventsError
         As `regression_merits` does, and for values that are not finite or not one per event.
     InputError
-        For edges that do not rise, and a level outside (0, 1).
+        For edges that do not increase, and a level outside (0, 1).
 
     Examples
     --------
@@ -263,3 +268,120 @@ def _efficiency(
     epsilon = efficiency_of(passing, total, level)
     interval = epsilon.value, epsilon.low, epsilon.high, epsilon.uncertainty
     return Merit(name, *interval, level, counts, definition)
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedMerits:
+    """Figures of merit in bins of a column.
+
+    Attributes
+    ----------
+    column
+        Name of the column that defines the bins.
+    edges
+        Shape (bins + 1,); a bin includes its lower edge, the last bin also its upper edge.
+    merits
+        Lists with one merit per bin, by name.
+    outside
+        Number of events below the first or above the last edge.
+    """
+
+    column: str
+    edges: Floats
+    merits: dict[str, tuple[Merit, ...]]
+    outside: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dict, with the merits as in `Merit.to_json`.
+
+        Examples
+        --------
+        >>> from steepest.evaluate import regression_in_bins
+        >>> binned = regression_in_bins([1.0, 2.0], [1.5, 2.5], [0.2, 0.4], [0, 1], column="eta")
+        >>> entry = binned.to_json()
+        >>> entry["column"], entry["edges"], entry["merits"]["bias"][0]["value"]
+        ('eta', [0.0, 1.0], 0.5)
+        """
+        return {
+            "column": self.column,
+            "edges": self.edges.tolist(),
+            "outside": self.outside,
+            "merits": {
+                name: [merit.to_json() for merit in merits] for name, merits in self.merits.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> BinnedMerits:
+        """Return the binned merits that `to_json` wrote."""
+        merits = {
+            name: tuple(Merit.from_json(merit) for merit in merits)
+            for name, merits in entry["merits"].items()
+        }
+        return cls(entry["column"], np.array(entry["edges"]), merits, entry["outside"])
+
+
+def place_in_bins(values: Any, edges: ArrayLike) -> Any:
+    """Return the bin of each value, −1 outside the bins; in memory or on disk like the values.
+
+    Parameters
+    ----------
+    values
+        Finite numbers, shape (events,).
+    edges
+        Two or more finite numbers, increasing, shape (bins + 1,).
+
+    Raises
+    ------
+    EventsError
+        For values that are not finite, none, or not one per event.
+    InputError
+        For less than two edges, or edges that do not increase.
+
+    Examples
+    --------
+    >>> place_in_bins([0.0, 0.5, 1.0, 2.0, 2.1], [0, 1, 2]).tolist()
+    [0, 0, 1, 1, -1]
+    """
+    column = as_column(values, "values")
+    limits = np.asarray(edges, dtype=np.float64)
+    if limits.ndim != 1 or limits.size < 2 or not (np.diff(limits) > 0).all():
+        raise InputError(
+            "the edges of the bins are not increasing.",
+            expected="two or more finite, increasing numbers",
+            found=f"{limits.tolist()}",
+            cause="a repeated edge, or edges from high to low",
+            do="sort the edges and remove duplicates",
+        )
+
+    def place(rows: Floats) -> NDArray[np.intp]:
+        index = np.searchsorted(limits, rows, side="right") - 1
+        index = np.where(rows == limits[-1], limits.size - 2, index)
+        return np.where((rows < limits[0]) | (rows > limits[-1]), -1, index)
+
+    return derived(place, column)
+
+
+def measured_in_bins(
+    place: AnyArray, edges: ArrayLike, column: str, measure: Callable[[Any], Mapping[str, Merit]]
+) -> BinnedMerits:
+    """Return the merits in each bin; `place` is the result of `place_in_bins`.
+
+    `measure` takes a mask of the events in a bin, and returns the merits of the bin by name.
+    """
+    limits = np.array(edges, dtype=np.float64)
+    measured = [
+        measure(derived(partial(np.equal, index), place)) for index in range(limits.size - 1)
+    ]
+    merits = {name: tuple(each[name] for each in measured) for name in measured[0]}
+    outside = sum(int((rows < 0).sum()) for (rows,) in blocks(place))
+    return BinnedMerits(column, limits, merits, outside)
+
+
+def why_empty(sums: Sums, events: str) -> str | None:
+    """Return the reason why a bin has no weighted mean, or None."""
+    if sums.events == 0:
+        return f"no {events} in this bin"
+    if not sums.positive:
+        return f"the weights of the {events} in this bin have no positive sum"
+    return None

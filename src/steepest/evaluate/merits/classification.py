@@ -1,27 +1,42 @@
-"""Figures of merit of classifiers: two classes with one score, or many with a probability each."""
+"""Figures of merit of classifiers.
+
+- `binary_merits` for two classes with one score;
+- `multiclass_merits` for several classes with a probability each;
+- `confusion_matrix` for the predicted against the true class, with counts and intervals.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from steepest.evaluate.curves.area import auc, auc_of
-from steepest.evaluate.curves.ranking import influences, ranked
-from steepest.evaluate.curves.roc import background_rejection, check_scored, roc_of
-from steepest.evaluate.events.arrays import Values, as_probabilities, check_fraction
-from steepest.evaluate.events.classes import check_classified, events_of_each, one_class
+from steepest.evaluate.curves.area import auc_of
+from steepest.evaluate.curves.ranking import Ranking, influences, ranked
+from steepest.evaluate.curves.roc import Roc, background_rejection, check_scored, roc_of
+from steepest.evaluate.events.arrays import (
+    Floats,
+    Values,
+    as_probabilities,
+    check_classified,
+    check_fraction,
+    events_of_each,
+    one_class,
+)
 from steepest.evaluate.events.columns import contiguous, dot, sums_of
-from steepest.evaluate.merits.intervals import efficiency_of, weighted_mean
+from steepest.evaluate.merits.intervals import efficiency_from_sums, efficiency_of, weighted_mean
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
-from steepest.storage import AnyArray, RowsOnDisk, derived
+from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
-__all__ = ["binary_merits", "multiclass_merits"]
+__all__ = ["ConfusionMatrix", "binary_merits", "confusion_matrix", "multiclass_merits"]
+
 
 _ACCURACY = (
-    "share of the weighted events that are classified rightly, {how}; Clopper-Pearson interval "
+    "share of the weighted events that are classified correctly, {how}; Clopper-Pearson interval "
     "with effective counts, clipped to [0, 1]"
 )
 _CROSS_ENTROPY = (
@@ -40,17 +55,18 @@ def binary_merits(
     weights: Values | None = None,
     efficiencies: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
     level: float = ONE_SIGMA,
+    curve: Roc | None = None,
 ) -> dict[str, Merit]:
     """Return the figures of merit of a binary classifier, by name.
 
-    ``auc`` (`steepest.evaluate.auc`), ``accuracy`` (s ≥ 0.5 is called signal),
+    ``auc`` (`steepest.evaluate.auc`), ``accuracy`` (events with s ≥ 0.5 are classified as signal),
     ``background_rejection_at_<ε_S>`` (`background_rejection`), and ``binary_cross_entropy``::
 
         −Σ wᵢ [yᵢ log sᵢ + (1 − yᵢ) log(1 − sᵢ)] / Σ wᵢ
 
-    with the standard error of a weighted mean. In the logarithm a probability counts as no less
-    than the resolution of its dtype at one (float32: 1.2e-7); ``counts["clipped"]`` says for how
-    many events that mattered.
+    with the standard error of a weighted mean. Before the logarithm, probabilities are clipped from
+    below at the machine epsilon of their dtype (float32: 1.2e-7); ``counts["clipped"]`` is the
+    number of clipped events.
 
     Parameters
     ----------
@@ -59,11 +75,13 @@ def binary_merits(
     scores
         Probabilities of signal, shape (events,).
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     efficiencies
         Signal efficiencies of the background rejections.
     level
         Confidence level of the intervals.
+    curve
+        `roc_curve` of these events, if available, to avoid sorting again.
 
     Raises
     ------
@@ -81,10 +99,8 @@ def binary_merits(
     check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)
     as_probabilities(score, "scores")
-    ranking = ranked(signal, score, weight)
-    area = auc_of(ranking, level)
-    roc = roc_of(ranking)
-    del ranking  # as long as all events
+    roc = curve or roc_of(ranked(signal, score, weight))
+    area = auc_of(roc.ranking, level)
     of_true_class = derived(lambda of, s: np.where(of, s, 1 - s), signal, score)
     right = derived(lambda of, s: (s >= 0.5) == of, signal, score)
     merits = [
@@ -102,13 +118,14 @@ def multiclass_merits(
     weights: Values | None = None,
     class_names: Sequence[str] | None = None,
     level: float = ONE_SIGMA,
+    curves: Mapping[str, Roc] | None = None,
 ) -> dict[str, Merit]:
     """Return the figures of merit of a classifier with several classes, by name.
 
-    ``accuracy`` (the most probable class is called), ``cross_entropy``
-    (−Σ wᵢ log p(true class of i) / Σ wᵢ), ``auc_<class>`` (that class against the rest, by its
-    probability) and ``auc_macro``, their mean. The classes' AUCs rest on the same events; with the
-    influence of event i on the AUC of class k, hᵢₖ (`auc_influence`)::
+    ``accuracy`` (of the most probable class), ``cross_entropy``
+    (−Σ wᵢ log p(true class of i) / Σ wᵢ), ``auc_<class>`` (the class against the rest, by its
+    probability) and ``auc_macro``, the mean of these. The AUCs are computed from the same events
+    and are correlated. With hᵢₖ the influence of event i on the AUC of class k (`influences`)::
 
         σ²(macro) = Σᵢ (Σₖ hᵢₖ / K)²
 
@@ -119,11 +136,13 @@ def multiclass_merits(
     probabilities
         Rows that add up to one, shape (events, K).
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     class_names
-        K names, the class numbers when None.
+        K names; None means the class numbers.
     level
         Confidence level of the intervals.
+    curves
+        `roc_curves_by_class` of these events, if available, to avoid sorting again.
 
     Raises
     ------
@@ -152,17 +171,18 @@ def multiclass_merits(
     right = derived(lambda p, of: p.argmax(axis=1) == of, probability, label)
     of_true_class = derived(lambda p, of: p[np.arange(len(of)), of], probability, label)
     smallest = _resolution(probabilities)
+    rankings = {name: curve.ranking for name, curve in (curves or {}).items()}
     merits = [
-        _accuracy(right, weight, level, "the most probable class is called"),
+        _accuracy(right, weight, level, "by the most probable class"),
         _cross_entropy("cross_entropy", of_true_class, weight, smallest, level),
-        *_one_against_rest(label, probability, weight, names, level),
-        _macro_auc(label, probability, weight, names, level),
+        *_one_against_rest(label, probability, weight, names, level, rankings),
+        _macro_auc(label, probability, weight, names, level, rankings),
     ]
     return {merit.name: merit for merit in merits}
 
 
 def _resolution(probabilities: Any) -> float:
-    """Return the spacing of the given dtype at one."""
+    """Return the machine epsilon of the dtype of the probabilities."""
     on_disk = isinstance(probabilities, RowsOnDisk)
     dtype = (probabilities if on_disk else np.asarray(probabilities)).dtype
     return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
@@ -216,13 +236,16 @@ def _one_against_rest(
     weights: AnyArray,
     names: Sequence[str],
     level: float,
+    rankings: dict[str, Ranking],
 ) -> list[Merit]:
     merits = []
     present = events_of_each(labels, len(names))
     for index, name in enumerate(names):
         if present[index]:
-            against = one_class(labels, probabilities, index)
-            merits.append(auc(*against, weights, level, f"auc_{name}"))
+            if name not in rankings:
+                against = one_class(labels, probabilities, index)
+                rankings[name] = ranked(*check_scored(*against, weights))
+            merits.append(auc_of(rankings[name], level, f"auc_{name}"))
         else:
             definition = "area under the ROC curve of this class against the rest"
             reason = f"no events of class {name}"
@@ -238,6 +261,7 @@ def _macro_auc(
     weights: AnyArray,
     names: Sequence[str],
     level: float,
+    rankings: dict[str, Ranking],
 ) -> Merit:
     present = events_of_each(labels, len(names))
     counts: dict[str, float | int] = {
@@ -248,7 +272,8 @@ def _macro_auc(
         reason = f"no events of class {missing}"
         return undefined_merit("auc_macro", reason, definition=_MACRO, counts=counts, level=level)
     pairs = [
-        influences(*one_class(labels, probabilities, index), weights) for index in range(len(names))
+        influences(*one_class(labels, probabilities, index), weights, rankings[name])
+        for index, name in enumerate(names)
     ]
     influence = derived(lambda *all_of: np.mean(all_of, axis=0), *(each for _, each in pairs))
     uncertainty = math.sqrt(dot(influence, influence))
@@ -263,3 +288,104 @@ def _macro_auc(
         if math.isnan(uncertainty)
         else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionMatrix:
+    """A confusion matrix: rows are true classes, columns are predicted classes.
+
+    Attributes
+    ----------
+    class_names
+        K names.
+    sums
+        Σ w, shape (K, K).
+    counts
+        Raw numbers of events, shape (K, K).
+    fractions, low, high
+        Row-normalised Σ w with intervals, shape (K, K); NaN in a row without events.
+    level
+        Confidence level of each interval. The fractions of a row are correlated.
+    """
+
+    class_names: tuple[str, ...]
+    sums: Floats
+    counts: NDArray[np.int64]
+    fractions: Floats
+    low: Floats
+    high: Floats
+    level: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dict of lists; values that are not finite are None."""
+        arrays = {name: getattr(self, name) for name in ("sums", "fractions", "low", "high")}
+        return {
+            "class_names": list(self.class_names),
+            "counts": self.counts.tolist(),
+            **{name: _rows(array) for name, array in arrays.items()},
+            "level": self.level,
+        }
+
+
+def _rows(array: Floats) -> list[list[float | None]]:
+    return [[x if math.isfinite(x) else None for x in row] for row in array.tolist()]
+
+
+def confusion_matrix(
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
+    class_names: Sequence[str] | None = None,
+    level: float = ONE_SIGMA,
+) -> ConfusionMatrix:
+    """Return the confusion matrix, with the most probable class as prediction.
+
+    C_ab is the sum of weights of events of true class a that are classified as b. The fractions
+    C_ab / Σ_b C_ab have the interval of `efficiency_from_sums`: Clopper–Pearson with effective
+    counts, within [0, 1].
+
+    Parameters
+    ----------
+    labels
+        Class numbers 0 … K − 1, shape (events,).
+    probabilities
+        Rows that add up to one, shape (events, K). For a binary score s: ``[1 − s, s]``.
+    weights
+        Event weights of any sign, shape (events,); None means 1 each.
+    class_names
+        K names; None means the class numbers.
+    level
+        Confidence level of the intervals.
+
+    Raises
+    ------
+    EventsError, InputError
+        As `multiclass_merits` does.
+
+    Examples
+    --------
+    >>> matrix = confusion_matrix([0, 0, 1], [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
+    >>> matrix.counts.tolist(), matrix.fractions[0].tolist()
+    ([[1, 1], [0, 1]], [0.5, 0.5])
+    """
+    label, probability, weight, names = check_classified(
+        labels, probabilities, weights, class_names
+    )
+    n_classes = len(names)
+    shape = (n_classes, n_classes)
+    sums, squares, counts = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
+    for of, p, w in blocks(label, probability, weight):
+        cell = of * n_classes + p.argmax(axis=1)
+        for into, rows in ((sums, w), (squares, w**2), (counts, None)):
+            into += np.bincount(cell, rows, n_classes**2).reshape(shape)
+    row_sums, row_squares = sums.sum(axis=1, keepdims=True), squares.sum(axis=1, keepdims=True)
+    usable = np.broadcast_to((row_sums > 0) & (row_squares > 0), sums.shape)
+    efficiency = efficiency_from_sums(
+        sums, squares, np.where(row_sums > 0, row_sums, 1), np.where(row_sums > 0, row_squares, 1),
+        level,
+    )  # fmt: skip
+    fractions, low, high = (
+        np.where(usable, array, np.nan)
+        for array in (efficiency.value, efficiency.low, efficiency.high)
+    )
+    return ConfusionMatrix(names, sums, counts, fractions, low, high, level)

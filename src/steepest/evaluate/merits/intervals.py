@@ -1,10 +1,8 @@
 """Confidence intervals of efficiencies, and means with their standard errors.
 
-What to use when:
-
-- `clopper_pearson` for k of n events, unweighted: covers at least at the given level;
-- `weighted_efficiency` for events with weights, negative ones included;
-- `weighted_mean` for a mean of anything over weighted events.
+- `clopper_pearson` for k of n unweighted events, with at least the nominal coverage;
+- `weighted_efficiency` for weighted events, including negative weights;
+- `weighted_mean` for a mean over weighted events.
 """
 
 from __future__ import annotations
@@ -72,21 +70,21 @@ def clopper_pearson(
         low  = B(α/2; k, n − k + 1)          0 for k = 0
         high = B(1 − α/2; k + 1, n − k)      1 for k = n
 
-    For k = 0 the interval is one-sided, [0, 1 − (α/2)^(1/n)]: α/2 stays at each side, so that the
-    interval covers at least at `level` whatever the true efficiency. (With all of α at one side
-    for k = 0 alone the interval would cover too seldom just above it.)
+    For k = 0 the interval is one-sided, [0, 1 − (α/2)^(1/n)], with α/2 on each side as for other k,
+    so that the coverage is at least `level` for any true efficiency. (With all of α on one side for
+    k = 0, the interval would undercover for efficiencies just above it.)
 
     Parameters
     ----------
     passed, total
-        k and n, of any equal shape; effective (non-integer) counts are legal.
+        k and n, of any equal shape; effective (non-integer) counts are allowed.
     level
         Confidence level, 0 < level < 1.
 
     Returns
     -------
     low, high
-        float64 arrays of the same shape; [0, 1] where n = 0.
+        float64 arrays of the same shape; [0, 1] if n = 0.
 
     Raises
     ------
@@ -131,7 +129,7 @@ class Efficiency:
     Attributes
     ----------
     value
-        ε = Σ_passed w / Σ w; outside [0, 1] only when negative weights take it there.
+        ε = Σ_passed w / Σ w; outside [0, 1] only because of negative weights.
     low, high
         Interval within [0, 1].
     uncertainty
@@ -158,7 +156,7 @@ def weighted_efficiency(
     passed
         Whether each event passes, bool, shape (events,).
     weights
-        Event weights of any sign with a positive sum, shape (events,); None is 1 for each.
+        Event weights of any sign with a positive sum, shape (events,); None means 1 each.
     level
         Confidence level, 0 < level < 1.
 
@@ -201,11 +199,11 @@ def efficiency_from_sums(
         n      = ε (1 − ε) / Var(ε)      events of a binomial with this variance
         k      = ε n
 
-    and the interval is Clopper–Pearson's for k of n. Weights that are all equal give the raw
-    counts back; for ε → 0, k is the effective number of passing events, P²/Q. Where no event
-    passes, or all do, n = T²/R. Where weights cancel, so that k or n − k is below ½ (which
-    positive weights never reach), the interval is ε ± zσ about the ε nearest to it in [0, 1], and
-    clipped to [0, 1].
+    and the interval is the Clopper–Pearson interval for k of n. Equal weights reproduce the raw
+    counts. For ε → 0, k is the effective number of passing events, P²/Q. If no event or all events
+    pass, n = T²/R. If weights cancel so far that k or n − k is below ½ (impossible with positive
+    weights), the interval is ε ± zσ with ε first clipped to [0, 1], and is itself clipped to
+    [0, 1].
 
     Parameters
     ----------
@@ -218,7 +216,7 @@ def efficiency_from_sums(
     T, R = np.asarray(total_sum, np.float64), np.asarray(total_squares, np.float64)
     value = P / T
     variance = ((1 - value) ** 2 * Q + value**2 * np.maximum(R - Q, 0)) / T**2
-    rounding = 1e-12 * R  # of sums over many events
+    rounding = 1e-12 * R  # rounding error of sums over many events
     trivial = (rounding >= Q) | (R - rounding <= Q) | (variance <= 0)
     inside = np.clip(value, 0, 1)
     binomial = inside * (1 - inside) / np.where(variance > 0, variance, 1.0)
@@ -248,8 +246,7 @@ def weighted_mean(values: AnyArray, weights: AnyArray) -> WeightedMean:
 
         σ² = n / (n − 1) · Σ w² (x − m)² / (Σ w)²,     n = (Σ w)² / Σ w²
 
-    which is s²/n for equal weights. The weights are those of independent events, not
-    repetitions.
+    which is s²/n for equal weights. Weights are those of independent events, not repetition counts.
 
     Parameters
     ----------
@@ -277,7 +274,7 @@ def weighted_mean(values: AnyArray, weights: AnyArray) -> WeightedMean:
 
 
 def small_sample_factor(n_effective: float) -> float:
-    """Return √(n / (n − 1)), NaN where n ≤ 1: one event tells nothing of a spread."""
+    """Return √(n / (n − 1)), or NaN for n ≤ 1, where a spread is undefined."""
     if n_effective <= 1 + 1e-12:
         return math.nan
     return math.sqrt(n_effective / (n_effective - 1))

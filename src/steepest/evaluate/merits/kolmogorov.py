@@ -18,14 +18,14 @@ __all__ = ["KolmogorovTest", "kolmogorov_test"]
 
 @dataclass(frozen=True, slots=True)
 class KolmogorovTest:
-    """The largest distance of two distribution functions, and how often chance exceeds it.
+    """The largest distance of two cumulative distributions, and its p-value.
 
     Attributes
     ----------
     statistic
         D, the largest distance.
     p_value
-        Probability of a distance of at least D when both samples follow one distribution.
+        Probability of a distance of at least D if both samples have the same distribution.
     first_effective, second_effective
         Effective numbers of events.
     """
@@ -50,15 +50,15 @@ def kolmogorov_test(
         D = max_x |F(x) − G(x)|,      p = P(D_e ≥ D),     e = m n / (m + n) rounded, at least 1
 
     where D_e is the one-sample statistic of e events. For unit weights this is
-    ``scipy.stats.ks_2samp(..., method="asymp")``. On binned or tied values p comes out too high.
+    ``scipy.stats.ks_2samp(..., method="asymp")``. For binned or tied values p is too high.
 
     Parameters
     ----------
     first, second
         Values of the two samples, shapes (m events,) and (n events,).
     first_weights, second_weights
-        Event weights of any sign with a positive sum; None is 1 each. With many negative ones p is
-        a guide only.
+        Event weights of any sign with a positive sum; None means 1 each. With many negative weights
+        p is only indicative.
 
     Raises
     ------
@@ -98,11 +98,11 @@ def _share(total: float, values: Floats, weights: Floats) -> Floats:
 
 
 def _largest_distance(values: AnyArray, pulls: AnyArray) -> float:
-    """Return the largest |Σ pulls| up to a value and with all that are equal to it."""
+    """Return the largest |Σ pulls| over all values up to and including each distinct value."""
     largest, reached, last = 0.0, np.zeros(1), math.nan
     for x, pull in blocks(values, pulls):
         sums = np.cumsum(np.concatenate([reached, pull]))
-        ends = np.concatenate([[last], x[:-1]]) != x  # where the value before has had its last
+        ends = np.concatenate([[last], x[:-1]]) != x  # the previous value is complete here
         candidates = np.abs(sums[:-1][ends])
         largest = max(largest, float(candidates.max()) if candidates.size else 0.0)
         reached, last = sums[-1:], x[-1]

@@ -1,4 +1,4 @@
-"""Merit: a number that a physicist can publish, with its uncertainty, counts and definition."""
+"""Merit: a figure of merit with its uncertainty, counts and definition."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True, slots=True)
 class Merit:
-    """A figure of merit with its interval, the counts it rests on, and its definition.
+    """A figure of merit with its interval, the counts behind it, and its definition.
 
     Attributes
     ----------
@@ -37,15 +37,15 @@ class Merit:
     uncertainty
         One standard deviation of the estimate.
     level
-        Confidence level of the interval; erf(1/√2) = 68.27 % unless asked otherwise.
+        Confidence level of the interval; by default erf(1/√2) = 68.27 %.
     counts
-        What the number rests on: raw and effective numbers of events.
+        Raw and effective numbers of events behind the number.
     definition
-        What was computed, in a sentence.
+        The definition in one sentence.
     unit
-        Unit of the value, None for a pure number.
+        Unit of the value; None if dimensionless.
     reason
-        Why one of the four numbers is not finite, None when all are.
+        The reason why one of the four numbers is not finite; None if all are finite.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Merit:
     reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return a plain dict; what is not finite is None, and `reason` then says why.
+        """Return a plain dict; numbers that are not finite are None, and `reason` says why.
 
         Examples
         --------
@@ -91,10 +91,10 @@ class Merit:
         return cls(**{**entry, **numbers})
 
     def format(self) -> str:
-        """Return the value as one writes it in a paper, to two digits of the uncertainty.
+        """Return the value as in a paper, rounded to two digits of the uncertainty.
 
-        Symmetrical intervals give ``0.9412 ± 0.0016``, others ``45.2 +3.8 −3.1``; a value that
-        is known by a limit alone gives ``> 812 (84 % CL)``.
+        Symmetric intervals give ``0.9412 ± 0.0016``, others ``45.2 +3.8 −3.1``. A value with only
+        a limit gives ``> 812 (84 % CL)``.
 
         Examples
         --------
@@ -107,13 +107,13 @@ class Merit:
         up, down = self.high - self.value, self.value - self.low
         if not (math.isfinite(up) or math.isfinite(down)):
             return f"{self.value:.4g}{unit} (uncertainty undefined)"
-        if up < 0 or down < 0:  # clipped to the physical range, which the value is not in
+        if up < 0 or down < 0:  # the interval is clipped to the physical range, the value is not
             return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]{unit}"
         return _with_errors(self.value, up, down, unit)
 
     @property
     def title(self) -> str:
-        """The name as a table shows it.
+        """The name in tables.
 
         Examples
         --------
@@ -126,7 +126,7 @@ class Merit:
 
     @property
     def rests_on(self) -> str:
-        """The raw counts behind the number, in a few words.
+        """The raw counts behind the number, as a short text.
 
         Examples
         --------
@@ -170,7 +170,7 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
     smaller, larger = min(error * scale for error in errors), max(error * scale for error in errors)
     decimals = _decimals(max(smaller, larger / 10))
     pieces = [_rounded(number, decimals) for number in (value, up, down)]
-    if 0 == smaller < larger:  # the estimate is an end of its interval
+    if 0 == smaller < larger:  # the value is at one end of its interval
         value_text, error = (_rounded(number, _decimals(larger)) for number in (value, larger))
         text = f"{value_text} {'+' if up else '−'}{error}"
     elif abs(up - down) <= 0.1 * larger:
@@ -181,14 +181,14 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
 
 
 def _shared_exponent(largest: float) -> int:
-    """Return the power of ten to take out, 0 where the number reads well as it is."""
+    """Return the power of ten to factor out; 0 if the number is readable without."""
     if largest == 0 or 1e-3 <= largest < 1e6:
         return 0
     return math.floor(math.log10(largest))
 
 
 def _decimals(error: float) -> int:
-    """Return the decimals that show two significant digits of `error`."""
+    """Return the number of decimals that show two significant digits of `error`."""
     if error == 0:
         return 4
     return 1 - math.floor(math.log10(float(f"{error:.1e}")))
@@ -202,7 +202,7 @@ def _rounded(number: float, decimals: int) -> str:
 
 
 def normal_quantile(level: float) -> float:
-    """Return z such that a normal variable lies within ±z with probability `level`."""
+    """Return z such that a standard normal variable is within ±z with probability `level`."""
     from scipy.special import erfinv
 
     return float(math.sqrt(2) * erfinv(level))
@@ -244,6 +244,6 @@ def undefined_merit(
     level: float = ONE_SIGMA,
     unit: str | None = None,
 ) -> Merit:
-    """Return a merit without a value, and the reason why it has none."""
+    """Return a merit without a value, with the reason."""
     nan = math.nan
     return Merit(name, nan, nan, nan, nan, level, counts or {}, definition, unit, reason)

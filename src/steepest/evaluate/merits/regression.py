@@ -1,12 +1,18 @@
-"""Figures of merit of regressors: bias, resolution, mean squared error, R²."""
+"""Figures of merit of regressors: bias, resolution, mean squared error, R², and pulls.
+
+- `regression_merits` for predictions against the truth;
+- `pulls` and `pull_merits` if each prediction has an uncertainty.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from steepest.errors import EventsError
 from steepest.evaluate.curves.sorting import sorted_together
 from steepest.evaluate.events.arrays import (
     Floats,
@@ -15,13 +21,15 @@ from steepest.evaluate.events.arrays import (
     as_weights,
     check_fraction,
     check_same_length,
+    first_bad_row,
 )
 from steepest.evaluate.events.columns import extent, first_reaching, running, summed
 from steepest.evaluate.merits.intervals import effective_count, small_sample_factor, weighted_mean
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
 from steepest.storage import AnyArray, derived
 
-__all__ = ["regression_merits", "weighted_quantile"]
+__all__ = ["pull_merits", "pulls", "regression_merits", "weighted_quantile"]
+
 
 _NEEDS_TWO = "the uncertainty needs more than one effective event"
 
@@ -43,17 +51,17 @@ def regression_merits(
         mean_squared_error  M  = ⟨r²⟩
         r_squared           R² = 1 − M / V,     V = ⟨(truth − ⟨truth⟩)²⟩
 
-    Uncertainties: b and M, standard error of a weighted mean; s, from the scatter of (r − b)²,
-    σ(s) = σ(s²)/2s, which holds for residuals of any shape; the quantiles, Woodruff's: the spread
-    between the quantiles at p ± √(p(1−p)/n), with their correlation; R², by propagation of M and V
-    with their covariance.
+    Uncertainties: for b and M, the standard error of a weighted mean. For s, σ(s) = σ(s²)/2s from
+    the scatter of (r − b)², valid for residuals of any shape. For the robust resolution, Woodruff's
+    uncertainty of the quantiles (the spread between the quantiles at p ± √(p(1−p)/n)), with their
+    correlation. For R², the propagated uncertainties of M and V, with their covariance.
 
     Parameters
     ----------
     truth, prediction
         Finite numbers, shape (events,).
     weights
-        Event weights of any sign with a positive sum, shape (events,); None is 1 each.
+        Event weights of any sign with a positive sum, shape (events,); None means 1 each.
     unit
         Unit of the truth, such as "GeV".
     level
@@ -131,7 +139,7 @@ def _resolution(residual: AnyArray, weights: AnyArray, level: float, unit: str |
     square = _squared_deviation(residual, weights)
     variance = weighted_mean(square, weights)
     if math.isnan(factor) or variance.value < 0:
-        reason = "one effective event, or negative weights, leave no positive variance"
+        reason = "one effective event, or negative weights, give no positive variance"
         return undefined_merit(
             "resolution", reason, definition=definition, counts=counts, level=level, unit=unit
         )
@@ -154,10 +162,10 @@ def _squared_deviation(values: AnyArray, weights: AnyArray) -> AnyArray:
 
 
 def weighted_quantile(values: AnyArray, weights: AnyArray, fractions: ArrayLike) -> Floats:
-    """Return the smallest values at which the summed weight reaches the given fractions.
+    """Return the smallest values at which the cumulative weight reaches the given fractions.
 
-    With negative weights, where the sum may cross a fraction more than once, it is the first
-    crossing from below.
+    With negative weights the sum may cross a fraction several times; the first crossing from below
+    is used.
 
     Parameters
     ----------
@@ -233,3 +241,108 @@ def _r_squared(truth: AnyArray, residual: AnyArray, weights: AnyArray, level: fl
         level=level,
         reason=_NEEDS_TWO if math.isnan(uncertainty) else None,
     )
+
+
+def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
+    """Return the pulls gᵢ = (predictionᵢ − truthᵢ) / σᵢ.
+
+    If the prediction is unbiased and σ is correct, pulls have mean 0 and width 1.
+
+    Parameters
+    ----------
+    truth, prediction
+        Finite numbers, shape (events,).
+    uncertainty
+        σ, the uncertainty of each prediction, shape (events,). It must not be derived from the same
+        events. Use for example the resolution in bins on the validation part.
+
+    Raises
+    ------
+    EventsError
+        For shapes or lengths that differ, numbers that are not finite, and a σ that is not above 0.
+
+    References
+    ----------
+    L. Demortier, L. Lyons, Everything you always wanted to know about pulls, CDF note 5776 (2002).
+
+    Examples
+    --------
+    >>> pulls([10.0, 20.0], [12.0, 19.0], [2.0, 2.0]).tolist()
+    [1.0, -0.5]
+    """
+    true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
+    check_same_length(true, predicted, "truth", "prediction")
+    sigma = as_column(uncertainty, "uncertainties")
+    check_same_length(true, sigma, "truth", "uncertainties")
+    row = first_bad_row(sigma, lambda rows: rows <= 0)
+    if row is not None:
+        raise EventsError(
+            f"uncertainties are not above 0: row {row}.",
+            expected="a positive number for each event",
+            found=f"{sigma[row : row + 1][0]:g} in row {row}",
+            cause="a bin in which all predictions are exact, or a negative uncertainty",
+            do="leave these events out, or widen the bin",
+        )
+    return derived(lambda p, t, s: (p - t) / s, predicted, true, sigma)
+
+
+def pull_merits(
+    values: Values, weights: Values | None = None, level: float = ONE_SIGMA
+) -> dict[str, Merit]:
+    """Return ``pull_mean``, 0 without a bias, and ``pull_width``, 1 if σ is correct.
+
+    ::
+
+        mean = ⟨g⟩,     width = √[n/(n−1) ⟨(g − ⟨g⟩)²⟩],     n = (Σ w)² / Σ w²
+
+    with the uncertainties of the bias and the resolution in `regression_merits`. The uncertainty of
+    σ itself is not included.
+
+    Parameters
+    ----------
+    values
+        Pulls, shape (events,).
+    weights
+        Event weights of any sign with a positive sum, shape (events,); None means 1 each.
+    level
+        Confidence level of the intervals.
+
+    Raises
+    ------
+    EventsError
+        As `regression_merits` does.
+    InputError
+        For a level outside (0, 1).
+
+    References
+    ----------
+    As `pulls`.
+
+    Examples
+    --------
+    >>> merits = pull_merits([-1.0, 0.0, 1.0])
+    >>> merits["pull_mean"].value, merits["pull_width"].value
+    (0.0, 1.0)
+    """
+    check_fraction(level, "level")
+    pull = as_column(values, "pulls")
+    weight = as_weights(weights, len(pull))
+    none = derived(np.zeros_like, pull)
+    measured = regression_merits(none, pull, weight, None, level)
+    counts: dict[str, float | int] = {
+        "events": len(pull),
+        "events_effective": effective_count(weight),
+    }
+    definitions = {
+        "mean": "weighted mean of (prediction - truth) / sigma; standard error of the mean",
+        "width": "weighted standard deviation of (prediction - truth) / sigma; uncertainty from "
+        "the scatter of the squared deviations",
+    }
+    merits = {}
+    for short, source in (("mean", measured["bias"]), ("width", measured["resolution"])):
+        name = f"pull_{short}"
+        numbers = source.value, source.low, source.high, source.uncertainty
+        merits[name] = Merit(
+            name, *numbers, level, counts, definitions[short], reason=source.reason
+        )
+    return merits

@@ -1,11 +1,9 @@
-"""The expected significance of a counting experiment behind a cut, and the cut with the largest.
-
-What to use when:
+"""The expected significance of a counting experiment after a cut, and the best cut.
 
 - `asimov_significance` for given s, b and σ_b;
-- `significance_scan` for s and b behind every cut on a score;
-- `best_cut` on events that are *not* those the result is quoted for (the validation part);
-- `significance_at` for the result itself, on the test part, at that cut.
+- `significance_scan` for s, b and Z after every cut on a score;
+- `best_cut` to choose the cut, on *other* events than those of the result (the validation part);
+- `significance_at` for the result at this cut, on the test part.
 """
 
 from __future__ import annotations
@@ -15,40 +13,44 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from steepest.errors import InputError
 from steepest.evaluate.curves.roc import Roc, check_scored
 from steepest.evaluate.events.arrays import Floats, Values, check_fraction
 from steepest.evaluate.events.columns import sums_of
-from steepest.evaluate.merits.asimov import Experiment, asimov_significance
 from steepest.evaluate.merits.intervals import Efficiency, efficiency_of
 from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
 from steepest.storage import blocks, derived
 
 __all__ = [
+    "Experiment",
     "SignificanceScan",
+    "asimov_significance",
     "best_cut",
     "significance_at",
     "significance_scan",
     "with_interval",
 ]
 
+
 MINIMUM_BACKGROUND = 10.0
-"""Effective background events behind a cut, below which the cut is not chosen."""
+"""Minimum effective number of background events after a cut that may be chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignificanceScan:
-    """Z behind every cut ``score >= threshold``, from the highest threshold down.
+    """Z after every cut ``score >= threshold``, from the highest threshold down.
 
-    All arrays have shape (distinct scores + 1,), as in `Roc`; at +∞ nothing passes and Z is NaN,
-    as wherever the weights of the passing background have no positive sum.
+    All arrays have shape (distinct scores + 1,), as in `Roc`. Z is NaN at +∞, where no event
+    passes, and if the weights of the background events that pass have no positive sum.
 
     Attributes
     ----------
     thresholds
         Distinct scores, descending, after +∞.
     signal, background
-        s and b behind the cut.
+        s and b after the cut.
     significance
         Z.
     background_passed_effective
@@ -65,7 +67,7 @@ class SignificanceScan:
     experiment: Experiment
 
     def usable(self, minimum_background: float = MINIMUM_BACKGROUND) -> Any:
-        """Whether enough effective background events pass each cut to say what b is."""
+        """Return a mask of the cuts that enough effective background events pass."""
         return derived(
             lambda effective, z: (effective >= minimum_background - 1e-9) & np.isfinite(z),
             self.background_passed_effective,
@@ -79,7 +81,7 @@ def significance_scan(roc: Roc, experiment: Experiment) -> SignificanceScan:
     Parameters
     ----------
     roc
-        Curve of `roc_curve`; its weights reach ε_S and ε_B, and may be negative.
+        Curve of `roc_curve`, possibly with negative weights.
     experiment
         S, B and δ.
 
@@ -116,11 +118,11 @@ def significance_scan(roc: Roc, experiment: Experiment) -> SignificanceScan:
 def best_cut(
     scan: SignificanceScan, minimum_background: float = MINIMUM_BACKGROUND
 ) -> float | None:
-    """Return the threshold of the largest Z, or None where no cut may be chosen.
+    """Return the threshold of the largest Z, or None if no cut is usable.
 
-    Cuts behind which fewer than `minimum_background` effective background events are left are
-    passed over: Z would grow with the luck of having none there. The largest Z of a scan is itself
-    too large, since the luck of the events chose it: quote `significance_at` on others.
+    Cuts with fewer than `minimum_background` effective background events are skipped, because Z
+    would be large by a downward fluctuation of the background. The largest Z of a scan is biased
+    upwards, because it is chosen on the same events. Quote `significance_at` on other events.
 
     Examples
     --------
@@ -148,16 +150,16 @@ def significance_at(
     level: float = ONE_SIGMA,
     name: str = "significance",
 ) -> Merit:
-    """Return Z behind the cut ``score >= threshold``, with its interval.
+    """Return Z after the cut ``score >= threshold``, with its interval.
 
-    s = S ε_S, b = B ε_B, σ_b = δ b in `asimov_significance`. The uncertainty is that of the
-    simulated events, by propagation::
+    Z is `asimov_significance` of s = S ε_S, b = B ε_B, σ_b = δ b. The uncertainty is the
+    statistical uncertainty of the events, by propagation::
 
         σ_Z² = (∂Z/∂s · S σ(ε_S))² + (∂Z/∂b · B σ(ε_B))²
 
-    and the interval adds the shifts of Z to the ends of the two intervals of `weighted_efficiency`
-    in quadrature, each side for itself. δ is part of Z and not of its uncertainty. When no
-    background passes, Z has a lower limit alone.
+    The interval adds in quadrature, on each side, the shifts of Z to the ends of the two intervals
+    of `weighted_efficiency`. δ is part of Z, not of its uncertainty. If no background event passes,
+    Z has only a lower limit.
 
     Parameters
     ----------
@@ -170,7 +172,7 @@ def significance_at(
     experiment
         S, B and δ.
     weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None is 1 each.
+        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     level
         Confidence level of the interval.
     name
@@ -217,7 +219,7 @@ def significance_at(
     definition = (
         f"Asimov significance of {experiment.signal:g} signal over {experiment.background:g} "
         f"background events before the cut, with a background uncertainty of "
-        f"{100 * experiment.background_uncertainty:g} %, behind score >= {threshold:g}; interval "
+        f"{100 * experiment.background_uncertainty:g} %, after score >= {threshold:g}; interval "
         "from those of the two efficiencies, threshold held fixed"
     )
     return Merit(name, *numbers, level, counts, definition, reason=reason)
@@ -226,7 +228,7 @@ def significance_at(
 def with_interval(
     signal: Efficiency, background: Efficiency, experiment: Experiment
 ) -> tuple[tuple[float, float, float, float], str | None]:
-    """Return (value, low, high, uncertainty), and why one of them is not finite."""
+    """Return (value, low, high, uncertainty), and the reason if one of them is not finite."""
 
     def z(epsilon_signal: float, epsilon_background: float) -> float:
         b = experiment.background * epsilon_background
@@ -266,3 +268,119 @@ def _slopes(
         return 1 / math.sqrt(b * (1 + ratio)), 0.0
     logarithm = math.log1p(s / ((1 + ratio) * (b + s * ratio / (1 + ratio))))
     return logarithm / z, (logarithm - s / (b * (1 + ratio))) / z
+
+
+_SMALL = 1e-3  # below this |u|, h(u) is computed by a series
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Expected numbers of events before the cut.
+
+    Attributes
+    ----------
+    signal, background
+        S and B: expected numbers of events after the event selection and before the cut.
+    background_uncertainty
+        δ: relative systematic uncertainty of the background, 0.1 for 10 %.
+
+    Raises
+    ------
+    InputError
+        Unless S > 0, B > 0 and δ ≥ 0, all finite.
+    """
+
+    signal: float
+    background: float
+    background_uncertainty: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("signal", "background"):
+            _check_number(f"the expected {name}", getattr(self, name), positive=True)
+        name = "the relative background uncertainty"
+        _check_number(name, self.background_uncertainty, positive=False)
+
+
+def _check_number(name: str, value: float, positive: bool) -> None:
+    if math.isfinite(value) and (value > 0 if positive else value >= 0):
+        return
+    raise InputError(
+        f"{name} is not a valid number.",
+        expected="a finite number above 0" if positive else "a finite number, 0 or above",
+        found=f"{value:g}",
+        cause="a cross section or a luminosity of the wrong sign, or a division by zero",
+        do="give expected events for signal and background, and 0.1 for 10 %",
+    )
+
+
+def asimov_significance(
+    signal: ArrayLike, background: ArrayLike, background_uncertainty: ArrayLike = 0.0
+) -> Floats:
+    """Return the median discovery significance Z for s over b with uncertainty σ_b.
+
+    ::
+
+        Z² = 2 { (s + b) ln [(s + b)(b + σ_b²) / (b² + (s + b) σ_b²)]
+                 − (b²/σ_b²) ln [1 + σ_b² s / (b (b + σ_b²))] }
+
+    and for σ_b = 0: Z² = 2 [(s + b) ln(1 + s/b) − s]. For s ≪ b, Z ≈ s / √(b + σ_b²). To avoid the
+    cancellation in the formula, Z² is computed as the sum of two Poisson deviances: of n = s + b
+    about b̂, and of m = b²/σ_b² about τ b̂, with τ = b/σ_b² and b̂ = (n + m)/(1 + τ).
+
+    Parameters
+    ----------
+    signal, background, background_uncertainty
+        s, b and σ_b (in events, not relative), of any shapes that broadcast.
+
+    Returns
+    -------
+    numpy.ndarray
+        Z, float64: 0 for s ≤ 0, NaN for b < 0, infinity for b = σ_b = 0.
+
+    Raises
+    ------
+    InputError
+        For a negative σ_b.
+
+    References
+    ----------
+    G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C 71 (2011) 1554, equation 97,
+    doi:10.1140/epjc/s10052-011-1554-0; with σ_b: G. Cowan, Discovery sensitivity for a counting
+    experiment with background uncertainty (2012), equation 20.
+
+    Examples
+    --------
+    >>> asimov_significance(10, 100).item(), asimov_significance(10, 100, 10).item()
+    (0.98399, 0.69020)
+    """
+    s, b, sigma = (
+        np.asarray(array, np.float64)
+        for array in np.broadcast_arrays(signal, background, background_uncertainty)
+    )
+    if (sigma < 0).any():
+        raise InputError(
+            "the background uncertainty is negative.",
+            expected="σ_b of 0 or more, in events",
+            found=f"{float(sigma[sigma < 0][0]):g}",
+            cause="a downward variation with its sign",
+            do="give its size",
+        )
+    usable = (b > 0) & (s > 0)
+    b_inside, s_inside = np.where(usable, b, 1.0), np.where(usable, s, 0.0)
+    ratio = sigma**2 / b_inside  # 1/τ
+    estimate = b_inside + s_inside * ratio / (1 + ratio)  # b̂
+    excess = s_inside / ((1 + ratio) * estimate)
+    tiny = ratio < 1e-12  # σ_b² ≪ b: the control region's deviance is s² ratio / 2b
+    control = _deviance(-ratio * excess) / np.where(tiny, 1.0, ratio)
+    half_square = estimate * (_deviance(excess) + np.where(tiny, ratio * excess**2 / 2, control))
+    z = np.where(usable, np.sqrt(2 * half_square), 0.0)
+    z = np.where((b == 0) & (sigma == 0) & (s > 0), np.inf, z)
+    return np.where(b < 0, np.nan, z)
+
+
+def _deviance(u: Floats) -> Floats:
+    """Return h(u) = (1 + u) ln(1 + u) − u without cancellation, for u > −1."""
+    small = np.abs(u) < _SMALL
+    series = u**2 * (1 / 2 - u * (1 / 6 - u * (1 / 12 - u * (1 / 20 - u / 30))))
+    inside = np.where(small, 1.0, u)
+    return np.where(small, series, (1 + inside) * np.log1p(inside) - inside)

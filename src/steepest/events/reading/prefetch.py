@@ -10,12 +10,12 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["ahead"]
+__all__ = ["prefetch"]
 
 Item = TypeVar("Item")
 
 
-def ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
+def prefetch(items: Iterator[Item]) -> Generator[Item, None, None]:
     """Yield the items in their order, of which the next one is made meanwhile, in a thread.
 
     Never more than one is waiting. What is raised while an item is made is raised where that item
@@ -24,12 +24,12 @@ def ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
 
     Examples
     --------
-    >>> list(ahead(iter("abc")))
+    >>> list(prefetch(iter("abc")))
     ['a', 'b', 'c']
     """
     end = object()
     try:
-        with ThreadPoolExecutor(1, thread_name_prefix="steepest-ahead") as thread:
+        with ThreadPoolExecutor(1, thread_name_prefix="steepest-prefetch") as thread:
             following = thread.submit(next, items, end)
             while (item := following.result()) is not end:
                 following = thread.submit(next, items, end)

@@ -1,4 +1,7 @@
-"""Evaluate a plan over all blocks of a source: the selected events as arrays, in memory or on disk.
+"""From a recipe's events to a sample: open, read, select, evaluate, split; in memory or on disk.
+
+`load_sample` reads the events that a recipe names for training; `load_events` reads others with
+the same features, label and weight, to evaluate on them.
 
 A block is read, selected from, evaluated and split; what is left of it is kept. Where the blocks
 together get larger than `MemoryBudget` allows, all of them move to disk, and memory holds a few
@@ -7,82 +10,168 @@ blocks: one that is decoded, one that is evaluated, one that is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression
+from steepest.events.formats.registry import open_events
 from steepest.events.reading.evaluation import Evaluation
-from steepest.events.reading.plan import Plan
-from steepest.events.reading.prefetch import ahead
+from steepest.events.reading.plan import Plan, plan_of
+from steepest.events.reading.prefetch import prefetch
 from steepest.events.reading.row_filter import blocks_of
 from steepest.events.reading.store import MemoryBudget, Store
+from steepest.events.sample.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
 from steepest.events.sample.label_counts import LabelCounts
+from steepest.events.sample.labels import decide, encode
+from steepest.events.sample.sample import Sample
+from steepest.events.sample.split import PARTS
 from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
-from steepest.recipe import SplitRecipe
+from steepest.recipe import EventsRecipe, SplitRecipe
 from steepest.storage import AnyArray, map_blocks
 
-__all__ = ["Gathered", "MemoryBudget", "Progress", "gather"]
+__all__ = ["MemoryBudget", "Progress", "gather", "load_events", "load_sample"]
 
 Progress = Callable[[int, int], object]
 """Called with the rows read so far and the rows of all files."""
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """The selected events, before their labels are interpreted; arrays in memory or on disk.
+class ReadLabels:
+    """What was seen of the labels: their values, and whether all come from integer columns."""
 
-    Attributes
-    ----------
-    features
-        ``(events, features)`` float64, C order. Finite, but NaN for what is missing where the
-        recipe says how to fill it; of text the index into its categories.
-    categories : dict[str, tuple[str, ...]]
-        The distinct values of each feature that is text, sorted.
-    labels
-        ``(events,)`` float64, as `LabelCounts.add` returns them.
-    label_counts : LabelCounts
-        The labels' values.
-    integers : bool
-        Whether the labels are integers by the types of their columns.
-    weights
-        ``(events,)`` float64, finite; None without weights.
-    extra
-        ``(events, columns carried along)`` float64, finite.
-    part : numpy.ndarray
-        ``(events,)`` int8, always in memory.
-    rows, file
-        ``(events,)``: the row in its file (int64), and which file of the source (int32).
-    read : dict
-        What was read; see `Sample`.
-    notes : list[str]
-        Sentences for the log.
-    """
-
-    source: EventSource
-    features: AnyArray
-    categories: dict[str, tuple[str, ...]]
-    labels: AnyArray
-    label_counts: LabelCounts
+    counts: LabelCounts
     integers: bool
-    weights: AnyArray | None
-    extra: AnyArray
-    part: np.ndarray
-    rows: AnyArray
-    file: AnyArray
-    read: dict[str, Any]
-    notes: list[str]
 
-    def locate(self, index: int) -> str:
-        """Say where an event lies."""
-        place = slice(index, index + 1)
-        return f"in {self.source.files[self.file[place][0]]} at row {self.rows[place][0]}"
+
+def load_sample(
+    recipe: EventsRecipe,
+    *,
+    loss: str | None = None,
+    extra: Sequence[str] = (),
+    progress: Progress | None = None,
+    budget: MemoryBudget | None = None,
+) -> Sample:
+    """Read, select, derive and split the events that a recipe names.
+
+    Parameters
+    ----------
+    recipe
+        The recipe's ``[events]``.
+    loss
+        The loss's name, which decides the task; None to choose the task from the label.
+    extra
+        Columns or expressions of numbers to carry along, features or not; see `Sample.extra`.
+    progress
+        Called after each block with the rows read so far and the rows of all files.
+    budget
+        What memory may hold of them, and where else they may lie; None for all in memory.
+
+    Returns
+    -------
+    Sample
+        All selected events. In memory, reading takes about the feature matrix twice at its peak.
+
+    Raises
+    ------
+    EventsError
+        The events cannot be read, or not be trained on: a missing column, NaN, null or infinity,
+        one class, an empty selection or part, weights without a positive sum, the label among the
+        features.
+    RecipeError
+        An expression cannot be read, or a feature is named twice.
+
+    Examples
+    --------
+    >>> recipe = EventsRecipe(path="embedded:top-jets", label="is_top")
+    >>> sample = load_sample(recipe)  # doctest: +SKIP
+    >>> sample.task, sample.classes  # doctest: +SKIP
+    ('binary', ('0', '1'))
+    >>> sample.of("train").features.shape  # doctest: +SKIP
+    """
+    source = open_events(recipe.paths if isinstance(recipe.path, list) else recipe.path)
+    plan = plan_of(recipe, source, extra=extra)
+    sample, read_labels = gather(source, plan, recipe.split, progress, budget)
+    shares = (
+        1 - recipe.split.validation - recipe.split.test,
+        recipe.split.validation,
+        recipe.split.test,
+    )
+    decided = decide(
+        read_labels.counts,
+        recipe.label,
+        integers=read_labels.integers,
+        loss=loss,
+        locate=_locator(sample, source),
+    )
+    refuse_empty_parts(sample.part, shares, PARTS)
+    classes = decided.classes
+    labels = map_blocks(decided.convert, sample.labels, stored=np.int16 if classes else None)
+    sums = part_sums(sample.weights, sample.part, labels, len(PARTS), len(classes))
+    refuse_weights(sums, PARTS, classes)
+    notes = [f"The task is {decided.task}: {decided.reason}."]
+    notes += _absent_classes(sums, classes)
+    notes = [*sample.notes, *notes]
+    return replace(sample, labels=labels, task=decided.task, classes=classes, notes=notes)
+
+
+def load_events(
+    recipe: EventsRecipe,
+    paths: str | Sequence[str] | None,
+    classes: Sequence[str],
+    task: str,
+    *,
+    names: Sequence[str] | None = None,
+    extra: Sequence[str] = (),
+    progress: Progress | None = None,
+    budget: MemoryBudget | None = None,
+) -> Sample:
+    """Read other events with a recipe's features, label, weight and selection, to evaluate on.
+
+    Parameters
+    ----------
+    recipe
+        The ``[events]`` that the run was trained with; its split is not applied.
+    paths
+        The events to read; None for the recipe's own.
+    classes, task
+        Those of the run: labels become indices into these classes, whatever values these events
+        have.
+    names
+        The run's features, for a recipe that leaves them out.
+    extra, progress, budget
+        As for `load_sample`.
+
+    Returns
+    -------
+    Sample
+        All selected events, all in the test part. There may be one class only.
+
+    Raises
+    ------
+    EventsError
+        As `load_sample`; also if a label is none of the classes.
+
+    Examples
+    --------
+    >>> recipe = EventsRecipe(path="embedded:top-jets", label="is_top")
+    >>> load_events(recipe, "other.parquet", ("0", "1"), "binary")  # doctest: +SKIP
+    """
+    given = recipe.path if paths is None else paths
+    source = open_events(given if isinstance(given, str) else list(given))
+    unsplit = recipe.model_copy(update={"split": recipe.split.model_copy(update={"by": None})})
+    plan = plan_of(unsplit, source, names=names, extra=extra)
+    sample, read_labels = gather(source, plan, None, progress, budget)
+    convert = encode(read_labels.counts, recipe.label, task, classes, _locator(sample, source))
+    labels = map_blocks(convert, sample.labels)
+    refuse_weights(part_sums(sample.weights, sample.part, labels, len(PARTS), 0), PARTS, ())
+    notes = [*sample.notes, f"All {counted(len(sample), 'selected event')} are the test part."]
+    return replace(sample, labels=labels, task=task, classes=tuple(classes), notes=notes)
 
 
 def gather(
@@ -91,8 +180,11 @@ def gather(
     split: SplitRecipe | None = None,
     progress: Progress | None = None,
     budget: MemoryBudget | None = None,
-) -> Gathered:
+) -> tuple[Sample, ReadLabels]:
     """Read, select, evaluate and split all events of a source.
+
+    The sample's labels are float64, as `LabelCounts.add` returns them: what they mean is decided
+    next, by what was seen of them.
 
     While a block is kept, the next one is evaluated in a thread, and the one after that is decoded
     in another.
@@ -119,8 +211,8 @@ def gather(
     where = plan.select.pruning() if plan.select is not None else ()
     store = Store(source, plan, budget)
     evaluation = Evaluation(source, plan, split, keeps_features=not store.rereads)
-    decoded = ahead(blocks_of(source, plan.columns, plan.select))
-    with closing(decoded), closing(ahead(evaluation.over(decoded))) as evaluated:
+    decoded = prefetch(blocks_of(source, plan.columns, plan.select))
+    with closing(decoded), closing(prefetch(evaluation.over(decoded))) as evaluated:
         for block in evaluated:
             store.add(block)
             if progress is not None:
@@ -133,18 +225,22 @@ def gather(
     evaluation.refuse_faults()
     columns = store.finish()
     features, categories = _with_sorted_categories(columns["features"], plan, evaluation.codes)
-    return Gathered(
-        source=source,
+    integers = evaluation.label.is_integer or _made_of_integers(plan.label, source.schema)
+    sample = Sample(
         features=features,
+        names=plan.names,
         categories=categories,
         labels=columns["labels"],
-        label_counts=evaluation.label_counts,
-        integers=evaluation.label.is_integer or _made_of_integers(plan.label, source.schema),
+        label=plan.label.text,
         weights=columns.get("weights"),
-        extra=columns["extra"],
+        extra={
+            expression.text: map_blocks(lambda block, i=index: block[:, i].copy(), columns["extra"])
+            for index, expression in enumerate(plan.extra)
+        },
         part=np.concatenate(store.part),
         rows=columns["rows"],
         file=columns["file"],
+        source=source.fingerprint(),
         read={
             "columns": plan.columns,
             "row_groups": source.kept_groups(where),
@@ -153,8 +249,19 @@ def gather(
             "rows_total": source.rows,
             "selected": evaluation.selected,
         },
-        notes=[*_undecided(evaluation.undecided), *store.notes()],
+        notes=[*plan.notes, *_undecided(evaluation.undecided), *store.notes()],
     )
+    return sample, ReadLabels(evaluation.label_counts, integers)
+
+
+def _locator(sample: Sample, source: EventSource) -> Callable[[int], str]:
+    """Return what says where an event lies, with the whole path of its file."""
+
+    def locate(index: int) -> str:
+        place = slice(index, index + 1)
+        return f"in {source.files[sample.file[place][0]]} at row {sample.rows[place][0]}"
+
+    return locate
 
 
 def _undecided(events: int) -> list[str]:
@@ -204,3 +311,14 @@ def _made_of_integers(label: Expression, schema: pa.Schema) -> bool:
     """Whether all columns of the label hold integers, so that 2 * n + 1 is one too."""
     types = [schema.field(name).type for name in label.columns]
     return all(pa.types.is_integer(t) or pa.types.is_boolean(t) for t in types)
+
+
+def _absent_classes(sums: PartSums, classes: Sequence[str]) -> list[str]:
+    """Return a sentence for each class that the validation or the test part lacks."""
+    return [
+        f"The {PARTS[index]} part has no event of the class {name!r}."
+        for index in (1, 2)
+        if sums.events[index].any()
+        for code, name in enumerate(classes)
+        if not sums.events[index, code]
+    ]

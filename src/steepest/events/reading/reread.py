@@ -18,7 +18,7 @@ import numpy as np
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import frame
 from steepest.events.reading.matrix import matrix
-from steepest.events.reading.prefetch import ahead
+from steepest.events.reading.prefetch import prefetch
 from steepest.events.source import EventSource
 from steepest.events.words import listed
 from steepest.storage import RowsOnDisk
@@ -102,7 +102,7 @@ class FromFiles(RowsOnDisk):
 
     def _pieces(self, start: int) -> Generator[np.ndarray, None, None]:
         blocks = self._source.batches_from(self._columns, start)
-        with closing(ahead(blocks)) as decoded, closing(ahead(self._made(decoded))) as made:
+        with closing(prefetch(blocks)) as decoded, closing(prefetch(self._made(decoded))) as made:
             yield from made
 
     def _made(self, blocks: Iterator[Any]) -> Generator[np.ndarray, None, None]:

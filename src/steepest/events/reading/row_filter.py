@@ -20,7 +20,7 @@ from steepest.events.source import EventSource
 TRUSTED = 16
 """Blocks that pass, from the first of a file on, after which all are taken to pass."""
 
-__all__ = ["RowFilter", "blocks_of", "filtered", "sieve_of"]
+__all__ = ["RowFilter", "blocks_of", "filtered", "row_filter_of"]
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,20 @@ def blocks_of(
     Row groups that statistics exclude are left out; see also `EventSource.filtered`.
     """
     where = select.pruning() if select is not None else ()
-    row_filter = sieve_of(select, source.schema) if source.sifts else None
+    row_filter = row_filter_of(select, source.schema) if source.sifts else None
     if row_filter is None:
         return source.batches(columns, where)
     return source.filtered(columns, where, row_filter)
 
 
-def sieve_of(select: Expression | None, schema: pa.Schema) -> RowFilter | None:
+def row_filter_of(select: Expression | None, schema: pa.Schema) -> RowFilter | None:
     """Return what tells where events pass a selection; None where there is nothing to tell.
 
     Examples
     --------
     >>> from steepest.events.expressions.expression import parse
     >>> batch = pa.record_batch({"pt": [500.0, 600.0]})
-    >>> sieve_of(parse("pt > 550"), batch.schema).passes(batch)
+    >>> row_filter_of(parse("pt > 550"), batch.schema).passes(batch)
     True
     """
     if select is None or not select.columns:

@@ -1,4 +1,4 @@
-"""The descent as a film: the path grows on its surface, the loss falls beside it."""
+"""Animation of the descent: the path grows on the surface, next to the loss curve."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ Array = np.ndarray
 FRAMES = 60
 SECONDS = 6.0
 HOLD = 12
-"""Frames for which the end stands still."""
+"""Number of frames that repeat the end."""
 DOTS = 96
-"""Dots an inch."""
+"""Dots per inch."""
 
 
 def frames(picture: Picture, count: int = FRAMES) -> Iterator[Array]:
-    """Yield the film's frames as RGB ``(height, width, 3)`` uint8.
+    """Yield the frames as RGB ``(height, width, 3)`` uint8.
 
-    Each frame goes on by as many points of the path, which are dense in the first steps, where J
-    falls most. The last one is repeated.
+    Each frame advances by the same number of path points, which are dense in the first steps, where
+    J falls fastest. The last frame is repeated.
 
     Raises
     ------
     InputError
-        There is no path to be seen on the plane.
+        No path is drawn on the plane.
     """
     path = picture.drawn_path()
     if path is None or not picture.has_descent:
         raise InputError(
-            "There is no descent to be seen on this landscape.",
-            expected="a plane with a path that runs within it",
+            "There is no path to animate on this landscape.",
+            expected="a plane with a path within it",
             found="a line" if len(picture.axes) != 2 else "no path within the plane",
             do="steepest landscape RUN --directions principal",
         )
@@ -61,34 +61,32 @@ def _frames(picture: Picture, path: Array, count: int) -> Iterator[Array]:
     figure.set_dpi(DOTS)
     left, right = figure.subplots(1, 2, width_ratios=[1.35, 1])
     contours_on(figure, left, picture)
-    moving = [*_on_plane(left, path), *_losses(right, picture)]
+    line = left.add_line(path_line(path[:1]))
+    ball = left.plot([], [], marker="o", markersize=9, color="white", markeredgecolor="black",
+                     linestyle="", zorder=7)[0]  # fmt: skip
+    curves = {line: path.T, **_losses(right, picture)}
+    for artist in (ball, *curves):
+        artist.set_animated(True)
     laid_out(figure)
     canvas.draw()
     ground = canvas.copy_from_bbox(figure.bbox)
     ends = np.unique(np.linspace(1, len(path), min(count, len(path))).astype(int))
     for end in [*ends.tolist(), *[len(path)] * HOLD]:
         canvas.restore_region(ground)
-        _move(moving, picture, path, end)
-        for axes, artist in moving:
-            axes.draw_artist(artist)
+        ball.set_data(*path[end - 1 : end].T)
+        for artist, (x, y) in curves.items():
+            artist.set_data(x[:end], y[:end])
+        for artist in (*curves, ball):
+            artist.axes.draw_artist(artist)
         yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _on_plane(axes: Axes, path: Array) -> list[tuple[Axes, Any]]:
-    line = path_line(path[:1])
-    ball = axes.plot([], [], marker="o", markersize=9, color="white", markeredgecolor="black",
-                     linestyle="", zorder=7)[0]  # fmt: skip
-    axes.add_line(line)
-    line.set_animated(True)
-    ball.set_animated(True)
-    return [(axes, line), (axes, ball)]
-
-
-def _losses(axes: Axes, picture: Picture) -> list[tuple[Axes, Any]]:
+def _losses(axes: Axes, picture: Picture) -> dict[Any, tuple[Array, Array]]:
+    """Return the curves of true and surface losses, and the points of each."""
     path = picture.path
     assert path is not None
-    true = axes.plot([], [], color=RED, marker="o", markersize=3, animated=True)[0]
-    under = axes.plot([], [], color=BLUE, linestyle="--", animated=True)[0]
+    true = axes.plot([], [], color=RED, marker="o", markersize=3)[0]
+    under = axes.plot([], [], color=BLUE, linestyle="--")[0]
     both = np.concatenate([path.losses, path.surface_losses])
     both = both[np.isfinite(both)]
     if spans_decades(both):
@@ -102,26 +100,16 @@ def _losses(axes: Axes, picture: Picture) -> list[tuple[Axes, Any]]:
     axes.set_xlabel("Step")
     axes.set_ylabel(picture.quantity.split(" (")[0])
     axes.legend(loc="upper right")
-    return [(axes, true), (axes, under)]
-
-
-def _move(moving: list[tuple[Axes, Any]], picture: Picture, path: Array, end: int) -> None:
-    losses = picture.path
-    assert losses is not None
-    (_, line), (_, ball), (_, true), (_, under) = moving
-    line.set_data(path[:end, 0], path[:end, 1])
-    ball.set_data(path[end - 1 : end, 0], path[end - 1 : end, 1])
-    true.set_data(losses.steps[:end], losses.losses[:end])
-    under.set_data(losses.steps[:end], losses.surface_losses[:end])
+    return {true: (path.steps, path.losses), under: (path.steps, path.surface_losses)}
 
 
 def write_gif(picture: Picture, path: Path, count: int = FRAMES) -> None:
-    """Write the film as GIF, one palette for all frames.
+    """Write the animation as GIF, with one palette for all frames.
 
     Raises
     ------
     InputError
-        There is no path to be seen on the plane.
+        No path is drawn on the plane.
     """
     from PIL import Image
 
@@ -134,34 +122,29 @@ def write_gif(picture: Picture, path: Path, count: int = FRAMES) -> None:
 
 
 def has_ffmpeg() -> bool:
-    """Whether FFmpeg is there."""
+    """Whether FFmpeg is installed."""
     return shutil.which("ffmpeg") is not None
 
 
 def write_mp4(picture: Picture, path: Path, count: int = FRAMES) -> None:
-    """Write the film as MP4 (H.264), by FFmpeg.
+    """Write the animation as MP4 (H.264), using FFmpeg.
 
     Raises
     ------
     InputError
-        There is no path to be seen on the plane, no FFmpeg, or it fails.
+        No path is drawn on the plane, FFmpeg is not installed, or it fails.
     """
     program = shutil.which("ffmpeg")
     if program is None:
         raise InputError("An MP4 needs the program FFmpeg.", found="none", do="install ffmpeg")
-    pictures = [_even(frame) for frame in frames(picture, count)]
-    height, width = pictures[0].shape[:2]
+    pictures = list(frames(picture, count))
+    height, width = (size // 2 * 2 for size in pictures[0].shape[:2])  # H.264 wants even ones
     rate = f"{len(pictures) / SECONDS:g}"
     given = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {rate} -i -".split()
     wanted = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4"]
     command = [program, "-y", "-loglevel", "error", *given, *wanted, str(path)]
-    data = b"".join(frame.tobytes() for frame in pictures)
+    data = b"".join(frame[:height, :width].tobytes() for frame in pictures)
     done = subprocess.run(command, input=data, capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
         raise InputError("FFmpeg did not write the MP4.", found=said[-1], do="use the GIF")
-
-
-def _even(frame: Array) -> Array:
-    """With even numbers of rows and columns, as H.264 wants them."""
-    return np.ascontiguousarray(frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2])

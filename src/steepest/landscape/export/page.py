@@ -1,4 +1,4 @@
-"""The landscape to turn and zoom in a browser: one self-contained HTML file, by Plotly."""
+"""An interactive landscape for a browser: one self-contained HTML file, made with Plotly."""
 
 from __future__ import annotations
 
@@ -40,48 +40,35 @@ def require_plotly() -> Any:
 
 
 def page(picture: Picture, title: str) -> str:
-    """Return a page with the landscape, without outside references.
-
-    Parameters
-    ----------
-    picture
-        The numbers, of a plane or a line.
-    title
-        What it is of.
+    """Return a self-contained page with the landscape.
 
     Raises
     ------
     MissingExtraError
         Plotly is not installed.
     """
-    plotly = require_plotly()
-    figure = plotly.Figure(
-        _plane(plotly, picture) if len(picture.axes) == 2 else _line(plotly, picture)
-    )
+    plotly, flat = require_plotly(), len(picture.axes) == 2
+    figure = plotly.Figure(_plane(plotly, picture) if flat else _line(plotly, picture))
     figure.update_layout(
         title={"text": escape(title), "x": 0.02},
         template="plotly_white",
         font={"family": "Helvetica, Arial, sans-serif", "size": 14},
         legend={"x": 0.02, "y": 0.98},
-        margin={"l": 0, "r": 0, "t": 50, "b": 0} if len(picture.axes) == 2 else None,
+        margin={"l": 0, "r": 0, "t": 50, "b": 0} if flat else None,
     )
-    if len(picture.axes) == 2:
+    if flat:
         _dress(figure, picture)
     else:
         figure.update_xaxes(title=plain(picture.labels[0]))
         kind = "log" if spans_decades(picture.losses) else "linear"
         figure.update_yaxes(title=plain(picture.quantity), type=kind)
-    text = figure.to_html(
-        include_plotlyjs=True,
-        full_html=True,
-        config={"displaylogo": False},
-        default_height="96vh",
-    )
+    text = figure.to_html(include_plotlyjs=True, full_html=True, default_height="96vh",
+                          config={"displaylogo": False})  # fmt: skip
     return text.replace("<head>", f"<head><title>{escape(title)}</title>", 1)
 
 
 def plain(label: str) -> str:
-    r"""A label of Matplotlib's as HTML.
+    r"""Return a Matplotlib label as HTML.
 
     Examples
     --------
@@ -93,34 +80,30 @@ def plain(label: str) -> str:
     label = escape(label, quote=False)
     for macro, letter in words.items():
         label = label.replace(macro, letter)
-    label = re.sub(r"_\{([^}]*)\}", r"<sub>\1</sub>", label)
-    label = re.sub(r"\^\{([^}]*)\}", r"<sup>\1</sup>", label)
+    for mark, tag in (("_", "sub"), (r"\^", "sup")):
+        label = re.sub(mark + r"\{([^}]*)\}", rf"<{tag}>\1</{tag}>", label)
     return label.replace("$", "")
 
 
 def _plane(plotly: Any, picture: Picture) -> list[Any]:
     x, y = picture.axes
-    losses = np.where(np.isfinite(picture.losses), picture.losses, np.nan)
-    hover = "x %{x:.4g}<br>y %{y:.4g}<br>J %{z:.5g}<extra></extra>"
-    traces: list[Any] = [
-        plotly.Surface(
-            x=x,
-            y=y,
-            z=losses.T,
-            surfacecolor=shades(picture.losses).T,
-            colorscale=COLOURS,
-            showscale=False,
-            hovertemplate=hover,
-            connectgaps=False,
-            opacity=0.92,  # so that a path below it can be seen
-            lighting={"ambient": 0.55, "diffuse": 0.75, "specular": 0.15, "roughness": 0.6},
-            lightposition={"x": -1000, "y": 1000, "z": 2000},
-            name=plain(picture.quantity),
-        )
-    ]
+    surface = plotly.Surface(
+        x=x,
+        y=y,
+        z=np.where(np.isfinite(picture.losses), picture.losses, np.nan).T,
+        surfacecolor=shades(picture.losses).T,
+        colorscale=COLOURS,
+        showscale=False,
+        hovertemplate="x %{x:.4g}<br>y %{y:.4g}<br>J %{z:.5g}<extra></extra>",
+        connectgaps=False,
+        opacity=0.92,  # a path below remains visible
+        lighting={"ambient": 0.55, "diffuse": 0.75, "specular": 0.15, "roughness": 0.6},
+        lightposition={"x": -1000, "y": 1000, "z": 2000},
+        name=plain(picture.quantity),
+    )
     path = picture.drawn_path()
     if path is None or picture.path is None:
-        return traces
+        return [surface]
     inside = picture.path_within()
     steps = [f"step {step:,}" for step in picture.path.steps[inside].tolist()]
     place = {"x": path[inside, 0], "y": path[inside, 1], "text": steps}
@@ -141,7 +124,7 @@ def _plane(plotly: Any, picture: Picture) -> list[Any]:
         hovertemplate="%{text}<br>surface %{z:.5g}<extra></extra>",
         name="Surface under the path",
     )
-    return [*traces, true, under]
+    return [surface, true, under]
 
 
 def _line(plotly: Any, picture: Picture) -> list[Any]:
@@ -150,20 +133,15 @@ def _line(plotly: Any, picture: Picture) -> list[Any]:
     traces = [plotly.Scatter(x=x, y=losses, mode="lines", name="On the line", connectgaps=False)]
     path = picture.drawn_path()
     if path is not None and picture.path is not None:
-        along = plotly.Scatter(
-            x=path[:, 0],
-            y=picture.path.losses,
-            mode="lines+markers",
-            line={"color": PATH_COLOUR, "dash": "dash"},
-            name="Path, true losses",
-            text=[f"step {step:,}" for step in picture.path.steps.tolist()],
-        )
-        traces.append(along)
+        steps = [f"step {step:,}" for step in picture.path.steps.tolist()]
+        line = {"color": PATH_COLOUR, "dash": "dash"}
+        traces.append(plotly.Scatter(x=path[:, 0], y=picture.path.losses, mode="lines+markers",
+                                     line=line, name="Path, true losses", text=steps))  # fmt: skip
     return traces
 
 
 def _dress(figure: Any, picture: Picture) -> None:
-    """Axes with their names, a logarithmic height where it helps, and buttons to change it."""
+    """Set axis labels, a logarithmic height if useful, and buttons to switch it."""
     kind = "log" if spans_decades(picture.losses) else "linear"
     figure.update_scenes(
         xaxis_title=plain(picture.labels[0]),
@@ -174,24 +152,12 @@ def _dress(figure: Any, picture: Picture) -> None:
         aspectratio={"x": 1, "y": 1, "z": 0.6},
         camera={"eye": {"x": -1.3, "y": -1.3, "z": 0.9}},
     )
-    button = {"method": "relayout"}
-    kinds = [("Logarithmic", "log"), ("Linear", "linear")]
     if picture.losses[np.isfinite(picture.losses)].min(initial=np.inf) <= 0:
         return
-    figure.update_layout(
-        updatemenus=[
-            {
-                "type": "buttons",
-                "direction": "right",
-                "x": 0.98,
-                "xanchor": "right",
-                "y": 1.0,
-                "yanchor": "top",
-                "active": [name for _, name in kinds].index(kind),
-                "buttons": [
-                    {**button, "label": label, "args": [{"scene.zaxis.type": name}]}
-                    for label, name in kinds
-                ],
-            }
-        ]
-    )
+    buttons = [
+        {"method": "relayout", "label": label, "args": [{"scene.zaxis.type": name}]}
+        for label, name in (("Logarithmic", "log"), ("Linear", "linear"))
+    ]
+    menu = {"type": "buttons", "direction": "right", "x": 0.98, "xanchor": "right", "y": 1.0,
+            "yanchor": "top", "active": int(kind == "linear"), "buttons": buttons}  # fmt: skip
+    figure.update_layout(updatemenus=[menu])

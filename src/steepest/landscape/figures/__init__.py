@@ -1,9 +1,8 @@
-"""Pictures of a landscape: each draws the numbers of a `Picture`."""
+"""Figures of a landscape, drawn from the numbers of a `Picture`."""
 
 from steepest.landscape.figures.contour import contour_figure
-from steepest.landscape.figures.path_projection import honesty_figure
+from steepest.landscape.figures.curves import path_figure, profile_figure
 from steepest.landscape.figures.picture import Picture
-from steepest.landscape.figures.profile import profile_figure
 from steepest.landscape.figures.relief import relief_figure
 
-__all__ = ["Picture", "contour_figure", "honesty_figure", "profile_figure", "relief_figure"]
+__all__ = ["Picture", "contour_figure", "path_figure", "profile_figure", "relief_figure"]

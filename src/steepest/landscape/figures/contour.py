@@ -1,4 +1,4 @@
-"""The landscape from above: contours of J, the path, the marks."""
+"""The contour plot of a landscape: contours of J, the path, the marks."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS_OF_HEIGHT", "contour_figure", "contours_on", "path_line", "points_on"]
+__all__ = [
+    "COLOURS_OF_HEIGHT",
+    "contour_figure",
+    "contours_on",
+    "path_line",
+    "star_at",
+    "start_at",
+]
 
 COLOURS_OF_HEIGHT = "viridis"
-"""Told apart by colour-blind readers, and from dark to light in grey print."""
+"""Suitable for colour-blind readers, and from dark to light in greyscale."""
 HALO = "white"
+EDGE = {"markeredgecolor": "black", "markeredgewidth": 1.0}
 
 
 def contour_figure(picture: Picture) -> Figure:
-    """Return the figure of a two-dimensional landscape from above.
+    """Return the contour plot of a two-dimensional landscape.
 
-    Contours stand at heights J − J_min that grow by a constant factor. Where J is not finite there
-    is no colour but a hatching.
-
-    Parameters
-    ----------
-    picture
-        The numbers.
+    The levels of J − J_min grow by a constant factor. Regions where J is not finite are hatched.
     """
     with style():
         figure = new_figure(8.0, 6.2)
@@ -43,14 +45,15 @@ def contour_figure(picture: Picture) -> Figure:
 
 
 def contours_on(figure: Figure, axes: Axes, picture: Picture) -> None:
-    """Draw filled contours, thin lines, the hatching of what is not finite, and a colour bar."""
+    """Draw filled contours, contour lines, hatching where J is not finite, and a colour bar."""
     from matplotlib.colors import BoundaryNorm
 
     x, y = picture.axes
     heights = np.ma.masked_invalid(picture.losses.T)
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
-    _label(axes, picture)
+    axes.set_xlabel(picture.labels[0])
+    axes.set_ylabel(picture.labels[1])
     if heights.mask.any():  # pyright: ignore[reportAttributeAccessIssue]
         axes.patch.set(facecolor="0.85", edgecolor="0.45", hatch="////")
         axes.fill([], [], facecolor="0.85", edgecolor="0.45", hatch="////", label="$J$ not finite")
@@ -68,7 +71,7 @@ def contours_on(figure: Figure, axes: Axes, picture: Picture) -> None:
 
 
 def path_line(path: Any) -> Any:
-    """The path as a line with a halo, so that it shows on dark and on light."""
+    """Return the effect that draws the path with a halo, visible on dark and light colours."""
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import Normal, Stroke
 
@@ -78,37 +81,37 @@ def path_line(path: Any) -> Any:
     return line
 
 
+def start_at(axes: Axes, place: Any, **look: Any) -> None:
+    """Draw the start of a descent."""
+    axes.plot(*place, marker="o", markersize=9, color=HALO, linestyle="", **EDGE, **look)
+
+
+def star_at(axes: Axes, place: Any, **look: Any) -> None:
+    """Draw a minimum, or the trained model."""
+    look = {"marker": "*", "markersize": 16, **look}
+    axes.plot(*place, color="#ffd60a", linestyle="", **EDGE, **look)
+
+
 def points_on(axes: Axes, picture: Picture, with_path: bool) -> None:
     """Draw start, end and marks, and the legend."""
-    edge: dict[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 1.0, "linestyle": ""}
     if with_path and picture.path is not None:
         start, end = picture.path.coordinates[0], picture.path.coordinates[-1]
-        axes.plot(*start, marker="o", markersize=9, color=HALO, label="Start", zorder=6, **edge)
+        start_at(axes, start, label="Start", zorder=6)
         if picture.kept_step is not None and picture.kept_step < picture.path.steps[-1]:
             last = f"Last step ({picture.path.steps[-1]:,})"
-            axes.plot(*end, marker="s", markersize=8, color=HALO, label=last, zorder=6, **edge)
+            axes.plot(*end, marker="s", markersize=8, color=HALO, linestyle="", label=last,
+                      zorder=6, **EDGE)  # fmt: skip
     for mark, shape in zip(picture.marks, ("*", "D", "^", "v"), strict=False):
-        label = _mark_label(mark.label, picture)
+        label, step = mark.label, picture.kept_step
+        if label == "trained":
+            label = "Trained model" + (f" (step {step:,})" if step is not None else "")
         size = 17 if shape == "*" else 9
-        axes.plot(*mark.coordinates, marker=shape, markersize=size, color="#ffd60a", label=label,
-                  zorder=7, **edge)  # fmt: skip
+        star_at(axes, mark.coordinates, marker=shape, markersize=size, label=label, zorder=7)
     axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none", fontsize=11)
 
 
-def _mark_label(label: str, picture: Picture) -> str:
-    if label != "trained":
-        return label
-    step = picture.kept_step
-    return "Trained model" if step is None else f"Trained model (step {step:,})"
-
-
-def _label(axes: Axes, picture: Picture) -> None:
-    axes.set_xlabel(picture.labels[0])
-    axes.set_ylabel(picture.labels[1])
-
-
 def _short(value: float) -> str:
-    r"""Three digits, in a form that Matplotlib writes well.
+    r"""Return a number with three digits, as Matplotlib text.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The numbers of a landscape's figures, and the scale on which heights are shown."""
+"""The numbers of the figures of a landscape, and the scale of heights."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steepest.landscape.directions import Directions, Mark
-from steepest.landscape.path_projection import HonestPath
+from steepest.landscape.directions import Directions, Grid, Mark
+from steepest.landscape.path_projection import ProjectedPath
 from steepest.landscape.surface import Surface
 
 __all__ = ["Picture", "decade_ticks", "levels", "shades", "spans_decades"]
@@ -20,56 +20,36 @@ _LOSSES = {
     "cross-entropy": "cross entropy",
 }
 LEAST_VARIANCE = 0.5
-"""A path is drawn where the slice holds so much of its variance."""
+"""A path is drawn if the slice contains at least this fraction of its variance."""
 LOWEST_LEVEL = 1e-3
-"""The lowest contour, above the minimum, as a part of the height that is shown."""
+"""Height of the lowest contour above the minimum, as a fraction of the height shown."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What the figures of a landscape draw.
+    """The numbers that the figures of a landscape draw."""
 
-    Attributes
-    ----------
-    axes
-        Coordinates along each axis.
-    labels : tuple[str, ...]
-        What the axes are called, with units.
-    losses, standard_errors
-        J on the grid, ``(points,)`` or ``(points, points)`` with the first axis first.
-    quantity : str
-        What J is called, with the part of the events.
-    marks : tuple[Mark, ...]
-        Named points.
-    path
-        The path with its true losses, or None.
-    kept_step : int or None
-        The step whose parameters are the trained model.
-    by_name : bool
-        Whether coordinates are values of parameters: a path has these wherever it runs.
-    """
-
-    axes: tuple[Array, ...]
-    labels: tuple[str, ...]
-    losses: Array
-    standard_errors: Array
-    quantity: str
-    marks: tuple[Mark, ...] = ()
-    path: HonestPath | None = None
-    kept_step: int | None = None
-    by_name: bool = False
+    axes: tuple[Array, ...]  # coordinates along each axis
+    labels: tuple[str, ...]  # of the axes, with units
+    losses: Array  # J on the grid, (points,) or (points, points) with the first axis first
+    standard_errors: Array  # of the same shape
+    quantity: str  # label of J, with the part of the events
+    marks: tuple[Mark, ...] = ()  # named points
+    path: ProjectedPath | None = None  # with its true losses
+    kept_step: int | None = None  # the step whose parameters are the trained model
+    by_name: bool = False  # whether coordinates are parameters, which every point has
 
     @classmethod
     def of(
         cls,
         directions: Directions,
         surface: Surface,
-        path: HonestPath | None,
+        path: ProjectedPath | None,
         loss: str,
         part: str,
         kept_step: int | None = None,
     ) -> Picture:
-        """The picture of a surface; `loss` and `part` are names."""
+        """Return the picture of a surface; `loss` and `part` are names."""
         kind = _LOSSES.get(loss, loss)
         part = {"train": "training"}.get(part, part)
         return cls(
@@ -85,18 +65,16 @@ class Picture:
         )
 
     def path_within(self) -> Array:
-        """Which points of the path lie within the axes, ``(points,)``."""
+        """Return a mask of the path points within the axes, ``(points,)``."""
         assert self.path is not None
-        lows, highs = [a[0] for a in self.axes], [a[-1] for a in self.axes]
-        places = self.path.coordinates
-        return np.all((places >= lows) & (places <= highs), axis=1)
+        return Grid(self.axes).holds(self.path.coordinates)
 
     def drawn_path(self) -> Array | None:
-        """The path's coordinates, or None where drawing them would mislead.
+        """Return the coordinates of the path, or None if drawing it would be misleading.
 
-        That is where no point lies within the axes, where the path covers less than a tenth of
-        each axis, and where the plane holds less than half of its variance: a random plane
-        holds next to nothing of it.
+        This is the case if no point is within the axes, if the path covers less than a tenth of
+        each axis, or if the plane contains less than half of its variance. (A random plane contains
+        almost none of it.)
         """
         if self.path is None or not self.path_within().any():
             return None
@@ -107,15 +85,15 @@ class Picture:
 
     @property
     def has_descent(self) -> bool:
-        """Whether there is a descent to be seen on a plane."""
+        """Whether a path is drawn on a plane."""
         return len(self.axes) == 2 and self.drawn_path() is not None
 
 
 def levels(losses: Array, count: int = 14) -> Array:
-    """Contour levels at J_min + δ rⁱ: rings evenly spaced in the logarithm of the height.
+    """Return contour levels J_min + δ rⁱ, evenly spaced in the logarithm of the height.
 
-    So that both the bottom and the walls can be seen: rings of a paraboloid are geometric in their
-    radius. The lowest lies a thousandth of the height above the minimum.
+    They show both the bottom and the walls: for a paraboloid, the radii of the contours grow by a
+    constant factor. The lowest level is a thousandth of the height above the minimum.
 
     Examples
     --------
@@ -131,7 +109,7 @@ def levels(losses: Array, count: int = 14) -> Array:
 
 
 def shades(losses: Array) -> Array:
-    """Where J stands among the contour levels, from 0 to 1; NaN where it is not finite.
+    """Return the position of J among the contour levels, from 0 to 1; NaN if J is not finite.
 
     Examples
     --------
@@ -145,13 +123,13 @@ def shades(losses: Array) -> Array:
 
 
 def spans_decades(losses: Array) -> bool:
-    """Whether heights are to be shown on a logarithmic axis: J > 0 over more than a factor of 8."""
+    """Whether to use a logarithmic height: J > 0 over more than a factor of 8."""
     finite = losses[np.isfinite(losses)]
     return bool(finite.size and finite.min() > 0 and finite.max() > 8 * finite.min())
 
 
 def decade_ticks(losses: Array) -> Array:
-    """Round numbers on a logarithmic axis: 1, 2, 5, 10, … or, of many, powers of ten.
+    """Return ticks of a logarithmic axis: 1, 2, 5, 10, …, or powers of ten for many decades.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The landscape as a relief: lit from the side, coloured by height."""
+"""The landscape as a shaded relief, coloured by height."""
 
 from __future__ import annotations
 
@@ -20,25 +20,20 @@ Array = np.ndarray
 
 ELEVATION = 36.0
 AZIMUTHS = (-60.0, 30.0, 120.0, 210.0)
-"""From one of these the relief is seen: from where its high side is at the back."""
+"""Viewing azimuths; the one with the high side of the relief at the back is used."""
 LIGHT_FROM, LIGHT_HEIGHT = 315.0, 45.0
 TALL = 0.5
-"""How tall the relief is drawn, as a part of its width."""
+"""Height of the relief as a fraction of its width."""
 FACETS = 120
-"""Facets along an axis, at least: within a cell of the grid heights and colours are linear."""
+"""Minimum number of facets along an axis; within a grid cell, heights and colours are linear."""
 
 
 def relief_figure(picture: Picture) -> Figure:
     """Return the figure of a two-dimensional landscape as a relief.
 
-    Heights are J, on a logarithmic axis where it spans more than a factor of eight; facets are
+    Heights are J, on a logarithmic axis if it spans more than a factor of eight. Facets are
     coloured by height and shaded by a light from the side. Facets with a corner that is not finite
-    are left out. The path stands at its true losses.
-
-    Parameters
-    ----------
-    picture
-        The numbers.
+    are left out. The path is drawn at its true losses.
     """
     with style():
         figure = new_figure(9.0, 6.6)
@@ -48,7 +43,7 @@ def relief_figure(picture: Picture) -> Figure:
         _surface_on(axes, picture, logarithmic)
         _path_on(axes, picture, logarithmic)
         _dress(axes, picture, logarithmic)
-        figure.set_layout_engine("none")  # a single axes, placed by hand
+        figure.set_layout_engine("none")  # a single axes with a fixed position
         return figure
 
 
@@ -80,7 +75,7 @@ def _surface_on(axes: Any, picture: Picture, logarithmic: bool) -> None:
 
 
 def _finer(values: Array) -> Array:
-    """Points between those of the first axis, on the straight lines between them."""
+    """Insert linearly interpolated points between those of the first axis."""
     times = max(1, -(-FACETS // (len(values) - 1)))
     parts = np.arange(times).reshape(-1, *[1] * (values.ndim - 1)) / times
     with np.errstate(invalid="ignore"):
@@ -89,7 +84,7 @@ def _finer(values: Array) -> Array:
 
 
 def _blended(colours: Array, shade: Array) -> Array:
-    """Colours darkened and lightened by a shade in [0, 1], without losing their hue."""
+    """Darken and lighten colours by a shade in [0, 1], with the same hue."""
     soft = 0.45 + 0.75 * shade[..., None]
     return np.clip(np.where(soft <= 1, colours * soft, 1 - (1 - colours) * (2 - soft)), 0, 1)
 
@@ -100,7 +95,7 @@ def _path_on(axes: Any, picture: Picture, logarithmic: bool) -> None:
         return
     ground = _heights(picture.losses, logarithmic)
     ground = ground[np.isfinite(ground)].min(initial=np.inf)
-    z = np.maximum(_heights(picture.path.losses, logarithmic), ground)  # no deeper than the relief
+    z = np.maximum(_heights(picture.path.losses, logarithmic), ground)  # not below the relief
     inside = picture.path_within() & np.isfinite(z)
     x, y, z = path[inside, 0], path[inside, 1], z[inside]
     axes.plot(x, y, z, color="white", linewidth=4.5, zorder=4, solid_capstyle="round")
@@ -113,7 +108,7 @@ def _path_on(axes: Any, picture: Picture, logarithmic: bool) -> None:
 
 
 def _azimuth(picture: Picture, logarithmic: bool) -> float:
-    """From where the relief rises towards the back."""
+    """Return the azimuth from which the relief rises towards the back."""
     z = _heights(picture.losses, logarithmic)
     x, y = np.meshgrid(*(np.linspace(-1, 1, n) for n in z.shape), indexing="ij")
     finite = np.isfinite(z)

@@ -1,0 +1,53 @@
+"""Which objective goes with which kind of model: registry entries, and J by a kind's name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from steepest.losses import loss_named
+from steepest.models.dense import Dense
+from steepest.models.registry import ModelKind, kind_named
+from steepest.objective.base import ModelObjective
+from steepest.objective.dense import DenseObjective
+
+__all__ = ["DENSE", "objective_named"]
+
+DENSE = ModelKind("dense", Dense.build, DenseObjective, Dense.from_config)
+
+
+def objective_named(
+    kind: str,
+    inputs: int | Sequence[str],
+    loss: str,
+    *,
+    outputs: int = 1,
+    l2: float = 0.0,
+    dtype: str = "float64",
+    **options: Any,
+) -> ModelObjective:
+    """Return J(θ) of a new model of a kind.
+
+    Parameters
+    ----------
+    kind
+        A name of the registry.
+    inputs
+        The features' names, or their number.
+    loss, outputs, l2, dtype
+        The loss by its name, the number of logits, λ, and "float32" or "float64".
+    options
+        As in a recipe's ``[model]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from steepest.objective import Batch
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
+    >>> batch = Batch(np.array([[1.0], [2.0], [3.0]]), np.array([2.0, 4.0, 9.0]))
+    >>> objective.loss_and_gradient(np.array([1.0, 0.5]), batch)[1]
+    array([-13.33333333,  -5.        ])
+    """
+    names = tuple(f"x{i}" for i in range(inputs)) if isinstance(inputs, int) else tuple(inputs)
+    found = kind_named(kind)
+    return found.objective(found.build(options, names, outputs), loss_named(loss), l2, dtype)

@@ -1,1 +1,0 @@
-"""Pythia 8: processes, settings, the event loop, and early vetoes."""

@@ -1,1 +1,0 @@
-"""From particles to jets: detector, clustering, substructure, and the columns of the file."""
