@@ -24,6 +24,11 @@ def cores(request, monkeypatch):
     WorkerPool.forget()
 
 
+@pytest.fixture(autouse=True)
+def _idle_machine(monkeypatch):
+    monkeypatch.setattr(threads, "machine_is_busy", lambda: False)
+
+
 def test_cores_are_those_of_affinity_and_environment(monkeypatch):
     assert 1 <= usable_cores() <= os.cpu_count()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -137,6 +142,12 @@ def test_nobody_waits_for_a_member_that_failed(bad, monkeypatch):
     with pytest.raises(MemoryError, match="no space"):
         BarrierGroup(2).run(work)
     assert ended == [-1]
+
+
+def test_on_a_busy_machine_there_is_one_thread(monkeypatch):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
+    monkeypatch.setattr(threads, "machine_is_busy", lambda: True)
+    assert BarrierGroup(4).run(lambda member, members, words: members) == 1
 
 
 def test_groups_that_run_at_once_share_the_cores(monkeypatch):

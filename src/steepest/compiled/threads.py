@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["BarrierGroup", "WorkerPool", "usable_cores"]
+__all__ = ["BarrierGroup", "WorkerPool", "machine_is_busy", "usable_cores"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,6 +43,11 @@ def usable_cores() -> int:
     if wanted.isdigit() and int(wanted) > 0:
         cores = min(cores, int(wanted))
     return max(1, min(cores, _quota()))
+
+
+def machine_is_busy() -> bool:
+    """Whether half as many threads again as there are cores have lately wanted to run."""
+    return os.name == "posix" and os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
 
 def _quota() -> int:
@@ -133,7 +138,8 @@ class BarrierGroup:
     ----------
     most
         As many as can work at once. Groups that run at the same time share the cores of this
-        process; there is one thread where the system has no POSIX threads.
+        process. There is one thread where the machine is busy, since a member that has to wait for
+        its core holds up all others, and where the system has no POSIX threads.
 
     Examples
     --------
@@ -155,6 +161,7 @@ class BarrierGroup:
         with self._lock:
             type(self)._running += 1
             members = max(1, min(self.most, usable_cores() // self._running))
+        members = 1 if machine_is_busy() else members
         words = np.zeros(_WORDS, dtype=np.int64)
         errors: list[BaseException] = []
 

@@ -27,15 +27,15 @@ __all__ = ["Network"]
 Array = np.ndarray
 PARTED_FROM = (64, 512, 2048, 8192)
 """Events of a batch from which on it has twice as many parts: each has a gradient of its own."""
-WORTH_A_THREAD = 500_000
-"""Multiplications a step from which on each thread has enough to do between two meetings."""
+WORTH_A_THREAD = 400_000
+"""Events times parameters of a part, at least: enough for a thread between two meetings."""
 
 
 class Network:
     """The kernels of `steepest.compiled.network` for one objective; Numba is loaded by the first.
 
-    A batch is cut into parts by its number of events alone. How many threads take these parts is
-    decided by the work of a step and by the cores, and changes no bit.
+    A batch is cut into parts by its number of events and the size of the network alone. How many
+    threads take these parts is decided by the cores, and changes no bit.
     """
 
     def __init__(self, model: Dense, loss: str, l2: float, dtype: str) -> None:
@@ -57,7 +57,7 @@ class Network:
         theta, *copies = (_aligned_copy(vector) for vector in (theta, *optimizer_state))
         optimizer_state = tuple(copies)
         values, path = buffers(step_block, theta)
-        parts = _parts(step_block.batch_size)
+        parts = _parts(step_block.batch_size, self.model.size)
         transposed, gradient, before = (_aligned(len(theta), theta.dtype) for _ in range(3))
         gradients = _aligned((parts, len(theta)), theta.dtype)
         numbers = _aligned((parts, kernel.NUMBERS), float)
@@ -78,9 +78,8 @@ class Network:
                 self._memory(),
             )  # fmt: skip
 
-        worth = step_block.batch_size * self.model.size // WORTH_A_THREAD
         with one_blas_thread():
-            taken, loss_sum = BarrierGroup(min(parts, worth)).run(work)
+            taken, loss_sum = BarrierGroup(parts).run(work)
         return block_result(step_block, theta, optimizer_state, taken, loss_sum, values, path)
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
@@ -148,6 +147,8 @@ def _aligned_copy(vector: Array) -> Array:
     return copy
 
 
-def _parts(batch_size: int) -> int:
-    """Parts of a batch: 1 to 16."""
-    return 2 ** sum(batch_size >= least for least in PARTED_FROM)
+def _parts(batch_size: int, parameters: int) -> int:
+    """Parts of a batch: a power of two up to 16, by its size and its work alone."""
+    most = 2 ** sum(batch_size >= least for least in PARTED_FROM)
+    worth = max(1, batch_size * parameters // WORTH_A_THREAD)
+    return min(most, 2 ** (worth.bit_length() - 1))

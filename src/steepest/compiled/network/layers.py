@@ -4,8 +4,9 @@
     backward   ∂J/∂Wₗ = Aₗ₋₁ᵀ Dₗ,  ∂J/∂bₗ = 1ᵀ Dₗ,  Dₗ₋₁ = (Dₗ Wₗᵀ) ∘ a′(Zₗ₋₁)
 
 Events are rows, and the products are BLAS's: on 64 × 64 weights it is near the processor's peak,
-and loops that LLVM vectorises are at half of it. Wᵀ is copied once a step, since a product with the
-transpose of a small matrix takes twice as long. Layers of one output are loops.
+and loops that LLVM vectorises are at half of it. Wᵀ of a small layer is copied once a step, since a
+product with the transpose of a small matrix takes up to twice as long. Layers of one output are
+loops.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from steepest.compiled.pointwise import RELU, activate, differentiate
 
 __all__ = ["backward", "forward", "gather", "signal_of_block", "transpose"]
 
-_LINE = 16
-"""Columns that are transposed together: a cache line of float32."""
+_LARGE = 16_384
+"""Weights of a layer from which on a product with Wᵀ costs no more than one with W."""
 
 
 @helper
@@ -122,14 +123,14 @@ def signal_of_block(network, memory, count, scale):
 
 @helper
 def transpose(table, layer, theta, transposed, first, end):
-    """Copy rows first … end − 1 of a layer's W to columns of Wᵀ, which begins where W does."""
+    """Copy rows first … end − 1 of a small layer's W to columns of Wᵀ, beginning where W does."""
     k, n, start = table[layer, K], table[layer, N], table[layer, WEIGHTS]
+    if k * n > _LARGE and n > 1:
+        return
     W, target = matrix(theta, start, k, n), matrix(transposed, start, n, k)
-    for line in range(first, end, _LINE):
-        stop = min(line + _LINE, end)
-        for j in range(n):
-            for p in range(line, stop):
-                target[j, p] = W[p, j]
+    for j in range(n):
+        for p in range(first, end):
+            target[j, p] = W[p, j]
 
 
 @helper
@@ -176,7 +177,7 @@ def _add_scaled_rows(A, d, out):
 
 
 @helper
-def backward(network, transposed, memory, count, gradient):
+def backward(network, theta, transposed, memory, count, gradient):
     """Write the block's gradient ``(size,)``, from D of the last layer."""
     table = network.table
     for layer in range(len(table) - 1, -1, -1):
@@ -200,6 +201,8 @@ def backward(network, transposed, memory, count, gradient):
             for i in range(count):
                 for j in range(k):
                     S[i, j] = D[i, 0] * transposed[start + j]
+        elif k * n > _LARGE:
+            np.dot(D, matrix(theta, start, k, n).T, S)
         else:
             np.dot(D, matrix(transposed, start, n, k), S)
         values, slopes = table[layer, INPUT], table[layer - 1, SLOPES]

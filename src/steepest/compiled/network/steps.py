@@ -113,9 +113,9 @@ def _gradient_of(network, transposed, theta, memory, events, first, last, scale,
         forward(network, theta, memory, count)
         total += signal_of_block(network, memory, count, scale)
         if start == first:
-            backward(network, transposed, memory, count, gradient)
+            backward(network, theta, transposed, memory, count, gradient)
         else:
-            backward(network, transposed, memory, count, block)
+            backward(network, theta, transposed, memory, count, block)
             for i in range(len(gradient)):
                 gradient[i] += block[i]
     if first == last:
