@@ -147,7 +147,7 @@ def sentences(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if (gap := path["largest_gap"]) is not None:
             true = f"at worst, at step {gap['step']:,}, the true loss was {gap['loss']:.4g}"
             under = f"the surface under it is at {gap['surface_loss']:.4g}"
-            yield "path_projection", f"{true}, and {under}"
+            yield "gap", f"{true}, and {under}"
     kind = (end["in_the_slice"] or {}).get("kind")
     where = f"; in the slice {'on a' if kind == 'slope' else 'a'} {kind}" if kind else ""
     yield "end", f"J = {end['loss']:.5g}, ‖∇J‖ = {end['gradient_norm']:.3g}{where}"
