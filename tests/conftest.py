@@ -15,6 +15,8 @@ import pytest
 from samples import make_events
 
 ROOT = Path(__file__).parents[1]
+collect_ignore = ["toy_models.py", "toys.py"]
+"""Imported by name: as doctest modules they would be imported twice, and registered twice."""
 
 
 def cache_of_this_source() -> Path:

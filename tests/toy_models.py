@@ -20,7 +20,7 @@ Array = np.ndarray
 class Quadratic:
     """f = xᵀAx + bᵀx + c, A upper triangular; without `cross` it is diagonal."""
 
-    kind: ClassVar[str] = "quadratic"
+    kind: ClassVar[str] = "toy-quadratic"
     dtype: ClassVar[str] = "float64"
 
     inputs: int
@@ -199,7 +199,7 @@ class ToyObjective:
 class Centred(Quadratic):
     """The quadratic model of x less a running mean, which is a buffer."""
 
-    kind: ClassVar[str] = "centred"
+    kind: ClassVar[str] = "toy-centred"
 
 
 class CentredObjective(ToyObjective):

@@ -63,7 +63,7 @@ def main() -> None:
         [
             BEGIN,
             f"Top jets against QCD jets, the {events:,} test events of `embedded:top-jets`, one "
-            "seed; uncertainties are 68.27 % intervals from the test events' number.",
+            "seed; uncertainties are 68.27 % intervals from the finite number of test events.",
             "",
             "| model | parameters | AUC | accuracy | 1/ε_B at ε_S = 0.5 | 1/ε_B at ε_S = 0.3 |",
             "|---|---|---|---|---|---|",

@@ -37,7 +37,7 @@ def jagged(lists: pl.Series) -> ak.Array:
 
 
 def write_root(jets: pl.DataFrame, path: Path) -> None:
-    """One branch a column; the constituents' branches are jagged, counted by `n_part`."""
+    """One branch a column; the constituents' branches are jagged, counted by `npart`."""
     lists = {name.removeprefix("part_"): jagged(jets[name]) for name in CONSTITUENTS}
     columns = {name: jets[name].to_numpy() for name in (*SCALARS, "event_number")}
     with uproot.recreate(path) as file:

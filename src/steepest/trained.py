@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 from steepest.encoding import Encoding
 from steepest.errors import EventsError, RecipeError, RunFolderError
+from steepest.events.sample.labels import TASKS as TASK_OF_LOSS
 from steepest.groups import Groups
 from steepest.losses import Loss, loss_named
 from steepest.models import Model, ModelKind, kind_named
@@ -99,7 +100,7 @@ class TrainedModel:
     @property
     def task(self) -> str:
         """Which of "regression", "binary" and "multiclass" it is."""
-        return next(task for task, loss in TASKS.items() if loss == self.loss.name)
+        return TASK_OF_LOSS[self.loss.name]
 
     def objective(self, l2: float = 0.0, dtype: str = "float64") -> ModelObjective:
         """J(θ) of this model and its loss, by default in float64 and without the L2 term."""
@@ -244,7 +245,7 @@ TASKS = {
     "binary": "binary-cross-entropy",
     "multiclass": "cross-entropy",
 }
-"""The loss that goes with each task."""
+"""The loss of each task, where a recipe names none."""
 
 
 def outputs_for(task: str, classes: Sequence[str]) -> int:

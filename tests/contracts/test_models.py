@@ -134,7 +134,7 @@ def test_saved_and_read_back(kind: str):
     else:
         scaling = fit_scaling("standard", [(values(names, 9, 6), None)], names)
     loss = loss_named("binary-cross-entropy")
-    buffers = {"mean": np.arange(3.0)} if kind == "centred" else {}
+    buffers = {"mean": np.arange(3.0)} if kind == "toy-centred" else {}
     trained = TrainedModel(
         scaling, model, loss, model.initial(0), ("0", "1"), "y", names, buffers=buffers
     )

@@ -33,7 +33,7 @@ class Interrupting(TrainingCallback):
 
 @pytest.fixture
 def table(recipe_table: dict) -> dict:
-    return {**recipe_table, "model": {"name": "quadratic"}}
+    return {**recipe_table, "model": {"name": "toy-quadratic"}}
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def test_trained_evaluated_predicted_and_read_back(run: steepest.Run, events_fil
     assert run.metrics["model"]["parameters"] == 10
     assert run.metrics["merits"]["model"]["auc"]["value"] > 0.9
     assert run.evaluate()["merits"]["model"] == run.metrics["merits"]["model"]
-    assert run.recipe.model.name == "quadratic"
+    assert run.recipe.model.name == "toy-quadratic"
 
     model = load_model(run.path / "model").model
     config = json.loads((run.path / "model" / "config.json").read_text())
     assert config["version"] == 2
-    assert config["model"] == {"name": "quadratic", "inputs": 3, "cross": True}
+    assert config["model"] == {"name": "toy-quadratic", "inputs": 3, "cross": True}
     assert model.model == Quadratic(3)
     test = load_sample(run.recipe.events).of("test")
     scores = model.predict(test.features)
@@ -79,7 +79,7 @@ def test_resumed_equals_uninterrupted(table: dict, run: steepest.Run, tmp_path: 
 
 
 def test_buffers_are_trained_saved_and_used(table: dict, tmp_path: Path):
-    table["model"]["name"] = "centred"
+    table["model"]["name"] = "toy-centred"
     table["descent"]["scaling"] = "min-max"
     run = steepest.train(table, tmp_path / "whole")
     model = load_model(run.path).model
@@ -117,27 +117,27 @@ def test_options_go_to_the_kind(table: dict, tmp_path: Path):
 
 
 def test_a_model_that_is_not_known(table: dict, tmp_path: Path):
-    table["model"]["name"] = "quadrtic"
+    table["model"]["name"] = "toy-quadrtic"
     with pytest.raises(RecipeError) as caught:
         steepest.train(table, tmp_path / "run")
     assert str(caught.value) == (
-        "There is no model 'quadrtic'.\n"
+        "There is no model 'toy-quadrtic'.\n"
         f"  expected: one of {', '.join(known_models())}\n"
-        "  found:    model.name = 'quadrtic'\n"
-        "  do:       model.name = 'quadratic'"
+        "  found:    model.name = 'toy-quadrtic'\n"
+        "  do:       model.name = 'toy-quadratic'"
     )
 
 
 def test_a_saved_model_of_a_kind_that_is_not_known(run: steepest.Run):
     config = run.path / "model" / "config.json"
-    config.write_text(config.read_text().replace('"quadratic"', '"cubic"'))
+    config.write_text(config.read_text().replace('"toy-quadratic"', '"cubic"'))
     with pytest.raises(RunFolderError, match="of the kind 'cubic', which is not known here"):
         load_model(run.path / "model")
 
 
 def test_methods_for_linear_models_refuse_it(table: dict, tmp_path: Path):
     table["descent"]["method"] = "newton"
-    with pytest.raises(RecipeError, match=r"model\.name = 'quadratic'"):
+    with pytest.raises(RecipeError, match=r"model\.name = 'toy-quadratic'"):
         steepest.train(table, tmp_path / "run")
 
 

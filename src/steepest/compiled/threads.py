@@ -122,7 +122,7 @@ class WorkerPool:
     def _pool(cls) -> ThreadPoolExecutor:
         with cls._lock:
             if cls._executor is None:
-                cls._executor = ThreadPoolExecutor(max(1, usable_cores() - 1), "steepest")
+                cls._executor = ThreadPoolExecutor(max(1, usable_cores() - 1), "worker")
             return cls._executor
 
     @classmethod

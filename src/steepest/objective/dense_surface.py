@@ -132,8 +132,8 @@ class DenseSurface:
         if model.outputs > 1 or coordinates.shape[1] not in (1, 2) or not np.isfinite(basis).all():
             return self._layers(slice(None))
         if not model.hidden:
-            entropy = self._loss.name == "binary-cross-entropy"
-            return (_Logistic if entropy else _Quadratic)(model, basis, self._shares)
+            method = _OF_LINEAR_MODELS.get(self._loss.name)
+            return method(model, basis, self._shares) if method else self._layers(slice(None))
         if len(model.hidden) == 2 and model.activation == "relu":
             lines = _Lines.of(coordinates)
             if lines is not None and self._reach(lines):
@@ -339,6 +339,10 @@ class _Lines:
         origin, *directions = rows
         across, along = [np.zeros_like(origin), *directions][-2:]
         return np.stack([origin + self.shift[0] * across + self.shift[1] * along, along, across])
+
+
+_OF_LINEAR_MODELS = {"mean-squared-error": _Quadratic, "binary-cross-entropy": _Logistic}
+"""The methods that need no product of matrices at each point, by the loss that they are for."""
 
 
 def _chunks(events: int, chunk: int) -> list[slice]:
