@@ -102,6 +102,7 @@ def test_a_dataset_of_the_hub(tmp_path) -> None:
     assert json.loads(done.stdout)["merits"]["model"]["auc"]["value"] > 0.9
 
 
+@pytest.mark.slow
 def test_classes_of_jets(tmp_path) -> None:
     """Made as the recipe's first lines say, but for the number of jets."""
     pytest.importorskip("pythia8mc", reason="needs the extra [simulate]")

@@ -95,6 +95,7 @@ def test_help_teaches(steepest):
         assert word in ended.out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak")
 def test_memory_does_not_grow_with_the_events(trained: Path, tmp_path: Path):
     """Four times as many events, at most 60 MB more for 210 MB of further events.

@@ -44,6 +44,7 @@ def codes(cache: Path) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for file in cache.rglob("*.nbc")}
 
 
+@pytest.mark.slow
 def test_the_second_process_finds_the_machine_code(tmp_path: Path):
     first, before = train(tmp_path), codes(tmp_path)
     assert before

@@ -58,6 +58,7 @@ def sample(events=70_000, features=3):
     return X.astype(np.float32), np.digitize(z, [-1.0, 1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaling", ["none", "standard", "whiten", "quantile"])
 @pytest.mark.parametrize("binary", [False, True])
 def test_float32_is_what_float64_of_the_same_numbers_is(scaling, binary):
@@ -81,6 +82,7 @@ def test_float32_is_what_float64_of_the_same_numbers_is(scaling, binary):
     )
 
 
+@pytest.mark.slow
 def test_the_sample_is_left_as_it_was():
     X, y = sample()
     before = X.copy(), y.copy()

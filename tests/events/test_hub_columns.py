@@ -104,6 +104,7 @@ def chunks(content: bytes, names: list[str], groups: range) -> int:
     )
 
 
+@pytest.mark.slow
 def test_only_the_columns_and_row_groups_that_are_used_are_sent(files, jets, tmp_path) -> None:
     content, path = files["data/jets.parquet"], "public/data/jets.parquet"
     with small_hub(files) as url:
@@ -177,6 +178,7 @@ def test_a_whole_file_and_a_part_of_one_are_the_same_events(files, jets, tmp_pat
         }
 
 
+@pytest.mark.slow
 def test_one_process_reads_one_commit(files, tmp_path) -> None:
     """A branch that moves is followed by the next process; a run's record pins it."""
     later = {"data/jets.parquet": parquet(table(9))}
@@ -200,6 +202,7 @@ def test_one_process_reads_one_commit(files, tmp_path) -> None:
     assert recorded == first
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_commit_that_it_has_read(files, tmp_path) -> None:
     """Although the branch has moved since: its evaluation says no other events."""
     later = {"data/jets.parquet": parquet(table(9))}
@@ -231,6 +234,7 @@ found = [evaluate_run(RUN, callback=Heard())["source"], Heard.said, read(
     assert revision == COMMIT, "for the rest of the process, too"
 
 
+@pytest.mark.slow
 def test_resumed_scores_go_on_with_the_commit_that_they_were_begun_with(files, tmp_path) -> None:
     """Although the branch has moved since; from the start the new one is read."""
     later = {"data/jets.parquet": parquet(table(9))}

@@ -40,6 +40,7 @@ def ended(theta: np.ndarray, diverged_at: int | None = None) -> Descent:
     return Descent(np.zeros(1, int), theta[None], nothing, nothing, diverged_at, 0.0)
 
 
+@pytest.mark.slow
 def test_all_settings_take_the_same_time_and_batch_descent_stays(found: Escapes) -> None:
     assert len(found.rates) == len(escapes.PARTS)
     for share, size in zip(found.at(found.rates[0]), escapes.SIZES[1 / 2], strict=True):
@@ -166,6 +167,7 @@ def test_the_table_has_each_setting(found: Escapes) -> None:
     assert rows[0][4] == "4 of 4"
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers(jets: LectureData) -> None:
     effort = replace(EFFORT, escapes=1)
     first, again = (

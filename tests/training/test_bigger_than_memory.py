@@ -73,7 +73,13 @@ def recipe_of(case: dict, path: str, memory: str) -> dict:
     }
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize(
+    "name",
+    [
+        case if case in ("dense", "single") else pytest.param(case, marks=pytest.mark.slow)
+        for case in sorted(CASES)
+    ],
+)
 def test_same_bits_in_memory_and_on_disk(small, events, tmp_path, name):
     runs = [
         steepest.train(recipe_of(CASES[name], events, memory), tmp_path / memory.replace(" ", ""))
@@ -149,6 +155,7 @@ def test_sizes():
     assert EventsRecipe(path="x", label="y").memory == "auto"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaling", ["standard", "whiten"])
 def test_same_bits_where_the_files_are_read_again(small, events, tmp_path, scaling):
     """Columns of numbers alone: no copy of them is made before the parts are."""
@@ -166,6 +173,7 @@ def test_same_bits_where_the_files_are_read_again(small, events, tmp_path, scali
         assert figure.read_text() == (runs[1].path / "figures" / figure.name).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak")
 def test_memory_of_figures_of_merit_does_not_grow_with_the_events(events, tmp_path):
     """Four times as many events, at most 30 MB more; their labels, weights and scores take 22 MB,
