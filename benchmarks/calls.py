@@ -158,10 +158,9 @@ def haswell() -> dict[str, str]:
     """The environment in which Numba compiles for a Haswell."""
     import llvmlite.binding as llvm
 
-    wanted = {"avx2", "fma", "avx", "bmi", "bmi2", "f16c", "sse", "sse2", "sse3", "ssse3", "sse4.1",
-              "sse4.2", "popcnt", "lzcnt", "movbe", "cx16", "xsave", "aes", "pclmul"}  # fmt: skip
+    beyond = ("avx512", "avx10", "amx", "gfni", "vaes", "vpclmul")
     features = ",".join(
-        f"{'+' if on and name in wanted else '-'}{name}"
+        f"{'+' if on and not name.startswith(beyond) else '-'}{name}"
         for name, on in sorted(llvm.get_host_cpu_features().items())
     )
     folder = str(Path.home() / ".cache" / "steepest-bench-haswell")

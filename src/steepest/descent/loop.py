@@ -43,8 +43,9 @@ Monitor = Callable[[Array], Mapping[str, float]]
 
 EXPLODED = 1e6
 """A batch loss so many times the loss at the start (or that of a constant) counts as exploded."""
-ROUNDING = 1e-14
-"""Losses this close, relatively, are the same: the first batch loss is that of the start."""
+ROUNDING = {"float32": 5e-7, "float64": 1e-14}
+"""Training losses this close, relatively, are the same: the first batch loss is that of the start,
+which another kernel may have computed. Validation losses all come from one."""
 SECONDS_PER_BLOCK = 0.25
 SECONDS_PER_PUBLICATION = 0.5
 """Readers of a running descent see it with at most the sum of these delays."""
@@ -234,7 +235,8 @@ class _Descent:
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
             raise self._diverged(state)
         best, lowest = state.best, state.best.loss
-        better = not math.isfinite(lowest) or monitored < lowest - ROUNDING * abs(lowest)
+        rounding = ROUNDING["float64" if "validation_loss" in metrics else self.objective.dtype]
+        better = not math.isfinite(lowest) or monitored < lowest - rounding * abs(lowest)
         if better:
             best = Best(state.theta, float(monitored), state.step, state.memory.buffers)
         state = state.with_changes(
