@@ -30,7 +30,8 @@ in [performance.json](performance.json).
   Larger is better.
 - *Target* is what the project set out to reach.
 - *before* is an earlier version of steepest, measured in the same run (`--against`).
-- *AVX2* is this version compiled as for a Haswell processor, without AVX-512.
+- *AVX2* is this version compiled as for a Haswell processor, without AVX-512; the other packages
+  are not limited.
 """
 CAPTION = """
 ![Time of one gradient against events, features and width](images/performance.svg)
@@ -75,7 +76,7 @@ def main() -> None:
 def page(told: list[dict[str, Any]]) -> str:
     """Return the page's text."""
     tables = [_part(part) for part in told if part["bench"] in TITLES]
-    picture = [CAPTION] if PICTURE.exists() else []
+    picture = [CAPTION] if any(part["bench"] == "scale" for part in told) else []
     return "\n".join([INTRODUCTION, *tables, *picture])
 
 
