@@ -43,8 +43,7 @@ SETTINGS = {
     "loss-landscapes": "no gradients, the fastest of several numbers of events at once",
     "share of the sgemm peak": "the operations that remain when the first layer is linear in the "
     "coordinates and all others are multiplied at each point, over time and peak. The tanh network "
-    "does them, in tiles of bfloat16 where there are such (float32 cut into three numbers), which "
-    "can be faster than sgemm; two hidden ReLU layers need fewer, so that their share may be "
+    "does them by BLAS; two hidden ReLU layers need fewer, so that their share may be "
     "above 1: a unit goes on or off once at most along a line of the grid, and the second layer's "
     "sums, polynomials in between, change there alone",
 }

@@ -48,10 +48,10 @@ from pathlib import Path
 import steepest
 from steepest import recipe
 from steepest.events import load_sample
-from steepest.events.reading.reading import Room
+from steepest.events import MemoryBudget
 given = recipe.Recipe.from_toml(Path(sys.argv[1]))
 began = time.perf_counter()
-load_sample(given.events, room=Room(int(sys.argv[3]), Path(sys.argv[2]).parent))
+load_sample(given.events, budget=MemoryBudget(int(sys.argv[3]), Path(sys.argv[2]).parent))
 read = time.perf_counter() - began
 run = steepest.train(given, sys.argv[2])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
