@@ -25,8 +25,7 @@ from steepest import recipe as spec
 from steepest.descent import MemoryCheckpointer, Plan, descend
 from steepest.landscape import spans
 from steepest.landscape.directions import Directions, Grid
-from steepest.landscape.estimate import Anchors
-from steepest.landscape.surface import Surface, drawn_events, evaluate
+from steepest.landscape.surface import Anchors, Surface, drawn_events, evaluate
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective

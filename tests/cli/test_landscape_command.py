@@ -86,7 +86,7 @@ def test_errors_are_messages(run: Path, steepest):
 def test_without_plotly_the_page_is_an_error_with_the_install_line(
     run: Path, steepest, monkeypatch: pytest.MonkeyPatch
 ):
-    from steepest.landscape.export import page
+    from steepest.landscape.figures import page
 
     monkeypatch.setattr(page, "has_plotly", lambda: False)
     ended = steepest("landscape", run, "--page")

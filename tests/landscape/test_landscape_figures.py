@@ -14,15 +14,15 @@ from objectives import DoubleWell, WithACliff, some_events
 from steepest.errors import InputError
 from steepest.evaluate.figures import save
 from steepest.landscape.directions import Directions, Mark, grid_of
-from steepest.landscape.export import animation
-from steepest.landscape.export.page import page, plain
 from steepest.landscape.figures import (
     Picture,
+    animation,
     contour_figure,
     path_figure,
     profile_figure,
     relief_figure,
 )
+from steepest.landscape.figures.page import page, plain
 from steepest.landscape.figures.picture import decade_ticks, levels, shades
 from steepest.landscape.input import PathPoints
 from steepest.landscape.path_projection import projected_path

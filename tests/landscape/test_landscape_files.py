@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from objectives import WithACliff, some_events
+from steepest.landscape import files
 from steepest.landscape.directions import Directions, grid_of
-from steepest.landscape.export import files
 from steepest.landscape.input import PathPoints
 from steepest.landscape.path_projection import projected_path
 from steepest.landscape.surface import evaluate

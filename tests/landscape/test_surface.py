@@ -15,8 +15,14 @@ from steepest.landscape.directions import (
     grid_of,
     refuse_too_large,
 )
-from steepest.landscape.estimate import CHUNK, LEAST_CHUNKS, Anchors, losses_at
-from steepest.landscape.surface import drawn_events, evaluate
+from steepest.landscape.surface import (
+    CHUNK,
+    LEAST_CHUNKS,
+    Anchors,
+    drawn_events,
+    evaluate,
+    losses_at,
+)
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective

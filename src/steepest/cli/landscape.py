@@ -118,7 +118,7 @@ def landscape(
 
     numbers = _numbers(extent)
     if page:
-        from steepest.landscape.export.page import require_plotly
+        from steepest.landscape.figures.page import require_plotly
 
         require_plotly()
     with silent_or(TerminalCallback, as_json) as callback:
@@ -140,7 +140,7 @@ def landscape(
 
 
 def _draw(drawn: Landscape, callback: TrainingCallback, page: bool | None, animation: bool) -> None:
-    from steepest.landscape.export.page import has_plotly
+    from steepest.landscape.figures.page import has_plotly
 
     callback.stage("Drawing figures")
     drawn.write_figures()

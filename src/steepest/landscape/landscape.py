@@ -22,12 +22,11 @@ from steepest.landscape.directions import (
     grid_of,
     refuse_too_large,
 )
-from steepest.landscape.estimate import Anchors, SavedSums, Sums
 from steepest.landscape.input import LandscapeInput, LandscapeOptions, landscape_input, other_theta
 from steepest.landscape.path_projection import projected_path
 from steepest.landscape.result import Landscape
 from steepest.landscape.summary import summary
-from steepest.landscape.surface import Surface, drawn_events, evaluate
+from steepest.landscape.surface import Anchors, SavedSums, Sums, Surface, drawn_events, evaluate
 from steepest.objective import Batch, neuron_groups
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from steepest.landscape.directions import Directions
-from steepest.landscape.estimate import Anchors, losses_at
 from steepest.landscape.input import PathPoints
+from steepest.landscape.surface import Anchors, losses_at
 from steepest.objective import Batch, Objective
 
 __all__ = ["ProjectedPath", "projected_path"]

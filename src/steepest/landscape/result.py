@@ -11,8 +11,8 @@ import numpy as np
 
 from steepest.evaluate.figures import as_numbers
 from steepest.folder import LandscapeFolder
+from steepest.landscape import files
 from steepest.landscape.directions import Directions
-from steepest.landscape.export import files
 from steepest.landscape.figures import (
     Picture,
     contour_figure,
@@ -142,7 +142,7 @@ class Landscape:
         MissingExtraError
             Plotly is not installed.
         """
-        from steepest.landscape.export.page import page
+        from steepest.landscape.figures.page import page
 
         text = page(self.picture, f"Loss landscape of {self.numbers['run']}")
         self.folder.write("landscape.html", lambda file: file.write_text(text, encoding="utf-8"))
@@ -156,7 +156,7 @@ class Landscape:
         InputError
             No path is drawn on the plane.
         """
-        from steepest.landscape.export import animation
+        from steepest.landscape.figures import animation
 
         picture = self.picture
         self.folder.write("descent.gif", lambda file: animation.write_gif(picture, file))

@@ -11,10 +11,9 @@ import numpy as np
 
 from steepest.curvature import Spectrum
 from steepest.landscape.directions import Directions
-from steepest.landscape.estimate import Anchors, losses_at
 from steepest.landscape.input import LandscapeInput
 from steepest.landscape.stationary import Point, all_named, barrier, measured, slice_points
-from steepest.landscape.surface import Surface
+from steepest.landscape.surface import Anchors, Surface, losses_at
 from steepest.objective import Batch
 
 __all__ = ["sentences", "summary"]

@@ -10,8 +10,8 @@ import numpy as np
 from steepest import recipe as spec
 from steepest.descent import choose_learning_rate
 from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, laid_out, new_figure, style
-from steepest.landscape.figures.contour import star_at, start_at
 from steepest.landscape.figures.picture import levels
+from steepest.landscape.figures.plots import star_at, start_at
 from steepest.lecture.data import Effort, LectureData, symbol_and_unit
 from steepest.lecture.descents import Problem, problem, scaled
 from steepest.optimizers import update_rule

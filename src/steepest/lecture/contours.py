@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steepest.evaluate.figures.style import RED, laid_out, new_figure, style
-from steepest.landscape.figures.contour import COLOURS_OF_HEIGHT, star_at, start_at
 from steepest.landscape.figures.picture import levels
+from steepest.landscape.figures.plots import COLOURS_OF_HEIGHT, star_at, start_at
 from steepest.lecture.data import Effort, LectureData, in_sentence, symbol_and_unit
 from steepest.lecture.descents import Problem, Quadratic, problem, quadratic, scaled
 from steepest.training import TrainingCallback

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
-from steepest.landscape.figures.contour import star_at
+from steepest.landscape.figures.plots import star_at
 from steepest.lecture.data import Effort, LectureData, in_sentence, symbol_and_unit
 from steepest.lecture.descents import problem, quadratic, scaled
 from steepest.training import TrainingCallback

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.evaluate.figures.style import RED, new_figure, style
-from steepest.landscape.figures.contour import COLOURS_OF_HEIGHT
 from steepest.landscape.figures.picture import Picture, decade_ticks, shades, spans_decades
+from steepest.landscape.figures.plots import COLOURS_OF_HEIGHT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

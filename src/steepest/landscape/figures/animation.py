@@ -12,8 +12,8 @@ import numpy as np
 
 from steepest.errors import InputError
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
-from steepest.landscape.figures.contour import contours_on, path_line
 from steepest.landscape.figures.picture import Picture, spans_decades
+from steepest.landscape.figures.plots import contours_on, path_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,1 +1,0 @@
-"""Landscapes for other programs: tables, VTK, a page, an animation."""
