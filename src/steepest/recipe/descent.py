@@ -4,33 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Discriminator,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    Tag,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from steepest.recipe._strict import Named, Strict
-
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+from steepest.recipe.tables import BareName, Fraction, Named, NonNegative, Positive, Strict
 
 LossName = Literal["mean-squared-error", "binary-cross-entropy", "cross-entropy"]
 ScalingName = Literal["none", "standard", "min-max", "robust", "quantile", "whiten"]
-
-
-def _name_of(value: Any) -> Any:
-    """Return the name that selects the member of a union of named tables."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return value.get("name")
-    return getattr(value, "name", None)
 
 
 # --- optimisers: θ ← θ − η g and variants -------------------------------------------------------
@@ -84,13 +63,7 @@ class AdamW(Named):
 
 
 Optimizer = Annotated[
-    Annotated[SGD, Tag("sgd")]
-    | Annotated[Momentum, Tag("momentum")]
-    | Annotated[Nesterov, Tag("nesterov")]
-    | Annotated[RMSprop, Tag("rmsprop")]
-    | Annotated[Adam, Tag("adam")]
-    | Annotated[AdamW, Tag("adamw")],
-    Discriminator(_name_of),
+    SGD | Momentum | Nesterov | RMSprop | Adam | AdamW, Field(discriminator="name"), BareName
 ]
 
 
@@ -156,14 +129,9 @@ class ReduceOnPlateau(_Schedule):
 
 
 Schedule = Annotated[
-    Annotated[Constant, Tag("constant")]
-    | Annotated[InverseTime, Tag("inverse-time")]
-    | Annotated[Step, Tag("step")]
-    | Annotated[Exponential, Tag("exponential")]
-    | Annotated[Cosine, Tag("cosine")]
-    | Annotated[OneCycle, Tag("one-cycle")]
-    | Annotated[ReduceOnPlateau, Tag("reduce-on-plateau")],
-    Discriminator(_name_of),
+    Constant | InverseTime | Step | Exponential | Cosine | OneCycle | ReduceOnPlateau,
+    Field(discriminator="name"),
+    BareName,
 ]
 
 SCHEDULES = (Constant, InverseTime, Step, Exponential, Cosine, OneCycle, ReduceOnPlateau)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, FiniteFloat, field_validator
 
-from steepest.recipe._strict import Strict
+from steepest.recipe.tables import Strict
 
 __all__ = ["BinsRecipe", "EvaluateRecipe", "SignificanceRecipe"]
 

@@ -13,11 +13,10 @@ from pydantic import (
     model_validator,
 )
 
-from steepest.recipe._strict import Strict
+from steepest.recipe.tables import Fraction, Strict
 
 __all__ = ["Derived", "EventsRecipe", "SplitRecipe", "bytes_in"]
 
-Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -74,16 +73,15 @@ class Derived(Strict):
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: Any) -> Any:
-        fields = type(self).model_fields
-        written = handler(self).items()
-        return {key: value for key, value in written if value != fields[key].default}
+        values = handler(self)
+        return {key: values[key] for key in self.changed()}
 
 
 class SplitRecipe(Strict):
     """The shares of the validation and test part; the rest is the training part."""
 
-    validation: Share = 0.1
-    test: Share = 0.2
+    validation: Fraction = 0.1
+    test: Fraction = 0.2
     by: str | None = None
     """A column, such as an event number, whose hash is used; None: the file name and the row."""
     seed: NonNegativeInt = 0

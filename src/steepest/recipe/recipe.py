@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationError
 
 from steepest.errors import RecipeError
-from steepest.recipe._strict import Strict
 from steepest.recipe.descent import DescentRecipe
 from steepest.recipe.evaluate import EvaluateRecipe
 from steepest.recipe.events import EventsRecipe
-from steepest.recipe.messages import explain
+from steepest.recipe.tables import Strict, explain
 from steepest.recipe.toml import anchor_paths, apply_setting, read_toml
 
 __all__ = ["AnyModelRecipe", "ModelRecipe", "OtherModelRecipe", "Recipe", "default_recipe"]
@@ -203,17 +202,15 @@ class Recipe(Strict):
                 found=f"descent.loss = {self.descent.loss!r}",
                 do="leave descent.loss out, or set descent.method = 'descent'",
             )
-        if self.descent.keep == "best" and self.events.split.validation == 0.0:
-            raise RecipeError(
-                f"{source}: keep = 'best' needs the validation loss, but there are no "
-                "validation events.",
-                found="events.split.validation = 0",
-                do="set events.split.validation above 0, or leave descent.keep out",
-            )
-        if self.descent.stop.patience is not None and self.events.split.validation == 0.0:
-            raise RecipeError(
-                f"{source}: stop.patience needs the validation loss, but there are no "
-                "validation events.",
-                found="events.split.validation = 0",
-                do="set events.split.validation above 0, or leave descent.stop.patience out",
-            )
+        needs_validation = {
+            "descent.keep": ("keep = 'best'", self.descent.keep == "best"),
+            "descent.stop.patience": ("stop.patience", self.descent.stop.patience is not None),
+        }
+        for key, (what, is_set) in needs_validation.items():
+            if is_set and self.events.split.validation == 0.0:
+                raise RecipeError(
+                    f"{source}: {what} needs the validation loss, but there are no "
+                    "validation events.",
+                    found="events.split.validation = 0",
+                    do=f"set events.split.validation above 0, or leave {key} out",
+                )

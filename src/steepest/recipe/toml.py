@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from steepest.errors import RecipeError
 from steepest.recipe.descent import DescentRecipe
-from steepest.recipe.messages import line_of
 
 __all__ = ["anchor_paths", "apply_setting", "read_toml"]
 
@@ -50,9 +50,19 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise _no_recipe(path, f"the suffix {path.suffix}, and no TOML") from None
         raise RecipeError(
             f"The recipe {path} is not valid TOML.",
-            found=f"{error}{line_of(path, error)}",
+            found=f"{error}{_line_of(path, error)}",
             do='put text in quotes: label = "is_top"',
         ) from None
+
+
+def _line_of(path: Path, error: Exception) -> str:
+    """Return the offending line of a TOML file, if the error names one."""
+    match = re.search(r"line (\d+)", str(error))
+    if match is None:
+        return ""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    number = int(match.group(1))
+    return f": {lines[number - 1].strip()}" if 0 < number <= len(lines) else ""
 
 
 def _no_recipe(path: Path, found: str) -> RecipeError:

@@ -1,16 +1,49 @@
-"""Error messages for invalid recipes: the key, the closest known key, and the remedy."""
+"""The tables of a recipe: unknown keys are errors, values are immutable, messages name the key."""
 
 from __future__ import annotations
 
-import re
 import types
 import typing
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+)
 
 from steepest.errors import RecipeError, nearest
+
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+BareName = BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)
+"""``optimizer = "adam"`` is short for ``optimizer = {name = "adam"}``."""
+
+
+class Strict(BaseModel):
+    """A table with exactly the keys it declares."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, strict=True)
+
+    def changed(self) -> dict[str, Any]:
+        """Return the values that are not their keys' defaults."""
+        fields = type(self).model_fields
+        values = {key: getattr(self, key) for key in fields}
+        return {key: value for key, value in values.items() if value != fields[key].default}
+
+
+class Named(Strict):
+    """A table with a name and options; written as its name alone if these have their defaults."""
+
+    @model_serializer(mode="wrap")
+    def _to_bare_name(self, handler: Any) -> Any:
+        values = handler(self)
+        options = {key: values[key] for key in self.changed()}
+        return {"name": values["name"], **options} if options else values["name"]
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> RecipeError:
@@ -26,6 +59,7 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> Reci
         return RecipeError(
             f"{source} lacks the key {key!r}.", do=f"add it: {key} = … (see docs/recipe.md)"
         )
+    bare = first["type"] == "union_tag_invalid" and first["input"].keys() == {"name"}
     return RecipeError(
         f"{source} has a wrong value for {key!r}.",
         expected=" or ".join(
@@ -33,18 +67,8 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> Reci
             for problem in problems
             if ".".join(_walk(problem["loc"], model)[0]) == key
         ),
-        found=repr(first["input"]),
+        found=repr(first["input"]["name"] if bare else first["input"]),
     )
-
-
-def line_of(path: Path, error: Exception) -> str:
-    """Return the offending line of a TOML file, if the error names one."""
-    match = re.search(r"line (\d+)", str(error))
-    if match is None:
-        return ""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    number = int(match.group(1))
-    return f": {lines[number - 1].strip()}" if 0 < number <= len(lines) else ""
 
 
 def _unknown_key(source: str, key: str, name: str, table: type[BaseModel] | None) -> RecipeError:
