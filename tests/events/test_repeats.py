@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from steepest.errors import EventsError
 from steepest.events import load_sample
-from steepest.events.sample.repeats import Repeats
+from steepest.events.sample.checks import Repeats
 from steepest.recipe import EventsRecipe
 
 RNG = np.random.default_rng(0)

@@ -20,9 +20,8 @@ from steepest.events.expressions.lists import refuse_mismatch
 from steepest.events.formats.contract import Block
 from steepest.events.reading.matrix import matrix
 from steepest.events.reading.plan import Plan
-from steepest.events.sample.checks import Faults
-from steepest.events.sample.label_counts import LabelCounts
-from steepest.events.sample.repeats import Repeats
+from steepest.events.sample.checks import Faults, Repeats
+from steepest.events.sample.labels import LabelCounts
 from steepest.events.sample.split import TEST, assign_parts, event_keys, row_keys
 from steepest.events.source import EventSource
 from steepest.recipe import SplitRecipe

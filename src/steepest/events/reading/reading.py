@@ -26,8 +26,7 @@ from steepest.events.reading.prefetch import prefetch
 from steepest.events.reading.row_filter import blocks_of
 from steepest.events.reading.store import MemoryBudget, Store
 from steepest.events.sample.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
-from steepest.events.sample.label_counts import LabelCounts
-from steepest.events.sample.labels import decide, encode
+from steepest.events.sample.labels import LabelCounts, decide, encode
 from steepest.events.sample.sample import Sample
 from steepest.events.sample.split import PARTS
 from steepest.events.source import EventSource

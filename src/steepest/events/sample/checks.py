@@ -1,10 +1,11 @@
-"""What training needs of the numbers: finite values, and weights with a positive sum."""
+"""What training needs: finite values, each event once, and weights with a positive sum."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,19 +13,16 @@ from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression
 from steepest.events.expressions.parse import literal_value, nodes_of
 from steepest.events.expressions.reductions import REDUCTIONS
-from steepest.events.words import counted, quoted
+from steepest.events.sample.split import content_keys
+from steepest.events.words import counted, listed, quoted
+from steepest.recipe import Derived
 from steepest.storage import AnyArray, blocks
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from steepest.recipe import Derived
 
 ALWAYS = ("sum", "count", "len", "any", "all")
 """The reductions that an empty list has too."""
 SPOKEN = {"train": "training"}
 
-__all__ = ["Faults", "PartSums", "part_sums", "refuse_empty_parts", "refuse_weights"]
+__all__ = ["Faults", "PartSums", "Repeats", "part_sums", "refuse_empty_parts", "refuse_weights"]
 
 
 @dataclass
@@ -124,6 +122,55 @@ class Faults:
             return exclude
         fill = "median" if self.words == "a number" else "none"
         return f'{exclude}; or say how to fill the feature: fill = "{fill}"'
+
+
+class Repeats:
+    """Finds two files of the same events: copies, also in another order or format.
+
+    Each file's rows are summed up to one number that does not depend on their order. Two files of
+    as many rows and the same sum hold the same rows, but for a chance of the order of 2⁻⁶⁴.
+
+    Examples
+    --------
+    >>> repeats = Repeats()
+    >>> repeats.add(0, np.array([[1.0, 2.0], [3.0, 4.0]]))
+    >>> repeats.add(1, np.array([[3.0, 4.0], [1.0, 2.0]]))
+    >>> repeats.pair()
+    (0, 1)
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[int, tuple[int, int]] = {}
+
+    def add(self, file: int, values: np.ndarray) -> None:
+        """Add rows of a file: ``(rows, columns)`` float64, all that is read of each event."""
+        count, sum_ = self._files.get(file, (0, 0))
+        own = int(np.sum(content_keys(values), dtype=np.uint64))
+        self._files[file] = count + len(values), (sum_ + own) % 2**64
+
+    def pair(self) -> tuple[int, int] | None:
+        """Return the first two files with the same rows, or None."""
+        seen: dict[tuple[int, int], int] = {}
+        for file, told in self._files.items():
+            if told in seen:
+                return seen[told], file
+            seen[told] = file
+        return None
+
+    def refuse(self, files: Sequence[str], columns: Sequence[str]) -> None:
+        """Raise EventsError if two of the named files hold the same values of the columns."""
+        pair = self.pair()
+        if pair is None:
+            return
+        first, second = pair
+        raise EventsError(
+            f"{files[first]} and {files[second]} hold the same events, which would count twice.",
+            expected="files of different events",
+            found=f"{counted(self._files[first][0], 'selected event')} in each, with the same "
+            f"values of {listed(list(columns), 5)}",
+            cause="a copy under another name, or the same events in two formats",
+            do="leave one of the two out of events.path",
+        )
 
 
 def refuse_empty_parts(part: np.ndarray, shares: Sequence[float], parts: Sequence[str]) -> None:

@@ -14,16 +14,17 @@ A loss that is named decides instead: the values must then be what it needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from steepest.errors import EventsError
-from steepest.events.sample.label_counts import MOST_CLASSES, LabelCounts, shown
 from steepest.events.words import counted, listed, quoted
 
-__all__ = ["BINARY", "TASKS", "Labels", "decide", "encode"]
+__all__ = ["BINARY", "TASKS", "LabelCounts", "Labels", "decide", "encode"]
 
 BINARY = ("0", "1")
 TASKS = {
@@ -33,6 +34,129 @@ TASKS = {
 }
 MOST_GUESSED = 100
 """Integers with more distinct values are taken as a quantity, text as a mistake."""
+MOST_CLASSES = 1_000
+
+
+class LabelCounts:
+    """The distinct values of a label, counted block by block, up to `MOST_CLASSES` and one more.
+
+    Examples
+    --------
+    >>> label_counts = LabelCounts()
+    >>> label_counts.add(pl.Series(["top", "qcd", "top"]))
+    array([0., 1., 0.])
+    >>> label_counts.distinct, label_counts.names
+    (['qcd', 'top'], ('qcd', 'top'))
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Any, list[int]] = {}  # value: [how often, index of the first]
+        self._texts: dict[str, int] = {}
+        self.events = 0
+
+    def add(self, values: pl.Series) -> np.ndarray:
+        """Count a block; return it as float64: numbers as they are, text by its first appearance.
+
+        Null is NaN; so is text beyond `MOST_CLASSES` values, which is refused later.
+        """
+        if values.dtype.is_float():
+            values = values + 0.0  # -0.0 and 0.0 are one value
+        is_text = not (values.dtype.is_numeric() or values.dtype == pl.Boolean)
+        if is_text:
+            values = values.cast(pl.String)
+        if not self.many:
+            self._count(values)
+        self.events += len(values)
+        if not is_text:
+            return values.cast(pl.Float64).to_numpy()
+        for text in self._known:
+            self._texts.setdefault(text, len(self._texts))
+        codes = values.replace_strict(self._texts, default=None, return_dtype=pl.Float64)
+        return codes.to_numpy()
+
+    def _count(self, values: pl.Series) -> None:
+        for value, count, first in _groups(values):
+            if value is None or value != value:
+                continue
+            if value in self._known:
+                self._known[value][0] += count
+            elif self.many:
+                break
+            else:
+                self._known[value] = [count, self.events + first]
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more than `MOST_CLASSES`, so that not all are known."""
+        return len(self._known) > MOST_CLASSES
+
+    @property
+    def distinct(self) -> list[Any]:
+        """The values, sorted."""
+        return sorted(self._known)
+
+    @property
+    def how_many(self) -> str:
+        """Their number, in words."""
+        return f"more than {MOST_CLASSES:,}" if self.many else str(len(self._known))
+
+    @property
+    def counts(self) -> str:
+        """The values with their numbers of events."""
+        pairs = ((value, self._known[value][0]) for value in self.distinct)
+        return listed((f"{shown(value)}: {counted(n, 'event')}" for value, n in pairs), 5)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The values as names of classes."""
+        return tuple(
+            value if isinstance(value, str) else str(int(value)) for value in self.distinct
+        )
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the values are text."""
+        return isinstance(next(iter(self._known)), str)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether each value is 0 or 1."""
+        return not self.is_text and set(self._known) <= {0, 1}
+
+    @property
+    def is_integral(self) -> bool:
+        """Whether all values are numbers without a fraction."""
+        return not self.is_text and all(v == int(v) for v in self._known)
+
+    def first(self, value: Any) -> int:
+        """The index of the first event with that value."""
+        return self._known[value][1]
+
+    def coded(self, codes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what turns the numbers of `add` into codes, given for each distinct value."""
+        if self.is_text:
+            by_appearance = np.empty(len(codes), dtype=np.int64)
+            by_appearance[[self._texts[text] for text in self.distinct]] = codes
+            return lambda numbers: by_appearance[numbers.astype(np.int64)]
+        values = np.array(self.distinct, dtype=np.float64)
+        if np.array_equal(values, codes):
+            return lambda numbers: numbers.astype(np.int64)
+        return lambda numbers: codes[np.searchsorted(values, numbers)]
+
+
+def _groups(values: pl.Series) -> Iterable[tuple[Any, int, int]]:
+    """Return each distinct value, how often it is there, and the index of the first."""
+    table = pl.DataFrame({"value": values}).with_row_index("first")
+    groups = table.group_by("value", maintain_order=True).agg(pl.len(), pl.first("first"))
+    return groups.iter_rows()
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is written in an expression."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str) else f"{value:.15g}"
+
 
 Locate = Callable[[int], str]
 """Says where an event lies: "in FILE at row 17"."""
@@ -50,13 +174,13 @@ class Labels:
 
 
 def decide(
-    label_counts: LabelCounts, text: str, *, integers: bool, loss: str | None, locate: Locate
+    seen: LabelCounts, text: str, *, integers: bool, loss: str | None, locate: Locate
 ) -> Labels:
     """Return the task that the values, or the named loss, ask for, and the labels for it.
 
     Parameters
     ----------
-    label_counts
+    seen
         The values of the label, finite and without null.
     text
         The label as the recipe has it.
@@ -73,30 +197,30 @@ def decide(
         The values are not what the loss needs, are one class or constant, or leave open which of
         two values is the signal.
     """
-    task, reason = _task(label_counts, text, integers, loss, locate)
+    task, reason = _task(seen, text, integers, loss, locate)
     if task == "regression":
-        _refuse_constant(label_counts, text)
+        _refuse_constant(seen, text)
         return Labels(task, (), reason, _as_numbers)
-    if len(label_counts.distinct) < 2:
-        raise _one_class(label_counts, text)
-    codes = np.arange(len(label_counts.distinct))
+    if len(seen.distinct) < 2:
+        raise _one_class(seen, text)
+    codes = np.arange(len(seen.distinct))
     if task == "binary":
-        codes = np.asarray(label_counts.distinct, dtype=np.int64)
-        return Labels(task, BINARY, reason, label_counts.coded(codes))
-    if label_counts.many:
-        raise _too_many(label_counts, text, MOST_CLASSES)
-    if not label_counts.is_text and not label_counts.is_integral:
+        codes = np.asarray(seen.distinct, dtype=np.int64)
+        return Labels(task, BINARY, reason, seen.coded(codes))
+    if seen.many:
+        raise _too_many(seen, text, MOST_CLASSES)
+    if not seen.is_text and not seen.is_integral:
         raise EventsError(
             f"The label {text!r} is no class: it has values that are not integers.",
             expected="text or integers, as cross-entropy needs",
-            found=listed(map(shown, label_counts.distinct), 5),
+            found=listed(map(shown, seen.distinct), 5),
             do="set descent.loss = 'mean-squared-error', or derive classes with where(...)",
         )
-    return Labels(task, label_counts.names, reason, label_counts.coded(codes))
+    return Labels(task, seen.names, reason, seen.coded(codes))
 
 
 def encode(
-    label_counts: LabelCounts, text: str, task: str, classes: Sequence[str], locate: Locate
+    seen: LabelCounts, text: str, task: str, classes: Sequence[str], locate: Locate
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return what makes labels of other events, for a task and classes that are given.
 
@@ -106,24 +230,22 @@ def encode(
         A value is none of the classes, or text where numbers are needed.
     """
     if task == "regression":
-        if label_counts.is_text:
-            raise _text_regression(label_counts, text)
+        if seen.is_text:
+            raise _text_regression(seen, text)
         return _as_numbers
-    if not label_counts.is_text and not label_counts.is_integral:
-        names = tuple(shown(value) for value in label_counts.distinct)
+    if not seen.is_text and not seen.is_integral:
+        names = tuple(shown(value) for value in seen.distinct)
     else:
-        names = label_counts.names
-    for value, name in zip(label_counts.distinct, names, strict=True):
+        names = seen.names
+    for value, name in zip(seen.distinct, names, strict=True):
         if name not in classes:
             raise EventsError(
                 f"The label {text!r} has a value that is none of the run's classes.",
                 expected=f"one of {listed(classes, 12)}",
-                found=f"{shown(value)}, first {locate(label_counts.first(value))}",
+                found=f"{shown(value)}, first {locate(seen.first(value))}",
                 do="select the events of the run's classes, or train on all of these classes",
             )
-    return label_counts.coded(
-        np.array([list(classes).index(name) for name in names], dtype=np.int64)
-    )
+    return seen.coded(np.array([list(classes).index(name) for name in names], dtype=np.int64))
 
 
 def _as_numbers(numbers: np.ndarray) -> np.ndarray:
@@ -131,86 +253,85 @@ def _as_numbers(numbers: np.ndarray) -> np.ndarray:
 
 
 def _task(
-    label_counts: LabelCounts, text: str, integers: bool, loss: str | None, locate: Locate
+    seen: LabelCounts, text: str, integers: bool, loss: str | None, locate: Locate
 ) -> tuple[str, str]:
     if loss is not None:
         task = TASKS[loss]
-        if task == "binary" and not label_counts.is_binary:
-            raise _not_binary(label_counts, text, locate)
-        if task == "regression" and label_counts.is_text:
-            raise _text_regression(label_counts, text)
+        if task == "binary" and not seen.is_binary:
+            raise _not_binary(seen, text, locate)
+        if task == "regression" and seen.is_text:
+            raise _text_regression(seen, text)
         return task, f"descent.loss is {loss}"
-    count = len(label_counts.distinct)
-    if label_counts.is_text:
+    count = len(seen.distinct)
+    if seen.is_text:
         if count > MOST_GUESSED:
-            raise _too_many(label_counts, text, MOST_GUESSED)
+            raise _too_many(seen, text, MOST_GUESSED)
         return "multiclass", f"the label is text with {counted(count, 'value')}"
-    if label_counts.is_binary:
-        if isinstance(label_counts.distinct[0], bool):
+    if seen.is_binary:
+        if isinstance(seen.distinct[0], bool):
             return "binary", "the label is a condition"
         return "binary", "the label is 0 or 1"
     if count == 2:
-        raise _not_binary(label_counts, text, locate)
-    if integers and count <= MOST_GUESSED and label_counts.is_integral:
+        raise _not_binary(seen, text, locate)
+    if integers and count <= MOST_GUESSED and seen.is_integral:
         return "multiclass", f"the label is an integer with {counted(count, 'value')}"
     if integers:
         return (
             "regression",
-            f"the label is an integer with {label_counts.how_many} values, "
-            f"more than {MOST_GUESSED}",
+            f"the label is an integer with {seen.how_many} values, more than {MOST_GUESSED}",
         )
     return "regression", "the label is a number with other values than 0 and 1"
 
 
-def _refuse_constant(label_counts: LabelCounts, text: str) -> None:
-    if len(label_counts.distinct) == 1:
+def _refuse_constant(seen: LabelCounts, text: str) -> None:
+    if len(seen.distinct) == 1:
         raise EventsError(
-            f"The label {text!r} is the same for all {label_counts.events} selected events.",
+            f"The label {text!r} is the same for all {seen.events} selected events.",
             expected="a label that varies",
-            found=shown(label_counts.distinct[0]),
+            found=shown(seen.distinct[0]),
             do="check events.label and events.select",
         )
 
 
-def _one_class(label_counts: LabelCounts, text: str) -> EventsError:
+def _one_class(seen: LabelCounts, text: str) -> EventsError:
     return EventsError(
         f"The label {text!r} has one class only.",
         expected="events of at least two classes",
-        found=label_counts.counts,
+        found=seen.counts,
         cause="the selection removes the other class, or its files are not given",
         do="add the other class's files to events.path, or loosen events.select",
     )
 
 
-def _not_binary(label_counts: LabelCounts, text: str, locate: Locate) -> EventsError:
-    if len(label_counts.distinct) == 1 and not label_counts.is_text:
-        return _one_class(label_counts, text)
-    other = next(v for v in label_counts.distinct if isinstance(v, str) or v not in (0, 1))
-    signal = label_counts.distinct[-1]
+def _not_binary(seen: LabelCounts, text: str, locate: Locate) -> EventsError:
+    if len(seen.distinct) == 1 and not seen.is_text:
+        return _one_class(seen, text)
+    other = next(v for v in seen.distinct if isinstance(v, str) or v not in (0, 1))
+    signal = seen.distinct[-1]
     left = text if text.isidentifier() else f"({text})"
     right = f'"{signal}"' if isinstance(signal, str) else shown(signal)
     return EventsError(
         f"The label {text!r} has other values than 0 and 1.",
         expected="0 for background and 1 for signal, or a condition",
-        found=f"{label_counts.counts}; first {shown(other)} {locate(label_counts.first(other))}",
+        found=f"{seen.counts}; first {shown(other)} {locate(seen.first(other))}",
         do=f"say which is the signal: label = {quoted(f'{left} == {right}')}",
     )
 
 
-def _text_regression(label_counts: LabelCounts, text: str) -> EventsError:
+def _text_regression(seen: LabelCounts, text: str) -> EventsError:
     return EventsError(
         f"The label {text!r} is text, which mean-squared-error cannot take.",
         expected="a number for each event",
-        found=listed(map(shown, label_counts.distinct), 5),
+        found=listed(map(shown, seen.distinct), 5),
         do="set descent.loss = 'cross-entropy', or leave it out",
     )
 
 
-def _too_many(label_counts: LabelCounts, text: str, most: int) -> EventsError:
+def _too_many(seen: LabelCounts, text: str, most: int) -> EventsError:
     return EventsError(
-        f"The label {text!r} has {label_counts.how_many} values, too many for classes.",
+        f"The label {text!r} has {seen.how_many} values, too many for classes.",
         expected=f"at most {most} classes",
-        found=listed(map(shown, label_counts.distinct), 5),
+        found=listed(map(shown, seen.distinct), 5),
         cause="the column is an identifier or a quantity, not a class",
         do="check events.label",
     )

@@ -31,7 +31,10 @@ from steepest.errors import EventsError
 from steepest.events.words import counted
 from steepest.recipe import SplitRecipe
 
-__all__ = ["PARTS", "TEST", "TRAIN", "VALIDATION", "assign_parts", "event_keys", "row_keys"]
+__all__ = [
+    "PARTS", "TEST", "TRAIN", "VALIDATION", "assign_parts", "content_keys", "event_keys",
+    "row_keys",
+]  # fmt: skip
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 PARTS = ("train", "validation", "test")
@@ -135,6 +138,21 @@ def row_keys(file: str, rows: np.ndarray) -> np.ndarray:
     array([1844503893238214673, 1844503893238214674], dtype=uint64)
     """
     return _key_of(file) + np.asarray(rows).astype(np.uint64)
+
+
+def content_keys(values: np.ndarray) -> np.ndarray:
+    """Return a uint64 hash of each row of ``(rows, columns)`` float64 numbers.
+
+    Examples
+    --------
+    >>> len(set(content_keys(np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]]))))
+    2
+    """
+    bits = np.ascontiguousarray(values, dtype=np.float64).view(np.uint64)
+    keys = np.zeros(len(bits), dtype=np.uint64)
+    for column in bits.T:
+        keys = _mix((keys + column) * np.uint64(GOLDEN))
+    return keys
 
 
 @lru_cache
