@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steepest.errors import EventsError
 from steepest.events import load_sample, open_events
-from steepest.events.formats import csv, csv_layout
+from steepest.events.formats import csv
 from steepest.recipe import EventsRecipe
 
 
@@ -98,7 +98,7 @@ def test_integers_keep_every_digit(written) -> None:
 @pytest.mark.parametrize("late", ["0.5", "x", "18446744073709551616", "true", "1e3"])
 def test_what_comes_after_the_first_rows(late, written, monkeypatch) -> None:
     monkeypatch.setattr(csv, "FIRST", 3)
-    monkeypatch.setattr(csv_layout, "BLOCK", 64)
+    monkeypatch.setattr(csv, "BLOCK", 64)
     path = written("n,y\n" + "1,0\n" * 200 + f"{late},1\n")
     if late in ("x", "true"):
         with pytest.raises(EventsError, match="column 'n' at row 200 that is not a number"):
@@ -112,7 +112,7 @@ def test_what_comes_after_the_first_rows(late, written, monkeypatch) -> None:
 
 def test_a_column_that_is_empty_at_first(written, monkeypatch) -> None:
     monkeypatch.setattr(csv, "FIRST", 2)
-    monkeypatch.setattr(csv_layout, "BLOCK", 64)
+    monkeypatch.setattr(csv, "BLOCK", 64)
     path = written("n,y\n" + ",0\n" * 100 + "2.5,1\n")
     assert table(path, ["n"])["n"] == [None] * 100 + [2.5]
 
@@ -302,7 +302,7 @@ DIR/jets.csv cannot be read.
 
 
 def test_memory_does_not_grow_with_the_file(written, monkeypatch) -> None:
-    monkeypatch.setattr(csv_layout, "BLOCK", 2**16)
+    monkeypatch.setattr(csv, "BLOCK", 2**16)
     path = written("pt,eta,y\n" + "1.5,2.5,1\n" * 1_000_000)
     before = pa.total_allocated_bytes()
     most = 0

@@ -9,7 +9,7 @@ import pytest
 
 from steepest.errors import EventsError
 from steepest.events import load_sample, open_events
-from steepest.events.embedded import embedded_path
+from steepest.events.paths import embedded_path
 from steepest.recipe import EventsRecipe
 
 PACKAGED = resources.files("steepest.events").joinpath("embedded", "top-jets.parquet")

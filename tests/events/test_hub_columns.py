@@ -30,7 +30,7 @@ import json, os, sys, time, urllib.request
 time.sleep = lambda seconds: None  # huggingface_hub waits between its tries
 from steepest.errors import SteepestError
 from steepest.events import EventSource, open_events
-from steepest.events.hub.datasets import use_revisions
+from steepest.events.hub import use_revisions
 from steepest.events.source import Condition
 
 def read(path, columns, where=()):

@@ -19,7 +19,7 @@ import pytest
 from events.small_hub import COMMIT, TOKEN, small_hub
 from steepest.errors import EventsError, MissingExtraError
 from steepest.events import open_events
-from steepest.events.hub.datasets import address_of
+from steepest.events.hub import address_of
 
 pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
 

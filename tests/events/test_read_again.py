@@ -12,7 +12,7 @@ import pytest
 from steepest.errors import EventsError
 from steepest.events import PARTS, MemoryBudget, load_sample
 from steepest.events import source as module
-from steepest.events.reading.reread import FromFiles
+from steepest.events.reading.store import FromFiles
 from steepest.recipe import EventsRecipe
 from steepest.storage import DiskArray, in_memory, split
 

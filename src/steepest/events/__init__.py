@@ -7,7 +7,7 @@
 from steepest.events.expressions.expression import Expression, parse
 from steepest.events.formats.contract import Block, EventFile
 from steepest.events.formats.registry import open_events
-from steepest.events.hub.datasets import use_revisions
+from steepest.events.hub import use_revisions
 from steepest.events.reading.features import FeatureReader, FeatureValues
 from steepest.events.reading.reading import MemoryBudget, load_events, load_sample
 from steepest.events.sample.sample import Sample, evaluated_part

@@ -7,19 +7,22 @@ is that file.
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from steepest.errors import EventsError, nearest
-from steepest.events.embedded import PREFIX, embedded_path
-from steepest.events.hub import datasets as hub
+from steepest.events import hub
 from steepest.events.remote import FilePath, RemoteFile, is_url, remote_files
 from steepest.events.words import listed
 
-__all__ = ["Place", "missing", "places", "refuse_twice", "seen"]
+__all__ = ["Place", "embedded_path", "missing", "places", "refuse_twice", "seen"]
+
+EMBEDDED = "embedded:"
 
 
 class Place(NamedTuple):
@@ -51,7 +54,7 @@ def places(text: str, suffixes: tuple[str, ...]) -> list[Place]:
     >>> places("absent/jets.root:tree", (".root",))[0][:2]
     (PosixPath('absent/jets.root'), 'tree')
     """
-    if text.startswith(PREFIX):
+    if text.startswith(EMBEDDED):
         return [Place(embedded_path(text))]
     if is_url(text) and not text.startswith("file://"):
         name, inside = _divided(text, suffixes, text.index("://") + 1)
@@ -69,6 +72,53 @@ def places(text: str, suffixes: tuple[str, ...]) -> list[Place]:
         expected="at least one file",
         found=seen(Path(_fixed_part(name))),
         do="check the pattern: * stands for any part of a name, ** for any folders",
+    )
+
+
+def embedded_path(text: str, folder: Path | None = None) -> Path:
+    """Return the packaged file that ``embedded:NAME`` names, after checking its sha256.
+
+    `folder` is where the samples lie; left out, it is the package's own.
+
+    Raises
+    ------
+    EventsError
+        There is no sample of that name, or its sha256 is missing or another one.
+
+    Examples
+    --------
+    >>> embedded_path("embedded:top-jets").name  # doctest: +SKIP
+    'top-jets.parquet'
+    """
+    folder = folder or Path(str(resources.files("steepest.events").joinpath("embedded")))
+    name = text.removeprefix(EMBEDDED)
+    known = sorted(file.stem for file in folder.glob("*.parquet"))
+    if name not in known:
+        guess = nearest(name, known)
+        raise EventsError(
+            f"There is no embedded sample {name!r}.",
+            expected=f"one of {', '.join(known)}" if known else "a packaged sample",
+            found=None if known else "no sample in this installation",
+            do=f"write '{EMBEDDED}{guess}'" if guess else "install steepest again",
+        )
+    path, checksum = folder / f"{name}.parquet", folder / f"{name}.sha256"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = checksum.read_text().split()[:1] if checksum.is_file() else []  # <hex>  <name>
+    if expected == [found]:
+        return path
+    what = (
+        "is not the one that was packaged"
+        if expected
+        else "has no checksum, so it cannot be checked"
+    )
+    raise EventsError(
+        f"The embedded sample {name!r} {what}.",
+        expected=f"sha256 {expected[0]}" if expected else f"a file {checksum.name} beside it",
+        found=f"sha256 {found}",
+        cause="the installed file was changed or damaged"
+        if expected
+        else "the installation is incomplete",
+        do="install steepest again",
     )
 
 

@@ -18,30 +18,44 @@ import glob
 import inspect
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from steepest.errors import EventsError, nearest
-from steepest.events import transfers
+from steepest.errors import EventsError, SteepestError, nearest
+from steepest.events import extra, transfers
 from steepest.events.formats import parquet
-from steepest.events.hub.errors import SHAPE, Address, load, refusals
+from steepest.events.formats.damage import first_line
 from steepest.events.remote import FilePath, RemoteFile, is_temporary, patiently
 from steepest.events.words import listed
 
 __all__ = ["PREFIX", "Address", "address_of", "files", "use_revisions"]
 
 PREFIX = "hf://"
+SHAPE = "hf://datasets/OWNER/NAME/PATH"
 MAIN = "main"
 SMALL = 2**20
 """Files up to so many bytes are downloaded whole."""
 
+_LOCK = threading.Lock()
+_VERBOSITY: list[int] = []
+"""The verbosity of huggingface_hub before each `refusals` that is entered."""
 _REVISIONS: dict[tuple[str, str], str] = {}
 """The commit of (dataset, revision) that this process reads."""
+
+
+class Address(NamedTuple):
+    """A file, or a glob over files, of a dataset."""
+
+    dataset: str
+    revision: str | None
+    path: str
 
 
 class _Listing(NamedTuple):
@@ -248,3 +262,81 @@ def _progress(hub: Any) -> dict[str, Any]:
             return super().update(n)
 
     return {"tqdm_class": Reporting}
+
+
+def load(module: str = "huggingface_hub") -> Any:
+    """Return huggingface_hub or a module of it, or raise the error with the install line."""
+    return extra.load(module, "hub", "Reading datasets of the Hub")
+
+
+@contextmanager
+def refusals(address: Address, text: str, part: str = "") -> Iterator[None]:
+    """Raise EventsError for what the Hub refuses; `part` says what of the file was read.
+
+    The library's warnings about repeated requests are held back meanwhile, from any thread.
+    """
+    log = load("huggingface_hub.utils").logging
+    with _LOCK:
+        _VERBOSITY.append(_VERBOSITY[-1] if _VERBOSITY else log.get_verbosity())
+        log.set_verbosity_error()
+    try:
+        yield
+    except SteepestError:
+        raise
+    except (OSError, ValueError, load("huggingface_hub.errors").HTTPError) as error:
+        raise _refused(error, address, f"{text} ({part})" if part else text) from None
+    finally:
+        with _LOCK:
+            before = _VERBOSITY.pop()
+            if not _VERBOSITY:
+                log.set_verbosity(before)
+
+
+def _refused(error: BaseException, address: Address, text: str) -> EventsError:
+    errors = load("huggingface_hub.errors")
+    dataset = address.dataset
+    if isinstance(error, errors.GatedRepoError):
+        return EventsError(
+            f"The dataset {dataset} is gated.",
+            expected="an account that was granted access",
+            found=_status(error),
+            do=f"ask for access on the page of {dataset}, then: hf auth login",
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return EventsError(
+            f"There is no dataset {dataset} on the Hub, or it is private.",
+            expected=SHAPE,
+            found=_status(error),
+            cause="a misspelt name, or a private dataset and no HF_TOKEN",
+            do="check the name; for a private dataset: hf auth login, or set HF_TOKEN",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return EventsError(
+            f"The dataset {dataset} has no revision {address.revision!r}.",
+            expected="a branch, tag or commit",
+            found=_status(error),
+            do="check the word after @",
+        )
+    constants = load("huggingface_hub.constants")
+    if constants.HF_HUB_OFFLINE:
+        return EventsError(
+            f"{text} is not in the cache, and HF_HUB_OFFLINE forbids to download it.",
+            expected=f"a copy in {constants.HF_HOME}",
+            do="unset HF_HUB_OFFLINE, or give a local file",
+        )
+    limited = getattr(getattr(error, "response", None), "status_code", None) == 429
+    return EventsError(
+        f"{text} cannot be downloaded.",
+        expected=f"an answer of {constants.ENDPOINT}",
+        found=first_line(error.__cause__ or error),
+        cause="too many requests in a short time"
+        if limited
+        else "the network, a proxy, or the Hub is down; what was downloaded is kept",
+        do="wait some minutes, or log in, which raises the limit: hf auth login"
+        if limited
+        else "try again, or download the file and give its path",
+    )
+
+
+def _status(error: Any) -> str:
+    return f"status {error.response.status_code}"
