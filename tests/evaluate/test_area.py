@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from steepest.evaluate.curves.area import auc, auc_difference
-from steepest.evaluate.merits.intervals import clopper_pearson
+from steepest.evaluate.area import auc, auc_difference
+from steepest.evaluate.intervals import clopper_pearson
 
 events = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(1, 3)), min_size=2, max_size=40

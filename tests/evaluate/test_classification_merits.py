@@ -6,7 +6,7 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.metrics import confusion_matrix as reference_matrix
 
 from steepest.evaluate import auc, binary_merits, confusion_matrix, multiclass_merits
-from steepest.evaluate.merits.intervals import clopper_pearson
+from steepest.evaluate.intervals import clopper_pearson
 
 
 @pytest.fixture

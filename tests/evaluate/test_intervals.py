@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
-from steepest.evaluate.merits.intervals import (
+from steepest.evaluate.intervals import (
     clopper_pearson,
     effective_count,
     efficiency_from_sums,

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from steepest.evaluate.merits.merit import (
+from steepest.evaluate.merit import (
     ONE_SIGMA,
     Merit,
     normal_quantile,

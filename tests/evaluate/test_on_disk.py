@@ -9,10 +9,9 @@ import pytest
 
 from steepest import evaluate, storage
 from steepest.errors import EventsError
-from steepest.evaluate import figures
-from steepest.evaluate.curves import sorting
-from steepest.evaluate.curves.sorting import back_in_order, sorted_together
-from steepest.evaluate.events.columns import first_reaching, joined, running, summed
+from steepest.evaluate import figures, sorting
+from steepest.evaluate.columns import first_reaching, joined, running, summed
+from steepest.evaluate.sorting import back_in_order, sorted_together
 from steepest.storage import DiskArray, in_memory
 
 EVENTS = 3_000

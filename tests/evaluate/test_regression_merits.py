@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import mean_squared_error, r2_score
 
 from steepest.evaluate import regression_merits
-from steepest.evaluate.merits.regression import weighted_quantile
+from steepest.evaluate.regression import weighted_quantile
 
 
 def regression(seed=0, size=3000, negative=0.0):

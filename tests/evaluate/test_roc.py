@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve as reference
 
-from steepest.evaluate.curves.roc import background_rejection, roc_curve, working_point
-from steepest.evaluate.merits.intervals import clopper_pearson
+from steepest.evaluate.intervals import clopper_pearson
+from steepest.evaluate.roc import background_rejection, roc_curve, working_point
 
 events = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(1, 3)), min_size=2, max_size=40

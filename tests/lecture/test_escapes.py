@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.stats import beta
 
 from steepest.evaluate.figures import as_numbers, save
-from steepest.evaluate.merits.merit import ONE_SIGMA
+from steepest.evaluate.merit import ONE_SIGMA
 from steepest.lecture import Effort, LectureData, escapes, minima
 from steepest.lecture.data import NotFound
 from steepest.lecture.descents import Descent

@@ -14,44 +14,44 @@
 Every figure of merit is a `Merit`: value, interval, counts and definition.
 """
 
-from steepest.evaluate.curves.area import auc, auc_difference
-from steepest.evaluate.curves.calibration import (
-    CalibrationCurve,
-    calibration_curve,
-    calibration_error,
-    confidence_of,
-)
-from steepest.evaluate.curves.roc import (
-    Roc,
-    background_rejection,
-    cut_at,
-    roc_curve,
-    roc_curves_by_class,
-)
-from steepest.evaluate.events.arrays import one_class
-from steepest.evaluate.merits.binned import (
+from steepest.evaluate.area import auc, auc_difference
+from steepest.evaluate.arrays import one_class
+from steepest.evaluate.binned import (
     BinnedMerits,
     class_efficiency_in_bins,
     efficiency_in_bins,
     place_in_bins,
     regression_in_bins,
 )
-from steepest.evaluate.merits.classification import (
+from steepest.evaluate.calibration import (
+    CalibrationCurve,
+    calibration_curve,
+    calibration_error,
+    confidence_of,
+)
+from steepest.evaluate.classification import (
     ConfusionMatrix,
     binary_merits,
     confusion_matrix,
     multiclass_merits,
 )
-from steepest.evaluate.merits.intervals import (
+from steepest.evaluate.intervals import (
     Efficiency,
     clopper_pearson,
     effective_count,
     weighted_efficiency,
 )
-from steepest.evaluate.merits.kolmogorov import KolmogorovTest, kolmogorov_test
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, undefined_merit
-from steepest.evaluate.merits.regression import pull_merits, pulls, regression_merits
-from steepest.evaluate.merits.significance import (
+from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
+from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
+from steepest.evaluate.regression import pull_merits, pulls, regression_merits
+from steepest.evaluate.roc import (
+    Roc,
+    background_rejection,
+    cut_at,
+    roc_curve,
+    roc_curves_by_class,
+)
+from steepest.evaluate.significance import (
     Experiment,
     SignificanceScan,
     asimov_significance,

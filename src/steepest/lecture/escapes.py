@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED
-from steepest.evaluate.merits.intervals import clopper_pearson
+from steepest.evaluate.intervals import clopper_pearson
 from steepest.lecture import minima
 from steepest.lecture.data import Effort, LectureData
 from steepest.lecture.descents import Descent, Problem

@@ -11,7 +11,7 @@ from scipy.special import expit
 from steepest.evaluate.figures import Histogram
 from steepest.evaluate.figures.histogram import histogram
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, style
-from steepest.evaluate.merits.intervals import efficiency_from_sums
+from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.lecture.data import Effort, LectureData
 from steepest.lecture.descents import problem
 from steepest.scaling import fit_scaling

@@ -8,6 +8,7 @@ numbers for JSON, and `save` writes the figure. Matplotlib is imported only when
 and its global state is not changed.
 """
 
+from steepest.evaluate.classification import ConfusionMatrix, confusion_matrix
 from steepest.evaluate.figures.binned import (
     class_efficiency_figure,
     efficiency_figure,
@@ -38,7 +39,6 @@ from steepest.evaluate.figures.significance import (
     significance_figure,
 )
 from steepest.evaluate.figures.style import axis_label, rendered, save
-from steepest.evaluate.merits.classification import ConfusionMatrix, confusion_matrix
 
 __all__ = [
     "ConfusionMatrix",

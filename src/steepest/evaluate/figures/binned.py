@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.events.arrays import Floats
+from steepest.evaluate.arrays import Floats
+from steepest.evaluate.binned import BinnedMerits
 from steepest.evaluate.figures.style import (
     BLUE,
     COLOURS,
@@ -20,8 +21,7 @@ from steepest.evaluate.figures.style import (
     short,
     style,
 )
-from steepest.evaluate.merits.binned import BinnedMerits
-from steepest.evaluate.merits.merit import Merit
+from steepest.evaluate.merit import Merit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

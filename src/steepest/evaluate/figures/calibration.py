@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.curves.calibration import CalibrationCurve
+from steepest.evaluate.calibration import CalibrationCurve
 from steepest.evaluate.figures.style import (
     COLOURS,
     LINE_STYLES,
@@ -17,7 +17,7 @@ from steepest.evaluate.figures.style import (
     short,
     style,
 )
-from steepest.evaluate.merits.merit import Merit
+from steepest.evaluate.merit import Merit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

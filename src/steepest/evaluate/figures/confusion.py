@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from steepest.evaluate.classification import ConfusionMatrix
 from steepest.evaluate.figures.style import laid_out, new_figure, short, style
-from steepest.evaluate.merits.classification import ConfusionMatrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

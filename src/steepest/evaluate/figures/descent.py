@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
-from steepest.evaluate.events.arrays import Floats
+from steepest.evaluate.arrays import Floats
 from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, laid_out, new_figure, style
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import EventsError
-from steepest.evaluate.events.arrays import Floats, as_column, as_weights, check_same_length
+from steepest.evaluate.arrays import Floats, as_column, as_weights, check_same_length
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
 from steepest.evaluate.figures.style import (
     COLOURS,

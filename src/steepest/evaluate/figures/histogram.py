@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from steepest.evaluate.events.arrays import Floats
-from steepest.evaluate.events.columns import extent, summed
+from steepest.evaluate.arrays import Floats
+from steepest.evaluate.columns import extent, summed
 from steepest.storage import AnyArray, blocks, thinned
 
 __all__ = ["Histogram", "as_numbers", "central_range", "histogram", "histogram_edges"]

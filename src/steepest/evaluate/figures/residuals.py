@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.events.arrays import Floats, Values, as_column, as_weights, check_same_length
-from steepest.evaluate.events.columns import joined
+from steepest.evaluate.arrays import Floats, Values, as_column, as_weights, check_same_length
+from steepest.evaluate.columns import joined
 from steepest.evaluate.figures.histogram import (
     Histogram,
     central_range,
@@ -18,8 +18,8 @@ from steepest.evaluate.figures.histogram import (
     histogram_edges,
 )
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, short, style
-from steepest.evaluate.merits.merit import Merit
-from steepest.evaluate.merits.regression import pull_merits
+from steepest.evaluate.merit import Merit
+from steepest.evaluate.regression import pull_merits
 from steepest.storage import blocks, derived
 
 if TYPE_CHECKING:

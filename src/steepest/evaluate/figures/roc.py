@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.evaluate.curves.roc import Roc, background_rejection
-from steepest.evaluate.events.arrays import Floats
-from steepest.evaluate.events.columns import extent, first_reaching, numbered
+from steepest.evaluate.arrays import Floats
+from steepest.evaluate.columns import extent, first_reaching, numbered
 from steepest.evaluate.figures.style import (
     COLOURS,
     LINE_STYLES,
@@ -21,7 +20,8 @@ from steepest.evaluate.figures.style import (
     short,
     style,
 )
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
+from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.roc import Roc, background_rejection
 from steepest.storage import AnyArray, compressed, derived
 
 if TYPE_CHECKING:

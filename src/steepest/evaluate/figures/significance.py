@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.curves.roc import Roc
-from steepest.evaluate.events.arrays import Floats
-from steepest.evaluate.events.columns import numbered, total_of
+from steepest.evaluate.arrays import Floats
+from steepest.evaluate.columns import numbered, total_of
 from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
-from steepest.evaluate.merits.intervals import Efficiency, efficiency_from_sums
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
-from steepest.evaluate.merits.significance import (
+from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
+from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.roc import Roc
+from steepest.evaluate.significance import (
     MINIMUM_BACKGROUND,
     Experiment,
     SignificanceScan,

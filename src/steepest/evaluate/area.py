@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from steepest.evaluate.curves.ranking import Ranking, area_of, influences, ranked
-from steepest.evaluate.curves.roc import Roc, check_scored
-from steepest.evaluate.events.arrays import Values, as_column, check_same_length
-from steepest.evaluate.events.columns import Sums, dot, sums_of
-from steepest.evaluate.merits.intervals import clopper_pearson, small_sample_factor
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, normal_quantile, symmetric_merit
+from steepest.evaluate.arrays import Values, as_column, check_same_length
+from steepest.evaluate.columns import Sums, dot, sums_of
+from steepest.evaluate.intervals import clopper_pearson, small_sample_factor
+from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile, symmetric_merit
+from steepest.evaluate.ranking import Ranking, area_of, influences, ranked
+from steepest.evaluate.roc import Roc, check_scored
 from steepest.storage import derived
 
 __all__ = ["auc", "auc_difference", "auc_of"]

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import EventsError
-from steepest.evaluate.curves.sorting import sorted_together
-from steepest.evaluate.events.arrays import (
+from steepest.evaluate.arrays import (
     Floats,
     Values,
     as_column,
@@ -23,9 +22,10 @@ from steepest.evaluate.events.arrays import (
     check_same_length,
     first_bad_row,
 )
-from steepest.evaluate.events.columns import extent, first_reaching, running, summed
-from steepest.evaluate.merits.intervals import effective_count, small_sample_factor, weighted_mean
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
+from steepest.evaluate.columns import extent, first_reaching, running, summed
+from steepest.evaluate.intervals import effective_count, small_sample_factor, weighted_mean
+from steepest.evaluate.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
+from steepest.evaluate.sorting import sorted_together
 from steepest.storage import AnyArray, derived
 
 __all__ = ["pull_merits", "pulls", "regression_merits", "weighted_quantile"]

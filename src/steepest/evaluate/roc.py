@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.evaluate.curves.ranking import Ranking, ranked
-from steepest.evaluate.events.arrays import (
+from steepest.evaluate.arrays import (
     Values,
     as_array,
     as_binary_labels,
@@ -27,15 +26,16 @@ from steepest.evaluate.events.arrays import (
     check_weight_sum,
     one_class,
 )
-from steepest.evaluate.events.columns import (
+from steepest.evaluate.columns import (
     columns_beside,
     first_reaching,
     running,
     sums_of,
     total_of,
 )
-from steepest.evaluate.merits.intervals import Efficiency, efficiency_from_sums
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
+from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
+from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.ranking import Ranking, ranked
 from steepest.storage import AnyArray, RowsOnDisk, derived, slices
 
 __all__ = [

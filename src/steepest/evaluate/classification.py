@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.evaluate.curves.area import auc_of
-from steepest.evaluate.curves.ranking import Ranking, influences, ranked
-from steepest.evaluate.curves.roc import Roc, background_rejection, check_scored, roc_of
-from steepest.evaluate.events.arrays import (
+from steepest.evaluate.area import auc_of
+from steepest.evaluate.arrays import (
     Floats,
     Values,
     as_probabilities,
@@ -27,9 +25,11 @@ from steepest.evaluate.events.arrays import (
     events_of_each,
     one_class,
 )
-from steepest.evaluate.events.columns import contiguous, dot, sums_of
-from steepest.evaluate.merits.intervals import efficiency_from_sums, efficiency_of, weighted_mean
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
+from steepest.evaluate.columns import contiguous, dot, sums_of
+from steepest.evaluate.intervals import efficiency_from_sums, efficiency_of, weighted_mean
+from steepest.evaluate.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
+from steepest.evaluate.ranking import Ranking, influences, ranked
+from steepest.evaluate.roc import Roc, background_rejection, check_scored, roc_of
 from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
 __all__ = ["ConfusionMatrix", "binary_merits", "confusion_matrix", "multiclass_merits"]

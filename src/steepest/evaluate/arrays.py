@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import EventsError, InputError
-from steepest.evaluate.events.columns import contiguous, sums_of
+from steepest.evaluate.columns import contiguous, sums_of
 from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
 __all__ = [

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
-from steepest.evaluate.curves.roc import Roc, check_scored
-from steepest.evaluate.events.arrays import Floats, Values, check_fraction
-from steepest.evaluate.events.columns import sums_of
-from steepest.evaluate.merits.intervals import Efficiency, efficiency_of
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit
+from steepest.evaluate.arrays import Floats, Values, check_fraction
+from steepest.evaluate.columns import sums_of
+from steepest.evaluate.intervals import Efficiency, efficiency_of
+from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.roc import Roc, check_scored
 from steepest.storage import blocks, derived
 
 __all__ = [

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.evaluate.curves.sorting import back_in_order, sorted_together
-from steepest.evaluate.events.columns import (
+from steepest.evaluate.columns import (
     Sums,
     columns_beside,
     contiguous,
@@ -19,7 +18,8 @@ from steepest.evaluate.events.columns import (
     summed,
     sums_of,
 )
-from steepest.evaluate.merits.intervals import small_sample_factor
+from steepest.evaluate.intervals import small_sample_factor
+from steepest.evaluate.sorting import back_in_order, sorted_together
 from steepest.storage import AnyArray, blocks, derived
 
 __all__ = ["ClassSums", "Ranking", "area_of", "influences", "ranked"]

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
-from steepest.evaluate.events.arrays import (
+from steepest.evaluate.arrays import (
     Floats,
     Values,
     as_weights,
     check_fraction,
     check_same_length,
 )
-from steepest.evaluate.events.columns import Sums, contiguous, dot, summed, sums_of
-from steepest.evaluate.merits.merit import ONE_SIGMA, normal_quantile
+from steepest.evaluate.columns import Sums, contiguous, dot, summed, sums_of
+from steepest.evaluate.merit import ONE_SIGMA, normal_quantile
 from steepest.storage import AnyArray, RowsOnDisk
 
 __all__ = [

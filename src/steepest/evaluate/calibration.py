@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.errors import EventsError, InputError
-from steepest.evaluate.events.arrays import (
+from steepest.evaluate.arrays import (
     Floats,
     Values,
     as_column,
@@ -27,9 +27,9 @@ from steepest.evaluate.events.arrays import (
     check_same_length,
     first_bad_row,
 )
-from steepest.evaluate.events.columns import summed
-from steepest.evaluate.merits.intervals import efficiency_from_sums
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, normal_quantile
+from steepest.evaluate.columns import summed
+from steepest.evaluate.intervals import efficiency_from_sums
+from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
 from steepest.storage import AnyArray, blocks, derived
 
 __all__ = ["CalibrationCurve", "calibration_curve", "calibration_error", "confidence_of"]

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import InputError
-from steepest.evaluate.curves.roc import check_scored
-from steepest.evaluate.events.arrays import (
+from steepest.evaluate.arrays import (
     Floats,
     Values,
     as_column,
@@ -28,10 +27,11 @@ from steepest.evaluate.events.arrays import (
     check_fraction,
     check_same_length,
 )
-from steepest.evaluate.events.columns import Sums, sums_of
-from steepest.evaluate.merits.intervals import efficiency_of
-from steepest.evaluate.merits.merit import ONE_SIGMA, Merit, undefined_merit
-from steepest.evaluate.merits.regression import regression_merits
+from steepest.evaluate.columns import Sums, sums_of
+from steepest.evaluate.intervals import efficiency_of
+from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
+from steepest.evaluate.regression import regression_merits
+from steepest.evaluate.roc import check_scored
 from steepest.storage import AnyArray, blocks, compressed, derived
 
 __all__ = [

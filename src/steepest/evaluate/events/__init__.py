@@ -1,1 +1,0 @@
-"""Scored events: labels, scores and weights, checked and summed in blocks."""

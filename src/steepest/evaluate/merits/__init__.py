@@ -1,1 +1,0 @@
-"""Figures of merit, each with its uncertainty, counts and definition."""
