@@ -13,7 +13,7 @@ from steepest.compiled import threads
 from steepest.compiled.network.layout import Layout
 from steepest.losses import loss_named
 from steepest.models import Dense, layers
-from steepest.models.activations import ACTIVATIONS
+from steepest.models.layers import ACTIVATIONS
 from steepest.objective import Batch, DenseObjective, StepBlock
 from steepest.objective.network import PARTED_FROM, Network
 from steepest.optimizers import update_rule

@@ -8,7 +8,7 @@ import pytest
 from steepest.compiled import pointwise
 from steepest.compiled.jit import kernel
 from steepest.losses import loss_named
-from steepest.models.activations import ACTIVATIONS
+from steepest.models.layers import ACTIVATIONS
 
 COUNTS = [0, 1, 7, 8, 9, 63, 64, 65]
 DTYPES = ["float32", "float64"]

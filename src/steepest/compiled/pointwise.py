@@ -1,6 +1,6 @@
 """Activations and losses on blocks of events, without branches in their loops.
 
-The formulas, and the NumPy twins, are those of `steepest.compiled.activations` and
+The formulas, and the NumPy twins, are those of `steepest.models.layers` and
 `steepest.losses`. Which one is meant is a number of `ACTIVATIONS` or `LOSSES`: so one machine code
 serves all. Blocks are feature-major: logits ``(outputs, events)``, the rest ``(events,)``.
 

@@ -3,15 +3,15 @@
 ================  =================================================================================
 file              what it has
 ================  =================================================================================
-base.py           `Model`: what every model offers
-registry.py       `ModelKind`, `register`, `kind_named`: a name → how it is built, trained and saved
+base.py           `Model`: what every model offers; `ModelKind`, `register`, `kind_named`: a name →
+                  how a model is built, trained and saved
 dense.py          dense networks; without hidden layers linear, logistic and softmax regression
+layers.py         activations and passes of a dense network, in NumPy
 ================  =================================================================================
 """
 
-from steepest.models.base import InputNames, Model
+from steepest.models.base import InputNames, Model, ModelKind, kind_named, known_models, register
 from steepest.models.dense import Dense
-from steepest.models.registry import ModelKind, kind_named, known_models, register
 
 __all__ = [
     "Dense",

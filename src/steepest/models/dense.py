@@ -6,7 +6,7 @@ regression (one output, binary cross entropy) or softmax regression (K outputs, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -14,51 +14,32 @@ from typing import Any, ClassVar
 import numpy as np
 
 from steepest.errors import RecipeError
-from steepest.models.activations import ACTIVATIONS, Activation
 from steepest.models.base import InputNames
-from steepest.models.layers import Layer
+from steepest.models.layers import ACTIVATIONS, Activation, Layer
 
 __all__ = ["INITIALIZATIONS", "Dense"]
 
 Array = np.ndarray
 
 
-def _zeros(_: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    return np.zeros((fan_in, fan_out))
+def _uniform(random: np.random.Generator, square: float, shape: tuple[int, int]) -> Array:
+    return random.uniform(-np.sqrt(square), np.sqrt(square), shape)
 
 
-def _glorot_uniform(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    limit = np.sqrt(6.0 / (fan_in + fan_out))
-    return random.uniform(-limit, limit, (fan_in, fan_out))
+def _normal(random: np.random.Generator, square: float, shape: tuple[int, int]) -> Array:
+    return random.normal(0.0, np.sqrt(square), shape)
 
 
-def _glorot_normal(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    return random.normal(0.0, np.sqrt(2.0 / (fan_in + fan_out)), (fan_in, fan_out))
-
-
-def _he_uniform(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    limit = np.sqrt(6.0 / fan_in)
-    return random.uniform(-limit, limit, (fan_in, fan_out))
-
-
-def _he_normal(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    return random.normal(0.0, np.sqrt(2.0 / fan_in), (fan_in, fan_out))
-
-
-def _lecun_normal(random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    return random.normal(0.0, np.sqrt(1.0 / fan_in), (fan_in, fan_out))
-
-
-INITIALIZATIONS = {
-    "zeros": _zeros,
-    "glorot-uniform": _glorot_uniform,
-    "glorot-normal": _glorot_normal,
-    "he-uniform": _he_uniform,
-    "he-normal": _he_normal,
-    "lecun-normal": _lecun_normal,
+INITIALIZATIONS: dict[str, Callable[[np.random.Generator, int, int], Array]] = {
+    "zeros": lambda _, a, b: np.zeros((a, b)),
+    "glorot-uniform": lambda random, a, b: _uniform(random, 6.0 / (a + b), (a, b)),
+    "glorot-normal": lambda random, a, b: _normal(random, 2.0 / (a + b), (a, b)),
+    "he-uniform": lambda random, a, b: _uniform(random, 6.0 / a, (a, b)),
+    "he-normal": lambda random, a, b: _normal(random, 2.0 / a, (a, b)),
+    "lecun-normal": lambda random, a, b: _normal(random, 1.0 / a, (a, b)),
 }
-"""How weights start (Glorot and Bengio 2010; He et al., arXiv:1502.01852; LeCun et al. 1998).
-Biases start at zero."""
+"""How weights of a layer start, given fan in and fan out; biases start at zero. Glorot and Bengio
+2010; He et al., arXiv:1502.01852; LeCun et al. 1998."""
 
 
 @dataclass(frozen=True)
@@ -226,13 +207,9 @@ class Dense:
         return theta
 
     def _slices(self, theta: Array) -> Iterator[tuple[int, Array, Array]]:
-        for index, (start, middle, end, shape) in enumerate(self._places()):
-            yield index, theta[start:middle].reshape(shape), theta[middle:end]
-
-    def _places(self) -> Iterator[tuple[int, int, int, tuple[int, int]]]:
-        """Where a layer's weights begin, where its biases begin and end, and the weights' shape."""
+        """Yield the number, the weights and the biases of each layer, as views of θ."""
         start = 0
-        for fan_in, fan_out in pairwise(self.widths):
+        for index, (fan_in, fan_out) in enumerate(pairwise(self.widths)):
             middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
-            yield start, middle, end, (fan_in, fan_out)
+            yield index, theta[start:middle].reshape(fan_in, fan_out), theta[middle:end]
             start = end

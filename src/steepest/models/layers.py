@@ -1,4 +1,15 @@
-"""A dense network's passes as matrix products.
+"""A dense network's activations, and its passes as matrix products.
+
+=========  ==================  =========================  =================================
+name       a(x)                a′(x)                      a″(x)
+=========  ==================  =========================  =================================
+relu       max(x, 0)           1 for x > 0, else 0        0
+tanh       tanh x              1 − tanh² x                −2 tanh x (1 − tanh² x)
+sigmoid    σ(x)                σ(x) σ(−x)                 σ(x) σ(−x) (1 − 2 σ(x))
+gelu       x Φ(x)              Φ(x) + x φ(x)              φ(x) (2 − x²)
+=========  ==================  =========================  =================================
+
+Φ and φ are the normal distribution and its density (arXiv:1606.08415, the exact form).
 
 With A₀ = X, layers l = 1 … L of weights Wₗ ``(fan in, fan out)`` and biases bₗ, activation a:
 
@@ -14,15 +25,15 @@ Shapes: ``(events, features)`` in, ``(events, outputs)`` out. dtype is that of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from steepest.models.activations import Activation
+from scipy.special import expit, ndtr
 
 __all__ = [
-    "ForwardChanges",
+    "ACTIVATIONS",
+    "Activation",
     "Layer",
     "Passes",
     "backward",
@@ -33,6 +44,47 @@ __all__ = [
 ]
 
 Array = np.ndarray
+_INVERSE_SQRT_2PI = 0.3989422804014327
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function with its first two derivatives; dtype in, dtype out.
+
+    Examples
+    --------
+    >>> ACTIVATIONS["relu"].value(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+
+    value: Callable[[Array], Array]
+    first: Callable[[Array], Array]
+    second: Callable[[Array], Array]
+
+
+def _tanh_second(x: Array) -> Array:
+    t = np.tanh(x)
+    return -2 * t * (1 - t**2)
+
+
+def _normal_density(x: Array) -> Array:
+    return np.exp(-0.5 * x * x) * x.dtype.type(_INVERSE_SQRT_2PI)
+
+
+ACTIVATIONS = {
+    "relu": Activation(
+        lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(x.dtype), np.zeros_like
+    ),
+    "tanh": Activation(np.tanh, lambda x: 1 - np.tanh(x) ** 2, _tanh_second),
+    "sigmoid": Activation(
+        expit, lambda x: expit(x) * expit(-x), lambda x: expit(x) * expit(-x) * (1 - 2 * expit(x))
+    ),
+    "gelu": Activation(
+        lambda x: x * ndtr(x),
+        lambda x: ndtr(x) + x * _normal_density(x),
+        lambda x: _normal_density(x) * (2 - x * x),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -45,12 +97,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Passes:
-    """What a forward pass leaves for the backward pass."""
+    """The arrays of a forward pass, or their derivatives along a direction of θ."""
 
-    inputs: list[Array]
-    """A₀ … A_{L−1}: what each layer was given."""
-    sums: list[Array]
-    """Z₁ … Z_L: each layer's weighted sums; the last are the logits."""
+    inputs: list[Array]  # A₀ … A_{L−1}: the input of each layer
+    sums: list[Array]  # Z₁ … Z_L: the weighted sums of each layer; the last are the logits
 
 
 def logits(layers: Sequence[Layer], activation: Activation, inputs: Array) -> Array:
@@ -94,7 +144,7 @@ def hessian_vector(
     directions: Sequence[Layer],
     upstream: Array,
     upstream_change: Array,
-    changes: ForwardChanges,
+    changes: Passes,
     out: Sequence[Layer],
 ) -> None:
     """Add the directional derivative of the gradient to `out`.
@@ -117,20 +167,12 @@ def hessian_vector(
             signal = below * slope
 
 
-@dataclass(frozen=True)
-class ForwardChanges:
-    """The directional derivatives of a forward pass's arrays."""
-
-    inputs: list[Array]
-    sums: list[Array]
-
-
 def forward_changes(
     layers: Sequence[Layer],
     activation: Activation,
     passes: Passes,
     directions: Sequence[Layer],
-) -> ForwardChanges:
+) -> Passes:
     """d/dε of the forward pass at θ + ε·direction, for every layer."""
     inputs, sums = [np.zeros_like(passes.inputs[0])], []
     for index, (layer, direction) in enumerate(zip(layers, directions, strict=True)):
@@ -140,4 +182,4 @@ def forward_changes(
         sums.append(change)
         if len(sums) < len(layers):
             inputs.append(activation.first(passes.sums[index]) * change)
-    return ForwardChanges(inputs, sums)
+    return Passes(inputs, sums)

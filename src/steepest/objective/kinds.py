@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from steepest.losses import loss_named
+from steepest.models.base import ModelKind, kind_named
 from steepest.models.dense import Dense
-from steepest.models.registry import ModelKind, kind_named
 from steepest.objective.base import ModelObjective
 from steepest.objective.dense import DenseObjective
 
