@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import hypothesis
@@ -12,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from samples import make_events
+from samples import make_events, small_recipe
 
 ROOT = Path(__file__).parents[1]
 collect_ignore = ["toy_models.py", "toys.py"]
@@ -34,6 +40,47 @@ hypothesis.settings.load_profile(os.environ.get("STEEPEST_TEST_DRAWS", "same"))
 """The same examples each time, so that a test fails by what was changed; `new` ones on demand."""
 
 
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
+)
+"""A PNG of one pixel."""
+
+
+class _PixelProcess:
+    """Answers in place of a second process that draws."""
+
+    def submit(self, draw: object) -> Future[bytes | None]:
+        done: Future[bytes | None] = Future()
+        done.set_result(PIXEL)
+        return done
+
+
+@contextmanager
+def _undrawn() -> Iterator[_PixelProcess]:
+    yield _PixelProcess()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def undrawn() -> Iterator[None]:
+    """Training writes the numbers of each figure, and a pixel as its picture.
+
+    Matplotlib would take nine tenths of a small training run.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("steepest.training.train"), "drawing_process", _undrawn)
+        yield
+
+
+@pytest.fixture
+def drawn(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training draws its figures in this test."""
+    from steepest.training.background import drawing_process
+
+    monkeypatch.setattr(
+        import_module("steepest.training.train"), "drawing_process", drawing_process
+    )
+
+
 @pytest.fixture(scope="session")
 def events() -> dict[str, np.ndarray]:
     return make_events()
@@ -49,14 +96,20 @@ def events_file(tmp_path: Path, events: dict[str, np.ndarray]) -> Path:
 @pytest.fixture
 def recipe_table(events_file: Path) -> dict:
     """A recipe for the sample, quick to train."""
-    return {
-        "events": {
-            "path": str(events_file),
-            "label": "is_top",
-            "features": ["pt", "mass", "ratio"],
-            "weight": "weight",
-            "split": {"validation": 0.2, "test": 0.2, "by": "event_number"},
-        },
-        "model": {"hidden": [8]},
-        "descent": {"epochs": 4, "batch_size": 64, "learning_rate": 0.01},
-    }
+    return small_recipe(events_file)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, events: dict[str, np.ndarray]) -> Path:
+    """A finished run of `small_recipe`, for tests that only read it."""
+    import steepest
+
+    folder = tmp_path_factory.mktemp("trained")
+    pq.write_table(pa.table(events), folder / "events.parquet")
+    return steepest.train(small_recipe(folder / "events.parquet"), folder / "run").path
+
+
+@pytest.fixture
+def trained_copy(trained: Path, tmp_path: Path) -> Path:
+    """A copy of `trained`, for tests that change it."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 
@@ -20,4 +22,19 @@ def make_events(count: int = 1200, seed: int = 5) -> dict[str, np.ndarray]:
         "weight": 0.5 + random.random(count),
         "kind": np.array(["qcd", "w", "top"])[(signal + (ratio > 0.6)).clip(0, 2)],
         "is_top": signal.astype(np.int8),
+    }
+
+
+def small_recipe(path: Path) -> dict:
+    """A recipe for the sample in a file, quick to train."""
+    return {
+        "events": {
+            "path": str(path),
+            "label": "is_top",
+            "features": ["pt", "mass", "ratio"],
+            "weight": "weight",
+            "split": {"validation": 0.2, "test": 0.2, "by": "event_number"},
+        },
+        "model": {"hidden": [8]},
+        "descent": {"epochs": 4, "batch_size": 64, "learning_rate": 0.01},
     }

@@ -123,10 +123,11 @@ def test_batch_size_over_the_sample(refused):
     )
 
 
-def test_a_folder_that_holds_another_run(tmp_path: Path, recipe_table: dict, steepest):
-    file, run = tmp_path / "recipe.toml", tmp_path / "run"
+def test_a_folder_that_holds_another_run(
+    tmp_path: Path, recipe_table: dict, steepest, trained_copy: Path
+):
+    file, run = tmp_path / "recipe.toml", trained_copy
     file.write_text(Recipe.from_dict(recipe_table).to_toml(), encoding="utf-8")
-    assert steepest("train", file, "--out", run).code == 0
     before = {p: p.read_bytes() for p in sorted(run.rglob("*")) if p.is_file()}
     ended = steepest("train", file, "--out", run)
     assert ended.code == 1
@@ -214,11 +215,8 @@ def test_events_that_changed_since_the_run_began(
         ("model/scaling.safetensors", "evaluate"),
     ],
 )
-def test_a_damaged_folder(tmp_path: Path, recipe_table: dict, steepest, name: str, command: str):
-    file, run = tmp_path / "recipe.toml", tmp_path / "run"
-    recipe_table["descent"]["epochs"] = 1
-    file.write_text(Recipe.from_dict(recipe_table).to_toml(), encoding="utf-8")
-    assert steepest("train", file, "--out", run, "--json").code == 0
+def test_a_damaged_folder(trained_copy: Path, steepest, name: str, command: str):
+    run = trained_copy
     (run / name).write_bytes((run / name).read_bytes()[:40])
     ended = steepest(*command.split(), run)
     lines = ended.err.splitlines()
@@ -318,16 +316,12 @@ def test_a_disk_that_fills_up_while_checkpointing(
     assert (run / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
-def test_a_model_of_a_newer_release(tmp_path: Path, recipe_table: dict, steepest):
-    file, run = tmp_path / "recipe.toml", tmp_path / "run"
-    recipe_table["descent"]["epochs"] = 1
-    file.write_text(Recipe.from_dict(recipe_table).to_toml(), encoding="utf-8")
-    assert steepest("train", file, "--out", run, "--json").code == 0
-    config = run / "model" / "config.json"
+def test_a_model_of_a_newer_release(trained_copy: Path, steepest):
+    config = trained_copy / "model" / "config.json"
     table = json.loads(config.read_text(encoding="utf-8"))
     table["scaling"]["version"] = 2
     config.write_text(json.dumps(table), encoding="utf-8")
-    ended = steepest("evaluate", run)
+    ended = steepest("evaluate", trained_copy)
     assert ended.code == 1
     assert ended.err.splitlines()[-5:] == [
         "steepest: The saved feature scaling cannot be read.",

@@ -25,13 +25,7 @@ def recipe_file(tmp_path: Path, recipe_table: dict) -> Path:
     return file
 
 
-@pytest.fixture
-def trained(tmp_path: Path, recipe_file: Path, steepest) -> Path:
-    run = tmp_path / "run"
-    assert steepest("train", recipe_file, "--out", run).code == 0
-    return run
-
-
+@pytest.mark.usefixtures("drawn")
 def test_train_prints_a_table_and_the_report(tmp_path: Path, recipe_file: Path, steepest):
     run = tmp_path / "run"
     ended = steepest("train", recipe_file, "--out", run)
@@ -131,8 +125,8 @@ def test_divergence_ends_with_3_and_keeps_the_last_good_parameters(
     assert again.err.startswith(f"steepest: The run {run} has diverged, and would do so again.\n")
 
 
-def test_resuming_a_finished_run_shows_it_again(trained: Path, steepest):
-    ended = steepest("train", "--resume", trained)
+def test_resuming_a_finished_run_shows_it_again(trained_copy: Path, steepest):
+    ended = steepest("train", "--resume", trained_copy)
     assert ended.code == 0
     assert "is complete; nothing is left to do" in ended.err
     assert "AUC" in ended.out

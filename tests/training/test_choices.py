@@ -12,7 +12,6 @@ import steepest
 from steepest import evaluate
 from steepest.evaluate import BinnedMerits, Experiment
 from steepest.events import load_sample
-from steepest.training.background import Drawing
 
 PT = {"column": "pt", "edges": [550, 600, 650]}
 SIGNIFICANCE = {"signal": 100, "background": 1000, "background_uncertainty": 0.1}
@@ -30,16 +29,11 @@ def train(recipe_table: dict, tmp_path: Path):
     return trained
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch):
-    """Leave figures out, where they are not what is tested: they take most of the time."""
-    monkeypatch.setattr(Drawing, "add", lambda *_: None)
-
-
 def said(run: steepest.Run) -> str:
     return (run.path / "log.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_cuts_come_from_validation_and_results_from_test(train):
     run = train({"bins": PT, "significance": SIGNIFICANCE, "working_point": 0.7})
     metrics = run.metrics
@@ -111,7 +105,6 @@ def test_each_curve_is_computed_once(train, monkeypatch: pytest.MonkeyPatch):
     assert names.count("binary_merits") == names.count("calibration_curve") == 2
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_without_validation_part_the_training_part_chooses(train):
     run = train({"bins": PT}, split={"validation": 0.0, "test": 0.4})
     assert run.metrics["chosen"]["part"] == "train"
@@ -120,14 +113,12 @@ def test_without_validation_part_the_training_part_chooses(train):
     ) in said(run)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_without_test_part_the_training_part_chooses(train):
     run = train({"significance": SIGNIFICANCE}, split={"validation": 0.4, "test": 0.0})
     assert (run.metrics["part"], run.metrics["chosen"]["part"]) == ("validation", "train")
     assert "cuts are chosen on the train part." in said(run)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_with_a_training_part_alone_it_is_said_that_results_are_too_good(train):
     run = train({"bins": PT, "significance": SIGNIFICANCE}, split={"validation": 0.0, "test": 0.0})
     assert (

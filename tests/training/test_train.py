@@ -23,9 +23,9 @@ from steepest.recipe import Recipe, default_recipe
 from steepest.run import resume
 
 
-@pytest.fixture
-def run(recipe_table: dict, tmp_path: Path) -> steepest.Run:
-    return steepest.train(recipe_table, tmp_path / "run")
+@pytest.fixture(scope="module")
+def run(trained: Path) -> steepest.Run:
+    return steepest.Run(trained)
 
 
 def test_metrics_are_those_of_the_saved_model_on_the_test_part(run: steepest.Run):
@@ -130,6 +130,7 @@ def test_environment_says_what_made_the_run(run: steepest.Run):
     assert environment["events"] == run.metrics["source"]  # type: ignore[index]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_multiclass(recipe_table: dict, tmp_path: Path):
     recipe_table["events"] |= {"label": "kind", "features": ["mass", "ratio"]}
     run = steepest.train(recipe_table, tmp_path / "run")
@@ -143,6 +144,7 @@ def test_multiclass(recipe_table: dict, tmp_path: Path):
     assert "validation_accuracy" in run.history.columns
 
 
+@pytest.mark.usefixtures("drawn")
 def test_regression(recipe_table: dict, tmp_path: Path):
     recipe_table["events"] |= {"label": "mass", "features": ["ratio", "is_top"]}
     run = steepest.train(recipe_table, tmp_path / "run")
