@@ -1,11 +1,9 @@
 """Arrays that lie in memory or on disk, and are worked on block by block either way.
 
 What to use when: `Column` gathers an array whose length is not known, and moves it to disk when it
-is told to. `blocks`, `map_blocks` and `total` iterate over an array in blocks of `BLOCK` rows,
-wherever it lies: so that what comes out has the same bits in memory and on disk.
-
-A `DiskArray` has a length, a shape and a dtype, and is indexed by rows, as an array in memory is.
-Its file has no name: the system removes it when the process ends, however it ends.
+is told to. `blocks`, `map_blocks` and `total` iterate over an array in blocks of `BLOCK` rows: what
+comes out has the same bits in memory and on disk. A `DiskArray` is indexed by rows, as an array in
+memory is; the system removes its file, which has no name, when the process ends.
 """
 
 from __future__ import annotations
@@ -206,8 +204,7 @@ class Column:
         self._folder: str | Path | None = None
         self._disk: DiskArray | None = None
         self._rows = 0
-        self.nbytes = 0
-        """Bytes that the rows take in memory."""
+        self.nbytes = 0  # that the rows take in memory
 
     def __len__(self) -> int:
         return self._rows
@@ -330,9 +327,7 @@ def compressed(array: AnyArray, mask: AnyArray) -> AnyArray:
     stored = array.stored if isinstance(array, RowsOnDisk) else None
     kept = DiskArray(_folder_of(array, mask), array.dtype, array.shape[1:], stored)
     for rows in slices(len(array)):
-        on = isinstance(array, RowsOnDisk)
-        block = array.read(rows.start, rows.stop) if on else array[rows]
-        kept.append(block[mask[rows]])
+        kept.append(array[rows][mask[rows]])
     return kept
 
 
@@ -350,9 +345,8 @@ def split(array: AnyArray, group: np.ndarray, groups: Sequence[int]) -> dict[int
     """
     if isinstance(array, np.ndarray):
         return {number: array[group == number] for number in groups}
-    parts = {
-        number: DiskArray(array.folder, array.dtype, array.width, array.stored) for number in groups
-    }
+    like = array.folder, array.dtype, array.width, array.stored
+    parts = {number: DiskArray(*like) for number in groups}
     for rows in slices(len(array)):
         block, of = array.read(rows.start, rows.stop), group[rows]
         for number, part in parts.items():

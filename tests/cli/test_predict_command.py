@@ -14,9 +14,9 @@ import pytest
 
 from samples import make_events
 from steepest import Run
-from steepest.cli.tables import show_predictions
 from steepest.prediction import Predictions
 from steepest.recipe import Recipe
+from steepest.terminal import show_predictions
 
 
 @pytest.fixture

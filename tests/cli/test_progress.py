@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from steepest.cli.progress import TerminalCallback, silent_or
 from steepest.events.transfers import received, requested
+from steepest.terminal import TerminalCallback, progress_unless
 
 
 def test_received_bytes_have_the_bar_until_rows_are_read():
-    with silent_or(TerminalCallback, silent=False) as callback:
+    with progress_unless(silent=False) as callback:
         assert isinstance(callback, TerminalCallback)
         callback.stage("Reading events")
         (task,) = callback.progress.tasks

@@ -153,7 +153,7 @@ def test_single_points_are_estimated_as_the_surface_is():
     losses = losses_at(objective, thetas, taken, anchors)
     np.testing.assert_allclose(losses, surface.losses.ravel(), rtol=1e-5)
     np.testing.assert_allclose(
-        losses_at(objective, thetas[:2], events, Anchors.none()),
+        losses_at(objective, thetas[:2], events, Anchors()),
         [objective.loss(theta.astype("f4"), events) for theta in thetas[:2]],
     )
     truth = [objective.loss(theta.astype("f4"), events) for theta in thetas]

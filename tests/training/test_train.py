@@ -235,11 +235,12 @@ def test_a_relative_path_is_written_absolute(recipe_table, tmp_path, monkeypatch
 
 
 def test_brackets_in_names_are_only_text(recipe_table, tmp_path, capsys):
-    from steepest.cli.tables import show_results
+    from steepest.terminal import show_results
 
     recipe_table["events"] |= {"label": "where(is_top == 1, '[/b]', 'qcd')", "features": ["mass"]}
     recipe_table["events"] |= {"label": "kind"}
-    show_results(steepest.train(recipe_table, tmp_path / "[bold]"), as_json=False)
+    run = steepest.train(recipe_table, tmp_path / "[bold]")
+    show_results(run.metrics, run.report, as_json=False)
     assert "[bold]" in capsys.readouterr().out
 
 

@@ -18,7 +18,6 @@ def evaluate(
             "--events",
             metavar="FILE",
             help="Other events with the recipe's columns (globs; may be repeated); all are used.",
-            show_default=False,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
@@ -32,9 +31,8 @@ def evaluate(
         steepest evaluate runs/top-jets-1 --events more.parquet --json
     """
     from steepest import training
-    from steepest.cli.progress import TerminalCallback, silent_or
-    from steepest.cli.tables import show_evaluation
+    from steepest.terminal import progress_unless, show_evaluation
 
-    with silent_or(TerminalCallback, as_json) as callback:
+    with progress_unless(as_json) as callback:
         metrics = training.evaluate_run(run, events, callback)
     show_evaluation(metrics, as_json)

@@ -20,8 +20,7 @@ def landscape(
         list[str] | None,
         typer.Argument(
             help="With --directions through: other runs, RUN2 or RUN2@STEP. With --directions "
-            "parameters: names, such as mass,tau32 or mass,intercept.",
-            show_default=False,
+            "parameters: names, such as mass,tau32 or mass,intercept."
         ),
     ] = None,
     directions: Annotated[
@@ -32,7 +31,6 @@ def landscape(
             metavar="KIND",
             help="random, principal, hessian, through or parameters; left out: principal where "
             "the run has a path, else random.",
-            show_default=False,
         ),
     ] = "auto",
     one_dimensional: Annotated[
@@ -45,16 +43,11 @@ def landscape(
             "--extent",
             metavar="NUMBERS",
             help="A half width, or low,high of each axis: --extent=1.5 --extent=-1,1,-2,2",
-            show_default=False,
         ),
     ] = None,
     events: Annotated[
         int | None,
-        typer.Option(
-            "--events",
-            help="Use so many events at most, the same at every point.",
-            show_default=False,
-        ),
+        typer.Option("--events", help="Use so many events at most, the same at every point."),
     ] = None,
     standard_error: Annotated[
         float | None,
@@ -62,7 +55,6 @@ def landscape(
             "--standard-error",
             metavar="PART",
             help="As many events as it takes for this accuracy: 0.01 is one percent of J.",
-            show_default=False,
         ),
     ] = None,
     part: Annotated[
@@ -72,17 +64,13 @@ def landscape(
     name: Annotated[
         str | None,
         typer.Option(
-            "--name",
-            help="The folder in RUN/landscape; left out: that of the directions.",
-            show_default=False,
+            "--name", help="The folder in RUN/landscape; left out: that of the directions."
         ),
     ] = None,
     page: Annotated[
         bool | None,
         typer.Option(
-            "--page/--no-page",
-            help="The interactive page; left out: where Plotly is installed.",
-            show_default=False,
+            "--page/--no-page", help="The interactive page; left out: where Plotly is installed."
         ),
     ] = None,
     animation: Annotated[
@@ -112,16 +100,15 @@ def landscape(
     Ctrl-C keeps what is done; the same command goes on. Figures, tables and landscape.json are in
     RUN/landscape/NAME. The interactive page needs: pip install 'steepest[landscape]'.
     """
-    from steepest.cli.progress import TerminalCallback, silent_or
-    from steepest.cli.tables import show_landscape
     from steepest.run import Run
+    from steepest.terminal import progress_unless, show_landscape
 
     numbers = _numbers(extent)
     if page:
         from steepest.landscape.figures.page import require_plotly
 
         require_plotly()
-    with silent_or(TerminalCallback, as_json) as callback:
+    with progress_unless(as_json) as callback:
         drawn = Run(run).landscape(
             directions,
             *(others or ()),

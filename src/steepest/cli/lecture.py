@@ -23,7 +23,6 @@ def lecture(
             metavar="RECIPE|FILE",
             help="A recipe (.toml), whose [events] are used, or files of events (globs; may be "
             "repeated). Left out: the embedded jets.",
-            show_default=False,
         ),
     ] = None,
     label: Annotated[
@@ -32,7 +31,6 @@ def lecture(
             "--label",
             metavar="COLUMN",
             help="With files: the column or condition that says signal (1) or background (0).",
-            show_default=False,
         ),
     ] = None,
     features: Annotated[
@@ -41,7 +39,6 @@ def lecture(
             "--features",
             metavar="A,B,…",
             help="With files: the features; left out, every number but the label.",
-            show_default=False,
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same pictures.")] = 0,
@@ -67,12 +64,11 @@ def lecture(
     The label must have two classes. Pictures of two features take the first two: order matters.
     Ctrl-C keeps what is drawn.
     """
-    from steepest.cli.progress import TerminalCallback, silent_or
-    from steepest.cli.tables import show_lecture
     from steepest.lecture import draw, lecture_recipe
+    from steepest.terminal import progress_unless, show_lecture
 
     names = [name.strip() for name in features.split(",") if name.strip()] if features else []
     recipe = lecture_recipe(data or (), label, names)
-    with silent_or(TerminalCallback, as_json) as callback:
+    with progress_unless(as_json) as callback:
         drawn = draw(recipe, out, seed=seed, callback=callback)
     show_lecture(drawn, as_json)

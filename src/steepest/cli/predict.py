@@ -37,10 +37,7 @@ def predict(
         str, typer.Option("--prefix", help="Put before the names of the scores: --prefix dnn_")
     ] = "",
     select: Annotated[
-        str | None,
-        typer.Option(
-            "--select", metavar="CONDITION", help="Leave other events out.", show_default=False
-        ),
+        str | None, typer.Option("--select", metavar="CONDITION", help="Leave other events out.")
     ] = None,
     missing: Annotated[
         str,
@@ -80,11 +77,10 @@ def predict(
     """
     if missing not in ("error", "nan"):
         raise typer.BadParameter(f"--missing is error or nan, not {missing!r}.")
-    from steepest.cli.progress import TerminalCallback, silent_or
-    from steepest.cli.tables import show_predictions
     from steepest.prediction import predict_events
+    from steepest.terminal import progress_unless, show_predictions
 
-    with silent_or(TerminalCallback, as_json) as callback:
+    with progress_unless(as_json) as callback:
         written = predict_events(
             model,
             events,

@@ -13,19 +13,11 @@ __all__ = ["train"]
 def train(
     recipe: Annotated[
         Path | None,
-        typer.Argument(
-            help="A recipe (TOML). Left out: a dense network on the embedded jets.",
-            show_default=False,
-        ),
+        typer.Argument(help="A recipe (TOML). Left out: a dense network on the embedded jets."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="A new folder for the run; default: runs/NAME-1, -2, …",
-            show_default=False,
-        ),
+        typer.Option("--out", "-o", help="A new folder for the run; default: runs/NAME-1, -2, …"),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -34,14 +26,10 @@ def train(
             "-s",
             metavar="KEY=VALUE",
             help="Change a key of the recipe: --set descent.learning_rate=0.1; may be repeated.",
-            show_default=False,
         ),
     ] = None,
     resume: Annotated[
-        Path | None,
-        typer.Option(
-            "--resume", metavar="RUN", help="Go on with an interrupted run.", show_default=False
-        ),
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with an interrupted run.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what metrics.json holds, and nothing else.")
@@ -65,15 +53,14 @@ def train(
             "--resume goes on with a run's own recipe; it takes no RECIPE, --out or --set."
         )
     from steepest import run
-    from steepest.cli.progress import TerminalCallback, silent_or
-    from steepest.cli.tables import show_results
     from steepest.recipe import Recipe, default_recipe
+    from steepest.terminal import progress_unless, show_results
 
-    with silent_or(TerminalCallback, as_json) as callback:
+    with progress_unless(as_json) as callback:
         if resume is not None:
             finished = run.resume(resume, callback=callback)
         else:
             path = recipe if recipe is not None else default_recipe()
             loaded = Recipe.from_toml(path, settings=settings or (), anchor=recipe is not None)
             finished = run.train(loaded, out, callback=callback)
-    show_results(finished, as_json)
+    show_results(finished.metrics or {}, finished.report, as_json)

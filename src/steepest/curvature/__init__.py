@@ -6,15 +6,12 @@ What to use when: `hessian_product` for ∇²J · v; `hessian` for the whole mat
 `steepest.objective.CurvatureBounds`.
 """
 
-from steepest.curvature.hessian import hessian, hessian_product
+from steepest.curvature.hessian import (
+    hessian,
+    hessian_product,
+    largest_curvature,
+    spectrum_at,
+)
 from steepest.curvature.lanczos import Spectrum, lanczos
-from steepest.curvature.spectrum import largest_curvature, spectrum_at
 
-__all__ = [
-    "Spectrum",
-    "hessian",
-    "hessian_product",
-    "lanczos",
-    "largest_curvature",
-    "spectrum_at",
-]
+__all__ = ["Spectrum", "hessian", "hessian_product", "lanczos", "largest_curvature", "spectrum_at"]

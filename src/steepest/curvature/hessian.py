@@ -1,4 +1,4 @@
-"""∇²J(θ), as a product with a vector and as a whole matrix."""
+"""∇²J(θ): as a product with a vector, as a whole matrix, and the ends of its spectrum."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 
+from steepest.curvature.lanczos import Spectrum, lanczos
 from steepest.objective import Batch, Objective
 
-__all__ = ["hessian", "hessian_product"]
+__all__ = ["hessian", "hessian_product", "largest_curvature", "spectrum_at"]
 
 Array = np.ndarray
+
+EVENTS = 200_000
+"""λmax is measured on so many events at most, evenly spaced through the sample."""
+ROUNDING = 32
+"""What products in a dtype are off by, in units of its eps and of the largest eigenvalue."""
 
 
 def hessian_product(objective: Objective, theta: Array, batch: Batch) -> Callable[[Array], Array]:
@@ -39,17 +45,7 @@ def hessian_product(objective: Objective, theta: Array, batch: Batch) -> Callabl
 def hessian(objective: Objective, theta: Array, batch: Batch) -> Array:
     """Return ∇²J(θ), ``(size, size)`` float64 and symmetric: one product for each column.
 
-    An objective that has a faster way offers ``hessian(theta, batch)``; where that gives None, the
-    columns are taken after all.
-
-    Parameters
-    ----------
-    objective
-        J.
-    theta
-        θ ``(size,)``.
-    batch
-        The events.
+    An objective that has a faster way offers ``hessian(theta, batch)``, which may give None.
 
     Examples
     --------
@@ -68,3 +64,59 @@ def hessian(objective: Objective, theta: Array, batch: Batch) -> Array:
     product = hessian_product(objective, theta, batch)
     matrix = np.stack([product(unit) for unit in np.eye(objective.size)], axis=1)
     return (matrix + matrix.T) / 2
+
+
+def spectrum_at(
+    objective: Objective,
+    theta: Array,
+    events: Batch,
+    *,
+    low: int = 2,
+    high: int = 2,
+    tolerance: float = 1e-2,
+    seed: int = 0,
+) -> Spectrum:
+    """Return the `low` lowest and `high` highest eigenvalues of ∇²J(θ), by `lanczos`.
+
+    Rounding in the objective's dtype limits what can be reached near zero.
+
+    Raises
+    ------
+    FloatingPointError
+        J is not finite there.
+
+    Examples
+    --------
+    >>> from steepest.objective import objective_named
+    >>> events = Batch(np.array([[2.0], [-2.0]]), np.zeros(2))
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
+    >>> spectrum_at(objective, np.zeros(2), events).values.round(9)
+    array([2., 8.])
+    """
+    rounding = ROUNDING * float(np.finfo(objective.dtype).eps)
+    given = hessian_product(objective, theta, events), objective.size
+    return lanczos(*given, low=low, high=high, tolerance=tolerance, rounding=rounding, seed=seed)
+
+
+def largest_curvature(
+    objective: Objective, theta: Array, events: Batch, *, tolerance: float = 1e-4
+) -> float:
+    """Return λmax of ∇²J(θ), the largest eigenvalue in the algebraic sense; NaN if there is none.
+
+    At most 200,000 events, evenly spaced, are used; `tolerance` is relative.
+
+    Examples
+    --------
+    >>> from steepest.objective import objective_named
+    >>> events = Batch(np.array([[1.0], [-1.0]]), np.zeros(2))
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
+    >>> round(largest_curvature(objective, np.zeros(2), events), 6)
+    2.0
+    """
+    if len(events) > EVENTS:
+        events = events.take(np.linspace(0, len(events) - 1, EVENTS).astype(np.int64))
+    try:
+        found = spectrum_at(objective, theta, events, low=0, high=1, tolerance=tolerance)
+    except FloatingPointError:
+        return float("nan")
+    return float(found.values[-1]) if found.converged else float("nan")

@@ -152,18 +152,7 @@ class Directions:
 
 
 def refuse_parallel(vectors: Array, labels: tuple[str, ...]) -> None:
-    """Raise InputError if vectors ``(k, size)`` do not span a line or a plane.
-
-    Examples
-    --------
-    >>> refuse_parallel(np.array([[1.0, 0.0], [2.0, 0.0]]), ("a", "b"))
-    Traceback (most recent call last):
-    steepest.errors.InputError: The directions 'a' and 'b' are parallel: they span no plane.
-      expected: an angle between them of at least 0.06°
-      found:    0°
-      cause:    two points on one line with the third, or one of them given twice
-      do:       choose another direction, or draw the line along one of them alone
-    """
+    """Raise InputError if vectors ``(k, size)`` do not span a line or a plane."""
     lengths = np.linalg.norm(vectors, axis=1)
     for label, length in zip(labels, lengths.tolist(), strict=True):
         if not (length > 0 and np.isfinite(length)):
@@ -177,8 +166,7 @@ def refuse_parallel(vectors: Array, labels: tuple[str, ...]) -> None:
     if len(vectors) < 2:
         return
     units = vectors / lengths[:, None]
-    across = units[1] - (units[1] @ units[0]) * units[0]
-    sine = float(np.linalg.norm(across))
+    sine = float(np.linalg.norm(units[1] - (units[1] @ units[0]) * units[0]))
     if sine < PARALLEL:
         raise InputError(
             f"The directions {labels[0]!r} and {labels[1]!r} are parallel: they span no plane.",
@@ -219,11 +207,6 @@ class Grid:
 def grid_of(directions: Directions, extent: Sequence[float], points: int) -> Grid:
     """Return a grid of `points` along each axis, over the extent (low, high) of each axis.
 
-    Raises
-    ------
-    InputError
-        For fewer than 3 points, or an extent that is not (low, high) with low < high on each axis.
-
     Examples
     --------
     >>> line = Directions.spanned("random", np.zeros(1), np.ones((1, 1)), ("a",))
@@ -237,11 +220,19 @@ def grid_of(directions: Directions, extent: Sequence[float], points: int) -> Gri
             found=str(points),
             do="--points 51",
         )
-    k, values = directions.dimensions, [float(value) for value in extent]
+    k, values, wrong = directions.dimensions, [float(value) for value in extent], None
     ends = list(zip(values[::2], values[1::2], strict=False))
     if len(values) == 1:
         ends = [(centre - values[0], centre + values[0]) for centre in directions.offset.tolist()]
-    if wrong := _wrong_with(values, k):
+    if len(values) not in (1, 2 * k):
+        wrong = f"{len(values)} numbers for {k} {'axis' if k == 1 else 'axes'}"
+    elif not np.isfinite(values).all():
+        wrong = "a number that is not finite"
+    elif len(values) == 1 and not values[0] > 0:
+        wrong = f"the half width {values[0]:g}, which is not above zero"
+    elif mixed := [(low, high) for low, high in ends if not low < high]:
+        wrong = "a low end {:g} that is not below the high end {:g}".format(*mixed[0])
+    if wrong:
         raise InputError(
             f"The extent {', '.join(f'{value:g}' for value in values)} is none.",
             expected="a half width, or a low and a higher end"
@@ -250,20 +241,6 @@ def grid_of(directions: Directions, extent: Sequence[float], points: int) -> Gri
             do="--extent=1.5 or " + ("--extent=-1,1" if k == 1 else "--extent=-1,1,-2,2"),
         )
     return Grid(tuple(np.linspace(low, high, points) for low, high in ends))
-
-
-def _wrong_with(values: list[float], k: int) -> str | None:
-    axes = "axis" if k == 1 else "axes"
-    if len(values) not in (1, 2 * k):
-        return f"{len(values)} numbers for {k} {axes}"
-    if not np.isfinite(values).all():
-        return "a number that is not finite"
-    if len(values) == 1:
-        return None if values[0] > 0 else f"the half width {values[0]:g}, which is not above zero"
-    for low, high in zip(values[::2], values[1::2], strict=True):
-        if not low < high:
-            return f"a low end {low:g} that is not below the high end {high:g}"
-    return None
 
 
 def automatic_extent(
@@ -302,19 +279,7 @@ def automatic_extent(
 def refuse_too_large(
     points: int, dimensions: int, events: int, row_bytes: int, available: int
 ) -> None:
-    """Raise InputError if a surface does not fit into memory, and suggest one that does.
-
-    `points` is along each axis, `row_bytes` of each event, `available` bytes in all.
-
-    Examples
-    --------
-    >>> refuse_too_large(100_000, 2, 1000, 100, 8 * 2**30)
-    Traceback (most recent call last):
-    steepest.errors.InputError: The landscape does not fit into memory.
-      expected: at most 8 GiB
-      found:    745 GiB for 100,000 × 100,000 points, 97.7 KiB for 1,000 events
-      do:       --points 1001
-    """
+    """Raise InputError if a surface does not fit into memory, and suggest one that does."""
     grid, sample = ARRAYS * 8 * points**dimensions * 1.25, float(events * row_bytes)
     if grid + sample <= available:
         return

@@ -55,46 +55,17 @@ class LandscapeInput:
 
 @dataclass(frozen=True)
 class LandscapeOptions:
-    """The options of a landscape.
+    """The options of a landscape, as `Run.landscape` explains them; InputError for invalid ones."""
 
-    Attributes
-    ----------
-    directions : str
-        One of "random", "principal", "hessian", "through" and "parameters"; "auto" is "principal"
-        if the run has a path, otherwise "random".
-    others : tuple[str, ...]
-        For "through", other runs (``RUN`` or ``RUN@STEP``); for "parameters", names of parameters.
-    dimensions : int
-        1 or 2.
-    points : int
-        Number of points along each axis.
-    extent : tuple[float, ...] or None
-        A half width, or (low, high) of each axis; None is automatic.
-    events : int or None
-        Maximum number of events; None uses all.
-    standard_error : float or None
-        Use as many events as are needed for the standard error of J to be at most this fraction of
-        J at every point.
-    seed : int
-        Seed of random directions and of the order of the events.
-    name : str or None
-        Name of the folder in ``RUN/landscape``; None uses the name of the directions.
-
-    Raises
-    ------
-    InputError
-        For an invalid value.
-    """
-
-    directions: str = "auto"
-    others: tuple[str, ...] = ()
+    directions: str = "auto"  # or one of `KINDS`
+    others: tuple[str, ...] = ()  # runs for "through", names for "parameters"
     dimensions: int = 2
-    points: int = 51
-    extent: tuple[float, ...] | None = None
-    events: int | None = None
-    standard_error: float | None = None
-    seed: int = 0
-    name: str | None = field(default=None, compare=False)
+    points: int = 51  # along each axis
+    extent: tuple[float, ...] | None = None  # half width, or (low, high) of each axis
+    events: int | None = None  # at most; None uses all
+    standard_error: float | None = None  # of J at every point, as a fraction of J
+    seed: int = 0  # of random directions and of the order of the events
+    name: str | None = field(default=None, compare=False)  # of the folder in RUN/landscape
 
     def __post_init__(self) -> None:
         if self.directions not in ("auto", *KINDS):
@@ -142,17 +113,7 @@ class LandscapeOptions:
 def landscape_input(
     folder: RunFolder, part: str = "train", callback: TrainingCallback | None = None
 ) -> LandscapeInput:
-    """Read a run and a part of its events, in the same way as for the training.
-
-    Raises
-    ------
-    RunFolderError
-        The run is not finished.
-    InputError
-        There is no such part.
-    EventsError
-        The events cannot be read.
-    """
+    """Read a run and a part of its events, in the same way as for the training."""
     callback = callback or TrainingCallback()
     recipe, model = folder.recipe, folder.model
     recorded = (folder.environment or {}).get("events")
@@ -185,17 +146,7 @@ def landscape_input(
 
 
 def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
-    """Return the name and θ of ``RUN`` or ``RUN@STEP``, a run of the same model.
-
-    ``RUN@STEP`` is the point of the path of that run which is nearest to the step.
-
-    Raises
-    ------
-    RunFolderError
-        There is no such run, or it has no path.
-    InputError
-        Its model has another shape, other features or another scaling, so θ is not comparable.
-    """
+    """Return the name and θ of ``RUN`` or ``RUN@STEP`` (the nearest point), of the same model."""
     path, at, step = where.rpartition("@")
     if not at or Path(where).is_dir():
         path, at = where, ""

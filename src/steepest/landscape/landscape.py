@@ -49,25 +49,7 @@ def landscape_of_run(
 ) -> Landscape:
     """Compute the landscape of a run, and write its numbers into ``RUN/landscape/NAME/``.
 
-    Parameters
-    ----------
-    path
-        The run folder.
-    options
-        The options of the landscape.
-    part
-        The part of the events to use.
-    callback
-        Is notified of the progress.
-
-    Raises
-    ------
-    RunFolderError
-        The run is not finished, or has no path although the directions need one.
-    InputError
-        Directions that do not fit the model or are parallel, or too many points.
-    Interrupted
-        After Ctrl-C. The finished part is kept, and the same call continues.
+    `part` of its events is used. See `steepest.Run.landscape` for options and errors.
     """
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
@@ -105,7 +87,9 @@ def landscape_of_input(
         After Ctrl-C. The finished part is kept in `target`.
     """
     began = time.monotonic()
-    _refuse_memory(source, options)
+    row_bytes = 2 * int(source.events.take(slice(0, 1)).inputs.nbytes) + 16  # and a shuffled copy
+    count = min(options.events or len(source.events), len(source.events))
+    refuse_too_large(options.points, options.dimensions, count, row_bytes, available_memory())
     # overflow is visible in the losses
     one_thread, quiet = threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore")
     with one_thread, quiet, interruptible(callback):  # first: compilation takes long
@@ -114,7 +98,7 @@ def landscape_of_input(
         spectrum = _spectrum(source, curved, options.seed, callback)
         directions = _directions(source, options, spectrum)
         grid = grid_of(directions, _extent(source, options, directions, spectrum), options.points)
-        anchors = Anchors.none()
+        anchors = Anchors()
         if options.standard_error is not None or len(events) < len(source.events):
             callback.stage("Anchors, with all events")
             anchors = Anchors.of(source.objective, directions, grid, source.events)
@@ -155,12 +139,6 @@ def landscape_of_input(
     landscape = Landscape(target, directions, surface, path, numbers, source.kept_step)
     landscape.write_numbers()
     return landscape
-
-
-def _refuse_memory(source: LandscapeInput, options: LandscapeOptions) -> None:
-    row_bytes = 2 * int(source.events.take(slice(0, 1)).inputs.nbytes) + 16  # and a shuffled copy
-    count = min(options.events or len(source.events), len(source.events))
-    refuse_too_large(options.points, options.dimensions, count, row_bytes, available_memory())
 
 
 def _directions(

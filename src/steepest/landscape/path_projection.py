@@ -109,7 +109,7 @@ def projected_path(
     >>> path.losses, path.surface_losses, path.distances
     (array([10.,  4.]), array([1., 4.]), array([3., 0.]))
     """
-    given = events, anchors or Anchors.none()
+    given = events, anchors or Anchors()
     coordinates = directions.coordinates_of(path.thetas)
     away = path.thetas - directions.origin
     within = away @ directions.orthonormal().T

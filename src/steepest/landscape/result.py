@@ -135,13 +135,7 @@ class Landscape:
         return written
 
     def write_page(self) -> Path:
-        """Write the interactive page.
-
-        Raises
-        ------
-        MissingExtraError
-            Plotly is not installed.
-        """
+        """Write the interactive page; MissingExtraError if Plotly is not installed."""
         from steepest.landscape.figures.page import page
 
         text = page(self.picture, f"Loss landscape of {self.numbers['run']}")
@@ -149,13 +143,7 @@ class Landscape:
         return self.where / "landscape.html"
 
     def write_animation(self) -> list[Path]:
-        """Write the animation of the descent as GIF and, if FFmpeg is installed, as MP4.
-
-        Raises
-        ------
-        InputError
-            No path is drawn on the plane.
-        """
+        """Write the descent as GIF and, if FFmpeg is installed, as MP4; InputError without path."""
         from steepest.landscape.figures import animation
 
         picture = self.picture

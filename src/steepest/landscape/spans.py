@@ -232,8 +232,7 @@ def parameters(model: TrainedModel | None, names: Sequence[str]) -> Directions:
         unit, projection = vectors[row], to_units[row]
         (along, bias_along), (onto, bias_onto) = _layer(model, unit), _layer(model, projection)
         if feature == inputs:  # the intercept
-            bias_along[output] = 1.0
-            bias_onto[output] = 1.0
+            bias_along[output] = bias_onto[output] = 1.0
             onto[:, output] = -matrix @ shift
         else:
             along[:, output] = inverse.T[:, feature]

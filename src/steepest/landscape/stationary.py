@@ -49,7 +49,7 @@ class Point:
         }
 
 
-def named(curvatures: Array, scale: float, slope: bool = False) -> str:
+def named(curvatures: Array, scale: float) -> str:
     """Return the name of a point by its curvatures; those below 1 % of `scale` are flat.
 
     ==========================  ========
@@ -63,15 +63,11 @@ def named(curvatures: Array, scale: float, slope: bool = False) -> str:
     all negative                maximum
     ==========================  ========
 
-    With `slope`, J is too steep for a stationary point, and the name is "slope".
-
     Examples
     --------
     >>> [named(np.array(c), 1.0) for c in ([1.0, 2.0], [0.0, 1.0], [-1.0, 1.0], [-1.0, 0.0])]
     ['minimum', 'valley', 'saddle', 'ridge']
     """
-    if slope:
-        return "slope"
     up, down = curvatures > FLAT * scale, curvatures < -FLAT * scale
     if not (up | down).any():
         return "plateau"
@@ -99,10 +95,24 @@ def measured(
     objective: Objective, directions: Directions, coordinates: Array, events: Batch
 ) -> Point | None:
     """Return a point with its gradient and curvatures, without a name; None if not finite."""
-    loss, gradient, hessian = point_at(objective, directions, coordinates, events)
+    return _point(directions, coordinates, *point_at(objective, directions, coordinates, events))
+
+
+def _point(
+    directions: Directions, coordinates: Array, loss: float, gradient: Array, hessian: Array
+) -> Point | None:
+    """Return ‖∇J‖, the eigenvalues of ∇²J, and ∇J along its eigenvectors, per unit length in θ.
+
+    With the metric G = d dᵀ of the slice these are √(gᵀ G⁻¹ g), the eigenvalues of
+    G^(−1/2) H G^(−1/2), and G^(−1/2) g along its eigenvectors.
+    """
     if not (np.isfinite(loss) and np.isfinite(hessian).all() and np.isfinite(gradient).all()):
         return None
-    return Point("", coordinates, loss, *_per_length(directions, gradient, hessian))
+    values, vectors = np.linalg.eigh(directions.vectors @ directions.vectors.T)
+    root = vectors @ np.diag(values**-0.5) @ vectors.T
+    curvatures, bent = np.linalg.eigh(root @ hessian @ root)
+    slopes = bent.T @ root @ gradient
+    return Point("", coordinates, loss, float(np.linalg.norm(slopes)), curvatures, slopes)
 
 
 def all_named(points: list[Point], directions: Directions, surface: Surface) -> list[Point]:
@@ -111,12 +121,13 @@ def all_named(points: list[Point], directions: Directions, surface: Surface) -> 
     A point is a slope if its gradient and curvatures predict that the stationary point is more than
     a grid cell away.
     """
-    if not points:
-        return []
-    scale = max(float(np.abs(point.curvatures).max()) for point in points)
+    scale = max((float(np.abs(point.curvatures).max()) for point in points), default=0.0)
     cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
     length = float((cell * np.linalg.norm(directions.vectors, axis=1)).min())
-    return [replace(p, kind=named(p.curvatures, scale, _slopes(p, scale, length))) for p in points]
+    return [
+        replace(p, kind="slope" if _slopes(p, scale, length) else named(p.curvatures, scale))
+        for p in points
+    ]
 
 
 def _slopes(point: Point, scale: float, length: float) -> bool:
@@ -131,22 +142,6 @@ def _slopes(point: Point, scale: float, length: float) -> bool:
     return bool((away > length).any()) or point.gradient > scale * length
 
 
-def _per_length(
-    directions: Directions, gradient: Array, hessian: Array
-) -> tuple[float, Array, Array]:
-    """Return ‖∇J‖, the eigenvalues of ∇²J, and ∇J along its eigenvectors, per unit length in θ.
-
-    With the metric G = d dᵀ of the slice these are √(gᵀ G⁻¹ g), the eigenvalues of
-    G^(−1/2) H G^(−1/2), and G^(−1/2) g along its eigenvectors.
-    """
-    metric = directions.vectors @ directions.vectors.T
-    values, vectors = np.linalg.eigh(metric)
-    root = vectors @ np.diag(values**-0.5) @ vectors.T
-    curvatures, bent = np.linalg.eigh(root @ hessian @ root)
-    slopes = bent.T @ root @ gradient
-    return float(np.linalg.norm(slopes)), curvatures, slopes
-
-
 def slice_points(
     objective: Objective, directions: Directions, surface: Surface, events: Batch
 ) -> list[Point]:
@@ -156,13 +151,10 @@ def slice_points(
     parallel to an axis. Newton steps merge them.
     """
     cell = np.array([axis[1] - axis[0] for axis in surface.grid.axes])
-    points = []
-    for start in stationary(surface)[:MOST_POINTS]:
-        at, loss, gradient, hessian = _refined(objective, directions, start, surface, events)
-        if np.isfinite(loss) and np.isfinite(hessian).all():
-            points.append(Point("", at, loss, *_per_length(directions, gradient, hessian)))
+    starts = stationary(surface)[:MOST_POINTS]
+    found = [_refined(objective, directions, start, surface, events) for start in starts]
     kept: list[Point] = []
-    for point in sorted(points, key=lambda point: point.loss):
+    for point in sorted(filter(None, found), key=lambda point: point.loss):
         if all((np.abs(point.coordinates - k.coordinates) > cell / 2).any() for k in kept):
             kept.append(point)
     return kept
@@ -203,10 +195,14 @@ def _ring(losses: Array) -> Array:
 
 def _refined(
     objective: Objective, directions: Directions, start: Array, surface: Surface, events: Batch
-) -> tuple[Array, float, Array, Array]:
-    """Newton steps c ← c − H⁻¹ g, while they stay on the grid and lower ‖∇J‖."""
-    at = start
+) -> Point | None:
+    """Take Newton steps c ← c − H⁻¹ g, while they stay on the grid and lower ‖∇J‖."""
     metric = directions.vectors @ directions.vectors.T  # axes may have units of their own
+
+    def squared(gradient: Array) -> float:
+        return float(gradient @ np.linalg.solve(metric, gradient))  # ‖∇J‖² within the slice
+
+    at = start
     here = point_at(objective, directions, at, events)
     for _ in range(NEWTON_STEPS):
         try:
@@ -216,27 +212,18 @@ def _refined(
         if not surface.grid.holds(there):
             break
         new = point_at(objective, directions, there, events)
-        if not _squared(new[1], metric) < _squared(here[1], metric):
+        if not squared(new[1]) < squared(here[1]):
             break
         at, here = there, new
-    return at, *here
-
-
-def _squared(gradient: Array, metric: Array) -> float:
-    """‖∇J‖² within the slice, gᵀ G⁻¹ g."""
-    return float(gradient @ np.linalg.solve(metric, gradient))
+    return _point(directions, at, *here)
 
 
 def barrier(losses: Array) -> dict[str, float]:
     """How high J rises between the two ends of a line, above the straight line between them.
 
-    max over t of J(t) − ((1 − t) J(0) + t J(1)) (Frankle et al., arXiv:1912.05671). Zero or little
-    says that the two ends are linearly connected. Infinite where J is not finite on the way.
-
-    Parameters
-    ----------
-    losses
-        ``(points,)``, evenly spaced from t = 0 to t = 1.
+    max over t of J(t) − ((1 − t) J(0) + t J(1)) (Frankle et al., arXiv:1912.05671), for losses
+    evenly spaced from t = 0 to t = 1. Zero or little says that the two ends are linearly connected.
+    Infinite where J is not finite on the way.
 
     Examples
     --------
@@ -248,8 +235,5 @@ def barrier(losses: Array) -> dict[str, float]:
     if not np.isfinite(above).all():
         return {"height": float("inf"), "at": float("nan"), "loss": float("inf")}
     highest = int(above.argmax())
-    return {
-        "height": float(above[highest]),
-        "at": float(t[highest]),
-        "loss": float(losses[highest]),
-    }
+    values = above[highest], t[highest], losses[highest]
+    return dict(zip(("height", "at", "loss"), map(float, values), strict=True))

@@ -77,34 +77,27 @@ def _end(
         gradient = objective.loss_and_gradient(theta, curved)[1].astype(np.float64)
     rate = source.learning_rate
     bound = 2.0 / rate if rate else None
-    sharpness = float(spectrum.values[-1]) if spectrum is not None else None
+    sharpness, lanczos, values = None, None, None
+    if spectrum is not None:
+        sharpness = float(spectrum.values[-1])
+        lanczos = {"products": spectrum.iterations, "converged": spectrum.converged}
+        pairs = zip(spectrum.values.tolist(), spectrum.residuals.tolist(), strict=True)
+        values = [{"value": value, "residual": residual} for value, residual in pairs]
     return {
         "loss": float(loss),
         "gradient_norm": float(np.linalg.norm(gradient)),
         "sharpness": sharpness,
-        "highest_curvatures": _eigenvalues(spectrum, slice(None, -3, -1)),
-        "lowest_curvatures": _eigenvalues(spectrum, slice(2)),
-        "lanczos": None
-        if spectrum is None
-        else {"products": spectrum.iterations, "converged": spectrum.converged},
+        "highest_curvatures": values and values[:-3:-1],  # two at each end, the extreme one first
+        "lowest_curvatures": values and values[:2],
+        "lanczos": lanczos,
         "kept_step": source.kept_step,
         "optimizer": source.optimizer,
         "learning_rate": rate,
         "two_over_learning_rate": bound,
-        "sharpness_over_bound": sharpness / bound
-        if sharpness is not None and bound is not None
-        else None,
+        "sharpness_over_bound": None if sharpness is None or bound is None else sharpness / bound,
         "bound_holds_for_optimizer": source.optimizer in PLAIN,
         "in_the_slice": ended.to_json() if ended is not None else None,
     }
-
-
-def _eigenvalues(spectrum: Spectrum | None, part: slice) -> list[dict[str, float]] | None:
-    """Return up to two eigenvalues at an end of the spectrum, the extreme one first."""
-    if spectrum is None:
-        return None
-    both = zip(spectrum.values[part].tolist(), spectrum.residuals[part].tolist(), strict=True)
-    return [{"value": value, "residual": residual} for value, residual in both]
 
 
 def _barriers(
@@ -118,9 +111,8 @@ def _barriers(
         start, stop = (directions.theta_at(np.array(m.coordinates)) for m in (one, other))
         line = np.linspace(0.0, 1.0, LINE_POINTS)[:, None]
         losses = losses_at(source.objective, start + line * (stop - start), events, anchors)
-        ends = {"from": one.label, "to": other.label}
-        distance = float(np.linalg.norm(stop - start))
-        found.append({**ends, "distance": distance, **barrier(losses)})
+        ends = {"from": one.label, "to": other.label, "distance": np.linalg.norm(stop - start)}
+        found.append({**ends, **barrier(losses)})
     return found
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -66,16 +66,11 @@ MOST_CHUNKS = 64
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """Points of the grid at which J is known with all events."""
+    """Points of the grid at which J is known with all events; by default there are none."""
 
-    rows: Array  # (q,): indices among the points of the grid
-    losses: Array  # (q,): J at the anchors, all finite
-    thetas: Array  # (q, size): θ at the anchors
-
-    @classmethod
-    def none(cls) -> Anchors:
-        """Return no anchors, for the plain mean."""
-        return cls(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 0)))
+    rows: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # (q,) of the grid
+    losses: Array = field(default_factory=lambda: np.zeros(0))  # (q,): J, all finite
+    thetas: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (q, size)
 
     @classmethod
     def of(
@@ -166,7 +161,7 @@ def losses_at(objective: Objective, thetas: Array, events: Batch, anchors: Ancho
     >>> from steepest.objective import objective_named
     >>> objective = objective_named("dense", 1, "mean-squared-error")
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
-    >>> losses_at(objective, np.array([[0.0, 0.0], [2.0, 0.0]]), events, Anchors.none())
+    >>> losses_at(objective, np.array([[0.0, 0.0], [2.0, 0.0]]), events, Anchors())
     array([4., 0.])
     """
     if not len(anchors.rows) or len(events) < LEAST_CHUNKS * CHUNK:
@@ -340,7 +335,7 @@ def evaluate(
         Checked regularly; if true, the evaluation stops, the unfinished chunk is dropped, and the
         surface is not complete.
     """
-    anchors = anchors or Anchors.none()
+    anchors = anchors or Anchors()
     points = grid.points() - directions.offset
     sums = sums if sums is not None else Sums.zero(len(points), len(anchors.rows))
     line = grid.shape[-1]

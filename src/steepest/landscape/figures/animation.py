@@ -31,15 +31,10 @@ DOTS = 96
 
 
 def frames(picture: Picture, count: int = FRAMES) -> Iterator[Array]:
-    """Yield the frames as RGB ``(height, width, 3)`` uint8.
+    """Yield the frames as RGB ``(height, width, 3)`` uint8; the last one is repeated.
 
     Each frame advances by the same number of path points, which are dense in the first steps, where
-    J falls fastest. The last frame is repeated.
-
-    Raises
-    ------
-    InputError
-        No path is drawn on the plane.
+    J falls fastest. InputError if no path is drawn on the plane.
     """
     path = picture.drawn_path()
     if path is None or not picture.has_descent:
@@ -104,13 +99,7 @@ def _losses(axes: Axes, picture: Picture) -> dict[Any, tuple[Array, Array]]:
 
 
 def write_gif(picture: Picture, path: Path, count: int = FRAMES) -> None:
-    """Write the animation as GIF, with one palette for all frames.
-
-    Raises
-    ------
-    InputError
-        No path is drawn on the plane.
-    """
+    """Write the animation as GIF, with one palette for all frames."""
     from PIL import Image
 
     images = [Image.fromarray(frame) for frame in frames(picture, count)]
@@ -127,13 +116,7 @@ def has_ffmpeg() -> bool:
 
 
 def write_mp4(picture: Picture, path: Path, count: int = FRAMES) -> None:
-    """Write the animation as MP4 (H.264), using FFmpeg.
-
-    Raises
-    ------
-    InputError
-        No path is drawn on the plane, FFmpeg is not installed, or it fails.
-    """
+    """Write the animation as MP4 (H.264), using FFmpeg."""
     program = shutil.which("ffmpeg")
     if program is None:
         raise InputError("An MP4 needs the program FFmpeg.", found="none", do="install ffmpeg")

@@ -27,26 +27,14 @@ def has_plotly() -> bool:
 
 
 def require_plotly() -> Any:
-    """Return ``plotly.graph_objects``.
-
-    Raises
-    ------
-    MissingExtraError
-        Plotly is not installed.
-    """
+    """Return ``plotly.graph_objects``; MissingExtraError if Plotly is not installed."""
     if not has_plotly():
         raise MissingExtraError("landscape", "plotly", "The interactive page")
     return importlib.import_module("plotly.graph_objects")
 
 
 def page(picture: Picture, title: str) -> str:
-    """Return a self-contained page with the landscape.
-
-    Raises
-    ------
-    MissingExtraError
-        Plotly is not installed.
-    """
+    """Return a self-contained page with the landscape."""
     plotly, flat = require_plotly(), len(picture.axes) == 2
     figure = plotly.Figure(_plane(plotly, picture) if flat else _line(plotly, picture))
     figure.update_layout(

@@ -1,0 +1,222 @@
+"""What a person sees of work in a terminal: progress while it goes on, then a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from steepest.descent import State
+from steepest.evaluate import Merit
+from steepest.events.transfers import observe
+from steepest.training import TrainingCallback
+
+if TYPE_CHECKING:
+    from steepest.landscape import Landscape
+    from steepest.lecture import Lecture
+    from steepest.prediction import Predictions
+
+__all__ = [
+    "TerminalCallback",
+    "progress_unless",
+    "show_evaluation",
+    "show_landscape",
+    "show_lecture",
+    "show_predictions",
+    "show_results",
+]
+
+
+class TerminalCallback(TrainingCallback):
+    """Shows stages, a progress bar for the descent, and sentences, on standard error."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("[bold]{task.description:<28}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task: TaskID | None = None
+        self.validation = self.rows = self.transferred = ""
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        self.console.print(f"[dim]·[/dim] {escape(sentence)}", highlight=False, soft_wrap=True)
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin a new bar."""
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+        self.task = self.progress.add_task(name, total=total, detail="")
+        self.rows = self.transferred = ""
+
+    def _move(self, detail: str, **values: Any) -> None:
+        if self.task is not None:
+            self.progress.update(self.task, detail=detail, **values)
+
+    def read(self, rows: int, total: int) -> None:
+        """Move the bar; show the rows read."""
+        self.rows = f"{rows:,} rows"
+        self._move(self.rows + self.transferred, completed=rows, total=total)
+
+    def received(self, done: int, asked: int) -> None:
+        """Show the bytes that were received; until rows are read, the bar is theirs."""
+        text = f"{done / 1e6:,.1f} of {asked / 1e6:,.1f} MB received"
+        self.transferred = f"  {text}"
+        if self.rows:
+            self._move(self.rows + self.transferred)
+        else:
+            self._move(text, completed=done, total=asked)
+
+    def measured(self, done: int, total: int, unit: str, detail: str = "") -> None:
+        """Move the bar; show what was done."""
+        self._move(f"{done:,} {unit}{detail}", completed=done, total=total)
+
+    def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
+        """Move the bar; show the batch loss and η."""
+        self._move(f"loss {loss:.4g}{self.validation}  η {rate:.3g}", completed=epochs)
+
+    def round(self, state: State, values: Mapping[str, float | None]) -> None:
+        """Remember the validation loss, to show beside the batch loss."""
+        validation = values.get("validation_loss")
+        if validation is not None:
+            self.validation = f"  validation {validation:.4g}"
+
+
+@contextmanager
+def progress_unless(silent: bool) -> Iterator[TrainingCallback]:
+    """Give a callback that shows progress, or one that shows nothing."""
+    if silent:
+        yield TrainingCallback()
+        return
+    callback = TerminalCallback()
+    with callback.progress, observe(callback.received):
+        yield callback
+
+
+class Output(Console):
+    """Standard output; a reader that has gone is a BrokenPipeError, as of `print`."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave the error to who called; Rich would end the process here."""
+        raise BrokenPipeError
+
+
+def show_results(metrics: dict[str, Any], report: Path, as_json: bool) -> None:
+    """Print a finished run: its table, and where the report lies."""
+    if as_json:
+        return _print_json(metrics)
+    events = metrics["parts"][metrics["part"]]["events"]
+    table = _table(metrics, f"{metrics['part']} part, {events:,} events")
+    return _print(table, f"Report: {report}")
+
+
+def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
+    """Print an evaluation."""
+    if as_json:
+        return _print_json(metrics)
+    part = "all events given" if metrics["part"] == "all" else f"{metrics['part']} part"
+    return _print(_table(metrics, f"{part}, {metrics['events']['events']:,} events"))
+
+
+def show_predictions(written: Predictions, as_json: bool) -> None:
+    """Print what was written."""
+    if as_json:
+        return _print_json(written.to_json())
+    unscored = f", {written.unscored:,} of them without a score (NaN)" if written.unscored else ""
+    rate = f" ({written.rate:,.0f} a second)" if written.rate else ", all of them before"
+    return _print(
+        f"{written.rows:,} events scored{unscored}, in {written.seconds:.1f} s{rate}: "
+        f"{', '.join(written.scores)}",
+        f"Scores: {written.path}",
+    )
+
+
+def show_landscape(drawn: Landscape, as_json: bool) -> None:
+    """Print what a landscape says, and where its files lie."""
+    from steepest.evaluate.figures import as_numbers
+
+    if as_json:
+        return _print_json(as_numbers(drawn.numbers))
+    return _print(_pairs(drawn.sentences()), f"Landscape: {drawn.where}")
+
+
+def show_lecture(drawn: Lecture, as_json: bool) -> None:
+    """Print what each picture shows, and where the page lies."""
+    if as_json:
+        return _print_json(drawn.numbers)
+    pictures = drawn.numbers["pictures"].values()
+    rows = ((each["title"], each["figure"] or "not in these events") for each in pictures)
+    return _print(_pairs(rows), f"Lecture: {drawn.page}")
+
+
+def _pairs(rows: Iterable[tuple[str, str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column("", style="bold")
+    table.add_column("")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _table(metrics: dict[str, Any], title: str) -> Table:
+    merits = metrics["merits"]
+    table = Table(
+        title=f"Figures of merit ({title})",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("")
+    table.add_column(metrics["model"]["name"].replace("dense network", "dense"), justify="right")
+    if "baseline" in merits:
+        table.add_column("linear baseline", justify="right")
+    table.add_column("rests on", style="dim")
+    for name, entry in merits["model"].items():
+        merit = Merit.from_json(entry)
+        cells = [merit.title, merit.format()]
+        if "baseline" in merits:
+            cells.append(Merit.from_json(merits["baseline"][name]).format())
+        table.add_row(*map(escape, cells), escape(merit.rests_on))
+    for entry in merits.get("gain", {}).values():
+        gain = Merit.from_json(entry)
+        table.add_row(gain.title, gain.format(), "", "the same events")
+    return table
+
+
+def _print(*parts: Table | str) -> None:
+    """Print tables, and sentences whose paths are neither wrapped nor coloured."""
+    console = Output()
+    for part in parts:
+        if isinstance(part, Table):
+            console.print(part)
+        else:
+            console.print(escape(part), highlight=False, soft_wrap=True)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
