@@ -89,7 +89,7 @@ def test_only_the_columns_that_are_asked_for(name, table, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_reading_from_the_middle(name, table, tmp_path):
     source = open_events(written(name, table, tmp_path))
-    rest = [block.batch["pt"].to_numpy() for block in source.batches_from(["pt"], 123)]
+    rest = [block.batch["pt"].to_numpy() for block in source.batches(["pt"], start=123)]
     np.testing.assert_array_equal(np.concatenate(rest), table["pt"].to_numpy()[123:])
 
 

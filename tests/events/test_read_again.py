@@ -134,10 +134,10 @@ def test_files_that_change_are_refused(write, refused, tmp_path, rows) -> None:
 def test_damage_of_unchanged_files_is_told_as_it_is(write, refused, tmp_path, monkeypatch) -> None:
     _, files = both(write(COLUMNS), tmp_path, features=NARROW)
 
-    def damaged(columns, start):
+    def damaged(columns, *, start):
         raise EventsError("The disk cannot be read.")
 
-    monkeypatch.setattr(files.features._source, "batches_from", damaged)
+    monkeypatch.setattr(files.features._source, "batches", damaged)
     refused(EventsError, "The disk cannot be read.", lambda: files.features[:])
 
 
@@ -145,8 +145,8 @@ def test_damage_of_unchanged_files_is_told_as_it_is(write, refused, tmp_path, mo
 def test_another_number_of_events_is_refused(write, refused, tmp_path, monkeypatch, rows) -> None:
     _, files = both(write(COLUMNS), tmp_path, features=NARROW)
     source = files.features._source
-    (block,) = source.batches_from(NARROW, 0, ROWS)
+    (block,) = source.batches(NARROW, batch_rows=ROWS)
     other = pa.concat_batches([block.batch, block.batch]).slice(0, rows)
     changed = [replace(block, batch=other)] if rows else []
-    monkeypatch.setattr(source, "batches_from", lambda columns, start: iter(changed))
+    monkeypatch.setattr(source, "batches", lambda columns, *, start: iter(changed))
     refused(EventsError, CHANGED, lambda: files.features[:])

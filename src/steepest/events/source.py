@@ -10,17 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
-from steepest.events.formats.contract import Block, Condition, EventFile, FilteredFile
+from steepest.events.formats.contract import Block, Condition, EventFile, RowFilter
 from steepest.events.remote import size_of
 from steepest.events.words import counted, listed
-
-if TYPE_CHECKING:
-    from steepest.events.reading.row_filter import RowFilter
 
 __all__ = ["Block", "Condition", "EventFile", "EventSource"]
 
@@ -129,6 +126,8 @@ class EventSource:
         columns: Sequence[str],
         where: Sequence[Condition] = (),
         batch_rows: int | None = None,
+        row_filter: RowFilter | None = None,
+        start: int = 0,
     ) -> Iterator[Block]:
         """Yield the rows of the named columns, file by file and in order.
 
@@ -141,69 +140,27 @@ class EventSource:
             Rows that fail a condition may still come, so the caller selects.
         batch_rows
             The largest number of rows in a block; left out, as many as keep it small.
+        row_filter
+            Of files without statistics, a block in which no event passes it has its columns alone,
+            which is enough to tell so.
+        start
+            The number of first rows, of all files, that are left out. Files before them are not
+            read, nor (of Parquet) groups of rows.
 
         Raises
         ------
         EventsError
             A file lacks a column, has it with another type, or is damaged.
         """
-        return self._blocks(columns, where, batch_rows)
-
-    @property
-    def filters_rows(self) -> bool:
-        """Whether `filtered` reads less than `batches` does."""
-        return any(isinstance(file, FilteredFile) for file in self._files)
-
-    def filtered(
-        self,
-        columns: Sequence[str],
-        where: Sequence[Condition],
-        row_filter: RowFilter,
-        batch_rows: int = 65_536,
-    ) -> Iterator[Block]:
-        """Yield what `batches` yields; in files without statistics less of it is read.
-
-        Of such a file, a block in which no wanted row lies has the columns of `row_filter` alone,
-        which tells so.
-        """
-        return self._blocks(columns, where, batch_rows, row_filter)
-
-    def batches_from(
-        self,
-        columns: Sequence[str],
-        start: int,
-        batch_rows: int | None = None,
-        row_filter: RowFilter | None = None,
-    ) -> Iterator[Block]:
-        """Yield what `batches` yields, without the first `start` rows of all files.
-
-        Files before them are not read, nor (of Parquet) groups of rows. With a row_filter, a block
-        in which no wanted row lies may have the columns of the row_filter alone, as those of
-        `filtered`.
-        """
-        return self._blocks(columns, (), batch_rows, row_filter, start)
-
-    def _blocks(
-        self,
-        columns: Sequence[str],
-        where: Sequence[Condition],
-        batch_rows: int | None,
-        row_filter: RowFilter | None = None,
-        start: int = 0,
-    ) -> Iterator[Block]:
         self.require(columns)
         batch_rows = batch_rows or self._at_once(columns)
         for index, file in enumerate(self._files):
             skipped, start = min(start, file.rows), max(start - file.rows, 0)
             if skipped and skipped == file.rows:
                 continue
-            if row_filter is not None and isinstance(file, FilteredFile):
-                read = file.filtered(columns, row_filter, batch_rows)
-            else:
-                ends = list(accumulate(getattr(file, "group_rows", [file.rows])))
-                groups = [g for g in file.kept(where) if skipped == 0 or ends[g] > skipped]
-                read = file.batches(columns, groups, batch_rows)
-            for first_row, batch in read:
+            ends = list(accumulate(getattr(file, "group_rows", [file.rows])))
+            groups = [g for g in file.kept(where) if skipped == 0 or ends[g] > skipped]
+            for first_row, batch in file.batches(columns, groups, batch_rows, row_filter):
                 before = min(max(skipped - first_row, 0), batch.num_rows)
                 if before == 0 or before < batch.num_rows:
                     yield Block(batch.slice(before), index, first_row + before)

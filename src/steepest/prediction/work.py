@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, Interrupted
 from steepest.events import Block
-from steepest.events.reading.row_filter import row_filter_of
+from steepest.events.reading.features import row_filter_of
 from steepest.events.words import counted, listed
 from steepest.folder.atomic import explained, sync_folder, write_synced
 from steepest.prediction.parts import GO_ON, KEPT, Parts
@@ -63,7 +63,7 @@ def _pieces(scorer: Scorer, start: int, rows: int) -> Iterator[tuple[int, int, B
     source = scorer.source
     at_once = block_rows(bytes_of_a_row(source, scorer.columns))
     row_filter = row_filter_of(scorer.select, source.schema)
-    for block in source.batches_from(scorer.columns, start, at_once, row_filter):
+    for block in source.batches(scorer.columns, (), at_once, row_filter, start):
         place = 0
         while place < block.batch.num_rows:
             count = min(block.batch.num_rows - place, rows - start % rows)

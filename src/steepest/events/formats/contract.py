@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from steepest.events.remote import FilePath
 
-if TYPE_CHECKING:
-    from steepest.events.reading.row_filter import RowFilter
-
-__all__ = ["Block", "Condition", "EventFile", "FilteredFile"]
+__all__ = ["Block", "Condition", "EventFile", "RowFilter"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,14 @@ class Condition:
     column: str
     op: str
     value: Any
+
+
+@dataclass(frozen=True)
+class RowFilter:
+    """Tells from some columns of a block, in alphabetical order, whether an event passes."""
+
+    columns: tuple[str, ...]
+    passes: Callable[[pa.RecordBatch], bool]
 
 
 @dataclass(frozen=True)
@@ -56,22 +61,18 @@ class EventFile(Protocol):
         ...
 
     def batches(
-        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
+        self,
+        columns: Sequence[str],
+        groups: Sequence[int],
+        batch_rows: int,
+        row_filter: RowFilter | None = None,
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield (first row in the file, batch) of the named columns, in the order of the rows."""
+        """Yield (first row in the file, batch) of the named columns, in the order of the rows.
+
+        A batch in which no event passes the row_filter may have the row_filter's columns alone.
+        """
         ...
 
     def fingerprint(self) -> dict[str, Any]:
         """Return name, size, rows and a sha256 that changes when the events do."""
-        ...
-
-
-@runtime_checkable
-class FilteredFile(Protocol):
-    """An `EventFile` that leaves out what a selection has no use for."""
-
-    def filtered(
-        self, columns: Sequence[str], row_filter: RowFilter, batch_rows: int
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield what `batches` yields; where no event passes, the row_filter's columns alone."""
         ...

@@ -18,7 +18,7 @@ import pyarrow.compute
 import pyarrow.csv as arrow_csv
 
 from steepest.errors import EventsError
-from steepest.events.formats.contract import Condition
+from steepest.events.formats.contract import Condition, RowFilter
 from steepest.events.formats.damage import DAMAGED, fingerprint, first_line, gone
 from steepest.events.remote import FilePath, RemoteFile
 
@@ -73,7 +73,11 @@ class CsvEvents:
         return [0]
 
     def batches(
-        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
+        self,
+        columns: Sequence[str],
+        groups: Sequence[int],
+        batch_rows: int,
+        row_filter: RowFilter | None = None,
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield (first row in the file, batch); only the named columns are converted."""
         if not groups or self.rows == 0:

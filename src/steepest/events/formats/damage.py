@@ -7,13 +7,24 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from steepest.errors import EventsError
+from steepest.errors import EventsError, nearest
 from steepest.events.remote import FilePath, RemoteFile
+from steepest.events.words import listed
 
-__all__ = ["COPY_AGAIN", "DAMAGED", "STOPPED", "fingerprint", "first_line", "gone"]
+__all__ = [
+    "COPY_AGAIN",
+    "DAMAGED",
+    "cut_short",
+    "damaged",
+    "fingerprint",
+    "first_line",
+    "gone",
+    "no_such_part",
+    "unnamed_part",
+    "unreadable_column",
+]
 
 DAMAGED = "the file was damaged while it was copied or stored"
-STOPPED = "a copy, download or job was stopped before it was done"
 COPY_AGAIN = "copy it again, and compare its checksum with the original's"
 
 SMALL = 16 * 2**20
@@ -33,6 +44,55 @@ def gone(path: FilePath, error: BaseException) -> EventsError:
         f"{path} can no longer be opened.",
         found=first_line(error),
         cause="it was moved, replaced or removed while it was in use",
+    )
+
+
+def damaged(what: str, expected: str, error: BaseException) -> EventsError:
+    """Return the error for what a library raised; `what` is its first sentence."""
+    return EventsError(
+        what, expected=expected, found=first_line(error), cause=DAMAGED, do=COPY_AGAIN
+    )
+
+
+def cut_short(path: FilePath, but: str, expected: str, found: str) -> EventsError:
+    """Return the error for a file that is not complete: it `but`."""
+    return EventsError(
+        f"{path} is cut short: it {but}.",
+        expected=expected,
+        found=found,
+        cause="a copy, download or job was stopped before it was done",
+        do="copy or write the file again",
+    )
+
+
+def unreadable_column(names: str, where: str, found: str) -> EventsError:
+    """Return the error for columns of a type that is none of ours."""
+    return EventsError(
+        f"The column {names} of {where} cannot be read.",
+        expected="numbers, booleans, text, or lists of these",
+        found=found,
+        do="leave it out, or write it as numbers",
+    )
+
+
+def unnamed_part(path: FilePath, parts: str, known: Sequence[str]) -> EventsError:
+    """Return the error for a file with several `parts` (trees, tables) where none is named."""
+    return EventsError(
+        f"{path} holds {len(known)} {parts}, and none is named.",
+        expected=f"one of {listed(known, 12)}",
+        found=str(path),
+        do=f"write {path}:{known[0]}",
+    )
+
+
+def no_such_part(path: FilePath, what: str, name: str, known: Sequence[str]) -> EventsError:
+    """Return the error for a part of a file that is not there; the nearest one is offered."""
+    guess = nearest(name, known) or (known[0] if len(known) == 1 else None)
+    return EventsError(
+        f"There is no {what} in {path}.",
+        expected=f"one of {listed(known, 12)}" if known else f"a {what.rpartition(' ')[0]}",
+        found=repr(name) if known else "an empty file",
+        do=f"write {path}:{guess}" if guess else "check the name",
     )
 
 

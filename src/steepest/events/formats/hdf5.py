@@ -7,23 +7,25 @@ single table needs no name; others are ``jets.h5:/group`` or ``jets.h5:/group/da
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 
-from steepest.errors import EventsError, nearest
+from steepest.errors import EventsError
 from steepest.events import extra
-from steepest.events.formats.contract import Condition
 from steepest.events.formats.damage import (
     COPY_AGAIN,
     DAMAGED,
-    STOPPED,
-    fingerprint,
+    cut_short,
+    damaged,
     first_line,
     gone,
+    no_such_part,
+    unnamed_part,
 )
-from steepest.events.formats.hdf5_columns import Column, dataset_columns, read
-from steepest.events.reading.row_filter import RowFilter, filtered
+from steepest.events.formats.hdf5_columns import Column, Records, dataset_columns, read
+from steepest.events.formats.unindexed import Read, UnindexedFile
 from steepest.events.remote import FilePath, library_source
 from steepest.events.words import counted, listed
 
@@ -59,13 +61,8 @@ def open_file(path: FilePath, inside: str = "") -> Hdf5Events:
     return Hdf5Events(path, inside)
 
 
-class Hdf5Events:
-    """One table of an HDF5 file; an `EventFile` of one group.
-
-    The file is open only while it is read, so that thousands can be in use.
-    """
-
-    groups = 1
+class Hdf5Events(UnindexedFile):
+    """One table of an HDF5 file; an `EventFile`."""
 
     def __init__(self, path: FilePath, inside: str = "") -> None:
         self.path = path
@@ -85,69 +82,35 @@ class Hdf5Events:
         """The columns ``x_0``, ``x_1``, … that are in a column ``x`` of lists too."""
         return frozenset(column.name for column in self._columns if column.index is not None)
 
-    def kept(self, where: Sequence[Condition]) -> list[int]:
-        """Return the one group: HDF5 has no statistics."""
-        return [0]
-
-    def batches(
-        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield (first row in the file, batch); only the named columns are read."""
-        if not groups:
-            return
-        with self._reopened() as file:
-            for row in range(0, self.rows, batch_rows):
-                arrays = self._read(file, columns, row, batch_rows, {})
-                yield row, pa.record_batch(arrays, names=list(columns))
-
-    def filtered(
-        self, columns: Sequence[str], row_filter: RowFilter, batch_rows: int
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield what `batches` yields, without the other columns where no event passes.
-
-        See `steepest.events.reading.row_filter.filtered`.
-        """
-        with self._reopened() as file:
-            records: dict[str, Any] = {}
-
-            def read(names: Sequence[str], start: int) -> Iterator[tuple[int, list[pa.Array]]]:
-                for row in range(start, self.rows, batch_rows):
-                    records.clear()
-                    yield row, self._read(file, names, row, batch_rows, records)
-
-            def rest(names: Sequence[str], row: int) -> list[pa.Array]:
-                return self._read(file, names, row, batch_rows, records)
-
-            yield from filtered(columns, row_filter, read, rest)
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return name, table, size, rows and sha256."""
-        return fingerprint(self.path, self.rows, self.inside)
-
-    def _reopened(self) -> Any:
+    @contextmanager
+    def _reader(self, columns: Sequence[str], batch_rows: int) -> Iterator[Read]:
         h5py = extra.load("h5py", "hdf5", "Reading HDF5 files")
         try:
-            return h5py.File(library_source(self.path), "r")
+            file = h5py.File(library_source(self.path), "r")
         except OSError as error:
             raise gone(self.path, error) from None
+        # What lies interleaved (fields of a compound, columns of a chunk) is read once a block.
+        records: Records = {}
 
-    def _read(
-        self, file: Any, names: Sequence[str], row: int, batch_rows: int, records: dict[str, Any]
-    ) -> list[pa.Array]:
-        """Return columns of a block.
+        def read(names: Sequence[str], start: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+            used = [self._columns[self.schema.names.index(name)] for name in names]
+            for row in range(start, self.rows, batch_rows):
+                for key in [key for key in records if key[1] != row]:
+                    del records[key]
+                stop = min(row + batch_rows, self.rows)
+                arrays = [self._read(file, column, row, stop, records) for column in used]
+                yield row, pa.record_batch(arrays, names=list(names))
 
-        Fields of a compound and columns of a chunked dataset lie interleaved: they are read once,
-        and kept in `records`.
-        """
-        stop, arrays = min(row + batch_rows, self.rows), []
-        for column in (self._columns[self.schema.names.index(name)] for name in names):
-            try:
-                arrays.append(read(file, column, row, stop, records, self.path))
-            except EventsError:
-                raise
-            except DAMAGE as error:
-                raise self._unreadable(column, row, stop, error) from None
-        return arrays
+        with file:
+            yield read
+
+    def _read(self, file: Any, column: Column, row: int, stop: int, records: Records) -> pa.Array:
+        try:
+            return read(file, column, row, stop, records, self.path)
+        except EventsError:
+            raise
+        except DAMAGE as error:
+            raise self._unreadable(column, row, stop, error) from None
 
     def _unreadable(self, column: Column, row: int, stop: int, error: Exception) -> EventsError:
         text = first_line(error)
@@ -165,20 +128,10 @@ class Hdf5Events:
 def _damaged(path: FilePath, error: BaseException) -> EventsError:
     text = first_line(error)
     if "truncated file" in text:
-        return EventsError(
-            f"{path} is cut short: it begins as HDF5 but ends too early.",
-            expected="as many bytes as its header says",
-            found=text[text.index("truncated file") :].removesuffix(")"),
-            cause=STOPPED,
-            do="copy or write the file again",
-        )
-    return EventsError(
-        f"The structure of {path} cannot be read.",
-        expected="an HDF5 file",
-        found=text,
-        cause=DAMAGED,
-        do=COPY_AGAIN,
-    )
+        found = text[text.index("truncated file") :].removesuffix(")")
+        expected = "as many bytes as its header says"
+        return cut_short(path, "begins as HDF5 but ends too early", expected, found)
+    return damaged(f"The structure of {path} cannot be read.", "an HDF5 file", error)
 
 
 def _find_table(file: Any, path: FilePath, inside: str) -> str:
@@ -204,12 +157,7 @@ def _find_table(file: Any, path: FilePath, inside: str) -> str:
             found=listed(_names(file), 12) or "an empty file",
             do="write the columns as datasets of one group",
         )
-    raise EventsError(
-        f"{path} holds {len(tables)} tables, and none is named.",
-        expected=f"one of {listed(tables, 12)}",
-        found=str(path),
-        do=f"write {path}:{tables[0]}",
-    )
+    raise unnamed_part(path, "tables", tables)
 
 
 def _columns_of(node: Any, path: FilePath) -> tuple[int, list[Column]]:
@@ -296,10 +244,4 @@ def _names(file: Any) -> list[str]:
 def _no_such(file: Any, path: FilePath, name: str) -> EventsError:
     known = [known for known in _names(file) if hasattr(file.get(known), "keys")
              or hasattr(file.get(known), "shape")]  # fmt: skip
-    guess = nearest(name, known)
-    return EventsError(
-        f"There is no group or dataset {name} in {path}.",
-        expected=f"one of {listed(known, 12)}" if known else "a group or dataset",
-        found=repr(name) if known else "an empty file",
-        do=f"write {path}:{guess}" if guess else "check the name",
-    )
+    return no_such_part(path, f"group or dataset {name}", name, known)

@@ -10,10 +10,14 @@ import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events import extra
+from steepest.events.formats.damage import unreadable_column
 from steepest.events.formats.nested import nested, nested_type, unreadable, unreadable_name
 from steepest.events.remote import FilePath
 
-__all__ = ["Column", "dataset_columns", "read"]
+__all__ = ["Column", "Records", "dataset_columns", "read"]
+
+Records = dict[tuple[str, int], np.ndarray]
+"""Rows of whole datasets, by the dataset and the first row."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def dataset_columns(dataset: Any) -> list[Column]:
 
 
 def read(
-    file: Any, column: Column, start: int, stop: int, records: dict[str, Any], path: FilePath
+    file: Any, column: Column, start: int, stop: int, records: Records, path: FilePath
 ) -> pa.Array:
     """Return the rows from `start` to `stop` of a column.
 
@@ -58,12 +62,7 @@ def read(
     """
     kind = unreadable_name(column.type)
     if kind is not None:
-        raise EventsError(
-            f"The column {column.name!r} of {path} cannot be read.",
-            expected="numbers, booleans, text, or lists of these",
-            found=kind,
-            do="leave it out, or write it as numbers",
-        )
+        raise unreadable_column(repr(column.name), str(path), kind)
     dataset = file[column.dataset]
     base = dataset.dtype if column.field is None else dataset.dtype[column.field]
     values = _values(dataset, column, slice(start, stop), records)
@@ -80,14 +79,15 @@ def read(
         ) from None
 
 
-def _values(dataset: Any, column: Column, rows: slice, records: dict[str, Any]) -> np.ndarray:
+def _values(dataset: Any, column: Column, rows: slice, records: Records) -> np.ndarray:
     """Return a column's values; what lies interleaved is read once, and kept in `records`."""
     alone = column.index is not None and (dataset.chunks is None or dataset.chunks[1] == 1)
     if alone:
         return dataset[rows, column.index]
-    if column.dataset not in records:
-        records[column.dataset] = dataset[rows]
-    values = records[column.dataset]
+    key = column.dataset, rows.start
+    if key not in records:
+        records[key] = dataset[rows]
+    values = records[key]
     if column.field is not None:
         return values[column.field]
     return values if column.index is None else values[:, column.index]

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steepest.errors import EventsError
-from steepest.events.formats.contract import Condition
-from steepest.events.formats.damage import COPY_AGAIN, DAMAGED, STOPPED, first_line, gone
+from steepest.events.formats.contract import Condition, RowFilter
+from steepest.events.formats.damage import cut_short, damaged, gone
 from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
 
@@ -69,13 +69,8 @@ class ParquetEvents:
                 self._metadata = file.metadata
                 self.schema: pa.Schema = file.schema_arrow
         except DAMAGE as error:
-            raise EventsError(
-                f"The metadata of {path} cannot be read.",
-                expected="a Parquet file",
-                found=first_line(error),
-                cause=DAMAGED,
-                do=COPY_AGAIN,
-            ) from None
+            what = f"The metadata of {path} cannot be read."
+            raise damaged(what, "a Parquet file", error) from None
         self.rows: int = self._metadata.num_rows
         self.groups: int = self._metadata.num_row_groups
         self.reread = self._codecs() <= FAST
@@ -91,9 +86,13 @@ class ParquetEvents:
         return [g for g in range(self.groups) if not self._excluded(g, where)]
 
     def batches(
-        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
+        self,
+        columns: Sequence[str],
+        groups: Sequence[int],
+        batch_rows: int,
+        row_filter: RowFilter | None = None,
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield (first row in the file, batch), row group by row group."""
+        """Yield (first row in the file, batch), row group by row group; all columns of each."""
         sizes = self.group_rows
         with self._reopened() as file:
             for group in self._downloaded(columns, groups):
@@ -144,14 +143,12 @@ class ParquetEvents:
             else:
                 yield from file.iter_batches(batch_rows, row_groups=[group], columns=list(columns))
         except DAMAGE as error:
-            raise EventsError(
+            sizes = self.group_rows[: group + 1]
+            what = (
                 f"{self.path} is damaged in row group {group} of {self.groups} "
-                f"(rows {self._span(group)}).",
-                expected=f"readable columns {', '.join(columns)}",
-                found=first_line(error),
-                cause=DAMAGED,
-                do=COPY_AGAIN,
-            ) from None
+                f"(rows {sum(sizes) - sizes[-1]} to {sum(sizes) - 1})."
+            )
+            raise damaged(what, f"readable columns {', '.join(columns)}", error) from None
 
     def _downloaded(self, columns: Sequence[str], groups: Sequence[int]) -> Iterator[int]:
         """Yield the row groups; of a remote file, when the columns' pages are present.
@@ -207,10 +204,6 @@ class ParquetEvents:
         """What a row group has of the columns (and of what lies below them), decoded."""
         rows = self._metadata.row_group(group).num_rows
         return sum(max(c.total_uncompressed_size, 8 * rows) for c in self._chunks(group, columns))
-
-    def _span(self, group: int) -> str:
-        sizes = [self._metadata.row_group(g).num_rows for g in range(group + 1)]
-        return f"{sum(sizes) - sizes[-1]} to {sum(sizes) - 1}"
 
     def _excluded(self, group: int, where: Sequence[Condition]) -> bool:
         if not where:
@@ -286,12 +279,8 @@ def _refuse_truncated(path: FilePath) -> None:
         )
     length = int.from_bytes(tail[:4], "little")
     if tail[-4:] != MAGIC or size < 12 or length + 12 > size:
-        raise EventsError(
-            f"{path} is cut short: it begins as Parquet but does not end as Parquet.",
-            expected="'PAR1' as the first and the last 4 bytes",
-            found=f"{size} bytes that end in {tail[-4:]!r}",
-            cause=STOPPED,
-            do="copy or write the file again",
-        )
+        expected = "'PAR1' as the first and the last 4 bytes"
+        found = f"{size} bytes that end in {tail[-4:]!r}"
+        raise cut_short(path, "begins as Parquet but does not end as Parquet", expected, found)
     if isinstance(path, RemoteFile):
         path.fetch([(size - 8 - length, size)])

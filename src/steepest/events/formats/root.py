@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from steepest.errors import EventsError, SteepestError, nearest
+from steepest.errors import EventsError, SteepestError
 from steepest.events import extra
-from steepest.events.formats.contract import Condition
 from steepest.events.formats.damage import (
-    COPY_AGAIN,
-    DAMAGED,
-    STOPPED,
-    fingerprint,
+    cut_short,
+    damaged,
     first_line,
     gone,
+    no_such_part,
+    unnamed_part,
+    unreadable_column,
 )
 from steepest.events.formats.nested import unreadable_name
 from steepest.events.formats.root_columns import Column, branches_of, fields_of, is_ntuple, pieces
-from steepest.events.reading.row_filter import RowFilter, filtered
+from steepest.events.formats.unindexed import Read, UnindexedFile
 from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
 
@@ -63,13 +65,8 @@ def open_file(path: FilePath, inside: str = "") -> RootEvents:
     return RootEvents(path, inside)
 
 
-class RootEvents:
-    """One TTree or RNTuple of a ROOT file; an `EventFile` of one group.
-
-    The file is open only while it is read, so that thousands can be in use.
-    """
-
-    groups = 1
+class RootEvents(UnindexedFile):
+    """One TTree or RNTuple of a ROOT file; an `EventFile`."""
 
     def __init__(self, path: FilePath, inside: str = "") -> None:
         self.path = path
@@ -85,83 +82,33 @@ class RootEvents:
         except SteepestError:
             raise
         except Exception as error:  # uproot meets damage with whatever it stumbles over
-            raise EventsError(
-                f"The metadata of {path} cannot be read.",
-                expected="a ROOT file with a TTree or an RNTuple",
-                found=first_line(error),
-                cause=DAMAGED,
-                do=COPY_AGAIN,
-            ) from None
+            expected = "a ROOT file with a TTree or an RNTuple"
+            raise damaged(f"The metadata of {path} cannot be read.", expected, error) from None
         self.schema = pa.schema([pa.field(column.name, column.type) for column in self._columns])
 
-    def kept(self, where: Sequence[Condition]) -> list[int]:
-        """Return the one group: ROOT has no statistics of baskets."""
-        return [0]
-
-    def batches(
-        self, columns: Sequence[str], groups: Sequence[int], batch_rows: int
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield (first row in the file, batch); only the named branches' baskets are read."""
-        if not groups or self.rows == 0:
-            return
-        with self._reopened() as file:
-            tree = self._checked(file, columns)
-            for row, arrays in self._pieces(tree, columns, batch_rows):
-                yield row, pa.record_batch(arrays, names=list(columns))
-
-    def filtered(
-        self, columns: Sequence[str], row_filter: RowFilter, batch_rows: int
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield what `batches` yields, without the baskets of the other columns where none passes.
-
-        See `steepest.events.reading.row_filter.filtered`. Baskets are kept from one block to the
-        next as long as all of these pass.
-        """
-        with self._reopened() as file:
-            tree = self._checked(file, columns)
-            reading, following = iter(()), -1
-
-            def read(names: Sequence[str], row: int) -> Iterator[tuple[int, list[pa.Array]]]:
-                return self._pieces(tree, names, batch_rows, row)
-
-            def rest(names: Sequence[str], row: int) -> list[pa.Array]:
-                nonlocal reading, following
-                if row != following:
-                    reading = read(names, row)
-                _, arrays = next(reading)
-                following = row + len(arrays[0])
-                return arrays
-
-            yield from filtered(columns, row_filter, read, rest)
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return name, tree, size, rows and sha256."""
-        return fingerprint(self.path, self.rows, self.inside)
-
-    def _reopened(self) -> Any:
+    @contextmanager
+    def _reader(self, columns: Sequence[str], batch_rows: int) -> Iterator[Read]:
+        for column in self._named(columns):
+            kind = unreadable_name(column.type)
+            if kind is not None:
+                raise self._beyond(column.name, kind)
         try:
-            return _opened(self.path)
+            file = _opened(self.path)
         except SteepestError:
             raise
         except Exception as error:
             raise gone(self.path, error) from None
-
-    def _checked(self, file: Any, columns: Sequence[str]) -> Any:
-        """Return the tree, in which the columns can be read."""
-        wanted = self._named(columns)
-        for column in wanted:
-            self._refuse_unreadable(column)
-        tree = file[self.inside]
-        self._refuse_lengths(tree, wanted)
-        return tree
+        with file:
+            tree = file[self.inside]
+            self._refuse_lengths(tree, self._named(columns))
+            yield partial(self._batches, tree, batch_rows)
 
     def _named(self, names: Sequence[str]) -> list[Column]:
         return [self._columns[self.schema.names.index(name)] for name in names]
 
-    def _pieces(
-        self, tree: Any, names: Sequence[str], batch_rows: int, row: int = 0
-    ) -> Iterator[tuple[int, list[pa.Array]]]:
-        """Yield (first row, columns) from a row on."""
+    def _batches(
+        self, tree: Any, batch_rows: int, names: Sequence[str], row: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
         columns = self._named(names)
         reader = pieces(tree, columns, min(batch_rows, MOST_ROWS), row)
         while row < self.rows:
@@ -171,7 +118,7 @@ class RootEvents:
                 raise
             except Exception as error:  # uproot meets damage with whatever it stumbles over
                 raise self._unreadable(error, columns, row) from None
-            yield row, arrays
+            yield row, pa.record_batch(arrays, names=list(names))
             row += len(arrays[0])
 
     def _unreadable(self, error: Exception, columns: list[Column], row: int) -> EventsError:
@@ -182,26 +129,11 @@ class RootEvents:
             return self._beyond(names, first_line(error))
         if objects and type(error).__name__ in ("DeserializationError", "CannotBeAwkward"):
             return self._beyond(listed(objects, 12), f"a type that uproot does not read: {error}")
-        return EventsError(
-            f"{self.path}:{self.inside} is damaged at row {row} or after.",
-            expected=f"readable columns {names}",
-            found=first_line(error),
-            cause=DAMAGED,
-            do=COPY_AGAIN,
-        )
-
-    def _refuse_unreadable(self, column: Column) -> None:
-        kind = unreadable_name(column.type)
-        if kind is not None:
-            raise self._beyond(column.name, kind)
+        text = f"{self.path}:{self.inside} is damaged at row {row} or after."
+        return damaged(text, f"readable columns {names}", error)
 
     def _beyond(self, names: str, found: str) -> EventsError:
-        return EventsError(
-            f"The column {names} of {self.path}:{self.inside} cannot be read.",
-            expected="numbers, booleans, text, or lists of these",
-            found=found,
-            do="leave it out, or write it as numbers",
-        )
+        return unreadable_column(names, f"{self.path}:{self.inside}", found)
 
     def _refuse_lengths(self, tree: Any, columns: list[Column]) -> None:
         if is_ntuple(tree):
@@ -277,12 +209,7 @@ def _find(file: Any, path: FilePath, inside: str) -> str:
         return _no_such(path, name, trees, classes)
     if len(trees) == 1:
         return trees[0]
-    raise EventsError(
-        f"{path} holds {len(trees)} trees, and none is named.",
-        expected=f"one of {listed(trees, 12)}",
-        found=str(path),
-        do=f"write {path}:{trees[0]}",
-    )
+    raise unnamed_part(path, "trees", trees)
 
 
 def _with_cycle(file: Any, path: FilePath, name: str, cycle: str) -> str:
@@ -309,13 +236,7 @@ def _no_such(path: FilePath, name: str, trees: list[str], classes: dict[str, str
             cause=None if classes else "the job that wrote it stopped before it wrote the tree",
             do="check that job, or give another file",
         )
-    guess = nearest(name, trees) or (trees[0] if len(trees) == 1 else None)
-    raise EventsError(
-        f"There is no tree {name!r} in {path}.",
-        expected=f"one of {listed(trees, 12)}",
-        found=repr(name),
-        do=f"write {path}:{guess}" if guess else "check the name",
-    )
+    raise no_such_part(path, f"tree {name!r}", name, trees)
 
 
 def _refuse_truncated(path: FilePath) -> None:
@@ -326,10 +247,5 @@ def _refuse_truncated(path: FilePath) -> None:
     large = int.from_bytes(head[4:8], "big", signed=True) >= LARGE
     end = int.from_bytes(head[12:20] if large else head[12:16], "big")
     if len(head) < 24 or size < end:
-        raise EventsError(
-            f"{path} is cut short: it begins as ROOT but ends too early.",
-            expected=f"{end} bytes, as its header says" if len(head) == 24 else "a header",
-            found=f"{size} bytes",
-            cause=STOPPED,
-            do="copy or write the file again",
-        )
+        expected = f"{end} bytes, as its header says" if len(head) == 24 else "a header"
+        raise cut_short(path, "begins as ROOT but ends too early", expected, f"{size} bytes")

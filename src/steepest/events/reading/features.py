@@ -13,11 +13,12 @@ from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression, frame, parse
 from steepest.events.expressions.lists import refuse_mismatch
 from steepest.events.expressions.types import Typed
+from steepest.events.formats.contract import RowFilter
 from steepest.events.reading.plan import feature_expressions
 from steepest.events.source import EventSource
 from steepest.recipe import Derived
 
-__all__ = ["FeatureReader", "FeatureValues", "condition", "selected"]
+__all__ = ["FeatureReader", "FeatureValues", "condition", "row_filter_of", "selected"]
 
 
 @dataclass(frozen=True)
@@ -159,3 +160,25 @@ def selected(
     met = Expression.series(frame(batch.select(used)), typed)
     refuse_mismatch(typed.mismatches, locate)
     return met.fill_null(False).to_numpy()
+
+
+def row_filter_of(select: Expression | None, schema: pa.Schema) -> RowFilter | None:
+    """Return what tells where events pass a selection; None where there is nothing to tell.
+
+    Examples
+    --------
+    >>> from steepest.events.expressions.expression import parse
+    >>> batch = pa.record_batch({"pt": [500.0, 600.0]})
+    >>> row_filter_of(parse("pt > 550"), batch.schema).passes(batch)
+    True
+    """
+    if select is None or not select.columns:
+        return None
+    typed = select.scalar(schema)  # of its own: it is used while other blocks are evaluated
+
+    def passes(batch: pa.RecordBatch) -> bool:
+        kept = Expression.series(frame(batch), typed)
+        # Lists that do not fit are refused by who evaluates the block, who knows its file.
+        return bool(typed.mismatches) or kept.any()
+
+    return RowFilter(tuple(sorted(select.columns)), passes)

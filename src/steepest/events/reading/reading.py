@@ -21,9 +21,9 @@ from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression
 from steepest.events.formats.registry import open_events
 from steepest.events.reading.evaluation import Evaluation
+from steepest.events.reading.features import row_filter_of
 from steepest.events.reading.plan import Plan, plan_of
 from steepest.events.reading.prefetch import prefetch
-from steepest.events.reading.row_filter import blocks_of
 from steepest.events.reading.store import MemoryBudget, Store
 from steepest.events.sample.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
 from steepest.events.sample.labels import LabelCounts, decide, encode
@@ -210,7 +210,8 @@ def gather(
     where = plan.select.pruning() if plan.select is not None else ()
     store = Store(source, plan, budget)
     evaluation = Evaluation(source, plan, split, keeps_features=not store.rereads)
-    decoded = prefetch(blocks_of(source, plan.columns, plan.select))
+    row_filter = row_filter_of(plan.select, source.schema)
+    decoded = prefetch(source.batches(plan.columns, where, row_filter=row_filter))
     with closing(decoded), closing(prefetch(evaluation.over(decoded))) as evaluated:
         for block in evaluated:
             store.add(block)

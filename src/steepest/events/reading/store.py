@@ -199,7 +199,7 @@ class FromFiles(RowsOnDisk):
             raise self._changed()
 
     def _pieces(self, start: int) -> Generator[np.ndarray, None, None]:
-        blocks = self._source.batches_from(self._columns, start)
+        blocks = self._source.batches(self._columns, start=start)
         with closing(prefetch(blocks)) as decoded, closing(prefetch(self._made(decoded))) as made:
             yield from made
 
