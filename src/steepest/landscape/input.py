@@ -15,8 +15,7 @@ from steepest.folder import RunFolder
 from steepest.objective import Batch, Objective
 from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback
-from steepest.training.events import encoded, read
-from steepest.training.inputs import batch_of
+from steepest.training.inputs import batch_of, encoded, read
 
 __all__ = ["LandscapeInput", "LandscapeOptions", "PathPoints", "landscape_input", "other_theta"]
 

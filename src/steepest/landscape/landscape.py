@@ -30,7 +30,7 @@ from steepest.landscape.surface import Anchors, SavedSums, Sums, Surface, drawn_
 from steepest.objective import Batch, neuron_groups
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
-from steepest.training.events import available_memory
+from steepest.training.inputs import available_memory
 
 __all__ = ["landscape_of_input", "landscape_of_run"]
 

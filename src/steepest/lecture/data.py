@@ -15,8 +15,7 @@ from steepest.evaluate.figures import axis_label
 from steepest.events import PARTS, TRAIN, Sample, evaluated_part
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
-from steepest.training.events import prepare
-from steepest.training.inputs import Schema
+from steepest.training.inputs import Schema, prepare
 
 __all__ = [
     "Effort",

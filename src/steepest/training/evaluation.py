@@ -35,8 +35,8 @@ from steepest.storage import AnyArray, blocks, compressed, derived, total
 from steepest.trained import TrainedModel
 from steepest.training import results
 from steepest.training.callback import TrainingCallback
-from steepest.training.events import encoded, memory_budget, read
 from steepest.training.fit import predictions_of
+from steepest.training.inputs import encoded, memory_budget, read
 
 __all__ = [
     "Evaluation",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
@@ -16,7 +21,6 @@ from steepest.storage import on_disk
 from steepest.training import figures, results
 from steepest.training.background import Drawing, DrawingProcess
 from steepest.training.callback import TrainingCallback
-from steepest.training.environment import give_back
 from steepest.training.evaluation import (
     Chosen,
     Evaluation,
@@ -53,7 +57,16 @@ class Job:
     def give_back(self) -> None:
         """Between the stages: give memory back where it is short."""
         if on_disk(self.parts[TRAIN].features):
-            give_back()
+            _give_back()
+
+
+def _give_back() -> None:
+    """Collect what nobody refers to, and return free pages to the system where that can be."""
+    # An allocator keeps what was freed, and a figure is a ring of references until collected.
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):  # glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def finish(job: Job, fitted: Fitted) -> None:

@@ -1,36 +1,53 @@
-"""What metrics.json says of a run besides figures of merit: model, descent, parts.
+"""What metrics.json says of a run besides figures of merit, and what environment.json says.
 
-The format is an interface: ``{"format": "steepest-metrics", "version": 1, …}``, see
-docs/run-folder.md.
+Both formats are interfaces: see docs/run-folder.md.
 """
 
 from __future__ import annotations
 
+import platform
+import sys
+import time
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 import numpy as np
+import psutil
+from threadpoolctl import threadpool_info
 
 from steepest._version import __version__
+from steepest.compiled.threads import usable_cores
 from steepest.evaluate import Merit
 from steepest.events import Sample
 from steepest.objective import Batch
 from steepest.recipe import Recipe
 from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
-from steepest.training.fit import Fitted
+from steepest.training.fit import THREADS, Fitted
 
 __all__ = [
     "class_titles",
     "describe_descent",
     "describe_model",
     "describe_part",
+    "environment",
     "mean_loss",
     "metrics_of",
     "name_of",
     "to_json",
 ]
 
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "scipy",
+    "scikit-learn",
+    "polars",
+    "pyarrow",
+    "safetensors",
+    "pydantic",
+)
 FORMAT = {"format": "steepest-metrics", "version": 1, "steepest": __version__}
 
 
@@ -128,3 +145,27 @@ def mean_loss(model: TrainedModel, events: Sample) -> float:
 def metrics_of(status: str, **entries: Any) -> dict[str, Any]:
     """Put metrics.json together."""
     return {**FORMAT, "status": status, **entries}
+
+
+def environment(events: dict[str, Any]) -> dict[str, Any]:
+    """Describe this process and machine; `events` is the fingerprint of what is trained on."""
+    blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return {
+        "format": "steepest-environment",
+        "version": 1,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "steepest": __version__,
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in _PACKAGES},
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": {"physical": psutil.cpu_count(logical=False), "usable": usable_cores()},
+        "memory_bytes": psutil.virtual_memory().total,
+        "blas": [
+            {key: pool.get(key) for key in ("internal_api", "version", "architecture")}
+            for pool in blas
+        ],
+        "threads": THREADS,
+        "command": sys.argv[1:],
+        "events": events,
+    }

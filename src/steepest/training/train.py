@@ -13,11 +13,10 @@ from steepest.models import kind_named
 from steepest.recipe import Recipe
 from steepest.training.background import DrawingProcess, drawing_process
 from steepest.training.callback import TrainingCallback, interruptible
-from steepest.training.environment import environment
-from steepest.training.events import prepare
 from steepest.training.finish import Job, finish, keep_diverged
 from steepest.training.fit import Fitted, check_fit, fit
-from steepest.training.inputs import Schema
+from steepest.training.inputs import Schema, prepare
+from steepest.training.results import environment
 
 __all__ = ["next_free_folder", "resume", "train"]
 

@@ -1,10 +1,8 @@
 """Expressions over columns, for selections, derived features, labels and weights.
 
-``parse(text)`` gives an `Expression`; its notation is in `steepest.events.expressions.parse`, what
-its types are in `steepest.events.expressions.types`, how NaN and null behave in
-`steepest.events.expressions.functions`, and lists in `steepest.events.expressions.lists` and
-`steepest.events.expressions.reductions`. Nothing in a text is ever executed: a text is parsed to a
-tree, and the tree is translated to a Polars expression.
+``parse(text)`` gives an `Expression`. The syntax is in `parse`, the types in `types`, what NaN and
+null do in `functions` and `lists`. Nothing in a text is ever executed: a text is parsed to a tree,
+and the tree is translated to a Polars expression.
 """
 
 from __future__ import annotations

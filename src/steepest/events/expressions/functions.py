@@ -6,7 +6,7 @@ are integers; they compare exactly, beyond 2⁵³ too. All other arithmetic is f
 Comparisons follow IEEE 754, as NumPy's do: NaN compares false, and ``!=`` true. (Polars alone takes
 NaN as equal to NaN and larger than every number.) A null operand makes the result null, but for
 ``isfinite`` and ``isnan``. Functions of a whole list are in
-`steepest.events.expressions.reductions`.
+`steepest.events.expressions.lists`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from functools import partial, reduce
 import numpy as np
 import polars as pl
 
+from steepest.events.expressions.lists import mapped
 from steepest.events.expressions.types import (
     Condition,
     Float,
@@ -40,17 +41,14 @@ def elementwise(function: Callable[..., np.ndarray], *arguments: pl.Expr) -> pl.
     then 0.30000000000000004), takes log10 through log, and a column of one row as a constant, so
     that the result of a row would depend on how many rows are read with it.
     """
-    rows = pl.repeat(0, pl.len(), dtype=pl.Int8)  # so that constants are spread over all rows
 
-    def call(series: Sequence[pl.Series]) -> pl.Series:
-        count = len(series[0])
-        values = [np.broadcast_to(s.to_numpy(), count) for s in series[1:]]
+    def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
+        values = [np.broadcast_to(s.to_numpy(), count) for s in series]
         nulls = [np.broadcast_to(s.is_null().to_numpy(), count) for s in series if s.null_count()]
-        with np.errstate(all="ignore"):  # 1 / 0 is inf, as IEEE 754 says
-            result = pl.Series(function(*values), dtype=pl.Float64)
+        result = pl.Series(function(*values), dtype=pl.Float64)
         return result.set(pl.Series(np.any(nulls, axis=0)), None) if nulls else result
 
-    return pl.map_batches([rows, *arguments], call, return_dtype=pl.Float64)
+    return mapped(call, Float, *arguments).expr
 
 
 # --- operators ----------------------------------------------------------------------------------
@@ -73,10 +71,7 @@ def operated(symbol: str, left: Typed, right: Typed) -> Typed:
     """Return ``left symbol right`` of two numbers, for ``&`` of two integers."""
     if symbol == "&":
         first, second, dtype = _common(left, right)
-        if Unsigned in (
-            left.dtype,
-            right.dtype,
-        ):  # a negative number extends by ones: no bit is lost
+        if Unsigned in (left.dtype, right.dtype):  # negative ones extend by ones: no bit is lost
             return Typed((first & second).cast(Unsigned), Unsigned)
         return Typed(first & second, dtype)
     if symbol == "%" and left.is_integer and right.is_integer:

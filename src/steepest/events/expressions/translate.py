@@ -1,7 +1,7 @@
 """From the tree to a Polars expression, with a type: what may stand where is decided here.
 
 The rules of single values are in `steepest.events.expressions.functions`, those of lists in
-`steepest.events.expressions.lists` and `steepest.events.expressions.reductions`.
+`steepest.events.expressions.lists`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,15 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, RecipeError, SteepestError, nearest
 from steepest.events.expressions.functions import FUNCTIONS, all_of, any_of, compared, operated
-from steepest.events.expressions.lists import Mismatch, element, filtered, lifted
+from steepest.events.expressions.lists import (
+    REDUCTIONS,
+    Mismatch,
+    element,
+    filtered,
+    lifted,
+    reduced,
+)
 from steepest.events.expressions.parse import SYMBOLS, literal_value, operands, pointed
-from steepest.events.expressions.reductions import REDUCTIONS, reduced
 from steepest.events.expressions.types import (
     INTEGERS,
     Condition,

@@ -11,8 +11,8 @@ import numpy as np
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression
+from steepest.events.expressions.lists import REDUCTIONS
 from steepest.events.expressions.parse import literal_value, nodes_of
-from steepest.events.expressions.reductions import REDUCTIONS
 from steepest.events.sample.split import content_keys
 from steepest.events.words import counted, listed, quoted
 from steepest.recipe import Derived
