@@ -13,7 +13,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from steepest.lecture import draw, lecture_recipe
-from steepest.lecture.page import chapter
+from steepest.lecture.lecture import chapter
 
 FOLDER = "lecture"
 

@@ -14,8 +14,7 @@ from steepest.evaluate.merit import ONE_SIGMA
 from steepest.lecture import Effort, LectureData, escapes, minima
 from steepest.lecture.data import NotFound
 from steepest.lecture.descents import Descent
-from steepest.lecture.escapes import Escapes, Share
-from steepest.lecture.page import table_of_shares
+from steepest.lecture.escapes import Escapes, Share, table
 from steepest.training import TrainingCallback
 
 EFFORT = Effort(escapes=4)
@@ -160,7 +159,7 @@ def test_other_outcomes_are_said_and_drawn(found: Escapes, tmp_path) -> None:
 
 
 def test_the_table_has_each_setting(found: Escapes) -> None:
-    head, *rows = table_of_shares(as_numbers(found))
+    head, *rows = table(as_numbers(found))
     assert head[0] == "events a step"
     assert len(rows) == len(found.shares)
     assert rows[0][:2] == ["1", f"{found.rates[0]:.3g}"]

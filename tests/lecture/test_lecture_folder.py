@@ -34,8 +34,7 @@ from steepest.lecture import (
     title,
 )
 from steepest.lecture import lecture as room
-from steepest.lecture.lecture import PICTURES, LectureFolder
-from steepest.lecture.page import chapter
+from steepest.lecture.lecture import PICTURES, LectureFolder, chapter
 from steepest.training import TrainingCallback
 
 NAMES = [picture.NAME for picture in PICTURES]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NAME", "TITLE", "BatchSize", "Batches", "Floor", "compute", "figure", "text"]
+__all__ = ["NAME", "TITLE", "BatchSize", "Batches", "Floor", "compute", "figure", "table", "text"]
 
 Array = np.ndarray
 
@@ -241,3 +241,33 @@ def _measured(floor: Floor) -> str:
         return f"{floor.excess:.2g}"
     digits = max(0, -int(np.floor(np.log10(error))))
     return f"{floor.excess:.{digits}f} ± {error:.{digits}f}"
+
+
+def table(numbers: dict[str, Any]) -> list[list[str]]:
+    """Return passes and seconds of the three batch sizes, as a header and rows.
+
+    Examples
+    --------
+    >>> way = {"name": "batch", "batch_size": 10, "rate": 0.5, "passes_to_target": None,
+    ...        "seconds": {"pass": 0.002, "target": None}}
+    >>> table({"ways": [way], "target": 0.02})[1]
+    ['batch', '10', '0.5', '–', '–', '2 ms']
+    >>> way["seconds"] = {"pass": 0.1834, "target": None}
+    >>> table({"ways": [way], "target": 0.02})[1][-1]
+    '183 ms'
+    """
+    part = f"{100 * numbers['target']:g} %"
+    head = ["", "events a step", "η", f"passes to {part}", f"time to {part}", "time of a pass"]
+
+    def time(seconds: float | None) -> str:
+        if seconds is None:
+            return "–"
+        return f"{1000 * seconds:.0f} ms" if seconds > 0.0995 else f"{1000 * seconds:.2g} ms"
+
+    rows = [
+        [way["name"], f"{way['batch_size']:,}", f"{way['rate']:.3g}",
+         "–" if way["passes_to_target"] is None else f"{way['passes_to_target']:.3g}",
+         time(way["seconds"]["target"]), time(way["seconds"]["pass"])]
+        for way in numbers["ways"]
+    ]  # fmt: skip
+    return [head, *rows]

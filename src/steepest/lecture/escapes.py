@@ -30,7 +30,18 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["NAME", "TITLE", "Basin", "Escapes", "OneRun", "Share", "compute", "figure", "text"]
+__all__ = [
+    "NAME",
+    "TITLE",
+    "Basin",
+    "Escapes",
+    "OneRun",
+    "Share",
+    "compute",
+    "figure",
+    "table",
+    "text",
+]
 
 Array = np.ndarray
 
@@ -371,3 +382,23 @@ def _where(numbers: Escapes) -> str:
         f"The new minimum is not always lower: of the {left} runs that left, {lower} led to a "
         f"lower minimum, {rest}."
     )
+
+
+def table(numbers: dict[str, Any]) -> list[list[str]]:
+    """Return how many runs left a local minimum, by batch size and η, as a header and rows.
+
+    Examples
+    --------
+    >>> share = {"batch_size": 2, "rate": 0.5, "noise": 0.2375, "steps": 1000, "left": 3,
+    ...          "runs": 30, "lower": 1, "low": 0.047, "high": 0.19}
+    >>> table({"shares": [share]})[1]
+    ['2', '0.5', '0.237', '1,000', '3 of 30', '5–19 %', '1']
+    """
+    head = ["events a step", "η", "noise", "steps", "left", "68 % interval", "to a lower minimum"]
+    rows = [
+        [f"{one['batch_size']:,}", f"{one['rate']:.3g}", f"{one['noise']:.3g}",
+         f"{one['steps']:,}", f"{one['left']} of {one['runs']}",
+         f"{100 * one['low']:.0f}–{100 * one['high']:.0f} %", f"{one['lower']}"]
+        for one in numbers["shares"]
+    ]  # fmt: skip
+    return [head, *rows]

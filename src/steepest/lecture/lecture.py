@@ -2,8 +2,8 @@
 
 A picture is a module with ``NAME``, ``TITLE``, ``compute(data, seed, effort, callback)``, which
 returns the numbers, ``figure(numbers)``, which draws them, and ``text(numbers)``, which explains
-them in sentences. `title` also writes the files of its landscape, and takes their folder as an
-argument.
+them in sentences. It may have ``table(numbers)``, which returns a header and rows of text. `title`
+also writes the files of its landscape, and takes their folder as an argument.
 The folder of a lecture is new, empty, or the folder of an earlier lecture::
 
     DIR/
@@ -15,6 +15,7 @@ The folder of a lecture is new, empty, or the folder of an earlier lecture::
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from threadpoolctl import threadpool_limits
 
 from steepest._version import __version__
@@ -41,15 +43,15 @@ from steepest.lecture import (
     title,
 )
 from steepest.lecture.data import Effort, LectureData, NotFound, load
-from steepest.lecture.page import render
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
 
-__all__ = ["PICTURES", "Lecture", "LectureFolder", "draw"]
+__all__ = ["PICTURES", "Lecture", "LectureFolder", "chapter", "draw"]
 
 FORMAT, VERSION = "steepest-lecture", 1
 PICTURES = (section, logistic, rates, minima, title, contours, batches, escapes)
+_TABLES = {"batches": batches.table, "escapes": escapes.table}
 
 
 class LectureFolder:
@@ -62,15 +64,26 @@ class LectureFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._refuse_foreign()
+        self.path = path = Path(path)
+        if path.is_dir() and (not any(path.iterdir()) or _is_lecture(path / "lecture.json")):
+            return
+        if path.exists() or path.is_symlink():
+            found = "a file"
+            if path.is_dir():
+                found = f"a folder with {min(entry.name for entry in path.iterdir())}"
+            raise RunFolderError(
+                f"{path} is not empty, and is not the folder of a lecture.",
+                expected="a new or empty folder, or one that `steepest lecture` made",
+                found=found,
+                do="choose another with --out",
+            )
 
     def write_numbers(self, numbers: dict[str, Any]) -> None:
         """Write lecture.json, and the page with the figures that lie here."""
         with self._explained("lecture.json"):
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(self.path / "lecture.json", numbers)
-        page = render(self.path, numbers)
+        page = _rendered("page.html.jinja", numbers, folder=self.path)
         self.write("lecture.html", lambda file: file.write_text(page, encoding="utf-8"))
 
     def write(self, name: str, save: Callable[[Path], object]) -> None:
@@ -86,21 +99,6 @@ class LectureFolder:
 
     def _explained(self, name: str):
         return explained(f"Writing {name}", self.path, "then give the same command again")
-
-    def _refuse_foreign(self) -> None:
-        path = self.path
-        if path.is_dir() and (not any(path.iterdir()) or _is_lecture(path / "lecture.json")):
-            return
-        if path.exists() or path.is_symlink():
-            found = "a file"
-            if path.is_dir():
-                found = f"a folder with {min(entry.name for entry in path.iterdir())}"
-            raise RunFolderError(
-                f"{path} is not empty, and is not the folder of a lecture.",
-                expected="a new or empty folder, or one that `steepest lecture` made",
-                found=found,
-                do="choose another with --out",
-            )
 
 
 def _is_lecture(file: Path) -> bool:
@@ -233,3 +231,46 @@ def _picture(
         text = [f"Not in these events: {missing}."]
         said = {"figure": None, "text": text, "numbers": None}
     return {"title": picture.TITLE, **said, "seconds": time.monotonic() - began}
+
+
+def chapter(numbers: dict[str, Any], figures: str = "") -> str:
+    """Return the page as Markdown; `figures` is a prefix of all links, such as ``"pictures/"``."""
+    return _rendered("chapter.md.jinja", numbers, figures=figures)
+
+
+def _rendered(
+    template: str, numbers: dict[str, Any], *, folder: Path | None = None, figures: str = ""
+) -> str:
+    """Fill a template with the content of lecture.json; embed the figures of `folder`."""
+    environment = Environment(
+        loader=PackageLoader("steepest.lecture", "."),
+        autoescape=".html" in template,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = _markdown_cell
+    sections = []
+    for name, picture in numbers["pictures"].items():
+        table = _TABLES.get(name) if picture["numbers"] is not None else None
+        source = None
+        if folder is not None and picture["figure"]:
+            content = base64.b64encode((folder / picture["figure"]).read_bytes())
+            source = f"data:image/png;base64,{content.decode('ascii')}"
+        rows = table(picture["numbers"]) if table else None
+        sections.append({"name": name, **picture, "source": source, "table": rows})
+    data = numbers["data"]
+    files = ", ".join(file["name"] for file in data["source"].get("files", [])[:3])
+    counts = " and ".join(f"{count:,} {part}" for part, count in data["events"].items())
+    events = f"{files} ({counts} events; {data['classes'][1]} against {data['classes'][0]})"
+    return environment.get_template(template).render(
+        lecture=numbers, steps=numbers["seven_steps"], sections=sections, events=events,
+        figures=figures,
+    )  # fmt: skip
+
+
+def _markdown_cell(text: str) -> str:
+    """Escape text for a cell of a Markdown table."""
+    for mark in ("\\", "|", "*", "_", "<"):
+        text = text.replace(mark, f"\\{mark}")
+    return text
