@@ -11,7 +11,7 @@ import pytest
 
 from steepest.errors import InputError
 from steepest.simulate import extra
-from steepest.simulate import substructure as sub
+from steepest.simulate import jets as sub
 from steepest.simulate.generator import Generator, flat_columns
 from steepest.simulate.jets import Clustered, offsets_of, soft_drop_mass
 from steepest.simulate.processes import PROCESSES
@@ -35,9 +35,9 @@ TOGETHER = tuple(np.concatenate(column) for column in zip(*JETS, strict=True))
 
 
 def test_many_jets_are_measured_as_one_at_a_time():
-    together = sub.measure(TOGETHER, COUNTS)
+    together = sub.substructure(TOGETHER, COUNTS)
     for place, jet in enumerate(JETS):
-        alone = sub.measure(jet, COUNTS[place : place + 1])
+        alone = sub.substructure(jet, COUNTS[place : place + 1])
         assert {n: values[0] for n, values in alone.items()} == {
             n: values[place] for n, values in together.items()
         }

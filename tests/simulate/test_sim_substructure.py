@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest.simulate import extra
-from steepest.simulate import substructure as sub
+from steepest.simulate import jets as sub
 
 R0 = 0.8
 
@@ -27,7 +27,7 @@ def momenta(pt, y, phi) -> tuple[np.ndarray, ...]:
 
 def measured(px, py, pz, energy) -> dict[str, float]:
     """The substructure of one jet."""
-    shapes = sub.measure((px, py, pz, energy), np.array([len(px)]))
+    shapes = sub.substructure((px, py, pz, energy), np.array([len(px)]))
     return {name: float(values[0]) for name, values in shapes.items()}
 
 

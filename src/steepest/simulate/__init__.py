@@ -8,8 +8,7 @@
     generator     Pythia's event loop → Particles and Decays
     particles     the flat columns of particles and detector objects
     detector      Particles → Constituents (tracks and towers)
-    jets          Constituents → leading jets (FastJet); pT window and matching
-    substructure  N-subjettiness, energy correlations, soft drop
+    jets          Constituents → leading jets (FastJet); pT window, matching, substructure
     columns       jets → an Arrow table
     blocks        the unit of work: (seed, block) → a table; here or in worker processes
     output        tables → the file

@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from steepest.simulate.jets import Jets, offsets_of
+from steepest.simulate.jets import Jets, offsets_of, substructure
 from steepest.simulate.particles import Constituents
-from steepest.simulate.substructure import measure
 
 __all__ = [
     "COLUMNS",
@@ -123,7 +122,7 @@ def tabulate(
     owner = np.repeat(np.arange(len(counts)), counts)
     own = constituents.take(np.concatenate(members))
     own = own.take(np.lexsort((-own.pt, owner)))  # hardest first in each jet
-    values = measure((own.px, own.py, own.pz, own.energy), counts)
+    values = substructure((own.px, own.py, own.pz, own.energy), counts)
     values |= {n: getattr(jets, n)[selected] for n in ("pt", "eta", "phi", "mass", "energy")}
     values["n_constituents"] = counts
     if leading is not None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import warnings
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 from steepest.errors import InputError, MissingExtraError
 
-__all__ = ["fastjet", "fastjet_arrays", "hide_banner", "pythia", "versions"]
+__all__ = ["fastjet", "fastjet_arrays", "pythia"]
 
 _PURPOSE = "Simulating jets"
 
@@ -62,13 +60,6 @@ def fastjet_arrays() -> Any:
     return module
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Pythia and FastJet; `MissingExtraError` if one is not installed."""
-    pythia()
-    fastjet()
-    return {"pythia": version("pythia8mc"), "fastjet": version("fastjet")}
-
-
 def _load(name: str) -> Any:
     try:
         with warnings.catch_warnings():  # SWIG's warnings on new versions of Python
@@ -83,22 +74,3 @@ def _load(name: str) -> Any:
             cause="a file of it is missing, or was built for another system",
             do=f"pip install --force-reinstall {name}",
         ) from error
-
-
-@cache
-def hide_banner(module: Any) -> None:
-    """Make the copy of FastJet in `module`, Pythia's, print its banner to the null device.
-
-    It prints the banner at its first event, once per process, and has no option to switch it off.
-    """
-    with open(os.devnull, "wb") as nowhere:
-        try:
-            kept = os.dup(1)
-        except OSError:  # this process has no standard output
-            kept = None
-        else:
-            os.dup2(nowhere.fileno(), 1)
-        module.SlowJet(-1, 1.0).analyze(module.Event())
-        if kept is not None:
-            os.dup2(kept, 1)
-            os.close(kept)

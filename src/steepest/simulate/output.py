@@ -48,10 +48,10 @@ def bytes_expected(jets: int, leading: int | None) -> int:
 
 def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
     """Raise `InputError` unless a file of `expected` bytes can be written to `path`."""
-    folder = path.parent
+    folder, refused = path.parent, f"The jets cannot be written to {str(path)!r}."
     if not folder.is_dir():
         raise InputError(
-            f"The jets cannot be written to {str(path)!r}.",
+            refused,
             expected="an existing folder",
             found=f"no folder {str(folder)!r}",
             cause="a typing error, or the folder was not created yet",
@@ -59,7 +59,7 @@ def check_target(path: Path, *, overwrite: bool, expected: int) -> None:
         )
     if path.is_dir():
         raise InputError(
-            f"The jets cannot be written to {str(path)!r}.",
+            refused,
             expected="the name of a file",
             found="a folder of this name",
             do="give a file name, such as --out jets.parquet",

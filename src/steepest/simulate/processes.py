@@ -9,7 +9,7 @@ jets; ``docs/simulation.md`` has the measured losses. To add a process, add an e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steepest.errors import InputError, nearest
 
@@ -54,43 +54,20 @@ class Decay:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A hard process, and the conditions on its jets.
+    """A hard process, and the conditions on its jets; windows are in GeV.
 
-    Parameters
-    ----------
-    name
-        The value of the column ``process``.
-    number
-        Seeds the random numbers of the process, independently of the other processes. A number must
-        never be reused.
-    is_top
-        The value of the column ``is_top``: 1 for jets of top quarks, otherwise 0.
-    settings
-        Pythia settings that switch on the process and its decays.
-    pt_hat
-        Lower and upper threshold on the transverse momentum of the hard process (GeV).
-    parton_pt
-        Window (GeV) for the leading parton jet at the end of the shower. For processes without a
-        resonance it is also applied at `steepest.simulate.veto.EARLY_SCALE`.
-    decay
-        The decay that the jet must contain, or None.
-    hard_pt
-        Window (GeV) for the hardest resonance, after the first emission of the shower and again at
-        `steepest.simulate.veto.EARLY_SCALE`.
-    early_pt
-        Window (GeV) for the leading parton jet at that scale, if it differs from `parton_pt`. For
-        processes with a resonance, None means no such condition.
+    The early scale is `steepest.simulate.veto.EARLY_SCALE`.
     """
 
-    name: str
-    number: int
-    is_top: int
-    settings: tuple[str, ...]
-    pt_hat: Window
-    parton_pt: Window
-    decay: Decay | None = None
-    hard_pt: Window = (0.0, float("inf"))
-    early_pt: Window | None = None
+    name: str  # the value of the column ``process``
+    number: int  # seeds its random numbers, independently of other processes; never reuse one
+    is_top: int  # the value of the column ``is_top``: 1 for jets of top quarks, otherwise 0
+    settings: tuple[str, ...]  # Pythia settings that switch on the process and its decays
+    pt_hat: Window  # thresholds on the transverse momentum of the hard process
+    parton_pt: Window  # of the leading parton jet after the shower; early too without a resonance
+    decay: Decay | None = None  # that the jet must contain
+    hard_pt: Window = (0.0, float("inf"))  # of the hardest resonance, after one emission and early
+    early_pt: Window | None = None  # of the leading parton jet early; None: see `parton_pt`
 
 
 _TOP_PAIRS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
@@ -110,77 +87,36 @@ _HIGGS_AND_PARTON = (
     "HiggsSM:qqbar2Hg(l:t) = on",
     "25:onMode = off",
 )
-_LARGEST, _LARGEST_WITH_NEUTRINO = 800.0, 1250.0  # GeV; the jet does not include the neutrino
+_LARGEST, _WITH_NEUTRINO = 800.0, 1250.0  # pT (GeV); the jet does not include the neutrino
 _TO_W_PAIR, _TO_Z_PAIR = "25:onIfMatch = 24 -24", "25:onIfMatch = 23 23"
-
-
-def _top(
-    name: str,
-    number: int,
-    settings: tuple[str, ...],
-    decay: Decay,
-    hard_pt: Window,
-    parton_pt: Window = (500.0, 760.0),
-    early_pt: Window | None = None,
-) -> Process:
-    settings, pt_hat = (*_TOP_PAIRS, *settings), (150.0, 2 * hard_pt[1])
-    return Process(name, number, 1, settings, pt_hat, parton_pt, decay, hard_pt, early_pt)
-
-
-def _boson(
-    name: str,
-    number: int,
-    settings: tuple[str, ...],
-    decay: Decay,
-    largest: float = _LARGEST,
-) -> Process:
-    pt_hat, parton_pt, hard_pt = (300.0, 2 * largest), (485.0, 740.0), (400.0, largest)
-    return Process(name, number, 0, settings, pt_hat, parton_pt, decay, hard_pt)
-
-
-def _higgs(
-    name: str, number: int, settings: tuple[str, ...], decay: Decay, largest: float = _LARGEST
-) -> Process:
-    return _boson(name, number, (*_HIGGS_AND_PARTON, *settings), decay, largest)
-
-
-_TOP, _W, _Z, _HIGGS = 6, 24, 23, 25
 _TO_FOUR_QUARKS = (_TO_W_PAIR, _TO_Z_PAIR, *_W_TO_QUARKS, *_Z_TO_QUARKS)
-_WITH_LEPTON = Decay(_HIGGS, partons=2, leptons=1, mixed=True)
+
+
+def _boson(name: str, number: int, settings: tuple[str, ...], *decay: int) -> Process:
+    """Return a process of W, Z or Higgs bosons; `decay` has the resonance, partons and leptons."""
+    one, largest = Decay(*decay), _LARGEST
+    if one.leptons:  # whose W bosons decay in all ways
+        one, largest = replace(one, mixed=True), _WITH_NEUTRINO
+    if one.resonance == 25:
+        settings = (*_HIGGS_AND_PARTON, *settings)
+    pt_hat, parton_pt = (300.0, 2 * largest), (485.0, 740.0)
+    return Process(name, number, 0, settings, pt_hat, parton_pt, one, (400.0, largest))
+
 
 _ALL = (
-    _top(
-        "top",
-        0,
-        _W_TO_QUARKS,
-        Decay(_TOP, partons=3),
-        hard_pt=(375.0, 850.0),
-        parton_pt=(490.0, 750.0),
-        early_pt=(485.0, 760.0),
-    ),
-    Process(
-        name="qcd",
-        number=1,
-        is_top=0,
-        settings=("HardQCD:all = on",),
-        pt_hat=(275.0, 1200.0),
-        parton_pt=(470.0, 720.0),
-    ),
-    _top(
-        "top-blv",
-        2,
-        _W_TO_LEPTONS,
-        Decay(_TOP, partons=1, leptons=1),
-        hard_pt=(425.0, _LARGEST_WITH_NEUTRINO),
-    ),
-    _boson("w", 3, (*_W_AND_PARTON, *_W_TO_QUARKS), Decay(_W, partons=2)),
-    _boson("z", 4, (*_Z_AND_PARTON, *_Z_TO_QUARKS), Decay(_Z, partons=2)),
-    _higgs("h-bb", 5, ("25:onIfMatch = 5 -5",), Decay(_HIGGS, partons=2)),
-    _higgs("h-cc", 6, ("25:onIfMatch = 4 -4",), Decay(_HIGGS, partons=2)),
-    _higgs("h-gg", 7, ("25:onIfMatch = 21 21",), Decay(_HIGGS, partons=2)),
-    _higgs("h-4q", 8, _TO_FOUR_QUARKS, Decay(_HIGGS, partons=4)),
-    _higgs("h-lvqq", 9, (_TO_W_PAIR, *_W_TO_EITHER), _WITH_LEPTON, _LARGEST_WITH_NEUTRINO),
-)
+    Process("top", 0, 1, (*_TOP_PAIRS, *_W_TO_QUARKS), (150.0, 1700.0), (490.0, 750.0),
+            Decay(6, partons=3), (375.0, 850.0), early_pt=(485.0, 760.0)),
+    Process("qcd", 1, 0, ("HardQCD:all = on",), (275.0, 1200.0), (470.0, 720.0)),
+    Process("top-blv", 2, 1, (*_TOP_PAIRS, *_W_TO_LEPTONS), (150.0, 2500.0), (500.0, 760.0),
+            Decay(6, partons=1, leptons=1), (425.0, _WITH_NEUTRINO)),
+    _boson("w", 3, (*_W_AND_PARTON, *_W_TO_QUARKS), 24, 2),
+    _boson("z", 4, (*_Z_AND_PARTON, *_Z_TO_QUARKS), 23, 2),
+    _boson("h-bb", 5, ("25:onIfMatch = 5 -5",), 25, 2),
+    _boson("h-cc", 6, ("25:onIfMatch = 4 -4",), 25, 2),
+    _boson("h-gg", 7, ("25:onIfMatch = 21 21",), 25, 2),
+    _boson("h-4q", 8, _TO_FOUR_QUARKS, 25, 4),
+    _boson("h-lvqq", 9, (_TO_W_PAIR, *_W_TO_EITHER), 25, 2, 1),
+)  # fmt: skip
 
 PROCESSES: dict[str, Process] = {process.name: process for process in _ALL}
 """All processes by name."""

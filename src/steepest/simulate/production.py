@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,27 +41,13 @@ METADATA_KEY = "steepest"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The result of a simulation.
-
-    Parameters
-    ----------
-    path
-        The file.
-    jets
-        Number of rows.
-    size
-        Size in bytes.
-    seconds
-        Wall time.
-    workers
-        Number of processes that made the jets.
-    """
+    """The result of a simulation."""
 
     path: Path
-    jets: int
-    size: int
-    seconds: float
-    workers: int
+    jets: int  # number of rows
+    size: int  # in bytes
+    seconds: float  # wall time
+    workers: int  # processes that made the jets
 
     @property
     def rate(self) -> float:
@@ -170,7 +157,10 @@ def produce(
 
 def describe(plan: Plan) -> dict[str, object]:
     """Return the metadata of the file: versions and all options."""
-    return {"format": 1, "steepest": __version__, **extra.versions(), **plan.describe()}
+    extra.pythia()
+    extra.fastjet()
+    versions = {"pythia": version("pythia8mc"), "fastjet": version("fastjet")}
+    return {"format": 1, "steepest": __version__, **versions, **plan.describe()}
 
 
 @contextmanager

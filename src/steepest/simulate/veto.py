@@ -19,11 +19,12 @@ The hook makes four tests, the cheapest first:
 from __future__ import annotations
 
 import math
+import os
 import weakref
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-from steepest.simulate import extra
 from steepest.simulate.processes import CARRIERS, LEPTONS, PARTONS, RADIUS, Decay, Process, Window
 
 __all__ = ["EARLY_SCALE", "MATCH_RADIUS", "decays_of", "fits", "moved_decays", "veto"]
@@ -51,7 +52,7 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
     `module` is Pythia's, and `generator` the instance of Pythia that will call the hook. The hook
     keeps only a weak reference to it.
     """
-    extra.hide_banner(module)
+    _hide_banner(module)
     anti_kt, visible, own_masses, no_hook, by_fastjet = -1, 2, 2, None, True
     late, early = process.parton_pt, process.early_pt
     softest = min(late[0], early[0]) if early else late[0]
@@ -151,6 +152,25 @@ def veto(module: Any, process: Process, generator: Any) -> Any:
             return not fits(decays_of(event, decay), axes_inside(late))
 
     return Decaying()
+
+
+@cache
+def _hide_banner(module: Any) -> None:
+    """Make the copy of FastJet in `module`, Pythia's, print its banner to the null device.
+
+    It prints the banner at its first event, once per process, and has no option to switch it off.
+    """
+    with open(os.devnull, "wb") as nowhere:
+        try:
+            kept = os.dup(1)
+        except OSError:  # this process has no standard output
+            kept = None
+        else:
+            os.dup2(nowhere.fileno(), 1)
+        module.SlowJet(-1, 1.0).analyze(module.Event())
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _resonances(event: Any, number: int) -> Iterator[Any]:
