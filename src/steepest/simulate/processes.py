@@ -9,7 +9,7 @@ jets; ``docs/simulation.md`` has the measured losses. To add a process, add an e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from steepest.errors import InputError, nearest
 
@@ -92,15 +92,21 @@ _TO_W_PAIR, _TO_Z_PAIR = "25:onIfMatch = 24 -24", "25:onIfMatch = 23 23"
 _TO_FOUR_QUARKS = (_TO_W_PAIR, _TO_Z_PAIR, *_W_TO_QUARKS, *_Z_TO_QUARKS)
 
 
-def _boson(name: str, number: int, settings: tuple[str, ...], *decay: int) -> Process:
-    """Return a process of W, Z or Higgs bosons; `decay` has the resonance, partons and leptons."""
-    one, largest = Decay(*decay), _LARGEST
-    if one.leptons:  # whose W bosons decay in all ways
-        one, largest = replace(one, mixed=True), _WITH_NEUTRINO
-    if one.resonance == 25:
+def _boson(
+    name: str,
+    number: int,
+    settings: tuple[str, ...],
+    resonance: int,
+    partons: int,
+    leptons: int = 0,
+) -> Process:
+    """Return a process of W, Z or Higgs bosons with these decay products."""
+    largest = _WITH_NEUTRINO if leptons else _LARGEST
+    decay = Decay(resonance, partons, leptons, mixed=leptons > 0)  # its W bosons decay in all ways
+    if resonance == 25:
         settings = (*_HIGGS_AND_PARTON, *settings)
     pt_hat, parton_pt = (300.0, 2 * largest), (485.0, 740.0)
-    return Process(name, number, 0, settings, pt_hat, parton_pt, one, (400.0, largest))
+    return Process(name, number, 0, settings, pt_hat, parton_pt, decay, (400.0, largest))
 
 
 _ALL = (
