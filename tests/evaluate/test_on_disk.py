@@ -9,9 +9,15 @@ import pytest
 
 from steepest import evaluate, storage
 from steepest.errors import EventsError
-from steepest.evaluate import figures, sorting
-from steepest.evaluate.columns import first_reaching, joined, running, summed
-from steepest.evaluate.sorting import back_in_order, sorted_together
+from steepest.evaluate import columns, figures
+from steepest.evaluate.columns import (
+    back_in_order,
+    first_reaching,
+    joined,
+    running,
+    sorted_together,
+    summed,
+)
 from steepest.storage import DiskArray, in_memory
 
 EVENTS = 3_000
@@ -19,10 +25,9 @@ EVENTS = 3_000
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Blocks and runs so small that a few thousand events have many, merged more than once."""
+    """Blocks and runs so small that a few thousand events have many, cut many times."""
     monkeypatch.setattr(storage, "BLOCK", 257)
-    monkeypatch.setattr(sorting, "RUN", 100)
-    monkeypatch.setattr(sorting, "FAN", 4)
+    monkeypatch.setattr(columns, "RUN", 100)
 
 
 @pytest.fixture

@@ -22,17 +22,17 @@ __all__ = [
     "Floats",
     "Values",
     "as_array",
-    "as_binary_labels",
-    "as_class_labels",
     "as_column",
+    "as_pair",
     "as_probabilities",
     "as_weights",
     "check_classified",
     "check_fraction",
+    "check_rows",
     "check_same_length",
+    "check_scored",
     "check_weight_sum",
     "events_of_each",
-    "first_bad_row",
     "one_class",
 ]
 
@@ -74,6 +74,13 @@ def as_column(values: Any, name: str) -> Any:
     return array
 
 
+def as_pair(truth: Any, prediction: Any) -> tuple[Any, Any]:
+    """Return the columns of a regression, of one length."""
+    true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
+    check_same_length(true, predicted, "truth", "prediction")
+    return true, predicted
+
+
 def _bad_rows(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> tuple[int, int]:
     """Return the number of bad rows, and the first of them (-1 if there is none)."""
     count, first, seen = 0, -1, 0
@@ -86,29 +93,40 @@ def _bad_rows(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> tuple[int, i
     return count, first
 
 
-def first_bad_row(array: AnyArray, is_bad: Callable[[Any], NDArray]) -> int | None:
-    """Return the first row that is bad, or None."""
-    count, row = _bad_rows(array, is_bad)
-    return row if count else None
-
-
-def _row(array: AnyArray, row: int) -> Any:
-    return array[row : row + 1][0]
-
-
-def _check_finite(array: AnyArray, name: str) -> None:
-    def is_bad(rows: Floats) -> NDArray[np.bool_]:
-        return np.logical_not(np.isfinite(rows if rows.ndim == 1 else rows.sum(axis=1)))
-
+def check_rows(
+    array: AnyArray,
+    is_bad: Callable[[Any], NDArray],
+    what: str,
+    expected: str,
+    cause: str,
+    do: str,
+    found: Callable[[Any], str] = "{:g}".format,
+    counted: str = "",
+) -> None:
+    """Raise EventsError that names the first bad row, if there is any."""
     count, row = _bad_rows(array, is_bad)
     if count == 0:
         return
+    value = found(array[row : row + 1][0])
     raise EventsError(
-        f"{name} are not finite: row {row}.",
+        f"{what}: row {row}.",
+        expected=expected,
+        found=f"{value} in row {row}" + counted.format(count, len(array)),
+        cause=cause,
+        do=do,
+    )
+
+
+def _check_finite(array: AnyArray, name: str) -> None:
+    check_rows(
+        array,
+        lambda rows: np.logical_not(np.isfinite(rows if rows.ndim == 1 else rows.sum(axis=1))),
+        f"{name} are not finite",
         expected="finite numbers",
-        found=f"{_row(array, row)} in row {row}; {count} of {len(array)} rows are not finite",
         cause="a model that diverged, or a feature that was not finite",
         do="look at that event's features and at the loss of the last steps",
+        found=str,
+        counted="; {} of {} rows are not finite",
     )
 
 
@@ -150,81 +168,85 @@ def check_weight_sum(weights: AnyArray, events: str, *masks: AnyArray) -> None:
     )
 
 
-def as_binary_labels(labels: Any, weights: Any = None) -> Any:
-    """Return labels 0 (background) and 1 (signal) as booleans; both classes must occur."""
+def check_scored(labels: Any, scores: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """Return (is signal, scores, weights), checked, each of shape (events,)."""
+    column = as_column(scores, "scores")
+    weight = as_weights(weights, len(column))
+    rows = labels if isinstance(labels, RowsOnDisk) else np.atleast_1d(labels)
+    check_same_length(rows, column, "labels", "scores")
     array = as_column(labels, "labels")
-    count, row = _bad_rows(array, lambda rows: (rows != 0) & (rows != 1))
-    if count:
-        raise EventsError(
-            f"labels are not 0 or 1: row {row}.",
-            expected="0 for background, 1 for signal",
-            found=f"{_row(array, row):g} in row {row}",
-            cause="more than two classes, or another coding such as -1 and 1",
-            do="write the label as a condition, for example label == 1",
-        )
+    check_rows(
+        array,
+        lambda rows: (rows != 0) & (rows != 1),
+        "labels are not 0 or 1",
+        expected="0 for background, 1 for signal",
+        cause="more than two classes, or another coding such as -1 and 1",
+        do="write the label as a condition, for example label == 1",
+    )
+    _check_two_classes(array)
     signal = derived(lambda rows: rows == 1, array)
-    if _bad_rows(signal, lambda rows: rows)[0] in (0, len(array)):
-        _raise_single_class(f"{int(_row(signal, 0))}", len(array))
-    if weights is not None:
-        check_same_length(signal, weights, "labels", "weights")
-        check_weight_sum(weights, "signal events", signal)
-        check_weight_sum(weights, "background events", derived(np.logical_not, signal))
-    return signal
+    check_weight_sum(weight, "signal events", signal)
+    check_weight_sum(weight, "background events", derived(np.logical_not, signal))
+    return signal, column, weight
 
 
-def _raise_single_class(label: str, size: int) -> None:
+def _check_two_classes(labels: AnyArray) -> None:
+    first = labels[:1][0]
+    if _bad_rows(labels, lambda rows: rows != first)[0]:
+        return
     raise EventsError(
         "labels hold a single class.",
         expected="events of at least two classes",
-        found=f"{size} events, all with label {label}",
+        found=f"{len(labels)} events, all with label {first:g}",
         cause="a selection on the label, or a sample of one process only",
         do="add events of the other class",
     )
 
 
-def as_class_labels(labels: Any, n_classes: int) -> Any:
+def _as_class_labels(labels: Any, n_classes: int) -> Any:
     """Return class labels 0 … n_classes − 1 as integers; at least two classes must occur."""
     array = as_column(labels, "labels")
-    count, row = _bad_rows(
-        array, lambda rows: (rows != np.floor(rows)) | (rows < 0) | (rows >= n_classes)
+    check_rows(
+        array,
+        lambda rows: (rows != np.floor(rows)) | (rows < 0) | (rows >= n_classes),
+        "labels are not class numbers",
+        expected=f"an integer from 0 to {n_classes - 1}, one for each column of probabilities",
+        cause="labels that count from 1, or a class that the model does not know",
+        do="number the classes from 0, in the order of the model's outputs",
     )
-    if count:
-        raise EventsError(
-            f"labels are not class numbers: row {row}.",
-            expected=f"an integer from 0 to {n_classes - 1}, one for each column of probabilities",
-            found=f"{_row(array, row):g} in row {row}",
-            cause="labels that count from 1, or a class that the model does not know",
-            do="number the classes from 0, in the order of the model's outputs",
-        )
-    first = _row(array, 0)
-    if _bad_rows(array, lambda rows: rows != first)[0] == 0:
-        _raise_single_class(f"{first:g}", len(array))
+    _check_two_classes(array)
     return as_array(array, np.intp)
 
 
 def as_probabilities(values: Any, name: str, n_dimensions: int = 1) -> Any:
     """Return probabilities, (events,) or (events, classes) with rows that add up to one."""
-    array = as_array(values)
-    if n_dimensions == 1:
-        array = as_column(array, name)
-    else:
+    array = as_array(values) if n_dimensions == 2 else as_column(values, name)
+    if n_dimensions == 2:
         _check_matrix(array, name)
 
     def is_bad(rows: Floats) -> Any:
         outside = (rows < 0) | (rows > 1)
         return outside if n_dimensions == 1 else outside.any(axis=1)
 
-    count, row = _bad_rows(array, is_bad)
-    if count:
-        raise EventsError(
-            f"{name} are not probabilities: row {row}.",
-            expected="numbers from 0 to 1",
-            found=f"{_row(array, row)} in row {row}",
-            cause="the model's raw outputs, before the sigmoid or softmax",
-            do="apply the sigmoid or softmax first",
-        )
+    check_rows(
+        array,
+        is_bad,
+        f"{name} are not probabilities",
+        expected="numbers from 0 to 1",
+        cause="the model's raw outputs, before the sigmoid or softmax",
+        do="apply the sigmoid or softmax first",
+        found=str,
+    )
     if n_dimensions == 2:
-        _check_rows_sum_to_one(array, name)
+        check_rows(
+            array,
+            lambda rows: np.abs(rows.sum(axis=1) - 1) > 1e-3,
+            f"{name} do not add up to one",
+            expected="a sum of 1 over the classes, within 0.001",
+            cause="a sigmoid per class instead of a softmax",
+            do="normalise the outputs over the classes",
+            found=lambda row: f"{row.sum():g}",
+        )
     return array
 
 
@@ -240,18 +262,6 @@ def _check_matrix(array: AnyArray, name: str) -> None:
     _check_finite(array, name)
 
 
-def _check_rows_sum_to_one(array: AnyArray, name: str) -> None:
-    count, row = _bad_rows(array, lambda rows: np.abs(rows.sum(axis=1) - 1) > 1e-3)
-    if count:
-        raise EventsError(
-            f"{name} do not add up to one: row {row}.",
-            expected="a sum of 1 over the classes, within 0.001",
-            found=f"{_row(array, row).sum():g} in row {row}",
-            cause="a sigmoid per class instead of a softmax",
-            do="normalise the outputs over the classes",
-        )
-
-
 def check_fraction(value: float, name: str) -> None:
     """Raise InputError unless 0 < value < 1."""
     if not 0 < value < 1:
@@ -265,15 +275,12 @@ def check_fraction(value: float, name: str) -> None:
 
 
 def check_classified(
-    labels: Any,
-    probabilities: Any,
-    weights: Any,
-    class_names: Sequence[str] | None,
+    labels: Any, probabilities: Any, weights: Any, class_names: Sequence[str] | None
 ) -> tuple[Any, Any, Any, tuple[str, ...]]:
     """Return (labels, probabilities, weights, class names), checked."""
     probability = as_probabilities(probabilities, "probabilities", n_dimensions=2)
     n_classes = probability.shape[1]
-    label = as_class_labels(labels, n_classes)
+    label = _as_class_labels(labels, n_classes)
     check_same_length(label, probability, "labels", "probabilities")
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(n_classes)))
     if len(names) != n_classes or len(set(names)) != n_classes:

@@ -22,26 +22,25 @@ from steepest.evaluate.arrays import (
     Floats,
     Values,
     as_column,
+    as_pair,
     as_weights,
     check_classified,
     check_fraction,
     check_same_length,
+    check_scored,
 )
 from steepest.evaluate.columns import Sums, sums_of
-from steepest.evaluate.intervals import efficiency_of
+from steepest.evaluate.intervals import efficiency_merit, efficiency_of
 from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
 from steepest.evaluate.regression import regression_merits
-from steepest.evaluate.roc import check_scored
 from steepest.storage import AnyArray, blocks, compressed, derived
 
 __all__ = [
     "BinnedMerits",
     "class_efficiency_in_bins",
     "efficiency_in_bins",
-    "measured_in_bins",
     "place_in_bins",
     "regression_in_bins",
-    "why_empty",
 ]
 
 
@@ -69,18 +68,14 @@ def efficiency_in_bins(
 
     Parameters
     ----------
-    labels
-        0 (background) or 1 (signal), shape (events,).
-    scores
-        Any finite numbers, higher for signal, shape (events,).
+    labels, scores, weights
+        As in `roc_curve`.
     values
         The column that defines the bins, shape (events,).
     edges
         Bin edges, increasing, shape (bins + 1,).
     threshold
         The cut, which must have been chosen on other events.
-    weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     column
         Name of the column.
     level
@@ -104,19 +99,17 @@ def efficiency_in_bins(
     check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)
     place = _checked_place(values, edges, score, "scores")
-    definition = f"weighted share of {{}} events of the bin with score >= {threshold:g}"
-    passed = derived(lambda rows: rows >= threshold, score)
     classes = {"signal": signal, "background": derived(np.logical_not, signal)}
-
-    def measure(inside: AnyArray) -> dict[str, Merit]:
-        return {
-            f"{name}_efficiency": _efficiency(
-                name, (inside, of), passed, weight, definition.format(name), level
-            )
-            for name, of in classes.items()
-        }
-
-    return measured_in_bins(place, edges, column, measure)
+    return _efficiencies(
+        place,
+        edges,
+        column,
+        {f"{name}_efficiency": (name, of) for name, of in classes.items()},
+        derived(lambda rows: rows >= threshold, score),
+        weight,
+        f"weighted share of {{}} events of the bin with score >= {threshold:g}",
+        level,
+    )
 
 
 def class_efficiency_in_bins(
@@ -136,13 +129,9 @@ def class_efficiency_in_bins(
 
     Parameters
     ----------
-    labels
-        Class numbers 0 … K − 1, shape (events,).
-    probabilities
-        Rows that add up to one, shape (events, K).
-    class_names
-        K names; None means the class numbers.
-    values, edges, weights, column, level
+    labels, probabilities, weights, class_names
+        As in `multiclass_merits`.
+    values, edges, column, level
         As in `efficiency_in_bins`.
 
     Raises
@@ -165,17 +154,20 @@ def class_efficiency_in_bins(
         labels, probabilities, weights, class_names
     )
     place = _checked_place(values, edges, probability, "probabilities")
-    right = derived(lambda p, of: p.argmax(axis=1) == of, probability, label)
-    classes = {name: derived(partial(np.equal, index), label) for index, name in enumerate(names)}
-    definition = "weighted share of the events of this class in the bin that are classified so"
-
-    def measure(inside: AnyArray) -> dict[str, Merit]:
-        return {
-            f"efficiency_{name}": _efficiency(name, (inside, of), right, weight, definition, level)
-            for name, of in classes.items()
-        }
-
-    return measured_in_bins(place, edges, column, measure)
+    classes = {
+        f"efficiency_{name}": (name, derived(partial(np.equal, index), label))
+        for index, name in enumerate(names)
+    }
+    return _efficiencies(
+        place,
+        edges,
+        column,
+        classes,
+        derived(lambda p, of: p.argmax(axis=1) == of, probability, label),
+        weight,
+        "weighted share of the events of this class in the bin that are classified so",
+        level,
+    )
 
 
 def regression_in_bins(
@@ -215,14 +207,13 @@ def regression_in_bins(
     [0.0, 3.0]
     """
     check_fraction(level, "level")
-    true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
-    check_same_length(true, predicted, "truth", "prediction")
+    true, predicted = as_pair(truth, prediction)
     weight = as_weights(weights, len(true))
     place = _checked_place(values, edges, true, "truth")
 
     def measure(inside: AnyArray) -> dict[str, Merit]:
         sums = sums_of(weight, inside)
-        reason = why_empty(sums, "events")
+        reason = _why_empty(sums, "events")
         if reason is None:
             chosen = [compressed(each, inside) for each in (true, predicted, weight)]
             merits = regression_merits(*chosen, unit=unit, level=level)
@@ -230,13 +221,12 @@ def regression_in_bins(
         counts: dict[str, float | int] = {"events": sums.events}
         return {
             name: undefined_merit(
-                name, reason, definition=f"{name.replace('_', ' ')} of the bin's events",
-                counts=counts, level=level, unit=unit,
+                name, reason, f"{name.replace('_', ' ')} of the bin's events", counts, level, unit
             )
             for name in _REGRESSION
-        }  # fmt: skip
+        }
 
-    return measured_in_bins(place, edges, column, measure)
+    return _measured_in_bins(place, edges, column, measure)
 
 
 def _checked_place(values: Any, edges: ArrayLike, events: AnyArray, name: str) -> AnyArray:
@@ -245,29 +235,38 @@ def _checked_place(values: Any, edges: ArrayLike, events: AnyArray, name: str) -
     return place
 
 
-def _efficiency(
-    what: str,
-    of: tuple[AnyArray, AnyArray],
+def _efficiencies(
+    place: AnyArray,
+    edges: ArrayLike,
+    column: str,
+    classes: Mapping[str, tuple[str, AnyArray]],
     passed: AnyArray,
     weights: AnyArray,
     definition: str,
     level: float,
-) -> Merit:
-    """Return the efficiency of the events for which both masks, bin and class, are true."""
-    name = f"{what}_efficiency" if what in ("signal", "background") else f"efficiency_{what}"
+) -> BinnedMerits:
+    """Return the efficiency of each class in bins; `classes` are what it is called and its mask."""
     definition += "; Clopper-Pearson interval with effective counts, clipped to [0, 1]"
-    total, passing = sums_of(weights, *of), sums_of(weights, *of, passed)
-    counts: dict[str, float | int] = {
-        "passed": passing.events,
-        "events": total.events,
-        "events_effective": total.effective,
-    }
-    reason = why_empty(total, f"{what} events")
-    if reason is not None:
-        return undefined_merit(name, reason, definition=definition, counts=counts, level=level)
-    epsilon = efficiency_of(passing, total, level)
-    interval = epsilon.value, epsilon.low, epsilon.high, epsilon.uncertainty
-    return Merit(name, *interval, level, counts, definition)
+
+    def efficiency(name: str, what: str, inside: AnyArray, of: AnyArray) -> Merit:
+        total, passing = sums_of(weights, inside, of), sums_of(weights, inside, of, passed)
+        counts: dict[str, float | int] = {
+            "passed": passing.events,
+            "events": total.events,
+            "events_effective": total.effective,
+        }
+        described = definition.format(what)
+        reason = _why_empty(total, f"{what} events")
+        if reason is not None:
+            return undefined_merit(name, reason, described, counts, level)
+        return efficiency_merit(
+            name, efficiency_of(passing, total, level), described, counts, level
+        )
+
+    def measure(inside: AnyArray) -> dict[str, Merit]:
+        return {name: efficiency(name, what, inside, of) for name, (what, of) in classes.items()}
+
+    return _measured_in_bins(place, edges, column, measure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +361,7 @@ def place_in_bins(values: Any, edges: ArrayLike) -> Any:
     return derived(place, column)
 
 
-def measured_in_bins(
+def _measured_in_bins(
     place: AnyArray, edges: ArrayLike, column: str, measure: Callable[[Any], Mapping[str, Merit]]
 ) -> BinnedMerits:
     """Return the merits in each bin; `place` is the result of `place_in_bins`.
@@ -378,7 +377,7 @@ def measured_in_bins(
     return BinnedMerits(column, limits, merits, outside)
 
 
-def why_empty(sums: Sums, events: str) -> str | None:
+def _why_empty(sums: Sums, events: str) -> str | None:
     """Return the reason why a bin has no weighted mean, or None."""
     if sums.events == 0:
         return f"no {events} in this bin"

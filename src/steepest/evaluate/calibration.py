@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.errors import EventsError, InputError
+from steepest.errors import InputError
 from steepest.evaluate.arrays import (
     Floats,
     Values,
@@ -24,8 +24,8 @@ from steepest.evaluate.arrays import (
     as_weights,
     check_classified,
     check_fraction,
+    check_rows,
     check_same_length,
-    first_bad_row,
 )
 from steepest.evaluate.columns import summed
 from steepest.evaluate.intervals import efficiency_from_sums
@@ -134,7 +134,15 @@ def calibration_curve(
             do="give the number of equal bins from 0 to 1, for example 10",
         )
     score = as_probabilities(scores, "scores")
-    outcome = _as_outcomes(outcomes)
+    outcome = as_column(outcomes, "outcomes")
+    check_rows(
+        outcome,
+        lambda rows: (rows != 0) & (rows != 1),
+        "outcomes are not 0 or 1",
+        expected="1 if the outcome occurred, 0 if not",
+        cause="class numbers of more than two classes",
+        do="compare with one class, label == 2, or use confidence_of",
+    )
     check_same_length(outcome, score, "outcomes", "scores")
     weight = as_weights(weights, len(score))
     edges = np.linspace(0, 1, bins + 1)
@@ -155,20 +163,6 @@ def calibration_curve(
     return CalibrationCurve(
         name, edges, mean, fraction, low, high, counts, effective, deviation, error, level
     )
-
-
-def _as_outcomes(outcomes: Any) -> Any:
-    array = as_column(outcomes, "outcomes")
-    row = first_bad_row(array, lambda rows: (rows != 0) & (rows != 1))
-    if row is not None:
-        raise EventsError(
-            f"outcomes are not 0 or 1: row {row}.",
-            expected="1 if the outcome occurred, 0 if not",
-            found=f"{array[row : row + 1][0]:g} in row {row}",
-            cause="class numbers of more than two classes",
-            do="compare with one class, label == 2, or use confidence_of",
-        )
-    return array
 
 
 _Terms = Callable[[Floats, Floats, Floats], tuple[Floats, ...]]
@@ -231,12 +225,8 @@ def confidence_of(
 
     Parameters
     ----------
-    labels
-        Class numbers 0 … K − 1, shape (events,).
-    probabilities
-        Rows that add up to one, shape (events, K).
-    weights
-        Event weights, which are only checked.
+    labels, probabilities, weights
+        As in `multiclass_merits`; the weights are only checked.
 
     Raises
     ------
@@ -329,16 +319,9 @@ def calibration_error(
         "bins": int(curve.events.size),
         "expected_if_calibrated": float(at_zero),
     }
-    return Merit(
-        name,
-        value,
-        low,
-        high,
-        math.sqrt(float(observed.sum())),
-        level,
-        counts,
-        _DEFINITION.format(bins=curve.events.size),
-    )
+    uncertainty = math.sqrt(float(observed.sum()))
+    definition = _DEFINITION.format(bins=curve.events.size)
+    return Merit(name, value, low, high, uncertainty, level, counts, definition)
 
 
 def _folded(mean: Floats, sigma: Floats) -> tuple[Floats, Floats]:

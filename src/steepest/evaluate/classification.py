@@ -15,21 +15,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.evaluate.area import auc_of
+from steepest.evaluate.area import Ranking, auc_of, influences, ranked
 from steepest.evaluate.arrays import (
     Floats,
     Values,
     as_probabilities,
     check_classified,
     check_fraction,
+    check_scored,
     events_of_each,
     one_class,
 )
 from steepest.evaluate.columns import contiguous, dot, sums_of
-from steepest.evaluate.intervals import efficiency_from_sums, efficiency_of, weighted_mean
-from steepest.evaluate.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
-from steepest.evaluate.ranking import Ranking, influences, ranked
-from steepest.evaluate.roc import Roc, background_rejection, check_scored, roc_of
+from steepest.evaluate.intervals import (
+    efficiency_from_sums,
+    efficiency_merit,
+    efficiency_of,
+    weighted_mean,
+)
+from steepest.evaluate.merit import ONE_SIGMA, Merit, as_numbers, symmetric_merit, undefined_merit
+from steepest.evaluate.roc import Roc, background_rejection, roc_of
 from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
 __all__ = ["ConfusionMatrix", "binary_merits", "confusion_matrix", "multiclass_merits"]
@@ -176,7 +181,6 @@ def multiclass_merits(
         _accuracy(right, weight, level, "by the most probable class"),
         _cross_entropy("cross_entropy", of_true_class, weight, smallest, level),
         *_one_against_rest(label, probability, weight, names, level, rankings),
-        _macro_auc(label, probability, weight, names, level, rankings),
     ]
     return {merit.name: merit for merit in merits}
 
@@ -190,20 +194,14 @@ def _resolution(probabilities: Any) -> float:
 
 def _accuracy(right: AnyArray, weights: AnyArray, level: float, how: str) -> Merit:
     passed, total = sums_of(weights, right), sums_of(weights)
-    efficiency = efficiency_of(passed, total, level)
-    return Merit(
-        "accuracy",
-        efficiency.value,
-        efficiency.low,
-        efficiency.high,
-        efficiency.uncertainty,
-        level,
-        {
-            "right": passed.events,
-            "events": total.events,
-            "events_effective": total.effective,
-        },
-        _ACCURACY.format(how=how),
+    counts: dict[str, float | int] = {
+        "right": passed.events,
+        "events": total.events,
+        "events_effective": total.effective,
+    }
+    definition = _ACCURACY.format(how=how)
+    return efficiency_merit(
+        "accuracy", efficiency_of(passed, total, level), definition, counts, level
     )
 
 
@@ -212,21 +210,16 @@ def _cross_entropy(
 ) -> Merit:
     entropy = derived(lambda p: -np.log(np.maximum(p, smallest)), of_true_class)
     mean = weighted_mean(entropy, weights)
-    clipped = sum(int((rows < smallest).sum()) for (rows,) in contiguous(of_true_class))
+    counts: dict[str, float | int] = {
+        "events": len(weights),
+        "events_effective": mean.n_effective,
+        "clipped": sum(int((rows < smallest).sum()) for (rows,) in contiguous(of_true_class)),
+    }
+    unknown = "the uncertainty needs more than one effective event"
+    reason = unknown if math.isnan(mean.uncertainty) else None
+    definition = _CROSS_ENTROPY.format(smallest=smallest)
     return symmetric_merit(
-        name,
-        mean.value,
-        mean.uncertainty,
-        definition=_CROSS_ENTROPY.format(smallest=smallest),
-        counts={
-            "events": len(weights),
-            "events_effective": mean.n_effective,
-            "clipped": clipped,
-        },
-        level=level,
-        reason="the uncertainty needs more than one effective event"
-        if math.isnan(mean.uncertainty)
-        else None,
+        name, mean.value, mean.uncertainty, definition, counts, level, reason=reason
     )
 
 
@@ -238,56 +231,33 @@ def _one_against_rest(
     level: float,
     rankings: dict[str, Ranking],
 ) -> list[Merit]:
-    merits = []
+    """Return the AUC of each class, and their mean."""
     present = events_of_each(labels, len(names))
+    merits, pairs = [], []
     for index, name in enumerate(names):
-        if present[index]:
-            if name not in rankings:
-                against = one_class(labels, probabilities, index)
-                rankings[name] = ranked(*check_scored(*against, weights))
-            merits.append(auc_of(rankings[name], level, f"auc_{name}"))
-        else:
+        if not present[index]:
             definition = "area under the ROC curve of this class against the rest"
             reason = f"no events of class {name}"
-            merits.append(
-                undefined_merit(f"auc_{name}", reason, definition=definition, level=level)
-            )
-    return merits
-
-
-def _macro_auc(
-    labels: AnyArray,
-    probabilities: AnyArray,
-    weights: AnyArray,
-    names: Sequence[str],
-    level: float,
-    rankings: dict[str, Ranking],
-) -> Merit:
-    present = events_of_each(labels, len(names))
+            merits.append(undefined_merit(f"auc_{name}", reason, definition, level=level))
+            continue
+        own, score = one_class(labels, probabilities, index)
+        ranking = rankings.get(name) or ranked(*check_scored(own, score, weights))
+        merits.append(auc_of(ranking, level, f"auc_{name}"))
+        pairs.append(influences(own, score, weights, ranking))
     counts: dict[str, float | int] = {
         f"events_{name}": int(n) for name, n in zip(names, present, strict=True)
     }
     if not present.all():
         missing = ", ".join(name for name, n in zip(names, present, strict=True) if n == 0)
         reason = f"no events of class {missing}"
-        return undefined_merit("auc_macro", reason, definition=_MACRO, counts=counts, level=level)
-    pairs = [
-        influences(*one_class(labels, probabilities, index), weights, rankings[name])
-        for index, name in enumerate(names)
-    ]
+        return [*merits, undefined_merit("auc_macro", reason, _MACRO, counts, level)]
     influence = derived(lambda *all_of: np.mean(all_of, axis=0), *(each for _, each in pairs))
+    value = float(np.mean([value for value, _ in pairs]))
     uncertainty = math.sqrt(dot(influence, influence))
-    return symmetric_merit(
-        "auc_macro",
-        float(np.mean([value for value, _ in pairs])),
-        uncertainty,
-        definition=_MACRO,
-        counts=counts,
-        level=level,
-        reason="the uncertainty needs more than one effective event in each class"
-        if math.isnan(uncertainty)
-        else None,
-    )
+    unknown = "the uncertainty needs more than one effective event in each class"
+    reason = unknown if math.isnan(uncertainty) else None
+    macro = symmetric_merit("auc_macro", value, uncertainty, _MACRO, counts, level, reason=reason)
+    return [*merits, macro]
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,17 +288,7 @@ class ConfusionMatrix:
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dict of lists; values that are not finite are None."""
-        arrays = {name: getattr(self, name) for name in ("sums", "fractions", "low", "high")}
-        return {
-            "class_names": list(self.class_names),
-            "counts": self.counts.tolist(),
-            **{name: _rows(array) for name, array in arrays.items()},
-            "level": self.level,
-        }
-
-
-def _rows(array: Floats) -> list[list[float | None]]:
-    return [[x if math.isfinite(x) else None for x in row] for row in array.tolist()]
+        return as_numbers(self)
 
 
 def confusion_matrix(
@@ -346,14 +306,8 @@ def confusion_matrix(
 
     Parameters
     ----------
-    labels
-        Class numbers 0 … K − 1, shape (events,).
-    probabilities
-        Rows that add up to one, shape (events, K). For a binary score s: ``[1 − s, s]``.
-    weights
-        Event weights of any sign, shape (events,); None means 1 each.
-    class_names
-        K names; None means the class numbers.
+    labels, probabilities, weights, class_names
+        As in `multiclass_merits`. For a binary score s the probabilities are ``[1 − s, s]``.
     level
         Confidence level of the intervals.
 

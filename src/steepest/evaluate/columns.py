@@ -1,9 +1,4 @@
-"""Sums over columns of events, in blocks: the same bits in memory and on disk.
-
-- `summed`, `dot`, `sums_of`: Σ x, Σ x y, and the sums of a set of weighted events;
-- `contiguous`: iteration over several columns at once;
-- `running`: cumulative sums;
-- `first_reaching`: the first row at which a column reaches given values.
+"""Sums over columns of events, and sorting by one of them: the same bits in memory and on disk.
 
 A column is an array of shape (events,), or rows on disk (`steepest.storage`). Both are processed in
 blocks of `storage.BLOCK` rows, so that the order of the sums is the same. NumPy's pairwise sums are
@@ -12,18 +7,30 @@ used instead of BLAS, whose order depends on the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.storage import AnyArray, Column, RowsOnDisk, blocks, slices
+from steepest.storage import (
+    AnyArray,
+    Column,
+    DiskArray,
+    RowsOnDisk,
+    blocks,
+    in_memory,
+    on_disk,
+    slices,
+    thinned,
+)
 from steepest.storage import total as summed
 
 __all__ = [
     "Sums",
+    "back_in_order",
     "columns_beside",
     "contiguous",
     "dot",
@@ -32,10 +39,14 @@ __all__ = [
     "joined",
     "numbered",
     "running",
+    "sorted_together",
     "summed",
     "sums_of",
     "total_of",
 ]
+
+RUN = 262_144
+"""Number of events that are sorted in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +76,7 @@ def contiguous(*columns: AnyArray) -> Iterator[tuple[Any, ...]]:
 
 
 def dot(first: AnyArray, second: AnyArray) -> float:
-    """Return the scalar product of two columns of float64.
-
-    Examples
-    --------
-    >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
-    11.0
-    """
+    """Return the scalar product of two columns of float64."""
     return float(sum(float((one * two).sum()) for one, two in contiguous(first, second)))
 
 
@@ -113,47 +118,37 @@ def columns_beside(array: AnyArray, count: int) -> list[Column]:
     return columns
 
 
-def joined(*columns: AnyArray) -> AnyArray:
-    """Return the columns concatenated; on disk if any of them is.
+def _gathered(beside: AnyArray, pieces: Iterable[np.ndarray]) -> AnyArray:
+    (column,) = columns_beside(beside, 1)
+    for piece in pieces:
+        column.append(piece)
+    return column.finish()
 
-    Examples
-    --------
-    >>> joined(np.array([1.0]), np.array([2.0, 3.0]))
-    array([1., 2., 3.])
-    """
+
+def joined(*columns: AnyArray) -> AnyArray:
+    """Return the columns concatenated; on disk if any of them is."""
     beside = next((column for column in columns if isinstance(column, RowsOnDisk)), columns[0])
-    (whole,) = columns_beside(beside, 1)
-    for column in columns:
-        for rows in slices(len(column)):
-            whole.append(column[rows])
-    return whole.finish()
+    return _gathered(beside, (rows for column in columns for (rows,) in blocks(column)))
 
 
 def numbered(column: AnyArray) -> AnyArray:
     """Return the row numbers 0, 1, … of a column, in memory or on disk like the column."""
-    (numbers,) = columns_beside(column, 1)
-    for rows in slices(len(column)):
-        numbers.append(np.arange(rows.start, rows.stop))
-    return numbers.finish()
+    return _gathered(column, (np.arange(rows.start, rows.stop) for rows in slices(len(column))))
 
 
 def running(column: AnyArray, from_zero: bool = True) -> AnyArray:
-    """Return the cumulative sums of a column, preceded by a 0 if `from_zero`.
+    """Return the cumulative sums of a column, preceded by a 0 if `from_zero`."""
 
-    Examples
-    --------
-    >>> running(np.array([1.0, 2.0]))
-    array([0., 1., 3.])
-    """
-    (result,) = columns_beside(column, 1)
-    reached = np.zeros(1, dtype=column.dtype)
-    if from_zero:
-        result.append(reached)
-    for rows in slices(len(column)):
-        sums = np.cumsum(np.concatenate([reached, column[rows]]))[1:]
-        result.append(sums)
-        reached = sums[-1:] if len(sums) else reached
-    return result.finish()
+    def pieces() -> Iterator[np.ndarray]:
+        reached = np.zeros(1, dtype=column.dtype)
+        if from_zero:
+            yield reached
+        for (rows,) in blocks(column):
+            sums = np.cumsum(np.concatenate([reached, rows]))[1:]
+            yield sums
+            reached = sums[-1:] if len(sums) else reached
+
+    return _gathered(column, pieces())
 
 
 def first_reaching(column: AnyArray, wanted: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -175,3 +170,68 @@ def first_reaching(column: AnyArray, wanted: NDArray[np.float64]) -> NDArray[np.
         found[met] = rows.start + np.searchsorted(rising, wanted[met], side="left")
         pending = until
     return found
+
+
+def sorted_together(key: AnyArray, *columns: AnyArray) -> tuple[AnyArray, ...]:
+    """Return key and columns in ascending order of the key; equal keys keep their order.
+
+    On disk, runs of `RUN` events are sorted in memory and cut at quantiles of the key; then the
+    pieces of all runs between two cuts are sorted together. Keys equal to a cut are in order
+    already, so that ties never have to fit into memory.
+
+    Examples
+    --------
+    >>> sorted_together(np.array([2.0, 1.0, 1.0]), np.array([0, 1, 2]))
+    (array([1., 1., 2.]), array([1, 2, 0]))
+    """
+    whole = (key, *columns)
+    if not on_disk(*whole):
+        order = np.argsort(np.asarray(key), kind="stable")
+        return tuple(np.asarray(column)[order] for column in whole)
+    beside = next(column for column in whole if isinstance(column, RowsOnDisk))
+    runs, result = (
+        [DiskArray(beside.folder, column.dtype, column.shape[1:]) for column in whole]
+        for _ in range(2)
+    )
+    sample = np.sort(thinned(key))
+    cuts = np.unique(sample[:: max(1, len(sample) * RUN // len(key))])
+    bounds = []  # of the pieces of each run: below, at and above each cut
+    for start in range(0, len(key), RUN):
+        rows = [column[start : start + RUN] for column in whole]
+        _append_sorted(runs, rows)
+        keys = np.sort(rows[0])
+        at_cuts = [np.searchsorted(keys, cuts, side=side) for side in ("left", "right")]
+        bounds.append(start + np.concatenate([[0], np.ravel(at_cuts, order="F"), [len(keys)]]))
+    ends = np.array(bounds).T
+    for bucket, (first, last) in enumerate(pairwise(ends)):
+        pieces = [
+            [run[start:stop] for run in runs]
+            for start, stop in zip(first, last, strict=True)
+            if start < stop
+        ]
+        if bucket % 2 == 0 and pieces:  # between two cuts
+            pieces = [[np.concatenate(parts) for parts in zip(*pieces, strict=True)]]
+        for rows in pieces:
+            _append_sorted(result, rows)
+    return tuple(result)
+
+
+def _append_sorted(arrays: list[DiskArray], rows: list[np.ndarray]) -> None:
+    order = np.argsort(rows[0], kind="stable")
+    for array, block in zip(arrays, rows, strict=True):
+        array.append(block[order])
+
+
+def back_in_order(rows: AnyArray, values: AnyArray) -> AnyArray:
+    """Return the values in ascending order of the rows, which are 0 … n − 1.
+
+    Examples
+    --------
+    >>> back_in_order(np.array([2, 0, 1]), np.array([30.0, 10.0, 20.0]))
+    array([10., 20., 30.])
+    """
+    if on_disk(rows, values):
+        return sorted_together(rows, values)[1]
+    result = np.empty(values.shape, dtype=values.dtype)
+    result[in_memory(rows)] = values
+    return result

@@ -23,7 +23,7 @@ from steepest.evaluate.arrays import (
     check_same_length,
 )
 from steepest.evaluate.columns import Sums, contiguous, dot, summed, sums_of
-from steepest.evaluate.merit import ONE_SIGMA, normal_quantile
+from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
 from steepest.storage import AnyArray, RowsOnDisk
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "clopper_pearson",
     "effective_count",
     "efficiency_from_sums",
+    "efficiency_merit",
     "efficiency_of",
     "small_sample_factor",
     "weighted_efficiency",
@@ -183,6 +184,18 @@ def efficiency_of(passed: Sums, total: Sums, level: float = ONE_SIGMA) -> Effici
     return Efficiency(*(float(getattr(result, name)) for name in Efficiency.__slots__))
 
 
+def efficiency_merit(
+    name: str,
+    efficiency: Efficiency,
+    definition: str,
+    counts: dict[str, float | int],
+    level: float = ONE_SIGMA,
+) -> Merit:
+    """Return an efficiency, of floats, as a merit."""
+    interval = efficiency.value, efficiency.low, efficiency.high, efficiency.uncertainty
+    return Merit(name, *interval, level, counts, definition)
+
+
 def efficiency_from_sums(
     passed_sum: ArrayLike,
     passed_squares: ArrayLike,
@@ -204,13 +217,6 @@ def efficiency_from_sums(
     pass, n = T²/R. If weights cancel so far that k or n − k is below ½ (impossible with positive
     weights), the interval is ε ± zσ with ε first clipped to [0, 1], and is itself clipped to
     [0, 1].
-
-    Parameters
-    ----------
-    passed_sum, passed_squares, total_sum, total_squares
-        P, Q, T > 0 and R, of any shapes that broadcast.
-    level
-        Confidence level, 0 < level < 1.
     """
     P, Q = np.asarray(passed_sum, np.float64), np.asarray(passed_squares, np.float64)
     T, R = np.asarray(total_sum, np.float64), np.asarray(total_squares, np.float64)
@@ -247,11 +253,6 @@ def weighted_mean(values: AnyArray, weights: AnyArray) -> WeightedMean:
         σ² = n / (n − 1) · Σ w² (x − m)² / (Σ w)²,     n = (Σ w)² / Σ w²
 
     which is s²/n for equal weights. Weights are those of independent events, not repetition counts.
-
-    Parameters
-    ----------
-    values, weights
-        float64, shape (events,); weights of any sign with a positive sum.
 
     References
     ----------

@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 
 from steepest.evaluate.arrays import Floats, Values, as_column, as_weights
-from steepest.evaluate.columns import joined, sums_of
-from steepest.evaluate.sorting import sorted_together
+from steepest.evaluate.columns import joined, sorted_together, sums_of
 from steepest.storage import AnyArray, blocks, derived
 
 __all__ = ["KolmogorovTest", "kolmogorov_test"]

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from numbers import Integral
 from typing import Any
 
-__all__ = ["ONE_SIGMA", "Merit", "normal_quantile", "symmetric_merit", "undefined_merit"]
+import numpy as np
+
+__all__ = [
+    "ONE_SIGMA",
+    "Merit",
+    "as_numbers",
+    "normal_quantile",
+    "symmetric_merit",
+    "undefined_merit",
+]
 
 ONE_SIGMA = 0.6826894921370859  # erf(1/√2): the probability within one standard deviation
 _NUMBERS = ("value", "low", "high", "uncertainty")
@@ -158,8 +167,7 @@ class Merit:
 def _plain(number: float | int) -> float | int | None:
     if isinstance(number, Integral):
         return int(number)
-    as_float = float(number)
-    return as_float if math.isfinite(as_float) else None
+    return float(number) if math.isfinite(number) else None
 
 
 def _with_errors(value: float, up: float, down: float, unit: str) -> str:
@@ -212,7 +220,6 @@ def symmetric_merit(
     name: str,
     value: float,
     uncertainty: float,
-    *,
     definition: str,
     counts: dict[str, float | int],
     level: float = ONE_SIGMA,
@@ -221,24 +228,13 @@ def symmetric_merit(
 ) -> Merit:
     """Return a merit with the normal interval value ± z(level) · uncertainty."""
     half = normal_quantile(level) * uncertainty
-    return Merit(
-        name,
-        value,
-        value - half,
-        value + half,
-        uncertainty,
-        level,
-        counts,
-        definition,
-        unit,
-        reason,
-    )
+    numbers = value, value - half, value + half, uncertainty
+    return Merit(name, *numbers, level, counts, definition, unit, reason)
 
 
 def undefined_merit(
     name: str,
     reason: str,
-    *,
     definition: str,
     counts: dict[str, float | int] | None = None,
     level: float = ONE_SIGMA,
@@ -247,3 +243,24 @@ def undefined_merit(
     """Return a merit without a value, with the reason."""
     nan = math.nan
     return Merit(name, nan, nan, nan, nan, level, counts or {}, definition, unit, reason)
+
+
+def as_numbers(twin: Any) -> Any:
+    """Return the numbers of a figure as dicts, lists and floats; None if not finite.
+
+    Examples
+    --------
+    >>> as_numbers({"loss": np.array([0.5, np.nan])})
+    {'loss': [0.5, None]}
+    """
+    if is_dataclass(twin) and not isinstance(twin, type):
+        return {field.name: as_numbers(getattr(twin, field.name)) for field in fields(twin)}
+    if isinstance(twin, dict):
+        return {key: as_numbers(value) for key, value in twin.items()}
+    if isinstance(twin, np.ndarray | np.generic):
+        twin = twin.tolist()
+    if isinstance(twin, list | tuple):
+        return [as_numbers(value) for value in twin]
+    if isinstance(twin, float) and not math.isfinite(twin):
+        return None
+    return twin

@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from steepest.errors import EventsError
 from steepest.evaluate.arrays import (
     Floats,
     Values,
     as_column,
+    as_pair,
     as_weights,
     check_fraction,
+    check_rows,
     check_same_length,
-    first_bad_row,
 )
-from steepest.evaluate.columns import extent, first_reaching, running, summed
+from steepest.evaluate.columns import extent, first_reaching, running, sorted_together, summed
 from steepest.evaluate.intervals import effective_count, small_sample_factor, weighted_mean
-from steepest.evaluate.merit import ONE_SIGMA, Merit, symmetric_merit, undefined_merit
-from steepest.evaluate.sorting import sorted_together
+from steepest.evaluate.merit import ONE_SIGMA, Merit, symmetric_merit
 from steepest.storage import AnyArray, derived
 
 __all__ = ["pull_merits", "pulls", "regression_merits", "weighted_quantile"]
@@ -87,73 +86,56 @@ def regression_merits(
     '0.50 ± 0.29 GeV'
     """
     check_fraction(level, "level")
-    true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
-    check_same_length(true, predicted, "truth", "prediction")
+    true, predicted = as_pair(truth, prediction)
     weight = as_weights(weights, len(true))
     residual = derived(np.subtract, predicted, true)
     squared_unit = f"{unit}²" if unit else None
-    merits = [
-        _mean("bias", residual, weight, level, "weighted mean of prediction - truth", unit),
-        _resolution(residual, weight, level, unit),
-        _robust_resolution(residual, weight, level, unit),
-        _mean(
-            "mean_squared_error",
-            derived(np.square, residual),
-            weight,
-            level,
-            "weighted mean of (prediction - truth)^2",
-            squared_unit,
-        ),
-        _r_squared(true, residual, weight, level),
-    ]
-    return {merit.name: merit for merit in merits}
+    counts = _counts(weight)
+    measured = {
+        "bias": (_mean(residual, weight), unit),
+        "resolution": (_resolution(residual, weight), unit),
+        "robust_resolution": (_robust_resolution(residual, weight), unit),
+        "mean_squared_error": (_mean(derived(np.square, residual), weight), squared_unit),
+        "r_squared": (_r_squared(true, residual, weight), None),
+    }
+    return {
+        name: symmetric_merit(name, value, error, _DEFINITIONS[name], counts, level, of, reason)
+        for name, ((value, error, reason), of) in measured.items()
+    }
+
+
+_DEFINITIONS = {
+    "bias": "weighted mean of prediction - truth; standard error of the mean",
+    "resolution": "weighted standard deviation of prediction - truth; uncertainty from the scatter "
+    "of the squared deviations",
+    "robust_resolution": "half the width of the central 68.27 % of prediction - truth; Woodruff's "
+    "uncertainty of the two quantiles, with their correlation",
+    "mean_squared_error": "weighted mean of (prediction - truth)^2; standard error of the mean",
+    "r_squared": "1 - mean squared error / variance of the truth; uncertainty by propagation, with "
+    "the covariance of the two",
+}
+
+_Measured = tuple[float, float, str | None]
+"""Value, uncertainty, and the reason why one of them is not finite."""
 
 
 def _counts(weights: AnyArray) -> dict[str, float | int]:
     return {"events": len(weights), "events_effective": effective_count(weights)}
 
 
-def _mean(
-    name: str, values: AnyArray, weights: AnyArray, level: float, definition: str, unit: str | None
-) -> Merit:
+def _mean(values: AnyArray, weights: AnyArray) -> _Measured:
     mean = weighted_mean(values, weights)
-    return symmetric_merit(
-        name,
-        mean.value,
-        mean.uncertainty,
-        definition=f"{definition}; standard error of the mean",
-        counts=_counts(weights),
-        level=level,
-        unit=unit,
-        reason=_NEEDS_TWO if math.isnan(mean.uncertainty) else None,
-    )
+    return mean.value, mean.uncertainty, None if mean.uncertainty >= 0 else _NEEDS_TWO
 
 
-def _resolution(residual: AnyArray, weights: AnyArray, level: float, unit: str | None) -> Merit:
-    definition = (
-        "weighted standard deviation of prediction - truth; uncertainty from the scatter of the "
-        "squared deviations"
-    )
-    counts = _counts(weights)
+def _resolution(residual: AnyArray, weights: AnyArray) -> _Measured:
     factor = small_sample_factor(effective_count(weights))
-    square = _squared_deviation(residual, weights)
-    variance = weighted_mean(square, weights)
+    variance = weighted_mean(_squared_deviation(residual, weights), weights)
     if math.isnan(factor) or variance.value < 0:
         reason = "one effective event, or negative weights, give no positive variance"
-        return undefined_merit(
-            "resolution", reason, definition=definition, counts=counts, level=level, unit=unit
-        )
+        return math.nan, math.nan, reason
     value = factor * math.sqrt(variance.value)
-    uncertainty = factor**2 * variance.uncertainty / (2 * value) if value > 0 else 0.0
-    return symmetric_merit(
-        "resolution",
-        value,
-        uncertainty,
-        definition=definition,
-        counts=counts,
-        level=level,
-        unit=unit,
-    )
+    return value, factor**2 * variance.uncertainty / (2 * value) if value > 0 else 0.0, None
 
 
 def _squared_deviation(values: AnyArray, weights: AnyArray) -> AnyArray:
@@ -166,13 +148,6 @@ def weighted_quantile(values: AnyArray, weights: AnyArray, fractions: ArrayLike)
 
     With negative weights the sum may cross a fraction several times; the first crossing from below
     is used.
-
-    Parameters
-    ----------
-    values, weights
-        float64, shape (events,); weights with a positive sum.
-    fractions
-        Any shape, clipped to [0, 1].
 
     Examples
     --------
@@ -187,9 +162,7 @@ def weighted_quantile(values: AnyArray, weights: AnyArray, fractions: ArrayLike)
     return ordered[first].reshape(wanted.shape)
 
 
-def _robust_resolution(
-    residual: AnyArray, weights: AnyArray, level: float, unit: str | None
-) -> Merit:
+def _robust_resolution(residual: AnyArray, weights: AnyArray) -> _Measured:
     n = effective_count(weights)
     low_fraction = (1 - ONE_SIGMA) / 2
     high_fraction = 1 - low_fraction
@@ -200,47 +173,23 @@ def _robust_resolution(
     low_error, high_error = (low[2] - low[0]) / 2, (high[2] - high[0]) / 2
     correlation = low_fraction / high_fraction  # of the two sample quantiles, Cramér chapter 28
     variance = low_error**2 + high_error**2 - 2 * correlation * low_error * high_error
-    enough = n * low_fraction > 1
-    return symmetric_merit(
-        "robust_resolution",
-        float(high[1] - low[1]) / 2,
-        math.sqrt(variance) / 2 if enough else math.nan,
-        definition="half the width of the central 68.27 % of prediction - truth; Woodruff's "
-        "uncertainty of the two quantiles, with their correlation",
-        counts=_counts(weights),
-        level=level,
-        unit=unit,
-        reason=None if enough else "the uncertainty needs an effective event in each tail",
-    )
+    value = float(high[1] - low[1]) / 2
+    if n * low_fraction > 1:
+        return value, math.sqrt(variance) / 2, None
+    return value, math.nan, "the uncertainty needs an effective event in each tail"
 
 
-def _r_squared(truth: AnyArray, residual: AnyArray, weights: AnyArray, level: float) -> Merit:
-    definition = (
-        "1 - mean squared error / variance of the truth; uncertainty by propagation, with the "
-        "covariance of the two"
-    )
+def _r_squared(truth: AnyArray, residual: AnyArray, weights: AnyArray) -> _Measured:
     square, deviation = derived(np.square, residual), _squared_deviation(truth, weights)
     error, variance = (weighted_mean(values, weights) for values in (square, deviation))
     if not variance.value > 0 or math.isclose(*extent(truth), rel_tol=1e-14):
-        reason = "the truth has no positive variance"
-        counts = _counts(weights)
-        return undefined_merit(
-            "r_squared", reason, definition=definition, counts=counts, level=level
-        )
+        return math.nan, math.nan, "the truth has no positive variance"
     ratio = error.value / variance.value
     influence = derived(  # of mean zero by construction
         lambda r2, d2: (r2 - ratio * d2) / variance.value, square, deviation
     )
-    uncertainty = weighted_mean(influence, weights).uncertainty
-    return symmetric_merit(
-        "r_squared",
-        1 - ratio,
-        uncertainty,
-        definition=definition,
-        counts=_counts(weights),
-        level=level,
-        reason=_NEEDS_TWO if math.isnan(uncertainty) else None,
-    )
+    _, uncertainty, reason = _mean(influence, weights)
+    return 1 - ratio, uncertainty, reason
 
 
 def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
@@ -270,19 +219,17 @@ def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
     >>> pulls([10.0, 20.0], [12.0, 19.0], [2.0, 2.0]).tolist()
     [1.0, -0.5]
     """
-    true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
-    check_same_length(true, predicted, "truth", "prediction")
+    true, predicted = as_pair(truth, prediction)
     sigma = as_column(uncertainty, "uncertainties")
     check_same_length(true, sigma, "truth", "uncertainties")
-    row = first_bad_row(sigma, lambda rows: rows <= 0)
-    if row is not None:
-        raise EventsError(
-            f"uncertainties are not above 0: row {row}.",
-            expected="a positive number for each event",
-            found=f"{sigma[row : row + 1][0]:g} in row {row}",
-            cause="a bin in which all predictions are exact, or a negative uncertainty",
-            do="leave these events out, or widen the bin",
-        )
+    check_rows(
+        sigma,
+        lambda rows: rows <= 0,
+        "uncertainties are not above 0",
+        expected="a positive number for each event",
+        cause="a bin in which all predictions are exact, or a negative uncertainty",
+        do="leave these events out, or widen the bin",
+    )
     return derived(lambda p, t, s: (p - t) / s, predicted, true, sigma)
 
 
@@ -327,22 +274,20 @@ def pull_merits(
     check_fraction(level, "level")
     pull = as_column(values, "pulls")
     weight = as_weights(weights, len(pull))
-    none = derived(np.zeros_like, pull)
-    measured = regression_merits(none, pull, weight, None, level)
-    counts: dict[str, float | int] = {
-        "events": len(pull),
-        "events_effective": effective_count(weight),
-    }
-    definitions = {
-        "mean": "weighted mean of (prediction - truth) / sigma; standard error of the mean",
-        "width": "weighted standard deviation of (prediction - truth) / sigma; uncertainty from "
-        "the scatter of the squared deviations",
-    }
-    merits = {}
-    for short, source in (("mean", measured["bias"]), ("width", measured["resolution"])):
-        name = f"pull_{short}"
-        numbers = source.value, source.low, source.high, source.uncertainty
-        merits[name] = Merit(
-            name, *numbers, level, counts, definitions[short], reason=source.reason
+    counts = _counts(weight)
+    return {
+        name: symmetric_merit(name, value, error, definition, counts, level, reason=reason)
+        for name, (value, error, reason), definition in (
+            (
+                "pull_mean",
+                _mean(pull, weight),
+                "weighted mean of (prediction - truth) / sigma; standard error of the mean",
+            ),
+            (
+                "pull_width",
+                _resolution(pull, weight),
+                "weighted standard deviation of (prediction - truth) / sigma; uncertainty from the "
+                "scatter of the squared deviations",
+            ),
         )
-    return merits
+    }

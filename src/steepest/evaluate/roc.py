@@ -14,29 +14,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steepest.evaluate.area import ClassSums, Ranking, ranked
 from steepest.evaluate.arrays import (
     Values,
     as_array,
-    as_binary_labels,
-    as_column,
-    as_weights,
     check_classified,
     check_fraction,
-    check_same_length,
+    check_scored,
     check_weight_sum,
     one_class,
 )
 from steepest.evaluate.columns import (
-    columns_beside,
+    Sums,
     first_reaching,
+    joined,
     running,
     sums_of,
     total_of,
 )
 from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit
-from steepest.evaluate.ranking import Ranking, ranked
-from steepest.storage import AnyArray, RowsOnDisk, derived, slices
+from steepest.storage import AnyArray, derived
 
 __all__ = [
     "Roc",
@@ -145,18 +143,18 @@ def roc_of(ranking: Ranking) -> Roc:
         return above[id(column)]
 
     signal, background = (
-        [summed_above(column) for column in of] for of in (ranking.signal, ranking.background)
+        ClassSums(*map(summed_above, of)) for of in (ranking.signal, ranking.background)
     )
     return Roc(
-        _after_infinity(ranking.scores),
-        _share(signal[1]),
-        _share(background[1]),
-        as_array(signal[0], np.int64),
-        as_array(background[0], np.int64),
-        signal[1],
-        background[1],
-        signal[2],
-        background[2],
+        joined(np.array([math.inf]), ranking.scores),
+        _share(signal.weight),
+        _share(background.weight),
+        as_array(signal.events, np.int64),
+        as_array(background.events, np.int64),
+        signal.weight,
+        background.weight,
+        signal.squares,
+        background.squares,
         ranking,
     )
 
@@ -164,23 +162,6 @@ def roc_of(ranking: Ranking) -> Roc:
 def _share(sums: AnyArray) -> AnyArray:
     total = total_of(sums)
     return derived(lambda rows: rows / total, sums)
-
-
-def _after_infinity(scores: AnyArray) -> AnyArray:
-    (thresholds,) = columns_beside(scores, 1)
-    thresholds.append(np.array([math.inf]))
-    for rows in slices(len(scores)):
-        thresholds.append(scores[rows])
-    return thresholds.finish()
-
-
-def check_scored(labels: Any, scores: Any, weights: Any) -> tuple[Any, Any, Any]:
-    """Return (is signal, scores, weights), checked, each of shape (events,)."""
-    column = as_column(scores, "scores")
-    weight = as_weights(weights, len(column))
-    rows = labels if isinstance(labels, RowsOnDisk) else np.atleast_1d(labels)
-    check_same_length(rows, column, "labels", "scores")
-    return as_binary_labels(labels, weight), column, weight
 
 
 def working_point(roc: Roc, signal_efficiency: float) -> int:
@@ -262,15 +243,12 @@ def background_rejection(
     '4.0 +19.7 −2.4'
     """
     at = working_point(roc, signal_efficiency)
-    sums, squares = roc.background_sum_above, roc.background_squares_above
-    background = efficiency_from_sums(
-        _at(sums, at), _at(squares, at), total_of(sums), total_of(squares), level
-    )
+    background = roc.background_interval(level, slice(at, at + 1))
     value, low, high = (
-        1 / float(epsilon) if epsilon > 0 else math.inf
+        1 / float(epsilon[0]) if epsilon[0] > 0 else math.inf
         for epsilon in (background.value, background.high, background.low)
     )
-    uncertainty = float(background.uncertainty) * value**2 if math.isfinite(value) else math.nan
+    uncertainty = float(background.uncertainty[0]) * value**2 if math.isfinite(value) else math.nan
     return Merit(
         f"background_rejection_at_{signal_efficiency:g}",
         value,
@@ -295,20 +273,17 @@ def _why_infinite(value: float, high: float, passing: int) -> str | None:
 
 def _rejection_counts(roc: Roc, at: int) -> dict[str, float | int]:
     sums, squares = roc.background_sum_above, roc.background_squares_above
+    passed = Sums(0, float(_at(sums, at)), float(_at(squares, at)))
     return {
         "threshold": float(_at(roc.thresholds, at)),
         "signal_efficiency": float(_at(roc.signal_efficiency, at)),
         "signal_passed": int(_at(roc.signal_above, at)),
         "signal_total": int(total_of(roc.signal_above)),
         "background_passed": int(_at(roc.background_above, at)),
-        "background_passed_effective": _effective(_at(sums, at), _at(squares, at)),
+        "background_passed_effective": passed.effective,
         "background_total": int(total_of(roc.background_above)),
-        "background_total_effective": _effective(total_of(sums), total_of(squares)),
+        "background_total_effective": Sums(0, total_of(sums), total_of(squares)).effective,
     }
-
-
-def _effective(total: float, squares: float) -> float:
-    return float(total) ** 2 / float(squares) if squares > 0 else 0.0
 
 
 def roc_curves_by_class(
@@ -329,15 +304,8 @@ def roc_curves_by_class(
 
     Parameters
     ----------
-    labels
-        Class numbers 0 … K − 1, shape (events,).
-    probabilities
-        Rows that add up to one, shape (events, K).
-    weights
-        Event weights of any sign, a positive sum in each class and in its rest, shape (events,);
-        None means 1 each.
-    class_names
-        K names; None means the class numbers.
+    labels, probabilities, weights, class_names
+        As in `multiclass_merits`; each class and its rest needs a positive sum of weights.
 
     Returns
     -------

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
-from steepest.evaluate.arrays import Floats, Values, check_fraction
+from steepest.evaluate.arrays import Floats, Values, check_fraction, check_scored
 from steepest.evaluate.columns import sums_of
 from steepest.evaluate.intervals import Efficiency, efficiency_of
 from steepest.evaluate.merit import ONE_SIGMA, Merit
-from steepest.evaluate.roc import Roc, check_scored
+from steepest.evaluate.roc import Roc
 from steepest.storage import blocks, derived
 
 __all__ = [
@@ -163,16 +163,12 @@ def significance_at(
 
     Parameters
     ----------
-    labels
-        0 (background) or 1 (signal), shape (events,).
-    scores
-        Any finite numbers, higher for signal, shape (events,).
+    labels, scores, weights
+        As in `roc_curve`.
     threshold
         The cut, chosen on other events: see `best_cut`.
     experiment
         S, B and δ.
-    weights
-        Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     level
         Confidence level of the interval.
     name

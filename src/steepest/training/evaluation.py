@@ -229,7 +229,7 @@ def _significance(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen) -> Mer
             "significance",
             f"no cut can be chosen on the {chosen['part']} part: fewer than ten effective "
             "background events",
-            definition="Asimov significance behind the cut where it is largest on other events",
+            "Asimov significance behind the cut where it is largest on other events",
         )
     labels, scores, weights = scored.columns
     cut = chosen["significance"]["threshold"]

@@ -22,7 +22,7 @@ from steepest.evaluate.figures.features import (
     feature_figure,
     feature_histograms,
 )
-from steepest.evaluate.figures.histogram import Histogram, as_numbers
+from steepest.evaluate.figures.histogram import Histogram
 from steepest.evaluate.figures.residuals import (
     PullHistogram,
     ResidualHistograms,
@@ -39,6 +39,7 @@ from steepest.evaluate.figures.significance import (
     significance_figure,
 )
 from steepest.evaluate.figures.style import axis_label, rendered, save
+from steepest.evaluate.merit import as_numbers
 
 __all__ = [
     "ConfusionMatrix",

@@ -1,10 +1,9 @@
-"""Histograms of weighted events, and conversion of the numbers of any figure for JSON."""
+"""Histograms of weighted events."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from steepest.evaluate.arrays import Floats
 from steepest.evaluate.columns import extent, summed
 from steepest.storage import AnyArray, blocks, thinned
 
-__all__ = ["Histogram", "as_numbers", "central_range", "histogram", "histogram_edges"]
+__all__ = ["Histogram", "central_range", "histogram", "histogram_edges"]
 
 _MOST_STEPS = 1_000
 """Largest number of steps of an even grid."""
@@ -122,24 +121,3 @@ def _common_step(values: AnyArray) -> float | None:
     numbers = gaps / gaps.min()
     uneven = np.abs(numbers - np.round(numbers)).max() > 0.01
     return None if uneven or np.round(numbers).sum() > _MOST_STEPS else float(gaps.min())
-
-
-def as_numbers(twin: Any) -> Any:
-    """Return the numbers of a figure as dicts, lists and floats; None if not finite.
-
-    Examples
-    --------
-    >>> as_numbers({"loss": np.array([0.5, np.nan])})
-    {'loss': [0.5, None]}
-    """
-    if is_dataclass(twin) and not isinstance(twin, type):
-        return {field.name: as_numbers(getattr(twin, field.name)) for field in fields(twin)}
-    if isinstance(twin, dict):
-        return {key: as_numbers(value) for key, value in twin.items()}
-    if isinstance(twin, np.ndarray | np.generic):
-        twin = twin.tolist()
-    if isinstance(twin, list | tuple):
-        return [as_numbers(value) for value in twin]
-    if isinstance(twin, float) and not math.isfinite(twin):
-        return None
-    return twin

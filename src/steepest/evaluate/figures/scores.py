@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steepest.evaluate.arrays import Values
+from steepest.evaluate.arrays import Values, check_scored
 from steepest.evaluate.columns import extent, joined
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
 from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, short, style
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
-from steepest.evaluate.roc import check_scored
 from steepest.storage import compressed, derived
 
 if TYPE_CHECKING:
