@@ -240,8 +240,8 @@ def test_resumed_scores_go_on_with_the_commit_that_they_were_begun_with(files, t
     later = {"data/jets.parquet": parquet(table(9))}
     common = f"""
 import steepest
-from steepest.prediction import scorer, size
-size.MOST_IN_BLOCK, size.MOST_IN_PART, size.LEAST = 1_000, 5_000, 1
+from steepest.prediction import scorer
+scorer.MOST_IN_BLOCK, scorer.MOST_IN_PART, scorer.LEAST = 1_000, 5_000, 1
 RUN, OUT = {str(tmp_path / "run")!r}, {str(tmp_path / "scores.parquet")!r}
 EVENTS = "hf://datasets/o/moving/data/jets.parquet"
 """

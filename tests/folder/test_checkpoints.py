@@ -20,7 +20,7 @@ from steepest.descent import state as state_module
 from steepest.descent.state import Best
 from steepest.descent.state import Path as DescentPath
 from steepest.errors import RunFolderError
-from steepest.folder import FolderCheckpointer, atomic, checkpoints
+from steepest.folder import FolderCheckpointer, checkpoints, files
 from steepest.optimizers import update_rule
 
 
@@ -276,9 +276,9 @@ def test_a_disk_that_refuses_is_explained_and_the_last_checkpoint_stays(
 
 def test_json_refuses_what_json_has_not(tmp_path: Path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        atomic.write_json(tmp_path / "x.json", {"value": float("nan")})
+        files.write_json(tmp_path / "x.json", {"value": float("nan")})
     assert names(tmp_path) == []
-    atomic.write_json(tmp_path / "x.json", {"σ": 1})
+    files.write_json(tmp_path / "x.json", {"σ": 1})
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"σ": 1}
 
 
@@ -286,7 +286,7 @@ def test_files_have_the_permissions_of_any_new_file(tmp_path: Path):
     """Also those of safetensors, which by itself lets nobody but the owner read them."""
     (tmp_path / "any").touch()
     arrays = {"theta": np.zeros(2)}
-    atomic.write_atomically(tmp_path / "one", lambda file: save_file(arrays, file))
-    atomic.write_synced(tmp_path / "two", lambda file: save_file(arrays, file))
+    files.write_atomically(tmp_path / "one", lambda file: save_file(arrays, file))
+    files.write_synced(tmp_path / "two", lambda file: save_file(arrays, file))
     modes = {(tmp_path / name).stat().st_mode for name in ("any", "one", "two")}
     assert len(modes) == 1

@@ -16,7 +16,7 @@ import uproot
 import steepest
 from samples import make_events
 from steepest import Run, predict
-from steepest.prediction import size
+from steepest.prediction import scorer
 
 from .conftest import table_of
 
@@ -59,7 +59,7 @@ def test_blocks_and_parts_change_nothing(runs, events: Path, tmp_path: Path, mon
     predict(runs["multiclass"], events, tmp_path / "a.parquet")
     for name in ("MOST_IN_BLOCK", "MOST_IN_PART", "LEAST"):
         monkeypatch.setattr(
-            size, name, {"MOST_IN_BLOCK": 37, "MOST_IN_PART": 101, "LEAST": 1}[name]
+            scorer, name, {"MOST_IN_BLOCK": 37, "MOST_IN_PART": 101, "LEAST": 1}[name]
         )
     predict(runs["multiclass"], events, tmp_path / "b.parquet")
     assert table_of(tmp_path / "a.parquet").equals(table_of(tmp_path / "b.parquet"))

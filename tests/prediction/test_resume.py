@@ -19,15 +19,15 @@ from samples import make_events
 from steepest import predict
 from steepest.errors import InputError, Interrupted, RunFolderError
 from steepest.prediction import parts as parts_module
-from steepest.prediction import size
+from steepest.prediction import scorer
 from steepest.training import TrainingCallback
 
 from .conftest import table_of
 
 COMMAND = """
 import sys, time
-from steepest.prediction import size, scorer
-size.MOST_IN_BLOCK, size.MOST_IN_PART, size.LEAST = 100, 1000, 1
+from steepest.prediction import scorer
+scorer.MOST_IN_BLOCK, scorer.MOST_IN_PART, scorer.LEAST = 100, 1000, 1
 score = scorer.Scorer.score
 def slowly(self, block):
     time.sleep(0.002)
@@ -106,7 +106,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(runs, many: str, tmp_path: P
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch):
     for name, rows in (("MOST_IN_BLOCK", 100), ("MOST_IN_PART", 1000), ("LEAST", 1)):
-        monkeypatch.setattr(size, name, rows)
+        monkeypatch.setattr(scorer, name, rows)
 
 
 class Interrupting(TrainingCallback):
@@ -275,7 +275,7 @@ def test_a_disk_that_fills_while_the_file_is_written(runs, many: str, tmp_path: 
 
     out = tmp_path / "out.parquet"
     with monkeypatch.context() as context:
-        context.setattr("steepest.prediction.writers.parquet.write", fails)
+        context.setattr("pyarrow.parquet.ParquetWriter.write_table", fails)
         with pytest.raises(RunFolderError, match=r"Writing out\.parquet failed"):
             predict(runs["binary"], many, out)
     assert predict(runs["binary"], many, out, resume=True).resumed == 12_000

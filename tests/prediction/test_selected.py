@@ -11,7 +11,7 @@ from samples import make_events
 from steepest import predict
 from steepest.errors import EventsError
 from steepest.events.formats import hdf5
-from steepest.prediction import size, work
+from steepest.prediction import scorer, work
 
 from .conftest import table_of
 
@@ -25,7 +25,7 @@ ROWS, BLOCK, PART = 4_000, 100, 700
 def small_parts(monkeypatch: pytest.MonkeyPatch):
     """Parts that end within blocks."""
     for name, rows in (("MOST_IN_BLOCK", BLOCK), ("MOST_IN_PART", PART), ("LEAST", 1)):
-        monkeypatch.setattr(size, name, rows)
+        monkeypatch.setattr(scorer, name, rows)
 
 
 def columns() -> dict[str, np.ndarray]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from steepest.descent import MemoryCheckpointer, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
-from steepest.estimators.progress import CallbackAdapter
+from steepest.estimators.progress import CallbackAdapter, ProgressCallback
 from steepest.events import Sample
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
@@ -27,6 +28,9 @@ from steepest.training.partial_fit import PartialFit
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 
 Array = np.ndarray
+_DESCENT = ("method", "batch_size", "optimizer", "learning_rate", "schedule", "scaling", "l2",
+            "epochs", "dtype", "seed")  # fmt: skip
+"""Parameters that a recipe has under the same names in its table `descent`."""
 
 
 class Descended(BaseEstimator):
@@ -41,51 +45,109 @@ class Descended(BaseEstimator):
     n_features_in_: int
     _partial: PartialFit | None = None
 
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (),
+        *,
+        method: Literal["descent", "newton", "exact"] = "descent",
+        batch_size: int | Literal["all"] = "all",
+        optimizer: str | dict[str, Any] = "sgd",
+        learning_rate: float | Literal["auto"] = "auto",
+        schedule: str | dict[str, Any] = "constant",
+        scaling: str = "standard",
+        l2: float = 0.0,
+        epochs: int = 100,
+        tol: float | None = None,
+        activation: str = "relu",
+        initialization: str | None = None,
+        record_every: int | Literal["auto"] = "auto",
+        dtype: Literal["float64", "float32"] = "float64",
+        verbose: bool = False,
+        callbacks: Sequence[ProgressCallback] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.method = method
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.scaling = scaling
+        self.l2 = l2
+        self.epochs = epochs
+        self.tol = tol
+        self.activation = activation
+        self.initialization = initialization
+        self.record_every = record_every
+        self.dtype = dtype
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> Self:
+        """Descend on J from the seed's θ₀, over all epochs; or solve for its minimum.
+
+        Parameters
+        ----------
+        X
+            ``(events, features)``, finite: an array or a data frame.
+        y
+            ``(events,)``: labels of any kind that sorts for a classifier, numbers for a regressor.
+        sample_weight
+            ``(events,)`` of either sign with Σw > 0, one number for all, or None for ones. An event
+            of weight k is that event k times: exactly so, up to rounding, for batch descent; for
+            mini-batches it is one event whose gradient is k times as large.
+        validation
+            (X, y) or (X, y, sample_weight): then the best parameters on it are kept.
+
+        Raises
+        ------
+        RecipeError, EventsError, ValueError
+            Parameters; one class only, weights; X and y as scikit-learn checks them.
+        """
+        train, held_out = self._sample(X, y, sample_weight, new=True), None
+        if validation is not None:
+            X, y, *rest = validation
+            held_out = self._sample(X, y, rest[0] if rest else None, new=False)
+        self._descend(train, held_out)
+        return self
+
+    def _sample(self, X: Any, y: Any, sample_weight: Any, new: bool) -> Sample:
+        """The events, checked; with `new` what is known of features and classes is learnt anew."""
+        raise NotImplementedError
+
+    def _task(self) -> tuple[str, tuple[str, ...]]:
+        """The task and the names of its classes."""
+        raise NotImplementedError
+
     def _recipe(self) -> Recipe:
         """The estimator's parameters as a recipe, which checks them."""
         p = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
         whole, every = p["batch_size"] == "all", p["record_every"]
         rare = whole and p["tol"] is None and every != "auto"
         descent = {
-            "method": p.get("method", "descent"),
-            "batch_size": p["batch_size"],
-            "optimizer": p["optimizer"],
-            "learning_rate": p["learning_rate"],
-            "schedule": p["schedule"],
-            "scaling": p["scaling"],
-            "l2": p["l2"],
-            "epochs": p["epochs"],
+            **{name: p[name] for name in _DESCENT},
             "stop": {"loss_tolerance": p["tol"]} if p["tol"] is not None else {},
             "history": {"every": every},
             # batch descent validates only when it records, unless `tol` needs each epoch
             "validate_every": every if rare else 1,
-            "dtype": p["dtype"],
-            "seed": p["seed"],
         }
         model = {name: p[name] for name in ("hidden", "activation", "initialization")}
         events = {"path": "arrays", "label": "y"}
         table = {"events": events, "model": model, "descent": descent}
         return Recipe.from_dict(table, source=type(self).__name__)
 
-    def _schema(self, task: str, classes: tuple[str, ...]) -> Schema:
+    def _schema(self) -> Schema:
         columns = getattr(self, "feature_names_in_", None)
         names = columns if columns is not None else [f"x{i}" for i in range(self.n_features_in_)]
-        return Schema(tuple(map(str, names)), task, classes, "y")
+        return Schema(tuple(map(str, names)), *self._task(), "y")
 
     def _callback(self, recipe: Recipe) -> CallbackAdapter:
-        callbacks = self.callbacks if self.callbacks is not None else ()  # pyright: ignore[reportAttributeAccessIssue]
-        verbose = bool(self.verbose)  # pyright: ignore[reportAttributeAccessIssue]
-        return CallbackAdapter(callbacks, recipe.descent.epochs, verbose)
+        return CallbackAdapter(self.callbacks or (), recipe.descent.epochs, bool(self.verbose))
 
-    def _descend(
-        self,
-        train: Sample,
-        validation: Sample | None,
-        task: str,
-        classes: tuple[str, ...] = (),
-    ) -> None:
+    def _descend(self, train: Sample, validation: Sample | None) -> None:
         """Fit anew."""
-        recipe, schema = self._recipe(), self._schema(task, classes)
+        recipe, schema = self._recipe(), self._schema()
         checkpointer, callback = MemoryCheckpointer(), self._callback(recipe)
         self._partial = None
         try:
@@ -113,12 +175,12 @@ class Descended(BaseEstimator):
                 self._partial = PartialFit.after_fit(fitted, schema, recipe)
         self.history_ = _history(checkpointer)
 
-    def _continue(self, train: Sample, task: str, classes: tuple[str, ...] = ()) -> None:
+    def _continue(self, train: Sample) -> None:
         """Take one epoch over these events."""
         recipe = self._recipe()
         partial = self._partial
         if partial is None:
-            partial = PartialFit.start(train, self._schema(task, classes), recipe)
+            partial = PartialFit.start(train, self._schema(), recipe)
             self.history_ = None
         elif partial.recipe != recipe:
             raise RecipeError(
@@ -154,10 +216,11 @@ class Descended(BaseEstimator):
             reason.sentence if reason.kind != "asked" else "a callback returned True"
         )
 
-    def _inputs(self, X: Any) -> Array:
+    def _predicted(self, X: Any) -> Array:
+        """What the model says of X, checked by scikit-learn."""
         check_is_fitted(self, "model_")
         check: Any = validate_data
-        return check(self, X, reset=False, dtype=np.float64)
+        return self.model_.predict(check(self, X, reset=False, dtype=np.float64))
 
     def _coefficients(self, what: str) -> Any:
         check_is_fitted(self, "model_")

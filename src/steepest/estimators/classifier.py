@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -14,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
-from steepest.estimators.progress import ProgressCallback
 from steepest.events import Sample
 
 __all__ = ["Classifier"]
@@ -119,72 +117,6 @@ class Classifier(ClassifierMixin, Descended):
 
     classes_: Array
 
-    def __init__(
-        self,
-        hidden: tuple[int, ...] = (),
-        *,
-        method: Literal["descent", "newton"] = "descent",
-        batch_size: int | Literal["all"] = "all",
-        optimizer: str | dict[str, Any] = "sgd",
-        learning_rate: float | Literal["auto"] = "auto",
-        schedule: str | dict[str, Any] = "constant",
-        scaling: str = "standard",
-        l2: float = 0.0,
-        epochs: int = 100,
-        tol: float | None = None,
-        activation: str = "relu",
-        initialization: str | None = None,
-        record_every: int | Literal["auto"] = "auto",
-        dtype: Literal["float64", "float32"] = "float64",
-        verbose: bool = False,
-        callbacks: Sequence[ProgressCallback] | None = None,
-        seed: int = 0,
-    ) -> None:
-        self.hidden = hidden
-        self.method = method
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.scaling = scaling
-        self.l2 = l2
-        self.epochs = epochs
-        self.tol = tol
-        self.activation = activation
-        self.initialization = initialization
-        self.record_every = record_every
-        self.dtype = dtype
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.seed = seed
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> Self:
-        """Descend on J from the seed's θ₀, over all epochs.
-
-        Parameters
-        ----------
-        X
-            ``(events, features)``, finite: an array or a data frame.
-        y
-            ``(events,)``, labels of any kind that sorts.
-        sample_weight
-            ``(events,)`` of either sign with Σw > 0, one number for all, or None for ones. An event
-            of weight k is that event k times: exactly so, up to rounding, for batch descent; for
-            mini-batches it is one event whose gradient is k times as large.
-        validation
-            (X, y) or (X, y, sample_weight): then the best parameters on it are kept.
-
-        Raises
-        ------
-        RecipeError, EventsError, ValueError
-            Parameters; one class only, weights; X and y as scikit-learn checks them.
-        """
-        X, y = arrays_of(self, X, y, reset=True)
-        self.classes_ = two_or_more(classes_of(y), f"{len(y):,} events")
-        train = self._events(X, y, sample_weight)
-        self._descend(train, self._validation(validation), *self._task())
-        return self
-
     @available_if(descends)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Go on with the descent: one pass over these events, in mini-batches of `batch_size`.
@@ -247,13 +179,12 @@ class Classifier(ClassifierMixin, Descended):
                 do="call fit, or partial_fit on a clone, to begin a new descent",
             )
         refuse_unknown(y, self.classes_, "The labels have a class that `classes` lacks.")
-        self._continue(self._events(X, y, sample_weight), *self._task())
+        self._continue(self._events(X, y, sample_weight))
         return self
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of the classes, ``(events, K)``, in the order of `classes_`."""
-        inputs = self._inputs(X)
-        probabilities = self.model_.predict(inputs)
+        probabilities = self._predicted(X)
         if len(self.classes_) == 2:
             return np.column_stack([1.0 - probabilities, probabilities])
         return probabilities
@@ -277,15 +208,15 @@ class Classifier(ClassifierMixin, Descended):
         task = "binary" if len(self.classes_) == 2 else "multiclass"
         return task, tuple(map(str, self.classes_))
 
+    def _sample(self, X: Any, y: Any, sample_weight: Any, new: bool) -> Sample:
+        X, y = arrays_of(self, X, y, reset=new)
+        if new:
+            self.classes_ = two_or_more(classes_of(y), f"{len(y):,} events")
+        else:
+            what = "The validation labels have a class that the training labels lack."
+            refuse_unknown(y, self.classes_, what)
+        return self._events(X, y, sample_weight)
+
     def _events(self, X: Array, y: Array, sample_weight: Any) -> Sample:
         kind = np.int64 if len(self.classes_) > 2 else np.dtype(self.dtype)
         return Sample(X, indices_of(y, self.classes_, kind), weights_of(sample_weight, len(X)))
-
-    def _validation(self, validation: Any) -> Sample | None:
-        if validation is None:
-            return None
-        X, y, *rest = validation
-        X, y = arrays_of(self, X, y, reset=False)
-        what = "The validation labels have a class that the training labels lack."
-        refuse_unknown(y, self.classes_, what)
-        return self._events(X, y, rest[0] if rest else None)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
-from steepest.estimators.progress import ProgressCallback
 from steepest.events import Sample
 
 __all__ = ["Regressor"]
@@ -120,97 +118,13 @@ class Regressor(RegressorMixin, Descended):
     all 3 epochs are done
     """
 
-    def __init__(
-        self,
-        hidden: tuple[int, ...] = (),
-        *,
-        method: Literal["descent", "newton", "exact"] = "descent",
-        batch_size: int | Literal["all"] = "all",
-        optimizer: str | dict[str, Any] = "sgd",
-        learning_rate: float | Literal["auto"] = "auto",
-        schedule: str | dict[str, Any] = "constant",
-        scaling: str = "standard",
-        l2: float = 0.0,
-        epochs: int = 100,
-        tol: float | None = None,
-        activation: str = "relu",
-        initialization: str | None = None,
-        record_every: int | Literal["auto"] = "auto",
-        dtype: Literal["float64", "float32"] = "float64",
-        verbose: bool = False,
-        callbacks: Sequence[ProgressCallback] | None = None,
-        seed: int = 0,
-    ) -> None:
-        self.hidden = hidden
-        self.method = method
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.scaling = scaling
-        self.l2 = l2
-        self.epochs = epochs
-        self.tol = tol
-        self.activation = activation
-        self.initialization = initialization
-        self.record_every = record_every
-        self.dtype = dtype
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.seed = seed
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> Self:
-        """Descend on J from the seed's θ₀, over all epochs; or solve for its minimum exactly.
-
-        Parameters
-        ----------
-        X
-            ``(events, features)``, finite: an array or a data frame.
-        y
-            ``(events,)``, numbers.
-        sample_weight
-            ``(events,)`` of either sign with Σw > 0, one number for all, or None for ones. An event
-            of weight k is that event k times: exactly so, up to rounding, for batch descent; for
-            mini-batches it is one event whose gradient is k times as large.
-        validation
-            (X, y) or (X, y, sample_weight): then the best parameters on it are kept.
-
-        Raises
-        ------
-        RecipeError, EventsError, ValueError
-            Parameters; weights; X and y as scikit-learn checks them.
-        """
-        train = self._events(X, y, sample_weight, reset=True)
-        held_out = None
-        if validation is not None:
-            X, y, *rest = validation
-            held_out = self._events(X, y, rest[0] if rest else None, reset=False)
-        self._descend(train, held_out, "regression")
-        return self
-
     @available_if(descends)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Go on with the descent: one pass over these events, in mini-batches of `batch_size`.
 
-        As `Classifier.partial_fit`: n calls with one sample are `fit` with n of `epochs`, bit for
-        bit; scaling, η of "auto" and the schedule's length are those of the first call.
-
-        Parameters
-        ----------
-        X
-            ``(events, features)``, finite: an array or a data frame.
-        y
-            ``(events,)``, numbers.
-        sample_weight
-            ``(events,)`` of either sign with Σw > 0, one number for all, or None for ones. An event
-            of weight k is that event k times: exactly so, up to rounding, for batch descent; for
-            mini-batches it is one event whose gradient is k times as large.
-            Weights are relative within a call.
-
-        Raises
-        ------
-        RecipeError, EventsError, ValueError
-            As for `fit`.
+        As `Classifier.partial_fit`, which has the arguments, the errors and the rules: n calls with
+        one sample are `fit` with n of `epochs`, bit for bit; scaling, η of "auto" and the
+        schedule's length are those of the first call.
 
         Examples
         --------
@@ -222,14 +136,12 @@ class Regressor(RegressorMixin, Descended):
         >>> model.n_iter_, model.predict([[3.0]]).round(2)
         (60, array([7.]))
         """
-        train = self._events(X, y, sample_weight, reset=self._partial is None)
-        self._continue(train, "regression")
+        self._continue(self._sample(X, y, sample_weight, new=self._partial is None))
         return self
 
     def predict(self, X: Any) -> Array:
         """The predicted values, ``(events,)``."""
-        inputs = self._inputs(X)
-        return self.model_.predict(inputs)
+        return self._predicted(X)
 
     @property
     def coef_(self) -> Array:
@@ -241,6 +153,9 @@ class Regressor(RegressorMixin, Descended):
         """Intercept in the features' original units."""
         return float(self._coefficients("intercept_").intercept[0])
 
-    def _events(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Sample:
-        X, y = arrays_of(self, X, y, reset=reset, numeric=True)
+    def _task(self) -> tuple[str, tuple[str, ...]]:
+        return "regression", ()
+
+    def _sample(self, X: Any, y: Any, sample_weight: Any, new: bool) -> Sample:
+        X, y = arrays_of(self, X, y, reset=new, numeric=True)
         return Sample(X, y.astype(np.float64), weights_of(sample_weight, len(X)))

@@ -26,7 +26,14 @@ from safetensors.numpy import load_file, save_file
 from steepest.descent import State
 from steepest.descent.state import FORMAT, Path
 from steepest.errors import RunFolderError
-from steepest.folder.atomic import explained, sync_folder, write_atomically, write_synced
+from steepest.folder.files import (
+    explained,
+    read_json,
+    sync_folder,
+    write_atomically,
+    write_synced,
+    write_text,
+)
 from steepest.folder.live import LiveWriter
 
 __all__ = ["FolderCheckpointer"]
@@ -125,7 +132,7 @@ class FolderCheckpointer:
 
     def _require_journal(self, checkpoint: str) -> None:
         """Refuse to go on without a part of the history that led to the checkpoint."""
-        marker = json.loads((self.checkpoints / checkpoint / _MARKER).read_text())
+        marker = read_json(self.checkpoints / checkpoint / _MARKER)
         present = self._parts()
         for name, size in marker["journal"].items():
             if present.get(name) != size:
@@ -156,9 +163,9 @@ class FolderCheckpointer:
         try:
             arrays, scalars = state.arrays(), json.dumps(state.scalars())
             write_synced(temporary / "state.safetensors", lambda file: save_file(arrays, file))
-            write_synced(temporary / "state.json", lambda file: _write(file, scalars))
+            write_synced(temporary / "state.json", lambda file: write_text(file, scalars))
             marker = json.dumps({"files": _sums(temporary), "journal": self._parts()})
-            write_synced(temporary / _MARKER, lambda file: _write(file, marker))
+            write_synced(temporary / _MARKER, lambda file: write_text(file, marker))
             sync_folder(temporary)
             os.rename(temporary, self.checkpoints / name)
             sync_folder(self.checkpoints)
@@ -181,9 +188,9 @@ class FolderCheckpointer:
     def _read(self, folder: FilePath) -> State | None:
         """The state in a checkpoint, or None if it is damaged."""
         try:
-            if json.loads((folder / _MARKER).read_text())["files"] != _sums(folder):
+            if read_json(folder / _MARKER)["files"] != _sums(folder):
                 return None
-            scalars = json.loads((folder / "state.json").read_text())
+            scalars = read_json(folder / "state.json")
             version = scalars.get("version", 1)
             if version <= VERSION:
                 return State.from_parts(load_file(folder / "state.safetensors"), scalars)
@@ -201,10 +208,6 @@ class FolderCheckpointer:
 def _sums(folder: FilePath) -> dict[str, str]:
     names = ("state.json", "state.safetensors")
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-
-
-def _write(path: FilePath, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _step_of(name: str) -> int:

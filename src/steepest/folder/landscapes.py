@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from steepest.errors import InputError
-from steepest.folder.atomic import explained, write_atomically, write_json
+from steepest.folder.files import explained, json_text, write_atomically, write_text
 
 __all__ = ["LandscapeFolder"]
 
@@ -52,9 +52,8 @@ class LandscapeFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file."""
-        with explained(f"Writing {name}", self.path, "the same command goes on where it was"):
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.path / name, value)
+        text = json_text(value)
+        self.write(name, lambda file: write_text(file, text))
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray], about: Any = None) -> None:
         """Write arrays, with what else is to be known of them, as safetensors."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,21 @@ from safetensors.numpy import load_file, save_file
 
 from steepest.descent.state import Path as DescentPath
 from steepest.errors import RunFolderError
-from steepest.folder.atomic import explained, write_atomically, write_json
-from steepest.folder.faults import damage_explained, seen
+from steepest.folder.files import (
+    damage_explained,
+    explained,
+    json_text,
+    read_json,
+    seen,
+    write_atomically,
+    write_text,
+)
 from steepest.folder.live import read_history, read_progress, remove_live
+from steepest.folder.saved_model import FILES, SavedModel, no_model, read_model
 from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "load_model"]
 
 _LOCK = ".lock"
 HISTORY_FORMAT = {b"steepest": b'{"format": "steepest-history", "version": 1}'}
@@ -78,13 +86,34 @@ class RunFolder:
             with explained("Making the run's folder", path, "nothing was done yet"):
                 cls.refuse_occupied(path)  # the process that had the lock may have written
                 text = recipe.to_toml()
-                write_atomically(path / "recipe.toml", lambda file: _write(file, text))
+                write_atomically(path / "recipe.toml", lambda file: write_text(file, text))
             yield cls(path)
 
     @staticmethod
     def refuse_occupied(path: Path) -> None:
         """Raise RunFolderError if anything lies at `path`."""
-        _refuse_occupied(path)
+        held = (
+            [entry.name for entry in path.iterdir() if entry.name != _LOCK] if path.is_dir() else []
+        )
+        if path.is_dir() and not held:
+            return
+        if (path / "recipe.toml").exists():
+            raise RunFolderError(
+                f"{path} holds another run.",
+                expected="a new or empty folder",
+                found="its recipe.toml",
+                do=f"choose another with --out, or go on with it: steepest train --resume {path}",
+            )
+        if path.exists() or path.is_symlink():
+            found = "a file"
+            if path.is_dir():
+                found = f"a folder with {min(held)}"
+            raise RunFolderError(
+                f"{path} is not empty.",
+                expected="a new or empty folder",
+                found=found,
+                do="choose another with --out",
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -144,23 +173,22 @@ class RunFolder:
     @property
     def model(self) -> TrainedModel:
         """The trained model."""
-        config = self._read("model/config.json", _load_json)
-        parameters = self._read("model/model.safetensors", load_file)
-        scaling = self._read("model/scaling.safetensors", load_file)
-        with self._damage_explained("model"):
-            return TrainedModel.from_parts(config, parameters, scaling)
+        return self.saved_model.model
+
+    @property
+    def saved_model(self) -> SavedModel:
+        """The trained model with the checksums of its files."""
+        for name in FILES:
+            self._existing(f"model/{name}")
+        return read_model(self.path / "model", self.path)
 
     def _json(self, name: str) -> dict[str, Any] | None:
-        return self._read(name, _load_json) if (self.path / name).exists() else None
+        return self._read(name, read_json) if (self.path / name).exists() else None
 
     def _read(self, name: str, load: Callable[[Path], Any]) -> Any:
-        file = self._existing(name)
-        with self._damage_explained(name):
+        file, do = self._existing(name), "restore it, or train anew into another folder"
+        with damage_explained(f"{name} of the run {self.path}", do):
             return load(file)
-
-    def _damage_explained(self, name: str) -> AbstractContextManager[None]:
-        what = f"{name} of the run {self.path}"
-        return damage_explained(what, "restore it, or train anew into another folder")
 
     def write_history(self, history: pa.Table) -> None:
         """Write history.parquet, which readers take in place of the live files from then on."""
@@ -183,16 +211,11 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file."""
-        if not self.is_main:
-            return
-        target = self.path / name
-        with explained(f"Writing {name}", self.path, self._resumable):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_json(target, value)
+        self.write_text(name, json_text(value))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
-        self._write(name, lambda file: _write(file, text))
+        self._write(name, lambda file: write_text(file, text))
 
     def write_figure(self, name: str, save: Callable[[Path], object]) -> None:
         """Let `save` write a figure to the path that it is given."""
@@ -202,7 +225,8 @@ class RunFolder:
         if not self.is_main:
             return
         target = self.path / name
-        with explained(f"Writing {name}", self.path, self._resumable):
+        kept = f"what was done is kept; go on with `steepest train --resume {self.path}`"
+        with explained(f"Writing {name}", self.path, kept):
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(target, write)
 
@@ -215,10 +239,6 @@ class RunFolder:
                 do=f"steepest train --resume {self.path}",
             )
         return file
-
-    @property
-    def _resumable(self) -> str:
-        return f"what was done is kept; go on with `steepest train --resume {self.path}`"
 
 
 @contextmanager
@@ -238,33 +258,24 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _refuse_occupied(path: Path) -> None:
+def load_model(path: str | Path) -> SavedModel:
+    """Read a model from a run's folder, or from a folder such as ``RUN/model``.
+
+    Raises
+    ------
+    RunFolderError
+        There is neither; the run has no model yet; a file is missing or damaged.
+
+    Examples
+    --------
+    >>> load_model("runs/top-jets-1").model.names  # doctest: +SKIP
+    """
     path = Path(path)
-    held = [entry.name for entry in path.iterdir() if entry.name != _LOCK] if path.is_dir() else []
-    if path.is_dir() and not held:
-        return
-    if (path / "recipe.toml").exists():
-        raise RunFolderError(
-            f"{path} holds another run.",
-            expected="a new or empty folder",
-            found="its recipe.toml",
-            do=f"choose another with --out, or go on with it: steepest train --resume {path}",
-        )
-    if path.exists() or path.is_symlink():
-        found = "a file"
-        if path.is_dir():
-            found = f"a folder with {min(held)}"
-        raise RunFolderError(
-            f"{path} is not empty.",
-            expected="a new or empty folder",
-            found=found,
-            do="choose another with --out",
-        )
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _load_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    if (path / "recipe.toml").is_file():
+        run = RunFolder(path)
+        metrics = run.metrics
+        diverged = metrics is not None and metrics["status"] == "diverged"
+        return replace(run.saved_model, diverged=diverged, select=run.recipe.events.select)
+    if not any((path / name).is_file() for name in FILES):
+        raise no_model(path)
+    return read_model(path)

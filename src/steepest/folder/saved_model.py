@@ -1,24 +1,27 @@
-"""A model to apply: that of a run, or a folder with the three files of a model alone."""
+"""A model by itself: RUN/model, or a copy of that folder."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import load_file
+import safetensors.numpy
 
 from steepest.errors import RunFolderError
-from steepest.folder.faults import damage_explained, seen
-from steepest.folder.run_folder import RunFolder
+from steepest.folder.files import damage_explained, parse_json, seen
 from steepest.trained import FORMAT, VERSIONS, TrainedModel
 
-__all__ = ["SavedModel", "load_model"]
+__all__ = ["FILES", "SavedModel", "no_model", "read_model"]
 
-FILES = ("config.json", "model.safetensors", "scaling.safetensors")
+_LOAD: dict[str, Callable[[bytes], Any]] = {
+    "config.json": parse_json,
+    "model.safetensors": safetensors.numpy.load,
+    "scaling.safetensors": safetensors.numpy.load,
+}
+FILES = tuple(_LOAD)
 
 
 @dataclass(frozen=True)
@@ -33,46 +36,27 @@ class SavedModel:
         The model.
     sha256 : dict[str, str]
         The checksum of each of its files.
-    run : RunFolder or None
-        The run that it is from, if that was given.
+    diverged : bool
+        Whether it is what a descent that diverged has left, as far as its run is known.
+    select : str or None
+        The selection that its run was trained with, as far as that is known.
     """
 
     path: Path
     model: TrainedModel
     sha256: dict[str, str]
-    run: RunFolder | None = None
-
-    @property
-    def diverged(self) -> bool:
-        """Whether it is what a descent that diverged has left."""
-        metrics = self.run.metrics if self.run is not None else None
-        return metrics is not None and metrics["status"] == "diverged"
+    diverged: bool = False
+    select: str | None = None
 
 
-def load_model(path: str | Path) -> SavedModel:
-    """Read a model from a run's folder, or from a folder such as ``RUN/model``.
-
-    Raises
-    ------
-    RunFolderError
-        There is neither; the run has no model yet; a file is missing or damaged.
-
-    Examples
-    --------
-    >>> load_model("runs/top-jets-1").model.names  # doctest: +SKIP
-    """
-    path = Path(path)
-    if (path / "recipe.toml").is_file():
-        run = RunFolder(path)
-        model = run.model
-        return SavedModel(path / "model", model, _sums(path / "model"), run)
-    if not any((path / name).is_file() for name in FILES):
-        raise _no_model(path)
-    return SavedModel(path, _read(path), _sums(path))
-
-
-def _read(path: Path) -> TrainedModel:
-    for name in FILES:
+def read_model(path: Path, run: Path | None = None) -> SavedModel:
+    """Read the files of a model; messages name the run that it is from, if that is given."""
+    name_of, do = f"{{}} of the model {path}", "copy the folder RUN/model again"
+    if run is not None:
+        name_of = f"model/{{}} of the run {run}"
+        do = "restore it, or train anew into another folder"
+    parts, sums = [], {}
+    for name, load in _LOAD.items():
         if not (path / name).is_file():
             raise RunFolderError(
                 f"The model {path} has no {name}.",
@@ -81,20 +65,14 @@ def _read(path: Path) -> TrainedModel:
                 cause="a copy that left a file out",
                 do="copy the whole folder RUN/model",
             )
-    config_file, parameters_file, scaling_file = FILES
-    with _damage_explained(path, config_file):
-        config = json.loads((path / config_file).read_text(encoding="utf-8"))
-        _refuse_other(path, config)
-    with _damage_explained(path, parameters_file):
-        parameters = load_file(path / parameters_file)
-    with _damage_explained(path, scaling_file):
-        scaling = load_file(path / scaling_file)
-    with _damage_explained(path, config_file):
-        return TrainedModel.from_parts(config, parameters, scaling)
-
-
-def _damage_explained(path: Path, name: str) -> AbstractContextManager[None]:
-    return damage_explained(f"{name} of the model {path}", "copy the folder RUN/model again")
+        with damage_explained(name_of.format(name), do):
+            data = (path / name).read_bytes()
+            parts.append(load(data))
+            sums[name] = hashlib.sha256(data).hexdigest()
+            if name == "config.json":
+                _refuse_other(path, parts[0])
+    with damage_explained(name_of.format("config.json"), do):
+        return SavedModel(path, TrainedModel.from_parts(*parts), sums)
 
 
 def _refuse_other(path: Path, config: Any) -> None:
@@ -117,7 +95,8 @@ def _refuse_other(path: Path, config: Any) -> None:
         )
 
 
-def _no_model(path: Path) -> RunFolderError:
+def no_model(path: Path) -> RunFolderError:
+    """Return the error that says that there is no model at a path."""
     do = "check the path"
     if path.name in FILES and path.is_file():
         do = f"write {path.parent}"
@@ -129,7 +108,3 @@ def _no_model(path: Path) -> RunFolderError:
         found=seen(path),
         do=do,
     )
-
-
-def _sums(path: Path) -> dict[str, str]:
-    return {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in FILES}

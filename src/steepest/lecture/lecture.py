@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from steepest._version import __version__
 from steepest.errors import Interrupted, RunFolderError
 from steepest.evaluate.figures import as_numbers
-from steepest.folder.atomic import explained, write_atomically, write_json
+from steepest.folder.files import explained, write_atomically, write_json
 from steepest.lecture import (
     batches,
     contours,

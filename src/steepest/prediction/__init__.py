@@ -4,16 +4,13 @@ The way of a block of events: read → select → features → scores → beside
 part of some 256 MB. When all parts are there they become the file, which gets its name at last::
 
     target.py    where it goes, and what is refused before the work begins
-    columns.py   which of the events' columns are copied
-    scores.py    the columns of scores: names, meanings, values
+    columns.py   the columns that are copied, and the columns of scores
     unscorable.py  events that the model cannot score
-    scorer.py    Scorer: a block of events → the rows of the file
-    size.py      how many rows are held at once
+    scorer.py    Scorer: a block of events → the rows of the file; how many are held at once
     parts.py     Parts: what is done so far, for --resume
     writers/     Parquet, ROOT, HDF5, CSV: rows → a file
-    plan.py      the request, checked before any event is read
     work.py      the parts, then the file
-    predict.py   predict_events, which calls the others in order
+    predict.py   predict_events: checks the request, then calls the others in order
 """
 
 from steepest.prediction.predict import Predictions, predict_events

@@ -1,18 +1,20 @@
-"""Which of the events' columns are copied beside the scores."""
+"""The columns of the file: those of the events that are copied, and the scores beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events import EventSource
-from steepest.prediction.writers import Writer
-from steepest.prediction.writers.plain import plain
+from steepest.prediction.writers import PARQUET, Writer
+from steepest.prediction.writers.contract import plain
+from steepest.trained import TrainedModel
 
-__all__ = ["ALL", "NONE", "Copied", "copied_columns"]
+__all__ = ["ALL", "NONE", "Copied", "ScoreColumns", "copied_columns"]
 
 ALL, NONE = "all", "none"
 
@@ -80,7 +82,7 @@ def copied_columns(source: EventSource, wanted: str | Sequence[str], writer: Wri
         why = writer.refusal(name, source.schema.field(name).type)
         if why is not None:
             raise EventsError(
-                f"The column {name!r} of {source.files[0]} cannot be written as {writer.NAME}.",
+                f"The column {name!r} of {source.files[0]} cannot be written as {writer.name}.",
                 expected="a column that the format can hold",
                 found=why,
                 do="leave it out of --columns, or write Parquet",
@@ -92,6 +94,74 @@ def _fields(source: EventSource, names: list[str], writer: Writer) -> tuple[pa.F
     """Return the columns, as Arrow has them where the format holds all of that, else plain."""
     source.require(names)
     fields = [source.schema.field(name) for name in names]
-    if writer.NAME == "Parquet":
+    if writer is PARQUET:
         return tuple(fields)
     return tuple(pa.field(field.name, plain(field.type)) for field in fields)
+
+
+@dataclass(frozen=True)
+class ScoreColumns:
+    """What a model says of an event.
+
+    ==========  ==========================================================================
+    task        columns
+    ==========  ==========================================================================
+    binary      ``score``: the probability of the second class (label 1, or true)
+    multiclass  ``score_CLASS`` of each class, and ``predicted``: the most probable class
+    regression  ``prediction``: the value
+    ==========  ==========================================================================
+
+    Parameters
+    ----------
+    model
+        The model.
+    prefix
+        Put before each name.
+    """
+
+    model: TrainedModel
+    prefix: str = ""
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """Names and types, in order."""
+        kind = {self._predicted: pa.string()}
+        return [pa.field(name, kind.get(name, pa.float64())) for name in self.meanings]
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """What each column says, in words."""
+        label, classes = self.model.label, self.model.classes
+        if self.model.task == "regression":
+            return {f"{self.prefix}prediction": f"prediction of {label}"}
+        if self.model.task == "binary":
+            return {f"{self.prefix}score": f"probability that {label} is {classes[1]}"}
+        scores = {
+            f"{self.prefix}score_{name}": f"probability that {label} is {name}" for name in classes
+        }
+        return {**scores, self._predicted: f"the most probable value of {label}"}
+
+    def values(self, predictions: np.ndarray) -> list[pa.Array]:
+        """Return the columns for ``(events,)`` or ``(events, K)`` predictions; NaN is no score."""
+        if self.model.task != "multiclass":
+            return [pa.array(predictions)]
+        scored = np.isfinite(predictions).all(axis=1)
+        best = np.where(scored, np.nan_to_num(predictions).argmax(axis=1), len(self.model.classes))
+        names = pa.array([*self.model.classes, ""]).take(pa.array(best))
+        return [*(pa.array(np.ascontiguousarray(column)) for column in predictions.T), names]
+
+    def refuse_taken(self, names: Iterable[str]) -> None:
+        """Raise EventsError if one of the names is that of a column of scores."""
+        for name in names:
+            if name in self.meanings:
+                raise EventsError(
+                    f"The events have a column {name!r} already, as the scores would.",
+                    expected=f"no column {', '.join(map(repr, self.meanings))} among the copied",
+                    cause="scores of another model lie beside these events",
+                    do="give the new columns a --prefix, such as --prefix new_, or leave the old "
+                    "one out with --columns",
+                )
+
+    @property
+    def _predicted(self) -> str:
+        return f"{self.prefix}predicted"

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from steepest.errors import InputError
-from steepest.folder.atomic import explained, write_atomically, write_json
+from steepest.folder.files import explained, write_atomically, write_json
 
 __all__ = ["GO_ON", "Parts"]
 

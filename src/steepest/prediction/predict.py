@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from steepest.events import open_events, use_revisions
-from steepest.folder import load_model
-from steepest.prediction.columns import ALL
+from steepest._version import __version__
+from steepest.encoding import CategoryColumn
+from steepest.errors import EventsError, InputError
+from steepest.events import EventSource, FeatureReader, open_events, use_revisions
+from steepest.events.reading.features import condition
+from steepest.events.words import listed, quoted
+from steepest.folder import SavedModel, load_model
+from steepest.prediction.columns import ALL, ScoreColumns, copied_columns
 from steepest.prediction.parts import Parts
-from steepest.prediction.plan import manifest_of, say, scorer_of
-from steepest.prediction.target import target_of
+from steepest.prediction.scorer import Scorer
+from steepest.prediction.target import Target, target_of
 from steepest.prediction.work import assemble, begin, score
+from steepest.recipe import Derived
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
 
@@ -134,9 +140,9 @@ def predict_events(
         use_revisions(parts.events())
     source = open_events(events)
     target.refuse_unwritable(source.files)
-    scorer = scorer_of(saved, source, target, columns, prefix, select, missing)
-    manifest = manifest_of(saved, source, target, scorer)
-    say(callback, saved, scorer)
+    scorer = _scorer_of(saved, source, target, columns, prefix, select, missing)
+    manifest = _manifest_of(saved, source, target, scorer)
+    _say(callback, saved, scorer)
     # Of a process that ended just as the file had got its name, the file is made once more.
     if not overwrite and not (resume and parts.renamed(target.path)):
         target.refuse_existing()
@@ -156,3 +162,89 @@ def predict_events(
         columns=[field.name for field in scorer.copied.written],
         left_out=scorer.copied.left_out,
     )
+
+
+def _scorer_of(
+    saved: SavedModel,
+    source: EventSource,
+    target: Target,
+    columns: str | Sequence[str],
+    prefix: str,
+    select: str | None,
+    missing: str,
+) -> Scorer:
+    """Return what scores the events, all of it checked against their columns."""
+    if missing not in ("error", "nan"):
+        raise InputError(
+            "The option 'missing' is not known.", expected="'error' or 'nan'", found=repr(missing)
+        )
+    model = saved.model
+    if isinstance(model.features, Mapping):
+        raise EventsError(
+            f"The model {saved.path} reads groups of inputs, which cannot be read from files yet.",
+            expected="a model of one list of features",
+            found=f"the groups {', '.join(model.features)}",
+            do="read the groups in Python, and give them to the model: load_model(…).model.predict",
+        )
+    tables = [f if isinstance(f, str) else Derived.model_validate(f) for f in model.features]
+    encoded = model.encoding.columns if model.encoding is not None else ()
+    texts = [column.name for column in encoded if isinstance(column, CategoryColumn)]
+    scores = ScoreColumns(model, prefix)
+    copied = copied_columns(source, columns, target.writer)
+    scores.refuse_taken(field.name for field in copied.written)
+    scorer = Scorer(
+        source=source,
+        scores=scores,
+        copied=copied,
+        features=FeatureReader(tables, texts, source),
+        select=condition(select, source, "The selection") if select is not None else None,
+        missing=missing,
+        nulls=target.writer.nulls,
+    )
+    source.require(scorer.columns)
+    return scorer
+
+
+def _manifest_of(
+    saved: SavedModel, source: EventSource, target: Target, scorer: Scorer
+) -> dict[str, Any]:
+    """Return what is being made: for the parts, and for the file's metadata."""
+    fingerprint = source.fingerprint()
+    model = scorer.model
+    return {
+        "written": target.writer.name,
+        "steepest": __version__,
+        "model": {
+            "sha256": saved.sha256,
+            "task": model.task,
+            "label": model.label,
+            "classes": list(model.classes),
+            "features": list(model.features),
+        },
+        "scores": scorer.scores.meanings,
+        "columns": [field.name for field in scorer.copied.written],
+        "left_out": scorer.copied.left_out,
+        "select": scorer.select.text if scorer.select is not None else None,
+        "missing": scorer.missing,
+        "path": fingerprint["path"],
+        "events": fingerprint["files"],
+        "model_path": str(saved.path.resolve()),
+        "part_rows": scorer.part_rows,
+    }
+
+
+def _say(callback: TrainingCallback, saved: SavedModel, scorer: Scorer) -> None:
+    """Say what is worth knowing before the work begins."""
+    if saved.diverged:
+        callback.say(
+            f"The run {saved.path.parent} has diverged: its model is the last good one before, and "
+            "has not converged."
+        )
+    left_out = [f"{name} ({why})" for name, why in scorer.copied.left_out.items()]
+    if left_out:
+        callback.say(f"Not copied, since the format cannot hold them: {listed(left_out, 12)}.")
+    if saved.select is not None and scorer.select is None:
+        callback.say(
+            f"The model was trained on events with {saved.select}; every event gets a score. "
+            f"--select {quoted(saved.select)} leaves the others out."
+        )

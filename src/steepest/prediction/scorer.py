@@ -13,14 +13,22 @@ import pyarrow.compute
 from steepest.errors import EventsError
 from steepest.events import Block, EventSource, Expression, FeatureReader, FeatureValues
 from steepest.events.reading.features import selected
-from steepest.prediction.columns import Copied
-from steepest.prediction.scores import ScoreColumns
+from steepest.prediction.columns import Copied, ScoreColumns
 from steepest.prediction.unscorable import refusal, unscorable
 from steepest.trained import TrainedModel
 
 __all__ = ["Scorer"]
 
 Locate = Callable[[int], str]
+
+BLOCK, PART = 32 * 2**20, 256 * 2**20
+"""Bytes that a block of events and a part of the file are to have, about."""
+MOST_IN_BLOCK, MOST_IN_PART = 65_536, 2**20
+LEAST = 1024
+
+UNPACKED = 4
+"""Lists and texts of a file take so many times the file's bytes in memory, rather less."""
+TEXT = 16
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
 
@@ -69,6 +77,28 @@ class Scorer:
         used = set(self.features.columns) | (self.select.columns if self.select else frozenset())
         return list(dict.fromkeys([*self.copied.names, *sorted(used)]))
 
+    @property
+    def block_rows(self) -> int:
+        """How many events are read at once, so that memory stays bounded."""
+        return int(min(MOST_IN_BLOCK, max(LEAST, BLOCK / self._bytes_of_a_row())))
+
+    @property
+    def part_rows(self) -> int:
+        """How many events are a part of the file."""
+        width = self._bytes_of_a_row() + 8 * len(self.scores.fields)
+        return int(min(MOST_IN_PART, max(LEAST, PART / width)))
+
+    def _bytes_of_a_row(self) -> float:
+        """About how many bytes a row of the columns that are read takes in memory.
+
+        Of lists the files' sizes tell; columns that are not read count too: too many.
+        """
+        types = [self.source.schema.field(name).type for name in self.columns]
+        fixed = max(sum(map(_bytes, types)), 1.0)
+        if not any(map(pa.types.is_nested, types)):
+            return fixed
+        return max(fixed, UNPACKED * self.source.nbytes / self.source.rows)
+
     def score(self, block: Block) -> pa.RecordBatch:
         """Return the rows for a block of events.
 
@@ -96,8 +126,6 @@ class Scorer:
     def _locator(self, block: Block, rows: np.ndarray) -> Locate:
         where = self.source.files[block.file]
         return lambda index: f"in {where} at row {block.first_row + int(rows[index])}"
-
-    # --- scores ---------------------------------------------------------------------------------
 
     def _predictions(
         self, values: FeatureValues, batch: pa.RecordBatch, locate: Locate
@@ -134,8 +162,6 @@ class Scorer:
                 do="check that event; --missing nan scores such events NaN",
             )
         return predictions
-
-    # --- copies ---------------------------------------------------------------------------------
 
     def _copy(self, column: pa.Array, field: pa.Field, locate: Locate) -> pa.Array:
         """Return a column as the file has it."""
@@ -180,3 +206,10 @@ def _fits(model: TrainedModel, event: np.ndarray) -> bool:
     except EventsError:
         return False
     return True
+
+
+def _bytes(arrow: pa.DataType) -> float:
+    try:
+        return arrow.bit_width / 8
+    except ValueError:  # of lists and texts
+        return TEXT

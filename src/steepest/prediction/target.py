@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steepest.errors import InputError
-from steepest.prediction.writers import WRITERS, Writer, rntuple
+from steepest.prediction.writers import RNTUPLE, WRITERS, Writer
 
 __all__ = ["Target", "target_of"]
 
@@ -75,13 +75,13 @@ def target_of(out: str | os.PathLike[str], *, as_rntuple: bool = False) -> Targe
     """
     text = os.path.expanduser(os.fspath(out))
     for writer in WRITERS:
-        for suffix in writer.SUFFIXES:
+        for suffix in writer.suffixes:
             at = text.lower().find(f"{suffix}:")
             name, part = (text[: at + len(suffix)], text[at + len(suffix) + 1 :]) if at > 0 else (
                 text, "")  # fmt: skip
-            if name.lower().endswith(suffix) and (writer.PARTS or not part):
+            if name.lower().endswith(suffix) and (writer.parts or not part):
                 return Target(Path(name), part, _chosen(writer, as_rntuple, name))
-    known = "; ".join(f"{writer.NAME} ({', '.join(writer.SUFFIXES)})" for writer in WRITERS)
+    known = "; ".join(f"{writer.name} ({', '.join(writer.suffixes)})" for writer in WRITERS)
     raise InputError(
         f"The format of {text} is not known.",
         expected=known,
@@ -93,11 +93,11 @@ def target_of(out: str | os.PathLike[str], *, as_rntuple: bool = False) -> Targe
 def _chosen(writer: Writer, as_rntuple: bool, name: str) -> Writer:
     if not as_rntuple:
         return writer
-    if writer.SUFFIXES == rntuple.SUFFIXES:
-        return rntuple
+    if writer.suffixes == RNTUPLE.suffixes:
+        return RNTUPLE
     raise InputError(
         f"An RNTuple cannot be written to {name}.",
-        expected=f"a file {' or '.join(rntuple.SUFFIXES)}",
-        found=writer.NAME,
+        expected=f"a file {' or '.join(RNTUPLE.suffixes)}",
+        found=writer.name,
         do="leave --rntuple out, or give --out another name",
     )

@@ -14,10 +14,9 @@ from steepest.errors import EventsError, Interrupted
 from steepest.events import Block
 from steepest.events.reading.features import row_filter_of
 from steepest.events.words import counted, listed
-from steepest.folder.atomic import explained, sync_folder, write_synced
+from steepest.folder.files import explained, sync_folder, write_synced
 from steepest.prediction.parts import GO_ON, KEPT, Parts
 from steepest.prediction.scorer import Scorer
-from steepest.prediction.size import block_rows, bytes_of_a_row
 from steepest.prediction.target import Target
 from steepest.training import TrainingCallback
 
@@ -61,9 +60,8 @@ def _pieces(scorer: Scorer, start: int, rows: int) -> Iterator[tuple[int, int, B
     A block of ROOT or HDF5 that the selection leaves nothing of has the selection's columns alone.
     """
     source = scorer.source
-    at_once = block_rows(bytes_of_a_row(source, scorer.columns))
     row_filter = row_filter_of(scorer.select, source.schema)
-    for block in source.batches(scorer.columns, (), at_once, row_filter, start):
+    for block in source.batches(scorer.columns, (), scorer.block_rows, row_filter, start):
         place = 0
         while place < block.batch.num_rows:
             count = min(block.batch.num_rows - place, rows - start % rows)

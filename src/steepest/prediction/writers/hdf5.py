@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,42 +9,16 @@ import numpy as np
 import pyarrow as pa
 
 from steepest.events import extra
-from steepest.prediction.writers.plain import is_number, is_text, items_of, plain, refused_type
+from steepest.prediction.writers.contract import Batches, Metadata, Writer, refused
 
-__all__ = ["NAME", "NULLS", "PARTS", "SUFFIXES", "refusal", "require", "write"]
-
-NAME = "HDF5"
-SUFFIXES = (".h5", ".hdf5", ".hdf")
-PARTS = True
-NULLS = False
+__all__ = ["HDF5"]
 
 GROUP = "events"
 CHUNK = 16_384
 """Rows of a chunk."""
 
 
-def require() -> None:
-    """Raise MissingExtraError unless h5py is installed."""
-    _h5py()
-
-
-def refusal(name: str, arrow: pa.DataType) -> str | None:
-    """Return why a column cannot be written: neither numbers, text nor lists of numbers."""
-    arrow = plain(arrow)
-    items = items_of(arrow)
-    if "/" in name or name in (".", ".."):
-        return f"a name that HDF5 takes for a path: {name!r}"
-    writable = is_number(items) if items is not None else is_number(arrow) or is_text(arrow)
-    return None if writable else refused_type(arrow)
-
-
-def write(
-    path: Path,
-    part: str,
-    schema: pa.Schema,
-    batches: Iterator[pa.RecordBatch],
-    metadata: Mapping[str, str],
-) -> None:
+def write(path: Path, part: str, schema: pa.Schema, batches: Batches, metadata: Metadata) -> None:
     """Write a new file with the group `part`, or ``/events``; the metadata are its attributes."""
     with _h5py().File(path, "w") as file:
         group = file.require_group(part.strip("/") or GROUP)
@@ -65,10 +38,9 @@ def write(
 
 def _dataset(group: Any, field: pa.Field) -> Any:
     h5py = _h5py()
-    items = items_of(field.type)
-    if items is not None:
-        dtype = h5py.vlen_dtype(np.dtype(items.to_pandas_dtype()))
-    elif is_text(field.type):
+    if pa.types.is_list(field.type):
+        dtype = h5py.vlen_dtype(np.dtype(field.type.value_type.to_pandas_dtype()))
+    elif pa.types.is_string(field.type):
         dtype = h5py.string_dtype("utf-8")
     else:
         dtype = np.dtype(field.type.to_pandas_dtype())
@@ -90,5 +62,23 @@ def _write_lists(dataset: Any, row: int, column: pa.Array) -> None:
     dataset.id.write(memory, place, values, h5py.h5t.py_create(dataset.dtype))
 
 
+def _refusal(name: str, arrow: pa.DataType) -> str | None:
+    if "/" in name or name in (".", ".."):
+        return f"a name that HDF5 takes for a path: {name!r}"
+    return refused(arrow, 1)
+
+
 def _h5py() -> Any:
     return extra.load("h5py", "hdf5", "Writing HDF5 files")
+
+
+HDF5 = Writer(
+    name="HDF5",
+    suffixes=(".h5", ".hdf5", ".hdf"),
+    parts=True,
+    nulls=False,
+    refusal=_refusal,
+    write=write,
+    extra="hdf5",
+    packages=("h5py",),
+)

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steepest.events.formats.nested import unreadable_name
+from steepest.prediction.writers.contract import Batches, Metadata, Writer
 
-__all__ = ["NAME", "NULLS", "PARTS", "SUFFIXES", "refusal", "require", "write"]
-
-NAME = "Parquet"
-SUFFIXES = (".parquet", ".pq")
-PARTS = False
-NULLS = True
+__all__ = ["PARQUET"]
 
 ROW_GROUP, ROW_GROUP_BYTES = 131_072, 2**26
 """A row group ends at so many rows or bytes, whichever is first."""
 
 
-def require() -> None:
-    """Return: nothing further is needed."""
-
-
-def refusal(name: str, arrow: pa.DataType) -> str | None:
-    """Return why a column cannot be written: it could not be read."""
-    return unreadable_name(arrow)
-
-
-def write(
-    path: Path,
-    part: str,
-    schema: pa.Schema,
-    batches: Iterator[pa.RecordBatch],
-    metadata: Mapping[str, str],
-) -> None:
+def write(path: Path, part: str, schema: pa.Schema, batches: Batches, metadata: Metadata) -> None:
     """Write a new file."""
     schema = schema.with_metadata(dict(metadata))
     # Of numbers a dictionary gains little and costs most of the time.
@@ -60,3 +40,13 @@ def write(
 def _complete(pending: list[pa.RecordBatch]) -> bool:
     rows = sum(batch.num_rows for batch in pending)
     return rows >= ROW_GROUP or sum(batch.nbytes for batch in pending) >= ROW_GROUP_BYTES
+
+
+PARQUET = Writer(
+    name="Parquet",
+    suffixes=(".parquet", ".pq"),
+    parts=False,
+    nulls=True,
+    refusal=lambda name, arrow: unreadable_name(arrow),  # what could not be read
+    write=write,
+)

@@ -1,89 +1,108 @@
-"""ROOT: a TTree, through uproot; for each column of lists a branch ``nNAME`` counts its items."""
+"""ROOT through uproot: a TTree, where ``nNAME`` counts the items of lists NAME, or an RNTuple."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from steepest.events import extra
-from steepest.prediction.writers.awkward import to_awkward
-from steepest.prediction.writers.plain import is_number, is_text, items_of, plain, refused_type
+from steepest.prediction.writers.contract import Batches, Metadata, Writer, refused
 
-__all__ = ["NAME", "NULLS", "PARTS", "SUFFIXES", "refusal", "require", "write", "write_tree"]
-
-NAME = "ROOT"
-SUFFIXES = (".root",)
-PARTS = True
-NULLS = False
+__all__ = ["RNTUPLE", "ROOT"]
 
 TREE = "events"
 
 
-def require() -> None:
-    """Raise MissingExtraError unless uproot and Awkward Array are installed."""
-    extra.load("uproot", "root", "Writing ROOT files")
-    extra.load("awkward", "root", "Writing ROOT files")
+def write_tree(
+    path: Path, part: str, schema: pa.Schema, batches: Batches, metadata: Metadata
+) -> None:
+    """Write a new file with the tree `part`, or ``events``; the metadata are strings beside it."""
+    taken = set(schema.names)
+
+    def counter(name: str) -> str:
+        counter = f"n{name}"
+        while counter in taken:
+            counter += "_"
+        return counter
+
+    def make(directory: Any, name: str, empty: Any) -> Any:
+        types = {column: str(empty[column].type.content) for column in schema.names}
+        return directory.mktree(name, types, counter_name=counter)
+
+    _write(path, part, schema, batches, metadata, make)
 
 
-def refusal(name: str, arrow: pa.DataType) -> str | None:
-    """Return why a column cannot be written: neither numbers, text nor lists of numbers."""
-    arrow = plain(arrow)
-    items = items_of(arrow)
-    if pa.float16() in (arrow, items):
-        return refused_type(arrow)
-    writable = is_number(items) if items is not None else is_number(arrow) or is_text(arrow)
-    return None if writable else refused_type(arrow)
+def write_ntuple(
+    path: Path, part: str, schema: pa.Schema, batches: Batches, metadata: Metadata
+) -> None:
+    """Write a new file with the RNTuple `part`, or ``events``; the metadata are strings."""
+
+    def make(directory: Any, name: str, empty: Any) -> Any:
+        return directory.mkrntuple(name, empty.layout.form)
+
+    _write(path, part, schema, batches, metadata, make)
 
 
-def write(
+def _write(
     path: Path,
     part: str,
     schema: pa.Schema,
-    batches: Iterator[pa.RecordBatch],
-    metadata: Mapping[str, str],
+    batches: Batches,
+    metadata: Metadata,
+    make: Callable[[Any, str, Any], Any],
 ) -> None:
-    """Write a new file with the tree `part`, or ``events``; the metadata are strings beside it."""
-    names = set(schema.names)
-
-    def made(directory: Any, tree: str) -> Any:
-        types = {field.name: _branch(field.type) for field in schema}
-        return directory.mktree(tree, types, counter_name=lambda name: _counter(name, names))
-
-    write_tree(path, part or TREE, batches, metadata, made)
-
-
-def write_tree(
-    path: Path, part: str, batches: Iterator[pa.RecordBatch], metadata: Mapping[str, str], made: Any
-) -> None:
-    """Write what ``made(directory, name)`` makes, filled with the batches, and the metadata."""
     uproot = extra.load("uproot", "root", "Writing ROOT files")
-    *folders, name = part.strip("/").split("/")
+    *folders, name = (part or TREE).strip("/").split("/")
     with uproot.recreate(path) as file:
         directory = file.mkdir("/".join(folders)) if folders else file
-        tree = made(directory, name)
+        tree = make(directory, name, _awkward(pa.RecordBatch.from_pylist([], schema)))
         for batch in batches:
-            columns = zip(batch.schema.names, batch.columns, strict=True)
-            tree.extend({name: to_awkward(column) for name, column in columns})
+            events = _awkward(batch)
+            tree.extend({column: events[column] for column in schema.names})
         for key, text in metadata.items():
             file[key] = text
 
 
-def _branch(arrow: pa.DataType) -> str:
-    """Return the type of a branch as uproot takes it."""
-    items = items_of(arrow)
-    if items is not None:
-        return f"var * {_branch(items)}"
-    if is_text(arrow):
-        return "string"
-    return "bool" if pa.types.is_boolean(arrow) else arrow.to_pandas_dtype().__name__
+def _awkward(batch: pa.RecordBatch) -> Any:
+    """Return the columns, which lack no value, without option types."""
+    ak = extra.load("awkward", "root", "Writing ROOT files")
+    fields = [pa.field(f.name, _required(f.type), nullable=False) for f in batch.schema]
+    arrays = [array.cast(f.type) for array, f in zip(batch.columns, fields, strict=True)]
+    return ak.from_arrow(pa.record_batch(arrays, schema=pa.schema(fields)))
 
 
-def _counter(name: str, taken: set[str]) -> str:
-    """Return the name of the branch that counts a list's items: ``nNAME``, or what is free."""
-    counter = f"n{name}"
-    while counter in taken:
-        counter += "_"
-    return counter
+def _required(arrow: pa.DataType) -> pa.DataType:
+    if not pa.types.is_list(arrow):
+        return arrow
+    return pa.list_(pa.field("item", _required(arrow.value_type), nullable=False))
+
+
+def _refused_by_ntuple(name: str, arrow: pa.DataType) -> str | None:
+    if "." in name:
+        return f"a name that RNTuple takes for a path: {name!r}"
+    return refused(arrow, 99, texts_in_lists=True, half=False)
+
+
+ROOT = Writer(
+    name="ROOT",
+    suffixes=(".root",),
+    parts=True,
+    nulls=False,
+    refusal=lambda name, arrow: refused(arrow, 1, half=False),
+    write=write_tree,
+    extra="root",
+    packages=("uproot", "awkward"),
+)
+RNTUPLE = Writer(
+    name="ROOT (RNTuple)",
+    suffixes=(".root",),
+    parts=True,
+    nulls=False,
+    refusal=_refused_by_ntuple,
+    write=write_ntuple,
+    extra="root",
+    packages=("uproot", "awkward"),
+)
