@@ -209,7 +209,7 @@ def test_a_kill_between_any_two_operations_leaves_a_good_checkpoint(tmp_path: Pa
         (os, "rename"),
         (os, "fsync"),
         (checkpoints, "save_file"),
-        (checkpoints, "_write"),
+        (checkpoints, "write_text"),
         (checkpoints.shutil, "rmtree"),
         (Path, "unlink"),
     ):

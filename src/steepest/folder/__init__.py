@@ -1,23 +1,4 @@
-"""What lies in a run's folder: read and written here alone.
-
-::
-
-    RUN/
-      recipe.toml          what was asked for
-      log.txt              what was done, in sentences
-      environment.json     versions, machine, threads
-      checkpoints/         the newest two, each complete or absent
-      journal/             history and path since the start, one part a checkpoint
-      live/                progress and history between checkpoints, while the run goes on
-      history.parquet      every recorded step and validation
-      path.safetensors     θ at some 200 steps; at fewer, of a large one
-      model/               config.json, model.safetensors, scaling.safetensors
-      figures/             PNG, each with its numbers as JSON
-      metrics.json         figures of merit with uncertainties, counts and definitions
-      report.html          all of it on one page
-      landscape/NAME/      loss surfaces, as `steepest landscape` draws them
-
-A run by ``method = "exact"`` takes no steps: its history is empty, and it has no path.
+"""What lies in a run's folder: read and written here alone; docs/run-folder.md lists the files.
 
 Nothing is pickled, and nothing is ever half-written under its final name.
 """

@@ -45,16 +45,7 @@ class Copied:
 
 
 def copied_columns(source: EventSource, wanted: str | Sequence[str], writer: Writer) -> Copied:
-    """Return what is copied.
-
-    Parameters
-    ----------
-    source
-        The events.
-    wanted
-        ``"all"``: every column that the format can hold; ``"none"``; or names.
-    writer
-        The format that is written.
+    """Return what is copied: all columns that the format can hold, none, or those of names.
 
     Raises
     ------
@@ -110,13 +101,6 @@ class ScoreColumns:
     multiclass  ``score_CLASS`` of each class, and ``predicted``: the most probable class
     regression  ``prediction``: the value
     ==========  ==========================================================================
-
-    Parameters
-    ----------
-    model
-        The model.
-    prefix
-        Put before each name.
     """
 
     model: TrainedModel

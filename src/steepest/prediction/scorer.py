@@ -35,22 +35,10 @@ pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores blocks of events.
+    """Scores the blocks of a source, which `select` chooses from.
 
-    Parameters
-    ----------
-    source
-        The events.
-    scores
-        The model's columns.
-    copied
-        The events' columns that are copied.
-    select
-        The condition that scored events meet; None for all.
-    missing
-        "error" refuses an event that the model cannot score; "nan" scores it NaN.
-    nulls
-        Whether the file that is written holds missing values.
+    `missing` is "error" to refuse an event that the model cannot score, or "nan"; `nulls` says
+    whether the file that is written holds missing values.
     """
 
     source: EventSource
@@ -100,13 +88,7 @@ class Scorer:
         return max(fixed, UNPACKED * self.source.nbytes / self.source.rows)
 
     def score(self, block: Block) -> pa.RecordBatch:
-        """Return the rows for a block of events.
-
-        Raises
-        ------
-        EventsError
-            An event cannot be scored, or a copied value not be written; it says which.
-        """
+        """Return the rows for a block of events; EventsError names an event that has none."""
         batch, rows = block.batch, np.arange(block.batch.num_rows)
         if self.select is not None:
             met = selected(self.select, batch, self._locator(block, rows))

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from steepest.encoding import CategoryColumn, NumberColumn
-from steepest.encoding.columns import is_missing
+from steepest.encoding import CategoryColumn, NumberColumn, is_missing
 from steepest.errors import EventsError
 from steepest.events import Expression, FeatureValues
 from steepest.events.sample.checks import Faults
@@ -46,19 +45,7 @@ def refusal(
     batch: pa.RecordBatch,
     locate: Callable[[int], str],
 ) -> EventsError:
-    """Return the error for the first event that cannot be scored.
-
-    Parameters
-    ----------
-    model, expressions
-        The model, and the expressions of its features.
-    values, bad
-        The features of the batch's events, and what `unscorable` gave for them.
-    batch
-        The events.
-    locate
-        Says where a row of the batch lies.
-    """
+    """Return the error for the first event of a batch for which `unscorable` gave `bad`."""
     row = int(np.argmax(bad.any(axis=1)))
     i = int(np.argmax(bad[row]))
     column, value = _columns(model)[i], values.values[row, i]

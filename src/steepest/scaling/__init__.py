@@ -1,15 +1,4 @@
-"""Feature scaling: fit in one stable pass, merge, transform, invert, save.
-
-========== ============================================ ========================================
-name       x' of a feature x                            use it when
-========== ============================================ ========================================
-none       x                                            the features are already scaled
-standard   (x − mean) / standard deviation              in most cases (the default)
-min-max    (x − minimum) / (maximum − minimum)          the features have hard bounds
-robust     (x − median) / inter-quartile range          outliers should not determine the scale
-quantile   normal score of the quantile of x            the tails span decades (pt, energies)
-whiten     P^(−1/2) (x − mean) / standard deviation     the features are strongly correlated
-========== ============================================ ========================================
+"""Feature scaling: fit in one stable pass, merge, transform, invert, save; docs/scaling.md.
 
 Fit a scaling on the training part only, then transform every part with it. A scaling that was
 fitted on validation or test events leaks information about them into the training.

@@ -51,16 +51,14 @@ class DiagonalScaling(AffineScaling):
     ('year',)
     """
 
+    ARRAYS = ("shift", "width")
+
     shift: Floats
     width: Floats
 
     def affine(self) -> tuple[Floats, Floats]:
         """Return (shift (n,), diag(1 / width) (n, n))."""
         return self.shift, np.diag(1 / self.width)
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return shift (n,) and width (n,)."""
-        return {"shift": self.shift, "width": self.width}
 
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
         if X.size < _MANY or dtype not in (np.float32, np.float64) or not X.flags.c_contiguous:
@@ -107,6 +105,8 @@ class WhitenScaling(AffineScaling):
     Statistician 72 (2018) 309, doi:10.1080/00031305.2016.1277159.
     """
 
+    ARRAYS = ("shift", "width", "whitener", "colourer")
+
     shift: Floats
     width: Floats
     whitener: Floats  # P^(−1/2), (n, n)
@@ -115,15 +115,6 @@ class WhitenScaling(AffineScaling):
     def affine(self) -> tuple[Floats, Floats]:
         """Return (shift (n,), P^(−1/2) diag(1 / σ) (n, n))."""
         return self.shift, self.whitener / self.width
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return shift (n,), width (n,), whitener (n, n) and colourer (n, n)."""
-        return {
-            "shift": self.shift,
-            "width": self.width,
-            "whitener": self.whitener,
-            "colourer": self.colourer,
-        }
 
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
         return (((X - self.shift) / self.width) @ self.whitener.T).astype(dtype, copy=False)

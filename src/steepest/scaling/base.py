@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -33,6 +33,9 @@ class Scaling(ABC):
     dropped
         Number of directions without spread that whitening set to zero; otherwise 0.
     """
+
+    ARRAYS: ClassVar[tuple[str, ...]]
+    """The attributes that are arrays."""
 
     name: str
     features: tuple[str, ...]
@@ -84,9 +87,9 @@ class Scaling(ABC):
             "dropped": self.dropped,
         }
 
-    @abstractmethod
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return the fitted arrays by name, ready for safetensors."""
+        return {name: getattr(self, name) for name in self.ARRAYS}
 
     @abstractmethod
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:

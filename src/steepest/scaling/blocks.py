@@ -14,7 +14,6 @@ __all__ = [
     "Block",
     "Floats",
     "checked",
-    "checked_blocks",
     "first_not_finite",
     "floating",
     "is_finite",
@@ -105,23 +104,6 @@ def require_finite(values: Floats, names: Sequence[str], first_row: int = 0) -> 
     )
 
 
-def checked_blocks(
-    blocks: Iterable[Block], names: Sequence[str]
-) -> Iterator[tuple[Floats, Floats]]:
-    """Yield the non-empty blocks as (X (m, n), w (m,)), float64 and checked to be finite.
-
-    Error messages count rows from 0 over all blocks. If the weights are None, w is ones.
-
-    Raises
-    ------
-    EventsError
-        A block has the wrong shape, or a value or weight that is not finite.
-    """
-    for first_row, values, weights in placed_blocks(blocks, names):
-        w = checked(values, weights, names, first_row)
-        yield values.astype(np.float64, copy=False), w
-
-
 def placed_blocks(
     blocks: Iterable[Block], names: Sequence[str]
 ) -> Iterator[tuple[int, Floats, Floats | None]]:
@@ -138,7 +120,7 @@ def placed_blocks(
         if len(values):
             yield first_row, values, weights
         elif weights is not None:
-            _weights(weights, 0, first_row)
+            checked(values, weights, names, first_row)
         first_row += len(values)
 
 
@@ -151,17 +133,13 @@ def checked(values: Floats, weights: Floats | None, names: Sequence[str], first_
         A value or weight is not finite, or the number of weights is wrong.
     """
     require_finite(values, names, first_row)
-    return _weights(weights, len(values), first_row)
-
-
-def _weights(weights: ArrayLike | None, count: int, first_row: int) -> Floats:
     if weights is None:
-        return np.ones(count)
+        return np.ones(len(values))
     w = np.asarray(weights, dtype=np.float64)
-    if w.shape != (count,):
+    if w.shape != (len(values),):
         raise EventsError(
             "The event weights do not match the events.",
-            expected=f"one weight per event: shape ({count},)",
+            expected=f"one weight per event: shape ({len(values)},)",
             found=f"shape {w.shape}",
             cause="weights and events were selected differently",
             do="select events and weights together",

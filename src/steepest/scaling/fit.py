@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,7 @@ from steepest.errors import EventsError, RecipeError, RunFolderError, nearest
 from steepest.scaling import affine
 from steepest.scaling.affine import DiagonalScaling, WhitenScaling
 from steepest.scaling.base import Scaling
-from steepest.scaling.blocks import (
-    Block,
-    Floats,
-    checked,
-    checked_blocks,
-    placed_blocks,
-    positive_total,
-)
+from steepest.scaling.blocks import Block, Floats, checked, placed_blocks, positive_total
 from steepest.scaling.groups import AnyScaling, GroupScaling
 from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.quantile import QuantileScaling, fit_quantile
@@ -28,18 +21,15 @@ __all__ = ["SCALINGS", "fit_scaling", "scaling_from"]
 Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """A function like `map`, with results in the order of the items."""
 
-_FROM_MOMENTS: dict[str, Callable[[Any, Sequence[str]], Scaling]] = {
-    "none": affine.fit_none,
-    "standard": affine.fit_standard,
-    "min-max": affine.fit_min_max,
-    "whiten": affine.fit_whiten,
+_KINDS: dict[str, tuple[type[Scaling], Callable[..., Scaling]]] = {
+    "none": (DiagonalScaling, affine.fit_none),
+    "standard": (DiagonalScaling, affine.fit_standard),
+    "min-max": (DiagonalScaling, affine.fit_min_max),
+    "robust": (DiagonalScaling, affine.fit_robust),
+    "quantile": (QuantileScaling, fit_quantile),
+    "whiten": (WhitenScaling, affine.fit_whiten),
 }
-_FROM_VALUES: dict[str, Callable[[Floats, Floats, Sequence[str]], Scaling]] = {
-    "robust": affine.fit_robust,
-    "quantile": fit_quantile,
-}
-
-SCALINGS = ("none", "standard", "min-max", "robust", "quantile", "whiten")
+SCALINGS = tuple(_KINDS)
 
 
 def fit_scaling(
@@ -94,15 +84,22 @@ def fit_scaling(
             cause="a typing error" if close else None,
             do=f"scaling = {close or 'standard'!r}",
         )
-    if name in _FROM_VALUES:
-        X, w = _collect(checked_blocks(blocks, names), name)
+    _, fit = _KINDS[name]
+    if name in ("robust", "quantile"):
+        parts = [
+            (X.astype(np.float64, copy=False), checked(X, w, names, first_row))
+            for first_row, X, w in placed_blocks(blocks, names)
+        ]
+        if not parts:
+            raise _no_events(name, "none")
+        X, w = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         positive_total(float(w.sum()), f"the scaling {name!r}")
-        return _FROM_VALUES[name](X, w, names)
+        return fit(X, w, names)
     moments = _moments(blocks, names, name, spread)
     if not np.isfinite(moments.minimum).all():
         raise _no_events(name, f"{moments.count} events, all of weight zero")
     with np.errstate(over="ignore", invalid="ignore"):  # overflow is detected by the width
-        return _FROM_MOMENTS[name](moments, names)
+        return fit(moments, names)
 
 
 def _moments(
@@ -123,13 +120,6 @@ def _moments(
     return moments
 
 
-def _collect(blocks: Iterator[tuple[Floats, Floats]], name: str) -> tuple[Floats, Floats]:
-    collected = list(blocks)
-    if not collected:
-        raise _no_events(name, "none")
-    return np.concatenate([X for X, _ in collected]), np.concatenate([w for _, w in collected])
-
-
 def _no_events(name: str, found: str) -> EventsError:
     return EventsError(
         f"There are no events to fit the feature scaling {name!r} on.",
@@ -138,18 +128,6 @@ def _no_events(name: str, found: str) -> EventsError:
         cause="a selection without events, or a split without a training part",
         do="loosen `select`, or give the training part a larger share",
     )
-
-
-_CLASSES: dict[str, type[DiagonalScaling] | type[WhitenScaling] | type[QuantileScaling]] = {
-    **dict.fromkeys(("none", "standard", "min-max", "robust"), DiagonalScaling),
-    "whiten": WhitenScaling,
-    "quantile": QuantileScaling,
-}
-_ARRAYS = {
-    DiagonalScaling: ("shift", "width"),
-    WhitenScaling: ("shift", "width", "whitener", "colourer"),
-    QuantileScaling: ("knots", "scores", "lengths"),
-}
 
 
 def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> AnyScaling:
@@ -173,24 +151,23 @@ def scaling_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> A
 
 
 def _one_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scaling:
-    if json.get("version") != 1 or json.get("name") not in _CLASSES:
+    if json.get("version") != 1 or json.get("name") not in _KINDS:
         raise _damaged(
             f"version 1 of one of {', '.join(SCALINGS)}",
             f"version {json.get('version')!r} of {json.get('name')!r}",
         )
-    kind = _CLASSES[json["name"]]
-    for key in ("features", "constant", "dropped"):
-        if key not in json:
-            raise _damaged(f"the key {key!r}", ", ".join(sorted(json)))
-    for key in _ARRAYS[kind]:
-        if key not in arrays:
-            raise _damaged(f"the array {key!r}", ", ".join(sorted(arrays)) or "no arrays")
+    kind, _ = _KINDS[json["name"]]
+    keys = "features", "constant", "dropped"
+    for what, needed, given in (("key", keys, json), ("array", kind.ARRAYS, arrays)):
+        for key in needed:
+            if key not in given:
+                raise _damaged(f"the {what} {key!r}", ", ".join(sorted(given)) or f"no {what}s")
     return kind(
         name=json["name"],
         features=tuple(json["features"]),
         constant=tuple(json["constant"]),
         dropped=int(json["dropped"]),
-        **{key: arrays[key] for key in _ARRAYS[kind]},
+        **{key: arrays[key] for key in kind.ARRAYS},
     )
 
 

@@ -8,7 +8,8 @@ accumulated separately, so blocks whose weights cancel cause no problem.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,7 +25,56 @@ _NO_SPREAD = 1e-13  # eigenvalues of a correlation matrix below this are roundin
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class Extremes:
+    """Lowest and highest values of features in mergeable form.
+
+    Attributes
+    ----------
+    count
+        Number of events.
+    minimum, maximum
+        (n,) float64, over events of non-zero weight; ±inf if there are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Extremes.of(np.array([[1.0, 5.0], [3.0, 5.0]])).constant
+    array([False,  True])
+    """
+
+    count: int
+    minimum: Floats
+    maximum: Floats
+
+    @classmethod
+    def of(cls, X: ArrayLike, w: ArrayLike | None = None) -> Extremes:
+        """Return the extremes of a block of events; arguments as for `Moments.of`."""
+        values = floating(X)
+        used = values
+        if w is not None and not (kept := np.asarray(w) != 0).all():
+            used = values[kept]
+        if len(used) >= _MANY_ROWS:
+            return cls(len(values), *_column_extremes(np.ascontiguousarray(used)))
+        lowest, highest = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
+        return cls(len(values), lowest.astype(np.float64), highest.astype(np.float64))
+
+    def merge(self, other: Self) -> Self:
+        """Return the extremes of the events of both."""
+        return replace(
+            self,
+            count=self.count + other.count,
+            minimum=np.minimum(self.minimum, other.minimum),
+            maximum=np.maximum(self.maximum, other.maximum),
+        )
+
+    @property
+    def constant(self) -> np.ndarray:
+        """(n,) bool: features with one value in all events."""
+        return self.minimum >= self.maximum
+
+
+@dataclass(frozen=True, eq=False)
+class Moments(Extremes):
     """Count, total weight, weighted mean and scatter of features.
 
     W = Σ wᵢ,  mean = Σ wᵢ xᵢ / W,  scatter = Σ wᵢ (xᵢ − mean)(xᵢ − mean)ᵀ, and covariance = scatter
@@ -36,10 +86,8 @@ class Moments:
 
     Attributes
     ----------
-    count
-        Number of events.
-    minimum, maximum
-        (n,) float64, over events of non-zero weight; ±inf if there are none.
+    count, minimum, maximum
+        As in `Extremes`.
 
     Examples
     --------
@@ -56,9 +104,6 @@ class Moments:
     The American Statistician 37 (1983) 242, doi:10.1080/00031305.1983.10483115.
     """
 
-    count: int
-    minimum: Floats
-    maximum: Floats
     _positive: _OneSign
     _negative: _OneSign  # of the events with w < 0, with the weights |w|
 
@@ -105,7 +150,7 @@ class Moments:
             _negative=_OneSign.of(X[minus], -w[minus], diagonal),
         )
 
-    def merge(self, other: Moments) -> Moments:
+    def merge(self, other: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the moments of the events of both.
 
         Raises
@@ -122,10 +167,8 @@ class Moments:
                 do="compute all moments with the same features and the same `diagonal`",
             )
         with np.errstate(over="ignore", invalid="ignore"):
-            return Moments(
-                count=self.count + other.count,
-                minimum=np.minimum(self.minimum, other.minimum),
-                maximum=np.maximum(self.maximum, other.maximum),
+            return replace(
+                super().merge(other),
                 _positive=self._positive.merge(other._positive),
                 _negative=self._negative.merge(other._negative),
             )
@@ -164,11 +207,6 @@ class Moments:
         """(n,) the weighted variance, which can be negative with negative weights."""
         covariance = self.covariance
         return covariance if covariance.ndim == 1 else np.diagonal(covariance).copy()
-
-    @property
-    def constant(self) -> np.ndarray:
-        """(n,) bool: features with one value in all events."""
-        return self.minimum >= self.maximum
 
     def rounding(self) -> Floats:
         """(n,) the size of the rounding error of the variance."""
@@ -301,52 +339,6 @@ class _OneSign:
 def _square(delta: Floats, like: Floats) -> Floats:
     """Return δδᵀ, or its diagonal if the scatter is diagonal."""
     return delta**2 if like.ndim == 1 else np.outer(delta, delta)
-
-
-@dataclass(frozen=True, eq=False)
-class Extremes:
-    """Lowest and highest values of features in mergeable form: `Moments` without the sums.
-
-    Attributes
-    ----------
-    count, minimum, maximum
-        As in `Moments`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Extremes.of(np.array([[1.0, 5.0], [3.0, 5.0]])).constant
-    array([False,  True])
-    """
-
-    count: int
-    minimum: Floats
-    maximum: Floats
-
-    @classmethod
-    def of(cls, X: ArrayLike, w: ArrayLike | None = None) -> Extremes:
-        """Return the extremes of a block of events; arguments as for `Moments.of`."""
-        values = floating(X)
-        used = values
-        if w is not None and not (kept := np.asarray(w) != 0).all():
-            used = values[kept]
-        if len(used) >= _MANY_ROWS:
-            return cls(len(values), *_column_extremes(np.ascontiguousarray(used)))
-        lowest, highest = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
-        return cls(len(values), lowest.astype(np.float64), highest.astype(np.float64))
-
-    def merge(self, other: Extremes) -> Extremes:
-        """Return the extremes of the events of both."""
-        return Extremes(
-            self.count + other.count,
-            np.minimum(self.minimum, other.minimum),
-            np.maximum(self.maximum, other.maximum),
-        )
-
-    @property
-    def constant(self) -> np.ndarray:
-        """(n,) bool: features with one value in all events."""
-        return self.minimum >= self.maximum
 
 
 def _column_extremes(X: np.ndarray) -> tuple[Floats, Floats]:

@@ -107,13 +107,11 @@ class QuantileScaling(Scaling):
     Mathematicae 14 (1952) 453; the (i − ½)/N are A. Hazen's plotting positions (1914).
     """
 
+    ARRAYS = ("knots", "scores", "lengths")
+
     knots: Floats
     scores: Floats
     lengths: np.ndarray
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return knots, scores and lengths."""
-        return {"knots": self.knots, "scores": self.scores, "lengths": self.lengths}
 
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
         scores = self._columns(X.astype(np.float64, copy=False), self.knots, self.scores)

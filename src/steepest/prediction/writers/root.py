@@ -69,15 +69,19 @@ def _write(
 def _awkward(batch: pa.RecordBatch) -> Any:
     """Return the columns, which lack no value, without option types."""
     ak = extra.load("awkward", "root", "Writing ROOT files")
-    fields = [pa.field(f.name, _required(f.type), nullable=False) for f in batch.schema]
-    arrays = [array.cast(f.type) for array, f in zip(batch.columns, fields, strict=True)]
+    arrays = [_required(array) for array in batch.columns]
+    names = zip(batch.schema.names, arrays, strict=True)
+    fields = [pa.field(name, array.type, nullable=False) for name, array in names]
     return ak.from_arrow(pa.record_batch(arrays, schema=pa.schema(fields)))
 
 
-def _required(arrow: pa.DataType) -> pa.DataType:
-    if not pa.types.is_list(arrow):
-        return arrow
-    return pa.list_(pa.field("item", _required(arrow.value_type), nullable=False))
+def _required(array: pa.Array) -> pa.Array:
+    """Return an array whose type says that no item of its lists is missing."""
+    if not pa.types.is_list(array.type):
+        return array
+    items = _required(array.values)
+    kind = pa.list_(pa.field("item", items.type, nullable=False))
+    return pa.ListArray.from_arrays(array.offsets, items, type=kind)
 
 
 def _refused_by_ntuple(name: str, arrow: pa.DataType) -> str | None:

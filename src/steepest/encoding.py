@@ -1,31 +1,187 @@
-"""All features of a model: fit the encoding on the training part, apply it, save it."""
+"""From raw features to the model's inputs: fill what is missing, categories to zeros and ones.
+
+It lies between the events and the scaling. What it needs (fill values, categories) is learnt on the
+training part alone and is part of the model, so that the model takes raw values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from steepest.encoding.columns import (
-    CategoryColumn,
-    Locate,
-    NumberColumn,
-    column_from,
-    is_missing,
-)
 from steepest.errors import EventsError, RecipeError, RunFolderError
 from steepest.recipe import Derived
 from steepest.scaling.quantile import distribution, quantile
 from steepest.storage import AnyArray, blocks, thinned
 
-__all__ = ["Encoding", "fit_encoding", "is_needed"]
+__all__ = [
+    "CategoryColumn",
+    "Encoding",
+    "Locate",
+    "NumberColumn",
+    "fit_encoding",
+    "is_missing",
+    "is_needed",
+]
 
 Array = np.ndarray
+Locate = Callable[[int], str]
+"""Says where an event lies: "in FILE at row 17"."""
+MOST_SHOWN = 12
 MOST_CATEGORIES = 100
 """Text with more values is taken as a mistake."""
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A number: x, or `fill` where x is NaN, null or `missing`; with `indicator` also 0 or 1.
+
+    Examples
+    --------
+    >>> column = NumberColumn("b_score", missing=-999.0, fill=0.4, indicator=True)
+    >>> column.inputs
+    ('b_score', 'b_score_missing')
+    >>> column.encode(np.array([0.9, -999.0, np.nan]), lambda row: f"at row {row}")
+    array([[0.9, 0. ],
+           [0.4, 1. ],
+           [0.4, 1. ]])
+    """
+
+    name: str
+    missing: float | None = None
+    fill: float | None = None
+    indicator: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it passes numbers on as they are."""
+        return self.missing is None and self.fill is None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the model's inputs."""
+        return (self.name, f"{self.name}_missing") if self.indicator else (self.name,)
+
+    def encode(self, values: Array, locate: Locate) -> Array:
+        """Return the inputs ``(events, inputs)`` for ``(events,)``; EventsError for no number."""
+        numbers = _numbers(values, self.name, locate)
+        absent = is_missing(numbers, self.missing)
+        if self.fill is None:
+            if absent.any():
+                first = int(np.argmax(absent))
+                raise EventsError(
+                    f"The feature {self.name!r} has no value for {int(absent.sum())} of "
+                    f"{len(absent)} events, first {locate(first)}.",
+                    expected="a value for each event, since the model was trained without a fill",
+                    found=f"{numbers[first]:.15g}",
+                    do='leave these events out, or train with a fill, such as fill = "median"',
+                )
+            return numbers[:, None]
+        filled = np.where(absent, self.fill, numbers)
+        return np.column_stack([filled, absent]) if self.indicator else filled[:, None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"name": self.name, "kind": "number", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """Text: for each category an input that is 1 for the events of that category, else 0.
+
+    The categories are those of the training part (and `fill`), sorted by Unicode code points.
+
+    Examples
+    --------
+    >>> column = CategoryColumn("process", ("qcd", "top"))
+    >>> column.inputs
+    ('process=qcd', 'process=top')
+    >>> column.encode(np.array(["top", "qcd"], dtype=object), lambda row: f"at row {row}")
+    array([[0., 1.],
+           [1., 0.]])
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    missing: str | None = None
+    fill: str | None = None
+    indicator: bool = False
+    unseen: Literal["error", "zeros"] = "error"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it passes numbers on as they are."""
+        return False
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the model's inputs."""
+        one_hot = tuple(f"{self.name}={category}" for category in self.categories)
+        return (*one_hot, f"{self.name}_missing") if self.indicator else one_hot
+
+    def encode(
+        self, values: Array, locate: Locate, vocabulary: Sequence[str] | None = None
+    ) -> Array:
+        """Return the inputs ``(events, inputs)`` for texts, or for indices of a vocabulary.
+
+        EventsError for what is missing (None, NaN) without a fill, and for unseen categories.
+        """
+        if vocabulary is None:
+            values, vocabulary = _indices(values, self.name, locate)
+        absent, places = self._places(values, vocabulary)
+        if self.fill is None and absent.any():
+            self._refuse(int(np.argmax(absent)), "no value", "missing", locate, absent)
+        unseen = places < 0
+        if self.unseen == "error" and unseen.any():
+            first = int(np.argmax(unseen))
+            found = repr(vocabulary[int(values[first])])
+            self._refuse(first, "a category that training had not", found, locate, unseen)
+        one_hot = (places[:, None] == np.arange(len(self.categories))).astype(np.float64)
+        return np.column_stack([one_hot, absent]) if self.indicator else one_hot
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        values = {**asdict(self), "categories": list(self.categories)}
+        return {"name": self.name, "kind": "category", **values}
+
+    def _places(self, values: Array, vocabulary: Sequence[str]) -> tuple[Array, Array]:
+        """Return which values are missing, and each value's place among the categories, or −1."""
+        known: dict[str | None, int] = {c: place for place, c in enumerate(self.categories)}
+        absent = np.isnan(values)
+        codes = np.where(absent, len(vocabulary), values).astype(np.int64)
+        texts = [*vocabulary, self.missing]  # the last is for null
+        absent |= np.array([text == self.missing for text in texts])[codes]
+        table = np.array([known.get(text, -1) for text in texts])
+        return absent, np.where(absent, known.get(self.fill, -1), table[codes])
+
+    def _refuse(self, first: int, what: str, found: str, locate: Locate, bad: Array) -> None:
+        missing = found == "missing"
+        shown = ", ".join(map(repr, self.categories[:MOST_SHOWN]))
+        more = len(self.categories) - MOST_SHOWN
+        raise EventsError(
+            f"The feature {self.name!r} has {what} for {int(bad.sum())} of {len(bad)} events, "
+            f"first {locate(first)}.",
+            expected=f"one of {shown}" + (f" and {more} more" if more > 0 else ""),
+            found=found if not missing else "null" if self.missing is None else repr(self.missing),
+            do='leave these events out, or train with a fill, such as fill = "none"'
+            if missing
+            else 'train on events of that category too, or set unseen = "zeros" for the feature',
+        )
+
+
+def is_missing(numbers: Array, missing: float | None) -> Array:
+    """Return where numbers are NaN or the value that says that there is none.
+
+    Examples
+    --------
+    >>> is_missing(np.array([1.0, np.nan, -999.0]), -999.0)
+    array([False,  True,  True])
+    """
+    return np.isnan(numbers) | (numbers == missing) if missing is not None else np.isnan(numbers)
 
 
 @dataclass(frozen=True)
@@ -129,14 +285,9 @@ class Encoding:
         True
         """
         if json.get("version") != 1 or "columns" not in json:
-            raise RunFolderError(
-                "The saved feature encoding cannot be read.",
-                expected="version 1, with columns",
-                found=f"version {json.get('version')!r} with {', '.join(sorted(json))}",
-                cause="a damaged file, or one written by a newer release",
-                do="use the release that wrote it, or train again",
-            )
-        return cls(tuple(column_from(column) for column in json["columns"]))
+            found = f"version {json.get('version')!r} with {', '.join(sorted(json))}"
+            raise _unreadable("version 1, with columns", found)
+        return cls(tuple(_column_from(column) for column in json["columns"]))
 
 
 def fit_encoding(
@@ -260,3 +411,59 @@ def _refuse_twice(names: Sequence[str]) -> None:
                 expected="each input's name once (NAME_missing for an indicator, NAME=CATEGORY)",
                 do="give one of the features another name",
             )
+
+
+def _column_from(json: Mapping[str, Any]) -> NumberColumn | CategoryColumn:
+    """Return the column whose `to_json` gave this."""
+    kinds = {"number": NumberColumn, "category": CategoryColumn}
+    given = {key: value for key, value in json.items() if key != "kind"}
+    if "categories" in given:
+        given["categories"] = tuple(given["categories"])
+    try:
+        return kinds[json["kind"]](**given)
+    except (KeyError, TypeError):
+        found = ", ".join(f"{key} = {value!r}" for key, value in json.items())
+        raise _unreadable("a kind of number or category, with its keys", found) from None
+
+
+def _unreadable(expected: str, found: str) -> RunFolderError:
+    return RunFolderError(
+        "The saved feature encoding cannot be read.",
+        expected=expected,
+        found=found,
+        cause="a damaged file, or one written by a newer release",
+        do="use the release that wrote it, or train again",
+    )
+
+
+def _numbers(values: Array, name: str, locate: Locate) -> Array:
+    if values.dtype != object:
+        return values.astype(np.float64, copy=False)
+    numbers = np.empty(len(values))
+    for row, value in enumerate(values):
+        try:
+            numbers[row] = np.nan if value is None else value
+        except (TypeError, ValueError):
+            raise _other_kind(name, "a number", value, locate(row)) from None
+    return numbers
+
+
+def _indices(values: Array, name: str, locate: Locate) -> tuple[Array, list[str]]:
+    """Return texts as float64 indices into their distinct values; NaN where there is none."""
+    known: dict[str, int] = {}
+    codes = np.full(len(values), np.nan)
+    for row, value in enumerate(values.tolist()):
+        if isinstance(value, str):
+            codes[row] = known.setdefault(value, len(known))
+        elif value is not None and value == value:  # not NaN
+            raise _other_kind(name, "text", value, locate(row))
+    return codes, list(known)
+
+
+def _other_kind(name: str, expected: str, value: Any, where: str) -> EventsError:
+    return EventsError(
+        f"The feature {name!r} is not {expected} {where}.",
+        expected=expected,
+        found=repr(value),
+        cause="columns in another order than the model's features",
+    )
