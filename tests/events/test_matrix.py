@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steepest.events.reading import matrix as module
-from steepest.events.reading.matrix import matrix
+from steepest.events.reading import evaluation
+from steepest.events.reading.evaluation import matrix
 
 KINDS = [np.float32, np.float64, np.float16, np.int8, np.uint16, np.int64, np.bool_]
 
@@ -30,7 +30,7 @@ def test_the_bits_of_a_stack(kinds, rows, dtype, seed) -> None:
 
 @pytest.mark.parametrize("width", [1, 3, 4, 7])
 def test_pieces_meet(monkeypatch, width) -> None:
-    monkeypatch.setattr(module, "_PIECE", 16)
+    monkeypatch.setattr(evaluation, "ROWS_AT_ONCE", 16)
     columns = list(np.random.default_rng(0).standard_normal((width, 100)))
     assert np.array_equal(matrix(columns, np.float64), np.stack(columns, axis=1))
 

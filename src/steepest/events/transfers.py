@@ -12,19 +12,8 @@ Report = Callable[[int, int], object]
 """Called with the bytes received and the bytes requested so far."""
 
 
-class _Counter:
-    def __init__(self, report: Report) -> None:
-        self._report, self._lock = report, threading.Lock()
-        self._received = self._requested = 0
-
-    def add(self, received: int, requested: int) -> None:
-        with self._lock:
-            self._received += received
-            self._requested += requested
-            self._report(self._received, self._requested)
-
-
-_COUNTERS: list[_Counter] = []
+_LOCK = threading.Lock()
+_COUNTS: dict[Report, list[int]] = {}
 
 
 @contextmanager
@@ -39,21 +28,25 @@ def observe(report: Report) -> Iterator[None]:
     0 of 10
     4 of 10
     """
-    counter = _Counter(report)
-    _COUNTERS.append(counter)
+    _COUNTS[report] = [0, 0]
     try:
         yield
     finally:
-        _COUNTERS.remove(counter)
+        del _COUNTS[report]
 
 
 def requested(count: int) -> None:
     """Add to the bytes requested, from any thread; a negative count takes back what failed."""
-    for counter in _COUNTERS:
-        counter.add(0, count)
+    _add(0, count)
 
 
 def received(count: int) -> None:
     """Add to the bytes received, from any thread."""
-    for counter in _COUNTERS:
-        counter.add(count, 0)
+    _add(count, 0)
+
+
+def _add(received: int, requested: int) -> None:
+    with _LOCK:
+        for report, counts in _COUNTS.items():
+            counts[:] = counts[0] + received, counts[1] + requested
+            report(*counts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from steepest.errors import EventsError
 from steepest.events.formats.contract import Condition, RowFilter
 from steepest.events.formats.damage import cut_short, damaged, gone
+from steepest.events.reading.prefetch import prefetch
 from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
 
@@ -151,21 +152,20 @@ class ParquetEvents:
             raise damaged(what, f"readable columns {', '.join(columns)}", error) from None
 
     def _downloaded(self, columns: Sequence[str], groups: Sequence[int]) -> Iterator[int]:
-        """Yield the row groups; of a remote file, when the columns' pages are present.
-
-        Those of the next row groups are downloaded while the ones before are used.
-        """
+        """Yield the row groups, when their pages are present; the next ones are prefetched."""
         file = self.path
         if not isinstance(file, RemoteFile):
             yield from groups
             return
-        windows, part = self._windows(columns, groups), f"columns {listed(list(columns), 12)}"
-        with ThreadPoolExecutor(1) as ahead:
-            pending = [ahead.submit(file.fetch, spans, part) for _, spans in windows[:1]]
-            for place, (window, _) in enumerate(windows):
-                pending.pop().result()
-                if place + 1 < len(windows):
-                    pending.append(ahead.submit(file.fetch, windows[place + 1][1], part))
+        part = f"columns {listed(list(columns), 12)}"
+
+        def fetched() -> Iterator[list[int]]:
+            for window, spans in self._windows(columns, groups):
+                file.fetch(spans, part)
+                yield window
+
+        with closing(prefetch(fetched())) as windows:
+            for window in windows:
                 yield from window
 
     def _windows(
@@ -208,17 +208,9 @@ class ParquetEvents:
     def _excluded(self, group: int, where: Sequence[Condition]) -> bool:
         if not where:
             return False
-        metadata = self._metadata.row_group(group)
-        wanted = {condition.column for condition in where}
-        ranges = {}
-        for index in range(metadata.num_columns):
-            chunk = metadata.column(index)
-            if chunk.path_in_schema in wanted:
-                ranges[chunk.path_in_schema] = chunk.statistics
-        return any(
-            condition.column in ranges and _impossible(ranges[condition.column], condition)
-            for condition in where
-        )
+        chunks = self._chunks(group, [condition.column for condition in where])
+        statistics = {chunk.path_in_schema: chunk.statistics for chunk in chunks}
+        return any(_impossible(statistics.get(condition.column), condition) for condition in where)
 
 
 def _impossible(statistics: Any, condition: Condition) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol
+from types import ModuleType
 
 from steepest.errors import EventsError
 from steepest.events.formats import csv, hdf5, parquet, root
@@ -20,25 +20,10 @@ from steepest.events.paths import Place, missing, places, refuse_twice, seen
 from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.source import EventSource
 
-__all__ = ["FORMATS", "Format", "open_events"]
+__all__ = ["FORMATS", "open_events"]
 
 
-class Format(Protocol):
-    """What a module must have to be a format."""
-
-    @property
-    def NAME(self) -> str: ...  # noqa: D102
-    @property
-    def SUFFIXES(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def MAGIC(self) -> bytes: ...  # noqa: D102
-    @property
-    def PARTS(self) -> bool: ...  # noqa: D102
-    @property
-    def open_file(self) -> Any: ...  # noqa: D102
-
-
-FORMATS: tuple[Format, ...] = (parquet, root, hdf5, csv)
+FORMATS: tuple[ModuleType, ...] = (parquet, root, hdf5, csv)
 
 
 def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> EventSource:
@@ -100,7 +85,7 @@ def _open(place: Place) -> EventFile:
     )
 
 
-def _format(path: FilePath, head: bytes) -> Format:
+def _format(path: FilePath, head: bytes) -> ModuleType:
     """Return the format that a file is in, by its first bytes."""
     for format in FORMATS:
         if format.MAGIC and head.startswith(format.MAGIC):
@@ -108,21 +93,21 @@ def _format(path: FilePath, head: bytes) -> Format:
     named = next((f for f in FORMATS if path.suffix.lower() in f.SUFFIXES), None)
     if named is None and csv.looks_like_a_table(head):
         return csv
-    if named is not None and not named.MAGIC and _is_text(head):
+    looks, cause, do = _looks_like(head)
+    if named is not None and not named.MAGIC and cause is None and b"\x00" not in head:
         return named
     if named is not None:
-        cause, do = _why(head, named.NAME)
         raise EventsError(
             f"{path} is named as {named.NAME} but is not {named.NAME}.",
             expected=f"a file that begins with {named.MAGIC!r}" if named.MAGIC else "lines of text",
-            found=_looks_like(head),
-            cause=cause,
-            do=do,
+            found=looks,
+            cause=cause or "the file was renamed, or written by another tool",
+            do=do or f"give a {named.NAME} file",
         )
     raise EventsError(
         f"The format of {path} is not known.",
         expected="; ".join(f"{f.NAME} ({', '.join(f.SUFFIXES)})" for f in FORMATS),
-        found=_looks_like(head),
+        found=looks,
         do=f"write the events as {FORMATS[0].NAME}",
     )
 
@@ -155,38 +140,21 @@ def _head(path: FilePath) -> bytes:
         ) from None
 
 
-def _is_text(head: bytes) -> bool:
-    """Whether lines of text may follow, in whatever encoding."""
-    other = ("a web page", "a pointer", "data compressed", "an empty")
-    return b"\x00" not in head and not _looks_like(head).startswith(other)
-
-
-def _looks_like(head: bytes) -> str:
-    """Say what the first bytes of a file look like."""
+def _looks_like(head: bytes) -> tuple[str, str | None, str | None]:
+    """Return what the first bytes look like; where they tell, the likely cause and what to do."""
     if not head:
-        return "an empty file"
+        cause = "a copy, download or job was stopped before it wrote anything"
+        return "an empty file", cause, "make it again"
     text = head.decode("utf-8", errors="replace").lstrip()
     start = repr(text.splitlines()[0][:40]) if text.splitlines() else repr(text[:40])
     if text[:15].lower().startswith(("<!doctype", "<html")):
-        return f"a web page: it begins with {start}"
+        cause = "a download that was answered with an error or a login page"
+        return f"a web page: it begins with {start}", cause, "download it again"
     if text.startswith("version https://git-lfs"):
-        return f"a pointer of Git LFS: it begins with {start}"
+        cause = "the content was not fetched with the repository"
+        return f"a pointer of Git LFS: it begins with {start}", cause, "git lfs pull"
     if head.startswith(b"\x1f\x8b"):
-        return "data compressed by gzip"
+        return "data compressed by gzip", "the file was compressed as a whole", "gunzip it"
     if b"\x00" in head or "\ufffd" in text[:-4]:
-        return f"binary data that begin with {head[:8]!r}"
-    return f"text that begins with {start}"
-
-
-def _why(head: bytes, name: str) -> tuple[str, str]:
-    """Return the likely cause of a wrong file, and what to do."""
-    looks = _looks_like(head)
-    if not head:
-        return "a copy, download or job was stopped before it wrote anything", "make it again"
-    if looks.startswith("a web page"):
-        return "a download that was answered with an error or a login page", "download it again"
-    if looks.startswith("a pointer"):
-        return "the content was not fetched with the repository", "git lfs pull"
-    if looks.endswith("gzip"):
-        return "the file was compressed as a whole", "gunzip it"
-    return "the file was renamed, or written by another tool", f"give a {name} file"
+        return f"binary data that begin with {head[:8]!r}", None, None
+    return f"text that begins with {start}", None, None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,6 @@ import pyarrow as pa
 from steepest.events.expressions.expression import Expression, frame
 from steepest.events.expressions.lists import refuse_mismatch
 from steepest.events.formats.contract import Block
-from steepest.events.reading.matrix import matrix
 from steepest.events.reading.plan import Plan
 from steepest.events.sample.checks import Faults, Repeats
 from steepest.events.sample.labels import LabelCounts
@@ -26,13 +26,10 @@ from steepest.events.sample.split import TEST, assign_parts, event_keys, row_key
 from steepest.events.source import EventSource
 from steepest.recipe import SplitRecipe
 
-__all__ = ["Evaluated", "Evaluation", "narrow_type"]
+__all__ = ["Evaluated", "Evaluation", "codes_of", "matrix", "narrow_type"]
 
-NUMBERS = (
-    pl.Float32, pl.Float64, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32,
-    pl.UInt64, pl.Boolean,
-)  # fmt: skip
-"""What NumPy has too."""
+ROWS_AT_ONCE = 4096
+"""That `matrix` writes of each column, so that what it writes stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +47,9 @@ class Evaluated:
 class Evaluation:
     """Evaluates a plan block by block, and counts what is no finite number.
 
-    Parameters
-    ----------
-    source, plan, split
-        The events, what to compute of each, and the shares of the parts.
-    keeps_features
-        Whether the features are wanted; else they are only checked.
-
-    Attributes
-    ----------
-    label : Typed
-        The label's type.
-    codes : dict[int, dict[str, int]]
-        Of each feature that is text the numbers that stand for its texts, in the order of their
-        first events.
-    label_counts, repeats
-        The labels' values, and what each file holds.
-    rows_read, selected, undecided : int
-        Rows of all blocks, those selected, and those for which the selection has no answer.
+    Without `keeps_features` the features are only checked. `codes` has, of each feature that is
+    text, the numbers that stand for its texts, in the order of their first events; `undecided`
+    counts the rows for which the selection has no answer.
     """
 
     def __init__(
@@ -172,7 +154,7 @@ class Evaluation:
     def _numbers(self, values: pl.Series, feature: int) -> np.ndarray:
         """Return a feature as numbers, of text its codes in the order of their first events."""
         known = self.codes.get(feature)
-        return (values if known is None else _codes(values, known)).to_numpy()
+        return (values if known is None else codes_of(values, known)).to_numpy()
 
     def _locator(self, file: int, rows: np.ndarray) -> Callable[[int], str]:
         """Return what says where a row of a data frame lies."""
@@ -241,17 +223,30 @@ def _is_narrow(arrow: pa.DataType) -> bool:
 
 def _is_plain(series: pl.Series) -> bool:
     """Whether NumPy has the numbers as they are."""
-    return series.dtype in NUMBERS and not series.null_count()
+    dtype = series.dtype
+    is_plain = (
+        dtype.is_float() or dtype == pl.Boolean or (dtype.is_integer() and dtype != pl.Int128)
+    )
+    return is_plain and not series.null_count()
 
 
 def _all_finite(values: np.ndarray) -> bool:
     return values.dtype.kind != "f" or bool(np.isfinite(values).all())
 
 
-def _codes(values: pl.Series, known: dict[str, int]) -> pl.Series:
+def codes_of(values: pl.Series, known: dict[str, int]) -> pl.Series:
     """Return text as float64 numbers, which `known` has for each text and is extended by."""
     distinct = values.drop_nulls().unique(maintain_order=True).to_list()
     for text in distinct:
         known.setdefault(text, len(known))
     codes = [float(known[text]) for text in distinct]
     return values.replace_strict(distinct, codes, default=None, return_dtype=pl.Float64)
+
+
+def matrix(columns: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
+    """Return columns of numbers side by side: ``(rows, columns)``, C order."""
+    rows = np.empty((len(columns[0]), len(columns)), dtype)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        piece = slice(start, start + ROWS_AT_ONCE)
+        np.stack([c[piece] for c in columns], axis=1, out=rows[piece], casting="unsafe")
+    return rows

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError
@@ -14,6 +13,7 @@ from steepest.events.expressions.expression import Expression, frame, parse
 from steepest.events.expressions.lists import refuse_mismatch
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import RowFilter
+from steepest.events.reading.evaluation import codes_of
 from steepest.events.reading.plan import feature_expressions
 from steepest.events.source import EventSource
 from steepest.recipe import Derived
@@ -98,8 +98,9 @@ class FeatureReader:
             refuse_mismatch(typed.mismatches, locate)
         categories, coded = {}, []
         for i in self._texts:
-            codes, categories[self.names[i]] = _coded(values[str(i)])
-            coded.append(codes)
+            known: dict[str, int] = {}
+            coded.append(codes_of(values[str(i)], known))
+            categories[self.names[i]] = list(known)
         numbers = values.with_columns(coded).to_numpy(order="c")
         return FeatureValues(np.ascontiguousarray(numbers, dtype=np.float64), categories)
 
@@ -113,16 +114,6 @@ class FeatureReader:
             cause="events of another version, or another column of the same name",
             do="give events that were made as those of the training",
         )
-
-
-def _coded(values: pl.Series) -> tuple[pl.Series, list[str]]:
-    """Return texts as float64 indices into the distinct ones, which come with them."""
-    texts = values.drop_nulls().unique(maintain_order=True).to_list()
-    if not texts:
-        return pl.repeat(None, len(values), dtype=pl.Float64, eager=True).alias(values.name), []
-    codes = [float(code) for code in range(len(texts))]
-    coded = values.replace_strict(texts, codes, default=None, return_dtype=pl.Float64)
-    return coded.alias(values.name), texts
 
 
 def condition(text: str, source: EventSource, role: str) -> Expression:

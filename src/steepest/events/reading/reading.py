@@ -180,30 +180,11 @@ def gather(
     progress: Progress | None = None,
     budget: MemoryBudget | None = None,
 ) -> tuple[Sample, ReadLabels]:
-    """Read, select, evaluate and split all events of a source.
+    """Read, select, evaluate and split all events; without a split, all are the test part.
 
     The sample's labels are float64, as `LabelCounts.add` returns them: what they mean is decided
-    next, by what was seen of them.
-
-    While a block is kept, the next one is evaluated in a thread, and the one after that is decoded
-    in another.
-
-    Parameters
-    ----------
-    source, plan
-        The events, and what to compute of each.
-    split
-        The shares of the parts; None puts all events into the test part.
-    progress
-        Told of the rows read.
-    budget
-        What memory may hold; None for everything.
-
-    Raises
-    ------
-    EventsError
-        A file is damaged, two hold the same events, nothing is selected, or a value is null, NaN
-        or infinite.
+    next, by what was seen of them. While a block is kept, the next one is evaluated in a thread,
+    and the one after that is decoded in another.
     """
     if not plan.columns:
         raise EventsError("The features and the label use no column.", do="name columns in them")
@@ -225,6 +206,12 @@ def gather(
     evaluation.refuse_faults()
     columns = store.finish()
     features, categories = _with_sorted_categories(columns["features"], plan, evaluation.codes)
+    notes = [*plan.notes]
+    if evaluation.undecided:
+        notes.append(
+            f"The selection has no answer for {counted(evaluation.undecided, 'event')}, where a "
+            "value is null; they are not selected."
+        )
     integers = evaluation.label.is_integer or _made_of_integers(plan.label, source.schema)
     sample = Sample(
         features=features,
@@ -249,7 +236,7 @@ def gather(
             "rows_total": source.rows,
             "selected": evaluation.selected,
         },
-        notes=[*plan.notes, *_undecided(evaluation.undecided), *store.notes()],
+        notes=[*notes, *store.notes()],
     )
     return sample, ReadLabels(evaluation.label_counts, integers)
 
@@ -262,15 +249,6 @@ def _locator(sample: Sample, source: EventSource) -> Callable[[int], str]:
         return f"in {source.files[sample.file[place][0]]} at row {sample.rows[place][0]}"
 
     return locate
-
-
-def _undecided(events: int) -> list[str]:
-    if not events:
-        return []
-    return [
-        f"The selection has no answer for {counted(events, 'event')}, where a value "
-        "is null; they are not selected."
-    ]
 
 
 def _with_sorted_categories(

@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import frame
-from steepest.events.reading.evaluation import Evaluated, narrow_type
-from steepest.events.reading.matrix import matrix
+from steepest.events.reading.evaluation import Evaluated, matrix, narrow_type
 from steepest.events.reading.plan import Plan
 from steepest.events.reading.prefetch import prefetch
 from steepest.events.source import EventSource
@@ -125,16 +124,11 @@ def _is_number(arrow: pa.DataType) -> bool:
 
 
 class FromFiles(RowsOnDisk):
-    """Columns of all events of a source, as a matrix that is not kept.
+    """Columns of numbers of all events of a source, as a matrix that is not kept.
 
-    Parameters
-    ----------
-    source, columns
-        The events, and the columns: of numbers, without nulls.
-    stored
-        The type that holds them exactly, float32 or float64; given back is float64.
-    folder
-        Where what is made of it is kept.
+    `stored` is the type that holds them exactly; given back is float64. That the values are numbers
+    has been checked when the files were read for the first time; that the files are still the same
+    is checked whenever they have been read to the end.
     """
 
     def __init__(
