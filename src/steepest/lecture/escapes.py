@@ -1,13 +1,9 @@
 """Out of a local minimum: how often batch, mini-batch and stochastic descent leave its basin.
 
-All runs start in the basin of the higher minimum B that the picture "minima" finds on the surface
-of a small network. Each run starts at a different point near the minimum, where J is higher by a
-relative 1e-4. The runs differ in η, the batch size and the order of the events, but η × steps is
-the same for all. A run has left the basin if batch descent with a small η, started from its end,
-leads to a different minimum.
-
-Every η is well below 2/λ, where λ is the largest curvature at B. The runs can therefore leave only
-by the gradient noise, which grows as η (1/B − 1/m).
+Runs of different η and batch size, but the same η × steps, start near the higher minimum B that the
+picture "minima" finds. A run has left the basin if batch descent with a small η, started from its
+end, leads to a different minimum. Every η is well below 2/λ, where λ is the largest curvature at B,
+so the runs can leave only by the gradient noise, which grows as η (1/B − 1/m).
 """
 
 from __future__ import annotations

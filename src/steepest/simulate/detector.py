@@ -1,18 +1,9 @@
 """A parametrised detector: tracks, electromagnetic and hadronic towers, particle flow.
 
 `reconstruct(particles, detector, rng)` turns stable particles into the constituents that a detector
-would measure. There is no geometry, no material and no magnetic field. Every number below is a
+would measure: tracks, and what towers measure beyond the tracks in them. There is no geometry, no
+material and no magnetic field. docs/simulation.md describes the response. Every number is a
 parameter of `Detector`, and the parameters are stored in the metadata of every file.
-
-1. A charged particle with ``|η| < 2.5`` and pT above 0.5 GeV leaves a track with an efficiency that
-   decreases with ``|η|``, at low momentum, and with the production radius. The momentum and the
-   impact parameters of the track are smeared; its direction is exact.
-2. Every particle except muons deposits its energy in a tower: photons and electrons in the fine
-   electromagnetic layer, hadrons in the coarse hadronic layer. Charged particles below the track
-   threshold do not reach the towers. The summed energy of a tower is smeared.
-3. Particle flow: the momenta of the tracks in a tower are subtracted from its energy. If the rest
-   is significant, it becomes a neutral constituent at the centre of the tower. Nearby charged
-   energy therefore degrades the resolution of neutral energy, as in a real detector.
 """
 
 from __future__ import annotations

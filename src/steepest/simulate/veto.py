@@ -1,19 +1,10 @@
 """Early rejection of events: most events that Pythia starts end far from the pT window of the jets.
 
-`veto` returns the user hook that `steepest.simulate.generator.Generator` passes to
-Pythia. The windows belong to the `Process`; ``docs/simulation.md`` has the losses they cause.
-
-The hook makes four tests, the cheapest first:
-
-1. *Process level*: the resonance must have the required decay. Only tested if the settings allow
-   other decays.
-2. *First emission*: the pT of the hardest resonance must be near the window.
-3. *Early*, when the shower has evolved down to `EARLY_SCALE`: the same test again. For processes
-   without a resonance, the leading parton jet must be near the window instead. If the process has
-   an early window, test 4 is made here as well. The decay products are taken from the record of the
-   hard process and boosted along with the resonance.
-4. *Parton level*, before hadronisation: the leading parton jet must be near the window. It, or the
-   second jet if that is near the window too, must contain the resonance and its decay products.
+`veto` returns the user hook that `steepest.simulate.generator.Generator` passes to Pythia. It tests
+the cheapest first: the decay of the resonance, where the settings allow others; its pT after the
+first emission, and at `EARLY_SCALE`; and before hadronisation the leading parton jets, which must
+be near the window and contain the resonance and its decay products. The windows belong to the
+`Process`; docs/simulation.md has the losses they cause.
 """
 
 from __future__ import annotations
