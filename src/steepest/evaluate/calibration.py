@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +29,7 @@ from steepest.evaluate.arrays import (
 from steepest.evaluate.columns import summed
 from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
-from steepest.storage import AnyArray, blocks, derived
+from steepest.storage import blocks, derived
 
 __all__ = ["CalibrationCurve", "calibration_curve", "calibration_error", "confidence_of"]
 
@@ -146,8 +145,14 @@ def calibration_curve(
     check_same_length(outcome, score, "outcomes", "scores")
     weight = as_weights(weights, len(score))
     edges = np.linspace(0, 1, bins + 1)
-    given = outcome, score, weight, edges
-    sums, squares, absolute, right, right_squares, of_score, events = _summed(*given, _terms)
+    columns = [
+        [np.bincount(_place(p, edges), term, bins) for term in _terms(y, p, w)]
+        for y, p, w in blocks(outcome, score, weight)
+    ]
+    (
+        events, sums, squares, absolute, right, right_squares, of_score,
+        difference, product, scatter, calibrated,
+    ) = np.sum(columns, axis=0)  # fmt: skip
     positive = sums > 1e-12 * absolute
     divisor = np.where(positive, sums, 1.0)
     signal = efficiency_from_sums(
@@ -158,61 +163,28 @@ def calibration_curve(
         for array in (signal.value, signal.low, signal.high, of_score / divisor)
     )
     effective = np.where(squares > 0, sums**2 / np.where(squares > 0, squares, 1.0), 0.0)
-    deviation, error = _deviations(*given, sums, effective)
-    counts = events.astype(np.int64)
+    # the scatter is about the mean if the bin has one, about zero if the weights cancel
+    several = effective > 1 + 1e-12
+    centre = np.where(several, difference / np.where(several, sums, 1.0), 0.0)
+    factor = np.where(several, effective / np.where(several, effective - 1, 1.0), 1.0)
+    about = np.maximum(scatter - 2 * centre * product + centre**2 * squares, 0)
+    total = summed(weight)
+    error = np.sqrt(np.maximum(factor * about, calibrated)) / total
     return CalibrationCurve(
-        name, edges, mean, fraction, low, high, counts, effective, deviation, error, level
-    )
-
-
-_Terms = Callable[[Floats, Floats, Floats], tuple[Floats, ...]]
-"""Contributions of an event with this outcome, score and weight to the sums of its bin."""
+        name, edges, mean, fraction, low, high, events.astype(np.int64), effective,
+        difference / total, error, level,
+    )  # fmt: skip
 
 
 def _terms(y: Floats, p: Floats, w: Floats) -> tuple[Floats, ...]:
-    return w, w**2, np.abs(w), w * y, w**2 * y, w * p, np.ones_like(p)
-
-
-def _summed(
-    outcomes: AnyArray, scores: AnyArray, weights: AnyArray, edges: Floats, terms: _Terms
-) -> Floats:
-    """Return the sums of the events in each bin of the score, shape (sums, bins)."""
-    return np.sum(
-        [
-            [np.bincount(_place(p, edges), term, edges.size - 1) for term in terms(y, p, w)]
-            for y, p, w in blocks(outcomes, scores, weights)
-        ],
-        axis=0,
-    )
+    """Return what events add to the sums of their bins."""
+    d, v = y - p, w**2
+    sums = (np.ones_like(p), w, v, np.abs(w), w * y, v * y, w * p)
+    return *sums, w * d, v * d, v * d**2, v * p * (1 - p)
 
 
 def _place(score: Floats, edges: Floats) -> NDArray[np.intp]:
     return np.clip(np.searchsorted(edges, score, side="right") - 1, 0, edges.size - 2)
-
-
-def _deviations(
-    outcomes: AnyArray,
-    scores: AnyArray,
-    weights: AnyArray,
-    edges: Floats,
-    sums: Floats,
-    effective: Floats,
-) -> tuple[Floats, Floats]:
-    """Return d and σ(d) of every bin."""
-    given = outcomes, scores, weights, edges
-    total = summed(weights)
-    (difference,) = _summed(*given, lambda y, p, w: (w * (y - p),))
-    # about the mean if the bin has one, about zero if the weights cancel
-    several = effective > 1 + 1e-12
-    centre = np.where(several, difference / np.where(several, sums, 1.0), 0.0)
-    factor = np.where(several, effective / np.where(several, effective - 1, 1.0), 1.0)
-
-    def variances(y: Floats, p: Floats, w: Floats) -> tuple[Floats, Floats]:
-        around = y - p - centre[_place(p, edges)]
-        return w**2 * around**2, w**2 * (p * (1 - p))
-
-    scatter, calibrated = _summed(*given, variances)
-    return difference / total, np.sqrt(np.maximum(factor * scatter, calibrated)) / total
 
 
 def confidence_of(

@@ -34,6 +34,7 @@ __all__ = [
     "columns_beside",
     "contiguous",
     "dot",
+    "evenly_spaced",
     "extent",
     "first_reaching",
     "joined",
@@ -170,6 +171,22 @@ def first_reaching(column: AnyArray, wanted: NDArray[np.float64]) -> NDArray[np.
         found[met] = rows.start + np.searchsorted(rising, wanted[met], side="left")
         pending = until
     return found
+
+
+def evenly_spaced(column: AnyArray, points: int) -> NDArray[np.intp]:
+    """Return the rows at which a rising column reaches evenly spaced values, and both ends.
+
+    Examples
+    --------
+    >>> evenly_spaced(np.array([0.0, 0.1, 0.2, 0.9, 1.0]), 3)
+    array([0, 3, 4])
+    """
+    size = len(column)
+    if size <= points:
+        return np.arange(size)
+    # up to the largest value, because negative weights may make the column fall
+    wanted = np.linspace(float(column[:1][0]), extent(column)[1], points)
+    return np.unique(np.concatenate([[0], first_reaching(column, wanted), [size - 1]]))
 
 
 def sorted_together(key: AnyArray, *columns: AnyArray) -> tuple[AnyArray, ...]:

@@ -94,12 +94,8 @@ def significance_scan(roc: Roc, experiment: Experiment) -> SignificanceScan:
     """
 
     def z(epsilon_signal: Floats, epsilon_background: Floats) -> Floats:
-        signal = experiment.signal * epsilon_signal
-        background = experiment.background * epsilon_background
-        positive = background > 0
-        inside = np.where(positive, background, 1.0)
-        values = asimov_significance(signal, inside, experiment.background_uncertainty * inside)
-        return np.where(positive, values, np.nan)
+        values = experiment.significance(epsilon_signal, epsilon_background)
+        return np.where(np.isfinite(values), values, np.nan)
 
     return SignificanceScan(
         roc.thresholds,
@@ -211,59 +207,44 @@ def significance_at(
         "background_passed_effective": background_passed.effective,
         "background_total": background_total.events,
     }
-    numbers, reason = with_interval(signal_part, background_part, experiment)
+    parts = signal_part, background_part
+    value, low, high, uncertainty = map(float, with_interval(*parts, experiment))
     definition = (
         f"Asimov significance of {experiment.signal:g} signal over {experiment.background:g} "
         f"background events before the cut, with a background uncertainty of "
         f"{100 * experiment.background_uncertainty:g} %, after score >= {threshold:g}; interval "
         "from those of the two efficiencies, threshold held fixed"
     )
-    return Merit(name, *numbers, level, counts, definition, reason=reason)
+    reason = None
+    if not math.isfinite(value):
+        none = background_part.uncertainty == 0
+        cause = "no background passes" if none else "negative weights cancel the background"
+        reason = f"{cause}: only a lower limit is known"
+    elif not math.isfinite(high):
+        reason = "the interval of the background reaches 0"
+    return Merit(name, value, low, high, uncertainty, level, counts, definition, reason=reason)
 
 
 def with_interval(
     signal: Efficiency, background: Efficiency, experiment: Experiment
-) -> tuple[tuple[float, float, float, float], str | None]:
-    """Return (value, low, high, uncertainty), and the reason if one of them is not finite."""
-
-    def z(epsilon_signal: float, epsilon_background: float) -> float:
-        b = experiment.background * epsilon_background
-        s = experiment.signal * epsilon_signal
-        if b <= 0:
-            return math.inf
-        return asimov_significance(s, b, experiment.background_uncertainty * b).item()
-
-    value = z(signal.value, background.value)
-    if not math.isfinite(value):
-        limit = z(signal.low, background.high)
-        reason = "no background passes: only a lower limit is known"
-        if background.uncertainty > 0:  # some pass
-            reason = "negative weights cancel the background: only a lower limit is known"
-        return (math.inf, limit, math.inf, math.nan), reason
-    down = math.hypot(value - z(signal.low, background.value),
-                      value - z(signal.value, background.high))  # fmt: skip
-    up = math.hypot(z(signal.high, background.value) - value,
-                    z(signal.value, background.low) - value)  # fmt: skip
-    slope_s, slope_b = _slopes(signal.value, background.value, value, experiment)
-    uncertainty = math.hypot(
-        slope_s * experiment.signal * signal.uncertainty,
-        slope_b * experiment.background * background.uncertainty,
-    )
-    high = value + up
-    reason = None if math.isfinite(high) else "the interval of the background reaches 0"
-    return (value, max(value - down, 0.0), high, uncertainty), reason
-
-
-def _slopes(
-    epsilon_signal: float, epsilon_background: float, z: float, experiment: Experiment
-) -> tuple[float, float]:
-    """Return ∂Z/∂s and ∂Z/∂b at σ_b = δ b; at s = 0 the limit from above."""
-    s, b = experiment.signal * epsilon_signal, experiment.background * epsilon_background
-    ratio = experiment.background_uncertainty**2 * b
-    if z <= 0:
-        return 1 / math.sqrt(b * (1 + ratio)), 0.0
-    logarithm = math.log1p(s / ((1 + ratio) * (b + s * ratio / (1 + ratio))))
-    return logarithm / z, (logarithm - s / (b * (1 + ratio))) / z
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return (value, low, high, uncertainty); without background (∞, lower limit, ∞, NaN)."""
+    z = experiment.significance
+    value, limit = z(signal.value, background.value), z(signal.low, background.high)
+    known, step = np.isfinite(value), 1e-6
+    zero = np.maximum(signal.value, 0)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ where no background passes
+        down = np.hypot(value - z(signal.low, background.value),
+                        value - z(signal.value, background.high))  # fmt: skip
+        up = np.hypot(z(signal.high, background.value) - value,
+                      z(signal.value, background.low) - value)  # fmt: skip
+        slope_s = (z(zero + step, background.value) - z(zero, background.value)) / step
+        slope_b = (z(signal.value, background.value * (1 + step)) - value) / step
+        ratio = background.uncertainty / np.where(known, background.value, 1.0)
+        uncertainty = np.hypot(slope_s * signal.uncertainty, slope_b * ratio)
+        low = np.where(known, np.maximum(value - down, 0), limit)
+    high = np.where(known, value + up, np.inf)
+    return value, low, high, np.where(known, uncertainty, np.nan)
 
 
 _SMALL = 1e-3  # below this |u|, h(u) is computed by a series
@@ -295,6 +276,14 @@ class Experiment:
             _check_number(f"the expected {name}", getattr(self, name), positive=True)
         name = "the relative background uncertainty"
         _check_number(name, self.background_uncertainty, positive=False)
+
+    def significance(self, epsilon_signal: Any, epsilon_background: Any) -> Floats:
+        """Return Z after a cut of these efficiencies; infinity where no background is expected."""
+        b = self.background * np.asarray(epsilon_background, np.float64)
+        inside = np.where(b > 0, b, 1.0)
+        sigma = self.background_uncertainty * inside
+        values = asimov_significance(self.signal * np.asarray(epsilon_signal), inside, sigma)
+        return np.where(b > 0, values, np.inf)
 
 
 def _check_number(name: str, value: float, positive: bool) -> None:

@@ -22,13 +22,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from steepest.compiled.threads import usable_cores
-from steepest.evaluate.figures.worker import SIZE_BYTES
+from steepest.evaluate.figures.style import SIZE_BYTES
 from steepest.folder import RunFolder
 
 __all__ = ["Drawing", "DrawingProcess", "drawing_process"]
 
 Draw = Callable[[], Any]
-_CODE = "from steepest.evaluate.figures.worker import draw_from_stdin; draw_from_stdin()"
+_CODE = "from steepest.evaluate.figures.style import draw_from_stdin; draw_from_stdin()"
 _NICENESS = "import os; getattr(os, 'nice', int)(10); "
 """The descent comes first where there are not enough cores (POSIX)."""
 _TIMEOUT = 10.0

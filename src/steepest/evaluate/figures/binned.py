@@ -16,10 +16,9 @@ from steepest.evaluate.figures.style import (
     ORANGE,
     RED,
     axis_label,
-    laid_out,
-    new_figure,
+    drawing,
+    points,
     short,
-    style,
 )
 from steepest.evaluate.merit import Merit
 
@@ -47,8 +46,7 @@ def efficiency_figure(
     signal_name, background_name
         Names in the legend.
     """
-    with style():
-        figure = new_figure(7.0, 7.2)
+    with drawing(7.0, 7.2) as figure:
         top, bottom = _stacked(figure)
         _draw(top, binned, "signal_efficiency", short(signal_name, 40), BLUE, "o")
         if working_point is not None:
@@ -60,19 +58,15 @@ def efficiency_figure(
         top.set_ylabel(r"Signal efficiency $\varepsilon_{S}$")
         bottom.set_ylabel(r"Background efficiency $\varepsilon_{B}$")
         _finish(bottom, binned, (top, bottom))
-        return laid_out(figure)
+    return figure
 
 
 def class_efficiency_figure(binned: BinnedMerits) -> Figure:
     """Return the figure of the efficiency of each class in bins.
 
-    Parameters
-    ----------
-    binned
-        Numbers from `class_efficiency_in_bins`.
+    The numbers are those of `class_efficiency_in_bins`.
     """
-    with style():
-        figure = new_figure(7.0, 6.0)
+    with drawing(7.0, 6.0) as figure:
         axes = figure.subplots()
         count = len(binned.merits)
         for index, name in enumerate(binned.merits):
@@ -83,7 +77,7 @@ def class_efficiency_figure(binned: BinnedMerits) -> Figure:
         axes.set_yticks(np.linspace(0, 1, 6))
         axes.set_ylabel("Fraction of the class classified correctly")
         _finish(axes, binned, (axes,), columns=3)
-        return laid_out(figure)
+    return figure
 
 
 def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
@@ -99,8 +93,7 @@ def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
     unit = next((m.unit for m in binned.merits["bias"] if m.unit), None)
     suffix = f" [{unit}]" if unit else ""
     name = short(name, 20)
-    with style():
-        figure = new_figure(7.0, 7.2)
+    with drawing(7.0, 7.2) as figure:
         top, bottom = _stacked(figure)
         _draw(top, binned, "bias", "Mean of predicted − true", BLUE, "o")
         top.axhline(0, color="black", linestyle="--", linewidth=1.0)
@@ -112,7 +105,7 @@ def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
         top.set_ylabel(f"Bias of {name}{suffix}")
         bottom.set_ylabel(f"Resolution of {name}{suffix}")
         _finish(bottom, binned, (top, bottom))
-        return laid_out(figure)
+    return figure
 
 
 def _stacked(figure: Figure) -> tuple[Axes, Axes]:
@@ -136,12 +129,9 @@ def _draw(
     width = np.diff(edges)[known]
     x = ((edges[:-1] + edges[1:]) / 2)[known] + shift * width
     value, low, high = (column[known] for column in _columns(merits))
-    below = np.nan_to_num(np.maximum(value - low, 0), posinf=0)
-    above = np.nan_to_num(np.maximum(high - value, 0), posinf=0)
     across = (width / 2 + shift * width, width / 2 - shift * width)
-    axes.errorbar(x, value, (below, above), across, color=colour, marker=marker, markersize=6,
-                  markeredgecolor="white", linestyle="none", elinewidth=1.4,
-                  label=label)  # fmt: skip
+    points(axes, x, value, low, high, across, color=colour, marker=marker, markersize=6,
+           linestyle="none", elinewidth=1.4, label=label)  # fmt: skip
 
 
 def _columns(merits: Sequence[Merit]) -> tuple[Floats, Floats, Floats]:

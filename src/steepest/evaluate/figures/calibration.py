@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +12,9 @@ from steepest.evaluate.figures.style import (
     COLOURS,
     LINE_STYLES,
     MARKERS,
-    laid_out,
-    new_figure,
+    drawing,
+    points,
     short,
-    style,
 )
 from steepest.evaluate.merit import Merit
 
@@ -44,8 +43,7 @@ def calibration_figure(
         Labels of the axes.
     """
     texts = [f", {_said(error)}" for error in errors] or [""] * len(curves)
-    with style():
-        figure = new_figure(7.0, 7.2)
+    with drawing(7.0, 7.2) as figure:
         top, bottom = figure.subplots(
             2, 1, sharex=True, gridspec_kw={"height_ratios": [3.2, 1], "hspace": 0.03}
         )
@@ -62,7 +60,7 @@ def calibration_figure(
         bottom.set_ylim(0.5, 3 * max(int(curve.events.max()) for curve in curves))
         bottom.set_ylabel("Events / bin")
         bottom.set_xlabel(score_name)
-        return laid_out(figure)
+    return figure
 
 
 def _said(error: Merit) -> str:
@@ -75,9 +73,9 @@ def _draw(top: Axes, bottom: Axes, curve: CalibrationCurve, index: int, label: s
     colour = COLOURS[index % len(COLOURS)]
     filled = np.isfinite(curve.fraction)
     x, y = curve.score[filled], curve.fraction[filled]
-    below, above = (np.maximum(d, 0) for d in (y - curve.low[filled], curve.high[filled] - y))
-    top.errorbar(x, y, (below, above), color=colour, marker=MARKERS[index % len(MARKERS)],
-                 markersize=5.5, markeredgecolor="white", elinewidth=1.2, linewidth=1.2,
-                 linestyle=LINE_STYLES[index % len(LINE_STYLES)], label=label)  # fmt: skip
+    dashes: Any = LINE_STYLES[index % len(LINE_STYLES)]
+    points(top, x, y, curve.low[filled], curve.high[filled], color=colour, linestyle=dashes,
+           marker=MARKERS[index % len(MARKERS)], markersize=5.5, elinewidth=1.2, linewidth=1.2,
+           label=label)  # fmt: skip
     bottom.stairs(np.maximum(curve.events, 0.1), curve.edges, color=colour, linewidth=1.4,
-                  linestyle=LINE_STYLES[index % len(LINE_STYLES)])  # fmt: skip
+                  linestyle=dashes)  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steepest.evaluate.classification import ConfusionMatrix
-from steepest.evaluate.figures.style import laid_out, new_figure, short, style
+from steepest.evaluate.figures.style import drawing, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,15 +18,11 @@ __all__ = ["confusion_figure"]
 def confusion_figure(matrix: ConfusionMatrix) -> Figure:
     """Return the figure of row-normalised fractions, each with its interval and raw count.
 
-    Parameters
-    ----------
-    matrix
-        Numbers from `confusion_matrix`.
+    The numbers are those of `confusion_matrix`.
     """
     n_classes = len(matrix.class_names)
     side = max(4.6, 1.3 * n_classes)
-    with style():
-        figure = new_figure(side + 1.9, side + 0.6)
+    with drawing(side + 1.9, side + 0.6) as figure:
         axes = figure.subplots()
         image = axes.imshow(np.nan_to_num(matrix.fractions), cmap="Blues", vmin=0, vmax=1)
         for row in range(n_classes):
@@ -45,7 +41,7 @@ def confusion_figure(matrix: ConfusionMatrix) -> Figure:
         axes.set_ylabel("True class")
         bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
         bar.set_label("Fraction of the true class")
-        return laid_out(figure)
+    return figure
 
 
 def _cell(matrix: ConfusionMatrix, row: int, column: int) -> str:

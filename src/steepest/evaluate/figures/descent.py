@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
 from steepest.evaluate.arrays import Floats
-from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, laid_out, new_figure, style
+from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,19 +127,15 @@ def _smoothed(loss: Floats) -> Floats:
 def descent_figure(curves: DescentCurves) -> Figure:
     """Return the figure of loss (above) and learning rate (below) against the step.
 
-    Parameters
-    ----------
-    curves
-        Numbers from `descent_curves`.
+    The numbers are those of `descent_curves`.
     """
-    with style():
-        figure = new_figure(7.5, 6.0)
+    with drawing(7.5, 6.0) as figure:
         axes = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         _draw_losses(axes[0], curves)
         _draw_rate(axes[1], curves)
         axes[1].set_xlim(left=0.0)
         figure.align_ylabels(axes)
-        return laid_out(figure)
+    return figure
 
 
 def _draw_losses(axes: Axes, curves: DescentCurves) -> None:

@@ -16,11 +16,9 @@ from steepest.evaluate.figures.style import (
     COLOURS,
     LINE_STYLES,
     axis_label,
-    laid_out,
-    new_figure,
+    drawing,
     scaled_label,
     short,
-    style,
 )
 
 if TYPE_CHECKING:
@@ -133,16 +131,14 @@ def _per_class(
 def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
     """Return the figure with each feature before and after scaling, in a grid.
 
-    Parameters
-    ----------
-    numbers
-        Numbers from `feature_histograms`.
+    The numbers are those of `feature_histograms`.
     """
     in_a_row = 1 if len(numbers) <= 3 else 2
     rows = -(-len(numbers) // in_a_row)
     no_minor_ticks = {"xtick.minor.visible": False, "ytick.minor.visible": False}
-    with style(**no_minor_ticks):  # too crowded at this size
-        figure = new_figure(3.6 * 2 * in_a_row, 2.5 * rows + 0.5)
+    with drawing(
+        3.6 * 2 * in_a_row, 2.5 * rows + 0.5, **no_minor_ticks
+    ) as figure:  # too crowded at this size
         grid = figure.subplots(rows, 2 * in_a_row, squeeze=False)
         for index, feature in enumerate(numbers):
             row, column = index % rows, 2 * (index // rows)
@@ -160,7 +156,7 @@ def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
                 ncols=len(handles),
             )
         figure.supylabel("Probability density", fontsize="medium")
-        return laid_out(figure)
+    return figure
 
 
 def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steepest.evaluate.arrays import Floats, Values, as_column, as_weights, check_same_length
+from steepest.evaluate.arrays import Floats, Values, as_column, as_pair, as_weights
 from steepest.evaluate.columns import joined
 from steepest.evaluate.figures.histogram import (
     Histogram,
@@ -17,7 +17,7 @@ from steepest.evaluate.figures.histogram import (
     histogram,
     histogram_edges,
 )
-from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, short, style
+from steepest.evaluate.figures.style import BLUE, RED, drawing, note, short
 from steepest.evaluate.merit import Merit
 from steepest.evaluate.regression import pull_merits
 from steepest.storage import blocks, derived
@@ -95,8 +95,7 @@ def residual_histograms(
     >>> numbers.contents.sum()
     np.float64(2.0)
     """
-    true, predicted = as_column(truth, "truth"), as_column(prediction, "prediction")
-    check_same_length(true, predicted, "truth", "prediction")
+    true, predicted = as_pair(truth, prediction)
     weight = as_weights(weights, len(true))
     residual = derived(np.subtract, predicted, true)
     both = joined(true, predicted)
@@ -127,8 +126,7 @@ def residual_figure(numbers: ResidualHistograms, name: str = "target") -> Figure
     """
     unit = f" [{numbers.unit}]" if numbers.unit else ""
     name = short(name)
-    with style():
-        figure = new_figure(12.5, 5.4)
+    with drawing(12.5, 5.4) as figure:
         left, right = figure.subplots(1, 2)
         _draw_plane(figure, left, numbers)
         left.set_xlabel(f"True {name}{unit}")
@@ -136,7 +134,7 @@ def residual_figure(numbers: ResidualHistograms, name: str = "target") -> Figure
         _draw_residuals(right, numbers)
         right.set_xlabel(f"Predicted − true {name}{unit}")
         right.set_ylabel(f"Events / {np.diff(numbers.residual.edges)[0]:.2g} {numbers.unit or ''}")
-        return laid_out(figure)
+    return figure
 
 
 def _draw_plane(figure: Figure, axes: Axes, numbers: ResidualHistograms) -> None:
@@ -164,7 +162,7 @@ def _draw_residuals(axes: Axes, numbers: ResidualHistograms) -> None:
     axes.set_ylim(min(0.0, 1.1 * float(content.contents.min())), 1.4 * content.contents.max())
     titles = {"bias": "Bias", "resolution": "Resolution", "robust_resolution": "Central 68 %"}
     lines = [f"{titles[merit.name]}:  {merit.format()}" for merit in numbers.merits]
-    axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=12)
+    note(axes, lines)
 
 
 _TITLES = {"pull_mean": "Mean", "pull_width": "Width"}
@@ -238,8 +236,7 @@ def pull_figure(numbers: PullHistogram, name: str = "target") -> Figure:
         Name or symbol of the predicted quantity.
     """
     content = numbers.pulls
-    with style():
-        figure = new_figure(7.0, 6.0)
+    with drawing(7.0, 6.0) as figure:
         axes = figure.subplots()
         axes.stairs(numbers.expected, content.edges, color=RED, linewidth=1.6, linestyle="--",
                     label="Standard normal")  # fmt: skip
@@ -256,6 +253,6 @@ def pull_figure(numbers: PullHistogram, name: str = "target") -> Figure:
         lines = [f"{_TITLES[key]}:  {merit.format()}" for key, merit in numbers.merits.items()]
         if content.outside:
             lines.append(f"Outside:  {content.outside:,} events".replace(",", " "))
-        axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=12)
+        note(axes, lines)
         axes.legend(loc="upper right")
-        return laid_out(figure)
+    return figure

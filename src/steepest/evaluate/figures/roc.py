@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.evaluate.arrays import Floats
-from steepest.evaluate.columns import extent, first_reaching, numbered
+from steepest.evaluate.columns import evenly_spaced, numbered
 from steepest.evaluate.figures.style import (
     COLOURS,
     LINE_STYLES,
     MARKERS,
-    laid_out,
-    new_figure,
+    drawing,
     short,
-    style,
 )
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.evaluate.roc import Roc, background_rejection
-from steepest.storage import AnyArray, compressed, derived
+from steepest.storage import compressed, derived
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +105,7 @@ def rejection_curve(
         roc.background_sum_above,
     )
     rows = compressed(numbered(usable), usable)
-    index = rows[_thinned(compressed(roc.signal_efficiency, usable), points)]
+    index = rows[evenly_spaced(compressed(roc.signal_efficiency, usable), points)]
     background = roc.background_interval(level, index)
     value, low, high = background.value, background.low, background.high
     marked = [background_rejection(roc, efficiency, level) for efficiency in efficiencies]
@@ -125,27 +123,12 @@ def rejection_curve(
         )
 
 
-def _thinned(efficiency: AnyArray, points: int) -> NDArray[np.intp]:
-    """Return indices of approximately evenly spaced efficiencies, including both ends."""
-    size = len(efficiency)
-    if size <= points:
-        return np.arange(size)
-    # the running maximum, because negative weights may reduce the efficiency
-    wanted = np.linspace(float(efficiency[:1][0]), extent(efficiency)[1], points)
-    found = first_reaching(efficiency, wanted)
-    return np.unique(np.concatenate([[0], found, [size - 1]]))
-
-
 def roc_figure(curves: Sequence[RejectionCurve]) -> Figure:
     """Return the figure of 1/ε_B against ε_S, one curve with its band per model or class.
 
-    Parameters
-    ----------
-    curves
-        Numbers from `rejection_curve`; more than six are hard to distinguish.
+    The numbers are those of `rejection_curve`; more than six are hard to distinguish.
     """
-    with style():
-        figure = new_figure(7.0, 6.0)
+    with drawing(7.0, 6.0) as figure:
         axes = figure.subplots()
         for index, curve in enumerate(curves):
             _draw_curve(axes, curve, index)
@@ -158,7 +141,7 @@ def roc_figure(curves: Sequence[RejectionCurve]) -> Figure:
         axes.set_xlabel(r"Signal efficiency $\varepsilon_{S}$")
         axes.set_ylabel(r"Background rejection $1/\varepsilon_{B}$")
         axes.legend(loc="upper right")
-        return laid_out(figure)
+    return figure
 
 
 def _top(curves: Sequence[RejectionCurve]) -> float:

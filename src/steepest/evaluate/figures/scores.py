@@ -11,7 +11,7 @@ import numpy as np
 from steepest.evaluate.arrays import Values, check_scored
 from steepest.evaluate.columns import extent, joined
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
-from steepest.evaluate.figures.style import BLUE, RED, laid_out, new_figure, short, style
+from steepest.evaluate.figures.style import BLUE, RED, drawing, short
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
 from steepest.storage import compressed, derived
 
@@ -108,8 +108,7 @@ def score_figure(
         Names in the legend and of the axis.
     """
     signal_name, background_name = short(signal_name, 24), short(background_name, 24)
-    with style():
-        figure = new_figure(7.0, 6.0)
+    with drawing(7.0, 6.0) as figure:
         axes = figure.subplots()
         _draw_training(axes, numbers.signal_training, f"{signal_name}, training", BLUE, None)
         _draw_training(axes, numbers.background_training, f"{background_name}, training", RED,
@@ -123,7 +122,7 @@ def score_figure(
         axes.set_xlabel(score_name)
         axes.set_ylabel("Probability density")
         axes.legend(loc="upper center", ncols=2, columnspacing=1.0, handletextpad=0.5, fontsize=10)
-        return laid_out(figure)
+    return figure
 
 
 def _draw_training(

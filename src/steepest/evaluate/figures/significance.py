@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steepest.evaluate.arrays import Floats
-from steepest.evaluate.columns import numbered, total_of
-from steepest.evaluate.figures.style import BLUE, GREY, RED, laid_out, new_figure, style
-from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
+from steepest.evaluate.columns import evenly_spaced, numbered, total_of
+from steepest.evaluate.figures.style import BLUE, GREY, RED, drawing, points
+from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.evaluate.roc import Roc
 from steepest.evaluate.significance import (
@@ -20,7 +20,7 @@ from steepest.evaluate.significance import (
     significance_scan,
     with_interval,
 )
-from steepest.storage import blocks, compressed
+from steepest.storage import compressed, derived
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,7 +96,7 @@ def significance_curve(
     190.0
     """
     scan = significance_scan(roc, experiment)
-    index = _thinned(scan, minimum_background, points)
+    index = _drawn(scan, minimum_background, points)
     signal, background = (
         efficiency_from_sums(sums[index], squares[index], total_of(sums), total_of(squares), level)
         for sums, squares in (
@@ -104,13 +104,9 @@ def significance_curve(
             (roc.background_sum_above, roc.background_squares_above),
         )
     )
-    ends = [
-        with_interval(_at(signal, place), _at(background, place), experiment)[0][1:3]
-        for place in range(index.size)
-    ]
-    low, high = np.array(ends).reshape(-1, 2).T
+    _, low, high, _ = with_interval(signal, background, experiment)
     other = significance_scan(choosing, experiment) if choosing is not None else None
-    chosen = _thinned(other, minimum_background, points) if other else np.empty(0, np.intp)
+    chosen = _drawn(other, minimum_background, points) if other else np.empty(0, np.intp)
     empty = np.empty(0)
     return SignificanceCurve(
         scan.thresholds[index],
@@ -125,21 +121,14 @@ def significance_curve(
     )
 
 
-def _at(efficiency: Efficiency, place: int) -> Efficiency:
-    return Efficiency(*(float(getattr(efficiency, name)[place]) for name in Efficiency.__slots__))
-
-
-def _thinned(scan: SignificanceScan, minimum_background: float, points: int) -> np.ndarray:
+def _drawn(scan: SignificanceScan, minimum_background: float, points: int) -> np.ndarray:
     """Return indices of usable cuts, about evenly spaced in the threshold."""
     usable = scan.usable(minimum_background)
     rows = compressed(numbered(usable), usable)
-    if len(rows) <= points:
+    if not len(rows):
         return rows[:]
-    falling = compressed(scan.thresholds, usable)
-    wanted = np.linspace(float(falling[len(rows) - 1 :][0]), float(falling[:1][0]), points)
-    # for each wanted cut, the lowest threshold that is not below it
-    not_below = sum(np.searchsorted(-cuts, -wanted, side="right") for (cuts,) in blocks(falling))
-    return rows[np.unique(np.maximum(not_below - 1, 0))]
+    rising = derived(np.negative, compressed(scan.thresholds, usable))
+    return rows[evenly_spaced(rising, points)]
 
 
 def significance_figure(
@@ -159,8 +148,7 @@ def significance_figure(
     score_name
         Label of the axis.
     """
-    with style():
-        figure = new_figure(7.0, 6.0)
+    with drawing(7.0, 6.0) as figure:
         axes = figure.subplots()
         high = np.where(np.isfinite(numbers.high), numbers.high, numbers.significance)
         axes.fill_between(numbers.thresholds, numbers.low, high, color=BLUE, alpha=0.25,
@@ -178,7 +166,7 @@ def significance_figure(
         axes.set_xlabel(score_name)
         axes.set_ylabel(r"Expected significance $Z_{A}$")
         axes.legend(loc="upper right", title=_expected(numbers.experiment), alignment="right")
-        return laid_out(figure)
+    return figure
 
 
 def _draw_cut(axes: Axes, cut: Merit) -> None:
@@ -186,10 +174,8 @@ def _draw_cut(axes: Axes, cut: Merit) -> None:
     label = f"Cut at {at:.3g}:  Z = {cut.format()}"
     axes.axvline(at, ymax=0.6, color="black", linestyle=":", linewidth=1.2)
     if np.isfinite(cut.value):
-        up = cut.high - cut.value if np.isfinite(cut.high) else 0.0
-        error = [[max(cut.value - cut.low, 0)], [max(up, 0)]]
-        axes.errorbar([at], [cut.value], error, color=RED, marker="o", markersize=6,
-                      markeredgecolor="white", linestyle="none", label=label)  # fmt: skip
+        points(axes, [at], [cut.value], [cut.low], [cut.high], color=RED, marker="o", markersize=6,
+               linestyle="none", label=label)  # fmt: skip
     else:
         axes.plot([at], [cut.low], color=RED, marker="^", linestyle="none", label=label)
 

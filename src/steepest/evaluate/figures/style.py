@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
+import pickle
 import re
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -21,9 +27,14 @@ __all__ = [
     "MARKERS",
     "ORANGE",
     "RED",
+    "SIZE_BYTES",
     "axis_label",
+    "draw_from_stdin",
+    "drawing",
     "laid_out",
     "new_figure",
+    "note",
+    "points",
     "rendered",
     "save",
     "scaled_label",
@@ -168,6 +179,31 @@ def style(**changes: Any) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def drawing(width: float, height: float, **changes: Any) -> Iterator[Figure]:
+    """Context in which an empty figure of a size in inches is filled; at its end it is laid out."""
+    with style(**changes):
+        figure = new_figure(width, height)
+        yield figure
+        laid_out(figure)
+
+
+def points(
+    axes: Axes, x: Any, value: Any, low: Any, high: Any, across: Any = None, **options: Any
+) -> None:
+    """Draw points with their intervals; an end that is not finite is not drawn."""
+    below, above = (
+        np.nan_to_num(np.maximum(length, 0), posinf=0)
+        for length in (np.subtract(value, low), np.subtract(high, value))
+    )
+    axes.errorbar(x, value, (below, above), across, markeredgecolor="white", **options)
+
+
+def note(axes: Axes, lines: Sequence[str]) -> None:
+    """Write lines into the upper left corner."""
+    axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=12)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure with sizes in inches; call it within `style()`."""
     from matplotlib.figure import Figure
@@ -236,3 +272,28 @@ def _render_png(figure: Figure, buffer: io.BytesIO) -> None:
         FigureCanvasAgg(figure).print_png(buffer, metadata=_NO_METADATA["png"])
     finally:
         figure.set_dpi(dpi)
+
+
+SIZE_BYTES = 8
+"""Bytes of the little-endian size that precedes each PNG of `draw_from_stdin`."""
+
+
+def draw_from_stdin() -> None:
+    """Draw each pickled function that returns a figure, until standard input ends.
+
+    This is a process of `steepest.training.background`; it does not import the training code.
+    """
+    # import before the first figure arrives
+    import matplotlib.backends.backend_agg  # noqa: F401
+    import mplhep  # noqa: F401
+
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keeps printed text out of the results
+    while True:
+        try:
+            draw = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        png = rendered(draw())
+        answers.write(len(png).to_bytes(SIZE_BYTES, "little") + png)
+        answers.flush()
