@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from samples import make_events, small_recipe
+from undrawn import undrawn_figures
 
 ROOT = Path(__file__).parents[1]
 collect_ignore = ["toy_models.py", "toys.py"]
@@ -40,34 +38,10 @@ hypothesis.settings.load_profile(os.environ.get("STEEPEST_TEST_DRAWS", "same"))
 """The same examples each time, so that a test fails by what was changed; `new` ones on demand."""
 
 
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
-)
-"""A PNG of one pixel."""
-
-
-class _PixelProcess:
-    """Answers in place of a second process that draws."""
-
-    def submit(self, draw: object) -> Future[bytes | None]:
-        done: Future[bytes | None] = Future()
-        done.set_result(PIXEL)
-        return done
-
-
-@contextmanager
-def _undrawn() -> Iterator[_PixelProcess]:
-    yield _PixelProcess()
-
-
 @pytest.fixture(scope="session", autouse=True)
 def undrawn() -> Iterator[None]:
-    """Training writes the numbers of each figure, and a pixel as its picture.
-
-    Matplotlib would take nine tenths of a small training run.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("steepest.training.train"), "drawing_process", _undrawn)
+    """Training draws no figures, but for tests that ask for `drawn`."""
+    with undrawn_figures():
         yield
 
 

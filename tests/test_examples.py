@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 import steepest
+import undrawn
 from events.small_hub import small_hub
 from steepest.recipe import Recipe
 from steepest.simulate import simulate_jets
@@ -90,11 +91,10 @@ def test_a_dataset_of_the_hub(tmp_path) -> None:
     given = "dl4phys/top_tagging_nsubjettiness"
     assert recipe.count(given) == 1
     (tmp_path / "hub.toml").write_text(recipe.replace(given, "o/public"))
-    command = "from steepest.cli import main; main()"
     with small_hub({"train.parquet": buffer.getvalue()}) as url:
         environment = {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "home")}
         done = subprocess.run(
-            [sys.executable, "-c", command, "train", "hub.toml", "--out", "run", "--json"],
+            [sys.executable, str(undrawn.COMMAND), "train", "hub.toml", "--out", "run", "--json"],
             env=os.environ | environment | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"},
             cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import undrawn
 from samples import make_events
 from steepest.recipe import Recipe
 
@@ -137,9 +138,17 @@ def test_an_interrupted_run_ends_with_130_and_goes_on(
     tmp_path: Path, recipe_file: Path, steepest, number: int
 ):
     run = tmp_path / "run"
-    command = [sys.executable, "-c", "from steepest.cli import main; main()", "train"]
     process = subprocess.Popen(
-        [*command, str(recipe_file), "--out", str(run), "--set", "descent.epochs=100000"],
+        [
+            sys.executable,
+            str(undrawn.COMMAND),
+            "train",
+            str(recipe_file),
+            "--out",
+            str(run),
+            "--set",
+            "descent.epochs=100000",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

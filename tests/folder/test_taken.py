@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import undrawn
 from steepest.errors import RunFolderError
 from steepest.folder import RunFolder
 from steepest.recipe import Recipe
@@ -65,8 +66,7 @@ def test_of_two_trainings_one_has_the_folder(recipe_table: dict, tmp_path: Path)
         file = tmp_path / f"{seed}.toml"
         file.write_text(Recipe.from_dict(recipe_table).to_toml(), encoding="utf-8")
         recipes.append(file)
-    code = "from steepest.cli import main; main()"
-    command = [sys.executable, "-c", code, "train", "--out", str(tmp_path / "run")]
+    command = [sys.executable, str(undrawn.COMMAND), "train", "--out", str(tmp_path / "run")]
     both = [
         subprocess.Popen([*command, str(file)], stderr=subprocess.PIPE, text=True)
         for file in recipes
