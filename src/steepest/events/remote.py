@@ -64,24 +64,10 @@ class _NoRangesError(OSError):
 class RemoteFile:
     """A file that is read over the network; what was read is kept in a local copy.
 
-    Parameters
-    ----------
-    url
-        The path as messages name it.
-    fs, path
-        The fsspec file system, and the file's path in it.
-    size
-        The file's size in bytes; None if the server does not say, then it is downloaded whole.
-    copy
-        Where the local copy is kept; left out, it is a temporary file.
-    complete
-        Whether the copy is the whole file, whoever downloaded it.
-    download
-        Downloads the file whole, for servers without ranges, and returns where it is.
-    errors
-        Returns the context that turns what a server refuses into an `EventsError`.
-    waits
-        Seconds before a failed request is repeated.
+    `url` is its name in messages, `fs` and `path` its place in fsspec; without a `size` it is
+    downloaded whole. The local `copy` is a temporary file unless one is named; `complete` says that
+    it has all bytes already. `download` downloads the file whole and returns where it is, and
+    `errors` returns the context that turns what a server refuses into an `EventsError`.
 
     Examples
     --------
@@ -334,8 +320,21 @@ def remote_files(url: str) -> list[RemoteFile]:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             found = list(pool.map(lambda name: patiently(lambda: fs.info(name)), names))
     files = [each for each in zip(urls, names, found, strict=True) if each[2]["type"] == "file"]
+    if not files and pattern:
+        http = url.startswith("http")
+        raise EventsError(
+            f"No file matches {url}.",
+            expected="at least one file",
+            cause="most web servers do not list their files" if http else None,
+            do="write the paths of the files" if http else "check the pattern",
+        )
     if not files:
-        raise _no_match(url) if pattern else _folder(url, fs, path)
+        raise EventsError(
+            f"{url} is a folder.",
+            expected="a file, or a glob over files",
+            found=listed(_names(fs, path), 5) or "an empty folder",
+            do=f"write {url.rstrip('/')}/*.parquet",
+        )
     return [
         RemoteFile(each, fs, name, info["size"] if info.get("partial", True) else None)
         for each, name, info in files
@@ -447,28 +446,10 @@ def _neighbours(url: str) -> list[str]:
     """Return the names of the files beside one, where the server lists them."""
     try:
         fs, path = fsspec.url_to_fs(url)
-        return sorted(
-            PurePosixPath(name).name for name in fs.ls(path.rpartition("/")[0], detail=False)
-        )
+        return _names(fs, path.rpartition("/")[0])
     except Exception:  # it is a hint in a message about another error
         return []
 
 
-def _no_match(url: str) -> EventsError:
-    http = url.startswith("http")
-    return EventsError(
-        f"No file matches {url}.",
-        expected="at least one file",
-        cause="most web servers do not list their files" if http else None,
-        do="write the paths of the files" if http else "check the pattern",
-    )
-
-
-def _folder(url: str, fs: Any, path: str) -> EventsError:
-    names = sorted(PurePosixPath(name).name for name in fs.ls(path, detail=False))
-    return EventsError(
-        f"{url} is a folder.",
-        expected="a file, or a glob over files",
-        found=listed(names, 5) or "an empty folder",
-        do=f"write {url.rstrip('/')}/*.parquet",
-    )
+def _names(fs: Any, folder: str) -> list[str]:
+    return sorted(PurePosixPath(name).name for name in fs.ls(folder, detail=False))

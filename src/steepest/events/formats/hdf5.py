@@ -227,8 +227,7 @@ def _tables(file: Any) -> list[str]:
 def _plain(group: Any) -> list[Any]:
     """Return the group's datasets that are columns: not compound, with a row for each event."""
     nodes = [group.get(name) for name in group]
-    return [n for n in nodes if n is not None and hasattr(n, "shape") and n.shape
-            and not n.dtype.names]  # fmt: skip
+    return [n for n in nodes if getattr(n, "shape", None) and not n.dtype.names]
 
 
 def _is_group(node: Any) -> bool:
