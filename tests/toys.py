@@ -103,7 +103,7 @@ class OnDevice(Noisy):
             if step_block.recorded[index]:
                 ratio = np.linalg.norm(theta - before) / np.linalg.norm(before)
                 values.append([loss, rate, np.linalg.norm(gradient), ratio])
-            if step_block.followed[index]:
+            if step_block.on_path[index]:
                 path.append(theta)
         self.to_host += 1
         self._host = theta

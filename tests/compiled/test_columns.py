@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest.compiled.columns import add_about, all_finite, extend, shift_and_scale
-from steepest.compiled.shuffle import shuffle
 
 DTYPES = st.sampled_from(["float32", "float64"])
 
@@ -55,32 +53,3 @@ def test_columns_are_numpy_s(count, features, dtype, seed):
         shift_and_scale(X.reshape(-1), centre, width, scaled.reshape(-1))
         expected = ((X.astype(np.float64) - centre) / width).astype(kind)
         np.testing.assert_array_equal(scaled, expected)
-
-
-@given(count=st.integers(0, 50), seed=st.integers(0, 999))
-def test_a_shuffle_is_its_loop(count, seed):
-    uniform = np.random.default_rng(seed).random(count)
-    found, expected = np.arange(count), list(range(count))
-    shuffle(found, uniform)
-    for i in range(count - 1, 0, -1):
-        j = int(uniform[i] * (i + 1))
-        expected[i], expected[j] = expected[j], expected[i]
-    assert found.tolist() == expected
-
-
-def test_orders_are_alike_likely():
-    """Each of the six orders of three, within five standard deviations."""
-    random, counts = np.random.default_rng(0), {}
-    for _ in range(6_000):
-        order = np.arange(3)
-        shuffle(order, random.random(3))
-        counts[tuple(order)] = counts.get(tuple(order), 0) + 1
-    assert len(counts) == 6
-    assert all(abs(count - 1_000) < 5 * 29 for count in counts.values())
-
-
-@pytest.mark.parametrize("ends", [0.0, np.nextafter(1.0, 0.0)])
-def test_a_shuffle_stays_within_its_rows(ends):
-    order = np.arange(1_000)
-    shuffle(order, np.full(1_000, ends))
-    assert sorted(order.tolist()) == list(range(1_000))

@@ -126,11 +126,11 @@ def run(events, rows, size, dtype, *, optimizer=None, limit=1e6, state=None, fir
     objective = DenseObjective(Dense(events.inputs.shape[1]), loss_named(NAMES[1]), l2, dtype)
     rule = update_rule(optimizer or spec.AdamW(weight_decay=0.01), objective.weight_mask)
     steps = -(-len(rows) // size)
-    recorded, followed = (np.arange(first_step, first_step + steps) % k == 0 for k in (3, 2))
+    recorded, on_path = (np.arange(first_step, first_step + steps) % k == 0 for k in (3, 2))
     theta = objective.initial(1)
     theta, memory = (theta, rule.initial_state(theta)) if state is None else state
     block = StepBlock(
-        events, rows, size, np.full(steps, 0.05), first_step, recorded, followed, limit
+        events, rows, size, np.full(steps, 0.05), first_step, recorded, on_path, limit
     )
     return objective.run_steps(block, rule, theta, memory, 0.0)
 

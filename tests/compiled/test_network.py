@@ -15,7 +15,7 @@ from steepest.losses import loss_named
 from steepest.models import Dense, layers
 from steepest.models.layers import ACTIVATIONS
 from steepest.objective import Batch, DenseObjective, StepBlock
-from steepest.objective.network import PARTED_FROM, Network
+from steepest.objective.compiled import PARTED_FROM, Network
 from steepest.optimizers import update_rule
 
 LOSSES = {"mean-squared-error": 1, "binary-cross-entropy": 1, "cross-entropy": 3}
@@ -60,7 +60,7 @@ def steps_in_numpy(objective, block, rule, theta, state):
         norm = np.linalg.norm
         if block.recorded[index]:
             values.append([loss, rate, norm(gradient), norm(theta - before) / norm(before)])
-        if block.followed[index]:
+        if block.on_path[index]:
             path.append(theta)
     return theta, state, loss_sum, np.array(values), np.array(path)
 
@@ -126,7 +126,7 @@ def test_steps_are_those_of_numpy(options, dtype, batch_size, l2):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("batch_size", [64, 600, 9000])
 def test_the_bits_depend_on_no_number_of_threads(dtype, batch_size, monkeypatch):
-    monkeypatch.setattr("steepest.objective.network.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("steepest.objective.compiled.WORTH_A_THREAD", 1)
     monkeypatch.setattr(threads, "machine_is_busy", lambda: False)
     objective, theta, batch = problem(dtype=dtype, l2=0.1, events=9000)
     rule = update_rule(spec.AdamW(), objective.weight_mask)
@@ -149,7 +149,7 @@ def test_the_bits_do_not_depend_on_where_steps_are_cut():
         now = slice(first, last)
         piece = replace(
             block, rows=block.rows[first * 70 : last * 70], rates=block.rates[now],
-            first_step=4 + first, recorded=block.recorded[now], followed=block.followed[now],
+            first_step=4 + first, recorded=block.recorded[now], on_path=block.on_path[now],
         )  # fmt: skip
         result = network.run_steps(piece, rule, theta, state, loss_sum)
         theta, state, loss_sum = result.theta, result.optimizer_state, result.loss_sum
@@ -175,7 +175,7 @@ def test_steps_end_before_a_loss_above_the_limit(batch_size):
     rule = update_rule(spec.SGD(), objective.weight_mask)
     block = replace(block_of(batch, batch_size, 1), rows=None, batch_size=len(batch),
                     rates=np.array([1e-3, 1e6, 1e-3, 1e-3]), recorded=np.ones(4, dtype=bool),
-                    followed=np.ones(4, dtype=bool), loss_limit=1e6)  # fmt: skip
+                    on_path=np.ones(4, dtype=bool), loss_limit=1e6)  # fmt: skip
     found = network_of(objective).run_steps(block, rule, theta, (), 0.0)
     assert found.taken == 2
     assert len(found.values) == len(found.path) == 2

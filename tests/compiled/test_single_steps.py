@@ -35,14 +35,14 @@ class Steps:
         self.rows = random.integers(0, events, size=(count,))
         self.rates = random.uniform(0.0, 0.5 / features, size=(count,))
         self.theta = random.normal(size=features + 1).astype(dtype) / 3
-        self.recorded, self.followed = (random.random(size=(count,)) < 0.1 for _ in range(2))
+        self.recorded, self.on_path = (random.random(size=(count,)) < 0.1 for _ in range(2))
 
     def compiled(self, theta, first, last, limit=1e6, first_step=0):
         """Steps first … last − 1: taken, Σ of losses, θ, records, path."""
         part, rule = slice(first, last), update_rule(spec.SGD(), np.arange(self.n + 1) < self.n)
         block = StepBlock(
             Batch(self.X, self.y, self.weights), self.rows[part], 1, self.rates[part],
-            first_step + first, self.recorded[part], self.followed[part], limit,
+            first_step + first, self.recorded[part], self.on_path[part], limit,
         )  # fmt: skip
         objective = DenseObjective(Dense(self.n), loss_named(self.loss), dtype=self.dtype)
         with np.errstate(all="ignore"):
@@ -67,7 +67,7 @@ class Steps:
                 norms = [np.linalg.norm(v) for v in (gradient, change, theta)]
                 values.append([value, self.rates[index], norms[0], norms[1] / norms[2]])
             theta = theta + change
-            if self.followed[index]:
+            if self.on_path[index]:
                 path.append(theta)
         return last - first, total, theta, np.array(values), np.array(path)
 
@@ -116,7 +116,7 @@ def test_targets_may_be_integers(dtype):
     seed=st.integers(0, 999),
 )
 def test_the_bits_do_not_depend_on_where_steps_are_cut(cuts, dtype, seed):
-    """Also what is recorded and followed does not change θ."""
+    """Also what is recorded and on_path does not change θ."""
     steps = Steps(NAMES[0], 9, 150, dtype, True, seed)
     whole = steps.compiled(steps.theta, 0, 150)
     theta, pieces = steps.theta, []
@@ -127,7 +127,7 @@ def test_the_bits_do_not_depend_on_where_steps_are_cut(cuts, dtype, seed):
     assert theta.tobytes() == whole[2].tobytes()
     assert np.concatenate([p[3] for p in pieces]).tobytes() == whole[3].tobytes()
     assert np.concatenate([p[4] for p in pieces]).tobytes() == whole[4].tobytes()
-    steps.recorded[:] = steps.followed[:] = False
+    steps.recorded[:] = steps.on_path[:] = False
     assert steps.compiled(steps.theta, 0, 150)[2].tobytes() == theta.tobytes()
 
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from steepest import recipe as spec
 from steepest.descent import Callback, MemoryCheckpointer, Plan, descend
-from steepest.descent.history import MOST_STEPS, recorded_steps
+from steepest.descent.history import MOST_STEPS, Trajectory, recorded_steps
 from steepest.descent.plan import LARGEST_PATH
-from steepest.descent.trajectory import Trajectory
 from steepest.errors import RecipeError
 from steepest.optimizers import update_rule
 from steepest.recipe import Recipe

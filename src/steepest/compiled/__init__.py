@@ -9,7 +9,6 @@ updates      the update rules on slices of θ
 barrier      how threads within a kernel wait for each other
 linear       steps and gradients of linear models with one output
 columns      what scaling needs of the columns of a matrix
-shuffle      a random order
 network      steps, losses, gradients and logits of dense networks
 ===========  =======================================================================================
 

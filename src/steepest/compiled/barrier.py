@@ -29,13 +29,13 @@ _SLEEP = 20
 
 @cache
 def system_calls() -> tuple[Any, ...]:
-    """What `meet` calls: initialise, lock and unlock a mutex; return at once; sleep."""
+    """What `meet` calls: initialise, try to lock and unlock a mutex; return at once; sleep."""
     size, integer = ctypes.c_size_t, ctypes.c_int
     kinds = [(integer, size, size), (integer, size), (integer, size), (size,), (integer, integer)]
     if os.name != "posix":  # one thread, which never waits
         return tuple(ctypes.CFUNCTYPE(*kind)(lambda *_: 0) for kind in kinds)
     library, calls = ctypes.CDLL(None), []
-    names = "pthread_mutex_init", "pthread_mutex_lock", "pthread_mutex_unlock", "pthread_self"
+    names = "pthread_mutex_init", "pthread_mutex_trylock", "pthread_mutex_unlock", "pthread_self"
     for name, (result, *arguments) in zip((*names, "usleep"), kinds, strict=True):
         call = getattr(library, name)
         call.restype, call.argtypes = result, arguments
@@ -44,13 +44,30 @@ def system_calls() -> tuple[Any, ...]:
 
 
 @helper
+def _wait(calls, looks):
+    """Wait between two looks, of which there were so many; count them."""
+    if looks < _LOOKS:
+        calls[3]()  # the compiler must then look at memory again
+    else:
+        calls[4](_SLEEP)
+    return looks + 1
+
+
+@helper
+def _lock(calls, mutex):
+    """Take the mutex. Its own lock would sleep at once, and waking takes longer than a step."""
+    looks = 0
+    while calls[1](mutex) != 0:
+        looks = _wait(calls, looks)
+
+
+@helper
 def meet(calls, words, members):
     """Wait until all members have come; whether none of them has failed."""
     if members == 1:
         return True
-    _, lock, unlock, nothing, sleep = calls
-    mutex = words.ctypes.data
-    lock(mutex)
+    mutex, unlock = words.ctypes.data, calls[2]
+    _lock(calls, mutex)
     generation = words[GENERATION]
     words[ARRIVED] += 1
     if words[ARRIVED] == members and generation >= 0:
@@ -61,12 +78,8 @@ def meet(calls, words, members):
     unlock(mutex)
     looks = 0
     while generation >= 0 and words[GENERATION] == generation:
-        if looks < _LOOKS:
-            nothing()  # the compiler must then look at memory again
-        else:
-            sleep(_SLEEP)
-        looks += 1
-    lock(mutex)
+        looks = _wait(calls, looks)
+    _lock(calls, mutex)
     failed = words[GENERATION] < 0
     unlock(mutex)
     return not failed

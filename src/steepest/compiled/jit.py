@@ -13,10 +13,13 @@ empty it; the tests use a cache of their own for each state of this package.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 __all__ = ["helper", "kernel", "reduction"]
@@ -24,6 +27,8 @@ __all__ = ["helper", "kernel", "reduction"]
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _FUSED = {"contract"}
 _REORDERED = {"contract", "reassoc", "nsz"}
+_FIRST_CALLS = threading.RLock()
+"""Held where a call may compile: Numba can fail where two threads compile at the same time."""
 
 
 def helper(function: Callable) -> Any:
@@ -56,8 +61,17 @@ def kernel(function: Callable) -> Any:
     except RuntimeError:  # no folder is writable
         return uncached()
 
+    known: set[Any] = set()
+
     @wraps(function)
     def call(*arguments: Any) -> Any:
+        kinds = tuple(map(_kind, arguments))
+        with nullcontext() if kinds in known else _FIRST_CALLS:
+            result = attempt(*arguments)
+        known.add(kinds)
+        return result
+
+    def attempt(*arguments: Any) -> Any:
         nonlocal compiled
         try:
             return compiled(*arguments)
@@ -68,3 +82,9 @@ def kernel(function: Callable) -> Any:
             return compiled(*arguments)
 
     return call
+
+
+def _kind(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_kind, value))
+    return (value.dtype, value.ndim) if isinstance(value, np.ndarray) else type(value)

@@ -36,12 +36,14 @@ __all__ = [
     "LOSSES",
     "RELU",
     "activate",
+    "add_event",
     "differentiate",
     "exp_nonpositive",
     "expm1_nonpositive",
     "log1p_nonnegative",
     "log1p_unit",
     "loss_and_slope",
+    "positive_part",
     "weighted_loss",
 ]
 
@@ -55,131 +57,75 @@ LOSSES = {
 }
 
 _LOG2E, _LOG2 = 1.4426950408889634, 0.6931471805599453
-_TAYLOR_32 = tuple(np.float32(1.0 / math.factorial(n)) for n in range(8))
-_TAYLOR_64 = tuple(1.0 / math.factorial(n) for n in range(14))
-_SERIES_32 = tuple(np.float32(2.0 / (2 * j + 1)) for j in range(8))
-_SERIES_64 = tuple(2.0 / (2 * j + 1) for j in range(17))
-_MAGIC_32, _MAGIC_64 = np.float32(3 * 2**22), float(3 * 2**51)
-_LOG2E_32, _LOG2_32 = np.float32(_LOG2E), np.float32(_LOG2)
-_HIGH_32 = np.float32(0.693359375)  # log 2 in so few bits that k times it is exact
-_LOW_32 = np.float32(_LOG2 - 0.693359375)
-_HIGH_64, _LOW_64 = 0.6931471803691238, 1.9082149292705877e-10
-_LEAST_32, _LEAST_64 = np.float32(-87.0), -708.0
-_ONE_32, _TWO_32 = np.float32(1.0), np.float32(2.0)
 
 
-@helper
-def _power_32(k):
-    """2ᵏ of an integer."""
-    return np.float32(np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32))
+def _of_type(real, integer, bits, bias, high, low, least, degree, terms):
+    """(q, 2ᵏ) of x ≤ 0, log(1 + t) for t ≤ 1 and for t ≥ 0, in float32 or float64.
+
+    log 2 = `high` + `low`, with so few bits in `high` that k times it is exact.
+    """
+    one, two, log2e, log2 = real(1.0), real(2.0), real(_LOG2E), real(_LOG2)
+    magic, high, low, least = map(real, (3 * 2.0 ** (bits - 1), high, low, least))
+    taylor = tuple(real(1.0 / math.factorial(n)) for n in range(degree + 1))
+    series = tuple(real(2.0 / (2 * j + 1)) for j in range(terms + 1))
+
+    @helper
+    def power(k):
+        return real(integer((integer(k) + integer(bias)) << integer(bits)).view(real))
+
+    @helper
+    def reduced(x):
+        x = least if x < least else x
+        shifted = real(x * log2e + magic)
+        k = shifted - magic
+        r = (x - k * high) - k * low
+        q = taylor[degree]
+        for n in range(degree - 1, 1, -1):
+            q = taylor[n] + r * q
+        return r + r * r * q, power(shifted.view(integer))
+
+    @helper
+    def log1p_small(t):
+        s = t / (two + t)
+        u, q = s * s, series[terms]
+        for j in range(terms - 1, -1, -1):
+            q = series[j] + u * q
+        return s * q
+
+    @helper
+    def log1p_any(t):
+        k = (real(t + one).view(integer) >> integer(bits)) - integer(bias)
+        shrink = power(-k)
+        return real(k) * log2 + log1p_small(t * shrink + (shrink - one))
+
+    return reduced, log1p_small, log1p_any
 
 
-@helper
-def _power_64(k):
-    return np.float64(np.int64((np.int64(k) + np.int64(1023)) << np.int64(52)).view(np.float64))
+_FLOAT32 = _of_type(np.float32, np.int32, 23, 127, 0.693359375, _LOG2 - 0.693359375, -87.0, 7, 7)
+_FLOAT64 = _of_type(
+    np.float64, np.int64, 52, 1023, 0.6931471803691238, 1.9082149292705877e-10, -708.0, 13, 16
+)
 
 
-@helper
-def _reduced_32(x):
-    x = _LEAST_32 if x < _LEAST_32 else x
-    shifted = np.float32(x * _LOG2E_32 + _MAGIC_32)
-    k = shifted - _MAGIC_32
-    r = (x - k * _HIGH_32) - k * _LOW_32
-    c = _TAYLOR_32
-    q = c[3] + r * (c[4] + r * (c[5] + r * (c[6] + r * c[7])))
-    return r + r * r * (c[2] + r * q), _power_32(shifted.view(np.int32))
+def _by_type(number: int) -> Any:
+    """The function of that number of `_of_type`, for the type of its argument."""
+
+    def called(x: Any) -> Any:
+        raise NotImplementedError  # compiled only
+
+    @overload(called)
+    def chosen(x):
+        function = (_FLOAT32 if x == types.float32 else _FLOAT64)[number]
+
+        def run(x):
+            return function(x)
+
+        return run
+
+    return called
 
 
-@helper
-def _reduced_64(x):
-    x = _LEAST_64 if x < _LEAST_64 else x
-    shifted = np.float64(x * _LOG2E + _MAGIC_64)
-    k = shifted - _MAGIC_64
-    r = (x - k * _HIGH_64) - k * _LOW_64
-    c = _TAYLOR_64
-    q = c[10] + r * (c[11] + r * (c[12] + r * c[13]))
-    q = c[6] + r * (c[7] + r * (c[8] + r * (c[9] + r * q)))
-    q = c[3] + r * (c[4] + r * (c[5] + r * q))
-    return r + r * r * (c[2] + r * q), _power_64(shifted.view(np.int64))
-
-
-@helper
-def _log1p_unit_32(t):
-    s = t / (_TWO_32 + t)
-    u = s * s
-    c = _SERIES_32
-    high = c[4] + u * (c[5] + u * (c[6] + u * c[7]))
-    return s * (c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * high))))
-
-
-@helper
-def _log1p_unit_64(t):
-    s = t / (2.0 + t)
-    u = s * s
-    c = _SERIES_64
-    high = c[12] + u * (c[13] + u * (c[14] + u * (c[15] + u * c[16])))
-    high = c[8] + u * (c[9] + u * (c[10] + u * (c[11] + u * high)))
-    high = c[4] + u * (c[5] + u * (c[6] + u * (c[7] + u * high)))
-    return s * (c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * high))))
-
-
-@helper
-def _log1p_32(t):
-    k = (np.float32(t + _ONE_32).view(np.int32) >> np.int32(23)) - np.int32(127)
-    shrink = _power_32(-k)
-    return np.float32(k) * _LOG2_32 + _log1p_unit_32(t * shrink + (shrink - _ONE_32))
-
-
-@helper
-def _log1p_64(t):
-    k = (np.float64(t + 1.0).view(np.int64) >> np.int64(52)) - np.int64(1023)
-    shrink = _power_64(-k)
-    return np.float64(k) * _LOG2 + _log1p_unit_64(t * shrink + (shrink - 1.0))
-
-
-def _reduced(x: Any) -> Any:
-    """(q, 2ᵏ) of x ≤ 0."""
-    raise NotImplementedError  # compiled only, like the two below
-
-
-def log1p_unit(t: Any) -> Any:
-    """log(1 + t) for 0 ≤ t ≤ 1."""
-    raise NotImplementedError
-
-
-def log1p_nonnegative(t: Any) -> Any:
-    """log(1 + t) for 0 ≤ t ≤ 10³⁰."""
-    raise NotImplementedError
-
-
-@overload(_reduced)
-def _reduced_of(x):
-    function = _reduced_32 if x == types.float32 else _reduced_64
-
-    def run(x):
-        return function(x)
-
-    return run
-
-
-@overload(log1p_unit)
-def _log1p_unit_of(t):
-    function = _log1p_unit_32 if t == types.float32 else _log1p_unit_64
-
-    def run(t):
-        return function(t)
-
-    return run
-
-
-@overload(log1p_nonnegative)
-def _log1p_of(t):
-    function = _log1p_32 if t == types.float32 else _log1p_64
-
-    def run(t):
-        return function(t)
-
-    return run
+_reduced, log1p_unit, log1p_nonnegative = map(_by_type, range(3))
 
 
 @helper
@@ -247,11 +193,17 @@ def _squared_error(z, y):
 
 
 @helper
+def positive_part(z, y):
+    """max(z, 0) − y z; NaN stays NaN."""
+    return (type(z)(0.0) if z <= type(z)(0.0) else z) - y * z
+
+
+@helper
 def _binary_entropy(z, y):
     one, zero = type(z)(1.0), type(z)(0.0)
     tail = exp_nonpositive(-abs(z))
     above, below = one / (one + tail), tail / (one + tail)
-    value = (zero if z <= zero else z) - y * z + log1p_unit(tail)
+    value = positive_part(z, y) + log1p_unit(tail)
     of_z, of_minus = (above, below) if z >= zero else (below, above)
     return value, (one - y) * of_z - y * of_minus
 
@@ -262,6 +214,18 @@ def loss_and_slope(kind, z, y):
     if kind == _SQUARED_ERROR:
         return _squared_error(z, y)
     return _binary_entropy(z, y)
+
+
+@helper
+def add_event(loss, z, y, weight, out):
+    """Add w ℓ of one event to `out`, from its logit z at each point; for losses of one output."""
+    if loss == _SQUARED_ERROR:
+        for i in range(len(z)):
+            out[i] += weight * ((z[i] - y) * (z[i] - y))
+    else:
+        for i in range(len(z)):
+            entropy = positive_part(z[i], y) + log1p_unit(exp_nonpositive(-abs(z[i])))
+            out[i] += weight * entropy
 
 
 @reduction
@@ -276,18 +240,8 @@ def _weighted_sum(values, weights):
 def differentiate(kind, logits, targets, weights, scale, upstream, work):
     """Write s w ∂ℓ/∂z to `upstream` ``(outputs, events)``; return Σ w ℓ in float64.
 
-    Parameters
-    ----------
-    kind
-        A number of `LOSSES`.
-    logits
-        ``(outputs, events)``.
-    targets, weights
-        ``(events,)`` in the dtype of the logits, classes too.
-    scale
-        s.
-    work
-        ``(3, events)``: room for intermediate values; the first row is ℓ afterwards.
+    Targets are in the dtype of the logits, classes too. `work` ``(3, events)`` is for intermediate
+    values; its first row is ℓ afterwards, and losses of one output need no other.
     """
     values = work[0]
     if kind == _ENTROPY:
@@ -312,10 +266,9 @@ def weighted_loss(kind, logits, targets, weights, upstream, work):
         one = type(logits[0, 0])(1.0)
         return differentiate(kind, logits, targets, weights, one, upstream, work)
     z, values = logits[0], work[0]
-    zero = type(z[0])(0.0)
     for i in range(len(targets)):
         tail = exp_nonpositive(-abs(z[i]))
-        values[i] = (zero if z[i] <= zero else z[i]) - targets[i] * z[i] + log1p_unit(tail)
+        values[i] = positive_part(z[i], targets[i]) + log1p_unit(tail)
     return _weighted_sum(values, weights)
 
 

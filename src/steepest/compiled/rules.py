@@ -145,19 +145,12 @@ def adam(theta: Any, gradient: Any, state: Any, constants: Any) -> Any:
 
 def adamw_constants(options: Any, rate: float, step: float) -> tuple[float, ...]:
     """Those of Adam, then η κ."""
-    beta1, beta2 = options[0], options[1]
-    pace, spread = rate / (1.0 - beta1**step), 1.0 / (1.0 - beta2**step)
-    decay = rate * options[3]
-    return pace, beta1, 1.0 - beta1, beta2, 1.0 - beta2, spread, options[2], decay
+    return (*adam_constants(options, rate, step), rate * options[3])
 
 
 def adamw(theta: Any, gradient: Any, state: Any, constants: Any) -> Any:
     """θ ← θ − η κ θ, then Adam."""
-    pace, beta1, rest1, beta2, rest2, spread, epsilon, decay = constants
-    decayed = theta - decay * theta
-    mean = beta1 * state[0] + rest1 * gradient
-    square = beta2 * state[1] + rest2 * gradient * gradient
-    return decayed - pace * mean / (root(square * spread) + epsilon), (mean, square)
+    return adam(theta - constants[7] * theta, gradient, state, constants[:7])
 
 
 @dataclass(frozen=True)

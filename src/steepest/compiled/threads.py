@@ -1,9 +1,9 @@
 """Threads: the cores of this process, work shared by threads, and steps that they take together.
 
 What to use when: `WorkerPool` for items that do not wait for each other, `BarrierGroup` for threads
-that meet after every step. Both are for work that releases Python's lock: kernels and large NumPy
-operations. How many threads work is decided by sizes and by the cores of this process, and never
-changes a result: callers cut their work by its size alone and add up in the order of the items.
+that meet after every step, `one_blas_thread` around either. All work must release Python's lock.
+The number of threads never changes a result: callers cut their work by its size alone and add up in
+the order of the items.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["BarrierGroup", "WorkerPool", "machine_is_busy", "usable_cores"]
+__all__ = ["BarrierGroup", "WorkerPool", "machine_is_busy", "one_blas_thread", "usable_cores"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,10 +31,9 @@ GENERATION, ARRIVED, _WORDS = 16, 32, 48
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may use.
+    """The least of this process's affinity, its container's quota, and OMP_NUM_THREADS.
 
-    The least of its affinity, its container's quota of processor time, and OMP_NUM_THREADS, which
-    cluster schedulers, torchrun and joblib set for processes that share a machine.
+    Cluster schedulers, torchrun and joblib set the last for processes that share a machine.
     """
     try:
         cores = len(os.sched_getaffinity(0))
@@ -60,15 +60,10 @@ def _quota() -> int:
 
 
 class WorkerPool:
-    """Share items out to threads; the results come in the items' order.
+    """Share items out to `most` threads (None: all cores); results come in the items' order.
 
     The calling thread works too, and does all of it where no other thread is free: calls from
     several threads at once need no more threads than cores. A call within work is not shared.
-
-    Parameters
-    ----------
-    most
-        Threads at most, the calling one included; None is all cores.
 
     Examples
     --------
@@ -86,10 +81,9 @@ class WorkerPool:
     def map(
         self, work: Callable[[Item], Result], items: Sequence[Item], per_thread: int = 1
     ) -> list[Result]:
-        """Do the work on each item.
+        """Do the work on each item; the error of the first item that has one is raised here.
 
-        Each thread is to have at least `per_thread` items: calling it takes some 50 µs. The error
-        of the first item that has one is raised here.
+        Each thread is to have at least `per_thread` items: calling it takes some 50 µs.
         """
         threads = min(usable_cores(), len(items) // per_thread)
         threads = threads if self.most is None else min(threads, self.most)
@@ -132,14 +126,11 @@ class WorkerPool:
 
 
 class BarrierGroup:
-    """Threads that run one kernel together and meet by `steepest.compiled.barrier.meet`.
+    """Threads, `most` at most, that run one kernel and meet by `steepest.compiled.barrier.meet`.
 
-    Parameters
-    ----------
-    most
-        As many as can work at once. Groups that run at the same time share the cores of this
-        process. There is one thread where the machine is busy, since a member that has to wait for
-        its core holds up all others, and where the system has no POSIX threads.
+    Groups that run at the same time share the cores of this process. There is one thread where the
+    machine is busy, since a member that waits for its core holds up all others, and where the
+    system has no POSIX threads.
 
     Examples
     --------
@@ -190,6 +181,36 @@ class BarrierGroup:
         if errors:
             raise errors[0]
         return result  # type: ignore[return-value]
+
+
+_BLAS: dict[str, Any] = {"lock": threading.Lock(), "users": 0, "limit": None}
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Have BLAS use one thread while threads of ours call it; callers may overlap and nest.
+
+    OpenBLAS is limited by the thread that has asked first in this process, as a rule the main one;
+    what others ask for is without effect there.
+    """
+    with _BLAS["lock"]:
+        _BLAS["users"] += 1
+        if _BLAS["users"] == 1:
+            _BLAS["limit"] = _blas().limit(limits=1, user_api="blas")
+    try:
+        yield
+    finally:
+        with _BLAS["lock"]:
+            _BLAS["users"] -= 1
+            if _BLAS["users"] == 0:
+                _BLAS["limit"].restore_original_limits()
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 if hasattr(os, "register_at_fork"):

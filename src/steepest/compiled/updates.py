@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba.extending import overload
 
 from steepest.compiled import rules
-from steepest.compiled.jit import helper
+from steepest.compiled.jit import helper, reduction
 
-__all__ = ["CONSTANTS", "update", "write_constants"]
+__all__ = ["CONSTANTS", "copy", "record", "square", "squared_distance", "update", "write_constants"]
 
 CONSTANTS = 8
 """Constants of a step at most."""
@@ -28,6 +29,10 @@ def _root(x):
     return run
 
 
+overload(rules.adam)(lambda theta, gradient, state, constants: rules.adam)
+overload(rules.adam_constants)(lambda options, rate, step: rules.adam_constants)
+
+
 _SGD, _MOMENTUM, _NESTEROV, _RMSPROP, _ADAM, _ADAMW = range(len(rules.CODES))
 _sgd, _momentum, _nesterov, _rmsprop, _adam, _adamw = (
     helper(rule.update) for rule in rules.RULES.values()
@@ -38,9 +43,41 @@ _one_rate, _momentum_constants, _, _rmsprop_constants, _adam_constants, _adamw_c
 
 
 @helper
+def copy(source, count, target):
+    """``target[:count] = source[:count]``."""
+    for i in range(count):
+        target[i] = source[i]
+
+
+@helper
 def _copy(values, out):
+    copy(values, len(values), out)
+
+
+@reduction
+def square(values):
+    """Σ v², in float64."""
+    total = 0.0
     for i in range(len(values)):
-        out[i] = values[i]
+        total += np.float64(values[i]) * np.float64(values[i])
+    return total
+
+
+@reduction
+def squared_distance(one, two):
+    """‖one − two‖², in float64."""
+    total = 0.0
+    for i in range(len(one)):
+        difference = np.float64(one[i]) - np.float64(two[i])
+        total += difference * difference
+    return total
+
+
+@helper
+def record(row, value, rate, gradient, change, before):
+    """Write loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ to a row of the history, from the squares of the norms."""
+    row[0], row[1], row[2] = value, rate, np.sqrt(gradient)
+    row[3] = np.sqrt(change) / np.sqrt(before) if before > 0.0 else np.inf
 
 
 @helper

@@ -118,10 +118,7 @@ class Batches:
         rows = (CHUNK * chunks[:, None] + np.arange(CHUNK)).reshape(-1)
         if CHUNK * (chunks.max() + 1) > self.events:  # the last chunk is not full
             rows = rows[rows < self.events]
-        from steepest.compiled.shuffle import shuffle  # so many events are worth the compiler
-
-        shuffle(rows, self._rng(_WINDOW_STREAM, epoch, window).random(len(rows)))
-        return rows
+        return self._rng(_WINDOW_STREAM, epoch, window).permutation(rows)
 
     def _begin(self, epoch: int) -> None:
         """Draw the order of the chunks, and where each window starts."""

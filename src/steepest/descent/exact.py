@@ -21,8 +21,14 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from steepest.descent.exact_problem import Problem, original, posed
-from steepest.descent.pairs import sum_of_pairs, two_product, two_sum
+from steepest.descent.exact_problem import (
+    Problem,
+    original,
+    posed,
+    sum_of_pairs,
+    two_product,
+    two_sum,
+)
 from steepest.errors import EventsError, InputError
 
 __all__ = ["LeastSquares", "least_squares"]

@@ -1,4 +1,4 @@
-"""What is recorded on the way: some or all steps, and every validation.
+"""What is recorded on the way: some or all steps, every validation, and the path of θ.
 
 Columns: ``step`` (steps done), ``epoch``, ``loss`` (of the batch, before the step),
 ``learning_rate``, ``gradient_norm`` ‖g‖, ``update_ratio`` ‖Δθ‖/‖θ‖; at validations also
@@ -14,14 +14,18 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["MOST_STEPS", "STEP_COLUMNS", "History", "recorded_steps"]
+from steepest.descent.state import Path
+
+__all__ = ["MOST_STEPS", "STEP_COLUMNS", "History", "Trajectory", "recorded_steps"]
+
+Array = np.ndarray
 
 STEP_COLUMNS = ("loss", "learning_rate", "gradient_norm", "update_ratio")
 MOST_STEPS = 20_000
 """Steps that are recorded in a run at most, unless the recipe says otherwise."""
 
 
-def recorded_steps(steps: int, most: int = MOST_STEPS) -> np.ndarray:
+def recorded_steps(steps: int, most: int = MOST_STEPS) -> Array:
     """Choose `most` of the steps 1 … `steps`, evenly in log-time: all of the first c, then fewer.
 
     The k-th recorded step is k for k ≤ c, and c exp((k − c)/c) above, rounded up; c solves
@@ -80,7 +84,7 @@ class History:
         self._sealed: list[pa.Table] = []
         self._clear()
 
-    def add_steps(self, steps: np.ndarray, values: np.ndarray) -> None:
+    def add_steps(self, steps: Array, values: Array) -> None:
         """Add recorded steps: ``(rows,)`` numbers and ``(rows, 4)`` of `STEP_COLUMNS`."""
         self._steps.append(steps)
         self._values.append(values)
@@ -120,7 +124,69 @@ class History:
         return pa.array(values, mask=missing)
 
     def _clear(self) -> None:
-        self._steps: list[np.ndarray] = []
-        self._values: list[np.ndarray] = []
+        self._steps: list[Array] = []
+        self._values: list[Array] = []
         self._rounds: list[tuple[int, dict[str, float]]] = []
         self._rows = 0
+
+
+class Trajectory:
+    """θ at some steps, in one array, which compiled code may fill.
+
+    Parameters
+    ----------
+    steps
+        The steps, ascending.
+    size, dtype
+        Of θ.
+    done
+        Steps that were done before: only later ones are kept.
+
+    Examples
+    --------
+    >>> trajectory = Trajectory(np.array([0, 2, 4]), size=1, dtype="float32", done=0)
+    >>> trajectory.on_path(0, 3).tolist()
+    [False, True, False]
+    >>> trajectory.buffer(1)[...] = 7.0
+    >>> trajectory.add(trajectory.buffer(1))
+    >>> trajectory.add(np.array([[9.0]]))
+    >>> path = trajectory.take()
+    >>> path.steps.tolist(), path.thetas.ravel().tolist()
+    ([2, 4], [7.0, 9.0])
+    """
+
+    def __init__(self, steps: Array, size: int, dtype: str, done: int) -> None:
+        self._planned = steps
+        self._steps = steps[np.searchsorted(steps, done, side="right") :]
+        self._thetas = np.empty((len(self._steps), size), dtype=dtype)
+        self._taken = self._end = 0
+        self._last: Path | None = None
+
+    def on_path(self, step: int, count: int) -> Array:
+        """Whether θ is kept after each of the `count` steps after `step`, ``(count,)``."""
+        mask, next_ones = np.zeros(count, dtype=bool), self._steps[self._end : self._end + count]
+        mask[next_ones[: next_ones.searchsorted(step + count + 1)] - (step + 1)] = True
+        return mask
+
+    def buffer(self, points: int) -> Array:
+        """Where θ at the next steps belongs, ``(points, size)``."""
+        return self._thetas[self._end : self._end + points]
+
+    def add(self, thetas: Array) -> None:
+        """Add θ at the next steps, ``(points, size)``, which may lie there already."""
+        buffer = self.buffer(len(thetas))
+        if not np.may_share_memory(buffer, thetas):
+            buffer[...] = thetas
+        self._end += len(thetas)
+
+    def end(self, step: int, theta: Array) -> None:
+        """End the path at θ, where a criterion stopped the descent between two of the steps."""
+        if step not in self._planned:
+            self._last = Path(np.array([step]), theta[None])
+
+    def take(self) -> Path | None:
+        """What came since the last call; None if nothing."""
+        new, last = slice(self._taken, self._end), self._last
+        self._taken, self._last = self._end, None
+        path = Path(self._steps[new], self._thetas[new]) if new.start < new.stop else None
+        return path if last is None else last if path is None else Path.joined([path, last])

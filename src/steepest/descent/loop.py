@@ -22,14 +22,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from steepest.descent.divergence import divergence
-from steepest.descent.history import History
+from steepest.descent.history import History, Trajectory
 from steepest.descent.plan import Plan
 from steepest.descent.ranks import Ranks
 from steepest.descent.state import Best, Checkpointer, State, StopReason
 from steepest.descent.steps import Stepper, norm
-from steepest.descent.stopping import stop_reason
-from steepest.descent.trajectory import Trajectory
+from steepest.descent.stopping import divergence, stop_reason
 from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.objective import Batch, Objective, Stateful
 from steepest.objective.stateful import memory_of, preserved_memory, restore_memory
@@ -197,7 +195,7 @@ class _Descent:
             loss_limit=EXPLODED * max(abs(start), constant, 1e-300),
             memory=memory,
         )
-        if self.trajectory.followed(-1, 1)[0]:
+        if self.trajectory.on_path(-1, 1)[0]:
             self.trajectory.add(theta[None])
         return state
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steepest.descent.batch_loader import BatchLoader
-from steepest.descent.history import STEP_COLUMNS
+from steepest.descent.history import STEP_COLUMNS, Trajectory
 from steepest.descent.plan import Plan
 from steepest.descent.ranks import Ranks
 from steepest.descent.state import State
-from steepest.descent.trajectory import Trajectory
 from steepest.objective import Batch, Objective, StepBlock, SupportsStepBlocks
 from steepest.objective.stateful import Stateful, memory_of, restore_memory
 
@@ -76,7 +75,7 @@ class Stepper:
         """Take each step in Python: predict, loss and gradient in one call, then the update."""
         first, rule = state.step, self.plan.rule
         recorded = self.plan.recorded(first, len(rates))
-        followed = self.trajectory.followed(first, len(rates))
+        on_path = self.trajectory.on_path(first, len(rates))
         theta, optimizer_state, memory = state.theta, state.optimizer_state, state.memory
         loss_sum, step, values, diverged = state.loss_sum, first, [], False
         for rate in rates.tolist():
@@ -94,7 +93,7 @@ class Stepper:
                 memory = memory_of(self.objective)
             if recorded[step - first]:
                 values.append((loss, rate, norm(gradient), _ratio(theta - before, before)))
-            if followed[step - first]:
+            if on_path[step - first]:
                 self.trajectory.add(theta[None])
             step += 1
         state = state.with_changes(
@@ -112,7 +111,7 @@ class Stepper:
         """Take the steps over one array of events in one call, array by array."""
         first, plan = state.step, self.plan
         recorded = plan.recorded(first, len(rates))
-        followed = self.trajectory.followed(first, len(rates))
+        on_path = self.trajectory.on_path(first, len(rates))
         numbers, values, diverged = [], [], False
         for run in self.loader.runs(first, first + len(rates)):
             part = slice(state.step - first, state.step - first + run.steps)
@@ -123,9 +122,9 @@ class Stepper:
                 rates=rates[part],
                 first_step=state.step,
                 recorded=recorded[part],
-                followed=followed[part],
+                on_path=on_path[part],
                 loss_limit=state.loss_limit,
-                room=self.trajectory.room(int(np.count_nonzero(followed[part]))),
+                path_buffer=self.trajectory.buffer(int(np.count_nonzero(on_path[part]))),
             )
             result = objective.run_steps(
                 block, plan.rule, state.theta, state.optimizer_state, state.loss_sum

@@ -1,11 +1,16 @@
-"""When a descent stops, and the sentence that says why."""
+"""When a descent stops, and why: which criterion holds, or what made it diverge."""
 
 from __future__ import annotations
 
+import numpy as np
+
+from steepest.curvature import largest_curvature
 from steepest.descent.plan import Plan
 from steepest.descent.state import State, StopReason
+from steepest.errors import DivergenceError
+from steepest.objective import Batch, Objective
 
-__all__ = ["stop_reason"]
+__all__ = ["divergence", "stop_reason"]
 
 
 def stop_reason(
@@ -37,3 +42,47 @@ def stop_reason(
     if state.step >= plan.total_steps:
         return StopReason("epochs", f"all {plan.epochs:,} epochs are done")
     return None
+
+
+def divergence(objective: Objective, events: Batch, plan: Plan, state: State) -> DivergenceError:
+    """Build the error: after which step, how large the loss, and why most likely."""
+    step = state.step
+    with np.errstate(all="ignore"):
+        loss = objective.loss(state.theta, events)
+        cause, remedy = _likely_cause(objective, events, plan, state)
+    epoch = plan.batches.epochs(step)
+    return DivergenceError(
+        f"The descent diverged at step {step:,} (epoch {epoch:.3g}).",
+        expected=f"a finite loss, below {state.loss_limit:.3g} (10⁶ times that of the start, "
+        "or of a constant)",
+        found=f"J(θ) = {loss:.4g}; the best was {state.best.loss:.6g}, after step "
+        f"{state.best.step:,}: its parameters are kept",
+        cause=cause,
+        do=remedy,
+    )
+
+
+def _likely_cause(objective: Objective, events: Batch, plan: Plan, state: State) -> tuple[str, str]:
+    rate = float(plan.schedule.factors(max(state.step - 1, 0), 1)[0])
+    rate *= plan.learning_rate * state.plateau.factor
+    largest_input = events.largest_input()
+    if plan.rule.stability is not None:
+        curvature = largest_curvature(objective, state.best.theta, events)
+        limit = plan.rule.stability / curvature if curvature > 0 else np.inf
+        if rate > limit:
+            return (
+                f"the learning rate η = {rate:.4g} is above {plan.rule.stability:.4g}/λmax = "
+                f"{limit:.4g}, the largest that "
+                f"is stable where the curvature is λmax = {curvature:.4g}",
+                f'set descent.learning_rate below {limit:.3g}, or "auto"; feature scaling '
+                "lowers the curvature",
+            )
+    if largest_input > 1e3:
+        return (
+            f"inputs as large as {largest_input:.3g} at η = {rate:.4g}",
+            'scale the features: descent.scaling = "standard"',
+        )
+    return (
+        f"the learning rate η = {rate:.4g} is too large for this model",
+        f'set descent.learning_rate = {rate / 10:.2g}, or "auto"',
+    )

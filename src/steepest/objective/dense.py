@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
 
-from steepest.compiled.blas import one_blas_thread
-from steepest.compiled.threads import WorkerPool
+from steepest.compiled.threads import WorkerPool, one_blas_thread
 from steepest.losses import Loss
 from steepest.models import layers as plain
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
-from steepest.objective.compiled import compiled, suits
+from steepest.objective.compiled import Linear, Network
 from steepest.objective.dense_surface import DenseSurface
-from steepest.objective.linear_hessian import linear_hessian
-from steepest.objective.network import Network
-from steepest.objective.step_block import OptimizerState, StepBlock, StepBlockResult
-from steepest.optimizers import UpdateRule
 from steepest.storage import BLOCK
 
 __all__ = ["DenseObjective"]
@@ -37,6 +33,8 @@ TOGETHER = 512
 FEWEST = 1024
 """Events from which on compiled code is used for a single loss or gradient."""
 _POOL, _ALONE = WorkerPool(), WorkerPool(most=1)
+ROWS = 1_024
+"""Events whose Hessian is summed at once."""
 FLAT = 1e-14
 """Curvatures below this part of the largest, times the number of directions, are rounding."""
 
@@ -80,24 +78,24 @@ class DenseObjective:
         self.dtype = dtype
         self.size = model.size
         self.weight_mask = model.weight_mask()
-        self._compiled = compiled(model, loss.name, l2, dtype)
-        self.in_order = not model.hidden and model.outputs == 1
         self._network = Network(model, loss.name, l2, dtype)
+        self.in_order = not model.hidden and model.outputs == 1
+        self._compiled = Linear(model, loss.name, l2, dtype) if self.in_order else self._network
+        self.run_steps = self._compiled.run_steps
 
     def supports(self, events: Batch, batch_size: int) -> bool:
         """Whether `run_steps` serves: arrays of this dtype, batches of a block at most."""
-        return batch_size <= BLOCK and suits(events, self.dtype)
+        return batch_size <= BLOCK and self._suits(events)
 
-    def run_steps(
-        self,
-        step_block: StepBlock,
-        rule: UpdateRule,
-        theta: Array,
-        optimizer_state: OptimizerState,
-        loss_sum: float,
-    ) -> StepBlockResult:
-        """Run many steps in compiled code; θ and the optimiser state given are not changed."""
-        return self._compiled.run_steps(step_block, rule, theta, optimizer_state, loss_sum)
+    def _suits(self, events: Batch) -> bool:
+        """Whether the arrays, in memory or on disk, are as compiled code takes them."""
+        classes = np.issubdtype(events.targets.dtype, np.integer)
+        weights = [] if events.weights is None else [events.weights]
+        arrays = [events.inputs, *weights, *([] if classes else [events.targets])]
+        return all(
+            array.dtype == self.dtype and (events.on_disk or array.flags.c_contiguous)
+            for array in arrays
+        )
 
     def initial(self, seed: int) -> Array:
         """θ to start from, in the objective's dtype."""
@@ -127,7 +125,7 @@ class DenseObjective:
 
     def _is_compiled(self, batch: Batch) -> bool:
         """Whether compiled code goes through the events: not for few, nor for another dtype."""
-        return len(batch) >= FEWEST and suits(batch, self.dtype)
+        return len(batch) >= FEWEST and self._suits(batch)
 
     def _map(self, batch: Batch, work: Callable[[Batch], Result]) -> Iterator[Result]:
         """Do the work on pieces of the batch, shared out to threads; yield results in order."""
@@ -206,10 +204,30 @@ class DenseObjective:
         return product
 
     def hessian(self, theta: Array, batch: Batch) -> Array | None:
-        """∇²J(θ), ``(size, size)`` float64, in one pass; None for networks with hidden layers."""
+        """∇²J(θ), ``(size, size)`` float64, in one pass; None for networks with hidden layers.
+
+        1/m Σᵢ wᵢ x̃ᵢx̃ᵢᵀ ⊗ ∂²ℓ/∂z² with x̃ = (x, 1), plus λ on the diagonal of the weights.
+        """
         if self.model.hidden:
             return None
-        return linear_hessian(self.model, self.loss_function, self.l2, theta, batch)
+        layer = self.model.layers(theta.astype(np.float64))[0]
+        places = self.model.layers(np.arange(self.size))[0]
+        rows = np.vstack([places.weights, places.biases]).T  # (K, n + 1): where θ has each
+        product = np.zeros((self.size, self.size))
+        for part in _small_blocks(batch):
+            augmented = np.ones((len(part), rows.shape[1]))
+            augmented[:, :-1] = part.inputs
+            logits = augmented[:, :-1] @ layer.weights + layer.biases
+            weights = 1.0 if part.weights is None else part.weights.astype(np.float64)[:, None]
+            for k, unit in enumerate(np.eye(len(rows))):
+                direction = np.broadcast_to(unit, logits.shape)
+                curvature = weights * self.loss_function.curvature(logits, part.targets, direction)
+                scaled = curvature[:, k:, None] * augmented[:, None, :]  # of the outputs from k on
+                block = augmented.T @ scaled.reshape(len(part), -1)
+                product[np.ix_(rows[k], rows[k:].ravel())] += block
+        for k, other in combinations(range(len(rows)), 2):
+            product[np.ix_(rows[other], rows[k])] = product[np.ix_(rows[k], rows[other])].T
+        return product / len(batch) + np.diag(self.l2 * self.weight_mask)
 
     def predict(self, theta: Array, batch: Batch) -> Array:
         """What the logits say: values, probabilities, or K probabilities an event.
@@ -292,6 +310,13 @@ def _lowest(eigenvalues: Array) -> float:
     rounding = len(eigenvalues) * FLAT * abs(eigenvalues[-1])
     kept = eigenvalues[np.abs(eigenvalues) > rounding]
     return float(kept[0]) if len(kept) else 0.0
+
+
+def _small_blocks(batch: Batch) -> Iterator[Batch]:
+    """Yield events in blocks that stay in a core's cache with what is made of them."""
+    for part in batch.blocks():
+        for start in range(0, len(part), ROWS):
+            yield part.take(slice(start, start + ROWS))
 
 
 def _weighted_sum(values: Array, part: Batch) -> float:

@@ -25,8 +25,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from steepest.compiled.blas import one_blas_thread
-from steepest.compiled.threads import WorkerPool
+from steepest.compiled.threads import WorkerPool, one_blas_thread
 from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch

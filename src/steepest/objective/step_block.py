@@ -43,12 +43,12 @@ class StepBlock:
         How many steps were done before.
     recorded
         True for the steps whose values are wanted, ``(steps,)``.
-    followed
+    on_path
         True for the steps after which θ is wanted, ``(steps,)``.
     loss_limit
         A loss above it ends the step_block before its step.
-    room
-        Where θ after the steps that are followed may be written, ``(points, size)``, if anywhere.
+    path_buffer
+        Where θ after the steps that are on_path may be written, ``(points, size)``, if anywhere.
     """
 
     events: Batch
@@ -57,9 +57,9 @@ class StepBlock:
     rates: Array
     first_step: int
     recorded: Array
-    followed: Array
+    on_path: Array
     loss_limit: float
-    room: Array | None = None
+    path_buffer: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class StepBlockResult:
     """θ and optimizer_state after the steps taken, Σ of their losses, and the recorded values.
 
     `values` has the loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ of each recorded step, ``(rows, 4)``; `path` has θ
-    after each step that is followed, ``(points, size)``. Fewer steps than rates: the next one's
+    after each step that is on_path, ``(points, size)``. Fewer steps than rates: the next one's
     loss was above the limit.
 
     `exceeded`: some loss of the block was above the limit, and it is not known which, since looking
@@ -118,12 +118,12 @@ def weights_of(events: Batch, dtype: np.dtype) -> Array:
 
 
 def buffers(step_block: StepBlock, theta: Array) -> tuple[Array, Array]:
-    """Where the values of the recorded steps go, and θ after those that are followed."""
+    """Where the values of the recorded steps go, and θ after those that are on_path."""
     values = np.empty((np.count_nonzero(step_block.recorded), 4))
-    shape, room = (np.count_nonzero(step_block.followed), len(theta)), step_block.room
-    if room is None or room.shape != shape or room.dtype != theta.dtype:
-        room = np.empty(shape, dtype=theta.dtype)
-    return values, room
+    shape, path_buffer = (np.count_nonzero(step_block.on_path), len(theta)), step_block.path_buffer
+    if path_buffer is None or path_buffer.shape != shape or path_buffer.dtype != theta.dtype:
+        path_buffer = np.empty(shape, dtype=theta.dtype)
+    return values, path_buffer
 
 
 def block_result(
@@ -135,7 +135,7 @@ def block_result(
     values: Array,
     path: Array,
 ) -> StepBlockResult:
-    """What a kernel leaves, without the room for steps that it did not take."""
-    masks = step_block.recorded, step_block.followed
+    """What a kernel leaves, without the path_buffer for steps that it did not take."""
+    masks = step_block.recorded, step_block.on_path
     kept, points = (np.count_nonzero(mask[:taken]) for mask in masks)
     return StepBlockResult(theta, optimizer_state, taken, loss_sum, values[:kept], path[:points])

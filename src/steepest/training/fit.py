@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from steepest import evaluate
+from steepest.compiled.threads import one_blas_thread
 from steepest.descent import (
     Callback,
     Checkpointer,
@@ -40,9 +40,6 @@ from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 __all__ = ["Fitted", "fit", "fit_baseline"]
 
 Array = np.ndarray
-
-THREADS = 1
-"""Of BLAS during a descent: one is fastest for small products, and fixes the order of sums."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def fit(
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
-    with threadpool_limits(limits=THREADS, user_api="blas"):
+    with one_blas_thread():  # fastest for small products, and fixes the order of sums
         scaling = scaling or scaling_of(recipe.scaling, train, schema.inputs)
         _say_scaling(scaling, say)
         objective = objective_for(schema, model_recipe, recipe)

@@ -13,15 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from threadpoolctl import threadpool_limits
-
+from steepest.compiled.threads import one_blas_thread
 from steepest.descent import Callback, Checkpointer, LearningRate, Plan, State, descend
 from steepest.events import Sample
 from steepest.optimizers import update_rule
 from steepest.recipe import Recipe
 from steepest.scaling import AnyScaling
 from steepest.trained import TrainedModel
-from steepest.training.fit import THREADS, Array, Fitted, model_with, plan_for
+from steepest.training.fit import Array, Fitted, model_with, plan_for
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 
 __all__ = ["PartialFit"]
@@ -59,7 +58,7 @@ class PartialFit:
         ------
         EventsError, RecipeError
         """
-        with threadpool_limits(limits=THREADS, user_api="blas"):
+        with one_blas_thread():
             scaling = scaling_of(recipe.descent.scaling, train, schema.inputs)
             objective = objective_for(schema, recipe.model, recipe.descent)
             events = batch_of(train, scaling, objective, "training")
@@ -90,7 +89,7 @@ class PartialFit:
         """
         recipe = self.recipe.descent
         objective = objective_for(self.schema, self.recipe.model, recipe)
-        with threadpool_limits(limits=THREADS, user_api="blas"):
+        with one_blas_thread():
             events = batch_of(train, self.scaling, objective, "training")
         size = len(events) if recipe.batch_size == "all" else min(recipe.batch_size, len(events))
         plan = Plan(
@@ -109,7 +108,7 @@ class PartialFit:
         state = self.state
         if state is not None:  # also after an epoch that diverged
             state = state.with_changes(reason=None, round_step=state.step, loss_sum=0.0)
-        with threadpool_limits(limits=THREADS, user_api="blas"):
+        with one_blas_thread():
             outcome = descend(objective, events, plan, checkpointer, state=state, callback=callback)
         return self.after(outcome.state)
 

@@ -24,7 +24,7 @@ from steepest.objective import Batch
 from steepest.recipe import Recipe
 from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
-from steepest.training.fit import THREADS, Fitted
+from steepest.training.fit import Fitted
 
 __all__ = [
     "class_titles",
@@ -165,7 +165,7 @@ def environment(events: dict[str, Any]) -> dict[str, Any]:
             {key: pool.get(key) for key in ("internal_api", "version", "architecture")}
             for pool in blas
         ],
-        "threads": THREADS,
+        "threads": 1,  # of BLAS during a descent
         "command": sys.argv[1:],
         "events": events,
     }

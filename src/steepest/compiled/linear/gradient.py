@@ -15,51 +15,30 @@ import numpy as np
 
 from steepest.compiled.jit import helper, kernel, reduction
 from steepest.compiled.linear.products import ROWS, add_products, logits, width_of
-from steepest.compiled.pointwise import LOSSES, loss_and_slope
+from steepest.compiled.pointwise import differentiate
+from steepest.compiled.updates import copy
 
-__all__ = ["BLOCK", "add_batch", "add_gradient", "copy", "new_buffers"]
+__all__ = ["BLOCK", "add_batch", "add_gradient", "new_buffers"]
 
 BLOCK, BLOCKS = 64, 8
 """Events of a block, and blocks whose sums are taken in the dtype of θ."""
-_SQUARED_ERROR, _BINARY_ENTROPY = LOSSES["mean-squared-error"], LOSSES["binary-cross-entropy"]
-
-
-@helper
-def copy(source, count, target):
-    """``target[:count] = source[:count]``."""
-    for i in range(count):
-        target[i] = source[i]
 
 
 @helper
 def new_buffers(theta):
-    """Buffers of `add_batch`: rows of a block, the weights of θ, sums of Xᵀ d, and z, d, ones."""
+    """Buffers of `add_batch`: a block's rows, the weights of θ, sums of Xᵀ d; z, d, ones and ℓ."""
     n = len(theta) - 1
     width = width_of(n, theta.itemsize)
     rows, w = np.zeros(BLOCK * n + width, theta.dtype), np.zeros(width, theta.dtype)
-    return rows, w, np.zeros(width, theta.dtype), np.ones((3, BLOCK), theta.dtype)
+    return rows, w, np.zeros(width, theta.dtype), np.ones((4, BLOCK), theta.dtype)
 
 
 @reduction
-def _squared_errors(z, targets, weights, scale, d):
-    total, slopes = 0.0, type(scale)(0.0)
-    for i in range(len(targets)):
-        value, slope = loss_and_slope(_SQUARED_ERROR, z[i], targets[i])
-        d[i] = slope * weights[i] * scale
-        total += np.float64(value * weights[i])
-        slopes += d[i]
-    return total, slopes
-
-
-@reduction
-def _binary_entropies(z, targets, weights, scale, d):
-    total, slopes = 0.0, type(scale)(0.0)
-    for i in range(len(targets)):
-        value, slope = loss_and_slope(_BINARY_ENTROPY, z[i], targets[i])
-        d[i] = slope * weights[i] * scale
-        total += np.float64(value * weights[i])
-        slopes += d[i]
-    return total, slopes
+def _sum(values, count):
+    total = values.dtype.type(0.0)
+    for i in range(count):
+        total += values[i]
+    return total
 
 
 @helper
@@ -67,15 +46,12 @@ def _add_block(loss, rows, n, targets, weights, bias, scale, w, sums, vectors):
     """Add Xᵀ d of a block's events to `sums`; return Σ v ℓ and 1ᵀ d."""
     count, z, d = len(targets), vectors[0], vectors[1]
     whole = (count + ROWS - 1) // ROWS * ROWS
-    v = weights if len(weights) else vectors[2]
+    v = weights if len(weights) else vectors[2, :count]
     logits(rows, whole, n, w, bias, z)
-    if loss == _SQUARED_ERROR:
-        total, slopes = _squared_errors(z, targets, v, scale, d)
-    else:
-        total, slopes = _binary_entropies(z, targets, v, scale, d)
+    total = differentiate(loss, vectors[:1], targets, v, scale, vectors[1:2], vectors[3:])
     d[count:whole] = 0.0
     add_products(rows, whole, n, d, sums)
-    return total, slopes
+    return total, _sum(d, count)
 
 
 @helper
@@ -108,16 +84,7 @@ def add_batch(loss, theta, inputs, targets, weights, scale, gradient, buffers):
 def add_gradient(loss, theta, inputs, targets, weights, scale, gradient):
     """Add `scale` times the events' gradient to a float64 one ``(n + 1,)``; return Σ v ℓ.
 
-    Parameters
-    ----------
-    loss
-        A number of `steepest.compiled.pointwise.LOSSES`.
-    theta
-        ``(n + 1,)``.
-    inputs, targets, weights
-        ``(events * n,)``, ``(events,)``, and ``(events,)`` or ``(0,)``, of the dtype of θ.
-    scale
-        1/m, in that dtype too.
+    `inputs` ``(events * n,)``, targets and weights (none are an empty array) are of the dtype of θ.
     """
     buffers = new_buffers(theta)
     return add_batch(loss, theta, inputs, targets, weights, scale, gradient, buffers)

@@ -15,12 +15,18 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.compiled.jit import helper, kernel, reduction
-from steepest.compiled.linear.gradient import copy
 from steepest.compiled.linear.products import width_of
-from steepest.compiled.linear.steps import record, square
 from steepest.compiled.pointwise import loss_and_slope
 from steepest.compiled.rules import CODES, SGD
-from steepest.compiled.updates import CONSTANTS, update, write_constants
+from steepest.compiled.updates import (
+    CONSTANTS,
+    copy,
+    record,
+    square,
+    squared_distance,
+    update,
+    write_constants,
+)
 
 __all__ = ["run_single_steps"]
 
@@ -79,7 +85,7 @@ def run_single_steps(loss, rule, options, inputs, targets, weights, theta, first
         slope *= weight
         value = np.float64(each * weight)
         if l2 != 0.0:
-            value += 0.5 * l2 * square(padded, n)
+            value += 0.5 * l2 * square(padded[:n])
         if not abs(value) <= limit:
             break
         loss_sum += value
@@ -94,7 +100,8 @@ def run_single_steps(loss, rule, options, inputs, targets, weights, theta, first
             write_constants(rule, options[0], rates[index], step, constants)
             update(rule, constants, padded, gradient, first, second, 0, width)
         if recorded[index]:
-            record(values[row], value, rates[index], gradient, before, padded)
+            record(values[row], value, rates[index], square(gradient),
+                   squared_distance(padded, before), square(before))  # fmt: skip
             row += 1
         if on_path[index]:
             copy(padded, size, path[point])

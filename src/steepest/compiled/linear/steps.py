@@ -9,38 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from steepest.compiled.jit import helper, kernel, reduction
-from steepest.compiled.linear.gradient import add_batch, copy, new_buffers
-from steepest.compiled.updates import CONSTANTS, update, write_constants
+from steepest.compiled.jit import kernel
+from steepest.compiled.linear.gradient import add_batch, new_buffers
+from steepest.compiled.updates import (
+    CONSTANTS,
+    copy,
+    record,
+    square,
+    squared_distance,
+    update,
+    write_constants,
+)
 
-__all__ = ["record", "run_steps", "square"]
-
-
-@reduction
-def square(values, count):
-    """Σ v² over the first `count`, in float64."""
-    total = 0.0
-    for i in range(count):
-        total += np.float64(values[i]) * np.float64(values[i])
-    return total
-
-
-@reduction
-def _squared_distance(one, two):
-    total = 0.0
-    for i in range(len(one)):
-        difference = np.float64(one[i]) - np.float64(two[i])
-        total += difference * difference
-    return total
-
-
-@helper
-def record(row, value, rate, gradient, before, theta):
-    """Write loss, η, ‖g‖ and ‖Δθ‖/‖θ‖ to a row of the history."""
-    size = np.sqrt(square(before, len(before)))
-    change = np.sqrt(_squared_distance(theta, before))
-    row[0], row[1], row[2] = value, rate, np.sqrt(square(gradient, len(gradient)))
-    row[3] = change / size if size > 0.0 else np.inf
+__all__ = ["run_steps"]
 
 
 @kernel
@@ -72,7 +53,7 @@ def run_steps(loss, rule, options, inputs, targets, weights, batch_size, theta, 
         if l2 != 0.0:
             for j in range(n):
                 gradient[j] += kind(l2) * theta[j]
-            value += 0.5 * l2 * square(theta, n)
+            value += 0.5 * l2 * square(theta[:n])
         if not abs(value) <= limit:
             return index, loss_sum
         loss_sum += value
@@ -83,7 +64,8 @@ def run_steps(loss, rule, options, inputs, targets, weights, batch_size, theta, 
             write_constants(rule, options[part], rates[index], step, constants)
             update(rule, constants, theta, gradient, first_state, second_state, part * n, n + part)
         if recorded[index]:
-            record(values[row], value, rates[index], gradient, before, theta)
+            record(values[row], value, rates[index], square(gradient),
+                   squared_distance(theta, before), square(before))  # fmt: skip
             row += 1
         if on_path[index]:
             copy(theta, n + 1, path[point])

@@ -14,18 +14,14 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.compiled.jit import helper, reduction
+from steepest.compiled.network import layout
 from steepest.compiled.network.layout import (
     BIASES,
     INPUT,
-    LOGITS,
     OUTPUT,
     SIGNAL,
     SLOPES,
-    TARGETS,
-    UPSTREAM,
-    WEIGHT,
     WEIGHTS,
-    WORK,
     K,
     N,
     matrix,
@@ -43,7 +39,7 @@ def gather(network, memory, events, first, count):
     """Copy events first … first + count − 1 of those selected, or of all, to a block."""
     k = network.table[0, K]
     inputs = matrix(memory, network.table[0, INPUT], count, k)
-    targets, weights = network.places[TARGETS], network.places[WEIGHT]
+    targets, weights = network.places[layout.TARGETS], network.places[layout.WEIGHT]
     for i in range(count):
         row = events.selected[first + i] if len(events.selected) else first + i
         for j in range(k):
@@ -99,7 +95,7 @@ def _feature_major(network, memory, count):
     n, out = network.table[last, N], network.table[last, OUTPUT]
     if n == 1:
         return matrix(memory, out, 1, count)
-    logits = matrix(memory, network.places[LOGITS], n, count)
+    logits = matrix(memory, network.places[layout.LOGITS], n, count)
     _transposed(matrix(memory, out, count, n), logits)
     return logits
 
@@ -110,11 +106,11 @@ def signal_of_block(network, memory, count, scale):
     last = len(network.table) - 1
     n, signal = network.table[last, N], network.table[last, SIGNAL]
     logits = _feature_major(network, memory, count)
-    upstream = matrix(memory, signal if n == 1 else network.places[UPSTREAM], n, count)
-    targets, weights = network.places[TARGETS], network.places[WEIGHT]
+    upstream = matrix(memory, signal if n == 1 else network.places[layout.UPSTREAM], n, count)
+    targets, weights = network.places[layout.TARGETS], network.places[layout.WEIGHT]
     total = differentiate(
         network.loss, logits, memory[targets : targets + count], memory[weights : weights + count],
-        scale, upstream, matrix(memory, network.places[WORK], 3, count),
+        scale, upstream, matrix(memory, network.places[layout.WORK], 3, count),
     )  # fmt: skip
     if n > 1:
         _transposed(upstream, matrix(memory, signal, count, n))
@@ -146,23 +142,8 @@ def _multiply_by_slopes(activation, signal, values, slopes):
 
 
 @helper
-def _add_rows(D, out):
-    """Out = Σ of the rows of D; four at once, so that `out` is read and written less."""
-    for j in range(len(out)):
-        out[j] = 0.0
-    whole = len(D) - len(D) % 4
-    for i in range(0, whole, 4):
-        d0, d1, d2, d3 = D[i], D[i + 1], D[i + 2], D[i + 3]
-        for j in range(len(out)):
-            out[j] += d0[j] + d1[j] + d2[j] + d3[j]
-    for i in range(whole, len(D)):
-        for j in range(len(out)):
-            out[j] += D[i, j]
-
-
-@helper
 def _add_scaled_rows(A, d, out):
-    """Out = Aᵀ d, for one output."""
+    """Out = Aᵀ d; four rows at once, so that `out` is read and written less."""
     for j in range(len(out)):
         out[j] = 0.0
     whole = len(A) - len(A) % 4
@@ -182,12 +163,10 @@ def backward(network, theta, transposed, memory, count, gradient):
     table = network.table
     for layer in range(len(table) - 1, -1, -1):
         k, n, start = table[layer, K], table[layer, N], table[layer, WEIGHTS]
-        A, D = (
-            matrix(memory, table[layer, INPUT], count, k),
-            matrix(memory, table[layer, SIGNAL], count, n),
-        )
+        A = matrix(memory, table[layer, INPUT], count, k)
+        D = matrix(memory, table[layer, SIGNAL], count, n)
         biases = gradient[table[layer, BIASES] : table[layer, BIASES] + n]
-        _add_rows(D, biases)
+        _add_scaled_rows(D, network.ones, biases)
         if n == 1:
             d = memory[table[layer, SIGNAL] : table[layer, SIGNAL] + count]
             _add_scaled_rows(A, d, gradient[start : start + k])

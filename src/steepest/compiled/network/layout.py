@@ -39,6 +39,8 @@ class Network(NamedTuple):
     table: Array
     places: Array
     rows: int
+    ones: Array
+    """``(rows,)``, in the dtype of θ."""
 
 
 class Events(NamedTuple):

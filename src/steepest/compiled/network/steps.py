@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from steepest.compiled.barrier import meet
-from steepest.compiled.jit import helper, kernel, reduction
+from steepest.compiled.jit import helper, kernel
 from steepest.compiled.network.layers import (
     backward,
     forward,
@@ -26,7 +26,15 @@ from steepest.compiled.network.layers import (
     transpose,
 )
 from steepest.compiled.network.layout import BIASES, SCRATCH, WEIGHTS, K, N
-from steepest.compiled.updates import CONSTANTS, update, write_constants
+from steepest.compiled.updates import (
+    CONSTANTS,
+    copy,
+    record,
+    square,
+    squared_distance,
+    update,
+    write_constants,
+)
 
 __all__ = [
     "NUMBERS",
@@ -124,23 +132,6 @@ def _gradient_of(network, transposed, theta, memory, events, first, last, scale,
     return total
 
 
-@reduction
-def _square(values):
-    total = 0.0
-    for i in range(len(values)):
-        total += np.float64(values[i]) * np.float64(values[i])
-    return total
-
-
-@reduction
-def _squared_distance(one, two):
-    total = 0.0
-    for i in range(len(one)):
-        difference = np.float64(one[i]) - np.float64(two[i])
-        total += difference * difference
-    return total
-
-
 @helper
 def _column(numbers, column):
     """The sum of one of the parts' numbers, in their order."""
@@ -165,14 +156,13 @@ def _update_range(rule, constants, l2, state, shared, part, start, stop, recorde
     # A run on several ranks would sum `gradient` over them here; it takes the Python path instead.
     old = shared.before[start:stop]
     if recorded:
-        for i in range(len(theta)):
-            old[i] = theta[i]
+        copy(theta, len(theta), old)
     update(rule, constants, state.theta, shared.gradient, state.first, state.second, start, stop)
     if recorded:
         numbers = shared.numbers[part]
-        numbers[_OF_THETA] += _square(old)
-        numbers[_OF_CHANGE] += _squared_distance(theta, old)
-        numbers[_OF_GRADIENT] += _square(gradient)
+        numbers[_OF_THETA] += square(old)
+        numbers[_OF_CHANGE] += squared_distance(theta, old)
+        numbers[_OF_GRADIENT] += square(gradient)
 
 
 @helper
@@ -203,7 +193,7 @@ def _penalty(network, theta, part, parts):
     for layer in range(len(table)):
         k, n, start = table[layer, K], table[layer, N], table[layer, WEIGHTS]
         first, end = part * k // parts, (part + 1) * k // parts
-        total += _square(theta[start + first * n : start + end * n])
+        total += square(theta[start + first * n : start + end * n])
     return total
 
 
@@ -250,17 +240,11 @@ def run(network, rule, group, events, state, steps, shared, memory):
         if not meet(group.calls, group.words, group.members):
             return index, loss_sum
         if group.member == 0 and recorded:
-            size, change = (
-                np.sqrt(_column(numbers, _OF_THETA)),
-                np.sqrt(_column(numbers, _OF_CHANGE)),
-            )
-            shared.values[row, 0], shared.values[row, 1] = loss, steps.rates[index]
-            shared.values[row, 2] = np.sqrt(_column(numbers, _OF_GRADIENT))
-            shared.values[row, 3] = change / size if size > 0.0 else np.inf
+            record(shared.values[row], loss, steps.rates[index], _column(numbers, _OF_GRADIENT),
+                   _column(numbers, _OF_CHANGE), _column(numbers, _OF_THETA))  # fmt: skip
             row += 1
         if group.member == 0 and steps.on_path[index]:
-            for i in range(len(theta)):
-                shared.path[point, i] = theta[i]
+            copy(theta, len(theta), shared.path[point])
             point += 1
     return len(steps.rates), loss_sum
 

@@ -128,23 +128,10 @@ def _add_biases(z, biases):
 def add_losses(activation, loss, widths, first, upper, shares, targets, weights, totals):
     """Write Σ w ℓ of a chunk of events at each point to `totals`.
 
-    Parameters
-    ----------
-    activation, loss : int
-        Of `ACTIVATIONS` and `LOSSES`.
-    widths
-        Units of each layer from the first on, int64.
-    first
-        The first layer's sums at θ₀, d₁, …, ``(k + 1, units · events)``, each feature-major.
-    upper
-        Of each of these the entries above the first layer, in their order in θ,
-        ``(k + 1, numbers)``.
-    shares
-        1 and the coordinates of each point, ``(points, k + 1)``.
-    targets, weights
-        ``(events,)`` in the dtype of θ.
-    totals
-        ``(points,)`` float64.
+    `first` ``(k + 1, units · events)`` has the first layer's sums at θ₀, d₁, …, feature-major;
+    `upper` ``(k + 1, numbers)`` the entries of each above the first layer, in their order in θ;
+    `widths` the units of each layer from the first on; `shares` ``(points, k + 1)`` 1 and the
+    coordinates of each point; `totals` ``(points,)`` is float64.
     """
     kind, events, most, outputs = first.dtype, len(targets), np.max(widths), widths[-1]
     theta, sums = np.empty(upper.shape[1], kind), np.empty(most * events, kind)

@@ -14,8 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.compiled.jit import helper, kernel
-from steepest.compiled.pointwise import exp_nonpositive, log1p_nonnegative, log1p_unit
-from steepest.compiled.surface.losses import positive_part
+from steepest.compiled.pointwise import (
+    exp_nonpositive,
+    log1p_nonnegative,
+    log1p_unit,
+    positive_part,
+)
 
 __all__ = ["add_losses"]
 
@@ -64,18 +68,8 @@ def _add_block(z0, z1, z2, y, weights, a, b, sums, products, totals):
 def add_losses(z, targets, weights, points, chunk, totals):
     """Add Σ w ℓ of each chunk of events at each point to `totals`.
 
-    Parameters
-    ----------
-    z
-        z₀, z₁ and z₂, ``(3, events)``.
-    targets, weights
-        ``(events,)``, in the dtype of z; no weights are an empty array.
-    points
-        a and b of the points, ``(2, points)``.
-    chunk : int
-        Events of a chunk; the last one may have fewer.
-    totals
-        ``(chunks, points)`` float64.
+    `z` ``(3, events)`` has z₀, z₁ and z₂, `points` ``(2, points)`` a and b, `totals` ``(chunks,
+    points)`` float64. No weights are an empty array. The last chunk may have fewer events.
     """
     sums, products = np.empty(POINTS, z.dtype), np.empty(POINTS, z.dtype)
     for first in range(0, points.shape[1], POINTS):

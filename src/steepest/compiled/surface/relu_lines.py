@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from steepest.compiled.jit import helper, kernel, reduction
-from steepest.compiled.surface.losses import add_event
+from steepest.compiled.pointwise import add_event
 
 __all__ = ["add_losses"]
 
@@ -110,27 +110,11 @@ def add_losses(loss, sums, weights, biases, above, along, across, targets, event
                totals):  # fmt: skip
     """Add Σ w ℓ of each chunk of events at each point to `totals`.
 
-    Parameters
-    ----------
-    loss : int
-        The loss's code, for one output.
-    sums
-        z₀, z₁ and z₂, ``(events, 3, n₁)``.
-    weights, biases
-        Of the second layer, ``(3, n₁, n₂)`` and ``(3, n₂)``; n₂ is a multiple of `VECTOR`, with
-        zeros at the end.
-    above
-        Weights and bias of the third layer, ``(3, n₂ + 1)``.
-    along
-        a of the points of a line, ascending and evenly spaced, two at least.
-    across
-        b of each line.
-    targets, event_weights
-        ``(events,)``, in the dtype of the sums.
-    chunk : int
-        Events of a chunk; the last one may have fewer.
-    totals
-        ``(chunks, lines, points of a line)`` float64.
+    `sums` ``(events, 3, n₁)`` has z₀, z₁ and z₂; `weights` ``(3, n₁, n₂)`` and `biases` ``(3, n₂)``
+    are the second layer's, with n₂ padded by zeros to a multiple of `VECTOR`; `above`
+    ``(3, n₂ + 1)`` the third layer's weights and bias; `along` a of the points of a line, ascending
+    and evenly spaced, two at least; `across` b of each line. `totals` ``(chunks, lines, points of a
+    line)`` is float64. The last chunk may have fewer events.
     """
     kind, length, n1, n2 = sums.dtype, len(along), sums.shape[2], biases.shape[1]
     v, u = np.empty((n1, n2), kind), np.empty((length, n2), kind)
@@ -138,11 +122,8 @@ def add_losses(loss, sums, weights, biases, above, along, across, targets, event
     padded = VECTOR * -(-length // VECTOR)
     z, line, e = np.zeros(padded, kind), np.zeros(padded, kind), np.empty((BLOCK, 6, n2), kind)
     active = np.empty((BLOCK, n1), np.bool_)
-    units, first, following = (
-        np.empty(n1 + 1, np.int64),
-        np.empty(length, np.int64),
-        np.empty(n1, np.int64),
-    )
+    units, first = np.empty(n1 + 1, np.int64), np.empty(length, np.int64)
+    following = np.empty(n1, np.int64)
     for number in range(len(totals)):
         end = min((number + 1) * chunk, len(targets))
         for begin in range(number * chunk, end, BLOCK):
@@ -165,15 +146,9 @@ def add_losses(loss, sums, weights, biases, above, along, across, targets, event
                         now = p[j] + along[0] * z1[j] > 0
                         if now != on[j]:
                             sign = kind.type(1.0 if now else -1.0)
-                            _update_start(
-                                e,
-                                i,
-                                (z0[j], z1[j], z2[j]),
-                                sign,
-                                weights[0, j],
-                                weights[1, j],
-                                weights[2, j],
-                            )
+                            unit = z0[j], z1[j], z2[j]
+                            _update_start(e, i, unit, sign, weights[0, j], weights[1, j],
+                                          weights[2, j])  # fmt: skip
                             on[j] = now
                     _line_start(e, i, biases, b, c)
                     _switches(p, z1, on, along, units, first, following)
