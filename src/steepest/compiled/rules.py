@@ -28,18 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-__all__ = [
-    "CODES",
-    "RULES",
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Momentum",
-    "Nesterov",
-    "RMSprop",
-    "Rule",
-    "root",
-]
+__all__ = ["CODES", "RULES", "SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSprop", "Rule"]
 
 
 class SGD(NamedTuple):

@@ -2,8 +2,7 @@
 
 What to use when: `WorkerPool` for items that do not wait for each other, `BarrierGroup` for threads
 that meet after every step, `one_blas_thread` around either. All work must release Python's lock.
-The number of threads never changes a result: callers cut their work by its size alone and add up in
-the order of the items.
+The number of threads never changes a result: callers cut work by its size and add up in its order.
 """
 
 from __future__ import annotations
@@ -35,14 +34,10 @@ def usable_cores() -> int:
 
     Cluster schedulers, torchrun and joblib set the last for processes that share a machine.
     """
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        cores = os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        cores = min(cores, int(wanted))
-    return max(1, min(cores, _quota()))
+    return max(1, min(cores, _quota(), int(wanted) if wanted.isdigit() and int(wanted) else cores))
 
 
 def machine_is_busy() -> bool:
@@ -62,8 +57,7 @@ def _quota() -> int:
 class WorkerPool:
     """Share items out to `most` threads (None: all cores); results come in the items' order.
 
-    The calling thread works too, and does all of it where no other thread is free: calls from
-    several threads at once need no more threads than cores. A call within work is not shared.
+    The calling thread works too. A call within work is not shared.
 
     Examples
     --------
@@ -85,8 +79,7 @@ class WorkerPool:
 
         Each thread is to have at least `per_thread` items: calling it takes some 50 µs.
         """
-        threads = min(usable_cores(), len(items) // per_thread)
-        threads = threads if self.most is None else min(threads, self.most)
+        threads = min(usable_cores(), len(items) // per_thread, self.most or len(items))
         if threads < 2 or getattr(self._inside, "worker", False):
             return [work(item) for item in items]
         results: dict[int, Result] = {}
@@ -106,8 +99,7 @@ class WorkerPool:
         helpers = [self._pool().submit(take_turns) for _ in range(threads - 1)]
         take_turns()
         for helper in helpers:
-            if not helper.cancel():  # it has begun
-                helper.result()
+            _ = helper.cancel() or helper.result()  # who has begun is waited for
         if errors:
             raise errors[min(errors)]
         return [results[turn] for turn in range(len(items))]
@@ -115,8 +107,7 @@ class WorkerPool:
     @classmethod
     def _pool(cls) -> ThreadPoolExecutor:
         with cls._lock:
-            if cls._executor is None:
-                cls._executor = ThreadPoolExecutor(max(1, usable_cores() - 1), "worker")
+            cls._executor = cls._executor or ThreadPoolExecutor(max(1, usable_cores() - 1))
             return cls._executor
 
     @classmethod
@@ -128,14 +119,8 @@ class WorkerPool:
 class BarrierGroup:
     """Threads, `most` at most, that run one kernel and meet by `steepest.compiled.barrier.meet`.
 
-    Groups that run at the same time share the cores of this process. There is one thread where the
-    machine is busy, since a member that waits for its core holds up all others, and where the
-    system has no POSIX threads.
-
-    Examples
-    --------
-    >>> BarrierGroup(most=2).run(lambda member, members, words: member)
-    0
+    Groups that run at once share the cores. There is one thread where the machine is busy, since a
+    member that waits for its core holds up all others, and where there are no POSIX threads.
     """
 
     _running = 0
@@ -147,7 +132,7 @@ class BarrierGroup:
     def run(self, work: Callable[[int, int, np.ndarray], Result]) -> Result:
         """Call ``work(member, members, words)`` on all threads; return what member 0 gives.
 
-        `words` is what `meet` counts in. If a member raises, the others' `meet` returns False.
+        If a member raises, the others' `meet`, which counts in `words`, returns False.
         """
         with self._lock:
             type(self)._running += 1
@@ -162,7 +147,6 @@ class BarrierGroup:
             except BaseException as error:
                 errors.append(error)
                 words[GENERATION] = -1
-                return None
 
         try:
             if members > 1:
@@ -190,8 +174,7 @@ _BLAS: dict[str, Any] = {"lock": threading.Lock(), "users": 0, "limit": None}
 def one_blas_thread() -> Iterator[None]:
     """Have BLAS use one thread while threads of ours call it; callers may overlap and nest.
 
-    OpenBLAS is limited by the thread that has asked first in this process, as a rule the main one;
-    what others ask for is without effect there.
+    OpenBLAS listens to the thread that asked first in this process, as a rule the main one.
     """
     with _BLAS["lock"]:
         _BLAS["users"] += 1

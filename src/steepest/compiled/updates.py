@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
 from steepest.compiled import rules
 from steepest.compiled.jit import helper, reduction
@@ -29,8 +29,8 @@ def _root(x):
     return run
 
 
-overload(rules.adam)(lambda theta, gradient, state, constants: rules.adam)
-overload(rules.adam_constants)(lambda options, rate, step: rules.adam_constants)
+for called in (rules.adam, rules.adam_constants):  # by those of adamw
+    register_jitable(called)
 
 
 _SGD, _MOMENTUM, _NESTEROV, _RMSPROP, _ADAM, _ADAMW = range(len(rules.CODES))

@@ -44,6 +44,8 @@ EXPLODED = 1e6
 ROUNDING = {"float32": 5e-7, "float64": 1e-14}
 """Training losses this close, relatively, are the same: the first batch loss is that of the start,
 which another kernel may have computed. Validation losses all come from one."""
+OF_START = 16_384
+"""Events whose mean loss is that of the start where a step takes few of them."""
 SECONDS_PER_BLOCK = 0.25
 SECONDS_PER_PUBLICATION = 0.5
 """Readers of a running descent see it with at most the sum of these delays."""
@@ -175,7 +177,7 @@ class _Descent:
         theta, events = self.objective.initial(self.plan.seed), len(self.events)
         if isinstance(self.objective, Stateful):
             self.objective.restore(self.objective.initial_memory(self.plan.seed))
-        start = self.ranks.mean(self.objective.loss(theta, self.events), events)
+        start = self.ranks.mean(self.objective.loss(theta, self._some_events()), events)
         monitored = self._monitor(theta).get("validation_loss", start)
         if not math.isfinite(start):
             raise EventsError(
@@ -198,6 +200,12 @@ class _Descent:
         if self.trajectory.on_path(-1, 1)[0]:
             self.trajectory.add(theta[None])
         return state
+
+    def _some_events(self) -> Batch:
+        """The events that the loss of the start is of: all if each step takes all, else some."""
+        if self.plan.batches.whole or len(self.events) <= OF_START:
+            return self.events
+        return self.events.take(slice(None, None, -(-len(self.events) // OF_START)))
 
     def resume(self, state: State) -> State:
         """Continue from a state: the objective's buffers and random streams are those of it."""

@@ -36,17 +36,7 @@ from steepest.compiled.updates import (
     write_constants,
 )
 
-__all__ = [
-    "NUMBERS",
-    "Group",
-    "Rule",
-    "Shared",
-    "State",
-    "Steps",
-    "losses",
-    "run",
-    "write_gradient",
-]
+__all__ = ["Group", "Rule", "Shared", "State", "Steps", "losses", "run", "write_gradient"]
 
 Array = np.ndarray
 
