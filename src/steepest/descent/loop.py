@@ -205,7 +205,7 @@ class _Descent:
         """The events that the loss of the start is of: all if each step takes all, else some."""
         if self.plan.batches.whole or len(self.events) <= OF_START:
             return self.events
-        return self.events.take(slice(None, None, -(-len(self.events) // OF_START)))
+        return self.events.take(np.arange(0, len(self.events), -(-len(self.events) // OF_START)))
 
     def resume(self, state: State) -> State:
         """Continue from a state: the objective's buffers and random streams are those of it."""

@@ -34,16 +34,8 @@ class Best:
 class StopReason:
     """Which criterion ended the descent, and in words."""
 
-    kind: Literal[
-        "epochs",
-        "gradient-norm",
-        "loss-tolerance",
-        "patience",
-        "seconds",
-        "asked",
-        "exact",
-        "optimum",
-    ]
+    kind: Literal["epochs", "gradient-norm", "loss-tolerance", "patience", "seconds", "asked",
+                  "exact", "optimum"]  # fmt: skip
     sentence: str
 
 
@@ -137,11 +129,8 @@ class State:
 
 def _named(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     """The arrays whose names begin with a prefix, without it."""
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
+    found = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): arrays[name] for name in found}
 
 
 @dataclass(frozen=True)
@@ -154,10 +143,8 @@ class Path:
     @classmethod
     def joined(cls, parts: list[Path]) -> Path:
         """The parts one after the other."""
-        return cls(
-            np.concatenate([part.steps for part in parts]),
-            np.concatenate([part.thetas for part in parts]),
-        )
+        steps, thetas = zip(*((part.steps, part.thetas) for part in parts), strict=True)
+        return cls(np.concatenate(steps), np.concatenate(thetas))
 
 
 class Checkpointer(Protocol):
