@@ -71,9 +71,5 @@ def _plain_order(events: int, seed: int, epoch: int) -> list[int]:
     for window in range(-(-len(chunks) // 4)):
         rows = [11 * c + i for c in chunks[4 * window : 4 * window + 4] for i in range(11)]
         rows = [row for row in rows if row < events]
-        uniform = random(2, epoch, window).random(len(rows))
-        for i in range(len(rows) - 1, 0, -1):
-            j = int(uniform[i] * (i + 1))
-            rows[i], rows[j] = rows[j], rows[i]
-        order += rows
+        order += random(2, epoch, window).permutation(rows).tolist()
     return order
