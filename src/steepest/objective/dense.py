@@ -30,8 +30,8 @@ LARGE = 4096
 """Parameters from which on a single piece is worth a thread."""
 TOGETHER = 512
 """Pieces of linear models are of whole blocks, as `steepest.compiled.linear` takes them."""
-FEWEST = 1024
-"""Events from which on compiled code is used for a single loss or gradient."""
+FEWEST = 32_768
+"""Events from which on a single loss or gradient is worth its compilation, which takes seconds."""
 _POOL, _ALONE = WorkerPool(), WorkerPool(most=1)
 ROWS = 1_024
 """Events whose Hessian is summed at once."""
@@ -232,13 +232,13 @@ class DenseObjective:
     def predict(self, theta: Array, batch: Batch) -> Array:
         """What the logits say: values, probabilities, or K probabilities an event.
 
-        Of events in this dtype, the logits of one have the same bits whatever the others are.
+        In float64, the logits of an event have the same bits whatever the others are.
         """
         layers = self.model.layers(theta)
-        own = theta.dtype == self.dtype
+        exact = theta.dtype == self.dtype == "float64"
 
         def logits(inputs: Array) -> Array:
-            if own and inputs.dtype == self.dtype and inputs.flags.c_contiguous:
+            if exact and inputs.dtype == self.dtype and inputs.flags.c_contiguous:
                 return self._network.logits(theta, inputs)
             return plain.logits(layers, self.model.function, inputs)
 
