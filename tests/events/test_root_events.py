@@ -11,6 +11,7 @@ import pytest
 from events.split_tree import nest, rename
 from steepest.errors import EventsError, MissingExtraError
 from steepest.events import extra, load_sample, open_events
+from steepest.events.formats import root_columns
 from steepest.recipe import EventsRecipe
 
 ak = pytest.importorskip("awkward", reason="needs the extra [root]")
@@ -264,6 +265,17 @@ def test_fields_with_dots_in_their_names(tmp_path) -> None:
         file.mkrntuple("events", ak.zip(columns).layout.form).extend(columns)
     assert table(path) == {name: values.to_list() for name, values in columns.items()}
     assert table(path, ["jet.m"]) == {"jet.m": [1.0, 2.0, 3.0, 4.0, 5.0]}
+
+
+def test_parts_of_a_pair_have_no_names(tmp_path) -> None:
+    path = str(tmp_path / "jets.root")
+    pairs = ak.Array([(row, f"s{row}") for row in range(5)])
+    with uproot.recreate(path) as file:
+        file.mkrntuple("events", ak.zip({"p": pairs}, depth_limit=1).layout.form).extend(
+            {"p": pairs}
+        )
+    assert table(path, ["p.1"]) == {"p.1": ["s0", "s1", "s2", "s3", "s4"]}
+    assert table(path, ["p.1", "p.0"])["p.0"] == [0, 1, 2, 3, 4]
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -541,6 +553,25 @@ The column pt, y of DIR/jets.root:events cannot be read.
   do:       leave it out, or write it as numbers
 """
     refused(EventsError, message, lambda: list(source.batches(["pt", "y"])))
+
+
+def test_a_type_that_uproot_cannot_deserialise_is_no_damage(tree, refused, monkeypatch) -> None:
+    source, pieces = open_events(tree()), root_columns.pieces
+
+    def strange(tree, columns, *rest):
+        if any(column.name == "jet_pt" for column in columns):
+            raise ValueError("a shape below zero")
+        yield from pieces(tree, columns, *rest)
+
+    monkeypatch.setattr("steepest.events.formats.root.pieces", strange)
+    message = """
+The column jet_pt of DIR/jets.root:events cannot be read.
+  expected: numbers, booleans, text, or lists of these
+  found:    float[], of which uproot says: a shape below zero
+  do:       leave it out, or write it as numbers
+"""
+    refused(EventsError, message, lambda: list(source.batches(["pt", "jet_pt", "y"])))
+    assert next(source.batches(["pt", "y"])).batch.num_rows == 1000
 
 
 def test_an_extra_whose_own_package_is_missing_is_not_called_missing(tmp_path, monkeypatch) -> None:

@@ -26,7 +26,15 @@ from steepest.events.formats.damage import (
     unreadable_column,
 )
 from steepest.events.formats.nested import unreadable_name
-from steepest.events.formats.root_columns import Column, branches_of, fields_of, is_ntuple, pieces
+from steepest.events.formats.root_columns import (
+    Column,
+    baskets_are_intact,
+    branches_of,
+    fields_of,
+    is_ntuple,
+    pieces,
+    type_name,
+)
 from steepest.events.formats.unindexed import Read, UnindexedFile
 from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
@@ -117,18 +125,24 @@ class RootEvents(UnindexedFile):
             except SteepestError:
                 raise
             except Exception as error:  # uproot meets damage with whatever it stumbles over
-                raise self._unreadable(error, columns, row) from None
+                raise self._unreadable(tree, error, columns, row) from None
             yield row, pa.record_batch(arrays, names=list(names))
             row += len(arrays[0])
 
-    def _unreadable(self, error: Exception, columns: list[Column], row: int) -> EventsError:
+    def _unreadable(
+        self, tree: Any, error: Exception, columns: list[Column], row: int
+    ) -> EventsError:
         """Return the error for what uproot raised while it read columns from a row on."""
-        objects = [column.name for column in columns if column.is_object]
         names = listed([column.name for column in columns], 12)
         if isinstance(error, NotImplementedError):
             return self._beyond(names, first_line(error))
-        if objects and type(error).__name__ in ("DeserializationError", "CannotBeAwkward"):
-            return self._beyond(listed(objects, 12), f"a type that uproot does not read: {error}")
+        for column in columns:
+            try:
+                next(pieces(tree, [column], MOST_ROWS, row))
+            except Exception as alone:
+                if baskets_are_intact(tree, column, row):
+                    found = f"{type_name(tree, column)}, of which uproot says: {first_line(alone)}"
+                    return self._beyond(column.name, found)
         text = f"{self.path}:{self.inside} is damaged at row {row} or after."
         return damaged(text, f"readable columns {names}", error)
 

@@ -46,8 +46,6 @@ class Column:
     """Of a branch with its parents, ``"Jet/Jet.PT"``; of a field ``("met", "pt")``."""
     type: pa.DataType
     leaf: str | None = None
-    is_object: bool = False
-    """Whether uproot reads it by the description of a C++ class in the file."""
 
 
 def is_ntuple(tree: Any) -> bool:
@@ -66,13 +64,13 @@ def branches_of(tree: Any) -> list[Column]:
     columns = []
     for path, branch in branches.items():
         name = branch.name if names[branch.name] == 1 else path
-        arrow, is_object = _branch_type(branch)
+        arrow = _branch_type(branch)
         if tree[path] is not branch:
             arrow = unreadable("one of several branches with this name")
         if pa.types.is_struct(arrow):
             columns += [Column(f"{name}.{f.name}", path, f.type, leaf=f.name) for f in arrow]
         else:
-            columns.append(Column(name, path, arrow, is_object=is_object))
+            columns.append(Column(name, path, arrow))
     return columns
 
 
@@ -99,6 +97,34 @@ def _field(ntuple: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         found = next(field for field in found.fields if field.name == name)
     return found
+
+
+def _needed(ntuple: Any, path: tuple[str, ...]) -> Iterator[Any]:
+    """Yield the fields to read for one; all of a pair or tuple, whose parts have no names."""
+    yield _field(ntuple, path)
+    for depth in range(1, len(path)):
+        record = _field(ntuple, path[:depth])
+        if record.typename.startswith(("std::pair", "std::tuple")):
+            yield from record.fields
+
+
+def type_name(tree: Any, column: Column) -> str:
+    """Return the C++ type of a column, as the file has it."""
+    node = _field(tree, column.path) if is_ntuple(tree) else tree[column.path]
+    return node.typename or "a type without a name"
+
+
+def baskets_are_intact(tree: Any, column: Column, row: int) -> bool:
+    """Whether the baskets of a branch can be unpacked, from a row on, whatever is in them."""
+    if is_ntuple(tree):
+        return False
+    branch = tree[column.path]
+    try:
+        for number, _ in branch.entries_to_ranges_or_baskets(row, branch.num_entries):
+            branch.basket(number)
+    except Exception:  # uproot meets damage with whatever it stumbles over
+        return False
+    return True
 
 
 def pieces(
@@ -141,7 +167,7 @@ def _clusters(
     ntuple: Any, columns: Sequence[Column], rows: int, start: int, threads: Executor
 ) -> Iterator[dict[str, Any]]:
     paths = {column.path for column in columns}
-    fields = {id(_field(ntuple, path)) for path in paths}
+    fields = {id(field) for path in paths for field in _needed(ntuple, path)}
     for cluster in ntuple.cluster_summaries:
         first = cluster.num_first_entry
         stop = first + cluster.num_entries
@@ -166,22 +192,21 @@ def _to_arrow(array: Any, column: Column) -> pa.Array:
     return arrow.cast(column.type)
 
 
-def _branch_type(branch: Any) -> tuple[pa.DataType, bool]:
-    """Return a branch's type, and whether it is read by the description of a C++ class."""
+def _branch_type(branch: Any) -> pa.DataType:
     try:
         interpretation = branch.interpretation
         kind = type(interpretation).__name__
         if kind == "AsStrings":
-            return pa.string(), False
+            return pa.string()
         if kind == "AsDtype":
-            return _numpy_type(interpretation.to_dtype), False
+            return _numpy_type(interpretation.to_dtype)
         if kind == "AsJagged" and type(interpretation.content).__name__ == "AsDtype":
             content = _numpy_type(interpretation.content.to_dtype)
             is_struct = pa.types.is_struct(content)
-            return unreadable(branch.typename) if is_struct else pa.list_(content), False
-        return _form_type(interpretation.awkward_form(branch.file)), True
+            return unreadable(branch.typename) if is_struct else pa.list_(content)
+        return _form_type(interpretation.awkward_form(branch.file))
     except Exception:  # uproot and Awkward refuse types of other kinds in many ways
-        return unreadable(branch.typename or "a type that uproot does not know"), True
+        return unreadable(branch.typename or "a type that uproot does not know")
 
 
 def _form_type(form: Any) -> pa.DataType:
