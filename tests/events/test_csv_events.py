@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -56,6 +57,12 @@ LAYOUTS = {
     "blank lines": "\n\npt,y\n1.5,0\n\n2.5,1\n\n",
     "spaces": "pt, y\n1.5, 0\n 2.5, 1\n",
     "quotes": '"pt","y"\n"1.5","0"\n"2.5","1"\n',
+    "blanks": "pt y\n1.5 0\n2.5 1\n",
+    "aligned": "  pt     y\n 1.5     0\n  2.5    1 \n",
+    "blanks and tabs": "pt\ty\n 1.5\t0\n2.5\t 1\n",
+    "comments": "# made by job 7, tag v2\n# it's \"one\n\npt,y\n1.5,0\n2.5,1\n",
+    "NumPy's header": "#pt,y\n1.5,0\n2.5,1\n",
+    "NumPy's default": "# pt y\n1.500000000000000000e+00 0\n2.5e0 1\n",
     "byte order mark": "\ufeffpt,y\n1.5,0\n2.5,1\n",
 }
 
@@ -71,6 +78,64 @@ def test_layouts(layout, batch_rows, written) -> None:
 def test_without_a_header_columns_are_counted(name, written) -> None:
     path = written("1\t0.5\t-2\n0\t0.25\t3\n", name)
     assert table(path) == {"c0": [1, 0], "c1": [0.5, 0.25], "c2": [-2, 3]}
+
+
+@pytest.mark.parametrize("comment", ["# made by job 7, tag v2", "# 2024, 11", "# pt", "#"])
+def test_a_comment_that_is_no_header(comment, written) -> None:
+    assert table(written(f"{comment}\n1.5,0\n2.5,1\n")) == {"c0": [1.5, 2.5], "c1": [0, 1]}
+
+
+def test_units_in_numpys_header(written) -> None:
+    assert table(written("# pt [GeV], y\n1.5,0\n")) == {"pt [GeV]": [1.5], "y": [0]}
+
+
+def test_one_column_with_blanks_in_its_name(written) -> None:
+    assert table(written("jet pt\n1.5\n2.5\n")) == {"jet pt": [1.5, 2.5]}
+
+
+MARKERS = ["NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-", ""]
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+@pytest.mark.parametrize("row", [0, 3, 150])
+def test_markers_of_missing_numbers(marker, row, written, monkeypatch) -> None:
+    monkeypatch.setattr(csv, "FIRST", 100)
+    monkeypatch.setattr(csv, "BLOCK", 256)
+    cells = [[str(i), f"{i}.5", "true", f"t{i}"] for i in range(200)]
+    cells[row] = [marker] * 4
+    path = written("i,f,b,t\n" + "".join(",".join(row) + "\n" for row in cells))
+    assert types(path) == {"i": "int64", "f": "double", "b": "bool", "t": "string"}
+    found = table(path, batch_rows=7)
+    expected = {"i": list(range(200)), "f": [i + 0.5 for i in range(200)], "b": [True] * 200}
+    for name, values in expected.items():
+        assert found[name][:row] + found[name][row + 1 :] == values[:row] + values[row + 1 :]
+    assert (found["i"][row], found["b"][row]) == (None, None)
+    assert found["f"][row] is None or np.isnan(found["f"][row])
+    assert found["t"][row] == (marker or None)  # among text it is text
+
+
+def test_markers_are_said_with_their_counts(written) -> None:
+    rows = [f"{i},{i / 7},{i % 2}" for i in range(100)]
+    rows[4], rows[9], rows[50] = "NA,0.1,0", "NA,-,1", "NULL,0.3,1"
+    path = written("i,f,y\n" + "\n".join(rows))
+    features = [{"name": name, "value": name, "fill": "median"} for name in ("i", "f")]
+    sample = load_sample(EventsRecipe(path=path, label="y", features=features))
+    assert sample.notes[-3:-1] == [
+        f"{path} has missing values in the column 'i': 2 written as NA, 1 written as NULL.",
+        f"{path} has missing values in the column 'f': 1 written as -.",
+    ]
+    assert np.isnan(sample.features).sum() == 4
+
+
+def test_a_value_that_is_none_beside_a_marker(written) -> None:
+    path = written("i,y\n" + "1,0\n" * 10_000 + "NA,1\nx,1\n")
+    with pytest.raises(EventsError, match="'i' at row 10001 that is not a number"):
+        table(path)
+
+
+def test_a_row_of_another_length_among_blanks(written) -> None:
+    with pytest.raises(EventsError, match=r"at row 1 \(line 4\)"):
+        open_events(written("# job 7\npt  y\n1   0\n2\n"))
 
 
 def test_a_column_without_a_name_is_called_by_its_place(written) -> None:

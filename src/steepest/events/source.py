@@ -97,6 +97,11 @@ class EventSource:
         """The bytes of all files, as they are stored."""
         return sum(size_of(file.path) for file in self._files)
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what was met in the columns read so far."""
+        return [note for file in self._files for note in getattr(file, "notes", ())]
+
     def require(self, columns: Iterable[str]) -> None:
         """Check that every file has the columns, once each and with one type; else EventsError."""
         wanted = list(columns)

@@ -1,15 +1,19 @@
-"""CSV and TSV, with or without a header: streamed through pyarrow, with types that never change.
+"""CSV, TSV and columns separated by blanks: streamed through pyarrow, with types that never change.
 
 Text has no types, so the file is read once as it is opened: its rows are counted, and a column's
 type follows from *all* of its integers. What a column *is* (numbers, true and false, or text) is
-told by its first 10,000 values; a later value that is not one is an error, and no null.
+told by its first 10,000 values; a later value that is not one is an error, and no null. NA, NULL
+and the like are missing values of numbers, and text among text.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +25,7 @@ from steepest.errors import EventsError
 from steepest.events.formats.contract import Condition, RowFilter
 from steepest.events.formats.damage import DAMAGED, fingerprint, first_line, gone
 from steepest.events.remote import FilePath, RemoteFile
+from steepest.events.words import listed
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
 
@@ -34,9 +39,13 @@ PARTS = False
 FIRST = 10_000
 """So many first rows tell what a column is."""
 SEPARATORS = ("\t", ";", ",")
+BLANKS = " "
+"""The separator of columns between which there are blanks, one or more."""
 BLOCK = 2**20
 """Bytes that are parsed at once; pyarrow reads some 30 blocks ahead."""
 TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
+MARKERS = ["NA", "N/A", "n/a", "NaN", "nan", "NAN", "NULL", "null", "None", "-"]
+"""What writers put in place of a number that there is not, besides nothing."""
 
 
 def open_file(path: FilePath) -> CsvEvents:
@@ -67,6 +76,17 @@ class CsvEvents:
         self.schema = pa.schema(
             [pa.field(n, t) for n, t in zip(self._layout.names, self._types, strict=True)]
         )
+        self._markers: dict[int, dict[str, int]] = {}
+        """Of columns of numbers that have them, how often there is each of `MARKERS`."""
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence for each column read so far in which NA or the like is taken as missing."""
+        return [
+            f"{self.path} has missing values in the column {self._layout.names[index]!r}: "
+            f"{listed([f'{count} written as {marker}' for marker, count in counts.items()], 5)}."
+            for index, counts in sorted(self._markers.items())
+        ]
 
     def kept(self, where: Sequence[Condition]) -> list[int]:
         """Return the one group: text has no statistics."""
@@ -123,15 +143,43 @@ class CsvEvents:
         return rows, types
 
     def _blocks(self, indices: list[int]) -> Iterator[pa.RecordBatch]:
+        text, done = [index for index in indices if index in self._markers], 0
+        types = {index: pa.string() if index in text else self._types[index] for index in indices}
         try:
-            for block in self._stream({index: self._types[index] for index in indices}):
+            for block in self._stream(types):
+                for index in text:
+                    values = _cast(block.column(str(index)), self._types[index])
+                    block = block.set_column(indices.index(index), str(index), values)
                 yield block.select([str(index) for index in indices])
+                done += block.num_rows
+            return
         except OSError as error:
             raise gone(self.path, error) from None
         except pa.ArrowInvalid as error:
-            for index in indices:
-                self._refuse_value(index)
-            self._refuse_damage(error)
+            if not self._find_markers(indices):
+                for index in indices:
+                    self._refuse_value(index)
+                self._refuse_damage(error)
+        for block in self._blocks(indices):
+            skipped = min(done, block.num_rows)
+            done -= skipped
+            yield block.slice(skipped)
+
+    def _find_markers(self, indices: list[int]) -> bool:
+        """Count the markers in columns of which none were known; whether there are any."""
+        unknown = [i for i in indices if i not in self._markers and self._types[i] != pa.string()]
+        found: dict[int, dict[str, int]] = {index: {} for index in unknown}
+        for block in self._stream(dict.fromkeys(unknown or [0], pa.string())):
+            for index, counts in found.items():
+                values = block.column(str(index))
+                for each in pc.value_counts(
+                    values.filter(pc.is_in(values, pa.array(MARKERS)))
+                ).to_pylist():
+                    marker = each["values"]
+                    counts[marker] = counts.get(marker, 0) + each["counts"]
+        found = {index: counts for index, counts in found.items() if counts}
+        self._markers |= found
+        return bool(found)
 
     def _refuse_value(self, index: int) -> None:
         """Raise EventsError for the first value of a column that is none of its type."""
@@ -177,7 +225,7 @@ class CsvEvents:
 
 def _joint(arrow: pa.DataType, values: pa.Array) -> pa.DataType:
     """Return the type of the values so far and of these; text holds whatever there is."""
-    values = values.drop_null()
+    values = _present(values)
     if len(values) == 0:
         return arrow
     wider = {pa.null(): (pa.int64(), pa.float64(), pa.bool_()), pa.int64(): (arrow, pa.float64())}
@@ -200,9 +248,26 @@ def _all(values: pa.Array, arrow: pa.DataType) -> bool:
     return _converts(values, arrow) and not (pa.types.is_floating(arrow) and _long_integers(values))
 
 
-def _converts(values: pa.Array, arrow: pa.DataType) -> bool:
+def _present(values: pa.Array) -> pa.Array:
+    """Return the texts that are neither null nor stand for a missing value."""
+    values = values.drop_null()
+    return values.filter(pc.invert(pc.is_in(values, pa.array(MARKERS))))
+
+
+def _cast(values: pa.Array, arrow: pa.DataType) -> pa.Array:
+    """Return texts as values of a type, null for those that stand for a missing value."""
+    values = pc.if_else(pc.is_in(values, pa.array(MARKERS)), pa.scalar(None, pa.string()), values)
     if pa.types.is_boolean(arrow):
-        return pc.all(pc.is_in(values.drop_null(), pa.array(TRUE + FALSE))).as_py()
+        return pc.if_else(pc.is_null(values), None, pc.is_in(values, pa.array(TRUE)))
+    if pa.types.is_null(arrow):
+        return pa.nulls(len(values))
+    return pc.cast(pc.utf8_trim_whitespace(values), arrow)
+
+
+def _converts(values: pa.Array, arrow: pa.DataType) -> bool:
+    values = _present(values)
+    if pa.types.is_boolean(arrow):
+        return pc.all(pc.is_in(values, pa.array(TRUE + FALSE))).as_py()
     try:
         pc.cast(pc.utf8_trim_whitespace(values), arrow)
     except pa.ArrowInvalid:
@@ -212,7 +277,7 @@ def _converts(values: pa.Array, arrow: pa.DataType) -> bool:
 
 def _long_integers(values: pa.Array) -> bool:
     """Whether all values are integers, and there are some that float64 may not hold."""
-    values = values.drop_null()
+    values = _present(values)
     if not pc.all(pc.match_substring_regex(values, r"^\s*[+-]?[0-9]+\s*$")).as_py():
         return False
     return bool(pc.any(pc.match_substring_regex(values, "[0-9]{16,}")).as_py())
@@ -220,58 +285,68 @@ def _long_integers(values: pa.Array) -> bool:
 
 @dataclass(frozen=True)
 class Layout:
-    """The separator, the columns' names, whether a header holds them, blank lines before it."""
+    """The separator, the columns' names, and the lines before the first row."""
 
     separator: str
     names: list[str]
-    header: bool
-    blank: int = 0
+    skipped: int
 
     def rows(self, path: Path) -> Iterator[tuple[int, list[str], int]]:
         """Yield (row from 0, cells, line from 1), slowly; for messages."""
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            reader = csv.reader(lines, delimiter=self.separator)
-            row = -1 if self.header else 0
+            rest: Iterable[str] = islice(lines, self.skipped, None)
+            if self.separator == BLANKS:
+                rest = (" ".join(line.split()) for line in rest)
+            reader, row = csv.reader(rest, delimiter=self.separator), 0
             for cells in reader:
-                if not cells:
-                    continue
-                if row >= 0:
-                    yield row, cells, reader.line_num
-                row += 1
+                if cells:
+                    yield row, cells, self.skipped + reader.line_num
+                    row += 1
 
 
 def layout_of(path: Path, name: str) -> Layout:
-    """Return a file's layout, as its first line tells it; `name` is the file's in messages.
+    """Return a file's layout, as its first lines tell it; `name` is the file's in messages.
 
-    The separator is the first of tab, semicolon and comma that stands in the line outside of
-    quotes. If all cells are numbers there is no header, and the columns are called c0, c1, …. If no
-    cell is a number it is the header; a column without a name is called by its place.
+    Lines that begin with ``#`` come before the table. The separator is the first of tab, semicolon
+    and comma that stands in its first line outside of quotes; without these, blanks. If no cell of
+    the line is a number it is the header; a column without a name is called by its place. Otherwise
+    the last comment is the header if it has as many words as there are cells, as NumPy writes it;
+    else the columns are called c0, c1, ….
 
     Raises
     ------
     EventsError
         Some cells of the first line are numbers and others are not.
     """
+    comment, first, skipped = "", "", 0
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        blank, line = next(
-            ((i, line) for i, line in enumerate(lines) if line.strip("\r\n")), (0, "")
-        )
-    separator = _separator(line)
-    cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+        for line in lines:
+            if line.strip() and not line.lstrip().startswith("#"):
+                first = line
+                break
+            comment, skipped = line.strip().lstrip("#").strip() or comment, skipped + 1
+        second = next((line for line in lines if line.strip()), "")
+    separator = _separator(first or comment, second)
+    cells = _cells(first or comment, separator)
     numbers = [cell for cell in cells if _is_number(cell)]
-    numbered = [f"c{place}" for place in range(len(cells))]
-    header = len(numbers) == 0
-    if numbers and any(cell and not _is_number(cell) for cell in cells):
-        words = next(cell for cell in cells if cell and not _is_number(cell))
+    words = [cell for cell in cells if cell and not _is_number(cell) and cell not in MARKERS]
+    if numbers and words:
         raise EventsError(
             f"The first line of {name} is neither names nor numbers.",
             expected="a header without numbers, or a row of numbers alone",
-            found=f"{words!r} and {numbers[0]!r}",
+            found=f"{words[0]!r} and {numbers[0]!r}",
             cause="a table with a column of text and no header",
             do="write the columns' names as the first line",
         )
-    names = [cell or number for cell, number in zip(cells, numbered, strict=True)]
-    return Layout(separator, names if header else numbered, header, blank)
+    numbered = [f"c{place}" for place in range(len(cells))]
+    if not numbers:
+        names = [cell or number for cell, number in zip(cells, numbered, strict=True)]
+        return Layout(separator, names, skipped + 1 if first else skipped)
+    named = [re.sub(r"\s*[\[(].*[\])]", "", cell) for cell in _cells(comment, separator)]
+    is_header = len(named) == len(cells) and all(
+        name and " " not in name and not _is_number(name) for name in named
+    )
+    return Layout(separator, _cells(comment, separator) if is_header else numbered, skipped)
 
 
 def looks_like_a_table(head: bytes) -> bool:
@@ -286,13 +361,13 @@ def looks_like_a_table(head: bytes) -> bool:
         text = head.decode("utf-8-sig", errors="strict" if len(head) < 512 else "ignore")
     except UnicodeDecodeError:
         return False
-    lines = [line for line in text.splitlines() if line]
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if "\x00" in text or not lines or text.lstrip()[:1] in ("<", "{", "["):
         return False
-    separator = _separator(lines[0])
+    separator = _separator(lines[0], lines[1] if len(lines) > 1 else "")
     whole = lines[: max(1, len(lines) - 1)] if len(head) >= 512 else lines
-    counts = {line.count(separator) for line in whole}
-    return len(counts) == 1 and counts != {0}
+    counts = {len(line.split() if separator == BLANKS else line.split(separator)) for line in whole}
+    return len(counts) == 1 and counts != {1}
 
 
 def stream(
@@ -311,7 +386,7 @@ def stream(
             use_threads=False,
             block_size=BLOCK,
             column_names=names,
-            skip_rows_after_names=layout.blank + 1 if layout.header else 0,
+            skip_rows=layout.skipped,
         ),
         "parse_options": arrow_csv.ParseOptions(
             delimiter=layout.separator, newlines_in_values=True, ignore_empty_lines=True
@@ -326,13 +401,47 @@ def stream(
             false_values=FALSE,
         ),
     }
-    with arrow_csv.open_csv(path, **options) as reader:
+    source = _SingleBlanks(path) if layout.separator == BLANKS else path
+    with arrow_csv.open_csv(source, **options) as reader:
         yield from reader
 
 
-def _separator(line: str) -> str:
+class _SingleBlanks(io.RawIOBase):
+    """The bytes of a file, with one blank in place of many, and none around lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._rest = path.open("rb"), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            lines = re.sub(rb"[ \t]+", b" ", self._file.read(BLOCK) + self._file.readline())
+            self._rest = re.sub(rb" ?(\r?\n) ?", rb"\1", lines).strip(b" ")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    line = " ".join(line.split()) if separator == BLANKS else line
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+
+
+def _separator(line: str, following: str) -> str:
+    """Return the separator of a line; that of blanks where the next line has as many parts."""
     outside = "".join(line.split('"')[::2])
-    return next((mark for mark in SEPARATORS if mark in outside), ",")
+    for mark in SEPARATORS:
+        if mark in outside.strip(BLANKS):
+            return mark
+    parts, more = outside.split(), following.split()
+    is_table = len(parts) == len(more) and any(map(_is_number, more))
+    return BLANKS if len(parts) > 1 and (is_table or all(map(_is_number, parts))) else ","
 
 
 def _is_number(cell: str) -> bool:

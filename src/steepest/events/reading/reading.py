@@ -236,7 +236,7 @@ def gather(
             "rows_total": source.rows,
             "selected": evaluation.selected,
         },
-        notes=[*notes, *store.notes()],
+        notes=[*notes, *source.notes, *store.notes()],
     )
     return sample, ReadLabels(evaluation.label_counts, integers)
 
