@@ -45,7 +45,7 @@ train: .venv/install.done
 	$(BIN)/steepest train $(RUN)
 
 test: .venv/test.done
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 test-slow: .venv/test.done
 	$(BIN)/python -m pytest -q -m slow

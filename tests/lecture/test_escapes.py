@@ -20,14 +20,24 @@ from steepest.training import TrainingCallback
 EFFORT = Effort(escapes=4)
 
 
-@pytest.fixture(scope="module")
-def found(jets: LectureData) -> Escapes:
-    return escapes.compute(jets, 0, EFFORT, TrainingCallback())
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)])
+def runs(request: pytest.FixtureRequest) -> int:
+    """Runs of each setting."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def basin(jets: LectureData) -> escapes.Basin:
-    both = minima.compute(jets, 0, EFFORT, TrainingCallback())
+def found(jets: LectureData, runs: int) -> Escapes:
+    return escapes.compute(jets, 0, Effort(escapes=runs), TrainingCallback())
+
+
+@pytest.fixture(scope="module")
+def both(jets: LectureData) -> minima.Minima:
+    return minima.compute(jets, 0, EFFORT, TrainingCallback())
+
+
+@pytest.fixture(scope="module")
+def basin(jets: LectureData, both: minima.Minima) -> escapes.Basin:
     fit, run = minima.run_of(jets, 0, both, 1, EFFORT, TrainingCallback())
     poorer = fit.settled(run.end, 200)
     assert fit.loss(poorer) == pytest.approx(both.minima[1].loss)
@@ -40,12 +50,12 @@ def ended(theta: np.ndarray, diverged_at: int | None = None) -> Descent:
 
 
 @pytest.mark.slow
-def test_all_settings_take_the_same_time_and_batch_descent_stays(found: Escapes) -> None:
+def test_all_settings_take_the_same_time_and_batch_descent_stays(found: Escapes, runs) -> None:
     assert len(found.rates) == len(escapes.PARTS)
     for share, size in zip(found.at(found.rates[0]), escapes.SIZES[1 / 2], strict=True):
         assert share.batch_size == size
     for share in found.shares:
-        assert share.runs == EFFORT.escapes
+        assert share.runs == runs
         assert share.rate * share.steps == pytest.approx(found.time)
         assert share.rate < found.bound
         assert share.noise == pytest.approx(share.rate * (1 / share.batch_size - 1 / found.events))
@@ -53,9 +63,9 @@ def test_all_settings_take_the_same_time_and_batch_descent_stays(found: Escapes)
     assert found.lowest < found.poorer < found.start < found.poorer * (1 + 2 * escapes.KICK)
 
 
-def test_strong_noise_leads_out_and_weak_noise_does_not(found: Escapes) -> None:
+def test_strong_noise_leads_out_and_weak_noise_does_not(found: Escapes, runs: int) -> None:
     ordered = sorted(found.shares, key=lambda share: share.noise)
-    assert ordered[-1].left == EFFORT.escapes
+    assert ordered[-1].left == runs
     assert sum(share.left for share in ordered[:6]) < sum(share.left for share in ordered[-6:])
     for share in found.shares:
         assert share.left >= share.lower + share.diverged
@@ -99,9 +109,8 @@ def test_a_mirrored_copy_is_the_same_minimum(basin: escapes.Basin) -> None:
     assert basin.reached(ended(mirrored)) == (basin.loss, True)
 
 
-def test_another_network_with_the_same_loss_is_not(jets: LectureData, basin) -> None:
+def test_another_network_with_the_same_loss_is_not(jets: LectureData, both, basin) -> None:
     """On the way down to A, J passes that of B."""
-    both = minima.compute(jets, 0, EFFORT, TrainingCallback())
     fit, run = minima.run_of(jets, 0, both, 0, EFFORT, TrainingCallback())
     lower = fit.settled(run.end, 200)
     top = lower + both.barrier["at"] * (basin.minimum - lower)
@@ -135,10 +144,11 @@ def test_an_exploded_run_has_left(basin: escapes.Basin) -> None:
     assert not stays
 
 
-def test_the_text_says_the_counts(found: Escapes) -> None:
+def test_the_text_says_the_counts(found: Escapes, runs: int) -> None:
     first, second, third = escapes.text(found)
-    assert "leaves in 0 of 12 runs" in first
-    assert "with 1 event per step 4 of 4 (63–100 %)" in second
+    assert f"leaves in 0 of {3 * runs} runs" in first
+    least = {2: 40, 4: 63}[runs]
+    assert f"with 1 event per step {runs} of {runs} ({least}–100 %)" in second
     noisy = [share for share in found.shares if share.noise > 0]
     left, lower = sum(s.left for s in noisy), sum(s.lower for s in noisy)
     assert third.endswith(
@@ -158,12 +168,12 @@ def test_other_outcomes_are_said_and_drawn(found: Escapes, tmp_path) -> None:
         assert save(escapes.figure(numbers), tmp_path / "escapes.png").exists()
 
 
-def test_the_table_has_each_setting(found: Escapes) -> None:
+def test_the_table_has_each_setting(found: Escapes, runs: int) -> None:
     head, *rows = table(as_numbers(found))
     assert head[0] == "events a step"
     assert len(rows) == len(found.shares)
     assert rows[0][:2] == ["1", f"{found.rates[0]:.3g}"]
-    assert rows[0][4] == "4 of 4"
+    assert rows[0][4] == f"{runs} of {runs}"
 
 
 @pytest.mark.slow
