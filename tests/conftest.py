@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import hypothesis
@@ -16,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from samples import make_events, small_recipe
-from undrawn import undrawn_figures
 
 ROOT = Path(__file__).parents[1]
 collect_ignore = ["toy_models.py", "toys.py"]
@@ -41,6 +39,8 @@ hypothesis.settings.load_profile(os.environ.get("STEEPEST_TEST_DRAWS", "same"))
 @pytest.fixture(scope="session", autouse=True)
 def undrawn() -> Iterator[None]:
     """Training draws no figures, but for tests that ask for `drawn`."""
+    from undrawn import undrawn_figures
+
     with undrawn_figures():
         yield
 
@@ -48,11 +48,10 @@ def undrawn() -> Iterator[None]:
 @pytest.fixture
 def drawn(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training draws its figures in this test."""
-    from steepest.training.background import drawing_process
+    from steepest.training.background import Drawing, drawing_process
+    from undrawn import draw
 
-    monkeypatch.setattr(
-        import_module("steepest.training.train"), "drawing_process", drawing_process
-    )
+    draw(monkeypatch, drawing_process, Drawing)
 
 
 @pytest.fixture(scope="session")

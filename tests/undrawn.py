@@ -7,13 +7,16 @@ command ``steepest`` without pictures.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from steepest.folder import RunFolder
+from steepest.training.background import Drawing
 
 COMMAND = Path(__file__)
 PIXEL = base64.b64decode(
@@ -36,10 +39,23 @@ def pixel_process() -> Iterator[PixelProcess]:
     yield PixelProcess()
 
 
+class PixelDrawing(Drawing):
+    """Also where events on disk are drawn by the process that trains."""
+
+    def __init__(self, folder: RunFolder, process: object, done: Callable[[], object]) -> None:
+        super().__init__(folder, PixelProcess(), done)  # type: ignore[arg-type]
+
+
+def draw(patch: pytest.MonkeyPatch, process: object, drawing: type[Drawing]) -> None:
+    """Set what training draws with."""
+    patch.setattr(import_module("steepest.training.train"), "drawing_process", process)
+    patch.setattr(import_module("steepest.training.finish"), "Drawing", drawing)
+
+
 @contextmanager
 def undrawn_figures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("steepest.training.train"), "drawing_process", pixel_process)
+        draw(patch, pixel_process, PixelDrawing)
         yield
 
 
