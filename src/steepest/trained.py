@@ -195,30 +195,46 @@ class TrainedModel:
         ------
         RunFolderError
             Its kind is not known here.
+        ValueError, KeyError, TypeError
+            It is damaged.
         """
         shape, features = dict(config["model"]), config["features"]
         encoding = config.get("encoding")
         model = _kind_of_saved(shape.pop("name")).from_config(shape)
-        theta = np.zeros(model.size, dtype=config["dtype"])
-        for name, values in model.named(theta).items():
-            values[...] = parameters[name]
+        buffers = {
+            name.removeprefix(_BUFFER): values
+            for name, values in parameters.items()
+            if name.startswith(_BUFFER)
+        }
         return cls(
             scaling=scaling_from(config["scaling"], scaling),
             model=model,
             loss=loss_named(config["loss"]),
-            theta=theta,
+            theta=_theta_of(model, parameters, config["dtype"]),
             classes=tuple(config["classes"]),
             label=config["label"],
             features={g: tuple(names) for g, names in features.items()}
             if isinstance(features, dict)
             else tuple(features),
             encoding=Encoding.from_json(encoding) if encoding is not None else None,
-            buffers={
-                name.removeprefix(_BUFFER): values
-                for name, values in parameters.items()
-                if name.startswith(_BUFFER)
-            },
+            buffers=buffers,
         )
+
+
+def _theta_of(model: Model, parameters: Mapping[str, Array], dtype: str) -> Array:
+    """θ of the parameters by name, each of the shape that the model has."""
+    given = {name: v for name, v in parameters.items() if not name.startswith(_BUFFER)}
+    if sum(values.size for values in given.values()) != model.size:  # before memory is asked for
+        raise ValueError(f"parameters of other shapes than a model of {model.size:,} has")
+    theta = np.zeros(model.size, dtype=dtype)
+    for name, values in model.named(theta).items():
+        if given[name].shape != values.shape or given[name].dtype != theta.dtype:
+            found = f"{given[name].dtype} {given[name].shape}"
+            raise ValueError(f"{name} is {found}, expected {theta.dtype} {values.shape}")
+        if not np.isfinite(given[name]).all():
+            raise ValueError(f"{name} has a number that is not finite")
+        values[...] = given[name]
+    return theta
 
 
 def _kind_of_saved(name: str) -> ModelKind:

@@ -59,9 +59,12 @@ def test_what_is_said(trained: Path, tmp_path: Path, events_file, steepest):
     (trained / "recipe.toml").write_text(recipe, encoding="utf-8")
     metrics = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
     (trained / "metrics.json").write_text(json.dumps(metrics | {"status": "diverged"}))
+    (trained / "manifest.json").unlink()
     ended = steepest("predict", trained, events_file, "--out", tmp_path / "s.parquet")
     assert ended.code == 0
     assert ended.err == (
+        f"· The run {trained} has no manifest.json, as those of older releases: whether its files "
+        "are as they were written cannot be told.\n"
         f"· The run {trained} has diverged: its model is the last good one before, and has not "
         "converged.\n"
         "· The model was trained on events with pt > 560; every event gets a score. "

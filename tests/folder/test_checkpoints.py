@@ -121,7 +121,7 @@ def test_a_journal_with_a_gap_is_refused(tmp_path: Path, damage: str):
         f"The journal of the run {tmp_path} is damaged: {part.name}.\n"
         f"  expected: {size:,} bytes\n"
         f"  found:    {'no such file' if damage == 'remove' else '100 bytes'}\n"
-        "  cause:    it was removed, or cut short by a copy\n"
+        "  cause:    it was removed, changed, or cut short by a copy\n"
         "  do:       restore it, or train anew into another folder"
     )
 

@@ -332,9 +332,15 @@ def test_a_run_without_a_path_says_how_to_record_one(network: steepest.Run, tmp_
         network.landscape("through", f"{copy}@0", **FEW)
 
 
+def without_checksums(run: steepest.Run, folder: Path) -> Path:
+    """A copy of a run, as an older release would have left it."""
+    copy = shutil.copytree(run.path, folder / "copy")
+    (copy / "manifest.json").unlink()
+    return copy
+
+
 def test_a_path_of_another_model(network: steepest.Run, linear: steepest.Run, tmp_path: Path):
-    copy = tmp_path / "copy"
-    shutil.copytree(network.path, copy)
+    copy = without_checksums(network, tmp_path)
     shutil.copy(linear.path / "path.safetensors", copy / "path.safetensors")
     with pytest.raises(RunFolderError, match="is not of this model"):
         steepest.Run(copy).landscape("random", **FEW)
@@ -411,8 +417,7 @@ def test_an_unfinished_run(tmp_path: Path, network: steepest.Run):
 
 
 def test_events_that_are_gone(network: steepest.Run, tmp_path: Path):
-    copy = tmp_path / "copy"
-    shutil.copytree(network.path, copy)
+    copy = without_checksums(network, tmp_path)
     recipe = (copy / "recipe.toml").read_text().replace("events.parquet", "gone.parquet")
     (copy / "recipe.toml").write_text(recipe)
     with pytest.raises(EventsError, match="There is no file"):
@@ -421,8 +426,7 @@ def test_events_that_are_gone(network: steepest.Run, tmp_path: Path):
 
 def test_parameters_that_overflow(network: steepest.Run, tmp_path: Path):
     """A diverged θ: all of the surface is not finite, and it is said so."""
-    copy = tmp_path / "copy"
-    shutil.copytree(network.path, copy)
+    copy = without_checksums(network, tmp_path)
     file = copy / "model" / "model.safetensors"
     save_file({name: values * 1e30 for name, values in load_file(file).items()}, file)
     run = steepest.Run(copy)

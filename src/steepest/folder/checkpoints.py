@@ -10,7 +10,6 @@ than its checkpoint are removed, and made again. What is published between check
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,7 +18,6 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -28,13 +26,15 @@ from steepest.descent.state import FORMAT, Path
 from steepest.errors import RunFolderError
 from steepest.folder.files import (
     explained,
+    parse_json,
     read_json,
     sync_folder,
     write_atomically,
     write_synced,
     write_text,
 )
-from steepest.folder.live import LiveWriter
+from steepest.folder.live import LiveWriter, read_table, write_table
+from steepest.folder.manifest import entry_of, sealed, sha256, unsealed
 
 __all__ = ["FolderCheckpointer"]
 
@@ -65,6 +65,7 @@ class FolderCheckpointer:
         self.say = say
         self.is_main = is_main
         self.last_step = -1
+        self._entries: dict[str, dict[str, Any]] = {}
         self.live = LiveWriter(folder)
         if not is_main:
             return
@@ -109,6 +110,7 @@ class FolderCheckpointer:
         for part in self.journal.iterdir():
             if _step_of(part.stem) > self.last_step or part.name.startswith("."):
                 part.unlink()
+                self._entries.pop(part.name, None)
         for leftover in self.checkpoints.iterdir():
             if not (leftover / _MARKER).exists() or _step_of(leftover.name) > self.last_step:
                 shutil.rmtree(leftover)
@@ -117,7 +119,7 @@ class FolderCheckpointer:
     def history(self) -> pa.Table | None:
         """Everything recorded so far, in the order of the steps."""
         parts = sorted(self.journal.glob("*.parquet"))
-        return pa.concat_tables([pq.read_table(part) for part in parts]) if parts else None
+        return pa.concat_tables([read_table(part) for part in parts]) if parts else None
 
     def path(self) -> Path | None:
         """The path of θ, or None if there is none."""
@@ -126,34 +128,46 @@ class FolderCheckpointer:
             return None
         return Path.joined([Path(part["steps"], part["thetas"]) for part in parts])
 
-    def _parts(self) -> dict[str, int]:
-        """The journal's parts with their sizes."""
-        return {part.name: part.stat().st_size for part in sorted(self.journal.glob("step-*"))}
+    def _parts(self) -> dict[str, dict[str, Any]]:
+        """The journal's parts with their sizes and checksums, which are read once."""
+        parts = sorted(self.journal.glob("step-*"))
+        for part in parts:
+            if part.name not in self._entries:
+                self._entries[part.name] = entry_of(part.read_bytes())
+        return {part.name: self._entries[part.name] for part in parts}
 
     def _require_journal(self, checkpoint: str) -> None:
         """Refuse to go on without a part of the history that led to the checkpoint."""
-        marker = read_json(self.checkpoints / checkpoint / _MARKER)
         present = self._parts()
-        for name, size in marker["journal"].items():
-            if present.get(name) != size:
-                raise RunFolderError(
-                    f"The journal of the run {self.folder} is damaged: {name}.",
-                    expected=f"{size:,} bytes",
-                    found=f"{present[name]:,} bytes" if name in present else "no such file",
-                    cause="it was removed, or cut short by a copy",
-                    do="restore it, or train anew into another folder",
-                )
+        for name, listed in _marker_of(self.checkpoints / checkpoint)["journal"].items():
+            entry = {"size": listed} if isinstance(listed, int) else listed  # of an older release
+            found = present.get(name)
+            if found is None:
+                seen = "no such file"
+            elif found.items() >= entry.items():
+                continue
+            else:
+                same = found["size"] == entry["size"]
+                seen = "other ones" if same else f"{found['size']:,} bytes"
+            raise RunFolderError(
+                f"The journal of the run {self.folder} is damaged: {name}.",
+                expected=f"{entry['size']:,} bytes",
+                found=seen,
+                cause="it was removed, changed, or cut short by a copy",
+                do="restore it, or train anew into another folder",
+            )
 
     def _write_journal(self, step: int, history: pa.Table, path: Path | None) -> None:
         stem = f"step-{step:012d}"
         if path is not None:
             arrays = {"steps": path.steps, "thetas": path.thetas}
-            write_atomically(
-                self.journal / f"{stem}.safetensors", lambda file: save_file(arrays, file)
-            )
+            self._write_part(f"{stem}.safetensors", lambda file: save_file(arrays, file))
         if len(history):
-            target = self.journal / f"{stem}.parquet"
-            write_atomically(target, lambda file: pq.write_table(history, file))
+            self._write_part(f"{stem}.parquet", lambda file: write_table(history, file))
+
+    def _write_part(self, name: str, write: Callable[[FilePath], object]) -> None:
+        write_atomically(self.journal / name, write)
+        self._entries.pop(name, None)
 
     def _write_checkpoint(self, state: State) -> None:
         name = f"step-{state.step:012d}"
@@ -164,7 +178,7 @@ class FolderCheckpointer:
             arrays, scalars = state.arrays(), json.dumps(state.scalars())
             write_synced(temporary / "state.safetensors", lambda file: save_file(arrays, file))
             write_synced(temporary / "state.json", lambda file: write_text(file, scalars))
-            marker = json.dumps({"files": _sums(temporary), "journal": self._parts()})
+            marker = json.dumps(sealed({"files": _sums(temporary), "journal": self._parts()}))
             write_synced(temporary / _MARKER, lambda file: write_text(file, marker))
             sync_folder(temporary)
             os.rename(temporary, self.checkpoints / name)
@@ -188,7 +202,7 @@ class FolderCheckpointer:
     def _read(self, folder: FilePath) -> State | None:
         """The state in a checkpoint, or None if it is damaged."""
         try:
-            if read_json(folder / _MARKER)["files"] != _sums(folder):
+            if _marker_of(folder)["files"] != _sums(folder):
                 return None
             scalars = read_json(folder / "state.json")
             version = scalars.get("version", 1)
@@ -207,7 +221,21 @@ class FolderCheckpointer:
 
 def _sums(folder: FilePath) -> dict[str, str]:
     names = ("state.json", "state.safetensors")
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    return {name: sha256((folder / name).read_bytes()) for name in names}
+
+
+def _marker_of(folder: FilePath) -> dict[str, Any]:
+    """What COMPLETE says; ValueError if it is damaged. Those of older releases have no checksum."""
+    data = (folder / _MARKER).read_bytes()
+    try:
+        return unsealed(data)
+    except ValueError:
+        marker = parse_json(data)
+        if not isinstance(marker, dict) or marker.keys() != {"files", "journal"}:
+            raise
+    if not all(isinstance(size, int) for size in dict(marker["journal"]).values()):
+        raise ValueError("no sizes of the journal's parts")
+    return marker
 
 
 def _step_of(name: str) -> int:

@@ -12,8 +12,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from steepest.errors import InputError
-from steepest.folder.files import explained, json_text, write_atomically, write_text
+from steepest.errors import InputError, RunFolderError
+from steepest.folder.files import explained, json_text, write_text
+from steepest.folder.manifest import Manifest
 
 __all__ = ["LandscapeFolder"]
 
@@ -43,12 +44,13 @@ class LandscapeFolder:
                 do="--name first",
             )
         self.path = run / "landscape" / name
+        whose = f"the landscape {name} of the run {run}"
+        self.manifest = Manifest(self.path, whose, "draw it anew, with another --name")
 
     def write(self, name: str, save: Callable[[Path], object]) -> None:
         """Let `save` write a file."""
         with explained(f"Writing {name}", self.path, "the same command goes on where it was"):
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path / name, save)
+            self.manifest.write(name, save)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file."""
@@ -66,13 +68,13 @@ class LandscapeFolder:
         if not file.exists():
             return None
         try:
+            self.manifest.read(name)
             with safe_open(file, framework="numpy") as opened:
                 about = json.loads((opened.metadata() or {}).get("steepest", "null"))
                 return {key: opened.get_tensor(key) for key in opened.keys()}, about  # noqa: SIM118
-        except (OSError, ValueError, SafetensorError):
+        except (OSError, ValueError, SafetensorError, RunFolderError):
             return None
 
     def remove(self, names: tuple[str, ...]) -> None:
         """Remove files of an earlier landscape of this name."""
-        for name in names:
-            (self.path / name).unlink(missing_ok=True)
+        self.manifest.forget(names)

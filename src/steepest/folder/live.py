@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steepest.errors import RunFolderError
+from steepest.folder.manifest import sealed, unsealed
 
 __all__ = ["LiveWriter", "read_history", "read_progress", "remove_live"]
 
@@ -63,7 +64,8 @@ class LiveWriter:
         try:
             self.folder.mkdir(exist_ok=True)
             self._append(history)
-            text = json.dumps({**FORMAT, **progress, "written": time.time()}, allow_nan=False)
+            values = sealed({**FORMAT, **progress, "written": time.time()})
+            text = json.dumps(values, allow_nan=False)
             temporary = self.folder / ".partial-progress.json"
             temporary.write_text(text + "\n", encoding="utf-8")
             os.replace(temporary, self.folder / "progress.json")
@@ -109,9 +111,20 @@ def read_progress(run: Path) -> dict[str, Any] | None:
     are being taken.
     """
     try:
-        return json.loads((run / FOLDER / "progress.json").read_text(encoding="utf-8"))
+        return unsealed((run / FOLDER / "progress.json").read_bytes())
     except (FileNotFoundError, ValueError):  # a machine that crashed may leave an empty file
         return None
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a part of the history, with checksums."""
+    pq.write_table(table, path, write_page_checksum=True)
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a part of the history; pyarrow's error where it is not what was written."""
+    data = pa.BufferReader(path.read_bytes())
+    return pq.ParquetFile(data, page_checksum_verification=True).read()
 
 
 def read_history(run: Path) -> pa.Table | None:
@@ -127,11 +140,11 @@ def read_history(run: Path) -> pa.Table | None:
             return _prefix(run)
         except FileNotFoundError:  # the run was faster: list again
             time.sleep(0.005 * trial)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise RunFolderError(
                 f"The journal of the run {run} is damaged.",
                 found=str(error).splitlines()[0],
-                cause="it was cut short by a copy",
+                cause="it was changed, or cut short by a copy",
                 do="restore it, or train anew into another folder",
             ) from error
     raise RunFolderError(
@@ -145,9 +158,7 @@ def _prefix(run: Path) -> pa.Table | None:
     """The journal's parts and what the streams add; FileNotFoundError if one was removed."""
     # listed first: a stream that a checkpoint then closes has its rows in the journal as well
     streams = sorted((run / FOLDER).glob("history-*.arrows"))
-    tables = [
-        pq.ParquetFile(part).read() for part in sorted((run / "journal").glob("step-*.parquet"))
-    ]
+    tables = [read_table(part) for part in sorted((run / "journal").glob("step-*.parquet"))]
     for stream in streams:
         table = _read_stream(stream)
         if table is None:
@@ -163,8 +174,9 @@ def _prefix(run: Path) -> pa.Table | None:
 def _read_stream(path: Path) -> pa.Table | None:
     """The whole batches of a stream that may still be growing."""
     batches: list[pa.RecordBatch] = []
-    with path.open("rb") as file, suppress(pa.ArrowInvalid, OSError):
-        reader = pa.ipc.open_stream(file)
+    data = path.read_bytes()  # a wrong size in it cannot ask for more memory than that
+    with suppress(pa.ArrowException, OSError):
+        reader = pa.ipc.open_stream(pa.BufferReader(data))
         for batch in reader:
             batches.append(batch)  # noqa: PERF402 - those before a cut are kept
     return pa.Table.from_batches(batches) if batches else None

@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.numpy import load_file, save_file
+import safetensors.numpy
+from safetensors.numpy import save_file
 
 from steepest.descent.state import Path as DescentPath
 from steepest.errors import RunFolderError
@@ -21,12 +22,12 @@ from steepest.folder.files import (
     damage_explained,
     explained,
     json_text,
-    read_json,
+    parse_json,
     seen,
-    write_atomically,
     write_text,
 )
 from steepest.folder.live import read_history, read_progress, remove_live
+from steepest.folder.manifest import NAME, Manifest, damaged
 from steepest.folder.saved_model import FILES, SavedModel, no_model, read_model
 from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
@@ -34,6 +35,13 @@ from steepest.trained import TrainedModel
 __all__ = ["RunFolder", "load_model"]
 
 _LOCK = ".lock"
+_DO = "restore it, or train anew into another folder"
+_KINDS = {str: "text", dict: "a table"}
+_DOCUMENTS: dict[str, dict[str, type]] = {
+    "metrics.json": {"format": str, "status": str},
+    "environment.json": {"format": str, "events": dict},
+}
+"""The keys that every version of a file has."""
 HISTORY_FORMAT = {b"steepest": b'{"format": "steepest-history", "version": 1}'}
 
 
@@ -56,6 +64,7 @@ class RunFolder:
     def __init__(self, path: str | Path, is_main: bool = True) -> None:
         self.path = Path(path)
         self.is_main = is_main
+        self.manifest = _manifest(self.path)
         if not (self.path / "recipe.toml").is_file():
             raise RunFolderError(
                 f"There is no run in {path}.",
@@ -86,7 +95,7 @@ class RunFolder:
             with explained("Making the run's folder", path, "nothing was done yet"):
                 cls.refuse_occupied(path)  # the process that had the lock may have written
                 text = recipe.to_toml()
-                write_atomically(path / "recipe.toml", lambda file: write_text(file, text))
+                _manifest(path).write("recipe.toml", lambda file: write_text(file, text))
             yield cls(path)
 
     @staticmethod
@@ -136,7 +145,27 @@ class RunFolder:
     @property
     def recipe(self) -> Recipe:
         """What was asked for."""
+        self.manifest.read("recipe.toml")
         return Recipe.from_toml(self.path / "recipe.toml", anchor=False)
+
+    @property
+    def unchecked(self) -> str | None:
+        """What to say of a run whose files have no checksums; None of others."""
+        if self.manifest.exists:
+            return None
+        return (
+            f"The run {self.path} has no {NAME}, as those of older releases: whether its files are "
+            "as they were written cannot be told."
+        )
+
+    def say_unchecked(self, say: Callable[[str], None]) -> None:
+        """Say so of a run whose files have no checksums."""
+        if self.unchecked is not None:
+            say(self.unchecked)
+
+    def verify(self) -> None:
+        """Raise RunFolderError for a file that is missing, or not as it was written."""
+        self.manifest.verify(made_anew=("report.html",))
 
     @property
     def metrics(self) -> dict[str, Any] | None:
@@ -155,7 +184,7 @@ class RunFolder:
             live = read_history(self.path)
             if live is not None:
                 return live
-        return self._read("history.parquet", pq.read_table)
+        return self._read("history.parquet", lambda data: pq.read_table(pa.BufferReader(data)))
 
     @property
     def progress(self) -> dict[str, Any] | None:
@@ -167,8 +196,13 @@ class RunFolder:
         """The path of θ, or None if the run took no steps."""
         if not (self.path / "path.safetensors").exists():
             return None
-        arrays = self._read("path.safetensors", load_file)
-        return DescentPath(arrays["steps"], arrays["thetas"])
+        return self._read("path.safetensors", _path_of)
+
+    @property
+    def log(self) -> str:
+        """What log.txt holds, which is no file that others rely on; empty if it is not there."""
+        file = self.path / "log.txt"
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
     @property
     def model(self) -> TrainedModel:
@@ -180,15 +214,31 @@ class RunFolder:
         """The trained model with the checksums of its files."""
         for name in FILES:
             self._existing(f"model/{name}")
-        return read_model(self.path / "model", self.path)
+        return read_model(
+            self.path / "model", lambda name: self.manifest.read(f"model/{name}"), self.path
+        )
+
+    def read(self, name: str) -> bytes:
+        """What a file holds, whole and as it was written."""
+        return self._read(name, bytes)
 
     def _json(self, name: str) -> dict[str, Any] | None:
-        return self._read(name, read_json) if (self.path / name).exists() else None
+        """What a JSON file holds that has the keys that others rely on; None if it is not there."""
+        if not (self.path / name).exists():
+            return None
+        value = self._read(name, parse_json)
+        wanted = _DOCUMENTS[name]
+        for key, kind in wanted.items():
+            found = value.get(key) if isinstance(value, dict) else None
+            if not isinstance(found, kind):
+                what = f"{name} of the run {self.path}"
+                raise damaged(what, f"{key!r} with {_KINDS[kind]}", _json_of(found), _DO)
+        return value
 
-    def _read(self, name: str, load: Callable[[Path], Any]) -> Any:
-        file, do = self._existing(name), "restore it, or train anew into another folder"
-        with damage_explained(f"{name} of the run {self.path}", do):
-            return load(file)
+    def _read(self, name: str, load: Callable[[bytes], Any]) -> Any:
+        self._existing(name)
+        with damage_explained(f"{name} of the run {self.path}", _DO):
+            return load(self.manifest.read(name))
 
     def write_history(self, history: pa.Table) -> None:
         """Write history.parquet, which readers take in place of the live files from then on."""
@@ -224,11 +274,9 @@ class RunFolder:
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         if not self.is_main:
             return
-        target = self.path / name
         kept = f"what was done is kept; go on with `steepest train --resume {self.path}`"
         with explained(f"Writing {name}", self.path, kept):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(target, write)
+            self.manifest.write(name, write)
 
     def _existing(self, name: str) -> Path:
         file = self.path / name
@@ -239,6 +287,23 @@ class RunFolder:
                 do=f"steepest train --resume {self.path}",
             )
         return file
+
+
+def _manifest(path: Path) -> Manifest:
+    apart = ("log.txt", "checkpoints", "journal", "live", "landscape")  # grow, or have their own
+    return Manifest(path, f"the run {path}", _DO, apart)
+
+
+def _path_of(data: bytes) -> DescentPath:
+    arrays = safetensors.numpy.load(data)
+    steps, thetas = arrays["steps"], arrays["thetas"]
+    if steps.ndim != 1 or thetas.ndim != 2 or len(steps) != len(thetas):
+        raise ValueError(f"steps of shape {steps.shape}, thetas of shape {thetas.shape}")
+    return DescentPath(steps, thetas)
+
+
+def _json_of(value: Any) -> str:
+    return "nothing of it" if value is None else f"{json_text(value).strip()[:40]}"
 
 
 @contextmanager
@@ -275,7 +340,14 @@ def load_model(path: str | Path) -> SavedModel:
         run = RunFolder(path)
         metrics = run.metrics
         diverged = metrics is not None and metrics["status"] == "diverged"
-        return replace(run.saved_model, diverged=diverged, select=run.recipe.events.select)
+        return replace(
+            run.saved_model,
+            diverged=diverged,
+            select=run.recipe.events.select,
+            unchecked=run.unchecked,
+        )
+    if path.name == "model" and (path.parent / "recipe.toml").is_file():
+        return RunFolder(path.parent).saved_model
     if not any((path / name).is_file() for name in FILES):
         raise no_model(path)
-    return read_model(path)
+    return read_model(path, lambda name: (path / name).read_bytes())

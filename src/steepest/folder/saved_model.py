@@ -40,6 +40,8 @@ class SavedModel:
         Whether it is what a descent that diverged has left, as far as its run is known.
     select : str or None
         The selection that its run was trained with, as far as that is known.
+    unchecked : str or None
+        What to say where its run has no checksums.
     """
 
     path: Path
@@ -47,9 +49,10 @@ class SavedModel:
     sha256: dict[str, str]
     diverged: bool = False
     select: str | None = None
+    unchecked: str | None = None
 
 
-def read_model(path: Path, run: Path | None = None) -> SavedModel:
+def read_model(path: Path, read: Callable[[str], bytes], run: Path | None = None) -> SavedModel:
     """Read the files of a model; messages name the run that it is from, if that is given."""
     name_of, do = f"{{}} of the model {path}", "copy the folder RUN/model again"
     if run is not None:
@@ -66,7 +69,7 @@ def read_model(path: Path, run: Path | None = None) -> SavedModel:
                 do="copy the whole folder RUN/model",
             )
         with damage_explained(name_of.format(name), do):
-            data = (path / name).read_bytes()
+            data = read(name)
             parts.append(load(data))
             sums[name] = hashlib.sha256(data).hexdigest()
             if name == "config.json":

@@ -53,6 +53,7 @@ def landscape_of_run(
     """
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
+    folder.say_unchecked(callback.say)
     source = landscape_input(folder, part, callback)
     options = options.resolved(source, str(path))
     assert options.name is not None  # resolved

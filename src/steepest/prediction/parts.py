@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from steepest.errors import InputError
 from steepest.folder.files import explained, write_atomically, write_json
+from steepest.folder.manifest import sealed, sha256, unsealed
 
 __all__ = ["GO_ON", "Parts"]
 
@@ -51,6 +52,7 @@ class Parts:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.count = 0
+        self._manifest: dict[str, Any] = {}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -80,12 +82,14 @@ class Parts:
             for entry in self.folder.iterdir():
                 if entry.name != ".lock":
                     entry.unlink()
-            write_json(self.folder / _MANIFEST, manifest)
-        self.count = 0
+            self._manifest, self.count = {**manifest, "parts": []}, 0
+            write_json(self.folder / _MANIFEST, sealed(self._manifest))
 
     def refuse_unfinished(self) -> None:
         """Raise InputError if there is work that could be resumed."""
-        done = self._done()
+        done = 0
+        while (self.folder / self._name(done)).exists():
+            done += 1
         if done:
             raise InputError(
                 f"Unfinished scores lie in {self.folder}.",
@@ -101,7 +105,7 @@ class Parts:
         Raises
         ------
         InputError
-            It was begun with another model, other events or other options.
+            It was begun with another model, other events or other options, or is damaged.
         """
         begun = self._begun()
         if begun is None:
@@ -115,7 +119,15 @@ class Parts:
                     do="resume with the same, or begin anew with --overwrite",
                 )
         manifest["part_rows"] = begun["part_rows"]
-        self.count = self._done()
+        self._manifest = begun
+        for index, sha in enumerate(begun["parts"]):
+            part = self.folder / self._name(index)
+            if not part.exists():  # it was to be written
+                del begun["parts"][index:]
+                break
+            if sha256(part.read_bytes()) != sha:
+                raise self._damaged(part.name, "other bytes than its checksum is of")
+        self.count = len(begun["parts"])
         return True
 
     def events(self) -> dict[str, Any] | None:
@@ -136,6 +148,8 @@ class Parts:
             ):
                 for batch in batches:
                     stream.write_batch(batch)
+            self._manifest["parts"][self.count :] = [sha256(file.read_bytes())]
+            write_json(self.folder / _MANIFEST, sealed(self._manifest))
 
         with explained(f"Writing part {self.count} of the scores", self.folder, KEPT):
             write_atomically(self.folder / self._name(self.count), fill)
@@ -167,17 +181,21 @@ class Parts:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _begun(self) -> dict[str, Any] | None:
-        """Return the manifest of what is there."""
+        """Return the manifest of what is there; None if nothing is."""
+        file = self.folder / _MANIFEST
         try:
-            return json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+            return unsealed(file.read_bytes()) if file.exists() else None
+        except ValueError as error:
+            raise self._damaged(_MANIFEST, str(error)) from None
 
-    def _done(self) -> int:
-        count = 0
-        while (self.folder / self._name(count)).exists():
-            count += 1
-        return count
+    def _damaged(self, name: str, found: str) -> InputError:
+        return InputError(
+            f"{name} of the unfinished scores in {self.folder} is damaged.",
+            expected="what was written",
+            found=found,
+            cause="it was changed, or cut short by a copy",
+            do="--overwrite begins anew",
+        )
 
     @staticmethod
     def _name(index: int) -> str:

@@ -235,6 +235,8 @@ def _manifest_of(
 
 def _say(callback: TrainingCallback, saved: SavedModel, scorer: Scorer) -> None:
     """Say what is worth knowing before the work begins."""
+    if saved.unchecked:
+        callback.say(saved.unchecked)
     if saved.diverged:
         callback.say(
             f"The run {saved.path.parent} has diverged: its model is the last good one before, and "

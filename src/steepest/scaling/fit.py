@@ -162,6 +162,16 @@ def _one_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scal
         for key in needed:
             if key not in given:
                 raise _damaged(f"the {what} {key!r}", ", ".join(sorted(given)) or f"no {what}s")
+    n = len(json["features"])
+    knots = int(arrays["lengths"].sum()) if kind is QuantileScaling else n
+    shapes = {"whitener": (n, n), "colourer": (n, n), "knots": (knots,), "scores": (knots,)}
+    for key in kind.ARRAYS:
+        array, shape = arrays[key], shapes.get(key, (n,))
+        if array.shape != shape:
+            raise _damaged(f"{key} of shape {shape}", f"shape {array.shape}")
+        if not np.isfinite(array).all() or (key in ("width", "lengths") and (array <= 0).any()):
+            kept = "positive" if key in ("width", "lengths") else "finite"
+            raise _damaged(f"{kept} numbers in {key}", f"{array[:5].tolist()}")
     return kind(
         name=json["name"],
         features=tuple(json["features"]),

@@ -358,6 +358,7 @@ def evaluate_run(
     """
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
+    folder.say_unchecked(callback.say)
     recipe, model = folder.recipe, folder.model
     if events is None:
         recorded = (folder.environment or {}).get("events")

@@ -63,8 +63,10 @@ def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFol
     """
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
+    folder.say_unchecked(callback.say)
     metrics = folder.metrics
     if metrics is not None and metrics["status"] == "complete":
+        folder.verify()
         callback.say(f"The run {path} is complete; nothing is left to do.")
         return folder
     if metrics is not None:
