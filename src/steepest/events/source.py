@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -38,6 +39,8 @@ class EventSource:
         The opened files, in the order in which their rows count.
     origins
         Of each file what its fingerprint is to say besides: the dataset and the commit on the Hub.
+    sample
+        The name of the sample that the files are of, if the recipe has samples.
 
     Attributes
     ----------
@@ -45,6 +48,10 @@ class EventSource:
         The files' paths, in the order of `Block.file`.
     schema : pyarrow.Schema
         The columns of the first file; the others must have those that are read.
+    origin : dict[str, list[str]]
+        Columns that say where an event is from, of each file their value: ``file``, its name
+        without folders, ``tree``, the part that is read inside it, and ``sample``. A column of the
+        file goes before one of the same name.
     repeated : frozenset[str]
         The columns that only repeat what is in others (HDF5: ``x_0`` of a dataset ``x``).
     reread : bool
@@ -72,12 +79,20 @@ class EventSource:
         path: str | list[str],
         files: Sequence[EventFile],
         origins: Sequence[Mapping[str, str]] = (),
+        sample: str = "",
     ) -> None:
-        self.path = path
+        self.path, self.sample = path, sample
         self._files = list(files)
         self._origins = origins or [{}] * len(files)
         self.files = [str(file.path) for file in files]
         self.schema: pa.Schema = self._files[0].schema
+        names = {
+            "file": [Path(file).name for file in self.files],
+            "tree": [str(getattr(file, "inside", "")) for file in files],
+            "sample": [sample] * len(files) if sample else [],
+        }
+        own = self.schema.names
+        self.origin = {name: of for name, of in names.items() if of and name not in own}
         self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
         self.reread = all(getattr(file, "reread", False) for file in files)
         self.file_rows = [file.rows for file in files]
@@ -91,6 +106,23 @@ class EventSource:
                 cause="the job that wrote it selected nothing, or stopped before its first event",
                 do="check that job, or give another file",
             )
+
+    @classmethod
+    def joined(cls, sources: Sequence[EventSource]) -> EventSource:
+        """Return the events of several sources as one, whose columns are those of the first."""
+        if len(sources) == 1:
+            return sources[0]
+        paths = [[s.path] if isinstance(s.path, str) else s.path for s in sources]
+        files = [file for source in sources for file in source._files]
+        origins = [origin for source in sources for origin in source._origins]
+        return cls([path for given in paths for path in given], files, origins)
+
+    def schema_for(self, columns: Iterable[str]) -> pa.Schema:
+        """Return the schema, and those of the columns of `origin` that are among the columns."""
+        schema = self.schema
+        for name in sorted(self.origin.keys() & set(columns)):
+            schema = schema.append(pa.field(name, pa.string()))
+        return schema
 
     @property
     def nbytes(self) -> int:
@@ -124,7 +156,11 @@ class EventSource:
 
     def kept_groups(self, where: Sequence[Condition] = ()) -> int:
         """Return how many groups of rows are read when `where` prunes."""
+        where = self._in_files(where)
         return sum(len(file.kept(where)) for file in self._files)
+
+    def _in_files(self, where: Sequence[Condition]) -> list[Condition]:
+        return [condition for condition in where if condition.column not in self.origin]
 
     def batches(
         self,
@@ -157,6 +193,12 @@ class EventSource:
         EventsError
             A file lacks a column, has it with another type, or is damaged.
         """
+        origin = [name for name in columns if name in self.origin]
+        if origin:  # rows are counted by another column where no other is asked for
+            columns = [name for name in columns if name not in origin] or self.schema.names[:1]
+            if row_filter is not None and not set(row_filter.columns).isdisjoint(origin):
+                row_filter = None
+        where = self._in_files(where)
         self.require(columns)
         batch_rows = batch_rows or self._at_once(columns)
         for index, file in enumerate(self._files):
@@ -167,6 +209,9 @@ class EventSource:
             groups = [g for g in file.kept(where) if skipped == 0 or ends[g] > skipped]
             for first_row, batch in file.batches(columns, groups, batch_rows, row_filter):
                 before = min(max(skipped - first_row, 0), batch.num_rows)
+                for name in origin:
+                    value = pa.scalar(self.origin[name][index], pa.string())
+                    batch = batch.append_column(name, pa.repeat(value, batch.num_rows))
                 if before == 0 or before < batch.num_rows:
                     yield Block(batch.slice(before), index, first_row + before)
 

@@ -1,7 +1,7 @@
 """Recipes: typed descriptions of a training run, read from and written to TOML.
 
 A recipe has the tables ``[events]``, ``[model]``, ``[descent]`` and ``[evaluate]``. All keys except
-``events.path`` and ``events.label`` have defaults.
+``events.path`` and ``events.label``, or ``events.samples``, have defaults.
 """
 
 from steepest.recipe.descent import (
@@ -26,7 +26,7 @@ from steepest.recipe.descent import (
     Stop,
 )
 from steepest.recipe.evaluate import BinsRecipe, EvaluateRecipe, SignificanceRecipe
-from steepest.recipe.events import Derived, EventsRecipe, SplitRecipe, bytes_in
+from steepest.recipe.events import Derived, EventsRecipe, SampleRecipe, SplitRecipe, bytes_in
 from steepest.recipe.recipe import (
     AnyModelRecipe,
     ModelRecipe,
@@ -60,6 +60,7 @@ __all__ = [
     "RMSprop",
     "Recipe",
     "ReduceOnPlateau",
+    "SampleRecipe",
     "Schedule",
     "SignificanceRecipe",
     "SplitRecipe",

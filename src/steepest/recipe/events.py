@@ -13,9 +13,9 @@ from pydantic import (
     model_validator,
 )
 
-from steepest.recipe.tables import Fraction, Strict
+from steepest.recipe.tables import Fraction, Positive, Strict
 
-__all__ = ["Derived", "EventsRecipe", "SplitRecipe", "bytes_in"]
+__all__ = ["Derived", "EventsRecipe", "SampleRecipe", "SplitRecipe", "bytes_in"]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -93,14 +93,48 @@ class SplitRecipe(Strict):
         return self
 
 
+class SampleRecipe(Strict):
+    """One process: its files, its class, and what its weights are normalised to.
+
+    With a cross-section σ and the luminosity L, an event of weight w has the weight w · σ · L / Σw,
+    where Σw goes over all events of the files, before any selection.
+    """
+
+    name: str
+    path: str | list[str]
+    label: int | str | None = None
+    """The class. Left out of all samples: their names are the classes."""
+    cross_section: Positive | None = None
+    """σ in pb, times the branching fraction and filter efficiency if these are not in Σw."""
+    weight: str | None = None
+    """A column or expression; left out: that of ``[events]``."""
+    select: str | None = None
+    """A condition besides the one of ``[events]``."""
+    sum_of_weights: Positive | str | None = None
+    """Σw: a number, an expression of the events' columns, ``"PART:COLUMN"``, or the bin of a
+    histogram, ``"HISTOGRAM:BIN"``; left out: the sum of `weight` over all events."""
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths as a list, also if only one was given."""
+        return [self.path] if isinstance(self.path, str) else list(self.path)
+
+
 class EventsRecipe(Strict):
     """Input files, label, features, selection and split."""
 
-    path: str | list[str]
-    label: str
+    path: str | list[str] | None = None
+    label: str | None = None
+    samples: Annotated[tuple[SampleRecipe, ...], Field(strict=False, min_length=1)] | None = None
+    """Files by process, in place of `path`; the label may then be left out."""
+    luminosity: Positive | None = None
+    """L in fb⁻¹, for samples with a cross-section."""
     features: list[str | Derived] | None = None
     """None: all numeric columns except those of the label, the weight and the split."""
     weight: str | None = None
+    train_weights: str | None = None
+    """Weights of the descent: "balanced", "as-given" or an expression; None: balanced if the sums
+    of weights of the classes differ by more than a factor of 2."""
     select: str | None = None
     split: SplitRecipe = SplitRecipe()
     memory: str = "auto"
@@ -114,7 +148,19 @@ class EventsRecipe(Strict):
             bytes_in(memory)
         return memory
 
+    @field_validator("samples")
+    @classmethod
+    def _of_different_names(
+        cls, samples: tuple[SampleRecipe, ...] | None
+    ) -> tuple[SampleRecipe, ...] | None:
+        names = [sample.name for sample in samples or ()]
+        if len(set(names)) < len(names):
+            raise ValueError("samples of different names")
+        return samples
+
     @property
     def paths(self) -> list[str]:
-        """The paths as a list, also if only one was given."""
-        return [self.path] if isinstance(self.path, str) else list(self.path)
+        """All paths as a list, those of the samples too."""
+        if self.samples is not None:
+            return [path for sample in self.samples for path in sample.paths]
+        return [self.path] if isinstance(self.path, str) else list(self.path or ())

@@ -84,7 +84,8 @@ class Recipe(Strict):
     >>> Recipe.from_dict({"events": {"path": "jets.parquet", "label": "is_top", "wieght": "w"}})
     Traceback (most recent call last):
     steepest.errors.RecipeError: The recipe has an unknown key 'events.wieght'.
-      expected: one of features, label, memory, path, select, split, weight
+      expected: one of features, label, luminosity, memory, path, samples, select, split,
+                train_weights, weight
       do:       write 'weight', or remove it
     """
 
@@ -183,7 +184,29 @@ class Recipe(Strict):
 
         return tomli_w.dumps(self.to_dict())
 
+    def _refuse_events(self, source: str) -> None:
+        events = self.events
+        required = {"path": events.path, "label": events.label} if events.samples is None else {}
+        for key, value in required.items():
+            if value is None:
+                raise RecipeError(
+                    f"{source} lacks the key 'events.{key}'.",
+                    do=f"add it: events.{key} = … (see docs/recipe.md)",
+                )
+        if events.samples is None:
+            return
+        labelled = [sample.name for sample in events.samples if sample.label is not None]
+        for key, value in {"path": events.path, "label": events.label and labelled}.items():
+            if value:
+                raise RecipeError(
+                    f"{source}: events.{key} and the samples say the same thing twice.",
+                    expected=f"the {key} of each sample, or events.{key}",
+                    found=f"events.{key} and events.samples of {', '.join(labelled) or 'files'}",
+                    do=f"leave events.{key} out",
+                )
+
     def _refuse_contradictions(self, source: str) -> None:
+        self._refuse_events(source)
         method = self.descent.method
         hidden = self.model.hidden if isinstance(self.model, ModelRecipe) else None
         if method != "descent" and hidden != ():

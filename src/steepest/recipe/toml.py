@@ -100,11 +100,13 @@ def anchor_paths(table: dict[str, Any], folder: Path) -> None:
     events = table.get("events")
     if not isinstance(events, dict):
         return
-    path = events.get("path")
-    if isinstance(path, str):
-        events["path"] = _anchored(path, folder)
-    elif isinstance(path, list):
-        events["path"] = [_anchored(p, folder) if isinstance(p, str) else p for p in path]
+    samples = events.get("samples")
+    for holder in (events, *(samples if isinstance(samples, list) else ())):
+        path = holder.get("path") if isinstance(holder, dict) else None
+        if isinstance(path, str):
+            holder["path"] = _anchored(path, folder)
+        elif isinstance(path, list):
+            holder["path"] = [_anchored(p, folder) if isinstance(p, str) else p for p in path]
 
 
 def _anchored(path: str, folder: Path) -> str:

@@ -26,7 +26,9 @@ __all__ = ["FORMATS", "open_events"]
 FORMATS: tuple[ModuleType, ...] = (parquet, root, hdf5, csv)
 
 
-def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> EventSource:
+def open_events(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], sample: str = ""
+) -> EventSource:
     """Open events for reading; of each file only the metadata is read.
 
     Parameters
@@ -37,6 +39,8 @@ def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
         ``"hf://datasets/owner/name/jets.parquet"``, ``"embedded:top-jets"``, or a list of these.
         A leading ``~`` is the home folder. ``"jets.root:tree"`` and ``"jets.h5:/group"`` name
         what is read inside a file.
+    sample
+        The name of the sample that they are, for messages and expressions.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def open_events(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     # What was named in one path and left to be found in another may be the same.
     refuse_twice([Place(file.path, getattr(file, "inside", "")) for file in files])
     origins = [place.origin for place in found]
-    return EventSource(given[0] if len(given) == 1 else given, files, origins)
+    return EventSource(given[0] if len(given) == 1 else given, files, origins, sample)
 
 
 def _open(place: Place) -> EventFile:

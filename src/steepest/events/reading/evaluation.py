@@ -8,7 +8,7 @@ events are there: half of what would be copied and written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from steepest.events.expressions.expression import Expression, frame
 from steepest.events.expressions.lists import refuse_mismatch
+from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import Block
 from steepest.events.reading.plan import Plan
 from steepest.events.sample.checks import Faults, Repeats
@@ -26,7 +27,7 @@ from steepest.events.sample.split import TEST, assign_parts, event_keys, row_key
 from steepest.events.source import EventSource
 from steepest.recipe import SplitRecipe
 
-__all__ = ["Evaluated", "Evaluation", "codes_of", "matrix", "narrow_type"]
+__all__ = ["Evaluated", "Evaluation", "Seen", "codes_of", "matrix", "narrow_type"]
 
 ROWS_AT_ONCE = 4096
 """That `matrix` writes of each column, so that what it writes stays in the cache."""
@@ -44,48 +45,74 @@ class Evaluated:
     rows_read: int
 
 
+@dataclass
+class Seen:
+    """What has been seen of all samples: the labels' values, copies of files, texts of features.
+
+    `codes` has, of each feature that is text, the numbers that stand for its texts, in the order of
+    their first events.
+    """
+
+    files: int
+    labels: LabelCounts = field(default_factory=LabelCounts)
+    repeats: Repeats = field(default_factory=Repeats)
+    codes: dict[int, dict[str, int]] = field(default_factory=dict)
+
+
 class Evaluation:
     """Evaluates a plan block by block, and counts what is no finite number.
 
-    Without `keeps_features` the features are only checked. `codes` has, of each feature that is
-    text, the numbers that stand for its texts, in the order of their first events; `undecided`
-    counts the rows for which the selection has no answer.
+    Without `keeps_features` the features are only checked. `seen` is what has been seen of other
+    samples, and is added to; `first_file` counts their files. `weighted` says whether the events of
+    any sample have weights. `undecided` counts the rows for which the selection has no answer.
     """
 
     def __init__(
-        self, source: EventSource, plan: Plan, split: SplitRecipe | None, keeps_features: bool
+        self,
+        source: EventSource,
+        plan: Plan,
+        split: SplitRecipe | None,
+        keeps_features: bool,
+        seen: Seen,
+        first_file: int = 0,
+        weighted: bool = False,
     ) -> None:
-        schema = source.schema
         self._source, self._plan, self._split = source, plan, split
-        self._keeps_features = keeps_features
-        self._select = plan.select.scalar(schema) if plan.select is not None else None
-        self.label = plan.label.scalar(schema)
-        features = [feature.scalar(schema) for feature in plan.features]
-        self.codes = {i: {} for i, typed in enumerate(features) if typed.words == "text"}
+        self._keeps_features, self._seen, self._first_file = keeps_features, seen, first_file
+        self._weighted = weighted or plan.weighted
+
+        def typed(expression: Expression) -> Typed:
+            return expression.scalar(source.schema_for(expression.columns))
+
+        self._select = typed(plan.select) if plan.select is not None else None
+        self.label = typed(plan.label)
+        features = [typed(feature) for feature in plan.features]
+        self._texts = {i for i, found in enumerate(features) if found.words == "text"}
+        for i in self._texts:
+            seen.codes.setdefault(i, {})
         self._typed = [*features, self.label]
-        exprs = [typed.expr if i in self.codes else typed.real for i, typed in enumerate(features)]
+        exprs = [found.expr if i in self._texts else found.real for i, found in enumerate(features)]
         exprs.append(self.label.real if self.label.dtype == pl.Int128 else self.label.expr)
         if plan.weight is not None:
-            self._typed.append(plan.weight.scalar(schema))
+            self._typed.append(typed(plan.weight))
             exprs.append(self._typed[-1].real)
-        exprs += [expression.scalar(schema).real for expression in plan.extra]
+        exprs += [typed(expression).real for expression in plan.extra]
         self._exprs = [expr.alias(str(i)) for i, expr in enumerate(exprs)]
         weights = [] if plan.weight is None else [plan.weight]
         columns = [e.column for e in (*plan.features, plan.label, *weights, *plan.extra)]
         self._plain = {i: name for i, name in enumerate(columns) if name is not None}
-        self._dtype = narrow_type(plan.features, schema)
+        self._dtype = narrow_type(plan.features, source.schema)
         self._declared = any(table.missing is not None for table in plan.tables.values())
         self._faults = self._feature_faults()
         rest = [Faults(f"The label {plan.label.text!r}", plan.label, self.label.words)]
         if plan.weight is not None:
             rest.append(Faults("The weight", plan.weight))
         self._rest_faults = rest + [Faults(extra.role, extra) for extra in plan.extra]
-        self.label_counts, self.repeats = LabelCounts(), Repeats()
         self.rows_read = self.selected = self.undecided = 0
 
     def _feature_faults(self) -> list[Faults]:
         plan = self._plan
-        words = ["text" if i in self.codes else "a number" for i in range(len(plan.features))]
+        words = ["text" if i in self._texts else "a number" for i in range(len(plan.features))]
         return [
             Faults(feature.role, feature, words[i], plan.tables.get(plan.names[i]))
             for i, feature in enumerate(plan.features)
@@ -134,27 +161,29 @@ class Evaluation:
         self._inspect(values, features, file, rows)
         carried = [series.to_numpy() for series in values[len(values) - len(self._plan.extra) :]]
         columns = {
-            "labels": self.label_counts.add(values[count]),
+            "labels": self._seen.labels.add(values[count]),
             "extra": np.array(carried, np.float64).reshape(-1, len(rows)).T,
             "rows": rows,
-            "file": np.full(len(rows), file, dtype=np.int32),
+            "file": np.full(len(rows), self._first_file + file, dtype=np.int32),
         }
-        if self._plan.weight is not None:
-            columns["weights"] = values[count + 1].to_numpy()
-        many = len(self._source.files) > 1
+        if self._weighted:
+            given = self._plan.weight is not None
+            weights = values[count + 1].to_numpy() if given else np.ones(len(rows))
+            columns["weights"] = weights if self._plan.scale == 1.0 else weights * self._plan.scale
+        many = self._seen.files > 1
         if self._keeps_features or many:
             columns["features"] = matrix(features, self._dtype)
         if many:
             told = [columns[n] for n in ("features", "labels", "extra", "weights") if n in columns]
-            self.repeats.add(file, np.column_stack(told))
+            self._seen.repeats.add(self._first_file + file, np.column_stack(told))
         if not self._keeps_features:
             columns.pop("features", None)
         return columns
 
     def _numbers(self, values: pl.Series, feature: int) -> np.ndarray:
         """Return a feature as numbers, of text its codes in the order of their first events."""
-        known = self.codes.get(feature)
-        return (values if known is None else codes_of(values, known)).to_numpy()
+        is_text = feature in self._texts
+        return (codes_of(values, self._seen.codes[feature]) if is_text else values).to_numpy()
 
     def _locator(self, file: int, rows: np.ndarray) -> Callable[[int], str]:
         """Return what says where a row of a data frame lies."""
@@ -171,7 +200,7 @@ class Evaluation:
         name = self._source.files[file]
         if self._declared or not all(map(_all_finite, features)):
             for i, faults in enumerate(self._faults):
-                is_text = i in self.codes
+                is_text = i in self._texts
                 raw = values[i].to_numpy() if is_text else features[i].astype(np.float64)
                 faults.count(raw, values[i].is_null().to_numpy(), name, rows)
         for i, faults in enumerate(self._rest_faults, start=len(self._faults)):

@@ -17,9 +17,9 @@ from steepest.events.expressions.expression import Expression, column, parse
 from steepest.events.expressions.types import column_type
 from steepest.events.source import EventSource
 from steepest.events.words import listed, quoted
-from steepest.recipe import Derived, EventsRecipe
+from steepest.recipe import Derived, EventsRecipe, SampleRecipe
 
-__all__ = ["Plan", "feature_expressions", "plan_of"]
+__all__ = ["Plan", "Planned", "feature_expressions", "plan_of", "resolved"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,13 @@ class Plan:
     notes: tuple[str, ...] = ()
     extra: tuple[Expression, ...] = ()
     """What is carried along and is no feature."""
+    scale: float = 1.0
+    """What the weights are multiplied by: σ · L / Σw of a sample with a cross-section."""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether events have other weights than 1."""
+        return self.weight is not None or self.scale != 1.0
 
     @property
     def expressions(self) -> list[Expression]:
@@ -52,12 +59,19 @@ class Plan:
         return sorted(names | ({self.by} if self.by is not None else set()))
 
 
+Planned = tuple[EventSource, Plan]
+"""The events of a sample, and what to compute of each."""
+
+
 def plan_of(
     recipe: EventsRecipe,
     source: EventSource,
     *,
     names: Sequence[str] | None = None,
     extra: Sequence[str] = (),
+    sample: SampleRecipe | None = None,
+    label: Expression | None = None,
+    also: Sequence[EventSource] = (),
 ) -> Plan:
     """Return what the recipe asks of the source, checked against its schema.
 
@@ -71,6 +85,10 @@ def plan_of(
         The features that stand in for ``recipe.features`` where the recipe leaves them out.
     extra
         Columns or expressions that are carried along, whether or not they are features.
+    sample, label
+        The sample that the events are of, and its label if the recipe has none.
+    also
+        The other samples' events, which must have default features too.
 
     Raises
     ------
@@ -79,38 +97,46 @@ def plan_of(
     RecipeError
         An expression cannot be read; a feature's name is given twice; there is no feature.
     """
-    schema = source.schema
-    label = _resolved(recipe.label, schema, "events.label")
-    weight = _resolved(recipe.weight, schema, "events.weight") if recipe.weight else None
-    select = parse(recipe.select, "events.select") if recipe.select else None
+    label = label or resolved(str(recipe.label), source, "events.label")
+    of_sample = f" of the sample {sample.name!r}" if sample is not None else ""
+    weighed = sample.weight if sample is not None and sample.weight else recipe.weight
+    weight = resolved(weighed, source, f"events.weight{of_sample}") if weighed else None
+    conditions = [recipe.select, sample.select if sample is not None else None]
+    given = [text for text in conditions if text]
+    select = " AND ".join(f"({text})" for text in given) if len(given) > 1 else "".join(given)
     by = recipe.split.by
-    if by is not None and by not in schema.names:
+    if by is not None and by not in source.schema.names:
         raise source.missing(by, " (events.split.by)")
-    carried = tuple(_resolved(text, schema, f"The column {text!r}") for text in extra)
-    plan = Plan((), (), label, weight, select, by, extra=carried)
-    label.scalar(schema)
-    for expression in carried:
-        _check_type(expression, schema, "a number")
-    _check_type(weight, schema, "a number")
-    _check_type(select, schema, "a condition")
-    given = recipe.features if recipe.features is not None else names
-    if given is None:
-        plan = _with_default_features(plan, source)
+    plan = Plan(
+        names=(),
+        features=(),
+        label=label,
+        weight=weight,
+        select=parse(select, f"events.select{of_sample}") if select else None,
+        by=by,
+        extra=tuple(resolved(text, source, f"The column {text!r}") for text in extra),
+    )
+    label.scalar(source.schema_for(label.columns))
+    for expression in (*plan.extra, weight):
+        _check_type(expression, source, "a number")
+    _check_type(plan.select, source, "a condition")
+    features = recipe.features if recipe.features is not None else names
+    if features is None:
+        plan = _with_default_features(plan, source, also)
     else:
-        plan = _with_features(plan, given, source)
-    notes = _refuse_leaks(plan, schema)
-    return replace(plan, notes=(*plan.notes, *notes))
+        plan = _with_features(plan, features, source)
+    return replace(plan, notes=(*plan.notes, *_refuse_leaks(plan)))
 
 
-def _resolved(text: str, schema: pa.Schema, role: str) -> Expression:
+def resolved(text: str, source: EventSource, role: str) -> Expression:
     """Return the column of that name, whatever its letters; if there is none, the expression."""
-    return column(text, role) if text in schema.names else parse(text, role)
+    return column(text, role) if text in source.schema.names else parse(text, role)
 
 
-def _check_type(expression: Expression | None, schema: pa.Schema, expected: str) -> None:
+def _check_type(expression: Expression | None, source: EventSource, expected: str) -> None:
     if expression is None:
         return
-    typed = expression.scalar(schema)
+    typed = expression.scalar(source.schema_for(expression.columns))
     if typed.words != expected:
         raise EventsError(
             f"{expression.role} is {typed.words}, not {expected}.",
@@ -274,13 +300,17 @@ def _is_numeric(arrow: pa.DataType) -> bool:
     return dtype is not None and dtype.is_numeric()
 
 
-def _with_default_features(plan: Plan, source: EventSource) -> Plan:
-    """Take every numeric column that has no other role."""
+def _with_default_features(
+    plan: Plan, source: EventSource, also: Sequence[EventSource] = ()
+) -> Plan:
+    """Take every numeric column that has no other role, and that all the samples have."""
     roles = dict.fromkeys(plan.label.columns, "the label")
     roles |= dict.fromkeys(plan.weight.columns if plan.weight else (), "the weight")
     roles |= {plan.by: "the split's column"} if plan.by is not None else {}
-    usable = _usable(source.schema)
-    names = tuple(name for name in usable if name not in roles)
+    for other in also:
+        absent = set(_usable(source.schema)) - set(_usable(other.schema))
+        roles |= dict.fromkeys(absent - roles.keys(), f"not in {listed(other.files, 1)}")
+    names = tuple(name for name in _usable(source.schema) if name not in roles)
     if not names:
         raise EventsError(
             f"There is no numeric column left for a feature in {source.files[0]}.",
@@ -303,7 +333,7 @@ def _with_default_features(plan: Plan, source: EventSource) -> Plan:
 # --- leaks --------------------------------------------------------------------------------------
 
 
-def _refuse_leaks(plan: Plan, schema: pa.Schema) -> list[str]:
+def _refuse_leaks(plan: Plan) -> list[str]:
     """Refuse the label among the features; return sentences about what only looks like it."""
     for name, feature in zip(plan.names, plan.features, strict=True):
         if _gives_away(plan.label, feature):

@@ -10,7 +10,7 @@ blocks: one that is decoded, one that is evaluated, one that is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -19,11 +19,12 @@ import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression
-from steepest.events.formats.registry import open_events
-from steepest.events.reading.evaluation import Evaluation
+from steepest.events.formats.contract import Condition
+from steepest.events.reading.evaluation import Evaluated, Evaluation, Seen
 from steepest.events.reading.features import row_filter_of
-from steepest.events.reading.plan import Plan, plan_of
+from steepest.events.reading.plan import Plan, Planned
 from steepest.events.reading.prefetch import prefetch
+from steepest.events.reading.samples import labelled_by_name, planned_samples
 from steepest.events.reading.store import MemoryBudget, Store
 from steepest.events.sample.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
 from steepest.events.sample.labels import LabelCounts, decide, encode
@@ -93,9 +94,8 @@ def load_sample(
     ('binary', ('0', '1'))
     >>> sample.of("train").features.shape  # doctest: +SKIP
     """
-    source = open_events(recipe.paths if isinstance(recipe.path, list) else recipe.path)
-    plan = plan_of(recipe, source, extra=extra)
-    sample, read_labels = gather(source, plan, recipe.split, progress, budget)
+    planned = planned_samples(recipe, extra=extra)
+    sample, read_labels = gather(planned, recipe.split, progress, budget)
     shares = (
         1 - recipe.split.validation - recipe.split.test,
         recipe.split.validation,
@@ -103,10 +103,11 @@ def load_sample(
     )
     decided = decide(
         read_labels.counts,
-        recipe.label,
+        sample.label,
         integers=read_labels.integers,
         loss=loss,
-        locate=_locator(sample, source),
+        locate=_locator(sample, planned),
+        order=sample.sample_names if labelled_by_name(recipe) else (),
     )
     refuse_empty_parts(sample.part, shares, PARTS)
     classes = decided.classes
@@ -161,12 +162,10 @@ def load_events(
     >>> recipe = EventsRecipe(path="embedded:top-jets", label="is_top")
     >>> load_events(recipe, "other.parquet", ("0", "1"), "binary")  # doctest: +SKIP
     """
-    given = recipe.path if paths is None else paths
-    source = open_events(given if isinstance(given, str) else list(given))
     unsplit = recipe.model_copy(update={"split": recipe.split.model_copy(update={"by": None})})
-    plan = plan_of(unsplit, source, names=names, extra=extra)
-    sample, read_labels = gather(source, plan, None, progress, budget)
-    convert = encode(read_labels.counts, recipe.label, task, classes, _locator(sample, source))
+    planned = planned_samples(unsplit, paths, names=names, extra=extra)
+    sample, read_labels = gather(planned, None, progress, budget)
+    convert = encode(read_labels.counts, sample.label, task, classes, _locator(sample, planned))
     labels = map_blocks(convert, sample.labels)
     refuse_weights(part_sums(sample.weights, sample.part, labels, len(PARTS), 0), PARTS, ())
     notes = [*sample.notes, f"All {counted(len(sample), 'selected event')} are the test part."]
@@ -174,45 +173,44 @@ def load_events(
 
 
 def gather(
-    source: EventSource,
-    plan: Plan,
+    planned: Sequence[Planned],
     split: SplitRecipe | None = None,
     progress: Progress | None = None,
     budget: MemoryBudget | None = None,
 ) -> tuple[Sample, ReadLabels]:
     """Read, select, evaluate and split all events; without a split, all are the test part.
 
-    The sample's labels are float64, as `LabelCounts.add` returns them: what they mean is decided
-    next, by what was seen of them. While a block is kept, the next one is evaluated in a thread,
-    and the one after that is decoded in another.
+    The labels are float64, as `LabelCounts.add` returns them: what they mean is decided next, by
+    what was seen of them. While a block is kept, the next one is evaluated in a thread, and the one
+    after that is decoded in another.
     """
-    if not plan.columns:
-        raise EventsError("The features and the label use no column.", do="name columns in them")
-    where = plan.select.pruning() if plan.select is not None else ()
-    store = Store(source, plan, budget)
-    evaluation = Evaluation(source, plan, split, keeps_features=not store.rereads)
-    row_filter = row_filter_of(plan.select, source.schema)
-    decoded = prefetch(source.batches(plan.columns, where, row_filter=row_filter))
-    with closing(decoded), closing(prefetch(evaluation.over(decoded))) as evaluated:
-        for block in evaluated:
+    store = Store(planned, budget)
+    seen = Seen(sum(len(source.files) for source, _ in planned))
+    weighted = any(plan.weighted for _, plan in planned)
+    source, plan = EventSource.joined([source for source, _ in planned]), planned[0][1]
+    done, first_file, evaluations, integers = 0, 0, [], True
+    for one, its in planned:
+        keeps = not store.rereads
+        evaluation = Evaluation(one, its, split, keeps, seen, first_file, weighted)
+        for block in _evaluated(one, its, evaluation):
             store.add(block)
             if progress is not None:
-                progress(block.rows_read, source.rows)
+                progress(done + block.rows_read, source.rows)
+        done, first_file = done + one.rows, first_file + len(one.files)
+        evaluations.append(evaluation)
+        integers &= evaluation.label.is_integer or _made_of_integers(its.label, one)
     if progress is not None:
         progress(source.rows, source.rows)
-    if evaluation.selected == 0:
-        raise _nothing_selected(source, plan, evaluation.rows_read)
-    evaluation.repeats.refuse(source.files, plan.columns)
-    evaluation.refuse_faults()
+    selected = sum(evaluation.selected for evaluation in evaluations)
+    if selected == 0:
+        raise _nothing_selected(source, plan, sum(e.rows_read for e in evaluations))
+    columns_read = sorted(set().union(*(its.columns for _, its in planned)))
+    seen.repeats.refuse(source.files, columns_read)
+    for evaluation in evaluations:
+        evaluation.refuse_faults()
     columns = store.finish()
-    features, categories = _with_sorted_categories(columns["features"], plan, evaluation.codes)
-    notes = [*plan.notes]
-    if evaluation.undecided:
-        notes.append(
-            f"The selection has no answer for {counted(evaluation.undecided, 'event')}, where a "
-            "value is null; they are not selected."
-        )
-    integers = evaluation.label.is_integer or _made_of_integers(plan.label, source.schema)
+    features, categories = _with_sorted_categories(columns["features"], plan, seen.codes)
+    notes = [note for _, its in planned for note in its.notes]
     sample = Sample(
         features=features,
         names=plan.names,
@@ -227,26 +225,68 @@ def gather(
         part=np.concatenate(store.part),
         rows=columns["rows"],
         file=columns["file"],
+        sample=_samples_of(columns["file"], planned),
+        sample_names=tuple(one.sample for one, _ in planned if one.sample),
         source=source.fingerprint(),
         read={
-            "columns": plan.columns,
-            "row_groups": source.kept_groups(where),
+            "columns": columns_read,
+            "row_groups": sum(one.kept_groups(_pruning(its)) for one, its in planned),
             "row_groups_total": source.groups,
-            "rows": evaluation.rows_read,
+            "rows": sum(evaluation.rows_read for evaluation in evaluations),
             "rows_total": source.rows,
-            "selected": evaluation.selected,
+            "selected": selected,
         },
-        notes=[*notes, *source.notes, *store.notes()],
+        notes=[
+            *dict.fromkeys(notes),
+            *_undecided(sum(evaluation.undecided for evaluation in evaluations)),
+            *_without_events(planned, evaluations),
+            *(note for one, _ in planned for note in one.notes),
+            *store.notes(),
+        ],
     )
-    return sample, ReadLabels(evaluation.label_counts, integers)
+    return sample, ReadLabels(seen.labels, integers)
 
 
-def _locator(sample: Sample, source: EventSource) -> Callable[[int], str]:
+def _evaluated(source: EventSource, plan: Plan, evaluation: Evaluation) -> Iterator[Evaluated]:
+    """Yield what is kept of each block, each step in a thread of its own."""
+    if not plan.columns:
+        raise EventsError("The features and the label use no column.", do="name columns in them")
+    row_filter = None
+    if plan.select is not None:
+        row_filter = row_filter_of(plan.select, source.schema_for(plan.select.columns))
+    decoded = prefetch(source.batches(plan.columns, _pruning(plan), row_filter=row_filter))
+    with closing(decoded), closing(prefetch(evaluation.over(decoded))) as evaluated:
+        yield from evaluated
+
+
+def _pruning(plan: Plan) -> tuple[Condition, ...]:
+    return plan.select.pruning() if plan.select is not None else ()
+
+
+def _samples_of(file: AnyArray, planned: Sequence[Planned]) -> AnyArray | None:
+    """Return the number of each event's sample, int32; None for events without samples."""
+    if not planned[0][0].sample:
+        return None
+    sizes = [len(source.files) for source, _ in planned]
+    of_file = np.repeat(np.arange(len(planned), dtype=np.int32), sizes)
+    return map_blocks(lambda block: of_file[block], file)
+
+
+def _without_events(planned: Sequence[Planned], evaluations: Sequence[Evaluation]) -> list[str]:
+    return [
+        f"The selection leaves no event of the sample {source.sample!r}."
+        for (source, _), evaluation in zip(planned, evaluations, strict=True)
+        if evaluation.selected == 0
+    ]
+
+
+def _locator(sample: Sample, planned: Sequence[Planned]) -> Callable[[int], str]:
     """Return what says where an event lies, with the whole path of its file."""
+    files = [file for source, _ in planned for file in source.files]
 
     def locate(index: int) -> str:
         place = slice(index, index + 1)
-        return f"in {source.files[sample.file[place][0]]} at row {sample.rows[place][0]}"
+        return f"in {files[sample.file[place][0]]} at row {sample.rows[place][0]}"
 
     return locate
 
@@ -285,8 +325,9 @@ def _nothing_selected(source: EventSource, plan: Plan, rows: int) -> EventsError
     )
 
 
-def _made_of_integers(label: Expression, schema: pa.Schema) -> bool:
+def _made_of_integers(label: Expression, source: EventSource) -> bool:
     """Whether all columns of the label hold integers, so that 2 * n + 1 is one too."""
+    schema = source.schema_for(label.columns)
     types = [schema.field(name).type for name in label.columns]
     return all(pa.types.is_integer(t) or pa.types.is_boolean(t) for t in types)
 

@@ -6,7 +6,7 @@ their files (`FromFiles`).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import pyarrow as pa
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import frame
 from steepest.events.reading.evaluation import Evaluated, matrix, narrow_type
-from steepest.events.reading.plan import Plan
+from steepest.events.reading.plan import Plan, Planned
 from steepest.events.reading.prefetch import prefetch
 from steepest.events.source import EventSource
 from steepest.events.words import listed
@@ -43,27 +43,34 @@ class Store:
     (`rereads`).
     """
 
-    def __init__(self, source: EventSource, plan: Plan, budget: MemoryBudget | None) -> None:
-        schema = source.schema
-        weights = [] if plan.weight is None else [plan.weight]
-        many = max(source.file_rows) > np.iinfo(np.int32).max
+    def __init__(self, planned: Sequence[Planned], budget: MemoryBudget | None) -> None:
+        sources, plans = zip(*planned, strict=True)
+        rows, files = sum(s.rows for s in sources), sum(len(s.files) for s in sources)
+        many = max(max(s.file_rows) for s in sources) > np.iinfo(np.int32).max
+        weighted = any(plan.weighted for plan in plans)
+        as_read = len(plans) == 1 and plans[0].weight is not None and plans[0].scale == 1.0
         self.columns = {
-            "features": Column(np.float64, narrow_type(plan.features, schema)),
-            "labels": Column(np.float64, narrow_type([plan.label], schema)),
-            "weights": Column(np.float64, narrow_type(weights, schema)),
+            "features": Column(np.float64, _narrow(planned, lambda plan: plan.features)),
+            "labels": Column(np.float64, _narrow(planned, lambda plan: [plan.label])),
+            "weights": Column(
+                np.float64,
+                _narrow(planned, lambda plan: [plan.weight]) if as_read else np.float64,
+            ),
             "extra": Column(np.float64),
             "rows": Column(np.int64, np.int64 if many else np.int32),
-            "file": Column(np.int32, np.min_scalar_type(len(source.files))),
+            "file": Column(np.int32, np.min_scalar_type(files)),
         }
         self.part: list[np.ndarray] = []
         self._budget = budget
         self._spilled = False
-        if budget is not None and plan.select is None:
-            numbers = len(plan.features) + 2 + len(weights) + len(plan.extra)
-            if source.rows * (8 * numbers + 4) > budget.bytes:
+        plan = plans[0]
+        if budget is not None and all(plan.select is None for plan in plans):
+            numbers = len(plan.features) + 2 + weighted + len(plan.extra)
+            if rows * (8 * numbers + 4) > budget.bytes:
                 self._spill(budget)
-        self._source, self._plan = source, plan
-        self.rereads = self._spilled and source.reread and _are_columns(plan, schema)
+        self._source, self._plan = sources[0], plan
+        one = len(plans) == 1 and sources[0].reread and _are_columns(plan, sources[0].schema)
+        self.rereads = self._spilled and one
 
     def add(self, block: Evaluated) -> None:
         """Keep what is selected of a block."""
@@ -106,6 +113,16 @@ class Store:
         self._spilled = True
         for column in self.columns.values():
             column.spill(budget.folder)
+
+
+def _narrow(planned: Sequence[Planned], pick: Callable[[Plan], Sequence[Any]]) -> type[np.floating]:
+    """Return the type that holds what is picked of every plan exactly."""
+    types = set()
+    for source, plan in planned:
+        expressions = pick(plan)
+        columns = [name for expression in expressions for name in expression.columns]
+        types.add(narrow_type(expressions, source.schema_for(columns)))
+    return np.float32 if types == {np.float32} else np.float64
 
 
 def _are_columns(plan: Plan, schema: pa.Schema) -> bool:

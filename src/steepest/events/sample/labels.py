@@ -1,9 +1,10 @@
-"""From the label's values to a task: regression, two classes, or many; never by a guess.
+"""From the label's values to a task: regression, two classes, or many; the log says which.
 
 =========================================  =============  ======================================
 label                                      task           classes
 =========================================  =============  ======================================
 boolean, or 0 and 1                        binary         "0", "1"
+text with two values                       binary         the values; the last one is the signal
 text, or integers with 3 to 100 values     multiclass     the values, sorted
 other numbers                              regression
 two numbers other than 0 and 1             an error       label = "x == 1" says which is signal
@@ -174,7 +175,13 @@ class Labels:
 
 
 def decide(
-    seen: LabelCounts, text: str, *, integers: bool, loss: str | None, locate: Locate
+    seen: LabelCounts,
+    text: str,
+    *,
+    integers: bool,
+    loss: str | None,
+    locate: Locate,
+    order: Sequence[str] = (),
 ) -> Labels:
     """Return the task that the values, or the named loss, ask for, and the labels for it.
 
@@ -190,6 +197,9 @@ def decide(
         The loss's name, or None to choose the task from the values.
     locate
         Says where the event of an index lies.
+    order
+        The names of all classes in their order, the signal first; left out, text is sorted, and of
+        two values the last is the signal.
 
     Raises
     ------
@@ -197,14 +207,13 @@ def decide(
         The values are not what the loss needs, are one class or constant, or leave open which of
         two values is the signal.
     """
-    task, reason = _task(seen, text, integers, loss, locate)
+    task, reason = _task(seen, text, integers, loss, locate, order)
     if task == "regression":
         _refuse_constant(seen, text)
         return Labels(task, (), reason, _as_numbers)
     if len(seen.distinct) < 2:
         raise _one_class(seen, text)
-    codes = np.arange(len(seen.distinct))
-    if task == "binary":
+    if task == "binary" and not seen.is_text:
         codes = np.asarray(seen.distinct, dtype=np.int64)
         return Labels(task, BINARY, reason, seen.coded(codes))
     if seen.many:
@@ -216,7 +225,15 @@ def decide(
             found=listed(map(shown, seen.distinct), 5),
             do="set descent.loss = 'mean-squared-error', or derive classes with where(...)",
         )
-    return Labels(task, seen.names, reason, seen.coded(codes))
+    names = _ordered(seen, order) if task == "binary" or order else seen.names
+    codes = np.array([names.index(name) for name in seen.names])
+    return Labels(task, names, reason, seen.coded(codes))
+
+
+def _ordered(seen: LabelCounts, order: Sequence[str]) -> tuple[str, ...]:
+    """Return the classes in that order, else sorted; of two the signal is the last."""
+    names = tuple(name for name in order if name in seen.names) or seen.names
+    return names[::-1] if order and len(names) == 2 else names
 
 
 def encode(
@@ -253,8 +270,24 @@ def _as_numbers(numbers: np.ndarray) -> np.ndarray:
 
 
 def _task(
-    seen: LabelCounts, text: str, integers: bool, loss: str | None, locate: Locate
+    seen: LabelCounts,
+    text: str,
+    integers: bool,
+    loss: str | None,
+    locate: Locate,
+    order: Sequence[str],
 ) -> tuple[str, str]:
+    two_texts = seen.is_text and len(seen.distinct) == 2
+    if two_texts and loss in (None, "binary-cross-entropy"):
+        background, signal = _ordered(seen, order)
+        other = "label = 1 and 0 of the samples say"
+        if not order:
+            left = text if text.isidentifier() else f"({text})"
+            other = f"label = {quoted(f'{left} == {chr(34)}{background}{chr(34)}')} says"
+        return "binary", (
+            f"the label has two values, of which {signal!r} is taken as the signal and "
+            f"{background!r} as the background; {other} otherwise"
+        )
     if loss is not None:
         task = TASKS[loss]
         if task == "binary" and not seen.is_binary:

@@ -44,6 +44,8 @@ class Sample:
     rows, file
         ``(events,)``: the row in its file (int64), and which file of the source (int32); None for
         arrays that come from no file.
+    sample, sample_names
+        ``(events,)`` int32: which of the recipe's samples, and their names; None, () without.
     source : dict
         What the events are: names, sizes, rows and sha256 of the files.
     read : dict
@@ -73,6 +75,8 @@ class Sample:
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rows: Any = None
     file: Any = None
+    sample: Any = None
+    sample_names: tuple[str, ...] = ()
     source: dict[str, Any] = field(default_factory=dict)
     read: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -113,8 +117,8 @@ class Sample:
         present = [part for part in range(len(PARTS)) if (self.part == part).any()]
         bare = replace(self, rows=None, file=None, part=None)
         features = split_inputs(self.features, self.part, present)
-        columns = [self.labels, *([] if self.weights is None else [self.weights])]
-        columns += self.extra.values()
+        given = (self.weights, self.sample)
+        columns = [self.labels, *(c for c in given if c is not None), *self.extra.values()]
         pieces = {id(column): split(column, self.part, present) for column in columns}
         return {
             number: bare._with_events(features[number], lambda c, n=number: pieces[id(c)][n])
@@ -128,7 +132,7 @@ class Sample:
     def _with_events(self, features: Any, pick: Callable[[AnyArray], AnyArray]) -> Sample:
         """Return other events: their features, and what `pick` takes of each column."""
         columns = {"labels": self.labels, "weights": self.weights, "part": self.part}
-        columns |= {"rows": self.rows, "file": self.file}
+        columns |= {"rows": self.rows, "file": self.file, "sample": self.sample}
         picked = {name: None if c is None else pick(c) for name, c in columns.items()}
         extra = {name: pick(column) for name, column in self.extra.items()}
         return replace(self, features=features, extra=extra, **picked)

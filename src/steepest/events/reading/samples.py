@@ -1,0 +1,214 @@
+"""Samples of a recipe: the files of each process, its class, and what normalises its weights.
+
+With a cross-section σ and a luminosity L the weight of an event is ``w · σ · L / Σw``, with Σw over
+all events of the sample's files, before any selection: the weights then sum to the number of events
+that L expects. σ is in pb and L in fb⁻¹, so σ · L has a factor of 1,000.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from steepest.errors import EventsError, RecipeError
+from steepest.events.expressions.expression import Expression, frame
+from steepest.events.extra import load
+from steepest.events.formats.registry import open_events
+from steepest.events.reading.plan import Plan, Planned, plan_of, resolved
+from steepest.events.source import EventSource
+from steepest.events.words import counted, listed
+from steepest.recipe import EventsRecipe, SampleRecipe
+
+__all__ = ["labelled_by_name", "planned_samples", "sum_of_weights"]
+
+PER_FEMTOBARN = 1_000.0
+"""pb · fb⁻¹"""
+LABEL = "sample"
+"""What the label is called where the samples have it."""
+
+
+def planned_samples(
+    recipe: EventsRecipe,
+    paths: str | Sequence[str] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    extra: Sequence[str] = (),
+) -> list[Planned]:
+    """Open the events that a recipe names, and plan what is read of each sample.
+
+    Parameters
+    ----------
+    recipe
+        The recipe's ``[events]``.
+    paths
+        Other events to read with the same label, features, weight and selection; None for the
+        recipe's own.
+    names, extra
+        As for `plan_of`.
+
+    Raises
+    ------
+    EventsError, RecipeError
+        As `open_events` and `plan_of`; also if the weights of a sample have no positive sum.
+    """
+    if paths is None and recipe.samples is not None:
+        sources = [open_events(sample.path, sample.name) for sample in recipe.samples]
+        labels = _labels(recipe.samples) if recipe.label is None else [None] * len(sources)
+        planned: list[Planned] = []
+        for sample, source, label in zip(recipe.samples, sources, labels, strict=True):
+            also = [other for other in sources if other is not source]
+            plan = plan_of(
+                recipe, source, names=names, extra=extra, sample=sample, label=label, also=also
+            )
+            planned.append((source, _normalised(plan, source, sample, recipe.luminosity)))
+        _refuse_other_types(planned)
+        return planned
+    if recipe.label is None:
+        raise RecipeError(
+            "The events to evaluate have no label: in the recipe, the samples say it.",
+            expected="the recipe's own samples",
+            found=f"the path {paths!r}",
+            do="evaluate the run without other events, or give the recipe events.label, "
+            "which may use the column `sample`",
+        )
+    given = recipe.path if paths is None else paths
+    source = open_events(given if isinstance(given, str) else list(given or ()))
+    return [(source, plan_of(recipe, source, names=names, extra=extra))]
+
+
+def labelled_by_name(recipe: EventsRecipe) -> bool:
+    """Whether the names of the samples are the classes."""
+    samples = recipe.samples or ()
+    return recipe.label is None and all(sample.label is None for sample in samples)
+
+
+def _labels(samples: Sequence[SampleRecipe]) -> list[Expression]:
+    """Return the label of each sample: what it says, else 0 beside a 1, else its name."""
+    given = [sample.label for sample in samples]
+    if any(isinstance(label, int) for label in given):
+        other = [s.name for s in samples if s.label not in (None, 1)]
+        if None in given and other:
+            raise RecipeError(
+                "Some samples have no label, and what the others say leaves theirs open.",
+                expected="label = 1 for the signal alone, or a label for each sample",
+                found=", ".join(f"{s.name}: {s.label}" for s in samples),
+                do="give each sample a label",
+            )
+        given = [0 if label is None else label for label in given]
+        if not all(isinstance(label, int) for label in given):
+            raise RecipeError(
+                "The labels of the samples are numbers and text.",
+                expected="numbers for all samples, or text for all",
+                found=", ".join(f"{s.name}: {s.label!r}" for s in samples),
+                do="write all labels as text, in quotes, or all as numbers",
+            )
+    else:
+        given = [
+            s.name if label is None else label for s, label in zip(samples, given, strict=True)
+        ]
+    return [Expression(LABEL, ast.Constant(value), "The label") for value in given]
+
+
+def _normalised(
+    plan: Plan, source: EventSource, sample: SampleRecipe, luminosity: float | None
+) -> Plan:
+    """Return the plan with σ · L / Σw as its scale, and a sentence that says so."""
+    files = counted(len(source.files), "file")
+    told = f"Sample {sample.name!r}: {counted(source.rows, 'event')} in {files}"
+    if sample.cross_section is None:
+        return replace(plan, notes=(*plan.notes, f"{told}, weights as given."))
+    total = sum_of_weights(source, plan.weight, sample)
+    expected = sample.cross_section * (luminosity or 1.0) * PER_FEMTOBARN
+    note = (
+        f"{told}, Σw = {total:.6g}, σ = {sample.cross_section:g} pb, L = {luminosity or 1.0:g} "
+        f"fb⁻¹{'' if luminosity else ' (events.luminosity is not given)'}: "
+        f"{expected:.6g} events expected before selection, weights × {expected / total:.6g}."
+    )
+    return replace(plan, scale=expected / total, notes=(*plan.notes, note))
+
+
+def _refuse_other_types(planned: Sequence[Planned]) -> None:
+    """Raise EventsError if a feature or the label is text in one sample and a number in another."""
+    words: dict[str, tuple[str, str]] = {}
+    for source, plan in planned:
+        named = [*zip(plan.names, plan.features, strict=True), (LABEL, plan.label)]
+        for name, expression in named:
+            found = expression.scalar(source.schema_for(expression.columns)).words
+            first, other = words.setdefault(name, (source.sample, found))
+            if {found, other} - {"a number", "a condition"} and found != other:
+                raise EventsError(
+                    f"{name!r} is {found} in the sample {source.sample!r}.",
+                    expected=f"{other}, as in {first!r}",
+                    found=expression.text,
+                    cause="the files come from different jobs or versions",
+                    do="derive it alike in all files, or leave it out",
+                )
+
+
+# --- sums of weights ----------------------------------------------------------------------------
+
+
+def sum_of_weights(source: EventSource, weight: Expression | None, sample: SampleRecipe) -> float:
+    """Return Σw of a sample's files before any selection, as its recipe says where it is from.
+
+    Raises
+    ------
+    EventsError
+        There is no such column, part or bin, or the sum is not above zero.
+    """
+    given = sample.sum_of_weights
+    where = f"of the sample {sample.name!r}"
+    if isinstance(given, str):
+        part, colon, name = given.rpartition(":")
+        if not colon:
+            total = _summed(source, resolved(given, source, f"sum_of_weights {where}"))
+        elif name.isdecimal():
+            total = math.fsum(_bin_of(file, part, int(name)) for file in source.files)
+        else:
+            runs = open_events([f"{file}:{part}" for file in source.files])
+            total = _summed(runs, resolved(name, runs, f"sum_of_weights {where}"))
+    elif given is not None:
+        total = float(given)
+    else:
+        total = float(source.rows) if weight is None else _summed(source, weight)
+    if not 0 < total < math.inf:
+        raise EventsError(
+            f"The weights {where} sum to {total:.6g}, so that they cannot be normalised.",
+            expected="a finite sum above 0 (single weights may be negative)",
+            found=f"{counted(source.rows, 'event')} in {listed(source.files, 2)}",
+            cause="the wrong column, or NaN in it",
+            do="check weight and sum_of_weights of the sample",
+        )
+    return total
+
+
+def _summed(source: EventSource, weight: Expression) -> float:
+    """Return the sum of an expression over all rows; NaN if a value is null."""
+    typed = weight.scalar(source.schema_for(weight.columns))
+    if not typed.is_number:
+        raise EventsError(f"{weight.role} is {typed.words}.", expected="a number for each row")
+    columns = sorted(weight.columns) or source.schema.names[:1]
+    sums = []
+    for block in source.batches(columns):
+        values = Expression.series(frame(block.batch), typed).cast(float)
+        sums.append(math.nan if values.null_count() else float(values.sum()))
+    return math.fsum(sums) if all(map(math.isfinite, sums)) else math.nan
+
+
+def _bin_of(file: str, name: str, place: int) -> float:
+    """Return a bin of a histogram in a ROOT file: 1 is the first one, as ROOT counts."""
+    uproot: Any = load("uproot", "root", "Reading ROOT files")
+    try:
+        with uproot.open(file) as opened:
+            return float(opened[name].values(flow=True)[place])
+    except (KeyError, IndexError, AttributeError, OSError, ValueError, TypeError) as error:
+        raise EventsError(
+            f"{Path(file).name} has no bin {place} of a histogram {name!r}.",
+            expected="a histogram of one dimension, in a ROOT file; 1 is its first bin",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            do="check sum_of_weights",
+        ) from None
