@@ -34,6 +34,7 @@ from steepest.storage import (
 )
 from steepest.trained import TASKS, outputs_for
 from steepest.training.callback import TrainingCallback
+from steepest.training.weights import AS_GIVEN, BALANCED, with_train_weights
 
 __all__ = [
     "Schema",
@@ -102,13 +103,13 @@ def prepare(
     tuple
         The parts that have events, by number (see `Sample.parts`), and what their numbers mean.
     """
-    sample = read(recipe, callback, folder)
+    sample = with_train_weights(read(recipe, callback, folder), recipe.events.train_weights)
     tables = {f.name: f for f in recipe.events.features or () if not isinstance(f, str)}
     written = [tables.get(name, name) for name in sample.names]
     encoding = None
     if is_needed(written, sample.categories):
         train = sample.of(TRAIN)
-        encoding = fit_encoding(written, train.features, train.weights, sample.categories)
+        encoding = fit_encoding(written, train.features, train.descent_weights, sample.categories)
     features = tuple(f if isinstance(f, str) else f.model_dump() for f in written)
     schema = Schema(features, sample.task, sample.classes, sample.label, encoding)
     return encoded(sample, encoding).parts(), schema
@@ -121,10 +122,12 @@ def read(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Sample:
     """
     callback.stage("Reading events")
     loss = "mean-squared-error" if recipe.descent.method == "exact" else recipe.descent.loss
+    choice = recipe.events.train_weights
+    weights = [] if choice in (None, BALANCED, AS_GIVEN) else [choice]
     return load_sample(
         recipe.events,
         loss=loss,
-        extra=recipe.evaluate.columns,
+        extra=list(dict.fromkeys([*recipe.evaluate.columns, *weights])),
         progress=callback.read,
         budget=memory_budget(recipe.events.memory, folder),
     )
@@ -167,11 +170,12 @@ def scaling_of(name: str, train: Sample, inputs: InputNames) -> AnyScaling:
     An event of weight 2 is that event twice, its particles too. Quantiles (robust, quantile) are
     those of at most a million events or particles, evenly spaced.
     """
+    weights = train.descent_weights
     if isinstance(inputs, Mapping):
         return GroupScaling(
-            {g: _one_scaling(name, train.features[g], train.weights, n) for g, n in inputs.items()}
+            {g: _one_scaling(name, train.features[g], weights, n) for g, n in inputs.items()}
         )
-    return _one_scaling(name, train.features, train.weights, inputs)
+    return _one_scaling(name, train.features, weights, inputs)
 
 
 def _one_scaling(name: str, values: Any, weights: Any, names: tuple[str, ...]) -> Scaling:
@@ -207,7 +211,7 @@ def objective_for(schema: Schema, model: AnyModelRecipe, recipe: DescentRecipe) 
 
 def batch_of(sample: Sample, scaling: AnyScaling, objective: ModelObjective, part: str) -> Batch:
     """The events scaled, in the objective's dtype; `part` is named in what is refused."""
-    weights = sample.weights
+    weights = sample.descent_weights
     if weights is not None and not (sum_of_weights := total(weights)) > 0:
         raise EventsError(
             f"The weights of the {part} part add up to {sum_of_weights:g}.",

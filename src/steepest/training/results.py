@@ -129,12 +129,13 @@ def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
 
 
 def mean_loss(model: TrainedModel, events: Sample) -> float:
-    """Σ w ℓ / Σ w over those events, without the L2 term."""
+    """Σ w ℓ / Σ w over those events with the weights of the descent, without the L2 term."""
     theta = model.theta.astype(np.float64)
     objective = model.objective()
-    mean = 1.0 if events.weights is None else total(events.weights) / len(events)
+    given = events.descent_weights
+    mean = 1.0 if given is None else total(given) / len(events)
     summed = 0.0
-    for features, labels, weights in blocks(events.features, events.labels, events.weights):
+    for features, labels, weights in blocks(events.features, events.labels, given):
         kind = np.int64 if model.loss.name == "cross-entropy" else np.float64
         part = None if weights is None else weights / mean
         batch = Batch(model.scaled(features), labels.astype(kind), part)

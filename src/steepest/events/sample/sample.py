@@ -27,6 +27,8 @@ class Sample:
         ``(events,)``: numbers for regression, 0 and 1, or the index of the class.
     weights
         ``(events,)`` float64; None if all events weigh 1.
+    train_weights
+        ``(events,)`` float64, the weights of the descent; None if these are `weights`.
     extra
         ``(events,)`` float64 of each column that is carried along and that no model sees.
     part
@@ -66,6 +68,7 @@ class Sample:
     features: Any
     labels: Any
     weights: Any = None
+    train_weights: Any = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     part: Any = None
     names: tuple[str, ...] = ()
@@ -83,6 +86,11 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def descent_weights(self) -> Any:
+        """The weights of the descent."""
+        return self.weights if self.train_weights is None else self.train_weights
 
     @property
     def on_disk(self) -> bool:
@@ -117,7 +125,7 @@ class Sample:
         present = [part for part in range(len(PARTS)) if (self.part == part).any()]
         bare = replace(self, rows=None, file=None, part=None)
         features = split_inputs(self.features, self.part, present)
-        given = (self.weights, self.sample)
+        given = (self.weights, self.train_weights, self.sample)
         columns = [self.labels, *(c for c in given if c is not None), *self.extra.values()]
         pieces = {id(column): split(column, self.part, present) for column in columns}
         return {
@@ -133,6 +141,7 @@ class Sample:
         """Return other events: their features, and what `pick` takes of each column."""
         columns = {"labels": self.labels, "weights": self.weights, "part": self.part}
         columns |= {"rows": self.rows, "file": self.file, "sample": self.sample}
+        columns["train_weights"] = self.train_weights
         picked = {name: None if c is None else pick(c) for name, c in columns.items()}
         extra = {name: pick(column) for name, column in self.extra.items()}
         return replace(self, features=features, extra=extra, **picked)
