@@ -131,7 +131,7 @@ def show_results(metrics: dict[str, Any], report: Path, as_json: bool) -> None:
         return _print_json(metrics)
     events = metrics["parts"][metrics["part"]]["events"]
     table = _table(metrics, f"{metrics['part']} part, {events:,} events")
-    return _print(table, f"Report: {report}")
+    return _print(table, *_yields(metrics), f"Report: {report}")
 
 
 def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
@@ -206,6 +206,29 @@ def _table(metrics: dict[str, Any], title: str) -> Table:
         gain = Merit.from_json(entry)
         table.add_row(gain.title, gain.format(), "", "the same events")
     return table
+
+
+def _yields(metrics: dict[str, Any]) -> list[Table]:
+    """What is expected of each sample, in all and by part; nothing where there are no samples."""
+    samples = metrics.get("samples")
+    if not samples:
+        return []
+    table = Table(
+        title="Yields (Σw ± √Σw², after the selection)",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("sample")
+    names = ["all", *samples[0]["parts"]]
+    for name in (*names, "events"):
+        table.add_column(name, justify="right")
+    for sample in samples:
+        sums = [sample["all"], *sample["parts"].values()]
+        cells = [f"{one['yield']:.4g} ± {one['uncertainty']:.2g}" for one in sums]
+        table.add_row(*map(escape, [sample["name"], *cells]), f"{sample['all']['events']:,}")
+    return [table]
 
 
 def _print(*parts: Table | str) -> None:

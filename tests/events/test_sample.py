@@ -196,9 +196,11 @@ TASKS: list[tuple[str, Any, str | None, str, tuple[str, ...], str]] = [
         "the label is text with 3 values",
     ),
     (
-        "y", pa.array(["t", "q"] * 200).dictionary_encode(), None, "multiclass", ("q", "t"),
-        "the label is text with 2 values",
+        "y", pa.array(["t", "q"] * 200).dictionary_encode(), None, "binary", ("q", "t"),
+        "the label has two values, of which 't' is taken as the signal and 'q' as the background; "
+        "label = 'y == \"q\"' says otherwise",
     ),
+    ("y", np.array(["t", "q"])[ROW % 2], CE, "multiclass", ("q", "t"), NAMED + CE),
     (
         "y", ROW, None, "regression", (),
         "the label is an integer with 400 values, more than 100",
@@ -334,7 +336,7 @@ def test_batches_do_not_matter(tmp_path_factory, group, batch) -> None:
     source = open_events(str(path))
     whole = source.batches
     source.batches = partial(whole, batch_rows=batch)  # type: ignore[method-assign]
-    found, seen = gather(source, plan_of(recipe, source))
+    found, seen = gather([(source, plan_of(recipe, source))])
     keep = (ROW % 3 - 1 >= 0) & (ROW + 1 < 390)
     assert np.array_equal(found.rows, ROW[keep])
     mass, pt = np.sqrt(ROW + 1.0)[keep], (ROW + 1.0)[keep]

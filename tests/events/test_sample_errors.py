@@ -302,11 +302,12 @@ The label 'y * 2' has other values than 0 and 1.
   found:    -2: 100 events, 2: 100 events; first -2 in DIR/jets.parquet at row 0
   do:       say which is the signal: label = '(y * 2) == 2'
 """),
-    "text for two classes": ({}, {"label": "kind"}, "binary-cross-entropy", """
+    "text of three values for two classes": (
+        {"kind": ["qcd", "top", "w", "top"] * 50}, {"label": "kind"}, "binary-cross-entropy", """
 The label 'kind' has other values than 0 and 1.
   expected: 0 for background and 1 for signal, or a condition
-  found:    'qcd': 67 events, 'top': 133 events; first 'qcd' in DIR/jets.parquet at row 0
-  do:       say which is the signal: label = 'kind == "top"'
+  found:    'qcd': 50 events, 'top': 100 events, 'w': 50 events; first 'qcd' in DIR/jets.parquet at row 0
+  do:       say which is the signal: label = 'kind == "w"'
 """),
     "text for regression": ({}, {"label": "kind"}, "mean-squared-error", """
 The label 'kind' is text, which mean-squared-error cannot take.

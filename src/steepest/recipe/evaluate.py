@@ -33,8 +33,9 @@ class BinsRecipe(Strict):
 class SignificanceRecipe(Strict):
     """Expected numbers of events of a counting experiment, before the cut that is optimised."""
 
-    signal: Annotated[FiniteFloat, Field(gt=0.0)]
-    background: Annotated[FiniteFloat, Field(gt=0.0)]
+    signal: Annotated[FiniteFloat, Field(gt=0.0)] | None = None
+    background: Annotated[FiniteFloat, Field(gt=0.0)] | None = None
+    """Left out: the sums of the weights of all selected events of the class."""
     background_uncertainty: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
     """Relative uncertainty: 0.1 is 10 %."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ from steepest.training import results
 from steepest.training.callback import TrainingCallback
 from steepest.training.fit import predictions_of
 from steepest.training.inputs import encoded, memory_budget, read
+from steepest.training.weights import balanced, with_train_weights
+from steepest.training.yields import expected_events
 
 __all__ = [
     "Evaluation",
@@ -75,6 +77,11 @@ class Scored:
     def columns(self) -> tuple[Any, Any, Any]:
         """Labels, predictions, weights."""
         return self.events.labels, self.predictions, self.events.weights
+
+    @property
+    def descent_columns(self) -> tuple[Any, Any, Any]:
+        """Labels, predictions, and weights of the descent, by which probabilities are meant."""
+        return self.events.labels, self.predictions, self.events.descent_weights
 
     @cached_property
     def roc(self) -> Roc:
@@ -168,8 +175,11 @@ def choose(scored: Scored, recipe: EvaluateRecipe, part: str) -> dict[str, Any]:
 
 def experiment_of(recipe: EvaluateRecipe) -> Experiment:
     """The counting experiment of ``[evaluate.significance]``."""
-    assert recipe.significance is not None
-    return Experiment(**recipe.significance.model_dump())
+    given = recipe.significance
+    assert given is not None
+    assert given.signal is not None  # `expected_events` has filled them in
+    assert given.background is not None
+    return Experiment(given.signal, given.background, given.background_uncertainty)
 
 
 def _resolutions(scored: Scored, bins: BinsRecipe) -> list[float | None]:
@@ -212,7 +222,9 @@ _Measured = tuple[dict[str, Merit], tuple[figures.RejectionCurve, ...], tuple[Ca
 def _binary(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen | None, name: str) -> _Measured:
     efficiencies = recipe.signal_efficiencies
     merits = evaluate.binary_merits(*scored.columns, efficiencies, curve=scored.roc)
-    calibration = _calibrated(evaluate.calibration_curve(*scored.columns, name=name))
+    if scored.events.train_weights is not None:
+        merits |= _of_probabilities(evaluate.binary_merits(*scored.descent_columns, ()))
+    calibration = _calibrated(evaluate.calibration_curve(*scored.descent_columns, name=name))
     merits[calibration[1].name] = calibration[1]
     if chosen is not None and recipe.significance is not None:
         merits["significance"] = _significance(scored, recipe, chosen)
@@ -220,6 +232,16 @@ def _binary(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen | None, name:
         scored.roc, name, merits["auc"], minimum_background=MINIMUM_BACKGROUND
     )
     return merits, (rejection,), (calibration,)
+
+
+def _of_probabilities(merits: dict[str, Merit]) -> dict[str, Merit]:
+    """The merits that take a score as a probability, which it is by the weights of the descent."""
+    names = ("accuracy", "binary_cross_entropy", "cross_entropy")
+    return {
+        name: replace(merit, definition=f"{merit.definition}; with the weights of the descent")
+        for name, merit in merits.items()
+        if name in names
+    }
 
 
 def _significance(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen) -> Merit:
@@ -237,14 +259,17 @@ def _significance(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen) -> Mer
 
 
 def _multiclass(scored: Scored, classes: Sequence[str]) -> _Measured:
-    labels, probabilities, weights = scored.columns
+    labels, probabilities, _ = scored.columns
     curves = evaluate.roc_curves_by_class(*scored.columns, classes)
     merits = evaluate.multiclass_merits(*scored.columns, classes, curves=curves)
+    weights = scored.events.descent_weights
+    if scored.events.train_weights is not None:
+        merits |= _of_probabilities(evaluate.multiclass_merits(labels, probabilities, weights))
     rejections = tuple(
         figures.rejection_curve(curve, f"{name} against the rest", merits[f"auc_{name}"])
         for name, curve in curves.items()
     )
-    outcomes = evaluate.confidence_of(*scored.columns)
+    outcomes = evaluate.confidence_of(*scored.descent_columns)
     error = evaluate.calibration_error(evaluate.calibration_curve(*outcomes, weights))
     merits[error.name] = error
     calibrations = []
@@ -380,16 +405,22 @@ def evaluate_run(
             budget=memory_budget(recipe.events.memory, folder.path),
         )
     callback.stage("Evaluating")
+    metrics = folder.metrics or {}
+    if events is None:
+        sample = with_train_weights(sample, recipe.events.train_weights)
+    elif factors := metrics.get("class_factors"):
+        sample = balanced(sample, np.array([factors[name] for name in model.classes]))
     parts = encoded(sample, model.encoding).parts()
     part = evaluated_part(parts)
     scored = Scored(model, parts[part])
+    options = expected_events(recipe.evaluate, recipe.events, parts, model.task)
     if events is None:
         choosing = choosing_part(parts, part)
         other = scored if choosing == part else Scored(model, parts[choosing])
-        chosen = choose(other, recipe.evaluate, PARTS[choosing])
+        chosen = choose(other, options, PARTS[choosing])
     else:
-        chosen = (folder.metrics or {}).get("chosen")
-    evaluation = evaluate_model(scored, recipe.evaluate, chosen)
+        chosen = metrics.get("chosen")
+    evaluation = evaluate_model(scored, options, chosen)
     return results.metrics_of(
         "evaluated",
         run=str(folder.path),

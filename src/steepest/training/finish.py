@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -32,6 +32,14 @@ from steepest.training.evaluation import (
 )
 from steepest.training.fit import Fitted, fit_baseline, model_at
 from steepest.training.inputs import Schema
+from steepest.training.verdict import warnings_about
+from steepest.training.weights import BALANCED, class_factors
+from steepest.training.yields import (
+    describe_samples,
+    expected_events,
+    sample_efficiencies,
+    yield_sentences,
+)
 
 __all__ = ["Job", "finish", "keep_diverged"]
 
@@ -76,6 +84,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     job.folder.write_model(fitted.model)
     baseline = _baseline(job, fitted)
     job.callback.stage("Evaluating")
+    job = _with_expected_events(job)
     part = evaluated_part(job.parts)
     scored = _scored(job, fitted, part)
     choosing = choosing_part(scored, part)
@@ -94,7 +103,12 @@ def finish(job: Job, fitted: Fitted) -> None:
         "chosen": chosen,
         "merits": {name: results.to_json(values) for name, values in merits.items()},
         "bins": evaluation.bins_to_json(),
+        "class_factors": _class_factors(job),
+        "samples": _samples(job, scored[part]),
+        "warnings": warnings_about(evaluation, linear, merits, fitted, job.parts[TRAIN]),
     }
+    for sentence in (*yield_sentences(metrics["samples"]), *metrics["warnings"]):
+        job.say(sentence)
     job.give_back()
     job.callback.stage("Drawing figures")
     drawing = job.drawing()
@@ -109,6 +123,29 @@ def finish(job: Job, fitted: Fitted) -> None:
         "after": time.monotonic() - began,
     }
     job.folder.write_json("metrics.json", metrics)
+
+
+def _with_expected_events(job: Job) -> Job:
+    """S and B of the significance are those of the weights, where the recipe does not say them."""
+    recipe = job.recipe
+    options = expected_events(recipe.evaluate, recipe.events, job.parts, job.schema.task)
+    return replace(job, recipe=recipe.model_copy(update={"evaluate": options}))
+
+
+def _class_factors(job: Job) -> dict[str, float] | None:
+    """By what the weights of each class are multiplied for the descent."""
+    train, choice = job.parts[TRAIN], job.recipe.events.train_weights
+    if train.train_weights is None or choice not in (None, BALANCED):
+        return None
+    return dict(zip(train.classes, class_factors(train).tolist(), strict=True))
+
+
+def _samples(job: Job, scored: Scored) -> list[dict[str, Any]]:
+    """The yields of the samples, and their efficiencies at the working points."""
+    described = describe_samples(job.parts, job.recipe.events)
+    names = [one["name"] for one in described]
+    found = sample_efficiencies(scored, names, job.recipe.evaluate.signal_efficiencies)
+    return [{**one, "efficiencies": found.get(one["name"], [])} for one in described]
 
 
 def _scored(job: Job, fitted: Fitted, evaluated: int) -> dict[int, Scored]:

@@ -17,7 +17,7 @@ from steepest.events import PARTS, TRAIN, Sample
 from steepest.events.sample.checks import part_sums
 from steepest.storage import derived
 
-__all__ = ["AS_GIVEN", "BALANCED", "class_factors", "with_train_weights"]
+__all__ = ["AS_GIVEN", "BALANCED", "balanced", "class_factors", "with_train_weights"]
 
 BALANCED, AS_GIVEN = "balanced", "as-given"
 UNEQUAL = 2.0
@@ -42,9 +42,10 @@ def class_factors(sample: Sample) -> np.ndarray:
 
 
 def class_sums(sample: Sample) -> np.ndarray:
-    """Return Σw of each class in the training part."""
+    """Return Σw of each class in the training part, which the sample may be or have."""
+    part = np.zeros(len(sample), np.int8) if sample.part is None else sample.part
     classes = len(sample.classes)
-    return part_sums(sample.weights, sample.part, sample.labels, len(PARTS), classes).weight[TRAIN]
+    return part_sums(sample.weights, part, sample.labels, len(PARTS), classes).weight[TRAIN]
 
 
 def with_train_weights(sample: Sample, choice: str | None) -> Sample:
@@ -84,20 +85,25 @@ def with_train_weights(sample: Sample, choice: str | None) -> Sample:
     if choice is None and sums.max() <= UNEQUAL * sums.min():
         return sample
     factors = class_factors(sample)
-    if sample.weights is None:
-        weights = derived(lambda y: factors[y], sample.labels)
-    else:
-        weights = derived(lambda w, y: w * factors[y], sample.weights, sample.labels)
     told = ", ".join(
         f"{name!r} {total:.6g} × {factor:.4g}"
         for name, total, factor in zip(sample.classes, sums, factors, strict=True)
     )
     note = (
-        f"The classes are balanced for the descent, by a factor for each (Σw in the training part: "
-        f"{told}). Figures of merit use the physics weights. As they are: "
+        f"The descent balances the classes, whose Σw differ (in the training part, and the "
+        f"factor: {told}); figures of merit use the physics weights. To leave them as they are: "
         f'events.train_weights = "{AS_GIVEN}".'
     )
-    return replace(sample, train_weights=weights, notes=[*sample.notes, note])
+    return replace(balanced(sample, factors), notes=[*sample.notes, note])
+
+
+def balanced(sample: Sample, factors: np.ndarray) -> Sample:
+    """Return a sample whose weights of the descent are its weights times a factor of the class."""
+    if sample.weights is None:
+        weights = derived(lambda y: factors[y], sample.labels)
+    else:
+        weights = derived(lambda w, y: w * factors[y], sample.weights, sample.labels)
+    return replace(sample, train_weights=weights)
 
 
 def _refuse_sums(sample: Sample, choice: str) -> None:

@@ -238,8 +238,7 @@ def gather(
         },
         notes=[
             *dict.fromkeys(notes),
-            *_undecided(sum(evaluation.undecided for evaluation in evaluations)),
-            *_without_events(planned, evaluations),
+            *_selection_notes(planned, evaluations),
             *(note for one, _ in planned for note in one.notes),
             *store.notes(),
         ],
@@ -272,12 +271,17 @@ def _samples_of(file: AnyArray, planned: Sequence[Planned]) -> AnyArray | None:
     return map_blocks(lambda block: of_file[block], file)
 
 
-def _without_events(planned: Sequence[Planned], evaluations: Sequence[Evaluation]) -> list[str]:
-    return [
-        f"The selection leaves no event of the sample {source.sample!r}."
-        for (source, _), evaluation in zip(planned, evaluations, strict=True)
-        if evaluation.selected == 0
-    ]
+def _selection_notes(planned: Sequence[Planned], evaluations: Sequence[Evaluation]) -> list[str]:
+    notes = []
+    if undecided := sum(evaluation.undecided for evaluation in evaluations):
+        notes.append(
+            f"The selection has no answer for {counted(undecided, 'event')}, where a value is "
+            "null; they are not selected."
+        )
+    for (source, _), evaluation in zip(planned, evaluations, strict=True):
+        if evaluation.selected == 0:
+            notes.append(f"The selection leaves no event of the sample {source.sample!r}.")
+    return notes
 
 
 def _locator(sample: Sample, planned: Sequence[Planned]) -> Callable[[int], str]:

@@ -1,0 +1,103 @@
+"""Sentences about a model that is worse than it should be: than guessing, or than its baseline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steepest.events import Sample
+from steepest.storage import blocks
+from steepest.training.evaluation import Evaluation
+from steepest.training.fit import Fitted
+from steepest.training.weights import UNEQUAL, class_sums
+
+__all__ = ["warnings_about"]
+
+NEGATIVE = 0.05
+"""Share of Σ|w| in negative weights that may be the cause."""
+EARLY, LATE = 0.2, 0.9
+"""Shares of the steps before and after which the best parameters tell something."""
+
+NOTICEABLE = 0.05
+"""Of 1 − AUC, of the cross entropy or of the mean squared error, by which a model is worse."""
+
+_GUESSING = {
+    "auc": ("an AUC", 0.5, "guessing"),
+    "auc_macro": ("a mean AUC", 0.5, "guessing"),
+    "r_squared": ("an R²", 0.0, "a constant"),
+}
+_LOSSES = ("cross_entropy", "mean_squared_error")
+"""Of several classes and of regression, figures of merit that are small for good models."""
+
+
+def warnings_about(
+    evaluation: Evaluation, linear: Evaluation | None, merits: Any, fitted: Fitted, train: Sample
+) -> list[str]:
+    """Return a sentence with the likely cause for each comparison that the model loses.
+
+    Parameters
+    ----------
+    evaluation, linear
+        The model and its baseline, on the same events.
+    merits
+        As in metrics.json, with ``gain`` where there is one.
+    fitted, train
+        How the model came about, and from which events.
+    """
+    lost = []
+    for name, (title, limit, other) in _GUESSING.items():
+        merit = evaluation.merits.get(name)
+        if merit is not None and merit.value < limit:
+            lost.append(f"worse than {other} ({title} of {merit.value:.4g})")
+    if linear is not None and _loses(evaluation, linear, merits):
+        lost.append("worse than its linear baseline on the same events")
+    if not lost:
+        return []
+    return [
+        f"The {evaluation.name} is {' and '.join(lost)}. Likely cause: {_cause(fitted, train)}. "
+        "`steepest explain` measures it."
+    ]
+
+
+def _loses(evaluation: Evaluation, linear: Evaluation, merits: Any) -> bool:
+    """Whether the model is worse than the baseline by more than the uncertainty, and noticeably."""
+    for gain in merits.get("gain", {}).values():
+        return gain.high < 0 and -gain.value > NOTICEABLE * (1 - linear.merits["auc"].value)
+    for name in _LOSSES:
+        if name in evaluation.merits and name in linear.merits:
+            model, other = evaluation.merits[name], linear.merits[name]
+            error = max(model.uncertainty, other.uncertainty)
+            return model.value - other.value > max(error, NOTICEABLE * other.value)
+    return False
+
+
+def _cause(fitted: Fitted, train: Sample) -> str:
+    """Return the likely cause, from the weights and from how the descent went."""
+    state, kept = fitted.outcome.state, fitted.outcome.step
+    if train.classes and train.train_weights is None:
+        sums = class_sums(train)
+        if sums.max() > UNEQUAL * sums.min():
+            return (
+                f"the sums of weights of the classes differ by a factor of "
+                f"{sums.max() / sums.min():.3g}, and events.train_weights leaves them so"
+            )
+    share = _negative_share(train.descent_weights)
+    if share > NEGATIVE:
+        return f"negative weights, which are {100 * share:.2g} % of the sum of |w|"
+    if state.reason is not None and state.reason.kind == "epochs" and kept >= LATE * state.step:
+        return "the descent ended before it had converged: raise descent.epochs"
+    if kept < EARLY * state.step:
+        return (
+            f"overtraining, or a learning rate that is too large: the best parameters are those of "
+            f"step {kept:,} of {state.step:,}"
+        )
+    return "outliers, or features whose scales the scaling does not make alike"
+
+
+def _negative_share(weights: Any) -> float:
+    if weights is None:
+        return 0.0
+    negative = total = 0.0
+    for (block,) in blocks(weights):
+        negative -= float(block[block < 0].sum())
+        total += float(abs(block).sum())
+    return negative / total

@@ -1,0 +1,134 @@
+"""Training weights and physics weights are two things; samples have yields and efficiencies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import steepest
+from steepest.events import load_sample
+from steepest.recipe import Recipe
+from steepest.training import evaluate_run
+from steepest.training.callback import TrainingCallback
+from steepest.training.inputs import prepare
+
+SIGNAL, BACKGROUND = 1500, 2500
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    random = np.random.default_rng(3)
+    for name, count, mean in (("signal", SIGNAL, 1.0), ("small", 1000, 0.0), ("large", 1500, -0.5)):
+        w = random.choice([1.0, -1.0], count, p=[0.9, 0.1])
+        x = random.normal(mean, 1.0, count)
+        table = {"x": x, "y": random.normal(0, 1, count), "gen": w, "number": np.arange(count)}
+        pq.write_table(pa.table(table), folder / f"{name}.parquet")
+    return folder
+
+
+def recipe(files: Path, signal: float = 0.01, **keys: Any) -> dict[str, Any]:
+    sigma = {"signal": signal, "small": 5.0, "large": 200.0}
+    samples = [
+        {"name": name, "path": str(files / f"{name}.parquet"), "cross_section": of, "weight": "gen"}
+        for name, of in sigma.items()
+    ]
+    samples[0]["label"] = 1
+    events = {"samples": samples, "luminosity": 100.0, "features": ["x", "y"]}
+    events["split"] = {"validation": 0.2, "test": 0.3, "by": "number"}
+    return {
+        "events": {**events, **keys},
+        "model": {"hidden": [8]},
+        "descent": {"epochs": 3, "batch_size": 64, "learning_rate": 0.02, "dtype": "float64"},
+    }
+
+
+@pytest.fixture(scope="module")
+def run(files, tmp_path_factory) -> steepest.Run:
+    return steepest.train(recipe(files), tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_the_classes_are_balanced_in_the_descent_alone(files) -> None:
+    parsed = Recipe.from_dict(recipe(files))
+    parts, _ = prepare(parsed, TrainingCallback(), files)
+    train = parts[0]
+    sums = [train.train_weights[train.labels == code].sum() for code in (0, 1)]
+    assert sums[0] == pytest.approx(sums[1])
+    assert sum(sums) == pytest.approx(train.weights.sum())
+    whole = load_sample(parsed.events)
+    assert whole.weights[whole.labels == 1].sum() == pytest.approx(0.01 * 100 * 1000)
+    as_given, _ = prepare(
+        Recipe.from_dict(recipe(files, train_weights="as-given")), TrainingCallback(), files
+    )
+    assert as_given[0].train_weights is None
+    own, _ = prepare(
+        Recipe.from_dict(recipe(files, train_weights="abs(gen)")), TrainingCallback(), files
+    )
+    assert set(own[0].train_weights.tolist()) == {1.0}
+
+
+def test_yields_and_efficiencies_of_the_samples(run: steepest.Run) -> None:
+    metrics, whole = run.metrics, load_sample(run.recipe.events)
+    assert metrics is not None
+    assert [one["name"] for one in metrics["samples"]] == ["signal", "small", "large"]
+    test = whole.of("test")
+    scores = run.predict(test.features)
+    for index, one in enumerate(metrics["samples"]):
+        weights = whole.weights[whole.sample == index]
+        assert one["all"]["events"] == len(weights)
+        assert one["all"]["yield"] == pytest.approx(weights.sum())
+        assert one["all"]["uncertainty"] == pytest.approx(np.sqrt(np.square(weights).sum()))
+        assert one["parts"]["test"]["events"] == int((test.sample == index).sum())
+        inside = test.sample == index
+        for found in one["efficiencies"]:
+            passed = inside & (scores >= found["threshold"])
+            expected = test.weights[passed].sum() / test.weights[inside].sum()
+            assert found["value"] == pytest.approx(expected)
+            assert found["events"] == passed.sum()
+    first = metrics["samples"][0]["efficiencies"]
+    for found in first:
+        assert found["value"] == pytest.approx(found["signal_efficiency"], abs=0.02)
+
+
+def test_the_significance_is_of_the_expected_events(run: steepest.Run) -> None:
+    metrics, whole = run.metrics, load_sample(run.recipe.events)
+    assert metrics is not None
+    counts = metrics["merits"]["model"]["significance"]["counts"]
+    signal = whole.weights[whole.labels == 1].sum()
+    assert counts["expected_signal"] == pytest.approx(signal * counts["signal_efficiency"])
+    background = whole.weights.sum() - signal
+    expected = background * counts["background_efficiency"]
+    assert counts["expected_background"] == pytest.approx(expected)
+
+
+def test_a_good_model_has_no_warning(run: steepest.Run) -> None:
+    assert run.metrics is not None
+    assert run.metrics["warnings"] == []
+
+
+def test_evaluating_again_gives_the_same(run: steepest.Run) -> None:
+    again = evaluate_run(run.path)
+    assert run.metrics is not None
+    assert again["merits"]["model"] == run.metrics["merits"]["model"]
+
+
+def test_a_factor_common_to_a_class_changes_nothing(run, files, tmp_path) -> None:
+    tiny = steepest.train(recipe(files, signal=1e-8), tmp_path / "tiny")
+    first, second = (each.metrics["merits"]["model"]["auc"]["value"] for each in (run, tiny))
+    assert first == pytest.approx(second, rel=1e-9)
+
+
+def test_a_model_worse_than_its_baseline_is_said_to_be(files, tmp_path) -> None:
+    asked = recipe(files, signal=1e-7, train_weights="as-given")
+    asked["descent"] |= {"learning_rate": 5.0, "optimizer": "sgd"}
+    bad = steepest.train(asked, tmp_path / "bad")
+    assert bad.metrics is not None
+    (warning,) = bad.metrics["warnings"]
+    assert "worse than" in warning
+    assert "events.train_weights leaves them so" in warning
+    assert warning in (bad.path / "log.txt").read_text()
