@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from steepest.recipe import BinsRecipe, Derived, Recipe
+from steepest.recipe import BinsRecipe, Derived, Recipe, SampleRecipe
 from steepest.recipe.descent import OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +81,8 @@ def recipes() -> list:
 def test_toml_is_a_recipe(code: str):
     """A fragment without path or label is read with some."""
     table = tomllib.loads(code)
-    table["events"] = {"path": "events.parquet", "label": "y"} | table.get("events", {})
+    if "samples" not in table.get("events", {}):
+        table["events"] = {"path": "events.parquet", "label": "y"} | table.get("events", {})
     Recipe.from_dict(table)
 
 
@@ -115,7 +116,9 @@ def keys_of(table: type[BaseModel], prefix: str = "") -> dict[str, Any]:
     keys: dict[str, Any] = {}
     for name, field in table.model_fields.items():
         inner = tables_in(field.annotation)
-        if not inner or {Derived, BinsRecipe} & set(inner):  # also the list as a whole
+        if not inner or {Derived, BinsRecipe, SampleRecipe} & set(
+            inner
+        ):  # also the list as a whole
             keys[prefix + name] = plain(field)
         for below in inner:
             keys = keys_of(below, f"{prefix}{name}.") | keys  # the first of a union counts

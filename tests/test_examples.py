@@ -20,6 +20,7 @@ import undrawn
 from events.small_hub import small_hub
 from steepest.recipe import Recipe
 from steepest.simulate import simulate_jets
+from steepest.terminal import show_results
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "jets"
 JETS = 3_000
@@ -63,6 +64,25 @@ def test_it_trains(folder, tmp_path, name) -> None:
     total = sum(part["events"] for part in run.metrics["parts"].values())
     rows = 24_000 if name in ("parquet", "jet-mass") else JETS
     assert 0.95 * rows < total <= rows
+
+
+def test_samples_with_cross_sections(tmp_path) -> None:
+    """Made as the recipe's first lines say; the command prints the yields."""
+    pytest.importorskip("uproot", reason="needs the extra [root]")
+    examples = EXAMPLES.parent / "samples"
+    make = [sys.executable, str(examples / "make_events.py"), "--events", "6000"]
+    subprocess.run([*make, "--out", str(tmp_path)], check=True, timeout=300)
+    (tmp_path / "recipe.toml").write_text((examples / "recipe.toml").read_text())
+    recipe = Recipe.from_toml(tmp_path / "recipe.toml", settings=["descent.batch_size=128"])
+    run = steepest.train(recipe, tmp_path / "run")
+    assert run.metrics is not None
+    merits = run.metrics["merits"]["model"]
+    assert merits["auc"]["value"] > 0.9
+    yields = {one["name"]: one["all"]["yield"] for one in run.metrics["samples"]}
+    assert 5_000 < yields["signal"] < 0.048 * 140_000
+    assert 1e8 < yields["ttbar"] < 831.76 * 140_000
+    assert "significance" in merits
+    show_results(run.metrics, run.report, as_json=False)
 
 
 def test_the_files_hold_the_same_jets(folder) -> None:
