@@ -94,6 +94,7 @@ def test_every_toml_block_with_events_is_tested():
 # --- the recipe's keys --------------------------------------------------------------------------
 
 REQUIRED, LEFT_OUT = object(), None
+LISTED = {Derived, BinsRecipe, SampleRecipe}
 
 
 def tables_in(annotation: Any) -> list[type[BaseModel]]:
@@ -167,7 +168,7 @@ def value_of(cell: str) -> Any:
 
 
 def test_every_key_is_documented_with_its_default():
-    headings = ("`[events]`", "`[model]`", "`[descent]`", "`[evaluate]`")
+    headings = ("`[events]`", "Samples", "`[model]`", "`[descent]`", "`[evaluate]`")
     documented = {
         row[0].strip("`"): value_of(row[2]) for heading in headings for row in rows(heading)
     }

@@ -44,7 +44,7 @@ def recipe(files: Path, signal: float = 0.01, **keys: Any) -> dict[str, Any]:
     return {
         "events": {**events, **keys},
         "model": {"hidden": [8]},
-        "descent": {"epochs": 3, "batch_size": 64, "learning_rate": 0.02, "dtype": "float64"},
+        "descent": {"epochs": 12, "batch_size": 64, "learning_rate": 0.02, "dtype": "float64"},
     }
 
 
