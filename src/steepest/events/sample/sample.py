@@ -27,8 +27,6 @@ class Sample:
         ``(events,)``: numbers for regression, 0 and 1, or the index of the class.
     weights
         ``(events,)`` float64; None if all events weigh 1.
-    train_weights
-        ``(events,)`` float64, the weights of the descent; None if these are `weights`.
     extra
         ``(events,)`` float64 of each column that is carried along and that no model sees.
     part
@@ -48,6 +46,8 @@ class Sample:
         arrays that come from no file.
     sample, sample_names
         ``(events,)`` int32: which of the recipe's samples, and their names; None, () without.
+    train_weights
+        ``(events,)`` float64, the weights of the descent; None if these are `weights`.
     source : dict
         What the events are: names, sizes, rows and sha256 of the files.
     read : dict
@@ -68,7 +68,6 @@ class Sample:
     features: Any
     labels: Any
     weights: Any = None
-    train_weights: Any = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     part: Any = None
     names: tuple[str, ...] = ()
@@ -80,6 +79,7 @@ class Sample:
     file: Any = None
     sample: Any = None
     sample_names: tuple[str, ...] = ()
+    train_weights: Any = None
     source: dict[str, Any] = field(default_factory=dict)
     read: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
