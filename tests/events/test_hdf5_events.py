@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -119,7 +121,118 @@ def test_two_dimensions_are_a_list_and_columns(tmp_path, options) -> None:
 
 def test_more_dimensions_are_lists_of_lists(stored) -> None:
     cloud = np.arange(24.0, dtype="f4").reshape(2, 3, 4)
-    assert table(stored({"cloud": cloud})) == {"cloud": cloud.tolist()}
+    found = table(stored({"cloud": cloud}))
+    assert found.pop("cloud") == cloud.tolist()
+    assert found == {f"cloud_{i}": cloud[:, :, i].tolist() for i in range(4)}
+    source = open_events(stored({"x": np.ones((2, 3, 4, 5))}))
+    assert (source.schema.names, source.repeated) == (["x"], frozenset())
+
+
+def test_several_datasets_of_a_mixed_group(stored, refused) -> None:
+    path = stored({"a/pt": ROW, "a/eta": ROW / 2, "a/edges": ROW[:5]})
+    assert list(table(f"{path}:/a/pt,eta")) == ["pt", "eta"]
+    assert open_events(f"{path}:a/pt,eta").fingerprint()["files"][0]["inside"] == "a/pt,eta"
+    with pytest.raises(EventsError, match="no group or dataset /a/phi"):
+        open_events(f"{path}:/a/pt,phi")
+
+
+FRAME = {
+    "pt": [1.5, 2.5, 3.5], "e": [0.5, 0.25, 0.125], "n": [1, 2, 3], "ok": [True, False, True],
+    "name": ["a", "bb", "c"],
+}  # fmt: skip
+
+
+def pickled(*names: str) -> bytes:
+    """A list of names as pandas stores it."""
+    return pickle.dumps(list(names), 0)
+
+
+@pytest.fixture
+def pandas_table(tmp_path):
+    """The layout of `DataFrame.to_hdf(path, key="df", format="table", data_columns=["n"])`."""
+    path = str(tmp_path / "frame.h5")
+    fields = [("index", "<i8"), ("values_block_0", "<f8", (2,)), ("values_block_1", "u1", (1,)),
+              ("values_block_2", "S2", (1,)), ("n", "<i8")]  # fmt: skip
+    rows = np.zeros(3, fields)
+    rows["index"], rows["n"] = [7, 8, 9], FRAME["n"]
+    rows["values_block_0"] = np.column_stack([FRAME["pt"], FRAME["e"]])
+    rows["values_block_1"][:, 0], rows["values_block_2"][:, 0] = FRAME["ok"], FRAME["name"]
+    with h5py.File(path, "w") as file:
+        group = file.create_group("df")
+        group.attrs["pandas_type"] = np.bytes_("frame_table")
+        made = group.create_dataset("table", data=rows)
+        kinds = {"values_block_0": ("pt", "e"), "values_block_1": ("ok",),
+                 "values_block_2": ("name",), "n": ("n",)}  # fmt: skip
+        for field, names in kinds.items():
+            made.attrs[f"{field}_kind"] = np.bytes_(pickled(*names))
+        made.attrs["index_kind"] = np.bytes_("integer")
+        made.attrs["values_block_1_dtype"] = np.bytes_("bool")
+        index = group.create_group("_i_table")
+        index.attrs["CLASS"] = np.bytes_("TINDEX")
+        index.create_group("index").attrs["CLASS"] = np.bytes_("INDEX")
+        index["index/sorted"] = np.arange(5)
+    return path
+
+
+@pytest.mark.parametrize("inside", ["", ":df", ":/df/table"])
+def test_a_table_of_pandas(pandas_table, inside) -> None:
+    assert table(pandas_table + inside, batch_rows=2) == FRAME
+
+
+def test_names_of_pandas_are_not_unpickled(pandas_table) -> None:
+    class Code:
+        def __reduce__(self):
+            return (os.mkdir, (pandas_table + ".ran",))
+
+    with h5py.File(pandas_table, "a") as file:
+        file["df/table"].attrs["values_block_0_kind"] = np.bytes_(pickle.dumps([Code()], 0))
+    table(pandas_table)
+    assert not os.path.exists(pandas_table + ".ran")
+
+
+def test_a_fixed_frame_of_pandas(tmp_path, refused) -> None:
+    path = str(tmp_path / "frame.h5")
+    blocks = [(["pt", "e"], "<f8"), (["n"], "<i8"), (["ok"], "?")]
+    with h5py.File(path, "w") as file:
+        group = file.create_group("df")
+        group.attrs["pandas_type"], group.attrs["nblocks"] = np.bytes_("frame"), 4
+        group["axis0"], group["axis1"] = np.array(list(FRAME), "S4"), np.arange(3)
+        for number, (names, dtype) in enumerate(blocks):
+            group[f"block{number}_items"] = np.array(names, "S4")
+            values = np.column_stack([FRAME[name] for name in names]).astype(dtype)
+            group[f"block{number}_values"] = values
+        group["block3_items"] = np.array(["name"], "S4")
+        made = group.create_dataset("block3_values", (1,), dtype=h5py.vlen_dtype(np.uint8))
+        made[0] = np.frombuffer(pickle.dumps(FRAME["name"]), np.uint8)
+    assert open_events(path).schema.names == ["pt", "e", "n", "ok", "name"]
+    expected = {name: values for name, values in FRAME.items() if name != "name"}
+    assert table(path, list(expected)) == expected
+    message = """
+The column 'name' of DIR/frame.h5 cannot be read.
+  expected: numbers, booleans, text, or lists of these
+  found:    text, which pandas has pickled
+  do:       leave it out, or write it as numbers
+"""
+    refused(EventsError, message, table, path, ["name"])
+
+
+@pytest.mark.parametrize("layout", ["matrix", "compound"])
+def test_many_columns_are_read_at_once(layout, stored, monkeypatch) -> None:
+    """Also the type of a compound dataset, which has all of its fields, is not asked for each."""
+    values = np.arange(50.0 * 800).reshape(50, 800)
+    if layout == "compound":
+        values = np.ascontiguousarray(values).view([(f"x_{i}", "f8") for i in range(800)])[:, 0]
+    path, asked = stored({"x": values}) + ":/x", []
+    for name in ("dtype", "chunks"):
+        original = getattr(h5py.Dataset, name)
+        count = property(lambda self, original=original: asked.append(1) or original.fget(self))
+        monkeypatch.setattr(h5py.Dataset, name, count)
+    whole = h5py.Dataset.__getitem__
+    read = lambda self, *keys: asked.append(1) or whole(self, *keys)  # noqa: E731
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", read)
+    columns = [f"x_{i}" for i in range(800)]
+    assert table(path, columns)["x_7"] == [800.0 * row + 7 for row in range(50)]
+    assert len(asked) < 20
 
 
 COMPOUND = np.zeros(ROWS, dtype=[("pt", ">f8"), ("tag", "S3"), ("p4", "f4", (4,)), ("flag", "?")])
@@ -222,18 +335,20 @@ def test_a_corrupted_chunk(stored, refused) -> None:
 
 
 def test_a_compression_without_its_plugin(stored, refused, monkeypatch) -> None:
-    path = stored({"pt": ROW})
+    path = stored({"pt": ROW}, chunks=True, compression="gzip")
 
     def refuse(*_):
-        raise OSError("Can't synchronously read data (required filter 'blosc' is not registered)")
+        raise OSError("Can't synchronously read data (can't open directory)")
 
     monkeypatch.setattr(hdf5, "read", refuse)
+    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: False)
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
     message = """
 DIR/jets.h5:/ cannot be read in column 'pt' (rows 0 to 999).
-  expected: readable data
-  found:    Can't synchronously read data (required filter 'blosc' is not registered)
+  expected: a compression that is installed
+  found:    deflate (filter 1)
   cause:    a compression that HDF5 only knows by a plugin
-  do:       write the dataset again with gzip
+  do:       pip install hdf5plugin, or write the dataset again with gzip
 """
     refused(EventsError, message, table, path)
 
@@ -260,7 +375,7 @@ The datasets of DIR/jets.h5:/ have different lengths.
   expected: a row for each event in each of them
   found:    5 rows in edges; 1000 rows in eta, pt; 10 rows in y
   cause:    what is not of events lies beside them, or the job that wrote them was stopped
-  do:       keep those of 1000 rows in a group of their own, or name one dataset
+  do:       name those of 1000 rows: DIR/jets.h5:/eta,pt
 """
     refused(EventsError, message, open_events, stored(datasets))
 

@@ -8,6 +8,7 @@ come from.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -137,12 +138,14 @@ class EventSource:
     def require(self, columns: Iterable[str]) -> None:
         """Check that every file has the columns, once each and with one type; else EventsError."""
         wanted = list(columns)
+        known = set(self.schema.names)
         for name in wanted:
-            if name not in self.schema.names:
+            if name not in known:
                 raise self.missing(name)
         for file in self._files:
+            counts = Counter(file.schema.names)
             for name in wanted:
-                self._check(file, name)
+                self._check(file, name, counts[name])
 
     def missing(self, name: str, needed_by: str = "") -> EventsError:
         """Return the error for a column that the first file does not have."""
@@ -234,8 +237,7 @@ class EventSource:
         bits = sum(arrow.bit_width for arrow in types)
         return min(max(8 * BLOCK_BYTES // bits, LEAST_ROWS), MOST_ROWS)
 
-    def _check(self, file: EventFile, name: str) -> None:
-        count = file.schema.names.count(name)
+    def _check(self, file: EventFile, name: str, count: int) -> None:
         if count == 0:
             raise EventsError(
                 f"{file.path} has no column {name!r}, which {self.files[0]} has.",

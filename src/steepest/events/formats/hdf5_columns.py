@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickletools
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ from steepest.events.formats.damage import unreadable_column
 from steepest.events.formats.nested import nested, nested_type, unreadable, unreadable_name
 from steepest.events.remote import FilePath
 
-__all__ = ["Column", "Records", "dataset_columns", "read"]
+__all__ = ["Column", "Records", "dataset_columns", "pandas_columns", "read"]
 
 Records = dict[tuple[str, int], np.ndarray]
 """Rows of whole datasets, by the dataset and the first row."""
@@ -22,38 +24,99 @@ Records = dict[tuple[str, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Column:
-    """A dataset, or a field of one, or one of its columns, with a value for each row."""
+    """A dataset, or a field of one, or what has one index in its last dimension."""
 
     name: str
     dataset: str
     type: pa.DataType
+    dtype: np.dtype
+    """Of one number or text, with what h5py has attached to it."""
     field: str | None = None
     """Of a compound dataset."""
     index: int | None = None
-    """Of a dataset of two dimensions."""
+    """In the last of two or three dimensions."""
 
 
 def dataset_columns(dataset: Any) -> list[Column]:
     """Return the columns of a dataset.
 
-    A compound dataset has its fields. Another one is a column of its name: of two dimensions, a
-    list for each row, and also each of its columns alone, ``x_0``, ``x_1``, …; of more, lists of
-    lists.
+    A compound dataset has its fields. Another one is a column of its name, with lists for more
+    dimensions; of two or three dimensions, also ``x_0``, ``x_1``, … along the last one.
     """
+    dtype, shape = dataset.dtype, dataset.shape
     path, name = dataset.name, dataset.name.rsplit("/", 1)[-1]
-    if dataset.dtype.names:
-        return [_field(dataset, field) for field in dataset.dtype.names]
-    columns = [Column(name, path, _arrow(dataset.dtype, len(dataset.shape) - 1))]
-    if len(dataset.shape) == 2:
-        single = _arrow(dataset.dtype, 0)
-        columns += [Column(f"{name}_{i}", path, single, index=i) for i in range(dataset.shape[1])]
+    if dtype.names:
+        columns = [_field(path, dtype[field], field, len(shape) - 1) for field in dtype.names]
+        return _of_pandas_table(dataset, columns)
+    columns = [Column(name, path, _arrow(dtype, len(shape) - 1), dtype)]
+    if len(shape) in (2, 3):
+        single = _arrow(dtype, len(shape) - 2)
+        columns += [Column(f"{name}_{i}", path, single, dtype, index=i) for i in range(shape[-1])]
+    return columns
+
+
+def _of_pandas_table(dataset: Any, columns: list[Column]) -> list[Column]:
+    """Return the columns of a table of pandas by their own names, without its index."""
+    if "values_block_0_kind" not in dataset.attrs:
+        return columns
+    named = []
+    for column in columns:
+        names = _names_of_pandas(dataset.attrs.get(f"{column.name}_kind"))
+        block = column.type.value_type if pa.types.is_list(column.type) else column.type
+        if dataset.attrs.get(f"{column.name}_dtype") == b"bool":
+            block = pa.bool_()
+        if column.name == "index":
+            continue
+        if not column.name.startswith("values_block_") or not names:
+            named.append(column)
+            continue
+        named += [
+            Column(name, column.dataset, block, column.dtype, column.field, i)
+            for i, name in enumerate(names)
+        ]
+    return named
+
+
+def _names_of_pandas(pickled: Any) -> list[str]:
+    """Return the names in a pickled list of names, which is not unpickled: that could run code."""
+    content = bytes(pickled) if isinstance(pickled, bytes | np.bytes_) else b""
+    try:
+        operations = [(code.name, value) for code, value, _ in pickletools.genops(content)]
+    except ValueError:
+        return []
+    names = [str(value) for name, value in operations if "UNICODE" in name or "INT" in name]
+    return names if len(set(names)) == len(names) else []
+
+
+def pandas_columns(group: Any) -> list[Column]:
+    """Return the columns of a data frame that pandas wrote in its fixed format."""
+    columns = []
+    for number in range(int(group.attrs["nblocks"])):
+        items, values = group[f"block{number}_items"], group[f"block{number}_values"]
+        names = [
+            item.decode("utf-8") if isinstance(item, bytes) else str(item) for item in items[...]
+        ]
+        if values.ndim != 2 or values.shape[1] != len(names):
+            kind = unreadable("text, which pandas has pickled")
+            columns += [Column(name, values.name, kind, values.dtype) for name in names]
+            continue
+        arrow = _arrow(values.dtype, 0)
+        columns += [
+            Column(name, values.name, arrow, values.dtype, index=i) for i, name in enumerate(names)
+        ]
     return columns
 
 
 def read(
-    file: Any, column: Column, start: int, stop: int, records: Records, path: FilePath
+    file: Any,
+    column: Column,
+    start: int,
+    stop: int,
+    records: Records,
+    path: FilePath,
+    whole: Collection[str] = (),
 ) -> pa.Array:
-    """Return the rows from `start` to `stop` of a column.
+    """Return the rows from `start` to `stop` of a column; `whole` are datasets to read at once.
 
     Raises
     ------
@@ -63,11 +126,10 @@ def read(
     kind = unreadable_name(column.type)
     if kind is not None:
         raise unreadable_column(repr(column.name), str(path), kind)
-    dataset = file[column.dataset]
-    base = dataset.dtype if column.field is None else dataset.dtype[column.field]
-    values = _values(dataset, column, slice(start, stop), records)
     try:
-        return _to_arrow(values, base.base if base.subdtype else base, column.type)
+        alone = column.dataset not in whole
+        values = _values(file, column, slice(start, stop), records, alone)
+        return _to_arrow(values, column.dtype, column.type)
     except UnicodeDecodeError as error:
         raise EventsError(
             f"The column {column.name!r} of {path} is not text in UTF-8 "
@@ -79,25 +141,23 @@ def read(
         ) from None
 
 
-def _values(dataset: Any, column: Column, rows: slice, records: Records) -> np.ndarray:
+def _values(file: Any, column: Column, rows: slice, records: Records, alone: bool) -> np.ndarray:
     """Return a column's values; what lies interleaved is read once, and kept in `records`."""
-    alone = column.index is not None and (dataset.chunks is None or dataset.chunks[1] == 1)
-    if alone:
-        return dataset[rows, column.index]
+    if alone and column.index is not None and column.field is None:
+        dataset = file[column.dataset]
+        chunks = dataset.chunks
+        if chunks is None or chunks[-1] == 1:
+            return dataset[rows, ..., column.index]
     key = column.dataset, rows.start
     if key not in records:
-        records[key] = dataset[rows]
-    values = records[key]
-    if column.field is not None:
-        return values[column.field]
-    return values if column.index is None else values[:, column.index]
+        records[key] = file[column.dataset][rows]
+    values = records[key] if column.field is None else records[key][column.field]
+    return values if column.index is None else values[..., column.index]
 
 
-def _field(dataset: Any, field: str) -> Column:
-    dtype = dataset.dtype[field]
+def _field(path: str, dtype: np.dtype, field: str, dimensions: int) -> Column:
     base, shape = dtype.subdtype or (dtype, ())
-    dimensions = len(shape) + len(dataset.shape) - 1
-    return Column(field, dataset.name, _arrow(base, dimensions), field=field)
+    return Column(field, path, _arrow(base, dimensions + len(shape)), base, field=field)
 
 
 def _arrow(dtype: np.dtype, dimensions: int) -> pa.DataType:
@@ -136,6 +196,8 @@ def _to_arrow(values: np.ndarray, dtype: np.dtype, arrow: pa.DataType) -> pa.Arr
         values = _named(values, {value: name for name, value in names.items()})
     elif h5py.check_string_dtype(dtype) is not None:
         values = _text(values)
+    elif pa.types.is_boolean(inner):
+        values = values.astype(bool)
     else:
         values = values.astype(dtype.newbyteorder("="), copy=False)
     return nested(values, inner)
