@@ -98,14 +98,14 @@ class MeanLoss(Metric):
         return sum(float(self.loss(wrapper.forward(x), y)) for x, y in self.pieces) / self.count
 
 
-def peer(model: Dense, plane: Directions, events: Batch, points: int, at_once: int):
+def peer(model: Dense, directions: Directions, events: Batch, points: int, at_once: int):
     """Seconds and values of loss-landscapes on the plane through θ₀, θ₀ + d₁ and θ₀ + d₂."""
     networks = [
         network_of(model, theta)
         for theta in (
-            plane.origin,
-            plane.origin + plane.vectors[0],
-            plane.origin + plane.vectors[1],
+            directions.origin,
+            directions.origin + directions.vectors[0],
+            directions.origin + directions.vectors[1],
         )
     ]
     metric = MeanLoss(events, at_once)
@@ -117,14 +117,18 @@ def peer(model: Dense, plane: Directions, events: Batch, points: int, at_once: i
 
 
 def ours(
-    objective: DenseObjective, plane: Directions, events: Batch, points: int, accuracy: float | None
+    objective: DenseObjective,
+    directions: Directions,
+    events: Batch,
+    points: int,
+    accuracy: float | None,
 ) -> tuple[float, Surface]:
     """Seconds and surface; drawing the events and the anchors count."""
     axis = np.arange(points) / points
     time.sleep(PAUSE)
     began = time.perf_counter()
     drawn = drawn_events(events, None, 0)
-    grid, given = Grid((axis, axis)), (objective, plane)
+    grid, given = Grid((axis, axis)), (objective, directions)
     anchors = None if accuracy is None else Anchors.of(*given, grid, events)
     surface, _ = evaluate(
         *given, grid, drawn, len(events), anchors=anchors, standard_error=accuracy
@@ -154,16 +158,16 @@ def _case(
     hidden: tuple[int, ...], activation: str, events: Batch, points: int, rounds: int
 ) -> Case:
     objective, theta = trained(hidden, activation, events)
-    plane = spans.random(theta, objective.neuron_groups(), seed=1)
-    tried = {n: peer(objective.model, plane, events, 3, n)[0] for n in AT_ONCE}
+    directions = spans.random(theta, objective.neuron_groups(), seed=1)
+    tried = {n: peer(objective.model, directions, events, 3, n)[0] for n in AT_ONCE}
     fastest = min(tried, key=tried.__getitem__)
     for accuracy in (None, ACCURACY):  # compiled before anything is timed
-        ours(objective, plane, events.take(slice(0, WARM)), points, accuracy)
+        ours(objective, directions, events.take(slice(0, WARM)), points, accuracy)
     seconds: Times = {"steepest": [], "steepest, to 1 %": [], "loss-landscapes": []}
     for _ in range(rounds):
-        theirs, values = peer(objective.model, plane, events, points, fastest)
-        exact, surface = ours(objective, plane, events, points, None)
-        quick, estimate = ours(objective, plane, events, points, ACCURACY)
+        theirs, values = peer(objective.model, directions, events, points, fastest)
+        exact, surface = ours(objective, directions, events, points, None)
+        quick, estimate = ours(objective, directions, events, points, ACCURACY)
         for times, taken in zip(seconds.values(), (exact, quick, theirs), strict=True):
             times.append(taken)
     if (difference := largest_difference(values, surface.losses)) > TOLERANCE:

@@ -35,16 +35,16 @@ def picture(objective=None, dimensions: int = 2, extent=(-3.0, 1.2, -0.5, 1.2), 
     """A well around θ₀ = (1, 0, 0), with a path that leads there."""
     labels = ("Principal direction 1", r"Coefficient of $p_{T}$ [1/GeV]")[:dimensions]
     marks = TRAINED if dimensions == 2 else (Mark("trained", (0.0,)),)
-    plane = Directions.spanned(
+    directions = Directions.spanned(
         "principal", np.array([1.0, 0, 0]), np.eye(3)[:dimensions], labels, marks
     )
     t = np.linspace(1, 0, 30)[:, None] ** 2
     thetas = np.array([1.0, 0, 0]) + t * np.array([-0.8, 1.0, 0.3])
     objective, events = objective or DoubleWell(), some_events()
-    path = projected_path(objective, plane, PathPoints(np.arange(30), thetas), events)
-    grid = grid_of(plane, extent[: 2 * dimensions], 25)
-    surface, _ = evaluate(objective, plane, grid, events, len(events))
-    given = Picture.of(plane, surface, path, "mean-squared-error", "train", kept_step=20)
+    path = projected_path(objective, directions, PathPoints(np.arange(30), thetas), events)
+    grid = grid_of(directions, extent[: 2 * dimensions], 25)
+    surface, _ = evaluate(objective, directions, grid, events, len(events))
+    given = Picture.of(directions, surface, path, "mean-squared-error", "train", kept_step=20)
     return Picture(**{**vars(given), **changes})
 
 

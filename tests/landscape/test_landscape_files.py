@@ -16,11 +16,11 @@ from steepest.landscape.input import PathPoints
 from steepest.landscape.path_projection import projected_path
 from steepest.landscape.surface import evaluate
 
-PLANE = Directions.spanned("random", np.zeros(3), np.eye(3)[:2], ("x", "y"))
-GRID = grid_of(PLANE, (-2, 2, -1, 1), 5)
-SURFACE, _ = evaluate(WithACliff(), PLANE, GRID, some_events(), 4000)
+SLICE = Directions.spanned("random", np.zeros(3), np.eye(3)[:2], ("x", "y"))
+GRID = grid_of(SLICE, (-2, 2, -1, 1), 5)
+SURFACE, _ = evaluate(WithACliff(), SLICE, GRID, some_events(), 4000)
 POINTS = PathPoints(np.array([0, 3]), np.eye(3)[:2])
-PATH = projected_path(WithACliff(), PLANE, POINTS, some_events())
+PATH = projected_path(WithACliff(), SLICE, POINTS, some_events())
 
 
 def parsed(file: Path) -> tuple[ElementTree.Element, dict[str, np.ndarray]]:

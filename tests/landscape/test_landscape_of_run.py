@@ -181,10 +181,10 @@ def test_as_many_events_as_an_accuracy_needs(linear: steepest.Run):
 
 
 def test_a_line_after_a_plane_leaves_no_figures_of_the_plane(network: steepest.Run):
-    plane = network.landscape("random", **FEW, name="changing")
-    assert dict.fromkeys(("contour", "relief", "path")).keys() == dict(plane.figures()).keys()
+    surface = network.landscape("random", **FEW, name="changing")
+    assert dict.fromkeys(("contour", "relief", "path")).keys() == dict(surface.figures()).keys()
     for name in ("contour.png", "relief.pdf", "descent.gif"):
-        (plane.where / name).touch()
+        (surface.where / name).touch()
     line = network.landscape("random", **FEW, one_dimensional=True, name="changing")
     line.write_figures()
     assert not files_of(line) & {"contour.png", "relief.pdf", "descent.gif"}

@@ -19,7 +19,7 @@ from steepest.landscape.stationary import (
 )
 from steepest.landscape.surface import Surface, evaluate
 
-PLANE = Directions.spanned("random", np.zeros(3), np.diag([1.0, 2.0, 0.0])[:2], ("x", "y"))
+SLICE = Directions.spanned("random", np.zeros(3), np.diag([1.0, 2.0, 0.0])[:2], ("x", "y"))
 EVENTS = some_events()
 
 
@@ -30,7 +30,7 @@ def surface_of(objective, directions, extent, points: int) -> Surface:
 
 def test_true_losses_stand_beside_those_of_the_surface():
     thetas = np.array([[0.2, 1.0, 3.0], [0.5, 0.4, 1.0], [1.0, 0.0, 0.0]])
-    path = projected_path(DoubleWell(), PLANE, PathPoints(np.array([0, 5, 9]), thetas, 2), EVENTS)
+    path = projected_path(DoubleWell(), SLICE, PathPoints(np.array([0, 5, 9]), thetas, 2), EVENTS)
     np.testing.assert_allclose(path.coordinates, thetas[:, :2] / [1, 2])
     np.testing.assert_allclose(path.distances, [3, 1, 0], atol=1e-12)
     np.testing.assert_allclose(path.gaps, [4.5, 0.5, 0], atol=1e-12)
@@ -57,15 +57,15 @@ def test_shares_are_those_of_the_plane_itself_where_coordinates_are_oblique():
 
 def test_a_path_where_nothing_is_finite_has_no_gap():
     thetas = np.array([[2.0, 0, 0], [3.0, 0, 0]])
-    path = projected_path(WithACliff(), PLANE, PathPoints(np.arange(2), thetas), EVENTS)
+    path = projected_path(WithACliff(), SLICE, PathPoints(np.arange(2), thetas), EVENTS)
     assert path.to_json()["largest_gap"] is None
     assert path.to_json()["median_gap"] is None
 
 
 def test_both_minima_and_the_saddle_are_found_refined_and_named():
-    surface = surface_of(DoubleWell(), PLANE, (-1.8, 1.9, -0.9, 1.0), 21)  # none on the grid
-    points = slice_points(DoubleWell(), PLANE, surface, EVENTS)
-    points = all_named(points, PLANE, surface)
+    surface = surface_of(DoubleWell(), SLICE, (-1.8, 1.9, -0.9, 1.0), 21)  # none on the grid
+    points = slice_points(DoubleWell(), SLICE, surface, EVENTS)
+    points = all_named(points, SLICE, surface)
     assert [point.kind for point in points] == ["minimum", "minimum", "saddle"]
     np.testing.assert_allclose(sorted(p.coordinates[0] for p in points), [-1, 0, 1], atol=1e-6)
     np.testing.assert_allclose([p.loss for p in points], [0, 0, 1], atol=1e-9)
@@ -105,21 +105,21 @@ def test_a_valley_that_leads_off_the_grid_has_no_minimum():
 
 
 def test_no_point_beside_a_cliff_and_none_on_a_plateau():
-    surface = surface_of(WithACliff(), PLANE, (1.3, 1.7, -1, 1), 9)
+    surface = surface_of(WithACliff(), SLICE, (1.3, 1.7, -1, 1), 9)
     assert stationary(surface) == []
     flat = Surface(surface.grid, np.ones((9, 9)), np.zeros((9, 9)), 1, 1, 1, True)
     assert stationary(flat) == []
 
 
 def test_the_slope_of_a_hill_is_a_slope():
-    surface = surface_of(DoubleWell(), PLANE, (-1.8, 1.9, -0.9, 1.0), 21)
-    here = measured(DoubleWell(), PLANE, np.array([1.4, 0.0]), EVENTS)
+    surface = surface_of(DoubleWell(), SLICE, (-1.8, 1.9, -0.9, 1.0), 21)
+    here = measured(DoubleWell(), SLICE, np.array([1.4, 0.0]), EVENTS)
     assert here is not None
-    (point,) = all_named([here], PLANE, surface)
+    (point,) = all_named([here], SLICE, surface)
     assert point.kind == "slope"
     assert point.gradient == pytest.approx(4 * 1.4 * (1.4**2 - 1))
-    assert measured(WithACliff(), PLANE, np.array([2.0, 0.0]), EVENTS) is None
-    assert all_named([], PLANE, surface) == []
+    assert measured(WithACliff(), SLICE, np.array([2.0, 0.0]), EVENTS) is None
+    assert all_named([], SLICE, surface) == []
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ def linear_model(scaling: str = "standard", outputs: int = 1) -> TrainedModel:
 def test_random_directions_are_as_long_as_each_neurons_weights_and_leave_biases_alone():
     model = Dense(4, (6, 5), 2)
     theta = np.random.default_rng(0).normal(size=model.size)
-    plane = spans.random(theta, model.neuron_groups(), seed=3)
-    for vector in plane.vectors:
+    directions = spans.random(theta, model.neuron_groups(), seed=3)
+    for vector in directions.vectors:
         for layer, own in zip(model.layers(vector), model.layers(theta), strict=True):
             np.testing.assert_allclose(
                 np.linalg.norm(layer.weights, axis=0), np.linalg.norm(own.weights, axis=0)
@@ -77,14 +77,14 @@ def test_principal_directions_are_those_of_the_covariance():
     random = np.random.default_rng(0)
     thetas = random.normal(size=(50, 12)) * np.geomspace(5, 0.01, 12)
     theta = thetas[-1]
-    plane = spans.principal(theta, PathPoints(np.arange(50), thetas))
+    directions = spans.principal(theta, PathPoints(np.arange(50), thetas))
     differences = thetas - theta
     values, vectors = np.linalg.eigh(differences.T @ differences)
     shares = values[::-1][:2] / values.sum()
-    np.testing.assert_allclose(plane.notes["variance_shares"], shares)
-    overlap = np.abs(np.sum(plane.vectors * vectors[:, ::-1][:, :2].T, axis=1))
+    np.testing.assert_allclose(directions.notes["variance_shares"], shares)
+    overlap = np.abs(np.sum(directions.vectors * vectors[:, ::-1][:, :2].T, axis=1))
     np.testing.assert_allclose(overlap, 1)
-    assert (plane.coordinates_of(thetas[0]) >= 0).all()
+    assert (directions.coordinates_of(thetas[0]) >= 0).all()
 
 
 def test_a_straight_path_spans_no_plane():
@@ -101,11 +101,11 @@ def test_a_straight_path_spans_no_plane():
 def test_the_plane_through_three_points_holds_them():
     random = np.random.default_rng(0)
     points = random.normal(size=(3, 9))
-    plane = spans.through(points[0], [("b", points[1]), ("c", points[2])], "a")
-    assert [mark.label for mark in plane.marks] == ["a", "b", "c"]
-    for mark, point in zip(plane.marks, points, strict=True):
-        np.testing.assert_allclose(plane.theta_at(np.array(mark.coordinates)), point)
-    np.testing.assert_allclose(plane.vectors @ plane.vectors.T, np.eye(2), atol=1e-12)
+    directions = spans.through(points[0], [("b", points[1]), ("c", points[2])], "a")
+    assert [mark.label for mark in directions.marks] == ["a", "b", "c"]
+    for mark, point in zip(directions.marks, points, strict=True):
+        np.testing.assert_allclose(directions.theta_at(np.array(mark.coordinates)), point)
+    np.testing.assert_allclose(directions.vectors @ directions.vectors.T, np.eye(2), atol=1e-12)
 
 
 def test_parallel_directions_are_refused_with_a_full_message():
@@ -137,15 +137,17 @@ def test_through_takes_one_or_two_others(count: int):
 @pytest.mark.parametrize("names", [("mass", "tau32"), ("pt", "intercept")])
 def test_coordinates_are_the_coefficients_that_the_model_reports(scaling: str, names):
     model = linear_model(scaling)
-    plane = spans.parameters(model, names)
-    np.testing.assert_allclose(plane.offset, reported(model, names), rtol=1e-9)
-    wanted = plane.offset * 1.3 + 0.01
-    moved = TrainedModel(**{**vars(model), "theta": plane.theta_at(wanted)})
+    directions = spans.parameters(model, names)
+    np.testing.assert_allclose(directions.offset, reported(model, names), rtol=1e-9)
+    wanted = directions.offset * 1.3 + 0.01
+    moved = TrainedModel(**{**vars(model), "theta": directions.theta_at(wanted)})
     np.testing.assert_allclose(reported(moved, names), wanted, rtol=1e-7)
     others = [n for n in ("pt", "mass", "tau32", "intercept") if n not in names]
     before, after = reported(model, others), reported(moved, others)
     np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(plane.coordinates_of(plane.theta_at(wanted)), wanted, rtol=1e-9)
+    np.testing.assert_allclose(
+        directions.coordinates_of(directions.theta_at(wanted)), wanted, rtol=1e-9
+    )
 
 
 def reported(model: TrainedModel, names) -> list[float]:
@@ -156,11 +158,11 @@ def reported(model: TrainedModel, names) -> list[float]:
 
 
 def test_labels_have_units_and_classes():
-    plane = spans.parameters(linear_model(), ["mass", "intercept"])
-    assert plane.labels == ("Coefficient of $m$ [1/GeV]", "Intercept")
-    plane = spans.parameters(linear_model(outputs=3), ["tau32@top", "tau32@w"])
-    assert plane.labels[0] == r"Coefficient of $\tau_{32}$, top"
-    weights = linear_model(outputs=3).model.layers(plane.vectors[0])[0].weights
+    directions = spans.parameters(linear_model(), ["mass", "intercept"])
+    assert directions.labels == ("Coefficient of $m$ [1/GeV]", "Intercept")
+    directions = spans.parameters(linear_model(outputs=3), ["tau32@top", "tau32@w"])
+    assert directions.labels[0] == r"Coefficient of $\tau_{32}$, top"
+    weights = linear_model(outputs=3).model.layers(directions.vectors[0])[0].weights
     assert not weights[:, :2].any()
 
 
@@ -198,11 +200,11 @@ def test_networks_and_other_scalings_have_no_named_parameters():
 def test_projection_is_orthogonal_also_for_oblique_directions():
     random = np.random.default_rng(0)
     vectors = random.normal(size=(2, 7))
-    plane = Directions.spanned("random", np.ones(7), vectors, ("a", "b"))
+    directions = Directions.spanned("random", np.ones(7), vectors, ("a", "b"))
     theta = random.normal(size=7)
-    rest = theta - plane.theta_at(plane.coordinates_of(theta))
+    rest = theta - directions.theta_at(directions.coordinates_of(theta))
     np.testing.assert_allclose(vectors @ rest, 0, atol=1e-12)
-    assert plane.distances_of(theta[None])[0] == pytest.approx(np.linalg.norm(rest))
+    assert directions.distances_of(theta[None])[0] == pytest.approx(np.linalg.norm(rest))
 
 
 @pytest.mark.parametrize("bad", [0.0, np.nan])

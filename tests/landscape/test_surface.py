@@ -27,7 +27,7 @@ from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
 
-PLANE = Directions.spanned("random", np.zeros(3), np.eye(3)[:2], ("x", "y"))
+SLICE = Directions.spanned("random", np.zeros(3), np.eye(3)[:2], ("x", "y"))
 
 
 def network(count: int = 5000, weighted: bool = True) -> tuple[DenseObjective, Directions, Batch]:
@@ -46,8 +46,8 @@ def network(count: int = 5000, weighted: bool = True) -> tuple[DenseObjective, D
 
 
 def test_a_surface_is_j_at_its_points():
-    grid = grid_of(PLANE, (-1.5, 1.5, -1, 1), 7)
-    surface, _ = evaluate(DoubleWell(), PLANE, grid, some_events(), 2000)
+    grid = grid_of(SLICE, (-1.5, 1.5, -1, 1), 7)
+    surface, _ = evaluate(DoubleWell(), SLICE, grid, some_events(), 2000)
     x, y = np.meshgrid(*grid.axes, indexing="ij")
     np.testing.assert_allclose(surface.losses, (x**2 - 1) ** 2 + y**2 / 2, rtol=1e-12)
     assert surface.complete
@@ -162,12 +162,12 @@ def test_single_points_are_estimated_as_the_surface_is():
 
 
 def test_an_anchor_that_is_not_finite_is_none():
-    grid = grid_of(PLANE, (-2, 2, -1, 1), 9)
+    grid = grid_of(SLICE, (-2, 2, -1, 1), 9)
     events = some_events(20_000, spread=0.5)
-    anchors = Anchors.of(WithACliff(), PLANE, grid, events)
+    anchors = Anchors.of(WithACliff(), SLICE, grid, events)
     assert len(anchors.rows) == 6
     taken = drawn_events(events, 10_000, 0)
-    surface, _ = evaluate(WithACliff(), PLANE, grid, taken, len(events), anchors=anchors)
+    surface, _ = evaluate(WithACliff(), SLICE, grid, taken, len(events), anchors=anchors)
     assert np.isfinite(surface.losses[grid.axes[0] <= 1.5]).all()
     assert not np.isfinite(surface.losses[grid.axes[0] > 1.5]).any()
     x, y = np.meshgrid(*grid.axes, indexing="ij")
@@ -216,8 +216,8 @@ def test_a_single_chunk_has_no_standard_error():
 
 
 def test_what_is_not_finite_stays_so_and_nothing_else_does():
-    grid = grid_of(PLANE, (-2, 2, -1, 1), 9)
-    surface, _ = evaluate(WithACliff(), PLANE, grid, some_events(), 2000)
+    grid = grid_of(SLICE, (-2, 2, -1, 1), 9)
+    surface, _ = evaluate(WithACliff(), SLICE, grid, some_events(), 2000)
     for row, x in zip(surface.losses, grid.axes[0], strict=True):
         assert np.isfinite(row).all() if x <= 1.5 else np.isinf(row).all()
     place, lowest = surface.lowest()
@@ -227,7 +227,7 @@ def test_what_is_not_finite_stays_so_and_nothing_else_does():
 
 def test_a_surface_without_a_finite_point():
     grid = Grid((np.array([2.0, 3.0, 4.0]), np.array([0.0, 1.0, 2.0])))
-    surface, _ = evaluate(WithACliff(), PLANE, grid, some_events(1000), 2000, standard_error=0.1)
+    surface, _ = evaluate(WithACliff(), SLICE, grid, some_events(1000), 2000, standard_error=0.1)
     place, lowest = surface.lowest()
     assert np.isnan(place).all()
     assert np.isnan(lowest)
@@ -237,7 +237,7 @@ def test_a_surface_without_a_finite_point():
 
 
 def test_a_grid_holds_what_lies_within_it():
-    grid = grid_of(PLANE, (2.0,), 5)
+    grid = grid_of(SLICE, (2.0,), 5)
     assert grid.shape == (5, 5)
     assert grid.size == 25
     np.testing.assert_array_equal(grid.holds(np.array([[0, 0], [2, -2], [2.1, 0]])), [1, 1, 0])
@@ -256,12 +256,12 @@ def test_offset_directions_have_their_own_values_as_extent():
 @pytest.mark.parametrize("extent", [(-1.0,), (1, 1, 2, 3), (0, 1), (0, np.inf, 0, 1), ()])
 def test_extents_that_are_none(extent):
     with pytest.raises(InputError, match="The extent"):
-        grid_of(PLANE, extent, 5)
+        grid_of(SLICE, extent, 5)
 
 
 def test_two_points_make_no_picture():
     with pytest.raises(InputError, match="are too few"):
-        grid_of(PLANE, (1.0,), 2)
+        grid_of(SLICE, (1.0,), 2)
 
 
 @pytest.mark.parametrize(
@@ -275,17 +275,19 @@ def test_two_points_make_no_picture():
 )
 def test_extents_say_what_is_wrong_with_them(extent, said: str):
     with pytest.raises(InputError) as raised:
-        grid_of(PLANE, extent, 5)
+        grid_of(SLICE, extent, 5)
     assert f"found:    {said}" in str(raised.value)
 
 
 def test_the_automatic_extent_shows_path_and_marks():
-    plane = Directions.spanned(
+    directions = Directions.spanned(
         "through", np.zeros(3), np.eye(3)[:2], ("x", "y"), (Mark("b", (4.0, 0.0)),)
     )
     path = np.array([[0.0, 3.0], [-1.0, 1.0]])
-    assert automatic_extent(plane, path) == pytest.approx((-2, 5, -0.6, 3.6))
-    assert automatic_extent(plane, None) == pytest.approx((-0.8, 4.8, -1, 1))  # flat: room around
+    assert automatic_extent(directions, path) == pytest.approx((-2, 5, -0.6, 3.6))
+    assert automatic_extent(directions, None) == pytest.approx(
+        (-0.8, 4.8, -1, 1)
+    )  # flat: room around
 
 
 def test_too_much_for_memory_is_refused_with_an_offer():

@@ -202,7 +202,7 @@ def test_features_of_very_different_spread_are_predicted_and_drawn(small, callba
 def test_stochastic_descent_settles_only_with_a_schedule(jets, callback):
     effort = replace(SMALL, epochs=8, repeats=3)
     numbers = batches.compute(jets, 0, effort, callback)
-    batch, mini, single = numbers.ways
+    batch, mini, single = numbers.batch_sizes
     assert batch.batch_size == numbers.events == 300
     assert (mini.batch_size, single.batch_size) == (batches.MINI, 1)
     assert single.rate < mini.rate < batch.rate
@@ -229,7 +229,7 @@ def test_the_seconds_of_the_batch_sizes_hold_no_compilation(jets, callback, monk
 
     monkeypatch.setattr(Problem, "descend", slow_at_first)
     numbers = batches.compute(jets, 0, replace(SMALL, epochs=8, repeats=3), callback)
-    assert [way.seconds["pass"] for way in numbers.ways] == pytest.approx([0.5 / 8] * 3)
+    assert [one.seconds["pass"] for one in numbers.batch_sizes] == pytest.approx([0.5 / 8] * 3)
 
 
 @pytest.fixture(scope="module")

@@ -74,10 +74,10 @@ class Directions:
 
     Examples
     --------
-    >>> plane = Directions.spanned("random", np.zeros(3), np.eye(3)[:2], ("a", "b"))
-    >>> plane.coordinates_of(np.array([1.0, 2.0, 5.0]))
+    >>> directions = Directions.spanned("random", np.zeros(3), np.eye(3)[:2], ("a", "b"))
+    >>> directions.coordinates_of(np.array([1.0, 2.0, 5.0]))
     array([1., 2.])
-    >>> plane.distances_of(np.array([[1.0, 2.0, 5.0]]))
+    >>> directions.distances_of(np.array([[1.0, 2.0, 5.0]]))
     array([5.])
     """
 

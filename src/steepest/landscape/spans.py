@@ -46,8 +46,8 @@ def random(
 
     Examples
     --------
-    >>> plane = random(np.array([3.0, 4.0, 9.0]), [np.array([0, 1])])
-    >>> np.linalg.norm(plane.vectors, axis=1), plane.vectors[:, 2]
+    >>> directions = random(np.array([3.0, 4.0, 9.0]), [np.array([0, 1])])
+    >>> np.linalg.norm(directions.vectors, axis=1), directions.vectors[:, 2]
     (array([5., 5.]), array([0., 0.]))
 
     References

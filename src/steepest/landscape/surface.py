@@ -81,8 +81,8 @@ class Anchors:
         mesh = np.meshgrid(*along, indexing="ij")
         rows = np.unique(np.ravel_multi_index([m.ravel() for m in mesh], grid.shape))
         coordinates = grid.points()[rows]
-        plane = directions.origin, directions.vectors
-        losses = losses_on_surface(objective, *plane, coordinates - directions.offset, all_events)
+        span = directions.origin, directions.vectors
+        losses = losses_on_surface(objective, *span, coordinates - directions.offset, all_events)
         finite = np.isfinite(losses)
         thetas = directions.theta_at(coordinates[finite])
         return cls(rows[finite], losses[finite], thetas)

@@ -79,7 +79,7 @@ class Batches:
     lowest: float
     start_excess: float
     target: float
-    ways: tuple[BatchSize, ...]
+    batch_sizes: tuple[BatchSize, ...]
     floors: tuple[Floor, ...]
 
 
@@ -93,13 +93,15 @@ def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCall
     lowest = fit.loss(minimum)
     above = fit.loss(minimum + AWAY) - lowest
     sizes = {"batch": len(events), "mini-batch": min(MINI, len(events) // 2), "stochastic": 1}
-    ways = tuple(
+    batch_sizes = tuple(
         _descent(name, size, fit, minimum, seed, effort.epochs) for name, size in sizes.items()
     )
-    floors = tuple(_floor(name, ways[-1].rate, fit, minimum, seed, effort) for name in SCHEDULES)
-    axes, losses = _surface(fit, minimum, ways, effort.points)
+    floors = tuple(
+        _floor(name, batch_sizes[-1].rate, fit, minimum, seed, effort) for name in SCHEDULES
+    )
+    axes, losses = _surface(fit, minimum, batch_sizes, effort.points)
     return Batches(data.names[first], data.classes, len(events), axes, losses, minimum, lowest,
-                   above, TARGET, ways, floors)  # fmt: skip
+                   above, TARGET, batch_sizes, floors)  # fmt: skip
 
 
 def _descent(
@@ -112,7 +114,7 @@ def _descent(
     run = fit.descend(**options, epochs=epochs, seed=seed)
     per_pass = -(-len(fit.events) // size)
     lowest = fit.loss(minimum)
-    excess = fit.plane(run.thetas) - lowest
+    excess = fit.losses_at(run.thetas) - lowest
     below = excess <= TARGET * (fit.loss(minimum + AWAY) - lowest)
     passes = run.steps / per_pass
     reached = float(passes[below.argmax()]) if below.any() else None
@@ -130,7 +132,7 @@ def _floor(
     for repeat in range(effort.repeats):
         run = fit.descend(rate=rate, epochs=effort.epochs, batch_size=1, start=minimum + AWAY,
                           schedule=SCHEDULES[schedule], seed=1000 * seed + repeat + 1)  # fmt: skip
-        curves.append(fit.plane(run.thetas) - lowest)
+        curves.append(fit.losses_at(run.thetas) - lowest)
         passes = run.steps / len(fit.events)
         values.append(float(curves[-1][passes >= (1 - LAST) * effort.epochs].mean()))
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
@@ -139,14 +141,14 @@ def _floor(
 
 
 def _surface(
-    fit: Problem, minimum: Array, ways: tuple[BatchSize, ...], points: int
+    fit: Problem, minimum: Array, batch_sizes: tuple[BatchSize, ...], points: int
 ) -> tuple[tuple[Array, Array], Array]:
     """Return J on the plane of both parameters, around all paths."""
-    seen = np.concatenate([*(way.path for way in ways), minimum[None]])
+    seen = np.concatenate([*(one.path for one in batch_sizes), minimum[None]])
     low, high = seen.min(axis=0), seen.max(axis=0)
     margin = 0.15 * (high - low)
     x, y = np.linspace(low - margin, high + margin, points, axis=1)
-    return (x, y), fit.plane(np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1))
+    return (x, y), fit.losses_at(np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1))
 
 
 _LOOKS: dict[str, dict[str, Any]] = {
@@ -171,12 +173,12 @@ def _paths(axes: Axes, numbers: Batches) -> None:
     rings = levels(numbers.losses, 14)
     axes.contourf(x, y, numbers.losses.T, levels=rings, cmap="Greys_r", alpha=0.35)
     axes.contour(x, y, numbers.losses.T, levels=rings[1:-1], colors="0.45", linewidths=0.6)
-    for way in reversed(numbers.ways):
-        look = _LOOKS[way.name]
-        shown = way.path[way.passes <= (1 if way.name != "batch" else np.inf)]
-        width = 1.0 if way.name == "stochastic" else 1.8
-        axes.plot(*shown.T, **look, markersize=4, linewidth=width, label=_named(way))
-    start_at(axes, numbers.ways[0].path[0], zorder=5)
+    for one in reversed(numbers.batch_sizes):
+        look = _LOOKS[one.name]
+        shown = one.path[one.passes <= (1 if one.name != "batch" else np.inf)]
+        width = 1.0 if one.name == "stochastic" else 1.8
+        axes.plot(*shown.T, **look, markersize=4, linewidth=width, label=_named(one))
+    start_at(axes, numbers.batch_sizes[0].path[0], zorder=5)
     star_at(axes, numbers.minimum, zorder=6)
     axes.set_xlabel(f"Coefficient of standardised {symbol_and_unit(numbers.feature)[0]}")
     axes.set_ylabel("Intercept")
@@ -184,10 +186,10 @@ def _paths(axes: Axes, numbers: Batches) -> None:
 
 
 def _falls(axes: Axes, numbers: Batches) -> None:
-    for way in numbers.ways[:2]:
-        look = dict(_LOOKS[way.name])
-        look["marker"] = "o" if way.name == "batch" else None
-        axes.plot(way.passes, way.excess, **look, markersize=5, label=_named(way))
+    for one in numbers.batch_sizes[:2]:
+        look = dict(_LOOKS[one.name])
+        look["marker"] = "o" if one.name == "batch" else None
+        axes.plot(one.passes, one.excess, **look, markersize=5, label=_named(one))
     for floor, colour, dashes in zip(numbers.floors, (RED, "black"), ("-", "-."), strict=True):
         kind = r"$\eta$ constant" if floor.schedule == "constant" else r"$\eta$ falling"
         label = rf"Stochastic, {kind} (mean of {len(floor.values)} runs)"
@@ -200,26 +202,26 @@ def _falls(axes: Axes, numbers: Batches) -> None:
                   fontsize=11)  # fmt: skip
     axes.set_yscale("log")
     axes.set_xscale("symlog", linthresh=0.01)
-    axes.set_xlim(0, numbers.ways[0].passes[-1])
+    axes.set_xlim(0, numbers.batch_sizes[0].passes[-1])
     axes.set_xlabel("Passes over the events")
     axes.set_ylabel(r"Excess loss $J - J_{\mathrm{min}}$")
     axes.legend(loc="lower left", fontsize=11)
 
 
-def _named(way: BatchSize) -> str:
-    size = "1 event" if way.batch_size == 1 else f"{way.batch_size} events"
-    size = "all events" if way.name == "batch" else size
-    return f"{way.name.capitalize()} ({size} a step)"
+def _named(one: BatchSize) -> str:
+    size = "1 event" if one.batch_size == 1 else f"{one.batch_size} events"
+    size = "all events" if one.name == "batch" else size
+    return f"{one.name.capitalize()} ({size} a step)"
 
 
 def text(numbers: Batches) -> list[str]:
     """Explain the numbers."""
     constant, falling = numbers.floors
     reached = "; ".join(
-        f"{way.name} does not in this run"
-        if way.passes_to_target is None
-        else f"{way.name} after {way.passes_to_target:.3g} passes"
-        for way in numbers.ways
+        f"{one.name} does not in this run"
+        if one.passes_to_target is None
+        else f"{one.name} after {one.passes_to_target:.3g} passes"
+        for one in numbers.batch_sizes
     )
     return [
         f"Logistic regression on one feature has two parameters, so the whole surface can be "
@@ -248,12 +250,12 @@ def table(numbers: dict[str, Any]) -> list[list[str]]:
 
     Examples
     --------
-    >>> way = {"name": "batch", "batch_size": 10, "rate": 0.5, "passes_to_target": None,
+    >>> one = {"name": "batch", "batch_size": 10, "rate": 0.5, "passes_to_target": None,
     ...        "seconds": {"pass": 0.002, "target": None}}
-    >>> table({"ways": [way], "target": 0.02})[1]
+    >>> table({"batch_sizes": [one], "target": 0.02})[1]
     ['batch', '10', '0.5', '–', '–', '2 ms']
-    >>> way["seconds"] = {"pass": 0.1834, "target": None}
-    >>> table({"ways": [way], "target": 0.02})[1][-1]
+    >>> one["seconds"] = {"pass": 0.1834, "target": None}
+    >>> table({"batch_sizes": [one], "target": 0.02})[1][-1]
     '183 ms'
     """
     part = f"{100 * numbers['target']:g} %"
@@ -265,9 +267,9 @@ def table(numbers: dict[str, Any]) -> list[list[str]]:
         return f"{1000 * seconds:.0f} ms" if seconds > 0.0995 else f"{1000 * seconds:.2g} ms"
 
     rows = [
-        [way["name"], f"{way['batch_size']:,}", f"{way['rate']:.3g}",
-         "–" if way["passes_to_target"] is None else f"{way['passes_to_target']:.3g}",
-         time(way["seconds"]["target"]), time(way["seconds"]["pass"])]
-        for way in numbers["ways"]
+        [one["name"], f"{one['batch_size']:,}", f"{one['rate']:.3g}",
+         "–" if one["passes_to_target"] is None else f"{one['passes_to_target']:.3g}",
+         time(one["seconds"]["target"]), time(one["seconds"]["pass"])]
+        for one in numbers["batch_sizes"]
     ]  # fmt: skip
     return [head, *rows]

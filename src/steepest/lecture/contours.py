@@ -96,7 +96,7 @@ def _scaled(name: str, fit: Problem, points: int) -> Scaled:
         counted = int(np.argmax(excess <= PART * excess[0]))
     path = run.thetas[:, :2]
     axes = _window(curvature, path, points)
-    losses = fit.plane(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+    losses = fit.losses_at(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
     return Scaled(name, name.startswith("Own units"), curvature, predicted, counted,
                   curvature.steps_at_most(PART), axes, losses, path)  # fmt: skip
 

@@ -85,10 +85,10 @@ class Problem:
 
     def line(self, start: Array, direction: Array, places: Array) -> Array:
         """J at start + t · direction for each t of `places`."""
-        plane = start, direction[None], places[:, None]
-        return losses_on_surface(self.objective, *plane, self.events)
+        line = start, direction[None], places[:, None]
+        return losses_on_surface(self.objective, *line, self.events)
 
-    def plane(self, points: Array) -> Array:
+    def losses_at(self, points: Array) -> Array:
         """J where θ₁ and θ₂ are `points` ``(…, 2)``, and all other parameters zero."""
         size, places = self.objective.size, points.reshape(-1, 2)
         vectors = np.eye(size)[:2]
