@@ -32,7 +32,7 @@ from steepest.objective import Batch, ModelObjective
 from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
 from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
-from steepest.scaling import AnyScaling
+from steepest.scaling import AnyScaling, GroupScaling
 from steepest.storage import AnyArray, blocks, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
@@ -89,7 +89,7 @@ def fit(
     """
     with one_blas_thread():  # fastest for small products, and fixes the order of sums
         scaling = scaling or scaling_of(recipe.scaling, train, schema.inputs)
-        _say_scaling(scaling, say)
+        _say_scaling(scaling, train, say)
         objective = objective_for(schema, model_recipe, recipe)
         events = batch_of(train, scaling, objective, "training")
         if recipe.method == "exact":
@@ -322,7 +322,21 @@ def model_with(
     )
 
 
-def _say_scaling(scaling: AnyScaling, say: Callable[[str], None]) -> None:
+def _say_scaling(scaling: AnyScaling, train: Sample, say: Callable[[str], None]) -> None:
+    for outlier in scaling.outliers:
+        where = ""
+        if not isinstance(scaling, GroupScaling):
+            where = f" in row {outlier.row} of the training part"
+            where = where if train.rows is None else f" {train.locate(outlier.row)}"
+        of_others = "mean and standard deviation are those of the others"
+        if outlier.count == 1:
+            found = f"a value of {outlier.value:g}{where}"
+        else:
+            found = f"{outlier.count:,} values"
+            of_others = f"the farthest {outlier.value:g}{where}: {of_others}"
+        outside = f"outside {outlier.low:.6g} to {outlier.high:.6g}"
+        joint = "," if outlier.count > 1 else ":"
+        say(f"The feature {outlier.feature} has {found} far {outside}{joint} {of_others}.")
     if scaling.constant:
         say(f"Without spread in the training part: {', '.join(scaling.constant)}.")
     if scaling.dropped:
