@@ -3,7 +3,7 @@
 # make lint    ruff, pyright, import-linter
 # make docs    build the documentation into site/
 # make bench   measure whole calls and their parts against peers; make bench-calls: one part
-# make performance   write docs/performance.md from what make bench measured
+# make performance   write docs/performance.md and its pictures from what make bench measured
 # make readme  train three models and write the README's table
 
 PYTHON ?= python3

@@ -1,7 +1,8 @@
-"""Write docs/performance.md, the tables beside it, and its picture from what was measured.
+"""Write docs/performance.md, the numbers beside it, and its pictures from what was measured.
 
-Run by ``make performance``. Nothing there is typed by hand but the sentences around the tables; the
-page has the ratios, docs/performance.json every time that was measured.
+Run by ``make performance``. Parts that lie in bench-results replace those of
+docs/performance.json; without any, the page and its pictures are written again from that file.
+Nothing there is typed by hand but the sentences around the tables.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.__main__ import PARTS, time_text
-from benchmarks.picture import draw
+from benchmarks.picture import draw, draw_calls
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 NUMBERS = ROOT / "docs" / "performance.json"
-PICTURE = ROOT / "docs" / "images" / "performance.svg"
+CALLS = ROOT / "docs" / "images" / "performance.svg"
+GRADIENT = ROOT / "docs" / "images" / "gradient.svg"
 INTRODUCTION = """# Performance
 
 How long public calls take, compared with other packages and with what the machine can do.
@@ -33,11 +35,15 @@ in [performance.json](performance.json).
 - *AVX2* is this version compiled as for a Haswell processor, without AVX-512; the other packages
   are not limited.
 """
-CAPTION = """
-![Time of one gradient against events, features and width](images/performance.svg)
+CAPTIONS = {
+    "calls": """![Time of whole calls, of steepest and of other packages](images/performance.svg)
+""",
+    "scale": """
+![Time of one gradient against events, features and width](images/gradient.svg)
 
 *Time of one gradient and its lower bounds: the cost of a call, reading the events, arithmetic.*
-"""
+""",
+}
 TITLES = {
     "calls": "Whole calls",
     "gradient": "Gradients of linear models",
@@ -58,17 +64,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=ROOT / "bench-results")
     folder = parser.parse_args().results
-    told = [json.loads(path.read_text(encoding="utf-8"))
-            for part in PARTS if (path := folder / f"{part}.json").exists()]  # fmt: skip
+    known = json.loads(NUMBERS.read_text(encoding="utf-8")) if NUMBERS.exists() else []
+    measured = {part["bench"]: part for part in known}
+    for path in folder.glob("*.json"):
+        measured[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+    told = [measured[name] for name in PARTS if name in measured]
     if not told:
         raise SystemExit(f"There is nothing in {folder}: run make bench first.")
     if quick := [part["bench"] for part in told if part["options"]["quick"]]:
         raise SystemExit(f"These were measured with --quick, which means nothing: {quick}")
     NUMBERS.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for part in told:
+        if part["bench"] == "calls":
+            draw_calls(part["cases"], CALLS)
         if part["bench"] == "scale":
-            PICTURE.parent.mkdir(exist_ok=True)
-            draw(part["cases"], PICTURE)
+            draw(part["cases"], GRADIENT)
     PAGE.write_text(page(told), encoding="utf-8")
     print(f"written: {PAGE}, {NUMBERS}")
 
@@ -76,8 +86,9 @@ def main() -> None:
 def page(told: list[dict[str, Any]]) -> str:
     """Return the page's text."""
     tables = [_part(part) for part in told if part["bench"] in TITLES]
-    picture = [CAPTION] if any(part["bench"] == "scale" for part in told) else []
-    return "\n".join([INTRODUCTION, *tables, *picture])
+    names = {part["bench"] for part in told}
+    first, last = (CAPTIONS[name] if name in names else "" for name in ("calls", "scale"))
+    return "\n".join(filter(None, [INTRODUCTION, first, *tables, last]))
 
 
 def _part(part: dict[str, Any]) -> str:

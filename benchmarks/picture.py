@@ -1,4 +1,8 @@
-"""The picture of what a gradient costs: time against size, with the limits and their regimes."""
+"""The pictures of docs/performance.md, drawn from what was measured.
+
+`draw_calls` shows whole calls beside other packages; `draw`, what a gradient costs: time against
+size, with the limits and their regimes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from matplotlib.axes import Axes
 
 from benchmarks.scale import LIMITS
 
-__all__ = ["draw"]
+__all__ = ["draw", "draw_calls"]
 
 PANELS = (
     ("events m", "Events m", "Logistic regression, 28 features"),
@@ -34,6 +38,39 @@ SHORTEST = 3e-6
 """Seconds at which the picture begins."""
 NARROW = 0.12
 """A regime with a smaller share of the axis is not named."""
+
+
+def draw_calls(cases: list[dict[str, Any]], path: Path) -> None:
+    """Draw the median time of each contender of each call, with the range over the rounds."""
+    settings = {"svg.hashsalt": path.stem, "font.size": 9}
+    heights = [len(case["seconds"]) for case in cases]
+    with plt.rc_context(settings):
+        figure, axes = plt.subplots(
+            len(cases), 1, figsize=(7, 0.25 * sum(heights) + 0.62 * len(cases)),
+            layout="constrained", height_ratios=[height + 1 for height in heights], squeeze=False,
+        )  # fmt: skip
+        for axis, case in zip(axes.flat, cases, strict=True):
+            _call(axis, case)
+        axes.flat[-1].set_xlabel("Time [ms], median and range; shorter is better", loc="right")
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
+
+
+def _call(axis: Axes, case: dict[str, Any]) -> None:
+    """Bars of one call; its own scale, from zero."""
+    names = list(case["seconds"])[::-1]
+    times = [[1000 * second for second in case["seconds"][name]] for name in names]
+    middle = [statistics.median(each) for each in times]
+    colours = ["#3f90da" if name.startswith("steepest") else "#a6a6a6" for name in names]
+    axis.barh(names, middle, color=colours, height=0.7)
+    axis.hlines(names, [min(each) for each in times], [max(each) for each in times], "black", lw=1)
+    for name, each, value in zip(names, times, middle, strict=True):
+        axis.annotate(f"{value:,.3g}" if value < 1000 else f"{value:,.0f}", (max(each), name),
+                      xytext=(4, 0), textcoords="offset points", va="center")  # fmt: skip
+    axis.set_xlim(0, 1.12 * max(max(each) for each in times))
+    axis.set_title(case["work"], loc="left", fontsize=9)
+    axis.tick_params(axis="y", length=0)
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def draw(cases: list[dict[str, Any]], path: Path) -> None:

@@ -19,7 +19,7 @@ from benchmarks.machine import cores, matrix_peak, on_cores, sum_once
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
-from steepest.objective.compiled import compiled
+from steepest.objective.compiled import Linear, Network
 
 __all__ = ["LIMITS", "measure"]
 
@@ -132,7 +132,8 @@ def _again(run: Callable[[], object], times: int) -> Callable[[], object]:
 def _arithmetic(point: _Point, theta: Array) -> float:
     """Seconds of one thread for an event that lies in the cache."""
     X, y = _Point("", MORE, point.features).sample()
-    kernels, gradient = compiled(point.model, LOSS, 0.0, "float32"), np.zeros(len(theta))
+    of_kind = Network if point.model.hidden else Linear
+    kernels, gradient = of_kind(point.model, LOSS, 0.0, "float32"), np.zeros(len(theta))
     seconds = {}
     for rows in (FEW, MORE):
         block = Batch(X[:rows], y[:rows])
