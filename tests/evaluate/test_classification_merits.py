@@ -2,11 +2,13 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import beta, norm
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.metrics import confusion_matrix as reference_matrix
 
 from steepest.evaluate import auc, binary_merits, confusion_matrix, multiclass_merits
-from steepest.evaluate.intervals import clopper_pearson
+
+TAILS = norm.cdf([-1, 1])
 
 
 @pytest.fixture
@@ -60,9 +62,9 @@ def test_level_reaches_every_interval(toy):
         assert merit.uncertainty == narrow[name].uncertainty
 
 
-def test_accuracy_has_clopper_pearsons_interval():
+def test_accuracy_has_the_jeffreys_interval():
     merit = binary_merits([0, 0, 1, 1], [0.1, 0.6, 0.7, 0.8])["accuracy"]
-    low, high = clopper_pearson(3, 4)
+    low, high = beta.ppf(TAILS, 3.5, 1.5)
     assert (merit.low, merit.high) == (pytest.approx(low), pytest.approx(high))
     assert merit.counts == {"right": 3, "events": 4, "events_effective": 4.0}
 
@@ -161,12 +163,11 @@ def test_confusion_matrix_is_that_of_scikit_learn(classes, weighted):
     assert (matrix.fractions < matrix.high).all()
 
 
-def test_confusion_intervals_are_clopper_pearsons(classes):
+def test_confusion_intervals_are_jeffreys(classes):
     labels, probabilities, _ = classes
     matrix = confusion_matrix(labels, probabilities)
-    low, high = clopper_pearson(
-        matrix.counts, matrix.counts.sum(axis=1, keepdims=True) + 0 * matrix.counts
-    )
+    total = matrix.counts.sum(axis=1, keepdims=True)
+    low, high = (beta.ppf(q, matrix.counts + 0.5, total - matrix.counts + 0.5) for q in TAILS)
     np.testing.assert_allclose(matrix.low, low)
     np.testing.assert_allclose(matrix.high, high)
 

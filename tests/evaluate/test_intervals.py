@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import beta, binom
+from scipy.stats import beta, binom, norm
 
 from steepest.evaluate.intervals import (
     clopper_pearson,
@@ -51,7 +51,8 @@ def test_equal_weights_give_the_raw_counts_back():
         assert result.passed_effective == pytest.approx(9)
         assert result.total_effective == pytest.approx(40)
         assert result.uncertainty == pytest.approx(np.sqrt(9 * 31 / 40**3))
-        np.testing.assert_allclose([result.low, result.high], clopper_pearson(9, 40))
+        jeffreys = beta.ppf([norm.cdf(-1), norm.cdf(1)], 9.5, 31.5)
+        np.testing.assert_allclose([result.low, result.high], jeffreys)
 
 
 def test_rare_passing_events_count_as_their_own_effective_number():
@@ -78,8 +79,8 @@ def test_cancelling_weights_leave_the_interval_in_range_and_wide_enough():
     result = weighted_efficiency(passed, weights)
     assert result.value == pytest.approx(-1 / 49)
     assert result.uncertainty == pytest.approx(np.sqrt(5 * (50 / 49) ** 2 + 50 / 49**2) / 49)
-    assert result.low == 0
-    assert result.high == pytest.approx(result.uncertainty)
+    assert 0 <= result.low < 0.01
+    assert result.uncertainty / 2 < result.high < 2 * result.uncertainty
 
 
 @settings(max_examples=80, deadline=None)
@@ -115,7 +116,7 @@ def test_weighted_interval_covers_in_toys(truth, negative):
     sums = [(weights * passed).sum(1), (weights**2 * passed).sum(1), weights.sum(1)]
     result = efficiency_from_sums(*sums, (weights**2).sum(1))
     covered = np.mean((result.low <= truth) & (truth <= result.high))
-    assert 0.66 < covered < 0.86
+    assert 0.65 < covered < 0.71
 
 
 def test_effective_count():

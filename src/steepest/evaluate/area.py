@@ -26,15 +26,30 @@ from steepest.evaluate.columns import (
     summed,
     sums_of,
 )
-from steepest.evaluate.intervals import clopper_pearson, small_sample_factor
-from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile, symmetric_merit
+from steepest.evaluate.intervals import (
+    Spread,
+    clopper_pearson,
+    leverage,
+    small_sample_factor,
+    spread_merit,
+)
+from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, blocks, derived
 
-__all__ = ["ClassSums", "Ranking", "auc", "auc_difference", "auc_of", "influences", "ranked"]
+__all__ = [
+    "ClassSums",
+    "Ranking",
+    "auc",
+    "auc_difference",
+    "auc_of",
+    "influence_spread",
+    "influences",
+    "ranked",
+]
 
 _DEFINITION = (
     "area under the ROC curve: probability that a signal event scores above a background event, "
-    "ties count one half; weighted DeLong variance, interval normal in log(A / (1 - A))"
+    "ties count one half; weighted DeLong variance, interval of Student's t in log(A / (1 - A))"
 )
 
 
@@ -52,14 +67,15 @@ def auc(
 
         Aᵢ = Σⱼ vⱼ ψ(xᵢ, yⱼ) / Σⱼ vⱼ,      Aⱼ = Σᵢ wᵢ ψ(xᵢ, yⱼ) / Σᵢ wᵢ
         A  = Σᵢ wᵢ Aᵢ / Σᵢ wᵢ
-        σ² = m/(m−1) Σᵢ wᵢ² (Aᵢ − A)² / (Σᵢ wᵢ)²  +  n/(n−1) Σⱼ vⱼ² (Aⱼ − A)² / (Σⱼ vⱼ)²
+        σ² = (m−1)/m Σᵢ wᵢ² (Aᵢ − A)² / (W − wᵢ)²  +  (n−1)/n Σⱼ vⱼ² (Aⱼ − A)² / (V − vⱼ)²
 
-    where m and n are the effective numbers of events of the classes. Without weights this is
-    DeLong's variance. The structural components Aᵢ and Aⱼ are computed from one sort, in
-    O(N log N). The interval is normal in log(A/(1 − A)) and therefore within [0, 1]. With complete
-    separation σ = 0 carries no information; the interval is then the Clopper–Pearson interval for
+    where m and n are the numbers of events of the classes, and W and V their sums of weights.
+    Without weights this is DeLong's variance. The structural components Aᵢ and Aⱼ are computed from
+    one sort, in O(N log N). The interval is that of Student's t (`Spread`) in log(A/(1 − A)), and
+    therefore within [0, 1]. With complete separation σ = 0 carries no information; the interval is
+    then the Clopper–Pearson interval for
     min(m, n) disjoint pairs, all in the right order. If negative weights push A outside (0, 1), the
-    interval is A ± zσ, clipped to [0, 1].
+    interval is A ± tσ, clipped to [0, 1].
 
     Parameters
     ----------
@@ -136,10 +152,10 @@ def auc_difference(
     difference = derived(np.subtract, first_influence, second_influence)
     background = derived(np.logical_not, signal)
     counts = _class_counts(sums_of(weight, signal), sums_of(weight, background))
-    return symmetric_merit(
+    return spread_merit(
         name,
         first_value - second_value,
-        math.sqrt(dot(difference, difference)),
+        influence_spread(difference),
         "difference of two areas under the ROC curve on the same events; weighted DeLong variance "
         "with their covariance",
         counts,
@@ -151,11 +167,11 @@ def auc_difference(
 def auc_of(ranking: Ranking, level: float = ONE_SIGMA, name: str = "auc") -> Merit:
     """Return the area under the ROC curve of ranked events, see `auc`."""
     value = _value(ranking)
-    uncertainty = math.sqrt(_variance(ranking, value))
+    spread = _spread(ranking, value)
     counts = _class_counts(ranking.signal.sums(), ranking.background.sums())
-    low, high = _interval(value, uncertainty, counts, level)
+    numbers = *_interval(value, spread, counts, level), spread.uncertainty
     reason = _why_undefined(counts)
-    return Merit(name, value, low, high, uncertainty, level, counts, _DEFINITION, reason=reason)
+    return Merit(name, value, *numbers, level, counts, _DEFINITION, reason=reason)
 
 
 def _class_counts(signal: Sums, background: Sums) -> dict[str, float | int]:
@@ -175,28 +191,34 @@ def _why_undefined(counts: dict[str, float | int]) -> str | None:
 
 
 def _interval(
-    value: float, uncertainty: float, counts: dict[str, float | int], level: float
+    value: float, spread: Spread, counts: dict[str, float | int], level: float
 ) -> tuple[float, float]:
     from scipy.special import expit, logit
 
     pairs = min(counts["signal_effective"], counts["background_effective"])
-    if value in (0.0, 1.0) and not uncertainty > 0:
+    half = spread.half_width(level)
+    if value in (0.0, 1.0) and not half > 0:
         low, high = clopper_pearson(value * pairs, pairs, level)
         return float(low), float(high)
-    z = normal_quantile(level)
     if not 0 < value < 1:
         inside = min(max(value, 0.0), 1.0)
-        return max(inside - z * uncertainty, 0.0), min(inside + z * uncertainty, 1.0)
-    half = z * uncertainty / (value * (1 - value))
+        return max(inside - half, 0.0), min(inside + half, 1.0)
+    half /= value * (1 - value)
     return float(expit(logit(value) - half)), float(expit(logit(value) + half))
 
 
 class ClassSums(NamedTuple):
-    """Number of events, Σ w and Σ w² of one class at each distinct score, shape (scores,)."""
+    """Sums over the events of one class at each distinct score, shape (scores,).
+
+    The number of events, Σ w, Σ w², and of the leverage l = w / (W − w) Σ l² and Σ l⁴; all are
+    the same array, the number of events, if all weights are 1.
+    """
 
     events: AnyArray
     weight: AnyArray
     squares: AnyArray
+    jackknife: AnyArray
+    fourth: AnyArray
 
     def sums(self) -> Sums:
         """Return the sums over all scores."""
@@ -228,25 +250,30 @@ def ranked(signal: AnyArray, scores: AnyArray, weights: AnyArray) -> Ranking:
         weights = np.broadcast_to(np.float64(1), (len(key),))
     else:
         key, of, weights = sorted_together(falling, signal, weights)
-    columns = columns_beside(key, 3 if unit else 7)
-    for score, sums in _groups(key, of, weights, unit):
+    classes = of, derived(np.logical_not, of)
+    totals = [sums_of(weights, each).weight for each in classes]
+    columns = columns_beside(key, 3 if unit else 11)
+    for score, sums in _groups(key, of, weights, None if unit else totals):
         columns[0].append(-score)
         for column, values in zip(columns[1:], sums, strict=True):
             column.append(values)
     distinct, *rest = (column.finish() for column in columns)
     if unit:
-        return Ranking(distinct, ClassSums(*[rest[0]] * 3), ClassSums(*[rest[1]] * 3))
+        return Ranking(distinct, ClassSums(*[rest[0]] * 5), ClassSums(*[rest[1]] * 5))
     return Ranking(distinct, ClassSums(*rest[0::2]), ClassSums(*rest[1::2]))
 
 
 def _groups(
-    key: AnyArray, signal: AnyArray, weights: AnyArray, unit: bool
+    key: AnyArray, signal: AnyArray, weights: AnyArray, totals: list[float] | None
 ) -> Iterator[tuple[NDArray, NDArray]]:
     """Yield distinct keys, and the sums of the events of each, shape (sums, keys)."""
     # the last key of a block may continue in the next one, and is carried over to it
-    open_key, open_sums = np.empty(0), np.empty((2 if unit else 6, 0))
+    open_key, open_sums = np.empty(0), np.empty((10 if totals else 2, 0))
     for keys, of, w in contiguous(key, signal, weights):
-        rows = [np.ones(len(w))] if unit else [np.ones(len(w)), w, w**2]
+        rows = [np.ones(len(w))]
+        if totals:
+            l2 = leverage(w, np.where(of, *totals)) ** 2
+            rows += [w, w**2, l2, l2**2]
         begins = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         group = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(keys)))
         sums = np.array(
@@ -303,16 +330,19 @@ def _value(ranking: Ranking) -> float:
     return reference + shifted / _total(ranking.signal.weight)
 
 
-def _variance(ranking: Ranking, value: float) -> float:
-    variance = 0.0
+def _spread(ranking: Ranking, value: float) -> Spread:
+    spreads = []
     for of, which in ((ranking.signal, 0), (ranking.background, 1)):
-        sums = of.sums()
-        scatter = sum(
-            float((of.squares[at] * ((a, b)[which] - value) ** 2).sum())
-            for a, b, at in _components(ranking)
-        )
-        variance += (small_sample_factor(sums.effective) / sums.weight) ** 2 * scatter
-    return variance
+        sums, squares, fourth = of.sums(), 0.0, 0.0
+        if math.isnan(small_sample_factor(sums.effective)):
+            return Spread(math.nan, 1.0)
+        unit = 1 / (sums.weight - 1) if of.jackknife is of.events else 1.0
+        for *components, at in _components(ranking):
+            h2 = (unit * (components[which] - value)) ** 2
+            squares += float((of.jackknife[at] * h2).sum())
+            fourth += float((of.fourth[at] * h2**2).sum())
+        spreads.append(Spread.of(squares, fourth, sums.events))
+    return spreads[0] + spreads[1]
 
 
 def influences(
@@ -320,7 +350,7 @@ def influences(
 ) -> tuple[float, AnyArray]:
     """Return A and the influence of each event, in the order of the events: σ² = Σ influence².
 
-    influence = √(n/(n−1)) · w (Aᵢ − A) / Σ w, where n and Σ w are those of the class of the event.
+    influence = √((n−1)/n) · w (Aᵢ − A) / (Σ w − w), with n and Σ w of the class of the event.
     The summed influences of several AUCs on the same events give the error of their sum, including
     correlations. This is DeLong's covariance.
     """
@@ -332,12 +362,26 @@ def influences(
             table.append(component)
     component = back_in_order(*_looked_up(scores, signal, [t.finish() for t in tables]))
     inside = [sums_of(weights, signal), sums_of(weights, derived(np.logical_not, signal))]
-    factor = [small_sample_factor(each.effective) / each.weight for each in inside]
+    totals = [each.weight for each in inside]
+    factors = [
+        math.nan if math.isnan(small_sample_factor(each.effective))
+        else math.sqrt((each.events - 1) / each.events)
+        for each in inside
+    ]  # fmt: skip
 
     def influence(of: NDArray, w: NDArray, own: NDArray) -> NDArray:
-        return np.where(of, factor[0], factor[1]) * w * (own - value)
+        return np.where(of, *factors) * leverage(w, np.where(of, *totals)) * (own - value)
 
     return value, derived(influence, signal, weights, component)
+
+
+def influence_spread(influence: AnyArray) -> Spread:
+    """Return the spread of an estimate with these influences of the events."""
+    square = derived(np.square, influence)
+    squares, fourth, events = summed(square), dot(square, square), len(influence)
+    if math.isnan(squares):
+        return Spread(math.nan, 1.0)
+    return Spread(squares, Spread.of(squares, fourth, events).freedom)
 
 
 def _looked_up(

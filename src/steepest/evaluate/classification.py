@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.evaluate.area import Ranking, auc_of, influences, ranked
+from steepest.evaluate.area import Ranking, auc_of, influence_spread, influences, ranked
 from steepest.evaluate.arrays import (
     Floats,
     Values,
@@ -26,14 +26,15 @@ from steepest.evaluate.arrays import (
     events_of_each,
     one_class,
 )
-from steepest.evaluate.columns import contiguous, dot, sums_of
+from steepest.evaluate.columns import contiguous, sums_of
 from steepest.evaluate.intervals import (
     efficiency_from_sums,
     efficiency_merit,
     efficiency_of,
+    spread_merit,
     weighted_mean,
 )
-from steepest.evaluate.merit import ONE_SIGMA, Merit, as_numbers, symmetric_merit, undefined_merit
+from steepest.evaluate.merit import ONE_SIGMA, Merit, as_numbers, undefined_merit
 from steepest.evaluate.roc import Roc, background_rejection, roc_of
 from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
@@ -218,9 +219,7 @@ def _cross_entropy(
     unknown = "the uncertainty needs more than one effective event"
     reason = unknown if math.isnan(mean.uncertainty) else None
     definition = _CROSS_ENTROPY.format(smallest=smallest)
-    return symmetric_merit(
-        name, mean.value, mean.uncertainty, definition, counts, level, reason=reason
-    )
+    return spread_merit(name, mean.value, mean.spread, definition, counts, level, reason=reason)
 
 
 def _one_against_rest(
@@ -253,10 +252,10 @@ def _one_against_rest(
         return [*merits, undefined_merit("auc_macro", reason, _MACRO, counts, level)]
     influence = derived(lambda *all_of: np.mean(all_of, axis=0), *(each for _, each in pairs))
     value = float(np.mean([value for value, _ in pairs]))
-    uncertainty = math.sqrt(dot(influence, influence))
+    spread = influence_spread(influence)
     unknown = "the uncertainty needs more than one effective event in each class"
-    reason = unknown if math.isnan(uncertainty) else None
-    macro = symmetric_merit("auc_macro", value, uncertainty, _MACRO, counts, level, reason=reason)
+    reason = unknown if math.isnan(spread.variance) else None
+    macro = spread_merit("auc_macro", value, spread, _MACRO, counts, level, reason=reason)
     return [*merits, macro]
 
 

@@ -24,17 +24,21 @@ from steepest.evaluate.arrays import (
 )
 from steepest.evaluate.columns import Sums, contiguous, dot, summed, sums_of
 from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
-from steepest.storage import AnyArray, RowsOnDisk
+from steepest.storage import AnyArray, RowsOnDisk, derived
 
 __all__ = [
     "Efficiency",
+    "Spread",
     "WeightedMean",
     "clopper_pearson",
     "effective_count",
     "efficiency_from_sums",
     "efficiency_merit",
     "efficiency_of",
+    "leverage",
     "small_sample_factor",
+    "spread_merit",
+    "spread_of",
     "weighted_efficiency",
     "weighted_mean",
 ]
@@ -136,7 +140,7 @@ class Efficiency:
     uncertainty
         Standard deviation of ε.
     passed_effective, total_effective
-        k and n of the interval.
+        ε n and n = ε (1 − ε) / Var(ε), the binomial of this variance; raw counts for equal weights.
     """
 
     value: Any
@@ -209,40 +213,131 @@ def efficiency_from_sums(
 
         ε      = P / T
         Var(ε) = [(1 − ε)² Q + ε² (R − Q)] / T²
-        n      = ε (1 − ε) / Var(ε)      events of a binomial with this variance
-        k      = ε n
 
-    and the interval is the Clopper–Pearson interval for k of n. Equal weights reproduce the raw
-    counts. For ε → 0, k is the effective number of passing events, P²/Q. If no event or all events
-    pass, n = T²/R. If weights cancel so far that k or n − k is below ½ (impossible with positive
-    weights), the interval is ε ± zσ with ε first clipped to [0, 1], and is itself clipped to
-    [0, 1].
+    For the interval, half an event of the typical weight c = R/T is added to the events that pass
+    and half a one to those that fail; with ε', Var' of these sums::
+
+        n = ε' (1 − ε') / Var',   k = ε' n,   [B(α/2; k, n − k), B(1 − α/2; k, n − k)]
+
+    where B is the quantile of the beta distribution. For equal weights this is the Jeffreys
+    interval, whose mean coverage is the nominal one. If no event passes, the interval begins at 0
+    and ends at the limit 1 − (α/2)^(1/n), n = T²/R; if all events pass, likewise at 1.
+
+    References
+    ----------
+    L. D. Brown, T. T. Cai, A. DasGupta, Statistical Science 16 (2001) 101,
+    doi:10.1214/ss/1009213286: the modified Jeffreys interval.
     """
+    from scipy.special import betaincinv
+
     P, Q = np.asarray(passed_sum, np.float64), np.asarray(passed_squares, np.float64)
     T, R = np.asarray(total_sum, np.float64), np.asarray(total_squares, np.float64)
     value = P / T
     variance = ((1 - value) ** 2 * Q + value**2 * np.maximum(R - Q, 0)) / T**2
+    c = R / T
+    inside = np.clip((P + c / 2) / (T + c), 1e-9, 1 - 1e-9)
+    smooth = (1 - inside) ** 2 * (Q + c**2 / 2) + inside**2 * (np.maximum(R - Q, 0) + c**2 / 2)
+    n = inside * (1 - inside) * (T + c) ** 2 / smooth
+    k, tail = inside * n, (1 - level) / 2
+    low, high = betaincinv(k, n - k, tail), betaincinv(k, n - k, 1 - tail)
     rounding = 1e-12 * R  # rounding error of sums over many events
-    trivial = (rounding >= Q) | (R - rounding <= Q) | (variance <= 0)
-    inside = np.clip(value, 0, 1)
-    binomial = inside * (1 - inside) / np.where(variance > 0, variance, 1.0)
-    n = np.where(trivial, T**2 / R, binomial)
-    k = inside * n
-    cancelled = ~trivial & ((k < 0.5) | (n - k < 0.5))
-    low, high = clopper_pearson(k, n, level)
-    half = normal_quantile(level) * np.sqrt(variance)
-    low = np.where(cancelled, np.maximum(inside - half, 0), low)
-    high = np.where(cancelled, np.minimum(inside + half, 1), high)
-    return Efficiency(value, low, high, np.sqrt(variance), k, n)
+    none, every = rounding >= Q, R - rounding <= Q
+    limit = tail ** (R / T**2)  # the power 1/n
+    physical = np.clip(value, 0, 1)
+    low = np.where(none, 0.0, np.where(every, limit, np.minimum(low, physical)))
+    high = np.where(every, 1.0, np.where(none, 1 - limit, np.maximum(high, physical)))
+    trivial = none | every | (variance <= 0)
+    total = np.where(trivial, T**2 / R, physical * (1 - physical) / np.where(trivial, 1, variance))
+    return Efficiency(value, low, high, np.sqrt(variance), physical * total, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The variance of an estimate, and the degrees of freedom with which it is known.
+
+    With hᵢ the change of the estimate when event i is left out, σ² = (n − 1)/n Σ hᵢ² is the
+    jackknife's variance, and ν = 2 (Σ h²)² / (Σ h⁴ − (Σ h²)²/n) that of the χ² distribution with
+    the relative variance that Σ h² has (Satterthwaite). An interval of Student's t with ν degrees
+    of freedom keeps its coverage for few events and for weights of a wide spread.
+
+    References
+    ----------
+    B. Efron, C. Stein, Annals of Statistics 9 (1981) 586, doi:10.1214/aos/1176345462;
+    F. E. Satterthwaite, Biometrics Bulletin 2 (1946) 110, doi:10.2307/3002019.
+    """
+
+    variance: float
+    freedom: float
+
+    @classmethod
+    def of(cls, squares: float, fourth: float, events: float) -> Spread:
+        """Return the spread for Σ h², Σ h⁴ and n."""
+        if not events > 1 or not math.isfinite(squares):
+            return cls(math.nan, 1.0)
+        scatter = fourth - squares**2 / events
+        freedom = 2 * squares**2 / scatter if scatter > 1e-9 * squares**2 / events else math.inf
+        return cls(squares * (events - 1) / events, max(freedom, 1.0))
+
+    def __add__(self, other: Spread) -> Spread:
+        """Return the spread of a sum of independent estimates (Welch)."""
+        variance = self.variance + other.variance
+        divisor = self.variance**2 / self.freedom + other.variance**2 / other.freedom
+        return Spread(variance, variance**2 / divisor if divisor > 0 else math.inf)
+
+    def scaled(self, factor: float) -> Spread:
+        """Return the spread of the estimate times a factor."""
+        return Spread(self.variance * factor**2, self.freedom)
+
+    @property
+    def uncertainty(self) -> float:
+        """σ."""
+        return math.sqrt(self.variance)
+
+    def half_width(self, level: float) -> float:
+        """Return half the width of the interval at this level."""
+        from scipy.special import stdtrit
+
+        if not self.variance > 0:
+            return self.uncertainty
+        if math.isinf(self.freedom):
+            return normal_quantile(level) * self.uncertainty
+        return float(stdtrit(self.freedom, (1 + level) / 2)) * self.uncertainty
+
+
+MOST_LEVERAGE = 0.9
+"""A single event counts as at most this share of the sum of weights in a `Spread`."""
+
+
+def leverage(weights: Any, total: Any) -> Any:
+    """Return w / (W − w), the influence of an event of residual 1 on a mean."""
+    return weights / np.maximum(total - weights, (1 - MOST_LEVERAGE) * total)
+
+
+def spread_of(residuals: AnyArray, weights: AnyArray) -> Spread:
+    """Return the spread of a weighted mean, for the residuals about it."""
+    total = summed(weights)
+    squares, fourth, events = 0.0, 0.0, 0
+    for r, w in contiguous(residuals, weights):
+        h2 = np.square(leverage(w, total) * r)
+        squares += float(h2.sum())
+        fourth += float(np.square(h2).sum())
+        events += int(np.count_nonzero(w))
+    known = effective_count(weights) > 1 + 1e-12
+    return Spread.of(squares, fourth, events) if known else Spread(math.nan, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class WeightedMean:
-    """A weighted mean, its standard error (NaN below two effective events), and n_eff."""
+    """A weighted mean, its spread (NaN below two effective events), and n_eff."""
 
     value: float
-    uncertainty: float
+    spread: Spread
     n_effective: float
+
+    @property
+    def uncertainty(self) -> float:
+        """The standard error of the mean."""
+        return self.spread.uncertainty
 
 
 def weighted_mean(values: AnyArray, weights: AnyArray) -> WeightedMean:
@@ -250,13 +345,10 @@ def weighted_mean(values: AnyArray, weights: AnyArray) -> WeightedMean:
 
     ::
 
-        σ² = n / (n − 1) · Σ w² (x − m)² / (Σ w)²,     n = (Σ w)² / Σ w²
+        σ² = (n − 1)/n · Σ w² (x − m)² / (Σ w − w)²
 
-    which is s²/n for equal weights. Weights are those of independent events, not repetition counts.
-
-    References
-    ----------
-    W. G. Cochran, Sampling Techniques, 3rd ed. (Wiley, 1977), chapter 6 (ratio estimators).
+    which is s²/n for equal weights; see `Spread`. Weights are those of independent events, not
+    repetition counts.
 
     Examples
     --------
@@ -264,14 +356,25 @@ def weighted_mean(values: AnyArray, weights: AnyArray) -> WeightedMean:
     >>> mean.value, round(mean.uncertainty, 12)
     (2.0, 1.0)
     """
-    total = summed(weights)
-    value = dot(weights, values) / total
-    scatter = 0.0
-    for w, x in contiguous(weights, values):
-        residual = w * (x - value)
-        scatter += float(np.square(residual).sum())
-    n = effective_count(weights)
-    return WeightedMean(value, math.sqrt(scatter) / total * small_sample_factor(n), n)
+    value = dot(weights, values) / summed(weights)
+    spread = spread_of(derived(lambda rows: rows - value, values), weights)
+    return WeightedMean(value, spread, effective_count(weights))
+
+
+def spread_merit(
+    name: str,
+    value: float,
+    spread: Spread,
+    definition: str,
+    counts: dict[str, float | int],
+    level: float = ONE_SIGMA,
+    unit: str | None = None,
+    reason: str | None = None,
+) -> Merit:
+    """Return a merit with the interval value ± t(level, ν) σ."""
+    half = spread.half_width(level)
+    numbers = value, value - half, value + half, spread.uncertainty
+    return Merit(name, *numbers, level, counts, definition, unit, reason)
 
 
 def small_sample_factor(n_effective: float) -> float:

@@ -23,8 +23,14 @@ from steepest.evaluate.arrays import (
     check_same_length,
 )
 from steepest.evaluate.columns import extent, first_reaching, running, sorted_together, summed
-from steepest.evaluate.intervals import effective_count, small_sample_factor, weighted_mean
-from steepest.evaluate.merit import ONE_SIGMA, Merit, symmetric_merit
+from steepest.evaluate.intervals import (
+    Spread,
+    effective_count,
+    small_sample_factor,
+    spread_merit,
+    weighted_mean,
+)
+from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, derived
 
 __all__ = ["pull_merits", "pulls", "regression_merits", "weighted_quantile"]
@@ -99,8 +105,8 @@ def regression_merits(
         "r_squared": (_r_squared(true, residual, weight), None),
     }
     return {
-        name: symmetric_merit(name, value, error, _DEFINITIONS[name], counts, level, of, reason)
-        for name, ((value, error, reason), of) in measured.items()
+        name: spread_merit(name, value, spread, _DEFINITIONS[name], counts, level, of, reason)
+        for name, ((value, spread, reason), of) in measured.items()
     }
 
 
@@ -115,8 +121,9 @@ _DEFINITIONS = {
     "the covariance of the two",
 }
 
-_Measured = tuple[float, float, str | None]
-"""Value, uncertainty, and the reason why one of them is not finite."""
+_Measured = tuple[float, Spread, str | None]
+"""Value, spread, and the reason why one of them is not finite."""
+_UNKNOWN = Spread(math.nan, 1.0)
 
 
 def _counts(weights: AnyArray) -> dict[str, float | int]:
@@ -125,7 +132,7 @@ def _counts(weights: AnyArray) -> dict[str, float | int]:
 
 def _mean(values: AnyArray, weights: AnyArray) -> _Measured:
     mean = weighted_mean(values, weights)
-    return mean.value, mean.uncertainty, None if mean.uncertainty >= 0 else _NEEDS_TWO
+    return mean.value, mean.spread, None if mean.spread.variance >= 0 else _NEEDS_TWO
 
 
 def _resolution(residual: AnyArray, weights: AnyArray) -> _Measured:
@@ -133,9 +140,10 @@ def _resolution(residual: AnyArray, weights: AnyArray) -> _Measured:
     variance = weighted_mean(_squared_deviation(residual, weights), weights)
     if math.isnan(factor) or variance.value < 0:
         reason = "one effective event, or negative weights, give no positive variance"
-        return math.nan, math.nan, reason
+        return math.nan, _UNKNOWN, reason
     value = factor * math.sqrt(variance.value)
-    return value, factor**2 * variance.uncertainty / (2 * value) if value > 0 else 0.0, None
+    slope = factor**2 / (2 * value) if value > 0 else 0.0
+    return value, variance.spread.scaled(slope), None
 
 
 def _squared_deviation(values: AnyArray, weights: AnyArray) -> AnyArray:
@@ -175,21 +183,21 @@ def _robust_resolution(residual: AnyArray, weights: AnyArray) -> _Measured:
     variance = low_error**2 + high_error**2 - 2 * correlation * low_error * high_error
     value = float(high[1] - low[1]) / 2
     if n * low_fraction > 1:
-        return value, math.sqrt(variance) / 2, None
-    return value, math.nan, "the uncertainty needs an effective event in each tail"
+        return value, Spread(variance / 4, math.inf), None
+    return value, _UNKNOWN, "the uncertainty needs an effective event in each tail"
 
 
 def _r_squared(truth: AnyArray, residual: AnyArray, weights: AnyArray) -> _Measured:
     square, deviation = derived(np.square, residual), _squared_deviation(truth, weights)
     error, variance = (weighted_mean(values, weights) for values in (square, deviation))
     if not variance.value > 0 or math.isclose(*extent(truth), rel_tol=1e-14):
-        return math.nan, math.nan, "the truth has no positive variance"
+        return math.nan, _UNKNOWN, "the truth has no positive variance"
     ratio = error.value / variance.value
     influence = derived(  # of mean zero by construction
         lambda r2, d2: (r2 - ratio * d2) / variance.value, square, deviation
     )
-    _, uncertainty, reason = _mean(influence, weights)
-    return 1 - ratio, uncertainty, reason
+    _, spread, reason = _mean(influence, weights)
+    return 1 - ratio, spread, reason
 
 
 def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
@@ -276,8 +284,8 @@ def pull_merits(
     weight = as_weights(weights, len(pull))
     counts = _counts(weight)
     return {
-        name: symmetric_merit(name, value, error, definition, counts, level, reason=reason)
-        for name, (value, error, reason), definition in (
+        name: spread_merit(name, value, spread, definition, counts, level, reason=reason)
+        for name, (value, spread, reason), definition in (
             (
                 "pull_mean",
                 _mean(pull, weight),

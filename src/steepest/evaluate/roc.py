@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from steepest.evaluate.columns import (
     total_of,
 )
 from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
-from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
 from steepest.storage import AnyArray, derived
 
 __all__ = [
@@ -88,8 +88,32 @@ class Roc:
         self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
     ) -> Efficiency:
         """Return ε_B with its interval at all or some thresholds; see `efficiency_from_sums`."""
-        sums, squares = self.background_sum_above, self.background_squares_above
-        return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares), level)
+        return _efficiency(self.background_sum_above, self.background_squares_above, at, level)
+
+    def rejection_interval(self, at: NDArray[np.intp], level: float = ONE_SIGMA) -> Efficiency:
+        """Return ε_B with its interval where the thresholds are those of a signal efficiency.
+
+        The interval holds two fluctuations, added in quadrature on each side: that of the
+        background events that pass, and that of the threshold, which the signal events set. The
+        second one is read off the curve, between the ends of the interval of ε_S [Woodruff 1952].
+        """
+        signal = _efficiency(self.signal_sum_above, self.signal_squares_above, at, level)
+        passed = self.background_interval(level, at)
+        ends = [
+            self.background_efficiency[first_reaching(self.signal_efficiency, epsilon)]
+            for epsilon in (signal.low, signal.high)
+        ]
+        value = passed.value
+        down, up = np.maximum(value - ends[0], 0), np.maximum(ends[1] - value, 0)
+        low = np.maximum(value - np.hypot(value - passed.low, down), 0)
+        high = np.minimum(value + np.hypot(passed.high - value, up), 1)
+        shift = (up + down) / (2 * normal_quantile(level))
+        uncertainty = np.hypot(passed.uncertainty, shift)
+        return replace(passed, low=low, high=high, uncertainty=uncertainty)
+
+
+def _efficiency(sums: AnyArray, squares: AnyArray, at: Any, level: float) -> Efficiency:
+    return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares), level)
 
 
 def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> Roc:
@@ -211,10 +235,11 @@ def background_rejection(
 ) -> Merit:
     """Return the background rejection 1/ε_B at a signal efficiency, with the counts behind it.
 
-    The threshold is that of `working_point`. The interval is the inverted Clopper–Pearson interval
-    of ε_B with effective counts, [1/ε_B,high, 1/ε_B,low]; the standard deviation is σ(ε_B)/ε_B².
-    The threshold is treated as fixed, so the interval does not include the fluctuation of the
-    signal quantile. If no background event passes, there is only a lower limit.
+    The threshold is that of `working_point`. The interval is that of ε_B, inverted; it adds in
+    quadrature, on each side, the fluctuation of the background events that pass (see
+    `efficiency_from_sums`) and that of the threshold, which the signal events set: the values of
+    ε_B at both ends of the interval of ε_S. If no background event passes, there is only a lower
+    limit.
 
     Parameters
     ----------
@@ -236,6 +261,10 @@ def background_rejection(
     InputError
         Unless 0 < ε_S < 1 and 0 < level < 1.
 
+    References
+    ----------
+    R. S. Woodruff, J. Am. Stat. Assoc. 47 (1952) 635, doi:10.1080/01621459.1952.10483443.
+
     Examples
     --------
     >>> roc = roc_curve([0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.6, 0.8])
@@ -243,7 +272,7 @@ def background_rejection(
     '4.0 +19.7 −2.4'
     """
     at = working_point(roc, signal_efficiency)
-    background = roc.background_interval(level, slice(at, at + 1))
+    background = roc.rejection_interval(np.array([at]), level)
     value, low, high = (
         1 / float(epsilon[0]) if epsilon[0] > 0 else math.inf
         for epsilon in (background.value, background.high, background.low)
@@ -258,8 +287,8 @@ def background_rejection(
         level,
         _rejection_counts(roc, at),
         f"1 / background efficiency at the highest threshold with signal efficiency >= "
-        f"{signal_efficiency:g}; Clopper-Pearson interval with effective counts, clipped to "
-        "background efficiencies from 0 to 1, threshold held fixed",
+        f"{signal_efficiency:g}; interval of the background events that pass (Jeffreys, effective "
+        "counts) and of the threshold that the signal events set",
         reason=_why_infinite(value, high, int(_at(roc.background_above, at))),
     )
 

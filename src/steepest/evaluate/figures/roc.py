@@ -106,7 +106,7 @@ def rejection_curve(
     )
     rows = compressed(numbered(usable), usable)
     index = rows[evenly_spaced(compressed(roc.signal_efficiency, usable), points)]
-    background = roc.background_interval(level, index)
+    background = roc.rejection_interval(index, level)
     value, low, high = background.value, background.low, background.high
     marked = [background_rejection(roc, efficiency, level) for efficiency in efficiencies]
     with np.errstate(divide="ignore"):
