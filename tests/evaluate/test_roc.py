@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import beta, norm
 from sklearn.metrics import roc_curve as reference
 
 from steepest.evaluate.intervals import clopper_pearson
@@ -95,10 +96,20 @@ def test_rejection_with_its_counts_and_interval(toy):
     assert merit.counts["background_passed_effective"] == pytest.approx(passed)
     assert merit.counts["background_total"] == total
     assert merit.value == pytest.approx(total / passed)
-    low, high = clopper_pearson(passed, total)
-    np.testing.assert_allclose([merit.low, merit.high], [1 / high, 1 / low])
-    assert merit.uncertainty == pytest.approx(merit.value / np.sqrt(passed), rel=0.03)
+    fixed = beta.ppf(norm.cdf([1, -1]), passed + 0.5, total - passed + 0.5)
+    assert merit.low < 1 / fixed[0] < merit.value < 1 / fixed[1] < merit.high
+    assert merit.uncertainty > merit.value / np.sqrt(passed) * (1 - passed / total)
     assert merit.reason is None
+
+
+def test_many_signal_events_set_the_threshold_exactly():
+    random = np.random.default_rng(2)
+    signal, background = random.normal(1, 1, 200_000), random.normal(0, 1, 500)
+    labels = np.repeat([1, 0], [200_000, 500])
+    merit = background_rejection(roc_curve(labels, np.append(signal, background)), 0.5)
+    passed = merit.counts["background_passed"]
+    fixed = beta.ppf(norm.cdf([1, -1]), passed + 0.5, 500 - passed + 0.5)
+    np.testing.assert_allclose([merit.low, merit.high], 1 / fixed, rtol=0.01)
 
 
 def test_no_background_passing_leaves_a_lower_limit():
@@ -121,19 +132,20 @@ def test_cancelled_background_leaves_a_lower_limit():
 
 
 def test_interval_that_reaches_zero_efficiency_is_said():
-    labels = [1, 1, *[0] * 12]
-    scores = [0.9, 0.8, *[0.95] * 4, *[0.1] * 8]
-    weights = [1, 1, 1, 1, -1, -0.9, *[1] * 8]
-    merit = background_rejection(roc_curve(labels, scores, weights), 0.9)
+    labels, scores = [1, 1, 1, *[0] * 12], [0.9, 0.8, 0.7, 0.75, *[0.1] * 11]
+    merit = background_rejection(roc_curve(labels, scores), 0.9)
+    assert merit.value == 12
     assert merit.reason == "the interval of the background efficiency reaches 0"
     assert merit.to_json()["high"] is None
 
 
-def test_rejection_interval_covers_in_toys():
+@pytest.mark.parametrize(("signal", "efficiency"), [(3000, 0.5), (300, 0.5), (300, 0.9)])
+def test_rejection_interval_covers_in_toys(signal, efficiency):
     random = np.random.default_rng(11)
-    truth, covered, toys = 1 / 0.15865525, 0, 400
-    for _ in range(toys):  # unit normals one standard deviation apart: ε_B(ε_S = ½) = 1 − Φ(1)
-        scores = np.concatenate([random.normal(0, 1, 300), random.normal(1, 1, 3000)])
-        merit = background_rejection(roc_curve(np.repeat([0, 1], [300, 3000]), scores), 0.5)
+    truth, covered, toys = 1 / norm.sf(1.5 + norm.isf(efficiency)), 0, 400
+    labels = np.repeat([0, 1], [1000, signal])
+    for _ in range(toys):
+        scores = random.normal(1.5 * labels)
+        merit = background_rejection(roc_curve(labels, scores), efficiency)
         covered += merit.low <= truth <= merit.high
-    assert 0.62 < covered / toys < 0.80
+    assert 0.63 < covered / toys < 0.75

@@ -147,7 +147,7 @@ def test_several_classes(train):
     assert list(run.metrics["bins"][0]["merits"]) == [
         "efficiency_qcd", "efficiency_top", "efficiency_w",
     ]  # fmt: skip
-    assert run.metrics["merits"]["model"]["expected_calibration_error"]["value"] > 0
+    assert run.metrics["merits"]["model"]["calibration_error"]["high"] > 0
     figures = {file.stem for file in (run.path / "figures").glob("*.png")}
     assert figures >= {"bins-pt", "bins-pt-2", "calibration", "confusion", "roc-classes"}
 

@@ -28,7 +28,7 @@ from steepest.evaluate.arrays import (
 )
 from steepest.evaluate.columns import summed
 from steepest.evaluate.intervals import efficiency_from_sums
-from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
+from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import blocks, derived
 
 __all__ = ["CalibrationCurve", "calibration_curve", "calibration_error", "confidence_of"]
@@ -53,6 +53,8 @@ class CalibrationCurve:
     deviation, deviation_error
         d = Σ w (outcome − score) / Σ_all w, the signed contribution of the bin to the calibration
         error, and its standard deviation.
+    share
+        Σ w / Σ_all w of the bin.
     level
         Confidence level of the intervals.
     """
@@ -67,6 +69,7 @@ class CalibrationCurve:
     events_effective: Floats
     deviation: Floats
     deviation_error: Floats
+    share: Floats
     level: float
 
 
@@ -83,10 +86,10 @@ def calibration_curve(
     In bin β, with outcomes yᵢ and scores pᵢ::
 
         ȳ_β = Σ w y / Σ w,     p̄_β = Σ w p / Σ w,     d_β = Σ w (y − p) / Σ_all w
-        σ²(d_β) = max{ n/(n−1) Σ w² (y − p − ⟨y − p⟩)², Σ w² p (1 − p) } / (Σ_all w)²
+        σ²(d_β) = n/(n−1) Σ w² (y − p − ⟨y − p⟩)² / (Σ_all w)²
 
-    The second variance is that of a calibrated score. It prevents a bin without signal events from
-    having a variance of zero. If the sum of weights in a bin is not positive because of negative
+    In a bin whose outcomes are all equal it is at least that of a calibrated score,
+    Σ w² p (1 − p) / (Σ_all w)². If the sum of weights in a bin is not positive because of negative
     weights, ȳ and p̄ are NaN, but d is defined.
 
     Parameters
@@ -169,10 +172,12 @@ def calibration_curve(
     factor = np.where(several, effective / np.where(several, effective - 1, 1.0), 1.0)
     about = np.maximum(scatter - 2 * centre * product + centre**2 * squares, 0)
     total = summed(weight)
-    error = np.sqrt(np.maximum(factor * about, calibrated)) / total
+    uniform = (right_squares <= 1e-12 * squares) | (squares - right_squares <= 1e-12 * squares)
+    variance = np.where(uniform, np.maximum(factor * about, calibrated), factor * about)
+    error = np.sqrt(variance) / total
     return CalibrationCurve(
         name, edges, mean, fraction, low, high, events.astype(np.int64), effective,
-        difference / total, error, level,
+        difference / total, error, sums / total, level,
     )  # fmt: skip
 
 
@@ -221,27 +226,31 @@ def confidence_of(
 
 
 _DEFINITION = (
-    "sum over {bins} equal bins of the score of |sum of w (outcome - score)| / sum of w; interval "
-    "of the true error, by inverting the distribution of the sum of the absolute fluctuations of "
-    "the bins, which bias the value upwards"
+    "root of the mean of (fraction - mean score)^2 over {bins} equal bins of the score, less what "
+    "fluctuations explain; negative if less than that is there; interval from the distribution of "
+    "the sum of squares"
 )
-_GRID = 400  # points of the inversion
 
 
 def calibration_error(
-    curve: CalibrationCurve,
-    level: float = ONE_SIGMA,
-    name: str = "expected_calibration_error",
+    curve: CalibrationCurve, level: float = ONE_SIGMA, name: str = "calibration_error"
 ) -> Merit:
-    """Return the expected calibration error E = Σ_β |d_β|, with an interval of the true error.
+    """Return the root mean square deviation from calibration, without the part of fluctuations.
 
-    E is biased upwards, because the absolute values of the fluctuations add up: it is above zero
-    even for a perfectly calibrated score. If d_β is normal about t d_β with width σ_β, the mean
-    μ_β(t) and variance v_β(t) of |d_β| are those of the folded normal distribution, and the true
-    error is t E. The interval contains all t E with ``|E − Σ μ_β(t)| ≤ z √Σ v_β(t)``, and is
-    extended to E if it ends below. The mean for a calibrated score, Σ μ_β(0) = √(2/π) Σ σ_β, is in
-    ``counts["expected_if_calibrated"]``. If E is close to it, the score is compatible with a
-    calibrated one, and the interval starts at 0.
+    With the bins' shares ω_β = Σ w / Σ_all w and variances σ²(d_β) of `calibration_curve`::
+
+        V = Σ_β [d_β² − σ²(d_β)] / ω_β,     C = sign(V) √|V|
+
+    Σ d²/ω = Σ ω (ȳ − p̄)² alone is above zero also for a calibrated score, because squares of
+    fluctuations add up; V is not: its mean is the true mean square deviation, which is 0 for a
+    calibrated score. V and C are negative if the bins fluctuate less than expected. The interval
+    contains the true values λ for which V − λ is within its central range; with normal d_β, V has
+    the cumulants κ₂ = Σ 2r² + 4rm and κ₃ = Σ 8r³ + 24r²m, where r = σ²/ω and m are the shares of λ
+    in proportion to the excess of the bins. Its quantiles are those of a gamma distribution with
+    these cumulants. If the interval holds 0, the score is consistent with a calibrated one.
+
+    The usual expected calibration error, Σ |d_β|, is in ``counts["expected_calibration_error"]``;
+    for a calibrated score its mean is not 0 but ``counts["expected_if_calibrated"]``.
 
     Parameters
     ----------
@@ -259,50 +268,64 @@ def calibration_error(
 
     References
     ----------
-    M. P. Naeini, G. F. Cooper, M. Hauskrecht, AAAI (2015) 2901; C. Guo et al., ICML (2017),
-    arXiv:1706.04599. The folded normal: F. C. Leone, L. S. Nelson, R. B. Nottingham, Technometrics
-    3 (1961) 543, doi:10.1080/00401706.1961.10489974. The interval is specific to this package; its
-    coverage is tested with toy experiments.
+    J. Bröcker, Climate Dynamics 39 (2012) 655, doi:10.1007/s00382-011-1191-1, and A. Kumar,
+    P. Liang, T. Ma, NeurIPS (2019), arXiv:1909.10155, for the bias; M. P. Naeini, G. F. Cooper,
+    M. Hauskrecht, AAAI (2015) 2901, for the expected calibration error. The interval is specific to
+    this package; its coverage is tested with toy experiments.
 
     Examples
     --------
     >>> from steepest.evaluate import calibration_curve
     >>> curve = calibration_curve([0, 0, 1, 1] * 50, [0.2, 0.4, 0.6, 0.6] * 50, bins=2)
     >>> calibration_error(curve).format()
-    '0.350 ± 0.033'
+    '0.350 ± 0.024'
     """
     check_fraction(level, "level")
-    value = float(np.abs(curve.deviation).sum())
-    sigma = curve.deviation_error
-    scale = np.linspace(0, 1, _GRID + 1)
-    # values of t above 1 are needed only for the width, E + z σ at most
-    spread = math.sqrt(float(sigma @ sigma))
-    reach = 1 + 2 * normal_quantile(level) * spread / value if value > 0 else 1.0
-    true = np.concatenate([scale, 1 + (reach - 1) * scale[1:]])
-    mean, variance = _folded(true[:, None] * curve.deviation, sigma)
-    half = normal_quantile(level) * np.sqrt(variance.sum(axis=1))
-    allowed = np.abs(value - mean.sum(axis=1)) <= half
-    low = float(true[allowed].min()) * value if allowed.any() else 0.0
-    high = max(float(true[allowed].max()) * value if allowed.any() else 0.0, value)
-    at_zero = _folded(np.zeros_like(sigma), sigma)[0].sum()
-    _, observed = _folded(curve.deviation, sigma)
+    filled = np.isfinite(curve.fraction) & (curve.share > 0)
+    share = curve.share[filled]
+    ratio = curve.deviation_error[filled] ** 2 / share
+    excess = curve.deviation[filled] ** 2 / share - ratio
+    low, high = _interval(ratio, excess, level)
+    one_sigma = _interval(ratio, excess, ONE_SIGMA)
     counts: dict[str, float | int] = {
         "events": int(curve.events.sum()),
         "bins": int(curve.events.size),
-        "expected_if_calibrated": float(at_zero),
+        "expected_calibration_error": float(np.abs(curve.deviation).sum()),
+        "expected_if_calibrated": math.sqrt(2 / math.pi) * float(curve.deviation_error.sum()),
     }
-    uncertainty = math.sqrt(float(observed.sum()))
+    uncertainty = (one_sigma[1] - one_sigma[0]) / 2
     definition = _DEFINITION.format(bins=curve.events.size)
+    value = _signed_root(float(excess.sum()))
     return Merit(name, value, low, high, uncertainty, level, counts, definition)
 
 
-def _folded(mean: Floats, sigma: Floats) -> tuple[Floats, Floats]:
-    """Return mean and variance of |x| for normal x with this mean and width (which may be 0)."""
-    from scipy.special import ndtr
+def _interval(ratio: Floats, excess: Floats, level: float) -> tuple[float, float]:
+    """Return the signed roots of the ends of the interval of the true mean square."""
+    from scipy.optimize import brentq
+    from scipy.special import gammaincinv
 
-    width = np.where(sigma > 0, sigma, 1.0)
-    pull = mean / width
-    folded = width * math.sqrt(2 / math.pi) * np.exp(-(pull**2) / 2) + mean * (1 - 2 * ndtr(-pull))
-    folded = np.where(sigma > 0, folded, np.abs(mean))
-    variance = np.maximum(mean**2 + sigma**2 - folded**2, 0)
-    return folded, np.where(sigma > 0, variance, 0.0)
+    value = float(excess.sum())
+    parts = np.maximum(excess, 0)
+    parts = parts / parts.sum() if parts.sum() > 0 else np.full(len(parts), 1 / len(parts))
+    if not ratio.sum() > 0:
+        return _signed_root(value), _signed_root(value)
+
+    def shifted(true: float, tail: float) -> float:
+        mean = max(true, 0.0) * parts
+        variance = float((2 * ratio**2 + 4 * ratio * mean).sum())
+        skewness = float((8 * ratio**3 + 24 * ratio**2 * mean).sum()) / variance**1.5
+        shape = 4 / skewness**2
+        quantile = (gammaincinv(shape, tail) - shape) / math.sqrt(shape)
+        return true + math.sqrt(variance) * float(quantile) - value
+
+    ends = []
+    for tail in ((1 + level) / 2, (1 - level) / 2):
+        reach = float(ratio.sum()) + abs(value)
+        while shifted(-reach, tail) > 0 or shifted(reach, tail) < 0:
+            reach *= 2
+        ends.append(_signed_root(float(brentq(shifted, -reach, reach, (tail,)))))  # type: ignore[arg-type]
+    return ends[0], ends[1]
+
+
+def _signed_root(square: float) -> float:
+    return math.copysign(math.sqrt(abs(square)), square)

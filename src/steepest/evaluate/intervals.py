@@ -221,7 +221,8 @@ def efficiency_from_sums(
 
     where B is the quantile of the beta distribution. For equal weights this is the Jeffreys
     interval, whose mean coverage is the nominal one. If no event passes, the interval begins at 0
-    and ends at the limit 1 − (α/2)^(1/n), n = T²/R; if all events pass, likewise at 1.
+    and ends at the limit 1 − (α/2)^(1/n), n = T²/R; if all events pass, likewise at 1. Where
+    negative weights leave P or T − P below −0.4 c, the interval is ε ± zσ, clipped to [0, 1].
 
     References
     ----------
@@ -246,6 +247,11 @@ def efficiency_from_sums(
     physical = np.clip(value, 0, 1)
     low = np.where(none, 0.0, np.where(every, limit, np.minimum(low, physical)))
     high = np.where(every, 1.0, np.where(none, 1 - limit, np.maximum(high, physical)))
+    # only with negative weights: so little is left that the beta distribution degenerates
+    cancelled = np.minimum(P, T - P) < -0.4 * c
+    half = normal_quantile(level) * np.sqrt(variance)
+    low = np.where(cancelled, np.maximum(physical - half, 0), low)
+    high = np.where(cancelled, np.minimum(physical + half, 1), high)
     trivial = none | every | (variance <= 0)
     total = np.where(trivial, T**2 / R, physical * (1 - physical) / np.where(trivial, 1, variance))
     return Efficiency(value, low, high, np.sqrt(variance), physical * total, total)

@@ -26,10 +26,9 @@ _TITLES = {
     "auc_difference": "AUC gain",
     "r_squared": "R²",
     "binary_cross_entropy": "cross entropy",
-    "expected_calibration_error": "calibration error",
     "significance": "significance Z",
 }
-_NO_COUNTS = ("clipped", "bins", "expected_if_calibrated")
+_NO_COUNTS = ("clipped", "bins", "expected_calibration_error", "expected_if_calibrated")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

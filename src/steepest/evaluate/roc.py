@@ -33,7 +33,7 @@ from steepest.evaluate.columns import (
     total_of,
 )
 from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
-from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
+from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, derived
 
 __all__ = [
@@ -99,17 +99,20 @@ class Roc:
         """
         signal = _efficiency(self.signal_sum_above, self.signal_squares_above, at, level)
         passed = self.background_interval(level, at)
-        ends = [
-            self.background_efficiency[first_reaching(self.signal_efficiency, epsilon)]
-            for epsilon in (signal.low, signal.high)
-        ]
-        value = passed.value
-        down, up = np.maximum(value - ends[0], 0), np.maximum(ends[1] - value, 0)
-        low = np.maximum(value - np.hypot(value - passed.low, down), 0)
-        high = np.minimum(value + np.hypot(passed.high - value, up), 1)
-        shift = (up + down) / (2 * normal_quantile(level))
-        uncertainty = np.hypot(passed.uncertainty, shift)
-        return replace(passed, low=low, high=high, uncertainty=uncertainty)
+        value, error = passed.value, signal.uncertainty
+
+        def read_at(epsilon: Any) -> Any:
+            return self.background_efficiency[first_reaching(self.signal_efficiency, epsilon)]
+
+        down = np.maximum(value - read_at(signal.low), 0)
+        up = np.maximum(read_at(signal.high) - value, 0)
+        shift = (read_at(signal.value + error) - read_at(signal.value - error)) / 2
+        return replace(
+            passed,
+            low=np.maximum(value - np.hypot(value - passed.low, down), 0),
+            high=np.minimum(value + np.hypot(passed.high - value, up), 1),
+            uncertainty=np.hypot(passed.uncertainty, shift),
+        )
 
 
 def _efficiency(sums: AnyArray, squares: AnyArray, at: Any, level: float) -> Efficiency:
