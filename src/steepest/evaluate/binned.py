@@ -246,7 +246,7 @@ def _efficiencies(
     level: float,
 ) -> BinnedMerits:
     """Return the efficiency of each class in bins; `classes` are what it is called and its mask."""
-    definition += "; Clopper-Pearson interval with effective counts, clipped to [0, 1]"
+    definition += "; Jeffreys interval with effective counts"
 
     def efficiency(name: str, what: str, inside: AnyArray, of: AnyArray) -> Merit:
         total, passing = sums_of(weights, inside, of), sums_of(weights, inside, of, passed)

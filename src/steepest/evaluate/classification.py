@@ -42,8 +42,8 @@ __all__ = ["ConfusionMatrix", "binary_merits", "confusion_matrix", "multiclass_m
 
 
 _ACCURACY = (
-    "share of the weighted events that are classified correctly, {how}; Clopper-Pearson interval "
-    "with effective counts, clipped to [0, 1]"
+    "share of the weighted events that are classified correctly, {how}; Jeffreys "
+    "interval with effective counts"
 )
 _CROSS_ENTROPY = (
     "weighted mean of -log(probability of the true class), probabilities not below {smallest:.3g}; "
@@ -300,8 +300,8 @@ def confusion_matrix(
     """Return the confusion matrix, with the most probable class as prediction.
 
     C_ab is the sum of weights of events of true class a that are classified as b. The fractions
-    C_ab / Σ_b C_ab have the interval of `efficiency_from_sums`: Clopper–Pearson with effective
-    counts, within [0, 1].
+    C_ab / Σ_b C_ab have the interval of `efficiency_from_sums`: that of Jeffreys with effective
+    counts.
 
     Parameters
     ----------

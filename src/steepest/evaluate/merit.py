@@ -110,6 +110,8 @@ class Merit:
         '45.2 +3.8 −3.1 GeV'
         """
         unit = f" {self.unit}" if self.unit else ""
+        if self.name == "calibration_error" and self.low <= 0:
+            return f"{max(self.value, 0.0):.2g}, consistent with 0"
         if not math.isfinite(self.value):
             return self._format_limit(unit)
         up, down = self.high - self.value, self.value - self.low

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from steepest.evaluate.arrays import (
     Floats,
     Values,
+    as_array,
     as_column,
     as_pair,
     as_weights,
@@ -31,7 +32,7 @@ from steepest.evaluate.intervals import (
     weighted_mean,
 )
 from steepest.evaluate.merit import ONE_SIGMA, Merit
-from steepest.storage import AnyArray, derived
+from steepest.storage import AnyArray, blocks, derived
 
 __all__ = ["pull_merits", "pulls", "regression_merits", "weighted_quantile"]
 
@@ -242,7 +243,10 @@ def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
 
 
 def pull_merits(
-    values: Values, weights: Values | None = None, level: float = ONE_SIGMA
+    values: Values,
+    weights: Values | None = None,
+    level: float = ONE_SIGMA,
+    shared: tuple[Values, ArrayLike] | None = None,
 ) -> dict[str, Merit]:
     """Return ``pull_mean``, 0 without a bias, and ``pull_width``, 1 if σ is correct.
 
@@ -250,8 +254,11 @@ def pull_merits(
 
         mean = ⟨g⟩,     width = √[n/(n−1) ⟨(g − ⟨g⟩)²⟩],     n = (Σ w)² / Σ w²
 
-    with the uncertainties of the bias and the resolution in `regression_merits`. The uncertainty of
-    σ itself is not included.
+    with the uncertainties of the bias and the resolution in `regression_merits`. If the events of a
+    group b share one σ with the relative uncertainty δ_b, such as a resolution measured in a bin,
+    these are added in quadrature::
+
+        Σ_b (δ_b Σ_b w g / Σ w)²     and     Σ_b (δ_b Σ_b w (g − ⟨g⟩)² / Σ w)² / width²
 
     Parameters
     ----------
@@ -261,6 +268,9 @@ def pull_merits(
         Event weights of any sign with a positive sum, shape (events,); None means 1 each.
     level
         Confidence level of the intervals.
+    shared
+        The group 0, 1, … of each event, shape (events,), and δ of each group; None if σ is known
+        exactly.
 
     Raises
     ------
@@ -283,19 +293,37 @@ def pull_merits(
     pull = as_column(values, "pulls")
     weight = as_weights(weights, len(pull))
     counts = _counts(weight)
+    mean, spread, reason = _mean(pull, weight)
+    width, spread_width, reason_width = _resolution(pull, weight)
+    if shared is not None:
+        sums = _sums_in_groups(pull, weight, mean, *shared) / summed(weight)
+        variance = np.square(sums * np.asarray(shared[1], np.float64)).sum(axis=1)
+        spread += Spread(float(variance[0]), math.inf)
+        spread_width += Spread(float(variance[1]) / width**2 if width > 0 else 0.0, math.inf)
+    known = "" if shared is None else ", and the uncertainty of sigma"
+    definitions = (
+        f"weighted mean of (prediction - truth) / sigma; standard error of the mean{known}",
+        "weighted standard deviation of (prediction - truth) / sigma; uncertainty from the scatter "
+        f"of the squared deviations{known}",
+    )
+    measured = ((mean, spread, reason), (width, spread_width, reason_width))
     return {
-        name: spread_merit(name, value, spread, definition, counts, level, reason=reason)
-        for name, (value, spread, reason), definition in (
-            (
-                "pull_mean",
-                _mean(pull, weight),
-                "weighted mean of (prediction - truth) / sigma; standard error of the mean",
-            ),
-            (
-                "pull_width",
-                _resolution(pull, weight),
-                "weighted standard deviation of (prediction - truth) / sigma; uncertainty from the "
-                "scatter of the squared deviations",
-            ),
+        name: spread_merit(name, value, error, definition, counts, level, None, why)
+        for name, (value, error, why), definition in zip(
+            ("pull_mean", "pull_width"), measured, definitions, strict=True
         )
     }
+
+
+def _sums_in_groups(
+    pull: AnyArray, weight: AnyArray, mean: float, groups: Values, errors: ArrayLike
+) -> Floats:
+    """Return Σ w g and Σ w (g − mean)² of each group, shape (2, groups)."""
+    size = np.size(errors)
+    return np.sum(
+        [
+            [np.bincount(of, w * each, size) for each in (g, (g - mean) ** 2)]
+            for of, w, g in blocks(as_array(groups, np.intp), weight, pull)
+        ],
+        axis=0,
+    )

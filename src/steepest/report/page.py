@@ -21,8 +21,8 @@ _CAPTIONS = {
     "scores": "Scores of the training part (filled) and of the evaluated part (points, √Σw²), "
     "each normalised, with the Kolmogorov test of one against the other.",
     "calibration": "Reliability: share of true events against the mean score, in ten equal bins; "
-    "below, the events that each bin rests on. ECE: expected calibration error, whose interval "
-    "begins at 0 where a calibrated score may well fluctuate as much.",
+    "below, the events that each bin rests on. Error: root mean square of the distance from the "
+    "diagonal, without the part that fluctuations explain.",
     "significance": "Expected (Asimov) significance against the cut, drawn where at least ten "
     "effective background events pass. Band: 68.27 % interval from the simulated events.",
     "confusion": "Confusion matrix: share of each true class that is called what.",

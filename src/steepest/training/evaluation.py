@@ -154,15 +154,19 @@ def choose(scored: Scored, recipe: EvaluateRecipe, part: str) -> dict[str, Any]:
     -------
     dict
         ``part``; ``working_point``: signal efficiency asked for and ``threshold``;
-        ``significance``: ``threshold``; ``resolution``: for each table of bins one number a bin.
+        ``significance``: ``threshold``; ``resolution``: for each table of bins one number a bin;
+        ``resolution_error``: its relative uncertainty, likewise.
         None for what is not asked for, does not go with the task, or cannot be chosen.
     """
     chosen: dict[str, Any] = {
         "part": part, "working_point": None, "significance": None, "resolution": None,
+        "resolution_error": None,
     }  # fmt: skip
     task = scored.model.task
     if task == "regression":
-        chosen["resolution"] = [_resolutions(scored, bins) for bins in recipe.bins]
+        measured = [_resolutions(scored, bins) for bins in recipe.bins]
+        chosen["resolution"] = [[value for value, _ in table] for table in measured]
+        chosen["resolution_error"] = [[error for _, error in table] for table in measured]
     if task == "binary" and recipe.bins:
         cut = evaluate.cut_at(scored.roc, recipe.working_point)
         chosen["working_point"] = {"signal_efficiency": recipe.working_point, "threshold": cut}
@@ -182,12 +186,15 @@ def experiment_of(recipe: EvaluateRecipe) -> Experiment:
     return Experiment(given.signal, given.background, given.background_uncertainty)
 
 
-def _resolutions(scored: Scored, bins: BinsRecipe) -> list[float | None]:
-    """The resolution in each bin; None where it is not known or not above zero."""
+def _resolutions(scored: Scored, bins: BinsRecipe) -> list[tuple[float | None, float | None]]:
+    """The resolution in each bin, and its relative uncertainty; None where it is not above zero."""
     labels, predictions, weights = scored.columns
     values = scored.events.extra[bins.column]
     binned = evaluate.regression_in_bins(labels, predictions, values, bins.edges, weights)
-    return [merit.value if merit.value > 0 else None for merit in binned.merits["resolution"]]
+    return [
+        (merit.value, merit.uncertainty / merit.value) if merit.value > 0 else (None, None)
+        for merit in binned.merits["resolution"]
+    ]
 
 
 def evaluate_model(
@@ -303,7 +310,8 @@ def _in_bins(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen) -> list[InB
             continue
         pulls = None
         if scored.model.task == "regression":
-            pulls = _pulls(scored, bins, chosen["resolution"][index])
+            errors = chosen.get("resolution_error")  # not in runs of older versions
+            pulls = _pulls(scored, bins, chosen["resolution"][index], errors and errors[index])
         measured.append(InBins(name, merits, pulls))
     return measured
 
@@ -350,7 +358,10 @@ def _binned(scored: Scored, bins: BinsRecipe, chosen: Chosen) -> BinnedMerits | 
 
 
 def _pulls(
-    scored: Scored, bins: BinsRecipe, resolution: list[float | None]
+    scored: Scored,
+    bins: BinsRecipe,
+    resolution: list[float | None],
+    errors: list[float | None] | None,
 ) -> figures.PullHistogram | None:
     """Pulls of the events in bins whose resolution is known; None where there are none."""
     sigma = np.array([np.nan if value is None else value for value in [*resolution, None]])
@@ -358,14 +369,20 @@ def _pulls(
     known = derived(lambda rows: np.isfinite(sigma[rows]), place)
     if not any(rows.any() for (rows,) in blocks(known)):
         return None
-    claimed = derived(lambda rows: sigma[rows], compressed(place, known))
+    group = compressed(place, known)
+    claimed = derived(lambda rows: sigma[rows], group)
+    shared = None
+    if errors is not None:
+        shared = group, np.array([0.0 if error is None else error for error in errors])
     truth, predicted, weights = scored.columns
     if weights is not None:
         weights = compressed(weights, known)
         if not total(weights) > 0:
             return None
     return figures.pull_histogram(
-        evaluate.pulls(compressed(truth, known), compressed(predicted, known), claimed), weights
+        evaluate.pulls(compressed(truth, known), compressed(predicted, known), claimed),
+        weights,
+        shared=shared,
     )
 
 

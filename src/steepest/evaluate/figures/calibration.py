@@ -42,7 +42,7 @@ def calibration_figure(
     score_name, outcome_name
         Labels of the axes.
     """
-    texts = [f", {_said(error)}" for error in errors] or [""] * len(curves)
+    texts = [f", error {error.format()}" for error in errors] or [""] * len(curves)
     with drawing(7.0, 7.2) as figure:
         top, bottom = figure.subplots(
             2, 1, sharex=True, gridspec_kw={"height_ratios": [3.2, 1], "hspace": 0.03}
@@ -61,12 +61,6 @@ def calibration_figure(
         bottom.set_ylabel("Events / bin")
         bottom.set_xlabel(score_name)
     return figure
-
-
-def _said(error: Merit) -> str:
-    if error.low > 0:
-        return f"ECE {error.format()}"
-    return f"ECE {error.value:.2g}, consistent with 0"
 
 
 def _draw(top: Axes, bottom: Axes, curve: CalibrationCurve, index: int, label: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from steepest.evaluate.arrays import Floats, Values, as_column, as_pair, as_weights
 from steepest.evaluate.columns import joined
@@ -188,7 +189,11 @@ class PullHistogram:
 
 
 def pull_histogram(
-    values: Values, weights: Values | None = None, bins: int = 40, reach: float = 5.0
+    values: Values,
+    weights: Values | None = None,
+    bins: int = 40,
+    reach: float = 5.0,
+    shared: tuple[Values, ArrayLike] | None = None,
 ) -> PullHistogram:
     """Return the numbers of `pull_figure`.
 
@@ -202,6 +207,8 @@ def pull_histogram(
         Number of bins, from −`reach` to `reach`.
     reach
         Largest pull that is drawn.
+    shared
+        As in `pull_merits`.
 
     Raises
     ------
@@ -221,7 +228,7 @@ def pull_histogram(
     return PullHistogram(
         histogram(pull, weight, edges, "pulls"),
         np.diff(below) / np.diff(edges),
-        pull_merits(pull, weight),
+        pull_merits(pull, weight, shared=shared),
     )
 
 
