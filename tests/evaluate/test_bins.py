@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import beta, norm
 
 from steepest.errors import EventsError, InputError
 from steepest.evaluate import (
     BinnedMerits,
     class_efficiency_in_bins,
-    clopper_pearson,
     cut_at,
     efficiency_in_bins,
     place_in_bins,
@@ -66,9 +66,9 @@ def test_the_working_point_is_reached_over_all_bins(binned_toy):
     assert 0.5 <= merit.value < 0.55
 
 
-def test_without_weights_the_interval_is_clopper_pearsons():
+def test_without_weights_the_interval_is_that_of_jeffreys():
     binned = efficiency_in_bins([1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1] * 5, [0, 2], 0.5)
-    low, high = clopper_pearson(3, 4)
+    low, high = beta.ppf(norm.cdf([-1, 1]), 3.5, 1.5)
     merit = binned.merits["signal_efficiency"][0]
     assert (merit.low, merit.high) == (pytest.approx(low), pytest.approx(high))
     assert merit.rests_on == "3 of 4"

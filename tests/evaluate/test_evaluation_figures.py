@@ -281,8 +281,8 @@ def test_calibration(toy, draw):
     errors = [calibration_error(curve) for curve in curves]
     said = draw(calibration_figure(curves, errors), {"curves": curves, "errors": errors})
     assert {"Calibrated", "Score", "Signal fraction", "Events / bin"} <= set(said)
-    assert f"Network, ECE {errors[0].format()}" in said
-    assert "Oracle, ECE 0, consistent with 0" in said
+    assert f"Network, error {errors[0].format()}" in said
+    assert "Oracle, error 0, consistent with 0" in said
     assert "Network" in draw(calibration_figure(curves[:1]), curves)
 
 

@@ -220,8 +220,6 @@ def significance_at(
         none = background_part.uncertainty == 0
         cause = "no background passes" if none else "negative weights cancel the background"
         reason = f"{cause}: only a lower limit is known"
-    elif not math.isfinite(high):
-        reason = "the interval of the background reaches 0"
     return Merit(name, value, low, high, uncertainty, level, counts, definition, reason=reason)
 
 
