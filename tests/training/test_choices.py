@@ -48,6 +48,7 @@ def test_cuts_come_from_validation_and_results_from_test(train):
         "working_point": {"signal_efficiency": 0.7, "threshold": evaluate.cut_at(roc, 0.7)},
         "significance": {"threshold": cut},
         "resolution": None,
+        "resolution_error": None,
     }
     scores = run.predict(test.features)
     merit = evaluate.significance_at(test.labels, scores, cut, experiment, test.weights)
@@ -162,18 +163,19 @@ def test_regression_has_pulls_by_the_resolution_of_the_validation_part(train):
     for name, part in parts.items():
         place[name] = np.digitize(np.abs(part.labels - 100), [0, 30, 60, 1000]) - 1
         residual[name] = run.predict(part.features) - part.labels
-    resolution = []
+    resolution, errors = [], []
     for index in range(3):
         inside = place["validation"] == index
         part = parts["validation"]
-        resolution.append(
-            evaluate.regression_merits(
-                np.zeros(inside.sum()), residual["validation"][inside], part.weights[inside]
-            )["resolution"].value
-        )
+        merit = evaluate.regression_merits(
+            np.zeros(inside.sum()), residual["validation"][inside], part.weights[inside]
+        )["resolution"]
+        resolution.append(merit.value)
+        errors.append(merit.uncertainty / merit.value)
     assert metrics["chosen"]["resolution"][0] == [*map(pytest.approx, resolution), None]
     pulls = residual["test"] / np.array(resolution)[place["test"]]
-    expected = evaluate.pull_merits(pulls, parts["test"].weights)
+    shared = place["test"], errors
+    expected = evaluate.pull_merits(pulls, parts["test"].weights, shared=shared)
     for name, merit in expected.items():
         assert metrics["bins"][0]["pulls"][name]["value"] == pytest.approx(merit.value)
     figures = {file.stem for file in (run.path / "figures").glob("*.png")}
