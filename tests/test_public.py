@@ -17,7 +17,9 @@ def test_public_names():
         "Regressor",
         "Run",
         "__version__",
+        "compare",
         "predict",
+        "resume",
         "train",
     ]
     for name in steepest.__all__:
@@ -52,3 +54,9 @@ def test_heavy_packages_are_imported_where_they_are_used(code: str, absent: str)
     check = f"{code}\nimport sys; print(*[m for m in {absent.split()!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_package_is_a_command():
+    command = [sys.executable, "-m", "steepest", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"steepest {steepest.__version__}\n"

@@ -13,16 +13,28 @@ if TYPE_CHECKING:
     from steepest.estimators import Classifier, Regressor
     from steepest.prediction import predict_events as predict
     from steepest.recipe import Recipe
-    from steepest.run import Run, train
+    from steepest.run import Run, compare, resume, train
 
-__all__ = ["Classifier", "Recipe", "Regressor", "Run", "__version__", "predict", "train"]
+__all__ = [
+    "Classifier",
+    "Recipe",
+    "Regressor",
+    "Run",
+    "__version__",
+    "compare",
+    "predict",
+    "resume",
+    "train",
+]
 
 _HOMES = {
     "Classifier": "steepest.estimators",
     "Recipe": "steepest.recipe",
     "Regressor": "steepest.estimators",
     "Run": "steepest.run",
+    "compare": "steepest.run",
     "predict": "steepest.run",
+    "resume": "steepest.run",
     "train": "steepest.run",
 }
 

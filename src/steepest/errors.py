@@ -38,6 +38,10 @@ __all__ = [
 ]
 
 
+NEAR = 0.75
+"""A name is near another one if so much of both is the same: ``tua3`` and ``tau3``."""
+
+
 class SteepestError(Exception):
     """Base of every error of steepest.
 
@@ -114,10 +118,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     --------
     >>> nearest("tua3", ["tau1", "tau3", "mass"])
     'tau3'
-    >>> nearest("x", ["tau1"]) is None
+    >>> nearest("Muon_E", ["Muon_eta", "Muon_pt"]) is None
     True
     """
     ordered = sorted(known)
     folded = {candidate.lower(): candidate for candidate in reversed(ordered)}
-    matches = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=NEAR)
     return folded[matches[0]] if matches else None

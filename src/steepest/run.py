@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,11 @@ from steepest.report import write_report
 from steepest.trained import TrainedModel
 
 if TYPE_CHECKING:
+    from steepest.comparison import Comparison
     from steepest.landscape import Landscape
+    from steepest.plots import Plots
 
-__all__ = ["Run", "predict", "resume", "train"]
+__all__ = ["Run", "compare", "predict", "resume", "train"]
 
 
 class Run:
@@ -82,6 +85,13 @@ class Run:
         return self._folder.model
 
     @property
+    def plot(self) -> Plots:
+        """The figures of the report, drawn again: ``run.plot.roc()``, ``run.plot.loss(axes)``."""
+        from steepest.plots import Plots
+
+        return Plots(self._folder)
+
+    @property
     def report(self) -> Path:
         """Where the report lies."""
         return self.path / "report.html"
@@ -110,7 +120,13 @@ class Run:
         """
         return self.model.predict(features)
 
-    def evaluate(self, events: str | list[str] | None = None) -> dict[str, Any]:
+    def evaluate(
+        self,
+        events: str | list[str] | None = None,
+        *,
+        progress: bool = True,
+        callback: training.TrainingCallback | None = None,
+    ) -> dict[str, Any]:
         """Compute the figures of merit again, weighted, with uncertainties and counts.
 
         Parameters
@@ -118,6 +134,8 @@ class Run:
         events
             A path or paths of other events, selected from and weighted as the recipe says; left
             out, the run's own test part.
+        progress, callback
+            As `train` takes them.
 
         Returns
         -------
@@ -135,7 +153,8 @@ class Run:
         --------
         >>> run.evaluate("more.parquet")["merits"]["model"]["auc"]  # doctest: +SKIP
         """
-        return training.evaluate_run(self.path, events)
+        with _shown(progress, callback) as told:
+            return training.evaluate_run(self.path, events, told)
 
     def landscape(
         self,
@@ -149,6 +168,7 @@ class Run:
         seed: int = 0,
         part: str = "train",
         name: str | None = None,
+        progress: bool = True,
         callback: training.TrainingCallback | None = None,
     ) -> Landscape:
         """J on a line or plane around the trained model, with the path that training took.
@@ -177,8 +197,8 @@ class Run:
             "train", "validation" or "test".
         name
             The folder in ``RUN/landscape``.
-        callback
-            Told of the progress; the default shows nothing.
+        progress, callback
+            As `train` takes them.
 
         Raises
         ------
@@ -211,12 +231,31 @@ class Run:
             seed=seed,
             name=name,
         )
-        return landscape_of_run(self.path, options, part=part, callback=callback)
+        with _shown(progress, callback) as told:
+            return landscape_of_run(self.path, options, part=part, callback=told)
+
+    def resume(self, *settings: str, finish: bool = False, progress: bool = True) -> Run:
+        """Go on with this run, or end it now, see `steepest.resume`."""
+        return resume(self.path, settings=settings, finish=finish, progress=progress)
+
+    @property
+    def _status(self) -> str:
+        return (self.metrics or {}).get("status", "unfinished")
 
     def __repr__(self) -> str:
-        metrics = self.metrics
-        status = metrics["status"] if metrics is not None else "unfinished"
-        return f"Run({str(self.path)!r}, {status})"
+        return f"Run({str(self.path)!r}, {self._status})"
+
+    def _repr_html_(self) -> str:
+        """The table of figures of merit, as a notebook shows it."""
+        from steepest.terminal import table_of_merits
+
+        title = f"<p><b>{escape(str(self.path))}</b>, {self._status}</p>"
+        if self._status != "complete":
+            return title
+        header, rows = table_of_merits(self.metrics or {})
+        cells = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
+        names = "".join(f"<th>{escape(name)}</th>" for name in header)
+        return f"{title}<table><tr>{names}</tr>{''.join(cells)}</table>"
 
 
 def train(
@@ -224,6 +263,8 @@ def train(
     out: str | Path | None = None,
     *,
     settings: Iterable[str] = (),
+    overwrite: bool = False,
+    progress: bool = True,
     callback: training.TrainingCallback | None = None,
 ) -> Run:
     """Train what a recipe asks for: the whole way from events to a report.
@@ -236,8 +277,12 @@ def train(
         The run's folder; left out, the next free ``runs/NAME-1``, ``-2``, …
     settings
         Changes such as ``"descent.learning_rate=0.1"``.
+    overwrite
+        Replace a run that lies in `out`; nothing else is replaced.
+    progress
+        Show what `steepest train` shows: notes, how far it is, and the table at the end.
     callback
-        Told of the progress; the default shows nothing.
+        Told of the progress instead: a `steepest.training.TrainingCallback`.
 
     Raises
     ------
@@ -265,18 +310,40 @@ def train(
     else:
         recipe = recipe.with_settings(settings)
     path = Path(out) if out is not None else training.next_free_folder(recipe)
-    with _reported(path):
-        training.train(recipe, path, callback)
+    with _reported(path, progress, callback) as told:
+        training.train(recipe, path, told, overwrite=overwrite)
     return Run(path)
 
 
-def resume(path: str | Path, *, callback: training.TrainingCallback | None = None) -> Run:
+def resume(
+    path: str | Path,
+    *,
+    settings: Iterable[str] = (),
+    finish: bool = False,
+    progress: bool = True,
+    callback: training.TrainingCallback | None = None,
+) -> Run:
     """Go on with an interrupted run; gives, bit for bit, what the uninterrupted run gives.
+
+    Parameters
+    ----------
+    path
+        The run's folder.
+    settings
+        ``"descent.epochs=50"`` or ``"descent.stop.…"``: a longer descent, of a complete run too.
+        η, if it is "auto", and the schedule are those of the new length.
+    finish
+        Take no more steps: the run ends with its best parameters so far, and a report.
+    progress, callback
+        As `train` takes them.
 
     Raises
     ------
     RunFolderError
-        If there is no run at `path`, it has diverged, or its events have changed.
+        If there is no run at `path`, it has diverged, or its events have changed; with `finish`, if
+        no step is saved yet.
+    RecipeError
+        If `settings` change anything but the length of the descent.
     EventsError
         Its events cannot be read any more.
     Interrupted
@@ -286,17 +353,58 @@ def resume(path: str | Path, *, callback: training.TrainingCallback | None = Non
     --------
     >>> run = resume("runs/top-jets-1")  # doctest: +SKIP
     """
-    with _reported(Path(path)):
-        training.resume(path, callback)
+    with _reported(Path(path), progress, callback) as told:
+        training.resume(path, told, settings=settings, finish=finish)
     return Run(path)
 
 
+def compare(*runs: Run | str | Path, progress: bool = True) -> Comparison:
+    """Compare two or more runs: recipes, figures of merit with the significance of differences.
+
+    Raises
+    ------
+    InputError
+        Fewer than two runs, or runs of different tasks or classes.
+
+    Examples
+    --------
+    >>> compare("runs/first", "runs/wide").plot()  # doctest: +SKIP
+    """
+    from steepest.comparison import compare_runs
+
+    paths = [run.path if isinstance(run, Run) else Path(run) for run in runs]
+    with _shown(progress, None) as told:
+        return compare_runs(paths, told)
+
+
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """Write the report of what was trained, also of what diverged."""
-    try:
-        yield
-    except DivergenceError:
+def _shown(
+    progress: bool, callback: training.TrainingCallback | None
+) -> Iterator[training.TrainingCallback]:
+    """Give what is told of the progress: `callback`, or what shows it."""
+    if callback is not None:
+        yield callback
+        return
+    from steepest.terminal import progress_unless
+
+    with progress_unless(not progress) as shown:
+        yield shown
+
+
+@contextmanager
+def _reported(
+    path: Path, progress: bool, callback: training.TrainingCallback | None
+) -> Iterator[training.TrainingCallback]:
+    """Write the report of what was trained, also of what diverged; show the table."""
+    with _shown(progress, callback) as told:
+        try:
+            yield told
+        except DivergenceError:
+            write_report(RunFolder(path))
+            raise
         write_report(RunFolder(path))
-        raise
-    write_report(RunFolder(path))
+    if progress and callback is None:
+        from steepest.terminal import show_results
+
+        folder = RunFolder(path)
+        show_results(folder.metrics or {}, path / "report.html")

@@ -1,8 +1,12 @@
-"""What a person sees of work in a terminal: progress while it goes on, then a table."""
+"""What a person sees of work, in a terminal or a notebook: progress while it goes on, then a table.
+
+The command line and the functions of Python show the same.
+"""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,29 +26,37 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from steepest.compiled.clock import tell_compilation
 from steepest.descent import State
 from steepest.evaluate import Merit
 from steepest.events.transfers import observe
 from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
+    from steepest.comparison import Comparison
     from steepest.landscape import Landscape
     from steepest.lecture import Lecture
     from steepest.prediction import Predictions
 
 __all__ = [
     "TerminalCallback",
+    "print_json",
     "progress_unless",
+    "show_comparison",
     "show_evaluation",
     "show_landscape",
     "show_lecture",
     "show_predictions",
     "show_results",
+    "table_of_merits",
 ]
 
 
 class TerminalCallback(TrainingCallback):
-    """Shows stages, a progress bar for the descent, and sentences, on standard error."""
+    """Shows stages, a progress bar for the descent, and sentences, on standard error.
+
+    A notebook shows the bar as a line of text, which is replaced.
+    """
 
     def __init__(self) -> None:
         self.console = Console(stderr=True)
@@ -60,7 +72,9 @@ class TerminalCallback(TrainingCallback):
             disable=not self.console.is_terminal,
         )
         self.task: TaskID | None = None
+        self.line = _NotebookLine() if self.console.is_jupyter else None
         self.validation = self.rows = self.transferred = ""
+        self.compiled = False
 
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
@@ -72,10 +86,23 @@ class TerminalCallback(TrainingCallback):
             self.progress.remove_task(self.task)
         self.task = self.progress.add_task(name, total=total, detail="")
         self.rows = self.transferred = ""
+        self._move("")
+
+    def compiling(self) -> None:
+        """Say once that kernels are compiled, and show it at the bar."""
+        if not self.compiled:
+            self.compiled = True
+            self.say("Compiling for this machine, once: the time is not counted.")
+        self._move("compiling …")
 
     def _move(self, detail: str, **values: Any) -> None:
-        if self.task is not None:
-            self.progress.update(self.task, detail=detail, **values)
+        if self.task is None:
+            return
+        self.progress.update(self.task, detail=detail, **values)
+        if self.line is not None:
+            task = self.progress.tasks[0]
+            part = f" {task.percentage:.0f} %" if task.total else ""
+            self.line.show(f"{task.description}{part}  {detail}", due=not detail)
 
     def read(self, rows: int, total: int) -> None:
         """Move the bar; show the rows read."""
@@ -106,6 +133,22 @@ class TerminalCallback(TrainingCallback):
             self.validation = f"  validation {validation:.4g}"
 
 
+class _NotebookLine:
+    """A line of a notebook's output that is replaced, at most four times a second."""
+
+    def __init__(self) -> None:
+        from IPython.display import display  # pyright: ignore[reportMissingImports]
+
+        self._handle = display({"text/plain": ""}, raw=True, display_id=True)
+        self._shown = 0.0
+
+    def show(self, text: str, due: bool = False) -> None:
+        """Replace the line if that is due."""
+        if due or time.monotonic() - self._shown > 0.25:
+            self._handle.update({"text/plain": text}, raw=True)
+            self._shown = time.monotonic()
+
+
 @contextmanager
 def progress_unless(silent: bool) -> Iterator[TrainingCallback]:
     """Give a callback that shows progress, or one that shows nothing."""
@@ -113,8 +156,13 @@ def progress_unless(silent: bool) -> Iterator[TrainingCallback]:
         yield TrainingCallback()
         return
     callback = TerminalCallback()
-    with callback.progress, observe(callback.received):
-        yield callback
+    try:
+        told = tell_compilation(callback.compiling)
+        with callback.progress, observe(callback.received), told:
+            yield callback
+    finally:
+        if callback.line is not None:
+            callback.line.show("", due=True)
 
 
 class Output(Console):
@@ -125,19 +173,17 @@ class Output(Console):
         raise BrokenPipeError
 
 
-def show_results(metrics: dict[str, Any], report: Path, as_json: bool) -> None:
+def show_results(metrics: dict[str, Any], report: Path) -> None:
     """Print a finished run: its table, and where the report lies."""
-    if as_json:
-        return _print_json(metrics)
     events = metrics["parts"][metrics["part"]]["events"]
     table = _table(metrics, f"{metrics['part']} part, {events:,} events")
-    return _print(table, *_yields(metrics), f"Report: {report}")
+    _print(table, *_yields(metrics), f"Report: {report}")
 
 
 def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
     """Print an evaluation."""
     if as_json:
-        return _print_json(metrics)
+        return print_json(metrics)
     part = "all events given" if metrics["part"] == "all" else f"{metrics['part']} part"
     return _print(_table(metrics, f"{part}, {metrics['events']['events']:,} events"))
 
@@ -145,7 +191,7 @@ def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
 def show_predictions(written: Predictions, as_json: bool) -> None:
     """Print what was written."""
     if as_json:
-        return _print_json(written.to_json())
+        return print_json(written.to_json())
     unscored = f", {written.unscored:,} of them without a score (NaN)" if written.unscored else ""
     rate = f" ({written.rate:,.0f} a second)" if written.rate else ", all of them before"
     return _print(
@@ -160,14 +206,26 @@ def show_landscape(drawn: Landscape, as_json: bool) -> None:
     from steepest.evaluate.figures import as_numbers
 
     if as_json:
-        return _print_json(as_numbers(drawn.numbers))
+        return print_json(as_numbers(drawn.numbers))
     return _print(_pairs(drawn.sentences()), f"Landscape: {drawn.where}")
+
+
+def show_comparison(comparison: Comparison, figure: Path | None = None) -> None:
+    """Print the table of a comparison, and where its figure lies."""
+    header, *rows = comparison.rows()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in header:
+        table.add_column(escape(name), justify="right" if name else "left")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    tested = "the same events" if comparison.same_events else "different events"
+    _print(table, f"All runs are tested on {tested}.", *([f"Figure: {figure}"] if figure else []))
 
 
 def show_lecture(drawn: Lecture, as_json: bool) -> None:
     """Print what each picture shows, and where the page lies."""
     if as_json:
-        return _print_json(drawn.numbers)
+        return print_json(drawn.numbers)
     pictures = drawn.numbers["pictures"].values()
     rows = ((each["title"], each["figure"] or "not in these events") for each in pictures)
     return _print(_pairs(rows), f"Lecture: {drawn.page}")
@@ -182,8 +240,26 @@ def _pairs(rows: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def _table(metrics: dict[str, Any], title: str) -> Table:
+def table_of_merits(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of the table of a run's figures of merit, as text."""
     merits = metrics["merits"]
+    header = ["", metrics["model"]["name"].replace("dense network", "dense")]
+    columns = [merits["model"]]
+    if "baseline" in merits:
+        header.append("linear baseline")
+        columns.append(merits["baseline"])
+    rows = []
+    for name in merits["model"]:
+        cells = [Merit.from_json(column[name]) for column in columns]
+        rows.append([cells[0].title, *(merit.format() for merit in cells), cells[0].rests_on])
+    for entry in merits.get("gain", {}).values():
+        gain = Merit.from_json(entry)
+        rows.append([gain.title, gain.format(), "", "the same events"])
+    return [*header, "rests on"], rows
+
+
+def _table(metrics: dict[str, Any], title: str) -> Table:
+    header, rows = table_of_merits(metrics)
     table = Table(
         title=f"Figures of merit ({title})",
         title_justify="left",
@@ -191,20 +267,11 @@ def _table(metrics: dict[str, Any], title: str) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    table.add_column("")
-    table.add_column(metrics["model"]["name"].replace("dense network", "dense"), justify="right")
-    if "baseline" in merits:
-        table.add_column("linear baseline", justify="right")
-    table.add_column("rests on", style="dim")
-    for name, entry in merits["model"].items():
-        merit = Merit.from_json(entry)
-        cells = [merit.title, merit.format()]
-        if "baseline" in merits:
-            cells.append(Merit.from_json(merits["baseline"][name]).format())
-        table.add_row(*map(escape, cells), escape(merit.rests_on))
-    for entry in merits.get("gain", {}).values():
-        gain = Merit.from_json(entry)
-        table.add_row(gain.title, gain.format(), "", "the same events")
+    for name in header[:-1]:
+        table.add_column(name, justify="right" if name else "left")
+    table.add_column(header[-1], style="dim")
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table
 
 
@@ -241,5 +308,6 @@ def _print(*parts: Table | str) -> None:
             console.print(escape(part), highlight=False, soft_wrap=True)
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Print JSON, and nothing else."""
     print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,6 +49,7 @@ def test_train_prints_a_table_and_the_report(tmp_path: Path, recipe_file: Path, 
         "checkpoints",
         "environment.json",
         "figures",
+        "figures.json",
         "history.parquet",
         "journal",
         "log.txt",
@@ -204,6 +207,17 @@ def test_unforeseen_ctrl_c_is_no_traceback(steepest, monkeypatch, recipe_file):
     monkeypatch.setattr("steepest.recipe.Recipe.from_toml", interrupt)
     ended = steepest("train", recipe_file)
     assert (ended.code, ended.err) == (130, "steepest: Interrupted.\n")
+
+
+def test_what_matplotlib_warns_of_does_not_reach_the_terminal(steepest, monkeypatch, recipe_file):
+    def warned(*args, **kwargs):
+        place = {"filename": "layout.py", "lineno": 1, "module": "matplotlib._layoutgrid"}
+        warnings.warn_explicit("constrained_layout not applied", UserWarning, **place)
+        logging.getLogger("matplotlib.font_manager").warning("findfont: not found")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("steepest.recipe.Recipe.from_toml", warned)
+    assert steepest("train", recipe_file).err == "steepest: Interrupted.\n"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

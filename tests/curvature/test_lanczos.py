@@ -82,6 +82,18 @@ def test_residuals_are_measured_with_what_products_round():
     assert found.residuals.max() > 1e-9
 
 
+def test_rounding_that_hides_the_lowest_eigenvalue_is_no_convergence():
+    """In float32, an eigenvalue of 1e5 leaves errors of 0.4 in all others."""
+    values = network_like(500, (-0.056,), 0)
+    values[0] = 1e5
+    coarse = lanczos(lambda v: values * v, 500, low=1, high=1, rounding=4e-6)
+    assert coarse.residuals[0] > 0.01 * 0.056
+    assert not coarse.converged
+    fine = lanczos(lambda v: values * v, 500, low=1, high=1)
+    assert fine.converged
+    np.testing.assert_allclose(fine.values, [-0.056, 1e5], rtol=1e-2)
+
+
 def test_an_operator_of_low_rank_ends_soon():
     vector = np.ones(1000) / np.sqrt(1000)
     found = lanczos(lambda v: 3.0 * vector * (vector @ v), 1000)

@@ -412,6 +412,7 @@ def test_an_unfinished_run(tmp_path: Path, network: steepest.Run):
     bare = tmp_path / "bare"
     bare.mkdir()
     shutil.copy(network.path / "recipe.toml", bare / "recipe.toml")
+    shutil.copy(network.path / "log.txt", bare / "log.txt")
     with pytest.raises(RunFolderError, match=r"has no model/config\.json"):
         steepest.Run(bare).landscape()
 

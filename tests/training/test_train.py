@@ -241,7 +241,7 @@ def test_brackets_in_names_are_only_text(recipe_table, tmp_path, capsys):
     recipe_table["events"] |= {"label": "where(is_top == 1, '[/b]', 'qcd')", "features": ["mass"]}
     recipe_table["events"] |= {"label": "kind"}
     run = steepest.train(recipe_table, tmp_path / "[bold]")
-    show_results(run.metrics, run.report, as_json=False)
+    show_results(run.metrics, run.report)
     assert "[bold]" in capsys.readouterr().out
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import gc
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import typer
 
 from steepest._version import __version__
+from steepest.cli.compare import compare
 from steepest.cli.evaluate import evaluate
 from steepest.cli.landscape import landscape
 from steepest.cli.lecture import lecture
@@ -83,12 +86,14 @@ def _complain(text: str) -> None:
     print(f"steepest: {text}", file=sys.stderr)
 
 
-for _verb in (train, evaluate, predict, landscape, lecture, simulate):
+for _verb in (train, evaluate, compare, predict, landscape, lecture, simulate):
     app.command()(_answered(_verb))
 
 
 def main() -> None:
     """Run the command line."""
+    warnings.filterwarnings("ignore", module="matplotlib")  # of layouts and fonts: no user's matter
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         app()
     finally:

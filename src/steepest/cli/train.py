@@ -29,8 +29,24 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with an interrupted run.")
+        Path | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with an interrupted run; with --set descent.epochs=…, for so many epochs.",
+        ),
     ] = None,
+    finish: Annotated[
+        Path | None,
+        typer.Option(
+            "--finish",
+            metavar="RUN",
+            help="End an interrupted run now: its best parameters, and a report.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run in the folder --out.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what metrics.json holds, and nothing else.")
     ] = False,
@@ -45,22 +61,28 @@ def train(
 
         steepest train --resume runs/first
 
+        steepest train --finish runs/first
+
     Ctrl-C saves a checkpoint and says how to go on. Exit codes: 0 done, 1 something in the
     input, 3 diverged, 130 interrupted.
     """
-    if resume is not None and (recipe is not None or out is not None or settings):
+    again = resume or finish
+    if again is not None and (recipe or out or overwrite or (resume and finish)):
         raise typer.BadParameter(
-            "--resume goes on with a run's own recipe; it takes no RECIPE, --out or --set."
+            "--resume and --finish go on with a run's own recipe; they take no RECIPE or --out."
         )
+    if finish is not None and settings:
+        raise typer.BadParameter("--finish ends a run as it is; it takes no --set.")
     from steepest import run
     from steepest.recipe import Recipe, default_recipe
-    from steepest.terminal import progress_unless, show_results
+    from steepest.terminal import print_json
 
-    with progress_unless(as_json) as callback:
-        if resume is not None:
-            finished = run.resume(resume, callback=callback)
-        else:
-            path = recipe if recipe is not None else default_recipe()
-            loaded = Recipe.from_toml(path, settings=settings or (), anchor=recipe is not None)
-            finished = run.train(loaded, out, callback=callback)
-    show_results(finished.metrics or {}, finished.report, as_json)
+    progress, changes = not as_json, settings or ()
+    if again is not None:
+        ended = run.resume(again, settings=changes, finish=finish is not None, progress=progress)
+    else:
+        path = recipe if recipe is not None else default_recipe()
+        loaded = Recipe.from_toml(path, settings=changes, anchor=recipe is not None)
+        ended = run.train(loaded, out, overwrite=overwrite, progress=progress)
+    if as_json:
+        print_json(ended.metrics)

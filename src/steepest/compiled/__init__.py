@@ -4,6 +4,7 @@
 rules        update rules, written once for NumPy and for compiled code
 threads      the cores of this process; work shared by threads, and steps that threads take together
 jit          how kernels are compiled and cached
+clock        a clock that stops while they are compiled
 pointwise    activations, losses, and the exponentials and logarithms that they need
 updates      the update rules on slices of θ
 barrier      how threads within a kernel wait for each other
@@ -12,5 +13,5 @@ columns      what scaling needs of the columns of a matrix
 network      steps, losses, gradients and logits of dense networks
 ===========  =======================================================================================
 
-`rules` and `threads` do not import Numba; the others do, and are imported where they are used.
+`rules`, `threads` and `clock` do not import Numba; the others are imported where they are used.
 """

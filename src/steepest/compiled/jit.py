@@ -21,6 +21,9 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.core import event
+
+from steepest.compiled.clock import compilation_ended, compilation_started
 
 __all__ = ["helper", "kernel", "reduction"]
 
@@ -29,6 +32,19 @@ _FUSED = {"contract"}
 _REORDERED = {"contract", "reassoc", "nsz"}
 _FIRST_CALLS = threading.RLock()
 """Held where a call may compile: Numba can fail where two threads compile at the same time."""
+
+
+class _Compilation(event.Listener):
+    """Tells the clock, by Numba's event interface, when something is compiled."""
+
+    def on_start(self, event: event.Event) -> None:
+        compilation_started()
+
+    def on_end(self, event: event.Event) -> None:
+        compilation_ended()
+
+
+event.register("numba:compile", _Compilation())
 
 
 def helper(function: Callable) -> Any:

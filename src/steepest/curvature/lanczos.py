@@ -24,6 +24,8 @@ MEMORY = 512 * 2**20
 """Bytes that the kept vectors may take."""
 CHECKED = 20
 """Iterations that are all checked for convergence; later ones every fifth, as this costs more."""
+FLOAT64 = 1e-13
+"""Rounding of products in float64, as a part of the largest eigenvalue."""
 RESTARTS = 2
 """Random vectors tried after the first ones' space is exhausted, for eigenvalues it lacks."""
 
@@ -43,7 +45,8 @@ class Spectrum:
     iterations : int
         Lanczos iterations, each with a product; the residuals took one more for each value.
     converged : bool
-        Whether all residuals are within the tolerance of their own eigenvalues.
+        Whether all residuals are within the tolerance of their own eigenvalues, or zero within the
+        rounding of float64. Coarser rounding ends the iterations, but is no convergence.
     """
 
     values: Array
@@ -124,7 +127,9 @@ def lanczos(
     vectors = states[:, ends].T @ basis[:done]
     images = np.array([_finite(product(vector)) for vector in vectors])
     measured = np.linalg.norm(images - values[ends, None] * vectors, axis=1)
-    converged = bool(enough and (measured <= 2 * limits[ends]).all())
+    found, scale = np.abs(values[ends]), np.abs(values).max()
+    small = np.maximum(2 * tolerance * found, min(rounding, FLOAT64) * scale)
+    converged = bool(enough and (measured <= small).all())
     return Spectrum(values[ends], measured, vectors, done, converged)
 
 

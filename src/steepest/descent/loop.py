@@ -28,7 +28,7 @@ from steepest.descent.ranks import Ranks
 from steepest.descent.state import Best, Checkpointer, State, StopReason
 from steepest.descent.steps import Stepper, norm
 from steepest.descent.stopping import divergence, stop_reason
-from steepest.errors import DivergenceError, EventsError, Interrupted
+from steepest.errors import DivergenceError, EventsError, Interrupted, RecipeError
 from steepest.objective import Batch, Objective, Stateful
 from steepest.objective.stateful import memory_of, preserved_memory, restore_memory
 from steepest.storage import blocks
@@ -94,6 +94,7 @@ def descend(
     state: State | None = None,
     callback: Callback | None = None,
     ranks: Ranks | None = None,
+    finish: bool = False,
 ) -> Outcome:
     """Minimise J(θ) until a criterion says stop.
 
@@ -113,6 +114,8 @@ def descend(
         Progress, and the wish to interrupt.
     ranks
         The processes that descend together; None is this one alone. The main one writes.
+    finish
+        Take no more steps: validate `state`, and end there.
 
     Raises
     ------
@@ -133,6 +136,15 @@ def descend(
         done=state.step if state else -1,
     )
     state = descent.resume(state) if state else descent.init()  # 1 init
+    if finish:
+        state = descent.finish(state)
+    if state.reason is None and state.step >= plan.total_steps:
+        raise RecipeError(
+            f"The descent has done {plan.batches.epochs(state.step):g} epochs already.",
+            expected=f"descent.epochs above {plan.batches.epochs(state.step):g}",
+            found=f"{plan.epochs}",
+            do="give more epochs",
+        )
     while state.reason is None:  # 6 repeat
         if not descent.round_is_due(state):
             state = descent.run_steps(state)  # 2 predict, 3 loss, 4 gradient, 5 step
@@ -212,6 +224,23 @@ class _Descent:
         restore_memory(self.objective, state.memory)
         return state
 
+    def finish(self, state: State) -> State:
+        """End where the state is, which may be the best; the user is the reason to stop."""
+        if state.reason is None:
+            monitored = self._monitor(state.theta).get("validation_loss", math.inf)
+            reason = StopReason("finished", "the run was finished by its user")
+            state = state.with_changes(reason=reason, best=self._best(state, monitored))
+        return state
+
+    def _best(self, state: State, monitored: float) -> Best:
+        """Return the best parameters so far: those of the state, if its loss is lower by enough."""
+        lowest = state.best.loss
+        rounding = ROUNDING["float64" if self.monitor else self.objective.dtype]
+        better = not math.isfinite(lowest) or monitored < lowest - rounding * abs(lowest)
+        if not better:
+            return state.best
+        return Best(state.theta, float(monitored), state.step, state.memory.buffers)
+
     def round_is_due(self, state: State) -> bool:
         """Whether validation and the criteria come next."""
         return self.plan.ends_round(state.step) and state.step > state.round_step
@@ -235,20 +264,16 @@ class _Descent:
     def end_round(self, state: State) -> State:
         """Step 7: validate, remember the best, and see whether there is a reason to stop."""
         plan = self.plan
-        training_loss = state.loss_sum / (plan.steps_in_round(state.step - 1) + 1)
+        training_loss = state.loss_sum / (state.step - state.round_step)
         metrics = self._monitor(state.theta)
         monitored = metrics.get("validation_loss", training_loss)
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
             raise self._diverged(state)
-        best, lowest = state.best, state.best.loss
-        rounding = ROUNDING["float64" if "validation_loss" in metrics else self.objective.dtype]
-        better = not math.isfinite(lowest) or monitored < lowest - rounding * abs(lowest)
-        if better:
-            best = Best(state.theta, float(monitored), state.step, state.memory.buffers)
+        best = self._best(state, monitored)
         state = state.with_changes(
             best=best,
             round_step=state.step,
-            waited=0 if better else state.waited + 1,
+            waited=0 if best.step == state.step else state.waited + 1,
             plateau=state.plateau.after(monitored, plan.schedule_options),
             loss_sum=0.0,
         )

@@ -20,12 +20,12 @@ arXiv:1508.02810; Boyd and Vandenberghe, Convex Optimization (2004), section 9.5
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from steepest.compiled.clock import clock
 from steepest.curvature import hessian
 from steepest.descent.history import History
 from steepest.descent.loop import Callback, Monitor, Outcome
@@ -210,7 +210,7 @@ class _Recorder:
         self.history = History(metrics, per_epoch=1)
         self.path: list[tuple[int, Array]] = []
         self.before: _Point | None = None
-        self.began = time.monotonic()
+        self.began = clock()
 
     def step(self, state: State | None, point: _Point, rate: float, callback: Callback) -> State:
         """Write down the step that led to `point`, and see whether there is a reason to stop."""
@@ -249,7 +249,7 @@ class _Recorder:
             step=step,
             round_step=step,
             best=best,
-            seconds=time.monotonic() - self.began,
+            seconds=clock() - self.began,
         )
 
     def _reason(self, state: State, point: _Point, ended: bool) -> StopReason | None:

@@ -9,10 +9,11 @@ A rank of another kind, for instance of ``torch.distributed``, overrides `sum` a
 
 from __future__ import annotations
 
-import time
 from typing import TypeVar
 
 import numpy as np
+
+from steepest.compiled.clock import clock
 
 __all__ = ["Ranks"]
 
@@ -86,5 +87,5 @@ class Ranks:
         return condition if self.size == 1 else self.total(float(condition)) > 0.0
 
     def clock(self) -> float:
-        """Seconds of a monotonic clock: the main rank's."""
-        return self.from_main(time.monotonic())
+        """Seconds of a monotonic clock that stops while kernels are compiled: the main rank's."""
+        return self.from_main(clock())

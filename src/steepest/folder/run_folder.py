@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import safetensors.numpy
 from safetensors.numpy import save_file
 
 from steepest.descent.state import Path as DescentPath
-from steepest.errors import RunFolderError
+from steepest.errors import RecipeError, RunFolderError
 from steepest.folder.files import (
     damage_explained,
     explained,
@@ -65,7 +66,7 @@ class RunFolder:
         self.path = Path(path)
         self.is_main = is_main
         self.manifest = _manifest(self.path)
-        if not (self.path / "recipe.toml").is_file():
+        if not is_run(self.path):
             raise RunFolderError(
                 f"There is no run in {path}.",
                 expected="a folder with a recipe.toml, as `steepest train` makes it",
@@ -81,37 +82,44 @@ class RunFolder:
 
     @classmethod
     @contextmanager
-    def create_locked(cls, path: str | Path, recipe: Recipe) -> Iterator[RunFolder]:
+    def create_locked(
+        cls, path: str | Path, recipe: Recipe, overwrite: bool = False
+    ) -> Iterator[RunFolder]:
         """Make a new folder for a run of `recipe`, and hold it alone.
 
         The lock is taken before anything is written: of two processes that make the same folder,
-        one is refused.
+        one is refused. With `overwrite`, a run that lies there is removed.
         """
         path = Path(path)
         with explained("Making the run's folder", path, "nothing was done yet"):
-            cls.refuse_occupied(path)
+            cls.refuse_occupied(path, overwrite)
             path.mkdir(parents=True, exist_ok=True)
         with _locked(path):
             with explained("Making the run's folder", path, "nothing was done yet"):
-                cls.refuse_occupied(path)  # the process that had the lock may have written
+                cls.refuse_occupied(path, overwrite)  # the one that had the lock may have written
+                if overwrite:
+                    _empty(path)
                 text = recipe.to_toml()
                 _manifest(path).write("recipe.toml", lambda file: write_text(file, text))
             yield cls(path)
 
     @staticmethod
-    def refuse_occupied(path: Path) -> None:
-        """Raise RunFolderError if anything lies at `path`."""
+    def refuse_occupied(path: Path, overwrite: bool = False) -> None:
+        """Raise RunFolderError if anything lies at `path`; with `overwrite`, anything but a run."""
+        if overwrite and is_run(path):
+            return
         held = (
             [entry.name for entry in path.iterdir() if entry.name != _LOCK] if path.is_dir() else []
         )
         if path.is_dir() and not held:
             return
-        if (path / "recipe.toml").exists():
+        if is_run(path):
             raise RunFolderError(
                 f"{path} holds another run.",
                 expected="a new or empty folder",
                 found="its recipe.toml",
-                do=f"choose another with --out, or go on with it: steepest train --resume {path}",
+                do=f"choose another with --out, replace it with --overwrite, or go on with it: "
+                f"steepest train --resume {path}",
             )
         if path.exists() or path.is_symlink():
             found = "a file"
@@ -123,6 +131,20 @@ class RunFolder:
                 found=found,
                 do="choose another with --out",
             )
+
+    def reopen(self, recipe: Recipe) -> None:
+        """Make a complete run one that goes on, by a recipe with a longer descent."""
+        if (self.path / "history.parquet").exists():
+            done = self.history["epoch"]
+            if len(done) and (epoch := done[-1].as_py()) >= recipe.descent.epochs:
+                raise RecipeError(
+                    f"The run {self.path} has done {epoch:g} epochs already.",
+                    expected=f"descent.epochs above {epoch:g}",
+                    found=f"{recipe.descent.epochs}",
+                    do=f"steepest train --resume {self.path} --set descent.epochs=NUMBER",
+                )
+        self.manifest.forget(("metrics.json", "history.parquet", "path.safetensors"))
+        self.write_text("recipe.toml", recipe.to_toml())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -190,6 +212,17 @@ class RunFolder:
     def progress(self) -> dict[str, Any] | None:
         """How far a running descent is, see `steepest.folder.live`; None where none is running."""
         return read_progress(self.path)
+
+    @property
+    def drawings(self) -> dict[str, Any]:
+        """By name of a figure: the function that draws it, and its options; empty if none is."""
+        if not (self.path / "figures.json").exists():
+            return {}
+        return self._read("figures.json", parse_json)
+
+    def figure(self, name: str) -> Any:
+        """The numbers of a figure."""
+        return self._read(f"figures/{name}.json", parse_json)
 
     @property
     def descent_path(self) -> DescentPath | None:
@@ -306,6 +339,21 @@ def _json_of(value: Any) -> str:
     return "nothing of it" if value is None else f"{json_text(value).strip()[:40]}"
 
 
+def is_run(path: Path) -> bool:
+    """Whether a run lies there: a recipe alone, which a user may have written, is none."""
+    marks = (_LOCK, "log.txt", "environment.json", "metrics.json", "model/config.json")
+    return (path / "recipe.toml").is_file() and any((path / mark).exists() for mark in marks)
+
+
+def _empty(path: Path) -> None:
+    """Remove a run, and leave its lock."""
+    for entry in path.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != _LOCK:
+            entry.unlink()
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with explained("Locking the run's folder", path, "nothing was changed"):
@@ -336,7 +384,7 @@ def load_model(path: str | Path) -> SavedModel:
     >>> load_model("runs/top-jets-1").model.names  # doctest: +SKIP
     """
     path = Path(path)
-    if (path / "recipe.toml").is_file():
+    if is_run(path):
         run = RunFolder(path)
         metrics = run.metrics
         diverged = metrics is not None and metrics["status"] == "diverged"

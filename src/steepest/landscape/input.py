@@ -21,6 +21,8 @@ __all__ = ["LandscapeInput", "LandscapeOptions", "PathPoints", "landscape_input"
 
 Array = np.ndarray
 
+CURVATURE_EVENTS = 20_000
+"""Maximum number of events for Hessian–vector products."""
 KINDS = ("random", "principal", "hessian", "through", "parameters")
 
 
@@ -50,6 +52,17 @@ class LandscapeInput:
     name: str = ""  # of the run
     part: str = "train"  # of the run's events
     model: TrainedModel | None = None  # for parameters in original units
+    precise: Objective | None = None  # J in float64, for curvatures; left out: `objective`
+
+    def curved(self, events: Batch) -> tuple[Objective, Batch]:
+        """Return the objective for curvatures, and at most 20,000 of the events in its dtype.
+
+        Products in float32 are off by some 1e-6 of the largest eigenvalue, which may be more than
+        the lowest one.
+        """
+        objective = self.precise or self.objective
+        events = events.take(slice(0, CURVATURE_EVENTS))
+        return objective, events.astype(objective.dtype)
 
 
 @dataclass(frozen=True)
@@ -141,6 +154,7 @@ def landscape_input(
         name=folder.path.resolve().name,
         part=part,
         model=model,
+        precise=model.objective(recipe.descent.l2, "float64"),
     )
 
 

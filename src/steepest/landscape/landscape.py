@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from steepest._version import __version__
+from steepest.compiled.clock import clock
 from steepest.curvature import Spectrum, spectrum_at
 from steepest.errors import Interrupted
 from steepest.folder import LandscapeFolder, RunFolder
@@ -22,7 +22,13 @@ from steepest.landscape.directions import (
     grid_of,
     refuse_too_large,
 )
-from steepest.landscape.input import LandscapeInput, LandscapeOptions, landscape_input, other_theta
+from steepest.landscape.input import (
+    CURVATURE_EVENTS,
+    LandscapeInput,
+    LandscapeOptions,
+    landscape_input,
+    other_theta,
+)
 from steepest.landscape.path_projection import projected_path
 from steepest.landscape.result import Landscape
 from steepest.landscape.summary import summary
@@ -35,9 +41,6 @@ from steepest.training.inputs import available_memory
 __all__ = ["landscape_of_input", "landscape_of_run"]
 
 Array = np.ndarray
-
-CURVATURE_EVENTS = 20_000
-"""Maximum number of events for Hessian–vector products."""
 
 
 def landscape_of_run(
@@ -87,7 +90,7 @@ def landscape_of_input(
     Interrupted
         After Ctrl-C. The finished part is kept in `target`.
     """
-    began = time.monotonic()
+    began = clock()
     row_bytes = 2 * int(source.events.take(slice(0, 1)).inputs.nbytes) + 16  # and a shuffled copy
     count = min(options.events or len(source.events), len(source.events))
     refuse_too_large(options.points, options.dimensions, count, row_bytes, available_memory())
@@ -95,8 +98,7 @@ def landscape_of_input(
     one_thread, quiet = threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore")
     with one_thread, quiet, interruptible(callback):  # first: compilation takes long
         events = drawn_events(source.events, options.events, options.seed)
-        curved = events.take(slice(0, CURVATURE_EVENTS))
-        spectrum = _spectrum(source, curved, options.seed, callback)
+        spectrum = _spectrum(source, events, options.seed, callback)
         directions = _directions(source, options, spectrum)
         grid = grid_of(directions, _extent(source, options, directions, spectrum), options.points)
         anchors = Anchors()
@@ -105,12 +107,11 @@ def landscape_of_input(
             anchors = Anchors.of(source.objective, directions, grid, source.events)
         surface = _surface(source, options, directions, grid, events, anchors, target, callback)
         events = events.take(slice(0, surface.events))
-        curved = events.take(slice(0, CURVATURE_EVENTS))
         callback.stage("Path and curvature")
         path = None
         if source.path is not None and len(source.path.steps):
             path = projected_path(source.objective, directions, source.path, events, anchors)
-        said = summary(source, directions, surface, spectrum, events, curved, anchors)
+        said = summary(source, directions, surface, spectrum, events, anchors)
         if callback.interrupted:
             raise _interrupted(surface.events, grid.size, target)
     numbers: dict[str, Any] = {
@@ -131,11 +132,11 @@ def landscape_of_input(
             "all": surface.all_events,
             "chunks": surface.chunks,
             "largest_standard_error": surface.largest_relative_error(),
-            "curvature": len(curved),
+            "curvature": min(surface.events, CURVATURE_EVENTS),
         },
         **said,
         "path": path.to_json() if path is not None else None,
-        "seconds": time.monotonic() - began,
+        "seconds": clock() - began,
     }
     landscape = Landscape(target, directions, surface, path, numbers, source.kept_step)
     landscape.write_numbers()
@@ -192,7 +193,11 @@ def _spectrum(
 ) -> Spectrum | None:
     callback.stage("Curvature")
     try:
-        return spectrum_at(source.objective, source.theta, events, seed=seed)
+        theta = source.theta.astype(source.objective.dtype)
+        if not np.isfinite(source.objective.loss(theta, events.take(slice(0, CURVATURE_EVENTS)))):
+            raise FloatingPointError("J is not finite in the model's own dtype")
+        objective, events = source.curved(events)
+        return spectrum_at(objective, source.theta, events, seed=seed)
     except FloatingPointError:
         callback.say("The curvature at the trained parameters is not finite.")
         return None

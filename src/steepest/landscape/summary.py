@@ -32,16 +32,16 @@ def summary(
     surface: Surface,
     spectrum: Spectrum | None,
     events: Batch,
-    curved: Batch,
     anchors: Anchors,
 ) -> dict[str, Any]:
     """Return the entries ``surface``, ``end``, ``points`` and ``barriers`` of landscape.json.
 
-    `spectrum` is at the trained θ, None if it is not finite. `events` are those of the surface,
-    `curved` those of the Hessian–vector products; the anchors correct all losses.
+    `spectrum` is at the trained θ, None if it is not finite. `events` are those of the surface; the
+    anchors correct all losses.
     """
-    end = measured(source.objective, directions, directions.offset, curved)
-    found = slice_points(source.objective, directions, surface, curved)
+    precise, curved = source.curved(events)
+    end = measured(precise, directions, directions.offset, curved)
+    found = slice_points(precise, directions, surface, curved)
     points = all_named([*found, *([end] if end else [])], directions, surface)
     if points:  # their losses are from fewer events
         thetas = directions.theta_at(np.array([point.coordinates for point in points]))
@@ -56,7 +56,7 @@ def summary(
             "highest": float(finite.max()) if finite.size else float("nan"),
             "not_finite": int((~surface.finite).sum()),
         },
-        "end": _end(source, spectrum, ended, events, curved, anchors),
+        "end": _end(source, spectrum, ended, events, anchors),
         "points": [point.to_json() for point in points if point.kind != "slope"],
         "barriers": _barriers(source, directions, events, anchors),
     }
@@ -67,13 +67,13 @@ def _end(
     spectrum: Spectrum | None,
     ended: Point | None,
     events: Batch,
-    curved: Batch,
     anchors: Anchors,
 ) -> dict[str, Any]:
     """Return loss, gradient and curvature at the trained model, and 2/η."""
-    objective, theta = source.objective, source.theta.astype(source.objective.dtype)
+    objective, curved = source.curved(events)
     with np.errstate(all="ignore"):
-        (loss,) = losses_at(objective, source.theta[None], events, anchors)
+        (loss,) = losses_at(source.objective, source.theta[None], events, anchors)
+        theta = source.theta.astype(objective.dtype)
         gradient = objective.loss_and_gradient(theta, curved)[1].astype(np.float64)
     rate = source.learning_rate
     bound = 2.0 / rate if rate else None

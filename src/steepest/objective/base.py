@@ -61,6 +61,20 @@ class Batch:
             inputs = _in_order(inputs, dtype)
         return cls(inputs, targets, weights)
 
+    def astype(self, dtype: str) -> Batch:
+        """Return the events, which are in memory, in another dtype; with the same weights.
+
+        Examples
+        --------
+        >>> Batch(np.eye(2), np.array([0, 1]), np.ones(2)).astype("float32").weights
+        array([1., 1.], dtype=float32)
+        """
+        if self.weights is not None and self.weights.dtype == dtype == self.targets.dtype:
+            return self
+        cast = Batch.of(self.inputs, self.targets, None, dtype)
+        weights = None if self.weights is None else self.weights.astype(dtype)
+        return Batch(cast.inputs, cast.targets, weights)
+
     @classmethod
     def joined(cls, pieces: Sequence[Batch]) -> Batch:
         """The events of all pieces, which are in memory, one after the other."""

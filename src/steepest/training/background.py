@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from steepest.compiled.threads import usable_cores
@@ -112,12 +113,17 @@ class Drawing:
     ) -> None:
         self._folder, self._process, self._done = folder, process, done
         self._waiting: list[tuple[str, Draw, Future[bytes | None]]] = []
+        self._drawings: dict[str, Any] = {}
 
     def add(self, name: str, draw: Draw, numbers: Any) -> None:
         """Write the numbers; draw the figure now, or leave it to the second process."""
         from steepest.evaluate import figures
 
         self._folder.write_json(f"figures/{name}.json", figures.as_numbers(numbers))
+        if isinstance(draw, partial):  # so that it can be drawn again, see `Run.plot`
+            given = len(numbers) if isinstance(numbers, dict) else 1
+            options = figures.as_numbers(draw.args[given:])
+            self._drawings[name] = {"function": draw.func.__name__, "options": options}
         if self._process is None:
             self._write(name, draw, None)
         else:
@@ -132,6 +138,7 @@ class Drawing:
                     png = future.result(_TIMEOUT)
             self._write(name, draw, png)
         self._waiting.clear()
+        self._folder.write_json("figures.json", self._drawings)
 
     def _write(self, name: str, draw: Draw, png: bytes | None) -> None:
         from steepest.evaluate import figures

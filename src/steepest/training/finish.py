@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from steepest.compiled.clock import clock
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
 from steepest.events import PARTS, TEST, TRAIN, Sample, evaluated_part
@@ -79,7 +79,7 @@ def _give_back() -> None:
 
 def finish(job: Job, fitted: Fitted) -> None:
     """Write what the descent left, figures, and last metrics.json, which makes the run complete."""
-    began = time.monotonic()
+    began = clock()
     _write_descent(job)
     job.folder.write_model(fitted.model)
     baseline = _baseline(job, fitted)
@@ -120,7 +120,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     drawing.finish()
     metrics["seconds"] = {
         "descent": fitted.outcome.state.seconds,
-        "after": time.monotonic() - began,
+        "after": clock() - began,
     }
     job.folder.write_json("metrics.json", metrics)
 

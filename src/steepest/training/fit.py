@@ -32,7 +32,7 @@ from steepest.objective import Batch, ModelObjective
 from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
 from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
-from steepest.scaling import AnyScaling, GroupScaling
+from steepest.scaling import AnyScaling
 from steepest.storage import AnyArray, blocks, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
@@ -65,6 +65,7 @@ def fit(
     callback: Callback | None = None,
     say: Callable[[str], None] = lambda _: None,
     scaling: AnyScaling | None = None,
+    finish: bool = False,
 ) -> Fitted:
     """Scale, build the objective, choose what the recipe left open, and descend.
 
@@ -82,6 +83,8 @@ def fit(
         Told each decision, as a sentence.
     scaling
         Where it was fitted on these training events before; left out, it is fitted now.
+    finish
+        Take no step from `state`: end there.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def fit(
     """
     with one_blas_thread():  # fastest for small products, and fixes the order of sums
         scaling = scaling or scaling_of(recipe.scaling, train, schema.inputs)
-        _say_scaling(scaling, train, say)
+        _say_scaling(scaling, say)
         objective = objective_for(schema, model_recipe, recipe)
         events = batch_of(train, scaling, objective, "training")
         if recipe.method == "exact":
@@ -108,7 +111,8 @@ def fit(
             outcome, said = newton(objective, events, plan, checkpointer, state=state, **seen)
             say(said)
         else:
-            outcome = descend(objective, events, plan, checkpointer, state=state, **seen)
+            seen |= {"state": state, "finish": finish}
+            outcome = descend(objective, events, plan, checkpointer, **seen)
     model = model_with(scaling, objective, schema, outcome.theta, outcome.buffers)
     return Fitted(model, outcome, rate, plan)
 
@@ -322,21 +326,7 @@ def model_with(
     )
 
 
-def _say_scaling(scaling: AnyScaling, train: Sample, say: Callable[[str], None]) -> None:
-    for outlier in scaling.outliers:
-        where = ""
-        if not isinstance(scaling, GroupScaling):
-            where = f" in row {outlier.row} of the training part"
-            where = where if train.rows is None else f" {train.locate(outlier.row)}"
-        of_others = "mean and standard deviation are those of the others"
-        if outlier.count == 1:
-            found = f"a value of {outlier.value:g}{where}"
-        else:
-            found = f"{outlier.count:,} values"
-            of_others = f"the farthest {outlier.value:g}{where}: {of_others}"
-        outside = f"outside {outlier.low:.6g} to {outlier.high:.6g}"
-        joint = "," if outlier.count > 1 else ":"
-        say(f"The feature {outlier.feature} has {found} far {outside}{joint} {of_others}.")
+def _say_scaling(scaling: AnyScaling, say: Callable[[str], None]) -> None:
     if scaling.constant:
         say(f"Without spread in the training part: {', '.join(scaling.constant)}.")
     if scaling.dropped:

@@ -184,20 +184,10 @@ def _one_scaling(name: str, values: Any, weights: Any, names: tuple[str, ...]) -
         most = max(len(values) * MOST_SORTED // max(rows, MOST_SORTED), 1)
         values = thinned(values, most)
         weights = None if weights is None else thinned(weights, most)
-    of_events: Iterable[Any] = _Again(lambda: blocks(values, weights))
+    of_events = blocks(values, weights)
     if isinstance(values, Jagged):
-        of_events = _Again(lambda: _of_particles(blocks(values, weights)))
+        of_events = _of_particles(of_events)
     return fit_scaling(name, of_events, names, map if on_disk(values) else _shared)
-
-
-class _Again:
-    """What can be read more than once, of what makes an iterator."""
-
-    def __init__(self, make: Callable[[], Iterator[Any]]) -> None:
-        self._make = make
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._make()
 
 
 def _of_particles(of_events: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steepest.errors import DivergenceError, Interrupted, RunFolderError
+from steepest.errors import DivergenceError, Interrupted, RecipeError, RunFolderError
 from steepest.events import TRAIN, VALIDATION, Sample, use_revisions
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.models import kind_named
@@ -22,7 +23,11 @@ __all__ = ["next_free_folder", "resume", "train"]
 
 
 def train(
-    recipe: Recipe, out: str | Path | None = None, callback: TrainingCallback | None = None
+    recipe: Recipe,
+    out: str | Path | None = None,
+    callback: TrainingCallback | None = None,
+    *,
+    overwrite: bool = False,
 ) -> RunFolder:
     """Train what a recipe asks for, into a new folder.
 
@@ -34,6 +39,8 @@ def train(
         The run's folder; left out, the next free ``runs/NAME-1``, ``-2``, …
     callback
         Progress.
+    overwrite
+        Replace a run that lies in `out`, once the events are read; nothing else is replaced.
 
     Raises
     ------
@@ -42,41 +49,65 @@ def train(
     """
     callback = callback or TrainingCallback()
     path = Path(out) if out is not None else next_free_folder(recipe)
-    RunFolder.refuse_occupied(path)
+    RunFolder.refuse_occupied(path, overwrite)
     recipe = recipe.anchored(Path.cwd())
     kind_named(recipe.model.name)  # an unknown one is refused before any events are read
     with drawing_process() as process:
         parts, schema = prepare(recipe, callback, path)
         check_fit(parts[TRAIN], schema, recipe.model, recipe.descent)
-        with RunFolder.create_locked(path, recipe) as folder:
+        with RunFolder.create_locked(path, recipe, overwrite) as folder:
             folder.write_json("environment.json", environment(parts[TRAIN].source))
             return _run(folder, recipe, parts, schema, callback, process)
 
 
-def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFolder:
+@dataclass(frozen=True)
+class _Again:
+    """How an earlier descent goes on: it ends at once, or is longer than it was."""
+
+    finish: bool = False
+    longer: bool = False
+
+
+EXTENDS = ("descent.epochs", "descent.stop")
+"""What may be set of a run that goes on: how long the descent is."""
+
+
+def resume(
+    path: str | Path,
+    callback: TrainingCallback | None = None,
+    *,
+    settings: Iterable[str] = (),
+    finish: bool = False,
+) -> RunFolder:
     """Go on with an interrupted run; gives, bit for bit, what the uninterrupted run gives.
+
+    With `settings` such as ``"descent.epochs=50"`` a complete run goes on too. With `finish` an
+    interrupted run ends where its last checkpoint is.
 
     Raises
     ------
     RunFolderError
-        If there is no run, it has diverged, or its events have changed.
+        If there is no run, it has diverged, its events have changed, or it cannot be finished.
+    RecipeError
+        If `settings` change anything but the length of the descent.
     """
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
     folder.say_unchecked(callback.say)
     metrics = folder.metrics
-    if metrics is not None and metrics["status"] == "complete":
+    longer = _longer(folder.recipe, settings)
+    if metrics is not None and metrics["status"] == "complete" and longer is None:
         folder.verify()
         callback.say(f"The run {path} is complete; nothing is left to do.")
         return folder
-    if metrics is not None:
+    if metrics is not None and metrics["status"] != "complete":
         raise RunFolderError(
             f"The run {path} has {metrics['status']}, and would do so again.",
             found=metrics["divergence"].splitlines()[0],
             do="change the recipe (see the message in log.txt) and train into another folder",
         )
     with folder.locked(), drawing_process() as process:
-        recipe, recorded = folder.recipe, folder.environment
+        recipe, recorded = longer or folder.recipe, folder.environment
         if recorded is not None:
             use_revisions(recorded["events"])
         parts, schema = prepare(recipe, callback, folder.path)
@@ -90,7 +121,24 @@ def resume(path: str | Path, callback: TrainingCallback | None = None) -> RunFol
                 found=_digest(source),
                 do="restore the files, or train anew into another folder",
             )
-        return _run(folder, recipe, parts, schema, callback, process)
+        if longer is not None:
+            folder.reopen(longer)
+        return _run(folder, recipe, parts, schema, callback, process, _Again(finish, bool(longer)))
+
+
+def _longer(recipe: Recipe, settings: Iterable[str]) -> Recipe | None:
+    """Return the recipe with the settings, which make the descent longer; None without any."""
+    settings = list(settings)
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        if not key.startswith(EXTENDS):
+            raise RecipeError(
+                f"A run that goes on cannot change {key}.",
+                expected=" or ".join(EXTENDS),
+                found=key,
+                do="train into another folder, with that setting",
+            )
+    return recipe.with_settings(settings) if settings else None
 
 
 def _run(
@@ -100,6 +148,7 @@ def _run(
     schema: Schema,
     callback: TrainingCallback,
     process: DrawingProcess | None,
+    again: _Again = _Again(),
 ) -> RunFolder:
     """From events to a finished folder, which is locked; goes on where its checkpoints end."""
 
@@ -113,7 +162,7 @@ def _run(
     job = Job(folder, recipe, parts, schema, checkpointer, callback, say, process)
     try:
         job.give_back()
-        fitted = _descend(job)
+        fitted = _descend(job, again)
         _say_end(fitted, say)
         job.give_back()
         finish(job, fitted)
@@ -130,10 +179,19 @@ def _run(
     return folder
 
 
-def _descend(job: Job) -> Fitted:
+def _descend(job: Job, again: _Again) -> Fitted:
     state = job.checkpointer.newest()
+    if state is None and again.finish:
+        raise RunFolderError(
+            f"The run {job.folder.path} cannot be finished: it has no checkpoint yet.",
+            expected="a descent that was interrupted",
+            found="no step that is saved",
+            do=f"steepest train --resume {job.folder.path}",
+        )
     if state is not None:
-        job.say(f"Going on after step {state.step:,}.")
+        job.say(f"{'Ending' if again.finish else 'Going on'} after step {state.step:,}.")
+        if again.longer:
+            state = state.with_changes(reason=None)
     job.callback.stage("Descending", job.recipe.descent.epochs)
     with interruptible(job.callback):
         return fit(
@@ -146,6 +204,7 @@ def _descend(job: Job) -> Fitted:
             state=state,
             callback=job.callback,
             say=job.say,
+            finish=again.finish,
         )
 
 

@@ -9,6 +9,7 @@ and its global state is not changed.
 """
 
 from steepest.evaluate.classification import ConfusionMatrix, confusion_matrix
+from steepest.evaluate.figures.again import drawn_again, drawn_into, from_numbers
 from steepest.evaluate.figures.binned import (
     class_efficiency_figure,
     efficiency_figure,
@@ -59,9 +60,12 @@ __all__ = [
     "confusion_matrix",
     "descent_curves",
     "descent_figure",
+    "drawn_again",
+    "drawn_into",
     "efficiency_figure",
     "feature_figure",
     "feature_histograms",
+    "from_numbers",
     "pull_figure",
     "pull_histogram",
     "rejection_curve",

@@ -8,8 +8,9 @@ import pickle
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "ORANGE",
     "RED",
     "SIZE_BYTES",
+    "TARGET",
     "axis_label",
     "draw_from_stdin",
     "drawing",
@@ -179,10 +181,17 @@ def style(**changes: Any) -> Iterator[None]:
         yield
 
 
+TARGET: ContextVar[Callable[[float, float], Any] | None] = ContextVar("target", default=None)
+"""Where figures are drawn instead of a new one, see `steepest.evaluate.figures.again`."""
+
+
 @contextmanager
 def drawing(width: float, height: float, **changes: Any) -> Iterator[Figure]:
     """Context in which an empty figure of a size in inches is filled; at its end it is laid out."""
     with style(**changes):
+        if (target := TARGET.get()) is not None:
+            yield target(width, height)
+            return
         figure = new_figure(width, height)
         yield figure
         laid_out(figure)

@@ -1,0 +1,102 @@
+"""The figures of a run's report, drawn again: into a notebook, or into axes of one's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from steepest.errors import RunFolderError, nearest
+from steepest.folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Plots"]
+
+
+class Plots:
+    """Draws the figures of a run from the numbers in its folder, by the report's own functions.
+
+    Each method takes Matplotlib axes to draw into, or makes a new figure, and returns the axes that
+    it has drawn: one, or an array of several. A figure of several panels divides the axes given.
+
+    Examples
+    --------
+    >>> run.plot.names  # doctest: +SKIP
+    ('calibration', 'descent', 'features', 'roc', 'scores')
+    >>> run.plot.roc().set_title("Top jets")  # doctest: +SKIP
+    >>> _, (left, right) = plt.subplots(1, 2)  # doctest: +SKIP
+    >>> run.plot.loss(left), run.plot.scores(right)  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The figures that the run has."""
+        return tuple(sorted(self._folder.drawings))
+
+    def __call__(self, name: str, axes: Axes | None = None) -> Any:
+        """Draw a figure by its name, as `names` has it; the methods draw the usual ones.
+
+        Raises
+        ------
+        RunFolderError
+            The run has no such figure.
+        """
+        from steepest.evaluate import figures
+
+        known = self._folder.drawings
+        if name not in known:
+            close = nearest(name, known)
+            raise RunFolderError(
+                f"The run {self._folder.path} has no figure {name!r}.",
+                expected=", ".join(sorted(known)) or "a complete run",
+                found=name,
+                cause="" if known else "the run is not complete, or of an older version",
+                do=f"perhaps {close!r}?" if close else "choose one of these: run.plot.names",
+            )
+        function, options = known[name]["function"], known[name]["options"]
+        draw = figures.drawn_again(function, self._folder.figure(name), options)
+        return figures.drawn_into(draw, axes)
+
+    def loss(self, axes: Axes | None = None) -> Any:
+        """Loss and learning rate against the step; of a running descent too."""
+        from steepest.evaluate import figures
+        from steepest.training.figures import descent
+
+        kept = (self._folder.metrics or {}).get("descent", {}).get("kept_step")
+        _, draw, _ = descent(self._folder.history, kept)
+        return figures.drawn_into(draw, axes)
+
+    def roc(self, axes: Axes | None = None) -> Any:
+        """Background rejection against signal efficiency; of several classes, each in turn."""
+        return self("roc-classes" if "roc-classes" in self.names else "roc", axes)
+
+    def scores(self, axes: Axes | None = None) -> Any:
+        """The scores of signal and background, in the training part and the evaluated one."""
+        return self("scores", axes)
+
+    def calibration(self, axes: Axes | None = None) -> Any:
+        """The fraction of signal against the score."""
+        return self("calibration", axes)
+
+    def confusion(self, axes: Axes | None = None) -> Any:
+        """The confusion matrix of several classes."""
+        return self("confusion", axes)
+
+    def residuals(self, axes: Axes | None = None) -> Any:
+        """Prediction against truth, and their difference, of a regression."""
+        return self("residuals", axes)
+
+    def significance(self, axes: Axes | None = None) -> Any:
+        """The significance against the cut."""
+        return self("significance", axes)
+
+    def features(self, axes: Axes | None = None) -> Any:
+        """The features, before and after scaling."""
+        return self("features", axes)
+
+    def bins(self, column: str, axes: Axes | None = None) -> Any:
+        """Figures of merit in bins of a column."""
+        return self(f"bins-{column}", axes)
