@@ -135,7 +135,8 @@ def test_a_folder_that_holds_another_run(
         f"steepest: {run} holds another run.\n"
         "  expected: a new or empty folder\n"
         "  found:    its recipe.toml\n"
-        f"  do:       choose another with --out, or go on with it: steepest train --resume {run}\n"
+        "  do:       choose another with --out, replace it with --overwrite, or go on with it: "
+        f"steepest train --resume {run}\n"
     )
     assert {p: p.read_bytes() for p in sorted(run.rglob("*")) if p.is_file()} == before
 
