@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steepest.errors import EventsError
 from steepest.events import load_events, load_sample
 from steepest.events.reading.reading import gather
 from steepest.recipe import EventsRecipe
@@ -366,3 +367,60 @@ def test_columns_that_are_no_features_are_carried_along(recipe) -> None:
     other = load_events(table, None, sample.classes, sample.task, extra=["charge"])
     assert np.array_equal(other.extra["charge"], other.rows % 3 - 1)
     assert load_sample(table).extra == {}
+
+
+def test_numbers_weights_and_truth_are_no_default_features(recipe, write) -> None:
+    columns = {"pt": ROW * 0.5, "is_top": ROW % 2}
+    others = ("eventNumber", "run", "LumiBlock", "index", "__index_level_0__", "genWeight")
+    others += ("mc_weight", "gen_pt", "truthMass", "nGenJet", "Unnamed: 0")
+    columns |= dict.fromkeys(others, ROW * 1.0)
+    sample = load_sample(recipe(columns, features=None))
+    assert "pt" in sample.names
+    assert not set(others) & set(sample.names)
+    (told,) = [note for note in sample.notes if note.startswith("No feature")]
+    assert "eventNumber (a number of events or rows)" in told
+    assert "mc_weight (a weight, by its name)" in told
+    assert "truthMass (truth, by its name)" in told
+
+
+def test_an_index_that_pandas_names_is_no_default_feature(write) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"pt": ROW * 0.5, "y": ROW % 2}, index=pandas.Index(ROW, name="key"))
+    path = write(pa.Table.from_pandas(frame))
+    sample = load_sample(EventsRecipe(path=path, label="y"))
+    assert sample.names == ("pt",)
+
+
+def test_wildcards(recipe) -> None:
+    columns = {"jet_pt": ROW * 1.0, "jet_eta": ROW * 0.5, "jet_label": ROW % 2, "y": ROW % 2}
+    given = recipe(columns, features=["jet_*", "pt"], label="jet_label")
+    sample = load_sample(given)
+    assert sample.names == ("jet_pt", "jet_eta", "pt")
+    assert "The features 'jet_*' are jet_pt, jet_eta." in sample.notes
+    with pytest.raises(EventsError, match="There is no column 'muon_\\*'"):
+        load_sample(recipe(columns, features=["muon_*"]))
+
+
+def test_copies_of_an_event_go_to_one_part(write) -> None:
+    random = np.random.default_rng(2)
+    x = random.normal(size=(1000, 3))
+    again = np.concatenate([x, x[:150]])
+    columns = {name: again[:, i] for i, name in enumerate("abc")}
+    columns["y"] = (np.concatenate([x[:, 0], x[:150, 0]]) > 0).astype(int)
+    sample = load_sample(EventsRecipe(path=write(columns), label="y"))
+    np.testing.assert_array_equal(sample.part[:150], sample.part[1000:])
+    (note,) = [note for note in sample.notes if "copy" in note]
+    assert note.startswith("300 events have a copy")
+    plain = load_sample(
+        EventsRecipe(path=write({k: v[:1000] for k, v in columns.items()}), label="y")
+    )
+    np.testing.assert_array_equal(sample.part[150:1000], plain.part[150:])
+    assert not [note for note in plain.notes if "copy" in note]
+
+
+def test_one_missing_value_for_all_features(write) -> None:
+    columns = {"a": np.where(ROW % 5 == 0, -999.0, ROW), "b": ROW * 2.0, "y": ROW % 2}
+    given = EventsRecipe(path=write(columns), label="y", missing=-999.0, fill="mean")
+    sample = load_sample(given)
+    assert {name: table.fill for name, table in sample.tables.items()} == {"a": "mean", "b": "mean"}
+    assert sample.tables["a"].missing == -999.0

@@ -131,6 +131,10 @@ class EventsRecipe(Strict):
     """L in fb⁻¹, for samples with a cross-section."""
     features: list[str | Derived] | None = None
     """None: all numeric columns except those of the label, the weight and the split."""
+    missing: Finite | None = None
+    """A value that marks missing values in all features that are columns of numbers."""
+    fill: Finite | Literal["mean", "median"] = "median"
+    """Replacement for `missing`."""
     weight: str | None = None
     train_weights: str | None = None
     """Weights of the descent: "balanced", "as-given" or an expression; None: balanced if the sums

@@ -104,8 +104,7 @@ def prepare(
         The parts that have events, by number (see `Sample.parts`), and what their numbers mean.
     """
     sample = with_train_weights(read(recipe, callback, folder), recipe.events.train_weights)
-    tables = {f.name: f for f in recipe.events.features or () if not isinstance(f, str)}
-    written = [tables.get(name, name) for name in sample.names]
+    written = [sample.tables.get(name, name) for name in sample.names]
     encoding = None
     if is_needed(written, sample.categories):
         train = sample.of(TRAIN)

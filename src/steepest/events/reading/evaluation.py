@@ -23,7 +23,7 @@ from steepest.events.formats.contract import Block
 from steepest.events.reading.plan import Plan
 from steepest.events.sample.checks import Faults, Repeats
 from steepest.events.sample.labels import LabelCounts
-from steepest.events.sample.split import TEST, assign_parts, event_keys, row_keys
+from steepest.events.sample.split import TEST, assign_parts, content_keys, event_keys, row_keys
 from steepest.events.source import EventSource
 from steepest.recipe import SplitRecipe
 
@@ -33,16 +33,22 @@ ROWS_AT_ONCE = 4096
 """That `matrix` writes of each column, so that what it writes stays in the cache."""
 
 
+MOST_HASHED = 4
+"""Features by which events that may be there twice are found; then all are compared."""
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """What is kept of a block, by name; nothing if nothing is selected from it.
 
-    `rows_read` counts the rows of all blocks so far.
+    `rows_read` counts the rows of all blocks so far. `keys` are hashes of some features, if events
+    that are there twice are to be looked for.
     """
 
     columns: dict[str, np.ndarray]
     part: np.ndarray
     rows_read: int
+    keys: np.ndarray | None = None
 
 
 @dataclass
@@ -137,8 +143,9 @@ class Evaluation:
         if len(rows) == 0:
             return Evaluated({}, np.empty(0, np.int8), self.rows_read)
         self.selected += len(rows)
-        columns = self._columns(table, rows, block.file)
-        return Evaluated(columns, self._parts(table, rows, block.file), self.rows_read)
+        columns, keys = self._columns(table, rows, block.file)
+        part = self._parts(table, rows, block.file)
+        return Evaluated(columns, part, self.rows_read, keys)
 
     def refuse_faults(self) -> None:
         """Raise EventsError if a value was null, NaN or infinite that must not be."""
@@ -146,7 +153,9 @@ class Evaluation:
         for faults in (*self._faults, *self._rest_faults):
             faults.refuse(self.selected, select)
 
-    def _columns(self, table: pl.DataFrame, rows: np.ndarray, file: int) -> dict[str, np.ndarray]:
+    def _columns(
+        self, table: pl.DataFrame, rows: np.ndarray, file: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
         plain = {i: name for i, name in self._plain.items() if _is_plain(table[name])}
         others = [i for i in range(len(self._exprs)) if i not in plain]
         # with_columns, not select: it also spreads a constant over the rows.
@@ -178,7 +187,12 @@ class Evaluation:
             self._seen.repeats.add(self._first_file + file, np.column_stack(told))
         if not self._keeps_features:
             columns.pop("features", None)
-        return columns
+        keys = None
+        if self._split is not None and self._plan.by is None:
+            real = [values for values in features if values.dtype.kind == "f"]
+            some = real[:: max(len(real) // MOST_HASHED, 1)][:MOST_HASHED]
+            keys = content_keys(np.column_stack(some)) if some else None
+        return columns, keys
 
     def _numbers(self, values: pl.Series, feature: int) -> np.ndarray:
         """Return a feature as numbers, of text its codes in the order of their first events."""

@@ -6,10 +6,13 @@ What can be refused before an event is read is refused here.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 
+import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError, RecipeError
@@ -125,7 +128,20 @@ def plan_of(
         plan = _with_default_features(plan, source, also)
     else:
         plan = _with_features(plan, features, source)
+    if recipe.missing is not None:
+        plan = _with_missing(plan, recipe, source)
     return replace(plan, notes=(*plan.notes, *_refuse_leaks(plan)))
+
+
+def _with_missing(plan: Plan, recipe: EventsRecipe, source: EventSource) -> Plan:
+    """Return the plan with ``events.missing`` for each feature that is a column of numbers."""
+    numeric = set(_usable(source.schema))
+    tables = {
+        name: Derived(name=name, value=f"`{name}`", missing=recipe.missing, fill=recipe.fill)
+        for name in plan.names
+        if name in numeric and name not in plan.tables
+    }
+    return replace(plan, tables=plan.tables | tables)
 
 
 def resolved(text: str, source: EventSource, role: str) -> Expression:
@@ -156,6 +172,7 @@ def _with_features(plan: Plan, given: Sequence[str | Derived], source: EventSour
             expected="at least one feature",
             do="name features, or leave the key out to use every numeric column",
         )
+    given, notes = _expanded(plan, given, source)
     names = tuple(feature if isinstance(feature, str) else feature.name for feature in given)
     for name in names:
         if names.count(name) > 1:
@@ -166,7 +183,36 @@ def _with_features(plan: Plan, given: Sequence[str | Derived], source: EventSour
             )
     tables = {feature.name: feature for feature in given if isinstance(feature, Derived)}
     features = tuple(feature_expressions(given, source))
-    return replace(plan, names=names, features=features, tables=tables)
+    notes = (*plan.notes, *notes)
+    return replace(plan, names=names, features=features, tables=tables, notes=notes)
+
+
+def _expanded(
+    plan: Plan, given: Sequence[str | Derived], source: EventSource
+) -> tuple[list[str | Derived], list[str]]:
+    """Return features with wildcards replaced by the columns that they match, and what these are.
+
+    Columns that have another role, and those that are named besides, are left out.
+    """
+    roles = set(plan.label.columns) | set(plan.weight.columns if plan.weight else ())
+    named = {f if isinstance(f, str) else f.name for f in given} | {plan.by}
+    expanded: list[str | Derived] = []
+    notes = []
+    for feature in given:
+        pattern = feature if isinstance(feature, str) else ""
+        if not ("*" in pattern or "?" in pattern) or pattern in source.schema.names:
+            expanded.append(feature)
+            continue
+        fields = [f for f in source.schema if fnmatchcase(f.name, pattern)]
+        types = {f.name: column_type(f.type) for f in fields if f.name not in roles | named}
+        names = [n for n, dtype in types.items() if dtype and not isinstance(dtype, pl.List)]
+        if not names:
+            expanded.append(feature)  # refused as a column that is not there
+            continue
+        expanded += names
+        named |= set(names)
+        notes.append(f"The features {pattern!r} are {', '.join(names)}.")
+    return expanded, notes
 
 
 def feature_expressions(
@@ -300,6 +346,29 @@ def _is_numeric(arrow: pa.DataType) -> bool:
     return dtype is not None and dtype.is_numeric()
 
 
+NUMBERS_OF_EVENTS = frozenset(
+    ("run", "runnumber", "runno", "event", "eventnumber", "eventno", "eventid", "evt", "evtnumber",
+     "evtnum", "evtid", "lumi", "lumiblock", "luminosityblock", "lumisection", "lumisec", "ls",
+     "bx", "bunchcrossing", "orbit", "orbitnumber", "entry", "entrynumber", "index", "row",
+     "rownumber", "unnamed0", "dsid", "mcchannelnumber")
+)  # fmt: skip
+"""Names, without their case and what is neither letter nor digit, of numbers that only count."""
+TRUTH = re.compile(r"n?gen|truth|mc_|mctruth", re.IGNORECASE)
+"""How the names of columns begin that only simulated events have."""
+WEIGHT = re.compile(r"weight|wgt|sumw|genw", re.IGNORECASE)
+
+
+def _no_feature(name: str, schema: pa.Schema) -> str:
+    """Return why a column is no feature unless it is named; empty if it may be one."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    indices = (schema.pandas_metadata or {}).get("index_columns", ())
+    if plain in NUMBERS_OF_EVENTS or name in indices or name.startswith("__index_level_"):
+        return "a number of events or rows"
+    if WEIGHT.search(name):
+        return "a weight, by its name"
+    return "truth, by its name" if TRUTH.match(name) else ""
+
+
 def _with_default_features(
     plan: Plan, source: EventSource, also: Sequence[EventSource] = ()
 ) -> Plan:
@@ -307,6 +376,9 @@ def _with_default_features(
     roles = dict.fromkeys(plan.label.columns, "the label")
     roles |= dict.fromkeys(plan.weight.columns if plan.weight else (), "the weight")
     roles |= {plan.by: "the split's column"} if plan.by is not None else {}
+    for name in source.schema.names:
+        if name not in roles and (reason := _no_feature(name, source.schema)):
+            roles[name] = reason
     for other in also:
         absent = set(_usable(source.schema)) - set(_usable(other.schema))
         roles |= dict.fromkeys(absent - roles.keys(), f"not in {listed(other.files, 1)}")

@@ -29,7 +29,7 @@ from steepest.events.reading.store import MemoryBudget, Store
 from steepest.events.sample.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
 from steepest.events.sample.labels import LabelCounts, decide, encode
 from steepest.events.sample.sample import Sample
-from steepest.events.sample.split import PARTS
+from steepest.events.sample.split import PARTS, together
 from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
 from steepest.recipe import EventsRecipe, SplitRecipe
@@ -211,6 +211,10 @@ def gather(
     columns = store.finish()
     features, categories = _with_sorted_categories(columns["features"], plan, seen.codes)
     notes = [note for _, its in planned for note in its.notes]
+    part = np.concatenate(store.part)
+    if split is not None and store.keys:
+        part, told = together(np.concatenate(store.keys), part, features, columns["labels"], split)
+        notes += told
     sample = Sample(
         features=features,
         names=plan.names,
@@ -222,9 +226,10 @@ def gather(
             expression.text: map_blocks(lambda block, i=index: block[:, i].copy(), columns["extra"])
             for index, expression in enumerate(plan.extra)
         },
-        part=np.concatenate(store.part),
+        part=part,
         rows=columns["rows"],
         file=columns["file"],
+        tables=plan.tables,
         sample=_samples_of(columns["file"], planned),
         sample_names=tuple(one.sample for one, _ in planned if one.sample),
         source=source.fingerprint(),

@@ -61,6 +61,7 @@ class Store:
             "file": Column(np.int32, np.min_scalar_type(files)),
         }
         self.part: list[np.ndarray] = []
+        self.keys: list[np.ndarray] = []
         self._budget = budget
         self._spilled = False
         plan = plans[0]
@@ -79,6 +80,8 @@ class Store:
         for name, array in block.columns.items():
             self.columns[name].append(array)
         self.part.append(block.part)
+        if block.keys is not None:
+            self.keys.append(block.keys)
         if self._budget is not None and not self._spilled and self._nbytes > self._budget.bytes:
             self._spill(self._budget)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from steepest.events.sample.split import PARTS
 from steepest.groups import select_inputs, split_inputs
+from steepest.recipe import Derived
 from steepest.storage import AnyArray, compressed, on_disk, split, thinned
 
 __all__ = ["Sample", "evaluated_part"]
@@ -48,6 +49,8 @@ class Sample:
         ``(events,)`` int32: which of the recipe's samples, and their names; None, () without.
     train_weights
         ``(events,)`` float64, the weights of the descent; None if these are `weights`.
+    tables
+        The features that are written as tables, by name: derived, or with missing values.
     source : dict
         What the events are: names, sizes, rows and sha256 of the files.
     read : dict
@@ -80,6 +83,7 @@ class Sample:
     sample: Any = None
     sample_names: tuple[str, ...] = ()
     train_weights: Any = None
+    tables: Mapping[str, Derived] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
     read: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

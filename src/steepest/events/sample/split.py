@@ -30,10 +30,11 @@ import pyarrow as pa
 from steepest.errors import EventsError
 from steepest.events.words import counted
 from steepest.recipe import SplitRecipe
+from steepest.storage import AnyArray, blocks
 
 __all__ = [
     "PARTS", "TEST", "TRAIN", "VALIDATION", "assign_parts", "content_keys", "event_keys",
-    "row_keys",
+    "row_keys", "together",
 ]  # fmt: skip
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -153,6 +154,56 @@ def content_keys(values: np.ndarray) -> np.ndarray:
     for column in bits.T:
         keys = _mix((keys + column) * np.uint64(GOLDEN))
     return keys
+
+
+def together(
+    some: np.ndarray, part: np.ndarray, features: AnyArray, labels: AnyArray, split: SplitRecipe
+) -> tuple[np.ndarray, list[str]]:
+    """Put all copies of an event into one part, by a hash of its features and label; say so.
+
+    Parameters
+    ----------
+    some
+        ``(events,)`` uint64: hashes of some of the features, by which copies are looked for.
+    part
+        ``(events,)`` int8, by file and row.
+    features, labels, split
+        What copies have in common, and the shares of the parts.
+
+    Returns
+    -------
+    tuple
+        The parts, and a sentence if there are copies. Where half of all events have a copy, their
+        values are few, and say nothing about copies.
+
+    Examples
+    --------
+    >>> X, y = np.array([[0.5], [0.25], [0.5], [0.75], [1.5]]), np.zeros(5)
+    >>> parts, notes = together(content_keys(X), np.array([0, 0, 2, 0, 0]), X, y, SplitRecipe())
+    >>> bool(parts[0] == parts[2]), len(notes)
+    (True, 1)
+    """
+    if not _copied(some).any():
+        return part, []
+    hashed = [content_keys(np.column_stack(rows)) for rows in blocks(features, labels)]
+    keys = np.concatenate(hashed)
+    copies = _copied(keys)
+    count = int(copies.sum())
+    if count == 0 or 2 * count > len(keys):
+        return part, []
+    part = part.copy()
+    part[copies] = assign_parts(keys[copies], split)
+    return part, [
+        f"{counted(count, 'event')} have a copy with the same features and label. All copies of "
+        "one are put into one part; events.split.by would do so by the event's number."
+    ]
+
+
+def _copied(keys: np.ndarray) -> np.ndarray:
+    """Return which keys are there more than once."""
+    ordered = np.sort(keys)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    return np.isin(keys, repeated) if len(repeated) else np.zeros(len(keys), dtype=bool)
 
 
 @lru_cache
