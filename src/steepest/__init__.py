@@ -11,9 +11,8 @@ from steepest._version import __version__
 
 if TYPE_CHECKING:
     from steepest.estimators import Classifier, Regressor
-    from steepest.prediction import predict_events as predict
     from steepest.recipe import Recipe
-    from steepest.run import Run, compare, resume, train
+    from steepest.run import Run, compare, predict, resume, train
 
 __all__ = [
     "Classifier",

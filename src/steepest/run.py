@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from steepest import training
 from steepest.errors import DivergenceError
 from steepest.folder import RunFolder
-from steepest.prediction import predict_events as predict
+from steepest.prediction import Predictions, predict_events
 from steepest.recipe import Recipe
 from steepest.report import write_report
 from steepest.trained import TrainedModel
@@ -154,7 +154,9 @@ class Run:
         >>> run.evaluate("more.parquet")["merits"]["model"]["auc"]  # doctest: +SKIP
         """
         with _shown(progress, callback) as told:
-            return training.evaluate_run(self.path, events, told)
+            metrics = training.evaluate_run(self.path, events, told)
+        _show("evaluation", metrics, progress, callback)
+        return metrics
 
     def landscape(
         self,
@@ -232,7 +234,9 @@ class Run:
             name=name,
         )
         with _shown(progress, callback) as told:
-            return landscape_of_run(self.path, options, part=part, callback=told)
+            drawn = landscape_of_run(self.path, options, part=part, callback=told)
+        _show("landscape", drawn, progress, callback)
+        return drawn
 
     def resume(self, *settings: str, finish: bool = False, progress: bool = True) -> Run:
         """Go on with this run, or end it now, see `steepest.resume`."""
@@ -375,6 +379,35 @@ def compare(*runs: Run | str | Path, progress: bool = True) -> Comparison:
     paths = [run.path if isinstance(run, Run) else Path(run) for run in runs]
     with _shown(progress, None) as told:
         return compare_runs(paths, told)
+
+
+def predict(
+    model: str | Path,
+    events: Any,
+    out: str | Path,
+    *,
+    progress: bool = True,
+    callback: training.TrainingCallback | None = None,
+    **options: Any,
+) -> Predictions:
+    """Write the scores of all events beside the events, and show what `steepest predict` shows.
+
+    See `steepest.prediction.predict_events` for `options` and errors.
+    """
+    with _shown(progress, callback) as told:
+        written = predict_events(model, events, out, callback=told, **options)
+    _show("predictions", written, progress, callback)
+    return written
+
+
+def _show(
+    what: str, result: Any, progress: bool, callback: training.TrainingCallback | None
+) -> None:
+    """Print a result as the command does, unless the caller looks after that."""
+    if progress and callback is None:
+        from steepest import terminal
+
+        getattr(terminal, f"show_{what}")(result, as_json=False)
 
 
 @contextmanager

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import steepest
 from steepest.events.transfers import received, requested
 from steepest.terminal import TerminalCallback, progress_unless
 
@@ -24,3 +31,43 @@ def test_received_bytes_have_the_bar_until_rows_are_read():
         assert task.fields["detail"] == ""
     requested(10)  # nobody looks on any more
     assert callback.transferred == ""
+
+
+def test_python_shows_what_the_command_shows(trained_copy: Path, capsys: pytest.CaptureFixture):
+    run = steepest.Run(trained_copy)
+    out = trained_copy / "scores.parquet"
+    work = {
+        "AUC": run.resume,
+        "accuracy": run.evaluate,
+        "Landscape: ": lambda **shown: run.landscape("random", points=3, events=300, **shown),
+        "events scored": lambda **shown: steepest.predict(
+            run.path, run.recipe.events.path, out, overwrite=True, **shown
+        ),
+    }
+    for expected, do in work.items():
+        do()
+        assert expected in capsys.readouterr().out
+        do(progress=False)
+        assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_has_a_line_that_is_replaced(monkeypatch: pytest.MonkeyPatch):
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, data: dict[str, str], raw: bool) -> None:
+            shown.append(data["text/plain"])
+
+    display = types.ModuleType("IPython.display")
+    display.display = lambda *args, **kwargs: Handle()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *args: None)
+    with progress_unless(silent=False) as callback:
+        callback.stage("Reading events", 100)
+        callback.read(25, 100)
+        callback.stage("Descending", 10)
+    assert shown[0] == "Reading events 0 %  "
+    assert "Descending 0 %  " in shown
+    assert shown[-1] == ""

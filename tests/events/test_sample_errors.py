@@ -204,7 +204,7 @@ events.weight: there is no column 'wt'.
     wt
     ^^
   expected: one of pt, mass, y, w, n, kind, flag, hits
-  do:       write w
+  do:       check the name; text goes in quotes: "wt"
 """),
     "text as the weight": ({}, {"weight": "kind"}, None, """
 events.weight is text, not a number.
