@@ -53,8 +53,7 @@ def warnings_about(
     if not lost:
         return []
     return [
-        f"The {evaluation.name} is {' and '.join(lost)}. Likely cause: {_cause(fitted, train)}. "
-        "`steepest explain` measures it."
+        f"The {evaluation.name} is {' and '.join(lost)}. Likely cause: {_cause(fitted, train)}."
     ]
 
 
