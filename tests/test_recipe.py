@@ -121,7 +121,7 @@ def test_the_default_recipe_is_one():
         (
             "descent.epochs=-3",
             "The recipe has a wrong value for 'descent.epochs'.\n"
-            "  expected: greater than 0\n"
+            "  expected: greater than 0 or 'auto'\n"
             "  found:    -3",
         ),
         (

@@ -18,6 +18,7 @@ Logits are ``(events, outputs)``, with one output for the first two; targets are
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -52,8 +53,15 @@ class Loss(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class MeanSquaredError:
-    """ℓ = (z − y)².
+    """ℓ = (z − t)², with t = (y − centre)/width the label in units in which a network learns it.
+
+    Parameters
+    ----------
+    centre, width
+        Of the labels; 0 and 1 leave them as they are. Targets are given scaled, by `scaled`, and
+        predictions are ŷ = centre + width · z, in the label's own units.
 
     Examples
     --------
@@ -62,10 +70,25 @@ class MeanSquaredError:
     ...     np.array([[1.0]]), np.array([3.0])
     ... )
     (array([4.]), array([[-4.]]))
+    >>> loss = MeanSquaredError(centre=90.0, width=10.0)
+    >>> loss.scaled(np.array([100.0])), loss.prediction(np.array([[1.0]]))
+    (array([1.]), array([100.]))
     """
 
     name = "mean-squared-error"
     curvature_bound = 2.0
+
+    centre: float = 0.0
+    width: float = 1.0
+
+    @property
+    def scales(self) -> bool:
+        """Whether targets are not the labels themselves."""
+        return (self.centre, self.width) != (0.0, 1.0)
+
+    def scaled(self, labels: Array) -> Array:
+        """(y − centre)/width, in float64; the labels themselves where they are not scaled."""
+        return (labels.astype(np.float64) - self.centre) / self.width if self.scales else labels
 
     def value(self, logits: Array, targets: Array) -> Array:
         """(z − y)² for each event."""
@@ -80,8 +103,8 @@ class MeanSquaredError:
         return 2.0 * direction
 
     def prediction(self, logits: Array) -> Array:
-        """ŷ = z, ``(events,)``."""
-        return logits[:, 0]
+        """ŷ = centre + width · z, ``(events,)``."""
+        return self.centre + self.width * logits[:, 0] if self.scales else logits[:, 0]
 
 
 class BinaryCrossEntropy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from steepest.encoding import Encoding
 from steepest.errors import EventsError, RecipeError, RunFolderError
 from steepest.events.sample.labels import TASKS as TASK_OF_LOSS
 from steepest.groups import Groups
-from steepest.losses import Loss, loss_named
+from steepest.losses import Loss, MeanSquaredError, loss_named
 from steepest.models import Model, ModelKind, kind_named
 from steepest.objective import Batch, Memory, ModelObjective
 from steepest.objective.stateful import restore_memory
@@ -24,9 +24,10 @@ from steepest.scaling import AffineScaling, AnyScaling, scaling_from
 __all__ = ["FORMAT", "TASKS", "VERSIONS", "Coefficients", "TrainedModel", "outputs_for"]
 
 Array = np.ndarray
-FORMAT = {"format": "steepest-model", "version": 2}
-VERSIONS = (1, 2)
-"""That are read. Version 1 had dense networks alone; 2 has a model of any kind, with buffers."""
+FORMAT = {"format": "steepest-model", "version": 3}
+VERSIONS = (1, 2, 3)
+"""That are read. Version 1 had dense networks alone; 2 has a model of any kind, with buffers; 3 the
+units in which a label was learnt."""
 
 _BUFFER = "buffers."
 
@@ -178,6 +179,7 @@ class TrainedModel:
             "features": dict(features) if isinstance(features, Mapping) else list(features),
             "encoding": None if self.encoding is None else self.encoding.to_json(),
             "loss": self.loss.name,
+            "target": asdict(self.loss) if isinstance(self.loss, MeanSquaredError) else None,
             "model": {"name": self.model.kind, **self.model.config()},
             "dtype": str(self.theta.dtype),
             "scaling": self.scaling.to_json(),
@@ -199,7 +201,7 @@ class TrainedModel:
             It is damaged.
         """
         shape, features = dict(config["model"]), config["features"]
-        encoding = config.get("encoding")
+        encoding, target = config.get("encoding"), config.get("target")
         model = _kind_of_saved(shape.pop("name")).from_config(shape)
         buffers = {
             name.removeprefix(_BUFFER): values
@@ -209,7 +211,7 @@ class TrainedModel:
         return cls(
             scaling=scaling_from(config["scaling"], scaling),
             model=model,
-            loss=loss_named(config["loss"]),
+            loss=MeanSquaredError(**target) if target else loss_named(config["loss"]),
             theta=_theta_of(model, parameters, config["dtype"]),
             classes=tuple(config["classes"]),
             label=config["label"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -149,3 +151,38 @@ def test_float32_is_asked_for():
 def test_values_beyond_what_a_scaling_can_square():
     with pytest.raises(EventsError, match="spread of feature 'x0' is beyond"):
         Regressor().fit(X * 1e160, Y)
+
+
+@pytest.mark.parametrize("hidden", [(), (16,)])
+def test_a_regression_does_not_depend_on_the_unit_of_its_target(hidden):
+    random = np.random.default_rng(0)
+    X = random.standard_normal((600, 3))
+    y = 90.0 + 10.0 * np.sin(X[:, 0]) + X[:, 1]
+    options = {"hidden": hidden, "epochs": 30, "batch_size": 64, "dtype": "float64", "seed": 0}
+    options |= {"learning_rate": 0.01, "optimizer": "adam"} if hidden else {"method": "newton"}
+    scores = [Regressor(**options).fit(X, unit * y).score(X, unit * y) for unit in (1e-3, 1, 1e5)]
+    np.testing.assert_allclose(scores, scores[1], rtol=1e-6)
+    assert scores[1] > 0.5
+
+
+def test_a_network_begins_at_the_mean_of_its_target_and_pickles_its_unit():
+    X, y = np.random.default_rng(0).standard_normal((50, 2)), np.full(50, 7.0)
+    y[::2] = 9.0
+    model = Regressor(hidden=(4,), epochs=1, learning_rate=1e-9, batch_size=50).fit(X, y)
+    assert abs(model.predict(X).mean() - 8.0) < 1.0
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    parts = model.model_.to_parts()
+    assert parts[0]["target"] == {"centre": 8.0, "width": 1.0}
+    read = type(model.model_).from_parts(*parts)
+    np.testing.assert_array_equal(read.predict(X), model.predict(X))
+
+
+def test_a_loss_below_zero_ends_the_descent_and_says_why():
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(200, 4)), np.arange(200) % 2
+    weights = np.where(random.random(200) < 0.3, -1.0, 1.0)
+    options = {"hidden": (64,), "optimizer": "adam", "learning_rate": 0.01, "batch_size": 50}
+    model = Classifier(**options, epochs=3000).fit(X, y, weights)
+    assert model.n_iter_ < 3000 * 4
+    assert "the model has separated negative weights from positive ones" in model.stop_reason_

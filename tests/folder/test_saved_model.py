@@ -23,10 +23,10 @@ def test_version_1_is_a_dense_network():
     np.testing.assert_allclose(model.predict(EVENTS), SCORES, rtol=1e-12)
 
 
-def test_it_is_written_as_version_2():
+def test_it_is_written_as_version_3():
     model = load_model(VERSION_1).model
     config, parameters, scaling = model.to_parts()
-    assert (config["version"], config["model"]["name"]) == (2, "dense")
+    assert (config["version"], config["model"]["name"]) == (3, "dense")
     again = TrainedModel.from_parts(config, parameters, scaling)
     assert again.predict(EVENTS).tobytes() == model.predict(EVENTS).tobytes()
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steepest import Regressor
 from steepest.descent.exact import LeastSquares, least_squares
 from steepest.errors import EventsError, InputError
 
@@ -388,3 +389,12 @@ def test_a_loss_without_a_minimum():
         "  do:       add an L2 penalty, use fewer features, or a larger sample"
     )
     assert least_squares(X, np.zeros(4), w, l2=20.0).loss == 0.0
+
+
+@pytest.mark.parametrize("scaling", ["none", "standard", "whiten"])
+def test_every_coefficient_of_wampler_1_is_one(scaling):
+    """NIST StRD: y = 1 + x + … + x⁵ at 0 … 20. No scaling costs digits, nor does the centre."""
+    X = np.vander(np.arange(21.0), 6, increasing=True)[:, 1:]
+    fit = Regressor(method="exact", scaling=scaling).fit(X, 1.0 + X.sum(axis=1))
+    assert fit.intercept_ == 1.0
+    assert fit.coef_.tolist() == [1.0] * 5

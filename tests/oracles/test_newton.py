@@ -233,3 +233,29 @@ def test_it_is_for_models_without_hidden_layers() -> None:
         "  found:    model.hidden = [8]\n"
         "  do:       set model.hidden = [], or descent.method = 'descent'"
     )
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1.7e9])
+def test_features_far_from_zero_do_not_hide_the_optimum(offset):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(2000, 5))
+    y = X @ [1, -2, 0.5, 0, 3] + random.logistic(size=2000) > 0
+    expected = Classifier(method="newton", scaling="standard").fit(X, y).coef_
+    found = Classifier(method="newton", scaling="none").fit(X + offset, y)
+    np.testing.assert_allclose(found.coef_, expected, rtol=1e-9 + 1e-15 * offset)
+    assert "above its minimum" in found.stop_reason_
+
+
+def test_more_parameters_than_eigenvectors_are_taken_for(monkeypatch):
+    """By a Cholesky factor: the same optimum, with a feature that is there twice."""
+    random = np.random.default_rng(1)
+    X = random.normal(size=(400, 6))
+    y = X[:, 0] + random.logistic(size=400) > 0
+    X[:, 5] = X[:, 4]
+    whole = Classifier(method="newton", l2=1e-3).fit(X, y)
+    monkeypatch.setattr("steepest.descent.newton.MOST_VECTORS", 3)
+    factored = Classifier(method="newton", l2=1e-3).fit(X, y)
+    np.testing.assert_allclose(factored.coef_, whole.coef_, rtol=1e-6, atol=1e-9)
+    flat = Classifier(method="newton").fit(X, y)
+    assert np.isfinite(flat.coef_).all()
+    assert "above its minimum" in flat.stop_reason_

@@ -51,7 +51,7 @@ def test_trained_evaluated_predicted_and_read_back(run: steepest.Run, events_fil
 
     model = load_model(run.path / "model").model
     config = json.loads((run.path / "model" / "config.json").read_text())
-    assert config["version"] == 2
+    assert config["version"] == 3
     assert config["model"] == {"name": "toy-quadratic", "inputs": 3, "cross": True}
     assert model.model == Quadratic(3)
     test = load_sample(run.recipe.events).of("test")

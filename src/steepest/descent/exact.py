@@ -131,8 +131,8 @@ def least_squares(
         )
     problem = posed(values, target, w, l2 * total / 2)
     factors = _factorised(problem)
-    z, residual = _refined(problem, factors)
-    theta, intercept = original(problem, z)
+    z, low, residual = _refined(problem, factors)
+    theta, intercept = original(problem, z, low)
     return LeastSquares(
         coefficients=theta,
         intercept=intercept,
@@ -250,8 +250,8 @@ def _definite(Q: Floats, sign: Floats) -> tuple[Floats | None, float]:
 # --- refinement -------------------------------------------------------------------------------
 
 
-def _refined(problem: Problem, factors: _Factors) -> tuple[Floats, Floats]:
-    """Solve, then correct (z, r) while the corrections shrink."""
+def _refined(problem: Problem, factors: _Factors) -> tuple[Floats, Floats, Floats]:
+    """Solve, then correct (z, r) while the corrections shrink; z, what it lacks, and r."""
     root, sign = np.sqrt(np.abs(problem.w)), np.sign(problem.w)
     z, r = np.zeros(problem.high.shape[1]), np.zeros(len(problem.y))
     previous = math.inf
@@ -265,7 +265,9 @@ def _refined(problem: Problem, factors: _Factors) -> tuple[Floats, Floats]:
         z, r, previous = z + dz, r + dr / root, size
         if unchanged:
             break
-    return z, r
+    f, g = _residuals(problem, z, r)
+    low = factors.step(root * f, g, sign)[0]
+    return z, np.where(np.abs(low) < np.abs(z), low, 0.0), r
 
 
 def _residuals(problem: Problem, z: Floats, r: Floats) -> tuple[Floats, Floats]:

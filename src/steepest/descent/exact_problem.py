@@ -80,12 +80,13 @@ def _exponent(values: Floats) -> NDArray[np.int64]:
     return np.frexp(np.abs(values).max(axis=0, initial=0.0))[1].astype(np.int64)
 
 
-def original(problem: Problem, z: Floats) -> tuple[Floats, float]:
-    """θ and b from the scaled solution; b = z₀ − Σ θ_j centre_j, exactly, rounded once."""
-    unscaled = np.ldexp(z, problem.y_exponent - problem.exponents)
+def original(problem: Problem, z: Floats, low: Floats) -> tuple[Floats, float]:
+    """θ and b from the scaled solution z + low, rounded once; b = z₀ − Σ θ_j centre_j of that θ."""
+    exponents = problem.y_exponent - problem.exponents
+    unscaled, rest = two_sum(np.ldexp(z, exponents), np.ldexp(low, exponents))
     theta = unscaled[1:]
     product, error = two_product(theta, -problem.centre)
-    return theta, math.fsum([unscaled[0], *product, *error])
+    return theta, math.fsum([unscaled[0], rest[0], *product, *error])
 
 
 def two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:

@@ -1,26 +1,44 @@
-"""``learning_rate = "auto"``: from the curvature where J is convex, else from a range test."""
+"""``learning_rate = "auto"``: from the curvature where J is convex, else from trial runs.
+
+A trial run is the descent itself, with the same rule, batches and schedule, in a fraction of its
+steps. η are half a decade apart; all of them take a short run, and the best three a longer one
+(successive halving: Jamieson and Talwalkar, arXiv:1502.07943). What counts is the loss of events
+that the trial runs do not train on.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from steepest.descent.batch_loader import BatchLoader
-from steepest.descent.batches import Batches
+from steepest import recipe as spec
+from steepest.descent.history import Trajectory
+from steepest.descent.plan import Plan
+from steepest.descent.ranks import Ranks
+from steepest.descent.state import Best, State
+from steepest.descent.steps import Stepper
 from steepest.objective import Batch, CurvatureBounds, Objective
+from steepest.objective.stateful import memory_of, preserved_memory
 from steepest.optimizers import UpdateRule
 
-__all__ = ["LearningRate", "choose_learning_rate", "range_test"]
+__all__ = ["LearningRate", "choose_learning_rate"]
 
-RANGE = (1e-6, 10.0)
-RANGE_STEPS = 200
-RANGE_BATCH = 4096
-"""Events a step of the range test at most: with more the test would cost more than it tells."""
-_TEST_STREAM_OFFSET = 1_000_003
-"""Keeps the range test's batches apart from those of the training."""
+HALF_DECADE = math.sqrt(10.0)
+ADAPTIVE, PLAIN = (1e-4, 8), (1e-3, 8)
+"""The lowest η that is tried, and how many: for rules that adapt to the gradient, for others."""
+SHARE, LEAST_STEPS, MOST_STEPS = 5, 600, 1500
+"""Long trial runs take this part of the descent's steps, within limits; short ones a quarter."""
+FINALISTS, MOST_RATES = 3, 16
+HELD_OUT, MOST_HELD_OUT, FEW = 5, 4096, 2000
+"""Every so manieth event is held out of the trial runs, of few events every third; and at most."""
+FAR = 50.0
+"""Events with larger inputs are never held out."""
+MOST_EVENTS = 100_000
+"""Events of trial runs at most, evenly spaced."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +57,26 @@ def choose_learning_rate(
     seed: int,
     momentum: float = 0.0,
     steps: int | None = None,
+    schedule: spec.Schedule | None = None,
 ) -> LearningRate:
-    """Choose η for a rule whose step is proportional to the gradient, or for one that adapts.
+    """Choose η for a descent of so many steps; as many as an epoch has where that is not said.
 
     Convex objectives with SGD, momentum or Nesterov take it from the measured curvature
-    (`from_curvature`); all others from a range test (`range_test`).
+    (`from_curvature`), and with all events a step the best multiple of it (`best_multiple`). All
+    others take the best of trial runs (`best_of_trials`).
     """
     curvature = None
     if rule.name in ("sgd", "momentum", "nesterov"):
         curvature = objective.curvature_bounds(events)
-    if curvature is not None:
-        return from_curvature(curvature, len(events), batch_size, momentum, steps)
-    return range_test(objective, events, rule, batch_size, seed)
+    trials = _Trials(objective, events, rule, batch_size, seed, steps, schedule or spec.Constant())
+    if curvature is None:
+        return best_of_trials(trials, momentum)
+    found = from_curvature(curvature, len(events), batch_size, momentum, steps)
+    if batch_size < len(events) or momentum or steps is None:
+        return found
+    return best_multiple(
+        trials, found, (0.5, 1.0) if curvature.exact else (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+    )
 
 
 def from_curvature(
@@ -124,34 +150,123 @@ def best_for_steps(steps: int) -> float:
     return float(root)
 
 
-def range_test(
-    objective: Objective, events: Batch, rule: UpdateRule, batch_size: int, seed: int
-) -> LearningRate:
-    """Raise η from 1e-6 to 10 over 200 steps; take a tenth of where the smoothed loss is lowest.
+class _Trials:
+    """Short descents from the same start, by which rates are compared."""
 
-    The loss is smoothed with an exponential mean (0.9, bias-corrected); the test ends where it is
-    four times its lowest value (Smith, arXiv:1506.01186).
-    """
-    rates = np.geomspace(*RANGE, RANGE_STEPS)
-    size = min(batch_size, len(events), RANGE_BATCH)
-    loader = BatchLoader(events, Batches(len(events), size, seed + _TEST_STREAM_OFFSET))
-    theta = objective.initial(seed)
-    optimizer_state = rule.initial_state(theta)
-    mean, best, best_rate = 0.0, math.inf, float(rates[0])
-    with np.errstate(all="ignore"):
-        for step, rate in enumerate(rates.tolist(), start=1):
-            batch = loader.batch(step - 1)
-            loss, gradient = objective.loss_and_gradient(theta, batch)
-            mean = 0.9 * mean + 0.1 * loss
-            smooth = mean / (1.0 - 0.9**step)
-            if not math.isfinite(smooth) or (step > 10 and smooth > 4.0 * best):
+    def __init__(
+        self,
+        objective: Objective,
+        events: Batch,
+        rule: UpdateRule,
+        batch_size: int,
+        seed: int,
+        steps: int | None,
+        schedule: spec.Schedule,
+    ) -> None:
+        self.objective, self.rule, self.seed, self.schedule = objective, rule, seed, schedule
+        self.whole = batch_size >= len(events)
+        self.all_events, self.batch_size = events, batch_size
+        self.per_epoch = -(-len(events) // batch_size)
+        self.steps = steps or self.per_epoch
+
+    def split(self) -> tuple[Batch, Batch]:
+        """Events to train on, and events to be judged by; the same ones where there are few."""
+        rows = np.arange(0, len(self.all_events), -(-len(self.all_events) // MOST_EVENTS))
+        out = np.zeros(len(rows), dtype=bool)
+        each = 3 if len(rows) < FEW else HELD_OUT
+        out[:: max(each, -(-len(rows) // MOST_HELD_OUT))] = True
+        if len(rows) < 4 * HELD_OUT:
+            out[:] = False
+        inputs = self.all_events.take(rows).inputs
+        if isinstance(inputs, np.ndarray):  # one event must not judge alone, but be survived
+            out &= np.abs(inputs).max(axis=1, initial=0.0) <= FAR
+        kept = self.all_events.take(rows[~out])
+        return kept, self.all_events.take(rows[out]) if out.any() else kept
+
+    def losses(
+        self, rate: float, steps: int, kept: Batch, judged: Batch, looks: Sequence[int] = ()
+    ) -> list[float]:
+        """J on `judged` after each step in `looks`, and after the last; infinite if it is lost."""
+        size = len(kept) if self.whole else min(self.batch_size, len(kept))
+        each = max(1, round(self.per_epoch * steps / self.steps))
+        epochs = -(-steps // -(-len(kept) // size))
+        plan = Plan(
+            events=len(kept), batch_size=size, rule=self.rule, learning_rate=rate, seed=self.seed,
+            schedule_options=self.schedule, epochs=epochs, record_every=steps + epochs,
+            validate_every=epochs, schedule_length=(steps, each),
+        )  # fmt: skip
+        theta = self.objective.initial(self.seed)
+        nothing = Trajectory(np.empty(0, dtype=np.int64), len(theta), str(theta.dtype), 0)
+        stepper = Stepper(self.objective, kept, plan, nothing, Ranks())
+        start = self.objective.loss(theta, judged)
+        limit = 1e6 * max(abs(start), 1e-300)
+        state = State(theta, self.rule.initial_state(theta), 0, Best(theta, start, 0), limit,
+                      memory=memory_of(self.objective))  # fmt: skip
+        found = []
+        for end in sorted({*(look for look in looks if 0 < look < steps), steps}):
+            rates = rate * plan.schedule.factors(state.step, end - state.step)
+            taken = stepper.take(state, rates)
+            state = taken.state
+            lost = taken.diverged or not np.isfinite(state.theta).all()
+            loss = math.inf if lost else self.objective.loss(state.theta, judged)
+            found.append(loss if math.isfinite(loss) else math.inf)
+            if lost:
                 break
-            if smooth < best:
-                best, best_rate = smooth, rate
-            theta, optimizer_state = rule.update(theta, gradient, optimizer_state, rate, step)
-    chosen = best_rate / 10.0
+        return found
+
+
+def best_of_trials(trials: _Trials, momentum: float = 0.0) -> LearningRate:
+    """The η with the lowest loss of held-out events after a trial run."""
+    lowest, count = ADAPTIVE if trials.rule.stability is None else PLAIN
+    rates = [lowest * (1.0 - momentum) * HALF_DECADE**k for k in range(count)]
+    long = min(trials.steps, max(trials.steps // SHARE, LEAST_STEPS), MOST_STEPS)
+    kept, judged = trials.split()
+
+    def ranked(candidates: list[float], steps: int) -> list[tuple[float, float]]:
+        looks = [steps * k // 6 for k in range(2, 6)]  # as validation sees the best on the way
+        return sorted(
+            (min(trials.losses(rate, steps, kept, judged, looks)), rate) for rate in candidates
+        )
+
+    with np.errstate(all="ignore"), preserved_memory(trials.objective):
+        short = ranked(rates, max(1, long // 4))
+        while short[0][1] == min(rates) and len(rates) < MOST_RATES:  # the best may lie below
+            rates.append(min(rates) / HALF_DECADE)
+            short = sorted([*short, *ranked(rates[-1:], max(1, long // 4))])
+        finalists = ranked([rate for _, rate in short[:FINALISTS]], long)
+    loss, rate = finalists[0]
     return LearningRate(
-        chosen,
-        f"η = {chosen:.3g}, a tenth of where a range test's loss was lowest "
-        f"(J = {best:.4g} at η = {best_rate:.3g})",
+        rate,
+        f"η = {rate:.3g}, the best of {len(rates)} in trial runs of up to {long:,} steps "
+        f"(J = {loss:.4g} on {len(judged):,} events)",
     )
+
+
+def best_multiple(trials: _Trials, found: LearningRate, multiples: Sequence[float]) -> LearningRate:
+    """The multiple of η that is first within 10⁻⁴ of the lowest loss that any of them reaches.
+
+    Bounds hold everywhere; on the way to the minimum the curvature is lower. η itself is kept where
+    it reaches the lowest loss at the end.
+    """
+    most = min(trials.steps, MOST_STEPS)
+    looks = sorted(set(np.geomspace(1, most, 40).astype(int).tolist()))
+    rows = np.arange(0, len(trials.all_events), -(-len(trials.all_events) // MOST_HELD_OUT))
+    sample = trials.all_events.take(rows)
+    with np.errstate(all="ignore"), preserved_memory(trials.objective):
+        losses = [trials.losses(m * found.value, most, sample, sample, looks) for m in multiples]
+    falls = [m for m, row in zip(multiples, losses, strict=True) if m == 1.0 or _falls(row)]
+    losses = [losses[list(multiples).index(m)] for m in falls]
+    lowest, largest = min(map(min, losses)), losses[0][0]
+    goal = lowest + 1e-4 * max(largest - lowest, 0.0)
+    arrived = [next((i for i, v in enumerate(row) if v <= goal), len(looks)) for row in losses]
+    best, own = falls[int(np.argmin(arrived))], losses[falls.index(1.0)][-1]
+    if best == 1.0 or own <= min(row[-1] for row in losses) + 1e-6 * (largest - lowest):
+        return found
+    rate = best * found.value
+    return LearningRate(rate, f"η = {rate:.4g}, {best:g} times {found.reason}, by trial runs")
+
+
+def _falls(losses: Sequence[float]) -> bool:
+    """Whether a loss never rises, as at a stable rate, but by rounding."""
+    steps = np.diff(losses)
+    return bool((steps <= 1e-6 * (losses[0] - min(losses))).all())

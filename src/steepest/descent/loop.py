@@ -277,7 +277,11 @@ class _Descent:
             plateau=state.plateau.after(monitored, plan.schedule_options),
             loss_sum=0.0,
         )
-        reason = stop_reason(plan, state, training_loss, self._gradient_norm(state.theta))
+        norm_now, bounded = (
+            self._gradient_norm(state.theta),
+            hasattr(self.objective, "loss_function"),
+        )
+        reason = stop_reason(plan, state, training_loss, norm_now, bounded)
         seconds = state.seconds + self._tick(0)
         state = state.with_changes(last_loss=training_loss, reason=reason, seconds=seconds)
         row = {"training_loss": training_loss, **metrics, "seconds": state.seconds}

@@ -20,8 +20,9 @@ arXiv:1508.02810; Boyd and Vandenberghe, Convex Optimization (2004), section 9.5
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -33,10 +34,12 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, Path, State, StopReason
 from steepest.errors import EventsError, Interrupted
 from steepest.objective import Batch, Objective
+from steepest.storage import blocks, map_blocks
 
 __all__ = ["TOLERANCE", "newton"]
 
 Array = np.ndarray
+Solve = Callable[[Array], Array]
 
 TOLERANCE = 1e-10
 """The predicted excess of J at which the descent ends, if the recipe has no loss tolerance."""
@@ -48,6 +51,10 @@ ROUNDING = float(np.finfo(np.float64).eps)
 SMALLEST_STEP = 2.0**-30
 ARMIJO = 1e-4
 SAMPLE_STEPS = 50
+MOST_VECTORS = 500
+"""Parameters up to which H is inverted by its eigenvectors."""
+FAR = 100.0
+"""A mean so many standard deviations from zero makes the features be taken from their means."""
 FLAT = 1e-13
 """Curvatures below this part of the largest count as flat: no step goes there."""
 
@@ -102,9 +109,15 @@ def newton(
     if state is not None:
         return _outcome(plan, state), "Newton's method had ended."
     callback = callback or Callback()
-    recorder = _Recorder(objective, plan, monitor, metrics)
+    shift = _shift(objective, events)
+    recorder = _Recorder(objective, plan, monitor, metrics, shift)
+    theta = objective.initial(plan.seed)
+    if shift is not None:
+        inputs = map_blocks(lambda x: (x - shift).astype(x.dtype), events.inputs)
+        events = Batch(inputs, events.targets, events.weights)
+        theta = _moved(objective, theta, shift)
     sample = _sampled(events, objective.size)
-    start, steps = _optimum_of(objective, sample, objective.initial(plan.seed))
+    start, steps = _optimum_of(objective, sample, theta)
     how = "" if len(sample) == len(events) else f" of {len(sample):,} of the {len(events):,} events"
     for point, rate in _points(objective, events, sample, start):
         state = recorder.step(state, point, rate, callback)
@@ -116,6 +129,33 @@ def newton(
     checkpointer.save(state, recorder.history.take(), recorder.taken())
     said = f"Newton's method: {steps} steps to the optimum{how}, {state.step} over all events."
     return _outcome(plan, state), said
+
+
+def _shift(objective: Objective, events: Batch) -> Array | None:
+    """The features' means, if one is so far from zero that rounding would hide its feature.
+
+    A linear model with an intercept has the same minimum whatever its features are measured from.
+    """
+    linear = getattr(getattr(objective, "model", None), "linear_layer", None)
+    if linear is None or linear(np.zeros(objective.size)) is None:
+        return None
+    first = events.take(slice(1)).inputs[0].astype(np.float64)
+    sums, squares = np.zeros_like(first), np.zeros_like(first)
+    for (inputs,) in blocks(events.inputs):
+        distance = inputs - first
+        sums += distance.sum(axis=0)
+        squares += (distance**2).sum(axis=0)
+    mean, variance = sums / len(events), squares / len(events) - (sums / len(events)) ** 2
+    centre = first + mean
+    return centre if (centre**2 > FAR**2 * variance).any() else None
+
+
+def _moved(objective: Any, theta: Array, shift: Array, sign: float = 1.0) -> Array:
+    """θ for features x − shift, from that for x; with sign −1 the other way."""
+    theta = theta.astype(np.float64)
+    weights, biases = objective.model.linear_layer(theta)
+    biases += sign * (shift @ weights)
+    return theta.astype(objective.dtype)
 
 
 def _outcome(plan: Plan, state: State) -> Outcome:
@@ -165,18 +205,18 @@ def _points(
         yield point, rate
 
 
-def _point(objective: Objective, theta: Array, events: Batch, inverse: Array) -> _Point:
+def _point(objective: Objective, theta: Array, events: Batch, inverse: Solve) -> _Point:
     return _aimed(theta, *objective.loss_and_gradient(theta, events), inverse)
 
 
-def _aimed(theta: Array, loss: float, gradient: Array, inverse: Array) -> _Point:
+def _aimed(theta: Array, loss: float, gradient: Array, inverse: Solve) -> _Point:
     gradient = gradient.astype(np.float64)
-    step = -inverse @ gradient
+    step = -inverse(gradient)
     return _Point(theta, loss, gradient, step, float(-step @ gradient) / 2)
 
 
 def _lower(
-    objective: Objective, events: Batch, point: _Point, inverse: Array | None
+    objective: Objective, events: Batch, point: _Point, inverse: Solve | None
 ) -> tuple[_Point | None, float]:
     """The point at θ + η s with the largest η = 1, ½, ¼ … at which J falls enough, if any.
 
@@ -205,8 +245,9 @@ class _Recorder:
         plan: Plan,
         monitor: Monitor | None,
         metrics: tuple[str, ...],
+        shift: Array | None = None,
     ) -> None:
-        self.objective, self.plan, self.monitor = objective, plan, monitor
+        self.objective, self.plan, self.monitor, self.shift = objective, plan, monitor, shift
         self.history = History(metrics, per_epoch=1)
         self.path: list[tuple[int, Array]] = []
         self.before: _Point | None = None
@@ -214,6 +255,8 @@ class _Recorder:
 
     def step(self, state: State | None, point: _Point, rate: float, callback: Callback) -> State:
         """Write down the step that led to `point`, and see whether there is a reason to stop."""
+        if self.shift is not None:
+            point = replace(point, theta=_moved(self.objective, point.theta, self.shift, -1.0))
         validated = dict(self.monitor(point.theta)) if self.monitor is not None else {}
         monitored = float(validated.get("validation_loss", point.loss))
         if state is None:
@@ -225,7 +268,8 @@ class _Recorder:
             self.history.add_round(row)
             callback.steps(state, point.loss, rate, float(state.step))
             callback.round(state, row)
-        reason = self._reason(state, point, ended=point is self.before)
+        ended = self.before is not None and rate == 0.0
+        reason = self._reason(state, point, ended)
         self.before = point
         return state.with_changes(reason=reason)
 
@@ -271,11 +315,12 @@ class _Recorder:
         return None
 
 
-def inverse_curvature(objective: Objective, theta: Array, sample: Batch) -> Array:
-    """H⁻¹ at θ, float64; zero along directions in which J is flat.
+def inverse_curvature(objective: Objective, theta: Array, sample: Batch) -> Solve:
+    """V ↦ H⁻¹ v at θ, in float64; nothing, or little, along directions in which J is flat.
 
     Which these are is judged with every parameter measured in units of H's diagonal, so that the
-    features' scales do not matter.
+    features' scales do not matter. Up to `MOST_VECTORS` parameters H's eigenvectors are taken; of
+    more, which would cost 30 times as much, a Cholesky factor of H + δ, with δ above rounding.
 
     Raises
     ------
@@ -285,7 +330,12 @@ def inverse_curvature(objective: Objective, theta: Array, sample: Batch) -> Arra
     curvature = hessian(objective, theta, sample)
     diagonal = np.abs(np.diag(curvature))
     units = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(curvature / units[:, None] / units)
+    curvature = curvature / units[:, None] / units
+    if len(units) > MOST_VECTORS and (factor := _factor(curvature)) is not None:
+        from scipy.linalg import cho_solve
+
+        return lambda vector: cho_solve(factor, vector / units) / units
+    values, vectors = np.linalg.eigh(curvature)
     largest, lowest = float(values[-1]), float(values[0])
     if lowest < -1e-9 * abs(largest) and _some_negative(sample):
         raise EventsError(
@@ -298,7 +348,21 @@ def inverse_curvature(objective: Objective, theta: Array, sample: Batch) -> Arra
     curved = values > max(FLAT * len(values) * largest, -2 * lowest)  # below: rounding
     inverse = np.divide(1.0, values, out=np.zeros_like(values), where=curved)
     vectors /= units[:, None]
-    return (vectors * inverse) @ vectors.T
+    matrix = (vectors * inverse) @ vectors.T
+    return lambda vector: matrix @ vector
+
+
+def _factor(curvature: Array) -> Any:
+    """A Cholesky factor of H + δ with the smallest δ that makes it one; None if 10⁻⁶ does not."""
+    from scipy.linalg import LinAlgError, cho_factor
+
+    shift = 10 * FLAT * len(curvature)
+    while shift < 1e-6:
+        try:
+            return cho_factor(curvature + shift * np.eye(len(curvature)), check_finite=False)
+        except LinAlgError:
+            shift *= 30
+    return None
 
 
 def _some_negative(events: Batch) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -15,7 +16,7 @@ from steepest.errors import RecipeError
 from steepest.optimizers import UpdateRule
 from steepest.schedules import Schedule
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "decided"]
 
 PATH_POINTS = 100
 """θ is kept at about so many steps evenly spaced, and as many geometrically spaced."""
@@ -71,6 +72,8 @@ class Plan:
         validated: bool,
     ) -> Plan:
         """Decide what a recipe left open, for that many training events."""
+        recipe = decided(recipe, events, validated)
+        assert isinstance(recipe.epochs, int)
         return cls(
             events=events,
             batch_size=resolve_batch_size(recipe.batch_size, events),
@@ -158,9 +161,50 @@ class Plan:
         return (step - self.first_step) % (self.validate_every * self.batches.per_epoch)
 
 
-def resolve_batch_size(batch_size: int | Literal["all"], events: int) -> int:
+STEPS, EPOCHS = 3_000, 5
+"""Steps of a descent whose length is left open, and epochs at least."""
+NEWTON_STEPS = 100
+"""Steps of Newton's method at most, where the recipe does not say."""
+DESCENT_KEYS = {"batch_size", "optimizer", "learning_rate", "schedule"}
+"""What says how to descend: a recipe that sets one of them does not leave the method open."""
+
+
+def decided(
+    recipe: spec.DescentRecipe, events: int, validated: bool, linear: bool = False
+) -> spec.DescentRecipe:
+    """The recipe with what it left to the sample: method, batch size, epochs and patience.
+
+    Examples
+    --------
+    >>> recipe = decided(spec.DescentRecipe(), events=430, validated=True)
+    >>> recipe.method, recipe.batch_size, recipe.epochs, recipe.stop.patience
+    ('descent', 32, 214, 53)
+    """
+    method, size, epochs = recipe.method, recipe.batch_size, recipe.epochs
+    if method == "auto":
+        default = spec.DescentRecipe()
+        newton = linear and all(getattr(recipe, k) == getattr(default, k) for k in DESCENT_KEYS)
+        method = "newton" if newton else "descent"
+    if size == "auto" or method in ("newton", "exact"):
+        power = round(math.log2(max(events, 1) / 64))
+        size = min(2 ** min(max(power, 5), 10), events) if method == "descent" else "all"
+    if epochs == "auto":
+        per_epoch = 1 if size == "all" else -(-events // min(size, events))
+        whole = max(EPOCHS, round(STEPS / per_epoch))
+        epochs = NEWTON_STEPS if method == "newton" else whole
+    patience = recipe.stop.patience
+    if patience == "auto":
+        open_end = recipe.epochs == "auto" and method == "descent" and validated
+        patience = max(10, epochs // 4) if open_end else None
+    stop = recipe.stop.model_copy(update={"patience": patience})
+    return recipe.model_copy(
+        update={"method": method, "batch_size": size, "epochs": epochs, "stop": stop}
+    )
+
+
+def resolve_batch_size(batch_size: int | Literal["all", "auto"], events: int) -> int:
     """Turn "all" into the number of events; refuse more than there are."""
-    if batch_size == "all":
+    if isinstance(batch_size, str):
         return events
     if batch_size > events:
         raise RecipeError(

@@ -12,12 +12,29 @@ from steepest.objective import Batch, Objective
 
 __all__ = ["divergence", "stop_reason"]
 
+ROUNDING = 1e-12
+"""A training loss that is below zero by so much of the loss limit is not so by rounding."""
+
 
 def stop_reason(
-    plan: Plan, state: State, training_loss: float, gradient_norm: float | None
+    plan: Plan,
+    state: State,
+    training_loss: float,
+    gradient_norm: float | None,
+    bounded: bool = False,
 ) -> StopReason | None:
-    """Return the first criterion that holds at the end of a round, or None to go on."""
+    """Return the first criterion that holds at the end of a round, or None to go on.
+
+    `bounded`: no event's loss is below zero, so that a mean below zero is due to negative weights.
+    """
     stop = plan.stop
+    if bounded and training_loss < -ROUNDING * state.loss_limit:
+        return StopReason(
+            "negative-loss",
+            f"the training loss is {training_loss:.3g}, and no event's is below zero: the model "
+            "has separated negative weights from positive ones; more events, an L2 penalty or a "
+            "smaller model help",
+        )
     if stop.gradient_norm is not None and (gradient_norm or 0.0) < stop.gradient_norm:
         return StopReason(
             "gradient-norm",
@@ -29,7 +46,7 @@ def stop_reason(
             "loss-tolerance",
             f"the training loss fell by {fall:.3g}, less than {stop.loss_tolerance:g}",
         )
-    if stop.patience is not None and state.waited >= stop.patience:
+    if isinstance(stop.patience, int) and state.waited >= stop.patience:
         return StopReason(
             "patience",
             f"no better validation loss than {state.best.loss:.6g} (step {state.best.step:,}) "

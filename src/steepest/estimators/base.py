@@ -143,7 +143,9 @@ class Descended(BaseEstimator):
         return Schema(tuple(map(str, names)), *self._task(), "y")
 
     def _callback(self, recipe: Recipe) -> CallbackAdapter:
-        return CallbackAdapter(self.callbacks or (), recipe.descent.epochs, bool(self.verbose))
+        epochs = recipe.descent.epochs
+        assert isinstance(epochs, int)  # as the parameter is
+        return CallbackAdapter(self.callbacks or (), epochs, bool(self.verbose))
 
     def _descend(self, train: Sample, validation: Sample | None) -> None:
         """Fit anew."""

@@ -21,8 +21,8 @@ class Regressor(RegressorMixin, Descended):
 
     J(θ) = Σ wᵢ (f_θ(xᵢ) − yᵢ)² / Σ wᵢ + (λ/2) ‖weights‖²; wᵢ are the events' weights.
 
-    The target is taken as it is: linear models do not mind its units, but a network learns one
-    far from order one slowly; scikit-learn's `TransformedTargetRegressor` scales it.
+    A network learns (y − mean)/σ of the training target, so that its result does not depend on the
+    target's unit; predictions are in that unit, losses in units of σ². Linear models learn y.
 
     Parameters
     ----------

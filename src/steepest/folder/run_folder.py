@@ -136,7 +136,9 @@ class RunFolder:
         """Make a complete run one that goes on, by a recipe with a longer descent."""
         if (self.path / "history.parquet").exists():
             done = self.history["epoch"]
-            if len(done) and (epoch := done[-1].as_py()) >= recipe.descent.epochs:
+            epochs = recipe.descent.epochs
+            longer = isinstance(epochs, int)
+            if longer and len(done) and (epoch := done[-1].as_py()) >= epochs:
                 raise RecipeError(
                     f"The run {self.path} has done {epoch:g} epochs already.",
                     expected=f"descent.epochs above {epoch:g}",

@@ -227,7 +227,9 @@ class DenseObjective:
                 product[np.ix_(rows[k], rows[k:].ravel())] += block
         for k, other in combinations(range(len(rows)), 2):
             product[np.ix_(rows[other], rows[k])] = product[np.ix_(rows[k], rows[other])].T
-        return product / len(batch) + np.diag(self.l2 * self.weight_mask)
+        product /= len(batch)
+        product[np.diag_indices(self.size)] += self.l2 * self.weight_mask
+        return product
 
     def predict(self, theta: Array, batch: Batch) -> Array:
         """What the logits say: values, probabilities, or K probabilities an event.

@@ -148,8 +148,9 @@ class Stop(Strict):
     """Stop if ‖∇J‖ over the whole training part is below this value."""
     loss_tolerance: Positive | None = None
     """Stop if the training loss decreases by less than this value between two validations."""
-    patience: PositiveInt | None = None
-    """Stop after this many validations without a new best loss."""
+    patience: PositiveInt | Literal["auto"] | None = "auto"
+    """Stop after this many validations without a new best loss; "auto": a quarter of the epochs,
+    at least 10, where there is a validation part and `epochs` is "auto" too, else never."""
     seconds: Positive | None = None
     """Stop after this wall time, including resumed parts."""
 
@@ -173,15 +174,19 @@ class History(Strict):
 class DescentRecipe(Strict):
     """The training: init → predict → loss → gradient → step → repeat → stop."""
 
-    method: Literal["descent", "newton", "exact"] = "descent"
+    method: Literal["auto", "descent", "newton", "exact"] = "auto"
+    """"auto" is "newton" for a model without a hidden layer, unless the recipe says how to descend,
+    and "descent" for all others."""
     loss: LossName | None = None
-    batch_size: PositiveInt | Literal["all"] = 1024
+    batch_size: PositiveInt | Literal["all", "auto"] = "auto"
+    """"auto" is a 64th of the training events as a power of two, from 32 to 1,024."""
     optimizer: Optimizer = Adam()
     learning_rate: Positive | Literal["auto"] = "auto"
     schedule: Schedule = OneCycle()
     scaling: ScalingName = "standard"
     l2: NonNegative = 0.0
-    epochs: PositiveInt = 20
+    epochs: PositiveInt | Literal["auto"] = "auto"
+    """"auto" is 3,000 steps in whole epochs, at least 5 of them."""
     stop: Stop = Stop()
     keep: Literal["best", "last"] | None = None
     """Parameters to keep: the best on the validation part (the default if there is one), or the

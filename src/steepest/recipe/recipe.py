@@ -209,7 +209,7 @@ class Recipe(Strict):
         self._refuse_events(source)
         method = self.descent.method
         hidden = self.model.hidden if isinstance(self.model, ModelRecipe) else None
-        if method != "descent" and hidden != ():
+        if method in ("newton", "exact") and hidden != ():
             models = "linear regression" if method == "exact" else "models without a hidden layer"
             raise RecipeError(
                 f"{source}: method {method!r} is for {models}.",
@@ -227,7 +227,7 @@ class Recipe(Strict):
             )
         needs_validation = {
             "descent.keep": ("keep = 'best'", self.descent.keep == "best"),
-            "descent.stop.patience": ("stop.patience", self.descent.stop.patience is not None),
+            "descent.stop.patience": ("stop.patience", isinstance(self.descent.stop.patience, int)),
         }
         for key, (what, is_set) in needs_validation.items():
             if is_set and self.events.split.validation == 0.0:

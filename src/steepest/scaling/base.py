@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from steepest.errors import EventsError
-from steepest.scaling.blocks import Floats, first_not_finite, matrix, require_finite
+from steepest.scaling.blocks import Floats, Outlier, first_not_finite, matrix, require_finite
 
 __all__ = ["AffineScaling", "Scaling"]
 
@@ -32,6 +32,8 @@ class Scaling(ABC):
         inter-quartile range of zero). They are shifted but not rescaled.
     dropped
         Number of directions without spread that whitening set to zero; otherwise 0.
+    outliers
+        Values that mean and spread were computed without, by feature; empty for a saved scaling.
     """
 
     ARRAYS: ClassVar[tuple[str, ...]]
@@ -41,6 +43,7 @@ class Scaling(ABC):
     features: tuple[str, ...]
     constant: tuple[str, ...] = ()
     dropped: int = 0
+    outliers: tuple[Outlier, ...] = ()
 
     def transform(
         self, X: ArrayLike, dtype: DTypeLike = np.float64, first_row: int = 0

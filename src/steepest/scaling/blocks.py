@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from steepest.errors import EventsError
 __all__ = [
     "Block",
     "Floats",
+    "Outlier",
     "checked",
     "first_not_finite",
     "floating",
@@ -25,6 +27,18 @@ __all__ = [
 Floats = NDArray[np.float64]
 Block = tuple[Floats, Floats | None]
 _MANY = 2**20  # arrays of at least this size are checked in compiled code
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """The values of a feature outside an interval: how many, and the farthest with its row."""
+
+    feature: str
+    low: float
+    high: float
+    count: int
+    value: float
+    row: int
 
 
 def matrix(X: ArrayLike, names: Sequence[str]) -> Floats:

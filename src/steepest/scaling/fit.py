@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from steepest.errors import EventsError, RecipeError, RunFolderError, nearest
 from steepest.scaling import affine
 from steepest.scaling.affine import DiagonalScaling, WhitenScaling
 from steepest.scaling.base import Scaling
-from steepest.scaling.blocks import Block, Floats, checked, placed_blocks, positive_total
+from steepest.scaling.blocks import Block, Floats, Outlier, checked, placed_blocks, positive_total
 from steepest.scaling.groups import AnyScaling, GroupScaling
 from steepest.scaling.moments import Extremes, Moments
+from steepest.scaling.outliers import WithoutOutliers, outliers
 from steepest.scaling.quantile import QuantileScaling, fit_quantile
 
 __all__ = ["SCALINGS", "fit_scaling", "scaling_from"]
@@ -45,7 +47,9 @@ def fit_scaling(
     name
         One of `SCALINGS`.
     blocks
-        Pairs of X (m, n), float64 or float32, and w (m,), float64 or None, with any m. An event of
+        Pairs of X (m, n), float64 or float32, and w (m,), float64 or None, with any m. If they can
+        be read twice (a list, not a generator), standard and whiten leave out a few values so far
+        out that they alone would decide the spread, see `Scaling.outliers`. An event of
         weight 2 counts as two identical events, None means weight 1, and negative weights are
         allowed if Σw > 0. min-max and none use the weights only to skip events of weight zero.
         The caller must pass events *of the training part only*.
@@ -98,8 +102,13 @@ def fit_scaling(
     moments = _moments(blocks, names, name, spread)
     if not np.isfinite(moments.minimum).all():
         raise _no_events(name, f"{moments.count} events, all of weight zero")
+    found: tuple[Outlier, ...] = ()
+    if isinstance(moments, Moments) and name != "min-max" and iter(blocks) is not blocks:
+        found = outliers(moments, lambda: placed_blocks(blocks, names), names)
+        if found:
+            moments = _moments(WithoutOutliers(blocks, names, found), names, name, spread)
     with np.errstate(over="ignore", invalid="ignore"):  # overflow is detected by the width
-        return fit(moments, names)
+        return replace(fit(moments, names), outliers=found)
 
 
 def _moments(
@@ -172,12 +181,13 @@ def _one_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scal
         if not np.isfinite(array).all() or (key in ("width", "lengths") and (array <= 0).any()):
             kept = "positive" if key in ("width", "lengths") else "finite"
             raise _damaged(f"{kept} numbers in {key}", f"{array[:5].tolist()}")
+    fitted: dict[str, Any] = {key: arrays[key] for key in kind.ARRAYS}
     return kind(
         name=json["name"],
         features=tuple(json["features"]),
         constant=tuple(json["constant"]),
         dropped=int(json["dropped"]),
-        **{key: arrays[key] for key in kind.ARRAYS},
+        **fitted,
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from steepest.errors import EventsError
 from steepest.groups import Groups, Jagged
 from steepest.scaling.base import Scaling
-from steepest.scaling.blocks import first_not_finite
+from steepest.scaling.blocks import Outlier, first_not_finite
 from steepest.storage import AnyArray
 
 __all__ = ["AnyScaling", "GroupScaling"]
@@ -54,6 +54,11 @@ class GroupScaling:
     def dropped(self) -> int:
         """Number of directions without spread that whitening set to zero, over all groups."""
         return sum(scaling.dropped for scaling in self.groups.values())
+
+    @property
+    def outliers(self) -> tuple[Outlier, ...]:
+        """Values that mean and spread were computed without, of all groups."""
+        return tuple(o for scaling in self.groups.values() for o in scaling.outliers)
 
     def transform(
         self, inputs: Groups, dtype: DTypeLike = np.float64, first_row: int = 0

@@ -23,16 +23,17 @@ from steepest.descent import (
 )
 from steepest.descent.exact import LeastSquares, least_squares
 from steepest.descent.newton import newton
-from steepest.descent.plan import resolve_batch_size
+from steepest.descent.plan import decided, resolve_batch_size
 from steepest.descent.state import Best, StopReason
 from steepest.errors import EventsError
 from steepest.events import Sample
 from steepest.groups import Inputs
+from steepest.losses import MeanSquaredError
 from steepest.objective import Batch, ModelObjective
 from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
 from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
-from steepest.scaling import AnyScaling
+from steepest.scaling import AnyScaling, DiagonalScaling, GroupScaling
 from steepest.storage import AnyArray, blocks, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
@@ -50,6 +51,8 @@ class Fitted:
     outcome: Outcome
     learning_rate: LearningRate
     plan: Plan
+    recipe: DescentRecipe
+    """With all that it left open decided."""
     exact: LeastSquares | None = None
 
 
@@ -90,10 +93,14 @@ def fit(
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
+    recipe = decided_for(recipe, train, model_recipe, validation is not None)
     with one_blas_thread():  # fastest for small products, and fixes the order of sums
+        if recipe.method == "exact" and recipe.l2 == 0.0:  # no scaling moves this minimum
+            scaling = _exact_scaling(train, schema)
         scaling = scaling or scaling_of(recipe.scaling, train, schema.inputs)
-        _say_scaling(scaling, say)
-        objective = objective_for(schema, model_recipe, recipe)
+        _say_scaling(scaling, train, say)
+        objective = objective_for(schema, model_recipe, recipe, train)
+        _say_target(objective, say)
         events = batch_of(train, scaling, objective, "training")
         if recipe.method == "exact":
             return _exact(events, scaling, objective, schema, recipe, checkpointer, say)
@@ -104,7 +111,7 @@ def fit(
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
             unpenalised = recipe.model_copy(update={"l2": 0.0, "dtype": objective.dtype})
-            plain = objective_for(schema, model_recipe, unpenalised)
+            plain = objective_for(schema, model_recipe, unpenalised, loss=objective.loss_function)
             monitor, metrics = _monitor(objective, plain, batch, schema.task)
         seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
@@ -114,7 +121,15 @@ def fit(
             seen |= {"state": state, "finish": finish}
             outcome = descend(objective, events, plan, checkpointer, **seen)
     model = model_with(scaling, objective, schema, outcome.theta, outcome.buffers)
-    return Fitted(model, outcome, rate, plan)
+    return Fitted(model, outcome, rate, plan, recipe)
+
+
+def decided_for(
+    recipe: DescentRecipe, train: Sample, model: AnyModelRecipe, validated: bool
+) -> DescentRecipe:
+    """The recipe with what it left to the sample and the model."""
+    linear = isinstance(model, ModelRecipe) and not model.hidden
+    return decided(recipe, len(train), validated, linear)
 
 
 def check_fit(
@@ -125,7 +140,7 @@ def check_fit(
 ) -> None:
     """Raise what `fit` would raise of a recipe that does not suit the events, before any work."""
     objective_for(schema, model_recipe, recipe)
-    resolve_batch_size(recipe.batch_size, len(train))
+    resolve_batch_size(decided_for(recipe, train, model_recipe, False).batch_size, len(train))
 
 
 def model_at(
@@ -137,7 +152,7 @@ def model_at(
 ) -> TrainedModel:
     """The model with the best parameters and buffers of a descent, scaled as `fit` scales it."""
     scaling = scaling_of(recipe.scaling, train, schema.inputs)
-    objective = objective_for(schema, model_recipe, recipe)
+    objective = objective_for(schema, model_recipe, recipe, train)
     return model_with(scaling, objective, schema, best.theta, best.buffers)
 
 
@@ -185,12 +200,16 @@ def plan_for(
     objective: ModelObjective, events: Batch, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
     _refuse_unbounded(objective, events)
+    recipe = decided(recipe, len(events), validated)
+    assert isinstance(recipe.epochs, int)
     rule = update_rule(recipe.optimizer, objective.weight_mask)
     size = resolve_batch_size(recipe.batch_size, len(events))
     if recipe.learning_rate == "auto":
         momentum = getattr(recipe.optimizer, "momentum", 0.0)
         steps = recipe.epochs * -(-len(events) // size)
-        rate = choose_learning_rate(objective, events, rule, size, recipe.seed, momentum, steps)
+        rate = choose_learning_rate(
+            objective, events, rule, size, recipe.seed, momentum, steps, recipe.schedule
+        )
     else:
         rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")
     return Plan.of(recipe, rule, rate.value, len(events), validated), rate
@@ -292,7 +311,7 @@ def _exact(
     plan = Plan.of(recipe.model_copy(update={"batch_size": "all"}), rule, 0.0, len(events), False)
     rate = LearningRate(0.0, "none is needed")
     model = model_with(scaling, objective, schema, theta)
-    return Fitted(model, Outcome(theta, 0, state), rate, plan, solution)
+    return Fitted(model, Outcome(theta, 0, state), rate, plan, recipe, solution)
 
 
 def _refuse_large(events: Batch) -> None:
@@ -326,7 +345,39 @@ def model_with(
     )
 
 
-def _say_scaling(scaling: AnyScaling, say: Callable[[str], None]) -> None:
+FAR = 1e3
+"""Means of so many standard deviations cost a prediction from unscaled features its digits."""
+
+
+def _exact_scaling(train: Sample, schema: Schema) -> AnyScaling:
+    """None, which costs the coefficients no digits; standard where means are far from zero."""
+    standard = scaling_of("standard", train, schema.inputs)
+    assert isinstance(standard, DiagonalScaling)  # linear models take no groups
+    far = (np.abs(standard.shift) > FAR * standard.width).any()
+    return standard if far else scaling_of("none", train, schema.inputs)
+
+
+def _say_target(objective: ModelObjective, say: Callable[[str], None]) -> None:
+    loss = objective.loss_function
+    if isinstance(loss, MeanSquaredError) and loss.scales:
+        say(f"The label is learnt as (y − {loss.centre:.4g}) / {loss.width:.4g}.")
+
+
+def _say_scaling(scaling: AnyScaling, train: Sample, say: Callable[[str], None]) -> None:
+    for outlier in scaling.outliers:
+        where = ""
+        if not isinstance(scaling, GroupScaling):
+            where = f" in row {outlier.row} of the training part"
+            where = where if train.rows is None else f" {train.locate(outlier.row)}"
+        of_others = "mean and standard deviation are those of the others"
+        if outlier.count == 1:
+            found = f"a value of {outlier.value:g}{where}"
+        else:
+            found = f"{outlier.count:,} values"
+            of_others = f"the farthest {outlier.value:g}{where}: {of_others}"
+        outside = f"outside {outlier.low:.6g} to {outlier.high:.6g}"
+        joint = "," if outlier.count > 1 else ":"
+        say(f"The feature {outlier.feature} has {found} far {outside}{joint} {of_others}.")
     if scaling.constant:
         say(f"Without spread in the training part: {', '.join(scaling.constant)}.")
     if scaling.dropped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from steepest.encoding import Encoding, fit_encoding, is_needed
 from steepest.errors import EventsError
 from steepest.events import TRAIN, MemoryBudget, Sample, load_sample
 from steepest.groups import Groups, Inputs, Jagged
-from steepest.losses import Loss, loss_named
+from steepest.losses import Loss, MeanSquaredError, loss_named
 from steepest.models import InputNames, kind_named
 from steepest.objective import Batch, ModelObjective
 from steepest.recipe import AnyModelRecipe, DescentRecipe, Recipe, bytes_in
@@ -183,10 +184,20 @@ def _one_scaling(name: str, values: Any, weights: Any, names: tuple[str, ...]) -
         most = max(len(values) * MOST_SORTED // max(rows, MOST_SORTED), 1)
         values = thinned(values, most)
         weights = None if weights is None else thinned(weights, most)
-    of_events = blocks(values, weights)
+    of_events: Iterable[Any] = _Again(lambda: blocks(values, weights))
     if isinstance(values, Jagged):
-        of_events = _of_particles(of_events)
+        of_events = _Again(lambda: _of_particles(blocks(values, weights)))
     return fit_scaling(name, of_events, names, map if on_disk(values) else _shared)
+
+
+class _Again:
+    """What can be read more than once, of what makes an iterator."""
+
+    def __init__(self, make: Callable[[], Iterator[Any]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._make()
 
 
 def _of_particles(of_events: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
@@ -199,13 +210,42 @@ def _shared(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     return _POOL.map(work, list(items))
 
 
-def objective_for(schema: Schema, model: AnyModelRecipe, recipe: DescentRecipe) -> ModelObjective:
-    """J of the model that the recipe names, with the loss that it names or the task has."""
+def objective_for(
+    schema: Schema,
+    model: AnyModelRecipe,
+    recipe: DescentRecipe,
+    train: Sample | None = None,
+    loss: Loss | None = None,
+) -> ModelObjective:
+    """J of the model that the recipe names, with the loss that it names or the task has.
+
+    With `train`, a model that is not linear learns its labels in units of their spread there. A
+    `loss` is taken as it is.
+    """
     kind = kind_named(model.name)
     options = model.model_dump(exclude={"name"})
     shape = kind.build(options, schema.inputs, outputs_for(schema.task, schema.classes))
-    loss = loss_named(recipe.loss or TASKS[schema.task])
+    if loss is None:
+        loss = loss_named(recipe.loss or TASKS[schema.task])
+        linear = shape.linear_layer(np.zeros(shape.size)) is not None
+        if train is not None and isinstance(loss, MeanSquaredError) and not linear:
+            loss = _in_units_of_spread(train)
     return kind.objective(shape, loss, recipe.l2, recipe.dtype or shape.dtype)
+
+
+def _in_units_of_spread(train: Sample) -> MeanSquaredError:
+    """The squared error of labels less their mean over their standard deviation, by |weights|."""
+    sums = np.zeros(3)
+    first = float(train.labels[:1][0])
+    for labels, weights in blocks(train.labels, train.weights):
+        w = np.ones(len(labels)) if weights is None else np.abs(weights.astype(np.float64))
+        distance = labels.astype(np.float64) - first
+        sums += w.sum(), w @ distance, w @ distance**2
+    mean = sums[1] / sums[0] if sums[0] > 0 else math.nan
+    width = math.sqrt(max(sums[2] / sums[0] - mean**2, 0.0)) if math.isfinite(mean) else math.nan
+    if not (math.isfinite(width) and width > 1e-12 * abs(first + mean)):
+        return MeanSquaredError()  # one value, or none that can be scaled
+    return MeanSquaredError(first + mean, width)
 
 
 def batch_of(sample: Sample, scaling: AnyScaling, objective: ModelObjective, part: str) -> Batch:
@@ -266,10 +306,12 @@ def _scaled(features: AnyArray, scaling: Scaling, dtype: str) -> AnyArray:
 
 
 def targets_of(loss: Loss, labels: AnyArray) -> AnyArray:
-    """Class indices for the cross entropy, numbers for the other losses."""
+    """Class indices for the cross entropy, scaled for the squared error, else as they are."""
     integers = loss.name == "cross-entropy"
 
     def cast(block: Array) -> Array:
+        if isinstance(loss, MeanSquaredError):
+            block = loss.scaled(block)
         known = block.dtype == np.float32 and not integers
         return block if known else block.astype(np.int64 if integers else np.float64, copy=False)
 

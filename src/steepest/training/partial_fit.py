@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 
 from steepest.compiled.threads import one_blas_thread
 from steepest.descent import Callback, Checkpointer, LearningRate, Plan, State, descend
+from steepest.descent.plan import decided
 from steepest.events import Sample
+from steepest.losses import Loss
 from steepest.optimizers import update_rule
 from steepest.recipe import Recipe
 from steepest.scaling import AnyScaling
@@ -34,7 +36,7 @@ class PartialFit:
     ----------
     schema, recipe
         What is trained, and how.
-    scaling, learning_rate
+    scaling, loss, learning_rate
         Fitted and chosen on the first sample.
     schedule_length
         Steps in all, and steps an epoch, of a fit of all epochs on the first sample.
@@ -45,6 +47,7 @@ class PartialFit:
     schema: Schema
     recipe: Recipe
     scaling: AnyScaling
+    loss: Loss
     learning_rate: LearningRate
     schedule_length: tuple[int, int]
     state: State | None = None
@@ -60,19 +63,19 @@ class PartialFit:
         """
         with one_blas_thread():
             scaling = scaling_of(recipe.descent.scaling, train, schema.inputs)
-            objective = objective_for(schema, recipe.model, recipe.descent)
+            objective = objective_for(schema, recipe.model, recipe.descent, train)
             events = batch_of(train, scaling, objective, "training")
             plan, rate = plan_for(objective, events, recipe.descent, validated=False)
         length = plan.total_steps, plan.batches.per_epoch
-        return cls(schema, recipe, scaling, rate, length)
+        return cls(schema, recipe, scaling, objective.loss_function, rate, length)
 
     @classmethod
     def after_fit(cls, fitted: Fitted, schema: Schema, recipe: Recipe) -> PartialFit:
         """Continue the descent of a `fit` from its last state, not its best."""
         state, per_epoch = fitted.outcome.state, fitted.plan.batches.per_epoch
         length = fitted.plan.total_steps, per_epoch
-        scaling, rate = fitted.model.scaling, fitted.learning_rate
-        return cls(schema, recipe, scaling, rate, length, state, state.step // per_epoch)
+        model, rate, epochs = fitted.model, fitted.learning_rate, state.step // per_epoch
+        return cls(schema, recipe, model.scaling, model.loss, rate, length, state, epochs)
 
     def epoch(
         self, train: Sample, checkpointer: Checkpointer, callback: Callback | None = None
@@ -88,10 +91,11 @@ class PartialFit:
         EventsError, DivergenceError
         """
         recipe = self.recipe.descent
-        objective = objective_for(self.schema, self.recipe.model, recipe)
+        objective = objective_for(self.schema, self.recipe.model, recipe, loss=self.loss)
         with one_blas_thread():
             events = batch_of(train, self.scaling, objective, "training")
-        size = len(events) if recipe.batch_size == "all" else min(recipe.batch_size, len(events))
+        size = decided(recipe, len(events), validated=False).batch_size
+        size = min(size, len(events)) if isinstance(size, int) else len(events)
         plan = Plan(
             events=len(events),
             batch_size=size,
@@ -118,5 +122,6 @@ class PartialFit:
 
     def model_at(self, theta: Array, buffers: Mapping[str, Array]) -> TrainedModel:
         """The model with given parameters θ and buffers."""
-        objective = objective_for(self.schema, self.recipe.model, self.recipe.descent)
+        given = self.schema, self.recipe.model, self.recipe.descent
+        objective = objective_for(*given, loss=self.loss)
         return model_with(self.scaling, objective, self.schema, theta, buffers)

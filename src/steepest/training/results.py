@@ -103,7 +103,7 @@ def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
     state, plan = fitted.outcome.state, fitted.plan
     exact = fitted.exact
     return {
-        "method": recipe.descent.method,
+        "method": fitted.recipe.method,
         "loss": fitted.model.loss.name,
         "optimizer": plan.rule.name,
         "schedule": recipe.descent.schedule.name,

@@ -15,7 +15,7 @@ from steepest.recipe import Recipe
 from steepest.training.background import DrawingProcess, drawing_process
 from steepest.training.callback import TrainingCallback, interruptible
 from steepest.training.finish import Job, finish, keep_diverged
-from steepest.training.fit import Fitted, check_fit, fit
+from steepest.training.fit import Fitted, check_fit, decided_for, fit
 from steepest.training.inputs import Schema, prepare
 from steepest.training.results import environment
 
@@ -192,7 +192,10 @@ def _descend(job: Job, again: _Again) -> Fitted:
         job.say(f"{'Ending' if again.finish else 'Going on'} after step {state.step:,}.")
         if again.longer:
             state = state.with_changes(reason=None)
-    job.callback.stage("Descending", job.recipe.descent.epochs)
+    validated = VALIDATION in job.parts
+    descent = decided_for(job.recipe.descent, job.parts[TRAIN], job.recipe.model, validated)
+    assert isinstance(descent.epochs, int)
+    job.callback.stage("Descending", descent.epochs)
     with interruptible(job.callback):
         return fit(
             job.parts[TRAIN],
