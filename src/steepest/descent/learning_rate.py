@@ -22,7 +22,7 @@ from steepest.descent.ranks import Ranks
 from steepest.descent.state import Best, State
 from steepest.descent.steps import Stepper
 from steepest.objective import Batch, CurvatureBounds, Objective
-from steepest.objective.stateful import memory_of, preserved_memory
+from steepest.objective.stateful import Stateful, memory_of, preserved_memory
 from steepest.optimizers import UpdateRule
 
 __all__ = ["LearningRate", "choose_learning_rate"]
@@ -196,6 +196,8 @@ class _Trials:
             validate_every=epochs, schedule_length=(steps, each),
         )  # fmt: skip
         theta = self.objective.initial(self.seed)
+        if isinstance(self.objective, Stateful):
+            self.objective.restore(self.objective.initial_memory(self.seed))
         nothing = Trajectory(np.empty(0, dtype=np.int64), len(theta), str(theta.dtype), 0)
         stepper = Stepper(self.objective, kept, plan, nothing, Ranks())
         start = self.objective.loss(theta, judged)

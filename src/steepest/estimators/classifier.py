@@ -41,7 +41,7 @@ class Classifier(ClassifierMixin, Descended):
         ``{"name": "momentum", "momentum": 0.8}``.
     learning_rate
         η, or "auto": from the curvature for models without hidden layers under SGD, momentum and
-        Nesterov, else from a range test.
+        Nesterov, else the best of trial runs.
     schedule
         constant, inverse-time, step, exponential, cosine, one-cycle or reduce-on-plateau, or a
         table: ``{"name": "cosine", "warmup": 0.1}``.
