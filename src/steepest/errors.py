@@ -118,7 +118,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     --------
     >>> nearest("tua3", ["tau1", "tau3", "mass"])
     'tau3'
-    >>> nearest("Muon_E", ["Muon_eta", "Muon_pt"]) is None
+    >>> nearest("wt", ["w", "pt"]) is None
     True
     """
     ordered = sorted(known)

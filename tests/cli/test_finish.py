@@ -116,8 +116,9 @@ def test_a_run_is_replaced_when_that_is_asked_for(tmp_path: Path, recipe_table: 
 def test_a_folder_with_a_recipe_of_ones_own_is_no_run(tmp_path: Path, recipe_table: dict):
     mine = tmp_path / "recipe.toml"
     mine.write_text(Recipe.from_dict(recipe_table).to_toml(), encoding="utf-8")
-    with pytest.raises(RunFolderError, match="There is no run in"):
+    with pytest.raises(RunFolderError, match="There is no run in") as caught:
         steepest.Run(tmp_path)
+    assert caught.value.details["do"] == f"steepest train {mine}"
     for overwrite in (False, True):
         with pytest.raises(RunFolderError, match="is not empty"):
             steepest.train(recipe_table, tmp_path, overwrite=overwrite)

@@ -67,11 +67,13 @@ class RunFolder:
         self.is_main = is_main
         self.manifest = _manifest(self.path)
         if not is_run(self.path):
+            recipe = (self.path / "recipe.toml").is_file()
             raise RunFolderError(
                 f"There is no run in {path}.",
                 expected="a folder with a recipe.toml, as `steepest train` makes it",
                 found=seen(self.path),
-                do="check the path",
+                cause="the recipe there was not trained in this folder" if recipe else None,
+                do=f"steepest train {self.path / 'recipe.toml'}" if recipe else "check the path",
             )
 
     @classmethod
