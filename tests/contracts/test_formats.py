@@ -38,12 +38,26 @@ def write_parquet(table: pa.Table, path: Path) -> str:
     return str(path)
 
 
+def write_numpy(table: pa.Table, path: Path) -> str:
+    rows = np.zeros(table.num_rows, [(n, table[n].to_numpy().dtype) for n in table.column_names])
+    for name in table.column_names:
+        rows[name] = table[name].to_numpy()
+    np.save(path, rows)
+    return str(path)
+
+
 def write_csv(table: pa.Table, path: Path) -> str:
     pyarrow.csv.write_csv(table, path)
     return str(path)
 
 
-WRITERS = {"Parquet": write_parquet, "ROOT": write_root, "HDF5": write_hdf5, "CSV": write_csv}
+WRITERS = {
+    "Parquet": write_parquet,
+    "ROOT": write_root,
+    "HDF5": write_hdf5,
+    "NumPy": write_numpy,
+    "CSV": write_csv,
+}
 
 
 @pytest.fixture
@@ -115,7 +129,7 @@ def test_a_file_that_is_cut_is_an_error(name, table, tmp_path):
     path = Path(written(name, table, tmp_path).rsplit(":", 1)[0])
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    part = "" if name == "Parquet" else ":events"
+    part = ":events" if name in ("ROOT", "HDF5") else ""
     with pytest.raises(EventsError):
         for _ in open_events(f"{path}{part}").batches(["pt", "eta", "label"]):
             pass

@@ -207,8 +207,8 @@ WRONG = {
         "the content was not fetched with the repository",
         "git lfs pull",
     ),
-    b"\x93NUMPY\x01\x00v\x00": (
-        r"binary data that begin with b'\x93NUMPY\x01\x00'",
+    b"\x93NUMBA\x01\x00v\x00": (
+        r"binary data that begin with b'\x93NUMBA\x01\x00'",
         "the file was renamed, or written by another tool",
         "give a Parquet file",
     ),
@@ -240,7 +240,8 @@ def test_unknown_format(refused, tmp_path) -> None:
     path.write_text("<jets>\n<jet/>\n")
     message = """
 The format of DIR/jets.xml is not known.
-  expected: Parquet (.parquet, .pq); ROOT (.root); HDF5 (.h5, .hdf5, .hdf); CSV (.csv, .tsv)
+  expected: Parquet (.parquet, .pq); ROOT (.root); HDF5 (.h5, .hdf5, .hdf); \
+NumPy (.npy, .npz); CSV (.csv, .tsv)
   found:    text that begins with '<jets>'
   do:       write the events as Parquet
 """

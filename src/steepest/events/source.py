@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
 from steepest.events.formats.contract import Block, Condition, EventFile, RowFilter
+from steepest.events.formats.damage import damaged
 from steepest.events.remote import size_of
 from steepest.events.words import counted, listed
 
@@ -211,6 +212,7 @@ class EventSource:
             ends = list(accumulate(getattr(file, "group_rows", [file.rows])))
             groups = [g for g in file.kept(where) if skipped == 0 or ends[g] > skipped]
             for first_row, batch in file.batches(columns, groups, batch_rows, row_filter):
+                _refuse_invalid(batch, file)
                 before = min(max(skipped - first_row, 0), batch.num_rows)
                 for name in origin:
                     value = pa.scalar(self.origin[name][index], pa.string())
@@ -262,3 +264,15 @@ class EventSource:
                 cause="the files come from different jobs or versions",
                 do=f"write that file again with {name!r} cast to {expected}",
             )
+
+
+def _refuse_invalid(batch: pa.RecordBatch, file: EventFile) -> None:
+    """Raise EventsError for lists whose offsets do not rise and the like, which crash Polars."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_primitive(column.type):
+            continue
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            what = f"{file.path} is damaged in column {name!r}."
+            raise damaged(what, "valid lists, and text in UTF-8", error) from None

@@ -10,12 +10,14 @@ import importlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events import extra
+from steepest.events.formats import first_look
 from steepest.events.formats.damage import (
     COPY_AGAIN,
     DAMAGED,
@@ -34,7 +36,7 @@ from steepest.events.formats.hdf5_columns import (
     read,
 )
 from steepest.events.formats.unindexed import Read, UnindexedFile
-from steepest.events.remote import FilePath, library_source
+from steepest.events.remote import FilePath, RemoteFile, library_source
 from steepest.events.words import counted, listed
 
 __all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "Hdf5Events", "open_file"]
@@ -86,7 +88,10 @@ class Hdf5Events(UnindexedFile):
 
     def __init__(self, path: FilePath, inside: str = "") -> None:
         self.path = path
+        first_look.start()  # while h5py is imported here
         h5py = extra.load("h5py", "hdf5", "Reading HDF5 files")
+        if not isinstance(path, RemoteFile):
+            _refuse_harm(path)
         try:
             with h5py.File(library_source(path), "r") as file:
                 self.inside, names = _find_table(file, path, inside)
@@ -192,6 +197,19 @@ def _has_plugins() -> bool:
     except ImportError:
         return False
     return True
+
+
+def _refuse_harm(path: Path) -> None:
+    """Raise EventsError for a damaged file that would crash HDF5, or keep it for ever."""
+    found = first_look.look(path)
+    if found is not None:
+        raise EventsError(
+            f"The structure of {path} cannot be read.",
+            expected="an HDF5 file",
+            found=found,
+            cause=DAMAGED,
+            do=COPY_AGAIN,
+        )
 
 
 def _damaged(path: FilePath, error: BaseException) -> EventsError:

@@ -69,6 +69,8 @@ class ParquetEvents:
             with pq.ParquetFile(_local(path)) as file:
                 self._metadata = file.metadata
                 self.schema: pa.Schema = file.schema_arrow
+                for field in self.schema:
+                    _decode_names(field)
         except DAMAGE as error:
             what = f"The metadata of {path} cannot be read."
             raise damaged(what, "a Parquet file", error) from None
@@ -99,7 +101,8 @@ class ParquetEvents:
             for group in self._downloaded(columns, groups):
                 row = sum(sizes[:group])
                 for batch in self._group(file, group, columns, batch_rows):
-                    yield row, batch.select(list(columns))  # pyarrow also reads "jet.pt" for "jet"
+                    # pyarrow also reads "jet.pt" for "jet"; Polars panics of metadata not in UTF-8.
+                    yield row, batch.select(list(columns)).replace_schema_metadata(None)
                     row += batch.num_rows
 
     def fingerprint(self) -> dict[str, Any]:
@@ -211,6 +214,13 @@ class ParquetEvents:
         chunks = self._chunks(group, [condition.column for condition in where])
         statistics = {chunk.path_in_schema: chunk.statistics for chunk in chunks}
         return any(_impossible(statistics.get(condition.column), condition) for condition in where)
+
+
+def _decode_names(field: pa.Field) -> None:
+    """Raise UnicodeDecodeError for a name that is not UTF-8, of which Polars panics."""
+    field.name  # noqa: B018  (it is decoded here)
+    for place in range(field.type.num_fields):
+        _decode_names(field.type.field(place))
 
 
 def _impossible(statistics: Any, condition: Condition) -> bool:

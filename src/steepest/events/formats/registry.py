@@ -1,10 +1,10 @@
 """From paths to events: the registry of formats, and files opened by what they are.
 
-A format is a module with ``NAME``, ``SUFFIXES``, ``MAGIC`` (the first bytes of its files, empty if
-it has none), ``PARTS`` (whether ``file:part`` names something inside) and ``open_file(path)``, with
-parts also ``open_file(path, inside)``, which return an `EventFile`. It is registered by its place
-in `FORMATS`. What a file *is* is told by its first bytes; its suffix only says what it is expected
-to be.
+A format is a module with ``NAME``, ``SUFFIXES``, ``MAGIC`` (the first bytes of its files, or a
+tuple of these; empty if it has none), ``PARTS`` (whether ``file:part`` names something inside) and
+``open_file(path)``, with parts also ``open_file(path, inside)``, which return an `EventFile`. It is
+registered by its place in `FORMATS`. What a file *is* is told by its first bytes; its suffix only
+says what it is expected to be.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from steepest.errors import EventsError
-from steepest.events.formats import csv, hdf5, parquet, root
+from steepest.events.formats import csv, hdf5, npy, parquet, root
 from steepest.events.formats.contract import EventFile
 from steepest.events.paths import Place, missing, places, refuse_twice, seen
 from steepest.events.remote import FilePath, RemoteFile
@@ -23,7 +23,7 @@ from steepest.events.source import EventSource
 __all__ = ["FORMATS", "open_events"]
 
 
-FORMATS: tuple[ModuleType, ...] = (parquet, root, hdf5, csv)
+FORMATS: tuple[ModuleType, ...] = (parquet, root, hdf5, npy, csv)
 
 
 def open_events(
@@ -103,7 +103,7 @@ def _format(path: FilePath, head: bytes) -> ModuleType:
     if named is not None:
         raise EventsError(
             f"{path} is named as {named.NAME} but is not {named.NAME}.",
-            expected=f"a file that begins with {named.MAGIC!r}" if named.MAGIC else "lines of text",
+            expected=_begins(named.MAGIC) if named.MAGIC else "lines of text",
             found=looks,
             cause=cause or "the file was renamed, or written by another tool",
             do=do or f"give a {named.NAME} file",
@@ -142,6 +142,11 @@ def _head(path: FilePath) -> bytes:
             cause="its permissions or those of its folder" if error.errno == 13 else None,
             do=f"chmod u+r {path}" if error.errno == 13 else None,
         ) from None
+
+
+def _begins(magic: bytes | tuple[bytes, ...]) -> str:
+    each = magic if isinstance(magic, tuple) else (magic,)
+    return f"a file that begins with {' or '.join(map(repr, each))}"
 
 
 def _looks_like(head: bytes) -> tuple[str, str | None, str | None]:

@@ -1,0 +1,152 @@
+"""A first look at HDF5 files in another process, since damage can crash HDF5 or keep it for ever.
+
+One process looks at all files. It is this file, run as a script: it imports h5py and nothing of
+steepest, and starts while the caller imports h5py too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["LIMIT", "look", "start", "stop"]
+
+LIMIT, START = 10.0, 120.0
+"""Seconds that a look may take, which is milliseconds for a healthy file, and the start."""
+MEMORY = 4 * 2**30
+"""Bytes of addresses that the process may have, so that no absurd size is asked for."""
+AT_ONCE, AT_MOST, SECONDS = 2**22, 2**26, 0.5
+"""Bytes that are read at once, and bytes and seconds after which the rest is left unread."""
+
+_LOCK = threading.Lock()
+_PROCESS: list[tuple[int, subprocess.Popen[str]]] = []
+_SEEN: dict[str, tuple[int, int]] = {}
+
+
+def start() -> None:
+    """Start the process, if it does not run already."""
+    with _LOCK:
+        _running()
+
+
+def look(path: Path) -> str | None:
+    """Return what happened if the file cannot be read without harm, else None."""
+    status = path.stat()
+    state = status.st_size, status.st_mtime_ns
+    with _LOCK:
+        if _SEEN.get(str(path)) == state:
+            return None
+        process = _running()
+        if process is None or process.stdin is None or process.stdout is None:
+            return None
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(str(path.absolute())) + "\n")
+            process.stdin.flush()
+        if not _answer(process, START):  # that it is ready to look
+            stop()
+            return None
+        answer = _answer(process, LIMIT)
+        if answer:
+            _SEEN[str(path)] = state
+            return None
+        late = answer is None
+        status = process.poll() if late else process.wait()
+        stop()
+        return f"HDF5 was not done after {LIMIT:g} s" if late else f"HDF5 crashed ({status})"
+
+
+def _answer(process: subprocess.Popen[str], seconds: float) -> str | None:
+    """Return the next line of the process, empty if it has ended; None if there is none in time."""
+    assert process.stdout is not None
+    thread = ThreadPoolExecutor(1)
+    try:
+        return thread.submit(process.stdout.readline).result(seconds)
+    except TimeoutError:
+        return None
+    finally:
+        thread.shutdown(wait=False)
+
+
+def _running() -> subprocess.Popen[str] | None:
+    """Return the process of this one (which may be a fork of the one that started it)."""
+    if not sys.executable:
+        return None
+    if _PROCESS and (_PROCESS[0][0] != os.getpid() or _PROCESS[0][1].poll() is not None):
+        _PROCESS.clear()
+    if not _PROCESS:
+        # -P: the folder of this file has a csv.py, which is not the standard library's.
+        process = subprocess.Popen(
+            [sys.executable, "-P", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        _PROCESS.append((os.getpid(), process))
+    return _PROCESS[0][1]
+
+
+@atexit.register
+def stop() -> None:
+    """End the process, if it runs; the next look starts another one."""
+    if not _PROCESS or _PROCESS[0][0] != os.getpid():
+        return
+    _, process = _PROCESS.pop()
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(BrokenPipeError):
+                stream.close()
+
+
+def _read(path: str, h5py: Any) -> None:
+    """Read the structure of a file and, up to a limit, its data; errors are left to the caller."""
+    end, left = time.monotonic() + SECONDS, AT_MOST
+
+    def visit(_: str, node: Any) -> None:
+        nonlocal left
+        list(node.attrs.items())
+        if not getattr(node, "shape", None):
+            return
+        rows, row_bytes = node.shape[0], node.nbytes // max(node.shape[0], 1)
+        step = max(1, AT_ONCE // max(row_bytes, 1))
+        for row in range(0, rows, step):
+            if left <= 0 or time.monotonic() > end:
+                return
+            node[row : row + step]
+            left -= step * max(row_bytes, 1)
+
+    def guarded(name: str, node: Any) -> None:
+        with suppress(Exception):  # another dataset may still crash
+            visit(name, node)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(guarded)
+
+
+def _main() -> None:
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    import h5py
+
+    for line in sys.stdin:
+        print("ready", flush=True)
+        with suppress(Exception):
+            _read(json.loads(line), h5py)
+        print("done", flush=True)
+
+
+if __name__ == "__main__":
+    _main()
