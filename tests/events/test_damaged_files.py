@@ -81,7 +81,6 @@ CASES = {
     "ttree": ("jets.root", lambda path: write_root(path, ntuple=False)),
     "rntuple": ("jets.root", lambda path: write_root(path, ntuple=True)),
     "parquet, zstd": ("jets.parquet", lambda path: write_parquet(path, "zstd")),
-    "parquet, plain": ("jets.parquet", lambda path: write_parquet(path, "none")),
     "npy": ("jets.npy", write_numpy),
     "npz": ("jets.npz", write_numpy),
 }  # fmt: skip
