@@ -30,6 +30,7 @@ def jets(seed: int = 0) -> dict:
         "mass": 80 + 90 * top + 20 * random.normal(size=COUNT),
         **{f"tau{i + 1}": tau[:, i] for i in range(3)},
         "jets": random.integers(1, 8, COUNT),
+        "mc_weight_scale_up": random.uniform(0.5, 1.5, COUNT),
         "mc_weight": random.uniform(0.5, 1.5, COUNT),
         "genWeight": random.choice([1.0, 1.0, 1.0, -1.0], COUNT),
         "jet_b": jet_b,
@@ -43,7 +44,7 @@ def jets(seed: int = 0) -> dict:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder with the files that the recipes name."""
     for seed, name in enumerate(
-        ("jets.parquet", "jets/a.parquet", "top/a.parquet", "qcd/a.parquet")
+        ("jets.parquet", "jets/a.parquet", "top/a.parquet", "qcd/a.parquet", "herwig/a.parquet")
     ):
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)

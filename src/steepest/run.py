@@ -92,6 +92,11 @@ class Run:
         return Plots(self._folder)
 
     @property
+    def folds(self) -> list[Run]:
+        """The runs of the folds, in order; empty for a run with one model."""
+        return [Run(folder.path) for folder in self._folder.folds]
+
+    @property
     def report(self) -> Path:
         """Where the report lies."""
         return self.path / "report.html"
@@ -433,11 +438,18 @@ def _reported(
         try:
             yield told
         except DivergenceError:
-            write_report(RunFolder(path))
+            _write_reports(RunFolder(path))
             raise
-        write_report(RunFolder(path))
+        _write_reports(RunFolder(path))
     if progress and callback is None:
         from steepest.terminal import show_results
 
         folder = RunFolder(path)
         show_results(folder.metrics or {}, path / "report.html")
+
+
+def _write_reports(folder: RunFolder) -> None:
+    """Write the report of a run, and of its folds that are done."""
+    for each in (*folder.folds, folder):
+        if each.metrics is not None:
+            write_report(each)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from steepest.errors import EventsError
-from steepest.events import TEST, TRAIN, VALIDATION, assign_parts, load_sample
+from steepest.events import TEST, TRAIN, VALIDATION, assign_folds, assign_parts, load_sample
 from steepest.events.sample.split import _uniform, event_keys, row_keys
 from steepest.recipe import EventsRecipe, SplitRecipe
 
@@ -257,3 +257,38 @@ There is no column 'idd' (events.split.by) in DIR/jets.parquet.
   do:       write 'id'
 """
     refused(EventsError, message, load_sample, recipe)
+
+
+# --- folds --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folds", [2, 3, 10])
+def test_each_event_is_tested_by_one_fold_and_trains_the_others(folds: int) -> None:
+    split = SplitRecipe(folds=folds, validation=0.1)
+    keys = np.arange(30_000)
+    numbers = assign_folds(keys, split)
+    expected = [int(folds * uniform(key, 0)) for key in range(100)]
+    assert numbers[:100].tolist() == expected
+    parts = [assign_parts(keys, split.model_copy(update={"fold": fold})) for fold in range(folds)]
+    for fold, part in enumerate(parts):
+        np.testing.assert_array_equal(part == TEST, numbers == fold)
+        assert (part == VALIDATION).mean() == pytest.approx(0.1, abs=0.01)
+    # An event that validates one model validates all that do not test it.
+    counted = np.sum([part == VALIDATION for part in parts], axis=0)
+    assert set(np.unique(counted)) == {0, folds - 1}
+
+
+def test_folds_do_not_depend_on_other_events() -> None:
+    split = SplitRecipe(folds=5)
+    whole = assign_folds(np.arange(1000), split)
+    some = np.array([999, 3, 500])
+    np.testing.assert_array_equal(assign_folds(some, split), whole[some])
+
+
+def test_parts_of_a_sample_with_folds(write) -> None:
+    recipe = split_by(write, np.arange(60))
+    split = SplitRecipe(folds=3, validation=0.2, by="id")
+    sample = load_sample(recipe.model_copy(update={"split": split}))
+    one = load_sample(recipe.model_copy(update={"split": split.model_copy(update={"fold": 1})}))
+    np.testing.assert_array_equal(sample.of_fold(1).part, one.part)
+    assert one.notes == sample.notes

@@ -11,7 +11,7 @@ from steepest.events.hub import use_revisions
 from steepest.events.reading.features import FeatureReader, FeatureValues
 from steepest.events.reading.reading import MemoryBudget, load_events, load_sample
 from steepest.events.sample.sample import Sample, evaluated_part
-from steepest.events.sample.split import PARTS, TEST, TRAIN, VALIDATION, assign_parts
+from steepest.events.sample.split import PARTS, TEST, TRAIN, VALIDATION, assign_folds, assign_parts
 from steepest.events.source import EventSource
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "FeatureValues",
     "MemoryBudget",
     "Sample",
+    "assign_folds",
     "assign_parts",
     "evaluated_part",
     "load_events",

@@ -259,6 +259,14 @@ class RunFolder:
         """What a file holds, whole and as it was written."""
         return self._read(name, bytes)
 
+    @property
+    def folds(self) -> list[RunFolder]:
+        """The runs of the folds that were begun, in order; none of a run with one model."""
+        found: list[RunFolder] = []
+        while (self.path / "folds" / str(len(found)) / "recipe.toml").is_file():
+            found.append(RunFolder(self.path / "folds" / str(len(found)), self.is_main))
+        return found
+
     def _json(self, name: str) -> dict[str, Any] | None:
         """What a JSON file holds that has the keys that others rely on; None if it is not there."""
         if not (self.path / name).exists():
@@ -318,6 +326,12 @@ class RunFolder:
     def _existing(self, name: str) -> Path:
         file = self.path / name
         if not file.exists():
+            if self.recipe.events.split.cross_validated:
+                raise RunFolderError(
+                    f"The run {self.path} has no {name}: it has folds, each with its own.",
+                    expected="the run of one fold",
+                    do=f"name a fold, such as {self.path / 'folds' / '0'}",
+                )
             raise RunFolderError(
                 f"The run {self.path} has no {name}.",
                 cause="it was interrupted, or is still training",
@@ -327,8 +341,8 @@ class RunFolder:
 
 
 def _manifest(path: Path) -> Manifest:
-    apart = ("log.txt", "checkpoints", "journal", "live", "landscape")  # grow, or have their own
-    return Manifest(path, f"the run {path}", _DO, apart)
+    grow, own = ("log.txt", "live"), ("checkpoints", "journal", "landscape", "folds")
+    return Manifest(path, f"the run {path}", _DO, grow + own)
 
 
 def _path_of(data: bytes) -> DescentPath:

@@ -17,6 +17,7 @@ from steepest.events.reading.features import condition
 from steepest.events.words import listed, quoted
 from steepest.folder import SavedModel, load_model
 from steepest.prediction.columns import ALL, ScoreColumns, copied_columns
+from steepest.prediction.folds import FoldModels, load_folds
 from steepest.prediction.parts import Parts
 from steepest.prediction.scorer import Scorer
 from steepest.prediction.target import Target, target_of
@@ -93,7 +94,9 @@ def predict_events(
     Parameters
     ----------
     model
-        A run's folder, or a folder with a model alone, such as ``RUN/model``.
+        A run's folder, or a folder with a model alone, such as ``RUN/model``. Of a run with folds,
+        each event is scored by the model that has not seen it: by its event number, or the name of
+        its file and its row.
     events
         A path, a glob, or several, as `steepest.events.open_events` takes them; they need neither
         label nor weight.
@@ -134,13 +137,13 @@ def predict_events(
     start = time.perf_counter()
     target = target_of(out, as_rntuple=rntuple)
     target.writer.require()
-    saved = load_model(model)
+    saved, folds = load_folds(model) or (load_model(model), None)
     parts = Parts(target.parts)
     if resume and not overwrite:
         use_revisions(parts.events())
     source = open_events(events)
     target.refuse_unwritable(source.files)
-    scorer = _scorer_of(saved, source, target, columns, prefix, select, missing)
+    scorer = _scorer_of(saved, source, target, columns, prefix, select, missing, folds)
     manifest = _manifest_of(saved, source, target, scorer)
     _say(callback, saved, scorer)
     # Of a process that ended just as the file had got its name, the file is made once more.
@@ -172,6 +175,7 @@ def _scorer_of(
     prefix: str,
     select: str | None,
     missing: str,
+    folds: FoldModels | None,
 ) -> Scorer:
     """Return what scores the events, all of it checked against their columns."""
     if missing not in ("error", "nan"):
@@ -200,7 +204,10 @@ def _scorer_of(
         select=condition(select, source, "The selection") if select is not None else None,
         missing=missing,
         nulls=target.writer.nulls,
+        folds=folds,
     )
+    if folds is not None:
+        folds.require(source)
     source.require(scorer.columns)
     return scorer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from steepest.errors import EventsError
 from steepest.events import Block, EventSource, Expression, FeatureReader, FeatureValues
 from steepest.events.reading.features import selected
 from steepest.prediction.columns import Copied, ScoreColumns
+from steepest.prediction.folds import FoldModels
 from steepest.prediction.unscorable import refusal, unscorable
 from steepest.trained import TrainedModel
 
@@ -38,7 +39,8 @@ class Scorer:
     """Scores the blocks of a source, which `select` chooses from.
 
     `missing` is "error" to refuse an event that the model cannot score, or "nan"; `nulls` says
-    whether the file that is written holds missing values.
+    whether the file that is written holds missing values. With `folds`, the model of an event's
+    fold scores it.
     """
 
     source: EventSource
@@ -48,6 +50,7 @@ class Scorer:
     select: Expression | None = None
     missing: str = "error"
     nulls: bool = True
+    folds: FoldModels | None = None
 
     @property
     def model(self) -> TrainedModel:
@@ -63,6 +66,7 @@ class Scorer:
     def columns(self) -> list[str]:
         """The columns of the events that are read."""
         used = set(self.features.columns) | (self.select.columns if self.select else frozenset())
+        used |= set(self.folds.columns if self.folds else ())
         return list(dict.fromkeys([*self.copied.names, *sorted(used)]))
 
     @property
@@ -96,7 +100,13 @@ class Scorer:
         if len(rows) == 0:
             return pa.RecordBatch.from_pylist([], self.schema)
         locate = self._locator(block, rows)
-        predictions = self._predictions(self.features.read(batch, locate), batch, locate)
+        values = self.features.read(batch, locate)
+        if self.folds is None:
+            predictions = self._predictions(self.model, values, batch, locate)
+        else:
+            file = self.source.files[block.file]
+            folds = self.folds.numbers(batch, file, block.first_row + rows)
+            predictions = self._by_folds(self.folds.models, folds, values, batch, locate)
         if self.copied.places:
             files = np.full(len(rows), block.file, dtype=np.int32)
             beside = [pa.array(files), pa.array(rows + block.first_row)]
@@ -109,32 +119,49 @@ class Scorer:
         where = self.source.files[block.file]
         return lambda index: f"in {where} at row {block.first_row + int(rows[index])}"
 
-    def _predictions(
-        self, values: FeatureValues, batch: pa.RecordBatch, locate: Locate
+    def _by_folds(
+        self,
+        models: Sequence[TrainedModel],
+        folds: np.ndarray,
+        values: FeatureValues,
+        batch: pa.RecordBatch,
+        locate: Locate,
     ) -> np.ndarray:
-        bad = unscorable(self.model, values)
+        """Score the events of each fold by its model."""
+        order, scored = [], []
+        for fold in np.unique(folds).tolist():
+            own = np.flatnonzero(folds == fold)
+            given = FeatureValues(values.values[own], values.categories), batch.take(pa.array(own))
+            order.append(own)
+            scored.append(
+                self._predictions(models[fold], *given, lambda i, own=own: locate(int(own[i])))
+            )
+        return np.concatenate(scored)[np.argsort(np.concatenate(order))]
+
+    def _predictions(
+        self, model: TrainedModel, values: FeatureValues, batch: pa.RecordBatch, locate: Locate
+    ) -> np.ndarray:
+        bad = unscorable(model, values)
         if not bad.any():
-            return self._scored(values, locate)
+            return self._scored(model, values, locate)
         if self.missing == "error":
-            raise refusal(self.model, self.features.expressions, values, bad, batch, locate)
+            raise refusal(model, self.features.expressions, values, bad, batch, locate)
         good = np.flatnonzero(~bad.any(axis=1))
         rest = FeatureValues(values.values[good], values.categories)
-        scored = self._scored(rest, lambda index: locate(int(good[index])))
+        scored = self._scored(model, rest, lambda index: locate(int(good[index])))
         predictions = np.full((len(bad), *scored.shape[1:]), np.nan)
         predictions[good] = scored
         return predictions
 
-    def _scored(self, values: FeatureValues, locate: Locate) -> np.ndarray:
+    def _scored(self, model: TrainedModel, values: FeatureValues, locate: Locate) -> np.ndarray:
         inputs = values.values
-        if self.model.encoding is not None:
-            inputs = self.model.encoding.transform(
-                inputs, categories=values.categories, locate=locate
-            )
-        predictions = _predicted(self.model, inputs)
+        if model.encoding is not None:
+            inputs = model.encoding.transform(inputs, categories=values.categories, locate=locate)
+        predictions = _predicted(model, inputs)
         finite = np.isfinite(predictions.reshape(len(inputs), -1)).all(axis=1)
         if self.missing == "error" and not finite.all():
             first = int(np.argmin(finite))
-            named = zip(self.model.names, values.values[first], strict=True)
+            named = zip(model.names, values.values[first], strict=True)
             name, value = max(named, key=lambda pair: abs(pair[1]))
             raise EventsError(
                 f"The score is not finite {locate(first)}.",

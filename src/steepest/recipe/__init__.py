@@ -26,7 +26,14 @@ from steepest.recipe.descent import (
     Stop,
 )
 from steepest.recipe.evaluate import BinsRecipe, EvaluateRecipe, SignificanceRecipe
-from steepest.recipe.events import Derived, EventsRecipe, SampleRecipe, SplitRecipe, bytes_in
+from steepest.recipe.events import (
+    Derived,
+    EventsRecipe,
+    SampleRecipe,
+    SplitRecipe,
+    VariationRecipe,
+    bytes_in,
+)
 from steepest.recipe.recipe import (
     AnyModelRecipe,
     ModelRecipe,
@@ -66,6 +73,7 @@ __all__ = [
     "SplitRecipe",
     "Step",
     "Stop",
+    "VariationRecipe",
     "bytes_in",
     "default_recipe",
 ]

@@ -15,7 +15,14 @@ from pydantic import (
 
 from steepest.recipe.tables import Fraction, Positive, Strict
 
-__all__ = ["Derived", "EventsRecipe", "SampleRecipe", "SplitRecipe", "bytes_in"]
+__all__ = [
+    "Derived",
+    "EventsRecipe",
+    "SampleRecipe",
+    "SplitRecipe",
+    "VariationRecipe",
+    "bytes_in",
+]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -78,13 +85,42 @@ class Derived(Strict):
 
 
 class SplitRecipe(Strict):
-    """The shares of the validation and test part; the rest is the training part."""
+    """The shares of the validation and test part; the rest is the training part.
+
+    With `folds`, each of so many models is tested on its own share of the events, a fold, and
+    trained on the others.
+    """
 
     validation: Fraction = 0.1
     test: Fraction = 0.2
     by: str | None = None
     """A column, such as an event number, whose hash is used; None: the file name and the row."""
     seed: NonNegativeInt = 0
+    folds: Annotated[int, Field(ge=2, le=50)] | None = None
+    """The number of folds; None: one model, tested on the test part."""
+    fold: NonNegativeInt | None = None
+    """The fold whose model is trained, from 0; None: all, one after the other."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _test_on_a_fold(cls, given: Any) -> Any:
+        """With folds the test share is that of a fold."""
+        if not isinstance(given, dict) or not isinstance(folds := given.get("folds"), int):
+            return given
+        if folds < 1 or given.get("test", 1 / folds) == 1 / folds:
+            return {**given, "test": 1 / folds} if folds > 1 else given
+        raise ValueError("without test, which folds replaces: each fold is tested once")
+
+    @property
+    def cross_validated(self) -> bool:
+        """Whether the models of all folds are trained."""
+        return self.folds is not None and self.fold is None
+
+    @model_validator(mode="after")
+    def _have_the_fold(self) -> SplitRecipe:
+        if self.fold is not None and (self.folds is None or self.fold >= self.folds):
+            raise ValueError("with fold below folds")
+        return self
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> SplitRecipe:
@@ -120,6 +156,24 @@ class SampleRecipe(Strict):
         return [self.path] if isinstance(self.path, str) else list(self.path)
 
 
+class VariationRecipe(Strict):
+    """A systematic variation: the events with another weight, other columns or other files."""
+
+    name: str
+    weight: str | None = None
+    columns: dict[str, str] | None = None
+    """Columns, and the expressions that stand for them in features, weight and selection."""
+    path: str | list[str] | None = None
+    sample: str | None = None
+    """The sample that varies; None: all of them."""
+
+    @model_validator(mode="after")
+    def _vary_something(self) -> VariationRecipe:
+        if self.weight is None and self.path is None and not self.columns:
+            raise ValueError("a weight, columns or a path, besides the name")
+        return self
+
+
 class EventsRecipe(Strict):
     """Input files, label, features, selection and split."""
 
@@ -141,9 +195,33 @@ class EventsRecipe(Strict):
     of weights of the classes differ by more than a factor of 2."""
     select: str | None = None
     split: SplitRecipe = SplitRecipe()
+    variations: Annotated[tuple[VariationRecipe, ...], Field(strict=False)] = ()
+    """Variations of the evaluated events."""
     memory: str = "auto"
     """Memory for the events, such as "2 GB"; larger samples are kept on disk. "auto": half of the
     memory that is available when they are read."""
+
+    @field_validator("variations")
+    @classmethod
+    def _have_names_of_their_own(
+        cls, variations: tuple[VariationRecipe, ...]
+    ) -> tuple[VariationRecipe, ...]:
+        names = [variation.name for variation in variations]
+        if "nominal" in names or len(set(names)) < len(names):
+            raise ValueError("a different name for each, none of them nominal")
+        return variations
+
+    @model_validator(mode="after")
+    def _vary_a_known_sample(self) -> EventsRecipe:
+        known = {sample.name for sample in self.samples or ()}
+        for variation in self.variations:
+            if variation.sample is not None and variation.sample not in known:
+                raise ValueError(
+                    f"variations of the samples {', '.join(sorted(known)) or '(none)'}"
+                )
+            if known and variation.path is not None and variation.sample is None:
+                raise ValueError("a sample for each variation that has a path")
+        return self
 
     @field_validator("memory")
     @classmethod

@@ -100,8 +100,9 @@ def anchor_paths(table: dict[str, Any], folder: Path) -> None:
     events = table.get("events")
     if not isinstance(events, dict):
         return
-    samples = events.get("samples")
-    for holder in (events, *(samples if isinstance(samples, list) else ())):
+    lists = [events.get(key) for key in ("samples", "variations")]
+    holders = [entry for one in lists if isinstance(one, list | tuple) for entry in one]
+    for holder in (events, *holders):
         path = holder.get("path") if isinstance(holder, dict) else None
         if isinstance(path, str):
             holder["path"] = _anchored(path, folder)

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from steepest.evaluate import BinnedMerits, Merit
 from steepest.folder import RunFolder
+from steepest.report.tables import fold_table, variation_table
 
 __all__ = ["render", "write_report"]
 
@@ -33,6 +34,9 @@ _CAPTIONS = {
     "pulls": "Pulls in bins of {}: prediction - truth over the resolution of the event's bin.",
     "descent": "Loss and learning rate against the step.",
     "features": "Features of the training part, before and after scaling.",
+    "folds": "Loss of the model of each fold against the step.",
+    "variations": "Scores of the variations, normalised, and their ratio to the nominal ones. "
+    "Grey: √Σw² of the nominal events.",
 }
 
 
@@ -69,6 +73,8 @@ def render(folder: RunFolder) -> str:
         metrics=metrics,
         rows=merit_rows(metrics),
         bins=bin_tables(metrics),
+        folds=fold_table(metrics),
+        variations=variation_table(metrics),
         chosen=_chosen(metrics),
         figures=_figures(folder.path, metrics),
         coefficients=_coefficients(metrics),

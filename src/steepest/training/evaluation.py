@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,12 @@ from typing import Any
 import numpy as np
 
 from steepest import evaluate
+from steepest.errors import EventsError
 from steepest.evaluate import BinnedMerits, CalibrationCurve, Experiment, Merit, Roc, figures
+from steepest.evaluate.columns import joined
 from steepest.events import (
     PARTS,
+    TEST,
     TRAIN,
     VALIDATION,
     Sample,
@@ -36,13 +39,15 @@ from steepest.trained import TrainedModel
 from steepest.training import results
 from steepest.training.callback import TrainingCallback
 from steepest.training.fit import predictions_of
-from steepest.training.inputs import encoded, memory_budget, read
-from steepest.training.weights import balanced, with_train_weights
+from steepest.training.inputs import carried, encoded, memory_budget, read
+from steepest.training.weights import balanced
 from steepest.training.yields import expected_events
 
 __all__ = [
     "Evaluation",
     "InBins",
+    "Pool",
+    "RunModels",
     "Scored",
     "choose",
     "choosing_part",
@@ -63,14 +68,20 @@ MINIMUM_BACKGROUND = 3
 
 @dataclass(frozen=True)
 class Scored:
-    """Events, and what a model predicts for them, computed when it is first asked for."""
+    """Events, and what a model predicts for them, computed when it is first asked for.
+
+    Events that several models have scored, each its own, come with their predictions `known`.
+    """
 
     model: TrainedModel
     events: Sample
+    known: AnyArray | None = None
 
     @cached_property
     def predictions(self) -> AnyArray:
         """As `TrainedModel.predict` returns them; they lie where the features do."""
+        if self.known is not None:
+            return self.known
         return predictions_of(self.model, self.events.features)
 
     @property
@@ -87,6 +98,106 @@ class Scored:
     def roc(self) -> Roc:
         """The ROC curve, for two classes."""
         return evaluate.roc_curve(*self.columns)
+
+
+@dataclass(frozen=True)
+class RunModels:
+    """The model of a run, or those of its folds in order, and how its descent weighed events.
+
+    Attributes
+    ----------
+    models
+        One, or one for each fold.
+    factors
+        For each model the factors on the weights of the classes; None if there are none.
+    train_weights
+        As in the recipe.
+    """
+
+    models: tuple[TrainedModel, ...]
+    factors: tuple[Mapping[str, float] | None, ...]
+    train_weights: str | None = None
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> RunModels:
+        """Return the models of a run's folder."""
+        events = folder.recipe.events
+        runs = folder.folds if events.split.cross_validated else [folder]
+        factors = tuple((run.metrics or {}).get("class_factors") for run in runs)
+        return cls(tuple(run.model for run in runs), factors, events.train_weights)
+
+    def scored(self, sample: Sample, part: int) -> Scored:
+        """Score a part of events as read; of several models, each scores its own fold's part."""
+        if len(self.models) == 1:
+            return self._scored(0, sample.of(part))
+        pool = Pool()
+        for fold in range(len(self.models)):
+            inside = sample.of_fold(fold)
+            if (inside.part == part).any():
+                pool.add(self._scored(fold, inside.of(part)))
+        return pool.scored()
+
+    def _scored(self, fold: int, events: Sample) -> Scored:
+        if not len(events):
+            raise EventsError(
+                "There are no events to score.",
+                expected="events in the evaluated part",
+                found="all events are in other parts of the split",
+            )
+        model, factors = self.models[fold], self.factors[fold]
+        weights = events.extra.get(self.train_weights or "")
+        if weights is not None:
+            events = replace(events, train_weights=weights)
+        elif factors:
+            events = balanced(events, np.array([factors[name] for name in model.classes]))
+        return Scored(model, encoded(events, model.encoding))
+
+
+@dataclass
+class Pool:
+    """Events that several models have scored, each its own."""
+
+    pieces: list[Scored] = field(default_factory=list)
+
+    def add(self, scored: Scored) -> None:
+        """Predict, and let go of the features."""
+        events, known = scored.events, scored.predictions
+        bare = replace(_without_features(events), rows=None, file=None, part=None)
+        self.pieces.append(Scored(scored.model, bare, known))
+
+    def scored(self) -> Scored:
+        """Return all events; the first model says what the predictions mean."""
+        if not self.pieces:
+            raise EventsError("There are no events to score.", found="no event in any fold")
+        samples = [piece.events for piece in self.pieces]
+        first = samples[0]
+        weighed = any(sample.train_weights is not None for sample in samples)
+        events = replace(
+            first,
+            features=np.empty((sum(map(len, samples)), 0)),
+            labels=joined(*(sample.labels for sample in samples)),
+            weights=None if first.weights is None else joined(*(s.weights for s in samples)),
+            train_weights=joined(*map(_descent_weights, samples)) if weighed else None,
+            sample=None if first.sample is None else joined(*(s.sample for s in samples)),
+            extra={name: joined(*(s.extra[name] for s in samples)) for name in first.extra},
+        )
+        predictions = _joined_rows([piece.predictions for piece in self.pieces])
+        return Scored(self.pieces[0].model, events, predictions)
+
+
+def _without_features(events: Sample) -> Sample:
+    return replace(events, features=np.empty((len(events), 0)))
+
+
+def _descent_weights(events: Sample) -> AnyArray:
+    weights = events.descent_weights
+    return derived(lambda y: np.ones(len(y)), events.labels) if weights is None else weights
+
+
+def _joined_rows(predictions: list[AnyArray]) -> AnyArray:
+    if predictions[0].ndim == 1:
+        return joined(*predictions)
+    return np.concatenate([np.asarray(rows[:]) for rows in predictions])
 
 
 @dataclass(frozen=True)
@@ -401,7 +512,8 @@ def evaluate_run(
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
     folder.say_unchecked(callback.say)
-    recipe, model = folder.recipe, folder.model
+    recipe, run = folder.recipe, RunModels.of(folder)
+    model, folded = run.models[0], len(run.models) > 1
     if events is None:
         recorded = (folder.environment or {}).get("events")
         use_revisions(recorded)
@@ -417,26 +529,23 @@ def evaluate_run(
             classes=model.classes,
             task=model.task,
             names=model.names,
-            extra=recipe.evaluate.columns,
+            extra=carried(recipe),
             progress=callback.read,
             budget=memory_budget(recipe.events.memory, folder.path),
+            split=folded,
         )
     callback.stage("Evaluating")
-    metrics = folder.metrics or {}
-    if events is None:
-        sample = with_train_weights(sample, recipe.events.train_weights)
-    elif factors := metrics.get("class_factors"):
-        sample = balanced(sample, np.array([factors[name] for name in model.classes]))
-    parts = encoded(sample, model.encoding).parts()
-    part = evaluated_part(parts)
-    scored = Scored(model, parts[part])
+    present = set(np.unique((sample.of_fold(0) if folded else sample).part).tolist())
+    part = TEST if folded else evaluated_part(present)
+    scored = run.scored(sample, part)
+    parts = {part: sample} if folded else _without_features(sample).parts()
     options = expected_events(recipe.evaluate, recipe.events, parts, model.task)
     if events is None:
-        choosing = choosing_part(parts, part)
-        other = scored if choosing == part else Scored(model, parts[choosing])
+        choosing = choosing_part(present, part)
+        other = scored if choosing == part else run.scored(sample, choosing)
         chosen = choose(other, options, PARTS[choosing])
     else:
-        chosen = metrics.get("chosen")
+        chosen = (folder.metrics or {}).get("chosen")
     evaluation = evaluate_model(scored, options, chosen)
     return results.metrics_of(
         "evaluated",

@@ -24,6 +24,7 @@ from steepest.training.callback import TrainingCallback
 from steepest.training.evaluation import (
     Chosen,
     Evaluation,
+    RunModels,
     Scored,
     choose,
     choosing_part,
@@ -32,6 +33,9 @@ from steepest.training.evaluation import (
 )
 from steepest.training.fit import Fitted, fit_baseline, model_at
 from steepest.training.inputs import Schema
+from steepest.training.variations import evaluate_variations
+from steepest.training.variations import figure as variation_figure
+from steepest.training.variations import to_json as variations_to_json
 from steepest.training.verdict import warnings_about
 from steepest.training.weights import BALANCED, class_factors
 from steepest.training.yields import (
@@ -84,7 +88,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     job.folder.write_model(fitted.model)
     baseline = _baseline(job, fitted)
     job.callback.stage("Evaluating")
-    job = _with_expected_events(job)
+    given, job = job.recipe, _with_expected_events(job)
     part = evaluated_part(job.parts)
     scored = _scored(job, fitted, part)
     choosing = choosing_part(scored, part)
@@ -117,7 +121,12 @@ def finish(job: Job, fitted: Fitted) -> None:
     drawing.add(*figures.features(model, scored[TRAIN].events))  # early: it takes longest
     for figure in figures.results(model, evaluation, linear, scored, part, options):
         drawing.add(*figure)
+    run = RunModels((model,), (metrics["class_factors"],), given.events.train_weights)
+    varied = evaluate_variations(given, run, part, chosen, job.callback, job.say, job.folder.path)
+    if shapes := variation_figure(evaluation, varied):
+        drawing.add(*shapes)
     drawing.finish()
+    metrics["variations"] = variations_to_json(varied)
     metrics["seconds"] = {
         "descent": fitted.outcome.state.seconds,
         "after": clock() - began,

@@ -41,7 +41,9 @@ __all__ = [
     "Schema",
     "available_memory",
     "batch_of",
+    "carried",
     "encoded",
+    "inputs_of",
     "memory_budget",
     "objective_for",
     "prepare",
@@ -104,7 +106,12 @@ def prepare(
     tuple
         The parts that have events, by number (see `Sample.parts`), and what their numbers mean.
     """
-    sample = with_train_weights(read(recipe, callback, folder), recipe.events.train_weights)
+    return inputs_of(read(recipe, callback, folder), recipe)
+
+
+def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema]:
+    """Weigh, encode and split a sample: the second half of `prepare`."""
+    sample = with_train_weights(sample, recipe.events.train_weights)
     written = [sample.tables.get(name, name) for name in sample.names]
     encoding = None
     if is_needed(written, sample.categories):
@@ -122,15 +129,20 @@ def read(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Sample:
     """
     callback.stage("Reading events")
     loss = "mean-squared-error" if recipe.descent.method == "exact" else recipe.descent.loss
-    choice = recipe.events.train_weights
-    weights = [] if choice in (None, BALANCED, AS_GIVEN) else [choice]
     return load_sample(
         recipe.events,
         loss=loss,
-        extra=list(dict.fromkeys([*recipe.evaluate.columns, *weights])),
+        extra=carried(recipe),
         progress=callback.read,
         budget=memory_budget(recipe.events.memory, folder),
     )
+
+
+def carried(recipe: Recipe) -> list[str]:
+    """Return the columns that are read besides features, label and weight."""
+    choice = recipe.events.train_weights
+    weights = [] if choice in (None, BALANCED, AS_GIVEN) else [choice]
+    return list(dict.fromkeys([*recipe.evaluate.columns, *weights]))
 
 
 def encoded(sample: Sample, encoding: Encoding | None) -> Sample:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from steepest.errors import DivergenceError, Interrupted, RecipeError, RunFolderError
-from steepest.events import TRAIN, VALIDATION, Sample, use_revisions
-from steepest.folder import FolderCheckpointer, RunFolder
+from steepest.errors import RecipeError, RunFolderError
+from steepest.events import TRAIN, use_revisions
+from steepest.folder import RunFolder
 from steepest.models import kind_named
 from steepest.recipe import Recipe
-from steepest.training.background import DrawingProcess, drawing_process
-from steepest.training.callback import TrainingCallback, interruptible
-from steepest.training.finish import Job, finish, keep_diverged
-from steepest.training.fit import Fitted, check_fit, decided_for, fit
-from steepest.training.inputs import Schema, prepare
+from steepest.training.background import drawing_process
+from steepest.training.callback import TrainingCallback
+from steepest.training.fit import check_fit
+from steepest.training.folds import resume_folds, train_folds
+from steepest.training.inputs import prepare
+from steepest.training.one_run import Again, refuse_other_events, run_in
 from steepest.training.results import environment
+from steepest.training.variations import check_variations
 
 __all__ = ["next_free_folder", "resume", "train"]
 
@@ -52,20 +52,15 @@ def train(
     RunFolder.refuse_occupied(path, overwrite)
     recipe = recipe.anchored(Path.cwd())
     kind_named(recipe.model.name)  # an unknown one is refused before any events are read
+    check_variations(recipe.events)
     with drawing_process() as process:
+        if recipe.events.split.cross_validated:
+            return train_folds(path, recipe, callback, process, overwrite)
         parts, schema = prepare(recipe, callback, path)
         check_fit(parts[TRAIN], schema, recipe.model, recipe.descent)
         with RunFolder.create_locked(path, recipe, overwrite) as folder:
             folder.write_json("environment.json", environment(parts[TRAIN].source))
-            return _run(folder, recipe, parts, schema, callback, process)
-
-
-@dataclass(frozen=True)
-class _Again:
-    """How an earlier descent goes on: it ends at once, or is longer than it was."""
-
-    finish: bool = False
-    longer: bool = False
+            return run_in(folder, recipe, parts, schema, callback, process)
 
 
 EXTENDS = ("descent.epochs", "descent.stop")
@@ -97,7 +92,8 @@ def resume(
     metrics = folder.metrics
     longer = _longer(folder.recipe, settings)
     if metrics is not None and metrics["status"] == "complete" and longer is None:
-        folder.verify()
+        for each in (folder, *folder.folds):
+            each.verify()
         callback.say(f"The run {path} is complete; nothing is left to do.")
         return folder
     if metrics is not None and metrics["status"] != "complete":
@@ -106,24 +102,24 @@ def resume(
             found=metrics["divergence"].splitlines()[0],
             do="change the recipe (see the message in log.txt) and train into another folder",
         )
+    folded = folder.recipe.events.split.cross_validated
+    if folded and (longer is not None or finish):
+        raise RunFolderError(
+            f"The run {path} has folds, which end at once or get longer each for itself.",
+            expected="the run of one fold",
+            do=f"name a fold, such as {folder.path / 'folds' / '0'}",
+        )
     with folder.locked(), drawing_process() as process:
         recipe, recorded = longer or folder.recipe, folder.environment
         if recorded is not None:
             use_revisions(recorded["events"])
+        if folded:
+            return resume_folds(folder, callback, process)
         parts, schema = prepare(recipe, callback, folder.path)
-        source = parts[TRAIN].source
-        if recorded is None:
-            folder.write_json("environment.json", environment(source))
-        elif recorded["events"] != source:
-            raise RunFolderError(
-                f"The events of the run {path} have changed since it began.",
-                expected=_digest(recorded["events"]),
-                found=_digest(source),
-                do="restore the files, or train anew into another folder",
-            )
+        refuse_other_events(folder, parts[TRAIN].source)
         if longer is not None:
             folder.reopen(longer)
-        return _run(folder, recipe, parts, schema, callback, process, _Again(finish, bool(longer)))
+        return run_in(folder, recipe, parts, schema, callback, process, Again(finish, bool(longer)))
 
 
 def _longer(recipe: Recipe, settings: Iterable[str]) -> Recipe | None:
@@ -141,91 +137,6 @@ def _longer(recipe: Recipe, settings: Iterable[str]) -> Recipe | None:
     return recipe.with_settings(settings) if settings else None
 
 
-def _run(
-    folder: RunFolder,
-    recipe: Recipe,
-    parts: dict[int, Sample],
-    schema: Schema,
-    callback: TrainingCallback,
-    process: DrawingProcess | None,
-    again: _Again = _Again(),
-) -> RunFolder:
-    """From events to a finished folder, which is locked; goes on where its checkpoints end."""
-
-    def say(sentence: str) -> None:
-        folder.say(sentence)
-        callback.say(sentence)
-
-    for note in parts[TRAIN].notes:
-        say(note)
-    checkpointer = FolderCheckpointer(folder.path, say)
-    job = Job(folder, recipe, parts, schema, checkpointer, callback, say, process)
-    try:
-        job.give_back()
-        fitted = _descend(job, again)
-        _say_end(fitted, say)
-        job.give_back()
-        finish(job, fitted)
-    except DivergenceError as error:
-        say(str(error))
-        keep_diverged(job, error)
-        raise
-    except Interrupted as error:
-        say(error.what)
-        raise _resumable(error.what, "its checkpoint is saved", folder) from None
-    except KeyboardInterrupt:
-        what = "Interrupted while the results were written."
-        raise _resumable(what, "the descent is done", folder) from None
-    return folder
-
-
-def _descend(job: Job, again: _Again) -> Fitted:
-    state = job.checkpointer.newest()
-    if state is None and again.finish:
-        raise RunFolderError(
-            f"The run {job.folder.path} cannot be finished: it has no checkpoint yet.",
-            expected="a descent that was interrupted",
-            found="no step that is saved",
-            do=f"steepest train --resume {job.folder.path}",
-        )
-    if state is not None:
-        job.say(f"{'Ending' if again.finish else 'Going on'} after step {state.step:,}.")
-        if again.longer:
-            state = state.with_changes(reason=None)
-    validated = VALIDATION in job.parts
-    descent = decided_for(job.recipe.descent, job.parts[TRAIN], job.recipe.model, validated)
-    assert isinstance(descent.epochs, int)
-    job.callback.stage("Descending", descent.epochs)
-    with interruptible(job.callback):
-        return fit(
-            job.parts[TRAIN],
-            job.parts.get(VALIDATION),
-            job.schema,
-            job.recipe.model,
-            job.recipe.descent,
-            job.checkpointer,
-            state=state,
-            callback=job.callback,
-            say=job.say,
-            finish=again.finish,
-        )
-
-
-def _resumable(what: str, found: str, folder: RunFolder) -> Interrupted:
-    return Interrupted(what, found=found, do=f"steepest train --resume {folder.path}")
-
-
-def _say_end(fitted: Fitted, say: Callable[[str], None]) -> None:
-    state = fitted.outcome.state
-    if state.reason is not None:
-        say(f"Stopped after step {state.step:,}: {state.reason.sentence}.")
-    if fitted.plan.keep == "best":
-        say(
-            f"Kept the parameters of step {fitted.outcome.step:,}, the best on the validation "
-            f"part: J = {state.best.loss:.6g}."
-        )
-
-
 def next_free_folder(recipe: Recipe) -> Path:
     """The first of ``runs/NAME-1``, ``-2``, … that is not there, named after the events."""
     stem = Path(recipe.events.paths[0].split(":")[-1]).stem.strip("*?[]-_ ") or "run"
@@ -233,8 +144,3 @@ def next_free_folder(recipe: Recipe) -> Path:
     while (path := Path("runs") / f"{stem}-{number}").exists():
         number += 1
     return path
-
-
-def _digest(source: dict[str, Any]) -> str:
-    files = source.get("files", [])
-    return ", ".join(f"{file['name']} {file['sha256'][:12]}…" for file in files[:3]) or "none"

@@ -23,6 +23,7 @@ from steepest.evaluate.figures.features import (
     feature_figure,
     feature_histograms,
 )
+from steepest.evaluate.figures.folds import FoldCurves, fold_curves, fold_figure
 from steepest.evaluate.figures.histogram import Histogram
 from steepest.evaluate.figures.residuals import (
     PullHistogram,
@@ -40,18 +41,25 @@ from steepest.evaluate.figures.significance import (
     significance_figure,
 )
 from steepest.evaluate.figures.style import axis_label, rendered, save
+from steepest.evaluate.figures.variations import (
+    VariationShapes,
+    variation_figure,
+    variation_shapes,
+)
 from steepest.evaluate.merit import as_numbers
 
 __all__ = [
     "ConfusionMatrix",
     "DescentCurves",
     "FeatureHistograms",
+    "FoldCurves",
     "Histogram",
     "PullHistogram",
     "RejectionCurve",
     "ResidualHistograms",
     "ScoreHistograms",
     "SignificanceCurve",
+    "VariationShapes",
     "as_numbers",
     "axis_label",
     "calibration_figure",
@@ -65,6 +73,8 @@ __all__ = [
     "efficiency_figure",
     "feature_figure",
     "feature_histograms",
+    "fold_curves",
+    "fold_figure",
     "from_numbers",
     "pull_figure",
     "pull_histogram",
@@ -79,4 +89,6 @@ __all__ = [
     "score_histograms",
     "significance_curve",
     "significance_figure",
+    "variation_figure",
+    "variation_shapes",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
@@ -75,6 +75,7 @@ def plan_of(
     sample: SampleRecipe | None = None,
     label: Expression | None = None,
     also: Sequence[EventSource] = (),
+    replaced: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return what the recipe asks of the source, checked against its schema.
 
@@ -92,6 +93,8 @@ def plan_of(
         The sample that the events are of, and its label if the recipe has none.
     also
         The other samples' events, which must have default features too.
+    replaced
+        Columns, and the expressions that stand for them in features, weight and selection.
 
     Raises
     ------
@@ -130,7 +133,28 @@ def plan_of(
         plan = _with_features(plan, features, source)
     if recipe.missing is not None:
         plan = _with_missing(plan, recipe, source)
-    return replace(plan, notes=(*plan.notes, *_refuse_leaks(plan)))
+    plan = replace(plan, notes=(*plan.notes, *_refuse_leaks(plan)))
+    return _replaced(plan, replaced, source) if replaced else plan
+
+
+def _replaced(plan: Plan, replaced: Mapping[str, str], source: EventSource) -> Plan:
+    """Put expressions in the place of columns, in features, weight and selection."""
+    expressions = {}
+    for name, text in replaced.items():
+        if name not in source.schema.names:
+            raise source.missing(name, " (to be replaced)")
+        expressions[name] = parse(text, f"What replaces {name!r}")
+        _check_type(expressions[name], source, "a number")
+
+    def changed(expression: Expression) -> Expression:
+        return expression.substituted(expressions)
+
+    return replace(
+        plan,
+        features=tuple(map(changed, plan.features)),
+        weight=changed(plan.weight) if plan.weight else None,
+        select=changed(plan.select) if plan.select else None,
+    )
 
 
 def _with_missing(plan: Plan, recipe: EventsRecipe, source: EventSource) -> Plan:

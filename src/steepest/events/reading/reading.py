@@ -10,7 +10,7 @@ blocks: one that is decoded, one that is evaluated, one that is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -109,14 +109,17 @@ def load_sample(
         locate=_locator(sample, planned),
         order=sample.sample_names if labelled_by_name(recipe) else (),
     )
-    refuse_empty_parts(sample.part, shares, PARTS)
     classes = decided.classes
     labels = map_blocks(decided.convert, sample.labels, stored=np.int16 if classes else None)
-    sums = part_sums(sample.weights, sample.part, labels, len(PARTS), len(classes))
-    refuse_weights(sums, PARTS, classes)
-    notes = [f"The task is {decided.task}: {decided.reason}."]
-    notes += _absent_classes(sums, classes)
-    notes = [*sample.notes, *notes]
+    notes = [*sample.notes, f"The task is {decided.task}: {decided.reason}."]
+    cross_validated = recipe.split.folds if recipe.split.cross_validated else None
+    for fold in range(cross_validated or 1):
+        part = sample.part if cross_validated is None else sample.of_fold(fold).part
+        refuse_empty_parts(part, shares, PARTS)
+        sums = part_sums(sample.weights, part, labels, len(PARTS), len(classes))
+        refuse_weights(sums, PARTS, classes)
+        notes += _absent_classes(sums, classes)
+    notes = list(dict.fromkeys(notes))
     return replace(sample, labels=labels, task=decided.task, classes=classes, notes=notes)
 
 
@@ -130,13 +133,16 @@ def load_events(
     extra: Sequence[str] = (),
     progress: Progress | None = None,
     budget: MemoryBudget | None = None,
+    split: bool = False,
+    replaced: Mapping[str, str] | None = None,
+    of: str | None = None,
 ) -> Sample:
     """Read other events with a recipe's features, label, weight and selection, to evaluate on.
 
     Parameters
     ----------
     recipe
-        The ``[events]`` that the run was trained with; its split is not applied.
+        The ``[events]`` that the run was trained with.
     paths
         The events to read; None for the recipe's own.
     classes, task
@@ -146,11 +152,16 @@ def load_events(
         The run's features, for a recipe that leaves them out.
     extra, progress, budget
         As for `load_sample`.
+    split
+        Whether the recipe's split is applied; else all events are in the test part.
+    replaced, of
+        Columns, and the expressions that stand for them in features, weight and selection; of one
+        of the recipe's samples, if `of` names it.
 
     Returns
     -------
     Sample
-        All selected events, all in the test part. There may be one class only.
+        All selected events. There may be one class only.
 
     Raises
     ------
@@ -162,13 +173,17 @@ def load_events(
     >>> recipe = EventsRecipe(path="embedded:top-jets", label="is_top")
     >>> load_events(recipe, "other.parquet", ("0", "1"), "binary")  # doctest: +SKIP
     """
-    unsplit = recipe.model_copy(update={"split": recipe.split.model_copy(update={"by": None})})
-    planned = planned_samples(unsplit, paths, names=names, extra=extra)
-    sample, read_labels = gather(planned, None, progress, budget)
+    if not split:
+        recipe = recipe.model_copy(update={"split": recipe.split.model_copy(update={"by": None})})
+    planned = planned_samples(recipe, paths, names=names, extra=extra, replaced=replaced, of=of)
+    sample, read_labels = gather(planned, recipe.split if split else None, progress, budget)
     convert = encode(read_labels.counts, sample.label, task, classes, _locator(sample, planned))
     labels = map_blocks(convert, sample.labels)
-    refuse_weights(part_sums(sample.weights, sample.part, labels, len(PARTS), 0), PARTS, ())
-    notes = [*sample.notes, f"All {counted(len(sample), 'selected event')} are the test part."]
+    one = np.zeros(len(sample), dtype=np.int8)
+    refuse_weights(part_sums(sample.weights, one, labels, 1, 0), ("test",), ())
+    notes = list(sample.notes)
+    if not split:
+        notes.append(f"All {counted(len(sample), 'selected event')} are the test part.")
     return replace(sample, labels=labels, task=task, classes=tuple(classes), notes=notes)
 
 

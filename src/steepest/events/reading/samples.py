@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ def planned_samples(
     *,
     names: Sequence[str] | None = None,
     extra: Sequence[str] = (),
+    replaced: Mapping[str, str] | None = None,
+    of: str | None = None,
+    normalised: bool = True,
 ) -> list[Planned]:
     """Open the events that a recipe names, and plan what is read of each sample.
 
@@ -47,8 +50,10 @@ def planned_samples(
     paths
         Other events to read with the same label, features, weight and selection; None for the
         recipe's own.
-    names, extra
-        As for `plan_of`.
+    names, extra, replaced
+        As for `plan_of`; columns are replaced in the sample `of` alone, if that is given.
+    normalised
+        False to leave Σw, and with it the weights, for later.
 
     Raises
     ------
@@ -62,9 +67,12 @@ def planned_samples(
         for sample, source, label in zip(recipe.samples, sources, labels, strict=True):
             also = [other for other in sources if other is not source]
             plan = plan_of(
-                recipe, source, names=names, extra=extra, sample=sample, label=label, also=also
-            )
-            planned.append((source, _normalised(plan, source, sample, recipe.luminosity)))
+                recipe, source, names=names, extra=extra, sample=sample, label=label, also=also,
+                replaced=replaced if of in (None, sample.name) else None,
+            )  # fmt: skip
+            if normalised:
+                plan = _normalised(plan, source, sample, recipe.luminosity)
+            planned.append((source, plan))
         _refuse_other_types(planned)
         return planned
     if recipe.label is None:
@@ -77,7 +85,7 @@ def planned_samples(
         )
     given = recipe.path if paths is None else paths
     source = open_events(given if isinstance(given, str) else list(given or ()))
-    return [(source, plan_of(recipe, source, names=names, extra=extra))]
+    return [(source, plan_of(recipe, source, names=names, extra=extra, replaced=replaced))]
 
 
 def labelled_by_name(recipe: EventsRecipe) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from steepest.events.sample.split import PARTS
+from steepest.events.sample.split import PARTS, parts_of_fold
 from steepest.groups import select_inputs, split_inputs
 from steepest.recipe import Derived
 from steepest.storage import AnyArray, compressed, on_disk, split, thinned
@@ -31,7 +31,8 @@ class Sample:
     extra
         ``(events,)`` float64 of each column that is carried along and that no model sees.
     part
-        ``(events,)`` int8, in memory: 0 train, 1 validation, 2 test; None if not split.
+        ``(events,)`` int8, in memory: 0 train, 1 validation, 2 test; None if not split. For the
+        models of all folds what `assign_parts` returns, see `of_fold`.
     names : tuple[str, ...]
         The features' names.
     classes : tuple[str, ...]
@@ -120,6 +121,10 @@ class Sample:
         inside = self.part == (PARTS.index(part) if isinstance(part, str) else part)
         features = select_inputs(self.features, inside)
         return self._with_events(features, lambda column: compressed(column, inside))
+
+    def of_fold(self, fold: int) -> Sample:
+        """Return the events with the parts that the model of a fold has."""
+        return replace(self, part=parts_of_fold(self.part, fold))
 
     def parts(self) -> dict[int, Sample]:
         """Return each part that has events; what lies on disk is read once.

@@ -12,9 +12,12 @@ order or number of files, nor on batches, machine or version. With 64-bit arithm
 
     u < test → test;   u < test + validation → validation;   else train
 
-so the test part stays when the validation share changes. The key of an integer event number is the
-number itself (two's complement), of text the FNV-1a hash of its UTF-8 bytes, and without an event
-number ``mix(FNV-1a(file name without folders)) + row``.
+so the test part stays when the validation share changes. With k folds, an event is in fold ⌊k u⌋,
+the test part of that fold's model. It is in the validation part of the other models if
+k u − ⌊k u⌋ < validation · k/(k − 1), which is the validation share of all events.
+
+The key of an integer event number is the number itself (two's complement), of text the FNV-1a hash
+of its UTF-8 bytes, and without an event number ``mix(FNV-1a(file name without folders)) + row``.
 
 Sources: Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195 (SplitMix64); Fowler, Noll, Vo
 (FNV-1a, 64 bits; draft-eastlake-fnv).
@@ -33,8 +36,8 @@ from steepest.recipe import SplitRecipe
 from steepest.storage import AnyArray, blocks
 
 __all__ = [
-    "PARTS", "TEST", "TRAIN", "VALIDATION", "assign_parts", "content_keys", "event_keys",
-    "row_keys", "together",
+    "PARTS", "TEST", "TRAIN", "VALIDATION", "assign_folds", "assign_parts", "content_keys",
+    "event_keys", "parts_of_fold", "row_keys", "together",
 ]  # fmt: skip
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -59,7 +62,8 @@ def assign_parts(keys: np.ndarray, split: SplitRecipe) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        ``(events,)`` int8. Equal keys have equal parts.
+        ``(events,)`` int8. Equal keys have equal parts. With folds, the parts of the model of
+        `split.fold`; where that is None, what `parts_of_fold` takes.
 
     Raises
     ------
@@ -76,10 +80,37 @@ def assign_parts(keys: np.ndarray, split: SplitRecipe) -> np.ndarray:
     if keys.dtype != np.uint64:
         keys = event_keys(pa.array(keys), "the keys", "the array")
     shares = _uniform(keys, split.seed)
+    if split.folds is not None:  # codes of `parts_of_fold`
+        folds = np.floor(split.folds * shares)
+        validates = split.folds * shares - folds < split.validation / (1 - split.test)
+        codes = (2 * folds + validates).astype(np.int8)
+        return codes if split.cross_validated else parts_of_fold(codes, split.fold or 0)
     parts = np.full(len(keys), TRAIN, dtype=np.int8)
     parts[shares < split.test + split.validation] = VALIDATION
     parts[shares < split.test] = TEST
     return parts
+
+
+def parts_of_fold(codes: np.ndarray, fold: int) -> np.ndarray:
+    """Return the part of each event for the model of a fold.
+
+    `codes` are those of `assign_parts` for all folds: 2 · fold, plus 1 for an event that validates
+    the other models.
+
+    Examples
+    --------
+    >>> codes = np.array([0, 1, 2, 3], dtype=np.int8)
+    >>> [PARTS[part] for part in parts_of_fold(codes, 0)]
+    ['test', 'test', 'train', 'validation']
+    """
+    parts = np.where(codes % 2, np.int8(VALIDATION), np.int8(TRAIN))
+    parts[codes // 2 == fold] = TEST
+    return parts
+
+
+def assign_folds(keys: np.ndarray, split: SplitRecipe) -> np.ndarray:
+    """Return the fold of each event, int8 ``(events,)``: the number of the model to score it."""
+    return assign_parts(keys, split.model_copy(update={"fold": None})) // 2
 
 
 def event_keys(

@@ -1,0 +1,80 @@
+"""The models of all folds: each event is scored by the one that has not seen it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from steepest.errors import RunFolderError
+from steepest.events import EventSource, assign_folds
+from steepest.events.sample.split import event_keys, row_keys
+from steepest.folder import RunFolder, SavedModel
+from steepest.recipe import SplitRecipe
+from steepest.trained import TrainedModel
+
+__all__ = ["FoldModels", "load_folds"]
+
+
+@dataclass(frozen=True)
+class FoldModels:
+    """One model for each fold, and the split that says in which fold an event is."""
+
+    models: tuple[TrainedModel, ...]
+    split: SplitRecipe
+
+    @property
+    def columns(self) -> list[str]:
+        """The column that the split is by, if there is one."""
+        return [] if self.split.by is None else [self.split.by]
+
+    def require(self, source: EventSource) -> None:
+        """Raise EventsError if the events lack the column that the split is by."""
+        for name in self.columns:
+            if name not in source.schema.names:
+                raise source.missing(name, " (events.split.by, which gives the fold of an event)")
+
+    def numbers(self, batch: pa.RecordBatch, file: str, rows: np.ndarray) -> np.ndarray:
+        """Return the fold of each event, from its number, or from the file's name and its row."""
+        if self.split.by is None:
+            return assign_folds(row_keys(Path(file).name, rows), self.split)
+        role = f"The split's column {self.split.by!r}"
+        return assign_folds(event_keys(batch.column(self.split.by), role, file, rows), self.split)
+
+
+def load_folds(path: str | Path) -> tuple[SavedModel, FoldModels] | None:
+    """Read the models of a run's folds; None for what is no run with folds.
+
+    The first model stands for all, with the checksums of all.
+
+    Raises
+    ------
+    RunFolderError
+        A fold is not trained yet, or its model is damaged.
+    """
+    path = Path(path)
+    if not (path / "recipe.toml").is_file():
+        return None
+    run = RunFolder(path)
+    split, select = run.recipe.events.split, run.recipe.events.select
+    if not split.cross_validated:
+        return None
+    folds = run.folds
+    if run.metrics is None or len(folds) != split.folds:
+        raise RunFolderError(
+            f"The run {path} is not complete.",
+            expected=f"the models of {split.folds} folds",
+            found=f"{len(folds)} folds that were begun",
+            cause="it was interrupted, or is still training",
+            do=f"steepest train --resume {path}",
+        )
+    saved = [fold.saved_model for fold in folds]
+    sums = {
+        f"folds/{number}/{name}": checksum
+        for number, model in enumerate(saved)
+        for name, checksum in model.sha256.items()
+    }
+    first = SavedModel(path, saved[0].model, sums, select=select)
+    return first, FoldModels(tuple(model.model for model in saved), split)

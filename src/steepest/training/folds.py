@@ -1,0 +1,258 @@
+"""K folds: a model for each fold of the events, and figures of merit of all events together.
+
+Each model is an ordinary run in ``RUN/folds/N``: fold N is its test part. So every event is scored
+by the model that has not seen it, and the figures of merit rest on all events.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steepest.errors import DivergenceError, Interrupted
+from steepest.evaluate.figures import fold_curves, fold_figure
+from steepest.evaluate.merit import Merit
+from steepest.events import PARTS, TEST, TRAIN, Sample
+from steepest.folder import RunFolder
+from steepest.recipe import EvaluateRecipe, Recipe
+from steepest.training import figures, results, variations
+from steepest.training.background import Drawing, DrawingProcess
+from steepest.training.callback import TrainingCallback
+from steepest.training.evaluation import (
+    Evaluation,
+    Pool,
+    RunModels,
+    Scored,
+    choose,
+    choosing_part,
+    evaluate_model,
+    gain_of,
+)
+from steepest.training.fit import check_fit, fit_baseline
+from steepest.training.inputs import Schema, inputs_of, read
+from steepest.training.one_run import refuse_other_events, run_in
+from steepest.training.results import environment
+from steepest.training.variations import evaluate_variations
+from steepest.training.yields import describe_samples, expected_events, sample_efficiencies
+
+__all__ = ["resume_folds", "train_folds"]
+
+
+def train_folds(
+    path: Path,
+    recipe: Recipe,
+    callback: TrainingCallback,
+    process: DrawingProcess | None,
+    overwrite: bool = False,
+) -> RunFolder:
+    """Train the models of all folds into a new folder, and evaluate them together."""
+    sample = read(recipe, callback, path)
+    parts, schema = inputs_of(sample.of_fold(0), recipe)
+    check_fit(parts[TRAIN], schema, recipe.model, recipe.descent)
+    del parts
+    with RunFolder.create_locked(path, recipe, overwrite) as folder:
+        folder.write_json("environment.json", environment(sample.source))
+        return _Folds(folder, recipe, sample, callback, process).run()
+
+
+def resume_folds(
+    folder: RunFolder, callback: TrainingCallback, process: DrawingProcess | None
+) -> RunFolder:
+    """Go on where the models of all folds were interrupted; the folder is locked."""
+    recipe = folder.recipe
+    sample = read(recipe, callback, folder.path)
+    refuse_other_events(folder, sample.source)
+    return _Folds(folder, recipe, sample, callback, process).run()
+
+
+@dataclass
+class _Folds:
+    """The training of all folds."""
+
+    folder: RunFolder
+    recipe: Recipe
+    sample: Sample
+    callback: TrainingCallback
+    process: DrawingProcess | None
+    models: dict[int, Pool] = field(default_factory=dict)
+    baselines: dict[int, Pool] = field(default_factory=dict)
+
+    def run(self) -> RunFolder:
+        for note in self.sample.notes:
+            self.folder.say(note)  # the run of each fold says it to who looks on
+        began = time.monotonic()
+        runs, count = [], self.recipe.events.split.folds or 0
+        for fold in range(count):
+            self._say(f"Fold {fold} ({fold + 1} of {count}).")
+            parts, schema = inputs_of(self.sample.of_fold(fold), self.recipe)
+            runs.append(self._trained(fold, parts, schema))
+            self._collect(runs[-1], parts, schema)
+        try:
+            self._finish(runs, began)
+        except KeyboardInterrupt:
+            what = "Interrupted while the results of the folds were written."
+            raise self._resumable(what, "all folds are trained") from None
+        return self.folder
+
+    def _say(self, sentence: str) -> None:
+        self.folder.say(sentence)
+        self.callback.say(sentence)
+
+    def _trained(self, fold: int, parts: dict[int, Sample], schema: Schema) -> RunFolder:
+        """Return the run of a fold: new, resumed, or complete already."""
+        path = self.folder.path / "folds" / str(fold)
+        split = self.recipe.events.split.model_copy(update={"fold": fold})
+        events = self.recipe.events.model_copy(update={"split": split, "variations": ()})
+        recipe = self.recipe.model_copy(update={"events": events})
+        given = recipe, parts, schema, self.callback, self.process
+        try:
+            if not (path / "recipe.toml").exists():
+                with RunFolder.create_locked(path, recipe) as run:
+                    run.write_json("environment.json", environment(self.sample.source))
+                    return run_in(run, *given)
+            run = RunFolder(path)
+            if run.metrics is None:
+                with run.locked():
+                    return run_in(run, *given)
+            return run
+        except Interrupted as error:
+            raise self._resumable(f"Fold {fold}: {error.what}", error.details["found"]) from None
+        except DivergenceError:
+            self._say(f"Fold {fold} diverged.")
+            self.folder.write_json("metrics.json", {**(RunFolder(path).metrics or {})})
+            raise
+
+    def _resumable(self, what: str, found: str | None) -> Interrupted:
+        return Interrupted(what, found=found, do=f"steepest train --resume {self.folder.path}")
+
+    def _collect(self, run: RunFolder, parts: dict[int, Sample], schema: Schema) -> None:
+        """Score the events of a fold with its model and its linear baseline."""
+        model, few = run.model, figures.EVENTS_DRAWN // (self.recipe.events.split.folds or 1)
+        given = {**parts, TRAIN: parts[TRAIN].thinned(few)}
+        for part, events in given.items():
+            self.models.setdefault(part, Pool()).add(Scored(model, events))
+        if not self.recipe.evaluate.baseline or isinstance(schema.inputs, Mapping):
+            return
+        quiet = TrainingCallback()
+        baseline = fit_baseline(parts[TRAIN], schema, quiet, scaling=model.scaling).model
+        for part, events in given.items():
+            self.baselines.setdefault(part, Pool()).add(Scored(baseline, events))
+
+    def _finish(self, runs: list[RunFolder], began: float) -> None:
+        """Evaluate all events together; write figures, and last metrics.json."""
+        self.callback.stage("Evaluating all folds")
+        recipe, of_runs = self.recipe, [run.metrics or {} for run in runs]
+        task = self.sample.task
+        options = expected_events(recipe.evaluate, recipe.events, {TEST: self.sample}, task)
+        models = tuple(run.model for run in runs)
+        scored = {part: pool.scored() for part, pool in self.models.items()}
+        choosing = choosing_part(scored, TEST)
+        chosen = choose(scored[choosing], options, PARTS[choosing])
+        evaluation = evaluate_model(scored[TEST], options, chosen)
+        linear = self._linear(choosing, scored, options)
+        merits = {"model": evaluation.merits}
+        if linear is not None:
+            merits |= {"baseline": linear.merits, "gain": gain_of(evaluation, linear)}
+        drawing = Drawing(self.folder, self.process)
+        drawing.add("folds", *_curves(runs))
+        for figure in figures.results(models[0], evaluation, linear, scored, TEST, options):
+            drawing.add(*figure)
+        varied = evaluate_variations(
+            recipe, RunModels.of(self.folder), TEST, chosen, self.callback, self._say,
+            self.folder.path,
+        )  # fmt: skip
+        if shapes := variations.figure(evaluation, varied):
+            drawing.add(*shapes)
+        drawing.finish()
+        metrics = _metrics(of_runs, merits, scored[TEST])
+        described = describe_samples({TEST: scored[TEST].events}, recipe.events)
+        names = [one["name"] for one in described]
+        found = sample_efficiencies(scored[TEST], names, options.signal_efficiencies)
+        metrics["samples"] = [
+            {**one, "efficiencies": found.get(one["name"], [])} for one in described
+        ]
+        seconds = {
+            "descent": sum(run["seconds"]["descent"] for run in of_runs),
+            "after": time.monotonic() - began,
+        }
+        metrics["variations"] = variations.to_json(varied)
+        metrics |= {"chosen": chosen, "bins": evaluation.bins_to_json(), "seconds": seconds}
+        self.folder.write_json("metrics.json", metrics)
+        for name, spread in list(metrics["spread"].items())[:1]:
+            title = evaluation.merits[name].title
+            self._say(
+                f"{title} of the {len(runs)} folds: mean {spread['mean']:.4g}, standard deviation "
+                f"{spread['standard_deviation']:.2g}."
+            )
+
+    def _linear(
+        self, choosing: int, scored: dict[int, Scored], options: EvaluateRecipe
+    ) -> Evaluation | None:
+        """Evaluate the linear baselines of all folds together."""
+        if not self.baselines:
+            return None
+        chosen = None
+        if options.significance is not None:
+            chosen = choose(self.baselines[choosing].scored(), options, PARTS[choosing])
+        name = f"{results.name_of(scored[TEST].model)} (baseline)"
+        pooled = self.baselines[TEST].scored()
+        return evaluate_model(pooled, options, chosen, name, bins=False)
+
+
+def _metrics(
+    of_runs: list[dict[str, Any]], merits: dict[str, dict[str, Merit]], scored: Scored
+) -> dict[str, Any]:
+    """Return metrics.json: as for one model, and what each fold gives."""
+    first = of_runs[0]
+    same = (
+        "task", "label", "classes", "features", "source", "baseline", "descent", "class_factors",
+    )  # fmt: skip
+    weights = {p: [run["parts"][p]["weight"] for run in of_runs] for p in first["losses"]}
+    return results.metrics_of(
+        "complete",
+        **{key: first[key] for key in same},
+        parts={**first["parts"], "test": results.describe_part(scored.events, first["classes"])},
+        model={**first["model"], "coefficients": None},
+        losses={
+            part: float(np.average([run["losses"][part] for run in of_runs], weights=of_part))
+            for part, of_part in weights.items()
+        },
+        part="test",
+        merits={name: results.to_json(values) for name, values in merits.items()},
+        folds=[
+            {
+                "folder": f"folds/{fold}",
+                "events": run["parts"]["test"]["events"],
+                "steps": run["descent"]["steps"],
+                "kept_step": run["descent"]["kept_step"],
+                "merits": run["merits"]["model"],
+            }
+            for fold, run in enumerate(of_runs)
+        ],
+        warnings=list(dict.fromkeys(text for run in of_runs for text in run["warnings"])),
+        spread=_spread([run["merits"]["model"] for run in of_runs]),
+    )
+
+
+def _spread(merits: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return mean and standard deviation over the folds, of what each fold has a value for."""
+    spread = {}
+    for name in merits[0]:
+        values = [entry[name]["value"] for entry in merits if name in entry]
+        if len(values) == len(merits) and None not in values:
+            deviation = float(np.std(values, ddof=1))
+            spread[name] = {"mean": float(np.mean(values)), "standard_deviation": deviation}
+    return spread
+
+
+def _curves(runs: list[RunFolder]) -> tuple[Callable[[], Any], Any]:
+    """Return what draws the losses of all folds, and their numbers."""
+    from functools import partial
+
+    curves = fold_curves([run.history.to_pydict() for run in runs])
+    return partial(fold_figure, curves), curves

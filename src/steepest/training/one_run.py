@@ -1,0 +1,132 @@
+"""One training: from the events of a recipe to a finished run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from steepest.errors import DivergenceError, Interrupted, RunFolderError
+from steepest.events import TRAIN, VALIDATION, Sample
+from steepest.folder import FolderCheckpointer, RunFolder
+from steepest.recipe import Recipe
+from steepest.training.background import DrawingProcess
+from steepest.training.callback import TrainingCallback, interruptible
+from steepest.training.finish import Job, finish, keep_diverged
+from steepest.training.fit import Fitted, decided_for, fit
+from steepest.training.inputs import Schema
+from steepest.training.results import environment
+
+__all__ = ["Again", "refuse_other_events", "run_in"]
+
+
+@dataclass(frozen=True)
+class Again:
+    """How an earlier descent goes on: it ends at once, or is longer than it was."""
+
+    finish: bool = False
+    longer: bool = False
+
+
+def run_in(
+    folder: RunFolder,
+    recipe: Recipe,
+    parts: dict[int, Sample],
+    schema: Schema,
+    callback: TrainingCallback,
+    process: DrawingProcess | None,
+    again: Again = Again(),
+) -> RunFolder:
+    """From events to a finished folder, which is locked; goes on where its checkpoints end."""
+
+    def say(sentence: str) -> None:
+        folder.say(sentence)
+        callback.say(sentence)
+
+    for note in parts[TRAIN].notes:
+        say(note)
+    checkpointer = FolderCheckpointer(folder.path, say)
+    job = Job(folder, recipe, parts, schema, checkpointer, callback, say, process)
+    try:
+        job.give_back()
+        fitted = _descend(job, again)
+        _say_end(fitted, say)
+        job.give_back()
+        finish(job, fitted)
+    except DivergenceError as error:
+        say(str(error))
+        keep_diverged(job, error)
+        raise
+    except Interrupted as error:
+        say(error.what)
+        raise _resumable(error.what, "its checkpoint is saved", folder) from None
+    except KeyboardInterrupt:
+        what = "Interrupted while the results were written."
+        raise _resumable(what, "the descent is done", folder) from None
+    return folder
+
+
+def _descend(job: Job, again: Again) -> Fitted:
+    state = job.checkpointer.newest()
+    if state is None and again.finish:
+        raise RunFolderError(
+            f"The run {job.folder.path} cannot be finished: it has no checkpoint yet.",
+            expected="a descent that was interrupted",
+            found="no step that is saved",
+            do=f"steepest train --resume {job.folder.path}",
+        )
+    if state is not None:
+        job.say(f"{'Ending' if again.finish else 'Going on'} after step {state.step:,}.")
+        if again.longer:
+            state = state.with_changes(reason=None)
+    validated = VALIDATION in job.parts
+    descent = decided_for(job.recipe.descent, job.parts[TRAIN], job.recipe.model, validated)
+    assert isinstance(descent.epochs, int)
+    job.callback.stage("Descending", descent.epochs)
+    with interruptible(job.callback):
+        return fit(
+            job.parts[TRAIN],
+            job.parts.get(VALIDATION),
+            job.schema,
+            job.recipe.model,
+            job.recipe.descent,
+            job.checkpointer,
+            state=state,
+            callback=job.callback,
+            say=job.say,
+            finish=again.finish,
+        )
+
+
+def _resumable(what: str, found: str, folder: RunFolder) -> Interrupted:
+    return Interrupted(what, found=found, do=f"steepest train --resume {folder.path}")
+
+
+def _say_end(fitted: Fitted, say: Callable[[str], None]) -> None:
+    state = fitted.outcome.state
+    if state.reason is not None:
+        say(f"Stopped after step {state.step:,}: {state.reason.sentence}.")
+    if fitted.plan.keep == "best":
+        say(
+            f"Kept the parameters of step {fitted.outcome.step:,}, the best on the validation "
+            f"part: J = {state.best.loss:.6g}."
+        )
+
+
+def refuse_other_events(folder: RunFolder, source: dict[str, Any]) -> None:
+    """Raise RunFolderError if the events have changed; write a missing environment.json."""
+    recorded = folder.environment
+    if recorded is None:
+        folder.write_json("environment.json", environment(source))
+    elif recorded["events"] != source:
+        raise RunFolderError(
+            f"The events of the run {folder.path} have changed since it began.",
+            expected=_digest(recorded["events"]),
+            found=_digest(source),
+            do="restore the files, or train anew into another folder",
+        )
+
+
+def _digest(source: dict[str, Any]) -> str:
+    files = source.get("files", [])
+    return ", ".join(f"{file['name']} {file['sha256'][:12]}…" for file in files[:3]) or "none"

@@ -1,0 +1,144 @@
+"""Systematic variations: the evaluated events once more, with another weight, columns or files.
+
+The model is trained on the nominal events alone. Each variation is read, selected and split as the
+recipe says, so its events are those of the evaluated part, which the model has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steepest import evaluate
+from steepest.errors import EventsError
+from steepest.evaluate import figures
+from steepest.events import load_events
+from steepest.events.reading.samples import planned_samples
+from steepest.recipe import EventsRecipe, Recipe, VariationRecipe
+from steepest.storage import AnyArray, compressed, derived
+from steepest.training import results
+from steepest.training.callback import TrainingCallback
+from steepest.training.evaluation import Chosen, Evaluation, RunModels, evaluate_model
+from steepest.training.figures import Figure
+from steepest.training.inputs import carried, memory_budget
+from steepest.training.yields import expected_events
+
+__all__ = ["Varied", "check_variations", "evaluate_variations", "figure", "to_json"]
+
+MOST_PANELS = 6
+"""Classes whose scores are drawn."""
+
+
+@dataclass(frozen=True)
+class Varied:
+    """A variation with its figures of merit, or why there are none."""
+
+    recipe: VariationRecipe
+    evaluation: Evaluation | None
+    failure: str | None = None
+
+
+def check_variations(recipe: EventsRecipe) -> None:
+    """Raise what reading the variations would raise of their columns and types, before training."""
+    for variation in recipe.variations:
+        planned_samples(
+            *_given(recipe, variation), replaced=variation.columns, of=variation.sample,
+            normalised=False,
+        )  # fmt: skip
+
+
+def evaluate_variations(
+    recipe: Recipe,
+    run: RunModels,
+    part: int,
+    chosen: Chosen | None,
+    callback: TrainingCallback,
+    say: Callable[[str], None],
+    folder: Path,
+) -> list[Varied]:
+    """Return the figures of merit of each variation, with the cuts of the nominal events."""
+    varied, model = [], run.models[0]
+    for variation in recipe.events.variations:
+        callback.stage(f"Evaluating the variation {variation.name}")
+        try:
+            given, paths = _given(recipe.events, variation)
+            sample = load_events(
+                given, paths, model.classes, model.task, names=model.names,
+                extra=[c for c in carried(recipe) if c == given.train_weights],
+                progress=callback.read, budget=memory_budget(given.memory, folder),
+                split=True, replaced=variation.columns, of=variation.sample,
+            )  # fmt: skip
+            options = expected_events(recipe.evaluate, given, {part: sample}, model.task)
+            scored = run.scored(sample, part)
+            evaluation = evaluate_model(scored, options, chosen, variation.name, bins=False)
+            varied.append(Varied(variation, evaluation))
+        except EventsError as error:  # the training is done, and must not be lost
+            say(f"The variation {variation.name} has no figures of merit. {error}")
+            varied.append(Varied(variation, None, str(error)))
+    return varied
+
+
+def _given(
+    recipe: EventsRecipe, variation: VariationRecipe
+) -> tuple[EventsRecipe, str | list[str] | None]:
+    """Return the recipe of the varied events, and the files that replace all of it."""
+    weight, paths = variation.weight, variation.path
+    changes: dict[str, Any] = {} if weight is None else {"weight": weight}
+    if recipe.samples is None:
+        return recipe.model_copy(update=changes), paths
+    if paths is not None:
+        changes["path"] = paths
+    samples = tuple(
+        sample.model_copy(update=changes) if variation.sample in (None, sample.name) else sample
+        for sample in recipe.samples
+    )
+    return recipe.model_copy(update={"samples": samples}), None
+
+
+def to_json(varied: list[Varied]) -> list[dict[str, Any]]:
+    """Return what metrics.json has of the variations."""
+    entries = []
+    for each in varied:
+        entry: dict[str, Any] = each.recipe.model_dump(exclude_defaults=True)
+        if each.evaluation is None:
+            entries.append({**entry, "failure": each.failure, "events": None, "merits": None})
+            continue
+        scored = each.evaluation.scored
+        counts = results.describe_part(scored.events, scored.model.classes)
+        merits = results.to_json(each.evaluation.merits)
+        entries.append({**entry, "failure": None, "events": counts, "merits": merits})
+    return entries
+
+
+def figure(nominal: Evaluation, varied: list[Varied]) -> Figure | None:
+    """Return the scores of the variations and their ratio to the nominal ones."""
+    shown = {v.recipe.name: _columns(v.evaluation) for v in varied if v.evaluation is not None}
+    if not shown:
+        return None
+    name = "Prediction" if nominal.scored.model.task == "regression" else "Score"
+    numbers = figures.variation_shapes(_columns(nominal), shown, name)
+    return "variations", partial(figures.variation_figure, numbers), numbers
+
+
+def _columns(evaluation: Evaluation) -> dict[str, tuple[AnyArray, AnyArray]]:
+    """Return predictions and weights of the events of each class, by its title."""
+    model = evaluation.scored.model
+    labels, predictions, weights = evaluation.scored.columns
+    if weights is None:
+        weights = derived(lambda rows: np.ones(len(rows)), labels)
+    if model.task == "regression":
+        return {"All events": (predictions, weights)}
+    titles = results.class_titles(model) if model.task == "binary" else model.classes
+    columns = {}
+    for index, title in enumerate(titles[:MOST_PANELS]):
+        scores = predictions
+        if model.task == "multiclass":
+            scores = evaluate.one_class(labels, predictions, index)[1]
+        chosen = derived(partial(np.equal, index), labels)
+        columns[title] = compressed(scores, chosen), compressed(weights, chosen)
+    return columns
