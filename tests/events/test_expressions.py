@@ -315,7 +315,8 @@ def test_size_is_bounded_but_generous() -> None:
 FUNCTIONS = (
     "abs, all, any, arccos, arccosh, arcsin, arcsinh, arctan, arctanh, argmax, argmin, atan2, "
     "bit, ceil, cos, cosh, count, delta_phi, delta_r, exp, floor, hypot, isfinite, isnan, len, "
-    "log, log10, log1p, max, mean, min, pow, round, sign, sin, sinh, sqrt, sum, tan, tanh, where"
+    "log, log10, log1p, max, mean, min, p4, pow, round, sign, sin, sinh, sort, sqrt, sum, "
+    "tan, tanh, where"
 )
 
 BLANK = 4 * " "
@@ -365,11 +366,11 @@ The expression cannot be read: '&' binds tighter than a comparison.
           ^
   do:       conditions are joined with AND or &&; bits go in parentheses
 """,
-    "a | b": """
-The expression cannot be read: '|' has no meaning here.
-    a | b
-      ^
-  do:       conditions are joined with OR or ||
+    "a > 1 | b > 2": """
+The expression cannot be read: '|' binds tighter than a comparison.
+    a > 1 | b > 2
+          ^
+  do:       conditions are joined with OR or ||; bits go in parentheses
 """,
     "x ; y": """
 The expression cannot be read: ';' has no meaning here.

@@ -214,7 +214,8 @@ def _shape(tree: ast.expr) -> list[tuple]:
     """
     shape = []
     for node in ast.walk(tree):
-        says = node.value if isinstance(node, ast.Constant) else getattr(node, "id", None)
+        name = getattr(node, "id", None) or getattr(node, "attr", None)
+        says = node.value if isinstance(node, ast.Constant) else name
         children = len(list(ast.iter_child_nodes(node)))
         shape.append((type(node), isinstance(says, bool), says, children))
     return shape

@@ -68,16 +68,22 @@ COMPARISONS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
 
 
 def operated(symbol: str, left: Typed, right: Typed) -> Typed:
-    """Return ``left symbol right`` of two numbers, for ``&`` of two integers."""
-    if symbol == "&":
+    """Return ``left symbol right`` of two numbers, for ``&`` and ``|`` of two integers."""
+    if symbol in ("&", "|"):
+        combine = operator.and_ if symbol == "&" else operator.or_
         first, second, dtype = _common(left, right)
         if Unsigned in (left.dtype, right.dtype):  # negative ones extend by ones: no bit is lost
-            return Typed((first & second).cast(Unsigned), Unsigned)
-        return Typed(first & second, dtype)
+            return Typed(_unsigned(combine(first, second)), Unsigned)
+        return Typed(combine(first, second), dtype)
     if symbol == "%" and left.is_integer and right.is_integer:
         dtype = Short if left.dtype == right.dtype == Short else Wide
         return Typed(left.expr.cast(dtype) % right.expr.cast(dtype), dtype)
     return Typed(OPERATIONS[symbol](left.real, right.real), Float)
+
+
+def _unsigned(wide: pl.Expr) -> pl.Expr:
+    """Return the lowest 64 bits of integers of 128 bits, of which none is lost."""
+    return pl.when(wide < 0).then(wide + 2**64).otherwise(wide).cast(Unsigned)
 
 
 def compared(symbol: str, left: Typed, right: Typed) -> Typed:

@@ -24,8 +24,8 @@ from steepest.events.expressions.types import Condition, Float, Short, Typed, Wi
 from steepest.events.words import counted
 
 __all__ = [
-    "REDUCTIONS", "Jagged", "Mismatch", "element", "filtered", "lifted", "mapped", "reduced",
-    "refuse_mismatch",
+    "REDUCTIONS", "Jagged", "Mismatch", "element", "filtered", "lifted", "mapped", "ordered",
+    "reduced", "refuse_mismatch",
 ]  # fmt: skip
 
 
@@ -197,6 +197,18 @@ def element(operand: Typed, index: Typed) -> Typed:
         return lists.values.gather(pl.Series(chosen))
 
     return mapped(call, operand.element, operand.expr, index.expr)
+
+
+def ordered(operand: Typed, by: Typed, note: Note) -> Typed:
+    """Return the elements of lists in falling order of others; NaN and null come last."""
+
+    def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
+        lists, keys = _aligned([Jagged.of(s, count) for s in series], note)
+        falling = -keys.values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        places = np.lexsort((falling, lists.events))  # stable; NaN is sorted to the end
+        return lists.nested(lists.values.gather(pl.Series(places)))
+
+    return mapped(call, operand.dtype, operand.expr, by.expr)
 
 
 def filtered(operand: Typed, condition: Typed, note: Note) -> Typed:

@@ -27,10 +27,11 @@ TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     | (?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)
+    | \.(?P<attribute>[^\W\d]\w*)
     | `(?P<quoted>[^`]+)`
     | "(?P<double>[^"]*)"
     | '(?P<single>[^']*)'
-    | (?P<operator>\*\*|==|!=|<=|>=|&&|\|\||[-+*/%<>!&()\[\],])
+    | (?P<operator>\*\*|==|!=|<=|>=|&&|\|\||[-+*/%<>!&|()\[\],])
     )""",
     re.VERBOSE,
 )
@@ -39,21 +40,21 @@ PYTHON = {"&&": "and", "||": "or", "!": "~", "true": "True", "false": "False"}
 """Tokens that Python spells differently. ``!`` binds tighter than ``*``, as Python's ``~`` does."""
 JOINS = {"&&", "||", "and", "or"}
 COMPARISONS = {"==", "!=", "<", "<=", ">", ">=", "in", "not"}
-INFIX = {*JOINS, *COMPARISONS, "+", "-", "*", "/", "%", "**", "&"}
+INFIX = {*JOINS, *COMPARISONS, "+", "-", "*", "/", "%", "**", "&", "|"}
 BEFORE_NOT = {*JOINS, "", "not", "(", "[", ","}
 """What may precede ``not`` in Python. Elsewhere (``flag == NOT x``) it needs parentheses."""
 HINTS = {
     "=": "two values are compared with ==",
-    "|": "conditions are joined with OR or ||",
     "^": "a power is written **",
     "~": "a condition is negated with NOT or !",
     ":": "x[0] is one element of a list; x[condition] are those that meet a condition",
 }
 SYMBOLS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.Pow: "**",
-    ast.BitAnd: "&", ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">",
-    ast.GtE: ">=", ast.In: "in", ast.NotIn: "not in", ast.And: "AND", ast.Or: "OR",
+    ast.BitAnd: "&", ast.BitOr: "|", ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=",
+    ast.Gt: ">", ast.GtE: ">=", ast.In: "in", ast.NotIn: "not in", ast.And: "AND", ast.Or: "OR",
 }  # fmt: skip
+JOINED = {ast.BitAnd: "AND or &&", ast.BitOr: "OR or ||"}
 MOST_NESTED = 60
 """More open brackets are refused, so that no text can exhaust the interpreter's stack."""
 DEEPEST = 120
@@ -82,9 +83,9 @@ def parse_tree(text: str, role: str) -> ast.expr:
     """Return the tree of an expression.
 
     Its nodes are ``Constant``, ``Name`` (a column), ``UnaryOp``, ``BinOp``, ``BoolOp``,
-    ``Compare``, ``Call``, ``Subscript`` and, on the right of ``in``, ``List``. ``col_offset`` and
-    ``end_col_offset`` are the place in the text that an error about a node points at: the operator,
-    the function's name, or the whole.
+    ``Compare``, ``Call``, ``Subscript``, ``Attribute`` and, on the right of ``in``, ``List``.
+    ``col_offset`` and ``end_col_offset`` are the place in the text that an error about a node
+    points at: the operator, the function's name, or the whole.
 
     Raises
     ------
@@ -155,7 +156,7 @@ class _Parser:
                 self.fail(letters, "a number runs into a name", do="put an operator between them")
             if kind == "name" and word.lower() in KEYWORDS:
                 kind = "keyword"
-            if kind in ("quoted", "double", "single"):
+            if kind in ("quoted", "double", "single", "attribute"):
                 start -= 1
             yield Token(kind, word, start, place)
         yield Token("end", "the end", len(self.text.rstrip()), len(self.text))
@@ -222,6 +223,8 @@ class _Parser:
         if operator in follows and kind != "list":
             negated = operator == "not"  # its `in` comes next
             self.write(PYTHON.get(operator, operator), token, self.complete if negated else "")
+        elif token.kind == "attribute" and self.complete in ("call", "group", "index"):
+            self.write(f".{token.text}", token, "index")
         elif operator == "(" and self.complete == "name":
             self.open("call", token)
         elif operator == "[" and self.complete not in ("literal", "list"):
@@ -275,11 +278,12 @@ class _Parser:
                 )
             in_brackets = self.python[: between.col_offset].endswith("( ")
             match between:
-                case ast.BinOp(left=left, op=ast.BitAnd()) if not in_brackets:
+                case ast.BinOp(left=left, op=ast.BitAnd() | ast.BitOr() as bits) if not in_brackets:
                     self.fail(
                         self.after(left),
-                        "'&' binds tighter than a comparison",
-                        do="conditions are joined with AND or &&; bits go in parentheses",
+                        f"'{SYMBOLS[type(bits)]}' binds tighter than a comparison",
+                        do=f"conditions are joined with {JOINED[type(bits)]}; bits go in "
+                        "parentheses",
                     )
 
     def locate(self, node: ast.expr) -> None:

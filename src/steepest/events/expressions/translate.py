@@ -23,6 +23,7 @@ from steepest.events.expressions.lists import (
     element,
     filtered,
     lifted,
+    ordered,
     reduced,
 )
 from steepest.events.expressions.parse import SYMBOLS, literal_value, operands, pointed
@@ -36,6 +37,7 @@ from steepest.events.expressions.types import (
     is_nested,
     literal,
 )
+from steepest.events.expressions.vectors import ATTRIBUTES, FROM_PT, P4, computed
 from steepest.events.words import listed
 
 __all__ = ["translate"]
@@ -95,8 +97,16 @@ class _Translation:
                 conditions = [self.checked(term, symbol, "conditions") for term in terms]
                 build = all_of if isinstance(operator, ast.And) else any_of
                 return self.lift(node, build, *conditions)
+            case ast.Attribute(value=operand, attr=name):
+                return self.attribute(node, operand, name)
             case ast.Subscript(value=operand, slice=index):
                 return self.index(operand, index)
+            case ast.Call(func=ast.Name(id="sort"), args=arguments):
+                return self.sorted(node, arguments)
+            case ast.Call(func=ast.Name(id="p4")):
+                known = ", ".join(ATTRIBUTES)
+                message = "a four-vector stands where a number is needed"
+                self.mistyped(node, message, expected=f"p4(…).mass, or another of {known}")
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return self.call(node, name, arguments)
         raise TypeError(f"no such node: {ast.dump(node)}")
@@ -111,7 +121,7 @@ class _Translation:
 
     def origin(self, node: ast.expr) -> ast.expr:
         """Return the node that made a list of an expression: a column, or elements of one."""
-        if isinstance(node, ast.Name | ast.Subscript):
+        if isinstance(node, ast.Name | ast.Subscript | ast.Attribute):
             return node
         return next(self.origin(child) for child in operands(node) if self.of(child).is_list)
 
@@ -161,7 +171,7 @@ class _Translation:
         left = self.of(chain[-1].left)
         for node in reversed(chain):
             symbol = SYMBOLS[type(node.op)]
-            takes = "integers" if symbol == "&" else "numbers"
+            takes = "integers" if symbol in ("&", "|") else "numbers"
             self.check(node.left, left, symbol, takes)
             right = self.checked(node.right, symbol, takes)
             left = self.lift(node, partial(operated, symbol), left, right)
@@ -193,7 +203,9 @@ class _Translation:
         return self.lift(node, inside, operand)
 
     def index(self, operand: ast.expr, index: ast.expr) -> Typed:
-        values, at = self.of(operand), self.of(index)
+        return self.indexed(operand, self.of(operand), index, self.of(index))
+
+    def indexed(self, operand: ast.expr, values: Typed, index: ast.expr, at: Typed) -> Typed:
         if not values.is_list:
             self.mistyped(operand, "[...] takes an element of a list", found=values.words,
                           expected="a column of lists")  # fmt: skip
@@ -208,6 +220,43 @@ class _Translation:
             )
         return element(values, at)
 
+    # --- four-vectors ----------------------------------------------------------------------------
+
+    def attribute(self, node: ast.Attribute, operand: ast.expr, name: str) -> Typed:
+        """Return what a four-vector has, such as its mass."""
+        if name not in ATTRIBUTES:
+            self.mistyped(node, f"a four-vector has no {name!r}",
+                          expected=f"one of {', '.join(ATTRIBUTES)}")  # fmt: skip
+        return self.lift(node, computed(ATTRIBUTES[name]), *self.vector(operand).parts)
+
+    def vector(self, node: ast.expr) -> P4:
+        """Return the four-vector of a node: p4(…), a sum of them, an element, or some of a list."""
+        match node:
+            case ast.Call(func=ast.Name(id="p4"), args=[_, _, _, _] as arguments):
+                values = [self.checked(argument, "p4", "numbers") for argument in arguments]
+                px, py, pz, energy = (self.lift(node, computed(f), *values) for f in FROM_PT)
+                return P4((px, py, pz, energy))
+            case ast.Call(func=ast.Name(id="p4")):
+                return self.miscounted(node, "p4", "4 arguments: p4(pt, eta, phi, mass)")
+            case ast.BinOp(op=ast.Add() | ast.Sub() as op, left=left, right=right):
+                symbol = SYMBOLS[type(op)]
+                return self.vector(left).each(
+                    self.vector(right),
+                    do=lambda a, b: self.lift(node, partial(operated, symbol), a, b),
+                )
+            case ast.Call(func=ast.Name(id="sum"), args=[operand]):
+                vector = self.vector(operand)
+                if not vector.parts[0].is_list:
+                    self.mistyped(operand, "sum of one argument takes a list of four-vectors")
+                return vector.each(do=partial(reduced, "sum"))
+            case ast.Subscript(value=operand, slice=index):
+                return self.vector(operand).each(
+                    do=lambda part: self.indexed(operand, part, index, self.of(index))
+                )
+            case _:
+                expected = "p4(pt, eta, phi, mass), a sum of these, or elements of a list of them"
+                return self.mistyped(node, "only a four-vector has components", expected=expected)
+
     # --- calls -----------------------------------------------------------------------------------
 
     def call(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> Typed:
@@ -215,7 +264,7 @@ class _Translation:
         if name in REDUCTIONS and (function is None or count == 1):
             return self.reduction(node, name, arguments)
         if function is None:
-            known = sorted(FUNCTIONS.keys() | REDUCTIONS.keys())
+            known = sorted(FUNCTIONS.keys() | REDUCTIONS.keys() | {"p4", "sort"})
             guess = nearest(name, known)
             self.fail(
                 RecipeError,
@@ -235,6 +284,17 @@ class _Translation:
         else:
             values = [self.checked(argument, name, "numbers") for argument in arguments]
         return self.lift(node, function.build, *values)
+
+    def sorted(self, node: ast.Call, arguments: list[ast.expr]) -> Typed:
+        """Return the elements of a list in falling order of another one, or of its own."""
+        if len(arguments) not in (1, 2):
+            self.miscounted(node, "sort", "1 list, or 2: sort(x, by)")
+        values = [self.of(argument) for argument in arguments]
+        for argument, typed in zip(arguments, values, strict=True):
+            if not typed.is_list:
+                self.mistyped(argument, "sort takes lists", found=typed.words)
+        self.check(arguments[-1], values[-1], "sort", "numbers")
+        return ordered(values[0], values[-1], lambda *found: self.note(node, *found))
 
     def reduction(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> Typed:
         if len(arguments) != 1:
@@ -287,7 +347,8 @@ class _Translation:
         elif takes == "integers" and typed.element not in INTEGERS:
             expected = "integers, such as a column of flags"
             found = "numbers of float64" if typed.element == Float else found
-            do = "conditions are joined with AND or &&" if user == "&" else None
+            joins = {"&": "AND or &&", "|": "OR or ||"}
+            do = f"conditions are joined with {joins[user]}" if user in joins else None
         elif takes == "conditions" and typed.element != Condition:
             do = "compare it, as in x > 0"
         else:
