@@ -7,7 +7,7 @@ command ``steepest`` without pictures.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from steepest.folder import RunFolder
-from steepest.training.background import Drawing
+from steepest.training.background import Drawing, Files
 
 COMMAND = Path(__file__)
 PIXEL = base64.b64decode(
@@ -28,9 +28,9 @@ PIXEL = base64.b64decode(
 class PixelProcess:
     """Stands in for the second process that draws."""
 
-    def submit(self, draw: object) -> Future[bytes | None]:
-        done: Future[bytes | None] = Future()
-        done.set_result(PIXEL)
+    def submit(self, draw: object, formats: Sequence[str] = ("png",)) -> Future[Files | None]:
+        done: Future[Files | None] = Future()
+        done.set_result(dict.fromkeys(formats, PIXEL))
         return done
 
 

@@ -185,7 +185,8 @@ def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
     if as_json:
         return print_json(metrics)
     part = "all events given" if metrics["part"] == "all" else f"{metrics['part']} part"
-    return _print(_table(metrics, f"{part}, {metrics['events']['events']:,} events"))
+    figures = [f"Figures: {metrics['figures']}"] if metrics.get("figures") else []
+    return _print(_table(metrics, f"{part}, {metrics['events']['events']:,} events"), *figures)
 
 
 def show_predictions(written: Predictions, as_json: bool) -> None:
@@ -268,7 +269,7 @@ def _table(metrics: dict[str, Any], title: str) -> Table:
         padding=(0, 1, 0, 0),
     )
     for name in header[:-1]:
-        table.add_column(name, justify="right" if name else "left")
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
     table.add_column(header[-1], style="dim")
     for row in rows:
         table.add_row(*map(escape, row))

@@ -45,7 +45,8 @@ def drawn(
 
 
 def test_the_second_process_draws_the_same_bytes(process: DrawingProcess):
-    assert process.submit(DRAW).result(timeout=120) == figures.rendered(DRAW())
+    files = process.submit(DRAW, ("png", "pdf")).result(timeout=120)
+    assert files == {kind: figures.rendered(DRAW(), kind) for kind in ("png", "pdf")}
 
 
 def test_two_processes_write_what_one_writes(folder: RunFolder, process: DrawingProcess):

@@ -22,7 +22,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:
-    """Compute a run's figures of merit, with uncertainties.
+    """Compute a run's figures of merit, with uncertainties, and draw its figures.
 
     For example:
 
@@ -34,5 +34,5 @@ def evaluate(
     from steepest.terminal import progress_unless, show_evaluation
 
     with progress_unless(as_json) as callback:
-        metrics = training.evaluate_run(run, events, callback)
+        metrics = training.evaluate_run(run, events, callback, draw=True)
     show_evaluation(metrics, as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, field_validator
 
@@ -55,6 +55,15 @@ class EvaluateRecipe(Strict):
     """Signal efficiency of the cut whose efficiencies are given in bins."""
     bins: Annotated[tuple[BinsRecipe, ...], Field(strict=False)] = ()
     significance: SignificanceRecipe | None = None
+    importance: bool = False
+    """Whether to measure by how much a figure of merit falls if a feature is permuted."""
+    label: str | None = None
+    """Written above each figure, such as "CMS Simulation"; the first word is bold."""
+    formats: Annotated[tuple[Literal["png", "pdf", "svg"], ...], Field(strict=False)] = (
+        "png",
+        "pdf",
+    )
+    """Of the figures; the report shows the PNG files, which are always written."""
 
     @field_validator("bins", mode="before")
     @classmethod

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import base64
+import math
+import re
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from steepest.evaluate import BinnedMerits, Merit
 from steepest.folder import RunFolder
 from steepest.report.tables import fold_table, variation_table
 
 __all__ = ["render", "write_report"]
+
+_INDEX = re.compile(r"(ε)_([SB])")
 
 _CAPTIONS = {
     "roc": "Background rejection 1/ε_B against signal efficiency ε_S. Bands: 68.27 % intervals; "
@@ -65,6 +70,7 @@ def render(folder: RunFolder) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["typeset"] = _typeset
     environment.filters["thousands"] = lambda value: f"{value:,}"
     environment.filters["significant"] = lambda value, digits=6: f"{value:.{digits}g}"
     metrics = folder.metrics or {}
@@ -76,12 +82,21 @@ def render(folder: RunFolder) -> str:
         folds=fold_table(metrics),
         variations=variation_table(metrics),
         chosen=_chosen(metrics),
+        verdict=_verdict(metrics),
+        importance=[
+            (name, Merit.from_json(entry).format())
+            for name, entry in (metrics.get("importance") or {}).items()
+        ],
         figures=_figures(folder.path, metrics),
         coefficients=_coefficients(metrics),
         recipe=folder.recipe.to_toml(),
         log=_text(folder.path / "log.txt"),
         environment=folder.environment or {},
     )
+
+
+def _typeset(text: str) -> Markup:
+    return Markup(_INDEX.sub(r"\1<sub>\2</sub>", str(escape(text))))
 
 
 def merit_rows(metrics: dict[str, Any]) -> list[dict[str, str]]:
@@ -146,6 +161,49 @@ def _chosen(metrics: dict[str, Any]) -> str:
     end = "" if part != metrics["part"] else ": the evaluated events themselves, for want of others"
     what = "The resolution of the pulls was measured" if chosen.get("resolution") else None
     return f"{what or 'Cuts were chosen'} on the {part} part{end}."
+
+
+def _verdict(metrics: dict[str, Any]) -> str:
+    """Say whether the model beats its baseline, by how much, and what to try."""
+    merits = metrics.get("merits", {})
+    name = next((key for key in _COMPARED if key in merits.get("baseline", {})), None)
+    if name is None:
+        return ""
+    model, linear = (Merit.from_json(merits[of][name]) for of in ("model", "baseline"))
+    gains = merits.get("gain") or {}
+    if gains:
+        gain = Merit.from_json(next(iter(gains.values())))
+        change, error, amount = gain.value, gain.uncertainty, gain.format()
+    else:
+        sign = -1 if name == "mean_squared_error" else 1
+        change = sign * (model.value - linear.value)
+        error = math.hypot(model.uncertainty, linear.uncertainty)
+        amount = f"{model.format()} against {linear.format()}"
+    title = f"{'difference of ' if gains else ''}{linear.title}: {amount}"
+    if not abs(change) > 2 * error:
+        better = f"is no better than its linear baseline ({title})"
+        hint = "the linear model is enough, unless further features or more events help"
+    elif change > 0:
+        better = f"is better than its linear baseline ({title})"
+        hint = _hint(metrics.get("losses", {}), metrics.get("part", "test"))
+    else:
+        better = f"is worse than its linear baseline ({title})"
+        hint = "steepest explain, which measures the cause"
+    return f"The {metrics['model']['name']} {better}. To try: {hint}."
+
+
+_COMPARED = ("auc", "auc_macro", "r_squared", "mean_squared_error")
+
+
+def _hint(losses: dict[str, float], part: str) -> str:
+    """Compare the loss of the training part with that of the evaluated part."""
+    train, other = losses.get("train", math.nan), losses.get(part, math.nan)
+    if part != "train" and other > 1.05 * train:
+        return (
+            "more events, or a larger descent.l2, since J of the training part is lower "
+            f"({train:.4g} against {other:.4g})"
+        )
+    return "a larger network or a longer descent, since J is the same on all parts"
 
 
 def _captions(metrics: dict[str, Any]) -> dict[str, str]:

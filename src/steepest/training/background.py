@@ -6,7 +6,7 @@ process imports it while this one reads events and descends, and then draws part
 this process needs 1.3 s less, a quarter of the call.
 
 The second process runs this package and nothing of the caller's. Functions and their numbers go
-to it through a pipe, pickled, and PNGs come back; on disk nothing is pickled. If it fails, this
+to it through a pipe, pickled, and files come back; on disk nothing is pickled. If it fails, this
 process draws.
 """
 
@@ -16,10 +16,11 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from steepest.compiled.threads import usable_cores
@@ -29,6 +30,8 @@ from steepest.folder import RunFolder
 __all__ = ["Drawing", "DrawingProcess", "drawing_process"]
 
 Draw = Callable[[], Any]
+Files = dict[str, bytes]
+"""The content of a figure's file in each format."""
 _CODE = "from steepest.evaluate.figures.style import draw_from_stdin; draw_from_stdin()"
 _NICENESS = "import os; getattr(os, 'nice', int)(10); "
 """The descent comes first where there are not enough cores (POSIX)."""
@@ -55,22 +58,26 @@ class DrawingProcess:
         )
         self._thread = ThreadPoolExecutor(max_workers=1)
 
-    def submit(self, draw: Draw) -> Future[bytes | None]:
-        """Draw a figure in its turn; the result is its PNG, or None if that failed."""
-        return self._thread.submit(self._ask, draw)
+    def submit(self, draw: Draw, formats: Sequence[str] = ("png",)) -> Future[Files | None]:
+        """Draw a figure in its turn; the result is a file for each format, or None if it failed."""
+        return self._thread.submit(self._ask, draw, formats)
 
-    def _ask(self, draw: Draw) -> bytes | None:
+    def _ask(self, draw: Draw, formats: Sequence[str]) -> Files | None:
         to, back = self._process.stdin, self._process.stdout
         assert to is not None  # both are pipes
         assert back is not None
         try:
-            to.write(pickle.dumps(draw))
+            to.write(pickle.dumps((draw, formats)))
             to.flush()
-            size = int.from_bytes(back.read(SIZE_BYTES), "little")
-            png = back.read(size)
+            files = {}
+            for kind in formats:
+                size = int.from_bytes(back.read(SIZE_BYTES), "little")
+                files[kind] = back.read(size)
+                if not len(files[kind]) == size > 0:
+                    return None
         except Exception:  # it has ended, or the function cannot be pickled
             return None
-        return png if len(png) == size > 0 else None
+        return files
 
     def end(self) -> None:
         """End the process, whatever it is doing."""
@@ -100,9 +107,10 @@ def drawing_process() -> Iterator[DrawingProcess | None]:
 
 
 class Drawing:
-    """Writes figures with their numbers: ``figures/NAME.png`` and ``NAME.json``.
+    """Writes figures with their numbers: ``figures/NAME.png``, ``NAME.pdf`` and ``NAME.json``.
 
-    `done` is called after each figure.
+    Formats and label are those of the recipe; `done` is called after each figure; `where` is the
+    folder.
     """
 
     def __init__(
@@ -110,39 +118,53 @@ class Drawing:
         folder: RunFolder,
         process: DrawingProcess | None = None,
         done: Callable[[], object] = lambda: None,
+        where: str = "figures",
     ) -> None:
-        self._folder, self._process, self._done = folder, process, done
-        self._waiting: list[tuple[str, Draw, Future[bytes | None]]] = []
+        self._folder, self._process, self._done, self._where = folder, process, done, where
+        self._waiting: list[tuple[str, Draw, Future[Files | None]]] = []
+        options = folder.recipe.evaluate
+        self._label = options.label
+        self._formats = tuple(dict.fromkeys(("png", *options.formats)))
         self._drawings: dict[str, Any] = {}
 
     def add(self, name: str, draw: Draw, numbers: Any) -> None:
         """Write the numbers; draw the figure now, or leave it to the second process."""
         from steepest.evaluate import figures
 
-        self._folder.write_json(f"figures/{name}.json", figures.as_numbers(numbers))
+        self._folder.write_json(f"{self._where}/{name}.json", figures.as_numbers(numbers))
         if isinstance(draw, partial):  # so that it can be drawn again, see `Run.plot`
             given = len(numbers) if isinstance(numbers, dict) else 1
             options = figures.as_numbers(draw.args[given:])
             self._drawings[name] = {"function": draw.func.__name__, "options": options}
+        if self._label:
+            draw = partial(figures.labelled, draw, self._label)
         if self._process is None:
             self._write(name, draw, None)
         else:
-            self._waiting.append((name, draw, self._process.submit(draw)))
+            self._waiting.append((name, draw, self._process.submit(draw, self._formats)))
 
     def finish(self) -> None:
         """Draw what the second process has not begun, from the last one; write all figures."""
         for name, draw, future in reversed(self._waiting):
-            png = None
+            files = None
             if not future.cancel():
                 with suppress(TimeoutError):
-                    png = future.result(_TIMEOUT)
-            self._write(name, draw, png)
+                    files = future.result(_TIMEOUT)
+            self._write(name, draw, files)
         self._waiting.clear()
         self._folder.write_json("figures.json", self._drawings)
 
-    def _write(self, name: str, draw: Draw, png: bytes | None) -> None:
+    def _write(self, name: str, draw: Draw, files: Files | None) -> None:
         from steepest.evaluate import figures
 
-        content = png or figures.rendered(draw())
-        self._folder.write_figure(f"figures/{name}.png", lambda path: path.write_bytes(content))
+        if files is None:
+            figure = draw()
+            files = {kind: figures.rendered(figure, kind) for kind in self._formats}
+        for kind, content in files.items():
+            write = partial(_write_bytes, content)
+            self._folder.write_figure(f"{self._where}/{name}.{kind}", write)
         self._done()
+
+
+def _write_bytes(content: bytes, path: Path) -> None:
+    path.write_bytes(content)

@@ -501,13 +501,18 @@ def evaluate_run(
     path: str | Path,
     events: str | list[str] | None = None,
     callback: TrainingCallback | None = None,
+    draw: bool = False,
 ) -> dict[str, Any]:
     """Compute a run's figures of merit again, on its own test part or on other events.
+
+    With `draw`, its figures are written to ``evaluation/`` in the run's folder, each with its
+    numbers. If the events include files that the run was trained on, that is said.
 
     Returns
     -------
     dict
-        As metrics.json holds them: ``part``, ``events`` and ``merits``.
+        As metrics.json holds them: ``part``, ``events`` and ``merits``; ``trained_on``: the names
+        of the files that the run was trained on; ``figures``: their folder, or None.
     """
     callback = callback or TrainingCallback()
     folder = RunFolder(path)
@@ -547,8 +552,21 @@ def evaluate_run(
     else:
         chosen = (folder.metrics or {}).get("chosen")
     evaluation = evaluate_model(scored, options, chosen)
+    known = [] if events is None else _files_in_both(folder, sample.source)
+    if known:
+        callback.say(
+            f"The run was trained on {', '.join(known)}: on events of its training part, "
+            "figures of merit are too good. Its own test part: the same command without --events."
+        )
+    if draw:
+        shown = {part: scored}
+        if events is None:
+            shown |= {of: Scored(model, parts[of]) for of in {choosing_part(parts, part)} - {part}}
+        _draw(folder, evaluation, shown, part, options, callback)
     return results.metrics_of(
         "evaluated",
+        trained_on=known,
+        figures=str(folder.path / FIGURES) if draw else None,
         run=str(folder.path),
         part=PARTS[part] if events is None else "all",
         source=sample.source,
@@ -558,3 +576,35 @@ def evaluate_run(
         merits={"model": results.to_json(evaluation.merits)},
         bins=evaluation.bins_to_json(),
     )
+
+
+FIGURES = "evaluation"
+"""Where `evaluate_run` writes figures, in the run's folder."""
+
+
+def _draw(
+    folder: RunFolder,
+    evaluation: Evaluation,
+    scored: dict[int, Scored],
+    part: int,
+    options: EvaluateRecipe,
+    callback: TrainingCallback,
+) -> None:
+    from steepest.training import background
+    from steepest.training import figures as drawn
+
+    callback.stage("Drawing figures")
+    drawing = background.Drawing(folder, where=FIGURES)
+    for figure in drawn.results(evaluation.scored.model, evaluation, None, scored, part, options):
+        drawing.add(*figure)
+
+
+def _files_in_both(folder: RunFolder, source: dict[str, Any]) -> list[str]:
+    """Return the names of files with the content of a file that the run was trained on."""
+    recorded = ((folder.environment or {}).get("events") or {}).get("files", [])
+    seen = {(file.get("sha256"), file.get("inside")) for file in recorded}
+    return [
+        file["name"]
+        for file in source.get("files", [])
+        if file.get("sha256") and (file["sha256"], file.get("inside")) in seen
+    ]

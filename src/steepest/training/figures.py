@@ -87,7 +87,7 @@ def results(
     match model.task:
         case "binary":
             yield from _binary(model, evaluation, baseline)
-            if part != TRAIN:
+            if part != TRAIN and TRAIN in scored:
                 yield _scores(model, scored[TRAIN], evaluation.scored)
         case "multiclass":
             yield _confusion(model, evaluation.scored)
@@ -167,7 +167,7 @@ def _significance(
     cut: evaluate.Merit, scored: dict[int, Scored], part: int, recipe: EvaluateRecipe
 ) -> Figure:
     choosing = choosing_part(scored, part)
-    other = scored[choosing].roc if choosing != part else None
+    other = scored[choosing].roc if choosing != part and choosing in scored else None
     numbers = figures.significance_curve(scored[part].roc, other, experiment_of(recipe), cut)
     return "significance", *_drawn(
         figures.significance_figure, numbers, PARTS[part], PARTS[choosing]

@@ -32,6 +32,7 @@ from steepest.training.evaluation import (
     gain_of,
 )
 from steepest.training.fit import Fitted, fit_baseline, model_at
+from steepest.training.importance import importance_of
 from steepest.training.inputs import Schema
 from steepest.training.variations import evaluate_variations
 from steepest.training.variations import figure as variation_figure
@@ -109,6 +110,7 @@ def finish(job: Job, fitted: Fitted) -> None:
         "bins": evaluation.bins_to_json(),
         "class_factors": _class_factors(job),
         "samples": _samples(job, scored[part]),
+        "importance": _importance(job, scored[part]),
         "warnings": warnings_about(evaluation, linear, merits, fitted, job.parts[TRAIN]),
     }
     for sentence in (*yield_sentences(metrics["samples"]), *metrics["warnings"]):
@@ -147,6 +149,14 @@ def _class_factors(job: Job) -> dict[str, float] | None:
     if train.train_weights is None or choice not in (None, BALANCED):
         return None
     return dict(zip(train.classes, class_factors(train).tolist(), strict=True))
+
+
+def _importance(job: Job, scored: Scored) -> dict[str, Any] | None:
+    """The importance of each feature, where the recipe asks for it; not of inputs in groups."""
+    if not job.recipe.evaluate.importance or isinstance(job.schema.inputs, Mapping):
+        return None
+    job.callback.stage("Permuting features")
+    return importance_of(scored)
 
 
 def _samples(job: Job, scored: Scored) -> list[dict[str, Any]]:

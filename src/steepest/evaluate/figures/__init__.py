@@ -40,7 +40,7 @@ from steepest.evaluate.figures.significance import (
     significance_curve,
     significance_figure,
 )
-from steepest.evaluate.figures.style import axis_label, rendered, save
+from steepest.evaluate.figures.style import axis_label, labelled, rendered, save
 from steepest.evaluate.figures.variations import (
     VariationShapes,
     variation_figure,
@@ -76,6 +76,7 @@ __all__ = [
     "fold_curves",
     "fold_figure",
     "from_numbers",
+    "labelled",
     "pull_figure",
     "pull_histogram",
     "rejection_curve",

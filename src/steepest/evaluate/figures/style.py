@@ -33,6 +33,7 @@ __all__ = [
     "axis_label",
     "draw_from_stdin",
     "drawing",
+    "labelled",
     "laid_out",
     "new_figure",
     "note",
@@ -42,6 +43,7 @@ __all__ = [
     "scaled_label",
     "short",
     "style",
+    "typeset",
 ]
 
 # M. A. Petroff, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270: the set of
@@ -67,6 +69,7 @@ _SIZES: dict[str, Any] = {
     "ytick.major.width": 1.0,
     "hatch.linewidth": 0.8,
     "axes.unicode_minus": True,
+    "axes.formatter.use_mathtext": True,
     "figure.constrained_layout.use": True,
     "savefig.dpi": 150,
     "savefig.bbox": "standard",
@@ -194,7 +197,39 @@ def drawing(width: float, height: float, **changes: Any) -> Iterator[Figure]:
             return
         figure = new_figure(width, height)
         yield figure
+        for axes in figure.axes:
+            # at the other end than the label of the axis
+            axes.xaxis.get_offset_text().set(x=0, horizontalalignment="left")
+        _typeset(figure)
         laid_out(figure)
+
+
+_POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)|·10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_DIGITS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
+def typeset(text: str) -> str:
+    r"""Return a text with powers of ten as mathematics, in one notation.
+
+    Examples
+    --------
+    >>> typeset("S = 1.82e-10"), typeset("(1.8 ± 0.2)·10⁻⁶")
+    ('S = 1.82$\\cdot 10^{-10}$', '(1.8 ± 0.2)$\\cdot 10^{-6}$')
+    """
+
+    def power(found: re.Match[str]) -> str:
+        exponent = int((found[2] or found[3]).translate(_DIGITS))
+        return rf"{found[1] or ''}$\cdot 10^{{{exponent}}}$"
+
+    return _POWER.sub(power, text)
+
+
+def _typeset(figure: Figure) -> None:
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and _POWER.search(text.get_text()):
+            text.set_text(typeset(text.get_text()))
 
 
 def points(
@@ -230,6 +265,22 @@ def laid_out(figure: Figure) -> Figure:
     if engine is not None:
         engine.execute(figure)
     figure.set_layout_engine("none")
+    return figure
+
+
+def labelled(draw: Callable[[], Figure], label: str) -> Figure:
+    """Draw a figure, and write a label such as "CMS Simulation" above it, its first word bold."""
+    with style():
+        figure = draw()
+        first, _, rest = label.partition(" ")
+        axes = figure.axes[0]
+        axes.set_title(" ", loc="left", fontsize=15)  # makes room
+        figure.set_layout_engine("constrained")
+        laid_out(figure)
+        bold = axes.annotate(first, (0, 1), (0, 5), "axes fraction", "offset points",
+                             fontsize=16, fontweight="bold", va="bottom")  # fmt: skip
+        axes.annotate(f" {rest}", (1, 0), (0, 0), bold, "offset points", fontsize=14,
+                      fontstyle="italic", va="bottom")  # fmt: skip
     return figure
 
 
@@ -284,11 +335,11 @@ def _render_png(figure: Figure, buffer: io.BytesIO) -> None:
 
 
 SIZE_BYTES = 8
-"""Bytes of the little-endian size that precedes each PNG of `draw_from_stdin`."""
+"""Bytes of the little-endian size that precedes each file of `draw_from_stdin`."""
 
 
 def draw_from_stdin() -> None:
-    """Draw each pickled function that returns a figure, until standard input ends.
+    """Draw each pickled function that returns a figure, in each format, until the input ends.
 
     This is a process of `steepest.training.background`; it does not import the training code.
     """
@@ -300,9 +351,11 @@ def draw_from_stdin() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keeps printed text out of the results
     while True:
         try:
-            draw = pickle.load(sys.stdin.buffer)
+            draw, formats = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        png = rendered(draw())
-        answers.write(len(png).to_bytes(SIZE_BYTES, "little") + png)
+        figure = draw()
+        for kind in formats:
+            content = rendered(figure, kind)
+            answers.write(len(content).to_bytes(SIZE_BYTES, "little") + content)
         answers.flush()
