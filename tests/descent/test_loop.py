@@ -9,7 +9,7 @@ import pytest
 from steepest import recipe as spec
 from steepest.curvature import largest_curvature
 from steepest.descent import Callback, MemoryCheckpointer, Plan, State, descend
-from steepest.descent.plan import resolve_batch_size
+from steepest.descent.plan import decided, resolve_batch_size
 from steepest.errors import DivergenceError, EventsError, RecipeError
 from steepest.losses import loss_named
 from steepest.models import Dense
@@ -283,3 +283,27 @@ def test_batch_size_over_the_sample():
         "  cause:    a small sample, or a split or selection that leaves few events to train on\n"
         '  do:       set descent.batch_size = "all" for batch gradient descent, or a smaller number'
     )
+
+
+@pytest.mark.parametrize(
+    ("events", "size", "epochs"),
+    [(20, 20, 3000), (430, 32, 214), (19_000, 256, 40), (10**6, 1024, 5)],
+)
+def test_what_is_left_open_fits_the_sample(events, size, epochs):
+    recipe = decided(spec.DescentRecipe(), events, validated=True)
+    assert (recipe.method, recipe.batch_size, recipe.epochs) == ("descent", size, epochs)
+    assert recipe.stop.patience == max(10, epochs // 4)
+    assert decided(spec.DescentRecipe(), events, validated=False).stop.patience is None
+    assert decided(recipe, events, validated=True) == recipe
+
+
+def test_a_linear_model_takes_newton_unless_the_recipe_says_how_to_descend():
+    """Also after the recipe was written with all its defaults, as a run's folder has it."""
+    written = spec.DescentRecipe.model_validate(spec.DescentRecipe(epochs=7).model_dump())
+    newton = decided(written, 50, validated=True, linear=True)
+    assert (newton.method, newton.batch_size, newton.epochs) == ("newton", "all", 7)
+    for key, value in {"batch_size": 8, "optimizer": "sgd", "learning_rate": 0.1}.items():
+        recipe = spec.DescentRecipe.model_validate({key: value})
+        assert decided(recipe, 50, validated=True, linear=True).method == "descent"
+    exact = spec.DescentRecipe(method="exact", batch_size=1024)
+    assert decided(exact, 50, validated=False, linear=True).batch_size == "all"
