@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -51,6 +51,17 @@ class Coefficients:
         """Plain values: one list of outputs for each feature."""
         by_name = zip(self.names, self.values.tolist(), strict=True)
         return {"intercept": self.intercept.tolist(), "coefficients": dict(by_name)}
+
+
+class _Logits:
+    """A loss that reads logits as they are."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss, self.name, self.curvature_bound = loss, loss.name, loss.curvature_bound
+        self.value, self.gradient, self.curvature = loss.value, loss.gradient, loss.curvature
+
+    def prediction(self, logits: Array) -> Array:
+        return logits
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,13 @@ class TrainedModel:
         if self.encoding is not None and not isinstance(features, Groups):
             features = self.encoding.transform(features)
         return self.predict_encoded(features)
+
+    def logits(self, features: ArrayLike | Groups) -> Array:
+        """Return what the model puts out before its loss reads it, ``(events, outputs)``, float64.
+
+        P = σ(z) for two classes, softmax(z) for more, the value itself for regression.
+        """
+        return replace(self, loss=_Logits(self.loss)).predict(features)
 
     def predict_encoded(self, encoded: ArrayLike | Groups) -> Array:
         """Predict, as `predict` does, from what the encoding made: ``(events, inputs)``."""

@@ -15,7 +15,7 @@ ESTIMATORS = [
     Regressor(),
     Classifier(hidden=(8,)),
     Regressor(hidden=(8,)),
-    Classifier(hidden=(8,), optimizer="adam", learning_rate=0.01, activation="tanh"),
+    Classifier(hidden=(8,), optimizer="adam", learning_rate=0.01, activation="tanh", epochs=100),
     Regressor(method="exact"),
 ]
 

@@ -32,15 +32,17 @@ def test_signature_is_the_designed_one():
     defaults = {name: p.default for name, p in parameters.items()}
     designed = {
         "hidden": (),
-        "batch_size": "all",
-        "optimizer": "sgd",
-        "learning_rate": "auto",
-        "schedule": "constant",
+        "batch_size": None,
+        "optimizer": None,
+        "learning_rate": None,
+        "schedule": None,
         "scaling": "standard",
-        "l2": 0.0,
-        "epochs": 100,
+        "l2": None,
+        "epochs": None,
         "tol": None,
+        "early_stopping": "auto",
         "seed": 0,
+        "random_state": None,
     }
     assert {name: defaults[name] for name in designed} == designed
     fit = inspect.signature(Classifier.fit).parameters

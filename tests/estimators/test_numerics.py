@@ -17,6 +17,8 @@ Y = X @ [1.0, -2.0, 0.5] + 3.0 + 0.1 * random.normal(size=200)
 LABELS = (Y + random.normal(size=200) > 3.0).astype(int)
 THREE = np.digitize(Y, [2.0, 4.0])
 SCALES = {"1e20": 1e20, "1e-20": 1e-20, "all": np.array([1e20, 1e-20, 1.0])}
+FEW = {"optimizer": "sgd", "schedule": "constant", "epochs": 100, "l2": 0.0, "batch_size": "all"}
+"""For networks: few enough steps that rounding does not grow."""
 SCALINGS = ["standard", "min-max", "robust", "quantile", "whiten"]
 
 ADDED = {
@@ -38,8 +40,8 @@ def test_units_do_not_matter(scaling, scale):
         (Regressor(scaling=scaling), Y),
         (Classifier(scaling=scaling), LABELS),
         (Classifier(scaling=scaling), THREE),
-        (Classifier(hidden=(8,), scaling=scaling), LABELS),
-        (Regressor(hidden=(8,), scaling=scaling), Y),
+        (Classifier(hidden=(8,), scaling=scaling, **FEW), LABELS),
+        (Regressor(hidden=(8,), scaling=scaling, **FEW), Y),
     ]
     for model, y in models:
         predict = "predict_proba" if hasattr(model, "predict_proba") else "predict"
@@ -111,7 +113,8 @@ COPIES = np.repeat(np.arange(200), WEIGHTS)
 def test_an_event_of_weight_k_is_that_event_k_times(scaling, hidden):
     """In batch descent, to rounding; also what is validated."""
     for kind, y in ((Regressor, Y), (Classifier, LABELS), (Classifier, THREE)):
-        model = kind(hidden, scaling=scaling, epochs=50, optimizer="momentum", learning_rate=0.02)
+        given = FEW | {"epochs": 50, "optimizer": "momentum", "learning_rate": 0.02}
+        model = kind(hidden, scaling=scaling, **given)
         predict = "predict" if kind is Regressor else "predict_proba"
         held_out = (X, y, WEIGHTS)
         weighted = getattr(model.fit(X, y, WEIGHTS, validation=held_out), predict)(X)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -14,22 +14,25 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from steepest.descent import MemoryCheckpointer, State
+from steepest.descent import Callback, MemoryCheckpointer, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
+from steepest.estimators.choices import chosen_for, mean_loss, parted, seed_of, sets_aside
 from steepest.estimators.progress import CallbackAdapter, ProgressCallback
 from steepest.events import Sample
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
-from steepest.training.fit import fit, model_at
+from steepest.training.fit import fit, fit_baseline, model_at
 from steepest.training.inputs import Schema
 from steepest.training.partial_fit import PartialFit
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 
 Array = np.ndarray
+PATIENCE = 10
+"""Validations without a new best loss after which early stopping stops, at least."""
 _DESCENT = ("method", "batch_size", "optimizer", "learning_rate", "schedule", "scaling", "l2",
-            "epochs", "dtype", "seed")  # fmt: skip
+            "epochs", "dtype")  # fmt: skip
 """Parameters that a recipe has under the same names in its table `descent`."""
 
 
@@ -44,20 +47,24 @@ class Descended(BaseEstimator):
     exact_: Any
     n_features_in_: int
     _partial: PartialFit | None = None
+    _begun: tuple[int, int, bool, bool]
+    """What its recipe follows from besides parameters: how many events, the seed, whether it is
+    validated, whether the events come piece by piece."""
 
     def __init__(
         self,
         hidden: tuple[int, ...] = (),
         *,
         method: Literal["descent", "newton", "exact"] = "descent",
-        batch_size: int | Literal["all"] = "all",
-        optimizer: str | dict[str, Any] = "sgd",
-        learning_rate: float | Literal["auto"] = "auto",
-        schedule: str | dict[str, Any] = "constant",
+        batch_size: int | Literal["all"] | None = None,
+        optimizer: str | dict[str, Any] | None = None,
+        learning_rate: float | Literal["auto"] | None = None,
+        schedule: str | dict[str, Any] | None = None,
         scaling: str = "standard",
-        l2: float = 0.0,
-        epochs: int = 100,
+        l2: float | None = None,
+        epochs: int | None = None,
         tol: float | None = None,
+        early_stopping: bool | Literal["auto"] = "auto",
         activation: str = "relu",
         initialization: str | None = None,
         record_every: int | Literal["auto"] = "auto",
@@ -65,6 +72,7 @@ class Descended(BaseEstimator):
         verbose: bool = False,
         callbacks: Sequence[ProgressCallback] | None = None,
         seed: int = 0,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.hidden = hidden
         self.method = method
@@ -76,6 +84,7 @@ class Descended(BaseEstimator):
         self.l2 = l2
         self.epochs = epochs
         self.tol = tol
+        self.early_stopping = early_stopping
         self.activation = activation
         self.initialization = initialization
         self.record_every = record_every
@@ -83,6 +92,7 @@ class Descended(BaseEstimator):
         self.verbose = verbose
         self.callbacks = callbacks
         self.seed = seed
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> Self:
         """Descend on J from the seed's θ₀, over all epochs; or solve for its minimum.
@@ -99,17 +109,24 @@ class Descended(BaseEstimator):
             mini-batches it is one event whose gradient is k times as large.
         validation
             (X, y) or (X, y, sample_weight): then the best parameters on it are kept.
+            It takes the place of what `early_stopping` would set aside.
 
         Raises
         ------
         RecipeError, EventsError, ValueError
             Parameters; one class only, weights; X and y as scikit-learn checks them.
         """
-        train, held_out = self._sample(X, y, sample_weight, new=True), None
+        seed = seed_of(self)
+        train = self._sample(X, y, sample_weight, new=True)
+        held_out: Sample | None = None
+        apart = False
         if validation is not None:
             X, y, *rest = validation
             held_out = self._sample(X, y, rest[0] if rest else None, new=False)
-        self._descend(train, held_out)
+        elif apart := sets_aside(self, train):
+            train, held_out = parted(train, self._task()[0], seed)
+        self._begun = len(train), seed, held_out is not None, False
+        self._descend(train, held_out, apart)
         return self
 
     def _sample(self, X: Any, y: Any, sample_weight: Any, new: bool) -> Sample:
@@ -120,21 +137,29 @@ class Descended(BaseEstimator):
         """The task and the names of its classes."""
         raise NotImplementedError
 
-    def _recipe(self) -> Recipe:
-        """The estimator's parameters as a recipe, which checks them."""
+    def _recipe(self, events: int, seed: int, validated: bool, piecewise: bool) -> Recipe:
+        """The estimator's parameters as a recipe for so many events, which checks them."""
         p = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        chosen = chosen_for(self._task()[0], p["hidden"], events, p["batch_size"], piecewise)
+        if p["epochs"] is not None or p["optimizer"] is not None:  # these are chosen together
+            chosen |= {"learning_rate": "auto", "l2": 0.0}
+        p |= {name: value for name, value in chosen.items() if p[name] is None}
         whole, every = p["batch_size"] == "all", p["record_every"]
-        rare = whole and p["tol"] is None and every != "auto"
+        rare = whole and p["tol"] is None and not validated and every != "auto"
+        stop = {"loss_tolerance": p["tol"]} if p["tol"] is not None else {}
+        if validated and self.early_stopping is True:
+            stop["patience"] = max(PATIENCE, p["epochs"] // 5)
         descent = {
             **{name: p[name] for name in _DESCENT},
-            "stop": {"loss_tolerance": p["tol"]} if p["tol"] is not None else {},
+            "seed": seed,
+            "stop": stop,
             "history": {"every": every},
-            # batch descent validates only when it records, unless `tol` needs each epoch
+            # batch descent validates only when it records, unless a criterion needs each epoch
             "validate_every": every if rare else 1,
         }
         model = {name: p[name] for name in ("hidden", "activation", "initialization")}
-        events = {"path": "arrays", "label": "y"}
-        table = {"events": events, "model": model, "descent": descent}
+        arrays = {"path": "arrays", "label": "y"}
+        table = {"events": arrays, "model": model, "descent": descent}
         return Recipe.from_dict(table, source=type(self).__name__)
 
     def _schema(self) -> Schema:
@@ -147,9 +172,9 @@ class Descended(BaseEstimator):
         assert isinstance(epochs, int)  # as the parameter is
         return CallbackAdapter(self.callbacks or (), epochs, bool(self.verbose))
 
-    def _descend(self, train: Sample, validation: Sample | None) -> None:
-        """Fit anew."""
-        recipe, schema = self._recipe(), self._schema()
+    def _descend(self, train: Sample, validation: Sample | None, apart: bool = False) -> None:
+        """Fit anew; `apart` says that the validation part was set aside here."""
+        recipe, schema = self._recipe(*self._begun), self._schema()
         checkpointer, callback = MemoryCheckpointer(), self._callback(recipe)
         self._partial = None
         try:
@@ -173,14 +198,20 @@ class Descended(BaseEstimator):
             self.model_, self.exact_ = fitted.model, fitted.exact
             self.learning_rate_ = fitted.learning_rate.value
             self._end(fitted.outcome.state)
+            self._warn_unconverged(fitted.outcome.state)
+            if apart:
+                assert validation is not None
+                self._warn_no_better(train, validation, schema)
             if recipe.descent.method == "descent":
                 self._partial = PartialFit.after_fit(fitted, schema, recipe)
         self.history_ = _history(checkpointer)
 
     def _continue(self, train: Sample) -> None:
         """Take one epoch over these events."""
-        recipe = self._recipe()
         partial = self._partial
+        if partial is None:
+            self._begun = len(train), seed_of(self), False, True
+        recipe = self._recipe(*self._begun)
         if partial is None:
             partial = PartialFit.start(train, self._schema(), recipe)
             self.history_ = None
@@ -218,11 +249,42 @@ class Descended(BaseEstimator):
             reason.sentence if reason.kind != "asked" else "a callback returned True"
         )
 
+    def _warn_unconverged(self, state: State) -> None:
+        if self.tol is not None and state.reason is not None and state.reason.kind == "epochs":
+            warnings.warn(
+                f"{type(self).__name__} has taken all its epochs before the training loss fell by "
+                f"less than tol = {self.tol:g} in one. More epochs, or a larger learning rate, "
+                "bring it nearer to the minimum.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _warn_no_better(self, train: Sample, held_out: Sample, schema: Schema) -> None:
+        """Compare a network with a linear model, on the events that were set aside."""
+        if not self.hidden:
+            return
+        linear = fit_baseline(train, schema, Callback()).model
+        loss, baseline = (mean_loss(model, held_out) for model in (self.model_, linear))
+        if not loss < baseline:
+            warnings.warn(
+                "The network is no better than a linear model: on the "
+                f"{len(held_out):,} events that were set aside its loss is {loss:.6g}, that of the "
+                f"linear model {baseline:.6g}. "
+                "More events or epochs, a larger l2 or fewer units may help; hidden=() is the "
+                "linear model.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
     def _predicted(self, X: Any) -> Array:
-        """What the model says of X, checked by scikit-learn."""
+        """What the model says of X, checked by scikit-learn; float32 of what is float32."""
+        return self._of_inputs(X, lambda inputs: self.model_.predict(inputs))  # noqa: PLW0108 - checked first
+
+    def _of_inputs(self, X: Any, says: Callable[[Array], Array]) -> Array:
         check_is_fitted(self, "model_")
         check: Any = validate_data
-        return self.model_.predict(check(self, X, reset=False, dtype=np.float64))
+        inputs = check(self, X, reset=False, dtype=[np.float64, np.float32])
+        return says(inputs).astype(inputs.dtype, copy=False)
 
     def _coefficients(self, what: str) -> Any:
         check_is_fitted(self, "model_")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
+from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
@@ -12,7 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
+from steepest.estimators.choices import class_weights
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
+from steepest.estimators.progress import ProgressCallback
 from steepest.events import Sample
 
 __all__ = ["Classifier"]
@@ -35,26 +39,36 @@ class Classifier(ClassifierMixin, Descended):
         layers), a few passes over the events; it has no `partial_fit`.
     batch_size
         "all" is batch gradient descent: each step takes the whole sample. A number k is that many
-        events a step, 1 is stochastic; more than there are is an error.
+        events a step, 1 is stochastic; more than there are is an error. None is "all" without a
+        hidden layer, and for networks 64, or "all" of up to 256 events.
     optimizer
         sgd, momentum, nesterov, rmsprop, adam or adamw, or a table with a name and options:
-        ``{"name": "momentum", "momentum": 0.8}``.
+        ``{"name": "momentum", "momentum": 0.8}``. None is sgd, and for networks adam.
     learning_rate
         η, or "auto": from the curvature for models without hidden layers under SGD, momentum and
-        Nesterov, else the best of trial runs.
+        Nesterov, else the best of trial runs. None is "auto", and for networks with `epochs` and
+        `optimizer` left out 0.003.
     schedule
         constant, inverse-time, step, exponential, cosine, one-cycle or reduce-on-plateau, or a
-        table: ``{"name": "cosine", "warmup": 0.1}``.
+        table: ``{"name": "cosine", "warmup": 0.1}``. None is constant, and for networks one-cycle.
     scaling
         none, standard, min-max, robust, quantile or whiten; fitted on X of `fit`, or of the first
         `partial_fit`. A feature without spread is shifted only.
     l2
-        λ ≥ 0, on the weights, not on the biases.
+        λ ≥ 0, on the weights, not on the biases. None is 0, and for networks of n events with
+        `epochs` and `optimizer` left out the smaller of 0.005 and 3 / n.
     epochs
-        Stop after so many epochs.
+        Stop after so many epochs. None is 100, and for networks what takes some 3,000 steps.
     tol
         Stop when the training loss falls by less than this in an epoch; None does not. For
         "newton": when J is predicted to be less than this above its minimum; None is 1e-10.
+    early_stopping
+        Set a tenth of the events aside, drawn by the seed, and keep the parameters that are best on
+        them; True also stops when none were better for a fifth of the epochs. "auto" sets them
+        aside for networks with `epochs` left out, from 1,000 events on, none of negative weight.
+    class_weight
+        Factors of the events' weights by class: a dict; "balanced", which makes the sums of weights
+        of all classes equal; or None.
     activation
         relu, tanh, sigmoid or gelu, after each hidden layer.
     initialization
@@ -71,7 +85,10 @@ class Classifier(ClassifierMixin, Descended):
         Functions of a `Progress`, called after each epoch and each pass of `partial_fit`; one that
         returns True ends `fit` there.
     seed
-        Of the initialisation and the order of the events; one seed gives the same bits.
+        Of the initialisation, the order of the events, and which are set aside; one seed gives the
+        same bits.
+    random_state
+        The seed under scikit-learn's name, or a `numpy.random.RandomState` that it is drawn from.
 
     Attributes
     ----------
@@ -102,7 +119,9 @@ class Classifier(ClassifierMixin, Descended):
     Warns
     -----
     ConvergenceWarning
-        The descent diverged; says at which step and why. The best parameters are kept.
+        The descent diverged; says at which step and why. The best parameters are kept. Or its
+        epochs ended before `tol` was reached; or a network is no better than a linear model on the
+        events that `early_stopping` has set aside.
 
     Examples
     --------
@@ -116,6 +135,53 @@ class Classifier(ClassifierMixin, Descended):
     """
 
     classes_: Array
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (),
+        *,
+        method: Literal["descent", "newton"] = "descent",
+        batch_size: int | Literal["all"] | None = None,
+        optimizer: str | dict[str, Any] | None = None,
+        learning_rate: float | Literal["auto"] | None = None,
+        schedule: str | dict[str, Any] | None = None,
+        scaling: str = "standard",
+        l2: float | None = None,
+        epochs: int | None = None,
+        tol: float | None = None,
+        early_stopping: bool | Literal["auto"] = "auto",
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        activation: str = "relu",
+        initialization: str | None = None,
+        record_every: int | Literal["auto"] = "auto",
+        dtype: Literal["float64", "float32"] = "float64",
+        verbose: bool = False,
+        callbacks: Sequence[ProgressCallback] | None = None,
+        seed: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        super().__init__(
+            hidden,
+            method=method,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            scaling=scaling,
+            l2=l2,
+            epochs=epochs,
+            tol=tol,
+            early_stopping=early_stopping,
+            activation=activation,
+            initialization=initialization,
+            record_every=record_every,
+            dtype=dtype,
+            verbose=verbose,
+            callbacks=callbacks,
+            seed=seed,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
 
     @available_if(descends)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -189,6 +255,17 @@ class Classifier(ClassifierMixin, Descended):
             return np.column_stack([1.0 - probabilities, probabilities])
         return probabilities
 
+    def decision_function(self, X: Any) -> Array:
+        """The logits z: ``(events,)`` for two classes, with P(classes_[1]) = σ(z); else of each."""
+        return self._of_inputs(X, lambda inputs: _flat(self.model_.logits(inputs)))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """The logarithms of `predict_proba`, from the logits: finite where that rounds to zero."""
+        z = self.decision_function(X)
+        if z.ndim == 1:
+            return -np.logaddexp(0.0, np.column_stack([z, -z]))
+        return log_softmax(z, axis=1)
+
     def predict(self, X: Any) -> Array:
         """The most probable class of each event, ``(events,)``."""
         check_is_fitted(self, "model_")
@@ -196,13 +273,13 @@ class Classifier(ClassifierMixin, Descended):
 
     @property
     def coef_(self) -> Array:
-        """Coefficients in the features' original units."""
-        return self._coefficients("coef_").values.T
+        """Coefficients in the features' original units; of several classes with mean 0."""
+        return _centred(self._coefficients("coef_").values.T)
 
     @property
     def intercept_(self) -> Array:
-        """Intercepts in the features' original units."""
-        return self._coefficients("intercept_").intercept
+        """Intercepts in the features' original units; of several classes with mean 0."""
+        return _centred(self._coefficients("intercept_").intercept)
 
     def _task(self) -> tuple[str, tuple[str, ...]]:
         task = "binary" if len(self.classes_) == 2 else "multiclass"
@@ -219,4 +296,15 @@ class Classifier(ClassifierMixin, Descended):
 
     def _events(self, X: Array, y: Array, sample_weight: Any) -> Sample:
         kind = np.int64 if len(self.classes_) > 2 else np.dtype(self.dtype)
-        return Sample(X, indices_of(y, self.classes_, kind), weights_of(sample_weight, len(X)))
+        weights = weights_of(sample_weight, len(X))
+        weights = class_weights(self.class_weight, self.classes_, y, weights)
+        return Sample(X, indices_of(y, self.classes_, kind), weights)
+
+
+def _flat(logits: Array) -> Array:
+    return logits[:, 0] if logits.shape[1] == 1 else logits
+
+
+def _centred(values: Array) -> Array:
+    """Softmax does not see what all classes have in common."""
+    return values - values.mean(axis=0) if len(values) > 1 else values

@@ -34,25 +34,32 @@ class Regressor(RegressorMixin, Descended):
         the curvature, for many events. The last two: no hidden layers and no `partial_fit`.
     batch_size
         "all" is batch gradient descent: each step takes the whole sample. A number k is that many
-        events a step, 1 is stochastic; more than there are is an error.
+        events a step, 1 is stochastic; more than there are is an error. None is "all" without a
+        hidden layer, and for networks 64, or "all" of up to 256 events.
     optimizer
         sgd, momentum, nesterov, rmsprop, adam or adamw, or a table with a name and options:
-        ``{"name": "momentum", "momentum": 0.8}``.
+        ``{"name": "momentum", "momentum": 0.8}``. None is sgd, and for networks adam.
     learning_rate
         η, or "auto": from the curvature for models without hidden layers under SGD, momentum and
-        Nesterov, else the best of trial runs.
+        Nesterov, else the best of trial runs. None is "auto", and for networks with `epochs` and
+        `optimizer` left out 0.003.
     schedule
         constant, inverse-time, step, exponential, cosine, one-cycle or reduce-on-plateau, or a
-        table: ``{"name": "cosine", "warmup": 0.1}``.
+        table: ``{"name": "cosine", "warmup": 0.1}``. None is constant, and for networks one-cycle.
     scaling
         none, standard, min-max, robust, quantile or whiten; fitted on X of `fit`, or of the first
         `partial_fit`. A feature without spread is shifted only.
     l2
-        λ ≥ 0, on the weights, not on the biases.
+        λ ≥ 0, on the weights, not on the biases. None is 0, and for networks of n events with
+        `epochs` and `optimizer` left out the smaller of 0.06 and 20 / n.
     epochs
-        Stop after so many epochs.
+        Stop after so many epochs. None is 100, and for networks what takes some 3,000 steps.
     tol
         Stop when the training loss falls by less than this in an epoch; None does not.
+    early_stopping
+        Set a tenth of the events aside, drawn by the seed, and keep the parameters that are best on
+        them; True also stops when none were better for a fifth of the epochs. "auto" sets them
+        aside for networks with `epochs` left out, from 1,000 events on, none of negative weight.
     activation
         relu, tanh, sigmoid or gelu, after each hidden layer.
     initialization
@@ -69,7 +76,10 @@ class Regressor(RegressorMixin, Descended):
         Functions of a `Progress`, called after each epoch and each pass of `partial_fit`; one that
         returns True ends `fit` there.
     seed
-        Of the initialisation and the order of the events; one seed gives the same bits.
+        Of the initialisation, the order of the events, and which are set aside; one seed gives the
+        same bits.
+    random_state
+        The seed under scikit-learn's name, or a `numpy.random.RandomState` that it is drawn from.
 
     Attributes
     ----------
@@ -102,7 +112,9 @@ class Regressor(RegressorMixin, Descended):
     Warns
     -----
     ConvergenceWarning
-        The descent diverged; says at which step and why. The best parameters are kept.
+        The descent diverged; says at which step and why. The best parameters are kept. Or its
+        epochs ended before `tol` was reached; or a network is no better than a linear model on the
+        events that `early_stopping` has set aside.
 
     Examples
     --------

@@ -1,0 +1,134 @@
+"""What an estimator chooses where its parameters leave it open: lengths, validation, weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, compute_class_weight
+
+from steepest.errors import RecipeError
+from steepest.events import Sample
+from steepest.trained import TrainedModel
+
+__all__ = ["chosen_for", "class_weights", "mean_loss", "parted", "seed_of", "sets_aside"]
+
+Array = np.ndarray
+STEPS, RATE = 3000, 0.003
+"""About so many steps a network takes, and Adam's η for them."""
+BATCH, WHOLE = 64, 256
+"""Events of its mini-batches; a sample of so many or fewer is taken whole."""
+PENALTY = {"regression": (20.0, 0.06), "binary": (3.0, 0.005), "multiclass": (3.0, 0.005)}
+"""λ of networks: the first over the number of events, and at most the second. With these, tables
+of 100 to 4,000 events lose least on other events, see ``benchmarks/estimators.py``."""
+SHARE, LEAST = 0.1, 1000
+"""Part of the events that is set aside for validation, of samples of at least so many."""
+
+
+def chosen_for(
+    task: str, hidden: Any, events: int, batch_size: Any = None, piecewise: bool = False
+) -> dict[str, Any]:
+    """Return what is used for parameters that are None.
+
+    A linear model descends as in the lecture, by batch gradient descent. A network takes some 3,000
+    steps of Adam whatever the size of the sample, and each event at least ten times; its λ falls
+    with the number of events. Where events come piece by piece, their number is not known.
+
+    Examples
+    --------
+    >>> chosen_for("binary", (), 500)["batch_size"], chosen_for("binary", (64,), 6400)["epochs"]
+    ('all', 30)
+    """
+    if not hidden:
+        return {"batch_size": "all", "optimizer": "sgd", "schedule": "constant", "epochs": 100,
+                "learning_rate": "auto", "l2": 0.0}  # fmt: skip
+    chosen = batch_size or (BATCH if events > WHOLE else "all")
+    if piecewise and batch_size is None:
+        chosen = min(BATCH, events)
+    over_events, most = PENALTY[task]
+    per_epoch = 1 if chosen == "all" else max(events // int(chosen), 1)
+    return {
+        "batch_size": chosen,
+        "optimizer": "adam",
+        "learning_rate": RATE,
+        "schedule": "constant" if piecewise else "one-cycle",
+        "epochs": max(math.ceil(STEPS / per_epoch), 10),
+        "l2": min(over_events / events, most),
+    }
+
+
+def seed_of(estimator: Any) -> int:
+    """Return the seed of a fit: `random_state` in scikit-learn's sense, or else `seed`.
+
+    Raises
+    ------
+    RecipeError
+        Both are given, and differ.
+    """
+    state, seed = estimator.random_state, estimator.seed
+    if state is None:
+        return seed
+    if seed not in (0, state):
+        raise RecipeError(
+            f"{type(estimator).__name__} was given a seed and a random_state.",
+            expected="one of the two, which are the same",
+            found=f"seed = {seed!r}, random_state = {state!r}",
+            do="leave one of them out",
+        )
+    if isinstance(state, int | np.integer):
+        return int(state)
+    return int(check_random_state(state).randint(2**31 - 1))
+
+
+def sets_aside(estimator: Any, train: Sample) -> bool:
+    """Whether a fit sets events aside: asked to, or for a network whose length it chooses."""
+    if estimator.early_stopping != "auto":
+        return bool(estimator.early_stopping)
+    negative = train.weights is not None and bool((train.weights < 0).any())
+    open_length = bool(estimator.hidden) and estimator.epochs is None
+    return open_length and len(train) >= LEAST and not negative
+
+
+def parted(train: Sample, task: str, seed: int) -> tuple[Sample, Sample]:
+    """Return a training and a validation part, with the classes in the same proportions."""
+    labels, rows = train.labels, np.arange(len(train))
+    stratify = None
+    if task != "regression":
+        _, counts = np.unique(labels, return_counts=True)
+        smallest = math.ceil(len(rows) * SHARE)
+        stratify = labels if counts.min() > 1 and smallest >= len(counts) else None
+    kept, aside = train_test_split(rows, test_size=SHARE, random_state=seed, stratify=stratify)
+    weights = train.weights
+
+    def part(chosen: Any) -> Sample:
+        chosen = np.sort(chosen)
+        return Sample(
+            train.features[chosen], labels[chosen], None if weights is None else weights[chosen]
+        )
+
+    return part(kept), part(aside)
+
+
+def class_weights(wanted: Any, classes: Array, y: Array, weights: Array | None) -> Array | None:
+    """Return the events' weights times that of their class: "balanced" makes Σw per class equal."""
+    if wanted is None:
+        return weights
+    if wanted == "balanced":
+        w = np.ones(len(y)) if weights is None else weights
+        sums = np.bincount(np.searchsorted(classes, y), w, len(classes))
+        factors = sums.sum() / (len(classes) * sums)
+    else:
+        factors = compute_class_weight(wanted, classes=classes, y=y)
+    by_event = factors[np.searchsorted(classes, y)]
+    return by_event if weights is None else by_event * weights
+
+
+def mean_loss(model: TrainedModel, events: Sample) -> float:
+    """Return Σ w ℓ / Σ w, for regression in the target's own units."""
+    if model.task == "regression":
+        losses = (model.predict(events.features) - events.labels) ** 2
+    else:
+        losses = model.loss.value(model.logits(events.features), events.labels)
+    return float(np.average(losses, weights=events.weights))
