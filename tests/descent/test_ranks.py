@@ -17,6 +17,7 @@ from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.objective import Batch
 from steepest.recipe import Recipe
 from toys import Line, plan_for, sample
+from two_processes import descended, on_two_processes
 
 
 class Meeting:
@@ -181,6 +182,18 @@ def test_an_interrupt_or_a_wish_to_end_on_any_rank_reaches_all():
         assert isinstance(end, Interrupted)
         assert str(end) == "Interrupted after step 16 of 36."
     assert [end.step for end in on_ranks(work("enough"))] == [16, 16]
+
+
+def test_two_processes_with_unequal_weights_are_one():
+    """Weights are divided by the mean over all ranks, so J is that of all events."""
+    first, second = on_two_processes(descended)
+    alone = descended(Ranks())
+    assert first["mean_weight"] < 0.5 < 1.5 < second["mean_weight"]
+    assert first["mean_weight"] + second["mean_weight"] == pytest.approx(2.0)
+    np.testing.assert_allclose(first["theta"], alone["theta"], rtol=1e-10)
+    assert first["theta"].tobytes() == second["theta"].tobytes()
+    np.testing.assert_allclose(first["losses"], alone["losses"], rtol=1e-10)
+    assert second["losses"] == []  # the main rank alone writes
 
 
 def test_all_ranks_diverge_at_the_same_step():

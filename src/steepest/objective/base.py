@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,8 +42,18 @@ class Batch:
     weights: Any = None
 
     @classmethod
-    def of(cls, inputs: Inputs, targets: AnyArray, weights: AnyArray | None, dtype: str) -> Batch:
+    def of(
+        cls,
+        inputs: Inputs,
+        targets: AnyArray,
+        weights: AnyArray | None,
+        dtype: str,
+        over_ranks: Callable[[float], float] = float,
+    ) -> Batch:
         """Cast to `dtype` and bring the weights to mean one.
+
+        Where each of several processes holds its own events, `over_ranks` sums a number over all
+        of them (`steepest.descent.ranks.Ranks.total`): the mean is that of all events.
 
         Examples
         --------
@@ -53,7 +63,7 @@ class Batch:
         if not np.issubdtype(targets.dtype, np.integer):
             targets = map_blocks(lambda block: block.astype(dtype, copy=False), targets)
         if weights is not None:
-            mean = total(weights) / len(weights)
+            mean = over_ranks(total(weights)) / over_ranks(len(weights))
             weights = map_blocks(lambda block: (block / mean).astype(dtype), weights)
         if isinstance(inputs, Groups):
             inputs = inputs.map(lambda _, values: _in_order(values, dtype))
