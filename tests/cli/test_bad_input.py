@@ -88,6 +88,12 @@ def test_one_class_only(refused, tmp_path: Path):
     assert "1: 1200 events" in message
 
 
+def test_a_number_in_place_of_a_label(refused):
+    message = refused(label="0")
+    assert message.startswith("The label '0' is a number, the same for all events.\n")
+    assert message.endswith("the column at place 0, from 0, is c0")
+
+
 def test_label_not_0_or_1(refused, tmp_path: Path):
     label = np.where(make_events()["is_top"] == 1, 1, -1)
     message = refused(path=written(tmp_path / "bad.parquet", is_top=label))

@@ -327,6 +327,15 @@ def _refuse_constant(seen: LabelCounts, text: str) -> None:
 
 
 def _one_class(seen: LabelCounts, text: str) -> EventsError:
+    if text.strip().isdecimal():
+        return EventsError(
+            f"The label {text!r} is a number, the same for all events.",
+            expected="a column, or an expression of columns",
+            found=f"the number {text.strip()}",
+            cause="a column was meant by its name or its place",
+            do=f"a column named {text.strip()} is written `{text.strip()}`; in a file without names "
+            f"the column at place {text.strip()}, from 0, is c{text.strip()}",
+        )
     return EventsError(
         f"The label {text!r} has one class only.",
         expected="events of at least two classes",
