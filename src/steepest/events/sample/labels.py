@@ -333,7 +333,7 @@ def _one_class(seen: LabelCounts, text: str) -> EventsError:
             expected="a column, or an expression of columns",
             found=f"the number {text.strip()}",
             cause="a column was meant by its name or its place",
-            do=f"a column named {text.strip()} is written `{text.strip()}`; in a file without names "
+            do=f"write `{text.strip()}` for a column of that name; in a file without names "
             f"the column at place {text.strip()}, from 0, is c{text.strip()}",
         )
     return EventsError(
