@@ -250,10 +250,12 @@ class Classifier(ClassifierMixin, Descended):
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of the classes, ``(events, K)``, in the order of `classes_`."""
-        probabilities = self._predicted(X)
-        if len(self.classes_) == 2:
-            return np.column_stack([1.0 - probabilities, probabilities])
-        return probabilities
+
+        def both(inputs: Array) -> Array:  # in float64: 1 − P would round to 0 in float32
+            p = self.model_.predict(inputs)
+            return np.column_stack([1.0 - p, p]) if p.ndim == 1 else p
+
+        return self._of_inputs(X, both)
 
     def decision_function(self, X: Any) -> Array:
         """The logits z: ``(events,)`` for two classes, with P(classes_[1]) = σ(z); else of each."""
