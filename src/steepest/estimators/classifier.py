@@ -262,11 +262,12 @@ class Classifier(ClassifierMixin, Descended):
         return self._of_inputs(X, lambda inputs: _flat(self.model_.logits(inputs)))
 
     def predict_log_proba(self, X: Any) -> Array:
-        """The logarithms of `predict_proba`, from the logits: finite where that rounds to zero."""
-        z = self.decision_function(X)
-        if z.ndim == 1:
-            return -np.logaddexp(0.0, np.column_stack([z, -z]))
-        return log_softmax(z, axis=1)
+        """The logarithms of `predict_proba`; from the logits, so finite, where that is zero."""
+        z, P = self.decision_function(X), self.predict_proba(X)
+        logs = (
+            -np.logaddexp(0.0, np.column_stack([z, -z])) if z.ndim == 1 else log_softmax(z, axis=1)
+        )
+        return np.log(P, out=logs, where=P > 0)
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each event, ``(events,)``."""
