@@ -1,0 +1,135 @@
+"""A batch of jets as a network reads it: all particles one after the other, without padding.
+
+A `Cloud` holds the particles of a batch in flat tensors ``(particles, features)``, with the number
+of the jet that each is of. What acts on a particle alone (a linear layer, a normalisation) acts on
+the flat tensor, so that padding cannot leak: there is none. What relates the particles of a jet to
+each other pads inside, by `Cloud.padded`, and comes back by `Cloud.flat`.
+
+A network is a `torch.nn.Module` whose ``forward(cloud)`` returns logits ``(jets, outputs)``:
+
+>>> import torch
+>>> class Counting(torch.nn.Module):
+...     def forward(self, cloud):
+...         return cloud.sum(torch.ones(len(cloud.jet), 1))
+>>> cloud = Cloud({"particles": torch.zeros(5, 3)}, {}, torch.tensor([2, 0, 3]))
+>>> Counting()(cloud).ravel()
+tensor([2., 0., 3.])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+__all__ = ["MOMENTA", "PARTICLES", "POINTS", "Cloud"]
+
+PARTICLES, POINTS, MOMENTA = "particles", "points", "momenta"
+"""Groups of a cloud: features; Δη, Δφ from the jet's axis; and E, px, py, pz in GeV."""
+
+
+class Cloud:
+    """Particles of some jets.
+
+    Parameters
+    ----------
+    particles
+        By the group's name: ``(particles, features)``, the jets one after the other.
+    events
+        By the group's name: ``(jets, features)``, numbers of the whole jet or event.
+    lengths
+        The number of particles of each jet, ``(jets,)`` int64; a jet may have none.
+    """
+
+    def __init__(
+        self, particles: Mapping[str, Tensor], events: Mapping[str, Tensor], lengths: Tensor
+    ) -> None:
+        self.particles, self.events, self.lengths = dict(particles), dict(events), lengths
+
+    def __getitem__(self, group: str) -> Tensor:
+        """The tensor of a group: ``(particles, features)`` or ``(jets, features)``."""
+        return self.particles[group] if group in self.particles else self.events[group]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @cached_property
+    def jet(self) -> Tensor:
+        """The jet that each particle is of, ``(particles,)``."""
+        jets = torch.arange(len(self.lengths), device=self.lengths.device)
+        return torch.repeat_interleave(jets, self.lengths)
+
+    @cached_property
+    def starts(self) -> Tensor:
+        """Where each jet's particles start, ``(jets,)``."""
+        return torch.cumsum(self.lengths, 0) - self.lengths
+
+    @cached_property
+    def longest(self) -> int:
+        """The number of particles of the largest jet; 1 at least."""
+        return max(int(self.lengths.max()) if len(self.lengths) else 0, 1)
+
+    @cached_property
+    def slot(self) -> Tensor:
+        """The place of each particle in a padded tensor of ``jets × longest``, ``(particles,)``."""
+        place = torch.arange(len(self.jet), device=self.lengths.device) - self.starts[self.jet]
+        return self.jet * self.longest + place
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """True where a padded tensor holds a particle, ``(jets, longest)``."""
+        return torch.arange(self.longest, device=self.lengths.device) < self.lengths[:, None]
+
+    def padded(self, values: Tensor, fill: float = 0.0) -> Tensor:
+        """``(particles, …)`` as ``(jets, longest, …)``, with `fill` behind each jet's last."""
+        shape = (len(self) * self.longest, *values.shape[1:])
+        empty = values.new_full(shape, fill)
+        return empty.index_copy(0, self.slot, values).unflatten(0, (len(self), self.longest))
+
+    def flat(self, padded: Tensor) -> Tensor:
+        """``(jets, longest, …)`` as ``(particles, …)``."""
+        return padded.flatten(0, 1).index_select(0, self.slot)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Σ over each jet's particles, ``(jets, …)``; 0 for a jet without any."""
+        total = values.new_zeros(len(self), *values.shape[1:])
+        return total.index_add(0, self.jet, values)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over each jet's particles, ``(jets, …)``; 0 for a jet without any."""
+        counts = self.lengths.clamp(min=1).to(values.dtype)
+        return self.sum(values) / counts.reshape(-1, *[1] * (values.dim() - 1))
+
+    def pairs(self, *, ordered: bool) -> tuple[Tensor, Tensor]:
+        """Particles i and j of the same jet, as two lists of particles' numbers.
+
+        Ordered: every i with every j ≠ i. Else: every pair once, j ≤ i, a particle with itself too.
+        """
+        partners = self.lengths[self.jet]
+        i = torch.repeat_interleave(torch.arange(len(self.jet), device=partners.device), partners)
+        first = torch.repeat_interleave(torch.cumsum(partners, 0) - partners, partners)
+        j = torch.arange(len(i), device=i.device) - first + self.starts[self.jet[i]]
+        keep = i != j if ordered else j <= i
+        return i[keep], j[keep]
+
+    def neighbours(self, points: Tensor, k: int) -> Tensor:
+        """The k nearest other particles of the same jet, by Euclidean distance, ``(particles, k)``.
+
+        Where a jet has fewer, the rest are ``len(cloud.jet)``: the number of no particle.
+        """
+        padded, width = self.padded(points), max(self.longest, k + 1)
+        squares = padded.square().sum(-1)
+        distance = squares[:, :, None] + squares[:, None, :] - 2 * padded @ padded.mT
+        absent = ~self.mask[:, None, :] | torch.eye(
+            self.longest, dtype=torch.bool, device=points.device
+        )
+        distance = distance.masked_fill(absent, torch.inf)
+        if width > self.longest:
+            distance = torch.nn.functional.pad(
+                distance, (0, width - self.longest), value=torch.inf
+            )
+        nearest, place = distance.topk(k, dim=-1, largest=False)
+        number = place + self.starts[:, None, None]
+        return self.flat(number.masked_fill(nearest == torch.inf, len(self.jet)))

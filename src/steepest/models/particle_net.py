@@ -1,0 +1,129 @@
+"""ParticleNet: edge convolutions on the nearest neighbours of each particle (arXiv:1902.08570).
+
+An edge convolution takes h(xᵢ, xⱼ − xᵢ) of a particle and its k nearest neighbours, and means over
+them. Its first layer is linear, W (xᵢ, xⱼ − xᵢ) = (A − B) xᵢ + B xⱼ with W = (A, B): both products
+are taken once a particle, not once an edge, which has k times as many rows.
+
+Where a jet has fewer than k other particles, the missing neighbours have zero features, as in the
+published network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from steepest.models.cloud import PARTICLES, POINTS, Cloud
+
+__all__ = ["EdgeConvolution", "ParticleNet"]
+
+
+class EdgeConvolution(nn.Module):
+    """x'ᵢ = ReLU(shortcut(xᵢ) + meanⱼ h(xᵢ, xⱼ − xᵢ)) over the k nearest neighbours j.
+
+    Parameters
+    ----------
+    features
+        Features of a particle before.
+    k
+        Neighbours.
+    widths
+        Of the layers of h, each with batch normalisation and a ReLU.
+    """
+
+    def __init__(self, features: int, k: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.k = k
+        inputs = [2 * features, *widths[:-1]]
+        self.layers = nn.ModuleList(
+            nn.Linear(before, after, bias=False)
+            for before, after in zip(inputs, widths, strict=True)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in widths)
+        self.shortcut = None
+        if features != widths[-1]:
+            self.shortcut = nn.Sequential(
+                nn.Linear(features, widths[-1], bias=False), nn.BatchNorm1d(widths[-1])
+            )
+
+    def forward(self, cloud: Cloud, points: Tensor, x: Tensor) -> Tensor:
+        """``(particles, features)`` → ``(particles, widths[-1])``; neighbours are near in `points`."""
+        neighbours = cloud.neighbours(points.detach(), self.k)
+        weights = self.layers[0].weight
+        own, difference = weights.tensor_split(2, dim=1)
+        here = functional.linear(x, own - difference)
+        there = functional.pad(functional.linear(x, difference), (0, 0, 0, 1))  # and no particle
+        h = (here[:, None] + functional.embedding(neighbours, there)).flatten(0, 1)
+        h = torch.relu(self.norms[0](h))
+        for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
+            h = torch.relu(norm(layer(h)))
+        h = h.unflatten(0, neighbours.shape).mean(dim=1)
+        return torch.relu(h + (x if self.shortcut is None else self.shortcut(x)))
+
+
+class ParticleNet(nn.Module):
+    """Edge convolutions, a mean over the jet, and fully connected layers.
+
+    Parameters
+    ----------
+    features, outputs
+        Features of a particle, and logits.
+    convolutions
+        (k, widths) of each edge convolution.
+    fusion
+        Width of a layer over the outputs of all convolutions; None takes the last one's alone.
+    hidden, dropout
+        Width and dropout of the layer before the logits.
+
+    Examples
+    --------
+    The published networks, with 7 features and 2 logits:
+
+    >>> lite = ParticleNet(7, 2, [(7, (32,) * 3), (7, (64,) * 3)], fusion=128, hidden=128)
+    >>> full = ParticleNet(7, 2)
+    >>> [sum(p.numel() for p in network.parameters()) for network in (lite, full)]
+    [38960, 366160]
+    """
+
+    def __init__(
+        self,
+        features: int,
+        outputs: int,
+        convolutions: Sequence[tuple[int, Sequence[int]]] = (
+            (16, (64, 64, 64)),
+            (16, (128, 128, 128)),
+            (16, (256, 256, 256)),
+        ),
+        fusion: int | None = None,
+        hidden: int = 256,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(features)
+        sizes = [features, *(widths[-1] for _, widths in convolutions)]
+        self.convolutions = nn.ModuleList(
+            EdgeConvolution(before, k, widths)
+            for before, (k, widths) in zip(sizes[:-1], convolutions, strict=True)
+        )
+        self.fusion = None
+        if fusion is not None:
+            self.fusion = nn.Sequential(
+                nn.Linear(sum(sizes[1:]), fusion, bias=False), nn.BatchNorm1d(fusion), nn.ReLU()
+            )
+        self.hidden = nn.Linear(sizes[-1] if fusion is None else fusion, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(hidden, outputs)
+
+    def forward(self, cloud: Cloud) -> Tensor:
+        """Logits ``(jets, outputs)``."""
+        x, points = self.norm(cloud[PARTICLES]), cloud[POINTS]
+        outputs = []
+        for convolution in self.convolutions:
+            points = x = convolution(cloud, points, x)
+            outputs.append(x)
+        if self.fusion is not None:
+            x = self.fusion(torch.cat(outputs, dim=1))
+        return self.out(self.dropout(torch.relu(self.hidden(cloud.mean(x)))))

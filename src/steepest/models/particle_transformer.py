@@ -1,0 +1,214 @@
+"""Particle Transformer: attention with a bias from each pair of particles (arXiv:2202.03772).
+
+Of each pair the network reads ln kT, ln z, ln ΔR and ln m², with Δ = ΔR in rapidity and φ:
+
+    kT = min(pTᵢ, pTⱼ) Δ,   z = min(pTᵢ, pTⱼ) / (pTᵢ + pTⱼ),   m² = (pᵢ + pⱼ)²
+
+Layers on a particle alone act on the particles without padding; a jet is padded to the longest of
+its batch for the attention itself. The pairs' layers act once on each pair j ≤ i.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from steepest.models.cloud import MOMENTA, PARTICLES, Cloud
+
+__all__ = ["ParticleTransformer", "pair_features"]
+
+LEAST = 1e-8
+"""What a logarithm is taken of at least."""
+
+
+def pair_features(p: Tensor, q: Tensor) -> Tensor:
+    """ln kT, ln z, ln Δ and ln m² of pairs of four-vectors ``(pairs, 4)``: E, px, py, pz in GeV."""
+
+    def cylindrical(v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        energy, px, py, pz = v.unbind(-1)
+        rapidity = 0.5 * torch.log(1 + 2 * pz / (energy - pz).clamp(min=1e-20))
+        return torch.hypot(px, py), rapidity, torch.atan2(py, px)
+
+    pt_p, y_p, phi_p = cylindrical(p)
+    pt_q, y_q, phi_q = cylindrical(q)
+    phi = torch.remainder(phi_p - phi_q + math.pi, 2 * math.pi) - math.pi
+    delta = torch.hypot(y_p - y_q, phi)
+    softer = torch.minimum(pt_p, pt_q)
+    energy, px, py, pz = (p + q).unbind(-1)
+    values = [
+        softer * delta,
+        softer / (pt_p + pt_q).clamp(min=LEAST),
+        delta,
+        energy.square() - px.square() - py.square() - pz.square(),
+    ]
+    return torch.stack(values, dim=-1).clamp(min=LEAST).log()
+
+
+class PairBias(nn.Module):
+    """Pair features → what is added to the attention, one number for each head."""
+
+    def __init__(self, widths: Sequence[int], heads: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.BatchNorm1d(4)]
+        sizes = [4, *widths, heads]
+        for before, after in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.GELU()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, cloud: Cloud) -> Tensor:
+        """``(jets, heads, longest, longest)``: −∞ where the key is no particle."""
+        i, j = cloud.pairs(ordered=False)
+        momenta, longest = cloud[MOMENTA], cloud.longest
+        with torch.no_grad():
+            features = pair_features(momenta[i], momenta[j])
+        values = self.layers(features)
+        jet, row, column = cloud.jet[i], cloud.slot[i] % longest, cloud.slot[j] % longest
+        shape = (len(cloud), longest, longest)
+        bias = values.new_zeros(math.prod(shape), values.shape[1])
+        bias = bias.index_copy(0, (jet * longest + row) * longest + column, values)
+        bias = bias.index_copy(0, (jet * longest + column) * longest + row, values)
+        bias = bias.unflatten(0, shape).permute(0, 3, 1, 2)
+        return bias.masked_fill(~_keys(cloud), -torch.inf)
+
+
+def _keys(cloud: Cloud) -> Tensor:
+    """True for the keys that attention may look at; a jet without particles looks at its padding."""
+    return (cloud.mask | (cloud.lengths == 0)[:, None])[:, None, None, :]
+
+
+class Block(nn.Module):
+    """Attention and two linear layers, each between normalisations and around a shortcut.
+
+    Scales of heads, of the normalised attention and of the shortcut are learnt (NormFormer).
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.before_attention = nn.LayerNorm(width)
+        self.projections = nn.Linear(width, 3 * width)
+        self.head_scale = nn.Parameter(torch.ones(heads))
+        self.attention_out = nn.Linear(width, width)
+        self.after_attention = nn.LayerNorm(width)
+        self.before_layers = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 4 * width)
+        self.after_expand = nn.LayerNorm(4 * width)
+        self.contract = nn.Linear(4 * width, width)
+        self.shortcut_scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, cloud: Cloud, x: Tensor, bias: Tensor) -> Tensor:
+        """``(particles, width)`` → the same, each particle attending to those of its jet."""
+        q, k, v = self.projections(self.before_attention(x)).chunk(3, dim=-1)
+        mixed = self._attend(*(self._split(cloud.padded(values)) for values in (q, k, v)), bias)
+        return self._layers(x, cloud.flat(mixed))
+
+    def token(self, cloud: Cloud, token: Tensor, x: Tensor) -> Tensor:
+        """``(jets, width)`` → the same: a token for each jet attends to itself and its particles."""
+        u, t = self.before_attention(x), self.before_attention(token)
+        width = x.shape[-1]
+        weight, offset = self.projections.weight, self.projections.bias
+        keys = functional.linear(torch.cat([u, t]), weight[width:], offset[width:])
+        padded, own = cloud.padded(keys[: len(x)]), keys[len(x) :, None]
+        k, v = torch.cat([own, padded], dim=1).chunk(2, dim=-1)
+        # the query is the token itself, as published: only keys and values are normalised
+        q = functional.linear(token, weight[:width], offset[:width])[:, None]
+        allowed = functional.pad(cloud.mask, (1, 0), value=True)[:, None, None, :]
+        mixed = self._attend(self._split(q), self._split(k), self._split(v), allowed)
+        return self._layers(token, mixed[:, 0])
+
+    def _split(self, x: Tensor) -> Tensor:
+        """``(jets, n, width)`` → ``(jets, heads, n, width / heads)``."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(q, k, v, bias, dropout)
+        return mixed.transpose(1, 2).flatten(-2)
+
+    def _layers(self, before: Tensor, mixed: Tensor) -> Tensor:
+        scale = self.head_scale.repeat_interleave(mixed.shape[-1] // self.heads)
+        # the projection comes before the scale of heads in the published network
+        x = self.after_attention(self.attention_out(mixed) * scale)
+        x = before + self._drop(x)
+        y = self._drop(functional.gelu(self.expand(self.before_layers(x))))
+        y = self._drop(self.contract(self.after_expand(y)))
+        return y + self.shortcut_scale * x
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.dropout, self.training)
+
+
+class ParticleTransformer(nn.Module):
+    """Particle attention with pair biases, then class attention.
+
+    Parameters
+    ----------
+    features, outputs
+        Features of a particle, and logits.
+    embedding
+        Widths of a particle's layers before the attention.
+    pair_widths
+        Widths of a pair's layers before its bias.
+    heads, layers, token_layers
+        Heads of an attention, blocks of particle attention, and of class attention.
+    dropout
+        In the particle attention; the class attention has none.
+
+    Examples
+    --------
+    As published, with 7 features and 2 logits:
+
+    >>> sum(p.numel() for p in ParticleTransformer(7, 2).parameters())
+    2141134
+    """
+
+    def __init__(
+        self,
+        features: int,
+        outputs: int,
+        embedding: Sequence[int] = (128, 512, 128),
+        pair_widths: Sequence[int] = (64, 64, 64),
+        heads: int = 8,
+        layers: int = 8,
+        token_layers: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        width = embedding[-1]
+        steps: list[nn.Module] = [nn.BatchNorm1d(features)]
+        for before, after in zip([features, *embedding], embedding, strict=False):
+            steps += [nn.LayerNorm(before), nn.Linear(before, after), nn.GELU()]
+        self.embedding = nn.Sequential(*steps)
+        self.pair_bias = PairBias(pair_widths, heads)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.token_blocks = nn.ModuleList(Block(width, heads, 0.0) for _ in range(token_layers))
+        self.token = nn.Parameter(torch.empty(width))
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, outputs)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Glorot's uniform weights, zero biases; deeper blocks add less to their shortcut."""
+        nn.init.trunc_normal_(self.token, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            for depth, block in enumerate(self.blocks, 1):
+                for layer in (block.attention_out, block.contract):
+                    layer.weight /= math.sqrt(2 * depth)
+
+    def forward(self, cloud: Cloud) -> Tensor:
+        """Logits ``(jets, outputs)``."""
+        x, bias = self.embedding(cloud[PARTICLES]), self.pair_bias(cloud)
+        for block in self.blocks:
+            x = block(cloud, x, bias)
+        token = self.token.expand(len(cloud), -1)
+        for block in self.token_blocks:
+            token = block.token(cloud, token, x)
+        return self.out(self.norm(token))
