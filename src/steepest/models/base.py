@@ -21,11 +21,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 
-from steepest.errors import RecipeError, nearest
+from steepest.errors import MissingExtraError, RecipeError, nearest
 
 __all__ = ["InputNames", "Model", "ModelKind", "kind_named", "known_models", "register"]
 
@@ -106,8 +107,19 @@ class ModelKind:
     from_config: Callable[[Mapping[str, Any]], Any]
 
 
-_KINDS: dict[str, ModelKind | str] = {"dense": "steepest.objective.kinds:DENSE"}
-"""By name: the kind, or ``module:attribute`` where it is."""
+_TORCH = (
+    "deep-sets",
+    "lorentz-net",
+    "module",
+    "particle-net",
+    "particle-net-lite",
+    "particle-transformer",
+)
+_KINDS: dict[str, ModelKind | str] = {
+    "dense": "steepest.objective.kinds:KINDS",
+    **dict.fromkeys(_TORCH, "steepest.objective.autograd:KINDS"),
+}
+"""By name: the kind, or ``module:attribute`` of a dictionary that has it."""
 
 
 def register(kind: ModelKind) -> None:
@@ -140,6 +152,14 @@ def kind_named(name: str) -> ModelKind:
     kind = _KINDS[name]
     if isinstance(kind, str):
         module, _, attribute = kind.partition(":")
-        kind = _KINDS[name] = getattr(import_module(module), attribute)
+        if name in _TORCH:
+            _require_torch(name)
+        kind = _KINDS[name] = getattr(import_module(module), attribute)[name]
     assert isinstance(kind, ModelKind)
     return kind
+
+
+def _require_torch(name: str) -> None:
+    """Raise MissingExtraError where PyTorch is not installed."""
+    if find_spec("torch") is None:
+        raise MissingExtraError("torch", "torch", f"The model {name!r}")

@@ -11,9 +11,10 @@ from steepest.models.dense import Dense
 from steepest.objective.base import ModelObjective
 from steepest.objective.dense import DenseObjective
 
-__all__ = ["DENSE", "objective_named"]
+__all__ = ["KINDS", "objective_named"]
 
-DENSE = ModelKind("dense", Dense.build, DenseObjective, Dense.from_config)
+KINDS = {"dense": ModelKind("dense", Dense.build, DenseObjective, Dense.from_config)}
+"""The kinds of models that compiled code computes, by their names."""
 
 
 def objective_named(
