@@ -20,9 +20,23 @@ import numpy as np
 from steepest.errors import InputError
 from steepest.storage import AnyArray, RowsOnDisk, compressed, on_disk, split
 
-__all__ = ["Groups", "Inputs", "Jagged", "join_inputs", "select_inputs", "split_inputs"]
+__all__ = [
+    "FEATURES",
+    "MOMENTA",
+    "PARTICLES",
+    "POINTS",
+    "Groups",
+    "Inputs",
+    "Jagged",
+    "join_inputs",
+    "select_inputs",
+    "split_inputs",
+]
 
 Array = np.ndarray
+FEATURES, PARTICLES, POINTS, MOMENTA = "features", "particles", "points", "momenta"
+"""Names of groups that networks read: numbers of an event; and of each particle: features, Δη and
+Δφ from the jet's axis, and E, px, py, pz in GeV."""
 
 
 @dataclass(frozen=True, eq=False)

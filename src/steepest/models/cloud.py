@@ -24,10 +24,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-__all__ = ["MOMENTA", "PARTICLES", "POINTS", "Cloud"]
-
-PARTICLES, POINTS, MOMENTA = "particles", "points", "momenta"
-"""Groups of a cloud: features; Δη, Δφ from the jet's axis; and E, px, py, pz in GeV."""
+__all__ = ["Cloud"]
 
 
 class Cloud:
@@ -127,9 +124,7 @@ class Cloud:
         )
         distance = distance.masked_fill(absent, torch.inf)
         if width > self.longest:
-            distance = torch.nn.functional.pad(
-                distance, (0, width - self.longest), value=torch.inf
-            )
+            distance = torch.nn.functional.pad(distance, (0, width - self.longest), value=torch.inf)
         nearest, place = distance.topk(k, dim=-1, largest=False)
         number = place + self.starts[:, None, None]
         return self.flat(number.masked_fill(nearest == torch.inf, len(self.jet)))

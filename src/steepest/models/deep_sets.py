@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
-from steepest.models.cloud import PARTICLES, Cloud
+from steepest.groups import PARTICLES
+from steepest.models.cloud import Cloud
 
 __all__ = ["DeepSets", "perceptron"]
 
@@ -14,7 +16,7 @@ __all__ = ["DeepSets", "perceptron"]
 def perceptron(widths: Sequence[int]) -> nn.Sequential:
     """Linear layers of those widths, each followed by a ReLU."""
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers)
 

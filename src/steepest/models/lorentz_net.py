@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from steepest.models.cloud import MOMENTA, Cloud
+from steepest.groups import MOMENTA
+from steepest.models.cloud import Cloud
 
 __all__ = ["LorentzNet"]
 

@@ -11,12 +11,14 @@ published network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from steepest.models.cloud import PARTICLES, POINTS, Cloud
+from steepest.groups import PARTICLES, POINTS
+from steepest.models.cloud import Cloud
 
 __all__ = ["EdgeConvolution", "ParticleNet"]
 
@@ -50,15 +52,14 @@ class EdgeConvolution(nn.Module):
             )
 
     def forward(self, cloud: Cloud, points: Tensor, x: Tensor) -> Tensor:
-        """``(particles, features)`` → ``(particles, widths[-1])``; neighbours are near in `points`."""
+        """``(particles, features)`` → ``(particles, widths[-1])``; `points` say who is near."""
         neighbours = cloud.neighbours(points.detach(), self.k)
-        weights = self.layers[0].weight
-        own, difference = weights.tensor_split(2, dim=1)
+        first, *layers = self.layers.children()
+        own, difference = cast(nn.Linear, first).weight.tensor_split(2, dim=1)
         here = functional.linear(x, own - difference)
         there = functional.pad(functional.linear(x, difference), (0, 0, 0, 1))  # and no particle
         h = (here[:, None] + functional.embedding(neighbours, there)).flatten(0, 1)
-        h = torch.relu(self.norms[0](h))
-        for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
+        for layer, norm in zip((nn.Identity(), *layers), self.norms, strict=True):
             h = torch.relu(norm(layer(h)))
         h = h.unflatten(0, neighbours.shape).mean(dim=1)
         return torch.relu(h + (x if self.shortcut is None else self.shortcut(x)))

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from steepest.models.cloud import MOMENTA, PARTICLES, Cloud
+from steepest.groups import MOMENTA, PARTICLES
+from steepest.models.cloud import Cloud
 
 __all__ = ["ParticleTransformer", "pair_features"]
 
@@ -26,7 +29,7 @@ LEAST = 1e-8
 
 
 def pair_features(p: Tensor, q: Tensor) -> Tensor:
-    """ln kT, ln z, ln Δ and ln m² of pairs of four-vectors ``(pairs, 4)``: E, px, py, pz in GeV."""
+    """Ln kT, ln z, ln Δ and ln m² of pairs of four-vectors ``(pairs, 4)``: E, px, py, pz in GeV."""
 
     def cylindrical(v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         energy, px, py, pz = v.unbind(-1)
@@ -55,7 +58,7 @@ class PairBias(nn.Module):
         super().__init__()
         layers: list[nn.Module] = [nn.BatchNorm1d(4)]
         sizes = [4, *widths, heads]
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.GELU()]
         self.layers = nn.Sequential(*layers[:-1])
 
@@ -76,7 +79,7 @@ class PairBias(nn.Module):
 
 
 def _keys(cloud: Cloud) -> Tensor:
-    """True for the keys that attention may look at; a jet without particles looks at its padding."""
+    """True for the keys that attention may look at; an empty jet looks at its padding."""
     return (cloud.mask | (cloud.lengths == 0)[:, None])[:, None, None, :]
 
 
@@ -103,11 +106,12 @@ class Block(nn.Module):
     def forward(self, cloud: Cloud, x: Tensor, bias: Tensor) -> Tensor:
         """``(particles, width)`` → the same, each particle attending to those of its jet."""
         q, k, v = self.projections(self.before_attention(x)).chunk(3, dim=-1)
-        mixed = self._attend(*(self._split(cloud.padded(values)) for values in (q, k, v)), bias)
+        q, k, v = (self._split(cloud.padded(values)) for values in (q, k, v))
+        mixed = self._attend(q, k, v, bias)
         return self._layers(x, cloud.flat(mixed))
 
     def token(self, cloud: Cloud, token: Tensor, x: Tensor) -> Tensor:
-        """``(jets, width)`` → the same: a token for each jet attends to itself and its particles."""
+        """``(jets, width)`` → the same: each jet's token attends to itself and its particles."""
         u, t = self.before_attention(x), self.before_attention(token)
         width = x.shape[-1]
         weight, offset = self.projections.weight, self.projections.bias
@@ -199,9 +203,9 @@ class ParticleTransformer(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
         with torch.no_grad():
-            for depth, block in enumerate(self.blocks, 1):
+            for depth, block in enumerate(self.blocks.children(), 1):
                 for layer in (block.attention_out, block.contract):
-                    layer.weight /= math.sqrt(2 * depth)
+                    cast(nn.Linear, layer).weight.div_(math.sqrt(2 * depth))
 
     def forward(self, cloud: Cloud) -> Tensor:
         """Logits ``(jets, outputs)``."""
@@ -209,6 +213,6 @@ class ParticleTransformer(nn.Module):
         for block in self.blocks:
             x = block(cloud, x, bias)
         token = self.token.expand(len(cloud), -1)
-        for block in self.token_blocks:
-            token = block.token(cloud, token, x)
+        for block in self.token_blocks.children():
+            token = cast(Block, block).token(cloud, token, x)
         return self.out(self.norm(token))

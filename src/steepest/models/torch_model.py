@@ -19,19 +19,16 @@ import torch
 from torch import nn
 
 from steepest.errors import RecipeError, nearest
+from steepest.groups import FEATURES, MOMENTA, PARTICLES, POINTS
 from steepest.models.base import InputNames
-from steepest.models.cloud import MOMENTA, PARTICLES, POINTS
 from steepest.models.deep_sets import DeepSets
 from steepest.models.lorentz_net import LorentzNet
 from steepest.models.particle_net import ParticleNet
 from steepest.models.particle_transformer import ParticleTransformer
 
-__all__ = ["FEATURES", "NETWORKS", "Network", "TorchModel"]
+__all__ = ["NETWORKS", "Network", "TorchModel"]
 
 Array = np.ndarray
-FEATURES = "features"
-"""The group that a flat matrix of features becomes."""
-
 LITE = {"convolutions": [[7, [32, 32, 32]], [7, [64, 64, 64]]], "hidden": 128}
 
 
@@ -65,9 +62,7 @@ def _options(network: Callable[..., nn.Module], **changed: Any) -> dict[str, Any
 
 NETWORKS = {
     "deep-sets": Network("Deep Sets", (PARTICLES,), DeepSets, _options(DeepSets)),
-    "particle-net": Network(
-        "ParticleNet", (PARTICLES, POINTS), ParticleNet, _options(ParticleNet)
-    ),
+    "particle-net": Network("ParticleNet", (PARTICLES, POINTS), ParticleNet, _options(ParticleNet)),
     "particle-net-lite": Network(
         "ParticleNet-Lite", (PARTICLES, POINTS), ParticleNet, _options(ParticleNet, **LITE)
     ),
@@ -225,7 +220,7 @@ class TorchModel:
 
     def linear_layer(self, theta: Array) -> None:
         """None: it has no linear layer from inputs to logits."""
-        return None
+        return
 
 
 def _plain(value: Any) -> Any:

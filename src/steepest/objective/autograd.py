@@ -23,11 +23,11 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from steepest.errors import EventsError
-from steepest.groups import Groups, Jagged
+from steepest.groups import FEATURES, Groups, Jagged
 from steepest.losses import Loss
 from steepest.models.base import ModelKind
 from steepest.models.cloud import Cloud
-from steepest.models.torch_model import FEATURES, NETWORKS, TorchModel
+from steepest.models.torch_model import NETWORKS, TorchModel
 from steepest.objective.base import Batch
 from steepest.objective.stateful import Memory
 
@@ -174,7 +174,8 @@ class AutogradObjective:
                 first = torch.autograd.grad(
                     value, self._parameters, create_graph=True, materialize_grads=True
                 )
-                along = sum((g * d).sum() for g, d in zip(first, direction, strict=True))
+                pairs = zip(first, direction, strict=True)
+                along = torch.stack([(g * d).sum() for g, d in pairs]).sum()
                 second = torch.autograd.grad(along, self._parameters, allow_unused=True)
                 total += self._flat(second)
         product = total.cpu().numpy().astype(self.dtype)
@@ -182,7 +183,7 @@ class AutogradObjective:
 
     def curvature_bounds(self, batch: Batch) -> None:
         """None: J is not convex."""
-        return None
+        return
 
     def predict(self, theta: Array, batch: Batch) -> Array:
         """Values ``(events,)``, probabilities ``(events,)``, or ``(events, K)`` of them."""
@@ -237,7 +238,9 @@ class AutogradObjective:
         for block in batch.blocks():
             rows = np.arange(len(block))
             if isinstance(block.inputs, Groups):
-                lengths = [m.lengths for m in block.inputs.members.values() if isinstance(m, Jagged)]
+                lengths = [
+                    m.lengths for m in block.inputs.members.values() if isinstance(m, Jagged)
+                ]
                 rows = np.argsort(lengths[0], kind="stable") if lengths else rows
             for start in range(0, len(rows), CHUNK):
                 chunk = rows[start : start + CHUNK]
@@ -255,10 +258,9 @@ class AutogradObjective:
 
     def _penalty(self) -> Tensor:
         """(λ/2) ‖W‖²."""
-        if not self.l2:
-            return torch.zeros((), dtype=torch.float64, device=self.device)
-        matrices = [p for p in self._parameters if p.dim() >= 2]
-        return 0.5 * self.l2 * sum(p.square().sum().double() for p in matrices)
+        zero = torch.zeros((), dtype=torch.float64, device=self.device)
+        matrices = [p for p in self._parameters if p.dim() >= 2] if self.l2 else []
+        return 0.5 * self.l2 * sum((p.square().sum().double() for p in matrices), zero)
 
     def _flat(self, gradients: tuple[Tensor | None, ...]) -> Tensor:
         parts = [
