@@ -124,7 +124,7 @@ class TorchModel:
         """
         groups = dict(inputs) if isinstance(inputs, Mapping) else {FEATURES: tuple(inputs)}
         if kind == "module":
-            model = cls(kind, groups, outputs, dict(options))
+            model = cls(kind, groups, outputs, _plain(options))
             model.module()
             return model
         network = NETWORKS[kind]
@@ -146,7 +146,7 @@ class TorchModel:
                 cause="the recipe has no [events.particles]",
                 do="say in [events.particles] which lists hold the particles' momenta",
             )
-        return cls(kind, groups, outputs, {**network.options, **options})
+        return cls(kind, groups, outputs, _plain({**network.options, **options}))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TorchModel:
@@ -160,7 +160,7 @@ class TorchModel:
             "network": self.kind,
             "inputs": {group: list(names) for group, names in self.inputs.items()},
             "outputs": self.outputs,
-            "options": _plain(self.options),
+            "options": self.options,
         }
 
     def module(self) -> nn.Module:

@@ -1,0 +1,369 @@
+"""Every particle network: published size, symmetries, the outputs of weaver-core, derivatives."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from steepest.errors import EventsError
+from steepest.events.particles import FEATURES, particle_groups
+from steepest.groups import MOMENTA, PARTICLES, POINTS, Groups, Jagged, join_inputs
+from steepest.losses import loss_named
+from steepest.models import kind_named
+from steepest.objective import Batch
+
+torch = pytest.importorskip("torch")
+
+from steepest.models.cloud import Cloud  # noqa: E402
+from steepest.models.torch_model import NETWORKS, TorchModel  # noqa: E402
+from steepest.objective.autograd import AutogradObjective, cloud_of  # noqa: E402
+
+INPUTS = {PARTICLES: tuple("abcdefg"), POINTS: ("eta", "phi"), MOMENTA: ("E", "px", "py", "pz")}
+LENGTHS = np.array([12, 7, 3, 1, 9, 0, 5])
+
+networks = pytest.mark.parametrize("name", NETWORKS)
+
+
+def jets(lengths=LENGTHS, seed: int = 0) -> Groups:
+    random, total = np.random.default_rng(seed), int(np.sum(lengths))
+    momentum = random.normal(scale=10.0, size=(total, 3))
+    energy = np.sqrt((momentum**2).sum(axis=1, keepdims=True) + 1.0)
+    arrays = {
+        PARTICLES: random.normal(size=(total, 7)),
+        POINTS: random.normal(size=(total, 2)),
+        MOMENTA: np.concatenate([energy, momentum], axis=1),
+    }
+    return Groups({name: Jagged.of_lengths(a, lengths) for name, a in arrays.items()})
+
+
+def disturb(module) -> None:
+    """Give normalisations, which start as the identity, something to do."""
+    torch.manual_seed(4)
+    for key, buffer in module.named_buffers():
+        if key.endswith("running_mean"):
+            buffer.normal_(0.0, 0.3)
+        if key.endswith("running_var"):
+            buffer.uniform_(0.5, 2.0)
+    for parameter in module.parameters():
+        if parameter.dim() == 1:
+            torch.nn.init.normal_(parameter, 1.0, 0.2)
+
+
+def module_of(name: str, outputs: int = 2):
+    """The network in float64 and evaluation mode."""
+    torch.manual_seed(1)
+    module = TorchModel.build(name, {}, INPUTS, outputs).module().double().eval()
+    disturb(module)
+    return module
+
+
+def logits(module, inputs: Groups) -> np.ndarray:
+    with torch.no_grad():
+        return module(cloud_of(inputs)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("deep-sets", 82_858),
+        ("particle-net", 366_160),
+        ("particle-net-lite", 26_416),
+        ("particle-transformer", 2_141_134),
+        ("lorentz-net", 224_072),
+    ],
+)
+def test_networks_have_their_published_size(name: str, parameters: int) -> None:
+    """With seven features and two classes; 82,458 of Deep Sets with three features."""
+    assert TorchModel.build(name, {}, INPUTS, 2).size == parameters
+
+
+@networks
+def test_particles_in_another_order_change_nothing(name: str) -> None:
+    inputs, random = jets(), np.random.default_rng(3)
+    ends = np.cumsum(LENGTHS)
+    order = np.concatenate(
+        [random.permutation(np.arange(end - n, end)) for n, end in zip(LENGTHS, ends, strict=True)]
+    )
+    module = module_of(name)
+    shuffled = inputs.map(lambda _, values: values[order])
+    np.testing.assert_allclose(logits(module, inputs), logits(module, shuffled), atol=1e-10)
+
+
+@networks
+def test_the_longest_jet_of_a_batch_changes_nothing_for_the_others(name: str) -> None:
+    """A jet alone, beside short ones, and beside one of 40 particles has the same logits."""
+    inputs, module = jets(), module_of(name)
+    together = logits(module, inputs)
+    for jet in range(len(LENGTHS)):
+        alone = logits(module, inputs[jet : jet + 1])
+        np.testing.assert_allclose(alone[0], together[jet], atol=1e-10)
+    longer = jets(np.array([40]), seed=9)
+    padded = logits(module, join_inputs([inputs, longer]))
+    np.testing.assert_allclose(padded[:-1], together, atol=1e-10)
+
+
+@networks
+def test_derivatives_are_those_of_differences(name: str) -> None:
+    """∇J and ∇²J·v along a direction, against central differences of J in float64."""
+    model = TorchModel.build(name, {"dropout": 0.0}, INPUTS, 1)
+    objective = AutogradObjective(model, loss_named("binary-cross-entropy"), 1e-3, "float64")
+    random = np.random.default_rng(0)
+    batch = Batch(jets(), random.integers(0, 2, len(LENGTHS)).astype(float), random.random(7))
+    theta, memory = objective.initial(1), objective.memory()
+    # a short way along a smooth direction crosses few of the ReLUs' kinks
+    direction = random.normal(size=objective.size) / np.sqrt(objective.size)
+
+    def training(at: np.ndarray) -> float:
+        objective.restore(memory)
+        return objective.loss_and_gradient(at, batch)[0]
+
+    objective.restore(memory)
+    _, gradient = objective.loss_and_gradient(theta, batch)
+    step = 1e-6
+    slope = (training(theta + step * direction) - training(theta - step * direction)) / (2 * step)
+    assert gradient @ direction == pytest.approx(slope, rel=2e-3, abs=1e-7)
+
+    objective.restore(memory)
+    product = objective.hessian_vector(theta, direction, batch)
+    other = random.normal(size=objective.size)
+    mirrored = objective.hessian_vector(theta, other, batch)
+    assert product @ other == pytest.approx(mirrored @ direction, rel=1e-6, abs=1e-9)
+
+
+def test_curvature_of_a_smooth_network_is_that_of_differences() -> None:
+    """Particle Transformer has no kinks: vᵀ∇²J v is the second difference of J."""
+    model = TorchModel.build("particle-transformer", {}, INPUTS, 1)
+    objective = AutogradObjective(model, loss_named("binary-cross-entropy"), 0.0, "float64")
+    batch = Batch(jets(), np.array([0.0, 1, 1, 0, 1, 0, 1]))
+    theta, random = objective.initial(2), np.random.default_rng(1)
+    v, step = random.normal(size=objective.size), 1e-4
+    points = [objective.loss(theta + s * step * v, batch) for s in (-1, 0, 1)]
+    second = (points[0] - 2 * points[1] + points[2]) / step**2
+    assert v @ objective.hessian_vector(theta, v, batch) == pytest.approx(second, rel=1e-3)
+
+
+def boost(momenta: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    """E, px, py, pz seen from a frame that moves with −velocity."""
+    beta2 = velocity @ velocity
+    gamma = 1 / np.sqrt(1 - beta2)
+    along = momenta[:, 1:] @ velocity
+    energy = gamma * (momenta[:, 0] + along)
+    shift = ((gamma - 1) * along / beta2 + gamma * momenta[:, 0])[:, None] * velocity
+    return np.concatenate([energy[:, None], momenta[:, 1:] + shift], axis=1)
+
+
+def rotate(momenta: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return np.concatenate([momenta[:, :1], momenta[:, 1:] @ matrix.T], axis=1)
+
+
+def lorentz_net(**options):
+    torch.manual_seed(0)
+    module = TorchModel.build("lorentz-net", options, INPUTS, 2).module().double().eval()
+    for layer in module.layers[:-1]:  # published weights start so small that p hardly moves
+        layer.move[-1].weight.data *= 300
+    return module
+
+
+def test_lorentz_net_is_invariant_under_boosts_and_rotations() -> None:
+    inputs, module = jets(), lorentz_net(beams=False)
+    q, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))
+    before = logits(module, inputs)
+    for change in (
+        lambda p: boost(p, np.array([0.3, -0.2, 0.5])),
+        lambda p: rotate(p, q),
+    ):
+        after = logits(module, inputs.map(lambda n, v, c=change: c(v) if n == MOMENTA else v))
+        np.testing.assert_allclose(after, before, rtol=1e-7, atol=1e-9)
+
+
+def test_beams_leave_lorentz_net_invariant_under_rotations_about_them_alone() -> None:
+    inputs, module = jets(), lorentz_net()
+    before = logits(module, inputs)
+    c, s = np.cos(0.7), np.sin(0.7)
+    about_z = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+    about_x = np.array([[1.0, 0, 0], [0, c, -s], [0, s, c]])
+
+    def turned(matrix: np.ndarray) -> np.ndarray:
+        return logits(module, inputs.map(lambda n, v: rotate(v, matrix) if n == MOMENTA else v))
+
+    np.testing.assert_allclose(turned(about_z), before, rtol=1e-7, atol=1e-9)
+    assert np.abs(turned(about_x) - before).max() > 1e-6
+
+
+@networks
+def test_dropout_and_running_means_go_on_where_they_were_restored(name: str) -> None:
+    model = TorchModel.build(name, {"dropout": 0.3}, INPUTS, 1)
+    objective = AutogradObjective(model, loss_named("binary-cross-entropy"))
+    inputs = jets().map(lambda _, values: values.astype(np.float32))
+    batch = Batch(inputs, np.array([0, 1, 1, 0, 1, 0, 1], dtype=np.float32))
+    theta = objective.initial(0)
+    objective.restore(objective.initial_memory(5))
+    objective.loss_and_gradient(theta, batch)
+    middle = objective.memory()
+    first = [objective.loss_and_gradient(theta, batch)[0] for _ in range(3)]
+    objective.restore(middle)
+    assert [objective.loss_and_gradient(theta, batch)[0] for _ in range(3)] == first
+    assert len(set(first)) == 3  # dropout drew anew each time
+    state = torch.random.get_rng_state()
+    objective.loss_and_gradient(theta, batch)
+    assert torch.equal(state, torch.random.get_rng_state())  # the user's own stream is left alone
+
+
+@networks
+def test_kinds_are_found_by_their_name(name: str) -> None:
+    model = kind_named(name).build({}, INPUTS, 2)
+    assert kind_named(name).from_config(model.config()) == model
+
+
+def test_neighbours_are_the_nearest_of_the_same_jet() -> None:
+    inputs = jets()
+    cloud, points, k = cloud_of(inputs), inputs[POINTS].values, 4
+    found = cloud.neighbours(cloud[POINTS], k).numpy()
+    jet = np.repeat(np.arange(len(LENGTHS)), LENGTHS)
+    for i in range(len(points)):
+        others = np.flatnonzero((jet == jet[i]) & (np.arange(len(jet)) != i))
+        distance = ((points[others] - points[i]) ** 2).sum(axis=1)
+        nearest = set(others[np.argsort(distance)[:k]])
+        assert set(found[i]) - {len(points)} == nearest
+        assert np.count_nonzero(found[i] == len(points)) == k - len(nearest)
+
+
+def test_pairs_are_those_of_a_jet() -> None:
+    cloud = Cloud({}, {}, torch.tensor([2, 0, 3]))
+    i, j = cloud.pairs(ordered=True)
+    assert list(zip(i.tolist(), j.tolist(), strict=True)) == [
+        (0, 1), (1, 0), (2, 3), (2, 4), (3, 2), (3, 4), (4, 2), (4, 3),
+    ]  # fmt: skip
+    i, j = cloud.pairs(ordered=False)
+    assert list(zip(i.tolist(), j.tolist(), strict=True)) == [
+        (0, 0), (1, 0), (1, 1), (2, 2), (3, 2), (3, 3), (4, 2), (4, 3), (4, 4),
+    ]  # fmt: skip
+
+
+PARTICLE_NET = (
+    (r"^norm\.", "bn_fts."),
+    (r"^convolutions", "edge_convs"),
+    (r"\.layers\.", ".convs."),
+    (r"\.norms\.", ".bns."),
+    (r"shortcut\.0", "sc"),
+    (r"shortcut\.1", "sc_bn"),
+    (r"^hidden", "fc.0.0"),
+    (r"^out", "fc.1"),
+)
+TRANSFORMER = (
+    (r"^embedding\.0\.", "embed.input_bn."),
+    (r"^embedding\.(\d)", lambda match: f"embed.embed.{int(match[1]) - 1}"),
+    (r"^pair_bias\.layers", "pair_embed.embed"),
+    (r"^token_blocks", "cls_blocks"),
+    (r"^token$", "cls_token"),
+    (r"before_attention", "pre_attn_norm"),
+    (r"projections", "attn.in_proj"),
+    (r"head_scale", "c_attn"),
+    (r"attention_out", "attn.out_proj"),
+    (r"after_attention", "post_attn_norm"),
+    (r"before_layers", "pre_fc_norm"),
+    (r"after_expand", "post_fc_norm"),
+    (r"expand", "fc1"),
+    (r"contract", "fc2"),
+    (r"shortcut_scale", "w_resid"),
+    (r"^out", "fc.0"),
+)
+"""Our names of parameters and buffers, to weaver's."""
+
+
+def load_weaver(ours, theirs, names) -> None:
+    """Load weaver's parameters and buffers into ours."""
+    state, source = {}, theirs.state_dict()
+    for name, value in ours.state_dict().items():
+        other = name
+        for pattern, replacement in names:
+            other = re.sub(pattern, replacement, other)
+        state[name] = source.pop(other).reshape(value.shape)
+    assert not source
+    ours.load_state_dict(state)
+
+
+@pytest.mark.parametrize("name", ["particle-net", "particle-net-lite", "particle-transformer"])
+def test_outputs_are_those_of_weaver(name: str) -> None:
+    """With weaver-core's weights, on jets of 1 to 12 particles: fewer than neighbours too."""
+    inputs = jets(LENGTHS[LENGTHS > 0])
+    cloud = cloud_of(inputs)
+    ours = TorchModel.build(name, {}, INPUTS, 2).module().double().eval()
+    if name == "particle-transformer":
+        module = pytest.importorskip("weaver.nn.model.ParticleTransformer")
+        theirs = module.ParticleTransformer(7, 2, trim=False)
+    else:
+        module = pytest.importorskip("weaver.nn.model.ParticleNet")
+        full = {
+            "conv_params": [(16, (64,) * 3), (16, (128,) * 3), (16, (256,) * 3)],
+            "fc_params": [(256, 0.1)],
+        }
+        options = full if name == "particle-net" else {}
+        theirs = module.ParticleNet(7, 2, use_fusion=False, trim=False, **options)
+    theirs = theirs.double().eval()
+    disturb(theirs)
+    load_weaver(ours, theirs, TRANSFORMER if name == "particle-transformer" else PARTICLE_NET)
+    # weaver takes (jets, features, particles), at least as many as neighbours and one; E is last
+    pad = torch.nn.functional.pad
+    wide = {n: pad(cloud.padded(values).mT, (0, 20)) for n, values in cloud.particles.items()}
+    mask = pad(cloud.mask[:, None], (0, 20))
+    if name == "particle-transformer":
+        expected = theirs(wide[PARTICLES], wide[MOMENTA][:, [1, 2, 3, 0]], mask)
+    else:
+        expected = theirs(wide[POINTS], wide[PARTICLES], mask)
+    np.testing.assert_allclose(logits(ours, inputs), expected.detach().numpy(), atol=1e-5)
+
+
+def test_features_of_particles_are_those_of_vector() -> None:
+    vector = pytest.importorskip("vector")
+    momenta = jets(LENGTHS, seed=5)[MOMENTA]
+    derived = particle_groups(momenta)
+    assert (derived.cut, derived.empty) == (0, int(np.count_nonzero(LENGTHS == 0)))
+    values, offsets = derived.groups[PARTICLES].values, momenta.offsets
+    for start, stop in pairwise(offsets):
+        E, px, py, pz = momenta.values[start:stop].T
+        particles = vector.array({"px": px, "py": py, "pz": pz, "E": E})
+        jet = vector.obj(px=px.sum(), py=py.sum(), pz=pz.sum(), E=E.sum())
+        expected = {
+            "log_pt": np.log(particles.pt),
+            "log_energy": np.log(E),
+            "log_pt_fraction": np.log(particles.pt / jet.pt) if len(E) else E,
+            "log_energy_fraction": np.log(E / jet.E) if len(E) else E,
+            "delta_r": particles.deltaR(jet),
+            "delta_eta": particles.eta - jet.eta if len(E) else E,
+            "delta_phi": particles.deltaphi(jet),
+        }
+        got = dict(zip(FEATURES, values[start:stop].T, strict=True))
+        for name, numbers in expected.items():
+            np.testing.assert_allclose(got[name], numbers, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_the_hardest_particles_are_kept_with_the_axis_of_all() -> None:
+    momenta = jets(LENGTHS, seed=6)[MOMENTA]
+    all_of_them, derived = particle_groups(momenta), particle_groups(momenta, most=4)
+    assert derived.cut == np.count_nonzero(LENGTHS > 4)
+    for event in range(len(LENGTHS)):
+        whole = all_of_them.groups[PARTICLES][event : event + 1].values
+        kept = derived.groups[PARTICLES][event : event + 1].values
+        hardest = np.sort(np.argsort(-whole[:, 0])[:4])
+        np.testing.assert_array_equal(kept, whole[hardest])
+
+
+@pytest.mark.parametrize(
+    ("momentum", "message"),
+    [
+        ([np.nan, 1, 2, 3], "is not finite"),
+        ([0, 0, 0, 0], "has no transverse momentum"),
+        ([5, 0, 0, 5], "has no transverse momentum"),
+        ([3, 4, 0, 0], "less energy than momentum"),
+    ],
+)
+def test_momenta_that_cannot_be_are_named(momentum: list[float], message: str) -> None:
+    momenta = jets(np.array([2, 3]))[MOMENTA]
+    values = momenta.values.copy()
+    values[3] = momentum
+    with pytest.raises(EventsError, match=f"Particle 1 of event 11 .*{message}"):
+        particle_groups(Jagged(values, momenta.offsets), first_row=10)
