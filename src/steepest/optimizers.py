@@ -64,16 +64,25 @@ class UpdateRule:
         return tuple(np.zeros_like(theta) for _ in range(self.state_vectors))
 
     def update(
-        self, theta: Array, gradient: Array, optimizer_state: OptimizerState, rate: float, step: int
-    ) -> tuple[Array, OptimizerState]:
-        """Return θ and the optimiser state after a step at η = `rate`; `step` counts from 1."""
+        self,
+        theta: Any,
+        gradient: Any,
+        optimizer_state: tuple[Any, ...],
+        rate: float,
+        step: int,
+        mask: Any = None,
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Return θ and the optimiser state after a step at η = `rate`; `step` counts from 1.
+
+        Arrays of another library than NumPy come with `weight_mask` in that library, as numbers.
+        """
         numbers = zip(
             self._arithmetic.constants(self.of_weights, rate, float(step)),
             self._arithmetic.constants(self.of_biases, rate, float(step)),
             strict=True,
         )
-        mask, dtype = self.weight_mask, theta.dtype
-        either = tuple(w if w == b else np.where(mask, w, b).astype(dtype) for w, b in numbers)
+        mask = self.weight_mask.astype(theta.dtype) if mask is None else mask
+        either = tuple(w if w == b else b + (w - b) * mask for w, b in numbers)
         return self._arithmetic.update(theta, gradient, optimizer_state, either)
 
     @property

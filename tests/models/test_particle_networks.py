@@ -7,13 +7,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from steepest.errors import EventsError
 from steepest.events.particles import FEATURES, particle_groups
 from steepest.groups import MOMENTA, PARTICLES, POINTS, Groups, Jagged, join_inputs
 from steepest.losses import loss_named
 from steepest.models import kind_named
-from steepest.objective import Batch
+from steepest.objective import Batch, StepBlock
+from steepest.optimizers import update_rule
+from steepest.recipe import Optimizer
 
 torch = pytest.importorskip("torch")
 
@@ -22,6 +25,7 @@ from steepest.models.torch_model import NETWORKS, TorchModel  # noqa: E402
 from steepest.objective.autograd import AutogradObjective, cloud_of  # noqa: E402
 
 INPUTS = {PARTICLES: tuple("abcdefg"), POINTS: ("eta", "phi"), MOMENTA: ("E", "px", "py", "pz")}
+RULE = TypeAdapter(Optimizer)
 LENGTHS = np.array([12, 7, 3, 1, 9, 0, 5])
 
 networks = pytest.mark.parametrize("name", NETWORKS)
@@ -367,3 +371,54 @@ def test_momenta_that_cannot_be_are_named(momentum: list[float], message: str) -
     values[3] = momentum
     with pytest.raises(EventsError, match=f"Particle 1 of event 11 .*{message}"):
         particle_groups(Jagged(values, momenta.offsets), first_row=10)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"])
+def test_blocks_of_steps_are_steps_one_by_one(optimizer: str) -> None:
+    """Five steps on the device, against five by the rule in NumPy: every number of the result."""
+    objective, batch = deep_sets_with_dropout()
+    rule = update_rule(RULE.validate_python({"name": optimizer}), objective.weight_mask)
+    theta, rows = objective.initial(0), np.array([0, 3, 5, 1, 2, 4, 6, 0, 2, 3])
+    rates = np.linspace(0.01, 0.02, 5)
+    state = rule.initial_state(theta)
+    wanted = np.array([True, False, True, True, False])
+    block = StepBlock(batch, rows, 2, rates, 3, wanted, ~wanted, 1e9)
+    objective.restore(objective.initial_memory(5))
+    result = objective.run_steps(block, rule, theta, state, 1.5)
+    memory = objective.memory()
+    objective.restore(objective.initial_memory(5))
+    loss_sum, values, path = 1.5, [], []
+    for step, rate in enumerate(rates.tolist()):
+        loss, gradient = objective.loss_and_gradient(
+            theta, batch.take(rows[2 * step : 2 * step + 2])
+        )
+        before = theta
+        theta, state = rule.update(theta, gradient, state, rate, 4 + step)
+        loss_sum += loss
+        ratio = np.linalg.norm(theta - before) / np.linalg.norm(before)
+        values.append((loss, rate, np.linalg.norm(gradient), ratio))
+        path.append(theta)
+    np.testing.assert_allclose(result.theta, theta, rtol=1e-4, atol=1e-5)
+    for ours, expected in zip(result.optimizer_state, state, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(result.values, np.array(values)[wanted], rtol=1e-4)
+    np.testing.assert_allclose(result.path, np.array(path)[~wanted], rtol=1e-4, atol=1e-5)
+    assert (result.taken, result.exceeded) == (5, False)
+    assert result.loss_sum == pytest.approx(loss_sum, rel=1e-6)
+    assert memory.streams == objective.memory().streams
+
+
+def test_a_block_says_that_a_loss_was_above_the_limit() -> None:
+    objective, batch = deep_sets_with_dropout()
+    rule = update_rule(RULE.validate_python({"name": "sgd"}), objective.weight_mask)
+    theta, none = objective.initial(0), np.zeros(2, dtype=bool)
+    objective.restore(objective.initial_memory(5))
+    block = StepBlock(batch, None, 4, np.full(2, 0.1), 0, none, none, 1e-9)
+    assert objective.run_steps(block, rule, theta, rule.initial_state(theta), 0.0).exceeded
+
+
+def deep_sets_with_dropout():
+    model = TorchModel.build("deep-sets", {"dropout": 0.3}, INPUTS, 1)
+    objective = AutogradObjective(model, loss_named("binary-cross-entropy"), 1e-3)
+    inputs = jets().map(lambda _, values: values.astype(np.float32))
+    return objective, Batch(inputs, np.array([0, 1, 1, 0, 1, 0, 1], dtype=np.float32))

@@ -30,6 +30,13 @@ from steepest.models.cloud import Cloud
 from steepest.models.torch_model import NETWORKS, TorchModel
 from steepest.objective.base import Batch
 from steepest.objective.stateful import Memory
+from steepest.objective.step_block import (
+    OptimizerState,
+    StepBlock,
+    StepBlockResult,
+    rows_of,
+)
+from steepest.optimizers import UpdateRule
 
 __all__ = ["KINDS", "AutogradObjective", "cloud_of"]
 
@@ -157,11 +164,16 @@ class AutogradObjective:
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """J(θ) and ∇J(θ); the memory goes on by a batch."""
         self._set(theta)
+        value, gradient = self._value_and_gradient(batch)
+        return float(value), gradient.cpu().numpy()
+
+    def _value_and_gradient(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """J(θ) and ∇J(θ) on the device, in training mode."""
         cloud = cloud_of(batch.inputs, self.device)
         with self._training():
             value = self._sum(cloud, batch) / len(batch) + self._penalty()
             gradient = torch.autograd.grad(value, self._parameters, allow_unused=True)
-        return float(value.detach()), self._flat(gradient).cpu().numpy()
+        return value.detach(), self._flat(gradient)
 
     def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
         """∇²J(θ) · vector, by differentiating ∇J · vector, in evaluation mode."""
@@ -197,6 +209,51 @@ class AutogradObjective:
                     result = np.empty((len(batch), *values.shape[1:]), values.dtype)
                 result[rows] = values
         return np.empty(0, self.dtype) if result is None else result
+
+    def supports(self, events: Batch, batch_size: int) -> bool:
+        """Any events: `run_steps` takes them batch by batch."""
+        return True
+
+    def run_steps(
+        self,
+        step_block: StepBlock,
+        rule: UpdateRule,
+        theta: Array,
+        optimizer_state: OptimizerState,
+        loss_sum: float,
+    ) -> StepBlockResult:
+        """Run many steps without leaving the device; the losses are looked at once, at the end."""
+        self._set(theta)
+        state = tuple(torch.from_numpy(array).to(self.device) for array in optimizer_state)
+        size, count = step_block.batch_size, len(step_block.rates)
+        rows = rows_of(step_block)
+        losses, values, path = [], [], []
+        for step, rate in enumerate(step_block.rates.tolist()):
+            taken = rows[step * size : (step + 1) * size] if len(rows) else slice(None)
+            loss, gradient = self._value_and_gradient(step_block.events.take(taken))
+            before = self._theta.clone()
+            after, state = rule.update(
+                before, gradient, state, rate, step_block.first_step + step + 1, self._weights
+            )
+            self._theta.copy_(after)
+            losses.append(loss)
+            if step_block.recorded[step]:
+                change = torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before)
+                values.append((loss, rate, torch.linalg.vector_norm(gradient), change))
+            if step_block.followed[step]:
+                path.append(after)
+        every = torch.stack(losses).double()
+        exceeded = not bool((every.abs() <= step_block.loss_limit).all())
+        table = [[float(v) for v in row] for row in values]
+        return StepBlockResult(
+            self._theta.cpu().numpy().copy(),
+            tuple(vector.cpu().numpy() for vector in state),
+            count,
+            sum(every.tolist(), loss_sum),  # one by one, so that blocks of any length agree
+            np.array(table, dtype=np.float64).reshape(-1, 4),
+            np.stack([p.cpu().numpy() for p in path]) if path else np.empty((0, self.size)),
+            exceeded,
+        )
 
     def initial_memory(self, seed: int) -> Memory:
         """Buffers as the module starts with them, and random numbers from the seed."""
