@@ -267,11 +267,12 @@ class AutogradObjective:
         return Memory(buffers, {"torch": self._stream.numpy().tobytes().hex()})
 
     def restore(self, memory: Memory) -> None:
-        """Go on from that memory."""
+        """Go on from that memory; a trained model's has buffers alone."""
         for name, buffer in self._module.named_buffers():
             buffer.copy_(torch.from_numpy(np.array(memory.buffers[name])))
-        state = bytearray.fromhex(memory.streams["torch"])
-        self._stream = torch.frombuffer(state, dtype=torch.uint8).clone()
+        if "torch" in memory.streams:
+            state = bytearray.fromhex(memory.streams["torch"])
+            self._stream = torch.frombuffer(state, dtype=torch.uint8).clone()
 
     def _set(self, theta: Array) -> None:
         self._theta.copy_(torch.from_numpy(np.ascontiguousarray(theta)))
