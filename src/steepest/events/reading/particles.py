@@ -1,0 +1,183 @@
+"""The particles of each event: lists of four-momenta, from the columns that a recipe names.
+
+A recipe gives E, px, py, pz, or pT, η, φ with E or the mass; each is a column or an expression that
+is a list for each event, or a pattern such as ``E_{i}`` of columns that hold one particle each,
+where a particle without energy is padding. Left out, the columns of the usual names are taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steepest.errors import EventsError
+from steepest.events.expressions.expression import Expression, column, parse
+from steepest.events.source import EventSource
+from steepest.groups import Jagged
+from steepest.recipe import ParticlesRecipe
+
+__all__ = ["ParticleColumns", "particle_columns"]
+
+Array = np.ndarray
+USUAL: tuple[dict[str, str], ...] = (
+    {"px": "part_px", "py": "part_py", "pz": "part_pz", "energy": "part_energy"},
+    {"pt": "part_pt", "eta": "part_eta", "phi": "part_phi", "energy": "part_energy"},
+    {"px": "PX_{i}", "py": "PY_{i}", "pz": "PZ_{i}", "energy": "E_{i}"},
+)
+"""Names that are recognised: those of JetClass, of steepest's own simulation, and of the top-quark
+tagging reference set."""
+CARTESIAN = ("energy", "px", "py", "pz")
+
+
+@dataclass(frozen=True)
+class ParticleColumns:
+    """Where a source has the momenta of its particles.
+
+    Parameters
+    ----------
+    given
+        The expressions of each quantity, by its name: one that is a list, or one for each particle.
+    most
+        Particles of an event that are kept at most.
+    note
+        A sentence for the log on what was taken.
+    """
+
+    given: Mapping[str, tuple[Expression, ...]]
+    most: int
+    note: str
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that are read."""
+        every = (expression for several in self.given.values() for expression in several)
+        return set().union(*(expression.columns for expression in every))
+
+    def momenta(self, table: pl.DataFrame, schema: pa.Schema, locate: Callable[[int], str]) -> Jagged:
+        """E, px, py, pz in GeV of each particle ``(particles, 4)`` float64.
+
+        Raises
+        ------
+        EventsError
+            The lists of an event differ in length, or are null.
+        """
+        values, lengths = {}, None
+        for name, several in self.given.items():
+            numbers, counts = (_padded if len(several) > 1 else _listed)(several, table, schema)
+            if lengths is not None and not np.array_equal(counts, lengths):
+                row = int(np.flatnonzero(counts != lengths)[0])
+                raise EventsError(
+                    f"The lists of particles differ in length {locate(row)}.",
+                    expected=f"{lengths[row]} numbers, as in the lists before",
+                    found=f"{counts[row]} in {name}, which is {several[0].text}",
+                    cause="lists of different particles, or a selection of only some of them",
+                    do="give all quantities of the same particles in events.particles",
+                )
+            values[name], lengths = numbers, counts
+        assert lengths is not None
+        if any(len(several) > 1 for several in self.given.values()):
+            real = values["energy"] > 0
+            event = np.repeat(np.arange(len(lengths)), lengths)
+            lengths = np.bincount(event[real], minlength=len(lengths))
+            values = {name: numbers[real] for name, numbers in values.items()}
+        return Jagged.of_lengths(_cartesian(values), lengths)
+
+
+def particle_columns(recipe: ParticlesRecipe, source: EventSource) -> ParticleColumns:
+    """Return where the source has what the recipe names, or what is recognised.
+
+    Raises
+    ------
+    EventsError
+        A column is missing, is no list of numbers, or none of the usual names is there.
+    """
+    named = recipe.momenta()
+    note = ""
+    if not named:
+        named = next((usual for usual in USUAL if _has_all(usual, source)), {})
+        if not named:
+            raise EventsError(
+                f"There are no particles of a usual name in {source.files[0]}.",
+                expected="; or ".join(", ".join(usual.values()) for usual in USUAL[:3]),
+                found=", ".join(source.schema.names[:12]),
+                cause="lists of other names",
+                do='name them: [events.particles] pt = "Jet_pt", eta = …, phi = …, mass = …',
+            )
+        note = f"Particles are read from {', '.join(named.values())}."
+    given = {name: _expressions(name, text, source) for name, text in named.items()}
+    return ParticleColumns(given, recipe.most, note)
+
+
+def _has_all(names: Mapping[str, str], source: EventSource) -> bool:
+    known = set(source.schema.names)
+    return all(name.replace("{i}", "0") in known for name in names.values())
+
+
+def _expressions(name: str, text: str, source: EventSource) -> tuple[Expression, ...]:
+    role = f"events.particles.{name}"
+    if "{i}" in text:
+        return _of_pattern(text, role, source)
+    expression = column(text, role) if text in source.schema.names else parse(text, role)
+    typed = expression.typed(source.schema_for(expression.columns))
+    if typed.words != "a list of numbers":
+        raise EventsError(
+            f"{role} is {typed.words}.",
+            expected="a list of numbers for each event, one number a particle",
+            found=text,
+            do="name a column of lists, or a pattern of columns such as E_{i}",
+        )
+    return (expression,)
+
+
+def _of_pattern(text: str, role: str, source: EventSource) -> tuple[Expression, ...]:
+    before, after = (re.escape(part) for part in text.split("{i}", 1))
+    numbers = re.compile(f"{before}([0-9]+){after}")
+    found = {int(m[1]): name for name in source.schema.names if (m := numbers.fullmatch(name))}
+    first = min(found, default=0)
+    if len(found) < 2 or sorted(found) != list(range(first, first + len(found))):
+        raise EventsError(
+            f"{role} matches no row of columns in {source.files[0]}.",
+            expected=f"{text.replace('{i}', '0')}, {text.replace('{i}', '1')}, … without a gap",
+            found=", ".join(found[number] for number in sorted(found)[:12]) or "none of that name",
+            do="write the column's name with {i} in the place of the particle's number",
+        )
+    return tuple(column(found[number], role) for number in sorted(found))
+
+
+def _listed(
+    several: Sequence[Expression], table: pl.DataFrame, schema: pa.Schema
+) -> tuple[Array, Array]:
+    """Numbers of a list, one after the other, and how many each event has."""
+    (expression,) = several
+    typed = expression.typed(schema)
+    lists = Expression.series(table, typed).cast(pl.List(pl.Float64)).to_arrow()
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy().astype(np.int64)
+    return lists.flatten().to_numpy(zero_copy_only=False), lengths
+
+
+def _padded(
+    several: Sequence[Expression], table: pl.DataFrame, schema: pa.Schema
+) -> tuple[Array, Array]:
+    """Numbers of columns that hold one particle each, event by event."""
+    columns = [table[expression.text].cast(pl.Float64).to_numpy() for expression in several]
+    numbers = np.column_stack(columns)
+    return numbers.ravel(), np.full(len(numbers), len(columns), dtype=np.int64)
+
+
+def _cartesian(values: Mapping[str, Array]) -> Array:
+    """E, px, py, pz of whatever is given, ``(particles, 4)``."""
+    if "px" in values:
+        return np.column_stack([values[name] for name in CARTESIAN])
+    pt, eta, phi = values["pt"], values["eta"], values["phi"]
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by its event
+        px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+        energy = values.get("energy")
+        if energy is None:
+            energy = np.sqrt((pt * np.cosh(eta)) ** 2 + values["mass"] ** 2)
+    return np.column_stack([energy, px, py, pz])
