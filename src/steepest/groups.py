@@ -25,6 +25,7 @@ __all__ = [
     "MOMENTA",
     "PARTICLES",
     "POINTS",
+    "UNSCALED",
     "Groups",
     "Inputs",
     "Jagged",
@@ -37,6 +38,8 @@ Array = np.ndarray
 FEATURES, PARTICLES, POINTS, MOMENTA = "features", "particles", "points", "momenta"
 """Names of groups that networks read: numbers of an event; and of each particle: features, Δη and
 Δφ from the jet's axis, and E, px, py, pz in GeV."""
+UNSCALED = (POINTS, MOMENTA)
+"""Groups whose numbers mean something together, and are not scaled one by one."""
 
 
 @dataclass(frozen=True, eq=False)

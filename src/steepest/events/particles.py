@@ -18,12 +18,13 @@ they are errors, as any that is not finite in the file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from steepest.errors import EventsError
-from steepest.groups import MOMENTA, PARTICLES, POINTS, Groups, Jagged
+from steepest.groups import MOMENTA, PARTICLES, POINTS, Jagged
 
 __all__ = ["FEATURES", "GROUPS", "Particles", "particle_groups"]
 
@@ -43,8 +44,8 @@ GROUPS = {
     MOMENTA: ("energy", "px", "py", "pz"),
 }
 """The groups that `particle_groups` makes, and the columns of each."""
-LIGHT = 1e-3
-"""By this part of |p| E may be below it: rounding of float32, or of massless particles."""
+LIGHT = 1e-2
+"""By this part of |p| E may be below it, as files round both to few digits."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,14 @@ class Particles:
         Jets without particles.
     """
 
-    groups: Groups
+    groups: dict[str, Jagged]
     cut: int
     empty: int
 
 
-def particle_groups(momenta: Jagged, most: int = 128, first_row: int = 0) -> Particles:
+def particle_groups(
+    momenta: Jagged, most: int = 128, locate: Callable[[int], str] = "at row {}".format
+) -> Particles:
     """Derive what networks read.
 
     Parameters
@@ -76,14 +79,14 @@ def particle_groups(momenta: Jagged, most: int = 128, first_row: int = 0) -> Par
         E, px, py, pz in GeV, ``(particles, 4)``.
     most
         Particles of a jet that are kept at most: those of the largest pT.
-    first_row
-        The number of the first event, for messages.
+    locate
+        Says where an event lies, for messages.
 
     Raises
     ------
     EventsError
         A momentum that is not finite, a pT or E that is not above 0, or E < |p| by more than a
-        thousandth.
+        hundredth.
 
     Examples
     --------
@@ -95,7 +98,7 @@ def particle_groups(momenta: Jagged, most: int = 128, first_row: int = 0) -> Par
     values, offsets = np.asarray(momenta.values, dtype=np.float64), momenta.offsets
     energy, px, py, pz = values.T
     pt = np.hypot(px, py)
-    _refuse(values, pt, offsets, first_row)
+    _refuse(values, pt, offsets, locate)
     events = len(momenta)
     event = momenta.spread(np.arange(events))
     sums = [np.bincount(event, column, minlength=events) for column in (energy, px, py, pz)]
@@ -126,7 +129,7 @@ def particle_groups(momenta: Jagged, most: int = 128, first_row: int = 0) -> Par
         MOMENTA: values.astype(np.float32),
     }
     jagged = {name: Jagged.of_lengths(array, lengths) for name, array in groups.items()}
-    return Particles(Groups(jagged), cut, int(np.count_nonzero(lengths == 0)))
+    return Particles(jagged, cut, int(np.count_nonzero(lengths == 0)))
 
 
 def _hardest(pt: Array, event: Array, offsets: Array, most: int) -> Array:
@@ -136,7 +139,7 @@ def _hardest(pt: Array, event: Array, offsets: Array, most: int) -> Array:
     return np.sort(order[place < most])
 
 
-def _refuse(values: Array, pt: Array, offsets: Array, first_row: int) -> None:
+def _refuse(values: Array, pt: Array, offsets: Array, locate: Callable[[int], str]) -> None:
     """Raise EventsError at the first momentum that cannot be one."""
     energy, momentum = values[:, 0], np.linalg.norm(values[:, 1:], axis=1)
     checks = (
@@ -165,7 +168,7 @@ def _refuse(values: Array, pt: Array, offsets: Array, first_row: int) -> None:
         particle = int(np.argmax(wrong))
         event = int(np.searchsorted(offsets, particle, side="right")) - 1
         raise EventsError(
-            f"Particle {particle - int(offsets[event])} of event {first_row + event} {what}.",
+            f"Particle {particle - int(offsets[event])} of the event {locate(event)} {what}.",
             expected=expected,
             found=", ".join(
                 f"{name} = {value:.6g}"
@@ -173,5 +176,6 @@ def _refuse(values: Array, pt: Array, offsets: Array, first_row: int) -> None:
             )
             + f"; {np.count_nonzero(wrong):,} of {len(values):,} particles are so",
             cause=cause,
-            do="mend the columns, or leave such particles out by events.particles.select",
+            do="mend the columns, or give expressions that leave such particles out, such as "
+            "part_pt[part_pt > 0], of every quantity",
         )

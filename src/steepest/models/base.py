@@ -99,12 +99,15 @@ class ModelKind:
         ``objective(model, loss, l2, dtype)``: J(θ), see `steepest.objective.ModelObjective`.
     from_config
         ``from_config(config)``: the model whose `Model.config` gave this.
+    groups
+        The groups of particles that it reads; none for a model of features, or of any group.
     """
 
     name: str
     build: Callable[[Mapping[str, Any], InputNames, int], Any]
     objective: Callable[[Any, Any, float, str], Any]
     from_config: Callable[[Mapping[str, Any]], Any]
+    groups: tuple[str, ...] = ()
 
 
 _TORCH = (

@@ -240,7 +240,7 @@ class AutogradObjective:
             if step_block.recorded[step]:
                 change = torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before)
                 values.append((loss, rate, torch.linalg.vector_norm(gradient), change))
-            if step_block.followed[step]:
+            if step_block.on_path[step]:
                 path.append(after)
         every = torch.stack(losses).double()
         exceeded = not bool((every.abs() <= step_block.loss_limit).all())
@@ -330,7 +330,11 @@ class AutogradObjective:
 
 KINDS = {
     name: ModelKind(
-        name, partial(TorchModel.build, name), AutogradObjective, TorchModel.from_config
+        name,
+        partial(TorchModel.build, name),
+        AutogradObjective,
+        TorchModel.from_config,
+        NETWORKS[name].groups if name in NETWORKS else (),
     )
     for name in (*NETWORKS, "module")
 }

@@ -29,6 +29,7 @@ from steepest.recipe.evaluate import BinsRecipe, EvaluateRecipe, SignificanceRec
 from steepest.recipe.events import (
     Derived,
     EventsRecipe,
+    ParticlesRecipe,
     SampleRecipe,
     SplitRecipe,
     VariationRecipe,
@@ -64,6 +65,7 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "OtherModelRecipe",
+    "ParticlesRecipe",
     "RMSprop",
     "Recipe",
     "ReduceOnPlateau",

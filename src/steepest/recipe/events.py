@@ -18,6 +18,7 @@ from steepest.recipe.tables import Fraction, Positive, Strict
 __all__ = [
     "Derived",
     "EventsRecipe",
+    "ParticlesRecipe",
     "SampleRecipe",
     "SplitRecipe",
     "VariationRecipe",
@@ -129,6 +130,48 @@ class SplitRecipe(Strict):
         return self
 
 
+class ParticlesRecipe(Strict):
+    """The particles of each event: lists of momenta in GeV, as columns or expressions.
+
+    Either `px`, `py`, `pz` and `energy`, or `pt`, `eta`, `phi` and one of `energy` and `mass`; left
+    out, columns of usual names. ``E_{i}`` stands for the columns E_0, E_1, …, of a particle each.
+
+    Examples
+    --------
+    >>> ParticlesRecipe(pt="part_pt", eta="part_eta", phi="part_phi", mass="part_mass").momenta()
+    {'pt': 'part_pt', 'eta': 'part_eta', 'phi': 'part_phi', 'mass': 'part_mass'}
+    """
+
+    pt: str | None = None
+    eta: str | None = None
+    phi: str | None = None
+    mass: str | None = None
+    px: str | None = None
+    py: str | None = None
+    pz: str | None = None
+    energy: str | None = None
+    most: Annotated[int, Field(ge=1)] = 128
+    """Particles of an event that are kept at most: those of the largest pT."""
+
+    def momenta(self) -> dict[str, str]:
+        """What is given of a momentum, by name; nothing where all of it is left out."""
+        return {n: text for n in _MOMENTA if (text := getattr(self, n)) is not None}
+
+    @model_validator(mode="after")
+    def _is_a_momentum(self) -> ParticlesRecipe:
+        if (given := self.momenta().keys()) and given not in _COORDINATES:
+            raise ValueError("px, py, pz and energy; or pt, eta, phi and either energy or mass")
+        return self
+
+
+_MOMENTA = ("pt", "eta", "phi", "mass", "px", "py", "pz", "energy")
+_COORDINATES = (
+    {"px", "py", "pz", "energy"},
+    {"pt", "eta", "phi", "energy"},
+    {"pt", "eta", "phi", "mass"},
+)
+
+
 class SampleRecipe(Strict):
     """One process: its files, its class, and what its weights are normalised to.
 
@@ -193,6 +236,8 @@ class EventsRecipe(Strict):
     train_weights: str | None = None
     """Weights of the descent: "balanced", "as-given" or an expression; None: balanced if the sums
     of weights of the classes differ by more than a factor of 2."""
+    particles: ParticlesRecipe | None = None
+    """The particles, for models that read them; features are then those of the event, if any."""
     select: str | None = None
     split: SplitRecipe = SplitRecipe()
     variations: Annotated[tuple[VariationRecipe, ...], Field(strict=False)] = ()

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, Validat
 from steepest.errors import RecipeError
 from steepest.recipe.descent import DescentRecipe
 from steepest.recipe.evaluate import EvaluateRecipe
-from steepest.recipe.events import EventsRecipe
+from steepest.recipe.events import EventsRecipe, ParticlesRecipe
 from steepest.recipe.tables import Strict, explain
 from steepest.recipe.toml import anchor_paths, apply_setting, read_toml
 
@@ -169,6 +169,11 @@ class Recipe(Strict):
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as nested dictionaries, without keys that have no value."""
         return self.model_dump(exclude_none=True)
+
+    def with_particles(self) -> Recipe:
+        """The recipe with ``[events.particles]`` of usual names."""
+        events = self.events.model_copy(update={"particles": ParticlesRecipe()})
+        return self.model_copy(update={"events": events})
 
     def to_toml(self) -> str:
         """Return the recipe as TOML; reading it gives an equal recipe.

@@ -15,7 +15,8 @@ from steepest.compiled.threads import WorkerPool
 from steepest.encoding import Encoding, fit_encoding, is_needed
 from steepest.errors import EventsError
 from steepest.events import TRAIN, MemoryBudget, Sample, load_sample
-from steepest.groups import Groups, Inputs, Jagged
+from steepest.events.particles import GROUPS
+from steepest.groups import FEATURES, UNSCALED, Groups, Inputs, Jagged
 from steepest.losses import Loss, MeanSquaredError, loss_named
 from steepest.models import InputNames, kind_named
 from steepest.objective import Batch, ModelObjective
@@ -112,6 +113,8 @@ def prepare(
 def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema]:
     """Weigh, encode and split a sample: the second half of `prepare`."""
     sample = with_train_weights(sample, recipe.events.train_weights)
+    if isinstance(sample.features, Groups):
+        return _grouped(sample, kind_named(recipe.model.name).groups)
     written = [sample.tables.get(name, name) for name in sample.names]
     encoding = None
     if is_needed(written, sample.categories):
@@ -120,6 +123,22 @@ def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema
     features = tuple(f if isinstance(f, str) else f.model_dump() for f in written)
     schema = Schema(features, sample.task, sample.classes, sample.label, encoding)
     return encoded(sample, encoding).parts(), schema
+
+
+def _grouped(sample: Sample, read: tuple[str, ...]) -> tuple[dict[int, Sample], Schema]:
+    """Return the parts and the schema of events with particles, with the groups that are `read`."""
+    names = {**GROUPS, FEATURES: sample.names}
+    members = sample.features.members
+    if sample.categories:
+        raise EventsError(
+            "Features of events beside particles must be numbers.",
+            expected="numbers or conditions",
+            found=f"{next(iter(sample.categories))}, which is text",
+            do="leave it out of events.features",
+        )
+    kept = {name: member for name, member in members.items() if not read or name in read}
+    schema = Schema({name: names[name] for name in kept}, sample.task, sample.classes, sample.label)
+    return replace(sample, features=Groups(kept)).parts(), schema
 
 
 def read(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Sample:
@@ -185,7 +204,12 @@ def scaling_of(name: str, train: Sample, inputs: InputNames) -> AnyScaling:
     weights = train.descent_weights
     if isinstance(inputs, Mapping):
         return GroupScaling(
-            {g: _one_scaling(name, train.features[g], weights, n) for g, n in inputs.items()}
+            {
+                group: _one_scaling(
+                    "none" if group in UNSCALED else name, train.features[group], weights, names
+                )
+                for group, names in inputs.items()
+            }
         )
     return _one_scaling(name, train.features, weights, inputs)
 

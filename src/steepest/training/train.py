@@ -51,7 +51,9 @@ def train(
     path = Path(out) if out is not None else next_free_folder(recipe)
     RunFolder.refuse_occupied(path, overwrite)
     recipe = recipe.anchored(Path.cwd())
-    kind_named(recipe.model.name)  # an unknown one is refused before any events are read
+    kind = kind_named(recipe.model.name)  # an unknown one is refused before any events are read
+    if kind.groups and recipe.events.particles is None:
+        recipe = recipe.with_particles()
     check_variations(recipe.events)
     with drawing_process() as process:
         if recipe.events.split.cross_validated:

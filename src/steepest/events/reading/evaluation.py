@@ -20,15 +20,20 @@ from steepest.events.expressions.expression import Expression, frame
 from steepest.events.expressions.lists import refuse_mismatch
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import Block
+from steepest.events.particles import particle_groups
+from steepest.events.reading.particles import ParticleColumns
 from steepest.events.reading.plan import Plan
 from steepest.events.sample.checks import Faults, Repeats
 from steepest.events.sample.labels import LabelCounts
 from steepest.events.sample.split import TEST, assign_parts, content_keys, event_keys, row_keys
 from steepest.events.source import EventSource
+from steepest.groups import PARTICLES
 from steepest.recipe import SplitRecipe
 
-__all__ = ["Evaluated", "Evaluation", "Seen", "codes_of", "matrix", "narrow_type"]
+__all__ = ["LENGTHS", "Evaluated", "Evaluation", "Seen", "codes_of", "matrix", "narrow_type"]
 
+LENGTHS = "lengths"
+"""The column with the number of each event's particles."""
 ROWS_AT_ONCE = 4096
 """That `matrix` writes of each column, so that what it writes stays in the cache."""
 
@@ -114,7 +119,7 @@ class Evaluation:
         if plan.weight is not None:
             rest.append(Faults("The weight", plan.weight))
         self._rest_faults = rest + [Faults(extra.role, extra) for extra in plan.extra]
-        self.rows_read = self.selected = self.undecided = 0
+        self.rows_read = self.selected = self.undecided = self.cut = self.empty = 0
 
     def _feature_faults(self) -> list[Faults]:
         plan = self._plan
@@ -180,19 +185,31 @@ class Evaluation:
             weights = values[count + 1].to_numpy() if given else np.ones(len(rows))
             columns["weights"] = weights if self._plan.scale == 1.0 else weights * self._plan.scale
         many = self._seen.files > 1
-        if self._keeps_features or many:
+        if features and (self._keeps_features or many):
             columns["features"] = matrix(features, self._dtype)
         if many:
             told = [columns[n] for n in ("features", "labels", "extra", "weights") if n in columns]
             self._seen.repeats.add(self._first_file + file, np.column_stack(told))
         if not self._keeps_features:
             columns.pop("features", None)
+        if self._plan.particles is not None:
+            columns |= self._particles(self._plan.particles, table, self._locator(file, rows))
         keys = None
         if self._split is not None and self._plan.by is None:
             real = [values for values in features if values.dtype.kind == "f"]
             some = real[:: max(len(real) // MOST_HASHED, 1)][:MOST_HASHED]
             keys = content_keys(np.column_stack(some)) if some else None
         return columns, keys
+
+    def _particles(
+        self, particles: ParticleColumns, table: pl.DataFrame, locate: Callable[[int], str]
+    ) -> dict[str, np.ndarray]:
+        """Return the groups of particles, and how many particles each event has."""
+        momenta = particles.momenta(table, self._source.schema, locate)
+        found = particle_groups(momenta, particles.most, locate)
+        self.cut, self.empty = self.cut + found.cut, self.empty + found.empty
+        columns = {name: np.asarray(member.values) for name, member in found.groups.items()}
+        return {**columns, LENGTHS: found.groups[PARTICLES].lengths}
 
     def _numbers(self, values: pl.Series, feature: int) -> np.ndarray:
         """Return a feature as numbers, of text its codes in the order of their first events."""

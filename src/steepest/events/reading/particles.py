@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression, column, parse
@@ -25,6 +26,7 @@ from steepest.recipe import ParticlesRecipe
 __all__ = ["ParticleColumns", "particle_columns"]
 
 Array = np.ndarray
+pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
 USUAL: tuple[dict[str, str], ...] = (
     {"px": "part_px", "py": "part_py", "pz": "part_pz", "energy": "part_energy"},
     {"pt": "part_pt", "eta": "part_eta", "phi": "part_phi", "energy": "part_energy"},
@@ -45,13 +47,13 @@ class ParticleColumns:
         The expressions of each quantity, by its name: one that is a list, or one for each particle.
     most
         Particles of an event that are kept at most.
-    note
-        A sentence for the log on what was taken.
+    notes
+        Sentences for the log: what was taken where nothing is named.
     """
 
     given: Mapping[str, tuple[Expression, ...]]
     most: int
-    note: str
+    notes: tuple[str, ...] = ()
 
     @property
     def columns(self) -> set[str]:
@@ -59,7 +61,9 @@ class ParticleColumns:
         every = (expression for several in self.given.values() for expression in several)
         return set().union(*(expression.columns for expression in every))
 
-    def momenta(self, table: pl.DataFrame, schema: pa.Schema, locate: Callable[[int], str]) -> Jagged:
+    def momenta(
+        self, table: pl.DataFrame, schema: pa.Schema, locate: Callable[[int], str]
+    ) -> Jagged:
         """E, px, py, pz in GeV of each particle ``(particles, 4)`` float64.
 
         Raises
@@ -75,7 +79,7 @@ class ParticleColumns:
                 raise EventsError(
                     f"The lists of particles differ in length {locate(row)}.",
                     expected=f"{lengths[row]} numbers, as in the lists before",
-                    found=f"{counts[row]} in {name}, which is {several[0].text}",
+                    found=f"{counts[row]} in {name}",
                     cause="lists of different particles, or a selection of only some of them",
                     do="give all quantities of the same particles in events.particles",
                 )
@@ -98,7 +102,7 @@ def particle_columns(recipe: ParticlesRecipe, source: EventSource) -> ParticleCo
         A column is missing, is no list of numbers, or none of the usual names is there.
     """
     named = recipe.momenta()
-    note = ""
+    notes: tuple[str, ...] = ()
     if not named:
         named = next((usual for usual in USUAL if _has_all(usual, source)), {})
         if not named:
@@ -109,9 +113,9 @@ def particle_columns(recipe: ParticlesRecipe, source: EventSource) -> ParticleCo
                 cause="lists of other names",
                 do='name them: [events.particles] pt = "Jet_pt", eta = …, phi = …, mass = …',
             )
-        note = f"Particles are read from {', '.join(named.values())}."
+        notes = (f"Particles are read from {', '.join(named.values())}.",)
     given = {name: _expressions(name, text, source) for name, text in named.items()}
-    return ParticleColumns(given, recipe.most, note)
+    return ParticleColumns(given, recipe.most, notes)
 
 
 def _has_all(names: Mapping[str, str], source: EventSource) -> bool:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from steepest.errors import EventsError, RecipeError
 from steepest.events.expressions.expression import Expression, column, parse
 from steepest.events.expressions.types import column_type
+from steepest.events.reading.particles import ParticleColumns, particle_columns
 from steepest.events.source import EventSource
 from steepest.events.words import listed, quoted
 from steepest.recipe import Derived, EventsRecipe, SampleRecipe
@@ -40,6 +41,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     extra: tuple[Expression, ...] = ()
     """What is carried along and is no feature."""
+    particles: ParticleColumns | None = None
+    """Where the momenta of the particles are, for models that read them."""
     scale: float = 1.0
     """What the weights are multiplied by: σ · L / Σw of a sample with a cross-section."""
 
@@ -59,6 +62,7 @@ class Plan:
     def columns(self) -> list[str]:
         """The columns to read, in alphabetical order."""
         names = set().union(*(expression.columns for expression in self.expressions))
+        names |= self.particles.columns if self.particles is not None else set()
         return sorted(names | ({self.by} if self.by is not None else set()))
 
 
@@ -127,7 +131,13 @@ def plan_of(
         _check_type(expression, source, "a number")
     _check_type(plan.select, source, "a condition")
     features = recipe.features if recipe.features is not None else names
-    if features is None:
+    if recipe.particles is not None:
+        particles = particle_columns(recipe.particles, source)
+        plan = replace(plan, particles=particles, notes=(*plan.notes, *particles.notes))
+        features = recipe.features
+    if features is None and plan.particles is not None:
+        pass  # the particles alone
+    elif features is None:
         plan = _with_default_features(plan, source, also)
     else:
         plan = _with_features(plan, features, source)

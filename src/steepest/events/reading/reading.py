@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,8 @@ import pyarrow as pa
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression
 from steepest.events.formats.contract import Condition
-from steepest.events.reading.evaluation import Evaluated, Evaluation, Seen
+from steepest.events.particles import GROUPS
+from steepest.events.reading.evaluation import LENGTHS, Evaluated, Evaluation, Seen
 from steepest.events.reading.features import row_filter_of
 from steepest.events.reading.plan import Plan, Planned
 from steepest.events.reading.prefetch import prefetch
@@ -32,6 +34,7 @@ from steepest.events.sample.sample import Sample
 from steepest.events.sample.split import PARTS, together
 from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
+from steepest.groups import FEATURES, Groups, Jagged
 from steepest.recipe import EventsRecipe, SplitRecipe
 from steepest.storage import AnyArray, map_blocks
 
@@ -224,7 +227,11 @@ def gather(
     for evaluation in evaluations:
         evaluation.refuse_faults()
     columns = store.finish()
-    features, categories = _with_sorted_categories(columns["features"], plan, seen.codes)
+    features, categories = columns.get("features"), {}
+    if features is not None:
+        features, categories = _with_sorted_categories(features, plan, seen.codes)
+    if plan.particles is not None:
+        features = _grouped(columns, features, plan)
     notes = [note for _, its in planned for note in its.notes]
     part = np.concatenate(store.part)
     if split is not None and store.keys:
@@ -260,6 +267,7 @@ def gather(
             *dict.fromkeys(notes),
             *_selection_notes(planned, evaluations),
             *(note for one, _ in planned for note in one.notes),
+            *_particle_notes(planned, evaluations),
             *store.notes(),
         ],
     )
@@ -301,6 +309,35 @@ def _selection_notes(planned: Sequence[Planned], evaluations: Sequence[Evaluatio
     for (source, _), evaluation in zip(planned, evaluations, strict=True):
         if evaluation.selected == 0:
             notes.append(f"The selection leaves no event of the sample {source.sample!r}.")
+    return notes
+
+
+def _grouped(columns: dict[str, AnyArray], features: AnyArray | None, plan: Plan) -> Groups:
+    """Return the groups of particles, and with them the features of events, if there are any."""
+    lengths = np.asarray(columns[LENGTHS][:])
+    if not lengths.any():
+        raise EventsError(
+            "There is no particle in any event.",
+            expected="lists with one number a particle",
+            found=f"{len(lengths):,} events whose lists are empty",
+            do="name other columns in events.particles",
+        )
+    members: dict[str, Any] = {} if features is None else {FEATURES: features}
+    for name in GROUPS:
+        members[name] = Jagged.of_lengths(columns[name], lengths)
+    return Groups(members)
+
+
+def _particle_notes(planned: Sequence[Planned], evaluations: Sequence[Evaluation]) -> list[str]:
+    notes = []
+    particles = planned[0][1].particles
+    if particles is not None and (cut := sum(e.cut for e in evaluations)):
+        notes.append(
+            f"{counted(cut, 'event')} had more than {particles.most} particles, of which those of "
+            "the largest pT are kept (events.particles.most)."
+        )
+    if empty := sum(e.empty for e in evaluations):
+        notes.append(f"{counted(empty, 'event')} had no particle.")
     return notes
 
 

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import frame
-from steepest.events.reading.evaluation import Evaluated, matrix, narrow_type
+from steepest.events.particles import GROUPS
+from steepest.events.reading.evaluation import LENGTHS, Evaluated, matrix, narrow_type
 from steepest.events.reading.plan import Plan, Planned
 from steepest.events.reading.prefetch import prefetch
 from steepest.events.source import EventSource
@@ -59,6 +60,8 @@ class Store:
             "extra": Column(np.float64),
             "rows": Column(np.int64, np.int64 if many else np.int32),
             "file": Column(np.int32, np.min_scalar_type(files)),
+            **{name: Column(np.float32) for name in GROUPS},
+            LENGTHS: Column(np.int64, np.int32),
         }
         self.part: list[np.ndarray] = []
         self.keys: list[np.ndarray] = []
@@ -130,7 +133,8 @@ def _narrow(planned: Sequence[Planned], pick: Callable[[Plan], Sequence[Any]]) -
 
 def _are_columns(plan: Plan, schema: pa.Schema) -> bool:
     """Whether each feature is a column of numbers that none may be missing from."""
-    if any(table.fill is not None for table in plan.tables.values()):
+    filled = any(table.fill is not None for table in plan.tables.values())
+    if filled or plan.particles is not None:
         return False
     return all(
         feature.column is not None and _is_number(schema.field(feature.column).type)
