@@ -12,6 +12,7 @@ import pyarrow as pa
 from steepest import evaluate
 from steepest.evaluate import figures
 from steepest.events import PARTS, TRAIN, Sample
+from steepest.groups import PARTICLES, Groups, Jagged
 from steepest.recipe import EvaluateRecipe
 from steepest.trained import TrainedModel
 from steepest.training.evaluation import (
@@ -61,15 +62,26 @@ def _thinned(history: pa.Table) -> pa.Table:
 
 
 def features(model: TrainedModel, train: Sample) -> Figure:
-    """The features of the training part, before and after scaling."""
+    """The features of the training part, before and after scaling; of particles, if it has any."""
     rows = slice(None, None, -(-len(train) // EVENTS_DRAWN))
-    raw = train.features[rows]
+    names, raw = model.input_names, train.features[rows]
+    scaled = model.scaled(raw)
+    labels = train.labels[rows].astype(np.int64) if model.classes else None
+    weights = None if train.weights is None else train.weights[rows]
+    if isinstance(raw, Groups):
+        group = PARTICLES if PARTICLES in raw.members else next(iter(raw.members))
+        names = tuple(name for name in names if name.startswith(f"{group}."))
+        raw, scaled = raw[group], scaled[group]
+        if isinstance(raw, Jagged):
+            labels = None if labels is None else raw.spread(labels)
+            weights = None if weights is None else raw.spread(weights)
+            raw, scaled = raw.values, scaled.values
     numbers = figures.feature_histograms(
-        model.input_names,
+        names,
         raw,
-        model.scaled(raw),
-        train.labels[rows].astype(np.int64) if model.classes else None,
-        None if train.weights is None else train.weights[rows],
+        scaled,
+        labels,
+        weights,
         class_titles(model) if model.task == "binary" else model.classes or None,
     )
     return "features", partial(figures.feature_figure, numbers), numbers
