@@ -85,6 +85,9 @@ class TrainedModel:
         From raw features to what is scaled: fills and categories; None where these are the same.
     buffers
         What the model keeps besides θ, such as statistics of its inputs, by name.
+    particles
+        Where the momenta of the particles are, as ``[events.particles]`` of a recipe has it; None
+        for models that read none.
     """
 
     scaling: AnyScaling
@@ -96,6 +99,7 @@ class TrainedModel:
     features: tuple[str | dict[str, Any], ...] | Mapping[str, tuple[str, ...]]
     encoding: Encoding | None = None
     buffers: Mapping[str, Array] = field(default_factory=dict)
+    particles: dict[str, Any] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -195,6 +199,7 @@ class TrainedModel:
             "label": self.label,
             "classes": list(self.classes),
             "features": dict(features) if isinstance(features, Mapping) else list(features),
+            **({} if self.particles is None else {"particles": self.particles}),
             "encoding": None if self.encoding is None else self.encoding.to_json(),
             "loss": self.loss.name,
             "target": asdict(self.loss) if isinstance(self.loss, MeanSquaredError) else None,
@@ -238,6 +243,7 @@ class TrainedModel:
             else tuple(features),
             encoding=Encoding.from_json(encoding) if encoding is not None else None,
             buffers=buffers,
+            particles=config.get("particles"),
         )
 
 

@@ -16,13 +16,14 @@ from steepest.events import EventSource, FeatureReader, open_events, use_revisio
 from steepest.events.reading.features import condition
 from steepest.events.words import listed, quoted
 from steepest.folder import SavedModel, load_model
+from steepest.groups import FEATURES
 from steepest.prediction.columns import ALL, ScoreColumns, copied_columns
 from steepest.prediction.folds import FoldModels, load_folds
 from steepest.prediction.parts import Parts
 from steepest.prediction.scorer import Scorer
 from steepest.prediction.target import Target, target_of
 from steepest.prediction.work import assemble, begin, score
-from steepest.recipe import Derived
+from steepest.recipe import Derived, ParticlesRecipe
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
 
@@ -183,14 +184,17 @@ def _scorer_of(
             "The option 'missing' is not known.", expected="'error' or 'nan'", found=repr(missing)
         )
     model = saved.model
-    if isinstance(model.features, Mapping):
+    if isinstance(model.features, Mapping) and model.particles is None:
         raise EventsError(
-            f"The model {saved.path} reads groups of inputs, which cannot be read from files yet.",
-            expected="a model of one list of features",
+            f"The model {saved.path} reads groups of inputs that are not in files.",
+            expected="a model of features, or of particles that a recipe names",
             found=f"the groups {', '.join(model.features)}",
             do="read the groups in Python, and give them to the model: load_model(…).model.predict",
         )
-    tables = [f if isinstance(f, str) else Derived.model_validate(f) for f in model.features]
+    groups = model.features if isinstance(model.features, Mapping) else {}
+    given = groups.get(FEATURES, ()) if groups else model.features
+    tables = [f if isinstance(f, str) else Derived.model_validate(f) for f in given]
+    particles = ParticlesRecipe.model_validate(model.particles) if groups else None
     encoded = model.encoding.columns if model.encoding is not None else ()
     texts = [column.name for column in encoded if isinstance(column, CategoryColumn)]
     scores = ScoreColumns(model, prefix)
@@ -200,7 +204,7 @@ def _scorer_of(
         source=source,
         scores=scores,
         copied=copied,
-        features=FeatureReader(tables, texts, source),
+        features=FeatureReader(tables, texts, source, particles, tuple(groups)),
         select=condition(select, source, "The selection") if select is not None else None,
         missing=missing,
         nulls=target.writer.nulls,

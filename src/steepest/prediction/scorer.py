@@ -161,12 +161,15 @@ class Scorer:
         finite = np.isfinite(predictions.reshape(len(inputs), -1)).all(axis=1)
         if self.missing == "error" and not finite.all():
             first = int(np.argmin(finite))
-            named = zip(model.names, values.values[first], strict=True)
-            name, value = max(named, key=lambda pair: abs(pair[1]))
+            found = f"{predictions[first]}"
+            if isinstance(inputs, np.ndarray):
+                named = zip(model.names, values.values[first], strict=True)
+                name, value = max(named, key=lambda pair: abs(pair[1]))
+                found += f", with {name} = {value:g}"
             raise EventsError(
                 f"The score is not finite {locate(first)}.",
                 expected="a finite score",
-                found=f"{predictions[first]}, with {name} = {value:g}",
+                found=found,
                 cause="values far beyond those of the training, or in other units",
                 do="check that event; --missing nan scores such events NaN",
             )
@@ -197,21 +200,21 @@ class Scorer:
         )
 
 
-def _predicted(model: TrainedModel, inputs: np.ndarray) -> np.ndarray:
+def _predicted(model: TrainedModel, inputs: Any) -> np.ndarray:
     """Return predictions, NaN for events with a number that overflows as it is scaled."""
     try:
         return model.predict_encoded(inputs)
     except EventsError:  # so rare that each event may be looked at
-        fits = np.array([_fits(model, event) for event in inputs])
+        fits = np.array([_fits(model, inputs[i : i + 1]) for i in range(len(inputs))])
     predictions = model.predict_encoded(inputs[fits])
     whole = np.full((len(inputs), *predictions.shape[1:]), np.nan)
     whole[fits] = predictions
     return whole
 
 
-def _fits(model: TrainedModel, event: np.ndarray) -> bool:
+def _fits(model: TrainedModel, event: Any) -> bool:
     try:
-        model.scaled(event[None])
+        model.scaled(event)
     except EventsError:
         return False
     return True

@@ -12,6 +12,7 @@ from steepest.errors import EventsError
 from steepest.events import Expression, FeatureValues
 from steepest.events.sample.checks import Faults
 from steepest.events.words import listed
+from steepest.groups import Groups
 from steepest.trained import TrainedModel
 
 __all__ = ["refusal", "unscorable"]
@@ -23,6 +24,8 @@ def unscorable(model: TrainedModel, values: FeatureValues) -> np.ndarray:
     These are infinity; null, NaN and what the recipe declares as missing, if the model was trained
     without a fill; and categories that training had not, unless the recipe says otherwise.
     """
+    if isinstance(values.values, Groups):  # whose numbers have been looked at as they were read
+        return np.zeros((len(values.values), 1), dtype=bool)
     bad = np.zeros(values.values.shape, dtype=bool)
     columns = _columns(model)
     if all(column.is_plain for column in columns) and np.isfinite(values.values).all():

@@ -64,7 +64,8 @@ def _thinned(history: pa.Table) -> pa.Table:
 def features(model: TrainedModel, train: Sample) -> Figure:
     """The features of the training part, before and after scaling; of particles, if it has any."""
     rows = slice(None, None, -(-len(train) // EVENTS_DRAWN))
-    names, raw = model.input_names, train.features[rows]
+    names = model.input_names
+    raw: Any = train.features[rows]
     scaled = model.scaled(raw)
     labels = train.labels[rows].astype(np.int64) if model.classes else None
     weights = None if train.weights is None else train.weights[rows]

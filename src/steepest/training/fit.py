@@ -340,6 +340,7 @@ def model_with(
         classes=schema.classes,
         label=schema.label,
         features=schema.features,
+        particles=schema.particles,
         encoding=schema.encoding,
         buffers=buffers or {},
     )

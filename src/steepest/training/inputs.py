@@ -20,7 +20,7 @@ from steepest.groups import FEATURES, UNSCALED, Groups, Inputs, Jagged
 from steepest.losses import Loss, MeanSquaredError, loss_named
 from steepest.models import InputNames, kind_named
 from steepest.objective import Batch, ModelObjective
-from steepest.recipe import AnyModelRecipe, DescentRecipe, Recipe, bytes_in
+from steepest.recipe import AnyModelRecipe, DescentRecipe, ParticlesRecipe, Recipe, bytes_in
 from steepest.scaling import AnyScaling, GroupScaling, Scaling, fit_scaling
 from steepest.scaling.blocks import is_finite
 from steepest.storage import (
@@ -71,6 +71,8 @@ class Schema:
         As in a `Sample`.
     encoding
         What made the inputs of raw features; None where these are the same.
+    particles
+        Where the momenta of the particles are, as a recipe has it; None for models without.
     """
 
     features: tuple[str | dict[str, Any], ...] | Mapping[str, tuple[str, ...]]
@@ -78,6 +80,7 @@ class Schema:
     classes: tuple[str, ...] = ()
     label: str = "label"
     encoding: Encoding | None = None
+    particles: dict[str, Any] | None = None
 
     @property
     def inputs(self) -> InputNames:
@@ -113,8 +116,8 @@ def prepare(
 def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema]:
     """Weigh, encode and split a sample: the second half of `prepare`."""
     sample = with_train_weights(sample, recipe.events.train_weights)
-    if isinstance(sample.features, Groups):
-        return _grouped(sample, kind_named(recipe.model.name).groups)
+    if recipe.events.particles is not None:
+        return _grouped(sample, recipe.events.particles, kind_named(recipe.model.name).groups)
     written = [sample.tables.get(name, name) for name in sample.names]
     encoding = None
     if is_needed(written, sample.categories):
@@ -125,7 +128,9 @@ def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema
     return encoded(sample, encoding).parts(), schema
 
 
-def _grouped(sample: Sample, read: tuple[str, ...]) -> tuple[dict[int, Sample], Schema]:
+def _grouped(
+    sample: Sample, particles: ParticlesRecipe, read: tuple[str, ...]
+) -> tuple[dict[int, Sample], Schema]:
     """Return the parts and the schema of events with particles, with the groups that are `read`."""
     names = {**GROUPS, FEATURES: sample.names}
     members = sample.features.members
@@ -137,7 +142,13 @@ def _grouped(sample: Sample, read: tuple[str, ...]) -> tuple[dict[int, Sample], 
             do="leave it out of events.features",
         )
     kept = {name: member for name, member in members.items() if not read or name in read}
-    schema = Schema({name: names[name] for name in kept}, sample.task, sample.classes, sample.label)
+    schema = Schema(
+        {name: names[name] for name in kept},
+        sample.task,
+        sample.classes,
+        sample.label,
+        particles=particles.model_dump(exclude_none=True),
+    )
     return replace(sample, features=Groups(kept)).parts(), schema
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,13 @@ from steepest.events.expressions.expression import Expression, frame, parse
 from steepest.events.expressions.lists import refuse_mismatch
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import RowFilter
+from steepest.events.particles import particle_groups
 from steepest.events.reading.evaluation import codes_of
+from steepest.events.reading.particles import particle_columns
 from steepest.events.reading.plan import feature_expressions
 from steepest.events.source import EventSource
-from steepest.recipe import Derived
+from steepest.groups import FEATURES, Groups
+from steepest.recipe import Derived, ParticlesRecipe
 
 __all__ = ["FeatureReader", "FeatureValues", "condition", "row_filter_of", "selected"]
 
@@ -27,14 +31,14 @@ class FeatureValues:
 
     Attributes
     ----------
-    values : numpy.ndarray
+    values : numpy.ndarray or Groups
         ``(events, features)`` float64, C order; NaN for null; of text the index into its
-        categories.
+        categories. With particles the groups that the model reads.
     categories : dict[str, list[str]]
         The distinct texts in this block of each feature that is text.
     """
 
-    values: np.ndarray
+    values: Any
     categories: dict[str, list[str]]
 
 
@@ -49,6 +53,10 @@ class FeatureReader:
         The names of the features that are text; the others are numbers or booleans.
     source
         The events; only the schema is looked at.
+    particles
+        Where the momenta of the particles are, for a model that reads them.
+    groups
+        The groups that it reads; the features, if any, are one of them.
 
     Attributes
     ----------
@@ -64,9 +72,15 @@ class FeatureReader:
     """
 
     def __init__(
-        self, features: Sequence[str | Derived], texts: Sequence[str], source: EventSource
+        self,
+        features: Sequence[str | Derived],
+        texts: Sequence[str],
+        source: EventSource,
+        particles: ParticlesRecipe | None = None,
+        groups: Sequence[str] = (),
     ) -> None:
-        self._source = source
+        self._source, self._groups = source, groups
+        self._particles = None if particles is None else particle_columns(particles, source)
         self.names = [f if isinstance(f, str) else f.name for f in features]
         self._texts = [i for i, name in enumerate(self.names) if name in texts]
         self.expressions: list[Expression] = []
@@ -77,6 +91,7 @@ class FeatureReader:
             if (self._typed[i].words == "text") != (i in self._texts):
                 raise self._other_type(i, self._typed[i].words)
         needed = set().union(*(expression.columns for expression in self.expressions))
+        needed |= self._particles.columns if self._particles is not None else set()
         self.columns = sorted(needed) or source.schema.names[:1]  # constants have rows too
         self._exprs = [
             (typed.expr if i in self._texts else typed.real).alias(str(i))
@@ -102,7 +117,13 @@ class FeatureReader:
             coded.append(codes_of(values[str(i)], known))
             categories[self.names[i]] = list(known)
         numbers = values.with_columns(coded).to_numpy(order="c")
-        return FeatureValues(np.ascontiguousarray(numbers, dtype=np.float64), categories)
+        numbers = np.ascontiguousarray(numbers, dtype=np.float64)
+        if self._particles is None:
+            return FeatureValues(numbers, categories)
+        momenta = self._particles.momenta(table, self._source.schema, locate)
+        found = particle_groups(momenta, self._particles.most, locate)
+        members = {FEATURES: numbers, **found.groups}
+        return FeatureValues(Groups({name: members[name] for name in self._groups}), categories)
 
     def _other_type(self, index: int, words: str) -> EventsError:
         expected = "text" if index in self._texts else "a number"
