@@ -75,8 +75,8 @@ class GroupScaling:
     def apply(
         self, inputs: Groups, scale: Callable[[Scaling, Any], AnyArray], first_row: int = 0
     ) -> Groups:
-        """Return the groups with ``scale(scaling, values)`` applied to each."""
-        if set(inputs.members) != set(self.groups):
+        """Return the groups that are known with ``scale(scaling, values)`` applied to each."""
+        if not self.groups.keys() <= inputs.members.keys():
             raise EventsError(
                 "The inputs have other groups than the model.",
                 expected=", ".join(self.groups),
@@ -89,7 +89,7 @@ class GroupScaling:
                 self._require_finite(name, values, inputs[name].offsets, first_row)
             return scale(self.groups[name], values)
 
-        return inputs.map(scaled)
+        return Groups({name: inputs[name] for name in self.groups}).map(scaled)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the arrays, ready for `json.dumps`."""
