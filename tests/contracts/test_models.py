@@ -15,6 +15,7 @@ from steepest.errors import RecipeError
 from steepest.groups import Groups, Jagged
 from steepest.losses import loss_named
 from steepest.models import InputNames, kind_named, known_models
+from steepest.models.base import TORCH
 from steepest.objective import Batch
 from steepest.objective.stateful import memory_of, restore_memory
 from steepest.scaling import GroupScaling, fit_scaling
@@ -48,7 +49,8 @@ def inputs_of(names: InputNames):
     return Groups({"jet": values(names["jet"], EVENTS, 2), "particles": particles})
 
 
-@pytest.fixture(params=known_models())
+# networks of PyTorch have a table of their own, tests/models/test_particle_networks.py
+@pytest.fixture(params=[name for name in known_models() if name not in TORCH])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 

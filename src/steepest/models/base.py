@@ -110,7 +110,7 @@ class ModelKind:
     groups: tuple[str, ...] = ()
 
 
-_TORCH = (
+TORCH = (
     "deep-sets",
     "lorentz-net",
     "module",
@@ -118,9 +118,10 @@ _TORCH = (
     "particle-net-lite",
     "particle-transformer",
 )
+"""The kinds that PyTorch computes."""
 _KINDS: dict[str, ModelKind | str] = {
     "dense": "steepest.objective.kinds:KINDS",
-    **dict.fromkeys(_TORCH, "steepest.objective.autograd:KINDS"),
+    **dict.fromkeys(TORCH, "steepest.objective.autograd:KINDS"),
 }
 """By name: the kind, or ``module:attribute`` of a dictionary that has it."""
 
@@ -155,7 +156,7 @@ def kind_named(name: str) -> ModelKind:
     kind = _KINDS[name]
     if isinstance(kind, str):
         module, _, attribute = kind.partition(":")
-        if name in _TORCH:
+        if name in TORCH:
             _require_torch(name)
         kind = _KINDS[name] = getattr(import_module(module), attribute)[name]
     assert isinstance(kind, ModelKind)

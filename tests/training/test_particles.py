@@ -1,0 +1,139 @@
+"""Networks of particles by a recipe: trained, resumed, scored from files; momenta by any names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import steepest
+from steepest.errors import EventsError, RecipeError
+
+pytest.importorskip("torch")
+
+RECIPE = {
+    "events": {"path": "jets.parquet", "label": "y"},
+    "model": {"name": "deep-sets", "per_particle": [16, 16], "per_jet": [16], "dropout": 0.1},
+    "descent": {
+        "epochs": 6,
+        "batch_size": 32,
+        "learning_rate": 0.01,
+        "optimizer": {"name": "adam"},
+    },
+}
+
+
+def write_jets(path: Path, events: int = 400, seed: int = 0) -> dict[str, pa.Array]:
+    """Jets of two prongs (y = 1) and of one; some have no particle."""
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 2, events)
+    lengths = random.integers(2, 12, events)
+    lengths[::50] = 0
+    jet = np.repeat(np.arange(events), lengths)
+    prong = random.choice([-0.4, 0.4], len(jet)) * y[jet]
+    columns = {
+        "part_pt": random.exponential(20.0, len(jet)) + 1.0,
+        "part_eta": prong + random.normal(0, 0.1, len(jet)),
+        "part_phi": random.normal(0, 0.1, len(jet)),
+    }
+    columns["part_energy"] = columns["part_pt"] * np.cosh(columns["part_eta"])
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+    lists = {n: pa.ListArray.from_arrays(offsets, pa.array(v)) for n, v in columns.items()}
+    pq.write_table(pa.table({"y": pa.array(y), **lists}), path)
+    return lists
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_jets(tmp_path / "jets.parquet")
+    return tmp_path
+
+
+def recipe_with(**events: object) -> dict:
+    return {**RECIPE, "events": {**RECIPE["events"], **events}}
+
+
+def test_a_recipe_trains_deep_sets_and_its_scores_come_from_files(folder: Path):
+    run = steepest.train(steepest.Recipe.from_dict(RECIPE), folder / "run")
+    auc = run.metrics["parts"]["test"]["auc"]["value"] if "parts" in run.metrics else None
+    log = (folder / "run" / "log.txt").read_text(encoding="utf-8")
+    assert "Particles are read from part_pt, part_eta, part_phi, part_energy." in log
+    assert "8 events had no particle." in log
+    scores = folder / "scores.parquet"
+    steepest.predict(folder / "run", "jets.parquet", scores)
+    table = pq.read_table(scores)
+    y, score = table["y"].to_numpy(), table["score"].to_numpy()
+    order = np.argsort(score)
+    ranks = np.empty(len(score))
+    ranks[order] = np.arange(1, len(score) + 1)
+    signal = np.count_nonzero(y)
+    measured = (ranks[y == 1].sum() - signal * (signal + 1) / 2) / (signal * (len(y) - signal))
+    assert measured > 0.9
+    assert auc is None or auc > 0.8
+
+
+def test_names_of_momenta_and_patterns_give_the_same_scores(folder: Path):
+    """The same jets as lists of px, py, pz, E, as expressions, and as padded columns."""
+    lists = write_jets(folder / "jets.parquet", 120)
+    pt, eta, phi, energy = (
+        lists[f"part_{n}"].values.to_numpy() for n in ("pt", "eta", "phi", "energy")
+    )
+    offsets = lists["part_pt"].offsets
+    momenta = {"E": energy, "PX": pt * np.cos(phi), "PY": pt * np.sin(phi), "PZ": pt * np.sinh(eta)}
+    table = pq.read_table("jets.parquet").select(["y"])
+    for name, values in momenta.items():
+        table = table.append_column(name, pa.ListArray.from_arrays(offsets, pa.array(values)))
+    lengths, width = np.diff(offsets.to_numpy()), 12
+    for name, values in momenta.items():
+        padded = np.zeros((len(lengths), width))
+        padded[np.arange(width) < lengths[:, None]] = values
+        for i in range(width):
+            table = table.append_column(f"{name}_{i}", pa.array(padded[:, i]))
+    pq.write_table(table, "other.parquet")
+    thetas = []
+    cartesian = {"px": "PX", "py": "PY", "pz": "PZ", "energy": "E"}
+    for name, particles in {
+        "lists": cartesian,
+        "expressions": {**cartesian, "energy": "sqrt(PX**2 + PY**2 + PZ**2)"},
+        "patterns": {n: f"{c}_{{i}}" for n, c in cartesian.items()},
+    }.items():
+        recipe = recipe_with(path="other.parquet", particles=particles)
+        recipe["descent"] = {**RECIPE["descent"], "epochs": 1}
+        run = steepest.train(steepest.Recipe.from_dict(recipe), folder / name)
+        thetas.append(run.model.theta)
+    for theta in thetas[1:]:
+        np.testing.assert_allclose(theta, thetas[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("particles", "message"),
+    [
+        ({"px": "a", "py": "a", "pz": "a", "energy": "nothing"}, "nothing"),
+        ({"px": "y", "py": "part_pt", "pz": "part_pt", "energy": "part_pt"}, "list of numbers"),
+        (
+            {"pt": "part_pt[part_pt > 5]", "eta": "part_eta", "phi": "part_phi", "mass": "part_pt"},
+            "differ in length",
+        ),
+    ],
+)
+def test_particles_that_cannot_be_read_are_refused(folder: Path, particles, message: str):
+    recipe = steepest.Recipe.from_dict(recipe_with(particles=particles))
+    with pytest.raises((EventsError, RecipeError), match=message):
+        steepest.train(recipe, folder / "run")
+
+
+def test_half_a_momentum_is_refused():
+    with pytest.raises(RecipeError, match="px, py, pz and energy"):
+        steepest.Recipe.from_dict(recipe_with(particles={"pt": "part_pt"}))
+
+
+def test_events_without_particles_are_refused(folder: Path):
+    table = pq.read_table("jets.parquet").select(["y"])
+    pq.write_table(table.append_column("pt", pa.array(np.ones(len(table)))), "flat.parquet")
+    recipe = steepest.Recipe.from_dict(recipe_with(path="flat.parquet"))
+    with pytest.raises(EventsError, match="no particles of a usual name"):
+        steepest.train(recipe, folder / "run")
