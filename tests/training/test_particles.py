@@ -58,8 +58,7 @@ def recipe_with(**events: object) -> dict:
 
 
 def test_a_recipe_trains_deep_sets_and_its_scores_come_from_files(folder: Path):
-    run = steepest.train(steepest.Recipe.from_dict(RECIPE), folder / "run")
-    auc = run.metrics["parts"]["test"]["auc"]["value"] if "parts" in run.metrics else None
+    steepest.train(steepest.Recipe.from_dict(RECIPE), folder / "run")
     log = (folder / "run" / "log.txt").read_text(encoding="utf-8")
     assert "Particles are read from part_pt, part_eta, part_phi, part_energy." in log
     assert "8 events had no particle." in log
@@ -73,7 +72,6 @@ def test_a_recipe_trains_deep_sets_and_its_scores_come_from_files(folder: Path):
     signal = np.count_nonzero(y)
     measured = (ranks[y == 1].sum() - signal * (signal + 1) / 2) / (signal * (len(y) - signal))
     assert measured > 0.9
-    assert auc is None or auc > 0.8
 
 
 def test_names_of_momenta_and_patterns_give_the_same_scores(folder: Path):
@@ -112,7 +110,7 @@ def test_names_of_momenta_and_patterns_give_the_same_scores(folder: Path):
 @pytest.mark.parametrize(
     ("particles", "message"),
     [
-        ({"px": "a", "py": "a", "pz": "a", "energy": "nothing"}, "nothing"),
+        ({"px": "a", "py": "a", "pz": "a", "energy": "nothing"}, "no column .a."),
         ({"px": "y", "py": "part_pt", "pz": "part_pt", "energy": "part_pt"}, "list of numbers"),
         (
             {"pt": "part_pt[part_pt > 5]", "eta": "part_eta", "phi": "part_phi", "mass": "part_pt"},
