@@ -234,7 +234,9 @@ def gather(
         features = _grouped(columns, features, plan)
     notes = [note for _, its in planned for note in its.notes]
     part = np.concatenate(store.part)
-    if split is not None and store.keys:
+    if split is None or features is None or isinstance(features, Groups):
+        pass  # particles have no copies that are looked for
+    elif store.keys:
         part, told = together(np.concatenate(store.keys), part, features, columns["labels"], split)
         notes += told
     sample = Sample(
