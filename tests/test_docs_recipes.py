@@ -22,8 +22,13 @@ def jets(seed: int = 0) -> dict:
     top = random.integers(0, 2, COUNT)
     tau = np.sort(random.uniform(0.1, 1.0, (COUNT, 3)), axis=1)[:, ::-1]
     jet_b = np.where(random.random(COUNT) < 0.1, -999.0, top + random.normal(size=COUNT))
-    parts = [random.uniform(1, 100, size=number) for number in random.integers(1, 5, COUNT)]
+    numbers = random.integers(2, 5, COUNT)  # of particles, muons and jets: two at least
+    parts = [random.uniform(31, 100, size=number) for number in numbers]
+    angles = [random.uniform(-2, 2, size=number) for number in numbers]
+    lists = {f"{name}_{part}": angles for name in ("Mu", "Jet") for part in ("eta", "phi")}
+    lists |= {"Mu_pt": parts, "Jet_pt": parts, "Jet_mass": parts}
     return {
+        **lists,
         "event_number": np.arange(COUNT, dtype=np.int64) + COUNT * seed,
         "pt": random.uniform(551, 650, COUNT),
         "eta": random.uniform(-1.9, 1.9, COUNT),
@@ -57,7 +62,9 @@ def write_root(path: Path, tree: str, seed: int) -> None:
     uproot = pytest.importorskip("uproot", reason="needs the extra [root]")
     path.parent.mkdir(exist_ok=True)
     columns = {
-        name: column for name, column in jets(seed).items() if name not in ("process", "part_pt")
+        name: column
+        for name, column in jets(seed).items()
+        if name != "process" and not isinstance(column, list)
     }
     with uproot.recreate(path) as file:
         file[tree] = columns

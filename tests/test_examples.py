@@ -82,7 +82,7 @@ def test_samples_with_cross_sections(tmp_path) -> None:
     assert 5_000 < yields["signal"] < 0.048 * 140_000
     assert 1e8 < yields["ttbar"] < 831.76 * 140_000
     assert "significance" in merits
-    show_results(run.metrics, run.report, as_json=False)
+    show_results(run.metrics, run.report)
 
 
 def test_the_files_hold_the_same_jets(folder) -> None:

@@ -83,7 +83,8 @@ def test_a_model_of_something_else(refused, tmp_path: Path):
 def test_an_unfinished_run(refused, runs, tmp_path: Path):
     run = tmp_path / "run"
     run.mkdir()
-    shutil.copy(runs["binary"] / "recipe.toml", run)
+    for name in ("recipe.toml", "log.txt"):
+        shutil.copy(runs["binary"] / name, run)
     assert refused(run) == (
         f"The run {run} has no model/config.json.\n"
         "  cause:    it was interrupted, or is still training\n"
@@ -111,11 +112,11 @@ def test_a_model_of_a_newer_release(refused, runs, tmp_path: Path):
     model = tmp_path / "model"
     shutil.copytree(runs["binary"] / "model", model)
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    (model / "config.json").write_text(json.dumps(config | {"version": 3}), encoding="utf-8")
+    (model / "config.json").write_text(json.dumps(config | {"version": 4}), encoding="utf-8")
     assert refused(model) == (
         f"The model {model} cannot be read.\n"
-        "  expected: version 1 or 2 of its format\n"
-        "  found:    version 3\n"
+        "  expected: a version from 1 to 3 of its format\n"
+        "  found:    version 4\n"
         "  cause:    it was written by another release of steepest\n"
         "  do:       use the release that wrote it, or train again"
     )

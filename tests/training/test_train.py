@@ -101,7 +101,7 @@ def test_the_report_opens_anywhere(run: steepest.Run):
     for expected in (
         "AUC",
         "linear baseline",
-        "1/ε_B (ε_S = 0.5)",
+        "1/ε<sub>B</sub> (ε<sub>S</sub> = 0.5)",
         "[events.split]",
         "Coefficients of the logistic regression",
     ):

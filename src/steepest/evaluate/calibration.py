@@ -278,7 +278,7 @@ def calibration_error(
     >>> from steepest.evaluate import calibration_curve
     >>> curve = calibration_curve([0, 0, 1, 1] * 50, [0.2, 0.4, 0.6, 0.6] * 50, bins=2)
     >>> calibration_error(curve).format()
-    '0.350 ± 0.024'
+    '0.350 ± 0.034'
     """
     check_fraction(level, "level")
     filled = np.isfinite(curve.fraction) & (curve.share > 0)

@@ -174,7 +174,7 @@ def weighted_efficiency(
     --------
     >>> efficiency = weighted_efficiency([True, True, False, False])
     >>> round(float(efficiency.low), 3), efficiency.value, round(float(efficiency.high), 3)
-    (0.185, 0.5, 0.815)
+    (0.278, 0.5, 0.722)
     """
     mask = passed if isinstance(passed, RowsOnDisk) else np.asarray(passed, dtype=bool)
     checked = as_weights(weights, len(mask))

@@ -272,7 +272,7 @@ def background_rejection(
     --------
     >>> roc = roc_curve([0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.6, 0.8])
     >>> background_rejection(roc, 0.9).format()
-    '4.0 +19.7 −2.4'
+    '4.0 +∞ −2.0'
     """
     at = working_point(roc, signal_efficiency)
     background = roc.rejection_interval(np.array([at]), level)

@@ -185,7 +185,7 @@ def significance_at(
     --------
     >>> labels, scores = np.repeat([0, 1], 200), np.arange(400) % 300
     >>> significance_at(labels, scores, 150, Experiment(100, 1000)).format()
-    '3.06 ± 0.29'
+    '3.06 ± 0.27'
     """
     check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)

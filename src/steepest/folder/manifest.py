@@ -162,7 +162,7 @@ def sha256(data: bytes) -> str:
     Examples
     --------
     >>> sha256(b"steepest")[:12]
-    'b7dd6c6cd1f5'
+    'bffa51a6c07f'
     """
     return hashlib.sha256(data).hexdigest()
 

@@ -91,7 +91,7 @@ def _refuse_other(path: Path, config: Any) -> None:
     if found.get("version") not in VERSIONS:
         raise RunFolderError(
             f"The model {path} cannot be read.",
-            expected=f"version {' or '.join(map(str, VERSIONS))} of its format",
+            expected=f"a version from {VERSIONS[0]} to {VERSIONS[-1]} of its format",
             found=f"version {found.get('version')!r}",
             cause="it was written by another release of steepest",
             do="use the release that wrote it, or train again",

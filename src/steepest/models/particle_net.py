@@ -83,10 +83,10 @@ class ParticleNet(nn.Module):
     --------
     The published networks, with 7 features and 2 logits:
 
-    >>> lite = ParticleNet(7, 2, [(7, (32,) * 3), (7, (64,) * 3)], fusion=128, hidden=128)
+    >>> lite = ParticleNet(7, 2, [(7, (32,) * 3), (7, (64,) * 3)], hidden=128)
     >>> full = ParticleNet(7, 2)
     >>> [sum(p.numel() for p in network.parameters()) for network in (lite, full)]
-    [38960, 366160]
+    [26416, 366160]
     """
 
     def __init__(
