@@ -71,7 +71,7 @@ def features(model: TrainedModel, train: Sample) -> Figure:
     weights = None if train.weights is None else train.weights[rows]
     if isinstance(raw, Groups):
         group = PARTICLES if PARTICLES in raw.members else next(iter(raw.members))
-        names = tuple(name for name in names if name.startswith(f"{group}."))
+        names = tuple(n.removeprefix(f"{group}.") for n in names if n.startswith(f"{group}."))
         raw, scaled = raw[group], scaled[group]
         if isinstance(raw, Jagged):
             labels = None if labels is None else raw.spread(labels)
