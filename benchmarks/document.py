@@ -59,6 +59,13 @@ MOST = 16
 """Rows of a table at most; those below the target come first, and the others are in the JSON."""
 
 
+def _updated(known: dict[str, Any] | None, part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part; what `--only` left out of it keeps the cases that were known."""
+    cases = {case["work"]: case for case in (known or {}).get("cases", ())}
+    cases |= {case["work"]: case for case in part["cases"]}
+    return part | {"cases": list(cases.values())}
+
+
 def main() -> None:
     """Write the page, the numbers and the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -67,7 +74,8 @@ def main() -> None:
     known = json.loads(NUMBERS.read_text(encoding="utf-8")) if NUMBERS.exists() else []
     measured = {part["bench"]: part for part in known}
     for path in folder.glob("*.json"):
-        measured[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+        part = json.loads(path.read_text(encoding="utf-8"))
+        measured[path.stem] = _updated(measured.get(path.stem), part)
     told = [measured[name] for name in PARTS if name in measured]
     if not told:
         raise SystemExit(f"There is nothing in {folder}: run make bench first.")

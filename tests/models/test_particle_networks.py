@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from steepest.errors import EventsError
+from steepest.errors import EventsError, RecipeError
 from steepest.events.particles import FEATURES, particle_groups
 from steepest.groups import MOMENTA, PARTICLES, POINTS, Groups, Jagged, join_inputs
 from steepest.losses import loss_named
@@ -422,3 +422,23 @@ def deep_sets_with_dropout():
     objective = AutogradObjective(model, loss_named("binary-cross-entropy"), 1e-3)
     inputs = jets().map(lambda _, values: values.astype(np.float32))
     return objective, Batch(inputs, np.array([0, 1, 1, 0, 1, 0, 1], dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "inputs", "message"),
+    [
+        ("deep-sets", {"width": 3}, INPUTS, "has no option 'width'"),
+        ("deep-sets", {}, ("pt", "mass"), "reads particles"),
+        ("module", {"module": "no_such_package:Net"}, INPUTS, "cannot be imported"),
+    ],
+)
+def test_networks_that_cannot_be_made_are_refused(kind, options, inputs, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        kind_named(kind).build(options, inputs, 1)
+
+
+def test_groups_of_other_particles_are_refused() -> None:
+    other = Jagged.of_lengths(np.zeros((4, 2)), np.array([1, 3]))
+    inputs = Groups({PARTICLES: Jagged.of_lengths(np.zeros((4, 7)), [2, 2]), POINTS: other})
+    with pytest.raises(EventsError, match="differ in event 0"):
+        cloud_of(inputs)

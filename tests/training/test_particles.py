@@ -111,6 +111,7 @@ def test_names_of_momenta_and_patterns_give_the_same_scores(folder: Path):
     ("particles", "message"),
     [
         ({"px": "a", "py": "a", "pz": "a", "energy": "nothing"}, "no column .a."),
+        ({"px": "Q_{i}", "py": "a", "pz": "a", "energy": "a"}, "matches no row of columns"),
         ({"px": "y", "py": "part_pt", "pz": "part_pt", "energy": "part_pt"}, "list of numbers"),
         (
             {"pt": "part_pt[part_pt > 5]", "eta": "part_eta", "phi": "part_phi", "mass": "part_pt"},
