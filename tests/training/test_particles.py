@@ -11,6 +11,9 @@ import pytest
 
 import steepest
 from steepest.errors import EventsError, RecipeError
+from steepest.groups import Groups
+from steepest.training.callback import TrainingCallback
+from steepest.training.inputs import prepare
 
 pytest.importorskip("torch")
 
@@ -136,3 +139,78 @@ def test_events_without_particles_are_refused(folder: Path):
     recipe = steepest.Recipe.from_dict(recipe_with(path="flat.parquet"))
     with pytest.raises(EventsError, match="no particles of a usual name"):
         steepest.train(recipe, folder / "run")
+
+
+FURTHER = ["part_charge", {"name": "near", "value": "abs(part_eta) < 0.2"}]
+
+
+def write_charges(folder: Path, bad: float | None = None) -> np.ndarray:
+    """Add lists of charges to the jets; `bad` is put in the place of one."""
+    table = pq.read_table(folder / "jets.parquet")
+    offsets = table["part_pt"].combine_chunks().offsets
+    charges = np.random.default_rng(1).choice([-1.0, 0.0, 1.0], offsets[-1].as_py())
+    if bad is not None:
+        charges[17] = bad
+    lists = pa.ListArray.from_arrays(offsets, pa.array(charges))
+    pq.write_table(table.append_column("part_charge", lists), folder / "jets.parquet")
+    return charges
+
+
+def test_further_features_of_particles(folder: Path):
+    """They follow the seven, of the particles that are kept; scores from files have them too."""
+    charges = write_charges(folder)
+    events = {"particles": {"features": FURTHER, "most": 5}}
+    events["split"] = {"validation": 0.0, "test": 0.0}  # the events in the order of the file
+    recipe = steepest.Recipe.from_dict(recipe_with(**events))
+    table = pq.read_table("jets.parquet")
+    eta = table["part_eta"].combine_chunks().values.to_numpy()
+    pt = table["part_pt"].combine_chunks()
+    starts = pt.offsets.to_numpy()
+    kept = [
+        starts[i] + np.sort(np.argsort(-np.array(one))[:5])
+        for i, one in enumerate(pt.to_pylist())
+        if one
+    ]
+    expected = np.column_stack([charges, np.abs(eta) < 0.2])[np.concatenate(kept)]
+    parts, schema = prepare(recipe, TrainingCallback(), folder)
+    assert schema.names[7:9] == ("particles.part_charge", "particles.near")
+    groups = parts[0].features
+    assert isinstance(groups, Groups)
+    np.testing.assert_array_equal(groups["particles"].values[:, 7:], expected)
+
+    run = steepest.train(recipe, folder / "run")
+    steepest.predict(folder / "run", "jets.parquet", folder / "scores.parquet")
+    assert len(pq.read_table(folder / "scores.parquet")) == len(table)
+    assert run.model.model.config()["inputs"]["particles"][-1] == "near"
+
+
+@pytest.mark.parametrize(
+    ("features", "bad", "message"),
+    [
+        (["nothing"], None, "no column .nothing."),
+        (["y"], None, "list of numbers"),
+        (["part_charge[part_pt > 5]"], None, "differ in length"),
+        (
+            ["part_charge"],
+            np.nan,
+            "'part_charge' is not finite in .*jets.parquet at row 4, particle 0",
+        ),
+        (["part_charge", "part_charge"], None, "different names"),
+    ],
+)
+def test_further_features_that_cannot_be_read_are_refused(folder, features, bad, message):
+    write_charges(folder, bad)
+    with pytest.raises((EventsError, RecipeError), match=message):
+        steepest.train(
+            steepest.Recipe.from_dict(recipe_with(particles={"features": features})), folder / "run"
+        )
+
+
+def test_further_features_of_columns_of_one_particle_are_refused(folder: Path):
+    columns = {
+        f"{c}_{i}": pa.array(np.full(20, 2.0)) for c in ("E", "PX", "PY", "PZ") for i in (0, 1)
+    }
+    pq.write_table(pa.table({"y": pa.array([0, 1] * 10), **columns}), "other.parquet")
+    recipe = recipe_with(path="other.parquet", particles={"features": ["E_0"]})
+    with pytest.raises(EventsError, match="need lists"):
+        steepest.train(steepest.Recipe.from_dict(recipe), folder / "run")

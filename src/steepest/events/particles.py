@@ -18,7 +18,7 @@ they are errors, as any that is not finite in the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ import numpy as np
 from steepest.errors import EventsError
 from steepest.groups import MOMENTA, PARTICLES, POINTS, Jagged
 
-__all__ = ["FEATURES", "GROUPS", "Particles", "particle_groups"]
+__all__ = ["FEATURES", "GROUPS", "Particles", "group_features", "particle_groups"]
 
 Array = np.ndarray
 FEATURES = (
@@ -55,8 +55,8 @@ class Particles:
     Parameters
     ----------
     groups
-        ``particles`` ``(particles, 7)``, ``points`` ``(particles, 2)`` and ``momenta``
-        ``(particles, 4)``, float32.
+        ``particles`` ``(particles, 7)`` with the further features behind, ``points``
+        ``(particles, 2)`` and ``momenta`` ``(particles, 4)``, float32.
     cut
         Jets that had more particles than were kept.
     empty
@@ -68,8 +68,19 @@ class Particles:
     empty: int
 
 
+def group_features(further: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+    """The columns of each group that `particle_groups` makes, by the group's name.
+
+    `further` names features of a particle beside those of its momentum.
+    """
+    return {**GROUPS, PARTICLES: (*FEATURES, *further)}
+
+
 def particle_groups(
-    momenta: Jagged, most: int = 128, locate: Callable[[int], str] = "at row {}".format
+    momenta: Jagged,
+    most: int = 128,
+    locate: Callable[[int], str] = "at row {}".format,
+    further: Array | None = None,
 ) -> Particles:
     """Derive what networks read.
 
@@ -81,6 +92,8 @@ def particle_groups(
         Particles of a jet that are kept at most: those of the largest pT.
     locate
         Says where an event lies, for messages.
+    further
+        More features of each particle, ``(particles, n)``, which are put behind.
 
     Raises
     ------
@@ -118,14 +131,18 @@ def particle_groups(
         delta_phi,
     )
     features = np.stack(columns, axis=1).astype(np.float32)
+    points = features[:, -2:]
+    if further is not None:
+        features = np.column_stack([features, further.astype(np.float32)])
     lengths = momenta.lengths
     cut = int(np.count_nonzero(lengths > most))
     if cut:
         kept = _hardest(pt, event, offsets, most)
-        features, values, lengths = features[kept], values[kept], np.minimum(lengths, most)
+        features, points, values = features[kept], points[kept], values[kept]
+        lengths = np.minimum(lengths, most)
     groups = {
         PARTICLES: features,
-        POINTS: np.ascontiguousarray(features[:, -2:]),
+        POINTS: np.ascontiguousarray(points),
         MOMENTA: values.astype(np.float32),
     }
     jagged = {name: Jagged.of_lengths(array, lengths) for name, array in groups.items()}

@@ -29,6 +29,7 @@ from steepest.recipe.evaluate import BinsRecipe, EvaluateRecipe, SignificanceRec
 from steepest.recipe.events import (
     Derived,
     EventsRecipe,
+    ParticleFeature,
     ParticlesRecipe,
     SampleRecipe,
     SplitRecipe,
@@ -65,6 +66,7 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "OtherModelRecipe",
+    "ParticleFeature",
     "ParticlesRecipe",
     "RMSprop",
     "Recipe",

@@ -18,6 +18,7 @@ from steepest.recipe.tables import Fraction, Positive, Strict
 __all__ = [
     "Derived",
     "EventsRecipe",
+    "ParticleFeature",
     "ParticlesRecipe",
     "SampleRecipe",
     "SplitRecipe",
@@ -130,6 +131,13 @@ class SplitRecipe(Strict):
         return self
 
 
+class ParticleFeature(Strict):
+    """A feature of a particle computed from lists: ``{name = "d0", value = "tanh(part_d0)"}``."""
+
+    name: str
+    value: str
+
+
 class ParticlesRecipe(Strict):
     """The particles of each event: lists of momenta in GeV, as columns or expressions.
 
@@ -152,10 +160,24 @@ class ParticlesRecipe(Strict):
     energy: str | None = None
     most: Annotated[int, Field(ge=1)] = 128
     """Particles of an event that are kept at most: those of the largest pT."""
+    features: Annotated[tuple[str | ParticleFeature, ...], Field(strict=False)] = ()
+    """Lists that are features of a particle too, beside those that its momentum gives."""
 
     def momenta(self) -> dict[str, str]:
         """What is given of a momentum, by name; nothing where all of it is left out."""
         return {n: text for n in _MOMENTA if (text := getattr(self, n)) is not None}
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the further features."""
+        return tuple(f if isinstance(f, str) else f.name for f in self.features)
+
+    @model_validator(mode="after")
+    def _have_names_of_their_own(self) -> ParticlesRecipe:
+        names = self.feature_names
+        if len(set(names)) < len(names):
+            raise ValueError("features of different names")
+        return self
 
     @model_validator(mode="after")
     def _is_a_momentum(self) -> ParticlesRecipe:

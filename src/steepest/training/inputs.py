@@ -15,7 +15,7 @@ from steepest.compiled.threads import WorkerPool
 from steepest.encoding import Encoding, fit_encoding, is_needed
 from steepest.errors import EventsError
 from steepest.events import TRAIN, MemoryBudget, Sample, load_sample
-from steepest.events.particles import GROUPS
+from steepest.events.particles import group_features
 from steepest.groups import FEATURES, UNSCALED, Groups, Inputs, Jagged
 from steepest.losses import Loss, MeanSquaredError, loss_named
 from steepest.models import InputNames, kind_named
@@ -132,7 +132,7 @@ def _grouped(
     sample: Sample, particles: ParticlesRecipe, read: tuple[str, ...]
 ) -> tuple[dict[int, Sample], Schema]:
     """Return the parts and the schema of events with particles, with the groups that are `read`."""
-    names = {**GROUPS, FEATURES: sample.names}
+    names = {**group_features(particles.feature_names), FEATURES: sample.names}
     members = sample.features.members
     if sample.categories:
         raise EventsError(

@@ -20,7 +20,6 @@ from steepest.events.expressions.expression import Expression, frame
 from steepest.events.expressions.lists import refuse_mismatch
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import Block
-from steepest.events.particles import particle_groups
 from steepest.events.reading.particles import ParticleColumns
 from steepest.events.reading.plan import Plan
 from steepest.events.sample.checks import Faults, Repeats
@@ -205,8 +204,7 @@ class Evaluation:
         self, particles: ParticleColumns, table: pl.DataFrame, locate: Callable[[int], str]
     ) -> dict[str, np.ndarray]:
         """Return the groups of particles, and how many particles each event has."""
-        momenta = particles.momenta(table, self._source.schema, locate)
-        found = particle_groups(momenta, particles.most, locate)
+        found = particles.groups(table, self._source.schema, locate)
         self.cut, self.empty = self.cut + found.cut, self.empty + found.empty
         columns = {name: np.asarray(member.values) for name, member in found.groups.items()}
         return {**columns, LENGTHS: found.groups[PARTICLES].lengths}

@@ -14,7 +14,6 @@ from steepest.events.expressions.expression import Expression, frame, parse
 from steepest.events.expressions.lists import refuse_mismatch
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import RowFilter
-from steepest.events.particles import particle_groups
 from steepest.events.reading.evaluation import codes_of
 from steepest.events.reading.particles import particle_columns
 from steepest.events.reading.plan import feature_expressions
@@ -120,8 +119,7 @@ class FeatureReader:
         numbers = np.ascontiguousarray(numbers, dtype=np.float64)
         if self._particles is None:
             return FeatureValues(numbers, categories)
-        momenta = self._particles.momenta(table, self._source.schema, locate)
-        found = particle_groups(momenta, self._particles.most, locate)
+        found = self._particles.groups(table, self._source.schema, locate)
         members = {FEATURES: numbers, **found.groups}
         return FeatureValues(Groups({name: members[name] for name in self._groups}), categories)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import pyarrow.compute
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression, column, parse
+from steepest.events.particles import Particles, particle_groups
 from steepest.events.source import EventSource
 from steepest.groups import Jagged
 from steepest.recipe import ParticlesRecipe
@@ -34,6 +35,7 @@ USUAL: tuple[dict[str, str], ...] = (
 )
 """Names that are recognised: those of JetClass, of steepest's own simulation, and of the top-quark
 tagging reference set."""
+NUMBERS, CONDITIONS = "a list of numbers", "a list of conditions"
 CARTESIAN = ("energy", "px", "py", "pz")
 
 
@@ -53,13 +55,58 @@ class ParticleColumns:
 
     given: Mapping[str, tuple[Expression, ...]]
     most: int
+    further: Mapping[str, Expression] = field(default_factory=dict)
+    """Lists that are features of a particle too, by the feature's name."""
     notes: tuple[str, ...] = ()
 
     @property
     def columns(self) -> set[str]:
         """The columns that are read."""
-        every = (expression for several in self.given.values() for expression in several)
-        return set().union(*(expression.columns for expression in every))
+        every = [expression for several in self.given.values() for expression in several]
+        return set().union(*(e.columns for e in (*every, *self.further.values())))
+
+    def groups(
+        self, table: pl.DataFrame, schema: pa.Schema, locate: Callable[[int], str]
+    ) -> Particles:
+        """What networks read of the particles of a block of events.
+
+        Raises
+        ------
+        EventsError
+            Lists that differ in length or are null, or what is no momentum or no finite number.
+        """
+        momenta = self.momenta(table, schema, locate)
+        further = [self._further(name, table, schema, momenta, locate) for name in self.further]
+        return particle_groups(
+            momenta, self.most, locate, np.column_stack(further) if further else None
+        )
+
+    def _further(
+        self,
+        name: str,
+        table: pl.DataFrame,
+        schema: pa.Schema,
+        momenta: Jagged,
+        locate: Callable[[int], str],
+    ) -> Array:
+        """A further feature of each particle, ``(particles,)``."""
+        numbers, counts = _listed((self.further[name],), table, schema)
+        _refuse_other_lengths(name, counts, momenta.lengths, locate)
+        numbers = np.asarray(numbers, dtype=np.float64)
+        wrong = ~np.isfinite(numbers)
+        if wrong.any():
+            particle = int(np.argmax(wrong))
+            event = int(np.searchsorted(momenta.offsets, particle, side="right")) - 1
+            raise EventsError(
+                f"The particles' feature {name!r} is not finite {locate(event)}, particle "
+                f"{particle - int(momenta.offsets[event])}.",
+                expected="a finite number for each particle",
+                found=f"{numbers[particle]:g}; {np.count_nonzero(wrong):,} of "
+                f"{len(numbers):,} particles are so",
+                cause="a quantity that only some particles have, or a division by zero",
+                do="give an expression that is finite for all particles, or leave the feature out",
+            )
+        return numbers
 
     def momenta(
         self, table: pl.DataFrame, schema: pa.Schema, locate: Callable[[int], str]
@@ -74,15 +121,8 @@ class ParticleColumns:
         values, lengths = {}, None
         for name, several in self.given.items():
             numbers, counts = (_padded if len(several) > 1 else _listed)(several, table, schema)
-            if lengths is not None and not np.array_equal(counts, lengths):
-                row = int(np.flatnonzero(counts != lengths)[0])
-                raise EventsError(
-                    f"The lists of particles differ in length {locate(row)}.",
-                    expected=f"{lengths[row]} numbers, as in the lists before",
-                    found=f"{counts[row]} in {name}",
-                    cause="lists of different particles, or a selection of only some of them",
-                    do="give all quantities of the same particles in events.particles",
-                )
+            if lengths is not None:
+                _refuse_other_lengths(name, counts, lengths, locate)
             values[name], lengths = numbers, counts
         assert lengths is not None
         if any(len(several) > 1 for several in self.given.values()):
@@ -115,7 +155,36 @@ def particle_columns(recipe: ParticlesRecipe, source: EventSource) -> ParticleCo
             )
         notes = (f"Particles are read from {', '.join(named.values())}.",)
     given = {name: _expressions(name, text, source) for name, text in named.items()}
-    return ParticleColumns(given, recipe.most, notes)
+    if recipe.features and any(len(several) > 1 for several in given.values()):
+        raise EventsError(
+            "Further features of particles need lists.",
+            expected="momenta in columns of lists",
+            found=f"momenta in a column for each particle, such as {named['energy']}",
+            do="leave events.particles.features out, or write the events with lists",
+        )
+    further = {}
+    for feature, name in zip(recipe.features, recipe.feature_names, strict=True):
+        text = feature if isinstance(feature, str) else feature.value
+        further[name] = _list_expression(
+            f"The particles' feature {name!r}", text, source, (NUMBERS, CONDITIONS)
+        )
+    return ParticleColumns(given, recipe.most, further, notes)
+
+
+def _refuse_other_lengths(
+    name: str, counts: Array, lengths: Array, locate: Callable[[int], str]
+) -> None:
+    """Raise EventsError where the lists `name` have other lengths than the lists before."""
+    if np.array_equal(counts, lengths):
+        return
+    row = int(np.flatnonzero(counts != lengths)[0])
+    raise EventsError(
+        f"The lists of particles differ in length {locate(row)}.",
+        expected=f"{lengths[row]} numbers, as in the lists before",
+        found=f"{counts[row]} in {name}",
+        cause="lists of different particles, or a selection of only some of them",
+        do="give all quantities of the same particles in events.particles",
+    )
 
 
 def _has_all(names: Mapping[str, str], source: EventSource) -> bool:
@@ -127,16 +196,22 @@ def _expressions(name: str, text: str, source: EventSource) -> tuple[Expression,
     role = f"events.particles.{name}"
     if "{i}" in text:
         return _of_pattern(text, role, source)
+    return (_list_expression(role, text, source),)
+
+
+def _list_expression(
+    role: str, text: str, source: EventSource, kinds: Sequence[str] = (NUMBERS,)
+) -> Expression:
     expression = column(text, role) if text in source.schema.names else parse(text, role)
     typed = expression.typed(source.schema_for(expression.columns))
-    if typed.words != "a list of numbers":
+    if typed.words not in kinds:
         raise EventsError(
             f"{role} is {typed.words}.",
             expected="a list of numbers for each event, one number a particle",
             found=text,
             do="name a column of lists, or a pattern of columns such as E_{i}",
         )
-    return (expression,)
+    return expression
 
 
 def _of_pattern(text: str, role: str, source: EventSource) -> tuple[Expression, ...]:
