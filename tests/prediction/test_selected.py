@@ -11,7 +11,8 @@ from samples import make_events
 from steepest import predict
 from steepest.errors import EventsError
 from steepest.events.formats import hdf5
-from steepest.prediction import scorer, work
+from steepest.prediction import predict as work
+from steepest.prediction import scorer
 
 from .conftest import table_of
 

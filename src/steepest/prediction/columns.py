@@ -10,11 +10,8 @@ import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events import EventSource
-from steepest.prediction.writers import PARQUET, Writer
-from steepest.prediction.writers.contract import plain
+from steepest.prediction.writers import PARQUET, Writer, plain
 from steepest.trained import TrainedModel
-
-__all__ = ["ALL", "NONE", "Copied", "ScoreColumns", "copied_columns"]
 
 ALL, NONE = "all", "none"
 

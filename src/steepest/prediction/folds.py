@@ -15,8 +15,6 @@ from steepest.folder import RunFolder, SavedModel
 from steepest.recipe import SplitRecipe
 from steepest.trained import TrainedModel
 
-__all__ = ["FoldModels", "load_folds"]
-
 
 @dataclass(frozen=True)
 class FoldModels:

@@ -22,8 +22,6 @@ from steepest.errors import InputError
 from steepest.folder.files import explained, write_atomically, write_json
 from steepest.folder.manifest import sealed, sha256, unsealed
 
-__all__ = ["GO_ON", "Parts"]
-
 GO_ON = "the same command with --resume goes on"
 KEPT = f"what was done is kept: {GO_ON}"
 

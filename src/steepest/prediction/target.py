@@ -10,8 +10,6 @@ from pathlib import Path
 from steepest.errors import InputError
 from steepest.prediction.writers import RNTUPLE, WRITERS, Writer
 
-__all__ = ["Target", "target_of"]
-
 
 @dataclass(frozen=True)
 class Target:
