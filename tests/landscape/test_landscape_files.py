@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from objectives import WithACliff, some_events
-from steepest.landscape import files
+from steepest.landscape import result as files
 from steepest.landscape.directions import Directions, grid_of
 from steepest.landscape.input import PathPoints
 from steepest.landscape.path_projection import projected_path

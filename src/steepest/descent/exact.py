@@ -7,9 +7,13 @@ It works in memory (some six times the size of X) and takes O(m n²) operations.
 ::
 
     _checked      finite, of matching shapes, Σw > 0
-    posed         centred columns as exact pairs, see `steepest.descent.exact_problem`
+    _posed        centred columns as exact pairs
     _factorised   Householder QR with column pivoting; H = QᵀSQ for negative weights
     _refined      Björck's refinement of solution and residual together
+
+A pair is a number as an unevaluated sum high + low of two float64, with some 32 digits. What a sum
+or a product rounds away is itself a float64, and is computed here: T. J. Dekker, Numerische
+Mathematik 18 (1971) 224, doi:10.1007/BF01397083.
 """
 
 from __future__ import annotations
@@ -21,17 +25,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from steepest.descent.exact_problem import (
-    Problem,
-    original,
-    posed,
-    sum_of_pairs,
-    two_product,
-    two_sum,
-)
 from steepest.errors import EventsError, InputError
-
-__all__ = ["LeastSquares", "least_squares"]
 
 Floats = NDArray[np.float64]
 _Pivoted = tuple[Floats, Floats, NDArray[np.intp]]
@@ -129,10 +123,10 @@ def least_squares(
             cause="all weights are zero, or negative weights outweigh the positive ones",
             do="check the weight column, or use a larger sample",
         )
-    problem = posed(values, target, w, l2 * total / 2)
+    problem = _posed(values, target, w, l2 * total / 2)
     factors = _factorised(problem)
     z, low, residual = _refined(problem, factors)
-    theta, intercept = original(problem, z, low)
+    theta, intercept = _original(problem, z, low)
     return LeastSquares(
         coefficients=theta,
         intercept=intercept,
@@ -170,15 +164,12 @@ def _checked(
     return values, target, w
 
 
-def _loss(problem: Problem, residual: Floats, total: float) -> float:
+def _loss(problem: _Problem, residual: Floats, total: float) -> float:
     squares = math.fsum(problem.w * residual**2)
     try:
         return math.ldexp(squares, 2 * problem.y_exponent + problem.w_exponent) / total
     except OverflowError:  # θ is finite, its loss is not
         return math.inf
-
-
-# --- factorisation ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +196,7 @@ class _Factors:
         return z, f - self.Q @ u
 
 
-def _factorised(problem: Problem) -> _Factors:
+def _factorised(problem: _Problem) -> _Factors:
     from scipy import linalg
 
     A = np.sqrt(np.abs(problem.w))[:, None] * problem.high
@@ -247,10 +238,7 @@ def _definite(Q: Floats, sign: Floats) -> tuple[Floats | None, float]:
     return linalg.cholesky(H), smallest
 
 
-# --- refinement -------------------------------------------------------------------------------
-
-
-def _refined(problem: Problem, factors: _Factors) -> tuple[Floats, Floats, Floats]:
+def _refined(problem: _Problem, factors: _Factors) -> tuple[Floats, Floats, Floats]:
     """Solve, then correct (z, r) while the corrections shrink; z, what it lacks, and r."""
     root, sign = np.sqrt(np.abs(problem.w)), np.sign(problem.w)
     z, r = np.zeros(problem.high.shape[1]), np.zeros(len(problem.y))
@@ -270,16 +258,117 @@ def _refined(problem: Problem, factors: _Factors) -> tuple[Floats, Floats, Float
     return z, np.where(np.abs(low) < np.abs(z), low, 0.0), r
 
 
-def _residuals(problem: Problem, z: Floats, r: Floats) -> tuple[Floats, Floats]:
+def _residuals(problem: _Problem, z: Floats, r: Floats) -> tuple[Floats, Floats]:
     """F = y − Az − r and g = −AᵀWr, in twice the working precision, rounded at the end."""
-    f, f_low = two_sum(problem.y, -r)
-    wr, wr_low = two_product(problem.w, r)
+    f, f_low = _two_sum(problem.y, -r)
+    wr, wr_low = _two_product(problem.w, r)
     g = np.empty(len(z))
     for j in range(len(z)):
         high, low = problem.high[:, j], problem.low[:, j]
-        product, error = two_product(high, -z[j])
-        f, carry = two_sum(f, product)
+        product, error = _two_product(high, -z[j])
+        f, carry = _two_sum(f, product)
         f_low += carry + (error - low * z[j])
-        product, error = two_product(high, wr)
-        g[j] = -sum_of_pairs(product, error + (high * wr_low + low * wr))
+        product, error = _two_product(high, wr)
+        g[j] = -_sum_of_pairs(product, error + (high * wr_low + low * wr))
     return f + f_low, g
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """Minimise Σ w (y − (high + low) z)² over M rows, those of the ridge included.
+
+    Column 0 is the intercept, column j + 1 is (x_j − centre_j) 2^(−exponents_j).
+    All scales are powers of two, so nothing is rounded on the way here.
+    """
+
+    high: Floats  # (M, n + 1)
+    low: Floats  # (M, n + 1)
+    y: Floats  # (M,) times 2^(−y_exponent)
+    w: Floats  # (M,) times 2^(−w_exponent)
+    centre: Floats  # (n,)
+    exponents: NDArray[np.int64]  # (n,)
+    y_exponent: int
+    w_exponent: int
+
+
+def _posed(X: Floats, y: Floats, w: Floats, ridge: float) -> _Problem:
+    """Return the problem of events, without those of no weight, and with the ridge's rows."""
+    used = w != 0
+    X, y, w = X[used], y[used], w[used]
+    high, low, centre, exponents = _centred(X, np.abs(w))
+    n = X.shape[1]
+    if ridge:
+        w = np.append(w, np.full(n, ridge))
+        y = np.append(y, np.zeros(n))
+        high, low = np.vstack([high, np.eye(n + 1)[1:]]), np.vstack([low, np.zeros((n, n + 1))])
+        high[-n:, 1:] = np.diag(np.ldexp(1.0, -exponents))
+    w_exponent, y_exponent = int(_exponent(w)), int(_exponent(y))
+    w, y = np.ldexp(w, -w_exponent), np.ldexp(y, -y_exponent)
+    columns = _exponent(np.sqrt(np.abs(w))[:, None] * high)
+    high, low = np.ldexp(high, -columns), np.ldexp(low, -columns)
+    order = np.argsort(-np.sqrt(np.abs(w)) * np.abs(high).max(axis=1), kind="stable")
+    return _Problem(
+        high=high[order],
+        low=low[order],
+        y=y[order],
+        w=w[order],
+        centre=centre,
+        exponents=np.append(0, exponents) + columns,
+        y_exponent=y_exponent,
+        w_exponent=w_exponent,
+    )
+
+
+def _centred(X: Floats, size: Floats) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
+    """[1, x − centre] as high + low, exactly, in units of 2^exponents; centre is near the mean."""
+    exponents = _exponent(X)
+    X = np.ldexp(X, -exponents)
+    first = X[0]
+    centre = first + (size @ (X - first)) / size.sum()
+    high, low = _two_sum(X, -centre)
+    ones, zeros = np.ones((len(X), 1)), np.zeros((len(X), 1))
+    return np.hstack([ones, high]), np.hstack([zeros, low]), np.ldexp(centre, exponents), exponents
+
+
+def _exponent(values: Floats) -> NDArray[np.int64]:
+    """The power of two just above the largest magnitude of each column; 0 for a column of zeros."""
+    return np.frexp(np.abs(values).max(axis=0, initial=0.0))[1].astype(np.int64)
+
+
+def _original(problem: _Problem, z: Floats, low: Floats) -> tuple[Floats, float]:
+    """θ and b from the scaled solution z + low, rounded once; b = z₀ − Σ θ_j centre_j of that θ."""
+    exponents = problem.y_exponent - problem.exponents
+    unscaled, rest = _two_sum(np.ldexp(z, exponents), np.ldexp(low, exponents))
+    theta = unscaled[1:]
+    product, error = _two_product(theta, -problem.centre)
+    return theta, math.fsum([unscaled[0], rest[0], *product, *error])
+
+
+def _two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """A + b = s + e exactly (Knuth)."""
+    s = a + b
+    kept = s - a
+    return s, (a - (s - kept)) + (b - kept)
+
+
+def _two_product(a: Floats, b: Floats | float) -> tuple[Floats, Floats]:
+    """A · b = p + e exactly (Dekker, Veltkamp)."""
+    p = a * b
+    a_high, b_high = _upper_half(a), _upper_half(b)
+    a_low, b_low = a - a_high, b - b_high
+    return p, ((a_high * b_high - p) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _upper_half(a: Floats | float) -> Floats | float:
+    shifted = 134217729.0 * a  # 2²⁷ + 1
+    return shifted - (shifted - a)
+
+
+def _sum_of_pairs(values: Floats, errors: Floats) -> float:
+    """Σ (values + errors), pairwise and exact to twice the working precision."""
+    while len(values) > 1:
+        half = (len(values) + 1) // 2
+        odd = np.zeros(2 * half - len(values))
+        values, carry = _two_sum(values[:half], np.append(values[half:], odd))
+        errors = errors[:half] + np.append(errors[half:], odd) + carry
+    return float(values[0] + errors[0])

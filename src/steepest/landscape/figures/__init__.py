@@ -1,7 +1,11 @@
 """Figures of a landscape, drawn from the numbers of a `Picture`."""
 
 from steepest.landscape.figures.picture import Picture
-from steepest.landscape.figures.plots import contour_figure, path_figure, profile_figure
-from steepest.landscape.figures.relief import relief_figure
+from steepest.landscape.figures.plots import (
+    contour_figure,
+    path_figure,
+    profile_figure,
+    relief_figure,
+)
 
 __all__ = ["Picture", "contour_figure", "path_figure", "profile_figure", "relief_figure"]
