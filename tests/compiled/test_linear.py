@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest import recipe as spec
-from steepest.compiled.linear.gradient import BLOCK, add_gradient
-from steepest.compiled.linear.products import ROWS, add_products, logits, width_of
+from steepest.compiled.linear import BLOCK, ROWS, add_gradient, add_products, logits, width_of
 from steepest.compiled.pointwise import LOSSES
 from steepest.losses import loss_named
 from steepest.models import Dense

@@ -67,8 +67,7 @@ class Linear(_Kernels):
         loss_sum: float,
     ) -> StepBlockResult:
         """Run a block of steps; the θ and optimiser state given are not changed."""
-        from steepest.compiled.linear.single import run_single_steps
-        from steepest.compiled.linear.steps import run_steps
+        from steepest.compiled.linear import run_single_steps, run_steps
 
         events, none = step_block.events, np.empty(0, self.dtype)
         if step_block.rows is not None:
@@ -96,7 +95,7 @@ class Linear(_Kernels):
 
     def add_block(self, theta: Array, block: Batch, scale: float, gradient: Array) -> float:
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
-        from steepest.compiled.linear.gradient import add_gradient
+        from steepest.compiled.linear import add_gradient
 
         columns = self._columns(block)
         return add_gradient(self._loss, theta, *columns, self.dtype.type(scale), gradient)
