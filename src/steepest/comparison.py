@@ -25,8 +25,6 @@ from steepest.training.inputs import encoded, read
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Comparison", "compare_runs"]
-
 GROUPS = 40
 """Groups of events that the jackknife leaves out in turn; its error is then known to 11 %."""
 

@@ -18,16 +18,6 @@ from steepest.recipe import Derived
 from steepest.scaling.quantile import distribution, quantile
 from steepest.storage import AnyArray, blocks, thinned
 
-__all__ = [
-    "CategoryColumn",
-    "Encoding",
-    "Locate",
-    "NumberColumn",
-    "fit_encoding",
-    "is_missing",
-    "is_needed",
-]
-
 Array = np.ndarray
 Locate = Callable[[int], str]
 """Says where an event lies: "in FILE at row 17"."""

@@ -20,20 +20,6 @@ import numpy as np
 from steepest.errors import InputError
 from steepest.storage import AnyArray, RowsOnDisk, compressed, on_disk, split
 
-__all__ = [
-    "FEATURES",
-    "MOMENTA",
-    "PARTICLES",
-    "POINTS",
-    "UNSCALED",
-    "Groups",
-    "Inputs",
-    "Jagged",
-    "join_inputs",
-    "select_inputs",
-    "split_inputs",
-]
-
 Array = np.ndarray
 FEATURES, PARTICLES, POINTS, MOMENTA = "features", "particles", "points", "momenta"
 """Names of groups that networks read: numbers of an event; and of each particle: features, Δη and

@@ -10,8 +10,6 @@ from steepest.folder import RunFolder
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Plots"]
-
 
 class Plots:
     """Draws the figures of a run from the numbers in its folder, by the report's own functions.

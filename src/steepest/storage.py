@@ -20,26 +20,6 @@ import numpy as np
 
 from steepest.errors import EventsError
 
-__all__ = [
-    "BLOCK",
-    "MOST_SORTED",
-    "AnyArray",
-    "Column",
-    "DiskArray",
-    "RowsOnDisk",
-    "blocks",
-    "compressed",
-    "derived",
-    "in_memory",
-    "map_blocks",
-    "nearest_folder",
-    "on_disk",
-    "slices",
-    "split",
-    "thinned",
-    "total",
-]
-
 BLOCK = 65_536
 """Rows that are worked on at once."""
 

@@ -38,19 +38,6 @@ if TYPE_CHECKING:
     from steepest.lecture import Lecture
     from steepest.prediction import Predictions
 
-__all__ = [
-    "TerminalCallback",
-    "print_json",
-    "progress_unless",
-    "show_comparison",
-    "show_evaluation",
-    "show_landscape",
-    "show_lecture",
-    "show_predictions",
-    "show_results",
-    "table_of_merits",
-]
-
 
 class TerminalCallback(TrainingCallback):
     """Shows stages, a progress bar for the descent, and sentences, on standard error.

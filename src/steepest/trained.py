@@ -21,8 +21,6 @@ from steepest.objective import Batch, Memory, ModelObjective
 from steepest.objective.stateful import restore_memory
 from steepest.scaling import AffineScaling, AnyScaling, scaling_from
 
-__all__ = ["FORMAT", "TASKS", "VERSIONS", "Coefficients", "TrainedModel", "outputs_for"]
-
 Array = np.ndarray
 FORMAT = {"format": "steepest-model", "version": 3}
 VERSIONS = (1, 2, 3)

@@ -19,8 +19,6 @@ from typing import Any
 from steepest.compiled.jit import helper
 from steepest.compiled.threads import ARRIVED, GENERATION
 
-__all__ = ["meet", "system_calls"]
-
 _LOOKS = 20_000
 """Looks at the counter before the first sleep, of 3 to 5 ns each."""
 _SLEEP = 20

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["clock", "compilation_ended", "compilation_started", "tell_compilation"]
-
 
 class _Compilation:
     """What this process has spent on compilation; one within another counts once."""

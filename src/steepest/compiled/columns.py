@@ -20,8 +20,6 @@ import numpy as np
 
 from steepest.compiled.jit import helper, kernel, reduction
 
-__all__ = ["add_about", "all_finite", "extend", "shift_and_scale"]
-
 _ROWS = 16
 """Rows at a time."""
 

@@ -25,8 +25,6 @@ from numba.core import event
 
 from steepest.compiled.clock import compilation_ended, compilation_started
 
-__all__ = ["helper", "kernel", "reduction"]
-
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _FUSED = {"contract"}
 _REORDERED = {"contract", "reassoc", "nsz"}

@@ -31,22 +31,6 @@ from numba.extending import overload
 
 from steepest.compiled.jit import helper, reduction
 
-__all__ = [
-    "ACTIVATIONS",
-    "LOSSES",
-    "RELU",
-    "activate",
-    "add_event",
-    "differentiate",
-    "exp_nonpositive",
-    "expm1_nonpositive",
-    "log1p_nonnegative",
-    "log1p_unit",
-    "loss_and_slope",
-    "positive_part",
-    "weighted_loss",
-]
-
 RELU, _TANH, _SIGMOID, _GELU = range(4)
 ACTIVATIONS = {"relu": RELU, "tanh": _TANH, "sigmoid": _SIGMOID, "gelu": _GELU}
 _SQUARED_ERROR, _BINARY_ENTROPY, _ENTROPY = range(3)

@@ -28,8 +28,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-__all__ = ["CODES", "RULES", "SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSprop", "Rule"]
-
 
 class SGD(NamedTuple):
     """θ ← θ − η g."""

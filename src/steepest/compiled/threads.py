@@ -19,8 +19,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["BarrierGroup", "WorkerPool", "machine_is_busy", "one_blas_thread", "usable_cores"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -15,8 +15,6 @@ from numba.extending import overload, register_jitable
 from steepest.compiled import rules
 from steepest.compiled.jit import helper, reduction
 
-__all__ = ["CONSTANTS", "copy", "record", "square", "squared_distance", "update", "write_constants"]
-
 CONSTANTS = 8
 """Constants of a step at most."""
 

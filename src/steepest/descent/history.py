@@ -16,8 +16,6 @@ import pyarrow as pa
 
 from steepest.descent.state import Path
 
-__all__ = ["MOST_STEPS", "STEP_COLUMNS", "History", "Trajectory", "recorded_steps"]
-
 Array = np.ndarray
 
 STEP_COLUMNS = ("loss", "learning_rate", "gradient_norm", "update_ratio")

@@ -36,8 +36,6 @@ from steepest.errors import EventsError, Interrupted
 from steepest.objective import Batch, Objective
 from steepest.storage import blocks, map_blocks
 
-__all__ = ["TOLERANCE", "newton"]
-
 Array = np.ndarray
 Solve = Callable[[Array], Array]
 

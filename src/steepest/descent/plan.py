@@ -16,8 +16,6 @@ from steepest.errors import RecipeError
 from steepest.optimizers import UpdateRule
 from steepest.schedules import Schedule
 
-__all__ = ["Plan", "decided"]
-
 PATH_POINTS = 100
 """θ is kept at about so many steps evenly spaced, and as many geometrically spaced."""
 LARGEST_PATH = 64 * 2**20

@@ -12,8 +12,6 @@ import pyarrow as pa
 from steepest.objective.stateful import Memory
 from steepest.schedules import Plateau
 
-__all__ = ["Best", "Checkpointer", "MemoryCheckpointer", "Path", "State", "StopReason"]
-
 Array = np.ndarray
 FORMAT = {"format": "steepest-state", "version": 2}
 """Version 1 named the optimiser's vectors ``slot_0``, ``slot_1``, … and had no format entry."""

@@ -21,8 +21,6 @@ from steepest.descent.state import State
 from steepest.objective import Batch, Objective, StepBlock, SupportsStepBlocks
 from steepest.objective.stateful import Stateful, memory_of, restore_memory
 
-__all__ = ["Stepper", "StepsTaken", "norm"]
-
 Array = np.ndarray
 
 

@@ -10,8 +10,6 @@ from steepest.descent.state import State, StopReason
 from steepest.errors import DivergenceError
 from steepest.objective import Batch, Objective
 
-__all__ = ["divergence", "stop_reason"]
-
 ROUNDING = 1e-12
 """A training loss that is below zero by so much of the loss limit is not so by rounding."""
 

@@ -36,17 +36,6 @@ from steepest.evaluate.intervals import (
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, blocks, derived
 
-__all__ = [
-    "ClassSums",
-    "Ranking",
-    "auc",
-    "auc_difference",
-    "auc_of",
-    "influence_spread",
-    "influences",
-    "ranked",
-]
-
 _DEFINITION = (
     "area under the ROC curve: probability that a signal event scores above a background event, "
     "ties count one half; weighted DeLong variance, interval of Student's t in log(A / (1 - A))"

@@ -18,25 +18,6 @@ from steepest.errors import EventsError, InputError
 from steepest.evaluate.columns import contiguous, sums_of
 from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
-__all__ = [
-    "Floats",
-    "Values",
-    "as_array",
-    "as_column",
-    "as_pair",
-    "as_probabilities",
-    "as_weights",
-    "check_classified",
-    "check_fraction",
-    "check_rows",
-    "check_same_length",
-    "check_scored",
-    "check_weight_sum",
-    "events_of_each",
-    "one_class",
-]
-
-
 Floats = NDArray[np.float64]
 Values = ArrayLike | RowsOnDisk
 """A column of events, as public functions accept it."""

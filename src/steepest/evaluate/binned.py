@@ -35,15 +35,6 @@ from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
 from steepest.evaluate.regression import regression_merits
 from steepest.storage import AnyArray, blocks, compressed, derived
 
-__all__ = [
-    "BinnedMerits",
-    "class_efficiency_in_bins",
-    "efficiency_in_bins",
-    "place_in_bins",
-    "regression_in_bins",
-]
-
-
 _REGRESSION = ("bias", "resolution", "robust_resolution")
 
 

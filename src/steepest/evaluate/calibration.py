@@ -31,8 +31,6 @@ from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import blocks, derived
 
-__all__ = ["CalibrationCurve", "calibration_curve", "calibration_error", "confidence_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class CalibrationCurve:

@@ -38,9 +38,6 @@ from steepest.evaluate.merit import ONE_SIGMA, Merit, as_numbers, undefined_meri
 from steepest.evaluate.roc import Roc, background_rejection, roc_of
 from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
-__all__ = ["ConfusionMatrix", "binary_merits", "confusion_matrix", "multiclass_merits"]
-
-
 _ACCURACY = (
     "share of the weighted events that are classified correctly, {how}; Jeffreys "
     "interval with effective counts"

@@ -26,25 +26,6 @@ from steepest.storage import (
     slices,
     thinned,
 )
-from steepest.storage import total as summed
-
-__all__ = [
-    "Sums",
-    "back_in_order",
-    "columns_beside",
-    "contiguous",
-    "dot",
-    "evenly_spaced",
-    "extent",
-    "first_reaching",
-    "joined",
-    "numbered",
-    "running",
-    "sorted_together",
-    "summed",
-    "sums_of",
-    "total_of",
-]
 
 RUN = 262_144
 """Number of events that are sorted in memory."""

@@ -26,23 +26,6 @@ from steepest.evaluate.columns import Sums, contiguous, dot, summed, sums_of
 from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
 from steepest.storage import AnyArray, RowsOnDisk, derived
 
-__all__ = [
-    "Efficiency",
-    "Spread",
-    "WeightedMean",
-    "clopper_pearson",
-    "effective_count",
-    "efficiency_from_sums",
-    "efficiency_merit",
-    "efficiency_of",
-    "leverage",
-    "small_sample_factor",
-    "spread_merit",
-    "spread_of",
-    "weighted_efficiency",
-    "weighted_mean",
-]
-
 
 def effective_count(weights: Values) -> float:
     """Return n_eff = (Σ w)² / Σ w², the number of unweighted events of the same precision.

@@ -12,8 +12,6 @@ from steepest.evaluate.arrays import Floats, Values, as_column, as_weights
 from steepest.evaluate.columns import joined, sorted_together, sums_of
 from steepest.storage import AnyArray, blocks, derived
 
-__all__ = ["KolmogorovTest", "kolmogorov_test"]
-
 
 @dataclass(frozen=True, slots=True)
 class KolmogorovTest:

@@ -9,15 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "ONE_SIGMA",
-    "Merit",
-    "as_numbers",
-    "normal_quantile",
-    "symmetric_merit",
-    "undefined_merit",
-]
-
 ONE_SIGMA = 0.6826894921370859  # erf(1/√2): the probability within one standard deviation
 _NUMBERS = ("value", "low", "high", "uncertainty")
 _REJECTION = "background_rejection_at_"

@@ -34,9 +34,6 @@ from steepest.evaluate.intervals import (
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, blocks, derived
 
-__all__ = ["pull_merits", "pulls", "regression_merits", "weighted_quantile"]
-
-
 _NEEDS_TWO = "the uncertainty needs more than one effective event"
 
 

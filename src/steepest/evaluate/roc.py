@@ -36,17 +36,6 @@ from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, derived
 
-__all__ = [
-    "Roc",
-    "background_rejection",
-    "cut_at",
-    "roc_curve",
-    "roc_curves_by_class",
-    "roc_of",
-    "working_point",
-]
-
-
 _EVERYWHERE = slice(None)
 
 

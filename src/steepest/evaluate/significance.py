@@ -23,17 +23,6 @@ from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.evaluate.roc import Roc
 from steepest.storage import blocks, derived
 
-__all__ = [
-    "Experiment",
-    "SignificanceScan",
-    "asimov_significance",
-    "best_cut",
-    "significance_at",
-    "significance_scan",
-    "with_interval",
-]
-
-
 MINIMUM_BACKGROUND = 10.0
 """Minimum effective number of background events after a cut that may be chosen."""
 

@@ -36,8 +36,6 @@ from steepest.folder.files import (
 from steepest.folder.live import LiveWriter, read_table, write_table
 from steepest.folder.manifest import entry_of, sealed, sha256, unsealed
 
-__all__ = ["FolderCheckpointer"]
-
 KEPT = 2
 VERSION = int(FORMAT["version"])
 _MARKER = "COMPLETE"

@@ -15,20 +15,6 @@ from safetensors import SafetensorError
 
 from steepest.errors import RunFolderError, SteepestError
 
-__all__ = [
-    "damage_explained",
-    "explained",
-    "json_text",
-    "parse_json",
-    "read_json",
-    "seen",
-    "sync_folder",
-    "write_atomically",
-    "write_json",
-    "write_synced",
-    "write_text",
-]
-
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour of `path`, sync it, and rename it to `path`."""

@@ -16,8 +16,6 @@ from steepest.errors import InputError, RunFolderError
 from steepest.folder.files import explained, json_text, write_text
 from steepest.folder.manifest import Manifest
 
-__all__ = ["LandscapeFolder"]
-
 
 class LandscapeFolder:
     """The files of one landscape of a run.

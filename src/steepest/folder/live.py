@@ -32,8 +32,6 @@ import pyarrow.parquet as pq
 from steepest.errors import RunFolderError
 from steepest.folder.manifest import sealed, unsealed
 
-__all__ = ["LiveWriter", "read_history", "read_progress", "remove_live"]
-
 FOLDER = "live"
 FORMAT = {"format": "steepest-progress", "version": 1}
 TRIALS = 20

@@ -16,8 +16,6 @@ from typing import Any
 from steepest.errors import RunFolderError
 from steepest.folder.files import json_text, parse_json, write_atomically, write_text
 
-__all__ = ["NAME", "Manifest", "damaged", "entry_of", "sealed", "sha256", "unsealed"]
-
 NAME = "manifest.json"
 FORMAT = {"format": "steepest-manifest", "version": 1}
 _SEAL = "sha256"

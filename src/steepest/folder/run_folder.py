@@ -33,8 +33,6 @@ from steepest.folder.saved_model import FILES, SavedModel, no_model, read_model
 from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
 
-__all__ = ["RunFolder", "load_model"]
-
 _LOCK = ".lock"
 _DO = "restore it, or train anew into another folder"
 _KINDS = {str: "text", dict: "a table"}

@@ -14,8 +14,6 @@ from steepest.errors import RunFolderError
 from steepest.folder.files import damage_explained, parse_json, seen
 from steepest.trained import FORMAT, VERSIONS, TrainedModel
 
-__all__ = ["FILES", "SavedModel", "no_model", "read_model"]
-
 _LOAD: dict[str, Callable[[bytes], Any]] = {
     "config.json": parse_json,
     "model.safetensors": safetensors.numpy.load,

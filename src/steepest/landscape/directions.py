@@ -19,16 +19,6 @@ import numpy as np
 
 from steepest.errors import InputError
 
-__all__ = [
-    "Directions",
-    "Grid",
-    "Mark",
-    "automatic_extent",
-    "grid_of",
-    "refuse_parallel",
-    "refuse_too_large",
-]
-
 Array = np.ndarray
 
 PARALLEL = 1e-3

@@ -17,8 +17,6 @@ from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback
 from steepest.training.inputs import batch_of, encoded, read
 
-__all__ = ["LandscapeInput", "LandscapeOptions", "PathPoints", "landscape_input", "other_theta"]
-
 Array = np.ndarray
 
 CURVATURE_EVENTS = 20_000

@@ -38,8 +38,6 @@ from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
 from steepest.training.inputs import available_memory
 
-__all__ = ["landscape_of_input", "landscape_of_run"]
-
 Array = np.ndarray
 
 

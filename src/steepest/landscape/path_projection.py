@@ -18,8 +18,6 @@ from steepest.landscape.input import PathPoints
 from steepest.landscape.surface import Anchors, losses_at
 from steepest.objective import Batch, Objective
 
-__all__ = ["ProjectedPath", "projected_path"]
-
 Array = np.ndarray
 
 

@@ -25,8 +25,6 @@ from steepest.landscape.input import PathPoints
 from steepest.scaling import AffineScaling
 from steepest.trained import TrainedModel
 
-__all__ = ["hessian", "parameters", "principal", "random", "through"]
-
 Array = np.ndarray
 
 

@@ -16,8 +16,6 @@ from steepest.landscape.directions import Directions
 from steepest.landscape.surface import Surface
 from steepest.objective import Batch, Objective
 
-__all__ = ["all_named", "barrier", "measured", "named", "point_at", "slice_points", "stationary"]
-
 Array = np.ndarray
 
 FLAT = 0.01

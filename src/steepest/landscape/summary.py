@@ -16,8 +16,6 @@ from steepest.landscape.stationary import Point, all_named, barrier, measured, s
 from steepest.landscape.surface import Anchors, Surface, losses_at
 from steepest.objective import Batch
 
-__all__ = ["sentences", "summary"]
-
 Array = np.ndarray
 
 LINE_POINTS = 41

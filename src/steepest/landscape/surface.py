@@ -31,18 +31,6 @@ from steepest.folder import LandscapeFolder
 from steepest.landscape.directions import Directions, Grid
 from steepest.objective import Batch, Objective, losses_of_chunks, losses_on_surface
 
-__all__ = [
-    "CHUNK",
-    "LEAST_CHUNKS",
-    "Anchors",
-    "SavedSums",
-    "Sums",
-    "Surface",
-    "drawn_events",
-    "evaluate",
-    "losses_at",
-]
-
 Array = np.ndarray
 
 CHUNK = 256

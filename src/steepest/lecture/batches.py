@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NAME", "TITLE", "BatchSize", "Batches", "Floor", "compute", "figure", "table", "text"]
-
 Array = np.ndarray
 
 NAME = "batches"

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NAME", "TITLE", "Contours", "Scaled", "compute", "figure", "text"]
-
 Array = np.ndarray
 
 NAME = "contours"

@@ -17,16 +17,6 @@ from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
 from steepest.training.inputs import Schema, prepare
 
-__all__ = [
-    "Effort",
-    "LectureData",
-    "NotFound",
-    "in_sentence",
-    "lecture_recipe",
-    "load",
-    "symbol_and_unit",
-]
-
 Array = np.ndarray
 
 MOST_EVENTS = 20_000

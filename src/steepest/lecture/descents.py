@@ -24,8 +24,6 @@ from steepest.optimizers import update_rule
 from steepest.scaling import fit_scaling
 from steepest.training import TrainingCallback
 
-__all__ = ["Descent", "Problem", "Quadratic", "problem", "quadratic", "scaled"]
-
 Array = np.ndarray
 
 SEPARATED = 1e-6

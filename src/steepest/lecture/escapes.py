@@ -26,19 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = [
-    "NAME",
-    "TITLE",
-    "Basin",
-    "Escapes",
-    "OneRun",
-    "Share",
-    "compute",
-    "figure",
-    "table",
-    "text",
-]
-
 Array = np.ndarray
 
 NAME = "escapes"

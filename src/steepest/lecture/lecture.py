@@ -47,8 +47,6 @@ from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
 
-__all__ = ["PICTURES", "Lecture", "LectureFolder", "chapter", "draw"]
-
 FORMAT, VERSION = "steepest-lecture", 1
 PICTURES = (section, logistic, rates, minima, title, contours, batches, escapes)
 _TABLES = {"batches": batches.table, "escapes": escapes.table}

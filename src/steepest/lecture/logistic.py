@@ -20,8 +20,6 @@ from steepest.training import TrainingCallback
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NAME", "TITLE", "Logistic", "compute", "figure", "text"]
-
 Array = np.ndarray
 
 NAME = "logistic"

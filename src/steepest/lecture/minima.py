@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "NAME",
-    "TITLE",
-    "compute",
-    "figure",
-    "labelled",
-    "plateau_of",
-    "run_of",
-    "text",
-    "three_panels",
-]
-
 Array = np.ndarray
 Numbers = TypeVar("Numbers")
 

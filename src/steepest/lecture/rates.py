@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NAME", "TITLE", "Rate", "Rates", "compute", "figure", "text"]
-
 Array = np.ndarray
 
 NAME = "rates"

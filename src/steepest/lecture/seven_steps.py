@@ -17,8 +17,6 @@ from steepest.lecture.descents import Problem, problem, scaled
 from steepest.objective import Batch
 from steepest.training import TrainingCallback
 
-__all__ = ["Check", "SevenSteps", "compute", "numerical_gradient", "rows", "text"]
-
 Array = np.ndarray
 
 SHOWN = 4

@@ -23,8 +23,6 @@ from steepest.training.inputs import Schema, batch_of, objective_for
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NAME", "TITLE", "Title", "compute", "figure", "text", "to_json"]
-
 NAME = "title"
 TITLE = "A loss landscape"
 

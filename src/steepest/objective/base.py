@@ -13,8 +13,6 @@ from steepest.losses import Loss
 from steepest.models.base import Model
 from steepest.storage import AnyArray, blocks, map_blocks, on_disk, total
 
-__all__ = ["Batch", "CurvatureBounds", "ModelObjective", "Objective"]
-
 Array = np.ndarray
 
 

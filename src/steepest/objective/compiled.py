@@ -28,8 +28,6 @@ from steepest.objective.step_block import (
 )
 from steepest.optimizers import UpdateRule
 
-__all__ = ["Linear", "Network"]
-
 Array = np.ndarray
 PARTED_FROM = (64, 512, 2048, 8192)
 """Events of a batch from which on it has twice as many parts: each has a gradient of its own."""

@@ -17,8 +17,6 @@ from steepest.objective.compiled import Linear, Network
 from steepest.objective.dense_surface import DenseSurface
 from steepest.storage import BLOCK
 
-__all__ = ["DenseObjective"]
-
 Array = np.ndarray
 Result = TypeVar("Result")
 

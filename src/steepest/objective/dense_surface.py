@@ -30,8 +30,6 @@ from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 
-__all__ = ["DenseSurface"]
-
 Array = np.ndarray
 
 CHUNK = 256

@@ -11,8 +11,6 @@ from steepest.models.dense import Dense
 from steepest.objective.base import ModelObjective
 from steepest.objective.dense import DenseObjective
 
-__all__ = ["KINDS", "objective_named"]
-
 KINDS = {"dense": ModelKind("dense", Dense.build, DenseObjective, Dense.from_config)}
 """The kinds of models that compiled code computes, by their names."""
 

@@ -21,8 +21,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-__all__ = ["Memory", "Stateful", "memory_of", "preserved_memory", "restore_memory"]
-
 
 @dataclass(frozen=True)
 class Memory:

@@ -10,16 +10,6 @@ import numpy as np
 from steepest.objective.base import Batch, Objective
 from steepest.optimizers import UpdateRule
 
-__all__ = [
-    "StepBlock",
-    "StepBlockResult",
-    "SupportsStepBlocks",
-    "block_result",
-    "buffers",
-    "rows_of",
-    "weights_of",
-]
-
 Array = np.ndarray
 OptimizerState = tuple[Array, ...]
 

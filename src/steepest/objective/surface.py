@@ -12,8 +12,6 @@ import numpy as np
 
 from steepest.objective.base import Batch, Objective
 
-__all__ = ["losses_of_chunks", "losses_on_surface", "neuron_groups"]
-
 Array = np.ndarray
 
 

@@ -15,8 +15,6 @@ from steepest.scaling.blocks import Floats
 from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.quantile import distribution, quantile
 
-__all__ = ["DiagonalScaling", "WhitenScaling"]
-
 _SMALLEST, _LARGEST = 1e-150, 1e150  # squares and reciprocals of widths stay in float64 range
 _MANY = 2**20  # arrays of at least this size are scaled in compiled code
 _FLOOR = 1e-10  # relative to the largest eigenvalue of the correlation matrix

@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from steepest.errors import EventsError
 from steepest.scaling.blocks import Floats, Outlier, first_not_finite, matrix, require_finite
 
-__all__ = ["AffineScaling", "Scaling"]
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scaling(ABC):

@@ -11,19 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from steepest.errors import EventsError
 
-__all__ = [
-    "Block",
-    "Floats",
-    "Outlier",
-    "checked",
-    "first_not_finite",
-    "floating",
-    "is_finite",
-    "matrix",
-    "placed_blocks",
-    "positive_total",
-]
-
 Floats = NDArray[np.float64]
 Block = tuple[Floats, Floats | None]
 _MANY = 2**20  # arrays of at least this size are checked in compiled code

@@ -18,8 +18,6 @@ from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.outliers import WithoutOutliers, outliers
 from steepest.scaling.quantile import QuantileScaling, fit_quantile
 
-__all__ = ["SCALINGS", "fit_scaling", "scaling_from"]
-
 Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """A function like `map`, with results in the order of the items."""
 

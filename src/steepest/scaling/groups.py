@@ -15,8 +15,6 @@ from steepest.scaling.base import Scaling
 from steepest.scaling.blocks import Outlier, first_not_finite
 from steepest.storage import AnyArray
 
-__all__ = ["AnyScaling", "GroupScaling"]
-
 
 @dataclass(frozen=True, eq=False)
 class GroupScaling:

@@ -17,8 +17,6 @@ from numpy.typing import ArrayLike
 from steepest.errors import InputError
 from steepest.scaling.blocks import Floats, floating, positive_total
 
-__all__ = ["Extremes", "Moments"]
-
 _ROWS = 16384  # rows per block: limits the memory of `Moments.of`
 _MANY_ROWS = 65536  # with fewer rows, loading the compiled code takes longer than it saves
 _NO_SPREAD = 1e-13  # eigenvalues of a correlation matrix below this are rounding errors

@@ -16,8 +16,6 @@ import numpy as np
 from steepest.scaling.blocks import Block, Floats, Outlier, placed_blocks
 from steepest.scaling.moments import Moments
 
-__all__ = ["WithoutOutliers", "outliers"]
-
 FAR, SHARE, MOST = 20.0, 0.02, 0.01
 SAMPLE = 100_000
 """Quartiles are those of about so many events, evenly spaced."""

@@ -20,8 +20,6 @@ from steepest.errors import EventsError
 from steepest.scaling.base import Scaling
 from steepest.scaling.blocks import Floats
 
-__all__ = ["QuantileScaling", "distribution", "quantile"]
-
 KNOTS = 1000
 _TIE = 1e-12  # probabilities closer than this are equal
 _LARGEST = 1e150  # slopes of larger ranges leave the range of float64

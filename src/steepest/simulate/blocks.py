@@ -36,17 +36,6 @@ from steepest.simulate.jets import ETA_MAX, PT_WINDOW, in_window, leading_jets, 
 from steepest.simulate.processes import DEFAULT_PROCESSES, PROCESSES, RADIUS
 from steepest.simulate.veto import EARLY_SCALE
 
-__all__ = [
-    "MAX_SEED",
-    "ROWS_PER_SEED",
-    "Maker",
-    "Plan",
-    "Stop",
-    "blocks",
-    "events_for",
-    "pythia_seed",
-]
-
 ROWS_PER_SEED = 10**9
 """The event number is ``seed * ROWS_PER_SEED + row``."""
 

@@ -16,17 +16,6 @@ from numpy.typing import NDArray
 from steepest.simulate.jets import Jets, offsets_of, substructure
 from steepest.simulate.particles import Constituents
 
-__all__ = [
-    "COLUMNS",
-    "MANTISSA_BITS",
-    "Column",
-    "arrow",
-    "keep_bits",
-    "label",
-    "schema",
-    "tabulate",
-]
-
 MANTISSA_BITS = 23
 """Bits of the mantissa of a float32, without the implicit leading bit."""
 

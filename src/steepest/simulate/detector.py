@@ -15,15 +15,6 @@ from numpy.typing import NDArray
 
 from steepest.simulate.particles import Constituents, Kind, Particles, join
 
-__all__ = [
-    "Calorimeter",
-    "Detector",
-    "impact_resolution",
-    "momentum_resolution",
-    "reconstruct",
-    "track_efficiency",
-]
-
 Floats = NDArray[np.float64]
 
 _MASSES = {Kind.CHARGED_HADRON: 0.13957, Kind.ELECTRON: 0.000511, Kind.MUON: 0.10566}  # GeV

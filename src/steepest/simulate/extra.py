@@ -9,8 +9,6 @@ from typing import Any
 
 from steepest.errors import InputError, MissingExtraError
 
-__all__ = ["fastjet", "fastjet_arrays", "pythia"]
-
 _PURPOSE = "Simulating jets"
 
 

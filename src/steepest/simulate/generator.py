@@ -21,8 +21,6 @@ from steepest.simulate.particles import Decays, Kind, Particles
 from steepest.simulate.processes import CARRIERS, LEPTONS, PARTONS, Decay, Process
 from steepest.simulate.veto import veto
 
-__all__ = ["BEAM_ENERGY", "Events", "Generator", "flat_columns", "settings_of"]
-
 BEAM_ENERGY = 14_000.0
 """Centre-of-mass energy of the two protons (GeV)."""
 

@@ -24,24 +24,6 @@ from steepest.simulate import extra
 from steepest.simulate.particles import Constituents, Decays, Momenta, delta_r
 from steepest.simulate.processes import RADIUS
 
-__all__ = [
-    "ETA_MAX",
-    "PT_WINDOW",
-    "Clustered",
-    "Columns",
-    "Jets",
-    "correlation_ratios",
-    "dispersion",
-    "energy_correlations",
-    "in_window",
-    "leading_jets",
-    "matched",
-    "n_subjettiness",
-    "offsets_of",
-    "soft_drop_mass",
-    "substructure",
-]
-
 Floats = NDArray[np.float64]
 
 PT_WINDOW = (550.0, 650.0)

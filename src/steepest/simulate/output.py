@@ -23,8 +23,6 @@ import pyarrow.parquet as pq
 from steepest.errors import InputError
 from steepest.simulate.columns import COLUMNS, schema
 
-__all__ = ["ROW_GROUP", "Output", "bytes_expected", "check_target"]
-
 ROW_GROUP = 6000
 """Rows of a row group."""
 

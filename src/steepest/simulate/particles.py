@@ -10,8 +10,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Constituents", "Decays", "Kind", "Momenta", "Particles", "delta_r", "join"]
-
 Floats = NDArray[np.float64]
 
 

@@ -13,19 +13,6 @@ from dataclasses import dataclass
 
 from steepest.errors import InputError, nearest
 
-__all__ = [
-    "CARRIERS",
-    "DEFAULT_PROCESSES",
-    "LEPTONS",
-    "PARTONS",
-    "PROCESSES",
-    "RADIUS",
-    "Decay",
-    "Process",
-    "Window",
-    "known_processes",
-]
-
 RADIUS = 0.8
 """Jet radius, and radius of the matching with a decay."""
 

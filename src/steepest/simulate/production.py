@@ -33,8 +33,6 @@ from steepest.simulate.detector import Detector
 from steepest.simulate.output import Output, bytes_expected, check_target
 from steepest.simulate.processes import DEFAULT_PROCESSES, known_processes
 
-__all__ = ["METADATA_KEY", "Summary", "describe", "produce", "simulate_jets"]
-
 METADATA_KEY = "steepest"
 """Key of the settings in the metadata of the schema; the value is JSON."""
 

@@ -18,8 +18,6 @@ from typing import Any
 
 from steepest.simulate.processes import CARRIERS, LEPTONS, PARTONS, RADIUS, Decay, Process, Window
 
-__all__ = ["EARLY_SCALE", "MATCH_RADIUS", "decays_of", "fits", "moved_decays", "veto"]
-
 EARLY_SCALE = 50.0
 """Shower scale (GeV) of the third test."""
 

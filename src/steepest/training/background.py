@@ -27,8 +27,6 @@ from steepest.compiled.threads import usable_cores
 from steepest.evaluate.figures.style import SIZE_BYTES
 from steepest.folder import RunFolder
 
-__all__ = ["Drawing", "DrawingProcess", "drawing_process"]
-
 Draw = Callable[[], Any]
 Files = dict[str, bytes]
 """The content of a figure's file in each format."""

@@ -10,8 +10,6 @@ from typing import Any
 
 from steepest.descent import Callback
 
-__all__ = ["TrainingCallback", "interruptible"]
-
 
 class TrainingCallback(Callback):
     """Told of the progress of a training: base class whose methods do nothing."""

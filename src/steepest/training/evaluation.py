@@ -43,20 +43,6 @@ from steepest.training.inputs import carried, encoded, memory_budget, read
 from steepest.training.weights import balanced
 from steepest.training.yields import expected_events
 
-__all__ = [
-    "Evaluation",
-    "InBins",
-    "Pool",
-    "RunModels",
-    "Scored",
-    "choose",
-    "choosing_part",
-    "evaluate_model",
-    "evaluate_run",
-    "experiment_of",
-    "gain_of",
-]
-
 Chosen = Mapping[str, Any]
 """As in metrics.json: ``part``, ``working_point``, ``significance``, ``resolution``."""
 

@@ -24,8 +24,6 @@ from steepest.training.evaluation import (
 )
 from steepest.training.results import class_titles
 
-__all__ = ["EVENTS_DRAWN", "Figure", "descent", "features", "results"]
-
 Figure = tuple[str, Callable[[], Any], Any]
 """A figure's name, what draws it, and its numbers."""
 

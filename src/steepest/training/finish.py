@@ -46,8 +46,6 @@ from steepest.training.yields import (
     yield_sentences,
 )
 
-__all__ = ["Job", "finish", "keep_diverged"]
-
 
 @dataclass(frozen=True)
 class Job:

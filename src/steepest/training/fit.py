@@ -38,8 +38,6 @@ from steepest.storage import AnyArray, blocks, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 
-__all__ = ["Fitted", "fit", "fit_baseline"]
-
 Array = np.ndarray
 
 
@@ -199,6 +197,7 @@ def predictions_of(model: TrainedModel, features: Inputs) -> AnyArray:
 def plan_for(
     objective: ModelObjective, events: Batch, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
+    """Return the plan of a descent, and its learning rate with the reason for it."""
     _refuse_unbounded(objective, events)
     recipe = decided(recipe, len(events), validated)
     assert isinstance(recipe.epochs, int)

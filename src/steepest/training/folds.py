@@ -40,8 +40,6 @@ from steepest.training.results import environment
 from steepest.training.variations import evaluate_variations
 from steepest.training.yields import describe_samples, expected_events, sample_efficiencies
 
-__all__ = ["resume_folds", "train_folds"]
-
 
 def train_folds(
     path: Path,

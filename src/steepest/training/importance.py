@@ -12,8 +12,6 @@ from steepest.storage import in_memory
 from steepest.training.evaluation import Scored
 from steepest.training.fit import predictions_of
 
-__all__ = ["importance_of"]
-
 EVENTS = 50_000
 """Events of the evaluated part that are used at most, evenly spaced."""
 SEED = 0

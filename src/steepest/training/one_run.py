@@ -17,8 +17,6 @@ from steepest.training.fit import Fitted, decided_for, fit
 from steepest.training.inputs import Schema
 from steepest.training.results import environment
 
-__all__ = ["Again", "refuse_other_events", "run_in"]
-
 
 @dataclass(frozen=True)
 class Again:

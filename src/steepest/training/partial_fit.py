@@ -25,8 +25,6 @@ from steepest.trained import TrainedModel
 from steepest.training.fit import Array, Fitted, model_with, plan_for
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 
-__all__ = ["PartialFit"]
-
 
 @dataclass(frozen=True)
 class PartialFit:

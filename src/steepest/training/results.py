@@ -26,18 +26,6 @@ from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
 from steepest.training.fit import Fitted
 
-__all__ = [
-    "class_titles",
-    "describe_descent",
-    "describe_model",
-    "describe_part",
-    "environment",
-    "mean_loss",
-    "metrics_of",
-    "name_of",
-    "to_json",
-]
-
 _PACKAGES = (
     "numpy",
     "numba",

@@ -19,8 +19,6 @@ from steepest.training.one_run import Again, refuse_other_events, run_in
 from steepest.training.results import environment
 from steepest.training.variations import check_variations
 
-__all__ = ["next_free_folder", "resume", "train"]
-
 
 def train(
     recipe: Recipe,

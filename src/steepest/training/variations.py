@@ -28,8 +28,6 @@ from steepest.training.figures import Figure
 from steepest.training.inputs import carried, memory_budget
 from steepest.training.yields import expected_events
 
-__all__ = ["Varied", "check_variations", "evaluate_variations", "figure", "to_json"]
-
 MOST_PANELS = 6
 """Classes whose scores are drawn."""
 

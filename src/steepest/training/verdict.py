@@ -10,8 +10,6 @@ from steepest.training.evaluation import Evaluation
 from steepest.training.fit import Fitted
 from steepest.training.weights import UNEQUAL, class_sums
 
-__all__ = ["warnings_about"]
-
 NEGATIVE = 0.05
 """Share of Σ|w| in negative weights that may be the cause."""
 EARLY, LATE = 0.2, 0.9

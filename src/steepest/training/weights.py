@@ -17,8 +17,6 @@ from steepest.events import PARTS, TRAIN, Sample
 from steepest.events.sample.checks import part_sums
 from steepest.storage import derived
 
-__all__ = ["AS_GIVEN", "BALANCED", "balanced", "class_factors", "with_train_weights"]
-
 BALANCED, AS_GIVEN = "balanced", "as-given"
 UNEQUAL = 2.0
 """Sums of weights of two classes that differ by more than this factor are balanced by default."""

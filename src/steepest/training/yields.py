@@ -17,8 +17,6 @@ from steepest.storage import derived
 if TYPE_CHECKING:
     from steepest.training.evaluation import Scored
 
-__all__ = ["describe_samples", "expected_events", "sample_efficiencies", "yield_sentences"]
-
 
 def describe_samples(parts: dict[int, Sample], recipe: EventsRecipe) -> list[dict[str, Any]]:
     """Return what metrics.json says of each sample: Σw, √Σw² and the number of events by part."""

@@ -16,8 +16,6 @@ from numba.extending import overload
 from steepest.compiled.jit import helper, kernel
 from steepest.compiled.pointwise import ACTIVATIONS, RELU, activate, weighted_loss
 
-__all__ = ["add_losses", "tanh_float32"]
-
 FEW = 4
 """Outputs of a layer from which on BLAS multiplies."""
 _TANH = ACTIVATIONS["tanh"]

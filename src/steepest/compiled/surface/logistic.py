@@ -21,8 +21,6 @@ from steepest.compiled.pointwise import (
     positive_part,
 )
 
-__all__ = ["add_losses"]
-
 BLOCK = 64
 """Events that share a logarithm, and are summed before float64: 2⁶⁴ fits into float32."""
 POINTS = 512

@@ -24,8 +24,6 @@ import numpy as np
 from steepest.compiled.jit import helper, kernel, reduction
 from steepest.compiled.pointwise import add_event
 
-__all__ = ["add_losses"]
-
 BLOCK = 64
 """Events whose coefficients are kept while the lines go by, and summed before float64."""
 VECTOR = 16

@@ -18,8 +18,6 @@ from steepest.landscape.figures.plots import contours_on, path_line
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["FRAMES", "frames", "has_ffmpeg", "write_gif", "write_mp4"]
-
 Array = np.ndarray
 
 FRAMES = 60

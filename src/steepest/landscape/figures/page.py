@@ -13,8 +13,6 @@ import numpy as np
 from steepest.errors import MissingExtraError
 from steepest.landscape.figures.picture import Picture, decade_ticks, shades, spans_decades
 
-__all__ = ["has_plotly", "page", "require_plotly"]
-
 Array = np.ndarray
 
 COLOURS = "Viridis"

@@ -10,8 +10,6 @@ from steepest.landscape.directions import Directions, Grid, Mark
 from steepest.landscape.path_projection import ProjectedPath
 from steepest.landscape.surface import Surface
 
-__all__ = ["Picture", "decade_ticks", "levels", "shades", "spans_decades"]
-
 Array = np.ndarray
 
 _LOSSES = {
