@@ -16,9 +16,9 @@ from steepest.evaluate.columns import (
     joined,
     running,
     sorted_together,
-    summed,
 )
 from steepest.storage import DiskArray, in_memory
+from steepest.storage import total as summed
 
 EVENTS = 3_000
 

@@ -23,7 +23,6 @@ from steepest.evaluate.columns import (
     dot,
     numbered,
     sorted_together,
-    summed,
     sums_of,
 )
 from steepest.evaluate.intervals import (
@@ -35,6 +34,7 @@ from steepest.evaluate.intervals import (
 )
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, blocks, derived
+from steepest.storage import total as summed
 
 _DEFINITION = (
     "area under the ROC curve: probability that a signal event scores above a background event, "

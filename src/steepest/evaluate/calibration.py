@@ -26,10 +26,10 @@ from steepest.evaluate.arrays import (
     check_rows,
     check_same_length,
 )
-from steepest.evaluate.columns import summed
 from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import blocks, derived
+from steepest.storage import total as summed
 
 
 @dataclass(frozen=True, slots=True)

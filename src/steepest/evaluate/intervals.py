@@ -22,9 +22,10 @@ from steepest.evaluate.arrays import (
     check_fraction,
     check_same_length,
 )
-from steepest.evaluate.columns import Sums, contiguous, dot, summed, sums_of
+from steepest.evaluate.columns import Sums, contiguous, dot, sums_of
 from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
 from steepest.storage import AnyArray, RowsOnDisk, derived
+from steepest.storage import total as summed
 
 
 def effective_count(weights: Values) -> float:

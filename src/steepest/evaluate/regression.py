@@ -23,7 +23,7 @@ from steepest.evaluate.arrays import (
     check_rows,
     check_same_length,
 )
-from steepest.evaluate.columns import extent, first_reaching, running, sorted_together, summed
+from steepest.evaluate.columns import extent, first_reaching, running, sorted_together
 from steepest.evaluate.intervals import (
     Spread,
     effective_count,
@@ -33,6 +33,7 @@ from steepest.evaluate.intervals import (
 )
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, blocks, derived
+from steepest.storage import total as summed
 
 _NEEDS_TWO = "the uncertainty needs more than one effective event"
 

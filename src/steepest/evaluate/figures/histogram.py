@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from steepest.evaluate.arrays import Floats
-from steepest.evaluate.columns import extent, summed
+from steepest.evaluate.columns import extent
 from steepest.storage import AnyArray, blocks, thinned
+from steepest.storage import total as summed
 
 __all__ = ["Histogram", "central_range", "histogram", "histogram_edges"]
 
