@@ -64,39 +64,23 @@ class _Logits:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """Scaling, model and parameters, with the names that give them their meaning.
+    """Scaling, model and parameters, with the names that give them their meaning."""
 
-    Parameters
-    ----------
-    scaling
-        Fitted on the training part; knows the features' names.
-    model, loss, theta
-        f_θ, how its logits are read, and θ ``(size,)``.
-    classes
-        Their names, for a classifier; empty for a regressor.
-    label
-        What the label was, as text.
-    features
-        The features as a recipe writes them: names, or tables with name and value; for inputs in
-        groups the names of each group.
-    encoding
-        From raw features to what is scaled: fills and categories; None where these are the same.
-    buffers
-        What the model keeps besides θ, such as statistics of its inputs, by name.
-    particles
-        Where the momenta of the particles are, as ``[events.particles]`` of a recipe has it; None
-        for models that read none.
-    """
-
-    scaling: AnyScaling
-    model: Model
+    scaling: AnyScaling  # fitted on the training part; knows the features' names
+    model: Model  # f_θ, how its logits are read, and θ ``(size,)``
     loss: Loss
     theta: Array
-    classes: tuple[str, ...]
-    label: str
+    classes: tuple[str, ...]  # their names, for a classifier; empty for a regressor
+    label: str  # what the label was, as text
+    # the features as a recipe writes them: names, or tables with name and value; for inputs in
+    # groups the names of each group
     features: tuple[str | dict[str, Any], ...] | Mapping[str, tuple[str, ...]]
+    # from raw features to what is scaled: fills and categories; None where these are the same
     encoding: Encoding | None = None
+    # what the model keeps besides θ, such as statistics of its inputs, by name
     buffers: Mapping[str, Array] = field(default_factory=dict)
+    # where the momenta of the particles are, as ``[events.particles]`` of a recipe has it; None for
+    # models that read none
     particles: dict[str, Any] | None = None
 
     @property

@@ -35,31 +35,18 @@ _REFINEMENTS = 10
 
 @dataclass(frozen=True, eq=False)
 class LeastSquares:
-    """The minimum of J, and how well the events determine it.
+    """The minimum of J, and how well the events determine it."""
 
-    Attributes
-    ----------
-    coefficients, intercept
-        θ (n,) float64 and b, in the units of X and y.
-    loss
-        J at the minimum, the penalty included.
-    condition_number
-        κ: the ratio of the largest to the smallest singular value of the centred matrix
-        |w|^½ [1 X] with columns of unit length (with the ridge rows; without the directions that
-        rank deficiency takes away), divided by the smallest eigenvalue of QᵀSQ when there are
-        negative weights.
-    digits_lost
-        log₁₀ κ: of the digits to which X and y are known, so many do not reach θ.
-    rank
-        Rank of [1 X] with the ridge rows; n + 1 unless the minimum is not unique. Then θ is the
-        one of smallest norm among the minima, with each column measured in its own length.
-    """
-
-    coefficients: Floats
+    coefficients: Floats  # θ (n,) float64 and b, in the units of X and y
     intercept: float
-    loss: float
+    loss: float  # J at the minimum, the penalty included
+    # κ: the ratio of the largest to the smallest singular value of the centred matrix |w|^½ [1 X]
+    # with columns of unit length (with the ridge rows; without the directions that rank deficiency
+    # takes away), divided by the smallest eigenvalue of QᵀSQ when there are negative weights
     condition_number: float
-    digits_lost: float
+    digits_lost: float  # log₁₀ κ: of the digits to which X and y are known, so many do not reach θ
+    # rank of [1 X] with the ridge rows; n + 1 unless the minimum is not unique. Then θ is the one
+    # of smallest norm among the minima, with each column measured in its own length.
     rank: int
 
 

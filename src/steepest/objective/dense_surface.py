@@ -297,21 +297,11 @@ class _FirstLayer:
 
 @dataclass(frozen=True, eq=False)
 class _Lines:
-    """The points of a grid as lines along their last coordinate.
+    """The points of a grid as lines along their last coordinate."""
 
-    Attributes
-    ----------
-    along
-        The points' last coordinate, ascending and evenly spaced, the same on every line.
-    across
-        The lines' other coordinate; zero where there is none.
-    shift
-        What both are measured from, ``(2,)``: the middle of the grid.
-    """
-
-    along: Array
-    across: Array
-    shift: Array
+    along: Array  # the points' last coordinate, ascending and evenly spaced, the same on every line
+    across: Array  # the lines' other coordinate; zero where there is none
+    shift: Array  # what both are measured from, ``(2,)``: the middle of the grid
 
     @classmethod
     def of(cls, coordinates: Array) -> _Lines | None:

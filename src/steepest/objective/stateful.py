@@ -24,18 +24,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Memory:
-    """Copies of an objective's buffers and of the states of its random streams.
+    """Copies of an objective's buffers and of the states of its random streams."""
 
-    Parameters
-    ----------
-    buffers
-        Arrays by name.
-    streams
-        States by name, each of JSON values: what ``BitGenerator.state`` returns, or the bytes of a
-        ``torch.Generator`` as hexadecimal text.
-    """
-
-    buffers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    buffers: Mapping[str, np.ndarray] = field(default_factory=dict)  # arrays by name
+    # states by name, each of JSON values: what ``BitGenerator.state`` returns, or the bytes of a
+    # ``torch.Generator`` as hexadecimal text
     streams: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -20,11 +20,6 @@ from steepest.storage import AnyArray
 class GroupScaling:
     """Fitted scalings of all groups; a group of particles uses all particles of all events.
 
-    Parameters
-    ----------
-    groups
-        The scaling of each group, by name.
-
     Examples
     --------
     >>> import numpy as np
@@ -36,7 +31,7 @@ class GroupScaling:
     array([0. , 0.5, 1. ])
     """
 
-    groups: dict[str, Scaling]
+    groups: dict[str, Scaling]  # the scaling of each group, by name
 
     @property
     def name(self) -> str:

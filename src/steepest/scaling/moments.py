@@ -26,13 +26,6 @@ _NO_SPREAD = 1e-13  # eigenvalues of a correlation matrix below this are roundin
 class Extremes:
     """Lowest and highest values of features in mergeable form.
 
-    Attributes
-    ----------
-    count
-        Number of events.
-    minimum, maximum
-        (n,) float64, over events of non-zero weight; ±inf if there are none.
-
     Examples
     --------
     >>> import numpy as np
@@ -40,8 +33,8 @@ class Extremes:
     array([False,  True])
     """
 
-    count: int
-    minimum: Floats
+    count: int  # number of events
+    minimum: Floats  # (n,) float64, over events of non-zero weight; ±inf if there are none
     maximum: Floats
 
     @classmethod
@@ -81,11 +74,6 @@ class Moments(Extremes):
 
     Weights may be negative. An event of weight 2 counts as two identical events. An event of weight
     0 is counted, but has no effect on mean, scatter, minimum and maximum.
-
-    Attributes
-    ----------
-    count, minimum, maximum
-        As in `Extremes`.
 
     Examples
     --------

@@ -81,13 +81,6 @@ class QuantileScaling(Scaling):
     strictly increasing and invertible. It is not affine, so a linear model has no coefficients in
     original units. A constant feature has one knot, with score 0 and slope 1.
 
-    Attributes
-    ----------
-    knots, scores
-        Σd float64: x and x' of the knots of all features, one feature after another.
-    lengths
-        (n,) int64: number of knots d of each feature.
-
     Examples
     --------
     >>> import numpy as np
@@ -107,9 +100,9 @@ class QuantileScaling(Scaling):
 
     ARRAYS = ("knots", "scores", "lengths")
 
-    knots: Floats
+    knots: Floats  # Σd float64: x and x' of the knots of all features, one feature after another
     scores: Floats
-    lengths: np.ndarray
+    lengths: np.ndarray  # (n,) int64: number of knots d of each feature
 
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
         scores = self._columns(X.astype(np.float64, copy=False), self.knots, self.scores)

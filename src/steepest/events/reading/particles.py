@@ -41,23 +41,14 @@ CARTESIAN = ("energy", "px", "py", "pz")
 
 @dataclass(frozen=True)
 class ParticleColumns:
-    """Where a source has the momenta of its particles.
+    """Where a source has the momenta of its particles."""
 
-    Parameters
-    ----------
-    given
-        The expressions of each quantity, by its name: one that is a list, or one for each particle.
-    most
-        Particles of an event that are kept at most.
-    notes
-        Sentences for the log: what was taken where nothing is named.
-    """
-
+    # the expressions of each quantity, by its name: one that is a list, or one for each particle
     given: Mapping[str, tuple[Expression, ...]]
-    most: int
+    most: int  # particles of an event that are kept at most
     further: Mapping[str, Expression] = field(default_factory=dict)
     """Lists that are features of a particle too, by the feature's name."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences for the log: what was taken where nothing is named
 
     @property
     def columns(self) -> set[str]:
