@@ -9,7 +9,9 @@ import pytest
 
 from steepest import recipe as spec
 from steepest.descent import MemoryCheckpointer, Plan, descend
-from steepest.descent.batches import Batches, BatchLoader, Prefetcher
+from steepest.descent.batch_loader import BatchLoader
+from steepest.descent.batches import Batches
+from steepest.descent.prefetch import Prefetcher
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -31,7 +33,7 @@ def small_pieces(monkeypatch):
 
 @pytest.fixture(params=[1, 2])
 def cores(request, monkeypatch):
-    monkeypatch.setattr("steepest.descent.batches.usable_cores", lambda: request.param)
+    monkeypatch.setattr("steepest.descent.batch_loader.usable_cores", lambda: request.param)
     return request.param
 
 
@@ -103,7 +105,7 @@ def test_threads_and_disk_do_not_change_the_bits(dtype, size, small_pieces, monk
     events = sample(dtype)
 
     def descent(events, cores):
-        monkeypatch.setattr("steepest.descent.batches.usable_cores", lambda: cores)
+        monkeypatch.setattr("steepest.descent.batch_loader.usable_cores", lambda: cores)
         rule = update_rule(spec.SGD(), objective.weight_mask)
         plan = Plan(len(events), size, rule, 0.05, spec.Cosine(), 3, seed=3, record_every=100)
         checkpointer = MemoryCheckpointer()

@@ -14,7 +14,8 @@ import pytest
 import steepest
 from steepest import storage
 from steepest.descent import batches
-from steepest.descent.batches import Batches, BatchLoader
+from steepest.descent.batch_loader import BatchLoader
+from steepest.descent.batches import Batches
 from steepest.errors import EventsError, RecipeError
 from steepest.objective import Batch
 from steepest.recipe import EventsRecipe, bytes_in

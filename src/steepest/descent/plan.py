@@ -24,25 +24,40 @@ LARGEST_PATH = 64 * 2**20
 
 @dataclass(frozen=True)
 class Plan:
-    """A descent's lengths, rule, rates and criteria."""
+    """A descent's lengths, rule, rates and criteria.
 
-    events: int  # the number of training events
-    batch_size: int  # events a step; `Plan.of` turns "all" into `events`
-    rule: UpdateRule  # θ ← θ − η g, with η = `learning_rate` × the schedule's factor
+    Parameters
+    ----------
+    events
+        The number of training events.
+    batch_size
+        Events a step; `Plan.of` turns "all" into `events`.
+    rule, learning_rate, schedule
+        θ ← θ − η g, with η = `learning_rate` × the schedule's factor.
+    epochs, stop, keep, validate_every, seed, checkpoint
+        As in the recipe.
+    record_every
+        The history has every so many steps; "auto" is some 20,000 of them, evenly in log-time.
+    first_step, first_epoch
+        Where a descent goes on over other events: the numbers of its first step and epoch.
+    schedule_length
+        Steps in all, and steps an epoch, that the schedule reckons with; None is this plan's own.
+    """
+
+    events: int
+    batch_size: int
+    rule: UpdateRule
     learning_rate: float
     schedule_options: spec.Schedule
-    epochs: int  # as in the recipe
+    epochs: int
     seed: int = 0
     stop: spec.Stop = field(default_factory=spec.Stop)
     keep: Literal["best", "last"] = "last"
-    # the history has every so many steps; "auto" is some 20,000 of them, evenly in log-time
     record_every: int | Literal["auto"] = "auto"
     validate_every: int = 1
     checkpoint: spec.Checkpoint = field(default_factory=spec.Checkpoint)
-    # where a descent goes on over other events: the numbers of its first step and epoch
     first_step: int = 0
     first_epoch: int = 0
-    # steps in all, and steps an epoch, that the schedule reckons with; None is this plan's own
     schedule_length: tuple[int, int] | None = None
 
     @classmethod

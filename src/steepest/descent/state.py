@@ -39,22 +39,45 @@ class StopReason:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the next step depends on, and the best parameters so far."""
+    """Everything that the next step depends on, and the best parameters so far.
 
-    theta: Array  # the parameters and the optimiser's vectors, each ``(size,)``
+    Parameters
+    ----------
+    theta, optimizer_state
+        The parameters and the optimiser's vectors, each ``(size,)``.
+    step
+        Steps done.
+    best
+        Of the validation loss, or of the training loss where there is no validation part.
+    loss_limit
+        Above this a loss counts as exploded.
+    memory
+        The model's buffers and random streams.
+    round_step
+        The step after which the last validation was done.
+    plateau, waited, last_loss
+        What the schedule, patience and the loss tolerance remember.
+    loss_sum
+        Sum of the batch losses since the last validation.
+    seconds
+        Wall time spent, over all resumed parts.
+    reason
+        Why the descent stopped, once it has.
+    """
+
+    theta: Array
     optimizer_state: tuple[Array, ...]
-    step: int  # steps done
-    best: Best  # of the validation loss, or of the training loss where there is no validation part
-    loss_limit: float  # above this a loss counts as exploded
-    memory: Memory = field(default_factory=Memory)  # the model's buffers and random streams
-    # what the schedule, patience and the loss tolerance remember
+    step: int
+    best: Best
+    loss_limit: float
+    memory: Memory = field(default_factory=Memory)
     plateau: Plateau = field(default_factory=Plateau)
-    round_step: int = 0  # the step after which the last validation was done
+    round_step: int = 0
     waited: int = 0
     last_loss: float = float("inf")
-    loss_sum: float = 0.0  # sum of the batch losses since the last validation
-    seconds: float = 0.0  # wall time spent, over all resumed parts
-    reason: StopReason | None = None  # why the descent stopped, once it has
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    reason: StopReason | None = None
 
     def arrays(self) -> dict[str, Array]:
         """The arrays, for a safetensors file."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steepest.descent.batches import BatchLoader
+from steepest.descent.batch_loader import BatchLoader
 from steepest.descent.history import STEP_COLUMNS, Trajectory
 from steepest.descent.plan import Plan
 from steepest.descent.ranks import Ranks

@@ -50,13 +50,22 @@ LIGHT = 1e-2
 
 @dataclass(frozen=True)
 class Particles:
-    """Groups of particles, and what was left out."""
+    """Groups of particles, and what was left out.
 
-    # ``particles`` ``(particles, 7)`` with the further features behind, ``points`` ``(particles,
-    # 2)`` and ``momenta`` ``(particles, 4)``, float32
+    Parameters
+    ----------
+    groups
+        ``particles`` ``(particles, 7)`` with the further features behind, ``points``
+        ``(particles, 2)`` and ``momenta`` ``(particles, 4)``, float32.
+    cut
+        Jets that had more particles than were kept.
+    empty
+        Jets without particles.
+    """
+
     groups: dict[str, Jagged]
-    cut: int  # jets that had more particles than were kept
-    empty: int  # jets without particles
+    cut: int
+    empty: int
 
 
 def group_features(further: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:

@@ -24,16 +24,30 @@ FILES = tuple(_LOAD)
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model and where it is from."""
+    """A model and where it is from.
 
-    path: Path  # the folder of its files
+    Attributes
+    ----------
+    path : Path
+        The folder of its files.
+    model : TrainedModel
+        The model.
+    sha256 : dict[str, str]
+        The checksum of each of its files.
+    diverged : bool
+        Whether it is what a descent that diverged has left, as far as its run is known.
+    select : str or None
+        The selection that its run was trained with, as far as that is known.
+    unchecked : str or None
+        What to say where its run has no checksums.
+    """
+
+    path: Path
     model: TrainedModel
-    sha256: dict[str, str]  # the checksum of each of its files
-    # whether it is what a descent that diverged has left, as far as its run is known
+    sha256: dict[str, str]
     diverged: bool = False
-    # the selection that its run was trained with, as far as that is known
     select: str | None = None
-    unchecked: str | None = None  # what to say where its run has no checksums
+    unchecked: str | None = None
 
 
 def read_model(path: Path, read: Callable[[str], bytes], run: Path | None = None) -> SavedModel:

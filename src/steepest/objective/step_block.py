@@ -16,19 +16,39 @@ OptimizerState = tuple[Array, ...]
 
 @dataclass(frozen=True)
 class StepBlock:
-    """Consecutive steps of one epoch."""
+    """Consecutive steps of one epoch.
 
-    events: Batch  # the sample that the rows are of, in memory
-    # the rows that the steps take, one step's after the other's, int64: `batch_size` each, the last
-    # what is left. None where they take the events in their order so.
+    Parameters
+    ----------
+    events
+        The sample that the rows are of, in memory.
+    rows
+        The rows that the steps take, one step's after the other's, int64: `batch_size` each, the
+        last what is left. None where they take the events in their order so.
+    batch_size
+        Events a step.
+    rates
+        η of each step, float64 ``(steps,)``.
+    first_step
+        How many steps were done before.
+    recorded
+        True for the steps whose values are wanted, ``(steps,)``.
+    on_path
+        True for the steps after which θ is wanted, ``(steps,)``.
+    loss_limit
+        A loss above it ends the step_block before its step.
+    path_buffer
+        Where θ after the steps that are on_path may be written, ``(points, size)``, if anywhere.
+    """
+
+    events: Batch
     rows: Array | None
-    batch_size: int  # events a step
-    rates: Array  # η of each step, float64 ``(steps,)``
-    first_step: int  # how many steps were done before
-    recorded: Array  # True for the steps whose values are wanted, ``(steps,)``
-    on_path: Array  # True for the steps after which θ is wanted, ``(steps,)``
-    loss_limit: float  # a loss above it ends the step_block before its step
-    # where θ after the steps that are on_path may be written, ``(points, size)``, if anywhere
+    batch_size: int
+    rates: Array
+    first_step: int
+    recorded: Array
+    on_path: Array
+    loss_limit: float
     path_buffer: Array | None = None
 
 

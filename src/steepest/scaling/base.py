@@ -18,18 +18,29 @@ class Scaling(ABC):
     """A fitted map x → x' of feature vectors, and its inverse.
 
     `fit_scaling` creates it. `scaling_from` restores it from `to_json` and `to_arrays`.
+
+    Attributes
+    ----------
+    name
+        Name in the recipe: none, standard, min-max, robust, quantile or whiten.
+    features
+        Names of the n columns, in order.
+    constant
+        Names of the features without spread, in the measure of this scaling (for robust, an
+        inter-quartile range of zero). They are shifted but not rescaled.
+    dropped
+        Number of directions without spread that whitening set to zero; otherwise 0.
+    outliers
+        Values that mean and spread were computed without, by feature; empty for a saved scaling.
     """
 
     ARRAYS: ClassVar[tuple[str, ...]]
     """The attributes that are arrays."""
 
-    name: str  # name in the recipe: none, standard, min-max, robust, quantile or whiten
-    features: tuple[str, ...]  # names of the n columns, in order
-    # names of the features without spread, in the measure of this scaling (for robust, an
-    # inter-quartile range of zero). They are shifted but not rescaled.
+    name: str
+    features: tuple[str, ...]
     constant: tuple[str, ...] = ()
-    dropped: int = 0  # number of directions without spread that whitening set to zero; otherwise 0
-    # values that mean and spread were computed without, by feature; empty for a saved scaling
+    dropped: int = 0
     outliers: tuple[Outlier, ...] = ()
 
     def transform(

@@ -88,12 +88,21 @@ class Scored:
 
 @dataclass(frozen=True)
 class RunModels:
-    """The model of a run, or those of its folds in order, and how its descent weighed events."""
+    """The model of a run, or those of its folds in order, and how its descent weighed events.
 
-    models: tuple[TrainedModel, ...]  # one, or one for each fold
-    # for each model the factors on the weights of the classes; None if there are none
+    Attributes
+    ----------
+    models
+        One, or one for each fold.
+    factors
+        For each model the factors on the weights of the classes; None if there are none.
+    train_weights
+        As in the recipe.
+    """
+
+    models: tuple[TrainedModel, ...]
     factors: tuple[Mapping[str, float] | None, ...]
-    train_weights: str | None = None  # as in the recipe
+    train_weights: str | None = None
 
     @classmethod
     def of(cls, folder: RunFolder) -> RunModels:
@@ -188,15 +197,29 @@ class InBins:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of merit of one model, and the curves that go with them."""
+    """The figures of merit of one model, and the curves that go with them.
 
-    name: str  # what figures call the model
-    scored: Scored  # the events
-    merits: dict[str, Merit]  # by name
-    # two classes: the curve of the model; several: one for each class; regression: none
+    Attributes
+    ----------
+    name
+        What figures call the model.
+    scored
+        The events.
+    merits
+        By name.
+    rejections
+        Two classes: the curve of the model; several: one for each class; regression: none.
+    calibrations
+        Likewise, each with its calibration error.
+    bins
+        One entry for each of the recipe's tables of bins that can be measured.
+    """
+
+    name: str
+    scored: Scored
+    merits: dict[str, Merit]
     rejections: tuple[figures.RejectionCurve, ...] = ()
-    calibrations: tuple[Calibration, ...] = ()  # likewise, each with its calibration error
-    # one entry for each of the recipe's tables of bins that can be measured
+    calibrations: tuple[Calibration, ...] = ()
     bins: tuple[InBins, ...] = ()
 
     def bins_to_json(self) -> list[dict[str, Any]]:

@@ -28,16 +28,27 @@ from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 
 @dataclass(frozen=True)
 class PartialFit:
-    """A descent that has begun, and can continue over other events."""
+    """A descent that has begun, and can continue over other events.
 
-    schema: Schema  # what is trained, and how
+    Parameters
+    ----------
+    schema, recipe
+        What is trained, and how.
+    scaling, loss, learning_rate
+        Fitted and chosen on the first sample.
+    schedule_length
+        Steps in all, and steps an epoch, of a fit of all epochs on the first sample.
+    state, epochs
+        Where the descent is (None: at its start), after so many epochs.
+    """
+
+    schema: Schema
     recipe: Recipe
-    scaling: AnyScaling  # fitted and chosen on the first sample
+    scaling: AnyScaling
     loss: Loss
     learning_rate: LearningRate
-    # steps in all, and steps an epoch, of a fit of all epochs on the first sample
     schedule_length: tuple[int, int]
-    state: State | None = None  # where the descent is (None: at its start), after so many epochs
+    state: State | None = None
     epochs: int = 0
 
     @classmethod

@@ -26,12 +26,18 @@ __all__ = ["FeatureReader", "FeatureValues", "condition", "row_filter_of", "sele
 
 @dataclass(frozen=True)
 class FeatureValues:
-    """The features of the events of one block."""
+    """The features of the events of one block.
 
-    # ``(events, features)`` float64, C order; NaN for null; of text the index into its categories.
-    # With particles the groups that the model reads.
+    Attributes
+    ----------
+    values : numpy.ndarray or Groups
+        ``(events, features)`` float64, C order; NaN for null; of text the index into its
+        categories. With particles the groups that the model reads.
+    categories : dict[str, list[str]]
+        The distinct texts in this block of each feature that is text.
+    """
+
     values: Any
-    # the distinct texts in this block of each feature that is text
     categories: dict[str, list[str]]
 
 

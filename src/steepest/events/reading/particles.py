@@ -41,14 +41,23 @@ CARTESIAN = ("energy", "px", "py", "pz")
 
 @dataclass(frozen=True)
 class ParticleColumns:
-    """Where a source has the momenta of its particles."""
+    """Where a source has the momenta of its particles.
 
-    # the expressions of each quantity, by its name: one that is a list, or one for each particle
+    Parameters
+    ----------
+    given
+        The expressions of each quantity, by its name: one that is a list, or one for each particle.
+    most
+        Particles of an event that are kept at most.
+    notes
+        Sentences for the log: what was taken where nothing is named.
+    """
+
     given: Mapping[str, tuple[Expression, ...]]
-    most: int  # particles of an event that are kept at most
+    most: int
     further: Mapping[str, Expression] = field(default_factory=dict)
     """Lists that are features of a particle too, by the feature's name."""
-    notes: tuple[str, ...] = ()  # sentences for the log: what was taken where nothing is named
+    notes: tuple[str, ...] = ()
 
     @property
     def columns(self) -> set[str]:
