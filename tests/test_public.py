@@ -13,6 +13,7 @@ import steepest
 def test_public_names():
     assert sorted(steepest.__all__) == [
         "Classifier",
+        "ParticleClassifier",
         "Recipe",
         "Regressor",
         "Run",

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from steepest._version import __version__
 
 if TYPE_CHECKING:
-    from steepest.estimators import Classifier, Regressor
+    from steepest.estimators import Classifier, ParticleClassifier, Regressor
     from steepest.recipe import Recipe
     from steepest.run import Run, compare, predict, resume, train
 
 __all__ = [
     "Classifier",
+    "ParticleClassifier",
     "Recipe",
     "Regressor",
     "Run",
@@ -28,6 +29,7 @@ __all__ = [
 
 _HOMES = {
     "Classifier": "steepest.estimators",
+    "ParticleClassifier": "steepest.estimators",
     "Recipe": "steepest.recipe",
     "Regressor": "steepest.estimators",
     "Run": "steepest.run",

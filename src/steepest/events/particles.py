@@ -18,7 +18,7 @@ they are errors, as any that is not finite in the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ import numpy as np
 from steepest.errors import EventsError
 from steepest.groups import MOMENTA, PARTICLES, POINTS, Jagged
 
-__all__ = ["FEATURES", "GROUPS", "Particles", "group_features", "particle_groups"]
+__all__ = ["FEATURES", "GROUPS", "Particles", "cartesian", "group_features", "particle_groups"]
 
 Array = np.ndarray
 FEATURES = (
@@ -147,6 +147,19 @@ def particle_groups(
     }
     jagged = {name: Jagged.of_lengths(array, lengths) for name, array in groups.items()}
     return Particles(jagged, cut, int(np.count_nonzero(lengths == 0)))
+
+
+def cartesian(values: Mapping[str, Array]) -> Array:
+    """E, px, py, pz of whatever is given, ``(particles, 4)``."""
+    if "px" in values:
+        return np.column_stack([values[name] for name in GROUPS[MOMENTA]])
+    pt, eta, phi = values["pt"], values["eta"], values["phi"]
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by its event
+        px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+        energy = values.get("energy")
+        if energy is None:
+            energy = np.sqrt((pt * np.cosh(eta)) ** 2 + values["mass"] ** 2)
+    return np.column_stack([energy, px, py, pz])
 
 
 def _hardest(pt: Array, event: Array, offsets: Array, most: int) -> Array:

@@ -6,6 +6,13 @@ Nothing is pickled, and nothing is ever half-written under its final name.
 from steepest.folder.checkpoints import FolderCheckpointer
 from steepest.folder.landscapes import LandscapeFolder
 from steepest.folder.run_folder import RunFolder, load_model
-from steepest.folder.saved_model import SavedModel
+from steepest.folder.saved_model import SavedModel, write_model
 
-__all__ = ["FolderCheckpointer", "LandscapeFolder", "RunFolder", "SavedModel", "load_model"]
+__all__ = [
+    "FolderCheckpointer",
+    "LandscapeFolder",
+    "RunFolder",
+    "SavedModel",
+    "load_model",
+    "write_model",
+]

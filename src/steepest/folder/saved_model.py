@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.numpy
+from safetensors.numpy import save_file
 
 from steepest.errors import RunFolderError
-from steepest.folder.files import damage_explained, parse_json, seen
+from steepest.folder.files import (
+    damage_explained,
+    explained,
+    json_text,
+    parse_json,
+    seen,
+    write_text,
+)
 from steepest.trained import FORMAT, VERSIONS, TrainedModel
 
 _LOAD: dict[str, Callable[[bytes], Any]] = {
@@ -74,6 +83,34 @@ def read_model(path: Path, read: Callable[[str], bytes], run: Path | None = None
                 _refuse_other(path, parts[0])
     with damage_explained(name_of.format("config.json"), do):
         return SavedModel(path, TrainedModel.from_parts(*parts), sums)
+
+
+def write_model(path: Path, model: TrainedModel, others: Mapping[str, str]) -> None:
+    """Write a model into a new folder, with `others`, texts by their file's name; all or nothing.
+
+    Raises
+    ------
+    RunFolderError
+        There is something at `path`, or the disk does not take it.
+    """
+    if path.exists():
+        raise RunFolderError(
+            f"There is something at {path} already.",
+            expected="a path where nothing lies yet",
+            found=seen(path) if path.is_dir() else "a file",
+            do="choose another path, or remove what lies there",
+        )
+    with explained("Writing the model", path, "nothing is written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+            part = Path(folder) / "model"
+            part.mkdir()
+            config, parameters, scaling = model.to_parts()
+            save_file(scaling, part / "scaling.safetensors")
+            save_file(parameters, part / "model.safetensors")
+            for name, text in {"config.json": json_text(config), **others}.items():
+                write_text(part / name, text)
+            part.rename(path)
 
 
 def _refuse_other(path: Path, config: Any) -> None:

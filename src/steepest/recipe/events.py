@@ -165,7 +165,7 @@ class ParticlesRecipe(Strict):
 
     def momenta(self) -> dict[str, str]:
         """What is given of a momentum, by name; nothing where all of it is left out."""
-        return {n: text for n in _MOMENTA if (text := getattr(self, n)) is not None}
+        return {n: text for n in MOMENTUM if (text := getattr(self, n)) is not None}
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -181,13 +181,13 @@ class ParticlesRecipe(Strict):
 
     @model_validator(mode="after")
     def _is_a_momentum(self) -> ParticlesRecipe:
-        if (given := self.momenta().keys()) and given not in _COORDINATES:
+        if (given := self.momenta().keys()) and given not in COORDINATES:
             raise ValueError("px, py, pz and energy; or pt, eta, phi and either energy or mass")
         return self
 
 
-_MOMENTA = ("pt", "eta", "phi", "mass", "px", "py", "pz", "energy")
-_COORDINATES = (
+MOMENTUM = ("pt", "eta", "phi", "mass", "px", "py", "pz", "energy")
+COORDINATES = (
     {"px", "py", "pz", "energy"},
     {"pt", "eta", "phi", "energy"},
     {"pt", "eta", "phi", "mass"},

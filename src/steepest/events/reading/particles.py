@@ -19,7 +19,7 @@ import pyarrow.compute
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression, column, parse
-from steepest.events.particles import Particles, particle_groups
+from steepest.events.particles import Particles, cartesian, particle_groups
 from steepest.events.source import EventSource
 from steepest.groups import Jagged
 from steepest.recipe import ParticlesRecipe
@@ -36,7 +36,6 @@ USUAL: tuple[dict[str, str], ...] = (
 """Names that are recognised: those of JetClass, of steepest's own simulation, and of the top-quark
 tagging reference set."""
 NUMBERS, CONDITIONS = "a list of numbers", "a list of conditions"
-CARTESIAN = ("energy", "px", "py", "pz")
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ class ParticleColumns:
             event = np.repeat(np.arange(len(lengths)), lengths)
             lengths = np.bincount(event[real], minlength=len(lengths))
             values = {name: numbers[real] for name, numbers in values.items()}
-        return Jagged.of_lengths(_cartesian(values), lengths)
+        return Jagged.of_lengths(cartesian(values), lengths)
 
 
 def particle_columns(recipe: ParticlesRecipe, source: EventSource) -> ParticleColumns:
@@ -247,16 +246,3 @@ def _padded(
     columns = [table[expression.text].cast(pl.Float64).to_numpy() for expression in several]
     numbers = np.column_stack(columns)
     return numbers.ravel(), np.full(len(numbers), len(columns), dtype=np.int64)
-
-
-def _cartesian(values: Mapping[str, Array]) -> Array:
-    """E, px, py, pz of whatever is given, ``(particles, 4)``."""
-    if "px" in values:
-        return np.column_stack([values[name] for name in CARTESIAN])
-    pt, eta, phi = values["pt"], values["eta"], values["phi"]
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by its event
-        px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
-        energy = values.get("energy")
-        if energy is None:
-            energy = np.sqrt((pt * np.cosh(eta)) ** 2 + values["mass"] ** 2)
-    return np.column_stack([energy, px, py, pz])
