@@ -44,9 +44,11 @@ def test_it_learns_and_says_as_scikit_learn_does():
     np.testing.assert_array_equal(FITTED.predict(other), p[:, 1] > 0.5)
     np.testing.assert_allclose(1 / (1 + np.exp(-FITTED.decision_function(other))), p[:, 1])
     assert FITTED.classes_.tolist() == [False, True]
+    assert FITTED.history_ is not None
     assert FITTED.history_.height > 0
     assert not hasattr(FITTED, "partial_fit")
-    assert clone(FITTED).get_params() == FITTED.get_params()
+    copy: ParticleClassifier = clone(FITTED)  # type: ignore[assignment]
+    assert copy.get_params() == FITTED.get_params()
 
 
 def test_awkward_arrays_are_the_same_as_lists():
@@ -127,6 +129,7 @@ def test_weights_validation_and_early_stopping():
     stopped = ParticleClassifier("deep-sets", **FAST, early_stopping=True).fit(JETS, Y)
     told = ParticleClassifier("deep-sets", **FAST).fit(JETS, Y, validation=(some, Y[:200]))
     for model in (stopped, told):
+        assert model.history_ is not None
         assert "validation_loss" in model.history_.columns
 
 

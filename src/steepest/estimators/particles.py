@@ -27,8 +27,8 @@ from steepest.recipe import Recipe
 from steepest.training.inputs import Schema
 
 Array = np.ndarray
-FORMAT = {"format": "steepest-particle-classifier", "version": 1}
-FILE = "estimator.json"
+_FORMAT = {"format": "steepest-particle-classifier", "version": 1}
+_FILE = "estimator.json"
 
 
 class ParticleClassifier(Classifier):
@@ -136,13 +136,13 @@ class ParticleClassifier(Classifier):
         check_is_fitted(self, "model_")
         known = {k: v for k, v in self.get_params().items() if k not in _OF_THIS_PROCESS}
         estimator = {
-            **FORMAT,
+            **_FORMAT,
             "classes": self.classes_.tolist(),
             "type": self.classes_.dtype.str,
             "parameters": known,
         }
         path = Path(path)
-        write_model(path, self.model_, {FILE: json.dumps(estimator, indent=2) + "\n"})
+        write_model(path, self.model_, {_FILE: json.dumps(estimator, indent=2) + "\n"})
         return path
 
     @classmethod
@@ -157,15 +157,15 @@ class ParticleClassifier(Classifier):
         path = Path(path)
         saved = load_model(path)
         try:
-            found = json.loads((path / FILE).read_text(encoding="utf-8"))
-            if {key: found[key] for key in FORMAT} != FORMAT:
+            found = json.loads((path / _FILE).read_text(encoding="utf-8"))
+            if {key: found[key] for key in _FORMAT} != _FORMAT:
                 raise ValueError(f"format {found['format']!r}, version {found['version']!r}")
             result = cls(**found["parameters"])
             result.classes_ = np.array(found["classes"], dtype=found["type"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(
                 f"{path} holds no ParticleClassifier.",
-                expected=f"{FILE} as ParticleClassifier.save writes it",
+                expected=f"{_FILE} as ParticleClassifier.save writes it",
                 found=f"{type(error).__name__}: {error}",
                 cause="the folder of a run, or a damaged file",
                 do="of a run: steepest.folder.load_model(path).model.predict",
