@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from steepest.landscape import Landscape
     from steepest.training import TrainingCallback
 
-__all__ = ["landscape"]
-
 
 def landscape(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],

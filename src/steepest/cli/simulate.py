@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["simulate"]
-
 
 def simulate(
     jets: Annotated[int, typer.Option("--jets", help="Number of jets, over all processes.")],

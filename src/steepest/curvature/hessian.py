@@ -9,8 +9,6 @@ import numpy as np
 from steepest.curvature.lanczos import Spectrum, lanczos
 from steepest.objective import Batch, Objective
 
-__all__ = ["hessian", "hessian_product", "largest_curvature", "spectrum_at"]
-
 Array = np.ndarray
 
 EVENTS = 200_000

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Spectrum", "lanczos"]
-
 Array = np.ndarray
 
 MEMORY = 512 * 2**20

@@ -15,8 +15,6 @@ import numpy as np
 
 from steepest.compiled.clock import clock
 
-__all__ = ["Ranks"]
-
 T = TypeVar("T")
 
 

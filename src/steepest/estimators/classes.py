@@ -14,8 +14,6 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from steepest.errors import EventsError
 
-__all__ = ["classes_of", "indices_of", "refuse_unknown", "two_or_more"]
-
 Array = np.ndarray
 MANY = 65_536
 """Labels from which on the table is used."""

@@ -262,24 +262,13 @@ def _efficiencies(
 
 @dataclass(frozen=True, slots=True)
 class BinnedMerits:
-    """Figures of merit in bins of a column.
+    """Figures of merit in bins of a column."""
 
-    Attributes
-    ----------
-    column
-        Name of the column that defines the bins.
-    edges
-        Shape (bins + 1,); a bin includes its lower edge, the last bin also its upper edge.
-    merits
-        Lists with one merit per bin, by name.
-    outside
-        Number of events below the first or above the last edge.
-    """
-
-    column: str
+    column: str  # name of the column that defines the bins
+    # shape (bins + 1,); a bin includes its lower edge, the last bin also its upper edge
     edges: Floats
-    merits: dict[str, tuple[Merit, ...]]
-    outside: int
+    merits: dict[str, tuple[Merit, ...]]  # lists with one merit per bin, by name
+    outside: int  # number of events below the first or above the last edge
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dict, with the merits as in `Merit.to_json`.

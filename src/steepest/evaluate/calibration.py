@@ -34,41 +34,23 @@ from steepest.storage import total as summed
 
 @dataclass(frozen=True, slots=True)
 class CalibrationCurve:
-    """A reliability curve. All arrays have shape (bins,), except `edges` (bins + 1,).
+    """A reliability curve. All arrays have shape (bins,), except `edges` (bins + 1,)."""
 
-    Attributes
-    ----------
-    name
-        Name of the model or class.
-    edges
-        Bin edges of the score; the last bin includes 1.
-    score
-        Weighted mean score of the events in the bin; NaN without events of positive weight.
-    fraction, low, high
-        Weighted fraction of signal in the bin, with the interval of an efficiency.
-    events, events_effective
-        Raw and effective numbers of events.
-    deviation, deviation_error
-        d = Σ w (outcome − score) / Σ_all w, the signed contribution of the bin to the calibration
-        error, and its standard deviation.
-    share
-        Σ w / Σ_all w of the bin.
-    level
-        Confidence level of the intervals.
-    """
-
-    name: str
-    edges: Floats
+    name: str  # name of the model or class
+    edges: Floats  # bin edges of the score; the last bin includes 1
+    # weighted mean score of the events in the bin; NaN without events of positive weight
     score: Floats
-    fraction: Floats
+    fraction: Floats  # weighted fraction of signal in the bin, with the interval of an efficiency
     low: Floats
     high: Floats
-    events: NDArray[np.int64]
+    events: NDArray[np.int64]  # raw and effective numbers of events
     events_effective: Floats
+    # d = Σ w (outcome − score) / Σ_all w, the signed contribution of the bin to the calibration
+    # error, and its standard deviation
     deviation: Floats
     deviation_error: Floats
-    share: Floats
-    level: float
+    share: Floats  # Σ w / Σ_all w of the bin
+    level: float  # confidence level of the intervals
 
 
 def calibration_curve(

@@ -15,21 +15,12 @@ from steepest.storage import AnyArray, blocks, derived
 
 @dataclass(frozen=True, slots=True)
 class KolmogorovTest:
-    """The largest distance of two cumulative distributions, and its p-value.
+    """The largest distance of two cumulative distributions, and its p-value."""
 
-    Attributes
-    ----------
-    statistic
-        D, the largest distance.
-    p_value
-        Probability of a distance of at least D if both samples have the same distribution.
-    first_effective, second_effective
-        Effective numbers of events.
-    """
-
-    statistic: float
+    statistic: float  # D, the largest distance
+    # probability of a distance of at least D if both samples have the same distribution
     p_value: float
-    first_effective: float
+    first_effective: float  # effective numbers of events
     second_effective: float
 
 

@@ -33,27 +33,14 @@ class SignificanceScan:
 
     All arrays have shape (distinct scores + 1,), as in `Roc`. Z is NaN at +∞, where no event
     passes, and if the weights of the background events that pass have no positive sum.
-
-    Attributes
-    ----------
-    thresholds
-        Distinct scores, descending, after +∞.
-    signal, background
-        s and b after the cut.
-    significance
-        Z.
-    background_passed_effective
-        (Σ w)²/Σ w² of the background events that pass.
-    experiment
-        What was expected before the cut.
     """
 
-    thresholds: Any
-    signal: Any
+    thresholds: Any  # distinct scores, descending, after +∞
+    signal: Any  # s and b after the cut
     background: Any
-    significance: Any
-    background_passed_effective: Any
-    experiment: Experiment
+    significance: Any  # Z
+    background_passed_effective: Any  # (Σ w)²/Σ w² of the background events that pass
+    experiment: Experiment  # what was expected before the cut
 
     def usable(self, minimum_background: float = MINIMUM_BACKGROUND) -> Any:
         """Return a mask of the cuts that enough effective background events pass."""
@@ -241,21 +228,16 @@ _SMALL = 1e-3  # below this |u|, h(u) is computed by a series
 class Experiment:
     """Expected numbers of events before the cut.
 
-    Attributes
-    ----------
-    signal, background
-        S and B: expected numbers of events after the event selection and before the cut.
-    background_uncertainty
-        δ: relative systematic uncertainty of the background, 0.1 for 10 %.
-
     Raises
     ------
     InputError
         Unless S > 0, B > 0 and δ ≥ 0, all finite.
     """
 
+    # S and B: expected numbers of events after the event selection and before the cut
     signal: float
     background: float
+    # δ: relative systematic uncertainty of the background, 0.1 for 10 %
     background_uncertainty: float = 0.0
 
     def __post_init__(self) -> None:

@@ -7,8 +7,6 @@ from typing import Any
 
 from steepest.errors import MissingExtraError
 
-__all__ = ["load"]
-
 
 def load(module: str, extra: str, purpose: str) -> Any:
     """Return a module of an extra.

@@ -20,8 +20,6 @@ from steepest.events import hub
 from steepest.events.remote import FilePath, RemoteFile, is_url, remote_files
 from steepest.events.words import listed
 
-__all__ = ["Place", "embedded_path", "missing", "places", "refuse_twice", "seen"]
-
 EMBEDDED = "embedded:"
 
 

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["observe", "received", "requested"]
-
 Report = Callable[[int, int], object]
 """Called with the bytes received and the bytes requested so far."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["counted", "listed", "quoted"]
-
 
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun, in the plural where it must be.

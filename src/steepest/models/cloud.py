@@ -24,8 +24,6 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-__all__ = ["Cloud"]
-
 
 class Cloud:
     """Particles of some jets.

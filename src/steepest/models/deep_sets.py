@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from steepest.groups import PARTICLES
 from steepest.models.cloud import Cloud
 
-__all__ = ["DeepSets", "perceptron"]
-
 
 def perceptron(widths: Sequence[int]) -> nn.Sequential:
     """Linear layers of those widths, each followed by a ReLU."""

@@ -31,18 +31,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, ndtr
 
-__all__ = [
-    "ACTIVATIONS",
-    "Activation",
-    "Layer",
-    "Passes",
-    "backward",
-    "forward",
-    "forward_changes",
-    "hessian_vector",
-    "logits",
-]
-
 Array = np.ndarray
 _INVERSE_SQRT_2PI = 0.3989422804014327
 

@@ -19,8 +19,6 @@ from torch.nn import functional
 from steepest.groups import MOMENTA
 from steepest.models.cloud import Cloud
 
-__all__ = ["LorentzNet"]
-
 
 def psi(z: Tensor) -> Tensor:
     """sgn(z) log(|z| + 1)."""

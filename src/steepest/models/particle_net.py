@@ -20,8 +20,6 @@ from torch.nn import functional
 from steepest.groups import PARTICLES, POINTS
 from steepest.models.cloud import Cloud
 
-__all__ = ["EdgeConvolution", "ParticleNet"]
-
 
 class EdgeConvolution(nn.Module):
     """x'ᵢ = ReLU(shortcut(xᵢ) + meanⱼ h(xᵢ, xⱼ − xᵢ)) over the k nearest neighbours j.

@@ -22,8 +22,6 @@ from torch.nn import functional
 from steepest.groups import MOMENTA, PARTICLES
 from steepest.models.cloud import Cloud
 
-__all__ = ["ParticleTransformer", "pair_features"]
-
 LEAST = 1e-8
 """What a logarithm is taken of at least."""
 

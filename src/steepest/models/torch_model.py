@@ -26,32 +26,18 @@ from steepest.models.lorentz_net import LorentzNet
 from steepest.models.particle_net import ParticleNet
 from steepest.models.particle_transformer import ParticleTransformer
 
-__all__ = ["NETWORKS", "Network", "TorchModel"]
-
 Array = np.ndarray
 LITE = {"convolutions": [[7, [32, 32, 32]], [7, [64, 64, 64]]], "hidden": 128}
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network of the package.
+    """A network of the package."""
 
-    Parameters
-    ----------
-    title
-        What a physicist calls it.
-    groups
-        The groups of particles that it reads.
-    module
-        ``module(features of a particle, logits, **options)``.
-    options
-        What it may be told, with the defaults of the published network.
-    """
-
-    title: str
-    groups: tuple[str, ...]
-    module: Callable[..., nn.Module]
-    options: Mapping[str, Any]
+    title: str  # what a physicist calls it
+    groups: tuple[str, ...]  # the groups of particles that it reads
+    module: Callable[..., nn.Module]  # ``module(features of a particle, logits, **options)``
+    options: Mapping[str, Any]  # what it may be told, with the defaults of the published network
 
 
 def _options(network: Callable[..., nn.Module], **changed: Any) -> dict[str, Any]:

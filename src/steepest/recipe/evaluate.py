@@ -10,8 +10,6 @@ from pydantic import Field, FiniteFloat, field_validator
 
 from steepest.recipe.tables import Strict
 
-__all__ = ["BinsRecipe", "EvaluateRecipe", "SignificanceRecipe"]
-
 Efficiency = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 

@@ -28,8 +28,6 @@ from steepest.compiled.network.layout import (
 )
 from steepest.compiled.pointwise import RELU, activate, differentiate
 
-__all__ = ["backward", "forward", "gather", "signal_of_block", "transpose"]
-
 _LARGE = 16_384
 """Weights of a layer from which on a product with Wᵀ costs no more than one with W."""
 

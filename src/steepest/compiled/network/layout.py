@@ -14,8 +14,6 @@ import numpy as np
 
 from steepest.compiled.jit import helper
 
-__all__ = ["Events", "Layout", "Network", "matrix"]
-
 Array = np.ndarray
 
 K, N, WEIGHTS, BIASES, INPUT, OUTPUT, SLOPES, SIGNAL = range(8)

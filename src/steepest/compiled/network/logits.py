@@ -13,8 +13,6 @@ from steepest.compiled.jit import helper, kernel
 from steepest.compiled.network.layout import BIASES, WEIGHTS, K, N
 from steepest.compiled.pointwise import activate
 
-__all__ = ["write_logits"]
-
 _COLUMNS = 256
 """Events at once."""
 

@@ -36,8 +36,6 @@ from steepest.compiled.updates import (
     write_constants,
 )
 
-__all__ = ["Group", "Rule", "Shared", "State", "Steps", "losses", "run", "write_gradient"]
-
 Array = np.ndarray
 
 _LOSS, _PENALTY, _OF_THETA, _OF_GRADIENT, _OF_CHANGE = range(5)

@@ -17,8 +17,6 @@ from steepest.evaluate.figures.style import TARGET
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["drawn_again", "drawn_into", "from_numbers"]
-
 
 def drawn_again(function: str, numbers: Any, options: Sequence[Any] = ()) -> Callable[[], Any]:
     """Return what draws a figure from its numbers as JSON has them.

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["class_efficiency_figure", "efficiency_figure", "resolution_figure"]
-
 
 def efficiency_figure(
     binned: BinnedMerits,

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["calibration_figure"]
-
 
 def calibration_figure(
     curves: Sequence[CalibrationCurve],

@@ -12,8 +12,6 @@ from steepest.evaluate.figures.style import drawing, short
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["confusion_figure"]
-
 
 def confusion_figure(matrix: ConfusionMatrix) -> Figure:
     """Return the figure of row-normalised fractions, each with its interval and raw count.

@@ -16,35 +16,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["DescentCurves", "descent_curves", "descent_figure"]
-
 
 @dataclass(frozen=True, slots=True)
 class DescentCurves:
-    """The descent in numbers.
+    """The descent in numbers."""
 
-    Attributes
-    ----------
-    steps, training_loss, learning_rate
-        Shape (records,).
-    smoothed_loss
-        Running mean of the training loss if it is noisy, otherwise None.
-    validation_steps, validation_loss
-        Shape (validations,).
-    kept_step
-        Step whose parameters were kept, or None.
-    diverged_step
-        Step at which the descent diverged, or None.
-    """
-
-    steps: Floats
+    steps: Floats  # shape (records,)
     training_loss: Floats
-    smoothed_loss: Floats | None
+    smoothed_loss: Floats | None  # running mean of the training loss if it is noisy, otherwise None
     learning_rate: Floats
-    validation_steps: Floats
+    validation_steps: Floats  # shape (validations,)
     validation_loss: Floats
-    kept_step: float | None
-    diverged_step: float | None
+    kept_step: float | None  # step whose parameters were kept, or None
+    diverged_step: float | None  # step at which the descent diverged, or None
 
 
 def descent_curves(

@@ -12,36 +12,21 @@ from steepest.evaluate.columns import extent
 from steepest.storage import AnyArray, blocks, thinned
 from steepest.storage import total as summed
 
-__all__ = ["Histogram", "central_range", "histogram", "histogram_edges"]
-
 _MOST_STEPS = 1_000
 """Largest number of steps of an even grid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Contents of bins with their errors.
+    """Contents of bins with their errors."""
 
-    Attributes
-    ----------
-    label
-        Name of the filled quantity.
-    edges
-        Shape (bins + 1,); the last bin includes its upper edge.
-    contents, errors
-        Σ w and √Σ w² per bin; if `normalised`, divided by (Σ w of all events × bin width).
-    normalised
-        Whether the histogram has unit area, including the events outside.
-    outside
-        Number of events below the first or above the last edge.
-    """
-
-    label: str
-    edges: Floats
+    label: str  # name of the filled quantity
+    edges: Floats  # shape (bins + 1,); the last bin includes its upper edge
+    # Σ w and √Σ w² per bin; if `normalised`, divided by (Σ w of all events × bin width)
     contents: Floats
     errors: Floats
-    normalised: bool
-    outside: int
+    normalised: bool  # whether the histogram has unit area, including the events outside
+    outside: int  # number of events below the first or above the last edge
 
     @property
     def centres(self) -> Floats:

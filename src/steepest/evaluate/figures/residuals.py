@@ -27,39 +27,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "PullHistogram",
-    "ResidualHistograms",
-    "pull_figure",
-    "pull_histogram",
-    "residual_figure",
-    "residual_histograms",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ResidualHistograms:
-    """The residuals of a regression in numbers.
+    """The residuals of a regression in numbers."""
 
-    Attributes
-    ----------
-    residual
-        Histogram of prediction − truth, not normalised.
-    edges
-        Bin edges of both truth and prediction, shape (bins + 1,).
-    contents
-        Σ w in bins of (truth, prediction), shape (bins, bins).
-    merits
-        Figures of merit in the legend: bias, resolution, robust resolution.
-    unit
-        Unit of the truth, or None.
-    """
-
-    residual: Histogram
-    edges: Floats
-    contents: Floats
-    merits: tuple[Merit, ...]
-    unit: str | None
+    residual: Histogram  # histogram of prediction − truth, not normalised
+    edges: Floats  # bin edges of both truth and prediction, shape (bins + 1,)
+    contents: Floats  # Σ w in bins of (truth, prediction), shape (bins, bins)
+    merits: tuple[Merit, ...]  # figures of merit in the legend: bias, resolution, robust resolution
+    unit: str | None  # unit of the truth, or None
 
 
 def residual_histograms(
@@ -171,21 +148,12 @@ _TITLES = {"pull_mean": "Mean", "pull_width": "Width"}
 
 @dataclass(frozen=True, slots=True)
 class PullHistogram:
-    """Pulls in numbers.
+    """Pulls in numbers."""
 
-    Attributes
-    ----------
-    pulls
-        Histogram of unit area; `outside` counts the pulls beyond its range.
-    expected
-        Density of the standard normal distribution, averaged over each bin, shape (bins,).
-    merits
-        ``pull_mean`` and ``pull_width``.
-    """
-
-    pulls: Histogram
+    pulls: Histogram  # histogram of unit area; `outside` counts the pulls beyond its range
+    # density of the standard normal distribution, averaged over each bin, shape (bins,)
     expected: Floats
-    merits: dict[str, Merit]
+    merits: dict[str, Merit]  # ``pull_mean`` and ``pull_width``
 
 
 def pull_histogram(

@@ -26,40 +26,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["RejectionCurve", "rejection_curve", "roc_figure"]
-
 
 @dataclass(frozen=True, slots=True)
 class RejectionCurve:
-    """The curve of one model, at a few hundred thresholds.
+    """The curve of one model, at a few hundred thresholds."""
 
-    Attributes
-    ----------
-    name
-        Name of the model.
-    auc
-        Area under the curve, or None.
-    signal_efficiency, rejection
-        ε_S and 1/ε_B, shape (points,).
-    low, high
-        Interval of the rejection, shape (points,).
-    background_passed
-        Raw number of background events that pass at each point, shape (points,).
-    working_points
-        Background rejections that are marked.
-    minimum_background
-        Points with fewer background events are left out.
-    """
-
-    name: str
-    auc: Merit | None
-    signal_efficiency: Floats
+    name: str  # name of the model
+    auc: Merit | None  # area under the curve, or None
+    signal_efficiency: Floats  # ε_S and 1/ε_B, shape (points,)
     rejection: Floats
-    low: Floats
+    low: Floats  # interval of the rejection, shape (points,)
     high: Floats
+    # raw number of background events that pass at each point, shape (points,)
     background_passed: NDArray[np.int64]
-    working_points: tuple[Merit, ...]
-    minimum_background: int
+    working_points: tuple[Merit, ...]  # background rejections that are marked
+    minimum_background: int  # points with fewer background events are left out
 
 
 def rejection_curve(

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ScoreHistograms", "score_figure", "score_histograms"]
-
 
 @dataclass(frozen=True, slots=True)
 class ScoreHistograms:

@@ -26,36 +26,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SignificanceCurve", "significance_curve", "significance_figure"]
-
 
 @dataclass(frozen=True, slots=True)
 class SignificanceCurve:
-    """Z against the cut, at a few hundred thresholds.
+    """Z against the cut, at a few hundred thresholds."""
 
-    Attributes
-    ----------
-    thresholds, significance, low, high
-        For the events of the result, shape (points,).
-    choosing_thresholds, choosing_significance
-        For the events on which the cut was chosen; empty if these are the same events.
-    cut
-        The result, at the chosen cut.
-    experiment
-        What was expected before the cut.
-    minimum_background
-        Cuts with fewer effective background events are not drawn.
-    """
-
-    thresholds: Floats
+    thresholds: Floats  # for the events of the result, shape (points,)
     significance: Floats
     low: Floats
     high: Floats
+    # for the events on which the cut was chosen; empty if these are the same events
     choosing_thresholds: Floats
     choosing_significance: Floats
-    cut: Merit
-    experiment: Experiment
-    minimum_background: float
+    cut: Merit  # the result, at the chosen cut
+    experiment: Experiment  # what was expected before the cut
+    minimum_background: float  # cuts with fewer effective background events are not drawn
 
 
 def significance_curve(

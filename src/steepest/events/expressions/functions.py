@@ -31,8 +31,6 @@ from steepest.events.expressions.types import (
 )
 from steepest.events.words import counted
 
-__all__ = ["FUNCTIONS", "Function", "all_of", "any_of", "compared", "operated"]
-
 
 def elementwise(function: Callable[..., np.ndarray], *arguments: pl.Expr) -> pl.Expr:
     """Return a NumPy function of float64 expressions as an expression; null in, null out.

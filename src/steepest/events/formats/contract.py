@@ -10,8 +10,6 @@ import pyarrow as pa
 
 from steepest.events.remote import FilePath
 
-__all__ = ["Block", "Condition", "EventFile", "RowFilter"]
-
 
 @dataclass(frozen=True)
 class Condition:

@@ -29,8 +29,6 @@ from steepest.events.words import listed
 
 pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
 
-__all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "CsvEvents", "looks_like_a_table", "open_file"]
-
 NAME = "CSV"
 SUFFIXES = (".csv", ".tsv")
 MAGIC = b""

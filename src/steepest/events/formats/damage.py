@@ -11,19 +11,6 @@ from steepest.errors import EventsError, nearest
 from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
 
-__all__ = [
-    "COPY_AGAIN",
-    "DAMAGED",
-    "cut_short",
-    "damaged",
-    "fingerprint",
-    "first_line",
-    "gone",
-    "no_such_part",
-    "unnamed_part",
-    "unreadable_column",
-]
-
 DAMAGED = "the file was damaged while it was copied or stored"
 COPY_AGAIN = "copy it again, and compare its checksum with the original's"
 

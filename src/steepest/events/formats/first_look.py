@@ -18,8 +18,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LIMIT", "look", "start", "stop"]
-
 LIMIT, START = 10.0, 120.0
 """Seconds that a look may take, which is milliseconds for a healthy file, and the start."""
 MEMORY = 4 * 2**30

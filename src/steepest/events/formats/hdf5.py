@@ -39,8 +39,6 @@ from steepest.events.formats.unindexed import Read, UnindexedFile
 from steepest.events.remote import FilePath, RemoteFile, library_source
 from steepest.events.words import counted, listed
 
-__all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "Hdf5Events", "open_file"]
-
 NAME = "HDF5"
 SUFFIXES = (".h5", ".hdf5", ".hdf")
 MAGIC = b"\x89HDF\r\n\x1a\n"

@@ -16,8 +16,6 @@ from steepest.events.formats.damage import unreadable_column
 from steepest.events.formats.nested import nested, nested_type, unreadable, unreadable_name
 from steepest.events.remote import FilePath
 
-__all__ = ["Column", "Records", "dataset_columns", "pandas_columns", "read"]
-
 Records = dict[tuple[str, int], np.ndarray]
 """Rows of whole datasets, by the dataset and the first row."""
 

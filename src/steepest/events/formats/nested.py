@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["nested", "nested_type", "plain_type", "unreadable", "unreadable_name"]
-
 VENDOR = "steepest"
 
 

@@ -26,8 +26,6 @@ from steepest.events.formats.unindexed import Read, UnindexedFile
 from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import counted, listed
 
-__all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "NumpyEvents", "open_file"]
-
 NAME = "NumPy"
 SUFFIXES = (".npy", ".npz")
 MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")

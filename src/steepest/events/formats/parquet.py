@@ -19,8 +19,6 @@ from steepest.events.reading.prefetch import prefetch
 from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
 
-__all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "ParquetEvents", "open_file"]
-
 NAME = "Parquet"
 SUFFIXES = (".parquet", ".pq")
 MAGIC = b"PAR1"

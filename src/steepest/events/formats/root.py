@@ -39,8 +39,6 @@ from steepest.events.formats.unindexed import Read, UnindexedFile
 from steepest.events.remote import FilePath, RemoteFile
 from steepest.events.words import listed
 
-__all__ = ["MAGIC", "NAME", "PARTS", "SUFFIXES", "RootEvents", "open_file"]
-
 NAME = "ROOT"
 SUFFIXES = (".root",)
 MAGIC = b"root"

@@ -17,8 +17,6 @@ import pyarrow as pa
 from steepest.events import extra
 from steepest.events.formats.nested import nested_type, plain_type, unreadable
 
-__all__ = ["Column", "branches_of", "fields_of", "is_ntuple", "pieces"]
-
 NUMBERS = {
     "bool": pa.bool_(),
     "char": pa.int8(),

@@ -18,8 +18,6 @@ from steepest.events.formats.contract import Condition, RowFilter
 from steepest.events.formats.damage import fingerprint
 from steepest.events.remote import FilePath
 
-__all__ = ["Read", "UnindexedFile"]
-
 Read = Callable[[Sequence[str], int], Iterator[tuple[int, pa.RecordBatch]]]
 """Yields (first row, batch) of the named columns, from a row on."""
 TRUSTED = 16

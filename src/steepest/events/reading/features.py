@@ -21,8 +21,6 @@ from steepest.events.source import EventSource
 from steepest.groups import FEATURES, Groups
 from steepest.recipe import Derived, ParticlesRecipe
 
-__all__ = ["FeatureReader", "FeatureValues", "condition", "row_filter_of", "selected"]
-
 
 @dataclass(frozen=True)
 class FeatureValues:
