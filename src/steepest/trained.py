@@ -82,6 +82,8 @@ class TrainedModel:
     # where the momenta of the particles are, as ``[events.particles]`` of a recipe has it; None for
     # models that read none
     particles: dict[str, Any] | None = None
+    # the lists whose elements are a row each, as ``events.explode`` of a recipe has it
+    explode: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -182,6 +184,7 @@ class TrainedModel:
             "classes": list(self.classes),
             "features": dict(features) if isinstance(features, Mapping) else list(features),
             **({} if self.particles is None else {"particles": self.particles}),
+            **({} if self.explode is None else {"explode": self.explode}),
             "encoding": None if self.encoding is None else self.encoding.to_json(),
             "loss": self.loss.name,
             "target": asdict(self.loss) if isinstance(self.loss, MeanSquaredError) else None,
@@ -226,6 +229,7 @@ class TrainedModel:
             encoding=Encoding.from_json(encoding) if encoding is not None else None,
             buffers=buffers,
             particles=config.get("particles"),
+            explode=config.get("explode"),
         )
 
 

@@ -314,9 +314,9 @@ def test_size_is_bounded_but_generous() -> None:
 
 FUNCTIONS = (
     "abs, all, any, arccos, arccosh, arcsin, arcsinh, arctan, arctanh, argmax, argmin, atan2, "
-    "bit, ceil, cos, cosh, count, delta_phi, delta_r, exp, floor, hypot, isfinite, isnan, len, "
-    "log, log10, log1p, max, mean, min, p4, pow, round, sign, sin, sinh, sort, sqrt, sum, "
-    "tan, tanh, where"
+    "bit, ceil, cos, cosh, count, deltaPhi, deltaR, delta_phi, delta_r, exp, first, floor, hypot, "
+    "isfinite, isnan, len, log, log10, log1p, max, mean, min, p4, pairs, pow, round, second, sign, "
+    "sin, sinh, sort, sqrt, sum, tan, tanh, where"
 )
 
 BLANK = 4 * " "

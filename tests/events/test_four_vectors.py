@@ -121,3 +121,136 @@ def test_the_name_of_a_component_tells_expressions_apart() -> None:
 def test_what_is_refused(text, error, message) -> None:
     with pytest.raises(error, match=message):
         parse(text).scalar(BATCH.schema)
+
+
+MUONS = {
+    "pt": [RANDOM.exponential(30, n) for n in (2, 1, 3, 0, 2)],
+    "eta": [RANDOM.normal(size=n) for n in (2, 1, 3, 0, 2)],
+    "phi": [RANDOM.uniform(-3, 3, n) for n in (2, 1, 3, 0, 2)],
+    "mass": [np.full(n, 0.106) for n in (2, 1, 3, 0, 2)],
+    "charge": [RANDOM.choice([-1, 1], n) for n in (2, 1, 3, 0, 2)],
+}
+BOTH = pa.record_batch(
+    {f"Jet_{'mass' if n == 'm' else n}": [e.tolist() for e in v] for n, v in JETS.items()}
+    | {f"Mu_{name}": [each.tolist() for each in values] for name, values in MUONS.items()}
+    | {"MET_phi": RANDOM.uniform(-3, 3, 5), "MET_pt": RANDOM.exponential(40, 5)}
+)
+
+
+def vectors(event: int) -> tuple[np.ndarray, np.ndarray]:
+    """Jets and muons of an event, (n, 4): px, py, pz, E."""
+    made = []
+    for objects in (JETS, MUONS):
+        pt, eta, phi, m = (values[event] for values in list(objects.values())[:4])
+        p = np.array([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])
+        made.append(np.vstack([p, np.sqrt((p**2).sum(axis=0) + m**2)]).T.reshape(-1, 4))
+    return made[0], made[1]
+
+
+def distance(event: int, i: int, j: int, other: Any = MUONS) -> float:
+    """ΔR of jet i and muon j (or jet j)."""
+    eta = JETS["eta"][event][i] - other["eta"][event][j]
+    phi = JETS["phi"][event][i] - other["phi"][event][j]
+    return float(np.hypot(eta, (phi + np.pi) % (2 * np.pi) - np.pi))
+
+
+def test_pairs_of_one_list() -> None:
+    masses = parse("pairs(p4(Jet)).mass").evaluate(BOTH)
+    apart = parse("deltaR(first(p4(Jet)), second(p4(Jet)))").evaluate(BOTH)
+    largest = parse("max(pairs(p4(Jet)).mass)").evaluate(BOTH)
+    for event, count in enumerate(COUNTS):
+        jets, _ = vectors(event)
+        places = [(i, j) for i in range(count) for j in range(i + 1, count)]
+        expected = [value("mass", jets[i] + jets[j]) for i, j in places]
+        np.testing.assert_allclose(masses[event], expected, rtol=1e-9)
+        np.testing.assert_allclose(apart[event], [distance(event, i, j, JETS) for i, j in places])
+        assert largest[event] == pytest.approx(max(expected, default=np.nan), nan_ok=True)
+
+
+def test_pairs_of_two_lists() -> None:
+    masses = parse("pairs(p4(Jet), p4(Mu)).mass").evaluate(BOTH)
+    smallest = parse("min(delta_r(first(p4(Jet), p4(Mu)), second(p4(Jet), p4(Mu))))").evaluate(BOTH)
+    tight = parse("first(Jet_pt, p4(Mu))[second(Jet_pt, Mu_charge) > 0]").evaluate(BOTH)
+    for event, count in enumerate(COUNTS):
+        jets, muons = vectors(event)
+        places = [(i, j) for i in range(count) for j in range(len(muons))]
+        expected = [value("mass", jets[i] + muons[j]) for i, j in places]
+        np.testing.assert_allclose(masses[event], expected, rtol=1e-9)
+        apart = min((distance(event, i, j) for i, j in places), default=np.nan)
+        assert smallest[event] == pytest.approx(apart, nan_ok=True)
+        charges = MUONS["charge"][event]
+        kept = [JETS["pt"][event][i] for i, j in places if charges[j] > 0]
+        np.testing.assert_array_equal(tight[event], kept)
+
+
+def test_the_pair_of_opposite_charge_nearest_to_a_mass() -> None:
+    opposite = "pairs(p4(Mu))[first(Mu_charge) != second(Mu_charge)].mass"
+    found = parse(f"{opposite}[argmin(abs({opposite} - 91.2))]").evaluate(BOTH)
+    for event in range(len(COUNTS)):
+        _, muons = vectors(event)
+        charges = MUONS["charge"][event]
+        masses = [
+            value("mass", muons[i] + muons[j])
+            for i in range(len(muons))
+            for j in range(i + 1, len(muons))
+            if charges[i] != charges[j]
+        ]
+        nearest = min(masses, key=lambda mass: abs(mass - 91.2), default=np.nan)
+        assert found[event] == pytest.approx(nearest, nan_ok=True, rel=1e-6)
+
+
+def test_angles_to_one_vector_and_the_order_of_another_list() -> None:
+    met = "p4(MET_pt, 0, MET_phi, 0)"
+    found = parse(f"min(abs(deltaPhi(p4(Jet), {met})))").evaluate(BOTH)
+    leading = parse("sort(p4(Jet), Jet_eta)[0].pt").evaluate(BOTH)
+    for event, count in enumerate(COUNTS):
+        phi = JETS["phi"][event] - BOTH["MET_phi"][event].as_py()
+        expected = np.abs((phi + np.pi) % (2 * np.pi) - np.pi).min() if count else np.nan
+        assert found[event] == pytest.approx(expected, nan_ok=True)
+        if count:
+            expected = JETS["pt"][event][np.argmax(JETS["eta"][event])]
+            assert leading[event] == pytest.approx(expected)
+
+
+def test_lists_that_are_null_have_no_pairs() -> None:
+    batch = pa.record_batch({"x": [[1.0, 2.0, 3.0], None, []], "y": [[5.0], [6.0], None]})
+    for text, expected in {
+        "second(x)": [[2, 3, 3], None, []],
+        "first(x, y)": [[1, 2, 3], None, None],
+        "second(x, y)": [[5, 5, 5], None, None],
+    }.items():
+        found = parse(text).evaluate(batch)
+        for each, right in zip(found, expected, strict=True):
+            assert (each is None) == (right is None)
+            np.testing.assert_array_equal(each, right)
+
+
+def test_columns_of_a_name_are_replaced() -> None:
+    given = parse("max(p4(Jet).pt) + MET_pt")
+    assert given.columns == {"Jet_pt", "Jet_eta", "Jet_phi", "Jet_mass", "MET_pt"}
+    varied = given.substituted({"Jet_pt": parse("1.1 * Jet_pt"), "MET_pt": parse("0 * MET_pt")})
+    assert (
+        varied.text == "max(p4((1.1 * Jet_pt), `Jet_eta`, `Jet_phi`, `Jet_mass`).pt) + (0 * MET_pt)"
+    )
+    expected = 1.1 * parse("max(Jet_pt)").evaluate(BOTH)
+    np.testing.assert_allclose(varied.evaluate(BOTH), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("pairs(Jet_pt).mass", EventsError, "only a four-vector has components"),
+        ("pairs(p4(Jet))", EventsError, "a four-vector stands where a number is needed"),
+        ("p4(Jet) + p4(Jet)", EventsError, "a four-vector stands where a number is needed"),
+        ("pairs(p4(Jet)[0]).mass", EventsError, "pairs takes lists"),
+        ("first(MET_pt)", EventsError, "first takes lists"),
+        ("pairs().mass", RecipeError, "pairs has the wrong number of arguments"),
+        ("deltaR(p4(Jet))", RecipeError, "deltaR has the wrong number of arguments"),
+        ("deltaR(p4(Jet), MET_phi)", EventsError, "only a four-vector has components"),
+        ("deltaR(MET_phi, MET_pt)", RecipeError, "there is no function 'deltaR'"),
+        ("p4(Muon).mass", EventsError, "there is no column 'Muon_pt'"),
+    ],
+)
+def test_pairs_that_are_refused(text: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        parse(text).evaluate(BOTH)

@@ -39,6 +39,14 @@ def predict(
     select: Annotated[
         str | None, typer.Option("--select", metavar="CONDITION", help="Leave other events out.")
     ] = None,
+    friend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--friend",
+            metavar="PATH",
+            help="Further columns of these events, for each friend of the recipe; or none.",
+        ),
+    ] = None,
     missing: Annotated[
         str,
         typer.Option(
@@ -88,6 +96,7 @@ def predict(
             columns=columns if columns in ("all", "none") else columns.split(","),
             prefix=prefix,
             select=select,
+            friends=[] if friend == ["none"] else friend,
             missing=missing,
             rntuple=rntuple,
             resume=resume,

@@ -22,10 +22,11 @@ from steepest.events.formats.damage import damaged
 from steepest.events.remote import size_of
 from steepest.events.words import counted, listed
 
-__all__ = ["Block", "Condition", "EventFile", "EventSource"]
+__all__ = ["EVENT_ROW", "Block", "Condition", "EventFile", "EventSource", "refuse_invalid"]
 
 BLOCK_BYTES = 16 * 2**20
 """Of a block of numbers, as they come from the file."""
+EVENT_ROW = "event_row"
 LEAST_ROWS, MOST_ROWS = 4_096, 131_072
 """Of a block."""
 
@@ -43,9 +44,14 @@ class EventSource:
         Of each file what its fingerprint is to say besides: the dataset and the commit on the Hub.
     sample
         The name of the sample that the files are of, if the recipe has samples.
+    index
+        Where each row is an element of an event's list, the column with its place in the list;
+        `EVENT_ROW` is then that with the event's row.
 
     Attributes
     ----------
+    opened : list[EventFile]
+        The files.
     files : list[str]
         The files' paths, in the order of `Block.file`.
     schema : pyarrow.Schema
@@ -82,12 +88,13 @@ class EventSource:
         files: Sequence[EventFile],
         origins: Sequence[Mapping[str, str]] = (),
         sample: str = "",
+        index: str = "",
     ) -> None:
-        self.path, self.sample = path, sample
-        self._files = list(files)
+        self.path, self.sample, self.index = path, sample, index
+        self.opened = list(files)
         self._origins = origins or [{}] * len(files)
         self.files = [str(file.path) for file in files]
-        self.schema: pa.Schema = self._files[0].schema
+        self.schema: pa.Schema = self.opened[0].schema
         names = {
             "file": [Path(file).name for file in self.files],
             "tree": [str(getattr(file, "inside", "")) for file in files],
@@ -95,7 +102,7 @@ class EventSource:
         }
         own = self.schema.names
         self.origin = {name: of for name, of in names.items() if of and name not in own}
-        self.repeated: frozenset[str] = getattr(self._files[0], "repeated", frozenset())
+        self.repeated: frozenset[str] = getattr(self.opened[0], "repeated", frozenset())
         self.reread = all(getattr(file, "reread", False) for file in files)
         self.file_rows = [file.rows for file in files]
         self.rows = sum(self.file_rows)
@@ -115,9 +122,22 @@ class EventSource:
         if len(sources) == 1:
             return sources[0]
         paths = [[s.path] if isinstance(s.path, str) else s.path for s in sources]
-        files = [file for source in sources for file in source._files]
+        files = [file for source in sources for file in source.opened]
         origins = [origin for source in sources for origin in source._origins]
         return cls([path for given in paths for path in given], files, origins)
+
+    def with_files(self, files: Sequence[EventFile], index: str = "") -> EventSource:
+        """Return the events with other columns or rows of the same files."""
+        return EventSource(self.path, files, self._origins, self.sample, index)
+
+    @property
+    def places(self) -> list[str]:
+        """The columns that say of which event's list each row is an element, if it is one."""
+        return [EVENT_ROW, self.index] if self.index else []
+
+    def each(self) -> list[tuple[EventFile, Mapping[str, str]]]:
+        """Return the files, each with its origin."""
+        return list(zip(self.opened, self._origins, strict=True))
 
     def schema_for(self, columns: Iterable[str]) -> pa.Schema:
         """Return the schema, and those of the columns of `origin` that are among the columns."""
@@ -129,12 +149,13 @@ class EventSource:
     @property
     def nbytes(self) -> int:
         """The bytes of all files, as they are stored."""
-        return sum(size_of(file.path) for file in self._files)
+        return sum(size_of(file.path) for file in self.opened)
 
     @property
     def notes(self) -> list[str]:
         """Sentences about what was met in the columns read so far."""
-        return [note for file in self._files for note in getattr(file, "notes", ())]
+        notes = (note for file in self.opened for note in getattr(file, "notes", ()))
+        return list(dict.fromkeys(notes))
 
     def require(self, columns: Iterable[str]) -> None:
         """Check that every file has the columns, once each and with one type; else EventsError."""
@@ -143,7 +164,7 @@ class EventSource:
         for name in wanted:
             if name not in known:
                 raise self.missing(name)
-        for file in self._files:
+        for file in self.opened:
             counts = Counter(file.schema.names)
             for name in wanted:
                 self._check(file, name, counts[name])
@@ -161,7 +182,7 @@ class EventSource:
     def kept_groups(self, where: Sequence[Condition] = ()) -> int:
         """Return how many groups of rows are read when `where` prunes."""
         where = self._in_files(where)
-        return sum(len(file.kept(where)) for file in self._files)
+        return sum(len(file.kept(where)) for file in self.opened)
 
     def _in_files(self, where: Sequence[Condition]) -> list[Condition]:
         return [condition for condition in where if condition.column not in self.origin]
@@ -205,14 +226,14 @@ class EventSource:
         where = self._in_files(where)
         self.require(columns)
         batch_rows = batch_rows or self._at_once(columns)
-        for index, file in enumerate(self._files):
+        for index, file in enumerate(self.opened):
             skipped, start = min(start, file.rows), max(start - file.rows, 0)
             if skipped and skipped == file.rows:
                 continue
             ends = list(accumulate(getattr(file, "group_rows", [file.rows])))
             groups = [g for g in file.kept(where) if skipped == 0 or ends[g] > skipped]
             for first_row, batch in file.batches(columns, groups, batch_rows, row_filter):
-                _refuse_invalid(batch, file)
+                refuse_invalid(batch, file)
                 before = min(max(skipped - first_row, 0), batch.num_rows)
                 for name in origin:
                     value = pa.scalar(self.origin[name][index], pa.string())
@@ -227,7 +248,7 @@ class EventSource:
             "rows": self.rows,
             "files": [
                 {**file.fingerprint(), **origin}
-                for file, origin in zip(self._files, self._origins, strict=True)
+                for file, origin in zip(self.opened, self._origins, strict=True)
             ],
         }
 
@@ -266,7 +287,7 @@ class EventSource:
             )
 
 
-def _refuse_invalid(batch: pa.RecordBatch, file: EventFile) -> None:
+def refuse_invalid(batch: pa.RecordBatch, file: EventFile) -> None:
     """Raise EventsError for lists whose offsets do not rise and the like, which crash Polars."""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_primitive(column.type):

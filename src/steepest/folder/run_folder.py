@@ -408,6 +408,7 @@ def load_model(path: str | Path) -> SavedModel:
             run.saved_model,
             diverged=diverged,
             select=run.recipe.events.select,
+            friends=run.recipe.events.friends or (),
             unchecked=run.unchecked,
         )
     if path.name == "model" and (path.parent / "recipe.toml").is_file():

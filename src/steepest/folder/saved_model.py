@@ -21,6 +21,7 @@ from steepest.folder.files import (
     seen,
     write_text,
 )
+from steepest.recipe import FriendRecipe
 from steepest.trained import FORMAT, VERSIONS, TrainedModel
 
 _LOAD: dict[str, Callable[[bytes], Any]] = {
@@ -47,6 +48,8 @@ class SavedModel:
         Whether it is what a descent that diverged has left, as far as its run is known.
     select : str or None
         The selection that its run was trained with, as far as that is known.
+    friends : tuple[FriendRecipe, ...]
+        The friends of the events that its run was trained on, as far as that is known.
     unchecked : str or None
         What to say where its run has no checksums.
     """
@@ -56,6 +59,7 @@ class SavedModel:
     sha256: dict[str, str]
     diverged: bool = False
     select: str | None = None
+    friends: tuple[FriendRecipe, ...] = ()
     unchecked: str | None = None
 
 

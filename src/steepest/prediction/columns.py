@@ -21,12 +21,14 @@ class Copied:
     """The columns that are copied, and those that are left out, each with the reason.
 
     With `places` the file (its number, from 0) and the row (from 0) of each event are written
-    instead.
+    instead; where each row is an element of an event's list, the columns `in_event` in place of the
+    row.
     """
 
     fields: tuple[pa.Field, ...]
     left_out: dict[str, str]
     places: bool = False
+    in_event: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -36,6 +38,8 @@ class Copied:
     @property
     def written(self) -> list[pa.Field]:
         """The columns as they are in the file."""
+        if self.in_event:
+            return [pa.field("file", pa.int32()), *(pa.field(n, pa.int64()) for n in self.in_event)]
         if self.places:
             return [pa.field("file", pa.int32()), pa.field("row", pa.int64())]
         return list(self.fields)
@@ -50,7 +54,7 @@ def copied_columns(source: EventSource, wanted: str | Sequence[str], writer: Wri
         A column that is named is not there, named twice, or cannot be written in the format.
     """
     if wanted == NONE:
-        return Copied((), {}, places=True)
+        return Copied((), {}, places=True, in_event=tuple(source.places))
     if wanted == ALL:
         names = [name for name in source.schema.names if name not in source.repeated]
         refusals = {name: writer.refusal(name, source.schema.field(name).type) for name in names

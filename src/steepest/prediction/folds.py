@@ -11,6 +11,7 @@ import pyarrow as pa
 from steepest.errors import RunFolderError
 from steepest.events import EventSource, assign_folds
 from steepest.events.sample.split import event_keys, row_keys
+from steepest.events.source import EVENT_ROW
 from steepest.folder import RunFolder, SavedModel
 from steepest.recipe import SplitRecipe
 from steepest.trained import TrainedModel
@@ -37,6 +38,8 @@ class FoldModels:
     def numbers(self, batch: pa.RecordBatch, file: str, rows: np.ndarray) -> np.ndarray:
         """Return the fold of each event, from its number, or from the file's name and its row."""
         if self.split.by is None:
+            if EVENT_ROW in batch.schema.names:  # where an event has several rows
+                rows = batch.column(EVENT_ROW).to_numpy()
             return assign_folds(row_keys(Path(file).name, rows), self.split)
         role = f"The split's column {self.split.by!r}"
         return assign_folds(event_keys(batch.column(self.split.by), role, file, rows), self.split)
@@ -74,5 +77,6 @@ def load_folds(path: str | Path) -> tuple[SavedModel, FoldModels] | None:
         for number, model in enumerate(saved)
         for name, checksum in model.sha256.items()
     }
-    first = SavedModel(path, saved[0].model, sums, select=select)
+    friends = run.recipe.events.friends or ()
+    first = SavedModel(path, saved[0].model, sums, select=select, friends=friends)
     return first, FoldModels(tuple(model.model for model in saved), split)

@@ -18,7 +18,9 @@ from steepest._version import __version__
 from steepest.encoding import CategoryColumn
 from steepest.errors import EventsError, InputError, Interrupted
 from steepest.events import Block, EventSource, FeatureReader, open_events, use_revisions
+from steepest.events.reading.explode import exploded
 from steepest.events.reading.features import condition, row_filter_of
+from steepest.events.reading.friends import with_friends
 from steepest.events.words import counted, listed, quoted
 from steepest.folder import SavedModel, load_model
 from steepest.folder.files import explained, sync_folder, write_synced
@@ -28,7 +30,7 @@ from steepest.prediction.folds import FoldModels, load_folds
 from steepest.prediction.parts import GO_ON, KEPT, Parts
 from steepest.prediction.scorer import Scorer
 from steepest.prediction.target import Target, target_of
-from steepest.recipe import Derived, ParticlesRecipe
+from steepest.recipe import Derived, FriendRecipe, ParticlesRecipe
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
 
@@ -84,6 +86,7 @@ def predict_events(
     columns: str | Sequence[str] = ALL,
     prefix: str = "",
     select: str | None = None,
+    friends: Sequence[str] | None = None,
     missing: str = "error",
     rntuple: bool = False,
     resume: bool = False,
@@ -115,6 +118,9 @@ def predict_events(
     select
         A condition that scored events meet; the others are left out. None scores each row: the
         recipe's own selection is not applied.
+    friends
+        Paths of the friends of these events, in the order of the recipe's; left out, those of the
+        recipe; ``[]`` for events that have all columns.
     missing
         "error": an event that the model cannot score ends the work; "nan": its score is NaN.
     rntuple
@@ -145,7 +151,7 @@ def predict_events(
     parts = Parts(target.parts)
     if resume and not overwrite:
         use_revisions(parts.events())
-    source = open_events(events)
+    source = exploded(_befriended(open_events(events), saved, friends), saved.model.explode)
     target.refuse_unwritable(source.files)
     scorer = _scorer_of(saved, source, target, columns, prefix, select, missing, folds)
     manifest = _manifest_of(saved, source, target, scorer)
@@ -169,6 +175,24 @@ def predict_events(
         columns=[field.name for field in scorer.copied.written],
         left_out=scorer.copied.left_out,
     )
+
+
+def _befriended(source: EventSource, saved: SavedModel, paths: Sequence[str] | None) -> EventSource:
+    """Return the events with their friends: those of the recipe, or at the paths given."""
+    known = saved.friends
+    if paths is not None:
+        if known and paths and len(known) != len(paths):
+            raise InputError(
+                "There are not as many friends as the model was trained with.",
+                expected=listed([", ".join(friend.paths) for friend in known], 5),
+                found=listed(paths, 5),
+                do="give a path for each, in this order",
+            )
+        known = tuple(
+            friend.model_copy(update={"path": path})
+            for friend, path in zip(known, paths, strict=False)
+        ) or tuple(FriendRecipe(path=path) for path in paths)
+    return with_friends(source, known)
 
 
 def _scorer_of(

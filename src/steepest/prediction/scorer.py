@@ -68,6 +68,7 @@ class Scorer:
         """The columns of the events that are read."""
         used = set(self.features.columns) | (self.select.columns if self.select else frozenset())
         used |= set(self.folds.columns if self.folds else ())
+        used |= set(self.source.places)
         return list(dict.fromkeys([*self.copied.names, *sorted(used)]))
 
     @property
@@ -109,8 +110,9 @@ class Scorer:
             folds = self.folds.numbers(batch, file, block.first_row + rows)
             predictions = self._by_folds(self.folds.models, folds, values, batch, locate)
         if self.copied.places:
-            files = np.full(len(rows), block.file, dtype=np.int32)
-            beside = [pa.array(files), pa.array(rows + block.first_row)]
+            files = pa.array(np.full(len(rows), block.file, dtype=np.int32))
+            places = [batch.column(name) for name in self.copied.in_event]
+            beside = [files, *(places or [pa.array(rows + block.first_row)])]
         else:
             beside = [self._copy(batch.column(f.name), f, locate) for f in self.copied.fields]
         arrays = [*beside, *self.scores.values(predictions)]

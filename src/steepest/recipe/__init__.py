@@ -29,6 +29,7 @@ from steepest.recipe.evaluate import BinsRecipe, EvaluateRecipe, SignificanceRec
 from steepest.recipe.events import (
     Derived,
     EventsRecipe,
+    FriendRecipe,
     ParticleFeature,
     ParticlesRecipe,
     SampleRecipe,
@@ -59,6 +60,7 @@ __all__ = [
     "EvaluateRecipe",
     "EventsRecipe",
     "Exponential",
+    "FriendRecipe",
     "InverseTime",
     "ModelRecipe",
     "Momentum",

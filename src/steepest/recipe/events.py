@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeInt,
     field_validator,
@@ -18,6 +19,7 @@ from steepest.recipe.tables import Fraction, Positive, Strict
 __all__ = [
     "Derived",
     "EventsRecipe",
+    "FriendRecipe",
     "ParticleFeature",
     "ParticlesRecipe",
     "SampleRecipe",
@@ -194,6 +196,45 @@ COORDINATES = (
 )
 
 
+class FriendRecipe(Strict):
+    """Files with further columns of the events: row by row, or by key.
+
+    Examples
+    --------
+    >>> FriendRecipe(path="scores.parquet", key=["run", "event"]).keys
+    ['run', 'event']
+    """
+
+    path: str | list[str]
+    """``{stem}`` stands for the name of each file of events, without folder and suffix."""
+    key: str | list[str] | None = None
+    """Columns that both have, once each in the friend; None: row by row."""
+    missing: Literal["error", "null"] = "error"
+    """What an event without a row of its key is: an error, or one without the friend's values."""
+    prefix: str = ""
+    """Put before the names of the friend's columns."""
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths as a list."""
+        return [self.path] if isinstance(self.path, str) else list(self.path)
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns of the key as a list; empty for row by row."""
+        return [self.key] if isinstance(self.key, str) else list(self.key or ())
+
+    @model_serializer(mode="wrap")
+    def _to_bare_path(self, handler: Any) -> Any:
+        values, changed = handler(self), self.changed()
+        return values["path"] if changed.keys() == {"path"} else {k: values[k] for k in changed}
+
+
+BarePath = BeforeValidator(lambda given: {"path": given} if isinstance(given, str) else given)
+Friends = Annotated[tuple[Annotated[FriendRecipe, BarePath], ...], Field(strict=False)]
+"""``friends = ["scores.root:tree"]`` is short for ``friends = [{path = "scores.root:tree"}]``."""
+
+
 class SampleRecipe(Strict):
     """One process: its files, its class, and what its weights are normalised to.
 
@@ -214,6 +255,8 @@ class SampleRecipe(Strict):
     sum_of_weights: Positive | str | None = None
     """Σw: a number, an expression of the events' columns, ``"PART:COLUMN"``, or the bin of a
     histogram, ``"HISTOGRAM:BIN"``; left out: the sum of `weight` over all events."""
+    friends: Friends | None = None
+    """Left out: those of ``[events]``."""
 
     @property
     def paths(self) -> list[str]:
@@ -243,6 +286,10 @@ class EventsRecipe(Strict):
     """Input files, label, features, selection and split."""
 
     path: str | list[str] | None = None
+    friends: Friends | None = None
+    """Files with further columns of the events."""
+    explode: str | None = None
+    """A row for each element of the lists of this name: "Jet" for those of ``Jet_pt`` and so on."""
     label: str | None = None
     samples: Annotated[tuple[SampleRecipe, ...], Field(strict=False, min_length=1)] | None = None
     """Files by process, in place of `path`; the label may then be left out."""

@@ -100,14 +100,23 @@ def anchor_paths(table: dict[str, Any], folder: Path) -> None:
     events = table.get("events")
     if not isinstance(events, dict):
         return
-    lists = [events.get(key) for key in ("samples", "variations")]
-    holders = [entry for one in lists if isinstance(one, list | tuple) for entry in one]
-    for holder in (events, *holders):
-        path = holder.get("path") if isinstance(holder, dict) else None
+    holders = [events, *_tables(events, "samples"), *_tables(events, "variations")]
+    for holder in list(holders):
+        if isinstance(friends := holder.get("friends"), list | tuple):
+            bare = [{"path": friend} if isinstance(friend, str) else friend for friend in friends]
+            holder["friends"] = bare
+            holders += _tables(holder, "friends")
+    for holder in holders:
+        path = holder.get("path")
         if isinstance(path, str):
             holder["path"] = _anchored(path, folder)
         elif isinstance(path, list):
             holder["path"] = [_anchored(p, folder) if isinstance(p, str) else p for p in path]
+
+
+def _tables(holder: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    given = holder.get(key)
+    return [t for t in given if isinstance(t, dict)] if isinstance(given, list | tuple) else []
 
 
 def _anchored(path: str, folder: Path) -> str:

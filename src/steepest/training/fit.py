@@ -340,6 +340,7 @@ def model_with(
         label=schema.label,
         features=schema.features,
         particles=schema.particles,
+        explode=schema.explode,
         encoding=schema.encoding,
         buffers=buffers or {},
     )

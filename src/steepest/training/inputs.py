@@ -73,6 +73,8 @@ class Schema:
         What made the inputs of raw features; None where these are the same.
     particles
         Where the momenta of the particles are, as a recipe has it; None for models without.
+    explode
+        The lists whose elements are a row each.
     """
 
     features: tuple[str | dict[str, Any], ...] | Mapping[str, tuple[str, ...]]
@@ -81,6 +83,7 @@ class Schema:
     label: str = "label"
     encoding: Encoding | None = None
     particles: dict[str, Any] | None = None
+    explode: str | None = None
 
     @property
     def inputs(self) -> InputNames:
@@ -117,19 +120,21 @@ def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema
     """Weigh, encode and split a sample: the second half of `prepare`."""
     sample = with_train_weights(sample, recipe.events.train_weights)
     if recipe.events.particles is not None:
-        return _grouped(sample, recipe.events.particles, kind_named(recipe.model.name).groups)
+        groups = kind_named(recipe.model.name).groups
+        return _grouped(sample, recipe.events.particles, groups, recipe.events.explode)
     written = [sample.tables.get(name, name) for name in sample.names]
     encoding = None
     if is_needed(written, sample.categories):
         train = sample.of(TRAIN)
         encoding = fit_encoding(written, train.features, train.descent_weights, sample.categories)
     features = tuple(f if isinstance(f, str) else f.model_dump() for f in written)
-    schema = Schema(features, sample.task, sample.classes, sample.label, encoding)
+    explode = recipe.events.explode
+    schema = Schema(features, sample.task, sample.classes, sample.label, encoding, explode=explode)
     return encoded(sample, encoding).parts(), schema
 
 
 def _grouped(
-    sample: Sample, particles: ParticlesRecipe, read: tuple[str, ...]
+    sample: Sample, particles: ParticlesRecipe, read: tuple[str, ...], explode: str | None
 ) -> tuple[dict[int, Sample], Schema]:
     """Return the parts and the schema of events with particles, with the groups that are `read`."""
     names = {**group_features(particles.feature_names), FEATURES: sample.names}
@@ -148,6 +153,7 @@ def _grouped(
         sample.classes,
         sample.label,
         particles=particles.model_dump(exclude_none=True),
+        explode=explode,
     )
     return replace(sample, features=Groups(kept)).parts(), schema
 

@@ -80,10 +80,17 @@ class Expression:
         """
         text = self.text
         columns = [node for node in nodes_of(self.tree) if isinstance(node, ast.Name)]
-        for node in sorted(columns, key=lambda node: node.col_offset, reverse=True):
-            if node.id in expressions:
-                inner = expressions[node.id].text
-                text = f"{text[: node.col_offset]}({inner}){text[node.end_col_offset :]}"
+        places: dict[int, list[ast.Name]] = {}  # p4(Jet) has four columns at one
+        for node in columns:
+            places.setdefault(node.col_offset, []).insert(0, node)
+        for start in sorted(places, reverse=True):
+            at = places[start]
+            if any(node.id in expressions for node in at):
+                inner = (
+                    f"({expressions[n.id].text})" if n.id in expressions else f"`{n.id}`"
+                    for n in at
+                )
+                text = f"{text[:start]}{', '.join(inner)}{text[at[0].end_col_offset :]}"
         return parse(text, self.role)
 
     def typed(self, schema: pa.Schema) -> Typed:

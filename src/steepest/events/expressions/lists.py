@@ -25,7 +25,7 @@ from steepest.events.words import counted
 
 __all__ = [
     "REDUCTIONS", "Jagged", "Mismatch", "element", "filtered", "lifted", "mapped", "ordered",
-    "reduced", "refuse_mismatch",
+    "paired", "reduced", "refuse_mismatch",
 ]  # fmt: skip
 
 
@@ -209,6 +209,32 @@ def ordered(operand: Typed, by: Typed, note: Note) -> Typed:
         return lists.nested(lists.values.gather(pl.Series(places)))
 
     return mapped(call, operand.dtype, operand.expr, by.expr)
+
+
+def paired(side: int, lists: Sequence[Typed]) -> Typed:
+    """Return one member of each pair: of each two elements of a list, or of one of each of two.
+
+    Pairs come in the order of their first member, then of the second; `side` is 0 for the first.
+    """
+
+    def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
+        first, second = Jagged.of(series[0], count), Jagged.of(series[-1], count)
+        place = np.arange(len(first.values)) - first.starts[first.events]
+        if len(lists) == 1:  # with each element after it
+            partners, begin = first.lengths[first.events] - 1 - place, np.arange(len(place)) + 1
+        else:
+            partners, begin = second.lengths[first.events], second.starts[first.events]
+        chosen = np.repeat(np.arange(len(place)), partners)
+        events = first.events[chosen]
+        if side == 1:
+            runs = np.cumsum(partners) - partners
+            chosen = begin[chosen] + np.arange(len(chosen)) - runs[chosen]
+        values = (first, second)[side].values.gather(pl.Series(chosen))
+        absent = first.null | second.null
+        lengths = np.bincount(events, minlength=count)
+        return Jagged(values, lengths, absent).without(absent).nested(values)
+
+    return mapped(call, lists[side if len(lists) > 1 else 0].dtype, *(one.expr for one in lists))
 
 
 def filtered(operand: Typed, condition: Typed, note: Note) -> Typed:

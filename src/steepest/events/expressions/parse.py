@@ -55,6 +55,8 @@ SYMBOLS: dict[type[ast.AST], str] = {
     ast.Gt: ">", ast.GtE: ">=", ast.In: "in", ast.NotIn: "not in", ast.And: "AND", ast.Or: "OR",
 }  # fmt: skip
 JOINED = {ast.BitAnd: "AND or &&", ast.BitOr: "OR or ||"}
+COMPONENTS = ("pt", "eta", "phi", "mass")
+"""p4(Jet) is p4(Jet_pt, Jet_eta, Jet_phi, Jet_mass)."""
 MOST_NESTED = 60
 """More open brackets are refused, so that no text can exhaust the interpreter's stack."""
 DEEPEST = 120
@@ -140,6 +142,10 @@ class _Parser:
                 self.check(node)
             if isinstance(node, ast.expr):
                 self.locate(node)
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Name(id="p4"), args=[ast.Name() as name]):
+                    node.args = [_component(name, component) for component in COMPONENTS]
         return tree
 
     def tokens(self) -> Iterator[Token]:
@@ -384,6 +390,14 @@ def nodes_of(tree: ast.expr) -> Iterator[ast.expr]:
     while nodes:
         yield (node := nodes.pop())
         nodes += operands(node)
+
+
+def _component(name: ast.Name, component: str) -> ast.Name:
+    """Return the column of a component of what a name stands for, at the name's place."""
+    return ast.Name(
+        f"{name.id}_{component}", ast.Load(), lineno=1,
+        col_offset=name.col_offset, end_col_offset=name.end_col_offset or 0,
+    )  # fmt: skip
 
 
 def _depth(tree: ast.expr) -> int:

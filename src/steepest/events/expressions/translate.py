@@ -24,6 +24,7 @@ from steepest.events.expressions.lists import (
     filtered,
     lifted,
     ordered,
+    paired,
     reduced,
 )
 from steepest.events.expressions.parse import SYMBOLS, literal_value, operands, pointed
@@ -37,7 +38,15 @@ from steepest.events.expressions.types import (
     is_nested,
     literal,
 )
-from steepest.events.expressions.vectors import ATTRIBUTES, FROM_PT, P4, computed
+from steepest.events.expressions.vectors import (
+    ATTRIBUTES,
+    BETWEEN,
+    FROM_PT,
+    MEMBERS,
+    OF_VECTORS,
+    P4,
+    computed,
+)
 from steepest.events.words import listed
 
 __all__ = ["translate"]
@@ -86,8 +95,6 @@ class _Translation:
                 return self.lift(node, lambda x: Typed(~x.expr, Condition), condition)
             case ast.Constant() | ast.UnaryOp():
                 return self.signed(node)
-            case ast.BinOp():
-                return self.arithmetic(node)
             case ast.Compare(ops=[ast.In() | ast.NotIn()]):
                 return self.membership(node)
             case ast.Compare():
@@ -99,14 +106,22 @@ class _Translation:
                 return self.lift(node, build, *conditions)
             case ast.Attribute(value=operand, attr=name):
                 return self.attribute(node, operand, name)
+            case ast.Call(func=ast.Name(id=name), args=arguments) if name in BETWEEN and any(
+                map(self.is_vector, arguments)
+            ):
+                return self.between(node, name, arguments)
+            case ast.Call() | ast.Subscript() | ast.BinOp() if self.is_vector(node):
+                known = ", ".join(ATTRIBUTES)
+                message = "a four-vector stands where a number is needed"
+                self.mistyped(node, message, expected=f"p4(…).mass, or another of {known}")
+            case ast.BinOp():
+                return self.arithmetic(node)
             case ast.Subscript(value=operand, slice=index):
                 return self.index(operand, index)
             case ast.Call(func=ast.Name(id="sort"), args=arguments):
                 return self.sorted(node, arguments)
-            case ast.Call(func=ast.Name(id="p4")):
-                known = ", ".join(ATTRIBUTES)
-                message = "a four-vector stands where a number is needed"
-                self.mistyped(node, message, expected=f"p4(…).mass, or another of {known}")
+            case ast.Call(func=ast.Name(id=name), args=arguments) if name in MEMBERS:
+                return paired(MEMBERS[name], self.pair(node, arguments))
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return self.call(node, name, arguments)
         raise TypeError(f"no such node: {ast.dump(node)}")
@@ -229,6 +244,19 @@ class _Translation:
                           expected=f"one of {', '.join(ATTRIBUTES)}")  # fmt: skip
         return self.lift(node, computed(ATTRIBUTES[name]), *self.vector(operand).parts)
 
+    def is_vector(self, node: ast.expr) -> bool:
+        """Whether a node is a four-vector, or a list of them."""
+        while True:
+            match node:
+                case ast.BinOp(op=ast.Add() | ast.Sub(), left=inner) | ast.Subscript(value=inner):
+                    node = inner
+                case ast.Call(func=ast.Name(id="p4" | "pairs")):
+                    return True
+                case ast.Call(func=ast.Name(id=name), args=[first, *rest]) if name in OF_VECTORS:
+                    node = rest[0] if rest and name == "second" else first
+                case _:
+                    return False
+
     def vector(self, node: ast.expr) -> P4:
         """Return the four-vector of a node: p4(…), a sum of them, an element, or some of a list."""
         match node:
@@ -237,18 +265,22 @@ class _Translation:
                 px, py, pz, energy = (self.lift(node, computed(f), *values) for f in FROM_PT)
                 return P4((px, py, pz, energy))
             case ast.Call(func=ast.Name(id="p4")):
-                return self.miscounted(node, "p4", "4 arguments: p4(pt, eta, phi, mass)")
+                expected = "4 arguments: p4(pt, eta, phi, mass), or p4(Jet) for p4(Jet_pt, …)"
+                return self.miscounted(node, "p4", expected)
             case ast.BinOp(op=ast.Add() | ast.Sub() as op, left=left, right=right):
-                symbol = SYMBOLS[type(op)]
-                return self.vector(left).each(
-                    self.vector(right),
-                    do=lambda a, b: self.lift(node, partial(operated, symbol), a, b),
-                )
+                return self.added(node, SYMBOLS[type(op)], self.vector(left), self.vector(right))
             case ast.Call(func=ast.Name(id="sum"), args=[operand]):
-                vector = self.vector(operand)
-                if not vector.parts[0].is_list:
-                    self.mistyped(operand, "sum of one argument takes a list of four-vectors")
-                return vector.each(do=partial(reduced, "sum"))
+                return self.list_of(operand, "sum of one argument").each(do=partial(reduced, "sum"))
+            case ast.Call(func=ast.Name(id="sort"), args=[operand, by]):
+                key = self.checked(by, "sort", "numbers")
+                return self.list_of(operand, "sort").each(
+                    do=lambda part: ordered(part, key, lambda *found: self.note(node, *found))
+                )
+            case ast.Call(func=ast.Name(id="pairs"), args=arguments):
+                first, second = (self.members(node, side, arguments) for side in (0, 1))
+                return self.added(node, "+", first, second)
+            case ast.Call(func=ast.Name(id="first" | "second" as name), args=arguments):
+                return self.members(node, MEMBERS[name], arguments)
             case ast.Subscript(value=operand, slice=index):
                 return self.vector(operand).each(
                     do=lambda part: self.indexed(operand, part, index, self.of(index))
@@ -257,6 +289,51 @@ class _Translation:
                 expected = "p4(pt, eta, phi, mass), a sum of these, or elements of a list of them"
                 return self.mistyped(node, "only a four-vector has components", expected=expected)
 
+    def added(self, node: ast.expr, symbol: str, left: P4, right: P4) -> P4:
+        """Return the sum or difference of two four-vectors."""
+        return left.each(right, do=lambda a, b: self.lift(node, partial(operated, symbol), a, b))
+
+    def list_of(self, node: ast.expr, user: str) -> P4:
+        """Return a list of four-vectors."""
+        vector = self.vector(node)
+        if not vector.parts[0].is_list:
+            self.mistyped(node, f"{user} takes a list of four-vectors")
+        return vector
+
+    def between(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> Typed:
+        """Return a function of two four-vectors, such as their distance."""
+        if len(arguments) != 2:
+            self.miscounted(node, name, f"2 four-vectors: {name}(a, b)")
+        values = [
+            self.lift(node, computed(ATTRIBUTES[component]), *vector.parts)
+            for vector in map(self.vector, arguments)
+            for component in BETWEEN[name]
+        ]
+        function = "delta_r" if len(values) == 4 else "delta_phi"
+        return self.lift(node, FUNCTIONS[function].build, *values)
+
+    def members(self, node: ast.Call, side: int, arguments: list[ast.expr]) -> P4:
+        """Return the first or second four-vector of each pair."""
+        lists = self.pair(node, arguments)
+        own = min(side, len(lists) - 1)
+        return self.vector(arguments[own]).each(
+            do=lambda part: paired(side, [part if i == own else x for i, x in enumerate(lists)])
+        )
+
+    def pair(self, node: ast.Call, arguments: list[ast.expr]) -> list[Typed]:
+        """Return the lists whose elements are paired; of four-vectors, their first component."""
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if len(arguments) not in (1, 2):
+            self.miscounted(node, name, f"1 list, or 2: {name}(x), {name}(x, y)")
+        lists = []
+        for argument in arguments:
+            is_vector = self.is_vector(argument)
+            typed = self.vector(argument).parts[0] if is_vector else self.of(argument)
+            if not typed.is_list:
+                self.mistyped(argument, f"{name} takes lists", found=typed.words)
+            lists.append(typed)
+        return lists
+
     # --- calls -----------------------------------------------------------------------------------
 
     def call(self, node: ast.Call, name: str, arguments: list[ast.expr]) -> Typed:
@@ -264,7 +341,7 @@ class _Translation:
         if name in REDUCTIONS and (function is None or count == 1):
             return self.reduction(node, name, arguments)
         if function is None:
-            known = sorted(FUNCTIONS.keys() | REDUCTIONS.keys() | {"p4", "sort"})
+            known = sorted(FUNCTIONS.keys() | REDUCTIONS.keys() | BETWEEN.keys() | set(OF_VECTORS))
             guess = nearest(name, known)
             self.fail(
                 RecipeError,

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 __all__ = [
     "INTEGERS", "Condition", "Float", "Short", "String", "Typed", "Unsigned", "Wide", "column_type",
-    "is_nested", "literal",
+    "is_list", "is_nested", "literal",
 ]  # fmt: skip
 
 Float, Condition, String = pl.Float64(), pl.Boolean(), pl.String()
@@ -104,8 +104,8 @@ def column_type(arrow: pa.DataType) -> pl.DataType | None:
     >>> column_type(pa.date32()), column_type(pa.list_(pa.list_(pa.int8())))
     (None, None)
     """
-    if _is_list(arrow):
-        inner = None if _is_list(arrow.value_type) else column_type(arrow.value_type)
+    if is_list(arrow):
+        inner = None if is_list(arrow.value_type) else column_type(arrow.value_type)
         return None if inner is None else pl.List(inner)
     if pa.types.is_dictionary(arrow):
         arrow = arrow.value_type
@@ -128,9 +128,10 @@ def is_nested(arrow: pa.DataType) -> bool:
     >>> is_nested(pa.list_(pa.list_(pa.int8()))), is_nested(pa.list_(pa.int8()))
     (True, False)
     """
-    return _is_list(arrow) and _is_list(arrow.value_type)
+    return is_list(arrow) and is_list(arrow.value_type)
 
 
-def _is_list(arrow: pa.DataType) -> bool:
+def is_list(arrow: pa.DataType) -> bool:
+    """Whether a column of this Arrow type holds a list for each event."""
     types = pa.types
     return types.is_list(arrow) or types.is_large_list(arrow) or types.is_fixed_size_list(arrow)

@@ -1,9 +1,11 @@
-"""Four-vectors: ``p4(pt, eta, phi, mass)``, their sums, elements, and what they have.
+"""Four-vectors: ``p4(pt, eta, phi, mass)``, their sums, elements, pairs, and what they have.
 
 ::
 
     px = pt cos φ,   py = pt sin φ,   pz = pt sinh η,   E = √(px² + py² + pz² + m²)
     mass = √(E² − p²), negative for E < |p|;   eta = arsinh(pz / pt),   phi = atan2(py, px)
+
+    delta_r(a, b) = √(Δη² + Δφ²),   delta_phi(a, b) = φ_a − φ_b in (−π, π]
 
 with the conventions of scikit-hep's vector: momenta, energies and masses have one unit.
 """
@@ -18,7 +20,12 @@ import numpy as np
 from steepest.events.expressions.functions import elementwise
 from steepest.events.expressions.types import Float, Typed
 
-__all__ = ["ATTRIBUTES", "FROM_PT", "P4", "computed"]
+__all__ = ["ATTRIBUTES", "BETWEEN", "FROM_PT", "MEMBERS", "OF_VECTORS", "P4", "computed"]
+
+MEMBERS = {"first": 0, "second": 1}
+"""Functions of lists, numbers too, that give one member of each pair."""
+OF_VECTORS = ("p4", "pairs", "sum", "sort", *MEMBERS)
+"""Functions that give four-vectors, the last ones if they are of such."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,15 @@ ATTRIBUTES: dict[str, Callable[..., np.ndarray]] = {
     "mass": _mass,
 }
 """What a four-vector has, of px, py, pz and E."""
+
+
+BETWEEN: dict[str, tuple[str, ...]] = {
+    "delta_r": ("eta", "phi"),
+    "deltaR": ("eta", "phi"),
+    "delta_phi": ("phi",),
+    "deltaPhi": ("phi",),
+}
+"""Functions between two four-vectors, and what they take of each."""
 
 
 def computed(function: Callable[..., np.ndarray]) -> Callable[..., Typed]:

@@ -194,7 +194,7 @@ class Evaluation:
         if self._plan.particles is not None:
             columns |= self._particles(self._plan.particles, table, self._locator(file, rows))
         keys = None
-        if self._split is not None and self._plan.by is None:
+        if self._split is not None and self._plan.by is None and self._plan.event_row is None:
             real = [values for values in features if values.dtype.kind == "f"]
             some = real[:: max(len(real) // MOST_HASHED, 1)][:MOST_HASHED]
             keys = content_keys(np.column_stack(some)) if some else None
@@ -245,6 +245,8 @@ class Evaluation:
             return np.full(len(rows), TEST, dtype=np.int8)
         name = self._source.files[file]
         if self._plan.by is None:
+            if self._plan.event_row is not None:
+                rows = table[self._plan.event_row].to_numpy()
             return assign_parts(row_keys(Path(name).name, rows), self._split)
         role = f"The split's column {self._plan.by!r}"
         keys = event_keys(table[self._plan.by].to_arrow(), role, name, rows)

@@ -19,11 +19,11 @@ from steepest.errors import EventsError, RecipeError
 from steepest.events.expressions.expression import Expression, column, parse
 from steepest.events.expressions.types import column_type
 from steepest.events.reading.particles import ParticleColumns, particle_columns
-from steepest.events.source import EventSource
+from steepest.events.source import EVENT_ROW, EventSource
 from steepest.events.words import listed, quoted
 from steepest.recipe import Derived, EventsRecipe, SampleRecipe
 
-__all__ = ["Plan", "Planned", "feature_expressions", "plan_of", "resolved"]
+__all__ = ["Plan", "Planned", "feature_expressions", "only_counts", "plan_of", "resolved"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     extra: tuple[Expression, ...] = ()
     """What is carried along and is no feature."""
+    event_row: str | None = None
+    """The column with the row of each row's event, where an event has several rows."""
     particles: ParticleColumns | None = None
     """Where the momenta of the particles are, for models that read them."""
     scale: float = 1.0
@@ -63,7 +65,7 @@ class Plan:
         """The columns to read, in alphabetical order."""
         names = set().union(*(expression.columns for expression in self.expressions))
         names |= self.particles.columns if self.particles is not None else set()
-        return sorted(names | ({self.by} if self.by is not None else set()))
+        return sorted(names | ({self.by, self.event_row} - {None}))
 
 
 Planned = tuple[EventSource, Plan]
@@ -124,6 +126,7 @@ def plan_of(
         weight=weight,
         select=parse(select, f"events.select{of_sample}") if select else None,
         by=by,
+        event_row=EVENT_ROW if source.index else None,
         extra=tuple(resolved(text, source, f"The column {text!r}") for text in extra),
     )
     label.scalar(source.schema_for(label.columns))
@@ -229,7 +232,7 @@ def _expanded(
     Columns that have another role, and those that are named besides, are left out.
     """
     roles = set(plan.label.columns) | set(plan.weight.columns if plan.weight else ())
-    named = {f if isinstance(f, str) else f.name for f in given} | {plan.by}
+    named = {f if isinstance(f, str) else f.name for f in given} | {plan.by, *source.places}
     expanded: list[str | Derived] = []
     notes = []
     for feature in given:
@@ -392,11 +395,15 @@ TRUTH = re.compile(r"n?gen|truth|mc_|mctruth", re.IGNORECASE)
 WEIGHT = re.compile(r"weight|wgt|sumw|genw", re.IGNORECASE)
 
 
+def only_counts(name: str) -> bool:
+    """Whether a column holds numbers of runs, events or rows, by its name."""
+    return re.sub(r"[^a-z0-9]", "", name.lower()) in NUMBERS_OF_EVENTS
+
+
 def _no_feature(name: str, schema: pa.Schema) -> str:
     """Return why a column is no feature unless it is named; empty if it may be one."""
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
     indices = (schema.pandas_metadata or {}).get("index_columns", ())
-    if plain in NUMBERS_OF_EVENTS or name in indices or name.startswith("__index_level_"):
+    if only_counts(name) or name in indices or name.startswith("__index_level_"):
         return "a number of events or rows"
     if WEIGHT.search(name):
         return "a weight, by its name"
@@ -410,6 +417,7 @@ def _with_default_features(
     roles = dict.fromkeys(plan.label.columns, "the label")
     roles |= dict.fromkeys(plan.weight.columns if plan.weight else (), "the weight")
     roles |= {plan.by: "the split's column"} if plan.by is not None else {}
+    roles |= dict.fromkeys(source.places, "a place in a list")
     for name in source.schema.names:
         if name not in roles and (reason := _no_feature(name, source.schema)):
             roles[name] = reason

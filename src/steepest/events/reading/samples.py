@@ -18,6 +18,8 @@ from steepest.errors import EventsError, RecipeError
 from steepest.events.expressions.expression import Expression, frame
 from steepest.events.extra import load
 from steepest.events.formats.registry import open_events
+from steepest.events.reading.explode import exploded
+from steepest.events.reading.friends import with_friends
 from steepest.events.reading.plan import Plan, Planned, plan_of, resolved
 from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
@@ -61,18 +63,27 @@ def planned_samples(
         As `open_events` and `plan_of`; also if the weights of a sample have no positive sum.
     """
     if paths is None and recipe.samples is not None:
-        sources = [open_events(sample.path, sample.name) for sample in recipe.samples]
+        sources = [
+            with_friends(
+                open_events(sample.path, sample.name),
+                recipe.friends if sample.friends is None else sample.friends,
+            )
+            for sample in recipe.samples
+        ]
         labels = _labels(recipe.samples) if recipe.label is None else [None] * len(sources)
         planned: list[Planned] = []
-        for sample, source, label in zip(recipe.samples, sources, labels, strict=True):
-            also = [other for other in sources if other is not source]
+        each_row = [exploded(source, recipe.explode) for source in sources]
+        for sample, source, rows, label in zip(
+            recipe.samples, sources, each_row, labels, strict=True
+        ):
+            also = [other for other in each_row if other is not rows]
             plan = plan_of(
-                recipe, source, names=names, extra=extra, sample=sample, label=label, also=also,
+                recipe, rows, names=names, extra=extra, sample=sample, label=label, also=also,
                 replaced=replaced if of in (None, sample.name) else None,
             )  # fmt: skip
             if normalised:
                 plan = _normalised(plan, source, sample, recipe.luminosity)
-            planned.append((source, plan))
+            planned.append((rows, plan))
         _refuse_other_types(planned)
         return planned
     if recipe.label is None:
@@ -85,6 +96,7 @@ def planned_samples(
         )
     given = recipe.path if paths is None else paths
     source = open_events(given if isinstance(given, str) else list(given or ()))
+    source = exploded(with_friends(source, recipe.friends), recipe.explode)
     return [(source, plan_of(recipe, source, names=names, extra=extra, replaced=replaced))]
 
 
