@@ -199,8 +199,9 @@ def test_files_of_experiments(file: str, name: str, columns: tuple[str, ...]) ->
         events = opened["Events"].arrays([*columns, "run", "event"])
     wide = [ak.broadcast_arrays(events[c], events[columns[0]])[0] for c in columns]
     expected = np.column_stack([ak.flatten(column).to_numpy() for column in wide])
-    given = recipe(f"{DATA / file}:Events", explode=name, label=columns[0], features=list(columns[1:]),
-                   split={"validation": 0.0, "test": 0.0})  # fmt: skip
+    keys = {"label": columns[0], "features": list(columns[1:])}
+    split = {"validation": 0.0, "test": 0.0}
+    given = recipe(f"{DATA / file}:Events", explode=name, split=split, **keys)
     sample = load_sample(given)
     np.testing.assert_array_equal(sample.labels, expected[:, 0])
     np.testing.assert_array_equal(sample.features, expected[:, 1:])

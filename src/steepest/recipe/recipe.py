@@ -84,8 +84,8 @@ class Recipe(Strict):
     >>> Recipe.from_dict({"events": {"path": "jets.parquet", "label": "is_top", "wieght": "w"}})
     Traceback (most recent call last):
     steepest.errors.RecipeError: The recipe has an unknown key 'events.wieght'.
-      expected: one of explode, features, fill, friends, label, luminosity, memory, missing, particles,
-                path, samples, select, split, train_weights, variations, weight
+      expected: one of explode, features, fill, friends, label, luminosity, memory, missing,
+                particles, path, samples, select, split, train_weights, variations, weight
       do:       write 'weight', or remove it
     """
 
