@@ -193,8 +193,7 @@ def test_lists_that_are_null_and_lists_of_lists(write: Any) -> None:
     ],
 )
 def test_files_of_experiments(file: str, name: str, columns: tuple[str, ...]) -> None:
-    import uproot
-
+    uproot: Any = pytest.importorskip("uproot")
     with uproot.open(DATA / file) as opened:
         events = opened["Events"].arrays([*columns, "run", "event"])
     wide = [ak.broadcast_arrays(events[c], events[columns[0]])[0] for c in columns]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import uproot
 
 import steepest
 from steepest.errors import EventsError, InputError
@@ -93,7 +92,7 @@ def test_events_that_are_kept_on_disk_have_friends(folder: Path, tmp_path: Path)
 
 
 def test_friend_trees_of_root_files(folder: Path) -> None:
-    pytest.importorskip("uproot")
+    uproot: Any = pytest.importorskip("uproot")
     for name in ROWS:
         with uproot.recreate(folder / f"{name}.root") as file:
             file["events"], file["friends"] = events(name), {"score": scores(name)["score"]}

@@ -65,7 +65,8 @@ class Plan:
         """The columns to read, in alphabetical order."""
         names = set().union(*(expression.columns for expression in self.expressions))
         names |= self.particles.columns if self.particles is not None else set()
-        return sorted(names | ({self.by, self.event_row} - {None}))
+        besides = (name for name in (self.by, self.event_row) if name is not None)
+        return sorted(names | set(besides))
 
 
 Planned = tuple[EventSource, Plan]
