@@ -123,7 +123,7 @@ class _Friend(Protocol):
     name: str
     fields: dict[str, pa.Field]
     """Its columns, by their names beside those of the events."""
-    needs: Sequence[str]
+    needs: list[str]
     """The columns of the events by which its rows are found, or compared."""
 
     def reading(self, columns: Sequence[str], batch_rows: int) -> AbstractContextManager[Take]:
@@ -160,7 +160,7 @@ class _Rows:
     @contextmanager
     def reading(self, columns: Sequence[str], batch_rows: int) -> Iterator[Take]:
         own = list(dict.fromkeys([*(self._own[name] for name in columns), *self.needs]))
-        stream = self._file.batches(own, range(self._file.groups), batch_rows)
+        stream: Any = self._file.batches(own, range(self._file.groups), batch_rows)
         pieces: list[pa.RecordBatch] = []
         begin = end = 0  # of the rows in `pieces`
 
