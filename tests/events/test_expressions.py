@@ -678,7 +678,7 @@ def test_derived_features_may_use_each_other(write) -> None:
     energy = np.sqrt(JETS["px"] ** 2 + JETS["py"] ** 2 + 1)
     features = np.asarray(load_sample(recipe).features)
     np.testing.assert_allclose(features, np.column_stack([2 * energy, energy, energy**2 - 1]))
-    reader = FeatureReader(recipe.features or [], (), open_events(recipe.path))
+    reader = FeatureReader(recipe.features or [], (), open_events(str(recipe.path)))
     assert reader.columns == ["mass", "px", "py"]
     assert np.array_equal(reader.read(pa.record_batch(JETS), str).values, features)
 
