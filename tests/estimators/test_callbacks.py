@@ -40,7 +40,8 @@ def test_callbacks_see_every_epoch():
     assert [p.loss for p in recorder.seen] == rounds["training_loss"].to_list()
     assert [p.learning_rate for p in recorder.seen] == rounds["learning_rate"].to_list()
     assert [dict(p.validation) for p in recorder.seen] == [
-        {"validation_loss": loss} for loss in rounds["validation_loss"]
+        {"validation_loss": loss, "validation_r_squared": r2}
+        for loss, r2 in zip(rounds["validation_loss"], rounds["validation_r_squared"], strict=True)
     ]
     assert recorder.seen[-1].seconds >= recorder.seen[0].seconds >= 0.0
     with pytest.raises(AttributeError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,11 +18,13 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from steepest.descent import Callback, MemoryCheckpointer, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
 from steepest.estimators.choices import chosen_for, mean_loss, parted, seed_of, sets_aside
+from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated
 from steepest.estimators.progress import CallbackAdapter, ProgressCallback
 from steepest.events import Sample
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
+from steepest.training.evaluation import Scored
 from steepest.training.fit import fit, fit_baseline, model_at
 from steepest.training.inputs import Schema
 from steepest.training.partial_fit import PartialFit
@@ -275,6 +278,37 @@ class Descended(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    @property
+    def plot(self) -> EstimatorPlots:
+        """The figures of a report: ``plot.loss()``, ``plot.roc(X, y)``, ``plot.residuals(X, y)``.
+
+        They take Matplotlib axes, or make a new figure, which notebooks show.
+        """
+        check_is_fitted(self, "model_")
+        return EstimatorPlots(self)
+
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> Merits:
+        """Figures of merit on these events, weighted, with intervals, counts and definitions.
+
+        Returns
+        -------
+        Merits
+            By name, a `steepest.evaluate.Merit` each; it is shown as a table.
+
+        Examples
+        --------
+        >>> model.evaluate(X, y, w)["auc"].format()  # doctest: +SKIP
+        '0.9412 ± 0.0016'
+        """
+        return evaluated(self.scored(X, y, sample_weight))[1]
+
+    def scored(self, X: Any, y: Any, sample_weight: Any = None) -> Scored:
+        """These events with the model's predictions, for functions of `steepest.training`."""
+        check_is_fitted(self, "model_")
+        sample = self._sample(X, y, None, new=False)
+        weights = weights_of(sample_weight, len(sample))
+        return Scored(self.model_, replace(sample, weights=weights))
 
     def _predicted(self, X: Any) -> Array:
         """What the model says of X, checked by scikit-learn; float32 of what is float32."""

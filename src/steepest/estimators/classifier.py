@@ -10,13 +10,14 @@ from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.choices import class_weights
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
 from steepest.estimators.progress import ProgressCallback
+from steepest.evaluate import weighted_efficiency
 from steepest.events import Sample
 
 __all__ = ["Classifier"]
@@ -274,6 +275,11 @@ class Classifier(ClassifierMixin, Descended):
         check_is_fitted(self, "model_")
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy, as in a report: the weighted share of events whose class is predicted."""
+        right = self.predict(X) == column_or_1d(y)
+        return float(weighted_efficiency(right, weights_of(sample_weight, len(right))).value)
+
     @property
     def coef_(self) -> Array:
         """Coefficients in the features' original units; of several classes with mean 0."""
@@ -293,7 +299,7 @@ class Classifier(ClassifierMixin, Descended):
         if new:
             self.classes_ = two_or_more(classes_of(y), f"{len(y):,} events")
         else:
-            what = "The validation labels have a class that the training labels lack."
+            what = "The labels have a class that the training labels lack."
             refuse_unknown(y, self.classes_, what)
         return self._events(X, y, sample_weight)
 

@@ -30,8 +30,8 @@ class Progress:
     learning_rate
         η of the last step.
     validation
-        ``validation_loss``, and ``validation_auc`` (two classes) or ``validation_accuracy``
-        (more); empty without a validation sample.
+        ``validation_loss``, and ``validation_auc`` (two classes), ``validation_accuracy`` (more) or
+        ``validation_r_squared`` (regression); empty without a validation sample.
     seconds
         Wall time of the descent so far.
 

@@ -7,8 +7,10 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import column_or_1d
 
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
+from steepest.evaluate import r_squared
 from steepest.events import Sample
 
 __all__ = ["Regressor"]
@@ -154,6 +156,13 @@ class Regressor(RegressorMixin, Descended):
     def predict(self, X: Any) -> Array:
         """The predicted values, ``(events,)``."""
         return self._predicted(X)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R², as in a report; NaN where y does not vary."""
+        predicted = self.predict(X)
+        return r_squared(
+            column_or_1d(y), predicted, weights_of(sample_weight, len(predicted))
+        ).value
 
     @property
     def coef_(self) -> Array:

@@ -1,0 +1,156 @@
+"""Figures of merit and figures of a fitted estimator, as a run has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from steepest.errors import InputError
+from steepest.evaluate import Merit
+from steepest.events import TEST, TRAIN
+from steepest.recipe import EvaluateRecipe
+from steepest.terminal import html_table, rows_of_merits, text_table
+from steepest.training import figures as drawn
+from steepest.training.evaluation import Evaluation, Scored, evaluate_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from steepest.estimators.base import Descended
+
+
+class Merits(Mapping[str, Merit]):
+    """Figures of merit by name, each a `Merit` with its interval; shown as a table.
+
+    Examples
+    --------
+    >>> merits = Merits({"auc": Merit("auc", 0.9, 0.89, 0.91, 0.01, 0.68, {}, "")}, "10 events")
+    >>> merits["auc"].value
+    0.9
+    """
+
+    def __init__(self, merits: Mapping[str, Merit], title: str) -> None:
+        self._merits, self.title = dict(merits), title
+
+    def __getitem__(self, name: str) -> Merit:
+        return self._merits[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._merits)
+
+    def __len__(self) -> int:
+        return len(self._merits)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, as metrics.json has them."""
+        return {name: merit.to_json() for name, merit in self.items()}
+
+    def __repr__(self) -> str:
+        return text_table(self.title, *rows_of_merits([self._merits], ["value"]))
+
+    def _repr_html_(self) -> str:
+        return html_table(self.title, *rows_of_merits([self._merits], ["value"]))
+
+
+def evaluated(scored: Scored) -> tuple[Evaluation, Merits]:
+    """Return the evaluation of scored events, and its figures of merit."""
+    evaluation = evaluate_model(scored, EvaluateRecipe(), None)
+    title = f"{evaluation.name}, {len(scored.events):,} events"
+    return evaluation, Merits(evaluation.merits, title)
+
+
+class EstimatorPlots:
+    """Draws the figures of a report for a fitted estimator, from the events that are given.
+
+    Each method takes Matplotlib axes to draw into, or makes a new figure, and returns the axes.
+
+    Examples
+    --------
+    >>> model.plot.roc(X_test, y_test)  # doctest: +SKIP
+    >>> model.plot.scores(X_test, y_test, training=(X, y))  # doctest: +SKIP
+    """
+
+    def __init__(self, estimator: Descended) -> None:
+        self._estimator = estimator
+
+    def loss(self, axes: Axes | None = None) -> Any:
+        """Loss and learning rate of the last `fit` against the step."""
+        from steepest.evaluate import figures
+
+        history = self._estimator.history_
+        if history is None:
+            raise InputError(
+                "There is no history to draw.",
+                expected="a descent",
+                found='method = "exact", which takes no steps',
+                do="draw residuals instead: plot.residuals(X, y)",
+            )
+        _, draw, _ = drawn.descent(history.to_arrow(), None)
+        return figures.drawn_into(draw, axes)
+
+    def roc(self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None) -> Any:
+        """Background rejection against signal efficiency; of several classes, each in turn."""
+        name = "roc-classes" if len(self._estimator.model_.classes) > 2 else "roc"
+        return self._result(name, X, y, sample_weight, axes)
+
+    def calibration(
+        self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None
+    ) -> Any:
+        """The fraction of signal against the score."""
+        return self._result("calibration", X, y, sample_weight, axes)
+
+    def confusion(self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None) -> Any:
+        """The confusion matrix of several classes."""
+        return self._result("confusion", X, y, sample_weight, axes)
+
+    def residuals(self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None) -> Any:
+        """Prediction against truth, and their difference, of a regressor."""
+        return self._result("residuals", X, y, sample_weight, axes)
+
+    def scores(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        axes: Axes | None = None,
+        *,
+        training: tuple[Any, ...],
+    ) -> Any:
+        """The scores of signal and background, beside those of the training events.
+
+        `training` is what `fit` was given: (X, y) or (X, y, sample_weight).
+        """
+        return self._result("scores", X, y, sample_weight, axes, training)
+
+    def features(self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None) -> Any:
+        """The features, with their values before and after scaling."""
+        from steepest.evaluate import figures
+
+        scored = self._estimator.scored(X, y, sample_weight)
+        _, draw, _ = drawn.features(scored.model, scored.events)
+        return figures.drawn_into(draw, axes)
+
+    def _result(
+        self,
+        name: str,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        axes: Axes | None,
+        training: tuple[Any, ...] | None = None,
+    ) -> Any:
+        from steepest.evaluate import figures
+
+        scored = {TEST: self._estimator.scored(X, y, sample_weight)}
+        if training is not None:
+            scored[TRAIN] = self._estimator.scored(*training)
+        evaluation, _ = evaluated(scored[TEST])
+        given = scored[TEST].model, evaluation, None, scored, TEST, EvaluateRecipe()
+        draws = {each: draw for each, draw, _ in drawn.results(*given)}
+        if name not in draws:
+            raise InputError(
+                f"A model of {scored[TEST].model.task} has no figure {name!r}.",
+                expected=", ".join(draws),
+                found=name,
+            )
+        return figures.drawn_into(draws[name], axes)
