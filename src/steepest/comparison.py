@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from steepest import evaluate
 from steepest.errors import InputError
 from steepest.evaluate import Merit
-from steepest.evaluate.merit import symmetric_merit
+from steepest.evaluate.merit import with_uncertainty
 from steepest.events import evaluated_part, use_revisions
 from steepest.folder import RunFolder
 from steepest.storage import in_memory
@@ -57,20 +56,28 @@ class Comparison:
     scored: tuple[Scored, ...]
     folders: tuple[RunFolder, ...]
 
+    @property
+    def tested_on(self) -> str:
+        """Whether the runs are tested on the same events, in words."""
+        return "the same events" if self.same_events else "different events"
+
     def rows(self) -> list[list[str]]:
         """Return the table as text: a header, settings that differ, and figures of merit."""
-        others = [f"{name} − {self.names[0]}" for name in self.names[1:]]
-        rows = [["", *self.names, *others]]
-        for key, values in self.settings.items():
-            rows.append([key, *map(str, values), *("" for _ in others)])
+        rows = [["", *self.names]]
+        rows += [[key, *map(str, values)] for key, values in self.settings.items()]
+        for merits in self.merits.values():
+            rows.append([merits[0].title, *(merit.format() for merit in merits)])
+        return rows
+
+    def difference_rows(self) -> list[list[str]]:
+        """Return the table of differences as text: a header, and for each run value and its σ."""
+        rows = [["", *(f"{name} − {self.names[0]}" for name in self.names[1:])]]
         for name, merits in self.merits.items():
             said = [
-                f"{symmetric_merit('', value, error, '', {}).format()}, {abs(ratio):.1f} σ"
-                if error > 0
-                else ""
+                f"{with_uncertainty(value, error)}  {abs(ratio):4.1f} σ" if error > 0 else ""
                 for value, error, ratio in self.differences[name]
             ]
-            rows.append([merits[0].title, *(merit.format() for merit in merits), *said])
+            rows.append([merits[0].title, *said])
         return rows
 
     def to_json(self) -> dict[str, Any]:
@@ -137,12 +144,12 @@ class Comparison:
         return f"Comparison({', '.join(self.names)})"
 
     def _repr_html_(self) -> str:
-        header, *rows = self.rows()
-        lines = [
-            f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
-            for tag, row in [("th", header), *(("td", row) for row in rows)]
-        ]
-        return f"<table>{''.join(lines)}</table>"
+        from steepest.terminal import html_table
+
+        (header, *rows), (names, *differences) = self.rows(), self.difference_rows()
+        said = f"tested on {self.tested_on}"
+        values = html_table(f"{', '.join(self.names)}, {said}", header, rows)
+        return values + html_table("Differences", names, differences)
 
 
 def compare_runs(

@@ -256,15 +256,12 @@ class Run:
 
     def _repr_html_(self) -> str:
         """The table of figures of merit, as a notebook shows it."""
-        from steepest.terminal import table_of_merits
+        from steepest.terminal import html_table, table_of_merits
 
-        title = f"<p><b>{escape(str(self.path))}</b>, {self._status}</p>"
+        title = f"{self.path}, {self._status}"
         if self._status != "complete":
-            return title
-        header, rows = table_of_merits(self.metrics or {})
-        cells = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
-        names = "".join(f"<th>{escape(name)}</th>" for name in header)
-        return f"{title}<table><tr>{names}</tr>{''.join(cells)}</table>"
+            return f"<p><b>{escape(title)}</b></p>"
+        return html_table(title, *table_of_merits(self.metrics or {}))
 
 
 def train(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from steepest.compiled.clock import tell_compilation
 from steepest.descent import State
 from steepest.evaluate import Merit
 from steepest.events.transfers import observe
+from steepest.report.tables import yield_table
 from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
@@ -199,15 +200,22 @@ def show_landscape(drawn: Landscape, as_json: bool) -> None:
 
 
 def show_comparison(comparison: Comparison, figure: Path | None = None) -> None:
-    """Print the table of a comparison, and where its figure lies."""
-    header, *rows = comparison.rows()
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in header:
-        table.add_column(escape(name), justify="right" if name else "left")
-    for row in rows:
+    """Print the tables of a comparison, and where its figure lies."""
+    values = _of_rows("", comparison.rows())
+    differences = _of_rows("Differences", comparison.difference_rows())
+    said = f"All runs are tested on {comparison.tested_on}."
+    _print(values, differences, said, *([f"Figure: {figure}"] if figure else []))
+
+
+def _of_rows(title: str, rows: Sequence[Sequence[str]]) -> Table:
+    """A table of a header and rows, whose cells are not wrapped while there is room."""
+    table = _titled(title)
+    for index, name in enumerate(rows[0]):
+        table.add_column(escape(name), justify="right" if index else "left", no_wrap=index > 0,
+                         overflow="fold")  # fmt: skip
+    for row in rows[1:]:
         table.add_row(*map(escape, row))
-    tested = "the same events" if comparison.same_events else "different events"
-    _print(table, f"All runs are tested on {tested}.", *([f"Figure: {figure}"] if figure else []))
+    return table
 
 
 def show_lecture(drawn: Lecture, as_json: bool) -> None:
@@ -231,30 +239,58 @@ def _pairs(rows: Iterable[tuple[str, str]]) -> Table:
 def table_of_merits(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of the table of a run's figures of merit, as text."""
     merits = metrics["merits"]
-    header = ["", metrics["model"]["name"].replace("dense network", "dense")]
-    columns = [merits["model"]]
-    if "baseline" in merits:
-        header.append("linear baseline")
-        columns.append(merits["baseline"])
-    rows = []
-    for name in merits["model"]:
-        cells = [Merit.from_json(column[name]) for column in columns]
-        rows.append([cells[0].title, *(merit.format() for merit in cells), cells[0].rests_on])
+    names = [metrics["model"]["name"].replace("dense network", "dense"), "linear baseline"]
+    columns = [
+        {name: Merit.from_json(entry) for name, entry in merits[which].items()}
+        for which in ("model", "baseline")
+        if which in merits
+    ]
+    header, rows = rows_of_merits(columns, names[: len(columns)])
     for entry in merits.get("gain", {}).values():
         gain = Merit.from_json(entry)
         rows.append([gain.title, gain.format(), "", "the same events"])
-    return [*header, "rests on"], rows
+    return header, rows
+
+
+def rows_of_merits(
+    columns: Sequence[Mapping[str, Merit]], names: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a table with the figures of merit of each column."""
+    rows = []
+    for name in columns[0]:
+        cells = [column[name] for column in columns]
+        rows.append([cells[0].title, *(merit.format() for merit in cells), cells[0].rests_on])
+    return ["", *names, "rests on"], rows
+
+
+def html_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table for a notebook."""
+    from html import escape
+
+    lines = [
+        f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
+        for tag, row in [("th", header), *(("td", row) for row in rows)]
+    ]
+    return f"<p><b>{escape(title)}</b></p><table>{''.join(lines)}</table>"
+
+
+def text_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as text."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    said = [
+        "  ".join(
+            cell.rjust(width) if 0 < index < len(header) - 1 else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([title, *said])
 
 
 def _table(metrics: dict[str, Any], title: str) -> Table:
     header, rows = table_of_merits(metrics)
-    table = Table(
-        title=f"Figures of merit ({title})",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    table = _titled(f"Figures of merit ({title})")
     for name in header[:-1]:
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     table.add_column(header[-1], style="dim")
@@ -264,26 +300,22 @@ def _table(metrics: dict[str, Any], title: str) -> Table:
 
 
 def _yields(metrics: dict[str, Any]) -> list[Table]:
-    """What is expected of each sample, in all and by part; nothing where there are no samples."""
-    samples = metrics.get("samples")
-    if not samples:
+    """What is expected of each sample; nothing where there are no samples."""
+    yields = yield_table(metrics)
+    if yields is None:
         return []
-    table = Table(
-        title="Yields (Σw ± √Σw², after the selection)",
+    title = "Yields (Σw ± √Σw²) and events"
+    return [_of_rows(title, [yields["head"], *yields["rows"]])]
+
+
+def _titled(title: str) -> Table:
+    return Table(
+        title=title or None,
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    table.add_column("sample")
-    names = ["all", *samples[0]["parts"]]
-    for name in (*names, "events"):
-        table.add_column(name, justify="right")
-    for sample in samples:
-        sums = [sample["all"], *sample["parts"].values()]
-        cells = [f"{one['yield']:.4g} ± {one['uncertainty']:.2g}" for one in sums]
-        table.add_row(*map(escape, [sample["name"], *cells]), f"{sample['all']['events']:,}")
-    return [table]
 
 
 def _print(*parts: Table | str) -> None:

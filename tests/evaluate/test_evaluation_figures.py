@@ -32,9 +32,11 @@ from steepest.evaluate.figures import (
     confusion_matrix,
     descent_curves,
     descent_figure,
+    drawn_into,
     efficiency_figure,
     feature_figure,
     feature_histograms,
+    process_scores,
     pull_figure,
     pull_histogram,
     rejection_curve,
@@ -47,6 +49,7 @@ from steepest.evaluate.figures import (
     score_histograms,
     significance_curve,
     significance_figure,
+    stack_figure,
 )
 from steepest.evaluate.figures.histogram import histogram_edges
 from steepest.evaluate.figures.style import style
@@ -147,16 +150,72 @@ def test_errors_of_weighted_histograms():
     assert numbers.signal_test.errors[0] == pytest.approx(5 / 7)
 
 
-@pytest.mark.parametrize("n_features", [1, 14])
+@pytest.mark.parametrize("n_features", [1, 26])
 def test_features(draw, n_features):
     random = np.random.default_rng(0)
-    names = ["pt", "mass", "tau32", "n_constituents", "my_$feature", *map(str, range(9))]
+    names = ["pt", "mass", "tau32", "n_constituents", "my_$feature", *map(str, range(21))]
     before = random.exponential(100, (500, n_features))
     labels = random.integers(0, 2, 500)
     numbers = feature_histograms(names[:n_features], before, before / 100, labels)
-    assert len(numbers) == min(n_features, 12)
-    said = draw(feature_figure(numbers), numbers)
-    assert {"$p_{T}$ [GeV]", "$p_{T}$, scaled", "Background", "Signal"} <= set(said)
+    assert len(numbers) == min(n_features, 24)
+    figure = feature_figure(numbers)
+    assert len(figure.axes) == min(n_features, 24)
+    said = draw(figure, numbers)
+    assert {"$p_{T}$ [GeV]", "Background", "Signal"} <= set(said)
+
+
+def test_features_are_drawn_once_where_scaling_keeps_their_shape():
+    random = np.random.default_rng(0)
+    before = random.exponential(100, (500, 2))
+    ranks = before.argsort(axis=0).argsort(axis=0) / 500
+    after = np.column_stack([(before[:, 0] - 50) / 20, ranks[:, 1]])
+    figure = feature_figure(feature_histograms(["pt", "mass"], before, after))
+    labels = [axes.get_xlabel() for axes in figure.axes]
+    assert labels == ["$p_{T}$ [GeV]", "$m$ [GeV]", "$m$, scaled"]
+    (above,) = figure.axes[0].child_axes
+    ends = np.array(figure.axes[0].get_xlim())
+    np.testing.assert_allclose(above.get_xlim(), (ends - 50) / 20)
+    assert not figure.axes[1].child_axes
+
+
+def stacked(expected=None):
+    scores, weights = np.array([0.1, 0.2, 0.9, 0.8, 0.9]), np.array([1.0, 3.0, 2.0, 1.0, -0.5])
+    index = np.array([0, 0, 1, 2, 2])
+    inside = [index == number for number in range(3)]
+    names = ["W+jets", "top", "QCD"]
+    return process_scores(names, [False, True, False], scores, inside, weights, expected, bins=2)
+
+
+def test_scores_of_samples_are_stacked(draw):
+    numbers = stacked()
+    assert [each.histogram.contents.tolist() for each in numbers] == [[4, 0], [0, 2], [0, 0.5]]
+    np.testing.assert_allclose(numbers[2].histogram.errors, [0, 1.25**0.5])
+    assert [each.expected for each in numbers] == [4.0, 2.0, 0.5]
+    figure = stack_figure(numbers)
+    tops = [patch.get_data() for patch in figure.axes[0].patches[:2]]
+    assert [data.values.tolist() for data in tops] == [[0, 0.5], [4, 0.5]]  # the small one below
+    assert tops[1].baseline.tolist() == [0, 0.5]
+    ratio = figure.axes[1].patches[1].get_data().values
+    np.testing.assert_allclose(ratio, [1, 5])
+    said = draw(figure, numbers)
+    assert {"W+jets: 4", "top: 2", "QCD: 0.5", "(S + B) / B", "Score"} <= set(said)
+
+
+def test_stacked_scores_are_scaled_to_the_yields(draw):
+    numbers = stacked([40.0, 1.82e6, 0.5])
+    assert numbers[0].histogram.contents.tolist() == [40, 0]
+    assert numbers[0].histogram.errors[0] == pytest.approx(10 * 10**0.5)
+    assert "top: 1.82$\\cdot 10^{6}$" in draw(stack_figure(numbers), numbers)
+
+
+def test_small_backgrounds_are_stacked_as_one(draw):
+    inside = [np.arange(10) == number for number in range(10)]
+    names = [f"process {number}" for number in range(10)]
+    weights = np.arange(1.0, 11.0)
+    numbers = process_scores(names, [False] * 10, np.full(10, 0.5), inside, weights)
+    said = draw(stack_figure(numbers), numbers)
+    assert "3 others: 6" in said
+    assert "process 9: 10" in said
 
 
 def test_features_of_several_classes_and_of_none(draw):
@@ -282,7 +341,7 @@ def test_calibration(toy, draw):
     said = draw(calibration_figure(curves, errors), {"curves": curves, "errors": errors})
     assert {"Calibrated", "Score", "Signal fraction", "Events / bin"} <= set(said)
     assert f"Network, error {errors[0].format()}" in said
-    assert "Oracle, error 0, consistent with 0" in said
+    assert "Oracle, error consistent with 0" in said
     assert "Network" in draw(calibration_figure(curves[:1]), curves)
 
 
@@ -412,3 +471,28 @@ def test_every_character_of_a_small_yield_is_drawn():
         for family in matplotlib.rcParams["font.family"]:
             drawn |= set(FT2Font(findfont(FontProperties(family=[family]))).get_charmap())
     assert {ord(character) for character in cut.format()} <= drawn
+
+
+def test_figures_of_a_notebook(toy, monkeypatch, recwarn):
+    """They are drawn later, with other settings; the first one makes Matplotlib interactive."""
+    import matplotlib.pyplot as plt
+    from matplotlib.text import Text
+
+    labels, scores, _ = toy(size=500)
+    first, figure = matplotlib.is_interactive(), plt.figure
+
+    def of_a_notebook(**options):
+        matplotlib.interactive(True)
+        return figure(**options)
+
+    monkeypatch.setattr(plt, "figure", of_a_notebook)
+    try:
+        axes = drawn_into(lambda: roc_figure([rejection_curve(roc_curve(labels, scores), "A")]))
+        assert matplotlib.is_interactive()
+        families = {text.get_math_fontfamily() for text in axes.figure.findobj(Text)}
+        assert families == {"dejavusans"}  # "custom" fonts are those of mplhep
+        axes.figure.canvas.draw()
+    finally:
+        matplotlib.interactive(first)
+        plt.close("all")
+    assert not recwarn.list

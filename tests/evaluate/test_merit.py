@@ -1,9 +1,11 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from steepest.evaluate import auc, background_rejection, regression_merits, roc_curve
 from steepest.evaluate.merit import (
     ONE_SIGMA,
     Merit,
@@ -28,17 +30,30 @@ def merit(value, low, high, unit=None, **more):
         (1.234e-5, 1.134e-5, 1.334e-5, None, "(1.23 ± 0.10)·10⁻⁵"),
         (3.2e7, 3.1e7, 3.3e7, "GeV²", "(3.20 ± 0.10)·10⁷ GeV²"),
         (1.0, 0.982, 1.0, None, "1.000 −0.018"),
-        (0.5, 0.5, 0.5, None, "0.5000 ± 0.0000"),
+        (0.5, 0.5, 0.5, None, "0.5"),
+        (8.3774e-11, 8.3774e-11, 8.3774e-11, None, "8.377·10⁻¹¹"),
+        (0.0, 0.0, 0.0, "GeV", "0 GeV"),
+        (0.1, 0.09999, 0.6, None, "0.10000 +0.50000 −0.00001"),
         (300.0, 200.0, math.inf, None, "300 +∞ −100"),
-        (-0.01, 0.0, 0.02, None, "-0.01 [0, 0.02]"),
+        (-0.01, 0.0, 0.02, None, "−0.01 [0, 0.02]"),
         (math.inf, 812.3, math.inf, None, "> 812 (84 % CL)"),
-        (math.inf, 3.46e7, math.inf, None, "> 3.46e+07 (84 % CL)"),
+        (math.inf, 3.46e7, math.inf, None, "> 3.46·10⁷ (84 % CL)"),
         (0.25, math.nan, math.nan, "GeV", "0.25 GeV (uncertainty undefined)"),
         (math.nan, math.nan, math.nan, None, "undefined"),
     ],
 )
 def test_format_is_what_one_writes(value, low, high, unit, text):
     assert merit(value, low, high, unit).format() == text
+
+
+def test_a_calibration_error_whose_interval_holds_0_is_a_limit():
+    def text(value, low, high):
+        return replace(merit(value, low, high), name="calibration_error").format()
+
+    assert text(0.0085, -0.0085, 0.0132) == "< 0.013 (84 % CL)"
+    assert text(-0.01, -0.02, 0.0132) == "< 0.013 (84 % CL)"
+    assert text(-0.01, -0.02, -0.001) == "consistent with 0"
+    assert text(0.03, 0.02, 0.04) == "0.030 ± 0.010"
 
 
 def test_json_is_strict_and_comes_back():
@@ -73,3 +88,16 @@ def test_symmetric_and_undefined():
     none = undefined_merit("m", "why", definition="d")
     assert math.isnan(none.value)
     assert none.to_json()["reason"] == "why"
+
+
+def test_few_events_are_said():
+    few = auc([0, 1] * 8, np.linspace(0, 1, 16) ** 2)
+    assert few.definition.endswith("; only 8 effective signal events: the interval is a rough one")
+    curve = roc_curve([0, 1] * 200, np.linspace(0, 1, 400))
+    rejection = background_rejection(curve, 0.01)
+    assert "effective background events that pass: the interval" in rejection.definition
+    assert "rough" not in background_rejection(curve, 0.5).definition
+    residuals = np.linspace(-1, 1, 19)
+    assert "only 19 effective events" in regression_merits(residuals, -residuals)["bias"].definition
+    enough = np.linspace(-1, 1, 20)
+    assert "rough" not in regression_merits(enough, -enough)["bias"].definition

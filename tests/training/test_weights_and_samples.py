@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,36 @@ def test_a_model_worse_than_its_baseline_is_said_to_be(files, tmp_path) -> None:
     assert "worse than" in warning
     assert "events.train_weights leaves them so" in warning
     assert warning in (bad.path / "log.txt").read_text()
+
+
+def test_the_report_has_yields_efficiencies_and_warnings(run) -> None:
+    from steepest.folder import RunFolder
+    from steepest.report.page import render
+    from steepest.report.tables import efficiency_table, yield_table
+
+    folder = RunFolder(run.path)
+    metrics = folder.metrics
+    rows = yield_table(metrics)["rows"]
+    assert [row[0] for row in rows] == ["signal", "small", "large"]
+    assert rows[2][1].endswith("·10⁷")  # 200 pb · 100 fb⁻¹ = 2·10⁷ events
+    assert [row[2] for row in rows] == ["1,500", "1,000", "1,500"]
+    assert efficiency_table(metrics)["head"][1] == "ε_S = 0.3"
+    page = render(folder)
+    assert all(cell in page for cell in rows[2])
+    warning = "The network is worse than guessing."
+    folder.write_json("metrics.json", {**metrics, "warnings": [warning]})
+    again = render(RunFolder(run.path))
+    folder.write_json("metrics.json", metrics)
+    assert warning not in page
+    assert again.index("To try:") < again.index(warning) < again.index("<h2>Figures of merit</h2>")
+
+
+def test_stacked_scores_hold_the_yields(run) -> None:
+    numbers = json.loads((run.path / "figures/stacked-scores.json").read_text())
+    assert [(each["name"], each["signal"]) for each in numbers] == [
+        ("signal", True), ("small", False), ("large", False),
+    ]  # fmt: skip
+    for each, sample in zip(numbers, run.metrics["samples"], strict=True):
+        assert sum(each["histogram"]["contents"]) == pytest.approx(sample["all"]["yield"])
+        assert each["expected"] == pytest.approx(sample["all"]["yield"])
+    run.plot("stacked-scores")

@@ -7,6 +7,7 @@
   `regression_in_bins`;
 - calibration of probabilities: `calibration_curve` and `calibration_error`;
 - a cut for a discovery: `best_cut` on the validation part, `significance_at` on the test part;
+- one figure of merit alone: `auc`, `accuracy`, `r_squared`;
 - two classifiers on the same events: `auc_difference`;
 - a test whether two samples have the same distribution: `kolmogorov_test`;
 - figures: `steepest.evaluate.figures`, which imports Matplotlib only when one is drawn.
@@ -31,6 +32,7 @@ from steepest.evaluate.calibration import (
 )
 from steepest.evaluate.classification import (
     ConfusionMatrix,
+    accuracy,
     binary_merits,
     confusion_matrix,
     multiclass_merits,
@@ -43,7 +45,7 @@ from steepest.evaluate.intervals import (
 )
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
 from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
-from steepest.evaluate.regression import pull_merits, pulls, regression_merits
+from steepest.evaluate.regression import pull_merits, pulls, r_squared, regression_merits
 from steepest.evaluate.roc import (
     Roc,
     background_rejection,
@@ -71,6 +73,7 @@ __all__ = [
     "Merit",
     "Roc",
     "SignificanceScan",
+    "accuracy",
     "asimov_significance",
     "auc",
     "auc_difference",
@@ -92,6 +95,7 @@ __all__ = [
     "place_in_bins",
     "pull_merits",
     "pulls",
+    "r_squared",
     "regression_in_bins",
     "regression_merits",
     "roc_curve",

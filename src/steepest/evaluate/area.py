@@ -32,7 +32,7 @@ from steepest.evaluate.intervals import (
     small_sample_factor,
     spread_merit,
 )
-from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.merit import ONE_SIGMA, Merit, defined
 from steepest.storage import AnyArray, blocks, derived
 from steepest.storage import total as summed
 
@@ -130,7 +130,7 @@ def auc_difference(
     Examples
     --------
     >>> auc_difference([0, 0, 1, 1], [1, 2, 3, 4], [1, 2, 3, 4]).format()
-    '0.0000 ± 0.0000'
+    '0'
     """
     signal, one, weight = check_scored(labels, first, weights)
     two = as_column(second, "second scores")
@@ -160,7 +160,8 @@ def auc_of(ranking: Ranking, level: float = ONE_SIGMA, name: str = "auc") -> Mer
     counts = _class_counts(ranking.signal.sums(), ranking.background.sums())
     numbers = *_interval(value, spread, counts, level), spread.uncertainty
     reason = _why_undefined(counts)
-    return Merit(name, value, *numbers, level, counts, _DEFINITION, reason=reason)
+    definition = defined(_DEFINITION, counts)
+    return Merit(name, value, *numbers, level, counts, definition, reason=reason)
 
 
 def _class_counts(signal: Sums, background: Sums) -> dict[str, float | int]:

@@ -19,9 +19,13 @@ from steepest.evaluate.area import Ranking, auc_of, influence_spread, influences
 from steepest.evaluate.arrays import (
     Floats,
     Values,
+    as_array,
+    as_column,
     as_probabilities,
+    as_weights,
     check_classified,
     check_fraction,
+    check_same_length,
     check_scored,
     events_of_each,
     one_class,
@@ -39,8 +43,8 @@ from steepest.evaluate.roc import Roc, background_rejection, roc_of
 from steepest.storage import AnyArray, RowsOnDisk, blocks, derived
 
 _ACCURACY = (
-    "share of the weighted events that are classified correctly, {how}; Jeffreys "
-    "interval with effective counts"
+    "share of the weighted events whose most probable class is the true one (two classes: signal "
+    "where the score is > 0.5); Jeffreys interval with effective counts"
 )
 _CROSS_ENTROPY = (
     "weighted mean of -log(probability of the true class), probabilities not below {smallest:.3g}; "
@@ -62,7 +66,7 @@ def binary_merits(
 ) -> dict[str, Merit]:
     """Return the figures of merit of a binary classifier, by name.
 
-    ``auc`` (`steepest.evaluate.auc`), ``accuracy`` (events with s ≥ 0.5 are classified as signal),
+    ``auc`` (`steepest.evaluate.auc`), ``accuracy`` (events with s > 0.5 are classified as signal),
     ``background_rejection_at_<ε_S>`` (`background_rejection`), and ``binary_cross_entropy``::
 
         −Σ wᵢ [yᵢ log sᵢ + (1 − yᵢ) log(1 − sᵢ)] / Σ wᵢ
@@ -105,10 +109,9 @@ def binary_merits(
     roc = curve or roc_of(ranked(signal, score, weight))
     area = auc_of(roc.ranking, level)
     of_true_class = derived(lambda of, s: np.where(of, s, 1 - s), signal, score)
-    right = derived(lambda of, s: (s >= 0.5) == of, signal, score)
     merits = [
         area,
-        _accuracy(right, weight, level, "signal where the score is >= 0.5"),
+        _accuracy(_right(signal, score), weight, level),
         *(background_rejection(roc, efficiency, level) for efficiency in efficiencies),
         _cross_entropy("binary_cross_entropy", of_true_class, weight, _resolution(scores), level),
     ]
@@ -171,12 +174,11 @@ def multiclass_merits(
     label, probability, weight, names = check_classified(
         labels, probabilities, weights, class_names
     )
-    right = derived(lambda p, of: p.argmax(axis=1) == of, probability, label)
     of_true_class = derived(lambda p, of: p[np.arange(len(of)), of], probability, label)
     smallest = _resolution(probabilities)
     rankings = {name: curve.ranking for name, curve in (curves or {}).items()}
     merits = [
-        _accuracy(right, weight, level, "by the most probable class"),
+        _accuracy(_right(label, probability), weight, level),
         _cross_entropy("cross_entropy", of_true_class, weight, smallest, level),
         *_one_against_rest(label, probability, weight, names, level, rankings),
     ]
@@ -190,16 +192,63 @@ def _resolution(probabilities: Any) -> float:
     return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
 
 
-def _accuracy(right: AnyArray, weights: AnyArray, level: float, how: str) -> Merit:
+def accuracy(
+    labels: Values,
+    probabilities: Values,
+    weights: Values | None = None,
+    level: float = ONE_SIGMA,
+) -> Merit:
+    """Return the weighted share of the events whose most probable class is the true one.
+
+    It is the accuracy of `binary_merits` and `multiclass_merits`, of the validation in a history,
+    and of `Classifier.score`. Of equally probable classes the first one counts: a binary score
+    says signal if it is above 0.5.
+
+    Parameters
+    ----------
+    labels
+        Class numbers, shape (events,); with scores of two classes 0 or 1.
+    probabilities
+        Scores, shape (events,), or probabilities, shape (events, K).
+    weights, level
+        As in `binary_merits`.
+
+    Raises
+    ------
+    EventsError, InputError
+        As `binary_merits` does; a single class is allowed.
+
+    Examples
+    --------
+    >>> accuracy([0, 0, 1, 1], [0.1, 0.5, 0.4, 0.8]).value
+    0.75
+    """
+    check_fraction(level, "level")
+    array = as_array(probabilities)
+    probability = as_probabilities(array, "probabilities", array.ndim)
+    label = as_column(labels, "labels")
+    check_same_length(label, probability, "labels", "probabilities")
+    return _accuracy(_right(label, probability), as_weights(weights, len(label)), level)
+
+
+def _right(labels: AnyArray, probabilities: AnyArray) -> AnyArray:
+    """Return for each event whether its most probable class is the true one."""
+
+    def right(of: Any, p: Any) -> Any:
+        return (p > 0.5 if p.ndim == 1 else p.argmax(axis=1)) == of
+
+    return derived(right, labels, probabilities)
+
+
+def _accuracy(right: AnyArray, weights: AnyArray, level: float) -> Merit:
     passed, total = sums_of(weights, right), sums_of(weights)
     counts: dict[str, float | int] = {
         "right": passed.events,
         "events": total.events,
         "events_effective": total.effective,
     }
-    definition = _ACCURACY.format(how=how)
     return efficiency_merit(
-        "accuracy", efficiency_of(passed, total, level), definition, counts, level
+        "accuracy", efficiency_of(passed, total, level), _ACCURACY, counts, level
     )
 
 

@@ -23,7 +23,7 @@ from steepest.evaluate.arrays import (
     check_same_length,
 )
 from steepest.evaluate.columns import Sums, contiguous, dot, sums_of
-from steepest.evaluate.merit import ONE_SIGMA, Merit, normal_quantile
+from steepest.evaluate.merit import ONE_SIGMA, Merit, defined, normal_quantile
 from steepest.storage import AnyArray, RowsOnDisk, derived
 from steepest.storage import total as summed
 
@@ -181,7 +181,7 @@ def efficiency_merit(
 ) -> Merit:
     """Return an efficiency, of floats, as a merit."""
     interval = efficiency.value, efficiency.low, efficiency.high, efficiency.uncertainty
-    return Merit(name, *interval, level, counts, definition)
+    return Merit(name, *interval, level, counts, defined(definition, counts))
 
 
 def efficiency_from_sums(
@@ -247,8 +247,8 @@ class Spread:
 
     With hᵢ the change of the estimate when event i is left out, σ² = (n − 1)/n Σ hᵢ² is the
     jackknife's variance, and ν = 2 (Σ h²)² / (Σ h⁴ − (Σ h²)²/n) that of the χ² distribution with
-    the relative variance that Σ h² has (Satterthwaite). An interval of Student's t with ν degrees
-    of freedom keeps its coverage for few events and for weights of a wide spread.
+    the relative variance that Σ h² has (Satterthwaite), at most n − 1. An interval of Student's t
+    with ν degrees of freedom keeps its coverage for few events and for weights of a wide spread.
 
     References
     ----------
@@ -266,7 +266,7 @@ class Spread:
             return cls(math.nan, 1.0)
         scatter = fourth - squares**2 / events
         freedom = 2 * squares**2 / scatter if scatter > 1e-9 * squares**2 / events else math.inf
-        return cls(squares * (events - 1) / events, max(freedom, 1.0))
+        return cls(squares * (events - 1) / events, min(max(freedom, 1.0), events - 1))
 
     def __add__(self, other: Spread) -> Spread:
         """Return the spread of a sum of independent estimates (Welch)."""
@@ -314,6 +314,17 @@ def spread_of(residuals: AnyArray, weights: AnyArray) -> Spread:
         events += int(np.count_nonzero(w))
     known = effective_count(weights) > 1 + 1e-12
     return Spread.of(squares, fourth, events) if known else Spread(math.nan, 1.0)
+
+
+def widened(spread: Spread, weights: AnyArray, of_one_event: float) -> Spread:
+    """Return the spread of a mean of squares, times 1 + `of_one_event` / n.
+
+    The variance of a mean of squares is known from fourth powers, which a few events underestimate
+    where it matters: n = (Σ|w|)² / Σw². The factors are chosen with toy experiments, see
+    ``docs/figures-of-merit.md``.
+    """
+    sums = sums_of(weights)
+    return spread.scaled(1 + of_one_event * sums.squares / sums.absolute**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +375,7 @@ def spread_merit(
     """Return a merit with the interval value ± t(level, ν) σ."""
     half = spread.half_width(level)
     numbers = value, value - half, value + half, spread.uncertainty
-    return Merit(name, *numbers, level, counts, definition, unit, reason)
+    return Merit(name, *numbers, level, counts, defined(definition, counts), unit, reason)
 
 
 def small_sample_factor(n_effective: float) -> float:

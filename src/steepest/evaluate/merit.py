@@ -20,6 +20,13 @@ _TITLES = {
     "significance": "significance Z",
 }
 _NO_COUNTS = ("clipped", "bins", "expected_calibration_error", "expected_if_calibrated")
+FEW = {
+    "events_effective": 20,
+    "signal_effective": 10,
+    "background_effective": 10,
+    "background_passed_effective": 5,
+}
+"""Effective counts below which an interval need not hold the truth as often as its level says."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -93,7 +100,8 @@ class Merit:
         """Return the value as in a paper, rounded to two digits of the uncertainty.
 
         Symmetric intervals give ``0.9412 ± 0.0016``, others ``45.2 +3.8 −3.1``. A value with only
-        a limit gives ``> 812 (84 % CL)``.
+        a limit gives ``> 812 (84 % CL)``, and a calibration error whose interval holds 0 its upper
+        end, ``< 0.021 (84 % CL)``. A value without uncertainty stands alone.
 
         Examples
         --------
@@ -102,14 +110,19 @@ class Merit:
         """
         unit = f" {self.unit}" if self.unit else ""
         if self.name == "calibration_error" and self.low <= 0:
-            return f"{max(self.value, 0.0):.2g}, consistent with 0"
+            if self.high <= 0:
+                return "consistent with 0"
+            return (
+                f"< {_rounded(self.high, _decimals(self.high))} ({50 * (1 + self.level):.0f} % CL)"
+            )
         if not math.isfinite(self.value):
             return self._format_limit(unit)
         up, down = self.high - self.value, self.value - self.low
         if not (math.isfinite(up) or math.isfinite(down)):
-            return f"{self.value:.4g}{unit} (uncertainty undefined)"
+            return f"{number_text(self.value)}{unit} (uncertainty undefined)"
         if up < 0 or down < 0:  # the interval is clipped to the physical range, the value is not
-            return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]{unit}"
+            value, low, high = (number_text(end, 3) for end in (self.value, self.low, self.high))
+            return f"{value} [{low}, {high}]{unit}"
         return _with_errors(self.value, up, down, unit)
 
     @property
@@ -146,14 +159,14 @@ class Merit:
         raw = {
             key: n for key, n in counts.items() if "effective" not in key and key not in _NO_COUNTS
         }
-        return ", ".join(f"{n:,} {key.replace('_', ' ')}" for key, n in raw.items())
+        return ", ".join(
+            f"{n:,} {key.removeprefix('events_').replace('_', ' ')}" for key, n in raw.items()
+        )
 
     def _format_limit(self, unit: str) -> str:
         if not math.isfinite(self.low):
             return "undefined"
-        digits = _decimals(self.low) + 1 if 0 < self.low < 1e6 else None
-        limit = f"{self.low:.2e}" if digits is None else _rounded(self.low, digits)
-        return f"> {limit}{unit} ({50 * (1 + self.level):.0f} % CL)"
+        return f"> {number_text(self.low, 3)}{unit} ({50 * (1 + self.level):.0f} % CL)"
 
 
 def _plain(number: float | int) -> float | int | None:
@@ -162,13 +175,59 @@ def _plain(number: float | int) -> float | int | None:
     return float(number) if math.isfinite(number) else None
 
 
+def number_text(value: float, digits: int = 4) -> str:
+    """Return a number without an uncertainty, with so many significant digits.
+
+    Examples
+    --------
+    >>> number_text(1_162_345.0, 3), number_text(120.0, 3), number_text(-1.8e-10)
+    ('1.16·10⁶', '120', '−1.8·10⁻¹⁰')
+    """
+    exponent = _shared_exponent(abs(value))
+    mantissa = value * 10.0**-exponent
+    text = f"{mantissa:.{digits}g}" if abs(mantissa) < 10**digits else f"{mantissa:.0f}"
+    return f"{text.replace('-', '−')}{_power(exponent)}"
+
+
+def defined(definition: str, counts: dict[str, float | int]) -> str:
+    """Return a definition that says if the counts are too small for the level of the interval.
+
+    Examples
+    --------
+    >>> defined("mean", {"events_effective": 12.0})
+    'mean; only 12 effective events: the interval is a rough one'
+    """
+    for name, least in FEW.items():
+        if counts.get(name, least) < least:
+            what = name.removesuffix("_effective").replace("_passed", " events that pass")
+            what = what if what.startswith("event") or "events" in what else f"{what} events"
+            few = f"only {counts[name]:.2g} effective {what}"
+            return f"{definition}; {few}: the interval is a rough one"
+    return definition
+
+
+def with_uncertainty(value: float, uncertainty: float) -> str:
+    """Return a number with its standard deviation, rounded as `Merit.format` does.
+
+    Examples
+    --------
+    >>> with_uncertainty(1.1623e6, 3.7e4), with_uncertainty(0.9, 0.0)
+    ('(1.162 ± 0.037)·10⁶', '0.9')
+    """
+    return _with_errors(value, uncertainty, uncertainty, "")
+
+
 def _with_errors(value: float, up: float, down: float, unit: str) -> str:
     errors = [error for error in (up, down) if math.isfinite(error)]
+    if not any((up, down)):
+        return f"{number_text(value)}{unit}"
     exponent = _shared_exponent(max(abs(value), *errors))
     scale = 10.0**-exponent
     value, up, down = value * scale, up * scale, down * scale
     smaller, larger = min(error * scale for error in errors), max(error * scale for error in errors)
     decimals = _decimals(max(smaller, larger / 10))
+    if smaller > 0:  # an uncertainty is never written as 0
+        decimals = max(decimals, -math.floor(math.log10(smaller)))
     pieces = [_rounded(number, decimals) for number in (value, up, down)]
     if 0 == smaller < larger:  # the value is at one end of its interval
         value_text, error = (_rounded(number, _decimals(larger)) for number in (value, larger))
@@ -177,7 +236,11 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
         text = f"{pieces[0]} ± {_rounded((up + down) / 2, decimals)}"
     else:
         text = f"{pieces[0]} +{pieces[1]} −{pieces[2]}"
-    return f"{f'({text})·10{str(exponent).translate(_SUPERSCRIPTS)}' if exponent else text}{unit}"
+    return f"{f'({text}){_power(exponent)}' if exponent else text}{unit}"
+
+
+def _power(exponent: int) -> str:
+    return f"·10{str(exponent).translate(_SUPERSCRIPTS)}" if exponent else ""
 
 
 def _shared_exponent(largest: float) -> int:
@@ -189,8 +252,6 @@ def _shared_exponent(largest: float) -> int:
 
 def _decimals(error: float) -> int:
     """Return the number of decimals that show two significant digits of `error`."""
-    if error == 0:
-        return 4
     return 1 - math.floor(math.log10(float(f"{error:.1e}")))
 
 

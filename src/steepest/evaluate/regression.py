@@ -30,6 +30,7 @@ from steepest.evaluate.intervals import (
     small_sample_factor,
     spread_merit,
     weighted_mean,
+    widened,
 )
 from steepest.evaluate.merit import ONE_SIGMA, Merit
 from steepest.storage import AnyArray, blocks, derived
@@ -56,7 +57,8 @@ def regression_merits(
         r_squared           R² = 1 − M / V,     V = ⟨(truth − ⟨truth⟩)²⟩
 
     Uncertainties: for b and M, the standard error of a weighted mean. For s, σ(s) = σ(s²)/2s from
-    the scatter of (r − b)², valid for residuals of any shape. For the robust resolution, Woodruff's
+    the scatter of (r − b)², valid for residuals of any shape. Those of M and s are widened for
+    few events (`widened`). For the robust resolution, Woodruff's
     uncertainty of the quantiles (the spread between the quantiles at p ± √(p(1−p)/n)), with their
     correlation. For R², the propagated uncertainties of M and V, with their covariance.
 
@@ -100,13 +102,34 @@ def regression_merits(
         "bias": (_mean(residual, weight), unit),
         "resolution": (_resolution(residual, weight), unit),
         "robust_resolution": (_robust_resolution(residual, weight), unit),
-        "mean_squared_error": (_mean(derived(np.square, residual), weight), squared_unit),
+        "mean_squared_error": (_mean_square(residual, weight), squared_unit),
         "r_squared": (_r_squared(true, residual, weight), None),
     }
     return {
         name: spread_merit(name, value, spread, _DEFINITIONS[name], counts, level, of, reason)
         for name, ((value, spread, reason), of) in measured.items()
     }
+
+
+def r_squared(
+    truth: Values,
+    prediction: Values,
+    weights: Values | None = None,
+    level: float = ONE_SIGMA,
+) -> Merit:
+    """Return R² of `regression_merits`, which the history and `Regressor.score` have too.
+
+    Examples
+    --------
+    >>> r_squared([1.0, 2.0, 3.0], [1.5, 2.0, 4.0]).value
+    0.375
+    """
+    check_fraction(level, "level")
+    true, predicted = as_pair(truth, prediction)
+    weight = as_weights(weights, len(true))
+    value, spread, reason = _r_squared(true, derived(np.subtract, predicted, true), weight)
+    definition, counts = _DEFINITIONS["r_squared"], _counts(weight)
+    return spread_merit("r_squared", value, spread, definition, counts, level, None, reason)
 
 
 _DEFINITIONS = {
@@ -134,6 +157,15 @@ def _mean(values: AnyArray, weights: AnyArray) -> _Measured:
     return mean.value, mean.spread, None if mean.spread.variance >= 0 else _NEEDS_TWO
 
 
+FOR_SQUARE, FOR_WIDTH = 1.5, 2.5
+"""By so much over n events are the uncertainties of a mean square and of a width larger."""
+
+
+def _mean_square(residual: AnyArray, weights: AnyArray) -> _Measured:
+    value, spread, reason = _mean(derived(np.square, residual), weights)
+    return value, widened(spread, weights, FOR_SQUARE), reason
+
+
 def _resolution(residual: AnyArray, weights: AnyArray) -> _Measured:
     factor = small_sample_factor(effective_count(weights))
     variance = weighted_mean(_squared_deviation(residual, weights), weights)
@@ -142,7 +174,7 @@ def _resolution(residual: AnyArray, weights: AnyArray) -> _Measured:
         return math.nan, _UNKNOWN, reason
     value = factor * math.sqrt(variance.value)
     slope = factor**2 / (2 * value) if value > 0 else 0.0
-    return value, variance.spread.scaled(slope), None
+    return value, widened(variance.spread.scaled(slope), weights, FOR_WIDTH), None
 
 
 def _squared_deviation(values: AnyArray, weights: AnyArray) -> AnyArray:

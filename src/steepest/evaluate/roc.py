@@ -33,7 +33,7 @@ from steepest.evaluate.columns import (
     total_of,
 )
 from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
-from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.merit import ONE_SIGMA, Merit, defined
 from steepest.storage import AnyArray, derived
 
 _EVERYWHERE = slice(None)
@@ -270,6 +270,12 @@ def background_rejection(
         for epsilon in (background.value, background.high, background.low)
     )
     uncertainty = float(background.uncertainty[0]) * value**2 if math.isfinite(value) else math.nan
+    counts = _rejection_counts(roc, at)
+    definition = (
+        f"1 / background efficiency at the highest threshold with signal efficiency >= "
+        f"{signal_efficiency:g}; interval of the background events that pass (Jeffreys, effective "
+        "counts) and of the threshold that the signal events set"
+    )
     return Merit(
         f"background_rejection_at_{signal_efficiency:g}",
         value,
@@ -277,10 +283,8 @@ def background_rejection(
         high,
         uncertainty,
         level,
-        _rejection_counts(roc, at),
-        f"1 / background efficiency at the highest threshold with signal efficiency >= "
-        f"{signal_efficiency:g}; interval of the background events that pass (Jeffreys, effective "
-        "counts) and of the threshold that the signal events set",
+        counts,
+        defined(definition, counts),
         reason=_why_infinite(value, high, int(_at(roc.background_above, at))),
     )
 

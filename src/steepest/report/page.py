@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from steepest.evaluate import BinnedMerits, Merit
 from steepest.folder import RunFolder
-from steepest.report.tables import fold_table, variation_table
+from steepest.report.tables import efficiency_table, fold_table, variation_table, yield_table
 
 __all__ = ["render", "write_report"]
 
@@ -26,6 +26,9 @@ _CAPTIONS = {
     "curves end where fewer than three background events pass.",
     "scores": "Scores of the training part (filled) and of the evaluated part (points, √Σw²), "
     "each normalised, with the Kolmogorov test of one against the other.",
+    "stacked-scores": "Expected events of the samples, each scaled to its yield in all parts: "
+    "backgrounds stacked, the signal as a line; black, both together. Hatched: √Σw² of the "
+    "background. Below, signal and background over background.",
     "calibration": "Reliability: share of true events against the mean score, in ten equal bins; "
     "below, the events that each bin rests on. Error: root mean square of the distance from the "
     "diagonal, without the part that fluctuations explain.",
@@ -38,7 +41,8 @@ _CAPTIONS = {
     "bins": "{} in bins of {}, with 68.27 % intervals.",
     "pulls": "Pulls in bins of {}: prediction - truth over the resolution of the event's bin.",
     "descent": "Loss and learning rate against the step.",
-    "features": "Features of the training part, before and after scaling.",
+    "features": "Features of the training part, at most 24. The axis above a panel has the scaled "
+    "values; where scaling changes the shape, the scaled feature has a panel of its own.",
     "folds": "Loss of the model of each fold against the step.",
     "variations": "Scores of the variations, normalised, and their ratio to the nominal ones. "
     "Grey: √Σw² of the nominal events.",
@@ -79,6 +83,8 @@ def render(folder: RunFolder) -> str:
         metrics=metrics,
         rows=merit_rows(metrics),
         bins=bin_tables(metrics),
+        yields=yield_table(metrics),
+        efficiencies=efficiency_table(metrics),
         folds=fold_table(metrics),
         variations=variation_table(metrics),
         chosen=_chosen(metrics),
@@ -180,15 +186,16 @@ def _verdict(metrics: dict[str, Any]) -> str:
         error = math.hypot(model.uncertainty, linear.uncertainty)
         amount = f"{model.format()} against {linear.format()}"
     title = f"{'difference of ' if gains else ''}{linear.title}: {amount}"
-    if not abs(change) > 2 * error:
+    if abs(change) <= 2 * error and change > -error:
         better = f"is no better than its linear baseline ({title})"
         hint = "the linear model is enough, unless further features or more events help"
     elif change > 0:
         better = f"is better than its linear baseline ({title})"
         hint = _hint(metrics.get("losses", {}), metrics.get("part", "test"))
     else:
-        better = f"is worse than its linear baseline ({title})"
-        hint = "steepest explain, which measures the cause"
+        seems = "is" if -change > 2 * error else "seems"
+        better = f"{seems} worse than its linear baseline ({title})"
+        hint = "a smaller descent.learning_rate, or a larger descent.l2 where validation rises"
     return f"The {metrics['model']['name']} {better}. To try: {hint}."
 
 

@@ -5,8 +5,51 @@ from __future__ import annotations
 from typing import Any
 
 from steepest.evaluate import Merit
+from steepest.evaluate.merit import ONE_SIGMA, with_uncertainty
 
-__all__ = ["fold_table", "variation_table"]
+
+def yield_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """What is expected of each sample, Σw ± √Σw², and its simulated events by part.
+
+    Examples
+    --------
+    >>> events = {"events": 120, "yield": 1.2e6, "uncertainty": 3e4}
+    >>> signal = {"name": "signal", "all": events, "parts": {"train": events}}
+    >>> table = yield_table({"samples": [signal]})
+    >>> table["head"], table["rows"]
+    (['sample', 'yield', 'events', 'train'], [['signal', '(1.200 ± 0.030)·10⁶', '120', '120']])
+    """
+    samples = metrics.get("samples")
+    if not samples:
+        return None
+    parts = list(samples[0]["parts"])
+    rows = [
+        [
+            one["name"],
+            with_uncertainty(one["all"]["yield"], one["all"]["uncertainty"]),
+            *(f"{each['events']:,}" for each in (one["all"], *one["parts"].values())),
+        ]
+        for one in samples
+    ]
+    return {"head": ["sample", "yield", "events", *parts], "rows": rows}
+
+
+def efficiency_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """The efficiency of each sample at the cuts of the signal efficiencies."""
+    samples = [one for one in metrics.get("samples") or [] if one.get("efficiencies")]
+    if not samples:
+        return None
+    cuts = [f"ε_S = {each['signal_efficiency']:g}" for each in samples[0]["efficiencies"]]
+    rows = [
+        [one["name"], *(_efficiency(each).format() for each in one["efficiencies"])]
+        for one in samples
+    ]
+    return {"head": ["sample", *cuts], "rows": rows}
+
+
+def _efficiency(entry: dict[str, Any]) -> Merit:
+    numbers = (entry[key] for key in ("value", "low", "high", "uncertainty"))
+    return Merit("efficiency", *numbers, ONE_SIGMA, {}, "")
 
 
 def fold_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
@@ -19,7 +62,7 @@ def fold_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
     >>> spread = {"auc": {"mean": 0.9, "standard_deviation": 0.0}}
     >>> table = fold_table({"folds": [fold, fold], "spread": spread})
     >>> table["head"], table["rows"][0]
-    (['', 'mean ± s.d.', 'fold 0', 'fold 1'], ['AUC', '0.9 ± 0', '0.900 ± 0.010', '0.900 ± 0.010'])
+    (['', 'mean ± s.d.', 'fold 0', 'fold 1'], ['AUC', '0.9', '0.900 ± 0.010', '0.900 ± 0.010'])
     """
     folds = metrics.get("folds")
     if not folds:
@@ -27,7 +70,7 @@ def fold_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
     rows = []
     for name, spread in metrics["spread"].items():
         merits = [Merit.from_json(fold["merits"][name]) for fold in folds]
-        both = f"{spread['mean']:.4g} ± {spread['standard_deviation']:.2g}"
+        both = with_uncertainty(spread["mean"], spread["standard_deviation"])
         rows.append([merits[0].title, both, *(merit.format() for merit in merits)])
     return {"head": ["", "mean ± s.d.", *(f"fold {n}" for n in range(len(folds)))], "rows": rows}
 

@@ -41,7 +41,7 @@ from steepest.training.callback import TrainingCallback
 from steepest.training.fit import predictions_of
 from steepest.training.inputs import carried, encoded, memory_budget, read
 from steepest.training.weights import balanced
-from steepest.training.yields import expected_events
+from steepest.training.yields import describe_samples, expected_events
 
 Chosen = Mapping[str, Any]
 """As in metrics.json: ``part``, ``working_point``, ``significance``, ``resolution``."""
@@ -74,6 +74,12 @@ class Scored:
     def columns(self) -> tuple[Any, Any, Any]:
         """Labels, predictions, weights."""
         return self.events.labels, self.predictions, self.events.weights
+
+    @property
+    def weights(self) -> AnyArray:
+        """The weights of the events; ones where they have none."""
+        given = self.events.weights
+        return derived(lambda y: np.ones(len(y)), self.events.labels) if given is None else given
 
     @property
     def descent_columns(self) -> tuple[Any, Any, Any]:
@@ -548,7 +554,8 @@ def evaluate_run(
         shown = {part: scored}
         if events is None:
             shown |= {of: Scored(model, parts[of]) for of in {choosing_part(parts, part)} - {part}}
-        _draw(folder, evaluation, shown, part, options, callback)
+        samples = describe_samples(parts, recipe.events) if events is None else []
+        _draw(folder, evaluation, shown, part, options, callback, samples)
     return results.metrics_of(
         "evaluated",
         trained_on=known,
@@ -575,13 +582,15 @@ def _draw(
     part: int,
     options: EvaluateRecipe,
     callback: TrainingCallback,
+    samples: Sequence[dict[str, Any]],
 ) -> None:
     from steepest.training import background
     from steepest.training import figures as drawn
 
     callback.stage("Drawing figures")
     drawing = background.Drawing(folder, where=FIGURES)
-    for figure in drawn.results(evaluation.scored.model, evaluation, None, scored, part, options):
+    given = evaluation.scored.model, evaluation, None, scored, part, options, samples
+    for figure in drawn.results(*given):
         drawing.add(*figure)
 
 

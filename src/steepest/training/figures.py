@@ -11,9 +11,11 @@ import pyarrow as pa
 
 from steepest import evaluate
 from steepest.evaluate import figures
+from steepest.evaluate.columns import sums_of
 from steepest.events import PARTS, TRAIN, Sample
 from steepest.groups import PARTICLES, Groups, Jagged
 from steepest.recipe import EvaluateRecipe
+from steepest.storage import derived
 from steepest.trained import TrainedModel
 from steepest.training.evaluation import (
     Calibration,
@@ -33,7 +35,7 @@ EVENTS_DRAWN = 200_000
 """The training part is drawn by so many of its events at most, evenly spaced."""
 
 
-def descent(history: pa.Table, kept_step: int) -> Figure:
+def descent(history: pa.Table, kept_step: int | None) -> Figure:
     """Loss and learning rate against the step."""
     history = _thinned(history)
     columns = {name: history[name].to_numpy(zero_copy_only=False) for name in history.column_names}
@@ -93,11 +95,17 @@ def results(
     scored: dict[int, Scored],
     part: int,
     recipe: EvaluateRecipe,
+    samples: Sequence[dict[str, Any]] = (),
 ) -> Iterator[Figure]:
-    """Yield what goes with the task, of the evaluated part: ROC, confusion, residuals, bins."""
+    """Yield what goes with the task, of the evaluated part: ROC, confusion, residuals, bins.
+
+    `samples` are the entries of metrics.json.
+    """
     match model.task:
         case "binary":
             yield from _binary(model, evaluation, baseline)
+            if samples:
+                yield _stack(evaluation.scored, samples, PARTS[part])
             if part != TRAIN and TRAIN in scored:
                 yield _scores(model, scored[TRAIN], evaluation.scored)
         case "multiclass":
@@ -145,6 +153,27 @@ def _scores(model: TrainedModel, train: Scored, evaluated: Scored) -> Figure:
         evaluated.events.weights,
     )
     return "scores", *_drawn(figures.score_figure, numbers, signal, background)
+
+
+def _stack(scored: Scored, samples: Sequence[dict[str, Any]], part: str) -> Figure:
+    """The scores of the samples, each scaled to its yield in all parts."""
+    labels, scores, weights = scored.columns
+    index = scored.events.sample
+    names, signal, inside, expected = [], [], [], []
+    for number, sample in enumerate(samples):
+        of_part = sample["parts"].get(part, sample["all"])["yield"]
+        for code in (False, True):
+            of = derived(lambda i, y, n=number, c=code: (i == n) & (y == c), index, labels)
+            events = sums_of(scored.weights, of)
+            if not events.events:
+                continue
+            twice = sample["name"] in names  # it has events of both classes
+            names.append(f"{sample['name']}, signal" if twice else sample["name"])
+            signal.append(code)
+            inside.append(of)
+            expected.append(events.weight * (sample["all"]["yield"] / of_part if of_part else 1.0))
+    numbers = figures.process_scores(names, signal, scores, inside, weights, expected)
+    return "stacked-scores", *_drawn(figures.stack_figure, numbers)
 
 
 def _confusion(model: TrainedModel, scored: Scored) -> Figure:

@@ -119,7 +119,8 @@ def finish(job: Job, fitted: Fitted) -> None:
     if fitted.outcome.state.step:
         drawing.add(*figures.descent(job.folder.history, fitted.outcome.step))
     drawing.add(*figures.features(model, scored[TRAIN].events))  # early: it takes longest
-    for figure in figures.results(model, evaluation, linear, scored, part, options):
+    given_results = model, evaluation, linear, scored, part, options, metrics["samples"]
+    for figure in figures.results(*given_results):
         drawing.add(*figure)
     run = RunModels((model,), (metrics["class_factors"],), given.events.train_weights)
     varied = evaluate_variations(given, run, part, chosen, job.callback, job.say, job.folder.path)

@@ -110,7 +110,7 @@ def fit(
             batch = batch_of(validation, scaling, objective, "validation")
             unpenalised = recipe.model_copy(update={"l2": 0.0, "dtype": objective.dtype})
             plain = objective_for(schema, model_recipe, unpenalised, loss=objective.loss_function)
-            monitor, metrics = _monitor(objective, plain, batch, schema.task)
+            monitor, metrics = _monitor(objective, plain, batch, validation, schema.task)
         seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
             outcome, said = newton(objective, events, plan, checkpointer, state=state, **seen)
@@ -242,24 +242,40 @@ def _refuse_unbounded(objective: ModelObjective, events: Batch) -> None:
 
 
 def _monitor(
-    objective: ModelObjective, plain: ModelObjective, batch: Batch, task: str
+    objective: ModelObjective, plain: ModelObjective, batch: Batch, events: Sample, task: str
 ) -> tuple[Callable[[Array], Mapping[str, float]], tuple[str, ...]]:
-    """The validation: the loss without the L2 term (`plain`), and the task's figure of merit."""
-    labels = batch.targets
-    both = task == "binary" and _both(labels)
+    """The validation: the loss without the L2 term (`plain`), and the task's figure of merit.
+
+    Both are those of the report, with its weights.
+    """
+    labels, measure = events.labels, None
+    match task:
+        case "binary" if _both(labels):
+            name, weights, measure = "validation_auc", events.weights, evaluate.auc
+        case "multiclass":
+            name, weights = "validation_accuracy", events.descent_weights
+            measure = evaluate.accuracy
+        case "regression":
+            name, weights, measure = "validation_r_squared", events.weights, evaluate.r_squared
 
     def monitor(theta: Array) -> dict[str, float]:
         restore_memory(plain, memory_of(objective))
         values = {"validation_loss": plain.loss(theta, batch)}
+        if measure is None:
+            return values
         predictions = _predicted(objective, theta, batch)
-        if both and all(np.isfinite(block).all() for (block,) in blocks(predictions)):
-            values["validation_auc"] = evaluate.auc(labels, predictions, batch.weights).value
-        elif task == "multiclass":
-            values["validation_accuracy"] = _accuracy(labels, predictions, batch.weights)
+        if all(np.isfinite(block).all() for (block,) in blocks(predictions)):
+            values[name] = measure(labels, predictions, weights).value
         return values
 
-    second = {"binary": ("validation_auc",), "multiclass": ("validation_accuracy",)}
-    return monitor, ("validation_loss", *second.get(task, ()))
+    return monitor, ("validation_loss", _SECOND[task])
+
+
+_SECOND = {
+    "binary": "validation_auc",
+    "multiclass": "validation_accuracy",
+    "regression": "validation_r_squared",
+}
 
 
 def _predicted(objective: ModelObjective, theta: Array, batch: Batch) -> AnyArray:
@@ -273,16 +289,6 @@ def _predicted(objective: ModelObjective, theta: Array, batch: Batch) -> AnyArra
 def _both(labels: AnyArray) -> bool:
     ends = [(block.min(), block.max()) for (block,) in blocks(labels)]
     return bool(min(low for low, _ in ends) < max(high for _, high in ends))
-
-
-def _accuracy(labels: AnyArray, predictions: AnyArray, weights: AnyArray | None) -> float:
-    """The share of the weight that is called rightly."""
-    right = whole = 0.0
-    for label, probability, weight in blocks(labels, predictions, weights):
-        weight = np.ones(len(label)) if weight is None else weight.astype(np.float64)
-        right += float(weight[probability.argmax(axis=1) == label].sum())
-        whole += float(weight.sum())
-    return right / whole
 
 
 def _exact(

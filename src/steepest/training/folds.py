@@ -156,9 +156,11 @@ class _Folds:
         merits = {"model": evaluation.merits}
         if linear is not None:
             merits |= {"baseline": linear.merits, "gain": gain_of(evaluation, linear)}
+        samples = describe_samples({TEST: scored[TEST].events}, recipe.events)
         drawing = Drawing(self.folder, self.process)
         drawing.add("folds", *_curves(runs))
-        for figure in figures.results(models[0], evaluation, linear, scored, TEST, options):
+        given = models[0], evaluation, linear, scored, TEST, options, samples
+        for figure in figures.results(*given):
             drawing.add(*figure)
         varied = evaluate_variations(
             recipe, RunModels.of(self.folder), TEST, chosen, self.callback, self._say,
@@ -168,11 +170,10 @@ class _Folds:
             drawing.add(*shapes)
         drawing.finish()
         metrics = _metrics(of_runs, merits, scored[TEST])
-        described = describe_samples({TEST: scored[TEST].events}, recipe.events)
-        names = [one["name"] for one in described]
+        names = [one["name"] for one in samples]
         found = sample_efficiencies(scored[TEST], names, options.signal_efficiencies)
         metrics["samples"] = [
-            {**one, "efficiencies": found.get(one["name"], [])} for one in described
+            {**one, "efficiencies": found.get(one["name"], [])} for one in samples
         ]
         seconds = {
             "descent": sum(run["seconds"]["descent"] for run in of_runs),

@@ -25,6 +25,7 @@ from steepest.recipe import Recipe
 from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
 from steepest.training.fit import Fitted
+from steepest.training.inputs import targets_of
 
 _PACKAGES = (
     "numpy",
@@ -42,6 +43,8 @@ FORMAT = {"format": "steepest-metrics", "version": 1, "steepest": __version__}
 def class_titles(model: TrainedModel) -> tuple[str, str]:
     """What figures call background and signal."""
     if model.classes == ("0", "1"):
+        if model.label == "sample":  # labels are given sample by sample
+            return "Background", "Signal"
         return f"Background ({model.label} = 0)", f"Signal ({model.label} = 1)"
     return model.classes[0], model.classes[1]
 
@@ -117,16 +120,20 @@ def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
 
 
 def mean_loss(model: TrainedModel, events: Sample) -> float:
-    """Σ w ℓ / Σ w over those events with the weights of the descent, without the L2 term."""
+    """Σ w ℓ / Σ w over those events with the weights of the descent, without the L2 term.
+
+    It is ``validation_loss`` of the history on the validation part: of a regression in units of the
+    scaled label.
+    """
     theta = model.theta.astype(np.float64)
     objective = model.objective()
     given = events.descent_weights
     mean = 1.0 if given is None else total(given) / len(events)
     summed = 0.0
     for features, labels, weights in blocks(events.features, events.labels, given):
-        kind = np.int64 if model.loss.name == "cross-entropy" else np.float64
+        targets = targets_of(model.loss, labels.astype(np.float64))
         part = None if weights is None else weights / mean
-        batch = Batch(model.scaled(features), labels.astype(kind), part)
+        batch = Batch(model.scaled(features), targets, part)
         summed += objective.loss(theta, batch) * len(batch)
     return summed / len(events)
 

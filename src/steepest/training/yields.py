@@ -10,6 +10,7 @@ import numpy as np
 from steepest import evaluate
 from steepest.evaluate.columns import Sums, sums_of
 from steepest.evaluate.intervals import efficiency_of
+from steepest.evaluate.merit import with_uncertainty
 from steepest.events import PARTS, Sample
 from steepest.recipe import EvaluateRecipe, EventsRecipe, SignificanceRecipe
 from steepest.storage import derived
@@ -68,7 +69,7 @@ def sample_efficiencies(
     if scored.model.task != "binary" or scored.events.sample is None:
         return {}
     cuts = [evaluate.cut_at(scored.roc, efficiency) for efficiency in signal_efficiencies]
-    weights, predictions = _weights_of(scored.events), scored.predictions
+    weights, predictions = scored.weights, scored.predictions
     found: dict[str, list[dict[str, Any]]] = {}
     for index, name in enumerate(names):
         inside = derived(lambda rows, i=index: rows == i, scored.events.sample)
@@ -128,7 +129,8 @@ def expected_events(
 def yield_sentences(samples: Sequence[dict[str, Any]]) -> list[str]:
     """Return a sentence on each sample for the log."""
     return [
-        f"Yield of {one['name']!r}: {one['all']['yield']:.6g} ± {one['all']['uncertainty']:.2g} "
+        f"Yield of {one['name']!r}: "
+        f"{with_uncertainty(one['all']['yield'], one['all']['uncertainty'])} "
         f"({one['all']['events']:,} selected events)."
         for one in samples
     ]

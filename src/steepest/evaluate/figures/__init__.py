@@ -1,11 +1,11 @@
 """Figures of a training and its result, each drawn from numbers that another function returned.
 
 Every figure has two functions: one that returns the numbers (`descent_curves`, `rejection_curve`,
-`score_histograms`, `feature_histograms`, `confusion_matrix`, `residual_histograms`,
-`calibration_curve`, `significance_curve`, `efficiency_in_bins`, `pull_histogram`, …) and one that
-draws them (``…_figure``) and returns a `matplotlib.figure.Figure`. `as_numbers` converts the
-numbers for JSON, and `save` writes the figure. Matplotlib is imported only when a figure is drawn,
-and its global state is not changed.
+`score_histograms`, `process_scores`, `feature_histograms`, `confusion_matrix`,
+`residual_histograms`, `calibration_curve`, `significance_curve`, `efficiency_in_bins`,
+`pull_histogram`, …) and one that draws them (``…_figure``) and returns a
+`matplotlib.figure.Figure`. `as_numbers` converts the numbers for JSON, and `save` writes the
+figure. Matplotlib is imported only when a figure is drawn, and its global state is not changed.
 """
 
 from steepest.evaluate.classification import ConfusionMatrix, confusion_matrix
@@ -40,6 +40,7 @@ from steepest.evaluate.figures.significance import (
     significance_curve,
     significance_figure,
 )
+from steepest.evaluate.figures.stack import ProcessScores, process_scores, stack_figure
 from steepest.evaluate.figures.style import axis_label, labelled, rendered, save
 from steepest.evaluate.figures.variations import (
     VariationShapes,
@@ -54,6 +55,7 @@ __all__ = [
     "FeatureHistograms",
     "FoldCurves",
     "Histogram",
+    "ProcessScores",
     "PullHistogram",
     "RejectionCurve",
     "ResidualHistograms",
@@ -77,6 +79,7 @@ __all__ = [
     "fold_figure",
     "from_numbers",
     "labelled",
+    "process_scores",
     "pull_figure",
     "pull_histogram",
     "rejection_curve",
@@ -90,6 +93,7 @@ __all__ = [
     "score_histograms",
     "significance_curve",
     "significance_figure",
+    "stack_figure",
     "variation_figure",
     "variation_shapes",
 ]

@@ -1,4 +1,4 @@
-"""Feature distributions before and after scaling."""
+"""Feature distributions, with their values before and after scaling."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FeatureHistograms", "feature_figure", "feature_histograms"]
 
-_MOST = 12
+_MOST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def feature_histograms(
     class_names: Sequence[str] | None = None,
     bins: int = 40,
 ) -> list[FeatureHistograms]:
-    """Return the numbers of `feature_figure`, for the first twelve features.
+    """Return the numbers of `feature_figure`, for the first 24 features.
 
     A histogram spans the central 99.8 % of the values, or all values if the range is similar.
     Values outside are counted in ``outside`` and in the normalisation.
@@ -129,24 +129,27 @@ def _per_class(
 
 
 def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
-    """Return the figure with each feature before and after scaling, in a grid.
+    """Return the figure of the features, in a grid.
+
+    A scaling that only shifts and stretches leaves the shape: then the axis above has the scaled
+    values. Otherwise the scaled feature has a panel of its own, beside that of the feature.
 
     The numbers are those of `feature_histograms`.
     """
-    in_a_row = 1 if len(numbers) <= 3 else 2
-    rows = -(-len(numbers) // in_a_row)
+    panels = [panel for feature in numbers for panel in _panels(feature)]
+    in_a_row = min(len(panels), 4 if len(panels) > 6 else 3)
+    rows = -(-len(panels) // in_a_row)
     no_minor_ticks = {"xtick.minor.visible": False, "ytick.minor.visible": False}
     with drawing(
-        3.6 * 2 * in_a_row, 2.5 * rows + 0.5, **no_minor_ticks
+        3.6 * in_a_row, 2.7 * rows + 0.5, **no_minor_ticks
     ) as figure:  # too crowded at this size
-        grid = figure.subplots(rows, 2 * in_a_row, squeeze=False)
-        for index, feature in enumerate(numbers):
-            row, column = index % rows, 2 * (index // rows)
-            _draw(grid[row, column], feature.before, axis_label(feature.name, 22))
-            _draw(grid[row, column + 1], feature.after, scaled_label(feature.name, 22))
-        for index in range(len(numbers), rows * in_a_row):
-            for axes in grid[index % rows, 2 * (index // rows) :]:
-                axes.remove()
+        grid = figure.subplots(rows, in_a_row, squeeze=False)
+        for axes, (content, label, scaled) in zip(grid.flat, panels, strict=False):
+            _draw(axes, content, label)
+            if scaled is not None:
+                _draw_scaled_axis(axes, content, scaled)
+        for axes in grid.flat[len(panels) :]:
+            axes.remove()
         handles, names = grid[0, 0].get_legend_handles_labels()
         if len(handles) > 1:
             figure.legend(
@@ -157,6 +160,26 @@ def feature_figure(numbers: Sequence[FeatureHistograms]) -> Figure:
             )
         figure.supylabel("Probability density", fontsize="medium")
     return figure
+
+
+_Panel = tuple[Sequence[Histogram], str, "Sequence[Histogram] | None"]
+"""What is drawn, the label of its axis, and what the axis above stands for."""
+
+
+def _panels(feature: FeatureHistograms) -> list[_Panel]:
+    name, before, after = axis_label(feature.name, 22), feature.before, feature.after
+    if _same_shape(before, after):
+        same_axis = np.allclose(before[0].edges, after[0].edges)
+        return [(before, name, None if same_axis else after)]
+    return [(before, name, None), (after, scaled_label(feature.name, 22), None)]
+
+
+def _same_shape(before: Sequence[Histogram], after: Sequence[Histogram]) -> bool:
+    """Whether the bins hold the same shares, but for events that rounding moves at an edge."""
+    shares = [[each.contents * np.diff(each.edges) for each in of] for of in (before, after)]
+    if before[0].edges.size != after[0].edges.size:
+        return False
+    return bool(np.abs(np.subtract(*shares)).sum(axis=1).max() < 0.02)
 
 
 def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:
@@ -173,3 +196,17 @@ def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:
     axes.set_xlabel(label)
     axes.tick_params(labelsize=10.5)
     axes.locator_params(nbins=4)
+
+
+def _draw_scaled_axis(axes: Axes, raw: Sequence[Histogram], scaled: Sequence[Histogram]) -> None:
+    """Put the scaled values above: a line through the ends of both."""
+    from matplotlib.ticker import MaxNLocator
+
+    (a, b), (c, d) = ((of[0].edges[0], of[0].edges[-1]) for of in (raw, scaled))
+    slope = (d - c) / (b - a)
+    axes.tick_params(top=False, which="both")
+    above = axes.secondary_xaxis(
+        "top", functions=(lambda x: c + slope * (x - a), lambda z: a + (z - c) / slope)
+    )
+    above.tick_params(labelsize=8.5, colors="0.4", which="both", length=4)
+    above.xaxis.set_major_locator(MaxNLocator(4))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.evaluate.arrays import Floats
-from steepest.evaluate.figures.style import COLOURS, LINE_STYLES, laid_out, new_figure, style
+from steepest.evaluate.figures.style import COLOURS, LINE_STYLES, drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,8 +62,7 @@ def fold_curves(histories: Sequence[Mapping[str, ArrayLike]]) -> FoldCurves:
 
 def fold_figure(curves: FoldCurves) -> Figure:
     """Return the figure of the loss of each fold against the step."""
-    with style():
-        figure = new_figure(7.5, 5.0)
+    with drawing(7.5, 5.0) as figure:
         axes = figure.subplots()
         for fold, (steps, losses) in enumerate(zip(curves.steps, curves.losses, strict=True)):
             place = fold % len(COLOURS), (fold // len(COLOURS) + fold) % len(LINE_STYLES)
@@ -76,4 +75,4 @@ def fold_figure(curves: FoldCurves) -> Figure:
         axes.set_xlabel("Step")
         axes.set_ylabel(f"{curves.part.capitalize()} loss")
         axes.legend(ncols=-(-len(curves.steps) // 8), fontsize=11)
-        return laid_out(figure)
+    return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import pickle
 import re
@@ -117,7 +118,7 @@ _ALIASES = {
 
 def _symbol(name: str, longest: int) -> tuple[str, str | None]:
     """Return (symbol, unit) of a feature; prefixes such as ``jet_`` are dropped."""
-    known = re.sub(r"^(jet|fatjet|lepton|lep)_", "", name.lower())
+    known = re.sub(r"^(jet|fatjet)_", "", name.lower())
     known = _ALIASES.get(known, known)
     subjettiness = re.fullmatch(r"tau_?(\d{1,2})", known)
     if subjettiness:
@@ -172,16 +173,35 @@ def style(**changes: Any) -> Iterator[None]:
     """Context in which a figure is made or written; global settings are not changed.
 
     `changes` are Matplotlib settings for this figure only. Matplotlib's warnings about a layout
-    that does not fit and about missing characters are suppressed, since they do not help the user.
+    that does not fit and about missing characters, and messages about font files, are suppressed,
+    since they do not help the user.
     """
     import matplotlib
-    import mplhep
 
-    settings: Any = {**mplhep.style.CMS, **_SIZES, **changes}
-    with warnings.catch_warnings(), matplotlib.rc_context(settings):
+    with _quiet("matplotlib", "fontTools"), warnings.catch_warnings():
+        import mplhep
+
+        settings: Any = {**mplhep.style.CMS, **_SIZES, **changes}
         warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        with matplotlib.rc_context(settings):
+            yield
+            interactive = matplotlib.is_interactive()  # a notebook's first figure makes it so
+        matplotlib.interactive(interactive)
+
+
+@contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Let these loggers tell errors only."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 TARGET: ContextVar[Callable[[float, float], Any] | None] = ContextVar("target", default=None)
@@ -191,8 +211,11 @@ TARGET: ContextVar[Callable[[float, float], Any] | None] = ContextVar("target", 
 @contextmanager
 def drawing(width: float, height: float, **changes: Any) -> Iterator[Figure]:
     """Context in which an empty figure of a size in inches is filled; at its end it is laid out."""
+    target = TARGET.get()
+    if target is not None:  # it is drawn later, with settings in which mplhep's fonts are unknown
+        changes |= {"mathtext.fontset": "dejavusans"}
     with style(**changes):
-        if (target := TARGET.get()) is not None:
+        if target is not None:
             yield target(width, height)
             return
         figure = new_figure(width, height)
@@ -274,10 +297,12 @@ def labelled(draw: Callable[[], Figure], label: str) -> Figure:
         figure = draw()
         first, _, rest = label.partition(" ")
         axes = figure.axes[0]
-        axes.set_title(" ", loc="left", fontsize=15)  # makes room
+        room = axes.set_title(" ", loc="left", fontsize=15)
         figure.set_layout_engine("constrained")
         laid_out(figure)
-        bold = axes.annotate(first, (0, 1), (0, 5), "axes fraction", "offset points",
+        # above what stands above the axes
+        height = axes.transAxes.inverted().transform(room.get_window_extent())[0, 1]
+        bold = axes.annotate(first, (0, height), (0, 0), "axes fraction", "offset points",
                              fontsize=16, fontweight="bold", va="bottom")  # fmt: skip
         axes.annotate(f" {rest}", (1, 0), (0, 0), bold, "offset points", fontsize=14,
                       fontstyle="italic", va="bottom")  # fmt: skip

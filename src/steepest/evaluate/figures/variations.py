@@ -15,10 +15,8 @@ from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_
 from steepest.evaluate.figures.style import (
     COLOURS,
     LINE_STYLES,
-    laid_out,
-    new_figure,
+    drawing,
     short,
-    style,
 )
 from steepest.storage import AnyArray
 
@@ -111,8 +109,7 @@ def variation_figure(panels: tuple[VariationShapes, ...]) -> Figure:
     looks = {name: _look(index) for index, name in enumerate(names)}
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
-    with style():
-        figure = new_figure(1.5 + 5.0 * columns, 6.0 * rows)
+    with drawing(1.5 + 5.0 * columns, 6.0 * rows) as figure:
         axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[3, 1] * rows)
         for index, panel in enumerate(panels):
             row, column = divmod(index, columns)
@@ -132,7 +129,7 @@ def variation_figure(panels: tuple[VariationShapes, ...]) -> Figure:
         side_by_side = max(1, int(figure.get_figwidth() / 2.6))
         figure.legend(lines.values(), map(short, lines, repeat(24)), loc="outside upper center",
                       ncols=side_by_side, fontsize=11)  # fmt: skip
-        return laid_out(figure)
+    return figure
 
 
 def _look(index: int) -> dict[str, Any]:
@@ -144,7 +141,7 @@ def _draw(
     upper: Axes, lower: Axes, panel: VariationShapes, looks: Mapping[str, dict[str, Any]]
 ) -> None:
     nominal, edges = panel.nominal, panel.nominal.edges
-    upper.set_title(short(panel.title, 36), fontsize=13)
+    upper.text(0.04, 0.96, short(panel.title, 36), transform=upper.transAxes, va="top", fontsize=13)
     band = {"color": "0.75", "fill": True, "linewidth": 0}
     low, high = nominal.contents - nominal.errors, nominal.contents + nominal.errors
     upper.stairs(high, edges, baseline=low, **band)
@@ -167,6 +164,6 @@ def _draw(
     if positive.size and positive.max() > 30 * positive.min():
         upper.set_yscale("log")
         low, high = float(positive.min()) / 2, float(positive.max())
-        upper.set_ylim(low, 2 * high)
+        upper.set_ylim(low, 4 * high)
     else:
-        upper.set_ylim(0, 1.15 * float(everything.max(initial=1e-9)))
+        upper.set_ylim(0, 1.25 * float(everything.max(initial=1e-9)))
