@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -36,7 +38,8 @@ def test_callbacks_see_every_epoch():
     assert [p.epoch for p in recorder.seen] == [1, 2, 3, 4, 5, 6, 7]
     assert [p.step for p in recorder.seen] == [2, 4, 6, 8, 10, 12, 14]
     assert {p.epochs for p in recorder.seen} == {7}
-    rounds = model.history_.drop_nulls("training_loss")
+    history: Any = model.history_
+    rounds = history.drop_nulls("training_loss")
     assert [p.loss for p in recorder.seen] == rounds["training_loss"].to_list()
     assert [p.learning_rate for p in recorder.seen] == rounds["learning_rate"].to_list()
     assert [dict(p.validation) for p in recorder.seen] == [
@@ -68,7 +71,8 @@ def test_true_ends_the_descent(batch_size):
     descent = {"batch_size": batch_size, "learning_rate": 0.1}
     model = Regressor(**descent, callbacks=[stop_after_three, Recorder()]).fit(X, Y)
     assert model.stop_reason_ == "a callback returned True"
-    assert model.history_["epoch"].to_list()[-1] == 3.0
+    history: Any = model.history_
+    assert history["epoch"].to_list()[-1] == 3.0
     short = Regressor(**descent, epochs=3).fit(X, Y)
     assert model.coef_.tobytes() == short.coef_.tobytes()
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from typing import Any, cast
 
 import matplotlib
 import numpy as np
@@ -192,10 +193,11 @@ def test_scores_of_samples_are_stacked(draw):
     np.testing.assert_allclose(numbers[2].histogram.errors, [0, 1.25**0.5])
     assert [each.expected for each in numbers] == [4.0, 2.0, 0.5]
     figure = stack_figure(numbers)
-    tops = [patch.get_data() for patch in figure.axes[0].patches[:2]]
+    upper, lower = ([*axes.patches] for axes in figure.axes)
+    tops: Any = [cast(Any, patch).get_data() for patch in upper[:2]]
     assert [data.values.tolist() for data in tops] == [[0, 0.5], [4, 0.5]]  # the small one below
     assert tops[1].baseline.tolist() == [0, 0.5]
-    ratio = figure.axes[1].patches[1].get_data().values
+    ratio = cast(Any, lower[1]).get_data().values
     np.testing.assert_allclose(ratio, [1, 5])
     said = draw(figure, numbers)
     assert {"W+jets: 4", "top: 2", "QCD: 0.5", "(S + B) / B", "Score"} <= set(said)
@@ -350,7 +352,7 @@ def test_significance(toy, draw, uncertainty):
     choosing, test = toy(0, negative=0.03, rounded=False), toy(1, negative=0.03, rounded=False)
     experiment = Experiment(100, 1000, uncertainty)
     choosing_roc = roc_curve(*choosing)
-    cut = best_cut(significance_scan(choosing_roc, experiment))
+    cut: Any = best_cut(significance_scan(choosing_roc, experiment))
     merit = significance_at(test.labels, test.scores, cut, experiment, test.weights)
     numbers = significance_curve(roc_curve(*test), choosing_roc, experiment, merit)
     assert numbers.significance.size <= 300

@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,9 +75,8 @@ def test_json_names_what_is_not_finite_when_no_reason_is_given():
 
 
 def test_json_has_plain_numbers():
-    entry = Merit(
-        "m", 1.0, 0.0, 2.0, 1.0, 0.9, {"n": np.int64(3), "w": np.float64(2.5)}, "d"
-    ).to_json()
+    counts: Any = {"n": np.int64(3), "w": np.float64(2.5)}
+    entry = Merit("m", 1.0, 0.0, 2.0, 1.0, 0.9, counts, "d").to_json()
     assert [type(x) for x in entry["counts"].values()] == [int, float]
     json.dumps(entry, allow_nan=False)
 

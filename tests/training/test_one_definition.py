@@ -1,5 +1,7 @@
 """A figure of merit is one number: in the report, in the history, and of an estimator."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -57,16 +59,17 @@ def columns(part):
     return np.asarray(part.features[:]), np.asarray(part.labels[:]), np.asarray(part.weights[:])
 
 
-def test_report_history_and_score_agree(run, loss):
+def test_report_history_and_score_agree(run: Any, loss: str):
     parts = read(run.recipe, TrainingCallback(), run.path).parts()
     train, (x, y, w) = columns(parts[0]), columns(parts[1])
     name = LOSSES[loss]
     merits = run.metrics["merits"]["model"]
     last = run.history.drop_nulls("validation_loss")[-1].to_dicts()[0]
     losses = run.metrics["losses"]["validation"]
-    kind = Regressor if loss == "mean-squared-error" else Classifier
+    kind: Any = Regressor if loss == "mean-squared-error" else Classifier
     fit = kind(hidden=(5,), **DESCENT).fit(*train, validation=(x, y, w))
-    of_fit = fit.history_.drop_nulls("validation_loss")[-1].to_dicts()[0]
+    history: Any = fit.history_
+    of_fit = history.drop_nulls("validation_loss")[-1].to_dicts()[0]
 
     def same(*values):
         np.testing.assert_allclose(values, values[0], rtol=1e-12)
@@ -95,7 +98,7 @@ def test_report_history_and_score_agree(run, loss):
         same(of_fit["validation_auc"], evaluate.auc(y, given, w).value)
 
 
-def test_the_report_is_what_scikit_learn_says(run, loss):
+def test_the_report_is_what_scikit_learn_says(run: Any, loss: str):
     x, y, w = columns(read(run.recipe, TrainingCallback(), run.path).parts()[1])
     merits, predicted = run.metrics["merits"]["model"], run.predict(x)
     positive = np.abs(w)  # scikit-learn refuses negative weights in some of these

@@ -48,8 +48,8 @@ def efficiency_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _efficiency(entry: dict[str, Any]) -> Merit:
-    numbers = (entry[key] for key in ("value", "low", "high", "uncertainty"))
-    return Merit("efficiency", *numbers, ONE_SIGMA, {}, "")
+    value, low, high, error = (entry[key] for key in ("value", "low", "high", "uncertainty"))
+    return Merit("efficiency", value, low, high, error, ONE_SIGMA, {}, "")
 
 
 def fold_table(metrics: dict[str, Any]) -> dict[str, Any] | None:

@@ -248,33 +248,29 @@ def _monitor(
 
     Both are those of the report, with its weights.
     """
-    labels, measure = events.labels, None
-    match task:
-        case "binary" if _both(labels):
-            name, weights, measure = "validation_auc", events.weights, evaluate.auc
-        case "multiclass":
-            name, weights = "validation_accuracy", events.descent_weights
-            measure = evaluate.accuracy
-        case "regression":
-            name, weights, measure = "validation_r_squared", events.weights, evaluate.r_squared
+    name, measure = _SECOND[task]
+    labels = events.labels
+    # accuracy takes scores as probabilities, which they are by the weights of the descent
+    weights = events.descent_weights if task == "multiclass" else events.weights
+    measured = task != "binary" or _both(labels)
 
     def monitor(theta: Array) -> dict[str, float]:
         restore_memory(plain, memory_of(objective))
         values = {"validation_loss": plain.loss(theta, batch)}
-        if measure is None:
+        if not measured:
             return values
         predictions = _predicted(objective, theta, batch)
         if all(np.isfinite(block).all() for (block,) in blocks(predictions)):
             values[name] = measure(labels, predictions, weights).value
         return values
 
-    return monitor, ("validation_loss", _SECOND[task])
+    return monitor, ("validation_loss", name)
 
 
-_SECOND = {
-    "binary": "validation_auc",
-    "multiclass": "validation_accuracy",
-    "regression": "validation_r_squared",
+_SECOND: dict[str, tuple[str, Callable[..., evaluate.Merit]]] = {
+    "binary": ("validation_auc", evaluate.auc),
+    "multiclass": ("validation_accuracy", evaluate.accuracy),
+    "regression": ("validation_r_squared", evaluate.r_squared),
 }
 
 

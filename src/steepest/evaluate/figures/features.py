@@ -176,10 +176,12 @@ def _panels(feature: FeatureHistograms) -> list[_Panel]:
 
 def _same_shape(before: Sequence[Histogram], after: Sequence[Histogram]) -> bool:
     """Whether the bins hold the same shares, but for events that rounding moves at an edge."""
-    shares = [[each.contents * np.diff(each.edges) for each in of] for of in (before, after)]
     if before[0].edges.size != after[0].edges.size:
         return False
-    return bool(np.abs(np.subtract(*shares)).sum(axis=1).max() < 0.02)
+    one, two = (
+        np.array([each.contents * np.diff(each.edges) for each in of]) for of in (before, after)
+    )
+    return bool(np.abs(one - two).sum(axis=1).max() < 0.02)
 
 
 def _draw(axes: Axes, classes: Sequence[Histogram], label: str) -> None:

@@ -13,7 +13,7 @@ from steepest.evaluate.columns import extent
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
 from steepest.evaluate.figures.style import BLUE, COLOURS, drawing, short
 from steepest.evaluate.merit import number_text
-from steepest.storage import compressed
+from steepest.storage import AnyArray, compressed
 from steepest.storage import total as summed
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def process_scores(
     names: Sequence[str],
     signal: Sequence[bool],
     scores: Values,
-    inside: Sequence[Values],
+    inside: Sequence[AnyArray],
     weights: Values | None = None,
     expected: Sequence[float] | None = None,
     bins: int = 20,
