@@ -332,6 +332,26 @@ def fit_encoding(
     return encoding
 
 
+def words_among_numbers(texts: Sequence[str]) -> list[str]:
+    """Return the words of a column that is else numbers, if they are few; empty for other text.
+
+    Examples
+    --------
+    >>> words_among_numbers(["0", "1", "2.5", "1e3", "missing"]), words_among_numbers(["0", "b"])
+    (['missing'], [])
+    """
+    words = [text for text in texts if not _is_number(text)]
+    return words if 3 <= len(texts) - len(words) >= 4 * len(words) else []
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def is_needed(features: Sequence[str | Derived], texts: Collection[str]) -> bool:
     """Whether the encoding of features, of which some are text, changes anything.
 
@@ -380,15 +400,20 @@ def _category(table: Derived, codes: Array, vocabulary: Sequence[str]) -> Catego
     seen = {str(vocabulary[code]) for code in present} - {missing}
     categories = tuple(sorted(seen if fill is None else {*seen, fill}))
     if len(categories) > MOST_CATEGORIES or len(categories) < 2:
-        few = len(categories) < 2
+        few, words = len(categories) < 2, words_among_numbers(vocabulary)
+        cause = "a selection that leaves one" if few else "an identifier, not a category"
+        do = f"remove {table.name!r} from events.features"
+        if words:
+            cause = f"{', '.join(map(repr, words[:3]))} in a column that is else of numbers"
+            do = "leave the cells without a number empty, or write NA"
         shown = ", ".join(map(repr, categories[:5]))
         raise EventsError(
             f"The feature {table.name!r} is text with {len(categories)} "
             f"{'category' if len(categories) == 1 else 'categories'} in the training part.",
             expected=f"2 to {MOST_CATEGORIES} categories",
             found=shown + (", …" if len(categories) > 5 else "") or "no value",
-            cause="a selection that leaves one" if few else "an identifier, not a category",
-            do=f"remove {table.name!r} from events.features",
+            cause=cause,
+            do=do,
         )
     return CategoryColumn(table.name, categories, missing, fill, table.indicator, table.unseen)
 

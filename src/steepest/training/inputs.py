@@ -36,6 +36,7 @@ from steepest.storage import (
 )
 from steepest.trained import TASKS, outputs_for
 from steepest.training.callback import TrainingCallback
+from steepest.training.data_notes import data_notes
 from steepest.training.weights import AS_GIVEN, BALANCED, with_train_weights
 
 __all__ = [
@@ -119,6 +120,7 @@ def prepare(
 def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema]:
     """Weigh, encode and split a sample: the second half of `prepare`."""
     sample = with_train_weights(sample, recipe.events.train_weights)
+    sample = replace(sample, notes=[*sample.notes, *data_notes(sample)])
     if recipe.events.particles is not None:
         groups = kind_named(recipe.model.name).groups
         return _grouped(sample, recipe.events.particles, groups, recipe.events.explode)
