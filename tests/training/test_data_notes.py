@@ -118,7 +118,9 @@ def test_a_feature_with_values_of_one_class_each() -> None:
 
 
 def test_many_strong_features_are_no_leak() -> None:
-    strong = {f"x{i}": lambda y, random: y + random.normal(0, 0.2, EVENTS) for i in range(3)}
+    strong: dict[str, Any] = {
+        f"x{i}": lambda y, random: y + random.normal(0, 0.2, EVENTS) for i in range(3)
+    }
     assert data_notes(sample(**strong)) == []
 
 

@@ -39,6 +39,8 @@ MARKER = re.compile(r"-?9{2,}(\.0*|\.9+)?|-?[0-9.]+e\+[0-9]{2,3}")
 LEAK, OTHERS = 0.99, 0.95
 MONOTONE, OTHERS_MONOTONE = 0.9999, 0.99
 CODES = 50
+EACH = 20
+"""Events of each class that a statement about leaks needs."""
 
 
 def data_notes(sample: Sample) -> list[str]:
@@ -157,7 +159,8 @@ def _leaks(
         "If it is not known for data, or was made from the label, leave it out of the features."
     )
     events = counted(len(labels), "training event")
-    if sample.classes and (counts := np.unique(labels, return_counts=True)[1]).min() < 20:
+    counts = np.unique(labels, return_counts=True)[1] if sample.classes else np.array([EACH])
+    if counts.min() < EACH:
         return
     told = set()
     for name, values in {**columns, **codes}.items() if sample.classes else ():
