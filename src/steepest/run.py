@@ -22,6 +22,7 @@ from steepest.trained import TrainedModel
 
 if TYPE_CHECKING:
     from steepest.comparison import Comparison
+    from steepest.explain import Explanation
     from steepest.landscape import Landscape
     from steepest.plots import Plots
 
@@ -242,6 +243,41 @@ class Run:
             drawn = landscape_of_run(self.path, options, part=part, callback=told)
         _show("landscape", drawn, progress, callback)
         return drawn
+
+    def explain(
+        self,
+        *,
+        try_fixes: bool = True,
+        progress: bool = True,
+        callback: training.TrainingCallback | None = None,
+    ) -> Explanation:
+        """Say why the run converged, crawled, oscillated or diverged, with numbers.
+
+        Each fix is tried: the same descent with it, for 6,000 steps or a minute at most. The run's
+        folder gets explanation.json, and its report a section.
+
+        Parameters
+        ----------
+        try_fixes
+            False measures only.
+        progress, callback
+            As `train` takes them.
+
+        Raises
+        ------
+        RunFolderError, InputError, EventsError
+            There is no such run, its events have changed, or it took no descent's steps.
+
+        Examples
+        --------
+        >>> print(run.explain())  # doctest: +SKIP
+        """
+        from steepest.explain import explain_run
+
+        with _shown(progress, callback) as told:
+            explanation = explain_run(self.path, try_fixes=try_fixes, callback=told)
+        write_report(self._folder)
+        return explanation
 
     def resume(self, *settings: str, finish: bool = False, progress: bool = True) -> Run:
         """Go on with this run, or end it now, see `steepest.resume`."""

@@ -131,6 +131,10 @@ class TrainedModel:
         """
         return replace(self, loss=_Logits(self.loss)).predict(features)
 
+    def logits_encoded(self, encoded: ArrayLike | Groups) -> Array:
+        """Return the logits, as `logits` does, from what the encoding made."""
+        return replace(self, loss=_Logits(self.loss)).predict_encoded(encoded)
+
     def predict_encoded(self, encoded: ArrayLike | Groups) -> Array:
         """Predict, as `predict` does, from what the encoding made: ``(events, inputs)``."""
         values = encoded if isinstance(encoded, Groups) else np.asarray(encoded, dtype=np.float64)

@@ -16,6 +16,7 @@ import typer
 from steepest._version import __version__
 from steepest.cli.compare import compare
 from steepest.cli.evaluate import evaluate
+from steepest.cli.explain import explain
 from steepest.cli.landscape import landscape
 from steepest.cli.lecture import lecture
 from steepest.cli.predict import predict
@@ -86,7 +87,7 @@ def _complain(text: str) -> None:
     print(f"steepest: {text}", file=sys.stderr)
 
 
-for _verb in (train, evaluate, compare, predict, landscape, lecture, simulate):
+for _verb in (train, evaluate, explain, compare, predict, landscape, lecture, simulate):
     app.command()(_answered(_verb))
 
 

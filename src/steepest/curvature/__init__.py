@@ -10,8 +10,19 @@ from steepest.curvature.hessian import (
     hessian,
     hessian_product,
     largest_curvature,
+    settled,
     spectrum_at,
 )
 from steepest.curvature.lanczos import Spectrum, lanczos
+from steepest.curvature.quadratic import Quadratic
 
-__all__ = ["Spectrum", "hessian", "hessian_product", "lanczos", "largest_curvature", "spectrum_at"]
+__all__ = [
+    "Quadratic",
+    "Spectrum",
+    "hessian",
+    "hessian_product",
+    "lanczos",
+    "largest_curvature",
+    "settled",
+    "spectrum_at",
+]

@@ -118,3 +118,35 @@ def largest_curvature(
     except FloatingPointError:
         return float("nan")
     return float(found.values[-1]) if found.converged else float("nan")
+
+
+def settled(
+    objective: Objective, theta: Array, events: Batch, steps: int = 100, tolerance: float = 1e-11
+) -> Array:
+    """Return the minimum reached from θ by Newton steps with |λ|, halved until J decreases.
+
+    With |λ| instead of λ, a step goes downhill along every eigenvector, also near a saddle point
+    (arXiv:1406.2572). It ends where ‖∇J‖ < `tolerance`.
+
+    Examples
+    --------
+    >>> from steepest.objective import objective_named
+    >>> objective = objective_named("dense", 1, "mean-squared-error")
+    >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
+    >>> settled(objective, np.zeros(2), events)
+    array([2., 0.])
+    """
+    for _ in range(steps):
+        loss, gradient = objective.loss_and_gradient(theta, events)
+        if np.linalg.norm(gradient) < tolerance:
+            break
+        values, vectors = np.linalg.eigh(hessian(objective, theta, events))
+        size = np.maximum(np.abs(values), 1e-9 * np.abs(values).max())
+        step = vectors @ ((vectors.T @ gradient) / size)
+        length = 1.0
+        while length > 1e-9 and not objective.loss(theta - length * step, events) <= loss:
+            length /= 2
+        if length <= 1e-9:
+            break
+        theta = theta - length * step
+    return theta

@@ -35,10 +35,11 @@ from steepest.trained import TrainedModel
 
 _LOCK = ".lock"
 _DO = "restore it, or train anew into another folder"
-_KINDS = {str: "text", dict: "a table"}
+_KINDS = {str: "text", dict: "a table", list: "a list"}
 _DOCUMENTS: dict[str, dict[str, type]] = {
     "metrics.json": {"format": str, "status": str},
     "environment.json": {"format": str, "events": dict},
+    "explanation.json": {"format": str, "verdict": str, "findings": list, "checks": list},
 }
 """The keys that every version of a file has."""
 HISTORY_FORMAT = {b"steepest": b'{"format": "steepest-history", "version": 1}'}
@@ -145,7 +146,9 @@ class RunFolder:
                     found=f"{recipe.descent.epochs}",
                     do=f"steepest train --resume {self.path} --set descent.epochs=NUMBER",
                 )
-        self.manifest.forget(("metrics.json", "history.parquet", "path.safetensors"))
+        self.manifest.forget(
+            ("metrics.json", "history.parquet", "path.safetensors", "explanation.json")
+        )
         self.write_text("recipe.toml", recipe.to_toml())
 
     @contextmanager
@@ -200,6 +203,11 @@ class RunFolder:
     def environment(self) -> dict[str, Any] | None:
         """What environment.json holds, or None if it was not written yet."""
         return self._json("environment.json")
+
+    @property
+    def explanation(self) -> dict[str, Any] | None:
+        """What explanation.json holds, or None if the run was not explained."""
+        return self._json("explanation.json")
 
     @property
     def history(self) -> pa.Table:

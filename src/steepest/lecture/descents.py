@@ -5,15 +5,13 @@ A `Problem` is J on its events. `Quadratic` predicts a descent from the curvatur
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from steepest import recipe as spec
-from steepest.curvature import hessian
+from steepest.curvature import Quadratic, hessian, settled
 from steepest.descent import MemoryCheckpointer, Plan, State, descend
 from steepest.descent.loop import EXPLODED
 from steepest.descent.state import Best
@@ -167,10 +165,7 @@ class Problem:
                        end.seconds)  # fmt: skip
 
     def settled(self, theta: Array, steps: int = 100) -> Array:
-        """Return the minimum reached from θ by Newton steps with |λ|, halved until J decreases.
-
-        With |λ| instead of λ, a step goes downhill along every eigenvector, also near a saddle
-        point (arXiv:1406.2572).
+        """Return the minimum reached from θ, see `steepest.curvature.settled`.
 
         Examples
         --------
@@ -178,20 +173,7 @@ class Problem:
         >>> line.settled(np.zeros(2))
         array([2., 0.])
         """
-        for _ in range(steps):
-            loss, gradient = self.loss_and_gradient(theta)
-            if np.linalg.norm(gradient) < 1e-11:
-                break
-            values, vectors = np.linalg.eigh(self.hessian(theta))
-            size = np.maximum(np.abs(values), 1e-9 * np.abs(values).max())
-            step = vectors @ ((vectors.T @ gradient) / size)
-            length = 1.0
-            while length > 1e-9 and self.loss(theta - length * step) > loss:
-                length /= 2
-            if length <= 1e-9:
-                break
-            theta = theta - length * step
-        return theta
+        return settled(self.objective, theta, self.events, steps)
 
     def logistic_minimum(self, theta: Array) -> Array:
         """Return the minimum of a logistic regression, starting from θ.
@@ -231,60 +213,6 @@ def scaled(features: Array, weights: Array | None, scaling: str = "standard") ->
     """Return the features, scaled by a scaling fitted on them."""
     names = [f"x{i}" for i in range(features.shape[1])]
     return fit_scaling(scaling, [(features, weights)], names).transform(features)
-
-
-@dataclass(frozen=True, eq=False)
-class Quadratic:
-    """J = J* + ½ (θ − θ*)ᵀ ∇²J (θ − θ*), and predictions for steps with a fixed η.
-
-    Along the eigenvector of λ, each step multiplies the distance from the minimum by 1 − ηλ.
-    """
-
-    eigenvalues: Array  # of ∇²J, ascending
-    vectors: Array  # its eigenvectors, in columns
-    minimum: Array  # θ*
-    lowest: float  # J*
-
-    @property
-    def kappa(self) -> float:
-        """λmax/λmin."""
-        return float(self.eigenvalues[-1] / self.eigenvalues[0])
-
-    @property
-    def bound(self) -> float:
-        """2/λmax; a larger η diverges."""
-        return float(2.0 / self.eigenvalues[-1])
-
-    @property
-    def best(self) -> float:
-        """2/(λmax + λmin), the η with the fastest asymptotic convergence."""
-        return float(2.0 / (self.eigenvalues[-1] + self.eigenvalues[0]))
-
-    def losses(self, start: Array, rate: float, steps: Any) -> Array:
-        """Return J after `steps` steps, an array of any shape."""
-        away = self.vectors.T @ (start - self.minimum)
-        with np.errstate(over="ignore"):  # infinite if it diverges
-            shrunk = np.abs(1.0 - rate * self.eigenvalues) ** (2 * np.asarray(steps)[..., None])
-            return self.lowest + 0.5 * (self.eigenvalues * away**2 * shrunk).sum(axis=-1)
-
-    def steps_to(self, start: Array, rate: float, part: float) -> int:
-        """Return the steps until J − J* is at most `part` of its start, for a convergent η."""
-        first = float(self.losses(start, rate, 0)) - self.lowest
-
-        def reached(steps: int) -> bool:
-            return float(self.losses(start, rate, steps)) - self.lowest <= part * first
-
-        enough = 1
-        while not reached(enough):
-            enough *= 2
-        return 1 + bisect_left(range(1, enough), True, key=reached)
-
-    def steps_at_most(self, part: float) -> int:
-        """The same for the best η and the worst start: ln(1/part) / (2 ln((κ + 1)/(κ − 1)))."""
-        if self.kappa <= 1 + 1e-9:
-            return 1
-        shrink = math.log((self.kappa + 1) / (self.kappa - 1))
-        return math.ceil(-math.log(part) / (2 * shrink))
 
 
 def quadratic(of: Problem, keep: int | None = None) -> Quadratic:

@@ -15,7 +15,7 @@ import numpy as np
 
 from steepest.errors import RecipeError
 from steepest.models.base import InputNames
-from steepest.models.layers import ACTIVATIONS, Activation, Layer
+from steepest.models.layers import ACTIVATIONS, Activation, Layer, forward
 
 __all__ = ["INITIALIZATIONS", "Dense"]
 
@@ -178,6 +178,18 @@ class Dense:
             for index, weights, biases in self._slices(theta)
             for kind, values in (("weights", weights), ("biases", biases))
         }
+
+    def hidden_sums(self, theta: Array, inputs: Array) -> list[Array]:
+        """The weighted sums that enter each hidden layer's activation, ``(events, units)`` each.
+
+        Examples
+        --------
+        >>> model = Dense(inputs=1, hidden=(2,))
+        >>> theta = np.array([1.0, -1.0, 0.0, 0.5, 1.0, 1.0, 0.0])
+        >>> model.hidden_sums(theta, np.array([[2.0]]))
+        [array([[ 2. , -1.5]])]
+        """
+        return forward(self.layers(theta), self.function, inputs).sums[:-1]
 
     def weight_mask(self) -> Array:
         """True for the entries of θ that are weights (which L2 and decay act on), ``(size,)``."""

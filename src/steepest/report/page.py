@@ -89,6 +89,7 @@ def render(folder: RunFolder) -> str:
         variations=variation_table(metrics),
         chosen=_chosen(metrics),
         verdict=_verdict(metrics),
+        explanation=folder.explanation,
         importance=[
             (name, Merit.from_json(entry).format())
             for name, entry in (metrics.get("importance") or {}).items()
@@ -195,7 +196,7 @@ def _verdict(metrics: dict[str, Any]) -> str:
     else:
         seems = "is" if -change > 2 * error else "seems"
         better = f"{seems} worse than its linear baseline ({title})"
-        hint = "a smaller descent.learning_rate, or a larger descent.l2 where validation rises"
+        hint = "`steepest explain`, which measures the cause"
     return f"The {metrics['model']['name']} {better}. To try: {hint}."
 
 

@@ -1,0 +1,46 @@
+"""``steepest explain``: why a run went as it did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    no_try: Annotated[
+        bool, typer.Option("--no-try", help="Do not try the fixes by training again.")
+    ] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="FILE", help="Write the recipe with the fix that helped."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
+) -> None:
+    """Explain why a run converged, crawled, oscillated or diverged, with the fix tried.
+
+    For example:
+
+        steepest explain runs/top-jets-1 --write better.toml
+
+    Measures the curvature, gradients, layers and events of the run, names causes with the number
+    that proves each, and trains again with each fix for at most a minute. explanation.json in the
+    run's folder has all the numbers.
+    """
+    from steepest.explain import refuse_existing, write_mended
+    from steepest.run import Run
+    from steepest.terminal import print_json, progress_unless
+
+    refuse_existing(write)
+    with progress_unless(as_json) as callback:
+        explanation = Run(run).explain(try_fixes=not no_try, callback=callback)
+    if write is not None:
+        write_mended(explanation, write)
+    if as_json:
+        print_json(explanation.to_json())
+    else:
+        typer.echo(str(explanation))
+        if write is not None:
+            typer.echo(f"\nRecipe: {write}")

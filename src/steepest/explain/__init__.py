@@ -1,0 +1,31 @@
+"""Why a run converged, crawled, oscillated or diverged: measured, then proved by trying the fix.
+
+::
+
+    record.py       the run: J, events, the path of θ, the history
+    linear.py       exact curvature of linear models;  sharpness.py  λmax and noise of any model
+    layers.py       units and gradients;  data.py  the events;  curves.py  the history
+    rates.py, checks.py   measurements → findings, each with its bound
+    trials.py       each fix, tried: the same descent with it and without
+    explanation.py  verdict, findings in order, checks; explanation.json
+"""
+
+from steepest.explain.explanation import (
+    FORMAT,
+    Explanation,
+    explain_run,
+    refuse_existing,
+    write_mended,
+)
+from steepest.explain.findings import Check, Finding, Trial
+
+__all__ = [
+    "FORMAT",
+    "Check",
+    "Explanation",
+    "Finding",
+    "Trial",
+    "explain_run",
+    "refuse_existing",
+    "write_mended",
+]

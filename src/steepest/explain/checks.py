@@ -1,0 +1,402 @@
+"""Checks of everything but η and scaling: length, noise, network, regularisation, events."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from steepest import evaluate
+from steepest.events import TRAIN, VALIDATION
+from steepest.explain.findings import Check, Finding
+from steepest.explain.measured import Measured
+from steepest.explain.rates import check_rate, check_scaling
+from steepest.explain.record import Record
+from steepest.recipe import Adam, AdamW
+
+STILL_FALLING = 0.02
+"""Fall of J over the last fifth of a run, as a part of the whole, that may go on."""
+
+
+def check_length(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """Whether J still falls at the end."""
+    late, linear = measured.curves.late, measured.linear
+    if linear is not None and record.takes_all and record.rule.name == "sgd":
+        return  # predicted from the curvature
+    if not math.isfinite(late) or record.status != "complete":
+        yield Check("length", False, "fewer than ten losses, or the descent did not end")
+    elif late > STILL_FALLING:
+        epochs = record.descent.epochs
+        assert isinstance(epochs, int)
+        yield Finding(
+            "too-few-steps",
+            "J still falls at the end.",
+            f"{100 * late:.2g} % of its fall came in the last fifth of {record.taken:,} steps",
+            "a longer descent goes on falling",
+            "more descent.epochs",
+            change={"descent.epochs": 3 * epochs},
+            weight=late,
+            suspected=True,
+        )
+    else:
+        yield Check("length", True, f"{100 * max(late, 0):.2g} % of J's fall in the last fifth")
+
+
+def check_noise(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """Whether the noise of its batches holds the descent up."""
+    noise, curves = measured.noise, measured.curves
+    if noise is None:
+        yield Check(
+            "noise",
+            record.takes_all,
+            "each step takes all events" if record.takes_all else "the noise could not be measured",
+        )
+        return
+    falls = curves.rates[2] < 0.3 * curves.rates[1]
+    scale = f"{noise.scale:,.0f}" if math.isfinite(noise.scale) else "infinite"
+    seen = (
+        f"noise scale tr Σ/‖∇J‖² = {scale} events at the end, batches of {noise.batch:,}; "
+        f"η ends at {curves.rates[2] / curves.rates[1]:.2g} of its largest"
+    )
+    if noise.scale > 4 * noise.batch and not falls:
+        yield Finding(
+            "noise-floor",
+            "η does not fall, so steps jump about the minimum.",
+            seen,
+            "at constant η SGD stays at a distance from the minimum that grows with η/batch",
+            'descent.schedule = "one-cycle", or larger batches',
+            change={"descent.schedule": "one-cycle"},
+            weight=math.log10(min(noise.scale, 1e9) / noise.batch),
+            suspected=True,
+        )
+    else:
+        yield Check("noise", True, seen)
+
+
+def check_optimizer(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """Whether options of Adam are far from the published ones."""
+    given = record.descent.optimizer
+    known = Adam() if isinstance(given, Adam | AdamW) else None
+    if known is None:
+        return
+    assert isinstance(given, Adam | AdamW)
+    odd = [
+        f"{name} = {getattr(given, name):g}"
+        for name, low, high in (("beta1", 0.0, 0.98), ("beta2", 0.9, 0.9999), ("epsilon", 0, 1e-5))
+        if not low <= getattr(given, name) <= high
+    ]
+    if odd:
+        yield Finding(
+            "optimizer-options",
+            f"{given.name} with {' and '.join(odd)}.",
+            f"published: β₁ {known.beta1:g}, β₂ {known.beta2:g}, ε {known.epsilon:g}",
+            "a large ε undoes the division by √v̂; a small β₂ makes it noisy, β₁ near 1 oscillates",
+            f'descent.optimizer = "{given.name}", with the published options',
+            change={"descent.optimizer": given.name},
+            weight=5.0,
+            suspected=True,
+        )
+    else:
+        yield Check("optimiser", True, f"{given.name} with usual options")
+
+
+def check_start(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """The loss of the start, units and gradients by layer."""
+    layers, curves = measured.layers, measured.curves
+    if layers is None:
+        return
+    model = record.recipe.model
+    default = {"model.initialization": "he-normal"} if hasattr(model, "hidden") else {}
+    activation = getattr(model, "activation", None)
+    if default and activation in ("tanh", "sigmoid"):
+        default = {"model.initialization": "glorot-uniform"}
+    if layers.loss_at_start > 3 * abs(curves.constant) + 1e-12:
+        yield Finding(
+            "start-too-far",
+            f"J starts at {layers.loss_at_start:.3g}, where a constant has {curves.constant:.3g}.",
+            f"{layers.loss_at_start / max(abs(curves.constant), 1e-300):.3g} times as high",
+            "initial weights or inputs are too large: the first steps only undo that",
+            "the default model.initialization, scaled inputs",
+            change=default,
+            weight=3.0,
+            suspected=True,
+        )
+    else:
+        yield Check(
+            "start",
+            True,
+            f"J starts at {layers.loss_at_start:.3g}, a constant has {curves.constant:.3g}",
+        )
+    yield from _units(record, measured)
+    ratio = layers.gradient_ratio
+    if len(layers.gradients) >= 3 and math.isfinite(ratio):
+        if not 1e-2 < ratio < 1e2:
+            word = "vanish" if ratio < 1 else "explode"
+            yield Finding(
+                f"gradients-{word}",
+                f"Gradients {word} from the last layer to the first.",
+                f"∂J/∂W of the first layer is {ratio:.2g} of that of the last, "
+                f"over {len(layers.gradients)} layers at the start",
+                "the first layers learn nothing, or all of it at once",
+                'model.activation = "relu" with its initialisation, or fewer layers',
+                change={
+                    "model.activation": "relu",
+                    "model.initialization": "he-normal",
+                    "descent.learning_rate": "auto",
+                },
+                weight=abs(math.log10(max(ratio, 1e-30))),
+                suspected=True,
+            )
+        else:
+            yield Check("gradients", True, f"first over last layer {ratio:.2g}")
+
+
+def _units(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    layers = measured.layers
+    assert layers is not None
+    if not layers.end:
+        yield Check("units", False, "this kind of model does not show its hidden units")
+        return
+    dead, before = max(s.dead for s in layers.end), max(s.dead for s in layers.start)
+    flat = max(s.saturated for s in layers.start)
+    activation = getattr(record.recipe.model, "activation", "")
+    if activation == "relu" and dead > 0.5:
+        yield Finding(
+            "dead-units",
+            f"{100 * dead:.0f} % of the units of a layer are dead at the end.",
+            f"{100 * before:.0f} % at the start; their sums are negative on every event",
+            "their gradient is zero for ever: the network is smaller than it looks",
+            'a smaller η, or model.activation = "gelu"',
+            change={"model.activation": "gelu", "descent.learning_rate": "auto"},
+            weight=10 * dead,
+            suspected=True,
+        )
+    elif activation in ("tanh", "sigmoid") and flat > 0.5:
+        yield Finding(
+            "saturated-units",
+            f"{100 * flat:.0f} % of a layer's values are saturated at the start.",
+            "the activation's derivative is below a twentieth of its largest there",
+            "hardly any gradient passes",
+            "scaled inputs, the default model.initialization",
+            change={
+                "descent.scaling": "standard",
+                "model.initialization": "glorot-uniform",
+                "descent.learning_rate": "auto",
+            },
+            weight=10 * flat,
+            suspected=True,
+        )
+    else:
+        yield Check(
+            "units",
+            True,
+            f"at most {100 * dead:.0f} % of a layer dead at the end, "
+            f"{100 * flat:.0f} % saturated at the start",
+        )
+
+
+def check_penalty(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """Whether λ/2 ‖W‖² is too large a part of J."""
+    l2 = record.descent.l2
+    decay = getattr(record.descent.optimizer, "weight_decay", 0.0)
+    if not l2 and decay <= 0.1:
+        return
+    theta = record.model.theta.astype(np.float64)
+    penalty = 0.5 * l2 * float((theta[record.objective.weight_mask] ** 2).sum())
+    whole = record.objective.loss(theta, record.train)
+    seen = f"l2 = {l2:g}, weight decay {decay:g}; λ/2 ‖W‖² is {penalty / whole:.2g} of J"
+    change = {"descent.l2": 0.0} if l2 else {"descent.optimizer": "adam"}
+    yield Finding(
+        "too-much-l2",
+        "The penalty on weights holds the model back.",
+        seen,
+        "J then rather has small weights than the right predictions",
+        "a smaller descent.l2",
+        change=change,
+        weight=2.0,
+        suspected=True,
+    )
+
+
+def check_overfitting(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """Whether the validation loss rises while that of the training part falls."""
+    curves = measured.curves
+    best, last = curves.best_validation, curves.last_validation
+    if not math.isfinite(best):
+        yield Check("overtraining", False, "there is no validation part")
+        return
+    gained = max(curves.constant - best, 1e-300)
+    rise, gap = (last - best) / gained, (last - curves.last) / gained
+    seen = (
+        f"validation loss {best:.4g} at step {curves.best_step:,}, {last:.4g} at the end; "
+        f"training loss {curves.last:.4g}"
+    )
+    if rise > 0.1 and gap > 0.1:
+        yield Finding(
+            "overtraining",
+            f"The model learns the training events by heart from step {curves.best_step:,} on.",
+            seen,
+            f"after its best the validation loss rises by {100 * rise:.2g} % of what was gained"
+            + (", but the best parameters were kept" if record.descent.keep != "last" else ""),
+            "descent.l2, a smaller network, more events, or fewer epochs",
+            severity="better" if record.descent.keep != "last" else "wrong",
+            change={"descent.l2": 1e-3},
+            weight=rise,
+            suspected=record.descent.keep != "last",
+        )
+    else:
+        yield Check("overtraining", True, seen)
+
+
+def check_loss(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """Whether the loss suits the label."""
+    labels = np.asarray(record.parts[TRAIN].labels)
+    if record.model.task == "regression" and len(labels) > 20:
+        values = np.unique(labels[:10_000])
+        if len(values) == 2:
+            yield Finding(
+                "wrong-loss",
+                "The label has two values, but the loss is the mean squared error.",
+                f"labels {values[0]:g} and {values[1]:g}",
+                "it is not a likelihood of classes: predictions leave [0, 1]",
+                'descent.loss = "binary-cross-entropy"',
+                severity="wrong",
+                change={"descent.loss": "binary-cross-entropy"}
+                if set(values.tolist()) == {0.0, 1.0}
+                else {},
+                weight=4.0,
+            )
+
+
+def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """Leaks, copies across the split, few heavy weights, rare classes, constants, drift."""
+    data = measured.data
+    if data is None:
+        yield Check("events", False, "not measured on inputs in groups")
+        return
+    for name, value in data.leaks.items():
+        yield Finding(
+            "leak",
+            f"{name} alone tells the label.",
+            f"AUC or correlation {value:.4f} by this one feature",
+            "such a feature is mostly made from the label, and will not be there in data",
+            f"leave {name} out of events.features",
+            severity="wrong",
+            weight=1e5,
+        )
+    across, within = data.repeated
+    if across > 0.05 and within < 0.5:
+        yield Finding(
+            "copies-across-the-split",
+            f"{100 * across:.2g} % of the validation events are training events too.",
+            f"with all features equal; {100 * within:.2g} % of the training events are copies",
+            "the validation loss then rewards learning by heart",
+            "remove the copies, or let events.split divide the events",
+            severity="wrong",
+            weight=1e4,
+        )
+    if data.effective < 0.02:
+        yield Finding(
+            "few-heavy-weights",
+            "A few events have nearly all the weight.",
+            f"(Σw)²/Σw² is {100 * data.effective:.2g} % of the events",
+            "the gradient is that of these few, and so is the model",
+            "look at the largest weights; events.train_weights trains without them",
+            severity="wrong",
+            weight=1e3,
+            change={"events.train_weights": "1"} if record.recipe.events.weight else {},
+        )
+    if data.rarest < 0.01:
+        yield Finding(
+            "imbalance",
+            f"A class has {100 * data.rarest:.2g} % of the weight that the descent sees.",
+            "sum of its weights over the whole",
+            "J hardly changes by it",
+            'events.train_weights = "balanced"',
+            severity="better",
+            weight=2.0,
+        )
+    if data.constant:
+        yield Finding(
+            "constant-features",
+            f"{', '.join(data.constant)} {'has' if len(data.constant) == 1 else 'have'} one value.",
+            "no spread in the training part",
+            "it tells nothing",
+            "leave it out",
+            severity="note",
+            weight=0.5,
+        )
+    name, inflation = data.collinear
+    if inflation > 1e4:
+        yield Finding(
+            "collinear-features",
+            f"{name} follows from the other features.",
+            f"its variance is inflated by 1/(1 − R²) = {inflation:.3g}",
+            "coefficients along it are free, and descents slow",
+            f'leave {name} out, or descent.scaling = "whiten"',
+            severity="note",
+            weight=1.0,
+        )
+    name, distance, probability = data.drift
+    if probability < 1e-6 and distance > 0.1:
+        yield Finding(
+            "parts-differ",
+            f"{name} is distributed differently in the training and validation parts.",
+            f"Kolmogorov distance {distance:.3g}, probability {probability:.1g}",
+            "the validation loss is then of other physics",
+            "one events.split for all",
+            severity="wrong",
+            weight=1e3,
+        )
+    if not (data.leaks or across > 0.05 or data.effective < 0.02):
+        yield Check(
+            "events",
+            True,
+            f"largest AUC of one feature below 0.995, {100 * across:.2g} % "
+            f"of validation events seen in training, effective events "
+            f"{100 * data.effective:.0f} %",
+        )
+
+
+def check_information(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """Whether the features say anything of the label: boosted trees find it where they do."""
+    if measured.curves.gained > 0.02 or record.validation is None or measured.data is None:
+        return
+    train, validation = record.parts[TRAIN], record.parts[VALIDATION]
+    if train.task != "binary" or min(np.bincount(np.asarray(train.labels))) < 50:
+        yield Check("information", False, "tested for two classes of 50 events at least")
+        return
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    trees = HistGradientBoostingClassifier(random_state=0)
+    trees.fit(np.asarray(train.features), np.asarray(train.labels), train.descent_weights)
+    scores = trees.predict_proba(np.asarray(validation.features))[:, 1]
+    merit = evaluate.auc(np.asarray(validation.labels), scores, validation.weights)
+    if merit.value - 3 * merit.uncertainty < 0.5:
+        yield Finding(
+            "no-information",
+            "The features say nothing of the label.",
+            f"boosted trees reach an AUC of {merit.value:.3f} ± {merit.uncertainty:.3f}",
+            "labels in another order than the events, or features that do not tell",
+            "check that labels and features belong together",
+            severity="wrong",
+            weight=1e7,
+        )
+    else:
+        yield Check("information", True, f"boosted trees reach an AUC of {merit.value:.3f}")
+
+
+CHECKS: tuple[Callable[[Record, Measured], Iterable[Finding | Check]], ...] = (
+    check_rate,
+    check_scaling,
+    check_length,
+    check_noise,
+    check_optimizer,
+    check_start,
+    check_penalty,
+    check_overfitting,
+    check_loss,
+    check_events,
+    check_information,
+)

@@ -1,0 +1,255 @@
+"""An explanation: the verdict, findings in order of weight, and the checks."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from steepest.errors import InputError, Interrupted
+from steepest.explain.checks import CHECKS
+from steepest.explain.findings import Check, Finding
+from steepest.explain.measured import Measured, measure
+from steepest.explain.record import Record, read_record
+from steepest.explain.trials import Trials, settings_of
+from steepest.folder import RunFolder
+from steepest.folder.files import explained, write_atomically
+from steepest.recipe import Recipe
+from steepest.training import TrainingCallback
+from steepest.training.callback import interruptible
+
+FORMAT = {"format": "steepest-explanation", "version": 1}
+MOST_TRIALS = 8
+WIDTH = 80
+_HEADINGS = {"wrong": "WRONG", "better": "COULD BE BETTER", "note": "NOTE"}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a run went as it did.
+
+    Parameters
+    ----------
+    run
+        Its name.
+    verdict
+        One sentence.
+    findings
+        The most important first.
+    checks
+        Those that passed, and those that were skipped.
+    measured
+        The numbers that all rests on.
+    recipe
+        The recipe with the changes of the findings that helped.
+    """
+
+    run: str
+    verdict: str
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+    measured: Measured
+    recipe: Recipe
+
+    def to_json(self) -> dict[str, Any]:
+        """What explanation.json holds."""
+        return {
+            **FORMAT,
+            "run": self.run,
+            "verdict": self.verdict,
+            "findings": [one.to_json() for one in self.findings],
+            "checks": [one.to_json() for one in self.checks],
+            "measured": self.measured.to_json(),
+        }
+
+    def __str__(self) -> str:
+        lines = [*_wrapped(self.verdict), ""]
+        for number, found in enumerate(self.findings, 1):
+            lines += _wrapped(f"{number}. {_HEADINGS[found.severity]}: {found.title}")
+            entries = {"seen": found.seen, "why": found.why, "do": found.do}
+            if found.trial is not None:
+                entries["tried"] = found.trial.sentence.removeprefix("tried ")
+            for name, text in entries.items():
+                lines += _wrapped(f"{name:<6} {text}", 3, 10)
+            lines.append("")
+        for passed, title in ((True, "Passed"), (False, "Skipped")):
+            chosen = [one for one in self.checks if one.passed is passed]
+            if chosen:
+                lines.append(f"{title}:")
+                for one in chosen:
+                    lines += _wrapped(f"{one.name}: {one.sentence}", 2, 4)
+        return "\n".join(lines).rstrip()
+
+
+def _wrapped(text: str, first: int = 0, rest: int = 0) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=" " * first,
+        subsequent_indent=" " * rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def explain_run(
+    path: str | Path, *, try_fixes: bool = True, callback: TrainingCallback | None = None
+) -> Explanation:
+    """Explain a run, and write explanation.json into its folder.
+
+    Parameters
+    ----------
+    path
+        The run's folder.
+    try_fixes
+        Try the change of each finding, by training again for 6,000 steps or a minute at most.
+    callback
+        Told of the progress; Ctrl-C ends the trials, and what was found so far is reported.
+
+    Raises
+    ------
+    RunFolderError, InputError, EventsError
+        See `read_record`.
+    """
+    callback = callback or TrainingCallback()
+    callback.stage("Reading the run")
+    record = read_record(path, callback)
+    explanation = explain(record, try_fixes=try_fixes, callback=callback)
+    folder = RunFolder(path)
+    with folder.locked():
+        folder.write_json("explanation.json", explanation.to_json())
+    return explanation
+
+
+def explain(
+    record: Record, *, try_fixes: bool = True, callback: TrainingCallback | None = None
+) -> Explanation:
+    """Measure, diagnose, try, and rank."""
+    callback = callback or TrainingCallback()
+    measured = measure(record, callback)
+    found: list[Finding] = []
+    checks: list[Check] = []
+    for check in CHECKS:
+        for outcome in check(record, measured):
+            if isinstance(outcome, Finding):
+                found.append(outcome)
+            else:
+                checks.append(outcome)
+    if try_fixes:
+        found, tried = _tried(record, found, callback)
+        checks += tried
+    else:
+        checks += [
+            Check(one.cause, False, f"{one.title} Its fix was not tried.")
+            for one in found
+            if one.suspected
+        ]
+        found = [one for one in found if not one.suspected]
+    found.sort(key=lambda one: one.rank)
+    return Explanation(
+        run=record.name,
+        verdict=_verdict(record, measured, found),
+        findings=tuple(found),
+        checks=tuple(checks),
+        measured=measured,
+        recipe=_mended(record.recipe, found),
+    )
+
+
+def _tried(
+    record: Record, found: Iterable[Finding], callback: TrainingCallback
+) -> tuple[list[Finding], list[Check]]:
+    """The findings with their trials; suspicions whose change did not help become checks."""
+    trials, kept, checks = Trials(record, callback), list[Finding](), list[Check]()
+    done: dict[str, Finding] = {}
+    with interruptible(callback):
+        for number, one in enumerate(sorted(found, key=lambda one: one.rank)):
+            key = repr(sorted(one.change.items()))
+            if not one.change:
+                kept.append(one)
+                continue
+            trial, why = None, "not tried: others came first"
+            if callback.interrupted:
+                why = "not tried: interrupted"
+            elif key in done:
+                trial = done[key].trial
+            elif number < MOST_TRIALS:
+                callback.stage(f"Trying: {one.cause}")
+                try:
+                    trial = trials(one.change)
+                    why = "not tried: the recipe refuses this change"
+                except Interrupted:
+                    why = "not tried to the end: interrupted"
+            if trial is None:
+                if one.suspected:
+                    checks.append(Check(one.cause, False, f"{one.title} {why.capitalize()}."))
+                else:
+                    kept.append(one)
+                continue
+            judged = one.with_trial(trial)
+            done[key] = judged
+            if one.suspected and trial.severity is None:
+                checks.append(Check(one.cause, True, f"{one.seen}; {trial.sentence}"))
+            else:
+                kept.append(_with_direction(record, judged))
+    return kept, checks
+
+
+def _with_direction(record: Record, one: Finding) -> Finding:
+    """A learning rate that is not the best is too large or too small: the trial's η tells."""
+    if one.cause != "learning-rate" or one.trial is None or not math.isfinite(one.trial.rate):
+        return one
+    rate, own = one.trial.rate, record.rate
+    word = "large" if rate < own else "small"
+    factor = own / rate if rate < own else rate / own
+    return replace(
+        one,
+        cause=f"learning-rate-too-{word}",
+        title=f"η = {own:.3g} is too {word}, by a factor of some {factor:.2g}.",
+        do=f'descent.learning_rate = {rate:.3g}, as "auto" chooses',
+    )
+
+
+def _verdict(record: Record, measured: Measured, found: list[Finding]) -> str:
+    curves = measured.curves
+    wrong = [one for one in found if one.severity == "wrong"]
+    ended = {
+        "diverged": "The run diverged",
+        "unfinished": f"The run is unfinished, at step {record.taken:,}",
+    }.get(record.status, f"The run ended at J = {curves.last:.4g}")
+    if wrong:
+        return f"{ended}. {wrong[0].title}"
+    healthy = f"{ended}, from {curves.first:.4g}; a constant has {curves.constant:.4g}"
+    better = [one for one in found if one.severity == "better"]
+    if better:
+        return f"{healthy}. Nothing is wrong; it could be better: {better[0].title}"
+    return f"{healthy}. Nothing wrong was found."
+
+
+def _mended(recipe: Recipe, found: list[Finding]) -> Recipe:
+    """The recipe with the change of the first finding whose trial helped, or that is wrong."""
+    for one in found:
+        helped = one.trial is not None and one.trial.severity is not None
+        if one.change and (helped or (one.trial is None and one.severity == "wrong")):
+            return recipe.with_settings(settings_of(one.change))
+    return recipe
+
+
+def refuse_existing(path: Path | None) -> None:
+    """Raise InputError for a file that is there already, or whose folder is not."""
+    if path is not None and (path.exists() or not path.absolute().parent.is_dir()):
+        raise InputError(
+            f"{path} {'is there already' if path.exists() else 'is in no folder that exists'}.",
+            expected="a new file",
+            do="choose another with --write",
+        )
+
+
+def write_mended(explanation: Explanation, path: Path) -> None:
+    """Write the recipe, with the change that helped, to a new file."""
+    refuse_existing(path)
+    with explained(f"Writing {path.name}", path.parent, "explanation.json is written"):
+        write_atomically(path, lambda file: file.write_text(explanation.recipe.to_toml()))

@@ -1,0 +1,105 @@
+"""Inside a network: units that are dead or saturated, gradients by layer, the loss of the start.
+
+A ReLU unit whose sum is never positive has no gradient and never comes back: it is dead. A tanh or
+sigmoid unit is saturated on an event where its derivative is below a twentieth of its largest.
+Gradients that shrink or grow by orders of magnitude from the last layer to the first vanish or
+explode (Glorot and Bengio 2010). At a sensible start the loss is near that of the best constant.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from steepest.explain.record import Record
+from steepest.objective import Batch
+
+Array = np.ndarray
+
+EVENTS = 4_000
+SATURATED = 0.05
+"""Of the activation's largest derivative."""
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """One hidden layer at one θ.
+
+    Parameters
+    ----------
+    dead
+        Share of units with a derivative of zero on every event.
+    saturated
+        Share of (event, unit) pairs with a derivative below a twentieth of the largest.
+    """
+
+    dead: float
+    saturated: float
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Hidden layers and gradients at the start and at the end of the path."""
+
+    start: tuple[LayerState, ...]
+    end: tuple[LayerState, ...]
+    gradients: tuple[float, ...]
+    """Root mean square of ∂J/∂W at the start, by layer from the inputs to the outputs."""
+    loss_at_start: float
+
+    @property
+    def gradient_ratio(self) -> float:
+        """The gradient of the first layer over that of the last."""
+        if len(self.gradients) < 2 or self.gradients[-1] == 0:
+            return math.nan
+        return self.gradients[0] / self.gradients[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def measure_layers(record: Record) -> Layers:
+    """Measure layers at both ends; only gradients where a model does not show its hidden sums."""
+    events = record.train
+    if len(events) > EVENTS:
+        events = events.take(np.linspace(0, len(events) - 1, EVENTS).astype(np.int64))
+    first, last = record.thetas[0], record.thetas[-1]
+    with np.errstate(all="ignore"):
+        loss, gradient = record.objective.loss_and_gradient(first, events)
+    blocks = record.model.model.named(np.asarray(gradient, dtype=np.float64))
+    weights = [v for name, v in blocks.items() if "bias" not in name and v.ndim > 1]
+    sizes = tuple(float(np.sqrt(np.mean(v**2))) for v in weights)
+    return Layers(_states(record, first, events), _states(record, last, events), sizes, loss)
+
+
+def _states(record: Record, theta: Array, events: Batch) -> tuple[LayerState, ...]:
+    hidden_sums: Any = getattr(record.model.model, "hidden_sums", None)
+    if hidden_sums is None or not isinstance(events.inputs, np.ndarray):
+        return ()
+    function: Any = record.model.model.function  # pyright: ignore[reportAttributeAccessIssue]
+    steepest = float(np.abs(function.first(np.linspace(-8, 8, 1601))).max())
+    states = []
+    with np.errstate(all="ignore"):
+        for sums in hidden_sums(theta, events.inputs):
+            slopes = np.abs(function.first(sums))
+            flat = slopes <= SATURATED * steepest
+            states.append(LayerState(float((slopes == 0).all(axis=0).mean()), float(np.mean(flat))))
+    return tuple(states)
+
+
+def constant_loss(record: Record, batch: Batch) -> float:
+    """The mean loss of the best constant: the weighted entropy of the classes, or the variance."""
+    targets = batch.targets
+    weights = np.ones(len(targets)) if batch.weights is None else np.asarray(batch.weights)
+    total = weights.sum()
+    if record.model.loss.name == "mean-squared-error":
+        values = np.asarray(targets, dtype=np.float64)
+        mean = (weights @ values) / total
+        return float(weights @ (values - mean) ** 2 / total)
+    shares = np.bincount(np.asarray(targets).astype(np.int64), weights) / total
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())

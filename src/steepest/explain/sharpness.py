@@ -1,0 +1,180 @@
+"""λmax along a descent against what the update rule can bear, and the noise of its gradients.
+
+Gradient descent on a quadratic is stable for ηλ < 2; with momentum β for ηλ < 2(1 + β). Networks
+rise to about this bound by themselves and stay there while J falls (Cohen et al.,
+arXiv:2103.00065), so what tells a learning rate that is too large is ηλ at the *start*. Adam and
+RMSprop divide the gradient by P = √v̂ + ε: what counts for them is λmax of P^−½ ∇²J P^−½, and the
+bound is (2 + 2β₁)/(1 − β₁) (Cohen et al., arXiv:2207.14484).
+
+The gradient noise scale is B = tr Σ/‖∇J‖², with Σ the covariance of single events' gradients: the
+batch size at which noise and gradient are alike (McCandlish et al., arXiv:1812.06162).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from steepest.curvature import hessian_product, lanczos
+from steepest.explain.record import Record
+from steepest.objective import Batch
+from steepest.objective.stateful import preserved_memory
+
+Array = np.ndarray
+
+EVENTS = 2_000
+"""Events at most that λmax of a network is measured on."""
+BATCHES = 32
+"""Mini-batches whose gradients give the noise and the size of v̂."""
+TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """λmax at one point of the path.
+
+    Parameters
+    ----------
+    step, rate
+        Where, and η there.
+    largest
+        λmax of ∇²J; for rules that divide the gradient, of P^−½ ∇²J P^−½.
+    bound
+        The largest stable η λ.
+    """
+
+    step: int
+    rate: float
+    largest: float
+    bound: float
+
+    @property
+    def of_bound(self) -> float:
+        """η λmax over the bound: above one, a quadratic would diverge."""
+        return self.rate * self.largest / self.bound
+
+    @property
+    def largest_rate(self) -> float:
+        """The largest stable η there."""
+        return self.bound / self.largest if self.largest > 0 else math.inf
+
+    def to_json(self) -> dict[str, float]:
+        """Plain values."""
+        return {**asdict(self), "of_bound": self.of_bound}
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise of gradients of `batch` events at a step, on events drawn anew."""
+
+    step: int
+    batch: int
+    squared_gradient: float
+    """‖∇J‖², without what noise adds to it."""
+    variance: float
+    """tr Σ of a single event."""
+
+    @property
+    def scale(self) -> float:
+        """B = tr Σ/‖∇J‖², in events."""
+        return self.variance / self.squared_gradient if self.squared_gradient > 0 else math.inf
+
+    def to_json(self) -> dict[str, float | None]:
+        """Plain values."""
+        scale = self.scale if math.isfinite(self.scale) else None
+        return {**asdict(self), "scale": scale}
+
+
+def bound_of(record: Record) -> float:
+    """The largest stable η λ of the update rule."""
+    rule, options = record.rule, record.descent.optimizer
+    if rule.stability is not None:
+        return rule.stability
+    beta = getattr(options, "beta1", 0.0)
+    return 2.0 * (1.0 + beta) / (1.0 - beta)
+
+
+def measure_sharpness(record: Record, points: int = 5) -> list[Sharpness]:
+    """λmax at the start, at the end and between, at points of the path evenly in log-time."""
+    with preserved_memory(record.objective):
+        return [_at(record, index) for index in _places(len(record.thetas), points)]
+
+
+def _places(count: int, points: int) -> list[int]:
+    if not count:
+        return []
+    spread = np.geomspace(1, count, points).round().astype(int) - 1
+    return sorted({0, *spread.tolist(), count - 1})
+
+
+def _at(record: Record, index: int) -> Sharpness:
+    theta, step = record.thetas[index], int(record.steps[index])
+    events = _some(record.train, EVENTS)
+    plain = hessian_product(record.objective, theta, events)
+    root = np.ones(1) if record.rule.stability is not None else np.sqrt(_divisor(record, theta))
+
+    def product(vector: Array) -> Array:
+        return plain(vector / root) / root
+
+    try:
+        found = lanczos(product, record.objective.size, low=0, high=1, tolerance=TOLERANCE)
+        largest = float(found.values[-1])
+    except FloatingPointError:
+        largest = math.nan
+    return Sharpness(step, _rate_at(record, step), largest, bound_of(record))
+
+
+def _divisor(record: Record, theta: Array) -> Array:
+    """√v̂ + ε of Adam or RMSprop where they stay at θ: v̂ is the mean square of the gradients."""
+    squares = np.mean(_gradients(record, theta, 0) ** 2, axis=0)
+    return np.sqrt(squares) + getattr(record.descent.optimizer, "epsilon", 1e-8)
+
+
+def _rate_at(record: Record, step: int) -> float:
+    """η of the first recorded step after `step`."""
+    rates = record.history.filter(record.history["learning_rate"].is_not_null())
+    if not len(rates):
+        return record.rate
+    place = min(int(rates["step"].search_sorted(step + 1)), len(rates) - 1)
+    return float(rates["learning_rate"][place])
+
+
+def measure_noise(record: Record, index: int = -1) -> Noise | None:
+    """Measure the noise scale from gradients of mini-batches and of all events; None for batch."""
+    if record.takes_all or not len(record.thetas):
+        return None
+    theta, size = record.thetas[index], _batch_size(record)
+    with preserved_memory(record.objective), np.errstate(all="ignore"):
+        small = _gradients(record, theta, 1)
+        whole = record.objective.loss_and_gradient(theta, record.train)[1]
+    squares = float(np.mean((small**2).sum(axis=1)))
+    large = float(whole @ whole)
+    variance = (squares - large) / (1.0 / size - 1.0 / len(record.train))
+    signal = large - variance / len(record.train)
+    if not (math.isfinite(squares) and variance > 0):
+        return None
+    return Noise(int(record.steps[index]), size, max(signal, 0.0), variance)
+
+
+def _batch_size(record: Record) -> int:
+    size = record.descent.batch_size
+    size = record.events if isinstance(size, str) else size
+    return min(size, len(record.train))
+
+
+def _gradients(record: Record, theta: Array, seed: int) -> Array:
+    """Gradients of mini-batches as the descent takes them, ``(batches, size)``."""
+    size, random = _batch_size(record), np.random.default_rng(seed)
+    gradients = []
+    for _ in range(1 if size == len(record.train) else BATCHES):
+        rows = np.sort(random.choice(len(record.train), size, replace=False))
+        gradients.append(record.objective.loss_and_gradient(theta, record.train.take(rows))[1])
+    return np.asarray(gradients, dtype=np.float64)
+
+
+def _some(events: Batch, most: int) -> Batch:
+    if len(events) <= most:
+        return events
+    return events.take(np.linspace(0, len(events) - 1, most).astype(np.int64))

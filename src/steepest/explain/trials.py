@@ -1,0 +1,172 @@
+"""A fix, tried: the same descent with a change of the recipe and without it, from the same seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from steepest.descent import MemoryCheckpointer
+from steepest.errors import DivergenceError, SteepestError
+from steepest.events import TRAIN, VALIDATION
+from steepest.explain.findings import Trial
+from steepest.explain.layers import constant_loss
+from steepest.explain.record import Record, per_event_losses
+from steepest.recipe import Recipe
+from steepest.trained import TrainedModel
+from steepest.training import TrainingCallback, fit
+from steepest.training.weights import with_train_weights
+
+Array = np.ndarray
+
+MOST_STEPS = 6_000
+"""Steps of a trial, in whole epochs."""
+SECONDS = 60.0
+"""Of a trial; a longer one ends early, and the one without the change too."""
+
+
+class Trials:
+    """Descents with and without changes, on the run's own training events (20,000 at most).
+
+    Parameters
+    ----------
+    record
+        The run.
+    callback
+        Told of each trial; Ctrl-C ends the one that goes on, and no further one begins.
+    """
+
+    def __init__(self, record: Record, callback: TrainingCallback) -> None:
+        self.record, self.callback = record, callback
+        self.part, self.sample, self.batch = record.judged
+        self.constant = constant_loss(record, self.batch)
+        self._before: tuple[Array | None, int] | None = None
+
+    def __call__(self, change: Mapping[str, Any]) -> Trial | None:
+        """Try a change of the recipe; None where the recipe or the events refuse it."""
+        before, steps = self._own()
+        try:
+            found = self._descend(change)
+        except SteepestError:
+            return None
+        after, taken, rate, brier = found
+        if brier:  # another loss: squared errors of the predictions are compared
+            before = self._squared_errors(self.record.model)
+        weights = self._weights()
+        means = [math.inf if v is None else float(np.mean(weights * v)) for v in (before, after)]
+        error = 0.0  # on the events that are descended on, losses are what they are
+        if self.part != "training" and before is not None and after is not None:
+            spread = np.std(weights * (before - after), ddof=1) if len(before) > 1 else math.nan
+            error = float(spread) / math.sqrt(len(before))
+        constant = self.constant
+        return Trial(
+            part=self.part,
+            events=len(self.sample),
+            before=means[0],
+            after=means[1],
+            error=error,
+            scale=max(constant - min(means), 0.0) if math.isfinite(min(means)) else 0.0,
+            steps=max(steps, taken),
+            rate=rate,
+        )
+
+    def _weights(self) -> Array:
+        given = self.sample.descent_weights
+        if given is None:
+            return np.ones(len(self.sample))
+        return np.asarray(given) / np.mean(given)
+
+    def _own(self) -> tuple[Array | None, int]:
+        """The losses of the run's own recipe in the budget of a trial; None if it diverges."""
+        if self._before is None:
+            record = self.record
+            whole = record.events == len(record.parts[TRAIN]) and record.taken <= MOST_STEPS
+            if record.status == "diverged" and whole:
+                self._before = None, record.taken
+            elif record.status == "complete" and whole:
+                self._before = per_event_losses(record.model, self.sample)[0], record.taken
+            else:
+                self.callback.stage("Descending as the run did")
+                losses, taken, _, _ = self._descend({})
+                self._before = losses, taken
+        return self._before
+
+    def _descend(self, change: Mapping[str, Any]) -> tuple[Array | None, int, float, bool]:
+        """Return losses of each judged event, the steps taken, η, and whether the loss is another.
+
+        Losses are None for a descent that diverges.
+        """
+        record = self.record
+        recipe = _changed(record, change)
+        train = record.parts[TRAIN]
+        if any(name.startswith("events.train_weights") for name in change):
+            train = with_train_weights(train, recipe.events.train_weights)
+        other = recipe.descent.loss != record.descent.loss and "descent.loss" in change
+        sample = self.sample
+        try:
+            fitted = fit(
+                train,
+                record.parts.get(VALIDATION),
+                record.schema,
+                recipe.model,
+                recipe.descent,
+                MemoryCheckpointer(),
+                callback=self.callback,
+            )
+        except DivergenceError:
+            rate = recipe.descent.learning_rate
+            return None, MOST_STEPS, math.nan if rate == "auto" else float(rate), other
+        losses = (
+            self._squared_errors(fitted.model)
+            if other
+            else per_event_losses(fitted.model, sample)[0]
+        )
+        state = fitted.outcome.state
+        return losses, state.step, fitted.learning_rate.value, other
+
+    def _squared_errors(self, model: TrainedModel) -> Array:
+        predictions = model.predict_encoded(self.sample.features)
+        return (predictions - np.asarray(self.sample.labels, dtype=np.float64)) ** 2
+
+
+def _changed(record: Record, change: Mapping[str, Any]) -> Recipe:
+    """The run's recipe with all decided, in the budget of a trial, and then the change."""
+    descent = record.descent
+    per_epoch = -(-len(record.parts[TRAIN]) // _size(record))
+    epochs = descent.epochs
+    assert isinstance(epochs, int)
+    stop = descent.stop.model_copy(update={"seconds": SECONDS})
+    descent = descent.model_copy(
+        update={
+            "epochs": max(1, min(epochs, MOST_STEPS // per_epoch)),
+            "stop": stop,
+            "batch_size": "all" if record.takes_all else _size(record),
+        }
+    )
+    recipe = record.recipe.model_copy(update={"descent": descent})
+    longer = change.get("descent.epochs")
+    if longer is not None:  # so many times as many
+        change = {**change, "descent.epochs": max(2, round(descent.epochs * longer / epochs))}
+    return recipe.with_settings(settings_of(change))
+
+
+def settings_of(change: Mapping[str, Any]) -> list[str]:
+    """A change as ``--set`` takes it."""
+    return [f"{name}={_toml(value)}" for name, value in change.items()]
+
+
+def _size(record: Record) -> int:
+    size = record.descent.batch_size
+    return min(len(record.parts[TRAIN]), record.events if isinstance(size, str) else size)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return repr(value)

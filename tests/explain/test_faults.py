@@ -1,0 +1,133 @@
+"""Faults of networks and events: each is named first or second, and healthy runs have none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import steepest
+from explained_runs import TABLE, trained
+from samples import make_events
+from steepest.errors import InputError, RunFolderError
+from steepest.explain import explain_run
+from steepest.explain.findings import Finding, Trial
+
+
+def causes(run: Path, try_fixes: bool = True) -> list[str]:
+    return [one.cause for one in explain_run(run, try_fixes=try_fixes).findings]
+
+
+def test_a_healthy_network_has_nothing_wrong(tmp_path: Path):
+    found = explain_run(trained(tmp_path))
+    assert not [one for one in found.findings if one.severity == "wrong"]
+    saved = json.loads((tmp_path / "run" / "explanation.json").read_text())
+    assert (saved["format"], saved["version"]) == ("steepest-explanation", 1)
+    assert saved["verdict"] == found.verdict
+    assert {check["check"] for check in saved["checks"]} >= {"scaling", "events"}
+
+
+def test_a_rate_that_is_too_large_for_adam(tmp_path: Path):
+    assert causes(trained(tmp_path, learning_rate=3.0))[0] in (
+        "learning-rate-too-large",
+        "dead-units",
+    )
+
+
+def test_a_rate_that_is_too_small(tmp_path: Path):
+    assert causes(trained(tmp_path, learning_rate=1e-6))[0] in (
+        "learning-rate-too-small",
+        "too-few-steps",
+    )
+
+
+def test_inputs_that_are_not_scaled(tmp_path: Path):
+    assert "features-unscaled" in causes(trained(tmp_path, scaling="none"))[:2]
+
+
+def test_too_much_l2(tmp_path: Path):
+    assert causes(trained(tmp_path, l2=0.5))[0] == "too-much-l2"
+
+
+def test_a_feature_made_from_the_label(tmp_path: Path):
+    table = {**TABLE, "derived": TABLE["is_top"] + 0.01 * TABLE["ratio"]}
+    run = trained(tmp_path, table, events={"features": ["pt", "mass", "derived"]})
+    found = explain_run(run, try_fixes=False)
+    assert found.findings[0].cause == "leak"
+    assert "derived" in found.verdict
+
+
+def test_labels_without_information(tmp_path: Path):
+    labels = np.random.default_rng(1).permutation(TABLE["is_top"])
+    assert causes(trained(tmp_path, {**TABLE, "is_top": labels}, epochs=8))[0] == "no-information"
+
+
+def test_weights_that_few_events_have(tmp_path: Path):
+    weights = np.ones(len(TABLE["pt"]))
+    weights[::150] = 1e5
+    events = {"weight": "weight", "train_weights": "as-given"}
+    run = trained(tmp_path, {**TABLE, "weight": weights}, events=events)
+    assert causes(run, try_fixes=False)[0] == "few-heavy-weights"
+
+
+def test_suspicions_are_not_findings_unless_tried(tmp_path: Path):
+    found = explain_run(trained(tmp_path, learning_rate=1e-6), try_fixes=False)
+    assert not found.findings
+    assert "learning-rate" in {check.name for check in found.checks if not check.passed}
+
+
+def test_the_mended_recipe_can_be_written_and_is_better(tmp_path: Path):
+    from steepest.explain import write_mended
+
+    run = trained(tmp_path, learning_rate=1e-6)
+    write_mended(explain_run(run), tmp_path / "better.toml")
+    better = steepest.train(tmp_path / "better.toml", tmp_path / "better", progress=False)
+    before = steepest.Run(run).metrics
+    assert before is not None
+    assert better.metrics is not None
+    assert better.metrics["losses"]["validation"] < 0.8 * before["losses"]["validation"]
+    with pytest.raises(InputError, match="is there already"):
+        write_mended(explain_run(run, try_fixes=False), tmp_path / "better.toml")
+
+
+def test_the_report_and_python_show_it(tmp_path: Path):
+    run = steepest.Run(trained(tmp_path, learning_rate=1e-6))
+    said = str(run.explain(progress=False))
+    assert max(map(len, said.splitlines())) <= 80
+    assert "Why it went so" in run.report.read_text()
+
+
+def test_runs_that_cannot_be_explained(tmp_path: Path):
+    with pytest.raises(RunFolderError, match="There is no run"):
+        explain_run(tmp_path)
+    run = trained(tmp_path, hidden=[], method="newton")
+    with pytest.raises(RunFolderError, match="no descent to explain"):
+        explain_run(run)
+    (tmp_path / "run" / "model" / "config.json").unlink()
+    with pytest.raises(RunFolderError, match="config"):
+        explain_run(run)
+
+
+def test_events_that_changed_are_refused(tmp_path: Path):
+    run = trained(tmp_path, epochs=2)
+    pl.DataFrame(make_events(900, seed=6)).write_parquet(tmp_path / "events.parquet")
+    with pytest.raises(RunFolderError, match="have changed"):
+        explain_run(run)
+
+
+def trial(before: float, after: float, error: float = 0.01) -> Trial:
+    return Trial("validation", 100, before, after, error, scale=0.4, steps=10, rate=0.1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "severity"),
+    [(0.5, 0.4, "wrong"), (0.5, 0.475, "better"), (0.5, 0.49, None), (0.5, 0.6, None),
+     (np.inf, 0.4, "wrong"), (0.5, np.inf, None), (np.inf, np.inf, None)],
+)  # fmt: skip
+def test_what_a_trial_proves(before: float, after: float, severity: str | None):
+    assert trial(before, after).severity == severity
+    finding = Finding("x", "X.", "", "", "", change={"a": 1}, suspected=True)
+    assert finding.with_trial(trial(before, after)).severity == (severity or "note")

@@ -1,0 +1,71 @@
+"""What explanations measure, against plain NumPy and exact values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from explained_runs import trained
+from steepest.curvature import hessian
+from steepest.explain.record import Record, per_event_losses, read_record
+from steepest.explain.sharpness import measure_noise, measure_sharpness
+
+
+@pytest.fixture(scope="module")
+def adam(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    return read_record(trained(tmp_path_factory.mktemp("adam"), hidden=[3]))
+
+
+@pytest.fixture(scope="module")
+def sgd(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    folder = tmp_path_factory.mktemp("sgd")
+    return read_record(trained(folder, hidden=[3], optimizer="sgd", schedule="constant"))
+
+
+def test_sharpness_is_the_largest_eigenvalue(sgd: Record):
+    for one in measure_sharpness(sgd):
+        index = int(np.flatnonzero(sgd.steps == one.step)[0])
+        exact = np.linalg.eigvalsh(hessian(sgd.objective, sgd.thetas[index], sgd.train))[-1]
+        assert one.largest == pytest.approx(exact, rel=0.01)
+        assert (one.bound, one.rate) == (2.0, 0.01)
+
+
+def test_sharpness_of_adam_is_preconditioned(adam: Record):
+    start = measure_sharpness(adam)[0]
+    random, theta = np.random.default_rng(0), adam.thetas[0]
+    gradients = []
+    for _ in range(32):
+        rows = np.sort(random.choice(len(adam.train), 32, replace=False))
+        gradients.append(adam.objective.loss_and_gradient(theta, adam.train.take(rows))[1])
+    root = np.sqrt(np.sqrt(np.mean(np.square(gradients), axis=0)) + 1e-8)
+    matrix = hessian(adam.objective, theta, adam.train) / np.outer(root, root)
+    assert start.largest == pytest.approx(np.linalg.eigvalsh(matrix)[-1], rel=0.01)
+    assert start.bound == pytest.approx(38.0)
+
+
+def test_noise_scale_is_that_of_single_events(sgd: Record):
+    noise = measure_noise(sgd, index=0)
+    assert noise is not None
+    theta = sgd.thetas[0]
+    single = np.array(
+        [
+            sgd.objective.loss_and_gradient(theta, sgd.train.take(slice(i, i + 1)))[1]
+            for i in range(len(sgd.train))
+        ]
+    )
+    assert noise.variance == pytest.approx(single.var(axis=0, ddof=1).sum(), rel=0.3)
+    assert noise.squared_gradient == pytest.approx((single.mean(axis=0) ** 2).sum(), rel=0.1)
+
+
+def test_losses_of_events_are_those_of_the_objective(sgd: Record):
+    losses, weights = per_event_losses(sgd.model, sgd.parts[0])
+    objective = sgd.model.objective()
+    theta = sgd.model.theta.astype(np.float64)
+    assert np.mean(weights * losses) == pytest.approx(objective.loss(theta, sgd.train), rel=1e-9)
+
+
+def test_start_of_the_path_is_the_first_theta(tmp_path: Path, sgd: Record):
+    assert sgd.steps[0] == 0
+    np.testing.assert_allclose(sgd.thetas[0], sgd.objective.initial(sgd.descent.seed), rtol=1e-6)
