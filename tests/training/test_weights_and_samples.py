@@ -167,3 +167,13 @@ def test_stacked_scores_hold_the_yields(run: Any) -> None:
         assert sum(each["histogram"]["contents"]) == pytest.approx(sample["all"]["yield"])
         assert each["expected"] == pytest.approx(sample["all"]["yield"])
     run.plot("stacked-scores")
+
+
+def test_a_run_of_samples_is_evaluated_again_with_its_figures(run: Any) -> None:
+    again = evaluate_run(run.path, draw=True)
+    first = run.metrics["merits"]["model"]
+    for name in ("auc", "significance"):
+        assert again["merits"]["model"][name]["value"] == pytest.approx(first[name]["value"])
+    for name in ("roc", "significance", "stacked-scores"):
+        numbers = json.loads((run.path / f"evaluation/{name}.json").read_text())
+        assert numbers == json.loads((run.path / f"figures/{name}.json").read_text())

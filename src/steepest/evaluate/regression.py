@@ -90,7 +90,7 @@ def regression_merits(
     --------
     >>> merits = regression_merits([1.0, 2.0, 3.0], [1.5, 2.0, 4.0], unit="GeV")
     >>> merits["bias"].format()
-    '0.50 ± 0.30 GeV'
+    '0.50 ± 0.38 GeV'
     """
     check_fraction(level, "level")
     true, predicted = as_pair(truth, prediction)

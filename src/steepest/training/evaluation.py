@@ -537,10 +537,12 @@ def evaluate_run(
     scored = run.scored(sample, part)
     parts = {part: sample} if folded else _without_features(sample).parts()
     options = expected_events(recipe.evaluate, recipe.events, parts, model.task)
+    shown = {part: scored}
     if events is None:
         choosing = choosing_part(present, part)
-        other = scored if choosing == part else run.scored(sample, choosing)
-        chosen = choose(other, options, PARTS[choosing])
+        if choosing != part:
+            shown[choosing] = run.scored(sample, choosing)
+        chosen = choose(shown[choosing], options, PARTS[choosing])
     else:
         chosen = (folder.metrics or {}).get("chosen")
     evaluation = evaluate_model(scored, options, chosen)
@@ -551,9 +553,6 @@ def evaluate_run(
             "figures of merit are too good. Its own test part: the same command without --events."
         )
     if draw:
-        shown = {part: scored}
-        if events is None:
-            shown |= {of: Scored(model, parts[of]) for of in {choosing_part(parts, part)} - {part}}
         samples = describe_samples(parts, recipe.events) if events is None else []
         _draw(folder, evaluation, shown, part, options, callback, samples)
     return results.metrics_of(
