@@ -174,6 +174,8 @@ def test_a_run_of_samples_is_evaluated_again_with_its_figures(run: Any) -> None:
     first = run.metrics["merits"]["model"]
     for name in ("auc", "significance"):
         assert again["merits"]["model"][name]["value"] == pytest.approx(first[name]["value"])
-    for name in ("roc", "significance", "stacked-scores"):
+    (curve,) = json.loads((run.path / "evaluation/roc.json").read_text())
+    assert curve == json.loads((run.path / "figures/roc.json").read_text())[0]
+    for name in ("significance", "stacked-scores"):
         numbers = json.loads((run.path / f"evaluation/{name}.json").read_text())
         assert numbers == json.loads((run.path / f"figures/{name}.json").read_text())
