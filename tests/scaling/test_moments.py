@@ -1,6 +1,5 @@
 """Moments: against exact fractions, and merging in any partition and order."""
 
-from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -149,47 +148,6 @@ def test_blocks_whose_weights_cancel_do_no_harm():
     found = cancelling.merge(rest)
     assert worst(found.mean, mean) < 1e-15
     assert worst(found.covariance, covariance) < 1e-15
-
-
-@pytest.mark.parametrize("scales", [(1, 1), (1e20, 1e-20), (1e-6, 1e6), (1e3, 2e3)])
-@pytest.mark.parametrize("correlation", [0.0, 0.9, 0.999999])
-def test_condition_number_against_eigenvalues_of_80_digits(scales, correlation):
-    """Of a 2 × 2 covariance [[a, b], [b, c]]: κ = λ² / (ac − b²), λ its larger eigenvalue."""
-    x, y = np.random.default_rng(3).normal(size=(2, 40))
-    X = np.c_[x, correlation * x + (1 - correlation) * y] * scales
-    covariance = exact_moments(X, np.ones(40))[1]
-    with localcontext(prec=80):
-        (a, b), (_, c) = [[Decimal(v.numerator) / v.denominator for v in row] for row in covariance]
-        largest = (a + c + ((a - c) ** 2 + 4 * b * b).sqrt()) / 2
-        expected = float(largest**2 / (a * c - b * b))
-        of_correlation = float(4 / (1 - b * b / (a * c)))
-    np.testing.assert_allclose(
-        Moments.of(X).condition_number(), expected, rtol=4e-16 * of_correlation
-    )
-
-
-def test_condition_number_leaves_out_directions_without_spread():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=200)
-    x = (x - x.mean()) / x.std()
-    y = rng.normal(size=200)
-    y -= y.mean() + x * (x @ y) / 200
-    y *= 10 / y.std()
-    alone = Moments.of(np.c_[x, y]).condition_number()
-    np.testing.assert_allclose(alone, 100, rtol=1e-12)
-    assert Moments.of(np.c_[x, y, np.full(200, 1e8)]).condition_number() == pytest.approx(alone)
-    copied = Moments.of(np.c_[x, y, x]).condition_number()  # x twice: eigenvalues 2 and 100
-    np.testing.assert_allclose(copied, 50, rtol=1e-9)
-    assert Moments.of(np.c_[x, y], diagonal=True).condition_number() == pytest.approx(100)
-    assert Moments.of(np.ones((3, 2))).condition_number() == 1.0
-
-
-def test_condition_number_of_an_indefinite_covariance_is_infinite():
-    X = np.array([[1.0, 1], [-1, -1], [1, -1], [-1, 1], [5, -5], [-5, 5]])
-    w = np.array([100.0, 100, 1, 1, -1, -1])
-    assert (Moments.of(X, w).variance > 0).all()
-    assert Moments.of(X, w).condition_number() == np.inf
-    assert Moments.of([[0.0], [1.0], [9.0]], [5.0, 5.0, -1.0]).condition_number() == np.inf
 
 
 @pytest.mark.parametrize(("read", "name"), [("mean", "mean"), ("variance", "variance")])

@@ -233,8 +233,7 @@ def test_whitening_gives_unit_covariance(seed):
     moments = Moments.of(fitted("whiten", X, w).transform(X), w)
     np.testing.assert_allclose(moments.covariance, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(moments.mean, 0, atol=1e-7)
-    assert moments.condition_number() == pytest.approx(1, abs=1e-11)
-    assert Moments.of(X, w).condition_number() > 1e6
+    assert np.linalg.cond(Moments.of(X, w).covariance) > 1e6
 
 
 def test_whitening_drops_what_has_no_spread():
@@ -245,7 +244,6 @@ def test_whitening_drops_what_has_no_spread():
     out = scaling.transform(Y)
     moments = Moments.of(out, w)
     np.testing.assert_allclose(np.linalg.eigvalsh(moments.covariance), [0, 0, 1, 1, 1], atol=1e-8)
-    assert moments.condition_number() == pytest.approx(1, abs=1e-8)
     assert np.abs(out).max() < 10
     np.testing.assert_allclose(scaling.inverse(out), Y, rtol=1e-8)
 

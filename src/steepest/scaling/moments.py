@@ -19,7 +19,6 @@ from steepest.scaling.blocks import Floats, floating, positive_total
 
 _ROWS = 16384  # rows per block: limits the memory of `Moments.of`
 _MANY_ROWS = 65536  # with fewer rows, loading the compiled code takes longer than it saves
-_NO_SPREAD = 1e-13  # eigenvalues of a correlation matrix below this are rounding errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,56 +203,6 @@ class Moments(Extremes):
         ]
         between = plus.weight * minus.weight / self.total * plus.distance(minus) ** 2
         return 1e-14 * (parts[0] + parts[1] + between) / self.total
-
-    def condition_number(self) -> float:
-        """Return the condition number κ = λ_max / λ_min of the covariance.
-
-        The Hessian of the mean squared error of a linear model is twice the covariance of the
-        centred features, and gradient descent needs of the order of κ steps. Compare κ before and
-        after scaling to see the effect of the scaling.
-
-        Directions without spread are excluded, because J is flat along them: constant features,
-        and eigenvalues of the correlation matrix below 1e-13 (for example from duplicate columns).
-        The relative accuracy is about 1e-16 times the κ of the *correlation* matrix, whatever the
-        units of the features. Diagonal moments have no correlations and give a lower bound. κ is 1
-        if no feature has spread, and inf if the covariance has a negative eigenvalue because of
-        negative weights.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> X = np.array([[0.0, 0.0], [2e6, 0.0], [0.0, 2.0], [2e6, 2.0]])
-        >>> Moments.of(X).condition_number()
-        1000000000000.0
-        """
-        varies = ~self.constant
-        deviation = np.sqrt(np.maximum(self.variance[varies], 0.0))
-        if not deviation.size:
-            return 1.0
-        if not deviation.all():
-            return float("inf")
-        covariance = self.covariance
-        if covariance.ndim == 1:
-            return float((deviation.max() / deviation.min()) ** 2)
-        P = covariance[np.ix_(varies, varies)] / np.outer(deviation, deviation)
-        return _condition_number(P, deviation)
-
-
-def _condition_number(P: Floats, deviation: Floats) -> float:
-    """κ of D P D with D = diag(deviation), P a correlation matrix."""
-    D = deviation / np.sqrt(deviation.max() * deviation.min())
-    values, vectors = np.linalg.eigh(P)
-    if values[0] < -_NO_SPREAD * values[-1]:
-        return float("inf")
-    kept = values > _NO_SPREAD * values[-1]
-    V = vectors[:, kept]
-    root = np.sqrt(values[kept])
-    M = root[:, None] * V.T * D  # MᵀM = D P D
-    if not kept.all():
-        singular = np.linalg.svd(M, compute_uv=False)
-        return float((singular[0] / singular[-1]) ** 2)
-    inverse = (V / root) / D[:, None]  # ‖M⁻¹‖ is more accurate than the smallest σ of M
-    return float((np.linalg.norm(M, 2) * np.linalg.norm(inverse, 2)) ** 2)
 
 
 @dataclass(frozen=True, eq=False)
