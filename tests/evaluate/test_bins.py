@@ -8,6 +8,7 @@ from scipy.stats import beta, norm
 
 from steepest.errors import EventsError, InputError
 from steepest.evaluate import (
+    ONE_SIGMA,
     BinnedMerits,
     class_efficiency_in_bins,
     cut_at,
@@ -42,18 +43,18 @@ def test_places_are_those_of_numpy():
 
 def test_efficiencies_are_those_of_each_bin_alone(binned_toy):
     labels, scores, weights, pt = binned_toy
-    binned = efficiency_in_bins(labels, scores, pt, EDGES, 0.6, weights, "pt", level=0.9)
+    binned = efficiency_in_bins(labels, scores, pt, EDGES, 0.6, weights, "pt")
     assert binned.outside == ((pt < 500) | (pt > 700)).sum()
     for name, of in (("signal", labels == 1), ("background", labels == 0)):
         for index, merit in enumerate(binned.merits[f"{name}_efficiency"]):
             inside = of & (pt >= EDGES[index]) & (pt < EDGES[index + 1])
-            expected = weighted_efficiency(scores[inside] >= 0.6, weights[inside], 0.9)
+            expected = weighted_efficiency(scores[inside] >= 0.6, weights[inside])
             assert (merit.value, merit.low, merit.high) == (
                 expected.value, expected.low, expected.high,
             )  # fmt: skip
             assert merit.counts["passed"] == (scores[inside] >= 0.6).sum()
             assert merit.counts["events"] == inside.sum()
-            assert merit.level == 0.9
+            assert merit.level == ONE_SIGMA
             assert f"share of {name} events of the bin with score >= 0.6" in merit.definition
 
 
@@ -118,17 +119,17 @@ def regression():
 
 def test_regression_in_bins_is_that_of_each_bin_alone(regression):
     truth, prediction, weights, _ = regression
-    binned = regression_in_bins(truth, prediction, truth, EDGES, weights, "GeV", "pt")
+    binned = regression_in_bins(truth, prediction, truth, EDGES, weights, "pt")
     for index in range(3):
         inside = (truth >= EDGES[index]) & (truth < EDGES[index + 1])
-        expected = regression_merits(truth[inside], prediction[inside], weights[inside], "GeV")
+        expected = regression_merits(truth[inside], prediction[inside], weights[inside])
         for name in ("bias", "resolution", "robust_resolution"):
             assert binned.merits[name][index] == expected[name]
 
 
 def test_json_and_back(regression):
     truth, prediction, weights, _ = regression
-    binned = regression_in_bins(truth, prediction, truth, [*EDGES, 800], weights, "GeV", "pt")
+    binned = regression_in_bins(truth, prediction, truth, [*EDGES, 800], weights, "pt")
     entry = binned.to_json()
     json.dumps(entry, allow_nan=False)
     again = BinnedMerits.from_json(entry)

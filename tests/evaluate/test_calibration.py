@@ -7,6 +7,7 @@ from sklearn.calibration import calibration_curve as reference
 
 from steepest.errors import EventsError, InputError
 from steepest.evaluate import (
+    ONE_SIGMA,
     auc,
     calibration_curve,
     calibration_error,
@@ -96,8 +97,8 @@ def test_interval_of_the_error_covers_and_does_not_pile_up_at_zero(slope, signed
 
 
 def test_intervals_of_the_curve_are_those_of_efficiencies():
-    curve = calibration_curve([0, 1, 1, 1], [0.7, 0.7, 0.7, 0.7], bins=1, level=0.9)
-    low, high = beta.ppf([0.05, 0.95], 3.5, 1.5)
+    curve = calibration_curve([0, 1, 1, 1], [0.7, 0.7, 0.7, 0.7], bins=1)
+    low, high = beta.ppf([(1 - ONE_SIGMA) / 2, (1 + ONE_SIGMA) / 2], 3.5, 1.5)
     assert (curve.low[0], curve.high[0]) == (pytest.approx(low), pytest.approx(high))
 
 

@@ -25,13 +25,12 @@ from steepest.evaluate.arrays import (
     as_pair,
     as_weights,
     check_classified,
-    check_fraction,
     check_same_length,
     check_scored,
 )
 from steepest.evaluate.columns import Sums, sums_of
 from steepest.evaluate.intervals import efficiency_merit, efficiency_of
-from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
+from steepest.evaluate.merit import Merit, undefined_merit
 from steepest.evaluate.regression import regression_merits
 from steepest.storage import AnyArray, blocks, compressed, derived
 
@@ -46,7 +45,6 @@ def efficiency_in_bins(
     threshold: float,
     weights: Values | None = None,
     column: str = "column",
-    level: float = ONE_SIGMA,
 ) -> BinnedMerits:
     """Return signal and background efficiency of the cut ``score >= threshold``, in bins.
 
@@ -57,27 +55,8 @@ def efficiency_in_bins(
     with the interval of `weighted_efficiency`. If a bin has no events of a class, or their sum of
     weights is not positive, the merit has no value and a reason.
 
-    Parameters
-    ----------
-    labels, scores, weights
-        As in `roc_curve`.
-    values
-        The column that defines the bins, shape (events,).
-    edges
-        Bin edges, increasing, shape (bins + 1,).
-    threshold
-        The cut, which must have been chosen on other events.
-    column
-        Name of the column.
-    level
-        Confidence level of the intervals.
-
-    Raises
-    ------
-    EventsError
-        As `roc_curve` does, and for values that are not finite or not one per event.
-    InputError
-        For edges that do not increase, and a level outside (0, 1).
+    Labels, scores, weights and errors are those of `roc_curve`, values and edges those of
+    `place_in_bins`; `column` is their name. The cut must have been chosen on other events.
 
     Examples
     --------
@@ -87,7 +66,6 @@ def efficiency_in_bins(
     >>> [merit.value for merit in binned.merits["signal_efficiency"]]
     [0.5, 1.0]
     """
-    check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)
     place = _checked_place(values, edges, score, "scores")
     classes = {"signal": signal, "background": derived(np.logical_not, signal)}
@@ -99,7 +77,6 @@ def efficiency_in_bins(
         derived(lambda rows: rows >= threshold, score),
         weight,
         f"weighted share of {{}} events of the bin with score >= {threshold:g}",
-        level,
     )
 
 
@@ -111,26 +88,11 @@ def class_efficiency_in_bins(
     weights: Values | None = None,
     class_names: Sequence[str] | None = None,
     column: str = "column",
-    level: float = ONE_SIGMA,
 ) -> BinnedMerits:
     """Return the fraction of correctly classified events of each class, in bins.
 
     The predicted class is the most probable one. Merits are named ``efficiency_<class>``; intervals
-    and empty bins are as in `efficiency_in_bins`.
-
-    Parameters
-    ----------
-    labels, probabilities, weights, class_names
-        As in `multiclass_merits`.
-    values, edges, column, level
-        As in `efficiency_in_bins`.
-
-    Raises
-    ------
-    EventsError
-        As `multiclass_merits` does, and for values that are not finite or not one per event.
-    InputError
-        For names that are not K, edges that do not increase, and a level outside (0, 1).
+    and empty bins are as in `efficiency_in_bins`, events and errors as in `multiclass_merits`.
 
     Examples
     --------
@@ -140,7 +102,6 @@ def class_efficiency_in_bins(
     >>> [merits[0].value for merits in binned.merits.values()]
     [1.0, 0.5]
     """
-    check_fraction(level, "level")
     label, probability, weight, names = check_classified(
         labels, probabilities, weights, class_names
     )
@@ -157,7 +118,6 @@ def class_efficiency_in_bins(
         derived(lambda p, of: p.argmax(axis=1) == of, probability, label),
         weight,
         "weighted share of the events of this class in the bin that are classified so",
-        level,
     )
 
 
@@ -167,29 +127,12 @@ def regression_in_bins(
     values: Values,
     edges: ArrayLike,
     weights: Values | None = None,
-    unit: str | None = None,
     column: str = "column",
-    level: float = ONE_SIGMA,
 ) -> BinnedMerits:
     """Return bias, resolution and robust resolution of a regressor in bins.
 
-    Each is the merit of `regression_merits` for the events of the bin.
-
-    Parameters
-    ----------
-    truth, prediction
-        Finite numbers, shape (events,).
-    unit
-        Unit of the truth, such as "GeV".
-    values, edges, weights, column, level
-        As in `efficiency_in_bins`; the column may be the truth itself.
-
-    Raises
-    ------
-    EventsError
-        As `regression_merits` does, and for values that are not finite or not one per event.
-    InputError
-        For edges that do not increase, and a level outside (0, 1).
+    Each is the merit of `regression_merits` for the events of the bin; the column may be the truth
+    itself. Values and edges are those of `place_in_bins`.
 
     Examples
     --------
@@ -197,7 +140,6 @@ def regression_in_bins(
     >>> [merit.value for merit in binned.merits["bias"]]
     [0.0, 3.0]
     """
-    check_fraction(level, "level")
     true, predicted = as_pair(truth, prediction)
     weight = as_weights(weights, len(true))
     place = _checked_place(values, edges, true, "truth")
@@ -206,13 +148,13 @@ def regression_in_bins(
         sums = sums_of(weight, inside)
         reason = _why_empty(sums, "events")
         if reason is None:
-            chosen = [compressed(each, inside) for each in (true, predicted, weight)]
-            merits = regression_merits(*chosen, unit=unit, level=level)
+            true_, predicted_, weight_ = (compressed(e, inside) for e in (true, predicted, weight))
+            merits = regression_merits(true_, predicted_, weight_)
             return {name: merits[name] for name in _REGRESSION}
         counts: dict[str, float | int] = {"events": sums.events}
         return {
             name: undefined_merit(
-                name, reason, f"{name.replace('_', ' ')} of the bin's events", counts, level, unit
+                name, reason, f"{name.replace('_', ' ')} of the bin's events", counts
             )
             for name in _REGRESSION
         }
@@ -234,7 +176,6 @@ def _efficiencies(
     passed: AnyArray,
     weights: AnyArray,
     definition: str,
-    level: float,
 ) -> BinnedMerits:
     """Return the efficiency of each class in bins; `classes` are what it is called and its mask."""
     definition += "; Jeffreys interval with effective counts"
@@ -249,10 +190,8 @@ def _efficiencies(
         described = definition.format(what)
         reason = _why_empty(total, f"{what} events")
         if reason is not None:
-            return undefined_merit(name, reason, described, counts, level)
-        return efficiency_merit(
-            name, efficiency_of(passing, total, level), described, counts, level
-        )
+            return undefined_merit(name, reason, described, counts)
+        return efficiency_merit(name, efficiency_of(passing, total), described, counts)
 
     def measure(inside: AnyArray) -> dict[str, Merit]:
         return {name: efficiency(name, what, inside, of) for name, (what, of) in classes.items()}

@@ -22,7 +22,6 @@ from steepest.evaluate.arrays import (
     as_probabilities,
     as_weights,
     check_classified,
-    check_fraction,
     check_rows,
     check_same_length,
 )
@@ -58,7 +57,6 @@ def calibration_curve(
     scores: Values,
     weights: Values | None = None,
     bins: int = 10,
-    level: float = ONE_SIGMA,
     name: str = "model",
 ) -> CalibrationCurve:
     """Return the reliability curve: the fraction of signal against the mean score, in bins.
@@ -82,8 +80,6 @@ def calibration_curve(
         Event weights of any sign with a positive sum, shape (events,); None means 1 each.
     bins
         Number of equal bins from 0 to 1.
-    level
-        Confidence level of the intervals of ȳ.
     name
         Name for the legend.
 
@@ -93,7 +89,7 @@ def calibration_curve(
         For shapes or lengths that differ, outcomes other than 0 and 1, scores outside [0, 1], and
         weights that are not finite or have no positive sum.
     InputError
-        For less than one bin, and a level outside (0, 1).
+        For less than one bin.
 
     References
     ----------
@@ -106,7 +102,6 @@ def calibration_curve(
     >>> curve.score.tolist(), curve.fraction.tolist()
     ([0.3, 0.6], [0.0, 1.0])
     """
-    check_fraction(level, "level")
     if bins < 1:
         raise InputError(
             "a calibration curve needs bins.",
@@ -138,9 +133,7 @@ def calibration_curve(
     ) = np.sum(columns, axis=0)  # fmt: skip
     positive = sums > 1e-12 * absolute
     divisor = np.where(positive, sums, 1.0)
-    signal = efficiency_from_sums(
-        right, right_squares, divisor, np.where(positive, squares, 1.0), level
-    )
+    signal = efficiency_from_sums(right, right_squares, divisor, np.where(positive, squares, 1.0))
     fraction, low, high, mean = (
         np.where(positive, array, np.nan)
         for array in (signal.value, signal.low, signal.high, of_score / divisor)
@@ -157,7 +150,7 @@ def calibration_curve(
     error = np.sqrt(variance) / total
     return CalibrationCurve(
         name, edges, mean, fraction, low, high, events.astype(np.int64), effective,
-        difference / total, error, sums / total, level,
+        difference / total, error, sums / total, ONE_SIGMA,
     )  # fmt: skip
 
 
@@ -180,15 +173,7 @@ def confidence_of(
     These are the outcomes and scores for `calibration_curve` that define the calibration for
     several classes, following Guo et al.
 
-    Parameters
-    ----------
-    labels, probabilities, weights
-        As in `multiclass_merits`; the weights are only checked.
-
-    Raises
-    ------
-    EventsError
-        As `multiclass_merits` does.
+    Arguments and errors are those of `multiclass_merits`; the weights are only checked.
 
     References
     ----------
@@ -212,9 +197,7 @@ _DEFINITION = (
 )
 
 
-def calibration_error(
-    curve: CalibrationCurve, level: float = ONE_SIGMA, name: str = "calibration_error"
-) -> Merit:
+def calibration_error(curve: CalibrationCurve) -> Merit:
     """Return the root mean square deviation from calibration, without the part of fluctuations.
 
     With the bins' shares ω_β = Σ w / Σ_all w and variances σ²(d_β) of `calibration_curve`::
@@ -232,20 +215,6 @@ def calibration_error(
     The usual expected calibration error, Σ |d_β|, is in ``counts["expected_calibration_error"]``;
     for a calibrated score its mean is not 0 but ``counts["expected_if_calibrated"]``.
 
-    Parameters
-    ----------
-    curve
-        Result of `calibration_curve`.
-    level
-        Confidence level of the interval.
-    name
-        Name of the merit.
-
-    Raises
-    ------
-    InputError
-        For a level outside (0, 1).
-
     References
     ----------
     J. Bröcker, Climate Dynamics 39 (2012) 655, doi:10.1007/s00382-011-1191-1, and A. Kumar,
@@ -260,26 +229,23 @@ def calibration_error(
     >>> calibration_error(curve).format()
     '0.350 ± 0.034'
     """
-    check_fraction(level, "level")
     filled = np.isfinite(curve.fraction) & (curve.share > 0)
     share = curve.share[filled]
     ratio = curve.deviation_error[filled] ** 2 / share
     excess = curve.deviation[filled] ** 2 / share - ratio
-    low, high = _interval(ratio, excess, level)
-    one_sigma = _interval(ratio, excess, ONE_SIGMA)
+    low, high = _interval(ratio, excess)
     counts: dict[str, float | int] = {
         "events": int(curve.events.sum()),
         "bins": int(curve.events.size),
         "expected_calibration_error": float(np.abs(curve.deviation).sum()),
         "expected_if_calibrated": math.sqrt(2 / math.pi) * float(curve.deviation_error.sum()),
     }
-    uncertainty = (one_sigma[1] - one_sigma[0]) / 2
     definition = _DEFINITION.format(bins=curve.events.size)
-    value = _signed_root(float(excess.sum()))
-    return Merit(name, value, low, high, uncertainty, level, counts, definition)
+    numbers = _signed_root(float(excess.sum())), low, high, (high - low) / 2, ONE_SIGMA
+    return Merit("calibration_error", *numbers, counts, definition)
 
 
-def _interval(ratio: Floats, excess: Floats, level: float) -> tuple[float, float]:
+def _interval(ratio: Floats, excess: Floats) -> tuple[float, float]:
     """Return the signed roots of the ends of the interval of the true mean square."""
     from scipy.optimize import brentq
     from scipy.special import gammaincinv
@@ -299,7 +265,7 @@ def _interval(ratio: Floats, excess: Floats, level: float) -> tuple[float, float
         return true + math.sqrt(variance) * float(quantile) - value
 
     ends = []
-    for tail in ((1 + level) / 2, (1 - level) / 2):
+    for tail in ((1 + ONE_SIGMA) / 2, (1 - ONE_SIGMA) / 2):
         reach = float(ratio.sum()) + abs(value)
         while shifted(-reach, tail) > 0 or shifted(reach, tail) < 0:
             reach *= 2

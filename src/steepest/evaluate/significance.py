@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
-from steepest.evaluate.arrays import Floats, Values, check_fraction, check_scored
+from steepest.evaluate.arrays import Floats, Values, check_scored
 from steepest.evaluate.columns import sums_of
 from steepest.evaluate.intervals import Efficiency, efficiency_of
 from steepest.evaluate.merit import ONE_SIGMA, Merit
@@ -53,13 +53,6 @@ class SignificanceScan:
 
 def significance_scan(roc: Roc, experiment: Experiment) -> SignificanceScan:
     """Return Z at every threshold of a ROC curve: s = S ε_S, b = B ε_B, σ_b = δ b.
-
-    Parameters
-    ----------
-    roc
-        Curve of `roc_curve`, possibly with negative weights.
-    experiment
-        S, B and δ.
 
     Examples
     --------
@@ -119,8 +112,6 @@ def significance_at(
     threshold: float,
     experiment: Experiment,
     weights: Values | None = None,
-    level: float = ONE_SIGMA,
-    name: str = "significance",
 ) -> Merit:
     """Return Z after the cut ``score >= threshold``, with its interval.
 
@@ -133,29 +124,8 @@ def significance_at(
     of `weighted_efficiency`. δ is part of Z, not of its uncertainty. If no background event passes,
     Z has only a lower limit.
 
-    Parameters
-    ----------
-    labels, scores, weights
-        As in `roc_curve`.
-    threshold
-        The cut, chosen on other events: see `best_cut`.
-    experiment
-        S, B and δ.
-    level
-        Confidence level of the interval.
-    name
-        Name of the merit.
-
-    Raises
-    ------
-    EventsError
-        As `roc_curve` does.
-    InputError
-        For a level outside (0, 1).
-
-    References
-    ----------
-    As `asimov_significance`.
+    Labels, scores, weights and errors are those of `roc_curve`; the cut is chosen on other events,
+    see `best_cut`.
 
     Examples
     --------
@@ -163,14 +133,13 @@ def significance_at(
     >>> significance_at(labels, scores, 150, Experiment(100, 1000)).format()
     '3.06 ± 0.27'
     """
-    check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)
     passed = derived(lambda rows: rows >= threshold, score)
     background = derived(np.logical_not, signal)
     signal_total, background_total = (sums_of(weight, of) for of in (signal, background))
     signal_passed, background_passed = (sums_of(weight, of, passed) for of in (signal, background))
-    signal_part = efficiency_of(signal_passed, signal_total, level)
-    background_part = efficiency_of(background_passed, background_total, level)
+    signal_part = efficiency_of(signal_passed, signal_total)
+    background_part = efficiency_of(background_passed, background_total)
     counts: dict[str, float | int] = {
         "threshold": float(threshold),
         "signal_efficiency": signal_part.value,
@@ -196,7 +165,8 @@ def significance_at(
         none = background_part.uncertainty == 0
         cause = "no background passes" if none else "negative weights cancel the background"
         reason = f"{cause}: only a lower limit is known"
-    return Merit(name, value, low, high, uncertainty, level, counts, definition, reason=reason)
+    numbers = value, low, high, uncertainty, ONE_SIGMA
+    return Merit("significance", *numbers, counts, definition, reason=reason)
 
 
 def with_interval(

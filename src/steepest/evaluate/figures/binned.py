@@ -88,8 +88,6 @@ def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
     name
         Name or symbol of the predicted quantity, such as "$p_{T}$".
     """
-    unit = next((m.unit for m in binned.merits["bias"] if m.unit), None)
-    suffix = f" [{unit}]" if unit else ""
     name = short(name, 20)
     with drawing(7.0, 7.2) as figure:
         top, bottom = _stacked(figure)
@@ -100,8 +98,8 @@ def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
         _around_zero(top, binned.merits["bias"])
         both = (*binned.merits["resolution"], *binned.merits["robust_resolution"])
         _from_zero(bottom, both, room=1.5)
-        top.set_ylabel(f"Bias of {name}{suffix}")
-        bottom.set_ylabel(f"Resolution of {name}{suffix}")
+        top.set_ylabel(f"Bias of {name}")
+        bottom.set_ylabel(f"Resolution of {name}")
         _finish(bottom, binned, (top, bottom))
     return figure
 

@@ -18,7 +18,7 @@ from steepest.evaluate.figures.style import (
     drawing,
     short,
 )
-from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.merit import Merit
 from steepest.evaluate.roc import Roc, background_rejection
 from steepest.storage import compressed, derived
 
@@ -49,7 +49,6 @@ def rejection_curve(
     auc: Merit | None = None,
     efficiencies: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
     minimum_background: int = 10,
-    level: float = ONE_SIGMA,
     points: int = 400,
 ) -> RejectionCurve:
     """Return the numbers of one curve of `roc_figure`.
@@ -67,8 +66,6 @@ def rejection_curve(
         background events are not marked.
     minimum_background
         Raw number of background events below which the curve is not drawn.
-    level
-        Confidence level of the band.
     points
         Largest number of points.
 
@@ -87,9 +84,9 @@ def rejection_curve(
     )
     rows = compressed(numbered(usable), usable)
     index = rows[evenly_spaced(compressed(roc.signal_efficiency, usable), points)]
-    background = roc.rejection_interval(index, level)
+    background = roc.rejection_interval(index)
     value, low, high = background.value, background.low, background.high
-    marked = [background_rejection(roc, efficiency, level) for efficiency in efficiencies]
+    marked = [background_rejection(roc, efficiency) for efficiency in efficiencies]
     with np.errstate(divide="ignore"):
         return RejectionCurve(
             name,

@@ -11,7 +11,7 @@ from steepest.evaluate.arrays import Floats
 from steepest.evaluate.columns import evenly_spaced, numbered, total_of
 from steepest.evaluate.figures.style import BLUE, GREY, RED, drawing, points
 from steepest.evaluate.intervals import efficiency_from_sums
-from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.merit import Merit
 from steepest.evaluate.roc import Roc
 from steepest.evaluate.significance import (
     MINIMUM_BACKGROUND,
@@ -49,7 +49,6 @@ def significance_curve(
     experiment: Experiment,
     cut: Merit,
     minimum_background: float = MINIMUM_BACKGROUND,
-    level: float = ONE_SIGMA,
     points: int = 300,
 ) -> SignificanceCurve:
     """Return the numbers of `significance_figure`.
@@ -66,8 +65,6 @@ def significance_curve(
         Result of `significance_at`.
     minimum_background
         Effective number of background events below which nothing is drawn.
-    level
-        Confidence level of the band.
     points
         Largest number of points of a curve.
 
@@ -83,7 +80,7 @@ def significance_curve(
     scan = significance_scan(roc, experiment)
     index = _drawn(scan, minimum_background, points)
     signal, background = (
-        efficiency_from_sums(sums[index], squares[index], total_of(sums), total_of(squares), level)
+        efficiency_from_sums(sums[index], squares[index], total_of(sums), total_of(squares))
         for sums, squares in (
             (roc.signal_sum_above, roc.signal_squares_above),
             (roc.background_sum_above, roc.background_squares_above),
