@@ -112,6 +112,7 @@ def test_saved_and_loaded_is_the_same_bit_for_bit(name):
     for key, array in scaling.to_arrays().items():
         assert array.tobytes() == loaded.to_arrays()[key].tobytes()
     assert loaded.transform(X).tobytes() == scaling.transform(X).tobytes()
+    assert isinstance(loaded, Scaling)
     assert loaded.inverse(X).tobytes() == scaling.inverse(X).tobytes()
 
 

@@ -21,14 +21,8 @@ if TYPE_CHECKING:
 def drawn_again(function: str, numbers: Any, options: Sequence[Any] = ()) -> Callable[[], Any]:
     """Return what draws a figure from its numbers as JSON has them.
 
-    Parameters
-    ----------
-    function
-        The name of its function, such as "roc_figure".
-    numbers
-        What `as_numbers` gave; of a function that takes several numbers a dict by their names.
-    options
-        The other arguments.
+    `function` is its name, such as "roc_figure"; `numbers` are what `as_numbers` gave, of a
+    function that takes several a dict by their names.
     """
     from steepest.evaluate import figures
 
@@ -43,17 +37,8 @@ def drawn_again(function: str, numbers: Any, options: Sequence[Any] = ()) -> Cal
 def drawn_into(draw: Callable[[], Any], axes: Axes | None = None) -> Any:
     """Draw a figure into axes, or into a new figure of Pyplot, which notebooks show.
 
-    Parameters
-    ----------
-    draw
-        Calls one of the ``…_figure`` functions.
-    axes
-        Where to draw; several panels divide its place.
-
-    Returns
-    -------
-    Axes or numpy.ndarray
-        What was drawn into: one panel, or an array of several.
+    `draw` calls one of the ``…_figure`` functions. Several panels divide the place of the axes;
+    one panel or an array of several is returned.
     """
     target = _Target(axes)
     token = TARGET.set(target)

@@ -35,14 +35,7 @@ def efficiency_figure(
 ) -> Figure:
     """Return the figure of signal (top) and background efficiency (bottom) in bins.
 
-    Parameters
-    ----------
-    binned
-        Numbers from `efficiency_in_bins`.
-    working_point
-        Signal efficiency over all bins for which the cut was chosen; drawn as a line.
-    signal_name, background_name
-        Names in the legend.
+    The cut was chosen for the signal efficiency `working_point` over all bins, which is a line.
     """
     with drawing(7.0, 7.2) as figure:
         top, bottom = _stacked(figure)
@@ -81,12 +74,7 @@ def class_efficiency_figure(binned: BinnedMerits) -> Figure:
 def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
     """Return the figure of bias (top) and resolution (bottom) of a regressor in bins.
 
-    Parameters
-    ----------
-    binned
-        Numbers from `regression_in_bins`.
-    name
-        Name or symbol of the predicted quantity, such as "$p_{T}$".
+    `name` is the name or symbol of the predicted quantity, such as "$p_{T}$".
     """
     name = short(name, 20)
     with drawing(7.0, 7.2) as figure:

@@ -31,14 +31,8 @@ def calibration_figure(
 ) -> Figure:
     """Return the figure of reliability curves (top) and numbers of events (bottom).
 
-    Parameters
-    ----------
-    curves
-        Numbers from `calibration_curve`, one for each model or class.
-    errors
-        Results of `calibration_error` for the legend, one for each curve; or empty.
-    score_name, outcome_name
-        Labels of the axes.
+    There is a curve for each model or class; `errors`, for the legend, are their
+    `calibration_error`, or empty.
     """
     texts = [f", error {error.format()}" for error in errors] or [""] * len(curves)
     with drawing(7.0, 7.2) as figure:

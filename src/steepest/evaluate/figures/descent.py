@@ -46,19 +46,9 @@ def descent_curves(
     total variation is more than four times its range. Losses that are not finite are left out of
     the curve.
 
-    Parameters
-    ----------
-    steps, training_loss, learning_rate
-        One entry per record, shape (records,), steps ascending.
-    validation_steps, validation_loss
-        One entry per validation, shape (validations,).
-    kept_step, diverged_step
-        Marked in the figure if given.
-
-    Raises
-    ------
-    InputError
-        For lengths that differ, or no records.
+    Steps ascend, with one entry a record or validation. The steps whose parameters were kept,
+    and at which the descent diverged, are marked if given. InputError for lengths that differ,
+    or no records.
 
     Examples
     --------

@@ -49,23 +49,8 @@ def residual_histograms(
 ) -> ResidualHistograms:
     """Return the numbers of `residual_figure`.
 
-    Parameters
-    ----------
-    truth, prediction
-        Finite numbers, shape (events,).
-    weights
-        Event weights of any sign with a positive sum; None means 1 each.
-    merits
-        Result of `regression_merits`, for the legend.
-    unit
-        Unit of the truth.
-    bins
-        Number of bins.
-
-    Raises
-    ------
-    EventsError
-        As `regression_merits` does.
+    `merits`, for the legend, are those of `regression_merits`, which has the same arguments and
+    errors.
 
     Examples
     --------
@@ -95,12 +80,7 @@ def residual_histograms(
 def residual_figure(numbers: ResidualHistograms, name: str = "target") -> Figure:
     """Return the figure of prediction against truth (left) and of the residuals (right).
 
-    Parameters
-    ----------
-    numbers
-        Numbers from `residual_histograms`.
-    name
-        Name or symbol of the predicted quantity, such as "$p_{T}$".
+    `name` is the name or symbol of the predicted quantity, such as "$p_{T}$".
     """
     unit = f" [{numbers.unit}]" if numbers.unit else ""
     name = short(name)
@@ -165,23 +145,7 @@ def pull_histogram(
 ) -> PullHistogram:
     """Return the numbers of `pull_figure`.
 
-    Parameters
-    ----------
-    values
-        Pulls from `steepest.evaluate.pulls`, shape (events,).
-    weights
-        Event weights of any sign with a positive sum, shape (events,); None means 1 each.
-    bins
-        Number of bins, from −`reach` to `reach`.
-    reach
-        Largest pull that is drawn.
-    shared
-        As in `pull_merits`.
-
-    Raises
-    ------
-    EventsError
-        As `pull_merits` does.
+    Bins go from −`reach` to `reach`; the other arguments and errors are those of `pull_merits`.
 
     Examples
     --------
@@ -201,15 +165,7 @@ def pull_histogram(
 
 
 def pull_figure(numbers: PullHistogram, name: str = "target") -> Figure:
-    """Return the figure of the distribution of pulls, with √Σw², and the standard normal one.
-
-    Parameters
-    ----------
-    numbers
-        Numbers from `pull_histogram`.
-    name
-        Name or symbol of the predicted quantity.
-    """
+    """Return the figure of the distribution of pulls, with √Σw², and the standard normal one."""
     content = numbers.pulls
     with drawing(7.0, 6.0) as figure:
         axes = figure.subplots()

@@ -53,21 +53,8 @@ def rejection_curve(
 ) -> RejectionCurve:
     """Return the numbers of one curve of `roc_figure`.
 
-    Parameters
-    ----------
-    roc
-        Curve of `roc_curve`.
-    name
-        Name of the model, for the legend.
-    auc
-        Area under the curve, for the legend.
-    efficiencies
-        Signal efficiencies of the working points; those with fewer than `minimum_background`
-        background events are not marked.
-    minimum_background
-        Raw number of background events below which the curve is not drawn.
-    points
-        Largest number of points.
+    The curve is not drawn, and working points at `efficiencies` are not marked, below
+    `minimum_background` raw background events.
 
     Examples
     --------

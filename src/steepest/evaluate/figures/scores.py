@@ -45,21 +45,7 @@ def score_histograms(
 
     The bins span 0 to 1 for probabilities, otherwise the range of all scores.
 
-    Parameters
-    ----------
-    training_labels, test_labels
-        0 (background) or 1 (signal), shape (events,).
-    training_scores, test_scores
-        Finite scores, shape (events,).
-    training_weights, test_weights
-        Event weights of any sign, a positive sum in each class; None means 1 each.
-    bins
-        Number of bins.
-
-    Raises
-    ------
-    EventsError
-        As `roc_curve` does.
+    Labels, scores, weights and errors are those of `roc_curve`.
 
     Examples
     --------
@@ -96,15 +82,7 @@ def score_figure(
     background_name: str = "Background",
     score_name: str = "Score",
 ) -> Figure:
-    """Return the figure of score distributions: training filled, test as points with √Σw².
-
-    Parameters
-    ----------
-    numbers
-        Numbers from `score_histograms`.
-    signal_name, background_name, score_name
-        Names in the legend and of the axis.
-    """
+    """Return the figure of score distributions: training filled, test as points with √Σw²."""
     signal_name, background_name = short(signal_name, 24), short(background_name, 24)
     with drawing(7.0, 6.0) as figure:
         axes = figure.subplots()

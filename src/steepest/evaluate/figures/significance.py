@@ -53,20 +53,9 @@ def significance_curve(
 ) -> SignificanceCurve:
     """Return the numbers of `significance_figure`.
 
-    Parameters
-    ----------
-    roc
-        Curve of the events of the result.
-    choosing
-        Curve of the events on which the cut was chosen; None if these are the same.
-    experiment
-        S, B and δ.
-    cut
-        Result of `significance_at`.
-    minimum_background
-        Effective number of background events below which nothing is drawn.
-    points
-        Largest number of points of a curve.
+    `choosing` is the curve of the events on which the cut was chosen, None if these are the
+    same. `cut` is what `significance_at` returned. Nothing is drawn below `minimum_background`
+    effective background events.
 
     Examples
     --------
@@ -121,14 +110,7 @@ def significance_figure(
 ) -> Figure:
     """Return the figure of Z against the cut, with the chosen cut.
 
-    Parameters
-    ----------
-    numbers
-        Numbers from `significance_curve`.
-    part, choosing_part
-        Names of the parts of the result, and on which the cut was chosen.
-    score_name
-        Label of the axis.
+    `part` and `choosing_part` are those of the result, and on which the cut was chosen.
     """
     with drawing(7.0, 6.0) as figure:
         axes = figure.subplots()
