@@ -32,17 +32,8 @@ UNSCALED = (POINTS, MOMENTA)
 class Jagged:
     """Any number of particles for each event: event i has ``values[offsets[i]:offsets[i + 1]]``.
 
-    Parameters
-    ----------
-    values
-        ``(particles, features)``, in memory or on disk.
-    offsets
-        ``(events + 1,)`` int64, ascending from 0 to the number of particles.
-
-    Raises
-    ------
-    InputError
-        The offsets do not fit the values.
+    `values` ``(particles, features)`` are in memory or on disk; the offsets ``(events + 1,)``
+    int64 ascend from 0 to the number of particles. InputError if they do not fit the values.
 
     Examples
     --------
@@ -114,15 +105,8 @@ Member = np.ndarray | RowsOnDisk | Jagged
 class Groups:
     """Named groups of inputs, of the same events.
 
-    Parameters
-    ----------
-    members
-        By name: ``(events, features)`` per event, or `Jagged` per particle.
-
-    Raises
-    ------
-    InputError
-        There is no group, or they have different numbers of events.
+    Members by name are ``(events, features)`` per event, or `Jagged` per particle. InputError
+    if there is none, or they have different numbers of events.
 
     Examples
     --------

@@ -30,16 +30,9 @@ _RUN = 1_024
 class RowsOnDisk(ABC):
     """Rows that lie on disk and are read when they are asked for.
 
-    Parameters
-    ----------
-    folder
-        A folder on the file system that is to hold what is made of them.
-    dtype
-        Of the numbers.
-    width
-        Of a row: ``()`` for one number, ``(n,)`` for n of them.
-    stored
-        The type of the numbers on disk, which must hold all of them exactly; left out, `dtype`.
+    What is made of them goes to `folder`, on a file system with room. `width` is that of a row:
+    ``()`` for one number, ``(n,)`` for n of them. On disk they have the type `stored`, which
+    must hold all of them exactly, by default `dtype`.
     """
 
     on_disk = True
@@ -160,13 +153,8 @@ AnyArray = np.ndarray | RowsOnDisk
 class Column:
     """Rows gathered block by block: in memory, until `spill` moves them to disk.
 
-    Parameters
-    ----------
-    dtype
-        Of the whole; left out, that of the first rows.
-    stored
-        The type, as a rule a smaller one, that holds every number of it exactly, in which they are
-        kept on disk; left out, `dtype`.
+    `dtype` is that of the whole, by default of the first rows; on disk they have the type
+    `stored`, as a rule a smaller one that holds every number exactly.
 
     Examples
     --------

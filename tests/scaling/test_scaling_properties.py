@@ -7,7 +7,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from steepest.scaling import SCALINGS, AffineScaling, Moments, fit_scaling, scaling_from
+from steepest.scaling import (
+    SCALINGS,
+    AffineScaling,
+    Moments,
+    Scaling,
+    fit_scaling,
+    scaling_from,
+)
 
 AFFINE = [name for name in SCALINGS if name != "quantile"]
 NAMES = ["pt", "eta", "mass"]

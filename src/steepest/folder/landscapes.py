@@ -20,17 +20,7 @@ from steepest.folder.manifest import Manifest
 class LandscapeFolder:
     """The files of one landscape of a run.
 
-    Parameters
-    ----------
-    run
-        The run's folder.
-    name
-        The landscape's name: letters, digits, ``-``, ``_`` and ``.``.
-
-    Raises
-    ------
-    InputError
-        The name is none for a folder.
+    InputError unless the name has letters, digits, ``-``, ``_`` and ``.`` alone.
     """
 
     def __init__(self, run: Path, name: str) -> None:

@@ -24,16 +24,8 @@ _SEAL = "sha256"
 class Manifest:
     """The checksums of the files below a folder; a folder of an older release has none.
 
-    Parameters
-    ----------
-    folder
-        The folder.
-    whose
-        What it is in messages, such as "the run runs/jets-1".
-    do
-        What to do about a damaged file.
-    apart
-        Files and folders that it does not list.
+    `whose` is what the folder is in messages, such as "the run runs/jets-1", and `do` what to
+    do about a damaged file. Files and folders that are `apart` are not listed.
     """
 
     def __init__(self, folder: Path, whose: str, do: str, apart: tuple[str, ...] = ()) -> None:
@@ -49,10 +41,8 @@ class Manifest:
     def read(self, name: str) -> bytes:
         """Return what a file holds.
 
-        Raises
-        ------
-        RunFolderError
-            The file is not what its checksum says, or the manifest is damaged.
+        RunFolderError if the file is not what its checksum says, or the manifest is
+        damaged.
         """
         data = (self.folder / name).read_bytes()
         entries = self._entries()

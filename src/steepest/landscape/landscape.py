@@ -70,23 +70,9 @@ def landscape_of_input(
 ) -> Landscape:
     """Compute the landscape of any objective at its θ.
 
-    Parameters
-    ----------
-    source
-        The objective, θ, the events and the path, if there is one.
-    options
-        Resolved options, see `LandscapeOptions.resolved`: the directions are not "auto".
-    target
-        Folder for the numbers, and for the sums from which an interrupted call continues.
-    callback
-        Is notified of the progress, and may interrupt.
-
-    Raises
-    ------
-    InputError
-        Directions that do not fit the objective or are parallel, or too many points for memory.
-    Interrupted
-        After Ctrl-C. The finished part is kept in `target`.
+    `options` are resolved, see `LandscapeOptions.resolved`. The numbers go to `target`, with
+    the sums from which an interrupted call continues. InputError for directions that do not fit
+    the objective or are parallel, or too many points for memory.
     """
     began = clock()
     row_bytes = 2 * int(source.events.take(slice(0, 1)).inputs.nbytes) + 16  # and a shuffled copy

@@ -37,10 +37,7 @@ def random(
     every neuron, so networks of different scale can be compared. The entries of biases, which are
     in no group, are zero.
 
-    Raises
-    ------
-    InputError
-        All weights are zero, so there is no scale.
+    InputError if all weights are zero, so that there is no scale.
 
     Examples
     --------
@@ -72,10 +69,7 @@ def principal(theta: Array, path: PathPoints, *, dimensions: int = 2) -> Directi
     are distances ‖Δθ‖. Each label has the share of Σ ‖θ_t − θ₀‖². (Two components contain much of
     any path in many dimensions, even of a random walk: arXiv:1806.08805.)
 
-    Raises
-    ------
-    InputError
-        The path has fewer points away from θ₀ than dimensions.
+    InputError if the path has fewer points away from θ₀ than dimensions.
 
     Examples
     --------

@@ -310,18 +310,11 @@ def evaluate(
 ) -> tuple[Surface, Sums]:
     """Evaluate J on a grid; also return the sums, to go on from.
 
-    Parameters
-    ----------
-    events, all_events
-        The events to use, from `drawn_events`, and their number in the whole sample.
-    standard_error
-        Stop when the standard error is at most this fraction of J at every finite point, with at
-        least 32 complete chunks; None uses all of `events`.
-    progress
-        Called after each chunk with the sums and the expected number of events.
-    interrupted
-        Checked regularly; if true, the evaluation stops, the unfinished chunk is dropped, and the
-        surface is not complete.
+    `events`, from `drawn_events`, are of `all_events` in the whole sample. With
+    `standard_error` it stops when the standard error is at most this fraction of J at every
+    finite point, with at least 32 complete chunks. `progress` is called after each chunk with
+    the sums and the expected number of events. If `interrupted()` is true, the unfinished chunk
+    is dropped, and the surface is not complete.
     """
     anchors = anchors or Anchors()
     points = grid.points() - directions.offset

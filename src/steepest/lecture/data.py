@@ -80,17 +80,9 @@ def lecture_recipe(
 ) -> Recipe:
     """Return the recipe of the events: a given one, one for given files, or the embedded jets.
 
-    Parameters
-    ----------
-    data
-        Nothing, one recipe (``.toml``), or files of events.
-    label, features
-        For files of events: their columns.
-
-    Raises
-    ------
-    RecipeError
-        For a recipe together with files, files without a label, or a label without files.
+    `data` is empty, one recipe (``.toml``), or files of events, whose columns are `label` and
+    `features`. RecipeError for a recipe together with files, files without a label, or a label
+    without files.
 
     Examples
     --------
@@ -124,11 +116,8 @@ def lecture_recipe(
 def load(recipe: Recipe, callback: TrainingCallback, folder: Path) -> LectureData:
     """Read the events of a recipe.
 
-    Raises
-    ------
-    EventsError
-        The events cannot be read, do not have two classes or two different features, are too few,
-        or have negative weights.
+    EventsError if the events cannot be read, do not have two classes or two different features,
+    are too few, or have negative weights.
     """
     parts, schema = prepare(recipe, callback, folder)
     _refuse_other_labels(schema)

@@ -136,10 +136,7 @@ def noise_scale(rate: float, batch_size: int, events: int) -> float:
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Escapes:
     """Find the two minima, and run from the basin of the higher one.
 
-    Raises
-    ------
-    NotFound
-        The small network has only one minimum.
+    NotFound if the small network has only one minimum.
     """
     found = minima.compute(data, seed, effort, callback)
     fit, run = minima.run_of(data, seed, found, 1, effort, callback)

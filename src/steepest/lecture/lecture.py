@@ -55,10 +55,7 @@ _TABLES = {"batches": batches.table, "escapes": escapes.table}
 class LectureFolder:
     """Writes the files of a lecture; each file is either complete or absent.
 
-    Raises
-    ------
-    RunFolderError
-        The folder has other files.
+    RunFolderError if the folder has other files.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -129,31 +126,11 @@ def draw(
 ) -> Lecture:
     """Draw the pictures from live runs on the events of a recipe, and write the page.
 
-    Parameters
-    ----------
-    recipe
-        The recipe, of which only ``[events]`` is used; see `lecture_recipe`.
-    out
-        A new or empty folder, or that of an earlier lecture.
-    seed
-        Seed of the drawn events, the starts and the orders of the events.
-    effort
-        The amount of computation; None uses the defaults.
-    callback
-        Is notified of the progress.
-
-    Returns
-    -------
-    Lecture
-
-    Raises
-    ------
-    RunFolderError
-        The folder has other files.
-    EventsError
-        The events cannot be read, or are not suitable for a lecture.
-    Interrupted
-        After Ctrl-C; the page has the pictures so far.
+    Of the recipe only ``[events]`` is used, see `lecture_recipe`. `out` is a new or empty
+    folder, or that of an earlier lecture: RunFolderError if it has other files. The seed is
+    that of the drawn events, the starts and the orders of the events. EventsError if the events
+    cannot be read or are not suitable; Interrupted after Ctrl-C, with the pictures so far on
+    the page.
     """
     callback, effort = callback or TrainingCallback(), effort or Effort()
     folder = LectureFolder(out)

@@ -88,10 +88,7 @@ class Minima:
 def compute(data: LectureData, seed: int, effort: Effort, callback: TrainingCallback) -> Minima:
     """Train a small network from many starts, on several samples until all effects are found.
 
-    Raises
-    ------
-    NotFound
-        All starts led to the same minimum, in all samples.
+    NotFound if all starts led to the same minimum, in all samples.
     """
     minima: Minima | None = None
     plateau: Plateau | None = None

@@ -27,16 +27,8 @@ def objective_named(
 ) -> ModelObjective:
     """Return J(θ) of a new model of a kind.
 
-    Parameters
-    ----------
-    kind
-        A name of the registry.
-    inputs
-        The features' names, or their number.
-    loss, outputs, l2, dtype
-        The loss by its name, the number of logits, λ, and "float32" or "float64".
-    options
-        As in a recipe's ``[model]``.
+    `kind` is a name of the registry, `inputs` the features' names or their number, `outputs`
+    the number of logits, `l2` λ, and `options` are as in a recipe's ``[model]``.
 
     Examples
     --------

@@ -20,19 +20,7 @@ def losses_on_surface(
 ) -> Array:
     """J(θ₀ + Σₖ cₖ dₖ) at each of the coordinates c.
 
-    Parameters
-    ----------
-    objective, batch
-        J, and the events.
-    origin
-        θ₀ ``(size,)``, float64.
-    directions
-        dₖ ``(k, size)``, float64.
-    coordinates
-        c ``(points, k)``, float64.
-
-    Returns
-    -------
+    With θ₀ ``(size,)``, dₖ ``(k, size)`` and c ``(points, k)`` in float64, the result is
     ``(points,)`` float64; where J cannot be held by the objective's dtype, infinity or NaN.
 
     Examples

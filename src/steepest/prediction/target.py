@@ -61,10 +61,7 @@ class Target:
 def target_of(out: str | os.PathLike[str], *, as_rntuple: bool = False) -> Target:
     """Return what a path such as ``scores.parquet`` or ``scores.root:tree`` says.
 
-    Raises
-    ------
-    InputError
-        The suffix is that of no format, or names a part of a file that has none.
+    InputError if the suffix is that of no format, or names a part of a file that has none.
 
     Examples
     --------

@@ -31,10 +31,7 @@ class Outlier:
 def matrix(X: ArrayLike, names: Sequence[str]) -> Floats:
     """Return X as a matrix (m, n) with one column for each name; float32 is kept, else float64.
 
-    Raises
-    ------
-    EventsError
-        X is not a matrix, or its number of columns is not the number of names.
+    EventsError if X is not a matrix with as many columns as names.
 
     Examples
     --------
@@ -110,10 +107,7 @@ def placed_blocks(
 ) -> Iterator[tuple[int, Floats, Floats | None]]:
     """Yield the non-empty blocks with the number of their first row; values are not checked.
 
-    Raises
-    ------
-    EventsError
-        A block has the wrong shape.
+    EventsError if a block has the wrong shape.
     """
     first_row = 0
     for X, weights in blocks:
@@ -128,10 +122,7 @@ def placed_blocks(
 def checked(values: Floats, weights: Floats | None, names: Sequence[str], first_row: int) -> Floats:
     """Check a block, and return its weights as float64; ones if they are None.
 
-    Raises
-    ------
-    EventsError
-        A value or weight is not finite, or the number of weights is wrong.
+    EventsError if a value or weight is not finite, or the number of weights is wrong.
     """
     require_finite(values, names, first_row)
     if weights is None:

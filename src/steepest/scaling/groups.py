@@ -58,10 +58,7 @@ class GroupScaling:
     ) -> Groups:
         """Return the scaled groups; error messages count events from `first_row`.
 
-        Raises
-        ------
-        EventsError
-            The groups are not those of the model; or as for `Scaling.transform`.
+        EventsError if the groups are not those of the model; or as for `Scaling.transform`.
         """
         return self.apply(inputs, lambda s, values: s.transform(values, dtype), first_row)
 

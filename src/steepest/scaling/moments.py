@@ -96,15 +96,9 @@ class Moments(Extremes):
     def of(cls, X: ArrayLike, w: ArrayLike | None = None, *, diagonal: bool = False) -> Moments:
         """Return the moments of a block of events.
 
-        Parameters
-        ----------
-        X
-            (m, n) float64 or float32, finite (`fit_scaling` checks this, `Moments` does not). All
-            sums are float64.
-        w
-            (m,) float64 event weights of any sign; None means ones.
-        diagonal
-            Compute only the diagonal of the scatter matrix: n numbers instead of n².
+        X ``(m, n)`` is finite (`fit_scaling` checks this, `Moments` does not); weights
+        ``(m,)`` have any sign. `diagonal` computes only the diagonal of the scatter: n
+        numbers instead of n².
         """
         values = floating(X)
         weights = np.ones(len(values)) if w is None else np.asarray(w, dtype=np.float64)
@@ -138,10 +132,7 @@ class Moments(Extremes):
     def merge(self, other: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the moments of the events of both.
 
-        Raises
-        ------
-        InputError
-            The features differ, or only one of the two is diagonal.
+        InputError if the features differ, or only one of the two is diagonal.
         """
         if self._positive.scatter.shape != other._positive.scatter.shape:
             raise InputError(

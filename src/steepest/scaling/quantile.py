@@ -28,11 +28,6 @@ _LARGEST = 1e150  # slopes of larger ranges leave the range of float64
 def distribution(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Return (x (d,), F (d,)): the distinct values in ascending order, and F at each of them.
 
-    Parameters
-    ----------
-    values, weights
-        (m,) float64; Σw > 0 (the caller checks).
-
     Examples
     --------
     >>> distribution(np.array([3.0, 1.0, 3.0]), np.array([1.0, 1.0, 2.0]))

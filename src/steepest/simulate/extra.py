@@ -33,12 +33,8 @@ def fastjet_arrays() -> Any:
     `steepest.simulate.jets.Clustered` can use ``fastjet.ClusterSequence`` on Awkward arrays, which
     gives the same numbers more slowly.
 
-    Raises
-    ------
-    MissingExtraError
-        If FastJet is not installed.
-    InputError
-        If the installed version has no such module, or not the function that is needed.
+    MissingExtraError if FastJet is not installed; InputError if its version has no such module,
+    or not the function that is needed.
     """
     fastjet()
     module = None

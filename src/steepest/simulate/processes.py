@@ -121,10 +121,7 @@ DEFAULT_PROCESSES: tuple[str, ...] = ("top", "qcd")
 def known_processes(names: Sequence[str]) -> tuple[str, ...]:
     """Return `names` as a tuple after checking that they are known processes without duplicates.
 
-    Raises
-    ------
-    InputError
-        If the list is empty, a name is unknown, or a name is repeated.
+    InputError if the list is empty, a name is unknown, or a name is repeated.
 
     Examples
     --------

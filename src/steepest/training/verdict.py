@@ -32,14 +32,7 @@ def warnings_about(
 ) -> list[str]:
     """Return a sentence with the likely cause for each comparison that the model loses.
 
-    Parameters
-    ----------
-    evaluation, linear
-        The model and its baseline, on the same events.
-    merits
-        As in metrics.json, with ``gain`` where there is one.
-    fitted, train
-        How the model came about, and from which events.
+    `evaluation` and `linear` are of the same events; `merits` are as in metrics.json.
     """
     lost = []
     for name, (title, limit, other) in _GUESSING.items():

@@ -158,10 +158,7 @@ def profile_figure(picture: Picture) -> Figure:
 def path_figure(picture: Picture) -> Figure:
     """Return the figure of the true losses and those of the surface, and of the distances.
 
-    Raises
-    ------
-    InputError
-        The picture has no path.
+    InputError if the picture has no path.
     """
     path = picture.path
     if path is None:
