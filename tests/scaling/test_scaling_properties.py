@@ -114,12 +114,12 @@ def test_saved_and_loaded_is_the_same_bit_for_bit(name):
     }
     loaded = scaling_from(json.loads(text), raw)
     assert type(loaded) is type(scaling)
+    assert isinstance(loaded, Scaling)
     assert loaded.to_json() == scaling.to_json()
     assert loaded.to_arrays().keys() == scaling.to_arrays().keys()
     for key, array in scaling.to_arrays().items():
         assert array.tobytes() == loaded.to_arrays()[key].tobytes()
     assert loaded.transform(X).tobytes() == scaling.transform(X).tobytes()
-    assert isinstance(loaded, Scaling)
     assert loaded.inverse(X).tobytes() == scaling.inverse(X).tobytes()
 
 
