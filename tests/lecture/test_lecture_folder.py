@@ -65,7 +65,7 @@ def test_lecture_json(drawn: Lecture):
     text = (drawn.folder.path / "lecture.json").read_text(encoding="utf-8")
     assert json.loads(text) == drawn.numbers
     numbers = drawn.numbers
-    assert (numbers["format"], numbers["version"]) == ("steepest-lecture", 1)
+    assert (numbers["format"], numbers["version"]) == ("steepest-lecture", 2)
     assert (numbers["status"], numbers["seed"]) == ("complete", 0)
     assert list(numbers["pictures"]) == NAMES
     for picture in numbers["pictures"].values():

@@ -207,9 +207,9 @@ def test_stochastic_descent_settles_only_with_a_schedule(jets, callback):
     assert (mini.batch_size, single.batch_size) == (batches.MINI, 1)
     assert single.rate < mini.rate < batch.rate
     assert (np.diff(batch.excess) < 0).all()
-    assert single.passes_to_target is not None
-    assert batch.passes_to_target is not None
-    assert single.passes_to_target < batch.passes_to_target
+    assert single.epochs_to_target is not None
+    assert batch.epochs_to_target is not None
+    assert single.epochs_to_target < batch.epochs_to_target
     constant, falling = numbers.floors
     assert falling.excess < 0.5 * constant.excess
     assert min(constant.values) > 0
@@ -229,7 +229,7 @@ def test_the_seconds_of_the_batch_sizes_hold_no_compilation(jets, callback, monk
 
     monkeypatch.setattr(Problem, "descend", slow_at_first)
     numbers = batches.compute(jets, 0, replace(SMALL, epochs=8, repeats=3), callback)
-    assert [one.seconds["pass"] for one in numbers.batch_sizes] == pytest.approx([0.5 / 8] * 3)
+    assert [one.seconds["epoch"] for one in numbers.batch_sizes] == pytest.approx([0.5 / 8] * 3)
 
 
 @pytest.fixture(scope="module")
@@ -291,3 +291,12 @@ def test_same_seed_same_figure(picture, small, callback, tmp_path):
     first = drawn(0, "a.png")
     assert first == drawn(0, "b.png")
     assert first != drawn(1, "c.png")
+
+
+def test_the_table_of_a_lecture_of_version_1_counts_passes():
+    one = {"name": "batch", "batch_size": 10, "rate": 0.5}
+    old = {**one, "passes_to_target": 3.0, "seconds": {"pass": 0.002, "target": 0.006}}
+    new = {**one, "epochs_to_target": 3.0, "seconds": {"epoch": 0.002, "target": 0.006}}
+    tables = [batches.table({"batch_sizes": [each], "target": 0.02}) for each in (old, new)]
+    assert tables[0] == tables[1]
+    assert tables[0][1] == ["batch", "10", "0.5", "3", "6 ms", "2 ms"]

@@ -172,10 +172,10 @@ def stationary(surface: Surface) -> list[Array]:
     with np.errstate(invalid="ignore"):
         higher = ring > centre
         known = np.isfinite(ring).all(axis=0) & np.isfinite(centre) & (ring != centre).all(axis=0)
-    turns = (higher != np.roll(higher, 1, axis=0)).sum(axis=0)
+    changes = (higher != np.roll(higher, 1, axis=0)).sum(axis=0)
     if len(ring) == 2:
-        turns = np.where(turns == 2, 1, turns)  # on a line a slope has one side up, one down
-    wanted = known & ((turns == 0) | (turns >= 4))
+        changes = np.where(changes == 2, 1, changes)  # on a line a slope has one side up, one down
+    wanted = known & ((changes == 0) | (changes >= 4))
     places = np.argwhere(wanted) + 1
     places = sorted(places.tolist(), key=lambda index: float(losses[tuple(index)]))
     axes = surface.grid.axes

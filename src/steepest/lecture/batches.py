@@ -30,9 +30,9 @@ AWAY = np.array([-3.2, 2.4])
 """The start, relative to the minimum."""
 MINI = 32
 MOST_EVENTS = 500
-"""Number of events, and so of stochastic steps per pass."""
+"""Number of events, and so of stochastic steps an epoch."""
 TARGET = 0.02
-"""Passes and seconds are measured until the excess loss is this fraction of its start."""
+"""Epochs and seconds are measured until the excess loss is this fraction of its start."""
 LAST = 0.25
 """The noise floor is the mean over this last fraction of a run."""
 SCHEDULES = {"constant": spec.Constant(), "inverse-time": spec.InverseTime()}
@@ -45,11 +45,11 @@ class BatchSize:
     name: str  # "batch", "mini-batch" or "stochastic"
     batch_size: int
     rate: float  # the automatic η of the package
-    passes: Array  # (points,): passes over the events at the recorded points
+    epochs: Array  # (points,): epochs that are done at the recorded points
     excess: Array  # (points,): J − J* there
     path: Array  # (points, 2)
-    passes_to_target: float | None  # until J − J* is `TARGET` of its start; None if not reached
-    seconds: dict[str, float | None]  # of a pass and to the target, on this machine
+    epochs_to_target: float | None  # until J − J* is `TARGET` of its start; None if not reached
+    seconds: dict[str, float | None]  # of an epoch and to the target, on this machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Floor:
     values: Array  # one per order of the events
     excess: float  # their mean
     uncertainty: float  # its standard error
-    passes: Array  # (points,)
+    epochs: Array  # (points,)
     curve: Array  # (points,): mean excess of all runs
 
 
@@ -110,15 +110,15 @@ def _descent(
     options: dict[str, Any] = {"rate": rate, "batch_size": size, "start": minimum + AWAY}
     fit.descend(**options, epochs=1)  # compiles, so the time below is that of the steps only
     run = fit.descend(**options, epochs=epochs, seed=seed)
-    per_pass = -(-len(fit.events) // size)
+    per_epoch = -(-len(fit.events) // size)
     lowest = fit.loss(minimum)
     excess = fit.losses_at(run.thetas) - lowest
     below = excess <= TARGET * (fit.loss(minimum + AWAY) - lowest)
-    passes = run.steps / per_pass
-    reached = float(passes[below.argmax()]) if below.any() else None
-    of_a_pass = run.seconds * per_pass / max(int(run.steps[-1]), 1)
-    seconds = {"pass": of_a_pass, "target": None if reached is None else reached * of_a_pass}
-    return BatchSize(name, size, rate, passes, excess, run.thetas, reached, seconds)
+    done = run.steps / per_epoch
+    reached = float(done[below.argmax()]) if below.any() else None
+    of_an_epoch = run.seconds * per_epoch / max(int(run.steps[-1]), 1)
+    seconds = {"epoch": of_an_epoch, "target": None if reached is None else reached * of_an_epoch}
+    return BatchSize(name, size, rate, done, excess, run.thetas, reached, seconds)
 
 
 def _floor(
@@ -126,16 +126,16 @@ def _floor(
 ) -> Floor:
     """Return the remaining excess loss for several orders of the events."""
     lowest = fit.loss(minimum)
-    values, curves, passes = [], [], np.empty(0)
+    values, curves, done = [], [], np.empty(0)
     for repeat in range(effort.repeats):
         run = fit.descend(rate=rate, epochs=effort.epochs, batch_size=1, start=minimum + AWAY,
                           schedule=SCHEDULES[schedule], seed=1000 * seed + repeat + 1)  # fmt: skip
         curves.append(fit.losses_at(run.thetas) - lowest)
-        passes = run.steps / len(fit.events)
-        values.append(float(curves[-1][passes >= (1 - LAST) * effort.epochs].mean()))
+        done = run.steps / len(fit.events)
+        values.append(float(curves[-1][done >= (1 - LAST) * effort.epochs].mean()))
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
     return Floor(schedule, np.array(values), float(np.mean(values)), spread / len(values) ** 0.5,
-                 passes, np.mean(curves, axis=0))  # fmt: skip
+                 done, np.mean(curves, axis=0))  # fmt: skip
 
 
 def _surface(
@@ -157,7 +157,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
 
 
 def figure(numbers: Batches) -> Figure:
-    """Return the paths on one contour, the excess loss against passes, and the noise floor."""
+    """Return the paths on one contour, the excess loss against epochs, and the noise floor."""
     with style():
         drawn = new_figure(14.0, 5.6)
         paths, falls = drawn.subplots(1, 2)
@@ -173,7 +173,7 @@ def _paths(axes: Axes, numbers: Batches) -> None:
     axes.contour(x, y, numbers.losses.T, levels=rings[1:-1], colors="0.45", linewidths=0.6)
     for one in reversed(numbers.batch_sizes):
         look = _LOOKS[one.name]
-        shown = one.path[one.passes <= (1 if one.name != "batch" else np.inf)]
+        shown = one.path[one.epochs <= (1 if one.name != "batch" else np.inf)]
         width = 1.0 if one.name == "stochastic" else 1.8
         axes.plot(*shown.T, **look, markersize=4, linewidth=width, label=_named(one))
     start_at(axes, numbers.batch_sizes[0].path[0], zorder=5)
@@ -187,11 +187,11 @@ def _falls(axes: Axes, numbers: Batches) -> None:
     for one in numbers.batch_sizes[:2]:
         look = dict(_LOOKS[one.name])
         look["marker"] = "o" if one.name == "batch" else None
-        axes.plot(one.passes, one.excess, **look, markersize=5, label=_named(one))
+        axes.plot(one.epochs, one.excess, **look, markersize=5, label=_named(one))
     for floor, colour, dashes in zip(numbers.floors, (RED, "black"), ("-", "-."), strict=True):
         kind = r"$\eta$ constant" if floor.schedule == "constant" else r"$\eta$ falling"
         label = rf"Stochastic, {kind} (mean of {len(floor.values)} runs)"
-        axes.plot(floor.passes, floor.curve, color=colour, linestyle=dashes, linewidth=1.4,
+        axes.plot(floor.epochs, floor.curve, color=colour, linestyle=dashes, linewidth=1.4,
                   label=label)  # fmt: skip
     target = numbers.target * numbers.start_excess
     axes.axhline(target, color=GREY, linestyle=":", zorder=0)
@@ -200,8 +200,8 @@ def _falls(axes: Axes, numbers: Batches) -> None:
                   fontsize=11)  # fmt: skip
     axes.set_yscale("log")
     axes.set_xscale("symlog", linthresh=0.01)
-    axes.set_xlim(0, numbers.batch_sizes[0].passes[-1])
-    axes.set_xlabel("Passes over the events")
+    axes.set_xlim(0, numbers.batch_sizes[0].epochs[-1])
+    axes.set_xlabel("Epoch")
     axes.set_ylabel(r"Excess loss $J - J_{\mathrm{min}}$")
     axes.legend(loc="lower left", fontsize=11)
 
@@ -217,15 +217,15 @@ def text(numbers: Batches) -> list[str]:
     constant, falling = numbers.floors
     reached = "; ".join(
         f"{one.name} does not in this run"
-        if one.passes_to_target is None
-        else f"{one.name} after {one.passes_to_target:.3g} passes"
+        if one.epochs_to_target is None
+        else f"{one.name} after {one.epochs_to_target:.3g} epochs"
         for one in numbers.batch_sizes
     )
     return [
         f"Logistic regression on one feature has two parameters, so the whole surface can be "
         f"drawn. Batch descent goes straight to the minimum. Stochastic descent, with one event "
-        f"per step ({numbers.events:,} steps per pass), follows a noisy path, but has covered most "
-        "of the distance before the end of the first pass. The figure shows some of its steps.",
+        f"per step ({numbers.events:,} steps an epoch), follows a noisy path, but has covered most "
+        "of the distance before the end of the first epoch. The figure shows some of its steps.",
         f"To {100 * numbers.target:g} % of the initial excess loss: {reached}.",
         f"With a constant η the descent does not settle, because the gradient of a single event is "
         f"not zero at the minimum: J − J* stays at {_measured(constant)} "
@@ -244,20 +244,20 @@ def _measured(floor: Floor) -> str:
 
 
 def table(numbers: dict[str, Any]) -> list[list[str]]:
-    """Return passes and seconds of the three batch sizes, as a header and rows.
+    """Return epochs and seconds of the three batch sizes, as a header and rows.
 
     Examples
     --------
-    >>> one = {"name": "batch", "batch_size": 10, "rate": 0.5, "passes_to_target": None,
-    ...        "seconds": {"pass": 0.002, "target": None}}
+    >>> one = {"name": "batch", "batch_size": 10, "rate": 0.5, "epochs_to_target": None,
+    ...        "seconds": {"epoch": 0.002, "target": None}}
     >>> table({"batch_sizes": [one], "target": 0.02})[1]
     ['batch', '10', '0.5', '–', '–', '2 ms']
-    >>> one["seconds"] = {"pass": 0.1834, "target": None}
+    >>> one["seconds"] = {"epoch": 0.1834, "target": None}
     >>> table({"batch_sizes": [one], "target": 0.02})[1][-1]
     '183 ms'
     """
     part = f"{100 * numbers['target']:g} %"
-    head = ["", "events a step", "η", f"passes to {part}", f"time to {part}", "time of a pass"]
+    head = ["", "events a step", "η", f"epochs to {part}", f"time to {part}", "time of an epoch"]
 
     def time(seconds: float | None) -> str:
         if seconds is None:
@@ -266,8 +266,16 @@ def table(numbers: dict[str, Any]) -> list[list[str]]:
 
     rows = [
         [one["name"], f"{one['batch_size']:,}", f"{one['rate']:.3g}",
-         "–" if one["passes_to_target"] is None else f"{one['passes_to_target']:.3g}",
-         time(one["seconds"]["target"]), time(one["seconds"]["pass"])]
-        for one in numbers["batch_sizes"]
+         "–" if one["epochs_to_target"] is None else f"{one['epochs_to_target']:.3g}",
+         time(one["seconds"]["target"]), time(one["seconds"]["epoch"])]
+        for one in map(_in_epochs, numbers["batch_sizes"])
     ]  # fmt: skip
     return [head, *rows]
+
+
+def _in_epochs(one: dict[str, Any]) -> dict[str, Any]:
+    """Return a batch size as lecture.json has it from version 2 on; version 1 counted passes."""
+    if "passes_to_target" not in one:
+        return one
+    seconds = {**one["seconds"], "epoch": one["seconds"]["pass"]}
+    return {**one, "epochs_to_target": one["passes_to_target"], "seconds": seconds}

@@ -47,7 +47,7 @@ from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
 
-FORMAT, VERSION = "steepest-lecture", 1
+FORMAT, VERSION = "steepest-lecture", 2
 PICTURES = (section, logistic, rates, minima, title, contours, batches, escapes)
 _TABLES = {"batches": batches.table, "escapes": escapes.table}
 

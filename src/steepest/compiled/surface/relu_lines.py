@@ -81,7 +81,7 @@ def _switches(p, q, active, a, units, first, following):
 
 
 @reduction
-def _walk(c, v, slope, u, p, q, active, a, units, first, following, z):
+def _add_line(c, v, slope, u, p, q, active, a, units, first, following, z):
     """Add Σₖ max(sₖ, 0) uₖ at each point of a line to z."""
     c0, c1, c2 = c[0], c[1], c[2]
     for i in range(len(a)):
@@ -152,7 +152,7 @@ def add_losses(loss, sums, weights, biases, above, along, across, targets, event
                     _switches(p, z1, on, along, units, first, following)
                     for k in range(length):
                         z[k] = start[n2] + along[k] * above[1, n2]
-                    _walk(c, v, weights[1], u, p, z1, on, along, units, first, following, z)
+                    _add_line(c, v, weights[1], u, p, z1, on, along, units, first, following, z)
                     add_event(loss, z, targets[begin + i], event_weights[begin + i], line)
                 for k in range(length):
                     totals[number, row, k] += line[k]
