@@ -75,6 +75,10 @@ class Plots:
         """The scores of signal and background, in the training part and the evaluated one."""
         return self("scores", axes)
 
+    def stacked_scores(self, axes: Axes | None = None) -> Any:
+        """The expected events of the samples in bins of the score, stacked."""
+        return self("stacked-scores", axes)
+
     def calibration(self, axes: Axes | None = None) -> Any:
         """The fraction of signal against the score."""
         return self("calibration", axes)

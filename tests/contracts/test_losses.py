@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,27 @@ def problem(name: str, hidden: tuple[int, ...], events: int = COMPILED):
 def test_every_loss_has_a_task(name):
     assert TASKS[name] in ("regression", "binary", "multiclass")
     assert loss_named(name).name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_loss_is_documented(name):
+    docs = Path(__file__).parents[2] / "docs"
+    for page in ("descent.md", "recipe.md"):
+        said = (docs / page).read_text(encoding="utf-8")
+        assert f"`{name}`" in said or f'`"{name}"`' in said, page
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pytorch_s_loss_is_numpy_s(name):
+    torch = pytest.importorskip("torch")
+    from steepest.objective.autograd import LOSSES
+
+    random = np.random.default_rng(1)
+    outputs = 3 if TASKS[name] == "multiclass" else 1
+    logits, targets = 3 * random.normal(size=(50, outputs)), random.integers(0, max(outputs, 2), 50)
+    targets = targets if outputs > 1 else targets.astype(float)
+    losses = LOSSES[name](torch.from_numpy(logits), torch.from_numpy(targets)).numpy()
+    np.testing.assert_allclose(losses, loss_named(name).value(logits, targets), 1e-9, 1e-12)
 
 
 @pytest.mark.parametrize("hidden", [(), (5,)])
