@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
-from steepest.descent.ranks import Ranks
+from steepest.ranks import Ranks, Share, use
 
 TIMEOUT = 120
 """Seconds that a rank waits for the other."""
@@ -27,6 +28,10 @@ class Pair(Ranks):
         """In the order of the ranks, so that both have the same bits."""
         theirs = self._exchanged(values)
         return values + theirs if self.rank == 0 else theirs + values
+
+    def gather(self, value: Any) -> list[Any]:
+        theirs = self._exchanged(value)
+        return [value, theirs] if self.rank == 0 else [theirs, value]
 
     def from_main(self, value: Any) -> Any:
         theirs = self._exchanged(value)
@@ -63,7 +68,8 @@ def on_two_processes(work: Callable[[Ranks], Any]) -> list[Any]:
 
 
 def _call(work: Callable[[Ranks], Any], rank: int, other: Connection, result: Connection) -> None:
-    result.send(work(Pair(rank, other)))
+    with use(Pair(rank, other)) as ranks:
+        result.send(work(ranks))
 
 
 def weighted_events() -> dict[str, np.ndarray]:
@@ -87,6 +93,9 @@ def descended(ranks: Ranks) -> dict[str, Any]:
     events = Batch.of(**columns, dtype="float64", over_ranks=ranks.total)
     objective = objective_named("dense", 3, "binary-cross-entropy", l2=0.01)
     plan = plan_for(objective, events, rate=0.3, batch_size="all", epochs=25)
+    if ranks.size > 1:
+        share = Share.of([[40], [40]], ranks.rank)
+        plan = replace(plan, events=80, batch_size=80, share=share, ranks=2)
     checkpointer = MemoryCheckpointer()
     outcome = descend(objective, events, plan, checkpointer, ranks=ranks)
     return {

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from steepest.descent.batches import Batches
+from steepest.ranks import Share
 
 
 @given(events=st.integers(1, 60), size=st.integers(1, 60), seed=st.integers(0, 9))
@@ -67,9 +68,63 @@ def _plain_order(events: int, seed: int, epoch: int) -> list[int]:
     def random(*stream: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *stream])))
 
-    chunks, order = random(1, epoch).permutation(-(-events // 11)).tolist(), []
-    for window in range(-(-len(chunks) // 4)):
-        rows = [11 * c + i for c in chunks[4 * window : 4 * window + 4] for i in range(11)]
+    count = -(-events // 11)
+    windows = -(-count // 4)
+    spans = [list(range(count))[k : k + windows] for k in range(0, count, windows)]
+    spans = np.array([span + [-1] * (windows - len(span)) for span in spans])
+    spans, order = random(1, epoch).permuted(spans, axis=1), []
+    for window in range(windows):
+        rows = [11 * c + i for c in spans[:, window].tolist() if c >= 0 for i in range(11)]
         rows = [row for row in rows if row < events]
         order += random(2, epoch, window).permutation(rows).tolist()
     return order
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    events=st.integers(20, 400),
+    size=st.integers(1, 60),
+    ranks=st.integers(1, 5),
+    seed=st.integers(0, 9),
+    samples=st.integers(1, 3),
+)
+@example(events=400, size=31, ranks=5, seed=0, samples=3)
+def test_the_batches_of_all_ranks_are_those_of_one(
+    events: int, size: int, ranks: int, seed: int, samples: int
+):
+    """No event is seen twice in an epoch, and none is lost, however the events are shared out."""
+    cuts = np.sort(np.random.default_rng(seed).integers(0, events, ranks * samples - 1))
+    table = np.diff([0, *cuts, events]).reshape(samples, ranks).T.tolist()  # (ranks, samples)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("steepest.descent.batches.CHUNK", 3)
+        patch.setattr("steepest.descent.batches.WINDOW", 48)
+        alone = Batches(events, size, seed)
+        held = [Share.of(table, rank) for rank in range(ranks)]
+        numbers = [np.concatenate([np.arange(a, b) for a, b in s.ranges] or [[]]) for s in held]
+        assert sorted(np.concatenate(numbers).tolist()) == list(range(events))
+        parts = [
+            Batches(events, size, seed, share=share, ranks=ranks) if share.ranges else None
+            for share in held
+        ]
+        seen = []
+        for step in range(2 * alone.per_epoch):
+            taken = [
+                numbers[rank][part.rows(step)]
+                for rank, part in enumerate(parts)
+                if part is not None
+            ]
+            assert sorted(np.concatenate(taken)) == sorted(alone.rows(step))
+            for rows, part in zip(taken, [p for p in parts if p], strict=True):
+                counts = part.counts(step, step + 1)
+                assert counts is not None
+                assert counts.tolist() == [len(rows)]
+            seen += np.concatenate(taken).tolist()
+        assert (np.bincount(np.array(seen, int), minlength=events) == 2).all()
+
+
+def test_each_of_many_ranks_has_its_part_of_every_window():
+    events = 32 * 262_144
+    share = Share.of([[events // 32]] * 32, rank=5)
+    batches = Batches(events, 1_000, seed=0, share=share, ranks=32)
+    sizes = [len(batches.window(0, window)) for window in range(4)]
+    assert sizes == [262_144 // 32] * 4

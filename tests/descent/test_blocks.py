@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from steepest.descent import MemoryCheckpointer, descend
-from steepest.descent.ranks import Ranks
 from steepest.errors import DivergenceError
+from steepest.ranks import Ranks
 from toys import Noisy, OnDevice, plan_for, sample
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from steepest.descent import Callback, MemoryCheckpointer, descend
-from steepest.descent.ranks import Ranks
+from steepest.descent import Callback, MemoryCheckpointer, Plan, descend
+from steepest.descent.learning_rate import choose_learning_rate
+from steepest.descent.newton import newton
 from steepest.errors import DivergenceError, Interrupted
 from steepest.folder import FolderCheckpointer, RunFolder
-from steepest.objective import Batch
-from steepest.recipe import Recipe
-from toys import Line, plan_for, sample
+from steepest.objective import Batch, objective_named
+from steepest.objective.over_ranks import OverRanks
+from steepest.optimizers import update_rule
+from steepest.ranks import Ranks, Share, use
+from steepest.recipe import Adam, Recipe
+from toys import Line, Noisy, plan_for, sample
 from two_processes import descended, on_two_processes
 
 
@@ -44,6 +49,12 @@ class Threads(Ranks):
     def sum(self, values: np.ndarray) -> np.ndarray:
         return np.sum(self.exchanged(values), axis=0)
 
+    def gather(self, value: Any) -> list[Any]:
+        return self.exchanged(value)
+
+    def to_main(self, value: Any) -> list[Any]:
+        return self.exchanged(value) if self.is_main else self.exchanged(value)[:0]
+
     def from_main(self, value: Any) -> Any:
         return self.exchanged(value)[0]
 
@@ -54,7 +65,8 @@ def on_ranks(work, size: int = 2) -> list[Any]:
 
     def call(rank: int) -> None:
         try:
-            results[rank] = work(Threads(rank, meeting))
+            with use(Threads(rank, meeting)) as ranks:
+                results[rank] = work(ranks)
         except Exception as error:
             results[rank] = error
 
@@ -67,7 +79,16 @@ def on_ranks(work, size: int = 2) -> list[Any]:
 
 
 def halves(events: Batch) -> list[Batch]:
-    return [events.take(slice(rank, None, 2)) for rank in range(2)]
+    """A third and two thirds."""
+    cut = len(events) // 3
+    return [events.take(slice(cut)), events.take(slice(cut, None))]
+
+
+def plan_of_ranks(objective: Any, events: Batch, rank: int, **options: Any) -> Plan:
+    """The plan of one process with all events, over two of them."""
+    counts = [[len(part)] for part in halves(events)]
+    plan = plan_for(objective, events, **options)
+    return replace(plan, share=Share.of(counts, rank), ranks=2)
 
 
 def weighted() -> Batch:
@@ -83,7 +104,7 @@ def test_the_whole_batch():
     def work(ranks: Ranks):
         objective, checkpointer = Line(), MemoryCheckpointer()
         part = parts[ranks.rank]
-        plan = plan_for(objective, part, **options)
+        plan = plan_of_ranks(objective, events, ranks.rank, **options)
         return descend(objective, part, plan, checkpointer, ranks=ranks), checkpointer
 
     alone = MemoryCheckpointer()
@@ -100,54 +121,139 @@ def test_the_whole_batch():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_mini_batches(optimizer):
-    """Rank r takes the r-th half of each batch of 16."""
-    parts = halves(sample(64))
-    options = {"optimizer": optimizer, "batch_size": 8, "epochs": 3, "seed": 2}
+def test_batches_of_16_are_those_of_one_rank(optimizer):
+    """The history too, step by step, although each rank takes other numbers of events a step."""
+    options = {"optimizer": optimizer, "batch_size": 16, "epochs": 3, "seed": 2}
+    events = sample(64)
 
     def work(ranks: Ranks):
         objective, checkpointer = Line(), MemoryCheckpointer()
-        plan = plan_for(objective, parts[ranks.rank], **options)
-        outcome = descend(objective, parts[ranks.rank], plan, checkpointer, ranks=ranks)
+        plan = plan_of_ranks(objective, events, ranks.rank, **options)
+        outcome = descend(objective, halves(events)[ranks.rank], plan, checkpointer, ranks=ranks)
         return outcome, checkpointer.history
 
     (main, history), (other, _) = on_ranks(work)
-    objective = Line()
-    plan = plan_for(objective, parts[0], **options)
-    theta, losses = objective.initial(2), []
-    vectors = plan.rule.initial_state(theta)
-    for step in range(plan.total_steps):
-        both = [part.take(plan.batches.rows(step)) for part in parts]
-        joined = Batch(
-            *(np.concatenate([getattr(b, n) for b in both]) for n in ("inputs", "targets"))
-        )
-        loss, gradient = objective.loss_and_gradient(theta, joined)
-        losses.append(loss)
-        theta, vectors = plan.rule.update(theta, gradient, vectors, 0.01, step + 1)
-    np.testing.assert_allclose(main.theta, theta, rtol=1e-12)
+    objective, alone = Line(), MemoryCheckpointer()
+    one = descend(objective, events, plan_for(objective, events, **options), alone)
+    np.testing.assert_allclose(main.theta, one.theta, rtol=1e-12)
     assert main.theta.tobytes() == other.theta.tobytes()
-    np.testing.assert_allclose(pa.concat_tables(history)["loss"], losses, rtol=1e-12)
+    found, expected = (pa.concat_tables(h).drop(["seconds"]) for h in (history, alone.history))
+    for name in expected.column_names:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
+
+
+def test_a_rank_without_an_event_in_a_batch_waits_for_the_others():
+    events = sample(9)
+
+    def work(ranks: Ranks):
+        objective = Line()
+        plan = plan_of_ranks(objective, events, ranks.rank, batch_size=1, epochs=2)
+        part = halves(events)[ranks.rank]
+        return descend(objective, part, plan, MemoryCheckpointer(), ranks=ranks)
+
+    objective = Line()
+    plan = plan_for(objective, events, batch_size=1, epochs=2)
+    one = descend(objective, events, plan, MemoryCheckpointer())
+    for end in on_ranks(work):
+        np.testing.assert_allclose(end.theta, one.theta, rtol=1e-12)
 
 
 def test_uneven_batches_count_by_their_events():
-    random = np.random.default_rng(0)
-    gradients, losses, events = random.normal(size=(2, 5)), (0.5, 2.0), (3, 5)
+    events = sample(8)
+    parts, theta = halves(events), np.ones(3)
 
     def work(ranks: Ranks):
-        r = ranks.rank
-        mean = ranks.mean_gradient(losses[r], gradients[r].astype(np.float32), events[r])
-        return *mean, ranks.total(events[r]), ranks.mean(losses[r], events[r])
+        part = parts[ranks.rank]
+        objective = OverRanks(Line(), ranks)
+        vector = objective.hessian_vector(theta, np.ones(3), part)
+        return *objective.loss_and_gradient(theta, part), objective.loss(theta, part), vector
 
-    for loss, gradient, total, mean in on_ranks(work):
-        assert (loss, total, mean) == (1.4375, 8.0, 1.4375)
-        assert gradient.dtype == np.float32
-        np.testing.assert_allclose(gradient, (3 * gradients[0] + 5 * gradients[1]) / 8, rtol=1e-6)
+    line = Line()
+    loss, gradient = line.loss_and_gradient(theta, events)
+    for found, of_theta, again, vector in on_ranks(work):
+        assert found == pytest.approx(loss, rel=1e-14)
+        assert again == pytest.approx(loss, rel=1e-14)
+        np.testing.assert_allclose(of_theta, gradient, rtol=1e-13)
+        np.testing.assert_allclose(vector, line.hessian_vector(theta, np.ones(3), events), 1e-13)
+
+
+def test_random_streams_are_each_ranks_own_and_buffers_are_the_mean():
+    """A descent that is resumed in the middle ends with the bits of one that is not."""
+    events = sample(64)
+
+    def work(ranks: Ranks):
+        part, objective = halves(events)[ranks.rank], Noisy()
+        plan = plan_of_ranks(objective, events, ranks.rank, batch_size=16, epochs=4)
+        half = replace(plan, epochs=2)
+        whole, first = MemoryCheckpointer(), MemoryCheckpointer()
+        end = descend(objective, part, plan, whole, ranks=ranks)
+        memory = objective.memory()
+        descend(Noisy(), part, half, first, ranks=ranks)
+        state = ranks.from_main(first.state)
+        assert state is not None
+        other = Noisy()
+        again = descend(
+            other, part, plan, MemoryCheckpointer(), state=state.with_changes(reason=None)
+        )
+        return end, again, memory, other.memory(), state
+
+    (end, again, memory, resumed, state), (_, _, theirs, _, _) = on_ranks(work)
+    assert end.theta.tobytes() == again.theta.tobytes()
+    assert memory.streams == resumed.streams
+    assert memory.streams != theirs.streams
+    np.testing.assert_array_equal(memory.buffers["mean"], theirs.buffers["mean"])
+    np.testing.assert_array_equal(memory.buffers["mean"], resumed.buffers["mean"])
+    assert len(state.memory.streams["ranks"]) == 2
+
+
+def test_eta_of_trial_runs_is_that_of_one_rank():
+    events = weighted()
+
+    def chosen(own: Batch, share: Share | None):
+        objective = objective_named("dense", 3, "mean-squared-error", hidden=(4,))
+        rule = update_rule(Adam(), objective.weight_mask)
+        return choose_learning_rate(objective, own, rule, 16, 0, steps=40, share=share)
+
+    def work(ranks: Ranks):
+        parts = halves(events)
+        share = Share.of([[len(part)] for part in parts], ranks.rank)
+        return chosen(parts[ranks.rank], share)
+
+    assert on_ranks(work) == [chosen(events, None)] * 2
+
+
+def test_newton_over_ranks_goes_to_the_minimum_of_all_events():
+    events = weighted()
+    targets = (np.asarray(events.targets) > 0).astype(float)
+    events = Batch(events.inputs + 1e4, targets, np.abs(events.weights))
+
+    def found(part: Batch):
+        objective = objective_named("dense", 3, "binary-cross-entropy", l2=1e-3)
+        plan = plan_for(objective, events, batch_size="all", epochs=30)
+        return newton(objective, part, plan, MemoryCheckpointer())[0].theta
+
+    one = found(events)
+    for theta in on_ranks(lambda ranks: found(halves(events)[ranks.rank])):
+        np.testing.assert_allclose(theta, one, rtol=1e-6)
+
+
+def test_curvature_bounds_are_those_of_all_events():
+    events = weighted()
+
+    def bounds(part: Batch):
+        return objective_named("dense", 3, "mean-squared-error").curvature_bounds(part)
+
+    one = bounds(events)
+    for of_rank in on_ranks(lambda ranks: bounds(halves(events)[ranks.rank])):
+        assert of_rank.largest == pytest.approx(one.largest, rel=1e-12)
+        assert of_rank.lowest == pytest.approx(one.lowest, rel=1e-12)
+        assert of_rank.instance == one.instance
 
 
 def test_the_main_rank_decides_by_its_clock_and_its_validation():
     def work(ranks: Ranks):
         part, objective = halves(sample(64))[ranks.rank], Line()
-        plan = plan_for(objective, part, epochs=10**6, stop={"seconds": 0.2})
+        plan = plan_of_ranks(objective, sample(64), ranks.rank, epochs=10**6, stop={"seconds": 0.2})
 
         def monitor(theta):
             return {"validation_loss": float(ranks.rank)}
@@ -172,7 +278,8 @@ def test_an_interrupt_or_a_wish_to_end_on_any_rank_reaches_all():
     def work(name: str):
         def call(ranks: Ranks):
             part, objective = halves(sample(64))[ranks.rank], Line()
-            plan, callback = plan_for(objective, part, epochs=9), OnTheOther(ranks.rank, name)
+            plan = plan_of_ranks(objective, sample(64), ranks.rank, epochs=9, batch_size=16)
+            callback = OnTheOther(ranks.rank, name)
             keeper = MemoryCheckpointer()
             return descend(objective, part, plan, keeper, callback=callback, ranks=ranks)
 
@@ -199,7 +306,7 @@ def test_two_processes_with_unequal_weights_are_one():
 def test_all_ranks_diverge_at_the_same_step():
     def work(ranks: Ranks):
         part, objective = halves(sample(64))[ranks.rank], Line()
-        plan = plan_for(objective, part, rate=3.0, epochs=99)
+        plan = plan_of_ranks(objective, sample(64), ranks.rank, rate=3.0, epochs=99)
         return descend(objective, part, plan, MemoryCheckpointer(), ranks=ranks)
 
     first, second = on_ranks(work)

@@ -13,7 +13,7 @@ import pytest
 
 from steepest import Run
 from steepest.descent import Callback, State, descend
-from steepest.descent.ranks import Ranks
+from steepest.ranks import Ranks
 from steepest.errors import Interrupted, RunFolderError
 from steepest.folder import FolderCheckpointer, RunFolder, live
 from steepest.recipe import Recipe

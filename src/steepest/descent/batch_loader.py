@@ -40,11 +40,14 @@ class Run:
         in their order.
     steps
         How many steps.
+    counts
+        How many events each step has; None where it is the batch size, and fewer at the end.
     """
 
     events: Batch
     rows: np.ndarray | None
     steps: int
+    counts: np.ndarray | None = None
 
 
 class BatchLoader:
@@ -90,18 +93,26 @@ class BatchLoader:
         """
         batches = self.batches
         if batches.whole:
-            yield Run(self.events.take(slice(None)), None, end - step)
+            counts = None
+            if batches.share is not None:
+                counts = np.full(end - step, len(self.events))
+            yield Run(self.events.take(slice(None)), None, end - step, counts)
             return
         while step < end:
             number = self._piece_at(step)
             begin, stop = self._steps_of(number)
             stop = min(stop, end)
+            counts = batches.counts(step, stop)
             if self.in_order:
+                piece = self._pieces.get(number)
                 first, last = ((s - begin) * batches.batch_size for s in (step, stop))
-                events = self._pieces.get(number).take(slice(first, last))
-                yield Run(events, None, stop - step)
+                if counts is not None:
+                    before = batches.counts(begin, step)
+                    first = 0 if before is None else int(before.sum())
+                    last = first + int(counts.sum())
+                yield Run(piece.take(slice(first, last)), None, stop - step, counts)
             else:
-                yield Run(self.events, batches.rows(step, stop), stop - step)
+                yield Run(self.events, batches.rows(step, stop), stop - step, counts)
             step = stop
 
     @cached_property
@@ -162,7 +173,7 @@ class BatchLoader:
         """Memory of two pieces: new memory each time would cost as much as the copies."""
         if self.events.on_disk:
             return [None, None]
-        count = self._piece_steps * self.batches.batch_size
+        count = min(self._piece_steps * self.batches.batch_size, len(self.events))
         return [_zeros_like(self.events, count) for _ in range(2)]
 
     def _window(self, epoch: int, window: int) -> Batch:

@@ -4,12 +4,15 @@ A trial run is the descent itself, with the same rule, batches and schedule, in 
 steps. η are half a decade apart; all of them take a short run, and the best three a longer one
 (successive halving: Jamieson and Talwalkar, arXiv:1502.07943). What counts is the loss of events
 that the trial runs do not train on.
+
+Of many ranks each gives some of its events, so that all have what one rank would take, and each
+tries some of the η; then all know what each of them gave.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +21,12 @@ import numpy as np
 from steepest import recipe as spec
 from steepest.descent.history import Trajectory
 from steepest.descent.plan import Plan
-from steepest.descent.ranks import Ranks
 from steepest.descent.state import Best, State
 from steepest.descent.steps import Stepper
 from steepest.objective import Batch, CurvatureBounds, Objective
 from steepest.objective.stateful import Stateful, memory_of, preserved_memory
 from steepest.optimizers import UpdateRule
+from steepest.ranks import Share, current
 
 __all__ = ["LearningRate", "choose_learning_rate"]
 
@@ -58,21 +61,25 @@ def choose_learning_rate(
     momentum: float = 0.0,
     steps: int | None = None,
     schedule: spec.Schedule | None = None,
+    share: Share | None = None,
 ) -> LearningRate:
     """Choose η for a descent of so many steps; as many as an epoch has where that is not said.
 
     Convex objectives with SGD, momentum or Nesterov take it from the measured curvature
     (`from_curvature`), and with all events a step the best multiple of it (`best_multiple`). All
-    others take the best of trial runs (`best_of_trials`).
+    others take the best of trial runs (`best_of_trials`). Of many ranks, `events` are this one's,
+    and `share` says which of all they are.
     """
+    share = share or Share.whole(len(events))
     curvature = None
     if rule.name in ("sgd", "momentum", "nesterov"):
         curvature = objective.curvature_bounds(events)
-    trials = _Trials(objective, events, rule, batch_size, seed, steps, schedule or spec.Constant())
+    schedule = schedule or spec.Constant()
+    trials = _Trials(objective, events, share, rule, batch_size, seed, steps, schedule)
     if curvature is None:
         return best_of_trials(trials, momentum)
-    found = from_curvature(curvature, len(events), batch_size, momentum, steps)
-    if batch_size < len(events) or momentum or steps is None:
+    found = from_curvature(curvature, share.events, batch_size, momentum, steps)
+    if batch_size < share.events or momentum or steps is None:
         return found
     return best_multiple(
         trials, found, (0.5, 1.0) if curvature.exact else (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -157,6 +164,7 @@ class _Trials:
         self,
         objective: Objective,
         events: Batch,
+        share: Share,
         rule: UpdateRule,
         batch_size: int,
         seed: int,
@@ -164,24 +172,43 @@ class _Trials:
         schedule: spec.Schedule,
     ) -> None:
         self.objective, self.rule, self.seed, self.schedule = objective, rule, seed, schedule
-        self.whole = batch_size >= len(events)
-        self.all_events, self.batch_size = events, batch_size
-        self.per_epoch = -(-len(events) // batch_size)
+        self.whole = batch_size >= share.events
+        self.own_events, self.share, self.batch_size = events, share, batch_size
+        self.per_epoch = -(-share.events // batch_size)
         self.steps = steps or self.per_epoch
+
+    def spaced(self, most: int) -> Batch:
+        """At most so many of all events, evenly spaced, in memory; of many ranks, of all."""
+        taken = self.own_events.take(self.share.spaced(most))
+        ranges = current().gather(self.share.ranges)
+        if len(ranges) == 1:
+            return taken
+        events = Batch.joined(current().gather(taken))
+        step = -(-self.share.events // most)
+        numbers = [np.arange(-(-a // step), -(-b // step)) for of in ranges for a, b in of]
+        return events.take(np.argsort(np.concatenate(numbers)))
 
     def split(self) -> tuple[Batch, Batch]:
         """Events to train on, and events to be judged by; the same ones where there are few."""
-        rows = np.arange(0, len(self.all_events), -(-len(self.all_events) // MOST_EVENTS))
-        out = np.zeros(len(rows), dtype=bool)
-        each = 3 if len(rows) < FEW else HELD_OUT
-        out[:: max(each, -(-len(rows) // MOST_HELD_OUT))] = True
-        if len(rows) < 4 * HELD_OUT:
+        events = self.spaced(MOST_EVENTS)
+        out = np.zeros(len(events), dtype=bool)
+        each = 3 if len(events) < FEW else HELD_OUT
+        out[:: max(each, -(-len(events) // MOST_HELD_OUT))] = True
+        if len(events) < 4 * HELD_OUT:
             out[:] = False
-        inputs = self.all_events.take(rows).inputs
+        inputs = events.inputs
         if isinstance(inputs, np.ndarray):  # one event must not judge alone, but be survived
             out &= np.abs(inputs).max(axis=1, initial=0.0) <= FAR
-        kept = self.all_events.take(rows[~out])
-        return kept, self.all_events.take(rows[out]) if out.any() else kept
+        kept = events.take(np.flatnonzero(~out))
+        return kept, events.take(np.flatnonzero(out)) if out.any() else kept
+
+    def by_rates(
+        self, tried: Callable[[float], list[float]], rates: Sequence[float]
+    ) -> list[list[float]]:
+        """What each rate gives; of many ranks each tries some of them."""
+        rank, size = current().rank, current().size
+        found = current().gather([tried(rate) for rate in rates[rank::size]])
+        return [found[index % size][index // size] for index in range(len(rates))]
 
     def losses(
         self, rate: float, steps: int, kept: Batch, judged: Batch, looks: Sequence[int] = ()
@@ -199,7 +226,7 @@ class _Trials:
         if isinstance(self.objective, Stateful):
             self.objective.restore(self.objective.initial_memory(self.seed))
         nothing = Trajectory(np.empty(0, dtype=np.int64), len(theta), str(theta.dtype), 0)
-        stepper = Stepper(self.objective, kept, plan, nothing, Ranks())
+        stepper = Stepper(self.objective, kept, plan, nothing)
         start = self.objective.loss(theta, judged)
         limit = 1e6 * max(abs(start), 1e-300)
         state = State(theta, self.rule.initial_state(theta), 0, Best(theta, start, 0), limit,
@@ -226,9 +253,10 @@ def best_of_trials(trials: _Trials, momentum: float = 0.0) -> LearningRate:
 
     def ranked(candidates: list[float], steps: int) -> list[tuple[float, float]]:
         looks = [steps * k // 6 for k in range(2, 6)]  # as validation sees the best on the way
-        return sorted(
-            (min(trials.losses(rate, steps, kept, judged, looks)), rate) for rate in candidates
+        found = trials.by_rates(
+            lambda rate: trials.losses(rate, steps, kept, judged, looks), candidates
         )
+        return sorted(zip(map(min, found), candidates, strict=True))
 
     with np.errstate(all="ignore"), preserved_memory(trials.objective):
         short = ranked(rates, max(1, long // 4))
@@ -252,10 +280,11 @@ def best_multiple(trials: _Trials, found: LearningRate, multiples: Sequence[floa
     """
     most = min(trials.steps, MOST_STEPS)
     looks = sorted(set(np.geomspace(1, most, 40).astype(int).tolist()))
-    rows = np.arange(0, len(trials.all_events), -(-len(trials.all_events) // MOST_HELD_OUT))
-    sample = trials.all_events.take(rows)
+    sample = trials.spaced(MOST_HELD_OUT)
     with np.errstate(all="ignore"), preserved_memory(trials.objective):
-        losses = [trials.losses(m * found.value, most, sample, sample, looks) for m in multiples]
+        losses = trials.by_rates(
+            lambda m: trials.losses(m * found.value, most, sample, sample, looks), multiples
+        )
     falls = [m for m, row in zip(multiples, losses, strict=True) if m == 1.0 or _falls(row)]
     losses = [losses[list(multiples).index(m)] for m in falls]
     lowest, largest = min(map(min, losses)), losses[0][0]

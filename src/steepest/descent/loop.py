@@ -24,13 +24,14 @@ import numpy as np
 
 from steepest.descent.history import History, Trajectory
 from steepest.descent.plan import Plan
-from steepest.descent.ranks import Ranks
 from steepest.descent.state import Best, Checkpointer, State, StopReason
 from steepest.descent.steps import Stepper, norm
 from steepest.descent.stopping import divergence, stop_reason
 from steepest.errors import DivergenceError, EventsError, Interrupted, RecipeError
 from steepest.objective import Batch, Objective, Stateful
+from steepest.objective.over_ranks import OverRanks, memory_of_rank
 from steepest.objective.stateful import memory_of, preserved_memory, restore_memory
+from steepest.ranks import Ranks, current
 from steepest.storage import blocks
 
 __all__ = ["Callback", "Monitor", "Outcome", "descend"]
@@ -113,7 +114,8 @@ def descend(
     callback
         Progress, and the wish to interrupt.
     ranks
-        The processes that descend together; None is this one alone. The main one writes.
+        The processes that descend together, each with its own events; None are the current ones.
+        The main one writes.
     finish
         Take no more steps: validate `state`, and end there.
 
@@ -124,15 +126,16 @@ def descend(
     Interrupted
         If `callback.interrupted` became true; the state is saved.
     """
+    ranks = ranks or current()
     descent = _Descent(
-        objective,
+        objective if ranks.size == 1 else OverRanks(objective, ranks),
         events,
         plan,
         checkpointer,
         monitor,
         metrics,
         callback or Callback(),
-        ranks or Ranks(),
+        ranks,
         done=state.step if state else -1,
     )
     state = descent.resume(state) if state else descent.init()  # 1 init
@@ -177,7 +180,7 @@ class _Descent:
         )
         path_steps = plan.path_steps(objective.size * np.dtype(objective.dtype).itemsize)
         self.trajectory = Trajectory(path_steps, objective.size, objective.dtype, self.done)
-        self.stepper = Stepper(objective, self.events, plan, self.trajectory, self.ranks)
+        self.stepper = Stepper(objective, self.events, plan, self.trajectory)
         self.longest = 1
         self.loss: float | None = None
         self.rate: float | None = None
@@ -186,10 +189,10 @@ class _Descent:
 
     def init(self) -> State:
         """Step 1: θ₀, with the losses that later ones are compared with."""
-        theta, events = self.objective.initial(self.plan.seed), len(self.events)
+        theta = self.objective.initial(self.plan.seed)
         if isinstance(self.objective, Stateful):
             self.objective.restore(self.objective.initial_memory(self.plan.seed))
-        start = self.ranks.mean(self.objective.loss(theta, self._some_events()), events)
+        start = self.objective.loss(theta, self._some_events())
         monitored = self._monitor(theta).get("validation_loss", start)
         if not math.isfinite(start):
             raise EventsError(
@@ -199,7 +202,7 @@ class _Descent:
                 cause="targets, inputs or weights of enormous size",
                 do='rescale them, or set descent.dtype = "float64"',
             )
-        constant = self.ranks.mean(_loss_of_a_constant(self.events), events)
+        constant = self.ranks.mean(_loss_of_a_constant(self.events), len(self.events))
         memory = memory_of(self.objective)
         state = State(
             theta=theta,
@@ -221,6 +224,7 @@ class _Descent:
 
     def resume(self, state: State) -> State:
         """Continue from a state: the objective's buffers and random streams are those of it."""
+        state = state.with_changes(memory=memory_of_rank(state.memory, self.ranks.rank))
         restore_memory(self.objective, state.memory)
         return state
 
@@ -314,6 +318,8 @@ class _Descent:
         if stopped is not None and self.published:
             self._publish(state, stopped)
         history, path = self.history.take(), self.trajectory.take()
+        if isinstance(self.objective, OverRanks):
+            state = state.with_changes(memory=self.objective.memory_of_all(state.memory))
         if self.ranks.is_main:
             self.checkpointer.save(state, history, path)
         self.saved_at = self.clock
@@ -347,8 +353,8 @@ class _Descent:
         if self.plan.stop.gradient_norm is None:
             return None
         with preserved_memory(self.objective):
-            loss, gradient = self.objective.loss_and_gradient(theta, self.events)
-        return norm(self.ranks.mean_gradient(loss, gradient, len(self.events))[1])
+            _, gradient = self.objective.loss_and_gradient(theta, self.events)
+        return norm(gradient)
 
     def _tick(self, steps: int) -> float:
         """Seconds since the last call; also sets how long the next block may be."""

@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from steepest.compiled.clock import clock
 from steepest.curvature import hessian
 from steepest.descent.history import History
 from steepest.descent.loop import Callback, Monitor, Outcome
@@ -34,6 +33,8 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, Path, State, StopReason
 from steepest.errors import EventsError, Interrupted
 from steepest.objective import Batch, Objective
+from steepest.objective.over_ranks import OverRanks
+from steepest.ranks import current
 from steepest.storage import blocks, map_blocks
 
 Array = np.ndarray
@@ -106,7 +107,9 @@ def newton(
     """
     if state is not None:
         return _outcome(plan, state), "Newton's method had ended."
-    callback = callback or Callback()
+    callback, ranks = callback or Callback(), current()
+    if ranks.size > 1:
+        objective = OverRanks(objective, ranks)
     shift = _shift(objective, events)
     recorder = _Recorder(objective, plan, monitor, metrics, shift)
     theta = objective.initial(plan.seed)
@@ -119,12 +122,13 @@ def newton(
     how = "" if len(sample) == len(events) else f" of {len(sample):,} of the {len(events):,} events"
     for point, rate in _points(objective, events, sample, start):
         state = recorder.step(state, point, rate, callback)
-        if callback.interrupted and state.reason is None:
+        if ranks.any(callback.interrupted) and state.reason is None:
             raise Interrupted(f"Interrupted after step {state.step:,}.")
         if state.reason is not None:
             break
     assert state is not None  # there is a start
-    checkpointer.save(state, recorder.history.take(), recorder.taken())
+    if ranks.is_main:
+        checkpointer.save(state, recorder.history.take(), recorder.taken())
     said = f"Newton's method: {steps} steps to the optimum{how}, {state.step} over all events."
     return _outcome(plan, state), said
 
@@ -137,13 +141,15 @@ def _shift(objective: Objective, events: Batch) -> Array | None:
     linear = getattr(getattr(objective, "model", None), "linear_layer", None)
     if linear is None or linear(np.zeros(objective.size)) is None:
         return None
-    first = events.take(slice(1)).inputs[0].astype(np.float64)
+    ranks = current()
+    first = ranks.from_main(events.take(slice(1)).inputs[0].astype(np.float64))
     sums, squares = np.zeros_like(first), np.zeros_like(first)
     for (inputs,) in blocks(events.inputs):
         distance = inputs - first
         sums += distance.sum(axis=0)
         squares += (distance**2).sum(axis=0)
-    mean, variance = sums / len(events), squares / len(events) - (sums / len(events)) ** 2
+    mean, variance = ranks.sum(np.stack([sums, squares])) / ranks.total(len(events))
+    variance -= mean**2
     centre = first + mean
     return centre if (centre**2 > FAR**2 * variance).any() else None
 
@@ -163,8 +169,9 @@ def _outcome(plan: Plan, state: State) -> Outcome:
 
 
 def _sampled(events: Batch, size: int, least: int = 0) -> Batch:
-    """At least so many events, evenly spaced, or all of them."""
-    wanted = max(LEAST_SAMPLE, SAMPLE_PER_PARAMETER * size, least, int(SAMPLE_SHARE * len(events)))
+    """At least so many events, evenly spaced, or all of them; of many ranks, of this one's."""
+    wanted = max(LEAST_SAMPLE, SAMPLE_PER_PARAMETER * size, int(SAMPLE_SHARE * len(events)))
+    wanted = max(-(-wanted // current().size), least)
     if wanted >= len(events):
         return events
     return events.take(slice(None, None, len(events) // wanted))
@@ -249,7 +256,7 @@ class _Recorder:
         self.history = History(metrics, per_epoch=1)
         self.path: list[tuple[int, Array]] = []
         self.before: _Point | None = None
-        self.began = clock()
+        self.began = current().clock()
 
     def step(self, state: State | None, point: _Point, rate: float, callback: Callback) -> State:
         """Write down the step that led to `point`, and see whether there is a reason to stop."""
@@ -291,7 +298,7 @@ class _Recorder:
             step=step,
             round_step=step,
             best=best,
-            seconds=clock() - self.began,
+            seconds=current().clock() - self.began,
         )
 
     def _reason(self, state: State, point: _Point, ended: bool) -> StopReason | None:
@@ -335,7 +342,7 @@ def inverse_curvature(objective: Objective, theta: Array, sample: Batch) -> Solv
         return lambda vector: cho_solve(factor, vector / units) / units
     values, vectors = np.linalg.eigh(curvature)
     largest, lowest = float(values[-1]), float(values[0])
-    if lowest < -1e-9 * abs(largest) and _some_negative(sample):
+    if lowest < -1e-9 * abs(largest) and current().any(_some_negative(sample)):
         raise EventsError(
             "With these weights the loss is not convex, and may have no minimum.",
             expected="a curvature that is nowhere negative",

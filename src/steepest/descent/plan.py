@@ -14,6 +14,7 @@ from steepest.descent.batches import Batches
 from steepest.descent.history import MOST_STEPS, recorded_steps
 from steepest.errors import RecipeError
 from steepest.optimizers import UpdateRule
+from steepest.ranks import Share
 from steepest.schedules import Schedule
 
 PATH_POINTS = 100
@@ -42,6 +43,8 @@ class Plan:
         Where a descent goes on over other events: the numbers of its first step and epoch.
     schedule_length
         Steps in all, and steps an epoch, that the schedule reckons with; None is this plan's own.
+    share, ranks
+        Of many ranks: the events that this one holds, and how many ranks there are.
     """
 
     events: int
@@ -59,6 +62,8 @@ class Plan:
     first_step: int = 0
     first_epoch: int = 0
     schedule_length: tuple[int, int] | None = None
+    share: Share | None = None
+    ranks: int = 1
 
     @classmethod
     def of(
@@ -90,7 +95,8 @@ class Plan:
     @cached_property
     def batches(self) -> Batches:
         """Which events each step takes."""
-        return Batches(self.events, self.batch_size, self.seed, self.first_step, self.first_epoch)
+        of = self.events, self.batch_size, self.seed, self.first_step, self.first_epoch
+        return Batches(*of, share=self.share, ranks=self.ranks)
 
     @cached_property
     def total_steps(self) -> int:

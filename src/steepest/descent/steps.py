@@ -16,7 +16,6 @@ import numpy as np
 from steepest.descent.batch_loader import BatchLoader
 from steepest.descent.history import STEP_COLUMNS, Trajectory
 from steepest.descent.plan import Plan
-from steepest.descent.ranks import Ranks
 from steepest.descent.state import State
 from steepest.objective import Batch, Objective, StepBlock, SupportsStepBlocks
 from steepest.objective.stateful import Stateful, memory_of, restore_memory
@@ -46,20 +45,17 @@ class Stepper:
         J, the training events, and which of them each step takes.
     trajectory
         Is given θ after the steps that it follows.
-    ranks
-        The processes over which a step's gradient is the mean.
     """
 
     def __init__(
-        self, objective: Objective, events: Batch, plan: Plan, trajectory: Trajectory, ranks: Ranks
+        self, objective: Objective, events: Batch, plan: Plan, trajectory: Trajectory
     ) -> None:
-        self.objective, self.plan = objective, plan
-        self.trajectory, self.ranks = trajectory, ranks
+        self.objective, self.plan, self.trajectory = objective, plan, trajectory
         in_order = bool(getattr(objective, "in_order", False))
         self.loader = BatchLoader(events, plan.batches, in_order, plan.total_steps)
         self.stateful = isinstance(objective, Stateful)
-        self.blocks = None  # in one call there is no place for the mean over ranks
-        if ranks.size == 1 and isinstance(objective, SupportsStepBlocks):
+        self.blocks = None
+        if isinstance(objective, SupportsStepBlocks):
             self.blocks = objective if objective.supports(events, plan.batch_size) else None
 
     def take(self, state: State, rates: Array) -> StepsTaken:
@@ -79,7 +75,6 @@ class Stepper:
         for rate in rates.tolist():
             batch = self.loader.batch(step)
             loss, gradient = self.objective.loss_and_gradient(theta, batch)  # 2 to 4
-            loss, gradient = self.ranks.mean_gradient(loss, gradient, len(batch))
             if not abs(loss) <= state.loss_limit:
                 restore_memory(self.objective, memory)
                 diverged = True
@@ -123,6 +118,7 @@ class Stepper:
                 on_path=on_path[part],
                 loss_limit=state.loss_limit,
                 path_buffer=self.trajectory.buffer(int(np.count_nonzero(on_path[part]))),
+                counts=run.counts,
             )
             result = objective.run_steps(
                 block, plan.rule, state.theta, state.optimizer_state, state.loss_sum

@@ -51,7 +51,7 @@ class FolderCheckpointer:
     say
         Called with a sentence when a damaged checkpoint is passed over.
     is_main
-        Whether this process writes. Others only read: see `steepest.descent.ranks`.
+        Whether this process writes. Others only read: see `steepest.ranks`.
     """
 
     def __init__(

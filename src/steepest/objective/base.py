@@ -51,7 +51,7 @@ class Batch:
         """Cast to `dtype` and bring the weights to mean one.
 
         Where each of several processes holds its own events, `over_ranks` sums a number over all
-        of them (`steepest.descent.ranks.Ranks.total`): the mean is that of all events.
+        of them (`steepest.ranks.Ranks.total`): the mean is that of all events.
 
         Examples
         --------

@@ -15,6 +15,7 @@ from steepest.models.dense import Dense
 from steepest.objective.base import Batch, CurvatureBounds
 from steepest.objective.compiled import Linear, Network
 from steepest.objective.dense_surface import DenseSurface
+from steepest.ranks import current
 from steepest.storage import BLOCK
 
 Array = np.ndarray
@@ -251,6 +252,7 @@ class DenseObjective:
         For a model without a hidden layer; None for others. The mean squared error's Hessian is
         exact, with the sign of the weights; its lowest eigenvalue is that of the directions along
         which J is not flat (a constant or repeated feature makes flat ones: no step moves there).
+        Of many ranks the sum is over all of them.
         """
         if self.model.hidden:
             return None
@@ -265,7 +267,9 @@ class DenseObjective:
             lengths = np.einsum("ij,ij->i", augmented, augmented) * np.abs(weights)
             steepest = max(steepest, float(lengths.max()))
         penalty = np.diag([*([self.l2] * n), 0.0])
-        eigenvalues = np.linalg.eigvalsh(bound * gram / len(batch) + penalty)
+        ranks = current()
+        gram, steepest = ranks.sum(gram), max(ranks.gather(steepest))
+        eigenvalues = np.linalg.eigvalsh(bound * gram / ranks.total(len(batch)) + penalty)
         return CurvatureBounds(
             largest=float(eigenvalues[-1]),
             lowest=_lowest(eigenvalues) if exact else 0.0,

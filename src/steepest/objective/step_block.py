@@ -9,6 +9,7 @@ import numpy as np
 
 from steepest.objective.base import Batch, Objective
 from steepest.optimizers import UpdateRule
+from steepest.ranks import Ranks
 
 Array = np.ndarray
 OptimizerState = tuple[Array, ...]
@@ -39,6 +40,9 @@ class StepBlock:
         A loss above it ends the step_block before its step.
     path_buffer
         Where θ after the steps that are on_path may be written, ``(points, size)``, if anywhere.
+    counts, ranks
+        Of many ranks: the events of each step on this one, ``(steps,)``, and the ranks over which
+        loss and gradient are the mean. Given to objectives whose ``over_ranks`` is true.
     """
 
     events: Batch
@@ -50,6 +54,8 @@ class StepBlock:
     on_path: Array
     loss_limit: float
     path_buffer: Array | None = None
+    counts: Array | None = None
+    ranks: Ranks | None = None
 
 
 @dataclass(frozen=True)

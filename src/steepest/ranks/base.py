@@ -1,10 +1,8 @@
-"""The processes that descend together: here one alone.
+"""What one of many processes asks the others.
 
-Every rank holds its own events and takes its own batches; θ is the same on all. What must be the
-same on all ranks comes from one object: the gradient of a step, the denominators (events and sums
-of weights), and each decision that a clock or a user makes. The main rank alone writes.
-
-A rank of another kind, for instance of ``torch.distributed``, overrides `sum` and `from_main`.
+Every rank holds its own events and takes its own part of each batch; θ is the same on all. What
+must be the same on all ranks comes from one object: sums, what all ranks hold together, and each
+decision that a clock or a user makes. The main rank alone writes.
 """
 
 from __future__ import annotations
@@ -21,6 +19,9 @@ T = TypeVar("T")
 class Ranks:
     """One process, or the base class of many.
 
+    A rank of another kind overrides `sum`, `gather`, `to_main` and `from_main`. All ranks make the
+    same calls in the same order.
+
     Attributes
     ----------
     rank, size : int
@@ -29,10 +30,8 @@ class Ranks:
     Examples
     --------
     >>> ranks = Ranks()
-    >>> ranks.is_main, ranks.total(1000.0)
-    (True, 1000.0)
-    >>> ranks.mean_gradient(0.5, np.array([1.0, 2.0]), events=8)
-    (0.5, array([1., 2.]))
+    >>> ranks.is_main, ranks.total(1000.0), ranks.gather("mine")
+    (True, 1000.0, ['mine'])
     """
 
     rank = 0
@@ -41,6 +40,18 @@ class Ranks:
     def sum(self, values: np.ndarray) -> np.ndarray:
         """The sum of the values over the ranks, with the same bits on each."""
         return values
+
+    def sum_tensor(self, values: T) -> T:
+        """As `sum`, of a tensor of PyTorch, where it lies; it may be changed."""
+        raise NotImplementedError
+
+    def gather(self, value: T) -> list[T]:
+        """What each rank has, in their order, on every rank."""
+        return [value]
+
+    def to_main(self, value: T) -> list[T]:
+        """What each rank has, in their order, on the main rank; an empty list on others."""
+        return [value]
 
     def from_main(self, value: T) -> T:
         """The main rank's value, on every rank."""
@@ -51,33 +62,15 @@ class Ranks:
         """Whether this process writes: folders, locks, checkpoints, progress."""
         return self.rank == 0
 
-    def mean_gradient(
-        self, loss: float, gradient: np.ndarray, events: int
-    ) -> tuple[float, np.ndarray]:
-        """J and ∇J over the batches of all ranks, from those of this rank's batch.
-
-        J = Σᵣ mᵣ Jᵣ / Σᵣ mᵣ with mᵣ the events of rank r's batch, and ∇J likewise. One sum is
-        taken over all ranks, in float64.
-        """
-        if self.size == 1:
-            return loss, gradient
-        packed = np.empty(len(gradient) + 2)
-        packed[:-2], packed[-2] = gradient, loss
-        packed[:-1] *= events
-        packed[-1] = events
-        packed = self.sum(packed)
-        packed[:-1] /= packed[-1]
-        return float(packed[-2]), packed[:-2].astype(gradient.dtype)
-
     def total(self, value: float) -> float:
         """Σ over the ranks, for a denominator: a number of events, or a sum of weights."""
-        return value if self.size == 1 else float(self.sum(np.array([value]))[0])
+        return value if self.size == 1 else float(self.sum(np.array([value], np.float64))[0])
 
     def mean(self, value: float, events: int) -> float:
         """The mean of a value that this rank has for so many events."""
         if self.size == 1:
             return value
-        total, count = self.sum(np.array([value * events, float(events)]))
+        total, count = self.sum(np.array([value * events if events else 0.0, float(events)]))
         return float(total / count)
 
     def any(self, condition: bool) -> bool:
