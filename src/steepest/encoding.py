@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import EventsError, RecipeError, RunFolderError
+from steepest.ranks import current
 from steepest.recipe import Derived
 from steepest.scaling.quantile import distribution, quantile
-from steepest.storage import AnyArray, blocks, thinned
+from steepest.storage import MOST_SORTED, AnyArray, blocks, thinned
 
 Array = np.ndarray
 Locate = Callable[[int], str]
@@ -288,7 +289,8 @@ def fit_encoding(
 ) -> Encoding:
     """Learn the fills and the categories from training events.
 
-    Means and medians are those of at most a million events, evenly spaced.
+    Means and medians are those of at most a million events, evenly spaced. Of many ranks, each
+    gives its events, and all learn the same.
 
     Parameters
     ----------
@@ -316,14 +318,19 @@ def fit_encoding(
     """
     tables = [f for f in features if isinstance(f, Derived)]
     computed = any(table.fill in ("mean", "median") for table in tables)
-    values = thinned(X) if computed else np.empty((0, len(features)))
-    w = thinned(weights) if computed and weights is not None else np.ones(len(values))
+    ranks = current()
+    most = MOST_SORTED // ranks.size
+    values = thinned(X, most) if computed else np.empty((0, len(features)))
+    w = thinned(weights, most) if computed and weights is not None else np.ones(len(values))
+    if computed:
+        values, w = (np.concatenate(ranks.gather(column)) for column in (values, w))
     columns = []
     for i, feature in enumerate(features):
         name = feature if isinstance(feature, str) else feature.name
         table = feature if isinstance(feature, Derived) else Derived(name=name, value=name)
         if categories is not None and name in categories:
             codes = np.concatenate([np.unique(block[:, i]) for (block,) in blocks(X)])
+            codes = np.concatenate(ranks.gather(codes))
             columns.append(_category(table, codes, categories[name]))
         else:
             columns.append(_number(table, values[:, i], w))

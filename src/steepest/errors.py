@@ -10,6 +10,7 @@
     │   └── MissingExtraError     an optional dependency that is not installed
     ├── DivergenceError     (3)   the descent left every finite bound
     └── Interrupted       (130) Ctrl-C; what was done so far is kept
+        └── Preempted      (75) SIGTERM or SIGUSR1, as schedulers send them: to be started again
 
 A message has one shape, so that it can be read at a glance and tested whole::
 
@@ -31,6 +32,7 @@ __all__ = [
     "InputError",
     "Interrupted",
     "MissingExtraError",
+    "Preempted",
     "RecipeError",
     "RunFolderError",
     "SteepestError",
@@ -109,6 +111,15 @@ class Interrupted(SteepestError):
     """Ctrl-C: the work stopped at a safe point and can be resumed."""
 
     exit_code = 130
+
+
+class Preempted(Interrupted):
+    """SIGTERM or SIGUSR1: the work stopped at a safe point, and waits to be started again.
+
+    The exit code is EX_TEMPFAIL of ``sysexits.h``: schedulers can be told to queue the job again.
+    """
+
+    exit_code = 75
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -16,6 +17,8 @@ from steepest import training
 from steepest.errors import DivergenceError
 from steepest.folder import RunFolder
 from steepest.prediction import Predictions, predict_events
+from steepest.ranks import current
+from steepest.ranks.distributed import joined
 from steepest.recipe import Recipe
 from steepest.report import write_report
 from steepest.trained import TrainedModel
@@ -306,10 +309,13 @@ def train(
     *,
     settings: Iterable[str] = (),
     overwrite: bool = False,
+    again: bool = False,
     progress: bool = True,
     callback: training.TrainingCallback | None = None,
 ) -> Run:
     """Train what a recipe asks for: the whole way from events to a report.
+
+    In processes that ``torchrun`` has started they train together, see docs/cluster.md.
 
     Parameters
     ----------
@@ -321,6 +327,9 @@ def train(
         Changes such as ``"descent.learning_rate=0.1"``.
     overwrite
         Replace a run that lies in `out`; nothing else is replaced.
+    again
+        Go on with the run in `out` if it is there and has this recipe, else begin it: for jobs that
+        a scheduler starts again. A process that ``torchrun`` starts again does so.
     progress
         Show what `steepest train` shows: notes, how far it is, and the table at the end.
     callback
@@ -351,10 +360,13 @@ def train(
         recipe = Recipe.from_dict(recipe).with_settings(settings)
     else:
         recipe = recipe.with_settings(settings)
-    path = Path(out) if out is not None else training.next_free_folder(recipe)
-    with _reported(path, progress, callback) as told:
-        training.train(recipe, path, told, overwrite=overwrite)
-    return Run(path)
+    with joined() as ranks:
+        restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+        given = Path(out) if out is not None else training.next_folder(recipe, restarted)
+        path, again = ranks.from_main(given), again or restarted
+        with _reported(path, progress, callback) as told:
+            training.train(recipe, path, told, overwrite=overwrite and not restarted, again=again)
+        return Run(path)
 
 
 def resume(
@@ -395,9 +407,9 @@ def resume(
     --------
     >>> run = resume("runs/top-jets-1")  # doctest: +SKIP
     """
-    with _reported(Path(path), progress, callback) as told:
+    with joined(), _reported(Path(path), progress, callback) as told:
         training.resume(path, told, settings=settings, finish=finish)
-    return Run(path)
+        return Run(path)
 
 
 def compare(*runs: Run | str | Path, progress: bool = True) -> Comparison:
@@ -466,7 +478,13 @@ def _shown(
 def _reported(
     path: Path, progress: bool, callback: training.TrainingCallback | None
 ) -> Iterator[training.TrainingCallback]:
-    """Write the report of what was trained, also of what diverged; show the table."""
+    """Write the report of what was trained, also of what diverged; show the table.
+
+    Of many ranks, the main one does so.
+    """
+    if not current().is_main:
+        yield callback or training.TrainingCallback()
+        return
     with _shown(progress, callback) as told:
         try:
             yield told

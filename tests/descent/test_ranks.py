@@ -61,7 +61,8 @@ class Threads(Ranks):
 
 def on_ranks(work, size: int = 2) -> list[Any]:
     """Call work(ranks) in a thread for each rank; return the results, or what was raised."""
-    meeting, results = Meeting(size), [None] * size
+    meeting = Meeting(size)
+    results: list[Any] = [None] * size
 
     def call(rank: int) -> None:
         try:
@@ -241,7 +242,9 @@ def test_curvature_bounds_are_those_of_all_events():
     events = weighted()
 
     def bounds(part: Batch):
-        return objective_named("dense", 3, "mean-squared-error").curvature_bounds(part)
+        found = objective_named("dense", 3, "mean-squared-error").curvature_bounds(part)
+        assert found is not None
+        return found
 
     one = bounds(events)
     for of_rank in on_ranks(lambda ranks: bounds(halves(events)[ranks.rank])):

@@ -66,7 +66,8 @@ def _answered(verb: Callable[..., None]) -> Callable[..., None]:
             verb(*args, **kwargs)
             sys.stdout.flush()  # here, where a reader that has gone is no traceback
         except SteepestError as error:
-            _complain(str(error))
+            if not getattr(error, "said", False):  # by another rank
+                _complain(str(error))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             _complain("Interrupted.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,13 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run in the folder --out.")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--continue",
+            help="Go on with the run in --out if it is there: for jobs that are started again.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what metrics.json holds, and nothing else.")
     ] = False,
@@ -63,14 +71,19 @@ def train(
 
         steepest train --finish runs/first
 
-    Ctrl-C saves a checkpoint and says how to go on. Exit codes: 0 done, 1 something in the
-    input, 3 diverged, 130 interrupted.
+        torchrun --nproc-per-node 2 -m steepest train recipe.toml --out runs/first
+
+    Ctrl-C saves a checkpoint and says how to go on; so do SIGTERM and SIGUSR1, as schedulers
+    send them. Exit codes: 0 done, 1 something in the input, 3 diverged, 75 to be started again
+    (SIGTERM, SIGUSR1), 130 interrupted.
     """
-    again = resume or finish
-    if again is not None and (recipe or out or overwrite or (resume and finish)):
+    run_folder = resume or finish
+    if run_folder is not None and (recipe or out or overwrite or again or (resume and finish)):
         raise typer.BadParameter(
             "--resume and --finish go on with a run's own recipe; they take no RECIPE or --out."
         )
+    if again and (out is None or overwrite):
+        raise typer.BadParameter("--continue goes on with the run in --out, and replaces nothing.")
     if finish is not None and settings:
         raise typer.BadParameter("--finish ends a run as it is; it takes no --set.")
     from steepest import run
@@ -78,11 +91,13 @@ def train(
     from steepest.terminal import print_json
 
     progress, changes = not as_json, settings or ()
-    if again is not None:
-        ended = run.resume(again, settings=changes, finish=finish is not None, progress=progress)
+    if run_folder is not None:
+        ended = run.resume(
+            run_folder, settings=changes, finish=finish is not None, progress=progress
+        )
     else:
         path = recipe if recipe is not None else default_recipe()
         loaded = Recipe.from_toml(path, settings=changes, anchor=recipe is not None)
-        ended = run.train(loaded, out, overwrite=overwrite, progress=progress)
-    if as_json:
+        ended = run.train(loaded, out, overwrite=overwrite, again=again, progress=progress)
+    if as_json and os.environ.get("RANK", "0") == "0":
         print_json(ended.metrics)

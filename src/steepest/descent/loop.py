@@ -27,7 +27,7 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, State, StopReason
 from steepest.descent.steps import Stepper, norm
 from steepest.descent.stopping import divergence, stop_reason
-from steepest.errors import DivergenceError, EventsError, Interrupted, RecipeError
+from steepest.errors import DivergenceError, EventsError, Interrupted, Preempted, RecipeError
 from steepest.objective import Batch, Objective, Stateful
 from steepest.objective.over_ranks import OverRanks, memory_of_rank
 from steepest.objective.stateful import memory_of, preserved_memory, restore_memory
@@ -59,11 +59,11 @@ LONGEST = 1_000_000
 class Callback:
     """What a descent calls: base class whose methods do nothing.
 
-    `interrupted` asks the loop to stop at once, with `Interrupted`; `enough`, looked at after each
-    validation, asks it to end there as if a criterion held.
+    `interrupted` asks the loop to stop at once, with `Interrupted`, or with `Preempted` if that is
+    set too; `enough`, looked at after each validation, asks it to end there as if a criterion held.
     """
 
-    interrupted = False
+    interrupted = preempted = False
     enough = False
 
     def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
@@ -123,7 +123,7 @@ def descend(
     ------
     DivergenceError
         If a loss is not finite or has exploded; names the step and the likely cause.
-    Interrupted
+    Interrupted, Preempted
         If `callback.interrupted` became true; the state is saved.
     """
     ranks = ranks or current()
@@ -302,9 +302,8 @@ class _Descent:
         options, running = self.plan.checkpoint, state.reason is None
         if running and self.ranks.any(self.callback.interrupted):
             self._save(state, stopped="interrupted")
-            raise Interrupted(
-                f"Interrupted after step {state.step:,} of {self.plan.total_steps:,}."
-            )
+            kind = Preempted if self.ranks.any(self.callback.preempted) else Interrupted
+            raise kind(f"Interrupted after step {state.step:,} of {self.plan.total_steps:,}.")
         if self.clock - self.published_at >= SECONDS_PER_PUBLICATION:
             self._publish(state)
             self.published_at, self.published = self.clock, True

@@ -20,7 +20,7 @@ arXiv:1508.02810; Boyd and Vandenberghe, Convex Optimization (2004), section 9.5
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +31,7 @@ from steepest.descent.history import History
 from steepest.descent.loop import Callback, Monitor, Outcome
 from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, Path, State, StopReason
-from steepest.errors import EventsError, Interrupted
+from steepest.errors import EventsError, Interrupted, Preempted
 from steepest.objective import Batch, Objective
 from steepest.objective.over_ranks import OverRanks
 from steepest.ranks import current
@@ -123,7 +123,8 @@ def newton(
     for point, rate in _points(objective, events, sample, start):
         state = recorder.step(state, point, rate, callback)
         if ranks.any(callback.interrupted) and state.reason is None:
-            raise Interrupted(f"Interrupted after step {state.step:,}.")
+            kind = Preempted if ranks.any(callback.preempted) else Interrupted
+            raise kind(f"Interrupted after step {state.step:,}.")
         if state.reason is not None:
             break
     assert state is not None  # there is a start
@@ -262,7 +263,9 @@ class _Recorder:
         """Write down the step that led to `point`, and see whether there is a reason to stop."""
         if self.shift is not None:
             point = replace(point, theta=_moved(self.objective, point.theta, self.shift, -1.0))
-        validated = dict(self.monitor(point.theta)) if self.monitor is not None else {}
+        validated: Mapping[str, float] = {}
+        if self.monitor is not None:
+            validated = current().from_main(dict(self.monitor(point.theta)))
         monitored = float(validated.get("validation_loss", point.loss))
         if state is None:
             state = State(point.theta, (), 0, Best(point.theta, monitored, 0), math.inf)

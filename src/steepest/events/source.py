@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
@@ -29,6 +31,8 @@ BLOCK_BYTES = 16 * 2**20
 EVENT_ROW = "event_row"
 LEAST_ROWS, MOST_ROWS = 4_096, 131_072
 """Of a block."""
+SNAP = 0.1
+"""A rank's part ends with a group of rows if one ends within this share of the part."""
 
 
 class EventSource:
@@ -67,7 +71,7 @@ class EventSource:
     file_rows : list[int]
         The rows of each file.
     rows, groups : int
-        Over all files.
+        Over all files; `rows` of a share are its own.
 
     Raises
     ------
@@ -105,7 +109,7 @@ class EventSource:
         self.repeated: frozenset[str] = getattr(self.opened[0], "repeated", frozenset())
         self.reread = all(getattr(file, "reread", False) for file in files)
         self.file_rows = [file.rows for file in files]
-        self.rows = sum(self.file_rows)
+        self.rows, self._first = sum(self.file_rows), 0
         self.groups = sum(file.groups for file in files)
         if self.rows == 0:
             raise EventsError(
@@ -138,6 +142,25 @@ class EventSource:
     def each(self) -> list[tuple[EventFile, Mapping[str, str]]]:
         """Return the files, each with its origin."""
         return list(zip(self.opened, self._origins, strict=True))
+
+    def share(self, rank: int, size: int) -> EventSource:
+        """Return the part of one of `size` ranks: consecutive rows, about as many for each.
+
+        A part ends where a group of rows does, if one ends nearby.
+        """
+        if size == 1:
+            return self
+        ends = np.cumsum([r for f in self.opened for r in getattr(f, "group_rows", [f.rows])])
+
+        def cut(number: int) -> int:
+            even = round(self.rows * number / size)
+            near = int(ends[np.abs(ends - even).argmin()])
+            return near if abs(near - even) * size <= SNAP * self.rows else even
+
+        part = copy(self)
+        cuts = [cut(number) if number < size else self.rows for number in (rank, rank + 1)]
+        part._first, part.rows = cuts[0] if rank else 0, cuts[1] - (cuts[0] if rank else 0)
+        return part
 
     def schema_for(self, columns: Iterable[str]) -> pa.Schema:
         """Return the schema, and those of the columns of `origin` that are among the columns."""
@@ -226,26 +249,31 @@ class EventSource:
         where = self._in_files(where)
         self.require(columns)
         batch_rows = batch_rows or self._at_once(columns)
+        start, stop = self._first + start, self._first + self.rows
+        last = 0
         for index, file in enumerate(self.opened):
-            skipped, start = min(start, file.rows), max(start - file.rows, 0)
-            if skipped and skipped == file.rows:
+            first, last = last, last + file.rows
+            low, high = max(start - first, 0), min(stop - first, file.rows)
+            if high < low or (low and low == file.rows) or (not high and file.rows):
                 continue
-            ends = list(accumulate(getattr(file, "group_rows", [file.rows])))
-            groups = [g for g in file.kept(where) if skipped == 0 or ends[g] > skipped]
+            groups = _groups_between(file, where, low, high)
             for first_row, batch in file.batches(columns, groups, batch_rows, row_filter):
                 refuse_invalid(batch, file)
-                before = min(max(skipped - first_row, 0), batch.num_rows)
+                if first_row >= high and first_row:
+                    break
+                before = min(max(low - first_row, 0), batch.num_rows)
                 for name in origin:
                     value = pa.scalar(self.origin[name][index], pa.string())
                     batch = batch.append_column(name, pa.repeat(value, batch.num_rows))
                 if before == 0 or before < batch.num_rows:
-                    yield Block(batch.slice(before), index, first_row + before)
+                    rows = batch.slice(before, high - first_row - before)
+                    yield Block(rows, index, first_row + before)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the events are: per file the name, size, rows, a sha256 and the origin."""
         return {
             "path": self.path,
-            "rows": self.rows,
+            "rows": sum(self.file_rows),
             "files": [
                 {**file.fingerprint(), **origin}
                 for file, origin in zip(self.opened, self._origins, strict=True)
@@ -285,6 +313,15 @@ class EventSource:
                 cause="the files come from different jobs or versions",
                 do=f"write that file again with {name!r} cast to {expected}",
             )
+
+
+def _groups_between(file: EventFile, where: Sequence[Condition], low: int, high: int) -> list[int]:
+    """Return the groups that may hold wanted rows, of the rows from `low` to `high`."""
+    kept, sizes = file.kept(where), getattr(file, "group_rows", None)
+    if sizes is None or (low == 0 and high == file.rows):
+        return kept
+    ends = list(accumulate(sizes))
+    return [group for group in kept if ends[group] > low and ends[group] - sizes[group] < high]
 
 
 def refuse_invalid(batch: pa.RecordBatch, file: EventFile) -> None:

@@ -26,6 +26,8 @@ class Ranks:
     ----------
     rank, size : int
         This process's number, and how many there are.
+    local_size : int
+        How many of them share this machine.
 
     Examples
     --------
@@ -36,6 +38,7 @@ class Ranks:
 
     rank = 0
     size = 1
+    local_size = 1
 
     def sum(self, values: np.ndarray) -> np.ndarray:
         """The sum of the values over the ranks, with the same bits on each."""

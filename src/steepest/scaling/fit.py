@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from steepest.errors import EventsError, RecipeError, RunFolderError, nearest
+from steepest.ranks import current
 from steepest.scaling import affine
 from steepest.scaling.affine import DiagonalScaling, WhitenScaling
 from steepest.scaling.base import Scaling
@@ -92,6 +94,7 @@ def fit_scaling(
             (X.astype(np.float64, copy=False), checked(X, w, names, first_row))
             for first_row, X, w in placed_blocks(blocks, names)
         ]
+        parts = [part for of_rank in current().gather(parts) for part in of_rank]
         if not parts:
             raise _no_events(name, "none")
         X, w = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -112,7 +115,7 @@ def fit_scaling(
 def _moments(
     blocks: Iterable[Block], names: Sequence[str], name: str, spread: Spread
 ) -> Moments | Extremes:
-    """Return the moments, or only the extremes, that the scaling needs."""
+    """Return the moments, or only the extremes, that the scaling needs; of all ranks."""
 
     def of(block: tuple[int, Floats, Floats | None]) -> Moments | Extremes:
         first_row, X, weights = block
@@ -122,6 +125,9 @@ def _moments(
     moments: Any = None
     for block in spread(of, placed_blocks(blocks, names)):
         moments = block if moments is None else moments.merge(block)
+    every = [each for each in current().gather(moments) if each is not None]
+    if len(every) > 1:
+        moments = reduce(lambda one, other: one.merge(other), every)
     if moments is None:
         raise _no_events(name, "none")
     return moments

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from steepest.ranks import current
 from steepest.scaling.blocks import Block, Floats, Outlier, placed_blocks
 from steepest.scaling.moments import Moments
 
@@ -33,19 +34,25 @@ def outliers(
         far = np.flatnonzero((square > FAR**2) & (square > SHARE * moments.count))
     if not len(far):
         return ()
-    step = max(moments.count // SAMPLE, 1)
-    sample = np.concatenate([X[::step, far] for _, X, _ in blocks()]).astype(np.float64)
+    step, ranks = max(moments.count // SAMPLE, 1), current()
+    own = np.concatenate([X[::step, far] for _, X, _ in blocks()]).astype(np.float64)
+    sample = np.concatenate(ranks.gather(own))
     first, middle, third = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
     reach = FAR * (third - first) / 1.349
-    count = np.zeros(len(far), dtype=np.int64)
+    count, read = np.zeros(len(far), dtype=np.int64), 0
     rows, values = np.zeros(len(far), dtype=np.int64), middle.copy()
     for first_row, X, _ in blocks():
         distance = np.abs(X[:, far] - middle)
         count += (distance > reach).sum(axis=0)
-        at = distance.argmax(axis=0)
+        at, read = distance.argmax(axis=0), first_row + len(X)
         for k, row in enumerate(at.tolist()):
             if distance[row, k] > abs(values[k] - middle[k]):
                 values[k], rows[k] = X[row, far[k]], first_row + row
+    count = ranks.sum(count)
+    before = sum(ranks.gather(read)[: ranks.rank])  # the rows of earlier ranks
+    farthest = ranks.gather((values, rows + before))
+    of_rank = np.argmax([abs(each - middle) for each, _ in farthest], axis=0)
+    values, rows = (np.choose(of_rank, [each[i] for each in farthest]) for i in (0, 1))
     few = (count > 0) & (count <= MOST * moments.count) & (reach > 0)
     return tuple(
         Outlier(

@@ -7,14 +7,14 @@ from a recipe to a run's folder with figures of merit and figures.
 from steepest.training.callback import TrainingCallback
 from steepest.training.evaluation import evaluate_run
 from steepest.training.fit import Fitted, fit
-from steepest.training.train import next_free_folder, resume, train
+from steepest.training.train import next_folder, resume, train
 
 __all__ = [
     "Fitted",
     "TrainingCallback",
     "evaluate_run",
     "fit",
-    "next_free_folder",
+    "next_folder",
     "resume",
     "train",
 ]

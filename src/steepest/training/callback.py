@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from steepest.descent import Callback
+from steepest.errors import Preempted
 
 
 class TrainingCallback(Callback):
@@ -30,24 +31,49 @@ class TrainingCallback(Callback):
         """So many of all have been worked on; `unit` says what they are."""
 
 
+PREEMPTING = (signal.SIGTERM, signal.SIGUSR1)
+"""What schedulers send before they end a job."""
+
+
 @contextmanager
 def interruptible(callback: Callback) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `callback.interrupted`, where signals can be caught.
+    """Turn SIGINT, SIGTERM and SIGUSR1 into `callback.interrupted`, where signals can be caught.
 
-    The descent then finishes its step, saves and stops. A second signal stops it at once.
+    The descent then finishes its step, saves and stops. A second Ctrl-C stops it at once; another
+    signal of a scheduler, which may send it to a process and to its parent, does nothing more.
     """
+
+    def ask(number: int, frame: Any) -> None:
+        if number == signal.SIGINT and callback.interrupted:
+            raise KeyboardInterrupt
+        callback.interrupted = True
+        callback.preempted |= number in PREEMPTING
+
+    with _handled((signal.SIGINT, *PREEMPTING), ask):
+        yield
+
+
+@contextmanager
+def preemptible() -> Iterator[None]:
+    """Turn SIGTERM and SIGUSR1 into `Preempted`, wherever the work is that has nothing to save."""
+
+    def end(number: int, frame: Any) -> None:
+        for each in PREEMPTING:  # once is enough
+            signal.signal(each, signal.SIG_IGN)
+        raise Preempted(f"Ended by {signal.Signals(number).name}; what was saved is kept.")
+
+    with _handled(PREEMPTING, end):
+        yield
+
+
+@contextmanager
+def _handled(numbers: tuple[int, ...], handler: Callable[[int, Any], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def ask(number: int, frame: Any) -> None:
-        if callback.interrupted:
-            raise KeyboardInterrupt
-        callback.interrupted = True
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

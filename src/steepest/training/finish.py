@@ -12,10 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from steepest.compiled.clock import clock
+from steepest.descent import State
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
 from steepest.events import PARTS, TEST, TRAIN, Sample, evaluated_part
 from steepest.folder import FolderCheckpointer, RunFolder
+from steepest.ranks import alone, current
 from steepest.recipe import Recipe
 from steepest.storage import on_disk
 from steepest.training import figures, results
@@ -32,7 +34,8 @@ from steepest.training.evaluation import (
     gain_of,
 )
 from steepest.training.fit import Fitted, fit_baseline, model_at
-from steepest.training.importance import importance_of
+from steepest.training.gathered import bare_parts, scored_parts, some_events
+from steepest.training.importance import EVENTS, importance_of
 from steepest.training.inputs import Schema
 from steepest.training.variations import evaluate_variations
 from steepest.training.variations import figure as variation_figure
@@ -80,16 +83,43 @@ def _give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What the models give for the events of all ranks."""
+
+    scored: dict[int, Scored]
+    linear: dict[int, Scored]
+    """Of the baseline, for the evaluated part and the one that chooses."""
+    drawn: Sample
+    """Training events with their features."""
+    permuted: Scored | None
+    """Events with their features, to permute these."""
+    losses: dict[str, float]
+
+
 def finish(job: Job, fitted: Fitted) -> None:
-    """Write what the descent left, figures, and last metrics.json, which makes the run complete."""
+    """Write what the descent left, figures, and last metrics.json, which makes the run complete.
+
+    Of many ranks, each scores its events; the main one evaluates, draws and writes.
+    """
     began = clock()
     _write_descent(job)
     job.folder.write_model(fitted.model)
     baseline = _baseline(job, fitted)
     job.callback.stage("Evaluating")
+    found = _found(job, fitted, baseline)
+    if current().size > 1:
+        job = replace(job, parts=bare_parts(job.parts))
+    if current().is_main:
+        with alone():
+            _write_results(job, fitted, baseline, found, began)
+
+
+def _write_results(
+    job: Job, fitted: Fitted, baseline: Fitted | None, found: _Found, began: float
+) -> None:
     given, job = job.recipe, _with_expected_events(job)
-    part = evaluated_part(job.parts)
-    scored = _scored(job, fitted, part)
+    part, scored = evaluated_part(job.parts), found.scored
     choosing = choosing_part(scored, part)
     model, options = fitted.model, job.recipe.evaluate
     chosen = choose(scored[choosing], options, PARTS[choosing])
@@ -98,17 +128,17 @@ def finish(job: Job, fitted: Fitted) -> None:
     merits = {"model": evaluation.merits}
     linear = None
     if baseline is not None:
-        linear = _evaluate_baseline(job, baseline, scored[part], scored[choosing], chosen["part"])
+        linear = _evaluate_baseline(job, found.linear, part, choosing)
         merits |= {"baseline": linear.merits, "gain": gain_of(evaluation, linear)}
     metrics = {
-        **_description(job, fitted, baseline),
+        **_description(job, fitted, baseline, found.losses),
         "part": PARTS[part],
         "chosen": chosen,
         "merits": {name: results.to_json(values) for name, values in merits.items()},
         "bins": evaluation.bins_to_json(),
         "class_factors": _class_factors(job),
         "samples": _samples(job, scored[part]),
-        "importance": _importance(job, scored[part]),
+        "importance": _importance(job, found.permuted),
         "warnings": warnings_about(evaluation, linear, merits, fitted, job.parts[TRAIN]),
     }
     for sentence in (*yield_sentences(metrics["samples"]), *metrics["warnings"]):
@@ -118,7 +148,7 @@ def finish(job: Job, fitted: Fitted) -> None:
     drawing = job.drawing()
     if fitted.outcome.state.step:
         drawing.add(*figures.descent(job.folder.history, fitted.outcome.step))
-    drawing.add(*figures.features(model, scored[TRAIN].events))  # early: it takes longest
+    drawing.add(*figures.features(model, found.drawn))  # early: it takes longest
     given_results = model, evaluation, linear, scored, part, options, metrics["samples"]
     for figure in figures.results(*given_results):
         drawing.add(*figure)
@@ -150,9 +180,9 @@ def _class_factors(job: Job) -> dict[str, float] | None:
     return dict(zip(train.classes, class_factors(train).tolist(), strict=True))
 
 
-def _importance(job: Job, scored: Scored) -> dict[str, Any] | None:
-    """The importance of each feature, where the recipe asks for it; not of inputs in groups."""
-    if not job.recipe.evaluate.importance or isinstance(job.schema.inputs, Mapping):
+def _importance(job: Job, scored: Scored | None) -> dict[str, Any] | None:
+    """The importance of each feature, where it is asked for."""
+    if scored is None:
         return None
     job.callback.stage("Permuting features")
     return importance_of(scored)
@@ -170,27 +200,47 @@ def _scored(job: Job, fitted: Fitted, evaluated: int) -> dict[int, Scored]:
     """The parts with the model's predictions; a training part that is not evaluated is thinned."""
     parts = dict(job.parts)
     if evaluated != TRAIN:
-        parts[TRAIN] = parts[TRAIN].thinned(figures.EVENTS_DRAWN)
+        parts[TRAIN] = parts[TRAIN].thinned(figures.EVENTS_DRAWN // current().size)
     return {part: Scored(fitted.model, events) for part, events in parts.items()}
 
 
-def _evaluate_baseline(
-    job: Job, baseline: Fitted, events: Scored, choosing: Scored, part: str
-) -> Evaluation:
+def _found(job: Job, fitted: Fitted, baseline: Fitted | None) -> _Found:
+    """Score the events, and bring what figures need of all ranks to the main one."""
+    parts, model, many = job.parts, fitted.model, current().size > 1
+    part = evaluated_part(parts)
+    scored = _scored(job, fitted, part)
+    linear = {}
+    if baseline is not None:
+        of_both = {part, choosing_part(scored, part)}
+        linear = {p: Scored(baseline.model, scored[p].events) for p in of_both}
+    drawn, permuted = scored[TRAIN].events, scored[part]
+    asked = job.recipe.evaluate.importance and not isinstance(job.schema.inputs, Mapping)
+    if many:
+        drawn = some_events(drawn, figures.EVENTS_DRAWN)
+        permuted = Scored(model, some_events(permuted.events, EVENTS)) if asked else permuted
+        scored, linear = scored_parts(scored), scored_parts(linear)
+    losses = {PARTS[p]: results.mean_loss(model, events) for p, events in parts.items()}
+    return _Found(scored, linear, drawn, permuted if asked else None, losses)
+
+
+def _evaluate_baseline(job: Job, scored: dict[int, Scored], part: int, choosing: int) -> Evaluation:
     """The baseline on the same events; its cut for the significance is its own."""
-    model, options = baseline.model, job.recipe.evaluate
-    scored = Scored(model, events.events)
-    chosen = None
+    options, chosen = job.recipe.evaluate, None
     if options.significance is not None:
-        other = scored if choosing is events else Scored(model, choosing.events)
-        chosen = choose(other, options, part)
-    name = f"{results.name_of(model)} (baseline)"
-    return evaluate_model(scored, options, chosen, name, bins=False)
+        chosen = choose(scored[choosing], options, PARTS[choosing])
+    name = f"{results.name_of(scored[part].model)} (baseline)"
+    return evaluate_model(scored[part], options, chosen, name, bins=False)
+
+
+def newest_state(job: Job) -> State | None:
+    """The state of the newest checkpoint, which the main rank reads, if there is one."""
+    ranks = current()
+    return ranks.from_main(job.checkpointer.newest() if ranks.is_main else None)
 
 
 def keep_diverged(job: Job, error: DivergenceError) -> None:
     """Write the last good parameters, the history, and metrics.json that says what happened."""
-    state = job.checkpointer.newest()
+    state = newest_state(job)
     assert state is not None  # descend saves before it raises
     _write_descent(job)
     train, recipe = job.parts[TRAIN], job.recipe
@@ -215,7 +265,9 @@ def _baseline(job: Job, fitted: Fitted) -> Fitted | None:
     return fit_baseline(*given, scaling=fitted.model.scaling)
 
 
-def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str, Any]:
+def _description(
+    job: Job, fitted: Fitted, baseline: Fitted | None, losses: dict[str, float]
+) -> dict[str, Any]:
     """What metrics.json says besides figures of merit."""
     schema, parts = job.schema, job.parts
     return results.metrics_of(
@@ -229,7 +281,7 @@ def _description(job: Job, fitted: Fitted, baseline: Fitted | None) -> dict[str,
         model=results.describe_model(fitted.model),
         baseline=results.describe_model(baseline.model) if baseline else None,
         descent=results.describe_descent(job.recipe, fitted),
-        losses={PARTS[p]: results.mean_loss(fitted.model, e) for p, e in parts.items()},
+        losses=losses,
     )
 
 
@@ -255,6 +307,8 @@ def _say_chosen(recipe: Recipe, task: str, chosen: Chosen, same: bool, say: Any)
 
 
 def _write_descent(job: Job) -> None:
+    if not current().is_main:
+        return
     history, path = job.checkpointer.history(), job.checkpointer.path()
     job.folder.write_history(history if history is not None else History((), 1).take())
     if path is not None:

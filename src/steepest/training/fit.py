@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,16 +25,17 @@ from steepest.descent.exact import LeastSquares, least_squares
 from steepest.descent.newton import newton
 from steepest.descent.plan import decided, resolve_batch_size
 from steepest.descent.state import Best, StopReason
-from steepest.errors import EventsError
+from steepest.errors import EventsError, RecipeError
 from steepest.events import Sample
 from steepest.groups import Inputs
 from steepest.losses import MeanSquaredError
 from steepest.objective import Batch, ModelObjective
 from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
+from steepest.ranks import Share, current
 from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
 from steepest.scaling import AnyScaling, DiagonalScaling, GroupScaling
-from steepest.storage import AnyArray, blocks, map_blocks
+from steepest.storage import AnyArray, blocks, in_memory, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 
@@ -101,9 +102,10 @@ def fit(
         _say_target(objective, say)
         events = batch_of(train, scaling, objective, "training")
         if recipe.method == "exact":
+            _refuse_ranks()
             return _exact(events, scaling, objective, schema, recipe, checkpointer, say)
         planned = _newton_plan if recipe.method == "newton" else plan_for
-        plan, rate = planned(objective, events, recipe, validation is not None)
+        plan, rate = planned(objective, events, train.share(), recipe, validation is not None)
         say(f"Learning rate: {rate.reason}.")
         monitor, metrics = None, ()
         if validation is not None:
@@ -127,7 +129,12 @@ def decided_for(
 ) -> DescentRecipe:
     """The recipe with what it left to the sample and the model."""
     linear = isinstance(model, ModelRecipe) and not model.hidden
-    return decided(recipe, len(train), validated, linear)
+    return decided(recipe, events_of(train), validated, linear)
+
+
+def events_of(sample: Sample) -> int:
+    """How many events there are; of many ranks, on all of them."""
+    return round(current().total(len(sample)))
 
 
 def check_fit(
@@ -138,7 +145,8 @@ def check_fit(
 ) -> None:
     """Raise what `fit` would raise of a recipe that does not suit the events, before any work."""
     objective_for(schema, model_recipe, recipe)
-    resolve_batch_size(decided_for(recipe, train, model_recipe, False).batch_size, len(train))
+    decided = decided_for(recipe, train, model_recipe, False)
+    resolve_batch_size(decided.batch_size, events_of(train))
 
 
 def model_at(
@@ -170,11 +178,11 @@ def fit_baseline(
 ) -> Fitted:
     """Fit the linear baseline: linear, logistic or softmax regression, to its minimum.
 
-    Linear regression is solved exactly where the events are in memory. All else is minimised by
+    Linear regression is solved exactly where one process has all events in memory. All else is by
     Newton's method until J is within 1e-10 of its minimum. A standard `scaling` that was fitted on
     the same events is used again.
     """
-    exact = schema.task == "regression" and not train.on_disk
+    exact = schema.task == "regression" and not train.on_disk and current().size == 1
     recipe = _BASELINE.model_copy(update={"method": "exact"}) if exact else _BASELINE
     if scaling is not None and scaling.name != recipe.scaling:
         scaling = None
@@ -195,40 +203,47 @@ def predictions_of(model: TrainedModel, features: Inputs) -> AnyArray:
 
 
 def plan_for(
-    objective: ModelObjective, events: Batch, recipe: DescentRecipe, validated: bool
+    objective: ModelObjective, events: Batch, share: Share, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
     """Return the plan of a descent, and its learning rate with the reason for it."""
     _refuse_unbounded(objective, events)
-    recipe = decided(recipe, len(events), validated)
+    recipe = decided(recipe, share.events, validated)
     assert isinstance(recipe.epochs, int)
     rule = update_rule(recipe.optimizer, objective.weight_mask)
-    size = resolve_batch_size(recipe.batch_size, len(events))
+    size = resolve_batch_size(recipe.batch_size, share.events)
     if recipe.learning_rate == "auto":
         momentum = getattr(recipe.optimizer, "momentum", 0.0)
-        steps = recipe.epochs * -(-len(events) // size)
+        steps = recipe.epochs * -(-share.events // size)
         rate = choose_learning_rate(
-            objective, events, rule, size, recipe.seed, momentum, steps, recipe.schedule
+            objective, events, rule, size, recipe.seed, momentum, steps, recipe.schedule, share
         )
     else:
         rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")
-    return Plan.of(recipe, rule, rate.value, len(events), validated), rate
+    return _shared(Plan.of(recipe, rule, rate.value, share.events, validated), share), rate
+
+
+def _shared(plan: Plan, share: Share) -> Plan:
+    """Return the plan of one of many ranks, if there are many."""
+    ranks = current()
+    return plan if ranks.size == 1 else replace(plan, share=share, ranks=ranks.size)
 
 
 def _newton_plan(
-    objective: ModelObjective, events: Batch, recipe: DescentRecipe, validated: bool
+    objective: ModelObjective, events: Batch, share: Share, recipe: DescentRecipe, validated: bool
 ) -> tuple[Plan, LearningRate]:
     """All events a step, and the last parameters kept if the recipe does not say otherwise."""
     keep = recipe.keep or "last"
     rule = update_rule(SGD(), objective.weight_mask)
     recipe = recipe.model_copy(update={"batch_size": "all", "keep": keep, "schedule": Constant()})
     rate = LearningRate(1.0, "η = 1 in the metric of the curvature, halved where J would rise")
-    return Plan.of(recipe, rule, rate.value, len(events), validated), rate
+    return Plan.of(recipe, rule, rate.value, share.events, validated), rate
 
 
 def _refuse_unbounded(objective: ModelObjective, events: Batch) -> None:
     """A squared loss with negative weights may fall without end: its curvature says so."""
     weights = events.weights
-    if weights is None or all(block.min() >= 0 for (block,) in blocks(weights)):
+    negative = weights is not None and any(block.min() < 0 for (block,) in blocks(weights))
+    if not current().any(negative):
         return
     curvature = objective.curvature_bounds(events)
     if curvature is not None and curvature.exact and curvature.lowest < -1e-9 * curvature.largest:
@@ -246,20 +261,20 @@ def _monitor(
 ) -> tuple[Callable[[Array], Mapping[str, float]], tuple[str, ...]]:
     """The validation: the loss without the L2 term (`plain`), and the task's figure of merit.
 
-    Both are those of the report, with its weights.
+    Both are those of the report, with its weights. Of many ranks, the main one's answer counts.
     """
     name, measure = _SECOND[task]
-    labels = events.labels
+    labels, ranks = _of_all(events.labels), current()
     # accuracy takes scores as probabilities, which they are by the weights of the descent
-    weights = events.descent_weights if task == "multiclass" else events.weights
+    weights = _of_all(events.descent_weights if task == "multiclass" else events.weights)
     measured = task != "binary" or _both(labels)
 
     def monitor(theta: Array) -> dict[str, float]:
         restore_memory(plain, memory_of(objective))
-        values = {"validation_loss": plain.loss(theta, batch)}
-        if not measured:
+        values = {"validation_loss": ranks.mean(plain.loss(theta, batch), len(batch))}
+        predictions = _of_all(_predicted(objective, theta, batch))
+        if not (ranks.is_main and measured):
             return values
-        predictions = _predicted(objective, theta, batch)
         if all(np.isfinite(block).all() for (block,) in blocks(predictions)):
             values[name] = measure(labels, predictions, weights).value
         return values
@@ -272,6 +287,15 @@ _SECOND: dict[str, tuple[str, Callable[..., evaluate.Merit]]] = {
     "multiclass": ("validation_accuracy", evaluate.accuracy),
     "regression": ("validation_r_squared", evaluate.r_squared),
 }
+
+
+def _of_all(column: AnyArray | None) -> Any:
+    """A column with the events of all ranks, in memory, on the main one; of one rank as it is."""
+    ranks = current()
+    if ranks.size == 1 or column is None:
+        return column
+    every = ranks.to_main(in_memory(column))
+    return np.concatenate(every) if ranks.is_main else column
 
 
 def _predicted(objective: ModelObjective, theta: Array, batch: Batch) -> AnyArray:
@@ -313,6 +337,16 @@ def _exact(
     rate = LearningRate(0.0, "none is needed")
     model = model_with(scaling, objective, schema, theta)
     return Fitted(model, Outcome(theta, 0, state), rate, plan, recipe, solution)
+
+
+def _refuse_ranks() -> None:
+    if current().size > 1:
+        raise RecipeError(
+            "The least-squares answer needs all events in one process.",
+            expected="one process",
+            found=f"{current().size} ranks",
+            do='set descent.method = "newton", which goes to the same minimum over all ranks',
+        )
 
 
 def _refuse_large(events: Batch) -> None:

@@ -119,14 +119,17 @@ class _Folds:
                     return run_in(run, *given)
             return run
         except Interrupted as error:
-            raise self._resumable(f"Fold {fold}: {error.what}", error.details["found"]) from None
+            found = error.details["found"]
+            raise self._resumable(f"Fold {fold}: {error.what}", found, type(error)) from None
         except DivergenceError:
             self._say(f"Fold {fold} diverged.")
             self.folder.write_json("metrics.json", {**(RunFolder(path).metrics or {})})
             raise
 
-    def _resumable(self, what: str, found: str | None) -> Interrupted:
-        return Interrupted(what, found=found, do=f"steepest train --resume {self.folder.path}")
+    def _resumable(
+        self, what: str, found: str | None, kind: type[Interrupted] = Interrupted
+    ) -> Interrupted:
+        return kind(what, found=found, do=f"steepest train --resume {self.folder.path}")
 
     def _collect(self, run: RunFolder, parts: dict[int, Sample], schema: Schema) -> None:
         """Score the events of a fold with its model and its linear baseline."""

@@ -20,6 +20,7 @@ from steepest.groups import FEATURES, UNSCALED, Groups, Inputs, Jagged
 from steepest.losses import Loss, MeanSquaredError, loss_named
 from steepest.models import InputNames, kind_named
 from steepest.objective import Batch, ModelObjective
+from steepest.ranks import current
 from steepest.recipe import AnyModelRecipe, DescentRecipe, ParticlesRecipe, Recipe, bytes_in
 from steepest.scaling import AnyScaling, GroupScaling, Scaling, fit_scaling
 from steepest.scaling.blocks import is_finite
@@ -200,8 +201,12 @@ def encoded(sample: Sample, encoding: Encoding | None) -> Sample:
 
 
 def memory_budget(memory: str, folder: Path) -> MemoryBudget:
-    """Return what the recipe's ``events.memory`` says: bytes, or half of what is available."""
-    given = available_memory() // 2 if memory == "auto" else bytes_in(memory)
+    """Return what the recipe's ``events.memory`` says: bytes, or half of what is available.
+
+    Of many ranks, bytes are those of one; half is shared by those of this machine.
+    """
+    share = available_memory() // (2 * current().local_size)
+    given = share if memory == "auto" else bytes_in(memory)
     return MemoryBudget(given // COPIES, nearest_folder(folder))
 
 
@@ -236,7 +241,8 @@ def scaling_of(name: str, train: Sample, inputs: InputNames) -> AnyScaling:
 def _one_scaling(name: str, values: Any, weights: Any, names: tuple[str, ...]) -> Scaling:
     if name in ("robust", "quantile"):
         rows = len(values.values) if isinstance(values, Jagged) else len(values)
-        most = max(len(values) * MOST_SORTED // max(rows, MOST_SORTED), 1)
+        sorted_ = MOST_SORTED // current().size
+        most = max(len(values) * sorted_ // max(rows, sorted_), 1)
         values = thinned(values, most)
         weights = None if weights is None else thinned(weights, most)
     of_events: Iterable[Any] = _Again(lambda: blocks(values, weights))
@@ -290,12 +296,13 @@ def objective_for(
 
 def _in_units_of_spread(train: Sample) -> MeanSquaredError:
     """The squared error of labels less their mean over their standard deviation, by |weights|."""
-    sums = np.zeros(3)
-    first = float(train.labels[:1][0])
+    sums, ranks = np.zeros(3), current()
+    first = ranks.from_main(float(train.labels[:1][0]))
     for labels, weights in blocks(train.labels, train.weights):
         w = np.ones(len(labels)) if weights is None else np.abs(weights.astype(np.float64))
         distance = labels.astype(np.float64) - first
         sums += w.sum(), w @ distance, w @ distance**2
+    sums = ranks.sum(sums)
     mean = sums[1] / sums[0] if sums[0] > 0 else math.nan
     width = math.sqrt(max(sums[2] / sums[0] - mean**2, 0.0)) if math.isfinite(mean) else math.nan
     if not (math.isfinite(width) and width > 1e-12 * abs(first + mean)):
@@ -306,7 +313,8 @@ def _in_units_of_spread(train: Sample) -> MeanSquaredError:
 def batch_of(sample: Sample, scaling: AnyScaling, objective: ModelObjective, part: str) -> Batch:
     """The events scaled, in the objective's dtype; `part` is named in what is refused."""
     weights = sample.descent_weights
-    if weights is not None and not (sum_of_weights := total(weights)) > 0:
+    ranks = current()
+    if weights is not None and not (sum_of_weights := ranks.total(total(weights))) > 0:
         raise EventsError(
             f"The weights of the {part} part add up to {sum_of_weights:g}.",
             expected="a positive sum, since J divides by it",
@@ -326,7 +334,7 @@ def batch_of(sample: Sample, scaling: AnyScaling, objective: ModelObjective, par
             cause="a label in unsuitable units, or a derived label that overflows",
             do='give the label in other units, or set descent.dtype = "float64"',
         )
-    return Batch.of(inputs, targets, weights, objective.dtype)
+    return Batch.of(inputs, targets, weights, objective.dtype, ranks.total)
 
 
 def scaled(features: Inputs, scaling: AnyScaling, dtype: str) -> Inputs:

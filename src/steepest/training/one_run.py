@@ -9,10 +9,11 @@ from typing import Any
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
 from steepest.events import TRAIN, VALIDATION, Sample
 from steepest.folder import FolderCheckpointer, RunFolder
-from steepest.recipe import Recipe
+from steepest.ranks import current
+from steepest.recipe import DescentRecipe, Recipe
 from steepest.training.background import DrawingProcess
 from steepest.training.callback import TrainingCallback, interruptible
-from steepest.training.finish import Job, finish, keep_diverged
+from steepest.training.finish import Job, finish, keep_diverged, newest_state
 from steepest.training.fit import Fitted, decided_for, fit
 from steepest.training.inputs import Schema
 from steepest.training.results import environment
@@ -43,7 +44,8 @@ def run_in(
 
     for note in parts[TRAIN].notes:
         say(note)
-    checkpointer = FolderCheckpointer(folder.path, say)
+    recipe = recipe.model_copy(update={"descent": _of_ranks(recipe.descent, folder, say)})
+    checkpointer = FolderCheckpointer(folder.path, say, folder.is_main)
     job = Job(folder, recipe, parts, schema, checkpointer, callback, say, process)
     try:
         job.give_back()
@@ -57,15 +59,32 @@ def run_in(
         raise
     except Interrupted as error:
         say(error.what)
-        raise _resumable(error.what, "its checkpoint is saved", folder) from None
+        raise _resumable(error, "its checkpoint is saved", folder) from None
     except KeyboardInterrupt:
-        what = "Interrupted while the results were written."
-        raise _resumable(what, "the descent is done", folder) from None
+        error = Interrupted("Interrupted while the results were written.")
+        raise _resumable(error, "the descent is done", folder) from None
     return folder
 
 
+def _of_ranks(
+    recipe: DescentRecipe, folder: RunFolder, say: Callable[[str], None]
+) -> DescentRecipe:
+    """Return the recipe with the batch of all ranks, as many as there were when the run began.
+
+    Batches do not depend on the number of ranks: more or fewer may go on with the run.
+    """
+    ranks = current()
+    began = (folder.environment or {}).get("ranks", 1)
+    if ranks.size > 1 or began > 1:
+        now = "" if began == ranks.size else f", now on {ranks.size}"
+        say(f"Training over {began} ranks{now}.")
+    if isinstance(recipe.batch_size, int):
+        return recipe.model_copy(update={"batch_size": recipe.batch_size * began})
+    return recipe
+
+
 def _descend(job: Job, again: Again) -> Fitted:
-    state = job.checkpointer.newest()
+    state = newest_state(job)
     if state is None and again.finish:
         raise RunFolderError(
             f"The run {job.folder.path} cannot be finished: it has no checkpoint yet.",
@@ -96,8 +115,8 @@ def _descend(job: Job, again: Again) -> Fitted:
         )
 
 
-def _resumable(what: str, found: str, folder: RunFolder) -> Interrupted:
-    return Interrupted(what, found=found, do=f"steepest train --resume {folder.path}")
+def _resumable(error: Interrupted, found: str, folder: RunFolder) -> Interrupted:
+    return type(error)(error.what, found=found, do=f"steepest train --resume {folder.path}")
 
 
 def _say_end(fitted: Fitted, say: Callable[[str], None]) -> None:

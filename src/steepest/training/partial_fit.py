@@ -19,6 +19,7 @@ from steepest.descent.plan import decided
 from steepest.events import Sample
 from steepest.losses import Loss
 from steepest.optimizers import update_rule
+from steepest.ranks import Share
 from steepest.recipe import Recipe
 from steepest.scaling import AnyScaling
 from steepest.trained import TrainedModel
@@ -63,7 +64,9 @@ class PartialFit:
             scaling = scaling_of(recipe.descent.scaling, train, schema.inputs)
             objective = objective_for(schema, recipe.model, recipe.descent, train)
             events = batch_of(train, scaling, objective, "training")
-            plan, rate = plan_for(objective, events, recipe.descent, validated=False)
+            plan, rate = plan_for(
+                objective, events, Share.whole(len(events)), recipe.descent, validated=False
+            )
         length = plan.total_steps, plan.batches.per_epoch
         return cls(schema, recipe, scaling, objective.loss_function, rate, length)
 

@@ -21,6 +21,7 @@ from steepest.compiled.threads import usable_cores
 from steepest.evaluate import Merit
 from steepest.events import Sample
 from steepest.objective import Batch
+from steepest.ranks import current
 from steepest.recipe import Recipe
 from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
@@ -123,19 +124,19 @@ def mean_loss(model: TrainedModel, events: Sample) -> float:
     """Σ w ℓ / Σ w over those events with the weights of the descent, without the L2 term.
 
     It is ``validation_loss`` of the history on the validation part: of a regression in units of the
-    scaled label.
+    scaled label. Of many ranks, over the events of all.
     """
-    theta = model.theta.astype(np.float64)
+    theta, ranks = model.theta.astype(np.float64), current()
     objective = model.objective()
-    given = events.descent_weights
-    mean = 1.0 if given is None else total(given) / len(events)
+    given, count = events.descent_weights, ranks.total(len(events))
+    mean = 1.0 if given is None else ranks.total(total(given)) / count
     summed = 0.0
     for features, labels, weights in blocks(events.features, events.labels, given):
         targets = targets_of(model.loss, labels.astype(np.float64))
         part = None if weights is None else weights / mean
         batch = Batch(model.scaled(features), targets, part)
         summed += objective.loss(theta, batch) * len(batch)
-    return summed / len(events)
+    return ranks.total(summed) / count
 
 
 def metrics_of(status: str, **entries: Any) -> dict[str, Any]:
@@ -162,6 +163,7 @@ def environment(events: dict[str, Any]) -> dict[str, Any]:
             for pool in blas
         ],
         "threads": 1,  # of BLAS during a descent
+        "ranks": current().size,
         "command": sys.argv[1:],
         "events": events,
     }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from steepest.errors import RecipeError, RunFolderError
 from steepest.events import TRAIN, use_revisions
 from steepest.folder import RunFolder
 from steepest.models import kind_named
+from steepest.ranks import Ranks, current
 from steepest.recipe import Recipe
-from steepest.training.background import drawing_process
-from steepest.training.callback import TrainingCallback
+from steepest.training.background import DrawingProcess, drawing_process
+from steepest.training.callback import TrainingCallback, preemptible
 from steepest.training.fit import check_fit
 from steepest.training.folds import resume_folds, train_folds
 from steepest.training.inputs import prepare
@@ -26,8 +29,12 @@ def train(
     callback: TrainingCallback | None = None,
     *,
     overwrite: bool = False,
+    again: bool = False,
 ) -> RunFolder:
     """Train what a recipe asks for, into a new folder.
+
+    Of many ranks (`steepest.ranks`), each reads and descends on its part of the events; the main
+    one writes the folder.
 
     Parameters
     ----------
@@ -39,28 +46,79 @@ def train(
         Progress.
     overwrite
         Replace a run that lies in `out`, once the events are read; nothing else is replaced.
+    again
+        Go on with the run in `out` if it is there and has this recipe: for a job that a scheduler
+        starts again.
 
     Raises
     ------
     SteepestError
         Whatever hinders it; see `steepest.errors`.
     """
-    callback = callback or TrainingCallback()
-    path = Path(out) if out is not None else next_free_folder(recipe)
-    RunFolder.refuse_occupied(path, overwrite)
+    callback, ranks = callback or TrainingCallback(), current()
     recipe = recipe.anchored(Path.cwd())
+    path = ranks.from_main(Path(out) if out is not None else next_folder(recipe))
+    if again and ranks.from_main(_is_begun(path, recipe)):
+        return resume(path, callback)
+    if ranks.is_main:
+        RunFolder.refuse_occupied(path, overwrite)
     kind = kind_named(recipe.model.name)  # an unknown one is refused before any events are read
     if kind.groups and recipe.events.particles is None:
         recipe = recipe.with_particles()
     check_variations(recipe.events)
-    with drawing_process() as process:
+    with _drawing(ranks) as process, preemptible():
         if recipe.events.split.cross_validated:
+            _refuse_folds(ranks)
             return train_folds(path, recipe, callback, process, overwrite)
         parts, schema = prepare(recipe, callback, path)
         check_fit(parts[TRAIN], schema, recipe.model, recipe.descent)
-        with RunFolder.create_locked(path, recipe, overwrite) as folder:
-            folder.write_json("environment.json", environment(parts[TRAIN].source))
+        with _created(path, recipe, overwrite, ranks, parts[TRAIN].source) as folder:
             return run_in(folder, recipe, parts, schema, callback, process)
+
+
+@contextmanager
+def _created(
+    path: Path, recipe: Recipe, overwrite: bool, ranks: Ranks, source: dict[str, Any]
+) -> Iterator[RunFolder]:
+    """The run's folder, which the main rank makes and holds; the others wait for it."""
+    if not ranks.is_main:
+        ranks.from_main(None)
+        yield RunFolder(path, is_main=False)
+        return
+    with RunFolder.create_locked(path, recipe, overwrite) as folder:
+        folder.write_json("environment.json", environment(source))
+        ranks.from_main(None)
+        yield folder
+
+
+def _drawing(ranks: Ranks) -> AbstractContextManager[DrawingProcess | None]:
+    return drawing_process() if ranks.is_main else nullcontext()
+
+
+def _is_begun(path: Path, recipe: Recipe) -> bool:
+    """Whether a run of this recipe lies there; one of another recipe is left for `train`."""
+    try:
+        folder = RunFolder(path)
+    except RunFolderError:
+        return False
+    if folder.recipe != recipe and folder.recipe != recipe.with_particles():
+        raise RunFolderError(
+            f"{path} holds a run of another recipe.",
+            expected="the recipe that this command names",
+            found=f"{path / 'recipe.toml'}",
+            do="choose another folder with --out",
+        )
+    return True
+
+
+def _refuse_folds(ranks: Ranks) -> None:
+    if ranks.size > 1:
+        raise RecipeError(
+            "The models of all folds are not trained over many ranks.",
+            expected="one process, or one fold",
+            found=f"{ranks.size} ranks and events.split.folds",
+            do="train each fold as a job of its own: --set events.split.fold=0, 1, …",
+        )
 
 
 EXTENDS = ("descent.epochs", "descent.stop")
@@ -86,10 +144,10 @@ def resume(
     RecipeError
         If `settings` change anything but the length of the descent.
     """
-    callback = callback or TrainingCallback()
-    folder = RunFolder(path)
+    callback, ranks = callback or TrainingCallback(), current()
+    folder = RunFolder(path, ranks.is_main)
     folder.say_unchecked(callback.say)
-    metrics = folder.metrics
+    metrics = ranks.from_main(folder.metrics)
     longer = _longer(folder.recipe, settings)
     if metrics is not None and metrics["status"] == "complete" and longer is None:
         for each in (folder, *folder.folds):
@@ -109,16 +167,19 @@ def resume(
             expected="the run of one fold",
             do=f"name a fold, such as {folder.path / 'folds' / '0'}",
         )
-    with folder.locked(), drawing_process() as process:
+    with folder.locked(), _drawing(ranks) as process, preemptible():
         recipe, recorded = longer or folder.recipe, folder.environment
         if recorded is not None:
             use_revisions(recorded["events"])
         if folded:
+            _refuse_folds(ranks)
             return resume_folds(folder, callback, process)
         parts, schema = prepare(recipe, callback, folder.path)
-        refuse_other_events(folder, parts[TRAIN].source)
-        if longer is not None:
-            folder.reopen(longer)
+        if ranks.is_main:
+            refuse_other_events(folder, parts[TRAIN].source)
+            if longer is not None:
+                folder.reopen(longer)
+        ranks.from_main(None)  # the others wait
         return run_in(folder, recipe, parts, schema, callback, process, Again(finish, bool(longer)))
 
 
@@ -137,10 +198,13 @@ def _longer(recipe: Recipe, settings: Iterable[str]) -> Recipe | None:
     return recipe.with_settings(settings) if settings else None
 
 
-def next_free_folder(recipe: Recipe) -> Path:
-    """The first of ``runs/NAME-1``, ``-2``, … that is not there, named after the events."""
+def next_folder(recipe: Recipe, last: bool = False) -> Path:
+    """The first of ``runs/NAME-1``, ``-2``, … that is not there, named after the events.
+
+    With `last`, the last one that is there, if one is.
+    """
     stem = Path(recipe.events.paths[0].split(":")[-1]).stem.strip("*?[]-_ ") or "run"
     number = 1
     while (path := Path("runs") / f"{stem}-{number}").exists():
         number += 1
-    return path
+    return path.with_name(f"{stem}-{number - 1}") if last and number > 1 else path

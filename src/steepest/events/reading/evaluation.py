@@ -27,6 +27,7 @@ from steepest.events.sample.labels import LabelCounts
 from steepest.events.sample.split import TEST, assign_parts, content_keys, event_keys, row_keys
 from steepest.events.source import EventSource
 from steepest.groups import PARTICLES
+from steepest.ranks import Ranks
 from steepest.recipe import SplitRecipe
 
 __all__ = ["LENGTHS", "Evaluated", "Evaluation", "Seen", "codes_of", "matrix", "narrow_type"]
@@ -67,6 +68,18 @@ class Seen:
     labels: LabelCounts = field(default_factory=LabelCounts)
     repeats: Repeats = field(default_factory=Repeats)
     codes: dict[int, dict[str, int]] = field(default_factory=dict)
+
+    def over_ranks(self, ranks: Ranks) -> None:
+        """Know what all ranks have seen."""
+        if ranks.size == 1:
+            return
+        self.labels.over_ranks(ranks)
+        self.repeats.over_ranks(ranks)
+        for codes in ranks.gather({feature: list(known) for feature, known in self.codes.items()}):
+            for feature, texts in codes.items():
+                known = self.codes.setdefault(feature, {})
+                for text in texts:
+                    known.setdefault(text, len(known))
 
 
 class Evaluation:
@@ -150,6 +163,14 @@ class Evaluation:
         columns, keys = self._columns(table, rows, block.file)
         part = self._parts(table, rows, block.file)
         return Evaluated(columns, part, self.rows_read, keys)
+
+    def over_ranks(self, ranks: Ranks) -> None:
+        """Count what all ranks have read."""
+        for faults in (*self._faults, *self._rest_faults):
+            faults.over_ranks(ranks)
+        own = self.rows_read, self.selected, self.undecided, self.cut, self.empty
+        counts = ranks.sum(np.array(own)).tolist()
+        self.rows_read, self.selected, self.undecided, self.cut, self.empty = counts
 
     def refuse_faults(self) -> None:
         """Raise EventsError if a value was null, NaN or infinite that must not be."""

@@ -29,12 +29,13 @@ from steepest.events.reading.prefetch import prefetch
 from steepest.events.reading.samples import labelled_by_name, planned_samples
 from steepest.events.reading.store import MemoryBudget, Store
 from steepest.events.sample.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
-from steepest.events.sample.labels import LabelCounts, decide, encode
+from steepest.events.sample.labels import ELSEWHERE, LabelCounts, decide, encode
 from steepest.events.sample.sample import Sample
 from steepest.events.sample.split import PARTS, together
 from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
 from steepest.groups import FEATURES, Groups, Jagged
+from steepest.ranks import current
 from steepest.recipe import EventsRecipe, SplitRecipe
 from steepest.storage import AnyArray, map_blocks
 
@@ -116,6 +117,9 @@ def load_sample(
     labels = map_blocks(decided.convert, sample.labels, stored=np.int16 if classes else None)
     notes = [*sample.notes, f"The task is {decided.task}: {decided.reason}."]
     cross_validated = recipe.split.folds if recipe.split.cross_validated else None
+    for index, name in enumerate(PARTS if current().size > 1 else ()):
+        own = int(np.count_nonzero(sample.part == index))
+        _refuse_idle(current().gather(own), f"event of the {name} part", planned[0][0])
     for fold in range(cross_validated or 1):
         part = sample.part if cross_validated is None else sample.of_fold(fold).part
         refuse_empty_parts(part, shares, PARTS)
@@ -201,7 +205,12 @@ def gather(
     The labels are float64, as `LabelCounts.add` returns them: what they mean is decided next, by
     what was seen of them. While a block is kept, the next one is evaluated in a thread, and the one
     after that is decoded in another.
+
+    Of many ranks each reads a part of the rows of each sample; what is seen and counted is that of
+    all ranks.
     """
+    ranks = current()
+    planned = [(one.share(ranks.rank, ranks.size), its) for one, its in planned]
     store = Store(planned, budget)
     seen = Seen(sum(len(source.files) for source, _ in planned))
     weighted = any(plan.weighted for _, plan in planned)
@@ -219,9 +228,14 @@ def gather(
         integers &= evaluation.label.is_integer or _made_of_integers(its.label, one)
     if progress is not None:
         progress(source.rows, source.rows)
+    own = sum(evaluation.selected for evaluation in evaluations)
+    seen.over_ranks(ranks)
+    for evaluation in evaluations:
+        evaluation.over_ranks(ranks)
     selected = sum(evaluation.selected for evaluation in evaluations)
     if selected == 0:
         raise _nothing_selected(source, plan, sum(e.rows_read for e in evaluations))
+    _refuse_idle(ranks.gather(own), "selected event", source)
     columns_read = sorted(set().union(*(its.columns for _, its in planned)))
     seen.repeats.refuse(source.files, columns_read)
     for evaluation in evaluations:
@@ -348,6 +362,8 @@ def _locator(sample: Sample, planned: Sequence[Planned]) -> Callable[[int], str]
     files = [file for source, _ in planned for file in source.files]
 
     def locate(index: int) -> str:
+        if index == ELSEWHERE:
+            return "on another rank"
         place = slice(index, index + 1)
         return f"in {files[sample.file[place][0]]} at row {sample.rows[place][0]}"
 
@@ -373,6 +389,18 @@ def _with_sorted_categories(
         return block
 
     return map_blocks(renumber, features), categories
+
+
+def _refuse_idle(events: Sequence[int], what: str, source: EventSource) -> None:
+    """Raise EventsError if some of many ranks have events, and one has none."""
+    if 0 in events and any(events):
+        raise EventsError(
+            f"Rank {events.index(0)} of {len(events)} has no {what}.",
+            expected=f"a {what} in each rank's part of the rows",
+            found=f"{sum(events):,} of {listed(source.files, 3)} in all",
+            cause="few events, or a selection that leaves none of the rows that lie together",
+            do="start fewer processes",
+        )
 
 
 def _nothing_selected(source: EventSource, plan: Plan, rows: int) -> EventsError:

@@ -15,6 +15,7 @@ from steepest.events.expressions.lists import REDUCTIONS
 from steepest.events.expressions.parse import literal_value, nodes_of
 from steepest.events.sample.split import content_keys
 from steepest.events.words import counted, listed, quoted
+from steepest.ranks import Ranks, current
 from steepest.recipe import Derived
 from steepest.storage import AnyArray, blocks
 
@@ -62,6 +63,15 @@ class Faults:
         self.nans += int(nan.sum())
         self.infinite += int(infinite.sum())
         self.missing += int(missing.sum())
+
+    def over_ranks(self, ranks: Ranks) -> None:
+        """Count what all ranks have seen."""
+        if ranks.size == 1:
+            return
+        others = ranks.gather((self.nulls, self.nans, self.infinite, self.missing, self.first))
+        counts = np.sum([each[:4] for each in others], axis=0).tolist()
+        self.nulls, self.nans, self.infinite, self.missing = counts
+        self.first = next((each[4] for each in others if each[4]), "")
 
     def refuse(self, selected: int, select: str | None) -> None:
         """Raise EventsError if there was any."""
@@ -148,6 +158,15 @@ class Repeats:
         own = int(np.sum(content_keys(values), dtype=np.uint64))
         self._files[file] = count + len(values), (sum_ + own) % 2**64
 
+    def over_ranks(self, ranks: Ranks) -> None:
+        """Add the rows that other ranks have read of the same files."""
+        files: dict[int, tuple[int, int]] = {}
+        for each in ranks.gather(self._files):
+            for file, (count, sum_) in each.items():
+                before = files.get(file, (0, 0))
+                files[file] = before[0] + count, (before[1] + sum_) % 2**64
+        self._files = dict(sorted(files.items()))
+
     def pair(self) -> tuple[int, int] | None:
         """Return the first two files with the same rows, or None."""
         seen: dict[tuple[int, int], int] = {}
@@ -175,11 +194,12 @@ class Repeats:
 
 def refuse_empty_parts(part: np.ndarray, shares: Sequence[float], parts: Sequence[str]) -> None:
     """Raise EventsError if a part with a share above 0 got no event."""
-    counts = [int(np.count_nonzero(part == index)) for index in range(len(parts))]
+    own = np.array([np.count_nonzero(part == index) for index in range(len(parts))])
+    counts = current().sum(own).tolist()
     for index, name in enumerate(parts):
         if shares[index] > 0 and counts[index] == 0:
             found = ", ".join(f"{part}: {n}" for part, n in zip(parts, counts, strict=True))
-            selected = counted(len(part), "selected event")
+            selected = counted(sum(counts), "selected event")
             raise EventsError(
                 f"The {SPOKEN.get(name, name)} part got none of the {selected}.",
                 expected=f"at least one event for its share of {shares[index]:.3g}",
@@ -202,7 +222,10 @@ class PartSums:
 def part_sums(
     weights: AnyArray | None, part: np.ndarray, labels: AnyArray, parts: int, classes: int
 ) -> PartSums:
-    """Count events, and sum weights, of each part and class; shapes ``(parts, classes or 1)``."""
+    """Count events, and sum weights, of each part and class; shapes ``(parts, classes or 1)``.
+
+    Of many ranks, those of all.
+    """
     shape = (parts, max(classes, 1))
     events, zero, negative = (np.zeros(shape, dtype=np.int64) for _ in range(3))
     weight = np.zeros(shape)
@@ -221,7 +244,8 @@ def part_sums(
             weight += count(w)
     if weights is None:
         weight += events
-    return PartSums(events, weight, zero, negative)
+    ranks = current()
+    return PartSums(*(ranks.sum(values) for values in (events, weight, zero, negative)))
 
 
 def refuse_weights(sums: PartSums, parts: Sequence[str], classes: Sequence[str]) -> None:

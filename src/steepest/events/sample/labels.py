@@ -24,6 +24,7 @@ import polars as pl
 
 from steepest.errors import EventsError
 from steepest.events.words import counted, listed, quoted
+from steepest.ranks import Ranks
 
 __all__ = ["BINARY", "TASKS", "LabelCounts", "Labels", "decide", "encode"]
 
@@ -36,6 +37,8 @@ TASKS = {
 MOST_GUESSED = 100
 """Integers with more distinct values are taken as a quantity, text as a mistake."""
 MOST_CLASSES = 1_000
+ELSEWHERE = -1
+"""In place of the first event of a value that only other ranks have."""
 
 
 class LabelCounts:
@@ -74,6 +77,19 @@ class LabelCounts:
             self._texts.setdefault(text, len(self._texts))
         codes = values.replace_strict(self._texts, default=None, return_dtype=pl.Float64)
         return codes.to_numpy()
+
+    def over_ranks(self, ranks: Ranks) -> None:
+        """Count what all ranks have; the first events of their values alone are not known here."""
+        others = ranks.gather((self._known, self.events))
+        for rank, (known, _) in enumerate(others):
+            if rank == ranks.rank:
+                continue
+            for value, (count, _) in known.items():
+                self._known.setdefault(value, [0, ELSEWHERE])[0] += count
+        self.events = sum(events for _, events in others)
+        if self._known and self.is_text:
+            for text in self._known:
+                self._texts.setdefault(text, len(self._texts))
 
     def _count(self, values: pl.Series) -> None:
         for value, count, first in _groups(values):

@@ -6,10 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from steepest.events.sample.split import PARTS, parts_of_fold
 from steepest.groups import select_inputs, split_inputs
+from steepest.ranks import Share, current
 from steepest.recipe import Derived
-from steepest.storage import AnyArray, compressed, on_disk, split, thinned
+from steepest.storage import AnyArray, blocks, compressed, on_disk, split, thinned
 
 __all__ = ["Sample", "evaluated_part"]
 
@@ -141,6 +144,17 @@ class Sample:
             number: bare._with_events(features[number], lambda c, n=number: pieces[id(c)][n])
             for number in present
         }
+
+    def share(self) -> Share:
+        """Return which of the events of all ranks these are; of one rank, all."""
+        if self.sample is None:
+            counts = [len(self)]
+        else:
+            size = len(self.sample_names)
+            of_blocks = [np.bincount(numbers, minlength=size) for (numbers,) in blocks(self.sample)]
+            counts = np.sum(of_blocks, axis=0).tolist()
+        ranks = current()
+        return Share.of(ranks.gather(counts), ranks.rank)
 
     def thinned(self, most: int) -> Sample:
         """Return at most so many of the events, evenly spaced, in memory."""

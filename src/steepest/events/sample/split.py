@@ -32,6 +32,7 @@ import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events.words import counted
+from steepest.ranks import current
 from steepest.recipe import SplitRecipe
 from steepest.storage import AnyArray, blocks
 
@@ -214,13 +215,14 @@ def together(
     >>> bool(parts[0] == parts[2]), len(notes)
     (True, 1)
     """
-    if not _copied(some).any():
+    ranks = current()
+    if not ranks.any(bool(_copied(some).any())):
         return part, []
     hashed = [content_keys(np.column_stack(rows)) for rows in blocks(features, labels)]
     keys = np.concatenate(hashed)
     copies = _copied(keys)
-    count = int(copies.sum())
-    if count == 0 or 2 * count > len(keys):
+    count = round(ranks.total(int(copies.sum())))
+    if count == 0 or 2 * count > ranks.total(len(keys)):
         return part, []
     part = part.copy()
     part[copies] = assign_parts(keys[copies], split)
@@ -231,8 +233,8 @@ def together(
 
 
 def _copied(keys: np.ndarray) -> np.ndarray:
-    """Return which keys are there more than once."""
-    ordered = np.sort(keys)
+    """Return which keys are there more than once; of many ranks, on any of them."""
+    ordered = np.sort(np.concatenate(current().gather(keys)))
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     return np.isin(keys, repeated) if len(repeated) else np.zeros(len(keys), dtype=bool)
 
