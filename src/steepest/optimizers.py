@@ -36,6 +36,14 @@ class UpdateRule:
         True for the weights, ``(size,)``.
     stability
         The largest stable η λ on a quadratic of curvature λ; None for rules that adapt to it.
+    clip
+        c of the gradient g · min(1, c/‖g‖) that the rule is given; None for g as it is.
+    average
+        d of the moving average of θ, which is the last vector of the optimiser state::
+
+            θ̄ ← θ̄ + (1 − d_t)(θ − θ̄),   d_t = min(d, (1 + t)/(10 + t))
+
+        so that the first steps, far from the end, are soon forgotten; None for none.
 
     Examples
     --------
@@ -53,15 +61,27 @@ class UpdateRule:
     of_biases: Any
     weight_mask: Array
     stability: float | None = None
+    clip: float | None = None
+    average: float | None = None
 
     @property
     def state_vectors(self) -> int:
         """How many vectors of the size of θ it remembers."""
-        return self._arithmetic.state
+        return self._arithmetic.state + (self.average is not None)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the arithmetic alone, which compiled code has too."""
+        return self.clip is None and self.average is None
+
+    def shown(self, theta: Any, optimizer_state: tuple[Any, ...]) -> Any:
+        """The parameters to validate and to keep: the average, if there is one, else θ."""
+        return theta if self.average is None else optimizer_state[-1]
 
     def initial_state(self, theta: Array) -> OptimizerState:
-        """The optimiser state to start with: zeros like θ."""
-        return tuple(np.zeros_like(theta) for _ in range(self.state_vectors))
+        """The optimiser state to start with: zeros like θ; the average starts at θ."""
+        vectors = tuple(np.zeros_like(theta) for _ in range(self._arithmetic.state))
+        return vectors if self.average is None else (*vectors, theta.copy())
 
     def update(
         self,
@@ -83,18 +103,31 @@ class UpdateRule:
         )
         mask = self.weight_mask.astype(theta.dtype) if mask is None else mask
         either = tuple(w if w == b else b + (w - b) * mask for w, b in numbers)
-        return self._arithmetic.update(theta, gradient, optimizer_state, either)
+        if self.clip is not None:
+            norm = (gradient * gradient).sum() ** 0.5
+            gradient = gradient * (self.clip / norm.clip(min=self.clip))
+        if self.average is None:
+            return self._arithmetic.update(theta, gradient, optimizer_state, either)
+        *vectors, mean = optimizer_state
+        theta, state = self._arithmetic.update(theta, gradient, tuple(vectors), either)
+        decay = min(self.average, (1 + step) / (10 + step))
+        return theta, (*state, mean + (1.0 - decay) * (theta - mean))
 
     @property
     def _arithmetic(self) -> rules.Rule:
         return rules.RULES[type(self.of_weights)]
 
 
-def update_rule(optimizer: spec.Optimizer, weight_mask: Array) -> UpdateRule:
+def update_rule(
+    optimizer: spec.Optimizer,
+    weight_mask: Array,
+    clip: float | None = None,
+    average: float | None = None,
+) -> UpdateRule:
     """Bind a recipe's optimiser; `weight_mask` says which entries weight decay acts on."""
     options, stability = _BUILDERS[optimizer.name](optimizer)
     of_biases = options._replace(decay=0.0) if isinstance(options, rules.AdamW) else options
-    return UpdateRule(optimizer.name, options, of_biases, weight_mask, stability)
+    return UpdateRule(optimizer.name, options, of_biases, weight_mask, stability, clip, average)
 
 
 def _adam_options(options: spec.Adam | spec.AdamW) -> tuple[float, float, float]:

@@ -50,7 +50,7 @@ def descended(objective, events, size, optimizer="adam", epochs=2, rate=0.01, **
     plan = Plan(len(events), size, rule, rate, spec.Cosine(), epochs, seed=3, **options)
     keeper = MemoryCheckpointer()
     outcome = descend(objective, events, plan, keeper)
-    return outcome, pa.concat_tables(keeper.history).drop(["seconds"])
+    return outcome, pa.concat_tables(keeper.history).drop(["seconds", "events_per_second"])
 
 
 def assert_same(one, two, dtype):

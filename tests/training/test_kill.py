@@ -41,7 +41,7 @@ def finish(process: subprocess.Popen) -> None:
 def outcome(run: Path) -> tuple:
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     del metrics["seconds"]
-    history = pq.read_table(run / "history.parquet").drop(["seconds"])
+    history = pq.read_table(run / "history.parquet").drop(["seconds", "events_per_second"])
     return metrics, history, [(run / name).read_bytes() for name in WRITTEN]
 
 

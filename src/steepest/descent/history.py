@@ -3,7 +3,8 @@
 Columns: ``step`` (steps done), ``epoch``, ``loss`` (of the batch, before the step),
 ``learning_rate``, ``gradient_norm`` ‖g‖, ``update_ratio`` ‖Δθ‖/‖θ‖; at validations also
 ``training_loss`` (mean of the batch losses since the last), ``validation_loss`` with further
-``validation_…`` metrics, and ``seconds``. What a row does not have is null.
+``validation_…`` metrics, ``seconds``, ``events_per_second`` in the steps since the last, and
+``peak_memory`` in bytes on a GPU of CUDA. What a row does not have is null.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class History:
     def __init__(
         self, metrics: tuple[str, ...], per_epoch: int, first_step: int = 0, first_epoch: int = 0
     ) -> None:
-        self.round_columns = ("training_loss", *metrics, "seconds")
+        self.round_columns = ("training_loss", *metrics, "seconds", "events_per_second")
         self.per_epoch = per_epoch
         self.first_step = first_step
         self.first_epoch = first_epoch

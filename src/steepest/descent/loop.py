@@ -156,7 +156,8 @@ def descend(
         descent.record(state)
     if plan.keep == "best":
         return Outcome(state.best.theta, state.best.step, state, state.best.buffers)
-    return Outcome(state.theta, state.step, state, state.memory.buffers)
+    last = plan.rule.shown(state.theta, state.optimizer_state)
+    return Outcome(last, state.step, state, state.memory.buffers)
 
 
 @dataclass
@@ -175,9 +176,9 @@ class _Descent:
 
     def __post_init__(self) -> None:
         plan, objective = self.plan, self.objective
-        self.history = History(
-            self.metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch
-        )
+        on_gpu = getattr(objective, "peak_memory", lambda: None)() is not None
+        metrics = (*self.metrics, "peak_memory") if on_gpu else self.metrics
+        self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
         path_steps = plan.path_steps(objective.size * np.dtype(objective.dtype).itemsize)
         self.trajectory = Trajectory(path_steps, objective.size, objective.dtype, self.done)
         self.stepper = Stepper(objective, self.events, plan, self.trajectory)
@@ -186,6 +187,8 @@ class _Descent:
         self.rate: float | None = None
         self.saved_at = self.published_at = self.clock = self.ranks.clock()
         self.published = False
+        self.timed = [0, 0.0]
+        """Steps of this round, and the seconds that they took."""
 
     def init(self) -> State:
         """Step 1: θ₀, with the losses that later ones are compared with."""
@@ -231,7 +234,7 @@ class _Descent:
     def finish(self, state: State) -> State:
         """End where the state is, which may be the best; the user is the reason to stop."""
         if state.reason is None:
-            monitored = self._monitor(state.theta).get("validation_loss", math.inf)
+            monitored = self._monitor(self._shown(state)).get("validation_loss", math.inf)
             reason = StopReason("finished", "the run was finished by its user")
             state = state.with_changes(reason=reason, best=self._best(state, monitored))
         return state
@@ -243,7 +246,11 @@ class _Descent:
         better = not math.isfinite(lowest) or monitored < lowest - rounding * abs(lowest)
         if not better:
             return state.best
-        return Best(state.theta, float(monitored), state.step, state.memory.buffers)
+        return Best(self._shown(state), float(monitored), state.step, state.memory.buffers)
+
+    def _shown(self, state: State) -> Array:
+        """The parameters that are validated and kept: θ, or its moving average."""
+        return self.plan.rule.shown(state.theta, state.optimizer_state)
 
     def round_is_due(self, state: State) -> bool:
         """Whether validation and the criteria come next."""
@@ -269,7 +276,7 @@ class _Descent:
         """Step 7: validate, remember the best, and see whether there is a reason to stop."""
         plan = self.plan
         training_loss = state.loss_sum / (state.step - state.round_step)
-        metrics = self._monitor(state.theta)
+        metrics = self._monitor(self._shown(state))
         monitored = metrics.get("validation_loss", training_loss)
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
             raise self._diverged(state)
@@ -288,7 +295,7 @@ class _Descent:
         reason = stop_reason(plan, state, training_loss, norm_now, bounded)
         seconds = state.seconds + self._tick(0)
         state = state.with_changes(last_loss=training_loss, reason=reason, seconds=seconds)
-        row = {"training_loss": training_loss, **metrics, "seconds": state.seconds}
+        row = {"training_loss": training_loss, **metrics, **self._speed(seconds)}
         self.history.add_round(row)
         self.callback.round(state, row)
         if self.ranks.any(self.callback.enough) and reason is None:
@@ -296,6 +303,15 @@ class _Descent:
         if state.reason is not None:
             self.trajectory.end(state.step, state.theta)
         return state
+
+    def _speed(self, seconds: float) -> dict[str, float]:
+        """Time in all, events a second in the steps of this round, and the memory of a GPU."""
+        events = self.timed[0] / self.plan.batches.per_epoch * self.plan.events
+        values = {"seconds": seconds, "events_per_second": events / max(self.timed[1], 1e-9)}
+        self.timed = [0, 0.0]
+        if "peak_memory" in self.history.round_columns:
+            values["peak_memory"] = float(self.objective.peak_memory())  # type: ignore[attr-defined]
+        return values
 
     def record(self, state: State) -> None:
         """Checkpoint and publish where that is due; end here if the user interrupts."""
@@ -360,6 +376,7 @@ class _Descent:
         now = self.ranks.clock()
         spent, self.clock = now - self.clock, now
         if steps:
+            self.timed = [self.timed[0] + steps, self.timed[1] + spent]
             by_pace = int(steps * SECONDS_PER_BLOCK / max(spent, 1e-9))
             self.longest = max(1, min(by_pace, FASTER * max(self.longest, steps), LONGEST))
         return spent

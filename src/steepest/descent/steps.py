@@ -55,7 +55,8 @@ class Stepper:
         self.loader = BatchLoader(events, plan.batches, in_order, plan.total_steps)
         self.stateful = isinstance(objective, Stateful)
         self.blocks = None
-        if isinstance(objective, SupportsStepBlocks):
+        any_rule = plan.rule.is_plain or getattr(objective, "any_rule", False)
+        if any_rule and isinstance(objective, SupportsStepBlocks):
             self.blocks = objective if objective.supports(events, plan.batch_size) else None
 
     def take(self, state: State, rates: Array) -> StepsTaken:

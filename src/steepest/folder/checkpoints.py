@@ -117,7 +117,8 @@ class FolderCheckpointer:
     def history(self) -> pa.Table | None:
         """Everything recorded so far, in the order of the steps."""
         parts = sorted(self.journal.glob("*.parquet"))
-        return pa.concat_tables([read_table(part) for part in parts]) if parts else None
+        tables = [read_table(part) for part in parts]  # of older releases with fewer columns
+        return pa.concat_tables(tables, promote_options="default") if parts else None
 
     def path(self) -> Path | None:
         """The path of θ, or None if there is none."""

@@ -166,7 +166,7 @@ def _prefix(run: Path) -> pa.Table | None:
             table = table.slice(np.searchsorted(table["step"].to_numpy(), last, side="right"))
         if len(table):
             tables.append(table)
-    return pa.concat_tables(tables) if tables else None
+    return pa.concat_tables(tables, promote_options="default") if tables else None
 
 
 def _read_stream(path: Path) -> pa.Table | None:

@@ -101,6 +101,8 @@ class ModelKind:
         ``from_config(config)``: the model whose `Model.config` gave this.
     groups
         The groups of particles that it reads; none for a model of features, or of any group.
+    runs
+        Whether the objective has an argument ``running``, see `steepest.objective.running.Running`.
     """
 
     name: str
@@ -108,6 +110,7 @@ class ModelKind:
     objective: Callable[[Any, Any, float, str], Any]
     from_config: Callable[[Mapping[str, Any]], Any]
     groups: tuple[str, ...] = ()
+    runs: bool = False
 
 
 TORCH = (

@@ -8,6 +8,9 @@ A gradient is taken in training mode: dropout draws, and batch normalisation tak
 mean and variance and moves its running ones. All else is in evaluation mode. The running values
 and the state of the random numbers are the objective's memory (`steepest.objective.stateful`), so
 that a resumed descent equals an uninterrupted one.
+
+`Running` says where and how a gradient is computed. Predictions of a trained model, products with
+the Hessian and evaluation in float64 are not compiled.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,13 +26,15 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from steepest.errors import EventsError
+from steepest.compiled.threads import usable_cores
+from steepest.errors import EventsError, RecipeError, SteepestError
 from steepest.groups import FEATURES, Groups, Jagged
 from steepest.losses import Loss
 from steepest.models.base import ModelKind
 from steepest.models.cloud import Cloud
 from steepest.models.torch_model import NETWORKS, TorchModel
 from steepest.objective.base import Batch
+from steepest.objective.running import Running
 from steepest.objective.stateful import Memory
 from steepest.objective.step_block import (
     OptimizerState,
@@ -37,10 +43,12 @@ from steepest.objective.step_block import (
     rows_of,
 )
 from steepest.optimizers import UpdateRule
+from steepest.ranks import Ranks
 
-__all__ = ["KINDS", "AutogradObjective", "cloud_of"]
+__all__ = ["KINDS", "AutogradObjective", "cloud_of", "device_of"]
 
 Array = np.ndarray
+ON_CPU = Running(device="cpu")
 CHUNK = 512
 """Events that evaluation computes at once: in order of their particles, to pad little."""
 
@@ -109,8 +117,13 @@ class AutogradObjective:
         λ ≥ 0, on matrices alone.
     dtype
         "float32" or "float64", of θ, the batch and the gradient. Losses are summed in float64.
-    device
-        Where PyTorch computes.
+    running
+        Where and how PyTorch computes.
+
+    Raises
+    ------
+    RecipeError
+        The device is not there, or has no float64.
 
     Examples
     --------
@@ -130,18 +143,23 @@ class AutogradObjective:
         loss: Loss,
         l2: float = 0.0,
         dtype: str = "float32",
-        device: str = "cpu",
+        running: Running = ON_CPU,
     ) -> None:
         self.model, self.loss_function, self.l2, self.dtype = model, loss, l2, dtype
         self.size, self.weight_mask = model.size, model.weight_mask()
-        self.device, self._loss = torch.device(device), LOSSES[loss.name]
-        self._type = getattr(torch, dtype)
+        self.device, self._loss = device_of(running.device, dtype), LOSSES[loss.name]
+        self._type, self._running = getattr(torch, dtype), running
+        self._sums = torch.float32 if self.device.type == "mps" else torch.float64
+        torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         self._module = model.module().to(self.device, self._type)
         self._parameters = list(self._module.parameters())
         self._theta = torch.cat([p.detach().reshape(-1) for p in self._parameters])
         for parameter, values in zip(self._parameters, self._views(self._theta), strict=True):
             parameter.data = values
         self._weights = torch.from_numpy(self.weight_mask).to(self.device, self._type)
+        self._forward: Any = self._module
+        if running.compile:
+            self._forward = torch.compile(self._module, dynamic=True)
         self._fresh = {name: b.clone() for name, b in self._module.named_buffers()}
         self._stream = torch.Generator().manual_seed(0).get_state()
 
@@ -167,19 +185,40 @@ class AutogradObjective:
         value, gradient = self._value_and_gradient(batch)
         return float(value), gradient.cpu().numpy()
 
+    @property
+    def device_name(self) -> str:
+        """What log.txt calls the device."""
+        index = self.device.index or 0
+        name = torch.cuda.get_device_name(index) if self.device.type == "cuda" else ""
+        threads = f"{torch.get_num_threads()} threads" if self.device.type == "cpu" else name
+        return f"{self.device} ({threads})" if threads else str(self.device)
+
+    def peak_memory(self) -> int | None:
+        """The most bytes that were in use on a GPU of CUDA; None on other devices."""
+        on_cuda = self.device.type == "cuda"
+        return torch.cuda.max_memory_allocated(self.device) if on_cuda else None
+
     def _value_and_gradient(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """J(θ) and ∇J(θ) on the device, in training mode."""
-        cloud = cloud_of(batch.inputs, self.device)
-        with self._training():
-            value = self._sum(cloud, batch) / len(batch) + self._penalty()
-            gradient = torch.autograd.grad(value, self._parameters, allow_unused=True)
-        return value.detach(), self._flat(gradient)
+        """J(θ) and ∇J(θ) on the device, in training mode, piece by piece."""
+        penalty = self._penalty()
+        value, gradient = penalty.detach(), torch.zeros_like(self._theta)
+        if self.l2:
+            gradient = self.l2 * self._weights * self._theta
+        size = -(-len(batch) // self._running.accumulate)
+        for start in range(0, len(batch), size or 1):
+            piece = batch.take(slice(start, start + size)) if size < len(batch) else batch
+            with self._training(), _compilation_explained(self._running.compile):
+                cloud = cloud_of(piece.inputs, self.device)
+                of_piece = self._sum(cloud, piece, self._forward) / len(batch)
+                parts = torch.autograd.grad(of_piece, self._parameters, allow_unused=True)
+            value, gradient = value + of_piece.detach(), gradient + self._flat(parts)
+        return value, gradient
 
     def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
         """∇²J(θ) · vector, by differentiating ∇J · vector, in evaluation mode."""
         self._set(theta)
         direction = self._views(torch.from_numpy(vector.astype(self.dtype)).to(self.device))
-        total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+        total = torch.zeros(self.size, dtype=self._sums, device=self.device)
         with sdpa_kernel(SDPBackend.MATH):  # the fused attention has no second derivative
             for _, cloud, part in self._chunks(batch):
                 value = self._sum(cloud, part) / len(batch)
@@ -203,7 +242,7 @@ class AutogradObjective:
         result: Array | None = None
         with torch.no_grad():
             for rows, cloud, _ in self._chunks(batch):
-                logits = self._module(cloud).cpu().numpy()
+                logits = self._logits(cloud, self._module).cpu().numpy()
                 values = self.loss_function.prediction(logits)
                 if result is None:
                     result = np.empty((len(batch), *values.shape[1:]), values.dtype)
@@ -225,12 +264,13 @@ class AutogradObjective:
         """Run many steps without leaving the device; the losses are looked at once, at the end."""
         self._set(theta)
         state = tuple(torch.from_numpy(array).to(self.device) for array in optimizer_state)
-        size, count = step_block.batch_size, len(step_block.rates)
-        rows = rows_of(step_block)
+        count, slices = len(step_block.rates), _slices(step_block)
         losses, values, path = [], [], []
         for step, rate in enumerate(step_block.rates.tolist()):
-            taken = rows[step * size : (step + 1) * size] if len(rows) else slice(None)
-            loss, gradient = self._value_and_gradient(step_block.events.take(taken))
+            batch = step_block.events.take(slices[step])
+            loss, gradient = self._value_and_gradient(batch)
+            if step_block.ranks is not None:
+                loss, gradient = self._over_ranks(step_block.ranks, loss, gradient, len(batch))
             before = self._theta.clone()
             after, state = rule.update(
                 before, gradient, state, rate, step_block.first_step + step + 1, self._weights
@@ -242,7 +282,7 @@ class AutogradObjective:
                 values.append((loss, rate, torch.linalg.vector_norm(gradient), change))
             if step_block.on_path[step]:
                 path.append(after)
-        every = torch.stack(losses).double()
+        every = torch.stack(losses).to(self._sums)
         exceeded = not bool((every.abs() <= step_block.loss_limit).all())
         table = [[float(v) for v in row] for row in values]
         return StepBlockResult(
@@ -254,6 +294,21 @@ class AutogradObjective:
             np.stack([p.cpu().numpy() for p in path]) if path else np.empty((0, self.size)),
             exceeded,
         )
+
+    def _over_ranks(
+        self, ranks: Ranks, loss: Tensor, gradient: Tensor, events: int
+    ) -> tuple[Tensor, Tensor]:
+        """The means over the ranks of loss and gradient, and of the buffers, by one sum."""
+        buffers = [b for b in self._module.buffers() if b.is_floating_point()]
+        numbers = torch.stack([loss.to(self._type), torch.ones_like(loss, dtype=self._type)])
+        own = [torch.cat([gradient, numbers]) * events, *(b.reshape(-1) for b in buffers)]
+        packed = ranks.sum_tensor(torch.cat([part.to(self._type) for part in own]))
+        mean = packed[: self.size + 1] / packed[self.size + 1]
+        sizes = [buffer.numel() for buffer in buffers]
+        averages = (packed[self.size + 2 :] / ranks.size).split(sizes)
+        for buffer, values in zip(buffers, averages, strict=True):
+            buffer.copy_(values.view(buffer.shape))
+        return mean[-1], mean[:-1]
 
     def initial_memory(self, seed: int) -> Memory:
         """Buffers as the module starts with them, and random numbers from the seed."""
@@ -273,6 +328,9 @@ class AutogradObjective:
         if "torch" in memory.streams:
             state = bytearray.fromhex(memory.streams["torch"])
             self._stream = torch.frombuffer(state, dtype=torch.uint8).clone()
+
+    over_ranks = any_rule = True
+    """`run_steps` takes means over ranks, and any rule of update."""
 
     def _set(self, theta: Array) -> None:
         self._theta.copy_(torch.from_numpy(np.ascontiguousarray(theta)))
@@ -306,19 +364,26 @@ class AutogradObjective:
                 yield first + chunk, cloud_of(part.inputs, self.device), part
             first += len(block)
 
-    def _sum(self, cloud: Cloud, batch: Batch) -> Tensor:
-        """Σ w ℓ in float64."""
+    def _logits(self, cloud: Cloud, forward: Any) -> Tensor:
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self._running.precision is not None
+        ):
+            return forward(cloud).to(self._type)
+
+    def _sum(self, cloud: Cloud, batch: Batch, forward: Any = None) -> Tensor:
+        """Σ w ℓ in float64, where the device has it."""
         targets = torch.from_numpy(np.ascontiguousarray(batch.targets)).to(self.device)
-        values = self._loss(self._module(cloud), targets).double()
+        logits = self._logits(cloud, self._module if forward is None else forward)
+        values = self._loss(logits, targets).to(self._sums)
         if batch.weights is not None:
             values = values * torch.from_numpy(batch.weights).to(self.device)
         return values.sum()
 
     def _penalty(self) -> Tensor:
         """(λ/2) ‖W‖²."""
-        zero = torch.zeros((), dtype=torch.float64, device=self.device)
+        zero = torch.zeros((), dtype=self._sums, device=self.device)
         matrices = [p for p in self._parameters if p.dim() >= 2] if self.l2 else []
-        return 0.5 * self.l2 * sum((p.square().sum().double() for p in matrices), zero)
+        return 0.5 * self.l2 * sum((p.square().sum().to(self._sums) for p in matrices), zero)
 
     def _flat(self, gradients: tuple[Tensor | None, ...]) -> Tensor:
         parts = [
@@ -328,6 +393,70 @@ class AutogradObjective:
         return torch.cat(parts)
 
 
+def device_of(name: str, dtype: str) -> torch.device:
+    """Return the device that a recipe names, of many ranks this one's.
+
+    Raises
+    ------
+    RecipeError
+        It is not there, or has no numbers of that type.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(name, True):
+        built = torch.version.cuda if name == "cuda" else torch.backends.mps.is_built()
+        raise RecipeError(
+            f"The recipe asks for the device {name!r}, and PyTorch finds none.",
+            expected='a device of this machine: "cpu", or "auto" for a GPU where there is one',
+            found=", ".join(["cpu", *(other for other, is_there in there.items() if is_there)]),
+            cause="the driver or CUDA_VISIBLE_DEVICES hides it"
+            if built
+            else f"PyTorch {torch.__version__} is built without it",
+            do='set descent.device = "auto", or install PyTorch for that device',
+        )
+    if name == "mps" and dtype == "float64":
+        raise RecipeError(
+            "The device 'mps' has no float64.",
+            expected='descent.dtype = "float32"',
+            found='descent.dtype = "float64"',
+            do='set descent.device = "cpu", or leave descent.dtype out',
+        )
+    return (
+        torch.device("cuda", torch.cuda.current_device()) if name == "cuda" else torch.device(name)
+    )
+
+
+def _slices(step_block: StepBlock) -> list[Array | slice]:
+    """The rows of each step; of many ranks as many as `counts` says."""
+    size, count = step_block.batch_size, len(step_block.rates)
+    if step_block.counts is None:
+        rows = rows_of(step_block)
+        steps = range(count)
+        return [rows[k * size : (k + 1) * size] if len(rows) else slice(None) for k in steps]
+    ends = np.cumsum(step_block.counts).tolist()
+    bounds = zip([0, *ends[:-1]], ends, strict=True)
+    if step_block.rows is None:
+        return [slice(a, b) for a, b in bounds]
+    return [step_block.rows[a:b] for a, b in bounds]
+
+
+@contextmanager
+def _compilation_explained(compiled: bool) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not compiled or isinstance(error, SteepestError):
+            raise
+        raise RecipeError(
+            "The network could not be compiled by torch.compile.",
+            expected="a network that TorchDynamo can trace, and a C++ compiler",
+            found=str(error).strip().splitlines()[0][:200],
+            cause="no compiler, or code of one's own that depends on the values of tensors",
+            do="leave descent.compile out: the network then runs as it is written",
+        ) from error
+
+
 KINDS = {
     name: ModelKind(
         name,
@@ -335,6 +464,7 @@ KINDS = {
         AutogradObjective,
         TorchModel.from_config,
         NETWORKS[name].groups if name in NETWORKS else (),
+        runs=True,
     )
     for name in (*NETWORKS, "module")
 }

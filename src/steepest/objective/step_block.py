@@ -82,7 +82,11 @@ class StepBlockResult:
 
 @runtime_checkable
 class SupportsStepBlocks(Objective, Protocol):
-    """An objective that can take many steps at once."""
+    """An objective that can take many steps at once.
+
+    One whose attribute ``any_rule`` is true calls `UpdateRule.update`; others know the plain rules,
+    without clipping and averages. One whose ``over_ranks`` is true takes `StepBlock.ranks`.
+    """
 
     def supports(self, events: Batch, batch_size: int) -> bool:
         """Whether `run_steps` serves such events and batches."""

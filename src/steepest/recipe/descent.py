@@ -197,6 +197,18 @@ class DescentRecipe(Strict):
     checkpoint: Checkpoint = Checkpoint()
     dtype: Literal["float32", "float64"] | None = None
     """None: float64 for models without a hidden layer, float32 for networks."""
+    clip_gradient: Positive | None = None
+    """A gradient with a larger norm is scaled to this one."""
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Validate and keep the exponential moving average of θ, with this decay a step."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Of networks of PyTorch; "auto" is CUDA where there is a GPU, else the CPU."""
+    precision: Literal["bfloat16"] | None = None
+    """Of networks of PyTorch: autocast of matrix products; None for the precision of θ."""
+    accumulate: PositiveInt = 1
+    """Of networks of PyTorch: pieces in which the gradient of a batch is computed."""
+    compile: bool = False
+    """Of networks of PyTorch: whether ``torch.compile`` makes their code."""
     seed: NonNegativeInt = 0
 
     @model_validator(mode="before")

@@ -100,6 +100,8 @@ def fit(
         _say_scaling(scaling, train, say)
         objective = objective_for(schema, model_recipe, recipe, train)
         _say_target(objective, say)
+        if hasattr(objective, "device_name"):
+            say(f"Computed by PyTorch on {objective.device_name}.")  # type: ignore[attr-defined]
         events = batch_of(train, scaling, objective, "training")
         if recipe.method == "exact":
             _refuse_ranks()
@@ -209,7 +211,8 @@ def plan_for(
     _refuse_unbounded(objective, events)
     recipe = decided(recipe, share.events, validated)
     assert isinstance(recipe.epochs, int)
-    rule = update_rule(recipe.optimizer, objective.weight_mask)
+    options = recipe.clip_gradient, recipe.ema
+    rule = update_rule(recipe.optimizer, objective.weight_mask, *options)
     size = resolve_batch_size(recipe.batch_size, share.events)
     if recipe.learning_rate == "auto":
         momentum = getattr(recipe.optimizer, "momentum", 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import psutil
 
 from steepest.compiled.threads import WorkerPool
 from steepest.encoding import Encoding, fit_encoding, is_needed
-from steepest.errors import EventsError
+from steepest.errors import EventsError, RecipeError
 from steepest.events import TRAIN, MemoryBudget, Sample, load_sample
 from steepest.events.particles import group_features
 from steepest.groups import FEATURES, UNSCALED, Groups, Inputs, Jagged
 from steepest.losses import Loss, MeanSquaredError, loss_named
 from steepest.models import InputNames, kind_named
 from steepest.objective import Batch, ModelObjective
+from steepest.objective.running import Running
 from steepest.ranks import current
 from steepest.recipe import AnyModelRecipe, DescentRecipe, ParticlesRecipe, Recipe, bytes_in
 from steepest.scaling import AnyScaling, GroupScaling, Scaling, fit_scaling
@@ -56,6 +57,19 @@ __all__ = [
 
 Array = np.ndarray
 _POOL = WorkerPool()
+_NOT_RUN = {
+    "device": (
+        "the CPU, on which dense models are computed by compiled code",
+        'leave it out, or write the network as a torch.nn.Module: model.name = "module"',
+    ),
+    "precision": ("float32 or float64", 'set descent.dtype = "float32"'),
+    "accumulate": (
+        "a batch in one piece: dense models compute it in small blocks, in little memory",
+        "set descent.batch_size to the events that a step is to take",
+    ),
+    "compile": ("nothing: dense models are compiled in any case", "leave it out"),
+}
+"""Why a model that PyTorch does not compute cannot be told so, and what to do."""
 COPIES = 4
 """How often training holds the features at once: as read, split, scaled, and for the baseline."""
 
@@ -291,7 +305,31 @@ def objective_for(
         linear = shape.linear_layer(np.zeros(shape.size)) is not None
         if train is not None and isinstance(loss, MeanSquaredError) and not linear:
             loss = _in_units_of_spread(train)
-    return kind.objective(shape, loss, recipe.l2, recipe.dtype or shape.dtype)
+    given = shape, loss, recipe.l2, recipe.dtype or shape.dtype
+    running = Running(recipe.device, recipe.precision, recipe.accumulate, recipe.compile)
+    if kind.runs:
+        return kind.objective(*given, running=running)  # type: ignore[call-arg]
+    _refuse_running(running, model.name)
+    return kind.objective(*given)
+
+
+def _refuse_running(running: Running, model: str) -> None:
+    """Raise RecipeError for what only networks of PyTorch can be told."""
+    asked = {
+        f.name: getattr(running, f.name)
+        for f in fields(running)
+        if getattr(running, f.name) != f.default
+    }
+    if asked.get("device") == "cpu":
+        del asked["device"]
+    for name, value in asked.items():
+        why, do = _NOT_RUN[name]
+        raise RecipeError(
+            f"descent.{name} is for networks of PyTorch, not for the model {model!r}.",
+            expected=why,
+            found=f"descent.{name} = {value!r}",
+            do=do,
+        )
 
 
 def _in_units_of_spread(train: Sample) -> MeanSquaredError:
