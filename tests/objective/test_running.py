@@ -69,32 +69,16 @@ def test_bfloat16_is_near_and_is_not_float32():
     assert coarse.predict(theta, batch) == pytest.approx(plain.predict(theta, batch), abs=0.02)
 
 
-class Untraceable(torch.nn.Module):
-    """A network that refuses to be compiled."""
+def test_a_network_that_cannot_be_compiled_says_how_to_do_without(monkeypatch: pytest.MonkeyPatch):
+    def broken(cloud: Any) -> Any:
+        raise RuntimeError("Failed to find a working compiler")
 
-    def __init__(self, inputs: Any, outputs: int) -> None:
-        super().__init__()
-        self.layer = torch.nn.Linear(len(inputs["features"]), outputs)
-
-    def forward(self, cloud: Any) -> Any:
-        if torch.compiler.is_compiling():
-            raise TypeError("no code can be made of this")
-        return self.layer(cloud.events["features"])
-
-
-@pytest.mark.slow  # PyTorch's compiler takes ten seconds to import
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch itself
-def test_a_network_that_cannot_be_compiled_says_how_to_do_without():
-    options = {"module": f"{__name__}:Untraceable"}
-    model = TorchModel.build("module", options, ("x", "y", "z"), 1)
-    loss = loss_named("mean-squared-error")
-    events = sample(9).astype("float32")
-    theta = model.initial(0).astype("float32")
-    running = Running(device="cpu", compile=True)
+    monkeypatch.setattr(torch, "compile", lambda module, **options: broken)
+    batch, compiled = jets(), deep_sets("float32", compile=True)
     with pytest.raises(RecipeError, match="could not be compiled") as caught:
-        AutogradObjective(model, loss, running=running).loss_and_gradient(theta, events)
+        compiled.loss_and_gradient(compiled.initial(0), batch)
+    assert "Failed to find a working compiler" in str(caught.value)
     assert "leave descent.compile out" in str(caught.value)
-    AutogradObjective(model, loss).loss_and_gradient(theta, events)
 
 
 @pytest.mark.slow  # a compiler runs
