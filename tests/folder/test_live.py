@@ -13,9 +13,9 @@ import pytest
 
 from steepest import Run
 from steepest.descent import Callback, State, descend
-from steepest.ranks import Ranks
 from steepest.errors import Interrupted, RunFolderError
 from steepest.folder import FolderCheckpointer, RunFolder, live
+from steepest.ranks import Ranks
 from steepest.recipe import Recipe
 from toys import Line, plan_for, sample
 

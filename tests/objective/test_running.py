@@ -82,7 +82,6 @@ def test_a_network_that_cannot_be_compiled_says_how_to_do_without(monkeypatch: p
 
 
 @pytest.mark.slow  # a compiler runs
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch itself
 def test_a_compiled_network_has_the_gradient_of_the_other():
     batch, plain, compiled = jets(), deep_sets("float32"), deep_sets("float32", compile=True)
     theta = plain.initial(0)

@@ -15,6 +15,7 @@ the Hessian and evaluation in float64 are not compiled.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -444,7 +445,10 @@ def _slices(step_block: StepBlock) -> list[Array | slice]:
 @contextmanager
 def _compilation_explained(compiled: bool) -> Iterator[None]:
     try:
-        yield
+        with warnings.catch_warnings():
+            if compiled:  # those of PyTorch's compiler are no matter of the user's
+                warnings.simplefilter("ignore")
+            yield
     except Exception as error:
         if not compiled or isinstance(error, SteepestError):
             raise

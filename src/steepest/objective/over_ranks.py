@@ -19,8 +19,6 @@ from steepest.objective.step_block import OptimizerState, StepBlock, StepBlockRe
 from steepest.optimizers import UpdateRule
 from steepest.ranks import Ranks
 
-__all__ = ["OverRanks", "memory_of_rank"]
-
 Array = np.ndarray
 RANK_STREAM = 7
 """Keeps the seeds of the ranks' random streams apart from other seeds."""

@@ -19,8 +19,6 @@ from steepest.errors import MissingExtraError, RecipeError, SteepestError
 from steepest.ranks import current, use
 from steepest.ranks.base import Ranks
 
-__all__ = ["RankLost", "joined"]
-
 T = TypeVar("T")
 TIMEOUT = timedelta(hours=2)
 """How long a rank waits for the others."""

@@ -12,8 +12,6 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["Share"]
-
 Array = np.ndarray
 
 

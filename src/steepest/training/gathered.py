@@ -17,8 +17,6 @@ from steepest.ranks import current
 from steepest.storage import in_memory
 from steepest.training.evaluation import Scored
 
-__all__ = ["bare_parts", "scored_parts", "some_events"]
-
 Parts = dict[int, Sample]
 
 
