@@ -19,6 +19,8 @@ def test_exit_codes():
         "InputError": 1,
         "Interrupted": 130,
         "MissingExtraError": 1,
+        "Preempted": 75,
+        "RankLost": 1,
         "RecipeError": 1,
         "RunFolderError": 1,
         "SteepestError": 1,

@@ -9,6 +9,7 @@
     │   ├── RunFolderError        a run's folder: occupied, unwritable, damaged, full
     │   └── MissingExtraError     an optional dependency that is not installed
     ├── DivergenceError     (3)   the descent left every finite bound
+    ├── RankLost            (1)   of many processes that train together, one has ended
     └── Interrupted       (130) Ctrl-C; what was done so far is kept
         └── Preempted      (75) SIGTERM or SIGUSR1, as schedulers send them: to be started again
 
@@ -33,6 +34,7 @@ __all__ = [
     "Interrupted",
     "MissingExtraError",
     "Preempted",
+    "RankLost",
     "RecipeError",
     "RunFolderError",
     "SteepestError",
@@ -105,6 +107,10 @@ class DivergenceError(SteepestError):
     """The loss became non-finite or exploded; the last good parameters are kept."""
 
     exit_code = 3
+
+
+class RankLost(SteepestError):
+    """Another rank has ended, so that this one cannot go on."""
 
 
 class Interrupted(SteepestError):

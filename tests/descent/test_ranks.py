@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,64 +18,11 @@ from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.objective import Batch, objective_named
 from steepest.objective.over_ranks import OverRanks
 from steepest.optimizers import update_rule
-from steepest.ranks import Ranks, Share, use
+from steepest.ranks import Ranks, Share
 from steepest.recipe import Adam, Recipe
+from thread_ranks import on_ranks
 from toys import Line, Noisy, plan_for, sample
 from two_processes import descended, on_two_processes
-
-
-class Meeting:
-    """Where the ranks exchange values."""
-
-    def __init__(self, size: int) -> None:
-        self.barrier = threading.Barrier(size, timeout=60)
-        self.values: list[Any] = [None] * size
-
-
-class Threads(Ranks):
-    """A rank that is a thread of this process."""
-
-    def __init__(self, rank: int, meeting: Meeting) -> None:
-        self.rank, self.size, self.meeting = rank, len(meeting.values), meeting
-
-    def exchanged(self, value: Any) -> list[Any]:
-        self.meeting.values[self.rank] = value
-        self.meeting.barrier.wait()
-        values = list(self.meeting.values)
-        self.meeting.barrier.wait()
-        return values
-
-    def sum(self, values: np.ndarray) -> np.ndarray:
-        return np.sum(self.exchanged(values), axis=0)
-
-    def gather(self, value: Any) -> list[Any]:
-        return self.exchanged(value)
-
-    def to_main(self, value: Any) -> list[Any]:
-        return self.exchanged(value) if self.is_main else self.exchanged(value)[:0]
-
-    def from_main(self, value: Any) -> Any:
-        return self.exchanged(value)[0]
-
-
-def on_ranks(work, size: int = 2) -> list[Any]:
-    """Call work(ranks) in a thread for each rank; return the results, or what was raised."""
-    meeting = Meeting(size)
-    results: list[Any] = [None] * size
-
-    def call(rank: int) -> None:
-        try:
-            with use(Threads(rank, meeting)) as ranks:
-                results[rank] = work(ranks)
-        except Exception as error:
-            results[rank] = error
-
-    threads = [threading.Thread(target=call, args=(rank,)) for rank in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    return results
 
 
 def halves(events: Batch) -> list[Batch]:

@@ -87,6 +87,7 @@ def test_history_is_an_interface(run: steepest.Run):
         "validation_loss",
         "validation_auc",
         "seconds",
+        "events_per_second",
     ]
     metadata = pq.read_schema(run.path / "history.parquet").metadata
     assert json.loads(metadata[b"steepest"]) == {"format": "steepest-history", "version": 1}

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from steepest.errors import MissingExtraError, RecipeError, SteepestError
+from steepest.errors import MissingExtraError, RankLost, RecipeError
 from steepest.ranks import current, use
 from steepest.ranks.base import Ranks
 
@@ -23,10 +23,6 @@ T = TypeVar("T")
 TIMEOUT = timedelta(hours=2)
 """How long a rank waits for the others."""
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-
-
-class RankLost(SteepestError):
-    """Another rank has ended, so that this one cannot go on."""
 
 
 class DistributedRanks(Ranks):
