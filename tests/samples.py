@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 
 def make_events(count: int = 1200, seed: int = 5) -> dict[str, np.ndarray]:
@@ -38,3 +40,23 @@ def small_recipe(path: Path) -> dict:
         "model": {"hidden": [8]},
         "descent": {"epochs": 4, "batch_size": 64, "learning_rate": 0.01},
     }
+
+
+def write_jets(path: Path, events: int = 400, seed: int = 0) -> dict[str, pa.Array]:
+    """Jets of two prongs (y = 1) and of one; some have no particle."""
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 2, events)
+    lengths = random.integers(2, 12, events)
+    lengths[::50] = 0
+    jet = np.repeat(np.arange(events), lengths)
+    prong = random.choice([-0.4, 0.4], len(jet)) * y[jet]
+    columns = {
+        "part_pt": random.exponential(20.0, len(jet)) + 1.0,
+        "part_eta": prong + random.normal(0, 0.1, len(jet)),
+        "part_phi": random.normal(0, 0.1, len(jet)),
+    }
+    columns["part_energy"] = columns["part_pt"] * np.cosh(columns["part_eta"])
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+    lists = {n: pa.ListArray.from_arrays(offsets, pa.array(v)) for n, v in columns.items()}
+    pq.write_table(pa.table({"y": pa.array(y), **lists}), path)
+    return lists

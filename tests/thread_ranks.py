@@ -15,7 +15,7 @@ class Meeting:
     """Where the ranks exchange values."""
 
     def __init__(self, size: int) -> None:
-        self.barrier = threading.Barrier(size, timeout=60)
+        self.barrier = threading.Barrier(size, timeout=300)
         self.values: list[Any] = [None] * size
 
 
@@ -65,5 +65,5 @@ def on_ranks(work, size: int = 2) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=120)
+        thread.join(timeout=400)
     return results

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import steepest
+from samples import write_jets
 from steepest.errors import EventsError, RecipeError
 from steepest.groups import Groups
 from steepest.training.callback import TrainingCallback
@@ -27,26 +28,6 @@ RECIPE = {
         "optimizer": {"name": "adam"},
     },
 }
-
-
-def write_jets(path: Path, events: int = 400, seed: int = 0) -> dict[str, pa.Array]:
-    """Jets of two prongs (y = 1) and of one; some have no particle."""
-    random = np.random.default_rng(seed)
-    y = random.integers(0, 2, events)
-    lengths = random.integers(2, 12, events)
-    lengths[::50] = 0
-    jet = np.repeat(np.arange(events), lengths)
-    prong = random.choice([-0.4, 0.4], len(jet)) * y[jet]
-    columns = {
-        "part_pt": random.exponential(20.0, len(jet)) + 1.0,
-        "part_eta": prong + random.normal(0, 0.1, len(jet)),
-        "part_phi": random.normal(0, 0.1, len(jet)),
-    }
-    columns["part_energy"] = columns["part_pt"] * np.cosh(columns["part_eta"])
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-    lists = {n: pa.ListArray.from_arrays(offsets, pa.array(v)) for n, v in columns.items()}
-    pq.write_table(pa.table({"y": pa.array(y), **lists}), path)
-    return lists
 
 
 @pytest.fixture

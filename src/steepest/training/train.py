@@ -116,7 +116,7 @@ def _refuse_folds(ranks: Ranks) -> None:
         raise RecipeError(
             "The models of all folds are not trained over many ranks.",
             expected="one process, or one fold",
-            found=f"{ranks.size} ranks and events.split.folds",
+            found=f"{ranks.size} ranks, and events.split.folds without events.split.fold",
             do="train each fold as a job of its own: --set events.split.fold=0, 1, …",
         )
 

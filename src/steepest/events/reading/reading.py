@@ -396,7 +396,7 @@ def _refuse_idle(events: Sequence[int], what: str, source: EventSource) -> None:
     if 0 in events and any(events):
         raise EventsError(
             f"Rank {events.index(0)} of {len(events)} has no {what}.",
-            expected=f"a {what} in each rank's part of the rows",
+            expected="some in each rank's part of the rows",
             found=f"{sum(events):,} of {listed(source.files, 3)} in all",
             cause="few events, or a selection that leaves none of the rows that lie together",
             do="start fewer processes",
