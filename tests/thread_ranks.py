@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ def on_ranks(work, size: int = 2) -> list[Any]:
                 results[rank] = work(ranks)
         except Exception as error:
             results[rank] = error
-            meeting.barrier.abort()  # who waits for this one ends too
+            time.sleep(1.0)  # the others may be about to raise it too
+            meeting.barrier.abort()  # who waits for this one ends
 
     threads = [threading.Thread(target=call, args=(rank,)) for rank in range(size)]
     for thread in threads:
