@@ -96,7 +96,7 @@ def test_set_changes_the_recipe(tmp_path: Path, recipe_file: Path, steepest):
     )
     assert ended.code == 0
     recipe = Recipe.from_toml(run / "recipe.toml", anchor=False)
-    assert recipe.model.hidden == ()
+    assert recipe.model.model_dump()["hidden"] == ()
     assert recipe.descent.optimizer.name == "sgd"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -86,7 +88,7 @@ def test_networks(loss, activation, dtype):
 def test_rules_of_networks(optimizer):
     objective, events = problem("binary-cross-entropy", (6,), l2=0.1)
     for size in (1, 16, 90):
-        results = (
+        results: Any = (
             descended(each, events, size, optimizer) for each in (objective, Plain(objective))
         )
         assert_same(*results, "float64")
@@ -98,7 +100,7 @@ def test_rules_of_networks(optimizer):
 def test_rules_of_linear_models(optimizer, dtype):
     objective, events = problem("binary-cross-entropy", l2=0.1, dtype=dtype)
     for size in (1, 16, 90):
-        results = (
+        results: Any = (
             descended(each, events, size, optimizer) for each in (objective, Plain(objective))
         )
         assert_same(*results, dtype)
@@ -118,7 +120,9 @@ def test_single_events_by_any_rule(kind, features, events, weighted, l2, seed):
     given = problem("binary-cross-entropy", events=events, weighted=weighted, l2=l2, dtype=dtype,
                     features=features, seed=seed)  # fmt: skip
     objective, batch = given
-    results = (descended(each, batch, 1, optimizer, 1) for each in (objective, Plain(objective)))
+    results: Any = (
+        descended(each, batch, 1, optimizer, 1) for each in (objective, Plain(objective))
+    )
     assert_same(*results, dtype)
 
 
@@ -139,7 +143,7 @@ def test_shapes(loss, hidden, features, events, part, weighted, l2, record_every
                                 features=features, seed=seed)  # fmt: skip
     size = max(1, round(part * events))
     options = {"epochs": 1, "rate": 1e-3, "record_every": record_every}
-    results = (
+    results: Any = (
         descended(each, sample, size, "sgd", **options) for each in (objective, Plain(objective))
     )
     assert_same(*results, "float64")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,13 @@ def parts(hidden=(6,), events=90, dtype="float32", seed=1):
     return objective, Batch.of(X, y, random.normal(1, 0.3, events), dtype)
 
 
-def plan_for(objective, events, optimizer="adam", schedule="constant", **changes) -> Plan:
+def plan_for(
+    objective: Any,
+    events: Batch,
+    optimizer: Any = "adam",
+    schedule: Any = "constant",
+    **changes: Any,
+) -> Plan:
     options = {"epochs": 6, "batch_size": 16, "checkpoint": {"seconds": 1e9}, **changes}
     recipe = spec.DescentRecipe.model_validate(
         {"optimizer": optimizer, "schedule": schedule, "learning_rate": 0.1, **options}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -56,7 +57,7 @@ def test_scaling_is_fitted_on_the_training_part_alone(run: steepest.Run):
     train = load_sample(run.recipe.events).of("train")
     mean = np.average(train.features, axis=0, weights=train.weights)
     spread = np.sqrt(np.average((train.features - mean) ** 2, axis=0, weights=train.weights))
-    scaled = run.model.scaling.transform(train.features)
+    scaled: Any = run.model.scaling.transform(train.features)
     np.testing.assert_allclose(scaled, (train.features - mean) / spread, atol=1e-10)
 
 
@@ -242,7 +243,7 @@ def test_brackets_in_names_are_only_text(recipe_table, tmp_path, capsys):
     recipe_table["events"] |= {"label": "where(is_top == 1, '[/b]', 'qcd')", "features": ["mass"]}
     recipe_table["events"] |= {"label": "kind"}
     run = steepest.train(recipe_table, tmp_path / "[bold]")
-    show_results(run.metrics, run.report)
+    show_results(run.metrics or {}, run.report)
     assert "[bold]" in capsys.readouterr().out
 
 
