@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -88,10 +86,10 @@ def test_networks(loss, activation, dtype):
 def test_rules_of_networks(optimizer):
     objective, events = problem("binary-cross-entropy", (6,), l2=0.1)
     for size in (1, 16, 90):
-        results: Any = (
+        results = (
             descended(each, events, size, optimizer) for each in (objective, Plain(objective))
         )
-        assert_same(*results, "float64")
+        assert_same(*results, dtype="float64")
 
 
 @pytest.mark.parametrize(
@@ -100,10 +98,10 @@ def test_rules_of_networks(optimizer):
 def test_rules_of_linear_models(optimizer, dtype):
     objective, events = problem("binary-cross-entropy", l2=0.1, dtype=dtype)
     for size in (1, 16, 90):
-        results: Any = (
+        results = (
             descended(each, events, size, optimizer) for each in (objective, Plain(objective))
         )
-        assert_same(*results, dtype)
+        assert_same(*results, dtype=dtype)
 
 
 @settings(max_examples=40, deadline=None)
@@ -120,10 +118,8 @@ def test_single_events_by_any_rule(kind, features, events, weighted, l2, seed):
     given = problem("binary-cross-entropy", events=events, weighted=weighted, l2=l2, dtype=dtype,
                     features=features, seed=seed)  # fmt: skip
     objective, batch = given
-    results: Any = (
-        descended(each, batch, 1, optimizer, 1) for each in (objective, Plain(objective))
-    )
-    assert_same(*results, dtype)
+    results = (descended(each, batch, 1, optimizer, 1) for each in (objective, Plain(objective)))
+    assert_same(*results, dtype=dtype)
 
 
 @settings(max_examples=40, deadline=None)
@@ -143,10 +139,10 @@ def test_shapes(loss, hidden, features, events, part, weighted, l2, record_every
                                 features=features, seed=seed)  # fmt: skip
     size = max(1, round(part * events))
     options = {"epochs": 1, "rate": 1e-3, "record_every": record_every}
-    results: Any = (
+    results = (
         descended(each, sample, size, "sgd", **options) for each in (objective, Plain(objective))
     )
-    assert_same(*results, "float64")
+    assert_same(*results, dtype="float64")
 
 
 @pytest.mark.parametrize("hidden", [(), (6,)])
