@@ -21,6 +21,7 @@ from steepest.recipe import Optimizer
 torch = pytest.importorskip("torch")
 
 from steepest.models.cloud import Cloud  # noqa: E402
+from steepest.models.dropout import dropout  # noqa: E402
 from steepest.models.torch_model import NETWORKS, TorchModel  # noqa: E402
 from steepest.objective.autograd import AutogradObjective, cloud_of  # noqa: E402
 
@@ -442,3 +443,51 @@ def test_groups_of_other_particles_are_refused() -> None:
     inputs = Groups({PARTICLES: Jagged.of_lengths(np.zeros((4, 7)), [2, 2]), POINTS: other})
     with pytest.raises(EventsError, match="differ in event 0"):
         cloud_of(inputs)
+
+
+@pytest.mark.parametrize("name", ["particle-net", "particle-transformer"])
+def test_buckets_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jets in any order, padded a few at a time or all at once: the same logits and gradient."""
+    small = {
+        "particle-net": {"convolutions": [[4, [8, 8]], [4, [8]]], "hidden": 8, "dropout": 0.0},
+        "particle-transformer": {
+            "embedding": [16], "pair_widths": [8], "heads": 2, "layers": 2, "dropout": 0.0,
+        },
+    }  # fmt: skip
+    lengths = np.random.default_rng(3).integers(0, 20, 41)
+    module = TorchModel.build(name, small[name], INPUTS, 2).module().double()
+    results = []
+    for bucket in (3, 16, 1000):
+        monkeypatch.setattr("steepest.models.cloud.BUCKET", bucket)
+        cloud = cloud_of(jets(lengths))
+        assert len(cloud.buckets) == -(-41 // bucket)
+        module.train()
+        out = module(cloud)
+        gradient = torch.autograd.grad(out.square().sum(), list(module.parameters()))
+        results.append([out.detach(), *gradient])
+    for other in results[1:]:
+        for one, expected in zip(other, results[0], strict=True):
+            torch.testing.assert_close(one, expected, rtol=1e-8, atol=1e-8)
+    rows = np.random.default_rng(4).permutation(41)
+    inputs = jets(lengths)
+    np.testing.assert_allclose(
+        logits(module.eval(), inputs[rows]), logits(module, inputs)[rows], atol=1e-8
+    )
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_dropout_keeps_the_share_and_the_mean(p: float) -> None:
+    """Of 10⁶ entries: shares to five standard deviations, no row or column alike, its gradient."""
+    torch.manual_seed(1)
+    x = torch.ones(1000, 1000, dtype=torch.float64, requires_grad=True)
+    y = dropout(x, p)
+    zeros = (y == 0).double()
+    assert abs(float(zeros.mean()) - p) < 5e-3 * np.sqrt(p * (1 - p))
+    for axis in (0, 1):
+        spread = float(zeros.mean(axis).var()) * 1000
+        assert abs(spread / (p * (1 - p)) - 1) < 0.25
+    assert abs(float((zeros[:, 1:] * zeros[:, :-1]).mean()) - p**2) < 5e-3
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), x)[0], y)
+    assert dropout(x, 0.0) is not None
+    torch.testing.assert_close(dropout(x, 0.0), x)
+    torch.testing.assert_close(dropout(x, 1.0), torch.zeros_like(x))

@@ -24,6 +24,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+BUCKET = 16
+"""Jets that are padded together on a CPU."""
+
 
 class Cloud:
     """Particles of some jets.
@@ -49,6 +52,37 @@ class Cloud:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def by_length(self) -> tuple[Cloud, Tensor]:
+        """The jets in order of their particles, and the place of each jet in that order."""
+        order = torch.argsort(self.lengths, stable=True)
+        lengths = self.lengths[order]
+        shift = self.starts[order] - (torch.cumsum(lengths, 0) - lengths)
+        numbers = torch.arange(len(self.jet), device=lengths.device)
+        rows = numbers + torch.repeat_interleave(shift, lengths, output_size=len(numbers))
+        particles = {name: values[rows] for name, values in self.particles.items()}
+        events = {name: values[order] for name, values in self.events.items()}
+        return Cloud(particles, events, lengths), torch.argsort(order)
+
+    @cached_property
+    def buckets(self) -> list[Cloud]:
+        """The jets, some after the other, in clouds that are padded each for itself.
+
+        After `by_length` a jet is padded little. A GPU is faster with one cloud of all.
+        """
+        if self.lengths.device.type != "cpu" or len(self) <= BUCKET:
+            return [self]
+        lengths = self.lengths.split(BUCKET)
+        sizes = [int(one.sum()) for one in lengths]
+        parts = {name: values.split(sizes) for name, values in self.particles.items()}
+        return [
+            Cloud({name: values[i] for name, values in parts.items()}, {}, one)
+            for i, one in enumerate(lengths)
+        ]
+
+    def in_buckets(self, values: Tensor) -> tuple[Tensor, ...]:
+        """``(particles, …)`` of each bucket."""
+        return values.split([len(bucket.jet) for bucket in self.buckets])
 
     @cached_property
     def jet(self) -> Tensor:
@@ -114,9 +148,19 @@ class Cloud:
 
         Where a jet has fewer, the rest are ``len(cloud.jet)``: the number of no particle.
         """
+        none, first, found = len(self.jet), 0, []
+        for bucket, values in zip(self.buckets, self.in_buckets(points), strict=True):
+            numbers, absent = bucket._nearest(values, k)
+            found.append((numbers + first).masked_fill(absent, none))
+            first += len(values)
+        return torch.cat(found)
+
+    def _nearest(self, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """The numbers of the k nearest, and where there are none, ``(particles, k)``."""
         padded, width = self.padded(points), max(self.longest, k + 1)
         squares = padded.square().sum(-1)
-        distance = squares[:, :, None] + squares[:, None, :] - 2 * padded @ padded.mT
+        distance = torch.baddbmm(squares[:, None, :], padded, padded.mT, alpha=-2)
+        distance = distance + squares[:, :, None]
         absent = ~self.mask[:, None, :] | torch.eye(
             self.longest, dtype=torch.bool, device=points.device
         )
@@ -125,4 +169,4 @@ class Cloud:
             distance = torch.nn.functional.pad(distance, (0, width - self.longest), value=torch.inf)
         nearest, place = distance.topk(k, dim=-1, largest=False)
         number = place + self.starts[:, None, None]
-        return self.flat(number.masked_fill(nearest == torch.inf, len(self.jet)))
+        return self.flat(number), self.flat(nearest == torch.inf)

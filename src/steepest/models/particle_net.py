@@ -56,11 +56,12 @@ class EdgeConvolution(nn.Module):
         own, difference = cast(nn.Linear, first).weight.tensor_split(2, dim=1)
         here = functional.linear(x, own - difference)
         there = functional.pad(functional.linear(x, difference), (0, 0, 0, 1))  # and no particle
-        h = (here[:, None] + functional.embedding(neighbours, there)).flatten(0, 1)
+        h = functional.embedding(neighbours, there).add_(here[:, None]).flatten(0, 1)
         for layer, norm in zip((nn.Identity(), *layers), self.norms, strict=True):
-            h = torch.relu(norm(layer(h)))
-        h = h.unflatten(0, neighbours.shape).mean(dim=1)
-        return torch.relu(h + (x if self.shortcut is None else self.shortcut(x)))
+            h = torch.relu_(norm(layer(h)))
+        # the gradient of a sum is a view, that of a mean a tensor
+        h = h.unflatten(0, neighbours.shape).sum(dim=1) / self.k
+        return torch.relu_(h + (x if self.shortcut is None else self.shortcut(x)))
 
 
 class ParticleNet(nn.Module):
@@ -118,6 +119,7 @@ class ParticleNet(nn.Module):
 
     def forward(self, cloud: Cloud) -> Tensor:
         """Logits ``(jets, outputs)``."""
+        cloud, places = cloud.by_length()
         x, points = self.norm(cloud[PARTICLES]), cloud[POINTS]
         outputs = []
         for convolution in self.convolutions:
@@ -125,4 +127,4 @@ class ParticleNet(nn.Module):
             outputs.append(x)
         if self.fusion is not None:
             x = self.fusion(torch.cat(outputs, dim=1))
-        return self.out(self.dropout(torch.relu(self.hidden(cloud.mean(x)))))
+        return self.out(self.dropout(torch.relu(self.hidden(cloud.mean(x)))))[places]

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from steepest.groups import MOMENTA, PARTICLES
 from steepest.models.cloud import Cloud
+from steepest.models.dropout import dropout
 
 LEAST = 1e-8
 """What a logarithm is taken of at least."""
@@ -60,13 +61,23 @@ class PairBias(nn.Module):
             layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.GELU()]
         self.layers = nn.Sequential(*layers[:-1])
 
-    def forward(self, cloud: Cloud) -> Tensor:
-        """``(jets, heads, longest, longest)``: −∞ where the key is no particle."""
-        i, j = cloud.pairs(ordered=False)
-        momenta, longest = cloud[MOMENTA], cloud.longest
+    def forward(self, cloud: Cloud) -> list[Tensor]:
+        """Of each bucket ``(jets, heads, longest, longest)``: −∞ where the key is no particle."""
+        pairs = [bucket.pairs(ordered=False) for bucket in cloud.buckets]
         with torch.no_grad():
-            features = pair_features(momenta[i], momenta[j])
-        values = self.layers(features)
+            parts = [
+                pair_features(bucket[MOMENTA][i], bucket[MOMENTA][j])
+                for bucket, (i, j) in zip(cloud.buckets, pairs, strict=True)
+            ]
+            features = torch.cat(parts)
+        values = self.layers(features).split([len(i) for i, _ in pairs])
+        return [
+            self._bias(bucket, *of_bucket, numbers)
+            for bucket, of_bucket, numbers in zip(cloud.buckets, pairs, values, strict=True)
+        ]
+
+    def _bias(self, cloud: Cloud, i: Tensor, j: Tensor, values: Tensor) -> Tensor:
+        longest = cloud.longest
         jet, row, column = cloud.jet[i], cloud.slot[i] % longest, cloud.slot[j] % longest
         shape = (len(cloud), longest, longest)
         bias = values.new_zeros(math.prod(shape), values.shape[1])
@@ -101,12 +112,16 @@ class Block(nn.Module):
         self.contract = nn.Linear(4 * width, width)
         self.shortcut_scale = nn.Parameter(torch.ones(width))
 
-    def forward(self, cloud: Cloud, x: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, cloud: Cloud, x: Tensor, biases: list[Tensor]) -> Tensor:
         """``(particles, width)`` → the same, each particle attending to those of its jet."""
-        q, k, v = self.projections(self.before_attention(x)).chunk(3, dim=-1)
-        q, k, v = (self._split(cloud.padded(values)) for values in (q, k, v))
-        mixed = self._attend(q, k, v, bias)
-        return self._layers(x, cloud.flat(mixed))
+        mixed = []
+        qkv = cloud.in_buckets(self.projections(self.before_attention(x)))
+        for bucket, values, bias in zip(cloud.buckets, qkv, biases, strict=True):
+            # (jets, longest, 3 width) → 3 × (jets, heads, longest, width / heads)
+            padded = bucket.padded(values).unflatten(-1, (3, self.heads, -1))
+            q, k, v = padded.permute(2, 0, 3, 1, 4).contiguous()
+            mixed.append(bucket.flat(self._attend(q, k, v, bias)))
+        return self._layers(x, torch.cat(mixed))
 
     def token(self, cloud: Cloud, token: Tensor, x: Tensor) -> Tensor:
         """``(jets, width)`` → the same: each jet's token attends to itself and its particles."""
@@ -127,8 +142,15 @@ class Block(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-        dropout = self.dropout if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(q, k, v, bias, dropout)
+        if self.training and self.dropout and q.device.type == "cpu":  # the fused one has none
+            scores = torch.baddbmm(
+                bias.flatten(0, 1), q.flatten(0, 1), k.flatten(0, 1).mT, alpha=q.shape[-1] ** -0.5
+            )
+            weights = self._drop(scores.softmax(dim=-1))
+            mixed = torch.bmm(weights, v.flatten(0, 1)).unflatten(0, q.shape[:2])
+        else:
+            dropout = self.dropout if self.training else 0.0
+            mixed = functional.scaled_dot_product_attention(q, k, v, bias, dropout)
         return mixed.transpose(1, 2).flatten(-2)
 
     def _layers(self, before: Tensor, mixed: Tensor) -> Tensor:
@@ -141,7 +163,7 @@ class Block(nn.Module):
         return y + self.shortcut_scale * x
 
     def _drop(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout) if self.training else x
 
 
 class ParticleTransformer(nn.Module):
@@ -207,10 +229,11 @@ class ParticleTransformer(nn.Module):
 
     def forward(self, cloud: Cloud) -> Tensor:
         """Logits ``(jets, outputs)``."""
-        x, bias = self.embedding(cloud[PARTICLES]), self.pair_bias(cloud)
+        cloud, places = cloud.by_length()
+        x, biases = self.embedding(cloud[PARTICLES]), self.pair_bias(cloud)
         for block in self.blocks:
-            x = block(cloud, x, bias)
+            x = block(cloud, x, biases)
         token = self.token.expand(len(cloud), -1)
         for block in self.token_blocks.children():
             token = cast(Block, block).token(cloud, token, x)
-        return self.out(self.norm(token))
+        return self.out(self.norm(token))[places]

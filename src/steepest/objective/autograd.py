@@ -34,6 +34,7 @@ from steepest.losses import Loss
 from steepest.models.base import ModelKind
 from steepest.models.cloud import Cloud
 from steepest.models.torch_model import NETWORKS, TorchModel
+from steepest.objective.allocator import keep_freed_memory
 from steepest.objective.base import Batch
 from steepest.objective.running import Running
 from steepest.objective.stateful import Memory
@@ -152,6 +153,8 @@ class AutogradObjective:
         self._type, self._running = getattr(torch, dtype), running
         self._sums = torch.float32 if self.device.type == "mps" else torch.float64
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self._module = model.module().to(self.device, self._type)
         self._parameters = list(self._module.parameters())
         self._theta = torch.cat([p.detach().reshape(-1) for p in self._parameters])
