@@ -27,6 +27,7 @@ PARTS = (
     "start",
     "scale",
     "landscape",
+    "particles",
 )
 
 

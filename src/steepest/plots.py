@@ -99,6 +99,10 @@ class Plots:
         """The features, before and after scaling."""
         return self("features", axes)
 
+    def jets(self, axes: Axes | None = None) -> Any:
+        """The jets that are most wrongly classified, as their particles."""
+        return self("jets", axes)
+
     def bins(self, column: str, axes: Axes | None = None) -> Any:
         """Figures of merit in bins of a column."""
         return self(f"bins-{column}", axes)

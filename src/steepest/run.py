@@ -129,6 +129,33 @@ class Run:
         """
         return self.model.predict(features)
 
+    def draw(self, event: Any, axes: Any = None) -> Any:
+        """Draw a jet as its particles in the η–φ plane, with its score above.
+
+        Parameters
+        ----------
+        event
+            The number of an event of the evaluated part, as the report has it: the run's events are
+            read again; or the jet itself, as a record of an awkward array or a dict, with an array
+            for each of px, py, pz and energy, or pt, eta, phi and energy or mass, and for each
+            further feature of the training.
+        axes
+            Matplotlib axes to draw into; left out, a new figure.
+
+        Raises
+        ------
+        RunFolderError, EventsError
+            The run has no model that reads particles; there is no such event, or it is no jet.
+
+        Examples
+        --------
+        >>> run.draw(1234).set_title("Called a top")  # doctest: +SKIP
+        """
+        from steepest.evaluate import figures
+        from steepest.training.jets import picture_of
+
+        return figures.drawn_into(picture_of(self._folder, event), axes)
+
     def evaluate(
         self,
         events: str | list[str] | None = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 
 import steepest
 from samples import write_jets
-from steepest.errors import EventsError, RecipeError
+from steepest.errors import EventsError, RecipeError, RunFolderError
+from steepest.evaluate.figures.jets import AREA
 from steepest.groups import Groups
 from steepest.training.callback import TrainingCallback
 from steepest.training.inputs import prepare
@@ -195,3 +198,39 @@ def test_further_features_of_columns_of_one_particle_are_refused(folder: Path):
     recipe = recipe_with(path="other.parquet", particles={"features": ["E_0"]})
     with pytest.raises(EventsError, match="need lists"):
         steepest.train(steepest.Recipe.from_dict(recipe), folder / "run")
+
+
+def test_a_run_draws_its_jets(folder: Path):
+    """The figure of the report names events; each is drawn alone, by its number and as a jet."""
+    run = steepest.train(steepest.Recipe.from_dict(RECIPE), folder / "run")
+    table = json.loads((folder / "run" / "figures" / "jets.json").read_text())
+    assert len(table["jets"]) == 6
+    assert [jet["group"] for jet in table["jets"]] == [0, 0, 0, 1, 1, 1]
+    worst = table["jets"][0]
+    number = int(re.findall(r"event ([\d,]+):", worst["title"])[0].replace(",", ""))
+    axes = run.draw(number)
+    assert axes.get_title() == worst["title"]
+    places = np.asarray(axes.collections[0].get_offsets())
+    np.testing.assert_allclose(places[:, 0], worst["delta_eta"])
+    row = pq.read_table("jets.parquet").slice(1, 1).to_pylist()[0]
+    jet = {name: np.array(row[f"part_{name}"]) for name in ("pt", "eta", "phi", "energy")}
+    axes = run.draw(jet)
+    np.testing.assert_allclose(
+        axes.collections[0].get_sizes(), AREA * jet["pt"] / jet_pt(jet), rtol=1e-5
+    )
+    for wrong, message in ((400, "no event 400"), ({"pt": [1.0]}, "no particles")):
+        with pytest.raises(EventsError, match=message):
+            run.draw(wrong)
+
+
+def jet_pt(jet: dict[str, np.ndarray]) -> float:
+    px, py = jet["pt"] @ np.cos(jet["phi"]), jet["pt"] @ np.sin(jet["phi"])
+    return float(np.hypot(px, py))
+
+
+def test_a_run_without_particles_draws_no_jet(folder: Path):
+    pq.write_table(pa.table({"y": [0, 1] * 60, "x": np.arange(120.0)}), "flat.parquet")
+    table = {"events": {"path": "flat.parquet", "label": "y"}, "model": {"hidden": []}}
+    run = steepest.train(steepest.Recipe.from_dict(table), folder / "flat")
+    with pytest.raises(RunFolderError, match="reads no particles"):
+        run.draw(0)

@@ -16,9 +16,9 @@ from steepest.estimators.base import weights_of
 from steepest.estimators.choices import class_weights
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
 from steepest.estimators.classifier import Classifier
-from steepest.estimators.jagged import names_of, particles_of
 from steepest.estimators.progress import ProgressCallback
 from steepest.events import Sample
+from steepest.events.jagged import names_of, particles_of
 from steepest.events.particles import group_features
 from steepest.folder import load_model, write_model
 from steepest.groups import Groups

@@ -41,6 +41,9 @@ _CAPTIONS = {
     "residuals": "Prediction against truth, and the residual.",
     "bins": "{} in bins of {}, with 68.27 % intervals.",
     "pulls": "Pulls in bins of {}: prediction - truth over the resolution of the event's bin.",
+    "jets": "The jets that are most wrongly classified, as their particles around the axis of the "
+    "jet: the area of a circle is proportional to pT, its colour is the true class. Events are "
+    "numbered in the evaluated part: run.draw(number) draws one alone.",
     "descent": "Loss and learning rate against the step.",
     "features": "Features of the training part, at most 24. The axis above a panel has the scaled "
     "values; where scaling changes the shape, the scaled feature has a panel of its own.",

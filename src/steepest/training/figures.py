@@ -24,6 +24,7 @@ from steepest.training.evaluation import (
     choosing_part,
     experiment_of,
 )
+from steepest.training.jets import wrongly_classified
 from steepest.training.results import class_titles
 
 Figure = tuple[str, Callable[[], Any], Any]
@@ -114,6 +115,9 @@ def results(
             yield _calibration(evaluation.calibrations, "Probability", "Fraction of the class")
         case _:
             yield _residuals(model, evaluation)
+    evaluated = evaluation.scored
+    if pictures := wrongly_classified(model, evaluated.events, evaluated.predictions):
+        yield "jets", *_drawn(figures.jet_figure, pictures)
     yield from _bins(model, evaluation, recipe)
     cut = evaluation.merits.get("significance")
     if cut is not None and "threshold" in cut.counts:

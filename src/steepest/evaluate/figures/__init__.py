@@ -25,6 +25,7 @@ from steepest.evaluate.figures.features import (
 )
 from steepest.evaluate.figures.folds import FoldCurves, fold_curves, fold_figure
 from steepest.evaluate.figures.histogram import Histogram
+from steepest.evaluate.figures.jets import JetPictures, jet_figure
 from steepest.evaluate.figures.residuals import (
     PullHistogram,
     ResidualHistograms,
@@ -55,6 +56,7 @@ __all__ = [
     "FeatureHistograms",
     "FoldCurves",
     "Histogram",
+    "JetPictures",
     "ProcessScores",
     "PullHistogram",
     "RejectionCurve",
@@ -78,6 +80,7 @@ __all__ = [
     "fold_curves",
     "fold_figure",
     "from_numbers",
+    "jet_figure",
     "labelled",
     "process_scores",
     "pull_figure",
