@@ -18,6 +18,7 @@ from steepest.evaluate.figures.jets import AREA
 from steepest.groups import Groups
 from steepest.training.callback import TrainingCallback
 from steepest.training.inputs import prepare
+from steepest.training.jet_features import NAMES, jet_features
 
 pytest.importorskip("torch")
 
@@ -234,3 +235,51 @@ def test_a_run_without_particles_draws_no_jet(folder: Path):
     run = steepest.train(steepest.Recipe.from_dict(table), folder / "flat")
     with pytest.raises(RunFolderError, match="reads no particles"):
         run.draw(0)
+
+
+def test_features_of_events_beside_the_particles(folder: Path):
+    """A number of the event that tells the classes apart, where the particles do not."""
+    random = np.random.default_rng(5)
+    label = random.integers(0, 2, 400)
+    table = pq.read_table("jets.parquet").set_column(0, "y", pa.array(label))
+    hint = pa.array(label + random.normal(0, 0.2, 400))
+    pq.write_table(table.append_column("hint", hint), "hints.parquet")
+    recipe = steepest.Recipe.from_dict(recipe_with(path="hints.parquet", features=["hint"]))
+    run = steepest.train(recipe, folder / "run")
+    assert run.metrics is not None
+    assert run.metrics["merits"]["model"]["auc"]["value"] > 0.9
+    assert "hint" in run.metrics["baseline"]["coefficients"]["coefficients"]
+    steepest.predict(folder / "run", "hints.parquet", folder / "scores.parquet")
+    scores = pq.read_table(folder / "scores.parquet")["score"].to_numpy()
+    assert scores[label == 1].mean() > scores[label == 0].mean() + 0.3
+
+
+def test_the_baseline_reads_numbers_of_the_jet(folder: Path):
+    """Mass, width and the rest of a jet against sums of four-vectors; it beats a guess."""
+    run = steepest.train(steepest.Recipe.from_dict(RECIPE), folder / "run")
+    assert run.metrics is not None
+    merits = run.metrics["merits"]
+    assert merits["baseline"]["auc"]["value"] > 0.8  # two prongs are heavy and wide
+    assert "gain" in merits
+    parts, _ = prepare(run.recipe, TrainingCallback(), folder)
+    groups = parts[0].features
+    assert isinstance(groups, Groups)
+    found = dict(zip(NAMES, jet_features(groups).T, strict=True))
+    values, offsets = groups["particles"].values.astype(float), groups["particles"].offsets
+    jet = int(np.argmax(np.diff(offsets)))
+    log_pt, _, log_share, _, delta_r, eta, phi = values[offsets[jet] : offsets[jet + 1]].T
+    pt = np.exp(log_pt)
+    p = np.array([pt @ np.cosh(eta), pt @ np.cos(phi), pt @ np.sin(phi), pt @ np.sinh(eta)])
+    expected = {
+        "particles": len(pt),
+        "pt": (log_pt - log_share)[0],
+        "mass": 0.5 * np.log(p[0] ** 2 - p[1:] @ p[1:]),
+        "width": pt @ delta_r / pt.sum(),
+        "dispersion": np.sqrt(pt @ pt) / pt.sum(),
+        "hardest": pt.max() / pt.sum(),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name][jet], value, rtol=1e-6, err_msg=name)
+    empty = np.flatnonzero(np.diff(offsets) == 0)
+    assert len(empty)
+    assert not jet_features(groups)[empty].any()

@@ -24,6 +24,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from steepest.groups import FEATURES
+
 BUCKET = 16
 """Jets that are padded together on a CPU."""
 
@@ -52,6 +54,12 @@ class Cloud:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def beside(self, pooled: Tensor) -> Tensor:
+        """``(jets, …)`` with the features of the events behind, where there are any."""
+        if FEATURES not in self.events:
+            return pooled
+        return torch.cat([pooled, self.events[FEATURES]], dim=1)
 
     def by_length(self) -> tuple[Cloud, Tensor]:
         """The jets in order of their particles, and the place of each jet in that order."""

@@ -30,6 +30,8 @@ class DeepSets(nn.Module):
         Widths of the layers of Φ and of F.
     dropout
         Probability before each layer of F, after the first.
+    events
+        Numbers of an event, which go to F beside the sum.
 
     Examples
     --------
@@ -46,13 +48,16 @@ class DeepSets(nn.Module):
         per_particle: Sequence[int] = (100, 100, 256),
         per_jet: Sequence[int] = (100, 100, 100),
         dropout: float = 0.0,
+        *,
+        events: int = 0,
     ) -> None:
         super().__init__()
         self.phi = perceptron([features, *per_particle])
-        self.f = perceptron([per_particle[-1], *per_jet])
+        self.f = perceptron([per_particle[-1] + events, *per_jet])
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(per_jet[-1], outputs)
 
     def forward(self, cloud: Cloud) -> Tensor:
         """Logits ``(jets, outputs)``."""
-        return self.out(self.dropout(self.f(cloud.sum(self.phi(cloud[PARTICLES])))))
+        pooled = cloud.sum(self.phi(cloud[PARTICLES]))
+        return self.out(self.dropout(self.f(cloud.beside(pooled))))

@@ -94,6 +94,8 @@ class LorentzNet(nn.Module):
         Whether the beams are added.
     scale
         c.
+    events
+        Numbers of an event, beside the mean; the logits are as invariant as these.
 
     Examples
     --------
@@ -111,6 +113,8 @@ class LorentzNet(nn.Module):
         dropout: float = 0.2,
         beams: bool = True,
         scale: float = 1e-3,
+        *,
+        events: int = 0,
     ) -> None:
         super().__init__()
         self.beams = beams
@@ -120,7 +124,7 @@ class LorentzNet(nn.Module):
         )
         self.decoder = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(width, width),
+            nn.Linear(width + events, width),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(width, outputs),
@@ -128,7 +132,7 @@ class LorentzNet(nn.Module):
 
     def forward(self, cloud: Cloud) -> Tensor:
         """Logits ``(jets, outputs)``."""
-        p = cloud[MOMENTA]
+        p, jets = cloud[MOMENTA], cloud
         beam = torch.zeros(len(p), dtype=torch.bool, device=p.device)
         if self.beams:
             cloud, p, beam = _with_beams(cloud, p)
@@ -137,7 +141,7 @@ class LorentzNet(nn.Module):
         pairs, h = cloud.pairs(ordered=True), self.embedding(scalars)
         for layer in self.layers:
             p, h = layer(pairs, p, h, scalars)
-        return self.decoder(cloud.mean(h))
+        return self.decoder(jets.beside(cloud.mean(h)))
 
 
 def _with_beams(cloud: Cloud, p: Tensor) -> tuple[Cloud, Tensor, Tensor]:

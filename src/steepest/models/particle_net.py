@@ -77,6 +77,8 @@ class ParticleNet(nn.Module):
         Width of a layer over the outputs of all convolutions; None takes the last one's alone.
     hidden, dropout
         Width and dropout of the layer before the logits.
+    events
+        Numbers of an event, which go to that layer beside the mean.
 
     Examples
     --------
@@ -100,6 +102,8 @@ class ParticleNet(nn.Module):
         fusion: int | None = None,
         hidden: int = 256,
         dropout: float = 0.1,
+        *,
+        events: int = 0,
     ) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(features)
@@ -113,7 +117,7 @@ class ParticleNet(nn.Module):
             self.fusion = nn.Sequential(
                 nn.Linear(sum(sizes[1:]), fusion, bias=False), nn.BatchNorm1d(fusion), nn.ReLU()
             )
-        self.hidden = nn.Linear(sizes[-1] if fusion is None else fusion, hidden)
+        self.hidden = nn.Linear((sizes[-1] if fusion is None else fusion) + events, hidden)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(hidden, outputs)
 
@@ -127,4 +131,5 @@ class ParticleNet(nn.Module):
             outputs.append(x)
         if self.fusion is not None:
             x = self.fusion(torch.cat(outputs, dim=1))
-        return self.out(self.dropout(torch.relu(self.hidden(cloud.mean(x)))))[places]
+        pooled = cloud.beside(cloud.mean(x))
+        return self.out(self.dropout(torch.relu(self.hidden(pooled))))[places]

@@ -181,6 +181,8 @@ class ParticleTransformer(nn.Module):
         Heads of an attention, blocks of particle attention, and of class attention.
     dropout
         In the particle attention; the class attention has none.
+    events
+        Numbers of an event, which go to the last layer beside the token.
 
     Examples
     --------
@@ -200,6 +202,8 @@ class ParticleTransformer(nn.Module):
         layers: int = 8,
         token_layers: int = 2,
         dropout: float = 0.1,
+        *,
+        events: int = 0,
     ) -> None:
         super().__init__()
         width = embedding[-1]
@@ -212,7 +216,7 @@ class ParticleTransformer(nn.Module):
         self.token_blocks = nn.ModuleList(Block(width, heads, 0.0) for _ in range(token_layers))
         self.token = nn.Parameter(torch.empty(width))
         self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, outputs)
+        self.out = nn.Linear(width + events, outputs)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -236,4 +240,4 @@ class ParticleTransformer(nn.Module):
         token = self.token.expand(len(cloud), -1)
         for block in self.token_blocks.children():
             token = cast(Block, block).token(cloud, token, x)
-        return self.out(self.norm(token))[places]
+        return self.out(cloud.beside(self.norm(token)))[places]

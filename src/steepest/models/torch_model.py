@@ -42,7 +42,11 @@ class Network:
 
 def _options(network: Callable[..., nn.Module], **changed: Any) -> dict[str, Any]:
     parameters = inspect.signature(network).parameters.values()
-    found = {p.name: p.default for p in parameters if p.default is not p.empty}
+    found = {
+        p.name: p.default
+        for p in parameters
+        if p.default is not p.empty and p.kind is not p.KEYWORD_ONLY
+    }
     return found | changed
 
 
@@ -152,8 +156,9 @@ class TorchModel:
     def module(self) -> nn.Module:
         """A new module, with parameters as PyTorch's random numbers give them."""
         if self.kind != "module":
-            features = len(self.inputs.get(PARTICLES, ()))
-            return NETWORKS[self.kind].module(features, self.outputs, **self.options)
+            features, events = (len(self.inputs.get(g, ())) for g in (PARTICLES, FEATURES))
+            network = NETWORKS[self.kind].module
+            return network(features, self.outputs, events=events, **self.options)
         options = dict(self.options)
         return _own_class(options.pop("module", None))(self.inputs, self.outputs, **options)
 

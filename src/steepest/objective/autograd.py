@@ -181,7 +181,7 @@ class AutogradObjective:
         self._set(theta)
         with torch.no_grad():
             total = sum(float(self._sum(cloud, part)) for _, cloud, part in self._chunks(batch))
-        return total / len(batch) + float(self._penalty())
+            return total / len(batch) + float(self._penalty())
 
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """J(θ) and ∇J(θ); the memory goes on by a batch."""
@@ -252,6 +252,19 @@ class AutogradObjective:
                     result = np.empty((len(batch), *values.shape[1:]), values.dtype)
                 result[rows] = values
         return np.empty(0, self.dtype) if result is None else result
+
+    def losses_on_surface(
+        self, origin: Array, directions: Array, coordinates: Array, batch: Batch
+    ) -> Array:
+        """J at many points, as `steepest.objective.surface` says; the events are gathered once."""
+        losses, parts = np.zeros(len(coordinates)), self._chunks(batch)
+        with torch.no_grad(), np.errstate(all="ignore"):
+            for _, cloud, part in parts:
+                for index, place in enumerate(coordinates):
+                    self._set((origin + place @ directions).astype(self.dtype))
+                    losses[index] += float(self._sum(cloud, part)) / len(batch)
+                    losses[index] += float(self._penalty()) * len(part) / len(batch)
+        return losses
 
     def supports(self, events: Batch, batch_size: int) -> bool:
         """Any events: `run_steps` takes them batch by batch."""

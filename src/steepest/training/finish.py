@@ -37,6 +37,7 @@ from steepest.training.fit import Fitted, fit_baseline, model_at
 from steepest.training.gathered import bare_parts, scored_parts, some_events
 from steepest.training.importance import EVENTS, importance_of
 from steepest.training.inputs import Schema
+from steepest.training.jet_features import baseline_reads, with_jet_features
 from steepest.training.variations import evaluate_variations
 from steepest.training.variations import figure as variation_figure
 from steepest.training.variations import to_json as variations_to_json
@@ -212,7 +213,7 @@ def _found(job: Job, fitted: Fitted, baseline: Fitted | None) -> _Found:
     linear = {}
     if baseline is not None:
         of_both = {part, choosing_part(scored, part)}
-        linear = {p: Scored(baseline.model, scored[p].events) for p in of_both}
+        linear = {p: Scored(baseline.model, with_jet_features(scored[p].events)) for p in of_both}
     drawn, permuted = scored[TRAIN].events, scored[part]
     asked = job.recipe.evaluate.importance and not isinstance(job.schema.inputs, Mapping)
     if many:
@@ -257,12 +258,19 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
 
 
 def _baseline(job: Job, fitted: Fitted) -> Fitted | None:
-    """The linear baseline; none for inputs in groups, on which no linear model is defined."""
-    if not job.recipe.evaluate.baseline or isinstance(job.schema.inputs, Mapping):
+    """The linear baseline, for particles on numbers of their jets; none on other groups."""
+    schema, train = baseline_reads(job.schema), job.parts[TRAIN]
+    if not job.recipe.evaluate.baseline or schema is None:
         return None
+    if schema is job.schema:
+        scaling = fitted.model.scaling
+    elif train.on_disk:
+        job.say("There is no linear baseline, since the particles are kept on disk.")
+        return None
+    else:
+        train, scaling = with_jet_features(train), None
     job.callback.stage("Fitting the linear baseline")
-    given = job.parts[TRAIN], job.schema, TrainingCallback(), job.say
-    return fit_baseline(*given, scaling=fitted.model.scaling)
+    return fit_baseline(train, schema, TrainingCallback(), job.say, scaling=scaling)
 
 
 def _description(

@@ -7,7 +7,7 @@ by the model that has not seen it, and the figures of merit rest on all events.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from steepest.training.evaluation import (
 )
 from steepest.training.fit import check_fit, fit_baseline
 from steepest.training.inputs import Schema, inputs_of, read
+from steepest.training.jet_features import baseline_reads, with_jet_features
 from steepest.training.one_run import refuse_other_events, run_in
 from steepest.training.results import environment
 from steepest.training.variations import evaluate_variations
@@ -137,12 +138,19 @@ class _Folds:
         given = {**parts, TRAIN: parts[TRAIN].thinned(few)}
         for part, events in given.items():
             self.models.setdefault(part, Pool()).add(Scored(model, events))
-        if not self.recipe.evaluate.baseline or isinstance(schema.inputs, Mapping):
+        flat, train = baseline_reads(schema), parts[TRAIN]
+        if (
+            not self.recipe.evaluate.baseline
+            or flat is None
+            or (flat is not schema and train.on_disk)
+        ):
             return
-        quiet = TrainingCallback()
-        baseline = fit_baseline(parts[TRAIN], schema, quiet, scaling=model.scaling).model
+        scaling = model.scaling if flat is schema else None
+        train = with_jet_features(train)
+        baseline = fit_baseline(train, flat, TrainingCallback(), scaling=scaling).model
         for part, events in given.items():
-            self.baselines.setdefault(part, Pool()).add(Scored(baseline, events))
+            of_part = Scored(baseline, with_jet_features(events))
+            self.baselines.setdefault(part, Pool()).add(of_part)
 
     def _finish(self, runs: list[RunFolder], began: float) -> None:
         """Evaluate all events together; write figures, and last metrics.json."""

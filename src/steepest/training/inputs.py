@@ -163,7 +163,8 @@ def _grouped(
             found=f"{next(iter(sample.categories))}, which is text",
             do="leave it out of events.features",
         )
-    kept = {name: member for name, member in members.items() if not read or name in read}
+    read = (*read, FEATURES) if read else tuple(members)
+    kept = {name: member for name, member in members.items() if name in read}
     schema = Schema(
         {name: names[name] for name in kept},
         sample.task,
