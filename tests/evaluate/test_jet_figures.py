@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_circles_are_where_the_particles_are_and_as_large_as_their_pt():
     drawn = [axes for axes in figure.axes if axes.collections]
     assert len(drawn) == 4
     for axes, jet in zip(drawn, jets, strict=True):
-        circles = axes.collections[0]
+        circles: Any = axes.collections[0]
         places = np.asarray(circles.get_offsets())
         np.testing.assert_allclose(places, np.column_stack([jet.delta_eta, jet.delta_phi]))
         np.testing.assert_allclose(circles.get_sizes(), AREA * jet.pt / 200.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,7 +167,7 @@ def rotate(momenta: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 def lorentz_net(**options):
     torch.manual_seed(0)
-    module = TorchModel.build("lorentz-net", options, INPUTS, 2).module().double().eval()
+    module: Any = TorchModel.build("lorentz-net", options, INPUTS, 2).module().double().eval()
     for layer in module.layers[:-1]:  # published weights start so small that p hardly moves
         layer.move[-1].weight.data *= 300
     return module
@@ -192,7 +193,7 @@ def test_beams_leave_lorentz_net_invariant_under_rotations_about_them_alone() ->
     about_x = np.array([[1.0, 0, 0], [0, c, -s], [0, s, c]])
 
     def turned(matrix: np.ndarray) -> np.ndarray:
-        return logits(module, inputs.map(lambda n, v: rotate(v, matrix) if n == MOMENTA else v))
+        return logits(module, inputs.map(lambda n, v: rotate(v[:], matrix) if n == MOMENTA else v))
 
     np.testing.assert_allclose(turned(about_z), before, rtol=1e-7, atol=1e-9)
     assert np.abs(turned(about_x) - before).max() > 1e-6
@@ -202,7 +203,7 @@ def test_beams_leave_lorentz_net_invariant_under_rotations_about_them_alone() ->
 def test_dropout_and_running_means_go_on_where_they_were_restored(name: str) -> None:
     model = TorchModel.build(name, {"dropout": 0.3}, INPUTS, 1)
     objective = AutogradObjective(model, loss_named("binary-cross-entropy"))
-    inputs = jets().map(lambda _, values: values.astype(np.float32))
+    inputs = jets().map(lambda _, values: values[:].astype(np.float32))
     batch = Batch(inputs, np.array([0, 1, 1, 0, 1, 0, 1], dtype=np.float32))
     theta = objective.initial(0)
     objective.restore(objective.initial_memory(5))
@@ -341,7 +342,7 @@ def test_features_of_particles_are_those_of_vector() -> None:
             "delta_eta": particles.eta - jet.eta if len(E) else E,
             "delta_phi": particles.deltaphi(jet),
         }
-        got = dict(zip(FEATURES, values[start:stop].T, strict=True))
+        got: dict[str, Any] = dict(zip(FEATURES, values[start:stop].T, strict=True))
         for name, numbers in expected.items():
             np.testing.assert_allclose(got[name], numbers, rtol=1e-5, atol=1e-5, err_msg=name)
 
@@ -351,7 +352,7 @@ def test_the_hardest_particles_are_kept_with_the_axis_of_all() -> None:
     all_of_them, derived = particle_groups(momenta), particle_groups(momenta, most=4)
     assert derived.cut == np.count_nonzero(LENGTHS > 4)
     for event in range(len(LENGTHS)):
-        whole = all_of_them.groups[PARTICLES][event : event + 1].values
+        whole = all_of_them.groups[PARTICLES][event : event + 1].values[:]
         kept = derived.groups[PARTICLES][event : event + 1].values
         hardest = np.sort(np.argsort(-whole[:, 0])[:4])
         np.testing.assert_array_equal(kept, whole[hardest])
@@ -421,7 +422,7 @@ def test_a_block_says_that_a_loss_was_above_the_limit() -> None:
 def deep_sets_with_dropout():
     model = TorchModel.build("deep-sets", {"dropout": 0.3}, INPUTS, 1)
     objective = AutogradObjective(model, loss_named("binary-cross-entropy"), 1e-3)
-    inputs = jets().map(lambda _, values: values.astype(np.float32))
+    inputs = jets().map(lambda _, values: values[:].astype(np.float32))
     return objective, Batch(inputs, np.array([0, 1, 1, 0, 1, 0, 1], dtype=np.float32))
 
 
@@ -440,7 +441,9 @@ def test_networks_that_cannot_be_made_are_refused(kind, options, inputs, message
 
 def test_groups_of_other_particles_are_refused() -> None:
     other = Jagged.of_lengths(np.zeros((4, 2)), np.array([1, 3]))
-    inputs = Groups({PARTICLES: Jagged.of_lengths(np.zeros((4, 7)), [2, 2]), POINTS: other})
+    inputs = Groups(
+        {PARTICLES: Jagged.of_lengths(np.zeros((4, 7)), np.array([2, 2])), POINTS: other}
+    )
     with pytest.raises(EventsError, match="differ in event 0"):
         cloud_of(inputs)
 

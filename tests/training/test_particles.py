@@ -264,7 +264,7 @@ def test_the_baseline_reads_numbers_of_the_jet(folder: Path):
     parts, _ = prepare(run.recipe, TrainingCallback(), folder)
     groups = parts[0].features
     assert isinstance(groups, Groups)
-    found = dict(zip(NAMES, jet_features(groups).T, strict=True))
+    found: dict[str, np.ndarray] = dict(zip(NAMES, jet_features(groups).T, strict=True))
     values, offsets = groups["particles"].values.astype(float), groups["particles"].offsets
     jet = int(np.argmax(np.diff(offsets)))
     log_pt, _, log_share, _, delta_r, eta, phi = values[offsets[jet] : offsets[jet + 1]].T

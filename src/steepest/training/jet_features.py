@@ -52,8 +52,8 @@ def jet_features(groups: Groups) -> Array:
         particles = groups[PARTICLES]
     else:
         particles = particle_groups(groups[MOMENTA]).groups[PARTICLES]
-    columns = np.asarray(particles.values[:, : len(OF_PARTICLE)], dtype=np.float64).T
-    of = dict(zip(OF_PARTICLE, columns, strict=True))
+    columns = np.asarray(particles.values[:], dtype=np.float64)[:, : len(OF_PARTICLE)].T
+    of: dict[str, Array] = dict(zip(OF_PARTICLE, columns, strict=True))
     events, lengths = len(particles), particles.lengths
     event = particles.spread(np.arange(events))
 
