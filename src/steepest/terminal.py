@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -201,17 +202,26 @@ def show_landscape(drawn: Landscape, as_json: bool) -> None:
 
 def show_comparison(comparison: Comparison, figure: Path | None = None) -> None:
     """Print the tables of a comparison, and where its figure lies."""
-    values = _of_rows("", comparison.rows())
-    differences = _of_rows("Differences", comparison.difference_rows())
+    values = _side_by_side("", comparison.rows())
+    differences = _side_by_side("Differences", comparison.difference_rows())
     said = f"All runs are tested on {comparison.tested_on}."
-    _print(values, differences, said, *([f"Figure: {figure}"] if figure else []))
+    _print(*values, *differences, said, *([f"Figure: {figure}"] if figure else []))
+
+
+def _side_by_side(title: str, rows: Sequence[Sequence[str]], columns: int = 3) -> list[Table]:
+    """Tables with so many runs each, which fit 80 columns."""
+    return [
+        _of_rows(title, [[row[0], *row[start : start + columns]] for row in rows])
+        for start in range(1, len(rows[0]), columns)
+    ]
 
 
 def _of_rows(title: str, rows: Sequence[Sequence[str]]) -> Table:
     """A table of a header and rows, whose cells are not wrapped while there is room."""
     table = _titled(title)
     for index, name in enumerate(rows[0]):
-        table.add_column(escape(name), justify="right" if index else "left", no_wrap=index > 0,
+        header = "\n".join(wrap(name, 21)) if index else name  # not wider than its numbers
+        table.add_column(escape(header), justify="right" if index else "left", no_wrap=index > 0,
                          overflow="fold")  # fmt: skip
     for row in rows[1:]:
         table.add_row(*map(escape, row))

@@ -95,6 +95,17 @@ def test_the_command(runs: list[steepest.Run], tmp_path: Path, capsys, monkeypat
     assert "<td>descent.epochs</td>" in steepest.compare(*runs)._repr_html_()
 
 
+def test_numbers_of_many_runs_are_not_wrapped(runs: list[steepest.Run], capsys):
+    from steepest.terminal import show_comparison
+
+    comparison = steepest.compare(*runs, *runs, progress=False)
+    show_comparison(comparison)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    for merit in (*comparison.merits["auc"], *comparison.merits["background_rejection_at_0.5"]):
+        assert any(merit.format() in line for line in lines)
+
+
 def test_runs_that_cannot_be_compared(runs: list[steepest.Run], tmp_path: Path):
     with pytest.raises(InputError, match="needs two runs"):
         steepest.compare(runs[0])
