@@ -53,15 +53,6 @@ def test_every_merit_carries_its_interval_counts_and_definition(toy):
         json.dumps(merit.to_json(), allow_nan=False)
 
 
-def test_level_reaches_every_interval(toy):
-    narrow, wide = binary_merits(*toy()), binary_merits(*toy(), level=0.95)
-    for name, merit in wide.items():
-        assert merit.level == 0.95
-        assert merit.low < narrow[name].low
-        assert merit.high > narrow[name].high
-        assert merit.uncertainty == narrow[name].uncertainty
-
-
 def test_accuracy_has_the_jeffreys_interval():
     merit = binary_merits([0, 0, 1, 1], [0.1, 0.6, 0.7, 0.8])["accuracy"]
     low, high = beta.ppf(TAILS, 3.5, 1.5)
@@ -129,9 +120,8 @@ def test_two_classes_by_softmax_are_the_binary_merits(toy):
 def test_a_class_without_events_is_undefined_with_a_reason(classes):
     labels, probabilities, _ = classes
     kept = labels != 2
-    merits = multiclass_merits(labels[kept], probabilities[kept], level=0.9)
+    merits = multiclass_merits(labels[kept], probabilities[kept])
     assert merits["auc_2"].to_json()["reason"] == "no events of class 2"
-    assert merits["auc_2"].level == 0.9
     assert merits["auc_macro"].to_json()["reason"] == "no events of class 2"
     assert merits["auc_0"].reason is None
     matrix = confusion_matrix(labels[kept], probabilities[kept]).to_json()

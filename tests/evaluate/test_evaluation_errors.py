@@ -169,9 +169,6 @@ def test_fractions(message):
         "  cause:    a percentage",
         "  do:       divide by 100",
     ]
-    for call in (binary_merits, regression_merits):
-        assert message(InputError, call, [0, 1], [0.1, 0.2], level=95)[2] == "  found:    95"
-    assert message(InputError, multiclass_merits, [0, 1], ROWS, level=95)[2] == "  found:    95"
 
 
 def test_counts_that_are_no_efficiency(message):

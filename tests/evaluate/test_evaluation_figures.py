@@ -298,7 +298,7 @@ def test_residuals(draw, negative):
     truth = random.exponential(100, 3000)
     prediction = truth + random.normal(0, 10, 3000)
     weights = np.where(random.random(3000) < negative, -1.0, 1.0)
-    merits = regression_merits(truth, prediction, weights, "GeV")
+    merits = regression_merits(truth, prediction, weights)
     numbers = residual_histograms(truth, prediction, weights, merits, "GeV")
     said = draw(residual_figure(numbers, "$p_{T}$"), numbers)
     assert {

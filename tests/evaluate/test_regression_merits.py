@@ -95,17 +95,6 @@ def test_a_cancelling_pair_changes_no_value():
         )
 
 
-def test_units():
-    merits = regression_merits(*regression()[:2], unit="GeV")
-    assert {name: merit.unit for name, merit in merits.items()} == {
-        "bias": "GeV",
-        "resolution": "GeV",
-        "robust_resolution": "GeV",
-        "mean_squared_error": "GeV²",
-        "r_squared": None,
-    }
-
-
 def test_exact_prediction():
     merits = regression_merits([1.0, 2.0, 4.0] * 5, [1.0, 2.0, 4.0] * 5)
     for name, value in (

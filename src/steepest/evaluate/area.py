@@ -46,8 +46,6 @@ def auc(
     labels: Values,
     scores: Values,
     weights: Values | None = None,
-    level: float = ONE_SIGMA,
-    name: str = "auc",
 ) -> Merit:
     """Return the area under the ROC curve, as a weighted Mann–Whitney statistic.
 
@@ -66,19 +64,7 @@ def auc(
     min(m, n) disjoint pairs, all in the right order. If negative weights push A outside (0, 1), the
     interval is A ± tσ, clipped to [0, 1].
 
-    Parameters
-    ----------
-    labels, scores, weights
-        As in `roc_curve`.
-    level
-        Confidence level of the interval.
-    name
-        Name of the merit.
-
-    Raises
-    ------
-    EventsError
-        As `roc_curve` does.
+    Arguments and errors are those of `roc_curve`.
 
     References
     ----------
@@ -92,7 +78,7 @@ def auc(
     >>> auc([0, 0, 0, 1, 1, 1], [0.1, 0.3, 0.6, 0.4, 0.8, 0.9]).value
     0.8888888888888888
     """
-    return auc_of(ranked(*check_scored(labels, scores, weights)), level, name)
+    return auc_of(ranked(*check_scored(labels, scores, weights)))
 
 
 def auc_difference(
@@ -100,8 +86,6 @@ def auc_difference(
     first: Values,
     second: Values,
     weights: Values | None = None,
-    level: float = ONE_SIGMA,
-    name: str = "auc_difference",
     curves: tuple[Any, Any] | None = None,
 ) -> Merit:
     """Return AUC(first) − AUC(second) of two classifiers on the same events.
@@ -109,19 +93,8 @@ def auc_difference(
     The AUCs are computed from the same events and are therefore correlated. The uncertainty
     includes DeLong's covariance, and is usually much smaller than for two independent samples.
 
-    Parameters
-    ----------
-    labels, weights, level, name
-        As in `auc`.
-    first, second
-        Scores of the two classifiers, shape (events,).
-    curves
-        Their `roc_curve` on these events, if available, to avoid sorting again.
-
-    Raises
-    ------
-    EventsError
-        As `roc_curve` does.
+    `curves` are their `roc_curve` on these events, if available, to avoid sorting again; errors are
+    those of `roc_curve`.
 
     References
     ----------
@@ -142,26 +115,25 @@ def auc_difference(
     background = derived(np.logical_not, signal)
     counts = _class_counts(sums_of(weight, signal), sums_of(weight, background))
     return spread_merit(
-        name,
+        "auc_difference",
         first_value - second_value,
         influence_spread(difference),
         "difference of two areas under the ROC curve on the same events; weighted DeLong variance "
         "with their covariance",
         counts,
-        level,
         reason=_why_undefined(counts),
     )
 
 
-def auc_of(ranking: Ranking, level: float = ONE_SIGMA, name: str = "auc") -> Merit:
+def auc_of(ranking: Ranking, name: str = "auc") -> Merit:
     """Return the area under the ROC curve of ranked events, see `auc`."""
     value = _value(ranking)
     spread = _spread(ranking, value)
     counts = _class_counts(ranking.signal.sums(), ranking.background.sums())
-    numbers = *_interval(value, spread, counts, level), spread.uncertainty
+    numbers = *_interval(value, spread, counts), spread.uncertainty
     reason = _why_undefined(counts)
     definition = defined(_DEFINITION, counts)
-    return Merit(name, value, *numbers, level, counts, definition, reason=reason)
+    return Merit(name, value, *numbers, ONE_SIGMA, counts, definition, reason=reason)
 
 
 def _class_counts(signal: Sums, background: Sums) -> dict[str, float | int]:
@@ -180,15 +152,13 @@ def _why_undefined(counts: dict[str, float | int]) -> str | None:
     return None
 
 
-def _interval(
-    value: float, spread: Spread, counts: dict[str, float | int], level: float
-) -> tuple[float, float]:
+def _interval(value: float, spread: Spread, counts: dict[str, float | int]) -> tuple[float, float]:
     from scipy.special import expit, logit
 
     pairs = min(counts["signal_effective"], counts["background_effective"])
-    half = spread.half_width(level)
+    half = spread.half_width()
     if value in (0.0, 1.0) and not half > 0:
-        low, high = clopper_pearson(value * pairs, pairs, level)
+        low, high = clopper_pearson(value * pairs, pairs)
         return float(low), float(high)
     if not 0 < value < 1:
         inside = min(max(value, 0.0), 1.0)

@@ -24,7 +24,6 @@ from steepest.evaluate.arrays import (
     as_probabilities,
     as_weights,
     check_classified,
-    check_fraction,
     check_same_length,
     check_scored,
     events_of_each,
@@ -61,7 +60,6 @@ def binary_merits(
     scores: Values,
     weights: Values | None = None,
     efficiencies: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
-    level: float = ONE_SIGMA,
     curve: Roc | None = None,
 ) -> dict[str, Merit]:
     """Return the figures of merit of a binary classifier, by name.
@@ -85,8 +83,6 @@ def binary_merits(
         Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     efficiencies
         Signal efficiencies of the background rejections.
-    level
-        Confidence level of the intervals.
     curve
         `roc_curve` of these events, if available, to avoid sorting again.
 
@@ -95,7 +91,7 @@ def binary_merits(
     EventsError
         As `roc_curve` does, and for scores outside [0, 1].
     InputError
-        For an efficiency or a level outside (0, 1).
+        For an efficiency outside (0, 1).
 
     Examples
     --------
@@ -103,17 +99,16 @@ def binary_merits(
     >>> merits["accuracy"].value, merits["auc"].value
     (0.75, 1.0)
     """
-    check_fraction(level, "level")
     signal, score, weight = check_scored(labels, scores, weights)
     as_probabilities(score, "scores")
     roc = curve or roc_of(ranked(signal, score, weight))
-    area = auc_of(roc.ranking, level)
+    area = auc_of(roc.ranking)
     of_true_class = derived(lambda of, s: np.where(of, s, 1 - s), signal, score)
     merits = [
         area,
-        _accuracy(_right(signal, score), weight, level),
-        *(background_rejection(roc, efficiency, level) for efficiency in efficiencies),
-        _cross_entropy("binary_cross_entropy", of_true_class, weight, _resolution(scores), level),
+        _accuracy(_right(signal, score), weight),
+        *(background_rejection(roc, efficiency) for efficiency in efficiencies),
+        _cross_entropy("binary_cross_entropy", of_true_class, weight, _resolution(scores)),
     ]
     return {merit.name: merit for merit in merits}
 
@@ -123,7 +118,6 @@ def multiclass_merits(
     probabilities: Values,
     weights: Values | None = None,
     class_names: Sequence[str] | None = None,
-    level: float = ONE_SIGMA,
     curves: Mapping[str, Roc] | None = None,
 ) -> dict[str, Merit]:
     """Return the figures of merit of a classifier with several classes, by name.
@@ -145,8 +139,6 @@ def multiclass_merits(
         Event weights of any sign, a positive sum in each class, shape (events,); None means 1 each.
     class_names
         K names; None means the class numbers.
-    level
-        Confidence level of the intervals.
     curves
         `roc_curves_by_class` of these events, if available, to avoid sorting again.
 
@@ -157,7 +149,7 @@ def multiclass_merits(
         probabilities that are not finite, outside [0, 1] or do not add up to one, and weights that
         are not finite or have no positive sum in a class.
     InputError
-        For names that are not K, and a level outside (0, 1).
+        For names that are not K.
 
     References
     ----------
@@ -170,7 +162,6 @@ def multiclass_merits(
     >>> sorted(merits)
     ['accuracy', 'auc_0', 'auc_1', 'auc_2', 'auc_macro', 'cross_entropy']
     """
-    check_fraction(level, "level")
     label, probability, weight, names = check_classified(
         labels, probabilities, weights, class_names
     )
@@ -178,9 +169,9 @@ def multiclass_merits(
     smallest = _resolution(probabilities)
     rankings = {name: curve.ranking for name, curve in (curves or {}).items()}
     merits = [
-        _accuracy(_right(label, probability), weight, level),
-        _cross_entropy("cross_entropy", of_true_class, weight, smallest, level),
-        *_one_against_rest(label, probability, weight, names, level, rankings),
+        _accuracy(_right(label, probability), weight),
+        _cross_entropy("cross_entropy", of_true_class, weight, smallest),
+        *_one_against_rest(label, probability, weight, names, rankings),
     ]
     return {merit.name: merit for merit in merits}
 
@@ -196,7 +187,6 @@ def accuracy(
     labels: Values,
     probabilities: Values,
     weights: Values | None = None,
-    level: float = ONE_SIGMA,
 ) -> Merit:
     """Return the weighted share of the events whose most probable class is the true one.
 
@@ -210,7 +200,7 @@ def accuracy(
         Class numbers, shape (events,); with scores of two classes 0 or 1.
     probabilities
         Scores, shape (events,), or probabilities, shape (events, K).
-    weights, level
+    weights
         As in `binary_merits`.
 
     Raises
@@ -223,12 +213,11 @@ def accuracy(
     >>> accuracy([0, 0, 1, 1], [0.1, 0.5, 0.4, 0.8]).value
     0.75
     """
-    check_fraction(level, "level")
     array = as_array(probabilities)
     probability = as_probabilities(array, "probabilities", array.ndim)
     label = as_column(labels, "labels")
     check_same_length(label, probability, "labels", "probabilities")
-    return _accuracy(_right(label, probability), as_weights(weights, len(label)), level)
+    return _accuracy(_right(label, probability), as_weights(weights, len(label)))
 
 
 def _right(labels: AnyArray, probabilities: AnyArray) -> AnyArray:
@@ -240,21 +229,17 @@ def _right(labels: AnyArray, probabilities: AnyArray) -> AnyArray:
     return derived(right, labels, probabilities)
 
 
-def _accuracy(right: AnyArray, weights: AnyArray, level: float) -> Merit:
+def _accuracy(right: AnyArray, weights: AnyArray) -> Merit:
     passed, total = sums_of(weights, right), sums_of(weights)
     counts: dict[str, float | int] = {
         "right": passed.events,
         "events": total.events,
         "events_effective": total.effective,
     }
-    return efficiency_merit(
-        "accuracy", efficiency_of(passed, total, level), _ACCURACY, counts, level
-    )
+    return efficiency_merit("accuracy", efficiency_of(passed, total), _ACCURACY, counts)
 
 
-def _cross_entropy(
-    name: str, of_true_class: AnyArray, weights: AnyArray, smallest: float, level: float
-) -> Merit:
+def _cross_entropy(name: str, of_true_class: AnyArray, weights: AnyArray, smallest: float) -> Merit:
     entropy = derived(lambda p: -np.log(np.maximum(p, smallest)), of_true_class)
     mean = weighted_mean(entropy, weights)
     counts: dict[str, float | int] = {
@@ -265,7 +250,7 @@ def _cross_entropy(
     unknown = "the uncertainty needs more than one effective event"
     reason = unknown if math.isnan(mean.uncertainty) else None
     definition = _CROSS_ENTROPY.format(smallest=smallest)
-    return spread_merit(name, mean.value, mean.spread, definition, counts, level, reason=reason)
+    return spread_merit(name, mean.value, mean.spread, definition, counts, reason=reason)
 
 
 def _one_against_rest(
@@ -273,7 +258,6 @@ def _one_against_rest(
     probabilities: AnyArray,
     weights: AnyArray,
     names: Sequence[str],
-    level: float,
     rankings: dict[str, Ranking],
 ) -> list[Merit]:
     """Return the AUC of each class, and their mean."""
@@ -283,11 +267,11 @@ def _one_against_rest(
         if not present[index]:
             definition = "area under the ROC curve of this class against the rest"
             reason = f"no events of class {name}"
-            merits.append(undefined_merit(f"auc_{name}", reason, definition, level=level))
+            merits.append(undefined_merit(f"auc_{name}", reason, definition))
             continue
         own, score = one_class(labels, probabilities, index)
         ranking = rankings.get(name) or ranked(*check_scored(own, score, weights))
-        merits.append(auc_of(ranking, level, f"auc_{name}"))
+        merits.append(auc_of(ranking, f"auc_{name}"))
         pairs.append(influences(own, score, weights, ranking))
     counts: dict[str, float | int] = {
         f"events_{name}": int(n) for name, n in zip(names, present, strict=True)
@@ -295,13 +279,13 @@ def _one_against_rest(
     if not present.all():
         missing = ", ".join(name for name, n in zip(names, present, strict=True) if n == 0)
         reason = f"no events of class {missing}"
-        return [*merits, undefined_merit("auc_macro", reason, _MACRO, counts, level)]
+        return [*merits, undefined_merit("auc_macro", reason, _MACRO, counts)]
     influence = derived(lambda *all_of: np.mean(all_of, axis=0), *(each for _, each in pairs))
     value = float(np.mean([value for value, _ in pairs]))
     spread = influence_spread(influence)
     unknown = "the uncertainty needs more than one effective event in each class"
     reason = unknown if math.isnan(spread.variance) else None
-    macro = spread_merit("auc_macro", value, spread, _MACRO, counts, level, reason=reason)
+    macro = spread_merit("auc_macro", value, spread, _MACRO, counts, reason=reason)
     return [*merits, macro]
 
 
@@ -341,7 +325,6 @@ def confusion_matrix(
     probabilities: Values,
     weights: Values | None = None,
     class_names: Sequence[str] | None = None,
-    level: float = ONE_SIGMA,
 ) -> ConfusionMatrix:
     """Return the confusion matrix, with the most probable class as prediction.
 
@@ -353,8 +336,6 @@ def confusion_matrix(
     ----------
     labels, probabilities, weights, class_names
         As in `multiclass_merits`. For a binary score s the probabilities are ``[1 − s, s]``.
-    level
-        Confidence level of the intervals.
 
     Raises
     ------
@@ -381,10 +362,9 @@ def confusion_matrix(
     usable = np.broadcast_to((row_sums > 0) & (row_squares > 0), sums.shape)
     efficiency = efficiency_from_sums(
         sums, squares, np.where(row_sums > 0, row_sums, 1), np.where(row_sums > 0, row_squares, 1),
-        level,
     )  # fmt: skip
     fractions, low, high = (
         np.where(usable, array, np.nan)
         for array in (efficiency.value, efficiency.low, efficiency.high)
     )
-    return ConfusionMatrix(names, sums, counts, fractions, low, high, level)
+    return ConfusionMatrix(names, sums, counts, fractions, low, high, ONE_SIGMA)

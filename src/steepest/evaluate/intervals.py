@@ -177,11 +177,10 @@ def efficiency_merit(
     efficiency: Efficiency,
     definition: str,
     counts: dict[str, float | int],
-    level: float = ONE_SIGMA,
 ) -> Merit:
     """Return an efficiency, of floats, as a merit."""
     interval = efficiency.value, efficiency.low, efficiency.high, efficiency.uncertainty
-    return Merit(name, *interval, level, counts, defined(definition, counts))
+    return Merit(name, *interval, ONE_SIGMA, counts, defined(definition, counts))
 
 
 def efficiency_from_sums(
@@ -283,7 +282,7 @@ class Spread:
         """σ."""
         return math.sqrt(self.variance)
 
-    def half_width(self, level: float) -> float:
+    def half_width(self, level: float = ONE_SIGMA) -> float:
         """Return half the width of the interval at this level."""
         from scipy.special import stdtrit
 
@@ -368,14 +367,12 @@ def spread_merit(
     spread: Spread,
     definition: str,
     counts: dict[str, float | int],
-    level: float = ONE_SIGMA,
-    unit: str | None = None,
     reason: str | None = None,
 ) -> Merit:
-    """Return a merit with the interval value ± t(level, ν) σ."""
-    half = spread.half_width(level)
+    """Return a merit with the interval value ± t(ν) σ."""
+    half = spread.half_width()
     numbers = value, value - half, value + half, spread.uncertainty
-    return Merit(name, *numbers, level, counts, defined(definition, counts), unit, reason)
+    return Merit(name, *numbers, ONE_SIGMA, counts, defined(definition, counts), reason=reason)
 
 
 def small_sample_factor(n_effective: float) -> float:

@@ -269,33 +269,15 @@ def normal_quantile(level: float) -> float:
     return float(math.sqrt(2) * erfinv(level))
 
 
-def symmetric_merit(
-    name: str,
-    value: float,
-    uncertainty: float,
-    definition: str,
-    counts: dict[str, float | int],
-    level: float = ONE_SIGMA,
-    unit: str | None = None,
-    reason: str | None = None,
-) -> Merit:
-    """Return a merit with the normal interval value ± z(level) · uncertainty."""
-    half = normal_quantile(level) * uncertainty
-    numbers = value, value - half, value + half, uncertainty
-    return Merit(name, *numbers, level, counts, definition, unit, reason)
-
-
 def undefined_merit(
     name: str,
     reason: str,
     definition: str,
     counts: dict[str, float | int] | None = None,
-    level: float = ONE_SIGMA,
-    unit: str | None = None,
 ) -> Merit:
     """Return a merit without a value, with the reason."""
     nan = math.nan
-    return Merit(name, nan, nan, nan, nan, level, counts or {}, definition, unit, reason)
+    return Merit(name, nan, nan, nan, nan, ONE_SIGMA, counts or {}, definition, reason=reason)
 
 
 def as_numbers(twin: Any) -> Any:

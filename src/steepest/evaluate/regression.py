@@ -19,7 +19,6 @@ from steepest.evaluate.arrays import (
     as_column,
     as_pair,
     as_weights,
-    check_fraction,
     check_rows,
     check_same_length,
 )
@@ -43,8 +42,6 @@ def regression_merits(
     truth: Values,
     prediction: Values,
     weights: Values | None = None,
-    unit: str | None = None,
-    level: float = ONE_SIGMA,
 ) -> dict[str, Merit]:
     """Return the figures of merit of a regressor, by name.
 
@@ -68,18 +65,12 @@ def regression_merits(
         Finite numbers, shape (events,).
     weights
         Event weights of any sign with a positive sum, shape (events,); None means 1 each.
-    unit
-        Unit of the truth, such as "GeV".
-    level
-        Confidence level of the intervals, all normal.
 
     Raises
     ------
     EventsError
         For shapes or lengths that differ, numbers that are not finite, weights without a positive
         sum.
-    InputError
-        For a level outside (0, 1).
 
     References
     ----------
@@ -88,26 +79,24 @@ def regression_merits(
 
     Examples
     --------
-    >>> merits = regression_merits([1.0, 2.0, 3.0], [1.5, 2.0, 4.0], unit="GeV")
+    >>> merits = regression_merits([1.0, 2.0, 3.0], [1.5, 2.0, 4.0])
     >>> merits["bias"].format()
-    '0.50 ± 0.38 GeV'
+    '0.50 ± 0.38'
     """
-    check_fraction(level, "level")
     true, predicted = as_pair(truth, prediction)
     weight = as_weights(weights, len(true))
     residual = derived(np.subtract, predicted, true)
-    squared_unit = f"{unit}²" if unit else None
     counts = _counts(weight)
     measured = {
-        "bias": (_mean(residual, weight), unit),
-        "resolution": (_resolution(residual, weight), unit),
-        "robust_resolution": (_robust_resolution(residual, weight), unit),
-        "mean_squared_error": (_mean_square(residual, weight), squared_unit),
-        "r_squared": (_r_squared(true, residual, weight), None),
+        "bias": _mean(residual, weight),
+        "resolution": _resolution(residual, weight),
+        "robust_resolution": _robust_resolution(residual, weight),
+        "mean_squared_error": _mean_square(residual, weight),
+        "r_squared": _r_squared(true, residual, weight),
     }
     return {
-        name: spread_merit(name, value, spread, _DEFINITIONS[name], counts, level, of, reason)
-        for name, ((value, spread, reason), of) in measured.items()
+        name: spread_merit(name, value, spread, _DEFINITIONS[name], counts, reason)
+        for name, (value, spread, reason) in measured.items()
     }
 
 
@@ -115,7 +104,6 @@ def r_squared(
     truth: Values,
     prediction: Values,
     weights: Values | None = None,
-    level: float = ONE_SIGMA,
 ) -> Merit:
     """Return R² of `regression_merits`, which the history and `Regressor.score` have too.
 
@@ -124,12 +112,11 @@ def r_squared(
     >>> r_squared([1.0, 2.0, 3.0], [1.5, 2.0, 4.0]).value
     0.375
     """
-    check_fraction(level, "level")
     true, predicted = as_pair(truth, prediction)
     weight = as_weights(weights, len(true))
     value, spread, reason = _r_squared(true, derived(np.subtract, predicted, true), weight)
     definition, counts = _DEFINITIONS["r_squared"], _counts(weight)
-    return spread_merit("r_squared", value, spread, definition, counts, level, None, reason)
+    return spread_merit("r_squared", value, spread, definition, counts, reason)
 
 
 _DEFINITIONS = {
@@ -275,7 +262,6 @@ def pulls(truth: Any, prediction: Any, uncertainty: Any) -> Any:
 def pull_merits(
     values: Values,
     weights: Values | None = None,
-    level: float = ONE_SIGMA,
     shared: tuple[Values, ArrayLike] | None = None,
 ) -> dict[str, Merit]:
     """Return ``pull_mean``, 0 without a bias, and ``pull_width``, 1 if σ is correct.
@@ -296,8 +282,6 @@ def pull_merits(
         Pulls, shape (events,).
     weights
         Event weights of any sign with a positive sum, shape (events,); None means 1 each.
-    level
-        Confidence level of the intervals.
     shared
         The group 0, 1, … of each event, shape (events,), and δ of each group; None if σ is known
         exactly.
@@ -306,8 +290,6 @@ def pull_merits(
     ------
     EventsError
         As `regression_merits` does.
-    InputError
-        For a level outside (0, 1).
 
     References
     ----------
@@ -319,7 +301,6 @@ def pull_merits(
     >>> merits["pull_mean"].value, merits["pull_width"].value
     (0.0, 1.0)
     """
-    check_fraction(level, "level")
     pull = as_column(values, "pulls")
     weight = as_weights(weights, len(pull))
     counts = _counts(weight)
@@ -338,7 +319,7 @@ def pull_merits(
     )
     measured = ((mean, spread, reason), (width, spread_width, reason_width))
     return {
-        name: spread_merit(name, value, error, definition, counts, level, None, why)
+        name: spread_merit(name, value, error, definition, counts, why)
         for name, (value, error, why), definition in zip(
             ("pull_mean", "pull_width"), measured, definitions, strict=True
         )

@@ -73,21 +73,19 @@ class Roc:
     background_squares_above: Any
     ranking: Ranking
 
-    def background_interval(
-        self, level: float = ONE_SIGMA, at: slice | NDArray[np.int64] = _EVERYWHERE
-    ) -> Efficiency:
+    def background_interval(self, at: slice | NDArray[np.int64] = _EVERYWHERE) -> Efficiency:
         """Return ε_B with its interval at all or some thresholds; see `efficiency_from_sums`."""
-        return _efficiency(self.background_sum_above, self.background_squares_above, at, level)
+        return _efficiency(self.background_sum_above, self.background_squares_above, at)
 
-    def rejection_interval(self, at: NDArray[np.intp], level: float = ONE_SIGMA) -> Efficiency:
+    def rejection_interval(self, at: NDArray[np.intp]) -> Efficiency:
         """Return ε_B with its interval where the thresholds are those of a signal efficiency.
 
         The interval holds two fluctuations, added in quadrature on each side: that of the
         background events that pass, and that of the threshold, which the signal events set. The
         second one is read off the curve, between the ends of the interval of ε_S [Woodruff 1952].
         """
-        signal = _efficiency(self.signal_sum_above, self.signal_squares_above, at, level)
-        passed = self.background_interval(level, at)
+        signal = _efficiency(self.signal_sum_above, self.signal_squares_above, at)
+        passed = self.background_interval(at)
         value, error = passed.value, signal.uncertainty
 
         def read_at(epsilon: Any) -> Any:
@@ -104,8 +102,8 @@ class Roc:
         )
 
 
-def _efficiency(sums: AnyArray, squares: AnyArray, at: Any, level: float) -> Efficiency:
-    return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares), level)
+def _efficiency(sums: AnyArray, squares: AnyArray, at: Any) -> Efficiency:
+    return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares))
 
 
 def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> Roc:
@@ -222,9 +220,7 @@ def _at(column: AnyArray, place: int) -> Any:
     return column[place : place + 1][0]
 
 
-def background_rejection(
-    roc: Roc, signal_efficiency: float = 0.5, level: float = ONE_SIGMA
-) -> Merit:
+def background_rejection(roc: Roc, signal_efficiency: float = 0.5) -> Merit:
     """Return the background rejection 1/ε_B at a signal efficiency, with the counts behind it.
 
     The threshold is that of `working_point`. The interval is that of ε_B, inverted; it adds in
@@ -239,8 +235,6 @@ def background_rejection(
         Curve of `roc_curve`.
     signal_efficiency
         ε_S, 0 < ε_S < 1.
-    level
-        Confidence level of the interval.
 
     Returns
     -------
@@ -251,7 +245,7 @@ def background_rejection(
     Raises
     ------
     InputError
-        Unless 0 < ε_S < 1 and 0 < level < 1.
+        Unless 0 < ε_S < 1.
 
     References
     ----------
@@ -264,7 +258,7 @@ def background_rejection(
     '4.0 +∞ −2.0'
     """
     at = working_point(roc, signal_efficiency)
-    background = roc.rejection_interval(np.array([at]), level)
+    background = roc.rejection_interval(np.array([at]))
     value, low, high = (
         1 / float(epsilon[0]) if epsilon[0] > 0 else math.inf
         for epsilon in (background.value, background.high, background.low)
@@ -282,7 +276,7 @@ def background_rejection(
         low,
         high,
         uncertainty,
-        level,
+        ONE_SIGMA,
         counts,
         defined(definition, counts),
         reason=_why_infinite(value, high, int(_at(roc.background_above, at))),
