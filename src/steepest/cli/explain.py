@@ -9,7 +9,11 @@ import typer
 
 
 def explain(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run's folder.")] = None,
+    before: Annotated[
+        Path | None,
+        typer.Option("--before", metavar="RECIPE", help="Predict a recipe's descent instead."),
+    ] = None,
     no_try: Annotated[
         bool, typer.Option("--no-try", help="Do not try the fixes by training again.")
     ] = False,
@@ -28,11 +32,27 @@ def explain(
     Measures the curvature, gradients, layers and events of the run, names causes with the number
     that proves each, and trains again with each fix for at most a minute. explanation.json in the
     run's folder has all the numbers.
+
+        steepest explain --before recipe.toml
+
+    predicts a descent that has not begun: the largest stable η, the best η and momentum, steps to
+    the minimum with and without scaling, the noise scale, the time.
     """
+    from steepest.errors import InputError
     from steepest.explain import refuse_existing, write_mended
     from steepest.run import Run
     from steepest.terminal import print_json, progress_unless
 
+    if (run is None) == (before is None):
+        raise InputError(
+            "One of RUN and --before is needed.",
+            expected="steepest explain RUN, or steepest explain --before RECIPE",
+            found="neither" if run is None else "both",
+        )
+    if before is not None:
+        _predict(before, as_json)
+        return
+    assert run is not None
     refuse_existing(write)
     with progress_unless(as_json) as callback:
         explanation = Run(run).explain(try_fixes=not no_try, callback=callback)
@@ -44,3 +64,16 @@ def explain(
         typer.echo(str(explanation))
         if write is not None:
             typer.echo(f"\nRecipe: {write}")
+
+
+def _predict(path: Path, as_json: bool) -> None:
+    from steepest.explain import forecast
+    from steepest.recipe import Recipe
+    from steepest.terminal import print_json, progress_unless
+
+    with progress_unless(as_json) as callback:
+        predicted = forecast(Recipe.from_toml(path), callback)
+    if as_json:
+        print_json(predicted.to_json())
+    else:
+        typer.echo(str(predicted))

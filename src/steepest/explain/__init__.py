@@ -8,6 +8,7 @@
     rates.py, checks.py   measurements → findings, each with its bound
     trials.py       each fix, tried: the same descent with it and without
     explanation.py  verdict, findings in order, checks; explanation.json
+    forecast.py     the same curvature before the first step: rates, steps, batch size, time
 """
 
 from steepest.explain.explanation import (
@@ -18,14 +19,17 @@ from steepest.explain.explanation import (
     write_mended,
 )
 from steepest.explain.findings import Check, Finding, Trial
+from steepest.explain.forecast import Forecast, forecast
 
 __all__ = [
     "FORMAT",
     "Check",
     "Explanation",
     "Finding",
+    "Forecast",
     "Trial",
     "explain_run",
+    "forecast",
     "refuse_existing",
     "write_mended",
 ]

@@ -66,25 +66,26 @@ class Explanation:
         }
 
     def __str__(self) -> str:
-        lines = [*_wrapped(self.verdict), ""]
+        lines = [*wrapped(self.verdict), ""]
         for number, found in enumerate(self.findings, 1):
-            lines += _wrapped(f"{number}. {_HEADINGS[found.severity]}: {found.title}")
+            lines += wrapped(f"{number}. {_HEADINGS[found.severity]}: {found.title}")
             entries = {"seen": found.seen, "why": found.why, "do": found.do}
             if found.trial is not None:
                 entries["tried"] = found.trial.sentence.removeprefix("tried ")
             for name, text in entries.items():
-                lines += _wrapped(f"{name:<6} {text}", 3, 10)
+                lines += wrapped(f"{name:<6} {text}", 3, 10)
             lines.append("")
         for passed, title in ((True, "Passed"), (False, "Skipped")):
             chosen = [one for one in self.checks if one.passed is passed]
             if chosen:
                 lines.append(f"{title}:")
                 for one in chosen:
-                    lines += _wrapped(f"{one.name}: {one.sentence}", 2, 4)
+                    lines += wrapped(f"{one.name}: {one.sentence}", 2, 4)
         return "\n".join(lines).rstrip()
 
 
-def _wrapped(text: str, first: int = 0, rest: int = 0) -> list[str]:
+def wrapped(text: str, first: int = 0, rest: int = 0) -> list[str]:
+    """Lines of at most 80 characters, with so many spaces before the first and the others."""
     return textwrap.wrap(
         text,
         WIDTH,

@@ -1,0 +1,96 @@
+"""Predictions before the first step, against descents that are taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from steepest.explain import forecast
+from steepest.optimizers import update_rule
+from steepest.recipe import Recipe
+from steepest.recipe.descent import SGD, Momentum, Nesterov, Optimizer
+
+
+def recipe(folder: Path, optimizer: dict[str, Any], **descent: Any) -> Recipe:
+    random = np.random.default_rng(2)
+    x = random.normal(size=(60, 2)) * [1.0, 4.0] + [0.5, 0.0]
+    y = x @ [1.0, -0.5] + random.normal(size=60)
+    pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": y}).write_parquet(folder / "events.parquet")
+    return Recipe.from_dict(
+        {
+            "events": {
+                "path": str(folder / "events.parquet"),
+                "label": "y",
+                "features": ["a", "b"],
+                "split": {"validation": 0.0, "test": 0.0},
+            },
+            "model": {"hidden": []},
+            "descent": {
+                "method": "descent",
+                "optimizer": optimizer,
+                "batch_size": "all",
+                "schedule": "constant",
+                "scaling": "none",
+                "learning_rate": 0.01,
+                "epochs": 10,
+                **descent,
+            },
+        }
+    )
+
+
+@pytest.mark.parametrize("optimizer", [SGD(), Momentum(momentum=0.8), Nesterov(momentum=0.8)])
+def test_the_largest_stable_rate_is_that_of_bisection(tmp_path: Path, optimizer: Optimizer):
+    predicted = forecast(recipe(tmp_path, optimizer.model_dump()))
+    record = predicted.record
+    rule = update_rule(optimizer, record.objective.weight_mask)
+
+    def converges(rate: float) -> bool:
+        theta = np.zeros(record.objective.size)
+        state = rule.initial_state(theta)
+        first = record.objective.loss(theta, record.train)
+        for step in range(1, 3001):
+            gradient = record.objective.loss_and_gradient(theta, record.train)[1]
+            theta, state = rule.update(theta, gradient, state, rate, step)
+            if not np.isfinite(theta).all() or np.abs(theta).max() > 1e6:
+                return False
+        return record.objective.loss(theta, record.train) <= first
+
+    low, high = 0.0, 10.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if converges(middle) else (low, middle)
+    assert predicted.to_json()["largest_stable_rate"] == pytest.approx(low, rel=0.02)
+
+
+def test_steps_are_those_that_gradient_descent_takes(tmp_path: Path):
+    predicted = forecast(recipe(tmp_path, {"name": "sgd"}, learning_rate=0.02))
+    record, linear = predicted.record, predicted.linear
+    assert linear is not None
+    theta, losses = record.thetas[0].copy(), []
+    for _ in range(400):
+        loss, gradient = record.objective.loss_and_gradient(theta, record.train)
+        losses.append(loss - linear.curvature.lowest)
+        theta = theta - 0.02 * gradient
+    row = predicted.predicted_steps()[0]
+    taken = int(np.argmax(np.array(losses) <= row["part"] * losses[0]))
+    assert row["at_this_rate"] == taken
+    assert row["standardised"] < row["at_the_best_rate"]
+
+
+def test_a_network_and_its_noise(tmp_path: Path):
+    given = recipe(tmp_path, {"name": "adam"}, batch_size=16).to_dict()
+    given["model"] = {"hidden": [4]}
+    predicted = forecast(Recipe.from_dict(given))
+    assert predicted.linear is None
+    assert predicted.noise is not None
+    assert predicted.steps == 10 * 4
+    assert predicted.seconds > 0
+    said = str(predicted)
+    assert "Largest stable η" in said
+    assert "Noise: " in said
+    assert max(map(len, said.splitlines())) <= 80
