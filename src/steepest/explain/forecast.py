@@ -187,7 +187,10 @@ def _record_before(recipe: Recipe, callback: TrainingCallback) -> Record:
         validation = batch_of(parts[VALIDATION], scaling, objective, "validation")
     rate = plan_for(objective, train, descent, validation is not None)[1].value
     theta = np.asarray(objective.initial(descent.seed), dtype=np.float64)
-    nothing = {"step": pl.Series([], dtype=pl.Int64), "learning_rate": pl.Series([], dtype=pl.Float64)}
+    nothing = {
+        "step": pl.Series([], dtype=pl.Int64),
+        "learning_rate": pl.Series([], dtype=pl.Float64),
+    }
     return Record(
         name=recipe.model.name,
         recipe=recipe,
