@@ -21,7 +21,7 @@ from steepest.recipe import Recipe
 from steepest.training import TrainingCallback, fit
 from steepest.training.fit import decided_for, model_with, plan_for
 from steepest.training.inputs import batch_of, objective_for, prepare, scaling_of
-from steepest.training.train import next_free_folder
+from steepest.training.train import next_folder
 
 FORMAT = {"format": "steepest-forecast", "version": 1}
 PARTS = (1e-3, 1e-6)
@@ -174,7 +174,7 @@ def forecast(recipe: Recipe, callback: TrainingCallback | None = None) -> Foreca
 
 def _record_before(recipe: Recipe, callback: TrainingCallback) -> Record:
     callback.stage("Reading events")
-    parts, schema = prepare(recipe, callback, next_free_folder(recipe).absolute().parent)
+    parts, schema = prepare(recipe, callback, next_folder(recipe).absolute().parent)
     count = len(parts[TRAIN])
     parts = {number: part.thinned(EVENTS) for number, part in parts.items()}
     descent = decided_for(recipe.descent, parts[TRAIN], recipe.model, VALIDATION in parts)
@@ -185,7 +185,8 @@ def _record_before(recipe: Recipe, callback: TrainingCallback) -> Record:
     validation = None
     if VALIDATION in parts:
         validation = batch_of(parts[VALIDATION], scaling, objective, "validation")
-    rate = plan_for(objective, train, descent, validation is not None)[1].value
+    share = parts[TRAIN].share()
+    rate = plan_for(objective, train, share, descent, validation is not None)[1].value
     theta = np.asarray(objective.initial(descent.seed), dtype=np.float64)
     nothing = {
         "step": pl.Series([], dtype=pl.Int64),
