@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,10 @@ def pixel_process() -> Iterator[PixelProcess]:
 class PixelDrawing(Drawing):
     """Also where events on disk are drawn by the process that trains."""
 
-    def __init__(self, folder: RunFolder, process: object, done: Callable[[], object]) -> None:
-        super().__init__(folder, PixelProcess(), done)  # type: ignore[arg-type]
+    def __init__(
+        self, folder: RunFolder, process: object, done: Callable[[], object], **options: Any
+    ) -> None:
+        super().__init__(folder, PixelProcess(), done, **options)  # type: ignore[arg-type]
 
 
 def draw(patch: pytest.MonkeyPatch, process: object, drawing: type[Drawing]) -> None:

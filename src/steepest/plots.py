@@ -56,7 +56,8 @@ class Plots:
             )
         function, options = known[name]["function"], known[name]["options"]
         draw = figures.drawn_again(function, self._folder.figure(name), options)
-        return figures.drawn_into(draw, axes)
+        units = known[name].get("units", {})
+        return figures.drawn_into(lambda: figures.with_units(draw, units), axes)
 
     def loss(self, axes: Axes | None = None) -> Any:
         """Loss and learning rate against the step; of a running descent too."""

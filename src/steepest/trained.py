@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 from steepest.encoding import Encoding
 from steepest.errors import EventsError, RecipeError, RunFolderError
 from steepest.events.sample.labels import TASKS as TASK_OF_LOSS
+from steepest.events.units import Units
 from steepest.groups import Groups
 from steepest.losses import Loss, MeanSquaredError, loss_named
 from steepest.models import Model, ModelKind, kind_named
@@ -84,6 +85,8 @@ class TrainedModel:
     particles: dict[str, Any] | None = None
     # the lists whose elements are a row each, as ``events.explode`` of a recipe has it
     explode: str | None = None
+    # "title" and "unit" of features, label and other columns, as far as they are known
+    units: Units = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,6 +99,11 @@ class TrainedModel:
     def input_names(self) -> tuple[str, ...]:
         """The names of the model's inputs: the features', or those that the encoding gives."""
         return self.names if self.encoding is None else self.encoding.names
+
+    @property
+    def unit(self) -> str | None:
+        """The label's unit, if it is known."""
+        return self.units.get(self.label, {}).get("unit")
 
     @property
     def task(self) -> str:
@@ -189,6 +197,7 @@ class TrainedModel:
             "features": dict(features) if isinstance(features, Mapping) else list(features),
             **({} if self.particles is None else {"particles": self.particles}),
             **({} if self.explode is None else {"explode": self.explode}),
+            **({"units": self.units} if self.units else {}),
             "encoding": None if self.encoding is None else self.encoding.to_json(),
             "loss": self.loss.name,
             "target": asdict(self.loss) if isinstance(self.loss, MeanSquaredError) else None,
@@ -234,6 +243,7 @@ class TrainedModel:
             buffers=buffers,
             particles=config.get("particles"),
             explode=config.get("explode"),
+            units=config.get("units") or {},
         )
 
 

@@ -168,7 +168,7 @@ def test_parameters_have_the_values_that_the_report_gives(linear: steepest.Run):
     assert given is not None
     (mark,) = landscape.directions.marks
     assert mark.coordinates == pytest.approx((given.values[1, 0], given.intercept[0]))
-    assert landscape.directions.labels == ("Coefficient of $m$ [1/GeV]", "Intercept")
+    assert landscape.directions.labels == ("Coefficient of $m$", "Intercept")
     line = linear.landscape("parameters", "mass", **FEW)
     assert line.losses.ndim == 1
     assert dict(line.figures()).keys() == {"profile", "path"}

@@ -28,6 +28,7 @@ def linear_model(scaling: str = "standard", outputs: int = 1) -> TrainedModel:
         classes=("qcd", "top") if outputs == 1 else ("qcd", "w", "top"),
         label="kind",
         features=("pt", "mass", "tau32"),
+        units={"mass": {"unit": "GeV"}},
     )
 
 

@@ -289,6 +289,6 @@ def _parameter_label(model: TrainedModel, place: tuple[int, int]) -> str:
     of_class = f", {model.classes[output]}" if model.task == "multiclass" else ""
     if feature == len(model.input_names):
         return f"Intercept{of_class}"
-    symbol, _, unit = axis_label(model.input_names[feature]).partition(" [")
+    symbol, _, unit = axis_label(model.input_names[feature], units=model.units).partition(" [")
     per = f" [1/{unit.rstrip(']')}]" if unit else ""
     return f"Coefficient of {symbol}{of_class}{per}"

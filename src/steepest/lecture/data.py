@@ -201,7 +201,7 @@ def symbol_and_unit(name: str) -> tuple[str, str]:
     Examples
     --------
     >>> symbol_and_unit("mass"), symbol_and_unit("my_feature")
-    (('$m$', 'GeV'), ('my_feature', ''))
+    (('$m$', ''), ('my_feature', ''))
     """
     symbol, _, unit = axis_label(name).partition(" [")
     return symbol, unit.rstrip("]")

@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from steepest._version import __version__
 from steepest.errors import Interrupted, RunFolderError
-from steepest.evaluate.figures import as_numbers
+from steepest.evaluate.figures import as_numbers, stated_units
 from steepest.folder.files import explained, write_atomically, write_json
 from steepest.lecture import (
     batches,
@@ -145,7 +145,11 @@ def draw(
         "seven_steps": None,
         "pictures": {},
     }
-    with threadpool_limits(limits=1, user_api="blas"), interruptible(callback):
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        interruptible(callback),
+        stated_units(data.train.units),
+    ):
         try:
             folder.write_numbers(numbers)
             callback.stage("The seven steps")

@@ -34,6 +34,7 @@ from steepest.recipe.events import (
     ParticlesRecipe,
     SampleRecipe,
     SplitRecipe,
+    UnitRecipe,
     VariationRecipe,
     bytes_in,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "SplitRecipe",
     "Step",
     "Stop",
+    "UnitRecipe",
     "VariationRecipe",
     "bytes_in",
     "default_recipe",

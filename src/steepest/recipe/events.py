@@ -24,6 +24,7 @@ __all__ = [
     "ParticlesRecipe",
     "SampleRecipe",
     "SplitRecipe",
+    "UnitRecipe",
     "VariationRecipe",
     "bytes_in",
 ]
@@ -196,6 +197,31 @@ COORDINATES = (
 )
 
 
+class UnitRecipe(Strict):
+    """Title and unit of a column in figures and tables; ``pt = "GeV"`` is short for the unit.
+
+    Examples
+    --------
+    >>> UnitRecipe(title="$p_T$", unit="GeV").said()
+    {'title': '$p_T$', 'unit': 'GeV'}
+    """
+
+    title: str | None = None
+    unit: str | None = None
+
+    def said(self) -> dict[str, str]:
+        """Return what is given."""
+        return {key: text for key in ("title", "unit") if (text := getattr(self, key)) is not None}
+
+    @model_serializer(mode="wrap")
+    def _to_bare_unit(self, handler: Any) -> Any:
+        said = self.said()
+        return said["unit"] if said.keys() == {"unit"} else said
+
+
+BareUnit = BeforeValidator(lambda given: {"unit": given} if isinstance(given, str) else given)
+
+
 class FriendRecipe(Strict):
     """Files with further columns of the events: row by row, or by key.
 
@@ -282,6 +308,10 @@ class VariationRecipe(Strict):
         return self
 
 
+_LABEL_KEYS = {"value": "", "name": "title", "unit": "unit"}
+"""What a label's table has, and what that is of `UnitRecipe`."""
+
+
 class EventsRecipe(Strict):
     """Input files, label, features, selection and split."""
 
@@ -291,6 +321,9 @@ class EventsRecipe(Strict):
     explode: str | None = None
     """A row for each element of the lists of this name: "Jet" for those of ``Jet_pt`` and so on."""
     label: str | None = None
+    """A column or an expression; a table with value, name and unit says how it is called, too."""
+    units: dict[str, Annotated[UnitRecipe, BareUnit]] | None = None
+    """Titles and units of columns, derived features and the label."""
     samples: Annotated[tuple[SampleRecipe, ...], Field(strict=False, min_length=1)] | None = None
     """Files by process, in place of `path`; the label may then be left out."""
     luminosity: Positive | None = None
@@ -314,6 +347,19 @@ class EventsRecipe(Strict):
     memory: str = "auto"
     """Memory for the events, such as "2 GB"; larger samples are kept on disk. "auto": half of the
     memory that is available when they are read."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_a_label_with_a_name(cls, given: Any) -> Any:
+        """``{name = "M", value = "…", unit = "GeV"}`` is the value, with its title and unit."""
+        label = given.get("label") if isinstance(given, dict) else None
+        if not isinstance(label, dict):
+            return given
+        if not isinstance(value := label.get("value"), str) or label.keys() - _LABEL_KEYS:
+            raise ValueError("a label of text, or a table with value, and with name and unit")
+        said = {to: label[key] for key, to in _LABEL_KEYS.items() if to and key in label}
+        units = {**(given.get("units") or {}), **({value: said} if said else {})}
+        return {**given, "label": value, **({"units": units} if units else {})}
 
     @field_validator("variations")
     @classmethod

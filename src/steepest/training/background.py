@@ -25,6 +25,7 @@ from typing import Any
 
 from steepest.compiled.threads import usable_cores
 from steepest.evaluate.figures.style import SIZE_BYTES
+from steepest.events.units import Units
 from steepest.folder import RunFolder
 
 Draw = Callable[[], Any]
@@ -108,7 +109,7 @@ class Drawing:
     """Writes figures with their numbers: ``figures/NAME.png``, ``NAME.pdf`` and ``NAME.json``.
 
     Formats and label are those of the recipe; `done` is called after each figure; `where` is the
-    folder.
+    folder, and `units` has titles and units of columns.
     """
 
     def __init__(
@@ -117,8 +118,10 @@ class Drawing:
         process: DrawingProcess | None = None,
         done: Callable[[], object] = lambda: None,
         where: str = "figures",
+        units: Units | None = None,
     ) -> None:
         self._folder, self._process, self._done, self._where = folder, process, done, where
+        self._units = units or {}
         self._waiting: list[tuple[str, Draw, Future[Files | None]]] = []
         options = folder.recipe.evaluate
         self._label = options.label
@@ -134,6 +137,9 @@ class Drawing:
             given = len(numbers) if isinstance(numbers, dict) else 1
             options = figures.as_numbers(draw.args[given:])
             self._drawings[name] = {"function": draw.func.__name__, "options": options}
+            if self._units:
+                self._drawings[name]["units"] = self._units
+                draw = partial(figures.with_units, draw, self._units)
         if self._label:
             draw = partial(figures.labelled, draw, self._label)
         if self._process is None:

@@ -322,7 +322,7 @@ def evaluate_model(
         case "multiclass":
             merits, rejections, calibrations = _multiclass(scored, model.classes)
         case _:
-            merits = evaluate.regression_merits(*scored.columns)
+            merits = evaluate.regression_merits(*scored.columns, unit=model.unit)
     return Evaluation(name, scored, merits, rejections, calibrations, in_bins)
 
 
@@ -456,7 +456,7 @@ def _binned(scored: Scored, bins: BinsRecipe, chosen: Chosen) -> BinnedMerits | 
             )
         case _:
             return evaluate.regression_in_bins(
-                labels, predictions, values, bins.edges, weights, column=column
+                labels, predictions, values, bins.edges, weights, scored.model.unit, column
             )
 
 
@@ -587,9 +587,9 @@ def _draw(
     from steepest.training import figures as drawn
 
     callback.stage("Drawing figures")
-    drawing = background.Drawing(folder, where=FIGURES)
-    given = evaluation.scored.model, evaluation, None, scored, part, options, samples
-    for figure in drawn.results(*given):
+    model = evaluation.scored.model
+    drawing = background.Drawing(folder, where=FIGURES, units=model.units)
+    for figure in drawn.results(model, evaluation, None, scored, part, options, samples):
         drawing.add(*figure)
 
 

@@ -186,12 +186,13 @@ def _confusion(model: TrainedModel, scored: Scored) -> Figure:
 
 
 def _residuals(model: TrainedModel, evaluation: Evaluation) -> Figure:
-    numbers = figures.residual_histograms(*evaluation.scored.columns, evaluation.merits)
-    return "residuals", *_drawn(figures.residual_figure, numbers, model.label)
+    columns, name = evaluation.scored.columns, figures.title_of(model.label, model.units)
+    numbers = figures.residual_histograms(*columns, evaluation.merits, model.unit)
+    return "residuals", *_drawn(figures.residual_figure, numbers, name)
 
 
 def _bins(model: TrainedModel, evaluation: Evaluation, recipe: EvaluateRecipe) -> Iterator[Figure]:
-    target = figures.axis_label(model.label).split(" [")[0]
+    target = figures.title_of(model.label, model.units)
     for each in evaluation.bins:
         match model.task:
             case "binary":

@@ -67,7 +67,7 @@ class Job:
     def drawing(self) -> Drawing:
         """How figures are drawn: one after the other where the events do not fit into memory."""
         process = None if on_disk(self.parts[TRAIN].features) else self.process
-        return Drawing(self.folder, process, self.give_back)
+        return Drawing(self.folder, process, self.give_back, units=self.schema.units)
 
     def give_back(self) -> None:
         """Between the stages: give memory back where it is short."""

@@ -380,6 +380,7 @@ def model_with(
         features=schema.features,
         particles=schema.particles,
         explode=schema.explode,
+        units=schema.units,
         encoding=schema.encoding,
         buffers=buffers or {},
     )

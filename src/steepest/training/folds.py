@@ -168,7 +168,7 @@ class _Folds:
         if linear is not None:
             merits |= {"baseline": linear.merits, "gain": gain_of(evaluation, linear)}
         samples = describe_samples({TEST: scored[TEST].events}, recipe.events)
-        drawing = Drawing(self.folder, self.process)
+        drawing = Drawing(self.folder, self.process, units=models[0].units)
         drawing.add("folds", *_curves(runs))
         given = models[0], evaluation, linear, scored, TEST, options, samples
         for figure in figures.results(*given):

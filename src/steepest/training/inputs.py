@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from steepest.encoding import Encoding, fit_encoding, is_needed
 from steepest.errors import EventsError, RecipeError
 from steepest.events import TRAIN, MemoryBudget, Sample, load_sample
 from steepest.events.particles import group_features
+from steepest.events.units import Units
 from steepest.groups import FEATURES, UNSCALED, Groups, Inputs, Jagged
 from steepest.losses import Loss, MeanSquaredError, loss_named
 from steepest.models import InputNames, kind_named
@@ -91,6 +92,8 @@ class Schema:
         Where the momenta of the particles are, as a recipe has it; None for models without.
     explode
         The lists whose elements are a row each.
+    units
+        Titles and units of features, label and other columns.
     """
 
     features: tuple[str | dict[str, Any], ...] | Mapping[str, tuple[str, ...]]
@@ -100,6 +103,7 @@ class Schema:
     encoding: Encoding | None = None
     particles: dict[str, Any] | None = None
     explode: str | None = None
+    units: Units = field(default_factory=dict)
 
     @property
     def inputs(self) -> InputNames:
@@ -146,7 +150,10 @@ def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema
         encoding = fit_encoding(written, train.features, train.descent_weights, sample.categories)
     features = tuple(f if isinstance(f, str) else f.model_dump() for f in written)
     explode = recipe.events.explode
-    schema = Schema(features, sample.task, sample.classes, sample.label, encoding, explode=explode)
+    schema = Schema(
+        features, sample.task, sample.classes, sample.label, encoding, explode=explode,
+        units=sample.units,
+    )  # fmt: skip
     return encoded(sample, encoding).parts(), schema
 
 
@@ -172,6 +179,7 @@ def _grouped(
         sample.label,
         particles=particles.model_dump(exclude_none=True),
         explode=explode,
+        units=sample.units,
     )
     return replace(sample, features=Groups(kept)).parts(), schema
 

@@ -43,6 +43,8 @@ FORMAT = {"format": "steepest-metrics", "version": 1, "steepest": __version__}
 
 def class_titles(model: TrainedModel) -> tuple[str, str]:
     """What figures call background and signal."""
+    if title := model.units.get(model.label, {}).get("title"):
+        return f"Not {title}", title
     if model.classes == ("0", "1"):
         if model.label == "sample":  # labels are given sample by sample
             return "Background", "Signal"

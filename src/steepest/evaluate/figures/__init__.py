@@ -42,7 +42,15 @@ from steepest.evaluate.figures.significance import (
     significance_figure,
 )
 from steepest.evaluate.figures.stack import ProcessScores, process_scores, stack_figure
-from steepest.evaluate.figures.style import axis_label, labelled, rendered, save
+from steepest.evaluate.figures.style import (
+    axis_label,
+    labelled,
+    rendered,
+    save,
+    stated_units,
+    title_of,
+    with_units,
+)
 from steepest.evaluate.figures.variations import (
     VariationShapes,
     variation_figure,
@@ -97,6 +105,9 @@ __all__ = [
     "significance_curve",
     "significance_figure",
     "stack_figure",
+    "stated_units",
+    "title_of",
     "variation_figure",
     "variation_shapes",
+    "with_units",
 ]

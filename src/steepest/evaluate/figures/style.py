@@ -9,10 +9,11 @@ import pickle
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +44,11 @@ __all__ = [
     "save",
     "scaled_label",
     "short",
+    "stated_units",
     "style",
+    "title_of",
     "typeset",
+    "with_units",
 ]
 
 # M. A. Petroff, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270: the set of
@@ -84,26 +88,26 @@ _NO_METADATA = {
     "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
 }
 
-_SYMBOLS: dict[str, tuple[str, str | None]] = {
-    "pt": ("$p_{T}$", "GeV"),
-    "energy": ("$E$", "GeV"),
-    "e": ("$E$", "GeV"),
-    "px": ("$p_{x}$", "GeV"),
-    "py": ("$p_{y}$", "GeV"),
-    "pz": ("$p_{z}$", "GeV"),
-    "mass": ("$m$", "GeV"),
-    "soft_drop_mass": ("$m_{SD}$", "GeV"),
-    "met": (r"$p_{T}^{miss}$", "GeV"),
-    "ht": ("$H_{T}$", "GeV"),
-    "eta": (r"$\eta$", None),
-    "phi": (r"$\phi$", None),
-    "delta_r": (r"$\Delta R$", None),
-    "n_constituents": ("Number of constituents", None),
-    "multiplicity": ("Multiplicity", None),
-    "c2": ("$C_{2}$", None),
-    "d2": ("$D_{2}$", None),
-    "width": ("Width", None),
-    "ptd": ("$p_{T}^{D}$", None),
+_SYMBOLS: dict[str, str] = {
+    "pt": "$p_{T}$",
+    "energy": "$E$",
+    "e": "$E$",
+    "px": "$p_{x}$",
+    "py": "$p_{y}$",
+    "pz": "$p_{z}$",
+    "mass": "$m$",
+    "soft_drop_mass": "$m_{SD}$",
+    "met": r"$p_{T}^{miss}$",
+    "ht": "$H_{T}$",
+    "eta": r"$\eta$",
+    "phi": r"$\phi$",
+    "delta_r": r"$\Delta R$",
+    "n_constituents": "Number of constituents",
+    "multiplicity": "Multiplicity",
+    "c2": "$C_{2}$",
+    "d2": "$D_{2}$",
+    "width": "Width",
+    "ptd": "$p_{T}^{D}$",
 }
 _ALIASES = {
     "m": "mass",
@@ -116,17 +120,28 @@ _ALIASES = {
 }
 
 
-def _symbol(name: str, longest: int) -> tuple[str, str | None]:
-    """Return (symbol, unit) of a feature; prefixes such as ``jet_`` are dropped."""
+UNITS: ContextVar[Mapping[str, Mapping[str, str]]] = ContextVar(
+    "units", default=MappingProxyType({})
+)
+"""Of columns by name what is known of "title" and "unit"; see `stated_units`."""
+
+
+def title_of(
+    name: str, units: Mapping[str, Mapping[str, str]] | None = None, longest: int = 40
+) -> str:
+    """Return the title of a feature: as given, else a usual symbol; prefixes like ``jet_`` go."""
+    said = (UNITS.get() if units is None else units).get(name, {}).get("title")
+    if said is not None:
+        return said if said.count("$") % 2 == 0 else said.replace("$", r"\$")
     known = re.sub(r"^(jet|fatjet)_", "", name.lower())
     known = _ALIASES.get(known, known)
     subjettiness = re.fullmatch(r"tau_?(\d{1,2})", known)
     if subjettiness:
-        return rf"$\tau_{{{subjettiness[1]}}}$", None
+        return rf"$\tau_{{{subjettiness[1]}}}$"
     if known in _SYMBOLS:
         return _SYMBOLS[known]
     # dollar signs would start math mode inside an unknown name
-    return short(name, longest).replace("$", r"\$"), None
+    return short(name, longest).replace("$", r"\$")
 
 
 def short(text: str, longest: int = 30) -> str:
@@ -145,16 +160,25 @@ def short(text: str, longest: int = 30) -> str:
     return f"{text[: longest - 1 - end]}…{text[-end:]}"
 
 
-def axis_label(name: str, longest: int = 40) -> str:
-    r"""Return the axis label of a feature with its unit; unknown names are shortened to `longest`.
+def axis_label(
+    name: str, longest: int = 40, units: Mapping[str, Mapping[str, str]] | None = None
+) -> str:
+    r"""Return the axis label of a feature, with its unit where one is given.
+
+    `units` has what is known of "title" and "unit", by name; left out, that of `stated_units`.
+    Unknown names are shortened to `longest`.
 
     Examples
     --------
     >>> axis_label("jet_pt"), axis_label("tau32"), axis_label("my_feature")
-    ('$p_{T}$ [GeV]', '$\\tau_{32}$', 'my_feature')
+    ('$p_{T}$', '$\\tau_{32}$', 'my_feature')
+    >>> axis_label("met", units={"met": {"unit": "GeV"}})
+    '$p_{T}^{miss}$ [GeV]'
     """
-    symbol, unit = _symbol(name, longest)
-    return f"{symbol} [{unit}]" if unit else symbol
+    units = UNITS.get() if units is None else units
+    unit = units.get(name, {}).get("unit")
+    title = title_of(name, units, longest)
+    return f"{title} [{unit}]" if unit else title
 
 
 def scaled_label(name: str, longest: int = 40) -> str:
@@ -165,7 +189,23 @@ def scaled_label(name: str, longest: int = 40) -> str:
     >>> scaled_label("pt")
     '$p_{T}$, scaled'
     """
-    return f"{_symbol(name, longest)[0]}, scaled"
+    return f"{title_of(name, None, longest)}, scaled"
+
+
+@contextmanager
+def stated_units(units: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+    """Context in which columns have these titles and units."""
+    token = UNITS.set(units)
+    try:
+        yield
+    finally:
+        UNITS.reset(token)
+
+
+def with_units(draw: Callable[[], Figure], units: Mapping[str, Mapping[str, str]]) -> Figure:
+    """Draw a figure with titles and units of columns."""
+    with stated_units(units):
+        return draw()
 
 
 @contextmanager

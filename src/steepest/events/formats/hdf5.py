@@ -100,7 +100,7 @@ class Hdf5Events(UnindexedFile):
             raise
         except DAMAGE as error:
             raise _damaged(path, error) from None
-        self.schema = pa.schema([pa.field(column.name, column.type) for column in self._columns])
+        self.schema = pa.schema([pa.field(c.name, c.type, metadata=c.said) for c in self._columns])
         self._places = {column.name: place for place, column in enumerate(self._columns)}
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ class Column:
     """Of a compound dataset."""
     index: int | None = None
     """In the last of two or three dimensions."""
+    said: dict[str, str] | None = None
+    """The attributes of its dataset that are a title or a unit."""
 
 
 def dataset_columns(dataset: Any) -> list[Column]:
@@ -46,11 +49,23 @@ def dataset_columns(dataset: Any) -> list[Column]:
     if dtype.names:
         columns = [_field(path, dtype[field], field, len(shape) - 1) for field in dtype.names]
         return _of_pandas_table(dataset, columns)
-    columns = [Column(name, path, _arrow(dtype, len(shape) - 1), dtype)]
+    columns = [Column(name, path, _arrow(dtype, len(shape) - 1), dtype, said=_said(dataset))]
     if len(shape) in (2, 3):
         single = _arrow(dtype, len(shape) - 2)
         columns += [Column(f"{name}_{i}", path, single, dtype, index=i) for i in range(shape[-1])]
     return columns
+
+
+def _said(dataset: Any) -> dict[str, str] | None:
+    """Return the attributes that are a title or a unit, as far as they can be read."""
+    found = {}
+    with suppress(OSError, RuntimeError, KeyError, ValueError):
+        for name in ("title", "long_name", "unit", "units"):
+            if name in dataset.attrs:
+                value = dataset.attrs[name]
+                text = value.decode() if isinstance(value, bytes) else value
+                found |= {name: text} if isinstance(text, str) else {}
+    return found or None
 
 
 def _of_pandas_table(dataset: Any, columns: list[Column]) -> list[Column]:

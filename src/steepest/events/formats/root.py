@@ -90,7 +90,12 @@ class RootEvents(UnindexedFile):
         except Exception as error:  # uproot meets damage with whatever it stumbles over
             expected = "a ROOT file with a TTree or an RNTuple"
             raise damaged(f"The metadata of {path} cannot be read.", expected, error) from None
-        self.schema = pa.schema([pa.field(column.name, column.type) for column in self._columns])
+        self.schema = pa.schema(
+            [
+                pa.field(c.name, c.type, metadata={"title": c.title} if c.title else None)
+                for c in self._columns
+            ]
+        )
 
     @contextmanager
     def _reader(self, columns: Sequence[str], batch_rows: int) -> Iterator[Read]:

@@ -44,6 +44,8 @@ class Column:
     """Of a branch with its parents, ``"Jet/Jet.PT"``; of a field ``("met", "pt")``."""
     type: pa.DataType
     leaf: str | None = None
+    title: str = ""
+    """Of a branch, as it is in the file."""
 
 
 def is_ntuple(tree: Any) -> bool:
@@ -68,7 +70,7 @@ def branches_of(tree: Any) -> list[Column]:
         if pa.types.is_struct(arrow):
             columns += [Column(f"{name}.{f.name}", path, f.type, leaf=f.name) for f in arrow]
         else:
-            columns.append(Column(name, path, arrow))
+            columns.append(Column(name, path, arrow, title=str(branch.title)))
     return columns
 
 

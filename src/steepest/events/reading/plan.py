@@ -20,6 +20,7 @@ from steepest.events.expressions.expression import Expression, column, parse
 from steepest.events.expressions.types import column_type
 from steepest.events.reading.particles import ParticleColumns, particle_columns
 from steepest.events.source import EVENT_ROW, EventSource
+from steepest.events.units import Units, units_of
 from steepest.events.words import listed, quoted
 from steepest.recipe import Derived, EventsRecipe, SampleRecipe
 
@@ -45,6 +46,8 @@ class Plan:
     """The column with the row of each row's event, where an event has several rows."""
     particles: ParticleColumns | None = None
     """Where the momenta of the particles are, for models that read them."""
+    units: Units = field(default_factory=dict)
+    """Titles and units of features, label and extra columns."""
     scale: float = 1.0
     """What the weights are multiplied by: σ · L / Σw of a sample with a cross-section."""
 
@@ -147,7 +150,10 @@ def plan_of(
         plan = _with_features(plan, features, source)
     if recipe.missing is not None:
         plan = _with_missing(plan, recipe, source)
-    plan = replace(plan, notes=(*plan.notes, *_refuse_leaks(plan)))
+    named = dict(zip(plan.names, plan.features, strict=True))
+    named |= {expression.text: expression for expression in (label, *plan.extra)}
+    units = units_of(recipe.units, source.schema, named)
+    plan = replace(plan, notes=(*plan.notes, *_refuse_leaks(plan)), units=units)
     return _replaced(plan, replaced, source) if replaced else plan
 
 

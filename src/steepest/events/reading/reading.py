@@ -268,6 +268,7 @@ def gather(
         rows=columns["rows"],
         file=columns["file"],
         tables=plan.tables,
+        units=plan.units,
         sample=_samples_of(columns["file"], planned),
         sample_names=tuple(one.sample for one, _ in planned if one.sample),
         source=source.fingerprint(),

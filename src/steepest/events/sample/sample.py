@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from steepest.events.sample.split import PARTS, parts_of_fold
+from steepest.events.units import Units
 from steepest.groups import select_inputs, split_inputs
 from steepest.ranks import Share, current
 from steepest.recipe import Derived
@@ -55,6 +56,8 @@ class Sample:
         ``(events,)`` float64, the weights of the descent; None if these are `weights`.
     tables
         The features that are written as tables, by name: derived, or with missing values.
+    units : dict[str, dict[str, str]]
+        What is known of "title" and "unit" of features, label and extra columns, by name.
     source : dict
         What the events are: names, sizes, rows and sha256 of the files.
     read : dict
@@ -88,6 +91,7 @@ class Sample:
     sample_names: tuple[str, ...] = ()
     train_weights: Any = None
     tables: Mapping[str, Derived] = field(default_factory=dict)
+    units: Units = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
     read: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
