@@ -151,7 +151,7 @@ def test_the_default_recipe_is_one():
         (
             "events.label.name=3",
             "The recipe has a wrong value for 'events.label'.\n"
-            "  expected: a valid string\n"
+            "  expected: text, or a table with value, and perhaps name and unit, of text\n"
             "  found:    {'name': 3}",
         ),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def linear_model(scaling: str = "standard", outputs: int = 1) -> TrainedModel:
     random = np.random.default_rng(0)
     X = random.normal(size=(500, 3)) * [100.0, 20.0, 0.1] + [600.0, 120.0, 0.6]
     X[:, 1] += 0.1 * X[:, 0]
-    model = Dense(3, (), outputs)
+    model: Any = Dense(3, (), outputs)
     return TrainedModel(
         scaling=fit_scaling(scaling, [(X, None)], ["pt", "mass", "tau32"]),
         model=model,
@@ -163,7 +165,8 @@ def test_labels_have_units_and_classes():
     assert directions.labels == ("Coefficient of $m$ [1/GeV]", "Intercept")
     directions = spans.parameters(linear_model(outputs=3), ["tau32@top", "tau32@w"])
     assert directions.labels[0] == r"Coefficient of $\tau_{32}$, top"
-    weights = linear_model(outputs=3).model.layers(directions.vectors[0])[0].weights
+    model: Any = linear_model(outputs=3).model
+    weights = model.layers(directions.vectors[0])[0].weights
     assert not weights[:, :2].any()
 
 

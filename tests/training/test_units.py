@@ -100,6 +100,7 @@ def test_units_in_tables_figures_and_the_saved_model(tmp_path: Path) -> None:
     table = recipe(parquet(tmp_path), label=label, units={"x": "GeV"}).to_dict()
     table["evaluate"] = {"bins": bins, "baseline": False}
     run = steepest.train(table, out=tmp_path / "run", progress=False)
+    assert run.metrics is not None
     merits = run.metrics["merits"]["model"]
     assert (merits["bias"]["unit"], merits["mean_squared_error"]["unit"]) == ("GeV", "GeV²")
     model = load_model(run.path).model
@@ -129,5 +130,5 @@ def test_the_name_of_a_class(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("label", [{"name": "M"}, {"value": 3}, {"value": "x", "units": "GeV"}])
 def test_labels_that_are_refused(tmp_path: Path, label: Any) -> None:
-    with pytest.raises(RecipeError, match="a label of text, or a table with value"):
+    with pytest.raises(RecipeError, match="text, or a table with value, and"):
         recipe(tmp_path, label=label)

@@ -353,13 +353,19 @@ class EventsRecipe(Strict):
     def _take_a_label_with_a_name(cls, given: Any) -> Any:
         """``{name = "M", value = "…", unit = "GeV"}`` is the value, with its title and unit."""
         label = given.get("label") if isinstance(given, dict) else None
-        if not isinstance(label, dict):
+        value = label.get("value") if isinstance(label, dict) else None
+        if not isinstance(label, dict) or not isinstance(value, str) or label.keys() - _LABEL_KEYS:
             return given
-        if not isinstance(value := label.get("value"), str) or label.keys() - _LABEL_KEYS:
-            raise ValueError("a label of text, or a table with value, and with name and unit")
         said = {to: label[key] for key, to in _LABEL_KEYS.items() if to and key in label}
         units = {**(given.get("units") or {}), **({value: said} if said else {})}
         return {**given, "label": value, **({"units": units} if units else {})}
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _is_text(cls, label: Any) -> Any:
+        if label is not None and not isinstance(label, str):
+            raise ValueError("text, or a table with value, and perhaps name and unit, of text")
+        return label
 
     @field_validator("variations")
     @classmethod
