@@ -402,9 +402,9 @@ def test_bins_of_nothing(draw):
 def test_resolution_and_pulls(draw):
     random = np.random.default_rng(0)
     truth, pull = random.uniform(0, 100, 2000), random.normal(size=2000)
-    binned = regression_in_bins(truth, truth + pull, truth, [0, 50, 100], column="mass")
+    binned = regression_in_bins(truth, truth + pull, truth, [0, 50, 100], None, "mass", "GeV")
     said = draw(resolution_figure(binned, "$m$"), binned)
-    assert {"Bias of $m$", "Resolution of $m$", "$m$ [GeV]"} <= set(said)
+    assert {"Bias of $m$ [GeV]", "Resolution of $m$ [GeV]", "$m$"} <= set(said)
     pull[0] = 9.0
     numbers = pull_histogram(pull)
     assert numbers.pulls.outside == 1

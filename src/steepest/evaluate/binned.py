@@ -128,11 +128,12 @@ def regression_in_bins(
     edges: ArrayLike,
     weights: Values | None = None,
     column: str = "column",
+    unit: str | None = None,
 ) -> BinnedMerits:
     """Return bias, resolution and robust resolution of a regressor in bins.
 
     Each is the merit of `regression_merits` for the events of the bin; the column may be the truth
-    itself. Values and edges are those of `place_in_bins`.
+    itself, and `unit` is the truth's. Values and edges are those of `place_in_bins`.
 
     Examples
     --------
@@ -149,12 +150,12 @@ def regression_in_bins(
         reason = _why_empty(sums, "events")
         if reason is None:
             true_, predicted_, weight_ = (compressed(e, inside) for e in (true, predicted, weight))
-            merits = regression_merits(true_, predicted_, weight_)
+            merits = regression_merits(true_, predicted_, weight_, unit)
             return {name: merits[name] for name in _REGRESSION}
         counts: dict[str, float | int] = {"events": sums.events}
         return {
             name: undefined_merit(
-                name, reason, f"{name.replace('_', ' ')} of the bin's events", counts
+                name, reason, f"{name.replace('_', ' ')} of the bin's events", counts, unit=unit
             )
             for name in _REGRESSION
         }

@@ -14,7 +14,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from steepest.evaluate import BinnedMerits, Merit
-from steepest.evaluate.figures import axis_label
 from steepest.folder import RunFolder
 from steepest.report.tables import efficiency_table, fold_table, variation_table, yield_table
 
@@ -99,7 +98,6 @@ def render(folder: RunFolder) -> str:
             for name, entry in (metrics.get("importance") or {}).items()
         ],
         figures=_figures(folder.path, metrics),
-        units=_units(metrics),
         coefficients=_coefficients(metrics),
         recipe=folder.recipe.to_toml(),
         log=_text(folder.path / "log.txt"),
@@ -236,17 +234,6 @@ def _captions(metrics: dict[str, Any]) -> dict[str, str]:
             texts = (what[metrics["task"]], entry["column"])[-caption.count("{}") :]
             captions[figure] = caption.format(*texts)
     return captions
-
-
-def _units(metrics: dict[str, Any]) -> str:
-    """Say of which quantities figures guess the unit from the name."""
-    bins = [entry["column"] for entry in metrics.get("bins", [])]
-    label = [metrics["label"]] if metrics.get("task") == "regression" else []
-    names = dict.fromkeys([*metrics.get("features", []), *bins, *label])
-    guessed = [name for name in names if axis_label(name).endswith("[GeV]")]
-    if not guessed:
-        return ""
-    return f"The unit GeV is assumed from the names of {', '.join(guessed)}."
 
 
 def _figures(folder: Path, metrics: dict[str, Any]) -> list[dict[str, str]]:

@@ -456,7 +456,7 @@ def _binned(scored: Scored, bins: BinsRecipe, chosen: Chosen) -> BinnedMerits | 
             )
         case _:
             return evaluate.regression_in_bins(
-                labels, predictions, values, bins.edges, weights, scored.model.unit, column
+                labels, predictions, values, bins.edges, weights, column, scored.model.unit
             )
 
 

@@ -76,6 +76,8 @@ def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
 
     `name` is the name or symbol of the predicted quantity, such as "$p_{T}$".
     """
+    unit = next((merit.unit for merit in binned.merits["bias"] if merit.unit), None)
+    suffix = f" [{unit}]" if unit else ""
     name = short(name, 20)
     with drawing(7.0, 7.2) as figure:
         top, bottom = _stacked(figure)
@@ -86,8 +88,8 @@ def resolution_figure(binned: BinnedMerits, name: str = "target") -> Figure:
         _around_zero(top, binned.merits["bias"])
         both = (*binned.merits["resolution"], *binned.merits["robust_resolution"])
         _from_zero(bottom, both, room=1.5)
-        top.set_ylabel(f"Bias of {name}")
-        bottom.set_ylabel(f"Resolution of {name}")
+        top.set_ylabel(f"Bias of {name}{suffix}")
+        bottom.set_ylabel(f"Resolution of {name}{suffix}")
         _finish(bottom, binned, (top, bottom))
     return figure
 
