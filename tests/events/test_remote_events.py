@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import types
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -142,7 +143,7 @@ def test_progress_is_reported(server, name) -> None:
 @pytest.mark.parametrize("name", ["jets.parquet", "jets.h5", "jets.root"])
 def test_what_does_not_arrive_is_an_error_and_can_be_read_later(server, name, monkeypatch) -> None:
     source = open_events(f"{server}/ok/{name}")
-    (file,) = source._files
+    file: Any = source.opened[0]
     fine = file.path.fs.open
 
     def refuse(*_, **__):
@@ -284,7 +285,8 @@ def bucket(files, monkeypatch):
     thread.start()
     host, port = thread.get_host_and_port()
     options = {"endpoint_url": f"http://{host}:{port}", "key": "k", "secret": "s"}
-    monkeypatch.setitem(remote.fsspec.config.conf, "s3", options)
+    fsspec: Any = remote.fsspec
+    monkeypatch.setitem(fsspec.config.conf, "s3", options)
     fs = remote.fsspec.filesystem("s3")
     fs.mkdir("jets")
     for name, content in files.items():

@@ -500,7 +500,7 @@ def test_removed_while_in_use(tree) -> None:
 def test_a_branch_of_another_length(tree, refused, monkeypatch) -> None:
     path = small(tree)
     source = open_events(path)
-    monkeypatch.setattr(source._files[0], "rows", 12)
+    monkeypatch.setattr(source.opened[0], "rows", 12)
     message = """
 The branch 'pt' of DIR/jets.root:events has another length than the tree.
   expected: 12 entries
