@@ -208,7 +208,7 @@ def show_comparison(comparison: Comparison, figure: Path | None = None) -> None:
     _print(*values, *differences, said, *([f"Figure: {figure}"] if figure else []))
 
 
-def _side_by_side(title: str, rows: Sequence[Sequence[str]], columns: int = 3) -> list[Table]:
+def _side_by_side(title: str, rows: Sequence[Sequence[str]], columns: int = 2) -> list[Table]:
     """Tables with so many runs each, which fit 80 columns."""
     return [
         _of_rows(title, [[row[0], *row[start : start + columns]] for row in rows])

@@ -102,6 +102,7 @@ def test_numbers_of_many_runs_are_not_wrapped(runs: list[steepest.Run], capsys):
     show_comparison(comparison)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
+    assert any("1/ε_B (ε_S = 0.5)" in line for line in lines)
     for merit in (*comparison.merits["auc"], *comparison.merits["background_rejection_at_0.5"]):
         assert any(merit.format() in line for line in lines)
 
