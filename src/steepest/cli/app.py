@@ -24,8 +24,6 @@ from steepest.cli.simulate import simulate
 from steepest.cli.train import train
 from steepest.errors import Interrupted, SteepestError
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     name="steepest",
     help="""Gradient descent for particle physicists.

@@ -19,8 +19,6 @@ from steepest.descent.batches import Batches
 from steepest.descent.prefetch import Prefetcher
 from steepest.objective import Batch
 
-__all__ = ["BatchLoader", "Run"]
-
 PIECE, PIECE_BYTES = 32_768, 8 * 2**20
 """Events, and bytes of them, that are copied side by side together, at most; but a whole batch."""
 THREADED_BYTES = 2**20

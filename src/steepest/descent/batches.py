@@ -25,8 +25,6 @@ import numpy as np
 
 from steepest.ranks import Share
 
-__all__ = ["Batches"]
-
 _ORDER_STREAM, _WINDOW_STREAM = 1, 2
 """Keep the orders' random numbers apart from those of the initialisation (stream 0)."""
 CHUNK = 1_024

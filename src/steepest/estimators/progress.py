@@ -9,8 +9,6 @@ from typing import Any
 
 from steepest.descent import Callback, State
 
-__all__ = ["CallbackAdapter", "Progress", "ProgressCallback"]
-
 LINES = 20
 """About so many lines are printed in a fit."""
 

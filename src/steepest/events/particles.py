@@ -26,8 +26,6 @@ import numpy as np
 from steepest.errors import EventsError
 from steepest.groups import MOMENTA, PARTICLES, POINTS, Jagged
 
-__all__ = ["FEATURES", "GROUPS", "Particles", "cartesian", "group_features", "particle_groups"]
-
 Array = np.ndarray
 FEATURES = (
     "log_pt",

@@ -28,8 +28,6 @@ import numpy as np
 
 from steepest.errors import MissingExtraError, RecipeError, nearest
 
-__all__ = ["InputNames", "Model", "ModelKind", "kind_named", "known_models", "register"]
-
 Array = np.ndarray
 InputNames = tuple[str, ...] | Mapping[str, tuple[str, ...]]
 """The names of a flat matrix's columns; or those of each group, by the group's name."""

@@ -17,8 +17,6 @@ from steepest.errors import RecipeError
 from steepest.models.base import InputNames
 from steepest.models.layers import ACTIVATIONS, Activation, Layer, forward
 
-__all__ = ["INITIALIZATIONS", "Dense"]
-
 Array = np.ndarray
 
 

@@ -25,8 +25,6 @@ from steepest.events.words import counted, listed
 from steepest.groups import Groups
 from steepest.storage import blocks
 
-__all__ = ["data_notes"]
-
 Array = np.ndarray
 MOST, FEWEST = 20_000, 100
 """Training events that are looked at, and that must be there for a statement."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FeatureHistograms", "feature_figure", "feature_histograms"]
-
 _MOST = 24
 
 

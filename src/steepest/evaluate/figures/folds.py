@@ -15,8 +15,6 @@ from steepest.evaluate.figures.style import COLOURS, LINE_STYLES, drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FoldCurves", "fold_curves", "fold_figure"]
-
 POINTS = 2_000
 """Steps drawn of a fold, evenly spaced."""
 

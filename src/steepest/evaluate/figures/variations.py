@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["VariationShapes", "variation_figure", "variation_shapes"]
-
 Weighted = Mapping[str, tuple[AnyArray, AnyArray]]
 """Values and weights of each class."""
 

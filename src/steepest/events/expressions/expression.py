@@ -22,8 +22,6 @@ from steepest.events.expressions.translate import translate
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import Condition
 
-__all__ = ["Expression", "column", "frame", "parse"]
-
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "=="}
 
 

@@ -23,11 +23,6 @@ from steepest.errors import EventsError
 from steepest.events.expressions.types import Condition, Float, Short, Typed, Wide
 from steepest.events.words import counted
 
-__all__ = [
-    "REDUCTIONS", "Jagged", "Mismatch", "element", "filtered", "lifted", "mapped", "ordered",
-    "paired", "reduced", "refuse_mismatch",
-]  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Jagged:

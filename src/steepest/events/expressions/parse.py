@@ -21,8 +21,6 @@ from typing import NoReturn
 
 from steepest.errors import RecipeError
 
-__all__ = ["SYMBOLS", "literal_value", "nodes_of", "operands", "parse_tree", "pointed"]
-
 TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)

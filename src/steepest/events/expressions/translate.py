@@ -49,8 +49,6 @@ from steepest.events.expressions.vectors import (
 )
 from steepest.events.words import listed
 
-__all__ = ["translate"]
-
 
 def translate(tree: ast.expr, text: str, role: str, schema: pa.Schema, scalar: bool) -> Typed:
     """Return the Polars expression and type of a parsed text, for events of a schema.

@@ -12,11 +12,6 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-__all__ = [
-    "INTEGERS", "Condition", "Float", "Short", "String", "Typed", "Unsigned", "Wide", "column_type",
-    "is_list", "is_nested", "literal",
-]  # fmt: skip
-
 Float, Condition, String = pl.Float64(), pl.Boolean(), pl.String()
 Short, Unsigned, Wide = pl.Int64(), pl.UInt64(), pl.Int128()
 INTEGERS = (Short, Unsigned, Wide)

@@ -20,8 +20,6 @@ import numpy as np
 from steepest.events.expressions.functions import elementwise
 from steepest.events.expressions.types import Float, Typed
 
-__all__ = ["ATTRIBUTES", "BETWEEN", "FROM_PT", "MEMBERS", "OF_VECTORS", "P4", "computed"]
-
 MEMBERS = {"first": 0, "second": 1}
 """Functions of lists, numbers too, that give one member of each pair."""
 OF_VECTORS = ("p4", "pairs", "sum", "sort", *MEMBERS)

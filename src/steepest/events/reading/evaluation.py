@@ -30,8 +30,6 @@ from steepest.groups import PARTICLES
 from steepest.ranks import Ranks
 from steepest.recipe import SplitRecipe
 
-__all__ = ["LENGTHS", "Evaluated", "Evaluation", "Seen", "codes_of", "matrix", "narrow_type"]
-
 LENGTHS = "lengths"
 """The column with the number of each event's particles."""
 ROWS_AT_ONCE = 4096

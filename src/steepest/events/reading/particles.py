@@ -24,8 +24,6 @@ from steepest.events.source import EventSource
 from steepest.groups import Jagged
 from steepest.recipe import ParticlesRecipe
 
-__all__ = ["ParticleColumns", "particle_columns"]
-
 Array = np.ndarray
 pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
 USUAL: tuple[dict[str, str], ...] = (

@@ -23,8 +23,6 @@ ALWAYS = ("sum", "count", "len", "any", "all")
 """The reductions that an empty list has too."""
 SPOKEN = {"train": "training"}
 
-__all__ = ["Faults", "PartSums", "Repeats", "part_sums", "refuse_empty_parts", "refuse_weights"]
-
 
 @dataclass
 class Faults:

@@ -26,8 +26,6 @@ from steepest.errors import EventsError
 from steepest.events.words import counted, listed, quoted
 from steepest.ranks import Ranks
 
-__all__ = ["BINARY", "TASKS", "LabelCounts", "Labels", "decide", "encode"]
-
 BINARY = ("0", "1")
 TASKS = {
     "mean-squared-error": "regression",

@@ -36,11 +36,6 @@ from steepest.ranks import current
 from steepest.recipe import SplitRecipe
 from steepest.storage import AnyArray, blocks
 
-__all__ = [
-    "PARTS", "TEST", "TRAIN", "VALIDATION", "assign_folds", "assign_parts", "content_keys",
-    "event_keys", "parts_of_fold", "row_keys", "together",
-]  # fmt: skip
-
 TRAIN, VALIDATION, TEST = 0, 1, 2
 PARTS = ("train", "validation", "test")
 
