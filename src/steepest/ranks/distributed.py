@@ -65,8 +65,7 @@ class DistributedRanks(Ranks):
     def first_to_say(self) -> bool:
         """Whether no other rank has said why all of them end: asked once a rank."""
         try:
-            start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-            return self._store.add(f"steepest said {start}", 1) == 1
+            return self._store.add("said", 1) == 1
         except Exception:  # its rank has ended: better twice than never
             return True
 
@@ -132,9 +131,26 @@ def _join(wanted: str) -> DistributedRanks:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(backend, timeout=TIMEOUT)
-    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store: Any = distributed.TCPStore(  # pyright: ignore[reportPrivateImportUsage]
-        host, port, is_master=False, wait_for_workers=False
+    store = _store(distributed)
+    rank, size = int(os.environ["RANK"]), int(wanted)
+    distributed.init_process_group(
+        backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT
     )
     return DistributedRanks(torch, store)
+
+
+def _store(distributed: Any) -> Any:
+    """Where the ranks find each other: at torchrun, or else at rank 0.
+
+    On one machine torchrun keeps it for processes that it starts again. They must not find the
+    addresses of those that have ended, and look under the number of the restart.
+    """
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    serves = os.environ["RANK"] == "0" and not kept
+    store = distributed.TCPStore(
+        host, port, is_master=serves, timeout=TIMEOUT, wait_for_workers=False
+    )
+    one_machine = os.environ.get("GROUP_WORLD_SIZE") == "1"
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if one_machine else "0"
+    return distributed.PrefixStore(f"start {start}", store)
