@@ -36,11 +36,11 @@ def test_signature_is_the_designed_one():
         "optimizer": None,
         "learning_rate": None,
         "schedule": None,
-        "scaling": "standard",
+        "scaling": "auto",
         "l2": None,
         "epochs": None,
         "tol": None,
-        "early_stopping": "auto",
+        "early_stopping": False,
         "seed": 0,
         "random_state": None,
     }

@@ -19,12 +19,9 @@ from typing import Any
 import numpy as np
 
 from steepest import recipe as spec
-from steepest.descent.history import Trajectory
-from steepest.descent.plan import Plan
-from steepest.descent.state import Best, State
-from steepest.descent.steps import Stepper
+from steepest.descent.trials import MOST_HELD_OUT, MOST_STEPS, Trials
 from steepest.objective import Batch, CurvatureBounds, Objective
-from steepest.objective.stateful import Stateful, memory_of, preserved_memory
+from steepest.objective.stateful import preserved_memory
 from steepest.optimizers import UpdateRule
 from steepest.ranks import Share, current
 
@@ -33,15 +30,8 @@ __all__ = ["LearningRate", "choose_learning_rate"]
 HALF_DECADE = math.sqrt(10.0)
 ADAPTIVE, PLAIN = (1e-4, 8), (1e-3, 8)
 """The lowest η that is tried, and how many: for rules that adapt to the gradient, for others."""
-SHARE, LEAST_STEPS, MOST_STEPS = 5, 600, 1500
-"""Long trial runs take this part of the descent's steps, within limits; short ones a quarter."""
 FINALISTS, MOST_RATES = 3, 16
-HELD_OUT, MOST_HELD_OUT, FEW = 5, 4096, 2000
-"""Every so manieth event is held out of the trial runs, of few events every third; and at most."""
-FAR = 50.0
-"""Events with larger inputs are never held out."""
-MOST_EVENTS = 100_000
-"""Events of trial runs at most, evenly spaced."""
+"""Rates that take a long trial run after the short ones, of a quarter of its steps."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +52,7 @@ def choose_learning_rate(
     steps: int | None = None,
     schedule: spec.Schedule | None = None,
     share: Share | None = None,
+    judge: Objective | None = None,
 ) -> LearningRate:
     """Choose η for a descent of so many steps; as many as an epoch has where that is not said.
 
@@ -75,7 +66,7 @@ def choose_learning_rate(
     if rule.name in ("sgd", "momentum", "nesterov"):
         curvature = objective.curvature_bounds(events)
     schedule = schedule or spec.Constant()
-    trials = _Trials(objective, events, share, rule, batch_size, seed, steps, schedule)
+    trials = Trials(objective, events, share, rule, batch_size, seed, steps, schedule, judge)
     if curvature is None:
         return best_of_trials(trials, momentum)
     found = from_curvature(curvature, share.events, batch_size, momentum, steps)
@@ -157,98 +148,11 @@ def best_for_steps(steps: int) -> float:
     return float(root)
 
 
-class _Trials:
-    """Short descents from the same start, by which rates are compared."""
-
-    def __init__(
-        self,
-        objective: Objective,
-        events: Batch,
-        share: Share,
-        rule: UpdateRule,
-        batch_size: int,
-        seed: int,
-        steps: int | None,
-        schedule: spec.Schedule,
-    ) -> None:
-        self.objective, self.rule, self.seed, self.schedule = objective, rule, seed, schedule
-        self.whole = batch_size >= share.events
-        self.own_events, self.share, self.batch_size = events, share, batch_size
-        self.per_epoch = -(-share.events // batch_size)
-        self.steps = steps or self.per_epoch
-
-    def spaced(self, most: int) -> Batch:
-        """At most so many of all events, evenly spaced, in memory; of many ranks, of all."""
-        taken = self.own_events.take(self.share.spaced(most))
-        ranges = current().gather(self.share.ranges)
-        if len(ranges) == 1:
-            return taken
-        events = Batch.joined(current().gather(taken))
-        step = -(-self.share.events // most)
-        numbers = [np.arange(-(-a // step), -(-b // step)) for of in ranges for a, b in of]
-        return events.take(np.argsort(np.concatenate(numbers)))
-
-    def split(self) -> tuple[Batch, Batch]:
-        """Events to train on, and events to be judged by; the same ones where there are few."""
-        events = self.spaced(MOST_EVENTS)
-        out = np.zeros(len(events), dtype=bool)
-        each = 3 if len(events) < FEW else HELD_OUT
-        out[:: max(each, -(-len(events) // MOST_HELD_OUT))] = True
-        if len(events) < 4 * HELD_OUT:
-            out[:] = False
-        inputs = events.inputs
-        if isinstance(inputs, np.ndarray):  # one event must not judge alone, but be survived
-            out &= np.abs(inputs).max(axis=1, initial=0.0) <= FAR
-        kept = events.take(np.flatnonzero(~out))
-        return kept, events.take(np.flatnonzero(out)) if out.any() else kept
-
-    def by_rates(
-        self, tried: Callable[[float], list[float]], rates: Sequence[float]
-    ) -> list[list[float]]:
-        """What each rate gives; of many ranks each tries some of them."""
-        rank, size = current().rank, current().size
-        found = current().gather([tried(rate) for rate in rates[rank::size]])
-        return [found[index % size][index // size] for index in range(len(rates))]
-
-    def losses(
-        self, rate: float, steps: int, kept: Batch, judged: Batch, looks: Sequence[int] = ()
-    ) -> list[float]:
-        """J on `judged` after each step in `looks`, and after the last; infinite if it is lost."""
-        size = len(kept) if self.whole else min(self.batch_size, len(kept))
-        each = max(1, round(self.per_epoch * steps / self.steps))
-        epochs = -(-steps // -(-len(kept) // size))
-        plan = Plan(
-            events=len(kept), batch_size=size, rule=self.rule, learning_rate=rate, seed=self.seed,
-            schedule_options=self.schedule, epochs=epochs, record_every=steps + epochs,
-            validate_every=epochs, schedule_length=(steps, each),
-        )  # fmt: skip
-        theta = self.objective.initial(self.seed)
-        if isinstance(self.objective, Stateful):
-            self.objective.restore(self.objective.initial_memory(self.seed))
-        nothing = Trajectory(np.empty(0, dtype=np.int64), len(theta), str(theta.dtype), 0)
-        stepper = Stepper(self.objective, kept, plan, nothing)
-        start = self.objective.loss(theta, judged)
-        limit = 1e6 * max(abs(start), 1e-300)
-        state = State(theta, self.rule.initial_state(theta), 0, Best(theta, start, 0), limit,
-                      memory=memory_of(self.objective))  # fmt: skip
-        found = []
-        for end in sorted({*(look for look in looks if 0 < look < steps), steps}):
-            rates = rate * plan.schedule.factors(state.step, end - state.step)
-            taken = stepper.take(state, rates)
-            state = taken.state
-            lost = taken.diverged or not np.isfinite(state.theta).all()
-            loss = math.inf if lost else self.objective.loss(state.theta, judged)
-            found.append(loss if math.isfinite(loss) else math.inf)
-            if lost:
-                break
-        return found
-
-
-def best_of_trials(trials: _Trials, momentum: float = 0.0) -> LearningRate:
+def best_of_trials(trials: Trials, momentum: float = 0.0) -> LearningRate:
     """The η with the lowest loss of held-out events after a trial run."""
     lowest, count = ADAPTIVE if trials.rule.stability is None else PLAIN
     rates = [lowest * (1.0 - momentum) * HALF_DECADE**k for k in range(count)]
-    long = min(trials.steps, max(trials.steps // SHARE, LEAST_STEPS), MOST_STEPS)
+    long = trials.long
     kept, judged = trials.split()
 
     def ranked(candidates: list[float], steps: int) -> list[tuple[float, float]]:
@@ -272,7 +176,7 @@ def best_of_trials(trials: _Trials, momentum: float = 0.0) -> LearningRate:
     )
 
 
-def best_multiple(trials: _Trials, found: LearningRate, multiples: Sequence[float]) -> LearningRate:
+def best_multiple(trials: Trials, found: LearningRate, multiples: Sequence[float]) -> LearningRate:
     """The multiple of η that is first within 10⁻⁴ of the lowest loss that any of them reaches.
 
     Bounds hold everywhere; on the way to the minimum the curvature is lower. η itself is kept where

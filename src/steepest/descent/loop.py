@@ -205,7 +205,7 @@ class _Descent:
                 cause="targets, inputs or weights of enormous size",
                 do='rescale them, or set descent.dtype = "float64"',
             )
-        constant = self.ranks.mean(_loss_of_a_constant(self.events), len(self.events))
+        constant = self.ranks.mean(loss_of_a_constant(self.events), len(self.events))
         memory = memory_of(self.objective)
         state = State(
             theta=theta,
@@ -382,7 +382,7 @@ class _Descent:
         return spent
 
 
-def _loss_of_a_constant(events: Batch) -> float:
+def loss_of_a_constant(events: Batch) -> float:
     """Roughly the loss of a constant prediction: the targets' variance, or one for K classes."""
     if np.issubdtype(events.targets.dtype, np.integer):
         return 1.0

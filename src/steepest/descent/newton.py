@@ -54,6 +54,8 @@ MOST_VECTORS = 500
 """Parameters up to which H is inverted by its eigenvectors."""
 FAR = 100.0
 """A mean so many standard deviations from zero makes the features be taken from their means."""
+FAR_STEP = 0.01
+"""A last step so large for θ leads to no minimum: near one, steps shrink quadratically."""
 FLAT = 1e-13
 """Curvatures below this part of the largest count as flat: no step goes there."""
 
@@ -311,6 +313,12 @@ class _Recorder:
             sentence = f"the gradient norm {norm:.3g} is below {stop.gradient_norm:g}"
             return StopReason("gradient-norm", sentence)
         if point.excess <= (stop.loss_tolerance or TOLERANCE):
+            if np.linalg.norm(point.step) > FAR_STEP * np.linalg.norm(point.theta) > 0:
+                return StopReason(
+                    "separable",
+                    f"J still falls towards {point.loss - point.excess:.3g} while θ grows without "
+                    "end, as where classes can be separated; an L2 penalty gives it a minimum",
+                )
             sentence = f"J is {max(point.excess, 0.0):.2g} above its minimum, as curvature predicts"
             return StopReason("optimum", sentence)
         if ended or point.excess <= ROUNDING * abs(point.loss):

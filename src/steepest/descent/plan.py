@@ -182,7 +182,10 @@ def decided(
     --------
     >>> recipe = decided(spec.DescentRecipe(), events=430, validated=True)
     >>> recipe.method, recipe.batch_size, recipe.epochs, recipe.stop.patience
-    ('descent', 32, 214, 53)
+    ('descent', 32, 214, None)
+    >>> constant = spec.DescentRecipe(schedule=spec.Constant())
+    >>> decided(constant, events=430, validated=True).stop.patience
+    53
     """
     method, size, epochs = recipe.method, recipe.batch_size, recipe.epochs
     if method == "auto":
@@ -198,7 +201,8 @@ def decided(
         epochs = NEWTON_STEPS if method == "newton" else whole
     patience = recipe.stop.patience
     if patience == "auto":
-        open_end = recipe.epochs == "auto" and method == "descent" and validated
+        anneals = isinstance(recipe.schedule, spec.OneCycle | spec.Cosine)
+        open_end = recipe.epochs == "auto" and method == "descent" and validated and not anneals
         patience = max(10, epochs // 4) if open_end else None
     stop = recipe.stop.model_copy(update={"patience": patience})
     return recipe.model_copy(

@@ -33,7 +33,7 @@ class StopReason:
     """Which criterion ended the descent, and in words."""
 
     kind: Literal["epochs", "gradient-norm", "loss-tolerance", "patience", "seconds", "asked",
-                  "exact", "optimum", "finished", "negative-loss"]  # fmt: skip
+                  "exact", "optimum", "separable", "finished", "negative-loss"]  # fmt: skip
     sentence: str
 
 

@@ -17,7 +17,14 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from steepest.descent import Callback, MemoryCheckpointer, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
-from steepest.estimators.choices import chosen_for, mean_loss, parted, seed_of, sets_aside
+from steepest.estimators.choices import (
+    chosen_for,
+    mean_loss,
+    method_of,
+    parted,
+    rows_of,
+    seed_of,
+)
 from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated
 from steepest.estimators.progress import CallbackAdapter, ProgressCallback
 from steepest.events import Sample
@@ -28,6 +35,7 @@ from steepest.training.evaluation import Scored
 from steepest.training.fit import fit, fit_baseline, model_at
 from steepest.training.inputs import Schema
 from steepest.training.partial_fit import PartialFit
+from steepest.training.penalty import Penalty
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 
@@ -50,6 +58,10 @@ class Descended(BaseEstimator):
     exact_: Any
     n_features_in_: int
     _partial: PartialFit | None = None
+    _not_convex: bool = False
+    """Newton's method has refused the weights of this fit."""
+    _solution: TrainedModel | None = None
+    """The minimum where `fit` took no descent, from which `partial_fit` goes on."""
     _begun: tuple[int, int, bool, bool]
     """What its recipe follows from besides parameters: how many events, the seed, whether it is
     validated, whether the events come piece by piece."""
@@ -58,16 +70,16 @@ class Descended(BaseEstimator):
         self,
         hidden: tuple[int, ...] = (),
         *,
-        method: Literal["descent", "newton", "exact"] = "descent",
+        method: Literal["auto", "descent", "newton", "exact"] = "auto",
         batch_size: int | Literal["all"] | None = None,
         optimizer: str | dict[str, Any] | None = None,
         learning_rate: float | Literal["auto"] | None = None,
         schedule: str | dict[str, Any] | None = None,
-        scaling: str = "standard",
-        l2: float | None = None,
+        scaling: str = "auto",
+        l2: float | Literal["auto"] | None = None,
         epochs: int | None = None,
         tol: float | None = None,
-        early_stopping: bool | Literal["auto"] = "auto",
+        early_stopping: bool = False,
         activation: str = "relu",
         initialization: str | None = None,
         record_every: int | Literal["auto"] = "auto",
@@ -122,14 +134,14 @@ class Descended(BaseEstimator):
         seed = seed_of(self)
         train = self._sample(X, y, sample_weight, new=True)
         held_out: Sample | None = None
-        apart = False
         if validation is not None:
             X, y, *rest = validation
             held_out = self._sample(X, y, rest[0] if rest else None, new=False)
-        elif apart := sets_aside(self, train):
+        elif self.early_stopping:
             train, held_out = parted(train, self._task()[0], seed)
         self._begun = len(train), seed, held_out is not None, False
-        self._descend(train, held_out, apart)
+        self._not_convex = False
+        self._descend(train, held_out)
         return self
 
     def _sample(self, X: Any, y: Any, sample_weight: Any, new: bool) -> Sample:
@@ -143,14 +155,18 @@ class Descended(BaseEstimator):
     def _recipe(self, events: int, seed: int, validated: bool, piecewise: bool) -> Recipe:
         """The estimator's parameters as a recipe for so many events, which checks them."""
         p = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        chosen = chosen_for(self._task()[0], p["hidden"], events, p["batch_size"], piecewise)
+        task = self._task()[0]
+        if p["method"] == "auto":
+            values = events * self.n_features_in_
+            p["method"] = method_of(p, task, values, validated, piecewise, self._not_convex)
+        chosen = chosen_for(task, p["hidden"], events, p["batch_size"], piecewise)
         if p["epochs"] is not None or p["optimizer"] is not None:  # these are chosen together
             chosen |= {"learning_rate": "auto", "l2": 0.0}
         p |= {name: value for name, value in chosen.items() if p[name] is None}
         whole, every = p["batch_size"] == "all", p["record_every"]
         rare = whole and p["tol"] is None and not validated and every != "auto"
         stop = {"loss_tolerance": p["tol"]} if p["tol"] is not None else {}
-        if validated and self.early_stopping is True:
+        if validated and self.early_stopping:
             stop["patience"] = max(PATIENCE, p["epochs"] // 5)
         descent = {
             **{name: p[name] for name in _DESCENT},
@@ -159,6 +175,7 @@ class Descended(BaseEstimator):
             "history": {"every": every},
             # batch descent validates only when it records, unless a criterion needs each epoch
             "validate_every": every if rare else 1,
+            "keep": "best" if validated else "last",
         }
         model = {name: p[name] for name in ("hidden", "activation", "initialization")}
         arrays = {"path": "arrays", "label": "y"}
@@ -175,11 +192,11 @@ class Descended(BaseEstimator):
         assert isinstance(epochs, int)  # as the parameter is
         return CallbackAdapter(self.callbacks or (), epochs, bool(self.verbose))
 
-    def _descend(self, train: Sample, validation: Sample | None, apart: bool = False) -> None:
-        """Fit anew; `apart` says that the validation part was set aside here."""
+    def _descend(self, train: Sample, validation: Sample | None) -> None:
+        """Fit anew."""
         recipe, schema = self._recipe(*self._begun), self._schema()
         checkpointer, callback = MemoryCheckpointer(), self._callback(recipe)
-        self._partial = None
+        self._partial = self._solution = None
         try:
             fitted = fit(
                 train,
@@ -190,7 +207,14 @@ class Descended(BaseEstimator):
                 checkpointer,
                 callback=callback,
                 say=print if callback.verbose else lambda _: None,
+                compare=bool(self.hidden) and self.epochs is None and self.optimizer is None,
             )
+        except EventsError:
+            if self.method != "auto" or recipe.descent.method == "descent" or self._not_convex:
+                raise
+            self._not_convex = True  # with negative weights; a descent stops where it runs away
+            self._descend(train, validation)
+            return
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
@@ -202,11 +226,12 @@ class Descended(BaseEstimator):
             self.learning_rate_ = fitted.learning_rate.value
             self._end(fitted.outcome.state)
             self._warn_unconverged(fitted.outcome.state)
-            if apart:
-                assert validation is not None
-                self._warn_no_better(train, validation, schema)
+            if fitted.penalty is not None:
+                self._warn_no_better(train, schema, fitted.model, fitted.penalty)
             if recipe.descent.method == "descent":
                 self._partial = PartialFit.after_fit(fitted, schema, recipe)
+            elif self.method == "auto":
+                self._solution = fitted.model
         self.history_ = _history(checkpointer)
 
     def _continue(self, train: Sample) -> None:
@@ -216,7 +241,7 @@ class Descended(BaseEstimator):
             self._begun = len(train), seed_of(self), False, True
         recipe = self._recipe(*self._begun)
         if partial is None:
-            partial = PartialFit.start(train, self._schema(), recipe)
+            partial = PartialFit.start(train, self._schema(), recipe, self._solution)
             self.history_ = None
         elif partial.recipe != recipe:
             raise RecipeError(
@@ -253,6 +278,12 @@ class Descended(BaseEstimator):
         )
 
     def _warn_unconverged(self, state: State) -> None:
+        if state.reason is not None and state.reason.kind in ("negative-loss", "separable"):
+            warnings.warn(
+                f"{type(self).__name__} has no minimum to go to: {state.reason.sentence}.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
         if self.tol is not None and state.reason is not None and state.reason.kind == "epochs":
             warnings.warn(
                 f"{type(self).__name__} has taken all its epochs before the training loss fell by "
@@ -262,16 +293,21 @@ class Descended(BaseEstimator):
                 stacklevel=4,
             )
 
-    def _warn_no_better(self, train: Sample, held_out: Sample, schema: Schema) -> None:
-        """Compare a network with a linear model, on the events that were set aside."""
-        if not self.hidden:
+    def _warn_no_better(
+        self, train: Sample, schema: Schema, network: TrainedModel, trial: Penalty
+    ) -> None:
+        """Compare a network's trial run with a linear model, on the events held out of both."""
+        kept, held_out = rows_of(train, trial.kept), rows_of(train, trial.held_out)
+        try:
+            linear = fit_baseline(kept, schema, Callback()).model
+        except EventsError:  # some negative weights leave a linear model without a minimum
             return
-        linear = fit_baseline(train, schema, Callback()).model
-        loss, baseline = (mean_loss(model, held_out) for model in (self.model_, linear))
-        if not loss < baseline:
+        baseline = mean_loss(linear, held_out)
+        unit = getattr(network.loss, "width", 1.0) ** 2
+        if not trial.loss * unit < baseline:
             warnings.warn(
-                "The network is no better than a linear model: on the "
-                f"{len(held_out):,} events that were set aside its loss is {loss:.6g}, that of the "
+                f"The network is no better than a linear model: on {len(held_out):,} events that "
+                f"were held out of a trial run its loss is {trial.loss * unit:.6g}, that of the "
                 f"linear model {baseline:.6g}. "
                 "More events or epochs, a larger l2 or fewer units may help; hidden=() is the "
                 "linear model.",
@@ -314,6 +350,11 @@ class Descended(BaseEstimator):
         """What the model says of X, checked by scikit-learn; float32 of what is float32."""
         return self._of_inputs(X, lambda inputs: self.model_.predict(inputs))  # noqa: PLW0108 - checked first
 
+    @property
+    def _begins(self) -> bool:
+        """Whether `partial_fit` has nothing to go on from."""
+        return self._partial is None and self._solution is None
+
     def _of_inputs(self, X: Any, says: Callable[[Array], Array]) -> Array:
         check_is_fitted(self, "model_")
         check: Any = validate_data
@@ -352,7 +393,7 @@ def arrays_of(
 
 def descends(estimator: Any) -> bool:
     """Whether an estimator has partial_fit: only by descent."""
-    return getattr(estimator, "method", "descent") == "descent"
+    return getattr(estimator, "method", "auto") in ("auto", "descent")
 
 
 def weights_of(sample_weight: Any, events: int) -> Array | None:

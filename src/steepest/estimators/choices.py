@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,17 @@ from sklearn.utils import check_random_state, compute_class_weight
 from steepest.errors import RecipeError
 from steepest.events import Sample
 from steepest.trained import TrainedModel
+from steepest.training.penalty import usual_penalty
 
-__all__ = ["chosen_for", "class_weights", "mean_loss", "parted", "seed_of", "sets_aside"]
+__all__ = [
+    "chosen_for",
+    "class_weights",
+    "mean_loss",
+    "method_of",
+    "parted",
+    "rows_of",
+    "seed_of",
+]
 
 Array = np.ndarray
 STEPS, RATE = 3000, 0.003
@@ -23,8 +33,8 @@ BATCH, WHOLE = 64, 256
 PENALTY = {"regression": (20.0, 0.06), "binary": (3.0, 0.005), "multiclass": (3.0, 0.005)}
 """λ of networks: the first over the number of events, and at most the second. With these, tables
 of 100 to 4,000 events lose least on other events, see ``benchmarks/estimators.py``."""
-SHARE, LEAST = 0.1, 1000
-"""Part of the events that is set aside for validation, of samples of at least so many."""
+SHARE = 0.1
+"""Part of the events that `early_stopping` sets aside."""
 
 
 def chosen_for(
@@ -34,7 +44,8 @@ def chosen_for(
 
     A linear model descends as in the lecture, by batch gradient descent. A network takes some 3,000
     steps of Adam whatever the size of the sample, and each event at least ten times; its λ falls
-    with the number of events. Where events come piece by piece, their number is not known.
+    with the number of events, or is chosen by trial runs. Where events come piece by piece, their
+    number is not known.
 
     Examples
     --------
@@ -47,7 +58,6 @@ def chosen_for(
     chosen = batch_size or (BATCH if events > WHOLE else "all")
     if piecewise and batch_size is None:
         chosen = min(BATCH, events)
-    over_events, most = PENALTY[task]
     per_epoch = 1 if chosen == "all" else max(events // int(chosen), 1)
     return {
         "batch_size": chosen,
@@ -55,8 +65,37 @@ def chosen_for(
         "learning_rate": RATE,
         "schedule": "constant" if piecewise else "one-cycle",
         "epochs": max(math.ceil(STEPS / per_epoch), 10),
-        "l2": min(over_events / events, most),
+        "l2": usual_penalty(task, events) if piecewise else "auto",
     }
+
+
+_OF_A_DESCENT = ("batch_size", "optimizer", "learning_rate", "schedule", "epochs", "callbacks")
+EXACT_VALUES = 200_000
+"""Values of X up to which least squares are solved exactly."""
+
+
+def method_of(
+    parameters: Mapping[str, Any],
+    task: str,
+    values: int,
+    validated: bool,
+    piecewise: bool,
+    not_convex: bool = False,
+) -> str:
+    """Return what ``method="auto"`` is: the minimum itself, unless something says how to descend.
+
+    Examples
+    --------
+    >>> parameters = dict.fromkeys(_OF_A_DESCENT) | {"hidden": (), "early_stopping": False}
+    >>> [method_of(parameters, task, 5000, False, False) for task in ("regression", "binary")]
+    ['exact', 'newton']
+    """
+    descends = any(parameters[name] is not None for name in _OF_A_DESCENT)
+    descends |= bool(parameters["early_stopping"]) or bool(parameters["hidden"])
+    if descends or piecewise or not_convex:
+        return "descent"
+    exact = task == "regression" and values <= EXACT_VALUES and not validated
+    return "exact" if exact else "newton"
 
 
 def seed_of(estimator: Any) -> int:
@@ -82,15 +121,6 @@ def seed_of(estimator: Any) -> int:
     return int(check_random_state(state).randint(2**31 - 1))
 
 
-def sets_aside(estimator: Any, train: Sample) -> bool:
-    """Whether a fit sets events aside: asked to, or for a network whose length it chooses."""
-    if estimator.early_stopping != "auto":
-        return bool(estimator.early_stopping)
-    negative = train.weights is not None and bool((train.weights < 0).any())
-    open_length = bool(estimator.hidden) and estimator.epochs is None
-    return open_length and len(train) >= LEAST and not negative
-
-
 def parted(train: Sample, task: str, seed: int) -> tuple[Sample, Sample]:
     """Return a training and a validation part, with the classes in the same proportions."""
     labels, rows = train.labels, np.arange(len(train))
@@ -100,15 +130,13 @@ def parted(train: Sample, task: str, seed: int) -> tuple[Sample, Sample]:
         smallest = math.ceil(len(rows) * SHARE)
         stratify = labels if counts.min() > 1 and smallest >= len(counts) else None
     kept, aside = train_test_split(rows, test_size=SHARE, random_state=seed, stratify=stratify)
-    weights = train.weights
+    return rows_of(train, np.sort(kept)), rows_of(train, np.sort(aside))
 
-    def part(chosen: Any) -> Sample:
-        chosen = np.sort(chosen)
-        return Sample(
-            train.features[chosen], labels[chosen], None if weights is None else weights[chosen]
-        )
 
-    return part(kept), part(aside)
+def rows_of(events: Sample, rows: Array) -> Sample:
+    """Return those events alone."""
+    weights = None if events.weights is None else events.weights[rows]
+    return Sample(events.features[rows], events.labels[rows], weights)
 
 
 def class_weights(wanted: Any, classes: Array, y: Array, weights: Array | None) -> Array | None:

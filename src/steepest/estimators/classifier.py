@@ -36,8 +36,10 @@ class Classifier(ClassifierMixin, Descended):
     hidden
         Units of each hidden layer; () is logistic or softmax regression.
     method
-        "descent", or "newton": the minimum of J by steps in the metric of its curvature (no hidden
-        layers), a few passes over the events; it has no `partial_fit`.
+        "descent"; "newton": the minimum of J by steps in the metric of its curvature (no hidden
+        layers), a few passes over the events, without `partial_fit`; or "auto": "newton" without
+        hidden layers where `batch_size`, `optimizer`, `learning_rate`, `schedule`, `epochs`,
+        `callbacks` and `early_stopping` are left out, else "descent".
     batch_size
         "all" is batch gradient descent: each step takes the whole sample. A number k is that many
         events a step, 1 is stochastic; more than there are is an error. None is "all" without a
@@ -53,20 +55,21 @@ class Classifier(ClassifierMixin, Descended):
         constant, inverse-time, step, exponential, cosine, one-cycle or reduce-on-plateau, or a
         table: ``{"name": "cosine", "warmup": 0.1}``. None is constant, and for networks one-cycle.
     scaling
-        none, standard, min-max, robust, quantile or whiten; fitted on X of `fit`, or of the first
-        `partial_fit`. A feature without spread is shifted only.
+        none, standard, min-max, robust, quantile, whiten or asinh; fitted on X of `fit`, or of the
+        first `partial_fit`. A feature without spread is shifted only. "auto" is standard, and for
+        networks asinh.
     l2
-        λ ≥ 0, on the weights, not on the biases. None is 0, and for networks of n events with
-        `epochs` and `optimizer` left out the smaller of 0.005 and 3 / n.
+        λ ≥ 0, on the weights, not on the biases. "auto" is for n < 1,000 events the smaller of
+        0.005 and 3 / n, else the best of 0.3, 3 and 30 / n in trial runs. None is 0, and "auto"
+        for networks with `epochs` and `optimizer` left out.
     epochs
         Stop after so many epochs. None is 100, and for networks what takes some 3,000 steps.
     tol
         Stop when the training loss falls by less than this in an epoch; None does not. For
         "newton": when J is predicted to be less than this above its minimum; None is 1e-10.
     early_stopping
-        Set a tenth of the events aside, drawn by the seed, and keep the parameters that are best on
-        them; True also stops when none were better for a fifth of the epochs. "auto" sets them
-        aside for networks with `epochs` left out, from 1,000 events on, none of negative weight.
+        Set a tenth of the events aside, drawn by the seed, keep the parameters that are best on
+        them, and stop when none were better for a fifth of the epochs.
     class_weight
         Factors of the events' weights by class: a dict; "balanced", which makes the sums of weights
         of all classes equal; or None.
@@ -121,8 +124,9 @@ class Classifier(ClassifierMixin, Descended):
     -----
     ConvergenceWarning
         The descent diverged; says at which step and why. The best parameters are kept. Or its
-        epochs ended before `tol` was reached; or a network is no better than a linear model on the
-        events that `early_stopping` has set aside.
+        epochs ended before `tol` was reached; or a network with `epochs` and `optimizer` left out
+        is no better than a linear model, in a trial run with events held out; or J has no minimum:
+        separable classes, negative weights that were separated from positive ones.
 
     Examples
     --------
@@ -141,16 +145,16 @@ class Classifier(ClassifierMixin, Descended):
         self,
         hidden: tuple[int, ...] = (),
         *,
-        method: Literal["descent", "newton"] = "descent",
+        method: Literal["auto", "descent", "newton"] = "auto",
         batch_size: int | Literal["all"] | None = None,
         optimizer: str | dict[str, Any] | None = None,
         learning_rate: float | Literal["auto"] | None = None,
         schedule: str | dict[str, Any] | None = None,
-        scaling: str = "standard",
-        l2: float | None = None,
+        scaling: str = "auto",
+        l2: float | Literal["auto"] | None = None,
         epochs: int | None = None,
         tol: float | None = None,
-        early_stopping: bool | Literal["auto"] = "auto",
+        early_stopping: bool = False,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         activation: str = "relu",
         initialization: str | None = None,
@@ -226,7 +230,7 @@ class Classifier(ClassifierMixin, Descended):
         >>> model.n_iter_, bool((model.coef_ == whole.fit(X, y).coef_).all())
         (6, True)
         """
-        begins = self._partial is None
+        begins = self._begins
         X, y = arrays_of(self, X, y, reset=begins)
         check_classification_targets(y)
         if begins:

@@ -33,7 +33,10 @@ class Regressor(RegressorMixin, Descended):
     method
         "descent"; "exact": the least-squares answer by an orthogonal factorisation, as the
         reference that descent is compared with; or "newton": the minimum by steps in the metric of
-        the curvature, for many events. The last two: no hidden layers and no `partial_fit`.
+        the curvature, for many events. These two: no hidden layers and no `partial_fit`. "auto" is
+        "exact" without hidden layers, from 200,000 values of X on or with validation "newton",
+        where `batch_size`, `optimizer`, `learning_rate`, `schedule`, `epochs`, `callbacks` and
+        `early_stopping` are left out, else "descent".
     batch_size
         "all" is batch gradient descent: each step takes the whole sample. A number k is that many
         events a step, 1 is stochastic; more than there are is an error. None is "all" without a
@@ -49,19 +52,20 @@ class Regressor(RegressorMixin, Descended):
         constant, inverse-time, step, exponential, cosine, one-cycle or reduce-on-plateau, or a
         table: ``{"name": "cosine", "warmup": 0.1}``. None is constant, and for networks one-cycle.
     scaling
-        none, standard, min-max, robust, quantile or whiten; fitted on X of `fit`, or of the first
-        `partial_fit`. A feature without spread is shifted only.
+        none, standard, min-max, robust, quantile, whiten or asinh; fitted on X of `fit`, or of the
+        first `partial_fit`. A feature without spread is shifted only. "auto" is standard, and for
+        networks asinh.
     l2
-        λ ≥ 0, on the weights, not on the biases. None is 0, and for networks of n events with
-        `epochs` and `optimizer` left out the smaller of 0.06 and 20 / n.
+        λ ≥ 0, on the weights, not on the biases. "auto" is for n < 1,000 events the smaller of
+        0.06 and 20 / n, else the best of 0.2, 2 and 20 / n in trial runs. None is 0, and "auto"
+        for networks with `epochs` and `optimizer` left out.
     epochs
         Stop after so many epochs. None is 100, and for networks what takes some 3,000 steps.
     tol
         Stop when the training loss falls by less than this in an epoch; None does not.
     early_stopping
-        Set a tenth of the events aside, drawn by the seed, and keep the parameters that are best on
-        them; True also stops when none were better for a fifth of the epochs. "auto" sets them
-        aside for networks with `epochs` left out, from 1,000 events on, none of negative weight.
+        Set a tenth of the events aside, drawn by the seed, keep the parameters that are best on
+        them, and stop when none were better for a fifth of the epochs.
     activation
         relu, tanh, sigmoid or gelu, after each hidden layer.
     initialization
@@ -115,8 +119,9 @@ class Regressor(RegressorMixin, Descended):
     -----
     ConvergenceWarning
         The descent diverged; says at which step and why. The best parameters are kept. Or its
-        epochs ended before `tol` was reached; or a network is no better than a linear model on the
-        events that `early_stopping` has set aside.
+        epochs ended before `tol` was reached; or a network with `epochs` and `optimizer` left out
+        is no better than a linear model, in a trial run with events held out; or J has no minimum:
+        separable classes, negative weights that were separated from positive ones.
 
     Examples
     --------
@@ -150,7 +155,7 @@ class Regressor(RegressorMixin, Descended):
         >>> model.n_iter_, model.predict([[3.0]]).round(2)
         (60, array([7.]))
         """
-        self._continue(self._sample(X, y, sample_weight, new=self._partial is None))
+        self._continue(self._sample(X, y, sample_weight, new=self._begins))
         return self
 
     def predict(self, X: Any) -> Array:

@@ -200,6 +200,12 @@ class RunFolder:
         return self._json("metrics.json")
 
     @property
+    def l2(self) -> float:
+        """λ of J: as it was decided, or as the recipe of an older or unfinished run says it."""
+        decided = (self.metrics or {}).get("descent", {}).get("l2", self.recipe.descent.l2)
+        return decided if isinstance(decided, float) else 0.0
+
+    @property
     def environment(self) -> dict[str, Any] | None:
         """What environment.json holds, or None if it was not written yet."""
         return self._json("environment.json")

@@ -139,7 +139,8 @@ def landscape_input(
             found=part,
             do=f"--part {PARTS[TRAIN]}",
         )
-    objective = model.objective(recipe.descent.l2, str(model.theta.dtype))
+    l2 = folder.l2
+    objective = model.objective(l2, str(model.theta.dtype))
     kept_step, rate = _last_rate(folder)
     return LandscapeInput(
         objective=objective,
@@ -152,7 +153,7 @@ def landscape_input(
         name=folder.path.resolve().name,
         part=part,
         model=model,
-        precise=model.objective(recipe.descent.l2, "float64"),
+        precise=model.objective(l2, "float64"),
     )
 
 

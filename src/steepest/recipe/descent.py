@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from steepest.recipe.tables import BareName, Fraction, Named, NonNegative, Positive, Strict
 
 LossName = Literal["mean-squared-error", "binary-cross-entropy", "cross-entropy"]
-ScalingName = Literal["none", "standard", "min-max", "robust", "quantile", "whiten"]
+ScalingName = Literal["none", "standard", "min-max", "robust", "quantile", "whiten", "asinh"]
 
 
 # --- optimisers: θ ← θ − η g and variants -------------------------------------------------------
@@ -150,7 +150,8 @@ class Stop(Strict):
     """Stop if the training loss decreases by less than this value between two validations."""
     patience: PositiveInt | Literal["auto"] | None = "auto"
     """Stop after this many validations without a new best loss; "auto": a quarter of the epochs,
-    at least 10, where there is a validation part and `epochs` is "auto" too, else never."""
+    at least 10, where there is a validation part, `epochs` is "auto" too and the schedule does not
+    anneal, else never: under one-cycle and cosine the loss falls most at the end."""
     seconds: Positive | None = None
     """Stop after this wall time, including resumed parts."""
 
@@ -183,8 +184,10 @@ class DescentRecipe(Strict):
     optimizer: Optimizer = Adam()
     learning_rate: Positive | Literal["auto"] = "auto"
     schedule: Schedule = OneCycle()
-    scaling: ScalingName = "standard"
-    l2: NonNegative = 0.0
+    scaling: ScalingName | Literal["auto"] = "auto"
+    """"auto" is "asinh" for dense networks, and "standard" for all others."""
+    l2: NonNegative | Literal["auto"] | None = None
+    """λ. None is "auto" for dense networks if `optimizer` and `epochs` are left out too, else 0."""
     epochs: PositiveInt | Literal["auto"] = "auto"
     """"auto" is 3,000 steps in whole epochs, at least 5 of them."""
     stop: Stop = Stop()

@@ -8,6 +8,7 @@ fitted on validation or test events leaks information about them into the traini
     fit.py       fit_scaling, scaling_from: names → scalings
     base.py      Scaling, AffineScaling: the contract
     affine.py    DiagonalScaling (none, standard, min-max, robust), WhitenScaling
+    asinh.py     AsinhScaling
     quantile.py  QuantileScaling, and weighted quantiles
     moments.py   Moments: mergeable weighted mean and scatter; Extremes: lowest and highest
     groups.py    GroupScaling: one scaling for each named group of inputs
@@ -15,6 +16,7 @@ fitted on validation or test events leaks information about them into the traini
 """
 
 from steepest.scaling.affine import DiagonalScaling, WhitenScaling
+from steepest.scaling.asinh import AsinhScaling
 from steepest.scaling.base import AffineScaling, Scaling
 from steepest.scaling.fit import SCALINGS, fit_scaling, scaling_from
 from steepest.scaling.groups import AnyScaling, GroupScaling
@@ -25,6 +27,7 @@ __all__ = [
     "SCALINGS",
     "AffineScaling",
     "AnyScaling",
+    "AsinhScaling",
     "DiagonalScaling",
     "GroupScaling",
     "Moments",

@@ -153,7 +153,7 @@ def fit_robust(X: Floats, w: Floats, names: Sequence[str]) -> DiagonalScaling:
 
 def fit_whiten(moments: Moments, names: Sequence[str]) -> WhitenScaling:
     """Mean, standard deviations, and P^(−1/2) and P^(1/2) of the correlation matrix P."""
-    width = _require_width(_deviation(moments, names), names)
+    width = require_width(_deviation(moments, names), names)
     P = moments.covariance / width / width[:, None]
     P[np.diag_indices_from(P)] = 1.0
     values, vectors = np.linalg.eigh(P)
@@ -166,7 +166,7 @@ def fit_whiten(moments: Moments, names: Sequence[str]) -> WhitenScaling:
     return WhitenScaling(
         name="whiten",
         features=tuple(names),
-        constant=_named(moments.constant, names),
+        constant=named(moments.constant, names),
         dropped=int(np.sum(~kept)),
         shift=moments.mean,
         width=width,
@@ -181,13 +181,14 @@ def _diagonal(
     return DiagonalScaling(
         name=name,
         features=tuple(names),
-        constant=_named(constant, names),
+        constant=named(constant, names),
         shift=shift,
-        width=_require_width(width, names),
+        width=require_width(width, names),
     )
 
 
-def _named(chosen: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+def named(chosen: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of the features that are chosen."""
     return tuple(name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen)
 
 
@@ -208,7 +209,8 @@ def _deviation(moments: Moments, names: Sequence[str]) -> Floats:
         return np.sqrt(variance)
 
 
-def _require_width(width: Floats, names: Sequence[str]) -> Floats:
+def require_width(width: Floats, names: Sequence[str]) -> Floats:
+    """Return the widths, or raise EventsError for one whose square float64 cannot hold."""
     for j in np.flatnonzero(~((width >= _SMALLEST) & (width <= _LARGEST))).tolist():
         raise EventsError(
             f"The spread of feature {names[j]!r} is beyond what float64 can square.",

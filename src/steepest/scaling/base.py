@@ -22,7 +22,7 @@ class Scaling(ABC):
     Attributes
     ----------
     name
-        Name in the recipe: none, standard, min-max, robust, quantile or whiten.
+        Name in the recipe: none, standard, min-max, robust, quantile, whiten or asinh.
     features
         Names of the n columns, in order.
     constant
@@ -118,7 +118,7 @@ class Scaling(ABC):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AffineScaling(Scaling):
-    """A scaling of the form x' = M (x − shift): all scalings but quantile."""
+    """A scaling of the form x' = M (x − shift): all scalings but quantile and asinh."""
 
     @abstractmethod
     def affine(self) -> tuple[Floats, Floats]:

@@ -13,6 +13,7 @@ from steepest.errors import EventsError, RecipeError, RunFolderError, nearest
 from steepest.ranks import current
 from steepest.scaling import affine
 from steepest.scaling.affine import DiagonalScaling, WhitenScaling
+from steepest.scaling.asinh import SAMPLE, AsinhScaling, fit_asinh
 from steepest.scaling.base import Scaling
 from steepest.scaling.blocks import Block, Floats, Outlier, checked, placed_blocks, positive_total
 from steepest.scaling.groups import AnyScaling, GroupScaling
@@ -30,8 +31,11 @@ _KINDS: dict[str, tuple[type[Scaling], Callable[..., Scaling]]] = {
     "robust": (DiagonalScaling, affine.fit_robust),
     "quantile": (QuantileScaling, fit_quantile),
     "whiten": (WhitenScaling, affine.fit_whiten),
+    "asinh": (AsinhScaling, fit_asinh),
 }
 SCALINGS = tuple(_KINDS)
+POSITIVE = ("width", "upper", "lengths")
+"""Arrays of a saved scaling whose numbers are above zero."""
 
 
 def fit_scaling(
@@ -39,8 +43,9 @@ def fit_scaling(
 ) -> Scaling:
     """Fit the scaling `name` on blocks of training events.
 
-    none, standard, min-max and whiten need one pass and memory for n numbers (n² for whiten).
-    robust and quantile collect the values: 8 (n + 1) bytes per event.
+    none, standard, min-max and whiten need one pass and memory for n numbers (n² for whiten), asinh
+    two passes, the second of which takes some 100,000 events. robust and quantile collect the
+    values: 8 (n + 1) bytes per event.
 
     Parameters
     ----------
@@ -48,8 +53,8 @@ def fit_scaling(
         One of `SCALINGS`.
     blocks
         Pairs of X (m, n), float64 or float32, and w (m,), float64 or None, with any m. If they can
-        be read twice (a list, not a generator), standard and whiten leave out a few values so far
-        out that they alone would decide the spread, see `Scaling.outliers`. An event of
+        be read twice (a list, not a generator), standard, whiten and asinh leave out a few values
+        so far out that they alone would decide the spread, see `Scaling.outliers`. An event of
         weight 2 counts as two identical events, None means weight 1, and negative weights are
         allowed if Σw > 0. min-max and none use the weights only to skip events of weight zero.
         The caller must pass events *of the training part only*.
@@ -77,7 +82,8 @@ def fit_scaling(
 
     References
     ----------
-    `Moments` (one pass), `quantile` (median and quartiles), `WhitenScaling`, `QuantileScaling`.
+    `Moments` (one pass), `quantile` (median and quartiles), `WhitenScaling`, `QuantileScaling`,
+    `AsinhScaling`.
     """
     if name not in SCALINGS:
         close = nearest(name, SCALINGS)
@@ -100,15 +106,21 @@ def fit_scaling(
         X, w = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         positive_total(float(w.sum()), f"the scaling {name!r}")
         return fit(X, w, names)
+    if name == "asinh" and iter(blocks) is blocks:
+        blocks = list(blocks)
     moments = _moments(blocks, names, name, spread)
     if not np.isfinite(moments.minimum).all():
         raise _no_events(name, f"{moments.count} events, all of weight zero")
     found: tuple[Outlier, ...] = ()
+    of_all = moments
     if isinstance(moments, Moments) and name != "min-max" and iter(blocks) is not blocks:
         found = outliers(moments, lambda: placed_blocks(blocks, names), names)
         if found:
             moments = _moments(WithoutOutliers(blocks, names, found), names, name, spread)
     with np.errstate(over="ignore", invalid="ignore"):  # overflow is detected by the width
+        if name == "asinh":
+            X, w = _sampled(blocks, names, of_all.count)
+            return replace(fit(of_all, moments, X, w, names), outliers=found)
         return replace(fit(moments, names), outliers=found)
 
 
@@ -131,6 +143,17 @@ def _moments(
     if moments is None:
         raise _no_events(name, "none")
     return moments
+
+
+def _sampled(blocks: Iterable[Block], names: Sequence[str], events: int) -> tuple[Floats, Floats]:
+    """Evenly spaced events, some 100,000 of many, with their weights."""
+    step = max(events // SAMPLE, 1)
+    parts = [
+        (X[::step].astype(np.float64), np.ones(len(X[::step])) if w is None else w[::step])
+        for _, X, w in placed_blocks(blocks, names)
+    ]
+    X, w = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return X, w if w.sum() > 0 else np.ones(len(w))
 
 
 def _no_events(name: str, found: str) -> EventsError:
@@ -182,8 +205,8 @@ def _one_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scal
         array, shape = arrays[key], shapes.get(key, (n,))
         if array.shape != shape:
             raise _damaged(f"{key} of shape {shape}", f"shape {array.shape}")
-        if not np.isfinite(array).all() or (key in ("width", "lengths") and (array <= 0).any()):
-            kept = "positive" if key in ("width", "lengths") else "finite"
+        if not np.isfinite(array).all() or (key in POSITIVE and (array <= 0).any()):
+            kept = "positive" if key in POSITIVE else "finite"
             raise _damaged(f"{kept} numbers in {key}", f"{array[:5].tolist()}")
     fitted: dict[str, Any] = {key: arrays[key] for key in kind.ARRAYS}
     return kind(

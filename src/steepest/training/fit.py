@@ -33,11 +33,12 @@ from steepest.objective import Batch, ModelObjective
 from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
 from steepest.ranks import Share, current
-from steepest.recipe import SGD, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
+from steepest.recipe import SGD, Adam, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
 from steepest.scaling import AnyScaling, DiagonalScaling, GroupScaling
 from steepest.storage import AnyArray, blocks, in_memory, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
+from steepest.training.penalty import Penalty, best_penalty, candidates, usual_penalty
 
 Array = np.ndarray
 
@@ -53,6 +54,8 @@ class Fitted:
     recipe: DescentRecipe
     """With all that it left open decided."""
     exact: LeastSquares | None = None
+    penalty: Penalty | None = None
+    """How λ was chosen, where trial runs were made."""
 
 
 def fit(
@@ -68,6 +71,7 @@ def fit(
     say: Callable[[str], None] = lambda _: None,
     scaling: AnyScaling | None = None,
     finish: bool = False,
+    compare: bool = False,
 ) -> Fitted:
     """Scale, build the objective, choose what the recipe left open, and descend.
 
@@ -87,12 +91,19 @@ def fit(
         Where it was fitted on these training events before; left out, it is fitted now.
     finish
         Take no step from `state`: end there.
+    compare
+        Make a trial run with events held out, whose loss is `Fitted.penalty.loss`.
 
     Raises
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
-    recipe = decided_for(recipe, train, model_recipe, validation is not None)
+    recipe = decided_for(recipe, train, model_recipe, schema.task, validation is not None)
+    tried: tuple[Any, ...] = (recipe.l2,) if compare else ()
+    if recipe.l2 == "auto":  # η is chosen with the usual λ, and then λ with that η
+        tried = candidates(schema.task, events_of(train))
+        usual = usual_penalty(schema.task, events_of(train))
+        recipe = recipe.model_copy(update={"l2": usual})
     with one_blas_thread():  # fastest for small products, and fixes the order of sums
         if recipe.method == "exact" and recipe.l2 == 0.0:  # no scaling moves this minimum
             scaling = _exact_scaling(train, schema)
@@ -106,15 +117,30 @@ def fit(
         if recipe.method == "exact":
             _refuse_ranks()
             return _exact(events, scaling, objective, schema, recipe, checkpointer, say)
+
+        def with_l2(l2: float) -> ModelObjective:
+            fixed = recipe.model_copy(update={"l2": l2, "dtype": objective.dtype})
+            return objective_for(schema, model_recipe, fixed, loss=objective.loss_function)
+
         planned = _newton_plan if recipe.method == "newton" else plan_for
-        plan, rate = planned(objective, events, train.share(), recipe, validation is not None)
+        plan, rate = planned(
+            objective, events, train.share(), recipe, validation is not None, with_l2(0.0)
+        )
         say(f"Learning rate: {rate.reason}.")
+        penalty = None
+        if current().any(_some_negative(events)):  # whose held-out loss may fall below that of any model
+            tried = tried[:0]
+        if len(tried) > 1 or (tried and compare):
+            penalty = best_penalty(tried, with_l2, events, train.share(), plan)
+            say(f"L2 penalty: {penalty.reason}.")
+            recipe = recipe.model_copy(update={"l2": penalty.value})
+            objective = with_l2(penalty.value)
         monitor, metrics = None, ()
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
-            unpenalised = recipe.model_copy(update={"l2": 0.0, "dtype": objective.dtype})
-            plain = objective_for(schema, model_recipe, unpenalised, loss=objective.loss_function)
-            monitor, metrics = _monitor(objective, plain, batch, validation, schema.task)
+            monitor, metrics = _monitor(
+                objective, with_l2(0.0), batch, validation, schema.task
+            )
         seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
             outcome, said = newton(objective, events, plan, checkpointer, state=state, **seen)
@@ -123,15 +149,25 @@ def fit(
             seen |= {"state": state, "finish": finish}
             outcome = descend(objective, events, plan, checkpointer, **seen)
     model = model_with(scaling, objective, schema, outcome.theta, outcome.buffers)
-    return Fitted(model, outcome, rate, plan, recipe)
+    return Fitted(model, outcome, rate, plan, recipe, penalty=penalty)
 
 
 def decided_for(
-    recipe: DescentRecipe, train: Sample, model: AnyModelRecipe, validated: bool
+    recipe: DescentRecipe, train: Sample, model: AnyModelRecipe, task: str, validated: bool
 ) -> DescentRecipe:
-    """The recipe with what it left to the sample and the model."""
-    linear = isinstance(model, ModelRecipe) and not model.hidden
-    return decided(recipe, events_of(train), validated, linear)
+    """The recipe with what it left to the sample and the model; `l2` is "auto" if it is tried."""
+    dense = isinstance(model, ModelRecipe)
+    network = dense and bool(model.hidden)
+    l2, left_out = recipe.l2, recipe.epochs == "auto" and recipe.optimizer == Adam()
+    recipe = decided(recipe, events_of(train), validated, linear=dense and not network)
+    if l2 is None:
+        l2 = "auto" if network and left_out else 0.0
+    if l2 == "auto" and recipe.method != "descent":
+        l2 = usual_penalty(task, events_of(train))
+    scaling = recipe.scaling
+    if scaling == "auto":
+        scaling = "asinh" if network else "standard"
+    return recipe.model_copy(update={"l2": l2, "scaling": scaling})
 
 
 def events_of(sample: Sample) -> int:
@@ -147,8 +183,8 @@ def check_fit(
 ) -> None:
     """Raise what `fit` would raise of a recipe that does not suit the events, before any work."""
     objective_for(schema, model_recipe, recipe)
-    decided = decided_for(recipe, train, model_recipe, False)
-    resolve_batch_size(decided.batch_size, events_of(train))
+    recipe = decided_for(recipe, train, model_recipe, schema.task, False)
+    resolve_batch_size(recipe.batch_size, events_of(train))
 
 
 def model_at(
@@ -159,6 +195,7 @@ def model_at(
     best: Best,
 ) -> TrainedModel:
     """The model with the best parameters and buffers of a descent, scaled as `fit` scales it."""
+    recipe = decided_for(recipe, train, model_recipe, schema.task, False)
     scaling = scaling_of(recipe.scaling, train, schema.inputs)
     objective = objective_for(schema, model_recipe, recipe, train)
     return model_with(scaling, objective, schema, best.theta, best.buffers)
@@ -205,9 +242,14 @@ def predictions_of(model: TrainedModel, features: Inputs) -> AnyArray:
 
 
 def plan_for(
-    objective: ModelObjective, events: Batch, share: Share, recipe: DescentRecipe, validated: bool
+    objective: ModelObjective,
+    events: Batch,
+    share: Share,
+    recipe: DescentRecipe,
+    validated: bool,
+    judge: ModelObjective | None = None,
 ) -> tuple[Plan, LearningRate]:
-    """Return the plan of a descent, and its learning rate with the reason for it."""
+    """Choose η, as `judge` says, and every other number of the descent."""
     _refuse_unbounded(objective, events)
     recipe = decided(recipe, share.events, validated)
     assert isinstance(recipe.epochs, int)
@@ -218,7 +260,8 @@ def plan_for(
         momentum = getattr(recipe.optimizer, "momentum", 0.0)
         steps = recipe.epochs * -(-share.events // size)
         rate = choose_learning_rate(
-            objective, events, rule, size, recipe.seed, momentum, steps, recipe.schedule, share
+            objective, events, rule, size, recipe.seed, momentum, steps, recipe.schedule, share,
+            judge,
         )
     else:
         rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")
@@ -232,7 +275,7 @@ def _shared(plan: Plan, share: Share) -> Plan:
 
 
 def _newton_plan(
-    objective: ModelObjective, events: Batch, share: Share, recipe: DescentRecipe, validated: bool
+    objective: ModelObjective, events: Batch, share: Share, recipe: DescentRecipe, validated: bool, *_: Any
 ) -> tuple[Plan, LearningRate]:
     """All events a step, and the last parameters kept if the recipe does not say otherwise."""
     keep = recipe.keep or "last"
@@ -242,11 +285,14 @@ def _newton_plan(
     return Plan.of(recipe, rule, rate.value, share.events, validated), rate
 
 
+def _some_negative(events: Batch) -> bool:
+    weights = events.weights
+    return weights is not None and any(block.min() < 0 for (block,) in blocks(weights))
+
+
 def _refuse_unbounded(objective: ModelObjective, events: Batch) -> None:
     """A squared loss with negative weights may fall without end: its curvature says so."""
-    weights = events.weights
-    negative = weights is not None and any(block.min() < 0 for (block,) in blocks(weights))
-    if not current().any(negative):
+    if not current().any(_some_negative(events)):
         return
     curvature = objective.curvature_bounds(events)
     if curvature is not None and curvature.exact and curvature.lowest < -1e-9 * curvature.largest:
@@ -324,6 +370,7 @@ def _exact(
     say: Callable[[str], None],
 ) -> Fitted:
     _refuse_large(events)
+    assert isinstance(recipe.l2, float)  # decided
     solution = least_squares(events.inputs, events.targets, events.weights, recipe.l2)
     theta = np.append(solution.coefficients, solution.intercept).astype(objective.dtype)
     say(

@@ -314,7 +314,8 @@ def objective_for(
         linear = shape.linear_layer(np.zeros(shape.size)) is not None
         if train is not None and isinstance(loss, MeanSquaredError) and not linear:
             loss = _in_units_of_spread(train)
-    given = shape, loss, recipe.l2, recipe.dtype or shape.dtype
+    l2 = 0.0 if recipe.l2 in (None, "auto") else recipe.l2  # not decided: only the shape is wanted
+    given = shape, loss, l2, recipe.dtype or shape.dtype
     running = Running(recipe.device, recipe.precision, recipe.accumulate, recipe.compile)
     if kind.runs:
         return kind.objective(*given, running=running)  # type: ignore[call-arg]

@@ -97,7 +97,9 @@ def _descend(job: Job, again: Again) -> Fitted:
         if again.longer:
             state = state.with_changes(reason=None)
     validated = VALIDATION in job.parts
-    descent = decided_for(job.recipe.descent, job.parts[TRAIN], job.recipe.model, validated)
+    descent = decided_for(
+        job.recipe.descent, job.parts[TRAIN], job.recipe.model, job.schema.task, validated
+    )
     assert isinstance(descent.epochs, int)
     job.callback.stage("Descending", descent.epochs)
     with interruptible(job.callback):

@@ -15,16 +15,20 @@ from dataclasses import dataclass, replace
 
 from steepest.compiled.threads import one_blas_thread
 from steepest.descent import Callback, Checkpointer, LearningRate, Plan, State, descend
+from steepest.descent.loop import EXPLODED, loss_of_a_constant
 from steepest.descent.plan import decided
+from steepest.descent.state import Best
 from steepest.events import Sample
 from steepest.losses import Loss
+from steepest.objective import Batch, ModelObjective
 from steepest.optimizers import update_rule
 from steepest.ranks import Share
 from steepest.recipe import Recipe
 from steepest.scaling import AnyScaling
 from steepest.trained import TrainedModel
-from steepest.training.fit import Array, Fitted, model_with, plan_for
+from steepest.training.fit import Array, Fitted, decided_for, model_with, plan_for
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
+from steepest.training.penalty import usual_penalty
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class PartialFit:
     ----------
     schema, recipe
         What is trained, and how.
-    scaling, loss, learning_rate
+    scaling, loss, l2, learning_rate
         Fitted and chosen on the first sample.
     schedule_length
         Steps in all, and steps an epoch, of a fit of all epochs on the first sample.
@@ -47,28 +51,40 @@ class PartialFit:
     recipe: Recipe
     scaling: AnyScaling
     loss: Loss
+    l2: float
     learning_rate: LearningRate
     schedule_length: tuple[int, int]
     state: State | None = None
     epochs: int = 0
 
     @classmethod
-    def start(cls, train: Sample, schema: Schema, recipe: Recipe) -> PartialFit:
+    def start(
+        cls, train: Sample, schema: Schema, recipe: Recipe, model: TrainedModel | None = None
+    ) -> PartialFit:
         """Fit the scaling and choose η and the schedule's length, on the first sample.
+
+        With a `model` its scaling is taken, and the descent begins at its parameters.
 
         Raises
         ------
         EventsError, RecipeError
         """
         with one_blas_thread():
-            scaling = scaling_of(recipe.descent.scaling, train, schema.inputs)
-            objective = objective_for(schema, recipe.model, recipe.descent, train)
+            descent = decided_for(recipe.descent, train, recipe.model, schema.task, False)
+            if descent.l2 == "auto":
+                descent = descent.model_copy(update={"l2": usual_penalty(schema.task, len(train))})
+            assert isinstance(descent.l2, float)
+            scaling = model.scaling if model else scaling_of(descent.scaling, train, schema.inputs)
+            objective = objective_for(schema, recipe.model, descent, train)
             events = batch_of(train, scaling, objective, "training")
             plan, rate = plan_for(
                 objective, events, Share.whole(len(events)), recipe.descent, validated=False
             )
+            state = _state_of(model, objective, events, plan) if model else None
         length = plan.total_steps, plan.batches.per_epoch
-        return cls(schema, recipe, scaling, objective.loss_function, rate, length)
+        return cls(
+            schema, recipe, scaling, objective.loss_function, descent.l2, rate, length, state
+        )
 
     @classmethod
     def after_fit(cls, fitted: Fitted, schema: Schema, recipe: Recipe) -> PartialFit:
@@ -76,7 +92,9 @@ class PartialFit:
         state, per_epoch = fitted.outcome.state, fitted.plan.batches.per_epoch
         length = fitted.plan.total_steps, per_epoch
         model, rate, epochs = fitted.model, fitted.learning_rate, state.step // per_epoch
-        return cls(schema, recipe, model.scaling, model.loss, rate, length, state, epochs)
+        l2 = fitted.recipe.l2
+        assert isinstance(l2, float)
+        return cls(schema, recipe, model.scaling, model.loss, l2, rate, length, state, epochs)
 
     def epoch(
         self, train: Sample, checkpointer: Checkpointer, callback: Callback | None = None
@@ -92,7 +110,7 @@ class PartialFit:
         EventsError, DivergenceError
         """
         recipe = self.recipe.descent
-        objective = objective_for(self.schema, self.recipe.model, recipe, loss=self.loss)
+        objective = self._objective()
         with one_blas_thread():
             events = batch_of(train, self.scaling, objective, "training")
         size = decided(recipe, len(events), validated=False).batch_size
@@ -123,6 +141,16 @@ class PartialFit:
 
     def model_at(self, theta: Array, buffers: Mapping[str, Array]) -> TrainedModel:
         """The model with given parameters θ and buffers."""
-        given = self.schema, self.recipe.model, self.recipe.descent
-        objective = objective_for(*given, loss=self.loss)
-        return model_with(self.scaling, objective, self.schema, theta, buffers)
+        return model_with(self.scaling, self._objective(), self.schema, theta, buffers)
+
+    def _objective(self) -> ModelObjective:
+        descent = self.recipe.descent.model_copy(update={"l2": self.l2})
+        return objective_for(self.schema, self.recipe.model, descent, loss=self.loss)
+
+
+def _state_of(model: TrainedModel, objective: ModelObjective, events: Batch, plan: Plan) -> State:
+    """A descent that begins at the parameters of a linear model."""
+    theta = model.theta.astype(objective.dtype)
+    loss = objective.loss(theta, events)
+    limit = EXPLODED * max(abs(loss), loss_of_a_constant(events), 1e-300)
+    return State(theta, plan.rule.initial_state(theta), 0, Best(theta, loss, 0), limit)

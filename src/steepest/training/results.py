@@ -102,6 +102,7 @@ def describe_descent(recipe: Recipe, fitted: Fitted) -> dict[str, Any]:
         "optimizer": plan.rule.name,
         "schedule": recipe.descent.schedule.name,
         "batch_size": plan.batch_size,
+        "l2": fitted.recipe.l2,
         "learning_rate": fitted.learning_rate.value,
         "learning_rate_reason": fitted.learning_rate.reason,
         "steps": state.step,

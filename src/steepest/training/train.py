@@ -148,7 +148,7 @@ def resume(
     folder = RunFolder(path, ranks.is_main)
     folder.say_unchecked(callback.say)
     metrics = ranks.from_main(folder.metrics)
-    longer = _longer(folder.recipe, settings)
+    longer = _longer(folder, settings)
     if metrics is not None and metrics["status"] == "complete" and longer is None:
         for each in (folder, *folder.folds):
             each.verify()
@@ -183,8 +183,12 @@ def resume(
         return run_in(folder, recipe, parts, schema, callback, process, Again(finish, bool(longer)))
 
 
-def _longer(recipe: Recipe, settings: Iterable[str]) -> Recipe | None:
-    """Return the recipe with the settings, which make the descent longer; None without any."""
+def _longer(folder: RunFolder, settings: Iterable[str]) -> Recipe | None:
+    """Return the recipe with the settings, which make the descent longer; None without any.
+
+    λ stays what it was where the recipe leaves it out, which it would not with other `epochs`.
+    """
+    recipe = folder.recipe
     settings = list(settings)
     for setting in settings:
         key = setting.partition("=")[0].strip()
@@ -195,7 +199,11 @@ def _longer(recipe: Recipe, settings: Iterable[str]) -> Recipe | None:
                 found=key,
                 do="train into another folder, with that setting",
             )
-    return recipe.with_settings(settings) if settings else None
+    if not settings:
+        return None
+    if recipe.descent.l2 is None and recipe.descent.epochs == "auto":
+        settings.append(f"descent.l2={folder.l2 if folder.metrics else 'auto'}")
+    return recipe.with_settings(settings)
 
 
 def next_folder(recipe: Recipe, last: bool = False) -> Path:

@@ -1,0 +1,132 @@
+"""Trial runs: the descent itself, in a fraction of its steps, judged by events it does not see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from steepest import recipe as spec
+from steepest.descent.history import Trajectory
+from steepest.descent.plan import Plan
+from steepest.descent.state import Best, State
+from steepest.descent.steps import Stepper
+from steepest.objective import Batch, Objective
+from steepest.objective.stateful import Stateful, memory_of
+from steepest.optimizers import UpdateRule
+from steepest.ranks import Share, current
+
+PART, LEAST_STEPS, MOST_STEPS = 5, 600, 1500
+"""Long trial runs take this part of the descent's steps, within limits."""
+HELD_OUT, MOST_HELD_OUT, FEW = 5, 4096, 2000
+"""Every so manieth event is held out of the trial runs, of few events every third; and at most."""
+FAR = 50.0
+"""Events with larger inputs are never held out."""
+MOST_EVENTS = 100_000
+"""Events of trial runs at most, evenly spaced."""
+
+
+class Trials:
+    """Short descents from the same start, by which choices are compared.
+
+    `judge` gives the loss that counts, of events that are held out; None is `objective`.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        events: Batch,
+        share: Share,
+        rule: UpdateRule,
+        batch_size: int,
+        seed: int,
+        steps: int | None,
+        schedule: spec.Schedule,
+        judge: Objective | None = None,
+    ) -> None:
+        self.judge = judge or objective
+        self.objective, self.rule, self.seed, self.schedule = objective, rule, seed, schedule
+        self.whole = batch_size >= share.events
+        self.own_events, self.share, self.batch_size = events, share, batch_size
+        self.per_epoch = -(-share.events // batch_size)
+        self.steps = steps or self.per_epoch
+        self.long = min(self.steps, max(self.steps // PART, LEAST_STEPS), MOST_STEPS)
+
+    def spaced(self, most: int) -> Batch:
+        """At most so many of all events, evenly spaced, in memory; of many ranks, of all."""
+        taken = self.own_events.take(self.share.spaced(most))
+        ranges = current().gather(self.share.ranges)
+        if len(ranges) == 1:
+            return taken
+        events = Batch.joined(current().gather(taken))
+        step = -(-self.share.events // most)
+        numbers = [np.arange(-(-a // step), -(-b // step)) for of in ranges for a, b in of]
+        return events.take(np.argsort(np.concatenate(numbers)))
+
+    def split(self) -> tuple[Batch, Batch]:
+        """Events to train on, and events to be judged by; the same ones where there are few."""
+        events = self.spaced(MOST_EVENTS)
+        out = _held_out(events)
+        kept = events.take(np.flatnonzero(~out))
+        return kept, events.take(np.flatnonzero(out)) if out.any() else kept
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the own events these are, where no other rank has any."""
+        rows = np.arange(len(self.own_events))[self.share.spaced(MOST_EVENTS)]
+        out = _held_out(self.own_events.take(rows))
+        return rows[~out], rows[out] if out.any() else rows[~out]
+
+    def by_rates(
+        self, tried: Callable[[float], list[float]], rates: Sequence[float]
+    ) -> list[list[float]]:
+        """What each rate gives; of many ranks each tries some of them."""
+        rank, size = current().rank, current().size
+        found = current().gather([tried(rate) for rate in rates[rank::size]])
+        return [found[index % size][index // size] for index in range(len(rates))]
+
+    def losses(
+        self, rate: float, steps: int, kept: Batch, judged: Batch, looks: Sequence[int] = ()
+    ) -> list[float]:
+        """The loss of `judged` after each step in `looks`, and after the last; infinite if lost."""
+        size = len(kept) if self.whole else min(self.batch_size, len(kept))
+        each = max(1, round(self.per_epoch * steps / self.steps))
+        epochs = -(-steps // -(-len(kept) // size))
+        plan = Plan(
+            events=len(kept), batch_size=size, rule=self.rule, learning_rate=rate, seed=self.seed,
+            schedule_options=self.schedule, epochs=epochs, record_every=steps + epochs,
+            validate_every=epochs, schedule_length=(steps, each),
+        )  # fmt: skip
+        theta = self.objective.initial(self.seed)
+        if isinstance(self.objective, Stateful):
+            self.objective.restore(self.objective.initial_memory(self.seed))
+        nothing = Trajectory(np.empty(0, dtype=np.int64), len(theta), str(theta.dtype), 0)
+        stepper = Stepper(self.objective, kept, plan, nothing)
+        start = self.judge.loss(theta, judged)
+        limit = 1e6 * max(abs(start), 1e-300)
+        state = State(theta, self.rule.initial_state(theta), 0, Best(theta, start, 0), limit,
+                      memory=memory_of(self.objective))  # fmt: skip
+        found = []
+        for end in sorted({*(look for look in looks if 0 < look < steps), steps}):
+            rates = rate * plan.schedule.factors(state.step, end - state.step)
+            taken = stepper.take(state, rates)
+            state = taken.state
+            lost = taken.diverged or not np.isfinite(state.theta).all()
+            loss = math.inf if lost else self.judge.loss(state.theta, judged)
+            found.append(loss if math.isfinite(loss) else math.inf)
+            if lost:
+                break
+        return found
+
+
+def _held_out(events: Batch) -> np.ndarray:
+    """Which events judge the trial runs."""
+    out = np.zeros(len(events), dtype=bool)
+    each = 3 if len(events) < FEW else HELD_OUT
+    out[:: max(each, -(-len(events) // MOST_HELD_OUT))] = True
+    if len(events) < 4 * HELD_OUT:
+        out[:] = False
+    inputs = events.inputs
+    if isinstance(inputs, np.ndarray):  # one event must not judge alone, but be survived
+        out &= np.abs(inputs).max(axis=1, initial=0.0) <= FAR
+    return out

@@ -1,0 +1,109 @@
+"""``l2 = "auto"``: λ by the number of events, or of many events by trial runs.
+
+How much a network must be held back depends on the noise of the labels more than on their number:
+HIGGS decays ask for a hundred times the λ of digits. So λ of three decades take a trial run, and
+the one with the lowest loss of events that are held out of it is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from steepest.descent.plan import Plan
+from steepest.descent.trials import Trials
+from steepest.objective import Batch, Objective
+from steepest.objective.stateful import preserved_memory
+from steepest.ranks import Share
+
+FEW = {"regression": (20.0, 0.06), "binary": (3.0, 0.005), "multiclass": (3.0, 0.005)}
+"""λ of a network: the first over the number of events, and at most the second. With these, tables
+of 100 to 1,000 events lose least on other events, see ``benchmarks/estimators.py``."""
+TRIED = 1000
+"""From so many events on, trial runs choose."""
+LARGEST = {"regression": 20.0, "binary": 30.0, "multiclass": 30.0}
+"""The largest λ that is tried, times the number of events; the others are a tenth, a hundredth."""
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """λ, the sentence that says where it comes from, and how its trial run did.
+
+    Attributes
+    ----------
+    loss
+        Of the held-out events, without the L2 term.
+    kept, held_out
+        Rows of the training events that the trial run descended on, and that it was judged by.
+    """
+
+    value: float
+    reason: str
+    loss: float
+    kept: np.ndarray
+    held_out: np.ndarray
+
+
+def usual_penalty(task: str, events: int) -> float:
+    """Return λ for a network of that many events, where no trial run chooses it.
+
+    Examples
+    --------
+    >>> usual_penalty("binary", 1000), usual_penalty("regression", 100)
+    (0.003, 0.06)
+    """
+    over_events, most = FEW[task]
+    return min(over_events / events, most)
+
+
+def candidates(task: str, events: int) -> tuple[float, ...]:
+    """Return the λ that take a trial run, for a network of that many events.
+
+    Examples
+    --------
+    >>> candidates("binary", 100), candidates("binary", 3000)
+    ((0.005,), (0.0001, 0.001, 0.01))
+    """
+    if events < TRIED:
+        return (usual_penalty(task, events),)
+    return tuple(LARGEST[task] / events / divisor for divisor in (100, 10, 1))
+
+
+def best_penalty(
+    tried: tuple[float, ...],
+    objective: Callable[[float], Objective],
+    events: Batch,
+    share: Share,
+    plan: Plan,
+) -> Penalty:
+    """Return the λ with the lowest loss, without the L2 term, of events that are held out.
+
+    Parameters
+    ----------
+    tried
+        See `candidates`.
+    objective
+        J with a given λ.
+    events, share, plan
+        The training events, which of them are here, and the descent that is planned for them.
+    """
+    judge, losses = objective(0.0), {}
+    given = plan.rule, plan.batch_size, plan.seed, plan.total_steps, plan.schedule_options
+    trials = Trials(judge, events, share, *given)
+    steps = trials.steps if share.events < TRIED else trials.long
+    kept, judged = trials.split()
+    with np.errstate(all="ignore"), preserved_memory(judge):
+        for l2 in tried:
+            trials.objective = objective(l2)
+            losses[l2] = trials.losses(plan.learning_rate, steps, kept, judged)[-1]
+    best = min(losses, key=lambda l2: losses[l2])
+    listed = ", ".join(f"{loss:.4g} for {l2:.2g}" for l2, loss in losses.items())
+    reason = f"λ = {best:.2g}" + (
+        f", the best of {len(losses)} in trial runs of {steps:,} steps (loss of events held "
+        f"out of them: {listed})"
+        if len(losses) > 1
+        else f", the usual one for {share.events:,} events"
+    )
+    return Penalty(best, reason, losses[best], *trials.rows())
