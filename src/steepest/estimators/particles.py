@@ -238,9 +238,6 @@ class ParticleClassifier(Classifier):
         check_is_fitted(self, "model_")
         return says(self._inputs(X))
 
-    def _warn_no_better(self, train: Sample, held_out: Sample, schema: Schema) -> None:
-        """Particles have no linear model to compare with."""
-
 
 _OF_THIS_PROCESS = ("callbacks", "random_state")
 """Parameters that are not saved."""

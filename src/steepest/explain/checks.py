@@ -199,6 +199,7 @@ def _units(record: Record, measured: Measured) -> Iterator[Finding | Check]:
 def check_penalty(record: Record, measured: Measured) -> Iterator[Finding | Check]:
     """Whether λ/2 ‖W‖² is too large a part of J."""
     l2 = record.descent.l2
+    assert isinstance(l2, float)  # decided
     decay = getattr(record.descent.optimizer, "weight_decay", 0.0)
     if not l2 and decay <= 0.1:
         return

@@ -121,6 +121,7 @@ def read_record(path: str | Path, callback: TrainingCallback | None = None) -> R
             expected="the run of one fold",
             do=f"steepest explain {Path(path) / 'folds' / '0'}",
         )
+    recipe = recipe.with_settings([f"descent.l2={folder.l2}"])  # as it was decided
     metrics, recorded = folder.metrics, (folder.environment or {}).get("events")
     status = metrics["status"] if metrics else "unfinished"
     model = folder.model
@@ -136,7 +137,7 @@ def read_record(path: str | Path, callback: TrainingCallback | None = None) -> R
     count = len(parts[TRAIN])
     parts = {number: part.thinned(EVENTS) for number, part in parts.items()}
     descent = _as_it_was(recipe, metrics, folder, count, VALIDATION in parts, model)
-    objective = model.objective(recipe.descent.l2, "float64")
+    objective = model.objective(folder.l2, "float64")
     train = batch_of(parts[TRAIN], model.scaling, objective, "training")
     validation = None
     if VALIDATION in parts:
@@ -189,6 +190,8 @@ def _as_it_was(
         rate = float(np.nanmax(folder.history["learning_rate"].to_numpy(zero_copy_only=False)))
     if rate is not None:
         descent = descent.model_copy(update={"learning_rate": float(rate)})
+    if descent.scaling == "auto":
+        descent = descent.model_copy(update={"scaling": model.scaling.name})
     return descent
 
 

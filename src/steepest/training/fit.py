@@ -138,9 +138,7 @@ def fit(
         monitor, metrics = None, ()
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
-            monitor, metrics = _monitor(
-                objective, with_l2(0.0), batch, validation, schema.task
-            )
+            monitor, metrics = _monitor(objective, with_l2(0.0), batch, validation, schema.task)
         seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
             outcome, said = newton(objective, events, plan, checkpointer, state=state, **seen)
