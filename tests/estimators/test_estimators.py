@@ -179,7 +179,7 @@ def test_validation_with_an_unknown_class(two_classes):
     with pytest.raises(EventsError) as caught:
         Classifier().fit(X, y, validation=(X, y + 1))
     assert str(caught.value) == (
-        "The validation labels have a class that the training labels lack.\n"
+        "The labels have a class that the training labels lack.\n"
         "  expected: one of [0, 1]\n"
         "  found:    np.int64(2)"
     )

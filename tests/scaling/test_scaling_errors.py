@@ -205,7 +205,7 @@ def test_a_result_beyond_the_dtype():
 def test_an_unknown_name(name, rest):
     assert message(RecipeError, lambda: fit_scaling(name, [(GOOD, None)], NAMES)) == (
         f"There is no feature scaling {name!r}.\n"
-        "  expected: one of none, standard, min-max, robust, quantile, whiten\n"
+        "  expected: one of none, standard, min-max, robust, quantile, whiten, asinh\n"
         f"  found:    {name!r}\n" + rest
     )
 
@@ -216,13 +216,13 @@ def test_an_unknown_name(name, rest):
         (
             {"name": "cubic"},
             {},
-            "version 1 of one of none, standard, min-max, robust, quantile, whiten",
+            "version 1 of one of none, standard, min-max, robust, quantile, whiten, asinh",
             "version 1 of 'cubic'",
         ),
         (
             {"version": 2},
             {},
-            "version 1 of one of none, standard, min-max, robust, quantile, whiten",
+            "version 1 of one of none, standard, min-max, robust, quantile, whiten, asinh",
             "version 2 of 'standard'",
         ),
         (

@@ -16,7 +16,7 @@ from steepest.scaling import (
     scaling_from,
 )
 
-AFFINE = [name for name in SCALINGS if name != "quantile"]
+AFFINE = [name for name in SCALINGS if name not in ("quantile", "asinh")]
 NAMES = ["pt", "eta", "mass"]
 
 
@@ -120,7 +120,8 @@ def test_saved_and_loaded_is_the_same_bit_for_bit(name):
     for key, array in scaling.to_arrays().items():
         assert array.tobytes() == loaded.to_arrays()[key].tobytes()
     assert loaded.transform(X).tobytes() == scaling.transform(X).tobytes()
-    assert loaded.inverse(X).tobytes() == scaling.inverse(X).tobytes()
+    scaled = scaling.transform(X)
+    assert loaded.inverse(scaled).tobytes() == scaling.inverse(scaled).tobytes()
 
 
 @pytest.mark.parametrize("name", SCALINGS)
@@ -164,7 +165,7 @@ def test_one_event(name):
     np.testing.assert_array_equal(scaling.transform([[1.0, 2.0, 3.0]]), expected)
 
 
-@pytest.mark.parametrize("name", ["standard", "min-max", "robust", "quantile", "whiten"])
+@pytest.mark.parametrize("name", ["standard", "min-max", "robust", "quantile", "whiten", "asinh"])
 @pytest.mark.parametrize(("offset", "spread"), [(1e8, 1e-6), (0, 1e20), (0, 1e-20), (1e20, 1e6)])
 def test_offsets_and_units_do_not_cost_accuracy(name, offset, spread):
     """The same events, moved and stretched by powers of two, give the same x'."""
