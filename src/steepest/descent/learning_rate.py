@@ -12,7 +12,7 @@ tries some of the η; then all know what each of them gave.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from steepest.descent.trials import MOST_HELD_OUT, MOST_STEPS, Trials
 from steepest.objective import Batch, CurvatureBounds, Objective
 from steepest.objective.stateful import preserved_memory
 from steepest.optimizers import UpdateRule
-from steepest.ranks import Share, current
+from steepest.ranks import Share
 
 __all__ = ["LearningRate", "choose_learning_rate"]
 

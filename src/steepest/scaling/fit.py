@@ -152,6 +152,7 @@ def _sampled(blocks: Iterable[Block], names: Sequence[str], events: int) -> tupl
         (X[::step].astype(np.float64), np.ones(len(X[::step])) if w is None else w[::step])
         for _, X, w in placed_blocks(blocks, names)
     ]
+    parts = [part for of_rank in current().gather(parts) for part in of_rank]
     X, w = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return X, w if w.sum() > 0 else np.ones(len(w))
 

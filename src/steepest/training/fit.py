@@ -128,7 +128,9 @@ def fit(
         )
         say(f"Learning rate: {rate.reason}.")
         penalty = None
-        if current().any(_some_negative(events)):  # whose held-out loss may fall below that of any model
+        if current().any(
+            _some_negative(events)
+        ):  # whose held-out loss may fall below that of any model
             tried = tried[:0]
         if len(tried) > 1 or (tried and compare):
             penalty = best_penalty(tried, with_l2, events, train.share(), plan)
@@ -258,7 +260,15 @@ def plan_for(
         momentum = getattr(recipe.optimizer, "momentum", 0.0)
         steps = recipe.epochs * -(-share.events // size)
         rate = choose_learning_rate(
-            objective, events, rule, size, recipe.seed, momentum, steps, recipe.schedule, share,
+            objective,
+            events,
+            rule,
+            size,
+            recipe.seed,
+            momentum,
+            steps,
+            recipe.schedule,
+            share,
             judge,
         )
     else:
@@ -273,7 +283,12 @@ def _shared(plan: Plan, share: Share) -> Plan:
 
 
 def _newton_plan(
-    objective: ModelObjective, events: Batch, share: Share, recipe: DescentRecipe, validated: bool, *_: Any
+    objective: ModelObjective,
+    events: Batch,
+    share: Share,
+    recipe: DescentRecipe,
+    validated: bool,
+    *_: Any,
 ) -> tuple[Plan, LearningRate]:
     """All events a step, and the last parameters kept if the recipe does not say otherwise."""
     keep = recipe.keep or "last"
