@@ -23,8 +23,8 @@ def fitted(values=X, weights=None, names=NAMES):
 
 
 def test_a_feature_without_tail_is_standardised():
-    expected = fit_scaling("standard", [(X[:, :1], None)], NAMES[:1]).transform(X[:, :1])
-    np.testing.assert_allclose(fitted().transform(X)[:, :1], expected, rtol=1e-12)
+    expected = fit_scaling("standard", [(X, None)], NAMES).transform(X)[:, 0]
+    np.testing.assert_allclose(fitted().transform(X)[:, 0], expected, rtol=1e-12)
     np.testing.assert_array_equal(fitted().tails, [0.0, 1.0, 1.0])
 
 
@@ -34,7 +34,7 @@ def test_a_tail_is_logarithmic_on_either_side_of_the_median():
     z = np.where(pt < middle, (pt - middle) / (middle - low), (pt - middle) / (high - middle))
     np.testing.assert_allclose(scaling.transform(X)[:, 1], 2 * np.arcsinh(z / 2), atol=0.01)
     far = scaling.transform([[0.0, 1e5, 0.0], [0.0, 1e6, 0.0]])[:, 1]
-    np.testing.assert_allclose(far[1] - far[0], 2 * np.log(10.0), rtol=1e-6)
+    np.testing.assert_allclose(far[1] - far[0], 2 * np.log(10.0), rtol=1e-4)
 
 
 def test_it_is_inverted_and_saved():
