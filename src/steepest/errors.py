@@ -25,7 +25,8 @@ A message has one shape, so that it can be read at a glance and tested whole::
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 __all__ = [
     "DivergenceError",
@@ -86,7 +87,13 @@ class RecipeError(InputError):
 
 
 class EventsError(InputError):
-    """Events cannot be read, or hold what cannot be trained on."""
+    """Events cannot be read, or hold what cannot be trained on.
+
+    `bad_files` has the files that cannot be read, each with the reason, if that is what happened;
+    it is None for what must never be taken for it.
+    """
+
+    bad_files: Mapping[str, str] | None = MappingProxyType({})
 
 
 class RunFolderError(InputError):

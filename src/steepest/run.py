@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -158,8 +158,10 @@ class Run:
 
     def evaluate(
         self,
-        events: str | list[str] | None = None,
+        events: str | list[str] | Mapping[str, str | list[str]] | None = None,
         *,
+        label: str | None = None,
+        on_bad_file: str | None = None,
         progress: bool = True,
         callback: training.TrainingCallback | None = None,
     ) -> dict[str, Any]:
@@ -168,8 +170,12 @@ class Run:
         Parameters
         ----------
         events
-            A path or paths of other events, selected from and weighted as the recipe says; left
-            out, the run's own test part.
+            A path or paths of other events, selected from and weighted as the recipe says; or those
+            of each of the recipe's samples by its name. Left out: the run's own test part.
+        label
+            A column or expression of the other events that stands for the recipe's label.
+        on_bad_file
+            "stop" or "skip", in place of the recipe's.
         progress, callback
             As `train` takes them.
 
@@ -190,7 +196,9 @@ class Run:
         >>> run.evaluate("more.parquet")["merits"]["model"]["auc"]  # doctest: +SKIP
         """
         with _shown(progress, callback) as told:
-            metrics = training.evaluate_run(self.path, events, told)
+            metrics = training.evaluate_run(
+                self.path, events, told, label=label, on_bad_file=on_bad_file
+            )
         _show("evaluation", metrics, progress, callback)
         return metrics
 

@@ -187,6 +187,7 @@ def show_predictions(written: Predictions, as_json: bool) -> None:
     return _print(
         f"{written.rows:,} events scored{unscored}, in {written.seconds:.1f} s{rate}: "
         f"{', '.join(written.scores)}",
+        *[f"Skipped, since it cannot be read: {why}" for why in written.skipped.values()],
         f"Scores: {written.path}",
     )
 

@@ -72,7 +72,7 @@ def files(jets) -> dict[str, bytes]:
 def run(code: str, url: str, home: Path, **environment: str):
     """Run code in a process of its own; return what it assigned to `found`."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-    source = Path(sys.modules["steepest"].__file__).parents[1]
+    source = Path(str(sys.modules["steepest"].__file__)).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", f"{PRELUDE}\n{code}\njson.dump(found, sys.stdout)"],
         env=clean | {"HF_ENDPOINT": url, "HF_HOME": str(home), "PYTHONPATH": str(source),
@@ -213,7 +213,7 @@ recipe = steepest.Recipe.model_validate({
                "features": ["x1", "x2"], "split": {"validation": 0.1, "test": 0.2}},
     "model": {"hidden": []}, "descent": {"epochs": 1}, "evaluate": {"baseline": False},
 })
-found = steepest.train(recipe, RUN).metrics["source"]
+found = steepest.train(recipe, RUN, progress=False).metrics["source"]
 urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/move").close()
 """
     evaluate = """
@@ -258,7 +258,7 @@ def breaks(self, block):
     return score(self, block)
 scorer.Scorer.score = breaks
 try:
-    steepest.predict(RUN, EVENTS, OUT, columns="row,x1".split(","))
+    steepest.predict(RUN, EVENTS, OUT, columns="row,x1".split(","), progress=False)
 except ConnectionError:
     found = sorted(os.listdir(os.path.dirname(OUT) + "/.scores.parquet.parts"))
 urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/move").close()
@@ -267,14 +267,15 @@ urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/move").close()
 from steepest.errors import InputError
 at = EVENTS.replace("moving", "moving@REVISION")
 try:
-    steepest.predict(RUN, at, OUT, columns=["row", "x1"], resume=True)
+    steepest.predict(RUN, at, OUT, columns=["row", "x1"], resume=True, progress=False)
 except InputError as error:
     refused = str(error).splitlines()[0]
-done = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], resume=True)
+done = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], resume=True, progress=False)
 found = [refused, done.rows, done.resumed]
 """.replace("REVISION", LATER)
     anew = """
-found = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], overwrite=True).rows
+done = steepest.predict(RUN, EVENTS, OUT, columns=["row", "x1"], overwrite=True, progress=False)
+found = done.rows
 """
 
     def written() -> tuple[list[float], str]:

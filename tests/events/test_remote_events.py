@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import types
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
+from fsspec.config import conf
 
 from events.file_server import file_server
 from steepest.errors import EventsError, MissingExtraError
-from steepest.events import load_sample, open_events, remote, transfers
+from steepest.events import load_sample, open_events, remote, retries, transfers
 from steepest.recipe import EventsRecipe
 
 pytest.importorskip("aiohttp", reason="needs the extra [remote]")
@@ -72,11 +75,15 @@ def server(files):
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch, server):
+def waited(monkeypatch, server) -> list[float]:
+    """The seconds that would have been waited before requests were repeated."""
     server.tried.clear()
-    monkeypatch.setattr(remote, "time", types.SimpleNamespace(sleep=lambda seconds: None))
     server.sent.clear()
     server.failed.clear()
+    waited: list[float] = []
+    clock = types.SimpleNamespace(sleep=waited.append, monotonic=lambda: sum(waited))
+    monkeypatch.setattr(retries, "time", clock)
+    return waited
 
 
 def read(path: str, columns=("x3", "y")) -> dict[str, np.ndarray]:
@@ -93,11 +100,109 @@ FORMATS = ["jets.parquet", "jets.h5", "jets.csv", "jets.root", "jets.root:events
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("kind", ["ok", "busy", "cut", "deaf"])
-def test_formats(server, name, kind) -> None:
+@pytest.mark.parametrize("kind", ["ok", "deaf"])
+def test_formats(server, waited, name, kind) -> None:
     assert same(read(f"{server}/{kind}/{name}"))
-    if kind in ("busy", "cut"):
-        assert server.failed
+    assert waited == []
+
+
+FAULTS = ["cut", "reset", "short", "stall", "500", "503", "429"]
+
+
+@pytest.mark.parametrize("name", FORMATS[:4])
+@pytest.mark.parametrize("kind", FAULTS)
+def test_what_fails_once_is_asked_for_again(server, waited, monkeypatch, name, kind) -> None:
+    if kind == "stall":
+        monkeypatch.setattr(remote, "SILENCE", 0.2)
+    assert same(read(f"{server}/{kind}/{name}"))
+    asked_twice = kind.isdecimal()  # for the size, fsspec tries GET where HEAD fails
+    assert len(waited) == len(server.failed) - asked_twice > 0
+    least, most = (3.0, 3.0) if kind == "429" else (0.5, 1.0)
+    assert all(least <= seconds <= most for seconds in waited)
+
+
+def test_only_the_part_that_did_not_arrive_is_asked_for_again(server, files, monkeypatch) -> None:
+    monkeypatch.setattr(remote, "REQUEST", 4 * remote.BLOCK)
+    assert same(read(f"{server}/ok/jets.csv"))
+    whole = server.bytes
+    server.sent.clear()
+    server.tried.clear()
+    assert same(read(f"{server}/cut/jets.csv"))
+    assert len(server.failed) == len(server.sent) > 5
+    assert server.bytes == whole >= len(files["jets.csv"])
+
+
+def test_waits_double_and_end(server, waited) -> None:
+    def fails() -> None:
+        raise ConnectionResetError("reset")
+
+    with pytest.raises(ConnectionResetError) as caught:
+        retries.patiently(fails)
+    assert len(waited) == retries.ATTEMPTS - 1
+    for attempt, seconds in enumerate(waited):
+        assert 2.0**attempt / 2 <= seconds <= 2.0**attempt
+    assert caught.value.__notes__ == [f"6 attempts in {sum(waited):.0f} s"]
+    assert sum(waited) <= retries.TOTAL
+    waited[:] = [retries.TOTAL]  # of slow answers
+    with pytest.raises(ConnectionResetError):
+        retries.patiently(lambda: waited.append(retries.TOTAL) or fails())
+    assert len(waited) == 2, "one attempt, no wait"
+
+
+def test_a_server_that_stays_down_or_silent(server, waited, monkeypatch) -> None:
+    with pytest.raises(EventsError) as caught:
+        open_events(f"{server}/down/jets.root")
+    assert caught.value.what == f"{server}/down/jets.root cannot be downloaded."
+    found = "status 503, 1 attempt in 0 s; the server asks to wait 3600 s"
+    assert caught.value.details["found"] == found
+    assert waited == []
+    monkeypatch.setattr(remote, "SILENCE", 0.1)
+    with pytest.raises(EventsError, match=r"silent/jets.h5 cannot be downloaded") as caught:
+        open_events(f"{server}/silent/jets.h5")
+    assert "6 attempts in " in str(caught.value.details["found"])
+    assert len(server.failed) == 1 + retries.ATTEMPTS
+
+
+def test_what_the_server_asks_for_as_a_date(monkeypatch, waited) -> None:
+    class RefusedError(OSError):
+        status = 429
+        headers: ClassVar[dict[str, str]] = {
+            "Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
+        }
+
+    answers = [RefusedError("no"), None]
+
+    def call() -> int:
+        if (error := answers.pop(0)) is not None:
+            raise error
+        return 5
+
+    assert retries.patiently(call) == 5
+    assert 35 <= waited[0] <= 40
+
+
+def test_a_file_over_the_network_is_skipped(server, files, tmp_path) -> None:
+    (tmp_path / "jets.parquet").write_bytes(files["jets.parquet"])
+    given = [f"{server}/down/jets.parquet", f"{server}/ok/jets.parquet", f"{server}/ok/no.parquet"]
+    recipe = EventsRecipe(path=given, label="y", features=["x1"], on_bad_file="skip")
+    sample = load_sample(recipe)
+    assert np.array_equal(sample.features[:, 0], COLUMNS["x1"])
+    skipped = sample.source["skipped"]
+    assert [one["path"] for one in skipped] == [given[0], given[2]]
+    assert "status 503, 1 attempt" in skipped[0]["reason"]
+    with pytest.raises(EventsError, match=r"down/jets.parquet cannot be downloaded") as caught:
+        load_sample(recipe.model_copy(update={"on_bad_file": "stop"}))
+    assert 'on_bad_file = "skip"' in str(caught.value.details["do"])
+
+
+def test_a_size_that_is_not_that_of_the_file(server, files) -> None:
+    (file,) = remote.remote_files(f"{server}/ok/jets.csv")
+    file.fs.invalidate_cache()
+    size = len(files["jets.csv"])
+    larger = remote.RemoteFile(file.url, file.fs, file.path, size + 5)
+    with pytest.raises(EventsError, match="cannot be downloaded") as caught:
+        larger.whole()
+    assert "bytes in place of" in str(caught.value.details["found"])
 
 
 @pytest.mark.parametrize("name", ["jets.parquet", "jets.h5", "jets.root"])
@@ -143,7 +248,8 @@ def test_progress_is_reported(server, name) -> None:
 @pytest.mark.parametrize("name", ["jets.parquet", "jets.h5", "jets.root"])
 def test_what_does_not_arrive_is_an_error_and_can_be_read_later(server, name, monkeypatch) -> None:
     source = open_events(f"{server}/ok/{name}")
-    file: Any = source.opened[0]
+    (file,) = source.opened
+    assert isinstance(file.path, remote.RemoteFile)
     fine = file.path.fs.open
 
     def refuse(*_, **__):
@@ -154,7 +260,7 @@ def test_what_does_not_arrive_is_an_error_and_can_be_read_later(server, name, mo
         list(source.batches(["x7"]))
     assert caught.value.what.startswith(f"{server}/ok/{name}")
     assert caught.value.what.endswith("cannot be downloaded.")
-    assert caught.value.details["found"] == "the connection was reset"
+    assert "the connection was reset, 6 attempts in " in str(caught.value.details["found"])
     monkeypatch.setattr(file.path.fs, "open", fine)
     found = [block.batch["x7"].to_numpy() for block in source.batches(["x7"])]
     assert np.array_equal(np.concatenate(found), COLUMNS["x7"])
@@ -285,8 +391,7 @@ def bucket(files, monkeypatch):
     thread.start()
     host, port = thread.get_host_and_port()
     options = {"endpoint_url": f"http://{host}:{port}", "key": "k", "secret": "s"}
-    fsspec: Any = remote.fsspec
-    monkeypatch.setitem(fsspec.config.conf, "s3", options)
+    monkeypatch.setitem(conf, "s3", options)
     fs = remote.fsspec.filesystem("s3")
     fs.mkdir("jets")
     for name, content in files.items():

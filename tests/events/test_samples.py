@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steepest.errors import EventsError, RecipeError
-from steepest.events import MemoryBudget, load_events, load_sample
+from steepest.events import MemoryBudget, events_by_sample, load_events, load_sample
 from steepest.recipe import EventsRecipe, Recipe
 from steepest.storage import in_memory
 
@@ -178,12 +178,49 @@ def test_samples_without_weights_beside_others_weigh_one(files, write) -> None:
     assert set(sample.weights[sample.sample == 1]) == {1.0}
 
 
-def test_a_recipe_reads_its_own_samples_again_but_no_others(files) -> None:
+def test_a_recipe_reads_its_own_samples_again(files) -> None:
     chosen = recipe(files, luminosity=1.0)
     again = load_events(chosen, None, ("signal", "ttbar", "dy"), "multiclass")
     np.testing.assert_array_equal(again.labels, again.sample)
-    with pytest.raises(RecipeError, match="have no label"):
-        load_events(chosen, files["dy"], ("signal", "ttbar", "dy"), "multiclass")
+
+
+CLASSES = ("signal", "ttbar", "dy")
+
+
+def test_other_events_of_the_samples(files) -> None:
+    chosen = recipe(files, luminosity=1.0)
+    given = events_by_sample(chosen, [f"dy={files['dy']}", f"signal={files['signal_1']}",
+                                     f"signal={files['signal_2']}"])  # fmt: skip
+    sample = load_events(chosen, given, CLASSES, "multiclass")
+    own = load_events(chosen, None, CLASSES, "multiclass")
+    kept = own.labels != 1  # no ttbar
+    np.testing.assert_array_equal(sample.labels, own.labels[kept])
+    np.testing.assert_array_equal(sample.weights, own.weights[kept])
+    assert sample.sample_names == ("signal", "dy")
+
+
+def test_other_events_with_a_label_of_their_own(files) -> None:
+    where = 'where(pt > 20, "dy", "ttbar")'
+    sample = load_events(recipe(files), files["dy"], CLASSES, "multiclass", label=where)
+    expected = np.where(sample.features[:, 0] > 20, 2, 1)
+    np.testing.assert_array_equal(sample.labels, expected)
+    assert set(expected) == {1, 2}
+
+
+def test_other_events_without_a_class(files, refused) -> None:
+    message = """
+It is not said which class the events of DIR/dy.parquet have: in the recipe, the samples say it.
+  expected: the sample that they are of (signal, ttbar, dy), or their label
+  found:    neither
+  do:       --events signal=FILE for each sample, or --label COLUMN (or expression); in Python \
+events={"signal": "FILE", …} or label="COLUMN"; steepest predict needs no label
+""".replace("\\\n", "")
+    chosen = recipe(files)
+    refused(EventsError, message, load_events, chosen, files["dy"], CLASSES, "multiclass")
+    with pytest.raises(EventsError, match="and others are not"):
+        events_by_sample(chosen, [f"dy={files['dy']}", files["ttbar"]])
+    with pytest.raises(EventsError, match="has no sample 'top'"):
+        load_events(chosen, {"top": files["dy"]}, CLASSES, "multiclass")
 
 
 def test_what_is_refused(files, write) -> None:

@@ -55,6 +55,14 @@ def predict(
             help="An event that the model cannot score is an error, or its score is NaN.",
         ),
     ] = "error",
+    on_bad_file: Annotated[
+        str,
+        typer.Option(
+            "--on-bad-file",
+            metavar="stop|skip",
+            help="A file that cannot be read is an error, or is left out and told.",
+        ),
+    ] = "stop",
     rntuple: Annotated[
         bool, typer.Option("--rntuple", help="Write ROOT files as an RNTuple, not a TTree.")
     ] = False,
@@ -85,6 +93,8 @@ def predict(
     """
     if missing not in ("error", "nan"):
         raise typer.BadParameter(f"--missing is error or nan, not {missing!r}.")
+    if on_bad_file not in ("stop", "skip"):
+        raise typer.BadParameter(f"--on-bad-file is stop or skip, not {on_bad_file!r}.")
     from steepest.prediction import predict_events
     from steepest.terminal import progress_unless, show_predictions
 
@@ -98,6 +108,7 @@ def predict(
             select=select,
             friends=[] if friend == ["none"] else friend,
             missing=missing,
+            on_bad_file=on_bad_file,
             rntuple=rntuple,
             resume=resume,
             overwrite=overwrite,

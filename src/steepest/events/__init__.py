@@ -4,12 +4,14 @@
 >>> sample = load_sample(recipe.events)  # doctest: +SKIP
 """
 
+from steepest.events.bad_files import same_events, skipped_sentences
 from steepest.events.expressions.expression import Expression, parse
 from steepest.events.formats.contract import Block, EventFile
 from steepest.events.formats.registry import open_events
 from steepest.events.hub import use_revisions
 from steepest.events.reading.features import FeatureReader, FeatureValues
 from steepest.events.reading.reading import MemoryBudget, load_events, load_sample
+from steepest.events.reading.samples import events_by_sample
 from steepest.events.sample.sample import Sample, evaluated_part
 from steepest.events.sample.split import PARTS, TEST, TRAIN, VALIDATION, assign_folds, assign_parts
 from steepest.events.source import EventSource
@@ -30,9 +32,12 @@ __all__ = [
     "assign_folds",
     "assign_parts",
     "evaluated_part",
+    "events_by_sample",
     "load_events",
     "load_sample",
     "open_events",
     "parse",
+    "same_events",
+    "skipped_sentences",
     "use_revisions",
 ]

@@ -32,7 +32,8 @@ from steepest.errors import EventsError, SteepestError, nearest
 from steepest.events import extra, transfers
 from steepest.events.formats import parquet
 from steepest.events.formats.damage import first_line
-from steepest.events.remote import FilePath, RemoteFile, is_temporary, patiently
+from steepest.events.remote import FilePath, RemoteFile
+from steepest.events.retries import is_temporary, patiently
 from steepest.events.words import listed
 
 __all__ = ["PREFIX", "Address", "address_of", "files", "use_revisions"]
@@ -210,7 +211,7 @@ def _file(hub: Any, address: Address, listing: _Listing, name: str) -> FilePath:
         complete=local is not None,
         download=download,
         errors=partial(refusals, address._replace(path=name), url),
-        waits=(1,),  # huggingface_hub has repeated the request itself
+        attempts=2,  # huggingface_hub has repeated the request itself
     )
 
 

@@ -11,67 +11,61 @@ import io
 import os
 import re
 import tempfile
-import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import fsspec
 import numpy as np
 from fsspec.callbacks import Callback
+from fsspec.config import conf
 
-from steepest.errors import EventsError, MissingExtraError, SteepestError, nearest
+from steepest.errors import EventsError, MissingExtraError
 from steepest.events import transfers
+from steepest.events.retries import ATTEMPTS, NoRangesError, names_in, patiently, refusals
 from steepest.events.words import listed
 
 __all__ = [
+    "CONNECTIONS",
     "FilePath",
     "RemoteFile",
-    "is_temporary",
     "is_url",
     "library_source",
-    "patiently",
-    "refusals",
     "remote_files",
     "size_of",
 ]
 
-T = TypeVar("T")
 Range = tuple[int, int]
 """From a byte to the one after the last."""
 
 BLOCK = 16 * 2**10
 AHEAD = 64 * 2**10
 """Bytes that are downloaded when a stream reads fewer that are not present."""
-REQUEST = 512 * BLOCK
-"""Most bytes of one request, so that the connections share a long range."""
+REQUEST = 128 * BLOCK
+"""Most bytes of one request: what is repeated if its connection breaks."""
 CONNECTIONS = 8
-WAITS = (1, 2, 4)
-"""Seconds before a failed request is repeated."""
-NETWORK = {"aiohttp", "botocore", "httpx", "httpx2", "requests", "urllib3"}
-"""Libraries that have exceptions of their own for connections that fail."""
-
-
-class _NoRangesError(OSError):
-    """The server answers a request for a range with something else."""
+SILENCE = 30.0
+"""Seconds after which a web server that sends nothing is given up, for this attempt."""
 
 
 class RemoteFile:
     """A file that is read over the network; what was read is kept in a local copy.
 
-    `url` is its name in messages, `fs` and `path` its place in fsspec; without a `size` it is
-    downloaded whole. The local `copy` is a temporary file unless one is named; `complete` says that
-    it has all bytes already. `download` downloads the file whole and returns where it is, and
-    `errors` returns the context that turns what a server refuses into an `EventsError`.
+    `url` is its name in messages, `fs` and `path` its place in fsspec. Without a `size` it must be
+    connected to before it is read. The local `copy` is a temporary file unless one is named;
+    `complete` says that it has all bytes already. `download` downloads the file whole and returns
+    where it is, and `errors` returns the context that turns what a server refuses into an
+    `EventsError`.
 
     Examples
     --------
     >>> (file,) = remote_files("https://example.org/jets.parquet")  # doctest: +SKIP
+    >>> file.connect()  # doctest: +SKIP
     >>> file.open().read(4)  # doctest: +SKIP
     b'PAR1'
     """
@@ -81,19 +75,19 @@ class RemoteFile:
         url: str,
         fs: Any,
         path: str,
-        size: int | None,
+        size: int | None = None,
         *,
         copy: Path | None = None,
         complete: bool = False,
         download: Callable[[], Path] | None = None,
         errors: Callable[[str], AbstractContextManager[None]] | None = None,
-        waits: Sequence[float] = WAITS,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self.url, self.fs, self.path = url, fs, path
         self.name = unquote(PurePosixPath(urlsplit(url).path).name)
         self.suffix = PurePosixPath(self.name).suffix
         self._errors = errors or partial(refusals, url)
-        self._waits = waits
+        self._attempts = attempts
         self._download_whole = download or self._get_file
         self._record = None if complete else copy and copy.with_name(f"{copy.name}.blocks")
         if copy is None:
@@ -102,15 +96,40 @@ class RemoteFile:
             copy = Path(temporary)
             weakref.finalize(self, copy.unlink, missing_ok=True)
         self.copy = copy
+        self._connected = size is not None
         self.size = size or 0
         self._present = np.full(-(-self.size // BLOCK), complete)
-        if size is None:
-            self._fetch_whole()
-        elif not complete:
+        if size is not None and not complete:
             self._prepare(size)
 
     def __str__(self) -> str:
         return self.url
+
+    def connect(self) -> None:
+        """Ask for the size; from a server that does not know ranges, download the file.
+
+        Raises
+        ------
+        EventsError
+            There is no such file, it is a folder, or the server refuses or does not answer.
+        """
+        if self._connected:
+            return
+        with self._errors(""):
+            info = patiently(lambda: self.fs.info(self.path), self._attempts)
+            if info["type"] != "file":
+                raise EventsError(
+                    f"{self.url} is a folder.",
+                    expected="a file, or a glob over files",
+                    found=listed(names_in(self.fs, self.path), 5) or "an empty folder",
+                    do=f"write {self.url.rstrip('/')}/*.parquet",
+                )
+        self.size = info["size"] or 0
+        if self.size and info.get("partial", True):
+            self._prepare(self.size)
+        else:
+            self._fetch_whole()
+        self._connected = True
 
     def open(self, mode: str = "rb") -> io.RawIOBase:
         """Return a stream that downloads what is read and not yet present."""
@@ -146,7 +165,7 @@ class RemoteFile:
         with self._errors(part):
             try:
                 self._fetch_ranges(missing)
-            except _NoRangesError:
+            except NoRangesError:
                 self._fetch_whole()
 
     def _fetch_ranges(self, ranges: Sequence[Range]) -> None:
@@ -164,7 +183,7 @@ class RemoteFile:
             self._keep()
 
     def _fetch_range(self, start: int, stop: int) -> int:
-        content = patiently(lambda: self._get(start, stop), self._waits)
+        content = patiently(lambda: self._get(start, stop), self._attempts)
         with self.copy.open("r+b") as stream:
             stream.seek(start)
             stream.write(content)
@@ -179,21 +198,23 @@ class RemoteFile:
             try:
                 content = stream.read(stop - start)
             except ValueError as error:  # HTTPFileSystem's, for an answer without a range
-                raise _NoRangesError(str(error)) from None
+                raise NoRangesError(str(error)) from None
         if len(content) > stop - start:
-            raise _NoRangesError(f"{len(content)} bytes in place of {stop - start}")
+            raise NoRangesError(f"{len(content)} bytes in place of {stop - start}")
         if len(content) < stop - start:
             raise OSError(f"{len(content)} bytes in place of {stop - start}")
         return content
 
     def _fetch_whole(self) -> None:
         with self._errors(""):
-            self.copy = patiently(self._download_whole, self._waits)
+            self.copy = patiently(self._download_whole, self._attempts)
         self.size, self._record = self.copy.stat().st_size, None
         self._present = np.ones(-(-self.size // BLOCK), bool)
 
     def _get_file(self) -> Path:
         self.fs.get_file(self.path, str(self.copy), callback=_Progress())
+        if self.size not in (0, size := self.copy.stat().st_size):
+            raise OSError(f"{size} bytes in place of {self.size}")
         return self.copy
 
     def _missing(self, ranges: Iterable[Range]) -> list[Range]:
@@ -212,6 +233,7 @@ class RemoteFile:
     def _prepare(self, size: int) -> None:
         """Find what a kept copy has, or make an empty one of the file's size."""
         self.copy.parent.mkdir(parents=True, exist_ok=True)
+        self._present = np.zeros(-(-size // BLOCK), bool)
         if not self.copy.is_file() or self.copy.stat().st_size != size:
             if self._record is not None:
                 self._record.unlink(missing_ok=True)
@@ -303,48 +325,43 @@ def is_url(text: str) -> bool:
 
 
 def remote_files(url: str) -> list[RemoteFile]:
-    """Return the file of a URL, or the files that match it, sorted by name.
+    """Return the file of a URL, or the files that match it, sorted by name; not connected to yet.
 
     Raises
     ------
     EventsError
-        There is no such file, the server refuses or cannot be reached, or no file matches.
+        The server refuses or cannot be reached, or no file matches.
     MissingExtraError
         The package for this kind of URL is not installed.
     """
     with refusals(url):
         fs, path = _file_system(url)
-        pattern = re.search(r"[*[]", path) is not None
-        names = patiently(lambda: sorted(fs.glob(path))) if pattern else [path]
-        urls = [fs.unstrip_protocol(name) for name in names] if pattern else [url]
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            found = list(pool.map(lambda name: patiently(lambda: fs.info(name)), names))
-    files = [each for each in zip(urls, names, found, strict=True) if each[2]["type"] == "file"]
-    if not files and pattern:
-        http = url.startswith("http")
-        raise EventsError(
-            f"No file matches {url}.",
-            expected="at least one file",
-            cause="most web servers do not list their files" if http else None,
-            do="write the paths of the files" if http else "check the pattern",
-        )
-    if not files:
-        raise EventsError(
-            f"{url} is a folder.",
-            expected="a file, or a glob over files",
-            found=listed(_names(fs, path), 5) or "an empty folder",
-            do=f"write {url.rstrip('/')}/*.parquet",
-        )
-    return [
-        RemoteFile(each, fs, name, info["size"] if info.get("partial", True) else None)
-        for each, name, info in files
-    ]
+        if not re.search(r"[*[]", path):
+            return [RemoteFile(url, fs, path)]
+        found = patiently(lambda: fs.glob(path, detail=True))
+    files = sorted(name for name, info in found.items() if info["type"] == "file")
+    if files:
+        return [RemoteFile(fs.unstrip_protocol(name), fs, name) for name in files]
+    http = url.startswith("http")
+    raise EventsError(
+        f"No file matches {url}.",
+        expected="at least one file",
+        cause="most web servers do not list their files" if http else None,
+        do="write the paths of the files" if http else "check the pattern",
+    )
 
 
 def _file_system(url: str) -> tuple[Any, str]:
     scheme = url.partition("://")[0].lower()
+    options = {}
     try:
-        return fsspec.url_to_fs(url)
+        if scheme in ("http", "https"):  # aiohttp would wait for five minutes, whatever arrives
+            from aiohttp import ClientTimeout
+
+            given = conf.get(scheme, {}).get("client_kwargs", {})
+            silence = ClientTimeout(total=None, sock_connect=SILENCE, sock_read=SILENCE)
+            options["client_kwargs"] = {"timeout": silence, **given}
+        return fsspec.url_to_fs(url, **options)
     except ImportError as error:
         package = {"s3": "s3fs", "s3a": "s3fs", "http": "aiohttp", "https": "aiohttp"}.get(scheme)
         if package is not None:
@@ -360,96 +377,3 @@ def _file_system(url: str) -> tuple[Any, str]:
             expected="https://, s3://, root://, hf:// or another file system of fsspec",
             do="check the path",
         ) from None
-
-
-def patiently(call: Callable[[], T], waits: Sequence[float] = WAITS) -> T:
-    """Return what a call returns; repeat it while it fails in a way that may pass."""
-    for wait in waits:
-        try:
-            return call()
-        except Exception as error:
-            if not is_temporary(error):
-                raise
-        time.sleep(wait)
-    return call()
-
-
-def is_temporary(error: BaseException) -> bool:
-    """Whether a server did not answer, or may answer later."""
-    error = _cause(error)
-    status = _status(error)
-    if status is not None:
-        return status >= 500 or status in (408, 429)
-    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | _NoRangesError):
-        return False
-    library = type(error).__module__.partition(".")[0]
-    return isinstance(error, OSError | TimeoutError) or library in NETWORK
-
-
-@contextmanager
-def refusals(url: str, part: str = "") -> Iterator[None]:
-    """Raise EventsError for whatever a file system raises about a URL."""
-    try:
-        yield
-    except SteepestError:
-        raise
-    except Exception as error:  # each file system has errors of its own
-        raise _refused(f"{url} ({part})" if part else url, url, _cause(error)) from None
-
-
-def _refused(text: str, url: str, error: BaseException) -> EventsError:
-    status = _status(error)
-    found = f"status {status}" if status else str(error).strip() or type(error).__name__
-    if status in (404, 410) or isinstance(error, FileNotFoundError):
-        names = _neighbours(url)
-        guess = nearest(url.rpartition("/")[2], names)
-        return EventsError(
-            f"There is no file {url}.",
-            expected=f"one of {listed(names, 5)}" if names else None,
-            found=found,
-            do=f"write {url.rpartition('/')[0]}/{guess}" if guess else "check the path",
-        )
-    if status in (401, 403) or isinstance(error, PermissionError) or "Credentials" in found:
-        return EventsError(
-            f"{text} may not be read.",
-            expected="credentials that allow it",
-            found=found,
-            cause="no credentials, or ones that have expired or are not for this file",
-            do="set them as the package for this kind of path documents it",
-        )
-    return EventsError(
-        f"{text} cannot be downloaded.",
-        expected="an answer of the server",
-        found=found.splitlines()[0],
-        cause="the network, a proxy, or the server is down; what was downloaded is kept",
-        do="try again, or download the file and give its path",
-    )
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return what happened where HTTPFileSystem says that there is no such file."""
-    cause = error.__cause__
-    if not isinstance(error, FileNotFoundError) or cause is None:
-        return error
-    is_network = type(cause).__module__.startswith("aiohttp")
-    return cause if is_network or isinstance(cause, TimeoutError | ConnectionError) else error
-
-
-def _status(error: BaseException) -> int | None:
-    """Return the HTTP status of an error of aiohttp or httpx."""
-    response = getattr(error, "response", None)
-    status = getattr(error, "status", None) or getattr(response, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _neighbours(url: str) -> list[str]:
-    """Return the names of the files beside one, where the server lists them."""
-    try:
-        fs, path = fsspec.url_to_fs(url)
-        return _names(fs, path.rpartition("/")[0])
-    except Exception:  # it is a hint in a message about another error
-        return []
-
-
-def _names(fs: Any, folder: str) -> list[str]:
-    return sorted(PurePosixPath(name).name for name in fs.ls(folder, detail=False))

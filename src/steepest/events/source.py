@@ -8,23 +8,35 @@ come from.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from steepest.errors import EventsError, nearest
+from steepest.events.bad_files import none_readable, of_files, reason, skipped_sentences, told_of
 from steepest.events.formats.contract import Block, Condition, EventFile, RowFilter
 from steepest.events.formats.damage import damaged
 from steepest.events.remote import size_of
 from steepest.events.words import counted, listed
 
-__all__ = ["EVENT_ROW", "Block", "Condition", "EventFile", "EventSource", "refuse_invalid"]
+__all__ = [
+    "EVENT_ROW",
+    "Block",
+    "Condition",
+    "EventFile",
+    "EventSource",
+    "refuse_invalid",
+    "without_bad_files",
+]
+
+T = TypeVar("T")
 
 BLOCK_BYTES = 16 * 2**20
 """Of a block of numbers, as they come from the file."""
@@ -51,6 +63,10 @@ class EventSource:
     index
         Where each row is an element of an event's list, the column with its place in the list;
         `EVENT_ROW` is then that with the event's row.
+    skipped
+        Files that were left out since they cannot be read, each with the reason.
+    skips
+        Whether such files are left out, see `steepest.events.bad_files`.
 
     Attributes
     ----------
@@ -64,10 +80,10 @@ class EventSource:
         Columns that say where an event is from, of each file their value: ``file``, its name
         without folders, ``tree``, the part that is read inside it, and ``sample``. A column of the
         file goes before one of the same name.
+    skipped : dict[str, str]
+        Files that were left out since they cannot be read, each with the reason.
     repeated : frozenset[str]
         The columns that only repeat what is in others (HDF5: ``x_0`` of a dataset ``x``).
-    reread : bool
-        Whether all files can be reread as fast as a copy of what was read.
     file_rows : list[int]
         The rows of each file.
     rows, groups : int
@@ -93,8 +109,11 @@ class EventSource:
         origins: Sequence[Mapping[str, str]] = (),
         sample: str = "",
         index: str = "",
+        skipped: Mapping[str, str] = MappingProxyType({}),
+        skips: bool = False,
     ) -> None:
         self.path, self.sample, self.index = path, sample, index
+        self.skipped, self.skips = dict(skipped), skips
         self.opened = list(files)
         self._origins = origins or [{}] * len(files)
         self.files = [str(file.path) for file in files]
@@ -107,7 +126,6 @@ class EventSource:
         own = self.schema.names
         self.origin = {name: of for name, of in names.items() if of and name not in own}
         self.repeated: frozenset[str] = getattr(self.opened[0], "repeated", frozenset())
-        self.reread = all(getattr(file, "reread", False) for file in files)
         self.file_rows = [file.rows for file in files]
         self.rows, self._first = sum(self.file_rows), 0
         self.groups = sum(file.groups for file in files)
@@ -128,11 +146,24 @@ class EventSource:
         paths = [[s.path] if isinstance(s.path, str) else s.path for s in sources]
         files = [file for source in sources for file in source.opened]
         origins = [origin for source in sources for origin in source._origins]
-        return cls([path for given in paths for path in given], files, origins)
+        skipped = {file: why for source in sources for file, why in source.skipped.items()}
+        given = [path for each in paths for path in each]
+        return cls(given, files, origins, skipped=skipped, skips=any(s.skips for s in sources))
+
+    def without(self, bad: Mapping[str, str]) -> EventSource:
+        """Return the events without those of some files, given with the reasons."""
+        kept = [index for index, file in enumerate(self.files) if file not in bad]
+        skipped = self.skipped | {file: bad[file] for file in self.files if file in bad}
+        if not kept:
+            raise none_readable(skipped)
+        files, origins = [self.opened[i] for i in kept], [self._origins[i] for i in kept]
+        given = self.sample, self.index, skipped, self.skips
+        return EventSource(self.path, files, origins, *given)
 
     def with_files(self, files: Sequence[EventFile], index: str = "") -> EventSource:
         """Return the events with other columns or rows of the same files."""
-        return EventSource(self.path, files, self._origins, self.sample, index)
+        given = self.sample, index, self.skipped, self.skips
+        return EventSource(self.path, files, self._origins, *given)
 
     @property
     def places(self) -> list[str]:
@@ -162,6 +193,15 @@ class EventSource:
         part._first, part.rows = cuts[0] if rank else 0, cuts[1] - (cuts[0] if rank else 0)
         return part
 
+    @property
+    def reread(self) -> bool:
+        """Whether all files can be reread as fast as a copy of what was read."""
+        for file in self.opened:
+            with told_of(str(file.path), several=len(self.files) > 1):
+                if not getattr(file, "reread", False):
+                    return False
+        return True
+
     def schema_for(self, columns: Iterable[str]) -> pa.Schema:
         """Return the schema, and those of the columns of `origin` that are among the columns."""
         schema = self.schema
@@ -176,9 +216,10 @@ class EventSource:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about what was met in the columns read so far."""
+        """Sentences about files that were left out, and about the columns read so far."""
         notes = (note for file in self.opened for note in getattr(file, "notes", ()))
-        return list(dict.fromkeys(notes))
+        told = {**self._skipped(), "files": self.files}
+        return [*skipped_sentences(told, len(self.skipped)), *dict.fromkeys(notes)]
 
     def require(self, columns: Iterable[str]) -> None:
         """Check that every file has the columns, once each and with one type; else EventsError."""
@@ -250,12 +291,9 @@ class EventSource:
         self.require(columns)
         batch_rows = batch_rows or self._at_once(columns)
         start, stop = self._first + start, self._first + self.rows
-        last = 0
-        for index, file in enumerate(self.opened):
-            first, last = last, last + file.rows
-            low, high = max(start - first, 0), min(stop - first, file.rows)
-            if high < low or (low and low == file.rows) or (not high and file.rows):
-                continue
+
+        def blocks(index: int, low: int, high: int) -> Iterator[Block]:
+            file = self.opened[index]
             groups = _groups_between(file, where, low, high)
             for first_row, batch in file.batches(columns, groups, batch_rows, row_filter):
                 refuse_invalid(batch, file)
@@ -269,9 +307,43 @@ class EventSource:
                     rows = batch.slice(before, high - first_row - before)
                     yield Block(rows, index, first_row + before)
 
+        last = 0
+        for index, file in enumerate(self.opened):
+            first, last = last, last + file.rows
+            low, high = max(start - first, 0), min(stop - first, file.rows)
+            if high < low or (low and low == file.rows) or (not high and file.rows):
+                continue
+            try:
+                yield from blocks(index, low, high)
+            except EventsError as error:
+                raise self._of_files(error, index, blocks) from None
+
+    def _of_files(
+        self,
+        error: EventsError,
+        index: int,
+        blocks: Callable[[int, int, int], Iterator[Block]],
+    ) -> EventsError:
+        """Return the error about a file; if bad ones are skipped, with all bad ones after it."""
+        if error.bad_files is None:
+            return error
+        bad = {self.files[index]: reason(error)}
+        if self.skips:
+            for other in range(index + 1, len(self.files)):
+                try:
+                    rows = self.file_rows[other]
+                    deque(blocks(other, 0, rows), maxlen=0)  # read, and let go of
+                except EventsError as found:
+                    bad[self.files[other]] = reason(found)
+        return of_files(bad, error, several=len(self.files) > 1)
+
     def fingerprint(self) -> dict[str, Any]:
-        """Return what the events are: per file the name, size, rows, a sha256 and the origin."""
+        """Return what the events are: per file the name, size, rows, a sha256 and the origin.
+
+        Files that were left out are among them, with their paths and the reasons.
+        """
         return {
+            **self._skipped(),
             "path": self.path,
             "rows": sum(self.file_rows),
             "files": [
@@ -279,6 +351,10 @@ class EventSource:
                 for file, origin in zip(self.opened, self._origins, strict=True)
             ],
         }
+
+    def _skipped(self) -> dict[str, Any]:
+        skipped = [{"path": file, "reason": why} for file, why in self.skipped.items()]
+        return {"skipped": skipped} if skipped else {}
 
     def _at_once(self, columns: Sequence[str]) -> int:
         """How many rows of numbers are small; of lists and text it is not known."""
@@ -322,6 +398,21 @@ def _groups_between(file: EventFile, where: Sequence[Condition], low: int, high:
         return kept
     ends = list(accumulate(sizes))
     return [group for group in kept if ends[group] > low and ends[group] - sizes[group] < high]
+
+
+def without_bad_files(
+    sources: Sequence[EventSource], work: Callable[[Sequence[EventSource]], T]
+) -> T:
+    """Return what `work` makes of the sources, or of what is left of those that skip bad files."""
+    while True:
+        try:
+            return work(sources)
+        except EventsError as error:
+            bad = error.bad_files or {}
+            owners = [source for source in sources if not bad.keys().isdisjoint(source.files)]
+            if not owners or not all(source.skips for source in owners):
+                raise
+            sources = [source.without(bad) for source in sources]
 
 
 def refuse_invalid(batch: pa.RecordBatch, file: EventFile) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from steepest.errors import InputError, RunFolderError, nearest
-from steepest.events import PARTS, TRAIN, use_revisions
+from steepest.events import PARTS, TRAIN, same_events, use_revisions
 from steepest.folder import RunFolder
 from steepest.objective import Batch, Objective
 from steepest.trained import TrainedModel
@@ -129,7 +129,7 @@ def landscape_input(
     recorded = (folder.environment or {}).get("events")
     use_revisions(recorded)
     sample = read(recipe, callback, folder.path)
-    if recorded is not None and recorded != sample.source:
+    if recorded is not None and not same_events(recorded, sample.source):
         callback.say("The events have changed since the run was made.")
     parts = {PARTS[n]: events for n, events in encoded(sample, model.encoding).parts().items()}
     if part not in parts:

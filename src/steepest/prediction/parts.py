@@ -129,11 +129,15 @@ class Parts:
         return True
 
     def events(self) -> dict[str, Any] | None:
-        """Return what events the scores were begun with: ``path`` and ``files``; None if none."""
+        """Return what events the scores were begun with, as a fingerprint; None if none."""
         begun = self._begun()
         if begun is None or "path" not in begun:
             return None
-        return {"path": begun["path"], "files": begun["events"]}
+        return {
+            "path": begun["path"],
+            "files": begun["events"],
+            "skipped": begun.get("skipped", []),
+        }
 
     def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         """Write the next part."""

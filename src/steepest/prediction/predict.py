@@ -21,6 +21,7 @@ from steepest.events import Block, EventSource, FeatureReader, open_events, use_
 from steepest.events.reading.explode import exploded
 from steepest.events.reading.features import condition, row_filter_of
 from steepest.events.reading.friends import with_friends
+from steepest.events.source import without_bad_files
 from steepest.events.words import counted, listed, quoted
 from steepest.folder import SavedModel, load_model
 from steepest.folder.files import explained, sync_folder, write_synced
@@ -55,6 +56,8 @@ class Predictions:
         The columns of scores; those that stand beside them.
     left_out : dict[str, str]
         Columns that the format cannot hold, each with its type.
+    skipped : dict[str, str]
+        Files that cannot be read, each with the reason, with ``on_bad_file="skip"``.
     """
 
     path: Path
@@ -66,6 +69,7 @@ class Predictions:
     scores: list[str]
     columns: list[str]
     left_out: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -88,6 +92,7 @@ def predict_events(
     select: str | None = None,
     friends: Sequence[str] | None = None,
     missing: str = "error",
+    on_bad_file: str = "stop",
     rntuple: bool = False,
     resume: bool = False,
     overwrite: bool = False,
@@ -123,6 +128,9 @@ def predict_events(
         recipe; ``[]`` for events that have all columns.
     missing
         "error": an event that the model cannot score ends the work; "nan": its score is NaN.
+    on_bad_file
+        "stop": a file that cannot be read ends the work; "skip": it is left out as a whole, and
+        told. If it turns out to be damaged after some of its events were scored, all begins anew.
     rntuple
         Write ROOT files as an RNTuple instead of a TTree.
     resume
@@ -149,31 +157,47 @@ def predict_events(
     target.writer.require()
     saved, folds = load_folds(model) or (load_model(model), None)
     parts = Parts(target.parts)
-    if resume and not overwrite:
-        use_revisions(parts.events())
-    source = exploded(_befriended(open_events(events), saved, friends), saved.model.explode)
-    target.refuse_unwritable(source.files)
-    scorer = _scorer_of(saved, source, target, columns, prefix, select, missing, folds)
-    manifest = _manifest_of(saved, source, target, scorer)
-    _say(callback, saved, scorer)
+    begun = parts.events() if resume and not overwrite else None
+    use_revisions(begun)
+    known = {f["path"]: f["reason"] for f in (begun or {}).get("skipped", ())}
+    opened = open_events(events, "", on_bad_file, known if on_bad_file == "skip" else {})
+    target.refuse_unwritable(opened.files)
+
+    def prepared(opened: EventSource) -> tuple[Scorer, dict[str, Any]]:
+        source = exploded(_befriended(opened, saved, friends), saved.model.explode)
+        scorer = _scorer_of(saved, source, target, columns, prefix, select, missing, folds)
+        return scorer, _manifest_of(saved, source, target, scorer)
+
+    def scored(sources: Sequence[EventSource]) -> tuple[Scorer, dict[str, Any], int]:
+        again = sources[0] is not opened
+        scorer, manifest = prepared(sources[0]) if again else first
+        if again:
+            callback.say(scorer.source.notes[0])
+        how = resume and not again, overwrite or again
+        done = begin(parts, manifest, scorer, *how, callback)
+        score(parts, manifest["part_rows"], scorer, callback)
+        return scorer, manifest, done
+
+    first = prepared(opened)
+    _say(callback, saved, first[0])
     # Of a process that ended just as the file had got its name, the file is made once more.
     if not overwrite and not (resume and parts.renamed(target.path)):
         target.refuse_existing()
     with interruptible(callback), parts.locked():
-        done = begin(parts, manifest, scorer, resume, overwrite, callback)
-        score(parts, manifest["part_rows"], scorer, callback)
+        scorer, manifest, done = without_bad_files([opened], scored)
         rows, unscored = assemble(parts, target, manifest, scorer, callback)
         parts.discard()
     return Predictions(
         path=target.path,
         rows=rows,
-        events=source.rows,
+        events=scorer.source.rows,
         unscored=unscored,
         resumed=done,
         seconds=time.perf_counter() - start,
         scores=list(scorer.scores.meanings),
         columns=[field.name for field in scorer.copied.written],
         left_out=scorer.copied.left_out,
+        skipped=scorer.source.skipped,
     )
 
 
@@ -266,6 +290,7 @@ def _manifest_of(
         "missing": scorer.missing,
         "path": fingerprint["path"],
         "events": fingerprint["files"],
+        **({"skipped": fingerprint["skipped"]} if source.skipped else {}),
         "model_path": str(saved.path.resolve()),
         "part_rows": scorer.part_rows,
     }
@@ -280,6 +305,8 @@ def _say(callback: TrainingCallback, saved: SavedModel, scorer: Scorer) -> None:
             f"The run {saved.path.parent} has diverged: its model is the last good one before, and "
             "has not converged."
         )
+    for note in scorer.source.notes[:1] if scorer.source.skipped else ():
+        callback.say(note)
     left_out = [f"{name} ({why})" for name, why in scorer.copied.left_out.items()]
     if left_out:
         callback.say(f"Not copied, since the format cannot hold them: {listed(left_out, 12)}.")

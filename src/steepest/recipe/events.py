@@ -283,6 +283,8 @@ class SampleRecipe(Strict):
     histogram, ``"HISTOGRAM:BIN"``; left out: the sum of `weight` over all events."""
     friends: Friends | None = None
     """Left out: those of ``[events]``."""
+    on_bad_file: Literal["stop", "skip"] | None = None
+    """As in ``[events]``; None: what stands there."""
 
     @property
     def paths(self) -> list[str]:
@@ -328,6 +330,8 @@ class EventsRecipe(Strict):
     """Files by process, in place of `path`; the label may then be left out."""
     luminosity: Positive | None = None
     """L in fb⁻¹, for samples with a cross-section."""
+    on_bad_file: Literal["stop", "skip"] = "stop"
+    """For a file among several that cannot be read: an error, or it is left out and told."""
     features: list[str | Derived] | None = None
     """None: all numeric columns except those of the label, the weight and the split."""
     missing: Finite | None = None

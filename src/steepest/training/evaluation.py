@@ -29,7 +29,10 @@ from steepest.events import (
     VALIDATION,
     Sample,
     evaluated_part,
+    events_by_sample,
     load_events,
+    same_events,
+    skipped_sentences,
     use_revisions,
 )
 from steepest.folder import RunFolder
@@ -491,11 +494,18 @@ def _pulls(
 
 def evaluate_run(
     path: str | Path,
-    events: str | list[str] | None = None,
+    events: str | list[str] | Mapping[str, str | list[str]] | None = None,
     callback: TrainingCallback | None = None,
     draw: bool = False,
+    *,
+    label: str | None = None,
+    on_bad_file: str | None = None,
 ) -> dict[str, Any]:
     """Compute a run's figures of merit again, on its own test part or on other events.
+
+    Where the samples of the recipe say the classes, other events come with the names of their
+    samples (a dictionary, or ``"NAME=PATH"``), or with a `label`: a column or expression of theirs.
+    `on_bad_file` replaces the recipe's.
 
     With `draw`, its figures are written to ``evaluation/`` in the run's folder, each with its
     numbers. If the events include files that the run was trained on, that is said.
@@ -510,19 +520,20 @@ def evaluate_run(
     folder = RunFolder(path)
     folder.say_unchecked(callback.say)
     recipe, run = folder.recipe, RunModels.of(folder)
+    if on_bad_file is not None:
+        recipe = recipe.with_settings([f"events.on_bad_file={on_bad_file}"])
     model, folded = run.models[0], len(run.models) > 1
     if events is None:
         recorded = (folder.environment or {}).get("events")
         use_revisions(recorded)
         sample = read(recipe, callback, folder.path)
-        if recorded is not None and recorded != sample.source:
+        if recorded is not None and not same_events(recorded, sample.source):
             callback.say("The events have changed since the run was made.")
     else:
         callback.stage("Reading events")
-        paths = [events] if isinstance(events, str) else events
         sample = load_events(
             recipe.events,
-            paths,
+            events_by_sample(recipe.events, events),
             classes=model.classes,
             task=model.task,
             names=model.names,
@@ -530,7 +541,10 @@ def evaluate_run(
             progress=callback.read,
             budget=memory_budget(recipe.events.memory, folder.path),
             split=folded,
+            label=label,
         )
+    for sentence in skipped_sentences(sample.source):
+        callback.say(sentence)
     callback.stage("Evaluating")
     present = set(np.unique((sample.of_fold(0) if folded else sample).part).tolist())
     part = TEST if folded else evaluated_part(present)

@@ -15,7 +15,7 @@ from steepest.compiled.clock import clock
 from steepest.descent import State
 from steepest.descent.history import History
 from steepest.errors import DivergenceError
-from steepest.events import PARTS, TEST, TRAIN, Sample, evaluated_part
+from steepest.events import PARTS, TEST, TRAIN, Sample, evaluated_part, skipped_sentences
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.ranks import alone, current
 from steepest.recipe import Recipe
@@ -140,7 +140,10 @@ def _write_results(
         "class_factors": _class_factors(job),
         "samples": _samples(job, scored[part]),
         "importance": _importance(job, found.permuted),
-        "warnings": warnings_about(evaluation, linear, merits, fitted, job.parts[TRAIN]),
+        "warnings": [
+            *skipped_sentences(job.parts[TRAIN].source),
+            *warnings_about(evaluation, linear, merits, fitted, job.parts[TRAIN]),
+        ],
     }
     for sentence in (*yield_sentences(metrics["samples"]), *metrics["warnings"]):
         job.say(sentence)

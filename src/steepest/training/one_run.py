@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
-from steepest.events import TRAIN, VALIDATION, Sample
+from steepest.events import TRAIN, VALIDATION, Sample, same_events
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.ranks import current
 from steepest.recipe import DescentRecipe, Recipe
@@ -137,7 +137,7 @@ def refuse_other_events(folder: RunFolder, source: dict[str, Any]) -> None:
     recorded = folder.environment
     if recorded is None:
         folder.write_json("environment.json", environment(source))
-    elif recorded["events"] != source:
+    elif not same_events(recorded["events"], source):
         raise RunFolderError(
             f"The events of the run {folder.path} have changed since it began.",
             expected=_digest(recorded["events"]),
@@ -148,4 +148,6 @@ def refuse_other_events(folder: RunFolder, source: dict[str, Any]) -> None:
 
 def _digest(source: dict[str, Any]) -> str:
     files = source.get("files", [])
-    return ", ".join(f"{file['name']} {file['sha256'][:12]}…" for file in files[:3]) or "none"
+    told = [f"{file['name']} {file['sha256'][:12]}…" for file in files[:3]]
+    told += [f"{file['path']} skipped" for file in source.get("skipped", [])[:3]]
+    return ", ".join(told) or "none"

@@ -18,7 +18,7 @@ from steepest import evaluate
 from steepest.errors import EventsError
 from steepest.evaluate import figures
 from steepest.events import load_events
-from steepest.events.reading.samples import planned_samples
+from steepest.events.reading.samples import opened_samples, planned_samples
 from steepest.recipe import EventsRecipe, Recipe, VariationRecipe
 from steepest.storage import AnyArray, compressed, derived
 from steepest.training import results
@@ -44,8 +44,9 @@ class Varied:
 def check_variations(recipe: EventsRecipe) -> None:
     """Raise what reading the variations would raise of their columns and types, before training."""
     for variation in recipe.variations:
+        given, paths = _given(recipe, variation)
         planned_samples(
-            *_given(recipe, variation), replaced=variation.columns, of=variation.sample,
+            given, opened_samples(given, paths), replaced=variation.columns, of=variation.sample,
             normalised=False,
         )  # fmt: skip
 

@@ -1,12 +1,14 @@
-"""A first look at HDF5 files in another process, since damage can crash HDF5 or keep it for ever.
+"""A first look at files in another process, where damage can crash their library or keep it busy.
 
-One process looks at all files. It is this file, run as a script: it imports h5py and nothing of
-steepest, and starts while the caller imports h5py too.
+HDF5 does so in many places, pyarrow where it is asked for a Parquet file's statistics. One process
+looks at all files. It is this file, run as a script: it imports nothing of steepest, and starts
+while the caller imports h5py too.
 """
 
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
 import subprocess
@@ -36,8 +38,11 @@ def start() -> None:
         _running()
 
 
-def look(path: Path) -> str | None:
-    """Return what happened if the file cannot be read without harm, else None."""
+def look(path: Path, reader: str = "HDF5") -> str | None:
+    """Return what happened if the file cannot be read without harm, else None.
+
+    `reader` is what reads it: "HDF5", or "Parquet" for its metadata.
+    """
     status = path.stat()
     state = status.st_size, status.st_mtime_ns
     with _LOCK:
@@ -47,7 +52,7 @@ def look(path: Path) -> str | None:
         if process is None or process.stdin is None or process.stdout is None:
             return None
         with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(str(path.absolute())) + "\n")
+            process.stdin.write(json.dumps([reader, str(path.absolute())]) + "\n")
             process.stdin.flush()
         if not _answer(process, START):  # that it is ready to look
             stop()
@@ -59,7 +64,9 @@ def look(path: Path) -> str | None:
         late = answer is None
         status = process.poll() if late else process.wait()
         stop()
-        return f"HDF5 was not done after {LIMIT:g} s" if late else f"HDF5 crashed ({status})"
+        return (
+            f"{reader} was not done after {LIMIT:g} s" if late else f"{reader} crashed ({status})"
+        )
 
 
 def _answer(process: subprocess.Popen[str], seconds: float) -> str | None:
@@ -107,7 +114,7 @@ def stop() -> None:
                 stream.close()
 
 
-def _read(path: str, h5py: Any) -> None:
+def _read_hdf5(path: str, h5py: Any) -> None:
     """Read the structure of a file and, up to a limit, its data; errors are left to the caller."""
     end, left = time.monotonic() + SECONDS, AT_MOST
 
@@ -132,17 +139,30 @@ def _read(path: str, h5py: Any) -> None:
         file.visititems(guarded)
 
 
+def _read_parquet(path: str, parquet: Any) -> None:
+    """Ask for all that the metadata say of the chunks of columns."""
+    with parquet.ParquetFile(path) as file:
+        metadata = file.metadata
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            for chunk in map(group.column, range(group.num_columns)):
+                chunk.to_dict()
+
+
+READERS = {"HDF5": ("h5py", _read_hdf5), "Parquet": ("pyarrow.parquet", _read_parquet)}
+
+
 def _main() -> None:
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    import h5py
-
     for line in sys.stdin:
+        reader, path = json.loads(line)
+        module, read = READERS[reader]
+        library = importlib.import_module(module)
         print("ready", flush=True)
         with suppress(Exception):
-            _read(json.loads(line), h5py)
+            read(path, library)
         print("done", flush=True)
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steepest.errors import EventsError
+from steepest.events.formats import first_look
 from steepest.events.formats.contract import Condition, RowFilter
 from steepest.events.formats.damage import cut_short, damaged, gone
 from steepest.events.reading.prefetch import prefetch
@@ -70,12 +71,15 @@ class ParquetEvents:
                 for field in self.schema:
                     _decode_names(field)
         except DAMAGE as error:
-            what = f"The metadata of {path} cannot be read."
-            raise damaged(what, "a Parquet file", error) from None
+            raise self._metadata_damaged(error) from None
         self.rows: int = self._metadata.num_rows
         self.groups: int = self._metadata.num_row_groups
-        self.reread = self._codecs() <= FAST
+        self._is_looked_at = False
+
+    @property
+    def reread(self) -> bool:
         """Whether it can be reread as fast as a copy of what was read; see `EventSource.reread`."""
+        return self._codecs() <= FAST
 
     @property
     def group_rows(self) -> list[int]:
@@ -84,7 +88,10 @@ class ParquetEvents:
 
     def kept(self, where: Sequence[Condition]) -> list[int]:
         """Return the row groups whose statistics do not exclude a row that meets `where`."""
-        return [g for g in range(self.groups) if not self._excluded(g, where)]
+        try:
+            return [g for g in range(self.groups) if not self._excluded(g, where)]
+        except (*DAMAGE, ValueError, OverflowError) as error:  # statistics that are none
+            raise self._metadata_damaged(error) from None
 
     def batches(
         self,
@@ -139,7 +146,8 @@ class ParquetEvents:
         self, file: pq.ParquetFile, group: int, columns: Sequence[str], batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
         try:
-            if self._bytes(group, columns) <= AT_ONCE:
+            whole = self._metadata.row_group(group).total_byte_size
+            if whole <= AT_ONCE or self._bytes(group, columns) <= AT_ONCE:
                 table = file.read_row_group(group, columns=list(columns))
                 yield from table.to_batches(batch_rows)
             else:
@@ -187,17 +195,31 @@ class ParquetEvents:
 
     def _chunks(self, group: int, columns: Sequence[str]) -> Iterator[Any]:
         """Yield the column chunks that pyarrow reads for these columns; "jet.pt" for "jet" too."""
+        self._refuse_harm()
         metadata, wanted = self._metadata.row_group(group), set(columns)
         for index in range(metadata.num_columns):
             chunk = metadata.column(index)
-            path = chunk.path_in_schema
+            try:
+                path = chunk.path_in_schema
+            except UnicodeDecodeError as error:
+                raise self._metadata_damaged(error) from None
             if path in wanted or path.split(".")[0] in wanted:
                 yield chunk
+
+    def _refuse_harm(self) -> None:
+        """Raise EventsError for damaged metadata of chunks, by which pyarrow ends the process."""
+        if not self._is_looked_at and (found := first_look.look(_local(self.path), "Parquet")):
+            raise self._metadata_damaged(OSError(found))
+        self._is_looked_at = True
+
+    def _metadata_damaged(self, error: BaseException) -> EventsError:
+        return damaged(f"The metadata of {self.path} cannot be read.", "a Parquet file", error)
 
     def _codecs(self) -> set[str]:
         """The codecs of the first row group: writers use the same for all of them."""
         if not self.groups:
             return set()
+        self._refuse_harm()
         group = self._metadata.row_group(0)
         return {group.column(index).compression for index in range(group.num_columns)}
 

@@ -10,14 +10,16 @@ says what it is expected to be.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType, ModuleType
 
 from steepest.errors import EventsError
+from steepest.events.bad_files import SKIP, none_readable, of_files, reason
 from steepest.events.formats import csv, hdf5, npy, parquet, root
 from steepest.events.formats.contract import EventFile
 from steepest.events.paths import Place, missing, places, refuse_twice, seen
-from steepest.events.remote import FilePath, RemoteFile
+from steepest.events.remote import CONNECTIONS, FilePath, RemoteFile
 from steepest.events.source import EventSource
 
 __all__ = ["FORMATS", "open_events"]
@@ -27,7 +29,10 @@ FORMATS: tuple[ModuleType, ...] = (parquet, root, hdf5, npy, csv)
 
 
 def open_events(
-    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], sample: str = ""
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    sample: str = "",
+    on_bad_file: str = "stop",
+    known_bad: Mapping[str, str] = MappingProxyType({}),
 ) -> EventSource:
     """Open events for reading; of each file only the metadata is read.
 
@@ -41,6 +46,10 @@ def open_events(
         what is read inside a file.
     sample
         The name of the sample that they are, for messages and expressions.
+    on_bad_file
+        "stop": a file that cannot be opened is an error; "skip": it is left out, and told.
+    known_bad
+        Files that are left out without a look, each with the reason.
 
     Returns
     -------
@@ -60,18 +69,49 @@ def open_events(
     >>> source = open_events("embedded:top-jets")  # doctest: +SKIP
     >>> source.rows, source.schema.names  # doctest: +SKIP
     """
-    paths = [path] if isinstance(path, str | os.PathLike) else path
-    given = [os.fspath(text) for text in paths]
+    given = [path] if isinstance(path, str | os.PathLike) else path
+    given = [os.fspath(text) for text in given]
     suffixes = tuple(suffix for format in FORMATS for suffix in format.SUFFIXES)
     found = [place for text in given for place in places(text, suffixes)]
     if not found:
         raise EventsError("No path to events is given.", do="set events.path to a file or a glob")
     refuse_twice(found)
-    files = [_open(place) for place in found]
+    files: list[EventFile] = []
+    origins, skipped = [], {}
+    for place, file in zip(found, _opened(found, known_bad), strict=True):
+        if not isinstance(file, EventsError):
+            files.append(file)
+            origins.append(place.origin)
+            continue
+        skipped[str(place.path)] = reason(file)
+        if on_bad_file != SKIP:
+            raise of_files(skipped, file, several=len(found) > 1)
+    if not files:
+        raise none_readable(skipped)
     # What was named in one path and left to be found in another may be the same.
     refuse_twice([Place(file.path, getattr(file, "inside", "")) for file in files])
-    origins = [place.origin for place in found]
-    return EventSource(given[0] if len(given) == 1 else given, files, origins, sample)
+    paths = given[0] if len(given) == 1 else given
+    return EventSource(paths, files, origins, sample, skipped=skipped, skips=on_bad_file == SKIP)
+
+
+def _opened(
+    found: Sequence[Place], known_bad: Mapping[str, str]
+) -> Iterator[EventFile | EventsError]:
+    """Yield each file, or why it cannot be opened; files over the network several at once."""
+
+    def attempt(place: Place) -> EventFile | EventsError:
+        if (known := known_bad.get(str(place.path))) is not None:
+            return EventsError(known)
+        try:
+            return _open(place)
+        except EventsError as error:
+            return error
+
+    if not any(isinstance(place.path, RemoteFile) for place in found):
+        yield from map(attempt, found)
+        return
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        yield from threads.map(attempt, found)
 
 
 def _open(place: Place) -> EventFile:
@@ -119,6 +159,7 @@ def _format(path: FilePath, head: bytes) -> ModuleType:
 def _head(path: FilePath) -> bytes:
     """Return the first bytes of a file, or say why there are none."""
     if isinstance(path, RemoteFile):
+        path.connect()
         head = min(512, path.size)
         path.fetch([(0, head)])
         return path.read(0, head)

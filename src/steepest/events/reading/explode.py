@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from steepest.errors import EventsError
+from steepest.events.bad_files import of_content, told_of
 from steepest.events.expressions.types import is_list
 from steepest.events.formats.contract import Condition, EventFile, RowFilter
 from steepest.events.source import EVENT_ROW, EventSource, refuse_invalid
@@ -61,7 +62,10 @@ def exploded(source: EventSource, name: str | None) -> EventSource:
         )
     smallest = min(lists, key=lambda one: _width(source.schema.field(one).type))
     source.require([smallest])
-    files = [_Exploded(file, lists, smallest, added) for file in source.opened]
+    files = []
+    for file in source.opened:
+        with told_of(str(file.path), several=len(source.files) > 1):
+            files.append(_Exploded(file, lists, smallest, added))
     result = source.with_files(files, added[1])
     empty = sum(file.empty for file in files)
     files[0].said.append(
@@ -144,12 +148,15 @@ class _Exploded:
             other = self._lengths(found[name], first)
             if not np.array_equal(other, lengths):
                 row = int(np.argmax(other != lengths))
-                raise EventsError(
-                    f"{name} and {lists[0]} differ in length in {self.path} at row {first + row}.",
-                    expected="lists of one length in each event, to make a row of each element",
-                    found=f"{other[row]} and {lengths[row]} elements",
-                    cause="lists of different objects whose names begin alike",
-                    do=f"leave {name} out, or rename it in the file",
+                raise of_content(
+                    EventsError(
+                        f"{name} and {lists[0]} differ in length in {self.path} "
+                        f"at row {first + row}.",
+                        expected="lists of one length in each event, to make a row of each element",
+                        found=f"{other[row]} and {lengths[row]} elements",
+                        cause="lists of different objects whose names begin alike",
+                        do=f"leave {name} out, or rename it in the file",
+                    )
                 )
         event = np.repeat(np.arange(len(lengths)), lengths)
         places = pa.array(event)

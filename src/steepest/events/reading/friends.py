@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from steepest.errors import EventsError
+from steepest.events.bad_files import of_content
 from steepest.events.formats.contract import Condition, EventFile, RowFilter
 from steepest.events.formats.registry import open_events
 from steepest.events.reading.plan import only_counts
@@ -188,13 +189,15 @@ class _Rows:
             ours, theirs = (np.asarray(column) for column in (batch.column(name), found[name]))
             if (other := ours != theirs).any():
                 row = int(np.argmax(other))
-                raise EventsError(
-                    f"Row {first + row} of {self._events.path} and of its friend {self.name} are "
-                    "different events.",
-                    expected=f"{name} = {ours[row]} in both",
-                    found=f"{name} = {theirs[row]} in the friend",
-                    cause="the friend's rows are in another order",
-                    do=f'join by key: friends = [{{path = "…", key = ["{name}"]}}]',
+                raise of_content(
+                    EventsError(
+                        f"Row {first + row} of {self._events.path} and of its friend {self.name} "
+                        "are different events.",
+                        expected=f"{name} = {ours[row]} in both",
+                        found=f"{name} = {theirs[row]} in the friend",
+                        cause="the friend's rows are in another order",
+                        do=f'join by key: friends = [{{path = "…", key = ["{name}"]}}]',
+                    )
                 )
 
     def fingerprint(self) -> list[dict[str, Any]]:
@@ -226,11 +229,14 @@ class _Keyed:
             kinds = [_is_text(s.field(key).type) for s in (batch.schema, self._source.schema)]
             if kinds[0] != kinds[1]:
                 types = [str(s.field(key).type) for s in (batch.schema, self._source.schema)]
-                raise EventsError(
-                    f"The key {key!r} is text in one of {file} and {self.name}, not in the other.",
-                    expected="a key of one type",
-                    found=" and ".join(types),
-                    do="write the friend with the type that the events have",
+                raise of_content(
+                    EventsError(
+                        f"The key {key!r} is text in one of {file} and {self.name}, not in the "
+                        "other.",
+                        expected="a key of one type",
+                        found=" and ".join(types),
+                        do="write the friend with the type that the events have",
+                    )
                 )
         return self._index.find(self._keys(batch, file))
 
@@ -254,12 +260,14 @@ class _Keyed:
         again = self._index.again
         if len(again):
             first, second = again[0]
-            raise EventsError(
-                f"The friend {self.name} has {counted(len(again), 'row')} with a key that an "
-                f"earlier row has, first row {second} with that of row {first}.",
-                expected=f"each {', '.join(self.needs)} once",
-                cause="files that overlap, or numbers that are unique within a run alone",
-                do='add the column that tells them apart to the key: ["run", "event"]',
+            raise of_content(
+                EventsError(
+                    f"The friend {self.name} has {counted(len(again), 'row')} with a key that an "
+                    f"earlier row has, first row {second} with that of row {first}.",
+                    expected=f"each {', '.join(self.needs)} once",
+                    cause="files that overlap, or numbers that are unique within a run alone",
+                    do='add the column that tells them apart to the key: ["run", "event"]',
+                )
             )
 
     def fingerprint(self) -> list[dict[str, Any]]:

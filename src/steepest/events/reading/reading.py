@@ -11,7 +11,7 @@ blocks: one that is decoded, one that is evaluated, one that is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from steepest.errors import EventsError
+from steepest.events.bad_files import of_files
 from steepest.events.expressions.expression import Expression
 from steepest.events.formats.contract import Condition
 from steepest.events.particles import GROUPS
@@ -26,16 +27,21 @@ from steepest.events.reading.evaluation import LENGTHS, Evaluated, Evaluation, S
 from steepest.events.reading.features import row_filter_of
 from steepest.events.reading.plan import Plan, Planned
 from steepest.events.reading.prefetch import prefetch
-from steepest.events.reading.samples import labelled_by_name, planned_samples
+from steepest.events.reading.samples import (
+    Paths,
+    labelled_by_name,
+    opened_samples,
+    planned_samples,
+)
 from steepest.events.reading.store import MemoryBudget, Store
 from steepest.events.sample.checks import PartSums, part_sums, refuse_empty_parts, refuse_weights
 from steepest.events.sample.labels import ELSEWHERE, LabelCounts, decide, encode
 from steepest.events.sample.sample import Sample
 from steepest.events.sample.split import PARTS, together
-from steepest.events.source import EventSource
+from steepest.events.source import EventSource, without_bad_files
 from steepest.events.words import counted, listed
 from steepest.groups import FEATURES, Groups, Jagged
-from steepest.ranks import current
+from steepest.ranks import Ranks, current
 from steepest.recipe import EventsRecipe, SplitRecipe
 from steepest.storage import AnyArray, map_blocks
 
@@ -98,8 +104,12 @@ def load_sample(
     ('binary', ('0', '1'))
     >>> sample.of("train").features.shape  # doctest: +SKIP
     """
-    planned = planned_samples(recipe, extra=extra)
-    sample, read_labels = gather(planned, recipe.split, progress, budget)
+
+    def read(sources: Sequence[EventSource]) -> tuple[Any, ...]:
+        planned = planned_samples(recipe, sources, extra=extra)
+        return planned, *gather(planned, recipe.split, progress, budget)
+
+    planned, sample, read_labels = without_bad_files(opened_samples(recipe), read)
     shares = (
         1 - recipe.split.validation - recipe.split.test,
         recipe.split.validation,
@@ -132,7 +142,7 @@ def load_sample(
 
 def load_events(
     recipe: EventsRecipe,
-    paths: str | Sequence[str] | None,
+    paths: Paths | None,
     classes: Sequence[str],
     task: str,
     *,
@@ -143,6 +153,7 @@ def load_events(
     split: bool = False,
     replaced: Mapping[str, str] | None = None,
     of: str | None = None,
+    label: str | None = None,
 ) -> Sample:
     """Read other events with a recipe's features, label, weight and selection, to evaluate on.
 
@@ -151,7 +162,8 @@ def load_events(
     recipe
         The ``[events]`` that the run was trained with.
     paths
-        The events to read; None for the recipe's own.
+        The events to read, also of each of the recipe's samples by its name; None for the recipe's
+        own.
     classes, task
         Those of the run: labels become indices into these classes, whatever values these events
         have.
@@ -164,6 +176,8 @@ def load_events(
     replaced, of
         Columns, and the expressions that stand for them in features, weight and selection; of one
         of the recipe's samples, if `of` names it.
+    label
+        A column or expression that stands for the recipe's label.
 
     Returns
     -------
@@ -180,10 +194,17 @@ def load_events(
     >>> recipe = EventsRecipe(path="embedded:top-jets", label="is_top")
     >>> load_events(recipe, "other.parquet", ("0", "1"), "binary")  # doctest: +SKIP
     """
+    if label is not None:
+        recipe = recipe.model_copy(update={"label": label})
     if not split:
         recipe = recipe.model_copy(update={"split": recipe.split.model_copy(update={"by": None})})
-    planned = planned_samples(recipe, paths, names=names, extra=extra, replaced=replaced, of=of)
-    sample, read_labels = gather(planned, recipe.split if split else None, progress, budget)
+    options = {"names": names, "extra": extra, "replaced": replaced, "of": of}
+
+    def read(sources: Sequence[EventSource]) -> tuple[Any, ...]:
+        planned = planned_samples(recipe, sources, **options)
+        return planned, *gather(planned, recipe.split if split else None, progress, budget)
+
+    planned, sample, read_labels = without_bad_files(opened_samples(recipe, paths), read)
     convert = encode(read_labels.counts, sample.label, task, classes, _locator(sample, planned))
     labels = map_blocks(convert, sample.labels)
     one = np.zeros(len(sample), dtype=np.int8)
@@ -219,10 +240,11 @@ def gather(
     for one, its in planned:
         keeps = not store.rereads
         evaluation = Evaluation(one, its, split, keeps, seen, first_file, weighted)
-        for block in _evaluated(one, its, evaluation):
-            store.add(block)
-            if progress is not None:
-                progress(done + block.rows_read, source.rows)
+        with _bad_files_of_all(ranks, one):
+            for block in _evaluated(one, its, evaluation):
+                store.add(block)
+                if progress is not None:
+                    progress(done + block.rows_read, source.rows)
         done, first_file = done + one.rows, first_file + len(one.files)
         evaluations.append(evaluation)
         integers &= evaluation.label.is_integer or _made_of_integers(its.label, one)
@@ -289,6 +311,22 @@ def gather(
         ],
     )
     return sample, ReadLabels(seen.labels, integers)
+
+
+@contextmanager
+def _bad_files_of_all(ranks: Ranks, source: EventSource) -> Iterator[None]:
+    """Raise what one rank finds of files that are skipped on all ranks, which skip them alike."""
+    error = None
+    try:
+        yield
+    except EventsError as found:
+        if ranks.size == 1 or not source.skips or not found.bad_files:
+            raise
+        error = found
+    if ranks.size > 1 and source.skips:
+        of_ranks = ranks.gather(dict(error.bad_files or {}) if error is not None else {})
+        if bad := {file: why for found in of_ranks for file, why in found.items()}:
+            raise of_files(bad, error or EventsError(next(iter(bad.values()))), several=True)
 
 
 def _evaluated(source: EventSource, plan: Plan, evaluation: Evaluation) -> Iterator[Evaluated]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from steepest.errors import EventsError, RecipeError
+from steepest.events.bad_files import told_of
 from steepest.events.expressions.expression import Expression, frame
 from steepest.events.extra import load
 from steepest.events.formats.registry import open_events
@@ -25,17 +26,90 @@ from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
 from steepest.recipe import EventsRecipe, SampleRecipe
 
-__all__ = ["labelled_by_name", "planned_samples", "sum_of_weights"]
+__all__ = [
+    "Paths",
+    "events_by_sample",
+    "labelled_by_name",
+    "opened_samples",
+    "planned_samples",
+    "sum_of_weights",
+]
 
+Paths = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+"""Files and globs, or those of each sample by its name."""
 PER_FEMTOBARN = 1_000.0
 """pb · fb⁻¹"""
 LABEL = "sample"
 """What the label is called where the samples have it."""
 
 
+def events_by_sample(recipe: EventsRecipe, given: Paths) -> Paths:
+    """Return the files of each sample, if they are given as ``NAME=PATH`` of the recipe's samples.
+
+    Raises
+    ------
+    EventsError
+        Some are given so, and others are not.
+
+    Examples
+    --------
+    >>> recipe = EventsRecipe(samples=[SampleRecipe(name=n, path=f"{n}.root") for n in ("s", "b")])
+    >>> events_by_sample(recipe, ["s=new/s.root", "b=new/b.root"])
+    {'s': ['new/s.root'], 'b': ['new/b.root']}
+    """
+    if isinstance(given, Mapping):
+        return given
+    names = {sample.name for sample in recipe.samples or ()}
+    found: dict[str, list[str]] = {}
+    rest = []
+    for text in [given] if isinstance(given, str) else given:
+        name, is_named, path = text.partition("=")
+        if is_named and name in names:
+            found.setdefault(name, []).append(path)
+        else:
+            rest.append(text)
+    if found and rest:
+        raise EventsError(
+            "Some events are given with the name of their sample, and others are not.",
+            expected="NAME=PATH for all of them, or for none",
+            found=listed(rest, 3),
+            do=f"name their samples: {', '.join(sorted(names))}",
+        )
+    return found or rest
+
+
+def opened_samples(recipe: EventsRecipe, paths: Paths | None = None) -> list[EventSource]:
+    """Open the events that a recipe names, of each sample, or other ones.
+
+    Raises
+    ------
+    EventsError
+        As `open_events`; the recipe has no sample of a name.
+    """
+    if paths is None and recipe.samples is not None:
+        paths = {sample.name: sample.path for sample in recipe.samples}
+    if isinstance(paths, Mapping):
+        samples = {sample.name: sample for sample in recipe.samples or ()}
+        for name in paths:
+            if name not in samples:
+                raise EventsError(
+                    f"The recipe has no sample {name!r}.",
+                    expected=f"one of {listed(samples, 12)}" if samples else "paths alone",
+                    do="check the name",
+                )
+        return [
+            open_events(paths[name], name, sample.on_bad_file or recipe.on_bad_file)
+            for name, sample in samples.items()
+            if name in paths
+        ]
+    given = recipe.path if paths is None else paths
+    given = given if isinstance(given, str) else list(given or ())
+    return [open_events(given, on_bad_file=recipe.on_bad_file)]
+
+
 def planned_samples(
     recipe: EventsRecipe,
-    paths: str | Sequence[str] | None = None,
+    sources: Sequence[EventSource],
     *,
     names: Sequence[str] | None = None,
     extra: Sequence[str] = (),
@@ -43,15 +117,15 @@ def planned_samples(
     of: str | None = None,
     normalised: bool = True,
 ) -> list[Planned]:
-    """Open the events that a recipe names, and plan what is read of each sample.
+    """Plan what is read of each of the events that `opened_samples` has opened.
 
     Parameters
     ----------
     recipe
         The recipe's ``[events]``.
-    paths
-        Other events to read with the same label, features, weight and selection; None for the
-        recipe's own.
+    sources
+        The events of each sample; or others, to read with the same label, features, weight and
+        selection.
     names, extra, replaced
         As for `plan_of`; columns are replaced in the sample `of` alone, if that is given.
     normalised
@@ -60,44 +134,46 @@ def planned_samples(
     Raises
     ------
     EventsError, RecipeError
-        As `open_events` and `plan_of`; also if the weights of a sample have no positive sum.
+        As `plan_of`; also if the weights of a sample have no positive sum.
     """
-    if paths is None and recipe.samples is not None:
-        sources = [
-            with_friends(
-                open_events(sample.path, sample.name),
-                recipe.friends if sample.friends is None else sample.friends,
-            )
-            for sample in recipe.samples
-        ]
-        labels = _labels(recipe.samples) if recipe.label is None else [None] * len(sources)
-        planned: list[Planned] = []
-        each_row = [exploded(source, recipe.explode) for source in sources]
-        for sample, source, rows, label in zip(
-            recipe.samples, sources, each_row, labels, strict=True
-        ):
-            also = [other for other in each_row if other is not rows]
-            plan = plan_of(
-                recipe, rows, names=names, extra=extra, sample=sample, label=label, also=also,
-                replaced=replaced if of in (None, sample.name) else None,
-            )  # fmt: skip
-            if normalised:
-                plan = _normalised(plan, source, sample, recipe.luminosity)
-            planned.append((rows, plan))
-        _refuse_other_types(planned)
-        return planned
-    if recipe.label is None:
-        raise RecipeError(
-            "The events to evaluate have no label: in the recipe, the samples say it.",
-            expected="the recipe's own samples",
-            found=f"the path {paths!r}",
-            do="evaluate the run without other events, or give the recipe events.label, "
-            "which may use the column `sample`",
-        )
-    given = recipe.path if paths is None else paths
-    source = open_events(given if isinstance(given, str) else list(given or ()))
-    source = exploded(with_friends(source, recipe.friends), recipe.explode)
-    return [(source, plan_of(recipe, source, names=names, extra=extra, replaced=replaced))]
+    samples = {sample.name: sample for sample in recipe.samples or ()}
+    options = {"names": names, "extra": extra}
+    if not sources[0].sample:
+        source = exploded(with_friends(sources[0], recipe.friends), recipe.explode)
+        if recipe.label is None:
+            raise _no_label(source, samples)
+        return [(source, plan_of(recipe, source, replaced=replaced, **options))]
+    labels = {} if recipe.label is not None else _labels(tuple(samples.values()))
+    events = [
+        with_friends(source, recipe.friends if sample.friends is None else sample.friends)
+        for source, sample in ((source, samples[source.sample]) for source in sources)
+    ]
+    each_row = [exploded(source, recipe.explode) for source in events]
+    planned: list[Planned] = []
+    for source, rows in zip(events, each_row, strict=True):
+        sample = samples[source.sample]
+        plan = plan_of(
+            recipe, rows, **options, sample=sample, label=labels.get(sample.name),
+            also=[other for other in each_row if other is not rows],
+            replaced=replaced if of in (None, sample.name) else None,
+        )  # fmt: skip
+        if normalised:
+            plan = _normalised(plan, source, sample, recipe.luminosity)
+        planned.append((rows, plan))
+    _refuse_other_types(planned)
+    return planned
+
+
+def _no_label(source: EventSource, samples: Collection[str]) -> EventsError:
+    name = next(iter(samples), "NAME")
+    return EventsError(
+        f"It is not said which class the events of {listed(source.files, 2)} have: "
+        "in the recipe, the samples say it.",
+        expected=f"the sample that they are of ({', '.join(samples)}), or their label",
+        found="neither",
+        do=f"--events {name}=FILE for each sample, or --label COLUMN (or expression); in Python "
+        f'events={{"{name}": "FILE", …}} or label="COLUMN"; steepest predict needs no label',
+    )
 
 
 def labelled_by_name(recipe: EventsRecipe) -> bool:
@@ -106,8 +182,9 @@ def labelled_by_name(recipe: EventsRecipe) -> bool:
     return recipe.label is None and all(sample.label is None for sample in samples)
 
 
-def _labels(samples: Sequence[SampleRecipe]) -> list[Expression]:
+def _labels(samples: Sequence[SampleRecipe]) -> dict[str, Expression]:
     """Return the label of each sample: what it says, else 0 beside a 1, else its name."""
+    names = [sample.name for sample in samples]
     given = [sample.label for sample in samples]
     if any(isinstance(label, int) for label in given):
         other = [s.name for s in samples if s.label not in (None, 1)]
@@ -130,7 +207,8 @@ def _labels(samples: Sequence[SampleRecipe]) -> list[Expression]:
         given = [
             s.name if label is None else label for s, label in zip(samples, given, strict=True)
         ]
-    return [Expression(LABEL, ast.Constant(value), "The label") for value in given]
+    labels = [Expression(LABEL, ast.Constant(value), "The label") for value in given]
+    return dict(zip(names, labels, strict=True))
 
 
 def _normalised(
@@ -138,6 +216,8 @@ def _normalised(
 ) -> Plan:
     """Return the plan with σ · L / Σw as its scale, and a sentence that says so."""
     files = counted(len(source.files), "file")
+    if source.skipped:
+        files += f" ({len(source.skipped)} skipped)"
     told = f"Sample {sample.name!r}: {counted(source.rows, 'event')} in {files}"
     if sample.cross_section is None:
         return replace(plan, notes=(*plan.notes, f"{told}, weights as given."))
@@ -148,7 +228,23 @@ def _normalised(
         f"fb⁻¹{'' if luminosity else ' (events.luminosity is not given)'}: "
         f"{expected:.6g} events expected before selection, weights × {expected / total:.6g}."
     )
-    return replace(plan, scale=expected / total, notes=(*plan.notes, note))
+    notes = [*plan.notes, note]
+    if source.skipped:
+        notes.append(_of_what_was_read(sample))
+    return replace(plan, scale=expected / total, notes=tuple(notes))
+
+
+def _of_what_was_read(sample: SampleRecipe) -> str:
+    """Say what the weights mean where files are skipped."""
+    if isinstance(sample.sum_of_weights, float):
+        return (
+            f"Sample {sample.name!r}: Σw is given as a number. If it is that of all files, the "
+            "events of the skipped ones are missing from the yield, which is then too low."
+        )
+    return (
+        f"Sample {sample.name!r}: Σw is that of the files that were read, so that the yield stays "
+        "σ · L; its uncertainty grows with fewer events."
+    )
 
 
 def _refuse_other_types(planned: Sequence[Planned]) -> None:
@@ -187,7 +283,7 @@ def sum_of_weights(source: EventSource, weight: Expression | None, sample: Sampl
         if not colon:
             total = _summed(source, resolved(given, source, f"sum_of_weights {where}"))
         elif name.isdecimal():
-            total = math.fsum(_bin_of(file, part, int(name)) for file in source.files)
+            total = math.fsum(_bins_of(source, part, int(name)))
         else:
             runs = open_events([f"{file}:{part}" for file in source.files])
             total = _summed(runs, resolved(name, runs, f"sum_of_weights {where}"))
@@ -217,6 +313,13 @@ def _summed(source: EventSource, weight: Expression) -> float:
         values = Expression.series(frame(block.batch), typed).cast(float)
         sums.append(math.nan if values.null_count() else float(values.sum()))
     return math.fsum(sums) if all(map(math.isfinite, sums)) else math.nan
+
+
+def _bins_of(source: EventSource, name: str, place: int) -> Iterator[float]:
+    """Yield a bin of a histogram in each of the files."""
+    for file in source.files:
+        with told_of(file, several=len(source.files) > 1):
+            yield _bin_of(file, name, place)
 
 
 def _bin_of(file: str, name: str, place: int) -> float:

@@ -73,8 +73,8 @@ class Store:
             if rows * (8 * numbers + 4) > budget.bytes:
                 self._spill(budget)
         self._source, self._plan = sources[0], plan
-        one = len(plans) == 1 and sources[0].reread and _are_columns(plan, sources[0].schema)
-        self.rereads = self._spilled and one
+        one = len(plans) == 1 and _are_columns(plan, sources[0].schema)
+        self.rereads = self._spilled and one and sources[0].reread
 
     def add(self, block: Evaluated) -> None:
         """Keep what is selected of a block."""
@@ -206,10 +206,10 @@ class FromFiles(RowsOnDisk):
         self._piece = self._piece[:0]
         try:
             piece = next(self._stream, None)
-        except EventsError:
+        except EventsError as error:
             if self._is_changed():
                 raise self._changed() from None
-            raise
+            raise (_turned_bad(error) if error.bad_files else error) from None
         if piece is None or self._first + len(piece) > len(self):
             raise self._changed()
         self._piece = piece
@@ -240,3 +240,15 @@ class FromFiles(RowsOnDisk):
             cause="a job that still writes them",
             do="wait until it is done, or copy the files",
         )
+
+
+def _turned_bad(error: EventsError) -> EventsError:
+    """Return the error for a file that could be read when the events were read first."""
+    return EventsError(
+        error.what,
+        expected="the file as it was when the events were first read",
+        found=error.details["found"],
+        cause="it was damaged, or its disk or server fails, since then",
+        do="restore it, then steepest train --resume RUN; a file is skipped (events.on_bad_file) "
+        "only while the events are first read",
+    )
