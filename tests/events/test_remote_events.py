@@ -149,6 +149,21 @@ def test_waits_double_and_end(server, waited) -> None:
     assert len(waited) == 2, "one attempt, no wait"
 
 
+def test_a_file_that_xrootd_does_not_have(waited, refused) -> None:
+    url, told = "root://host//jets.root", "File stat request failed: [3011] Unable to locate it"
+
+    def ask() -> None:
+        def fails() -> None:
+            raise OSError(told)
+
+        with retries.refusals(url):
+            retries.patiently(fails)
+
+    message = f"There is no file {url}.\n  found:    {told}\n  do:       check the path"
+    refused(EventsError, message, ask)
+    assert waited == []
+
+
 def test_a_server_that_stays_down_or_silent(server, waited, monkeypatch) -> None:
     with pytest.raises(EventsError) as caught:
         open_events(f"{server}/down/jets.root")

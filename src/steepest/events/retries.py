@@ -66,7 +66,7 @@ def is_temporary(error: BaseException) -> bool:
     status = _status(error)
     if status is not None:
         return status >= 500 or status in (408, 429)
-    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NoRangesError):
+    if isinstance(error, PermissionError | IsADirectoryError | NoRangesError) or _is_absent(error):
         return False
     library = type(error).__module__.partition(".")[0]
     return isinstance(error, OSError | TimeoutError) or library in LIBRARIES
@@ -86,7 +86,7 @@ def refusals(url: str, part: str = "") -> Iterator[None]:
 def _refused(text: str, url: str, error: BaseException) -> EventsError:
     status = _status(error)
     found = f"status {status}" if status else str(error).strip() or type(error).__name__
-    if status in (404, 410) or isinstance(error, FileNotFoundError):
+    if status in (404, 410) or _is_absent(error):
         names = _neighbours(url)
         guess = nearest(url.rpartition("/")[2], names)
         return EventsError(
@@ -119,6 +119,11 @@ def _cause(error: BaseException) -> BaseException:
         return error
     is_network = type(cause).__module__.startswith("aiohttp")
     return cause if is_network or isinstance(cause, TimeoutError | ConnectionError) else error
+
+
+def _is_absent(error: BaseException) -> bool:
+    """Whether there is no such file; fsspec-xrootd has XRootD's number for it in an OSError."""
+    return isinstance(error, FileNotFoundError) or "[3011]" in str(error)
 
 
 def _status(error: BaseException) -> int | None:
