@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from steepest import Classifier, Regressor
@@ -13,11 +14,11 @@ from steepest import Classifier, Regressor
 ESTIMATORS = [
     Classifier(),
     Regressor(),
-    Classifier(hidden=(8,)),
     Regressor(hidden=(8,)),
     Classifier(hidden=(8,), optimizer="adam", learning_rate=0.01, activation="tanh", epochs=100),
     Regressor(method="exact"),
 ]
+LONG = [Classifier(hidden=(8,))]
 
 
 @parametrize_with_checks(ESTIMATORS)
@@ -25,11 +26,17 @@ def test_scikit_learn_s_contract(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
+@parametrize_with_checks(LONG)
+def test_scikit_learn_s_contract_of_a_default_network(estimator, check):
+    check(estimator)
+
+
 ARRAY_API = """
 from sklearn.utils.estimator_checks import estimator_checks_generator
-from test_contract import ESTIMATORS
+from test_contract import ESTIMATORS, LONG
 
-for estimator in ESTIMATORS:
+for estimator in ESTIMATORS + LONG:
     for instance, check in estimator_checks_generator(estimator):
         name = getattr(check, "func", check).__name__
         if name.startswith("check_array_api"):
@@ -38,6 +45,7 @@ for estimator in ESTIMATORS:
 """
 
 
+@pytest.mark.slow
 def test_the_check_that_scikit_learn_skips_without_its_switch():
     """Array API dispatch must be switched on before SciPy is imported: in a process of its own."""
     here = os.path.dirname(__file__)
@@ -51,4 +59,4 @@ def test_the_check_that_scikit_learn_skips_without_its_switch():
         env=environment,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["check_array_api_input"] * len(ESTIMATORS)
+    assert done.stdout.split() == ["check_array_api_input"] * len(ESTIMATORS + LONG)

@@ -498,3 +498,14 @@ def test_figures_of_a_notebook(toy, monkeypatch, recwarn):
         matplotlib.interactive(first)
         plt.close("all")
     assert not recwarn.list
+
+
+def test_labels_of_ticks_are_mathematics_only_beside_a_power_of_ten():
+    rows = [[2e6, -1.0], [3e6, 0.0], [4e6, 1.0]]
+    numbers = feature_histograms(["pt", "eta"], rows, rows)
+    figure = feature_figure(numbers)
+    figure.draw_without_rendering()
+    large, small, *_ = figure.axes
+    power = "$\\times\\mathdefault{10^{6}}\\mathdefault{}$"
+    assert large.xaxis.get_offset_text().get_text() == power
+    assert all("$" not in tick.get_text() for tick in small.get_xticklabels())

@@ -20,7 +20,9 @@ from steepest.training import TrainingCallback
 EFFORT = Effort(escapes=4)
 
 
-@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=[pytest.param(runs, marks=pytest.mark.slow) for runs in (2, 4)]
+)
 def runs(request: pytest.FixtureRequest) -> int:
     """Runs of each setting."""
     return request.param

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import undrawn
 from steepest.evaluate import figures
 from steepest.folder import RunFolder
 from steepest.recipe import Recipe
-from steepest.training import background
-from steepest.training.background import Drawing, DrawingProcess, drawing_process
+from steepest.training import TrainingCallback, background, train
+from steepest.training.background import Drawing, DrawingProcess, Files, drawing_process
+from undrawn import PixelProcess
 
 CURVES = figures.descent_curves([1, 2, 3], [0.9, 0.5, 0.4], [0.1, 0.1, 0.1])
 DRAW = partial(figures.descent_figure, CURVES)
@@ -53,6 +58,35 @@ def test_two_processes_write_what_one_writes(folder: RunFolder, process: Drawing
     assert drawn(folder, process, "abcde") == drawn(folder, None, "abcde")
 
 
+def test_few_figures_are_left_to_the_second_process(
+    folder: RunFolder, process: DrawingProcess, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
+    monkeypatch.setattr(background, "_TIMEOUT", 120.0)
+    assert len(drawn(folder, process, "abc")) == 1
+    assert "matplotlib" not in sys.modules
+
+
+def test_features_are_drawn_during_the_descent(
+    recipe_table: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[str] = []
+
+    class Process(PixelProcess):
+        def submit(self, draw: Any, formats: Sequence[str] = ("png",)) -> Future[Files | None]:
+            seen.append(draw.func.__name__)
+            return super().submit(draw, formats)
+
+    class Callback(TrainingCallback):
+        def say(self, sentence: str) -> None:
+            seen.append(sentence.partition(":")[0])
+
+    undrawn.draw(monkeypatch, lambda: nullcontext(Process()), Drawing)
+    train(Recipe.from_dict(recipe_table), tmp_path / "run", Callback())
+    assert seen.index("feature_figure") < seen.index("Learning rate")
+    assert seen.count("feature_figure") == 1
+
+
 def test_what_is_printed_while_drawing_is_not_taken_for_a_figure(process: DrawingProcess):
     assert process.submit(partial(print, "so be it")).result(timeout=120) is None
 
@@ -83,8 +117,9 @@ def test_the_first_process_draws_where_the_second_hangs(
 
 
 def test_what_a_figure_raises_is_raised(folder: RunFolder, process: DrawingProcess):
+    figure: Any = figures.descent_figure
     with pytest.raises(TypeError):
-        drawn(folder, process, "a", partial(figures.descent_figure, None, None))
+        drawn(folder, process, "a", partial(figure, None, None))
 
 
 @pytest.mark.parametrize(("cores", "imported"), [(1, False), (2, True)])

@@ -246,6 +246,7 @@ def test_a_fold_that_diverges_is_said(events_path: Path, tmp_path: Path):
     assert "diverged" in run.report.read_text()
 
 
+@pytest.mark.slow
 def test_the_figures_are_drawn(drawn: None, events_path: Path, tmp_path: Path):
     run = steepest.train(recipe_of(events_path), tmp_path / "run")
     names = {path.stem for path in (run.path / "figures").glob("*.png")}

@@ -1,9 +1,9 @@
 """The figures of a run, drawn by this process and a second one.
 
-Matplotlib draws one figure at a time per process. Of the 5.1 s of CPU time that `steepest train`
-of the default recipe takes, 0.6 s are its import and 2 s the figures. With a free core, a second
-process imports it while this one reads events and descends, and then draws part of the figures:
-this process needs 1.3 s less, a quarter of the call.
+Matplotlib draws one figure at a time per process. Of the CPU time that `steepest train` of the
+default recipe takes, its import and the figures are half. With a free core, a second process
+imports it while this one reads events, draws the features while this one descends, and then the
+other figures; where they are many, this process helps.
 
 The second process runs this package and nothing of the caller's. Functions and their numbers go
 to it through a pipe, pickled, and files come back; on disk nothing is pickled. If it fails, this
@@ -34,6 +34,8 @@ Files = dict[str, bytes]
 _CODE = "from steepest.evaluate.figures.style import draw_from_stdin; draw_from_stdin()"
 _NICENESS = "import os; getattr(os, 'nice', int)(10); "
 """The descent comes first where there are not enough cores (POSIX)."""
+FEW = 3
+"""Figures that the second process draws before this one has imported Matplotlib and drawn one."""
 _TIMEOUT = 10.0
 """Seconds to wait for a figure of the second process when this one has nothing left to draw."""
 
@@ -122,17 +124,24 @@ class Drawing:
     ) -> None:
         self._folder, self._process, self._done, self._where = folder, process, done, where
         self._units = units or {}
-        self._waiting: list[tuple[str, Draw, Future[Files | None]]] = []
+        self._waiting: dict[str, tuple[Draw, Any, Future[Files | None]]] = {}
         options = folder.recipe.evaluate
         self._label = options.label
         self._formats = tuple(dict.fromkeys(("png", *options.formats)))
         self._drawings: dict[str, Any] = {}
 
+    @property
+    def ahead(self) -> bool:
+        """Whether figures are drawn while this process goes on."""
+        return self._process is not None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._waiting
+
     def add(self, name: str, draw: Draw, numbers: Any) -> None:
-        """Write the numbers; draw the figure now, or leave it to the second process."""
+        """Write a figure and its numbers: now, or at the end if the second process draws it."""
         from steepest.evaluate import figures
 
-        self._folder.write_json(f"{self._where}/{name}.json", figures.as_numbers(numbers))
         if isinstance(draw, partial):  # so that it can be drawn again, see `Run.plot`
             given = len(numbers) if isinstance(numbers, dict) else 1
             options = figures.as_numbers(draw.args[given:])
@@ -143,24 +152,27 @@ class Drawing:
         if self._label:
             draw = partial(figures.labelled, draw, self._label)
         if self._process is None:
-            self._write(name, draw, None)
+            self._write(name, draw, numbers, None)
         else:
-            self._waiting.append((name, draw, self._process.submit(draw, self._formats)))
+            self._waiting[name] = draw, numbers, self._process.submit(draw, self._formats)
 
     def finish(self) -> None:
-        """Draw what the second process has not begun, from the last one; write all figures."""
-        for name, draw, future in reversed(self._waiting):
+        """Write all figures. If many are left, draw those that the second process has not begun."""
+        left = sum(not future.done() for _, _, future in self._waiting.values())
+        helps = left > FEW or "matplotlib" in sys.modules
+        for name, (draw, numbers, future) in reversed(self._waiting.items()):
             files = None
-            if not future.cancel():
+            if not (helps and future.cancel()):
                 with suppress(TimeoutError):
                     files = future.result(_TIMEOUT)
-            self._write(name, draw, files)
+            self._write(name, draw, numbers, files)
         self._waiting.clear()
         self._folder.write_json("figures.json", self._drawings)
 
-    def _write(self, name: str, draw: Draw, files: Files | None) -> None:
+    def _write(self, name: str, draw: Draw, numbers: Any, files: Files | None) -> None:
         from steepest.evaluate import figures
 
+        self._folder.write_json(f"{self._where}/{name}.json", figures.as_numbers(numbers))
         if files is None:
             figure = draw()
             files = {kind: figures.rendered(figure, kind) for kind in self._formats}

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.ranks import alone, current
 from steepest.recipe import Recipe
 from steepest.storage import on_disk
+from steepest.trained import TrainedModel
 from steepest.training import figures, results
 from steepest.training.background import Drawing, DrawingProcess
 from steepest.training.callback import TrainingCallback
@@ -64,10 +66,16 @@ class Job:
     say: Callable[[str], None]
     process: DrawingProcess | None = None
 
+    @cached_property
     def drawing(self) -> Drawing:
         """How figures are drawn: one after the other where the events do not fit into memory."""
         process = None if on_disk(self.parts[TRAIN].features) else self.process
         return Drawing(self.folder, process, self.give_back, units=self.schema.units)
+
+    def draw_ahead(self, model: TrainedModel) -> None:
+        """Have a second process draw the features, which takes it longest, during the descent."""
+        if self.drawing.ahead and current().size == 1:  # others have other events
+            self.drawing.add(*figures.features(model, self.parts[TRAIN]))
 
     def give_back(self) -> None:
         """Between the stages: give memory back where it is short."""
@@ -103,7 +111,7 @@ def finish(job: Job, fitted: Fitted) -> None:
 
     Of many ranks, each scores its events; the main one evaluates, draws and writes.
     """
-    began = clock()
+    began, drawing = clock(), job.drawing
     _write_descent(job)
     job.folder.write_model(fitted.model)
     baseline = _baseline(job, fitted)
@@ -113,12 +121,19 @@ def finish(job: Job, fitted: Fitted) -> None:
         job = replace(job, parts=bare_parts(job.parts))
     if current().is_main:
         with alone():
-            _write_results(job, fitted, baseline, found, began)
+            _write_results(job, drawing, fitted, baseline, found, began)
 
 
 def _write_results(
-    job: Job, fitted: Fitted, baseline: Fitted | None, found: _Found, began: float
+    job: Job,
+    drawing: Drawing,
+    fitted: Fitted,
+    baseline: Fitted | None,
+    found: _Found,
+    began: float,
 ) -> None:
+    if fitted.outcome.state.step:
+        drawing.add(*figures.descent(job.folder.history, fitted.outcome.step))
     given, job = job.recipe, _with_expected_events(job)
     part, scored = evaluated_part(job.parts), found.scored
     choosing = choosing_part(scored, part)
@@ -149,10 +164,8 @@ def _write_results(
         job.say(sentence)
     job.give_back()
     job.callback.stage("Drawing figures")
-    drawing = job.drawing()
-    if fitted.outcome.state.step:
-        drawing.add(*figures.descent(job.folder.history, fitted.outcome.step))
-    drawing.add(*figures.features(model, found.drawn))  # early: it takes longest
+    if "features" not in drawing:
+        drawing.add(*figures.features(model, found.drawn))
     given_results = model, evaluation, linear, scored, part, options, metrics["samples"]
     for figure in figures.results(*given_results):
         drawing.add(*figure)

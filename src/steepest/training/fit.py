@@ -69,6 +69,7 @@ def fit(
     state: State | None = None,
     callback: Callback | None = None,
     say: Callable[[str], None] = lambda _: None,
+    begun: Callable[[TrainedModel], object] | None = None,
     scaling: AnyScaling | None = None,
     finish: bool = False,
     compare: bool = False,
@@ -87,6 +88,8 @@ def fit(
         Checkpoints, where to go on from, progress: as `steepest.descent.descend` takes them.
     say
         Told each decision, as a sentence.
+    begun
+        Told the model before its first step, with its scaling.
     scaling
         Where it was fitted on these training events before; left out, it is fitted now.
     finish
@@ -117,6 +120,8 @@ def fit(
         if recipe.method == "exact":
             _refuse_ranks()
             return _exact(events, scaling, objective, schema, recipe, checkpointer, say)
+        if begun is not None:
+            begun(model_with(scaling, objective, schema, objective.initial(recipe.seed)))
 
         def with_l2(l2: float) -> ModelObjective:
             fixed = recipe.model_copy(update={"l2": l2, "dtype": objective.dtype})

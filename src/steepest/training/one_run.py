@@ -113,6 +113,7 @@ def _descend(job: Job, again: Again) -> Fitted:
             state=state,
             callback=job.callback,
             say=job.say,
+            begun=job.draw_ahead,
             finish=again.finish,
         )
 

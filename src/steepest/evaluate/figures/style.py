@@ -74,8 +74,8 @@ _SIZES: dict[str, Any] = {
     "ytick.major.width": 1.0,
     "hatch.linewidth": 0.8,
     "axes.unicode_minus": True,
-    "axes.formatter.use_mathtext": True,
     "figure.constrained_layout.use": True,
+    "figure.dpi": 150,  # as it is saved: text is measured once
     "savefig.dpi": 150,
     "savefig.bbox": "standard",
     "svg.hashsalt": "steepest",
@@ -288,10 +288,21 @@ def typeset(text: str) -> str:
 
 
 def _typeset(figure: Figure) -> None:
-    from matplotlib.text import Text
+    """Set powers of ten as mathematics: those in texts, and those that stand by an axis."""
+    from matplotlib.ticker import ScalarFormatter
 
-    for text in figure.findobj(Text):
-        if isinstance(text, Text) and _POWER.search(text.get_text()):
+    texts, legends = [*figure.texts], [*figure.legends]
+    for axes in figure.axes:
+        texts += [*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label]
+        legends += [legend] if (legend := axes.get_legend()) else []
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, ScalarFormatter):
+                formatter.set_locs(list(axis.get_majorticklocs()))
+                if formatter.get_offset():  # not for all: mathematics is slow to lay out
+                    formatter.set_useMathText(True)
+    for text in (*texts, *(text for legend in legends for text in legend.get_texts())):
+        if _POWER.search(text.get_text()):
             text.set_text(typeset(text.get_text()))
 
 
@@ -379,22 +390,26 @@ def rendered(figure: Figure, kind: str = "png") -> bytes:
     """Return the bytes that `save` writes."""
     buffer = io.BytesIO()
     with style():
-        if kind == "png":
-            _render_png(figure, buffer)
+        if kind in ("png", "pdf"):
+            _print(figure, kind, buffer)
         else:
             figure.savefig(buffer, format=kind, metadata=_NO_METADATA.get(kind))
     return buffer.getvalue()
 
 
-def _render_png(figure: Figure, buffer: io.BytesIO) -> None:
-    """Write a PNG, without the first pass of `savefig`, which computes the layout again."""
+def _print(figure: Figure, kind: str, buffer: io.BytesIO) -> None:
+    """Write a PNG or PDF, without the first pass of `savefig`, which computes the layout again."""
     from matplotlib import rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
     dpi = figure.dpi
     figure.set_dpi(rcParams["savefig.dpi"])
     try:
-        FigureCanvasAgg(figure).print_png(buffer, metadata=_NO_METADATA["png"])
+        if kind == "png":
+            FigureCanvasAgg(figure).print_png(buffer, metadata=_NO_METADATA[kind])
+        else:
+            FigureCanvasPdf(figure).print_pdf(buffer, metadata=_NO_METADATA[kind])
     finally:
         figure.set_dpi(dpi)
 
