@@ -159,7 +159,9 @@ def test_a_resumed_run_shows_what_led_to_its_checkpoint_and_goes_on(folder: RunF
     assert history["step"].to_pylist() == list(range(1, 97))
     for part in killing.histories + looking.histories:
         rows = history.slice(0, len(part))
-        assert part.drop(["seconds", "events_per_second"]).equals(rows.drop(["seconds"]))
+        assert part.drop(["seconds", "events_per_second"]).equals(
+            rows.drop(["seconds", "events_per_second"])
+        )
     assert len(looking.histories[0]) >= 45
 
 
