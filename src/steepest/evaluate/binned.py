@@ -155,7 +155,7 @@ def regression_in_bins(
         counts: dict[str, float | int] = {"events": sums.events}
         return {
             name: undefined_merit(
-                name, reason, f"{name.replace('_', ' ')} of the bin's events", counts, unit=unit
+                name, reason, f"{name.replace('_', ' ')} of the bin's events", counts
             )
             for name in _REGRESSION
         }

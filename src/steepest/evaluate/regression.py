@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ def regression_merits(
     truth: Values,
     prediction: Values,
     weights: Values | None = None,
+    unit: str | None = None,
 ) -> dict[str, Merit]:
     """Return the figures of merit of a regressor, by name.
 
@@ -65,6 +67,8 @@ def regression_merits(
         Finite numbers, shape (events,).
     weights
         Event weights of any sign with a positive sum, shape (events,); None means 1 each.
+    unit
+        Unit of the truth, such as "GeV".
 
     Raises
     ------
@@ -79,9 +83,9 @@ def regression_merits(
 
     Examples
     --------
-    >>> merits = regression_merits([1.0, 2.0, 3.0], [1.5, 2.0, 4.0])
+    >>> merits = regression_merits([1.0, 2.0, 3.0], [1.5, 2.0, 4.0], unit="GeV")
     >>> merits["bias"].format()
-    '0.50 ± 0.38'
+    '0.50 ± 0.38 GeV'
     """
     true, predicted = as_pair(truth, prediction)
     weight = as_weights(weights, len(true))
@@ -94,8 +98,12 @@ def regression_merits(
         "mean_squared_error": _mean_square(residual, weight),
         "r_squared": _r_squared(true, residual, weight),
     }
+    units = {"r_squared": None, "mean_squared_error": f"{unit}²" if unit else None}
     return {
-        name: spread_merit(name, value, spread, _DEFINITIONS[name], counts, reason)
+        name: replace(
+            spread_merit(name, value, spread, _DEFINITIONS[name], counts, reason),
+            unit=units.get(name, unit),
+        )
         for name, (value, spread, reason) in measured.items()
     }
 
