@@ -16,8 +16,9 @@ the Hessian and evaluation in float64 are not compiled.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -106,6 +107,16 @@ def cloud_of(inputs: Groups | Array, device: torch.device | str = "cpu") -> Clou
     return Cloud(particles, events, torch.from_numpy(lengths.astype(np.int64)).to(device))
 
 
+@dataclass(frozen=True)
+class _Beginning:
+    """What a descent from a trained model begins with, and how fast each entry of θ moves."""
+
+    values: Array
+    known: Array
+    buffers: Mapping[str, Array]
+    rates: Tensor
+
+
 class AutogradObjective:
     """J(θ) = 1/m Σᵢ wᵢ ℓ(f_θ(xᵢ), yᵢ) + (λ/2) ‖W‖², as `steepest.objective.dense` has it.
 
@@ -164,6 +175,7 @@ class AutogradObjective:
         self._forward: Any = self._module
         if running.compile:
             self._forward = torch.compile(self._module, dynamic=True)
+        self._begin: _Beginning | None = None
         self._fresh = {name: b.clone() for name, b in self._module.named_buffers()}
         self._stream = torch.Generator().manual_seed(0).get_state()
 
@@ -174,7 +186,20 @@ class AutogradObjective:
 
     def initial(self, seed: int) -> Array:
         """θ to start from, in the objective's dtype."""
-        return self.model.initial(seed).astype(self.dtype)
+        theta = self.model.initial(seed)
+        if self._begin is not None:
+            theta = np.where(self._begin.known, self._begin.values, theta)
+        return theta.astype(self.dtype)
+
+    def begin_from(
+        self, values: Array, known: Array, buffers: Mapping[str, Array], rates: Array
+    ) -> None:
+        """Begin from these values of θ where they are `known`, and from these buffers.
+
+        Each entry of θ takes the optimiser's step times its entry of `rates`.
+        """
+        of_step = torch.from_numpy(rates).to(self.device, self._type)
+        self._begin = _Beginning(values, known, buffers, of_step)
 
     def loss(self, theta: Array, batch: Batch) -> float:
         """J(θ)."""
@@ -292,6 +317,8 @@ class AutogradObjective:
             after, state = rule.update(
                 before, gradient, state, rate, step_block.first_step + step + 1, self._weights
             )
+            if self._begin is not None:
+                after = before + self._begin.rates * (after - before)
             self._theta.copy_(after)
             losses.append(loss)
             if step_block.recorded[step]:
@@ -330,6 +357,8 @@ class AutogradObjective:
     def initial_memory(self, seed: int) -> Memory:
         """Buffers as the module starts with them, and random numbers from the seed."""
         buffers = {name: values.cpu().numpy().copy() for name, values in self._fresh.items()}
+        if self._begin is not None:
+            buffers |= {name: np.array(values) for name, values in self._begin.buffers.items()}
         state = torch.Generator().manual_seed(seed).get_state()
         return Memory(buffers, {"torch": state.numpy().tobytes().hex()})
 

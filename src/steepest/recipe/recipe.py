@@ -50,6 +50,15 @@ class OtherModelRecipe(Strict):
     model_config = ConfigDict(extra="allow")
 
     name: str
+    initial: str | None = None
+    """A run, or a folder such as RUN/model, whose parameters the descent begins from."""
+    body_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """With `initial`: the steps of all layers but the last are multiplied by this."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that the kind of model knows."""
+        return dict(self.model_extra or {})
 
 
 def _model_tag(value: Any) -> str:

@@ -96,7 +96,10 @@ def _toml_files(folder: Path) -> str:
 
 
 def anchor_paths(table: dict[str, Any], folder: Path) -> None:
-    """Make event paths that are relative to the folder of the recipe absolute."""
+    """Make paths of events and of an initial model absolute, from the folder of the recipe."""
+    model = table.get("model")
+    if isinstance(model, dict) and isinstance(initial := model.get("initial"), str):
+        model["initial"] = _anchored(initial, folder)
     events = table.get("events")
     if not isinstance(events, dict):
         return

@@ -37,6 +37,7 @@ from steepest.recipe import SGD, Adam, AnyModelRecipe, Constant, DescentRecipe, 
 from steepest.scaling import AnyScaling, DiagonalScaling, GroupScaling
 from steepest.storage import AnyArray, blocks, in_memory, map_blocks
 from steepest.trained import TrainedModel
+from steepest.training.fine_tune import begin_from, initial_model
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 from steepest.training.penalty import Penalty, best_penalty, candidates, usual_penalty
 
@@ -110,9 +111,12 @@ def fit(
     with one_blas_thread():  # fastest for small products, and fixes the order of sums
         if recipe.method == "exact" and recipe.l2 == 0.0:  # no scaling moves this minimum
             scaling = _exact_scaling(train, schema)
-        scaling = scaling or scaling_of(recipe.scaling, train, schema.inputs)
+        initial = initial_model(model_recipe)
+        scaling = scaling or _scaling(initial, train, schema, recipe)
         _say_scaling(scaling, train, say)
         objective = objective_for(schema, model_recipe, recipe, train)
+        if initial is not None:
+            say(begin_from(initial, objective, schema, model_recipe))
         _say_target(objective, say)
         if hasattr(objective, "device_name"):
             say(f"Computed by PyTorch on {objective.device_name}.")  # type: ignore[attr-defined]
@@ -187,9 +191,18 @@ def check_fit(
     recipe: DescentRecipe,
 ) -> None:
     """Raise what `fit` would raise of a recipe that does not suit the events, before any work."""
-    objective_for(schema, model_recipe, recipe)
+    objective = objective_for(schema, model_recipe, recipe)
+    if (initial := initial_model(model_recipe)) is not None:
+        begin_from(initial, objective, schema, model_recipe)
     recipe = decided_for(recipe, train, model_recipe, schema.task, False)
     resolve_batch_size(recipe.batch_size, events_of(train))
+
+
+def _scaling(
+    initial: TrainedModel | None, train: Sample, schema: Schema, recipe: DescentRecipe
+) -> AnyScaling:
+    """That of the model that the descent begins from, or one that is fitted now."""
+    return initial.scaling if initial else scaling_of(recipe.scaling, train, schema.inputs)
 
 
 def model_at(
@@ -201,7 +214,7 @@ def model_at(
 ) -> TrainedModel:
     """The model with the best parameters and buffers of a descent, scaled as `fit` scales it."""
     recipe = decided_for(recipe, train, model_recipe, schema.task, False)
-    scaling = scaling_of(recipe.scaling, train, schema.inputs)
+    scaling = _scaling(initial_model(model_recipe), train, schema, recipe)
     objective = objective_for(schema, model_recipe, recipe, train)
     return model_with(scaling, objective, schema, best.theta, best.buffers)
 

@@ -23,7 +23,14 @@ from steepest.models import InputNames, kind_named
 from steepest.objective import Batch, ModelObjective
 from steepest.objective.running import Running
 from steepest.ranks import current
-from steepest.recipe import AnyModelRecipe, DescentRecipe, ParticlesRecipe, Recipe, bytes_in
+from steepest.recipe import (
+    AnyModelRecipe,
+    DescentRecipe,
+    OtherModelRecipe,
+    ParticlesRecipe,
+    Recipe,
+    bytes_in,
+)
 from steepest.scaling import AnyScaling, GroupScaling, Scaling, fit_scaling
 from steepest.scaling.blocks import is_finite
 from steepest.storage import (
@@ -307,7 +314,8 @@ def objective_for(
     `loss` is taken as it is.
     """
     kind = kind_named(model.name)
-    options = model.model_dump(exclude={"name"})
+    own = model.options if isinstance(model, OtherModelRecipe) else None
+    options = model.model_dump(exclude={"name"}) if own is None else own
     shape = kind.build(options, schema.inputs, outputs_for(schema.task, schema.classes))
     if loss is None:
         loss = loss_named(recipe.loss or TASKS[schema.task])
