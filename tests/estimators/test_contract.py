@@ -21,6 +21,8 @@ ESTIMATORS = [
 LONG = [Classifier(hidden=(8,))]
 
 
+@pytest.mark.filterwarnings("ignore:Classifier has no minimum")  # separable blobs
+@pytest.mark.filterwarnings("ignore:The network is no better")
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn_s_contract(estimator, check):
     check(estimator)

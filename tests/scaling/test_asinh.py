@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -41,7 +43,7 @@ def test_it_is_inverted_and_saved():
     scaling = fitted()
     scaled = scaling.transform(X)
     np.testing.assert_allclose(scaling.inverse(scaled), X, rtol=1e-9, atol=1e-12)
-    restored = scaling_from(scaling.to_json(), scaling.to_arrays())
+    restored: Any = scaling_from(scaling.to_json(), scaling.to_arrays())
     np.testing.assert_array_equal(restored.transform(X), scaled)
 
 

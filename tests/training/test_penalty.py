@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def recipe(tmp_path, **descent):
 
 def test_what_is_chosen_is_told_and_kept_by_a_longer_run(tmp_path):
     given = Recipe.from_dict(recipe(tmp_path, batch_size=256))
-    run = steepest.train(given, out=tmp_path / "run", progress=False)
+    run: Any = steepest.train(given, out=tmp_path / "run", progress=False)
     chosen = run.metrics["descent"]["l2"]
     assert chosen in candidates("binary", run.metrics["parts"]["train"]["events"])
     assert run.metrics["model"]["scaling"] == "asinh"
@@ -51,7 +53,7 @@ def test_what_is_chosen_is_told_and_kept_by_a_longer_run(tmp_path):
     ("descent", "expected"), [({"epochs": 2}, 0.0), ({"epochs": 2, "l2": 0.02}, 0.02)]
 )
 def test_a_recipe_that_says_the_length_has_the_penalty_it_says(tmp_path, descent, expected):
-    run = steepest.train(Recipe.from_dict(recipe(tmp_path, **descent)), out=tmp_path / "run")
+    run: Any = steepest.train(Recipe.from_dict(recipe(tmp_path, **descent)), out=tmp_path / "run")
     assert run.metrics["descent"]["l2"] == expected
 
 
