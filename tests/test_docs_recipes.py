@@ -27,8 +27,21 @@ def jets(seed: int = 0) -> dict:
     angles = [random.uniform(-2, 2, size=number) for number in numbers]
     lists = {f"{name}_{part}": angles for name in ("Mu", "Jet") for part in ("eta", "phi")}
     lists |= {"Mu_pt": parts, "Jet_pt": parts, "Jet_mass": parts}
+    lists |= {f"Muon_{part}": lists[f"Mu_{part}"] for part in ("pt", "eta", "phi")}
+    lists |= {"Muon_mass": [0.1 + 0.0 * part for part in parts]}
+    lists |= {"Muon_charge": [np.resize([1, -1], len(part)) for part in parts]}
+    lists |= {"Jet_hadronFlavour": [random.choice([0, 5], len(part)) for part in parts]}
+    lists |= {"part_eta": angles, "part_phi": angles, "part_energy": [5 * part for part in parts]}
+    lists |= {"part_charge": lists["Muon_charge"], "part_d0": angles}
     return {
         **lists,
+        "run": np.full(COUNT, 1 + seed),
+        "event": np.arange(COUNT),
+        "MET_pt": random.uniform(0, 80, COUNT),
+        "MET_phi": random.uniform(-3, 3, COUNT),
+        "met": random.uniform(0, 80, COUNT),
+        "energy": random.uniform(200, 300, COUNT),
+        "p": random.uniform(10, 190, COUNT),
         "event_number": np.arange(COUNT, dtype=np.int64) + COUNT * seed,
         "pt": random.uniform(551, 650, COUNT),
         "eta": random.uniform(-1.9, 1.9, COUNT),
@@ -58,17 +71,41 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_root(path: Path, tree: str, seed: int) -> None:
+def write_root(path: Path, tree: str, seed: int, lists: bool = False) -> None:
     uproot = pytest.importorskip("uproot", reason="needs the extra [root]")
     path.parent.mkdir(exist_ok=True)
     columns = {
         name: column
         for name, column in jets(seed).items()
-        if name != "process" and not isinstance(column, list)
+        if name != "process" and (lists or not isinstance(column, list))
     }
+    if lists:
+        import awkward
+
+        grouped = [name for name in columns if name.startswith(("Jet_", "Muon_"))]
+        arrays = {name: awkward.Array(columns.pop(name)) for name in grouped}
+        columns = {n: c for n, c in columns.items() if not isinstance(c, list)} | arrays
+    columns["is_signal"] = columns["is_top"]
     with uproot.recreate(path) as file:
         file[tree] = columns
         file["Runs"] = {"genEventSumw": np.array([columns["genWeight"].sum()])}
+
+
+def write_friends(folder: Path) -> None:
+    """Two files of events, a friend of each with a score, and a table by run and event."""
+    uproot = pytest.importorskip("uproot", reason="needs the extra [root]")
+    (folder / "scores").mkdir()
+    keys: dict[str, list[np.ndarray]] = {"run": [], "event": []}
+    for seed, name in enumerate(("a", "b")):
+        write_root(folder / f"ntuples/{name}.root", "events", seed)
+        events = jets(seed)
+        with uproot.recreate(folder / f"scores/{name}.root") as file:
+            file["scores"] = {"bdt": events["is_top"] + events["eta"]}
+        for key, found in keys.items():
+            found.append(events[key])
+    table = {key: np.concatenate(found) for key, found in keys.items()}
+    pq.write_table(pa.table({**table, "correction": np.ones(2 * COUNT)}),
+                   folder / "corrections.parquet")  # fmt: skip
 
 
 @pytest.mark.parametrize("code", recipes())
@@ -82,6 +119,12 @@ def test_it_trains(code: str, folder: Path):
             {"jets.root": "jets", "signal/a.root": "Events", "ttbar-a.root": "Events"}.items()
         ):
             write_root(folder / name, tree, seed)
+    if "nano" in code:
+        write_root(folder / "nano-a.root", "Events", 0, lists=True)
+    if "friends" in code:
+        write_friends(folder)
+    if "particles" in events:
+        table.setdefault("model", {"name": "deep-sets"})
     table["events"] = events
     run = steepest.train(table, folder / "run", settings=["descent.epochs=1"])
     assert run.metrics is not None

@@ -107,6 +107,14 @@ def test_a_perfect_prediction_has_no_error():
     assert (merit.value, merit.low, merit.high, merit.uncertainty) == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("near", [1e-15, 1e-60, 1e-150, 1e-300])
+def test_scores_that_are_nearly_zero_have_an_error_that_is_finite(near: float):
+    curve = calibration_curve([0, 0, 1, 1] * 50, [near, near, 1 - 1e-16, 1.0] * 50)
+    found = calibration_error(curve)
+    assert abs(found.value) < 1e-6
+    assert found.low <= found.high < 1e-6
+
+
 def test_several_classes_are_calibrated_by_their_confidence():
     random = np.random.default_rng(4)
     probabilities = random.dirichlet([1, 1, 1], 20_000)

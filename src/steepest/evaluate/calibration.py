@@ -245,6 +245,10 @@ def calibration_error(curve: CalibrationCurve) -> Merit:
     return Merit("calibration_error", *numbers, counts, definition)
 
 
+NO_FLUCTUATION = 1e-60
+"""Mean squares below this, of scores that are surely 0 or 1, would underflow when cubed."""
+
+
 def _interval(ratio: Floats, excess: Floats) -> tuple[float, float]:
     """Return the signed roots of the ends of the interval of the true mean square."""
     from scipy.optimize import brentq
@@ -253,7 +257,7 @@ def _interval(ratio: Floats, excess: Floats) -> tuple[float, float]:
     value = float(excess.sum())
     parts = np.maximum(excess, 0)
     parts = parts / parts.sum() if parts.sum() > 0 else np.full(len(parts), 1 / len(parts))
-    if not ratio.sum() > 0:
+    if not ratio.sum() > NO_FLUCTUATION:
         return _signed_root(value), _signed_root(value)
 
     def shifted(true: float, tail: float) -> float:

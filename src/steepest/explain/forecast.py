@@ -177,7 +177,9 @@ def _record_before(recipe: Recipe, callback: TrainingCallback) -> Record:
     parts, schema = prepare(recipe, callback, next_folder(recipe).absolute().parent)
     count = len(parts[TRAIN])
     parts = {number: part.thinned(EVENTS) for number, part in parts.items()}
-    descent = decided_for(recipe.descent, parts[TRAIN], recipe.model, VALIDATION in parts)
+    descent = decided_for(
+        recipe.descent, parts[TRAIN], recipe.model, schema.task, VALIDATION in parts
+    )
     scaling = scaling_of(descent.scaling, parts[TRAIN], schema.inputs)
     given = descent.model_copy(update={"dtype": "float64"})
     objective = objective_for(schema, recipe.model, given, parts[TRAIN])
