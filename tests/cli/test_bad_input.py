@@ -115,8 +115,9 @@ def test_unknown_recipe_key(tmp_path: Path, steepest):
     assert ended.code == 1
     assert ended.err == (
         f"steepest: The recipe {file} has an unknown key 'descent.learning_rat'.\n"
-        "  expected: one of batch_size, checkpoint, dtype, epochs, history, keep, l2, "
-        "learning_rate, loss, method, optimizer, scaling, schedule, seed, stop, validate_every\n"
+        "  expected: one of accumulate, batch_size, checkpoint, clip_gradient, compile, device, "
+        "dtype, ema, epochs, history, keep, l2, learning_rate, loss, method, optimizer, precision, "
+        "scaling, schedule, seed, stop, validate_every\n"
         "  do:       write 'learning_rate', or remove it\n"
     )
 
@@ -328,8 +329,8 @@ def test_a_model_of_a_newer_release(trained_copy: Path, steepest):
     assert ended.code == 1
     assert ended.err.splitlines()[-5:] == [
         "steepest: The saved feature scaling cannot be read.",
-        "  expected: version 1 of one of none, standard, min-max, robust, quantile, whiten",
-        "  found:    version 2 of 'standard'",
+        "  expected: version 1 of one of none, standard, min-max, robust, quantile, whiten, asinh",
+        "  found:    version 2 of 'asinh'",
         "  cause:    a damaged file, or one written by a newer release",
         "  do:       use the release that wrote it, or train again",
     ]

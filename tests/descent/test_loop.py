@@ -292,7 +292,9 @@ def test_batch_size_over_the_sample():
 def test_what_is_left_open_fits_the_sample(events, size, epochs):
     recipe = decided(spec.DescentRecipe(), events, validated=True)
     assert (recipe.method, recipe.batch_size, recipe.epochs) == ("descent", size, epochs)
-    assert recipe.stop.patience == max(10, epochs // 4)
+    assert recipe.stop.patience is None  # one-cycle falls most at the end
+    constant = decided(spec.DescentRecipe(schedule=spec.Constant()), events, validated=True)
+    assert constant.stop.patience == max(10, epochs // 4)
     assert decided(spec.DescentRecipe(), events, validated=False).stop.patience is None
     assert decided(recipe, events, validated=True) == recipe
 

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, all of them, and none expected to fail."""
+"""scikit-learn's own checks, all of them; one of them has no answer for a model without L2."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from steepest import Classifier, Regressor
 
 ESTIMATORS = [
     Classifier(),
+    Classifier(l2=0.01),
     Regressor(),
     Regressor(hidden=(8,)),
     Classifier(hidden=(8,), optimizer="adam", learning_rate=0.01, activation="tanh", epochs=100),
@@ -21,15 +22,23 @@ ESTIMATORS = [
 LONG = [Classifier(hidden=(8,))]
 
 
+def without_a_minimum(estimator: Classifier | Regressor) -> dict[str, str]:
+    """The 15 events of 3 classes of these checks are separable: J falls without end."""
+    open_end = isinstance(estimator, Classifier) and estimator.learning_rate == "auto"
+    names = ("dense", "sparse") if open_end and not estimator.l2 else ()
+    why = "separable classes without L2: where J stops falling depends on rounding"
+    return {f"check_sample_weight_equivalence_on_{name}_data": why for name in names}
+
+
 @pytest.mark.filterwarnings("ignore:Classifier has no minimum")  # separable blobs
 @pytest.mark.filterwarnings("ignore:The network is no better")
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=without_a_minimum)
 def test_scikit_learn_s_contract(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
-@parametrize_with_checks(LONG)
+@parametrize_with_checks(LONG, expected_failed_checks=without_a_minimum)
 def test_scikit_learn_s_contract_of_a_default_network(estimator, check):
     check(estimator)
 

@@ -46,6 +46,13 @@ def test_format_is_what_one_writes(value, low, high, unit, text):
     assert merit(value, low, high, unit).format() == text
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "text"), [(0.5, math.inf, "≥ 0.5"), (-math.inf, 0.5, "≤ 0.5")]
+)
+def test_an_interval_with_one_end_is_a_limit(low: float, high: float, text: str):
+    assert Merit("m", 0.5, low, high, math.inf, 0.6827, {}, "").format() == text
+
+
 def test_a_calibration_error_whose_interval_holds_0_is_a_limit():
     def text(value, low, high):
         return replace(merit(value, low, high), name="calibration_error").format()

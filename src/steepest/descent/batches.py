@@ -60,9 +60,9 @@ class Batches:
 
     >>> own = Batches(events=5, batch_size=2, seed=0, share=Share(5, ((3, 5),)), ranks=2)
     >>> [batches.rows(step).tolist() for step in range(3)]
-    [[0, 1], [4, 2], [3]]
+    [[1, 4], [3, 0], [2]]
     >>> [own.rows(step).tolist() for step in range(3)]
-    [[], [1], [0]]
+    [[1], [0], []]
     """
 
     def __init__(

@@ -221,6 +221,8 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
     errors = [error for error in (up, down) if math.isfinite(error)]
     if not any((up, down)):
         return f"{number_text(value)}{unit}"
+    if not any(errors):  # the value is the end of an interval without another end
+        return f"{'≥' if up else '≤'} {number_text(value)}{unit}"
     exponent = _shared_exponent(max(abs(value), *errors))
     scale = 10.0**-exponent
     value, up, down = value * scale, up * scale, down * scale

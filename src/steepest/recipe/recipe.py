@@ -94,8 +94,8 @@ class Recipe(Strict):
     Traceback (most recent call last):
     steepest.errors.RecipeError: The recipe has an unknown key 'events.wieght'.
       expected: one of explode, features, fill, friends, label, luminosity, memory, missing,
-                particles, path, samples, select, split, train_weights, units, variations,
-                weight
+                on_bad_file, particles, path, samples, select, split, train_weights, units,
+                variations, weight
       do:       write 'weight', or remove it
     """
 
