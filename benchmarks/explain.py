@@ -91,7 +91,7 @@ def _collinear(events: Events, seed: int) -> Events:
 
 def _rare(events: Events, seed: int) -> Events:
     x, y, names = events
-    keep = (y == 0) | (np.arange(len(y)) % 200 == 0)
+    keep = (y == 0) | (np.arange(len(y)) % 60 == 0)
     return x[keep], y[keep], names
 
 

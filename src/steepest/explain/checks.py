@@ -362,7 +362,10 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
 
 def check_information(record: Record, measured: Measured) -> Iterator[Finding | Check]:
     """Whether the features say anything of the label: boosted trees find it where they do."""
-    if measured.curves.gained > 0.02 or record.validation is None or measured.data is None:
+    curves = measured.curves
+    if record.validation is None or measured.data is None:
+        return
+    if (curves.constant - curves.best_validation) / max(curves.constant, 1e-300) > 0.02:
         return
     train, validation = record.parts[TRAIN], record.parts[VALIDATION]
     if train.task != "binary" or min(np.bincount(np.asarray(train.labels))) < 50:
