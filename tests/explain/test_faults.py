@@ -70,7 +70,10 @@ def test_weights_that_few_events_have(tmp_path: Path):
     weights[::150] = 1e5
     events = {"weight": "weight", "train_weights": "as-given"}
     run = trained(tmp_path, {**TABLE, "weight": weights}, events=events)
-    assert causes(run, try_fixes=False)[0] == "few-heavy-weights"
+    found = explain_run(run)
+    assert found.findings[0].cause == "few-heavy-weights"
+    assert found.findings[0].trial is not None
+    assert found.recipe.events.train_weights == "1"
 
 
 def test_suspicions_are_not_findings_unless_tried(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from steepest.explain.record import Record, per_event_losses
 from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback, fit
-from steepest.training.weights import with_train_weights
 
 Array = np.ndarray
 
@@ -101,8 +101,8 @@ class Trials:
         record = self.record
         recipe = _changed(record, change)
         train = record.parts[TRAIN]
-        if any(name.startswith("events.train_weights") for name in change):
-            train = with_train_weights(train, recipe.events.train_weights)
+        if change.get("events.train_weights") == "1":
+            train = replace(train, train_weights=np.ones(len(train)))
         other = recipe.descent.loss != record.descent.loss and "descent.loss" in change
         sample = self.sample
         try:
