@@ -354,7 +354,7 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
         yield Check(
             "events",
             True,
-            f"largest AUC of one feature below 0.995, {100 * across:.2g} % "
+            f"no feature tells the label alone, {100 * across:.2g} % "
             f"of validation events seen in training, effective events "
             f"{100 * data.effective:.0f} %",
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from steepest.descent.plan import decided
 from steepest.errors import InputError, RunFolderError
 from steepest.events import TRAIN, VALIDATION, Sample, use_revisions
 from steepest.folder import RunFolder
@@ -19,7 +20,7 @@ from steepest.recipe import DescentRecipe, Recipe
 from steepest.scaling import AnyScaling
 from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback
-from steepest.training.inputs import Schema, batch_of, prepare
+from steepest.training.inputs import Schema, batch_of, prepare, targets_of
 
 Array = np.ndarray
 
@@ -181,8 +182,6 @@ def _as_it_was(
     model: TrainedModel,
 ) -> DescentRecipe:
     """The recipe's descent with what the run decided, η among it."""
-    from steepest.descent.plan import decided
-
     linear = model.model.linear_layer(model.theta) is not None
     descent = decided(recipe.descent, events, validated, linear)
     rate = ((metrics or {}).get("descent") or {}).get("learning_rate")
@@ -200,8 +199,6 @@ def per_event_losses(model: TrainedModel, sample: Sample) -> tuple[Array, Array]
 
     A label that is learnt in units of its spread has its loss in those units.
     """
-    from steepest.training.inputs import targets_of
-
     logits = model.logits_encoded(sample.features)
     targets = np.asarray(targets_of(model.loss, sample.labels))
     losses = model.loss.value(logits.reshape(len(targets), -1), targets)
@@ -219,8 +216,3 @@ def mean_loss(model: TrainedModel, sample: Sample) -> float:
 def with_scaling(record: Record, scaling: AnyScaling, part: int = TRAIN) -> Batch:
     """A part's events in another scaling."""
     return batch_of(record.parts[part], scaling, record.objective, "training")
-
-
-def replaced(record: Record, **changes: Any) -> Record:
-    """The record with other entries."""
-    return replace(record, **changes)
