@@ -114,6 +114,36 @@ def test_runs_that_cannot_be_explained(tmp_path: Path):
         explain_run(run)
 
 
+def test_folds_are_explained_one_by_one(tmp_path: Path):
+    folds = {"split": {"folds": 2, "validation": 0.2}}
+    run = trained(tmp_path, epochs=2, events=folds)
+    with pytest.raises(InputError, match="has folds"):
+        explain_run(run)
+    assert explain_run(run / "folds" / "0", try_fixes=False).verdict
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "One of RUN and --before is needed"),
+        (["run", "--before", "recipe.toml"], "One of RUN and --before is needed"),
+        (["run", "--write", "nowhere/better.toml"], "is in no folder that exists"),
+        (["run"], "There is no run"),
+    ],
+)
+def test_what_the_command_refuses(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from typer.testing import CliRunner
+
+    from steepest.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["explain", *arguments])
+    assert result.exit_code not in (0, None)
+    assert said in result.stderr
+
+
 def test_events_that_changed_are_refused(tmp_path: Path):
     run = trained(tmp_path, epochs=2)
     pl.DataFrame(make_events(900, seed=6)).write_parquet(tmp_path / "events.parquet")
