@@ -61,7 +61,7 @@ def test_it_begins_where_the_model_is(folder: Path, tmp_path: Path):
     run = steepest.train(recipe, tmp_path / "run")
     np.testing.assert_array_equal(run.model.theta, first.model.theta)
     assert run.model.scaling.to_json() == first.model.scaling.to_json()
-    assert "Begun from the model" in (run.path / "log.txt").read_text()
+    assert "Starts from the model" in (run.path / "log.txt").read_text()
     assert Path(run.recipe.to_dict()["model"]["initial"]).is_absolute()
 
 

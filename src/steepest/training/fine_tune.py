@@ -63,7 +63,7 @@ def begin_from(
             place[...] = recipe.body_rate
     begin(values, known, initial.buffers, rates)
     of_head = "the head too" if same_classes else f"a new head for {len(schema.classes)} classes"
-    return f"Begun from the model {recipe.initial}, {of_head}; body × {recipe.body_rate:g}."
+    return f"Starts from the model {recipe.initial}, {of_head}; body × {recipe.body_rate:g}."
 
 
 def _refusal(recipe: OtherModelRecipe, expected: str, found: str) -> RecipeError:
