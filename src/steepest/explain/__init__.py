@@ -9,6 +9,7 @@
     trials.py       each fix, tried: the same descent with it and without
     explanation.py  verdict, findings in order, checks; explanation.json
     forecast.py     the same curvature before the first step: rates, steps, batch size, time
+    setting.py      one line on the present η of a small problem in memory
 """
 
 from steepest.explain.explanation import (
@@ -20,6 +21,7 @@ from steepest.explain.explanation import (
 )
 from steepest.explain.findings import Check, Finding, Trial
 from steepest.explain.forecast import Forecast, forecast
+from steepest.explain.setting import Setting, explain_setting
 
 __all__ = [
     "FORMAT",
@@ -27,8 +29,10 @@ __all__ = [
     "Explanation",
     "Finding",
     "Forecast",
+    "Setting",
     "Trial",
     "explain_run",
+    "explain_setting",
     "forecast",
     "refuse_existing",
     "write_mended",
