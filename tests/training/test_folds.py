@@ -186,6 +186,64 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
         np.testing.assert_array_equal(one.model.theta, other.model.theta)
 
 
+def test_a_run_ended_in_a_fold_has_the_merits_of_the_events_that_are_scored(
+    run: steepest.Run, events_path: Path, tmp_path: Path
+):
+    with pytest.raises(Interrupted):
+        steepest.train(recipe_of(events_path), tmp_path / "run", callback=InterruptedIn(1))
+    ended = resume(tmp_path / "run", finish=True)
+    metrics, whole = ended.metrics, run.metrics
+    assert metrics is not None
+    assert whole is not None
+    assert metrics["status"] == "complete"
+    assert len(metrics["folds"]) == 2
+    assert metrics["folds"][0] == whole["folds"][0]
+    assert metrics["folds"][1]["steps"] < whole["folds"][1]["steps"]
+    scored = sum(fold["events"] for fold in metrics["folds"])
+    assert metrics["parts"]["test"]["events"] == scored < 1200
+    (warning,) = [text for text in metrics["warnings"] if "folds are trained" in text]
+    assert f"2 of 3 folds are trained: figures of merit are those of their {scored:,}" in warning
+    assert warning in ended.report.read_text()
+
+    labels, scores, weights = [], [], []
+    for fold in ended.folds:
+        test = load_sample(fold.recipe.events).of("test")
+        labels.append(test.labels)
+        scores.append(fold.predict(test.features))
+        weights.append(test.weights)
+    labels, scores, weights = map(np.concatenate, (labels, scores, weights))
+    expected = roc_auc_score(labels, scores, sample_weight=weights)
+    assert auc_of(metrics) == pytest.approx(expected, rel=1e-12)
+    assert auc_of(ended.evaluate()) == auc_of(metrics)
+    with pytest.raises(RunFolderError, match=r"is of fold 2, whose model is not trained"):
+        steepest.predict(ended.path, events_path, tmp_path / "scores.parquet")
+
+    assert resume(ended.path, finish=True).metrics == metrics  # nothing is left to do
+    rest = resume(ended.path)
+    assert rest.metrics is not None
+    assert rest.metrics["folds"][:2] == metrics["folds"]
+    assert rest.metrics["folds"][2] == whole["folds"][2]
+    assert rest.metrics["parts"]["test"]["events"] == 1200
+    assert not [text for text in rest.metrics["warnings"] if "folds are trained" in text]
+
+
+class InterruptedAtOnce(TrainingCallback):
+    """Presses Ctrl-C as the first fold begins, before there is a step."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        if name == "Descending":
+            raise KeyboardInterrupt
+
+
+def test_folds_without_a_step_cannot_be_finished(events_path: Path, tmp_path: Path):
+    with pytest.raises(Interrupted, match="Fold 0: Interrupted before the descent"):
+        steepest.train(recipe_of(events_path), tmp_path / "run", callback=InterruptedAtOnce())
+    with pytest.raises(RunFolderError, match="cannot be finished: it has no checkpoint yet"):
+        resume(tmp_path / "run", finish=True)
+    with pytest.raises(RunFolderError, match="No fold of the run"):
+        steepest.Run(tmp_path / "run").evaluate()
+
+
 def test_events_that_have_changed_are_refused(events_path: Path, tmp_path: Path):
     path = tmp_path / "events.parquet"
     path.write_bytes(events_path.read_bytes())

@@ -279,6 +279,11 @@ class RunFolder:
             found.append(RunFolder(self.path / "folds" / str(len(found)), self.is_main))
         return found
 
+    @property
+    def trained_folds(self) -> list[RunFolder]:
+        """The runs of the folds that are done: not all, if a user ended the run."""
+        return [run for run in self.folds if (run.metrics or {}).get("status") == "complete"]
+
     def _json(self, name: str) -> dict[str, Any] | None:
         """What a JSON file holds that has the keys that others rely on; None if it is not there."""
         if not (self.path / name).exists():

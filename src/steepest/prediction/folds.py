@@ -19,15 +19,29 @@ from steepest.trained import TrainedModel
 
 @dataclass(frozen=True)
 class FoldModels:
-    """One model for each fold, and the split that says in which fold an event is."""
+    """The models of the folds that are trained, and the split that says an event's fold."""
 
     models: tuple[TrainedModel, ...]
     split: SplitRecipe
+    run: Path
 
     @property
     def columns(self) -> list[str]:
         """The column that the split is by, if there is one."""
         return [] if self.split.by is None else [self.split.by]
+
+    def of_fold(self, fold: int, where: str) -> TrainedModel:
+        """Return the model of a fold; RunFolderError if it is not trained."""
+        if fold < len(self.models):
+            return self.models[fold]
+        raise RunFolderError(
+            f"The event {where} is of fold {fold}, whose model is not trained.",
+            expected=f"the models of {self.split.folds} folds",
+            found=f"{len(self.models)}; the others have seen the event, if it is of the training",
+            cause=f"`steepest train --finish {self.run}` ended the run before its last fold",
+            do=f"steepest train --resume {self.run} trains the rest; for events that no "
+            f"training had, one fold can be the model: {self.run / 'folds' / '0'}",
+        )
 
     def require(self, source: EventSource) -> None:
         """Raise EventsError if the events lack the column that the split is by."""
@@ -62,12 +76,12 @@ def load_folds(path: str | Path) -> tuple[SavedModel, FoldModels] | None:
     split, select = run.recipe.events.split, run.recipe.events.select
     if not split.cross_validated:
         return None
-    folds = run.folds
-    if run.metrics is None or len(folds) != split.folds:
+    folds = run.trained_folds
+    if run.metrics is None or not folds:
         raise RunFolderError(
             f"The run {path} is not complete.",
             expected=f"the models of {split.folds} folds",
-            found=f"{len(folds)} folds that were begun",
+            found=f"{len(folds)} that are trained",
             cause="it was interrupted, or is still training",
             do=f"steepest train --resume {path}",
         )
@@ -79,4 +93,4 @@ def load_folds(path: str | Path) -> tuple[SavedModel, FoldModels] | None:
     }
     friends = run.recipe.events.friends or ()
     first = SavedModel(path, saved[0].model, sums, select=select, friends=friends)
-    return first, FoldModels(tuple(model.model for model in saved), split)
+    return first, FoldModels(tuple(model.model for model in saved), split, path)

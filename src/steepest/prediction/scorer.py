@@ -108,7 +108,7 @@ class Scorer:
         else:
             file = self.source.files[block.file]
             folds = self.folds.numbers(batch, file, block.first_row + rows)
-            predictions = self._by_folds(self.folds.models, folds, values, batch, locate)
+            predictions = self._by_folds(self.folds, folds, values, batch, locate)
         if self.copied.places:
             files = pa.array(np.full(len(rows), block.file, dtype=np.int32))
             places = [batch.column(name) for name in self.copied.in_event]
@@ -124,7 +124,7 @@ class Scorer:
 
     def _by_folds(
         self,
-        models: Sequence[TrainedModel],
+        models: FoldModels,
         folds: np.ndarray,
         values: FeatureValues,
         batch: pa.RecordBatch,
@@ -134,11 +134,10 @@ class Scorer:
         order, scored = [], []
         for fold in np.unique(folds).tolist():
             own = np.flatnonzero(folds == fold)
+            model = models.of_fold(fold, locate(int(own[0])))
             given = FeatureValues(values.values[own], values.categories), batch.take(pa.array(own))
             order.append(own)
-            scored.append(
-                self._predictions(models[fold], *given, lambda i, own=own: locate(int(own[i])))
-            )
+            scored.append(self._predictions(model, *given, lambda i, own=own: locate(int(own[i]))))
         return np.concatenate(scored)[np.argsort(np.concatenate(order))]
 
     def _predictions(

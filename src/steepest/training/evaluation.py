@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from steepest import evaluate
-from steepest.errors import EventsError
+from steepest.errors import EventsError, RunFolderError
 from steepest.evaluate import BinnedMerits, CalibrationCurve, Experiment, Merit, Roc, figures
 from steepest.evaluate.columns import joined
 from steepest.events import (
@@ -102,28 +102,32 @@ class RunModels:
     Attributes
     ----------
     models
-        One, or one for each fold.
+        One, or one for each fold that is trained.
     factors
         For each model the factors on the weights of the classes; None if there are none.
     train_weights
         As in the recipe.
+    folded
+        Whether each model scores the events of its fold.
     """
 
     models: tuple[TrainedModel, ...]
     factors: tuple[Mapping[str, float] | None, ...]
     train_weights: str | None = None
+    folded: bool = False
 
     @classmethod
     def of(cls, folder: RunFolder) -> RunModels:
         """Return the models of a run's folder."""
         events = folder.recipe.events
-        runs = folder.folds if events.split.cross_validated else [folder]
+        folded = events.split.cross_validated
+        runs = folder.trained_folds if folded else [folder]
         factors = tuple((run.metrics or {}).get("class_factors") for run in runs)
-        return cls(tuple(run.model for run in runs), factors, events.train_weights)
+        return cls(tuple(run.model for run in runs), factors, events.train_weights, folded)
 
     def scored(self, sample: Sample, part: int) -> Scored:
         """Score a part of events as read; of several models, each scores its own fold's part."""
-        if len(self.models) == 1:
+        if not self.folded:
             return self._scored(0, sample.of(part))
         pool = Pool()
         for fold in range(len(self.models)):
@@ -522,7 +526,13 @@ def evaluate_run(
     recipe, run = folder.recipe, RunModels.of(folder)
     if on_bad_file is not None:
         recipe = recipe.with_settings([f"events.on_bad_file={on_bad_file}"])
-    model, folded = run.models[0], len(run.models) > 1
+    if not run.models:
+        raise RunFolderError(
+            f"No fold of the run {path} is trained yet.",
+            cause="it was interrupted, or is still training",
+            do=f"steepest train --resume {path}",
+        )
+    model, folded = run.models[0], run.folded
     if events is None:
         recorded = (folder.environment or {}).get("events")
         use_revisions(recorded)
@@ -549,6 +559,11 @@ def evaluate_run(
     present = set(np.unique((sample.of_fold(0) if folded else sample).part).tolist())
     part = TEST if folded else evaluated_part(present)
     scored = run.scored(sample, part)
+    if folded and len(scored.events) < len(sample):
+        callback.say(
+            f"{len(sample) - len(scored.events):,} events are of folds that are not trained, and "
+            f"are left out. `steepest train --resume {path}` trains the rest."
+        )
     parts = {part: sample} if folded else _without_features(sample).parts()
     options = expected_events(recipe.evaluate, recipe.events, parts, model.task)
     shown = {part: scored}

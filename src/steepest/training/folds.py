@@ -18,7 +18,7 @@ from steepest.errors import DivergenceError, Interrupted
 from steepest.evaluate.figures import fold_curves, fold_figure
 from steepest.evaluate.merit import Merit
 from steepest.events import PARTS, TEST, TRAIN, Sample
-from steepest.folder import RunFolder
+from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import EvaluateRecipe, Recipe
 from steepest.training import figures, results, variations
 from steepest.training.background import Drawing, DrawingProcess
@@ -36,7 +36,7 @@ from steepest.training.evaluation import (
 from steepest.training.fit import check_fit, fit_baseline
 from steepest.training.inputs import Schema, inputs_of, read
 from steepest.training.jet_features import baseline_reads, with_jet_features
-from steepest.training.one_run import refuse_other_events, run_in
+from steepest.training.one_run import Again, nothing_to_finish, refuse_other_events, run_in
 from steepest.training.results import environment
 from steepest.training.variations import evaluate_variations
 from steepest.training.yields import describe_samples, expected_events, sample_efficiencies
@@ -60,13 +60,27 @@ def train_folds(
 
 
 def resume_folds(
-    folder: RunFolder, callback: TrainingCallback, process: DrawingProcess | None
+    folder: RunFolder,
+    callback: TrainingCallback,
+    process: DrawingProcess | None,
+    finish: bool = False,
 ) -> RunFolder:
-    """Go on where the models of all folds were interrupted; the folder is locked."""
+    """Go on where the models of all folds were interrupted; the folder is locked.
+
+    With `finish`, the fold in progress ends at its last checkpoint, and no other one is begun.
+    """
     recipe = folder.recipe
+    if finish and not any(_has_steps(run) for run in folder.folds):
+        raise nothing_to_finish(folder)
     sample = read(recipe, callback, folder.path)
     refuse_other_events(folder, sample.source)
-    return _Folds(folder, recipe, sample, callback, process).run()
+    folder.manifest.forget(("metrics.json",))  # of a run that was ended before its last fold
+    return _Folds(folder, recipe, sample, callback, process, finish).run()
+
+
+def _has_steps(run: RunFolder) -> bool:
+    """Whether a fold has a model, or a checkpoint to make one of."""
+    return run.metrics is not None or FolderCheckpointer(run.path).newest() is not None
 
 
 @dataclass
@@ -78,6 +92,7 @@ class _Folds:
     sample: Sample
     callback: TrainingCallback
     process: DrawingProcess | None
+    finish: bool = False
     models: dict[int, Pool] = field(default_factory=dict)
     baselines: dict[int, Pool] = field(default_factory=dict)
 
@@ -86,7 +101,8 @@ class _Folds:
             self.folder.say(note)  # the run of each fold says it to who looks on
         began = time.monotonic()
         runs, count = [], self.recipe.events.split.folds or 0
-        for fold in range(count):
+        begun = [run for run in self.folder.folds if _has_steps(run)] if self.finish else ()
+        for fold in range(len(begun) if self.finish else count):
             self._say(f"Fold {fold} ({fold + 1} of {count}).")
             parts, schema = inputs_of(self.sample.of_fold(fold), self.recipe)
             runs.append(self._trained(fold, parts, schema))
@@ -117,7 +133,7 @@ class _Folds:
             run = RunFolder(path)
             if run.metrics is None:
                 with run.locked():
-                    return run_in(run, *given)
+                    return run_in(run, *given, Again(self.finish))
             return run
         except Interrupted as error:
             found = error.details["found"]
@@ -167,7 +183,7 @@ class _Folds:
         merits = {"model": evaluation.merits}
         if linear is not None:
             merits |= {"baseline": linear.merits, "gain": gain_of(evaluation, linear)}
-        samples = describe_samples({TEST: scored[TEST].events}, recipe.events)
+        samples = self._samples(scored[TEST].events, len(runs))
         drawing = Drawing(self.folder, self.process, units=models[0].units)
         drawing.add("folds", *_curves(runs))
         given = models[0], evaluation, linear, scored, TEST, options, samples
@@ -181,6 +197,7 @@ class _Folds:
             drawing.add(*shapes)
         drawing.finish()
         metrics = _metrics(of_runs, merits, scored[TEST])
+        metrics["warnings"] += self._left_out(len(runs), len(scored[TEST].events))
         names = [one["name"] for one in samples]
         found = sample_efficiencies(scored[TEST], names, options.signal_efficiencies)
         metrics["samples"] = [
@@ -199,6 +216,28 @@ class _Folds:
                 f"{title} of the {len(runs)} folds: mean {spread['mean']:.4g}, standard deviation "
                 f"{spread['standard_deviation']:.2g}."
             )
+
+    def _samples(self, scored: Sample, trained: int) -> list[dict[str, Any]]:
+        """Describe the samples; their yields are those of all events, scored or not."""
+        events = self.recipe.events
+        described = describe_samples({TEST: scored}, events)
+        if trained == events.split.folds:
+            return described
+        whole = describe_samples({TEST: self.sample}, events)
+        return [{**one, "all": every["all"]} for one, every in zip(described, whole, strict=True)]
+
+    def _left_out(self, trained: int, events: int) -> list[str]:
+        """Say which events no model has scored, where the run was ended before its last fold."""
+        count = self.recipe.events.split.folds or 0
+        if trained == count:
+            return []
+        sentence = (
+            f"{trained} of {count} folds are trained: figures of merit are those of their "
+            f"{events:,} events of {len(self.sample):,}, and the others have no model that has not "
+            f"seen them. `steepest train --resume {self.folder.path}` trains the rest."
+        )
+        self._say(sentence)
+        return [sentence]
 
     def _linear(
         self, choosing: int, scored: dict[int, Scored], options: EvaluateRecipe
@@ -254,7 +293,7 @@ def _spread(merits: list[dict[str, Any]]) -> dict[str, Any]:
     spread = {}
     for name in merits[0]:
         values = [entry[name]["value"] for entry in merits if name in entry]
-        if len(values) == len(merits) and None not in values:
+        if len(values) == len(merits) > 1 and None not in values:
             deviation = float(np.std(values, ddof=1))
             spread[name] = {"mean": float(np.mean(values)), "standard_deviation": deviation}
     return spread

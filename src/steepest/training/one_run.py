@@ -47,6 +47,7 @@ def run_in(
     recipe = recipe.model_copy(update={"descent": _of_ranks(recipe.descent, folder, say)})
     checkpointer = FolderCheckpointer(folder.path, say, folder.is_main)
     job = Job(folder, recipe, parts, schema, checkpointer, callback, say, process)
+    fitted = None
     try:
         job.give_back()
         fitted = _descend(job, again)
@@ -61,6 +62,9 @@ def run_in(
         say(error.what)
         raise _resumable(error, "its checkpoint is saved", folder) from None
     except KeyboardInterrupt:
+        if fitted is None:
+            error = Interrupted("Interrupted before the descent.")
+            raise _resumable(error, "no step was taken since", folder) from None
         error = Interrupted("Interrupted while the results were written.")
         raise _resumable(error, "the descent is done", folder) from None
     return folder
@@ -86,12 +90,7 @@ def _of_ranks(
 def _descend(job: Job, again: Again) -> Fitted:
     state = newest_state(job)
     if state is None and again.finish:
-        raise RunFolderError(
-            f"The run {job.folder.path} cannot be finished: it has no checkpoint yet.",
-            expected="a descent that was interrupted",
-            found="no step that is saved",
-            do=f"steepest train --resume {job.folder.path}",
-        )
+        raise nothing_to_finish(job.folder)
     if state is not None:
         job.say(f"{'Ending' if again.finish else 'Going on'} after step {state.step:,}.")
         if again.longer:
@@ -116,6 +115,16 @@ def _descend(job: Job, again: Again) -> Fitted:
             begun=job.draw_ahead,
             finish=again.finish,
         )
+
+
+def nothing_to_finish(folder: RunFolder) -> RunFolderError:
+    """Return the error about a run of which no step is saved."""
+    return RunFolderError(
+        f"The run {folder.path} cannot be finished: it has no checkpoint yet.",
+        expected="a descent that was interrupted",
+        found="no step that is saved",
+        do=f"steepest train --resume {folder.path}",
+    )
 
 
 def _resumable(error: Interrupted, found: str, folder: RunFolder) -> Interrupted:

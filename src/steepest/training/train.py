@@ -135,7 +135,8 @@ def resume(
     """Go on with an interrupted run; gives, bit for bit, what the uninterrupted run gives.
 
     With `settings` such as ``"descent.epochs=50"`` a complete run goes on too. With `finish` an
-    interrupted run ends where its last checkpoint is.
+    interrupted run ends where its last checkpoint is; of folds, those that have not begun are left
+    out, and a later call without `finish` trains them.
 
     Raises
     ------
@@ -149,21 +150,23 @@ def resume(
     folder.say_unchecked(callback.say)
     metrics = ranks.from_main(folder.metrics)
     longer = _longer(folder, settings)
-    if metrics is not None and metrics["status"] == "complete" and longer is None:
+    folded = folder.recipe.events.split.cross_validated
+    untrained = folded and len(folder.trained_folds) < (folder.recipe.events.split.folds or 0)
+    done = metrics is not None and metrics["status"] == "complete"
+    if done and longer is None and (finish or not untrained):
         for each in (folder, *folder.folds):
             each.verify()
         callback.say(f"The run {path} is complete; nothing is left to do.")
         return folder
-    if metrics is not None and metrics["status"] != "complete":
+    if metrics is not None and not done:
         raise RunFolderError(
             f"The run {path} has {metrics['status']}, and would do so again.",
             found=metrics["divergence"].splitlines()[0],
             do="change the recipe (see the message in log.txt) and train into another folder",
         )
-    folded = folder.recipe.events.split.cross_validated
-    if folded and (longer is not None or finish):
+    if folded and longer is not None:
         raise RunFolderError(
-            f"The run {path} has folds, which end at once or get longer each for itself.",
+            f"The run {path} has folds, which get longer each for itself.",
             expected="the run of one fold",
             do=f"name a fold, such as {folder.path / 'folds' / '0'}",
         )
@@ -173,7 +176,7 @@ def resume(
             use_revisions(recorded["events"])
         if folded:
             _refuse_folds(ranks)
-            return resume_folds(folder, callback, process)
+            return resume_folds(folder, callback, process, finish)
         parts, schema = prepare(recipe, callback, folder.path)
         if ranks.is_main:
             refuse_other_events(folder, parts[TRAIN].source)
