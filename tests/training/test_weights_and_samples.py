@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import steepest
+from steepest.errors import RecipeError
 from steepest.events import load_sample
 from steepest.recipe import Recipe
 from steepest.training import evaluate_run
@@ -179,3 +180,68 @@ def test_a_run_of_samples_is_evaluated_again_with_its_figures(run: Any) -> None:
     for name in ("significance", "stacked-scores"):
         numbers = json.loads((run.path / f"evaluation/{name}.json").read_text())
         assert numbers == json.loads((run.path / f"figures/{name}.json").read_text())
+
+
+def test_a_varied_weight_changes_the_yield(files: Path, tmp_path: Path) -> None:
+    """w' · σ · L / Σw of the nominal weight; with a sum of its own, the yield is σ · L again."""
+    up = "gen * (1.2 + 0.1 * x)"
+    variations = [
+        {"name": "up", "weight": up, "sample": "large"},
+        {"name": "acceptance", "weight": up, "sample": "large", "sum_of_weights": up},
+        {"name": "all", "weight": "2 * gen"},
+        {"name": "shift", "columns": {"x": "x + 0.5"}},
+        {"name": "half", "path": str(files / "half.parquet"), "sample": "large"},
+    ]
+    half = pq.read_table(files / "large.parquet")
+    pq.write_table(half.slice(0, 700), files / "half.parquet")
+    run = steepest.train(recipe(files, select="x > -1", variations=variations), tmp_path / "run")
+    metrics = run.metrics
+    assert metrics is not None
+    nominal = {one["name"]: one["all"]["yield"] for one in metrics["samples"]}
+    found = {
+        each["name"]: {one["name"]: one["yield"] / nominal[one["name"]] for one in each["yields"]}
+        for each in metrics["variations"]
+    }
+    x, w = (np.array(half[name]) for name in ("x", "gen"))
+    kept, varied = x > -1, w * (1.2 + 0.1 * x)
+    rate = varied[kept].sum() / w[kept].sum()
+    assert found["up"] == pytest.approx({"signal": 1, "small": 1, "large": rate}, rel=1e-12)
+    acceptance = rate * w.sum() / varied.sum()
+    assert found["acceptance"]["large"] == pytest.approx(acceptance, rel=1e-12)
+    assert found["all"] == pytest.approx(dict.fromkeys(nominal, 2.0), rel=1e-12)
+    moved = w[x + 0.5 > -1].sum() / w[kept].sum()
+    assert found["shift"]["large"] == pytest.approx(moved, rel=1e-12)
+    first = kept[:700]
+    expected = (w[:700][first].sum() / w[:700].sum()) / (w[kept].sum() / w.sum())
+    assert found["half"]["large"] == pytest.approx(expected, rel=1e-12)
+    significance = {each["name"]: each["merits"]["significance"] for each in metrics["variations"]}
+    model = metrics["merits"]["model"]["significance"]["value"]
+    assert significance["up"]["value"] < model < significance["all"]["value"]
+    assert f"{100 * (rate - 1):+.2f} %" in run.report.read_text()
+
+
+def test_samples_without_weights_vary_about_one(files: Path, tmp_path: Path) -> None:
+    table = recipe(files, variations=[{"name": "up", "weight": "1.5", "sample": "small"}])
+    for sample in table["events"]["samples"]:
+        del sample["weight"]
+    metrics = steepest.train(table, tmp_path / "run").metrics
+    assert metrics is not None
+    (up,) = metrics["variations"]
+    of_small = next(one["yield"] for one in up["yields"] if one["name"] == "small")
+    assert of_small == pytest.approx(1.5 * 5.0 * 100 * 1000, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "given", "variation", "said"),
+    [
+        (None, None, {"weight": "x", "sum_of_weights": "x"}, "samples that have a cross_section"),
+        (1.0, 12.5, {"path": "other.parquet"}, "the number that the sample has is of its own"),
+    ],
+)
+def test_sums_of_variations_that_mean_nothing(sigma, given, variation, said) -> None:
+    sample = {"name": "s", "path": "s.parquet", "label": 1}
+    sample |= {key: of for key, of in (("cross_section", sigma), ("sum_of_weights", given)) if of}
+    other = {"name": "b", "path": "b.parquet"}
+    table = {"samples": [sample, other], "variations": [{"name": "v", "sample": "s", **variation}]}
+    with pytest.raises(RecipeError, match=said):
+        Recipe.from_dict({"events": table})

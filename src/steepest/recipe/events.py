@@ -302,6 +302,8 @@ class VariationRecipe(Strict):
     path: str | list[str] | None = None
     sample: str | None = None
     """The sample that varies; None: all of them."""
+    sum_of_weights: Positive | str | None = None
+    """Σw of the samples that vary, as in a sample; None: that of the nominal weight."""
 
     @model_validator(mode="after")
     def _vary_something(self) -> VariationRecipe:
@@ -391,7 +393,21 @@ class EventsRecipe(Strict):
                 )
             if known and variation.path is not None and variation.sample is None:
                 raise ValueError("a sample for each variation that has a path")
+            self._refuse_sums(variation)
         return self
+
+    def _refuse_sums(self, variation: VariationRecipe) -> None:
+        """Raise ValueError for a Σw that normalises nothing, or that is of other files."""
+        varied = [s for s in self.samples or () if variation.sample in (None, s.name)]
+        normalised = [s for s in varied if s.cross_section is not None]
+        if variation.sum_of_weights is not None and not normalised:
+            raise ValueError("sum_of_weights of variations of samples that have a cross_section")
+        of_other_files = variation.path is not None and variation.sum_of_weights is None
+        if of_other_files and any(isinstance(s.sum_of_weights, float) for s in normalised):
+            raise ValueError(
+                f"sum_of_weights of the variation {variation.name}: the number that the sample has "
+                "is of its own files"
+            )
 
     @field_validator("memory")
     @classmethod

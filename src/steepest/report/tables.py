@@ -86,6 +86,7 @@ def variation_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
         ["events", *(f"{c['events']:,}" if c else "none" for c in counts)],
         ["sum of weights", *(f"{c['weight']:.6g}" if c else "" for c in counts)],
     ]
+    rows += [_yields(one, varied) for one in metrics.get("samples") or []]
     for name, entry in metrics["merits"]["model"].items():
         nominal = Merit.from_json(entry)
         others = [(each["merits"] or {}).get(name) for each in varied]
@@ -98,6 +99,17 @@ def variation_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def _yields(sample: dict[str, Any], varied: list[dict[str, Any]]) -> list[str]:
+    """The yield of a sample, and by how much each variation changes it."""
+    name, nominal = sample["name"], sample["all"]
+    row = [f"yield of {name}", with_uncertainty(nominal["yield"], nominal["uncertainty"])]
+    for each in varied:
+        found = [one["yield"] for one in each.get("yields") or [] if one["name"] == name]
+        change = [f"{100 * (y / nominal['yield'] - 1):+.2f} %" for y in found if nominal["yield"]]
+        row.append("".join(change))
+    return row
+
+
 def _what(variation: dict[str, Any]) -> str:
     """Say what a variation changes, and why it has no figures of merit if it has none."""
     changes = [f"{name} = {text}" for name, text in variation.get("columns", {}).items()]
@@ -106,5 +118,7 @@ def _what(variation: dict[str, Any]) -> str:
     if "path" in variation:
         paths = variation["path"]
         changes.append(f"events of {paths if isinstance(paths, str) else ', '.join(paths)}")
+    if "sum_of_weights" in variation:
+        changes.append(f"Σw {variation['sum_of_weights']}")
     failure = f". {variation['failure']}" if variation["failure"] else ""
     return f"{variation['name']}: {', '.join(changes)}{failure}"

@@ -2,12 +2,15 @@
 
 The model is trained on the nominal events alone. Each variation is read, selected and split as the
 recipe says, so its events are those of the evaluated part, which the model has not seen.
+
+Samples with a cross-section are normalised by Σw of the nominal weight: with the varied weight w',
+an event weighs w' · σ · L / Σw, so that a variation of the rate shows in the yields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,15 +22,17 @@ from steepest.errors import EventsError
 from steepest.evaluate import figures
 from steepest.events import load_events
 from steepest.events.reading.samples import opened_samples, planned_samples
-from steepest.recipe import EventsRecipe, Recipe, VariationRecipe
+from steepest.recipe import EventsRecipe, Recipe, SampleRecipe, VariationRecipe
 from steepest.storage import AnyArray, compressed, derived
 from steepest.training import results
 from steepest.training.callback import TrainingCallback
 from steepest.training.evaluation import Chosen, Evaluation, RunModels, evaluate_model
 from steepest.training.figures import Figure
 from steepest.training.inputs import carried, memory_budget
-from steepest.training.yields import expected_events
+from steepest.training.yields import describe_samples, expected_events
 
+EACH_EVENT = "1"
+"""The weight of events without one."""
 MOST_PANELS = 6
 """Classes whose scores are drawn."""
 
@@ -39,6 +44,8 @@ class Varied:
     recipe: VariationRecipe
     evaluation: Evaluation | None
     failure: str | None = None
+    yields: list[dict[str, Any]] = field(default_factory=list)
+    """Of each sample: its name, Σw and √Σw² of its selected events."""
 
 
 def check_variations(recipe: EventsRecipe) -> None:
@@ -75,7 +82,9 @@ def evaluate_variations(
             options = expected_events(recipe.evaluate, given, {part: sample}, model.task)
             scored = run.scored(sample, part)
             evaluation = evaluate_model(scored, options, chosen, variation.name, bins=False)
-            varied.append(Varied(variation, evaluation))
+            samples = describe_samples({part: sample}, given)
+            yields = [{"name": one["name"], **one["all"]} for one in samples]
+            varied.append(Varied(variation, evaluation, yields=yields))
         except EventsError as error:  # the training is done, and must not be lost
             say(f"The variation {variation.name} has no figures of merit. {error}")
             varied.append(Varied(variation, None, str(error)))
@@ -93,10 +102,23 @@ def _given(
     if paths is not None:
         changes["path"] = paths
     samples = tuple(
-        sample.model_copy(update=changes) if variation.sample in (None, sample.name) else sample
+        sample.model_copy(update={**changes, "sum_of_weights": _sum_of(recipe, sample, variation)})
+        if variation.sample in (None, sample.name)
+        else sample
         for sample in recipe.samples
     )
     return recipe.model_copy(update={"samples": samples}), None
+
+
+def _sum_of(
+    recipe: EventsRecipe, sample: SampleRecipe, variation: VariationRecipe
+) -> float | str | None:
+    """Return where Σw is from: as variation or sample say, else of the nominal weight."""
+    if variation.sum_of_weights is not None:
+        return variation.sum_of_weights
+    if sample.sum_of_weights is not None:
+        return sample.sum_of_weights
+    return sample.weight or recipe.weight or EACH_EVENT
 
 
 def to_json(varied: list[Varied]) -> list[dict[str, Any]]:
@@ -105,12 +127,14 @@ def to_json(varied: list[Varied]) -> list[dict[str, Any]]:
     for each in varied:
         entry: dict[str, Any] = each.recipe.model_dump(exclude_defaults=True)
         if each.evaluation is None:
-            entries.append({**entry, "failure": each.failure, "events": None, "merits": None})
+            nothing = {"events": None, "yields": [], "merits": None}
+            entries.append({**entry, "failure": each.failure, **nothing})
             continue
         scored = each.evaluation.scored
         counts = results.describe_part(scored.events, scored.model.classes)
         merits = results.to_json(each.evaluation.merits)
-        entries.append({**entry, "failure": None, "events": counts, "merits": merits})
+        found = {"events": counts, "yields": each.yields, "merits": merits}
+        entries.append({**entry, "failure": None, **found})
     return entries
 
 
