@@ -9,7 +9,13 @@ import typer
 
 
 def explain(
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run's folder.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="RUN|LOG",
+            help="A run's folder, or a log: CSV, trainer_state.json, TensorBoard's event files.",
+        ),
+    ] = None,
     before: Annotated[
         Path | None,
         typer.Option("--before", metavar="RECIPE", help="Predict a recipe's descent instead."),
@@ -20,6 +26,19 @@ def explain(
     write: Annotated[
         Path | None,
         typer.Option("--write", metavar="FILE", help="Write the recipe with the fix that helped."),
+    ] = None,
+    step: Annotated[
+        str | None, typer.Option("--step", metavar="COLUMN", help="Of a log: the step.")
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option("--loss", metavar="COLUMN", help="Of a log: the training loss.")
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option("--validation", metavar="COLUMN", help="Of a log: the validation loss."),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option("--rate", metavar="COLUMN", help="Of a log: the learning rate.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:
@@ -37,16 +56,22 @@ def explain(
 
     predicts a descent that has not begun: the largest stable η, the best η and momentum, steps to
     the minimum with and without scaling, the noise scale, the time.
+
+        steepest explain losses.csv --loss J
+
+    says what the losses of another program tell, and what they cannot.
     """
     from steepest.errors import InputError
     from steepest.explain import refuse_existing, write_mended
+    from steepest.explain.logs import explain_log, is_log
     from steepest.run import Run
     from steepest.terminal import print_json, progress_unless
 
     if (run is None) == (before is None):
         raise InputError(
             "One of RUN and --before is needed.",
-            expected="steepest explain RUN, or steepest explain --before RECIPE",
+            expected="steepest explain RUN, steepest explain LOG, or steepest explain --before "
+            "RECIPE",
             found="neither" if run is None else "both",
         )
     if before is not None:
@@ -54,8 +79,19 @@ def explain(
         return
     assert run is not None
     refuse_existing(write)
-    with progress_unless(as_json) as callback:
-        explanation = Run(run).explain(try_fixes=not no_try, callback=callback)
+    columns = {"step": step, "loss": loss, "validation": validation, "rate": rate}
+    if is_log(run):
+        explanation = explain_log(run, **columns)
+    else:
+        if any(columns.values()):
+            raise InputError(
+                f"{run} is no log, so it has no columns to name.",
+                expected="a run's folder alone, or a log",
+                found=", ".join(f"--{name}" for name, given in columns.items() if given),
+                do="leave these options out",
+            )
+        with progress_unless(as_json) as callback:
+            explanation = Run(run).explain(try_fixes=not no_try, callback=callback)
     if write is not None:
         write_mended(explanation, write)
     if as_json:

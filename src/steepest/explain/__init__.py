@@ -10,6 +10,7 @@
     explanation.py  verdict, findings in order, checks; explanation.json
     forecast.py     the same curvature before the first step: rates, steps, batch size, time
     setting.py      one line on the present η of a small problem in memory
+    logs/           what losses alone tell: CSV, trainer_state.json, event files
 """
 
 from steepest.explain.explanation import (

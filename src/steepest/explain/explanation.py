@@ -42,17 +42,17 @@ class Explanation:
     checks
         Those that passed, and those that were skipped.
     measured
-        The numbers that all rests on.
+        The numbers that all rests on, with `to_json`.
     recipe
-        The recipe with the changes of the findings that helped.
+        The recipe with the change of the first finding that helped; None of a log or a loop.
     """
 
     run: str
     verdict: str
     findings: tuple[Finding, ...]
     checks: tuple[Check, ...]
-    measured: Measured
-    recipe: Recipe
+    measured: Any
+    recipe: Recipe | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What explanation.json holds."""
@@ -252,5 +252,12 @@ def refuse_existing(path: Path | None) -> None:
 def write_mended(explanation: Explanation, path: Path) -> None:
     """Write the recipe, with the change that helped, to a new file."""
     refuse_existing(path)
+    recipe = explanation.recipe
+    if recipe is None:
+        raise InputError(
+            f"{explanation.run} has no recipe to mend.",
+            expected="the folder of a run of steepest",
+            do="leave --write out",
+        )
     with explained(f"Writing {path.name}", path.parent, "explanation.json is written"):
-        write_atomically(path, lambda file: file.write_text(explanation.recipe.to_toml()))
+        write_atomically(path, lambda file: file.write_text(recipe.to_toml()))
