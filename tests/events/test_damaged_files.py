@@ -149,6 +149,24 @@ def test_a_thousand_damaged_files(case, tmp_path, monkeypatch) -> None:
     check(case, range(1000), tmp_path)
 
 
+@pytest.mark.parametrize(("seed", "column"), [(451, "list"), (667, "text"), (6, "text")])
+def test_lists_longer_than_their_file_are_not_given_memory(
+    seed: int, column: str, tmp_path: Path, refused
+) -> None:
+    """Each claims gigabytes in a file of some 40 kB, of which HDF5 asked for 2 to 14."""
+    path = tmp_path / "jets.h5"
+    write_hdf5(path, "earliest")
+    path.write_bytes(mutated(path.read_bytes(), seed))
+    message = f"""
+The structure of DIR/jets.h5 cannot be read.
+  expected: an HDF5 file
+  found:    /{column} has a list or text that claims to be longer than the file
+  cause:    the file was damaged while it was copied or stored
+  do:       copy it again, and compare its checksum with the original's
+"""
+    refused(EventsError, message, open_events, str(path))
+
+
 def test_a_process_that_crashes_or_hangs_is_told(tmp_path, monkeypatch, refused) -> None:
     path = tmp_path / "jets.h5"
     write_hdf5(path, "earliest")

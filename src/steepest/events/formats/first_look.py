@@ -15,8 +15,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ LIMIT, START = 10.0, 120.0
 """Seconds that a look may take, which is milliseconds for a healthy file, and the start."""
 MEMORY = 4 * 2**30
 """Bytes of addresses that the process may have, so that no absurd size is asked for."""
+BESIDE = 2**28
+"""Bytes that lists may take beyond twice the size of their file, which holds them uncompressed."""
 AT_ONCE, AT_MOST, SECONDS = 2**22, 2**26, 0.5
 """Bytes that are read at once, and bytes and seconds after which the rest is left unread."""
 
@@ -58,9 +61,11 @@ def look(path: Path, reader: str = "HDF5") -> str | None:
             stop()
             return None
         answer = _answer(process, LIMIT)
-        if answer:
+        if answer == "done\n":
             _SEEN[str(path)] = state
             return None
+        if answer not in (None, ""):
+            return answer.strip()
         late = answer is None
         status = process.poll() if late else process.wait()
         stop()
@@ -114,9 +119,13 @@ def stop() -> None:
                 stream.close()
 
 
-def _read_hdf5(path: str, h5py: Any) -> None:
-    """Read the structure of a file and, up to a limit, its data; errors are left to the caller."""
-    end, left = time.monotonic() + SECONDS, AT_MOST
+def _read_hdf5(path: str, h5py: Any) -> str | None:
+    """Read the structure of a file and, up to a limit, its data.
+
+    Returns what is wrong with lists or texts that claim to be longer than their file: HDF5 asks for
+    their memory before it looks where they are. Other errors are left to the caller.
+    """
+    end, left, absurd = time.monotonic() + SECONDS, AT_MOST, None
 
     def visit(_: str, node: Any) -> None:
         nonlocal left
@@ -128,8 +137,20 @@ def _read_hdf5(path: str, h5py: Any) -> None:
         for row in range(0, rows, step):
             if left <= 0 or time.monotonic() > end:
                 return
-            node[row : row + step]
+            read(node, row, step)
             left -= step * max(row_bytes, 1)
+
+    def read(node: Any, row: int, step: int) -> None:
+        nonlocal absurd
+        if not _holds_lists(node.dtype, h5py):
+            node[row : row + step]
+            return
+        try:
+            with _limited(2 * os.path.getsize(path) + node.nbytes + BESIDE):
+                node[row : row + step]
+        except (OSError, MemoryError) as error:
+            if isinstance(error, MemoryError) or "memory allocation failed" in str(error):
+                absurd = f"{node.name} has a list or text that claims to be longer than the file"
 
     def guarded(name: str, node: Any) -> None:
         with suppress(Exception):  # another dataset may still crash
@@ -137,6 +158,33 @@ def _read_hdf5(path: str, h5py: Any) -> None:
 
     with h5py.File(path, "r") as file:
         file.visititems(guarded)
+    return absurd
+
+
+def _holds_lists(dtype: Any, h5py: Any) -> bool:
+    """Whether values have no fixed length: lists, texts, or a compound with some."""
+    if dtype.names:
+        return any(_holds_lists(dtype[name], h5py) for name in dtype.names)
+    text = h5py.check_string_dtype(dtype)
+    return h5py.check_vlen_dtype(dtype) is not None or (text is not None and text.length is None)
+
+
+@contextmanager
+def _limited(more: int) -> Iterator[None]:
+    """Let the process have so many more bytes of addresses than it has now."""
+    try:
+        import resource
+
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError, ValueError):  # of other systems than Linux
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (min(used + more, before[1]), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _read_parquet(path: str, parquet: Any) -> None:
@@ -161,9 +209,10 @@ def _main() -> None:
         module, read = READERS[reader]
         library = importlib.import_module(module)
         print("ready", flush=True)
+        found = None
         with suppress(Exception):
-            read(path, library)
-        print("done", flush=True)
+            found = read(path, library)
+        print(found or "done", flush=True)
 
 
 if __name__ == "__main__":
