@@ -321,7 +321,7 @@ def objective_for(
         loss = loss_named(recipe.loss or TASKS[schema.task])
         linear = shape.linear_layer(np.zeros(shape.size)) is not None
         if train is not None and isinstance(loss, MeanSquaredError) and not linear:
-            loss = _in_units_of_spread(train)
+            loss = units_of_spread(train)
     l2 = 0.0 if recipe.l2 in (None, "auto") else recipe.l2  # not decided: only the shape is wanted
     given = shape, loss, l2, recipe.dtype or shape.dtype
     running = Running(recipe.device, recipe.precision, recipe.accumulate, recipe.compile)
@@ -350,7 +350,7 @@ def _refuse_running(running: Running, model: str) -> None:
         )
 
 
-def _in_units_of_spread(train: Sample) -> MeanSquaredError:
+def units_of_spread(train: Sample) -> MeanSquaredError:
     """The squared error of labels less their mean over their standard deviation, by |weights|."""
     sums, ranks = np.zeros(3), current()
     first = ranks.from_main(float(train.labels[:1][0]))

@@ -1,0 +1,52 @@
+"""The lab served on loopback, and Chromium to look at it: skipped where either is not installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The address of a lab without runs."""
+    pytest.importorskip("starlette", reason="the extra [lab] is not installed")
+    pytest.importorskip("uvicorn", reason="the extra [lab] is not installed")
+    from steepest.lab import built_in
+    from steepest.lab.app import make_app
+    from steepest.lab.pages import pages
+    from steepest.lab.server import hosts_of, listen, served
+
+    listening = listen("127.0.0.1", 0)
+    app = make_app(pages(built_in(), server=False), hosts_of(listening.getsockname()[1]))
+    with served(app, listening) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """A page whose errors and violations of the policy fail the test."""
+    opened, faults = browser.new_page(), []
+    opened.route("**/favicon.ico", lambda route: route.fulfill(status=204))  # pages name an icon
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    yield opened
+    opened.close()
+    assert not faults
