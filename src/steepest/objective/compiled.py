@@ -136,10 +136,10 @@ class Network(_Kernels):
         optimizer_state = tuple(copies)
         values, path = buffers(step_block, theta)
         parts = _parts(step_block.batch_size, self.model.size)
-        transposed, gradient, before = (_aligned(len(theta), theta.dtype) for _ in range(3))
+        gradient, before = (_aligned(len(theta), theta.dtype) for _ in range(2))
         gradients = _aligned((parts, len(theta)), theta.dtype)
         numbers = _aligned((parts, kernel.NUMBERS), float)
-        shared = kernel.Shared(transposed, gradient, before, gradients, numbers, values, path)
+        shared = kernel.Shared(gradient, before, gradients, numbers, values, path)
         state = kernel.State(theta, *(*optimizer_state, theta[:0], theta[:0])[:2])
         options = (np.array(o, dtype=np.float64) for o in (rule.of_weights, rule.of_biases))
         arithmetic = kernel.Rule(CODES[type(rule.of_weights)], *options)
@@ -166,9 +166,9 @@ class Network(_Kernels):
         """Add `scale` Σ w ∂ℓ/∂θ over the block to a float64 gradient; return Σ w ℓ."""
         from steepest.compiled.network.steps import write_gradient
 
-        out, transposed = (_aligned(len(theta), theta.dtype) for _ in range(2))
+        out = _aligned(len(theta), theta.dtype)
         total = write_gradient(
-            self._kernel_network, theta, transposed, self._memory(), self._events(block),
+            self._kernel_network, theta, self._memory(), self._events(block),
             self.dtype.type(scale), out,
         )  # fmt: skip
         gradient += out

@@ -116,15 +116,14 @@ def signal_of_block(network, memory, count, scale):
 
 
 @helper
-def transpose(table, layer, theta, transposed, first, end):
-    """Copy rows first … end − 1 of a small layer's W to columns of Wᵀ, beginning where W does."""
-    k, n, start = table[layer, K], table[layer, N], table[layer, WEIGHTS]
-    if k * n > _LARGE and n > 1:
-        return
-    W, target = matrix(theta, start, k, n), matrix(transposed, start, n, k)
-    for j in range(n):
-        for p in range(first, end):
-            target[j, p] = W[p, j]
+def transpose(network, theta, memory):
+    """Copy Wᵀ of each small layer but the first to `memory`, for `backward`."""
+    table, transposed = network.table, network.places[layout.TRANSPOSED]
+    for layer in range(1, len(table)):
+        k, n, start = table[layer, K], table[layer, N], table[layer, WEIGHTS]
+        if k * n <= _LARGE or n == 1:
+            W = matrix(theta, start, k, n)
+            _transposed(W, matrix(memory, transposed + start, n, k))
 
 
 @helper
@@ -156,9 +155,9 @@ def _add_scaled_rows(A, d, out):
 
 
 @helper
-def backward(network, theta, transposed, memory, count, gradient):
-    """Write the block's gradient ``(size,)``, from D of the last layer."""
-    table = network.table
+def backward(network, theta, memory, count, gradient):
+    """Write the block's gradient ``(size,)``, from D of the last layer and Wᵀ by `transpose`."""
+    table, transposed = network.table, network.places[layout.TRANSPOSED]
     for layer in range(len(table) - 1, -1, -1):
         k, n, start = table[layer, K], table[layer, N], table[layer, WEIGHTS]
         A = matrix(memory, table[layer, INPUT], count, k)
@@ -177,11 +176,11 @@ def backward(network, theta, transposed, memory, count, gradient):
         if n == 1:
             for i in range(count):
                 for j in range(k):
-                    S[i, j] = D[i, 0] * transposed[start + j]
+                    S[i, j] = D[i, 0] * memory[transposed + start + j]
         elif k * n > _LARGE:
             np.dot(D, matrix(theta, start, k, n).T, S)
         else:
-            np.dot(D, matrix(transposed, start, n, k), S)
+            np.dot(D, matrix(memory, transposed + start, n, k), S)
         values, slopes = table[layer, INPUT], table[layer - 1, SLOPES]
         _multiply_by_slopes(
             network.activation, memory[below : below + size], memory[values : values + size],

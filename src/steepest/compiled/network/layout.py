@@ -19,9 +19,9 @@ Array = np.ndarray
 K, N, WEIGHTS, BIASES, INPUT, OUTPUT, SLOPES, SIGNAL = range(8)
 """Columns of the table: fan in, fan out; where weights and biases begin in θ; where the layer's
 input, its output, the slopes a′ of that output and the signal D begin in `memory`."""
-TARGETS, WEIGHT, WORK, LOGITS, UPSTREAM, SCRATCH = range(6)
+TARGETS, WEIGHT, WORK, LOGITS, UPSTREAM, SCRATCH, TRANSPOSED = range(7)
 """Places in `memory`: the events' targets and weights; room for `pointwise.differentiate`; logits
-and signal, feature-major; the gradient of a block."""
+and signal, feature-major; the gradient of a block; Wᵀ of small layers, where W is in θ."""
 
 _LARGEST_PRODUCT = 600_000
 """Multiplications of a product: up to a million, OpenBLAS takes its quick way for small ones."""
@@ -78,8 +78,9 @@ class Layout:
         self.table = np.array(table)
         self.size = start
         places = [self._take(width) for width in (1, 1, 3, outputs, outputs)]
-        self.places = np.array([*places, self._used])
-        self.memory_size = self._used + self.size
+        transposed = self._used + -(-self.size // 32) * 32
+        self.places = np.array([*places, self._used, transposed])
+        self.memory_size = transposed + self.size
         """Entries of `memory`, for one thread."""
 
     def _take(self, width: int) -> int:

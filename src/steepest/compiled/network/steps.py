@@ -63,7 +63,6 @@ class State(NamedTuple):
 class Shared(NamedTuple):
     """What members write for each other: all but the last four entries are vectors like θ."""
 
-    transposed: Array
     gradient: Array
     before: Array
     gradients: Array
@@ -99,7 +98,7 @@ class Steps(NamedTuple):
 
 
 @helper
-def _gradient_of(network, transposed, theta, memory, events, first, last, scale, gradient):
+def _gradient_of(network, theta, memory, events, first, last, scale, gradient):
     """Write `scale` Σ w ∂ℓ/∂θ over events first … last − 1 to `gradient`; return Σ w ℓ."""
     total = 0.0
     block = memory[network.places[SCRATCH] : network.places[SCRATCH] + len(gradient)]
@@ -109,9 +108,9 @@ def _gradient_of(network, transposed, theta, memory, events, first, last, scale,
         forward(network, theta, memory, count)
         total += signal_of_block(network, memory, count, scale)
         if start == first:
-            backward(network, theta, transposed, memory, count, gradient)
+            backward(network, theta, memory, count, gradient)
         else:
-            backward(network, theta, transposed, memory, count, block)
+            backward(network, theta, memory, count, block)
             for i in range(len(gradient)):
                 gradient[i] += block[i]
     if first == last:
@@ -155,7 +154,7 @@ def _update_range(rule, constants, l2, state, shared, part, start, stop, recorde
 
 @helper
 def _update_share(network, rule, of_weights, of_biases, l2, state, shared, part, recorded):
-    """Take the step on a part's share of each layer's weights and biases, and renew Wᵀ."""
+    """Take the step on a part's share of each layer's weights and biases."""
     table, parts = network.table, len(shared.numbers)
     for number in range(_OF_THETA, _OF_CHANGE + 1):
         shared.numbers[part, number] = 0.0
@@ -169,9 +168,6 @@ def _update_share(network, rule, of_weights, of_biases, l2, state, shared, part,
                 shared, part, start + part * rows // parts * width,
                 start + (part + 1) * rows // parts * width, recorded,
             )  # fmt: skip
-        if layer > 0:
-            transpose(table, layer, state.theta, shared.transposed, part * k // parts,
-                      (part + 1) * k // parts)  # fmt: skip
 
 
 @helper
@@ -195,20 +191,14 @@ def run(network, rule, group, events, state, steps, shared, memory):
     total = len(events.selected) if len(events.selected) else len(events.targets)
     loss_sum, row, point = steps.loss_sum, 0, 0
     of_weights, of_biases = np.empty(CONSTANTS, theta.dtype), np.empty(CONSTANTS, theta.dtype)
-    for part in range(group.member, parts, group.members):
-        for layer in range(1, len(network.table)):
-            k = network.table[layer, K]
-            first, end = part * k // parts, (part + 1) * k // parts
-            transpose(network.table, layer, theta, shared.transposed, first, end)
-    if not meet(group.calls, group.words, group.members):
-        return 0, loss_sum
     for index in range(len(steps.rates)):
         first = (index * steps.batch_size) % total  # each step may take all
         count = min(steps.batch_size, total - first)
         scale = type(theta[0])(1.0 / count)
+        transpose(network, theta, memory)
         for part in range(group.member, parts, group.members):
             numbers[part, _LOSS] = _gradient_of(
-                network, shared.transposed, theta, memory, events, first + part * count // parts,
+                network, theta, memory, events, first + part * count // parts,
                 first + (part + 1) * count // parts, scale, shared.gradients[part],
             )  # fmt: skip
             if steps.l2 != 0.0:
@@ -238,15 +228,13 @@ def run(network, rule, group, events, state, steps, shared, memory):
 
 
 @kernel
-def write_gradient(network, theta, transposed, memory, events, scale, out):
+def write_gradient(network, theta, memory, events, scale, out):
     """Write `scale` Σ w ∂ℓ/∂θ of events to `out` ``(size,)``; return Σ w ℓ.
 
     Gradients are summed in the dtype of θ: call it for some thousand events at most.
     """
-    for layer in range(1, len(network.table)):
-        transpose(network.table, layer, theta, transposed, 0, network.table[layer, K])
-    last = len(events.targets)
-    return _gradient_of(network, transposed, theta, memory, events, 0, last, scale, out)
+    transpose(network, theta, memory)
+    return _gradient_of(network, theta, memory, events, 0, len(events.targets), scale, out)
 
 
 @kernel
