@@ -112,7 +112,7 @@ def newton(
     callback, ranks = callback or Callback(), current()
     if ranks.size > 1:
         objective = OverRanks(objective, ranks)
-    shift = _shift(objective, events)
+    shift = _shift(objective, _sampled(events, objective.size))
     recorder = _Recorder(objective, plan, monitor, metrics, shift)
     theta = objective.initial(plan.seed)
     if shift is not None:
@@ -136,8 +136,8 @@ def newton(
     return _outcome(plan, state), said
 
 
-def _shift(objective: Objective, events: Batch) -> Array | None:
-    """The features' means, if one is so far from zero that rounding would hide its feature.
+def _shift(objective: Objective, sample: Batch) -> Array | None:
+    """The means of a sample's features, if rounding would hide how one varies about its own.
 
     A linear model with an intercept has the same minimum whatever its features are measured from.
     """
@@ -145,13 +145,13 @@ def _shift(objective: Objective, events: Batch) -> Array | None:
     if linear is None or linear(np.zeros(objective.size)) is None:
         return None
     ranks = current()
-    first = ranks.from_main(events.take(slice(1)).inputs[0].astype(np.float64))
+    first = ranks.from_main(sample.take(slice(1)).inputs[0].astype(np.float64))
     sums, squares = np.zeros_like(first), np.zeros_like(first)
-    for (inputs,) in blocks(events.inputs):
+    for (inputs,) in blocks(sample.inputs):
         distance = inputs - first
         sums += distance.sum(axis=0)
         squares += (distance**2).sum(axis=0)
-    mean, variance = ranks.sum(np.stack([sums, squares])) / ranks.total(len(events))
+    mean, variance = ranks.sum(np.stack([sums, squares])) / ranks.total(len(sample))
     variance -= mean**2
     centre = first + mean
     return centre if (centre**2 > FAR**2 * variance).any() else None
