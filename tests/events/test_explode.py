@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import steepest
+from steepest import evaluate
 from steepest.errors import EventsError
 from steepest.events import MemoryBudget, load_sample
 from steepest.recipe import EventsRecipe, Recipe
@@ -204,3 +205,54 @@ def test_files_of_experiments(file: str, name: str, columns: tuple[str, ...]) ->
     sample = load_sample(given)
     np.testing.assert_array_equal(sample.labels, expected[:, 0])
     np.testing.assert_array_equal(sample.features, expected[:, 1:])
+
+
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Events whose jets all have the label and a good part of the features of the event."""
+    random = np.random.default_rng(7)
+    count = 900
+    jets, label = random.integers(1, 7, count), random.integers(0, 2, count)
+    common = np.repeat(label + random.normal(0, 1, count), jets)
+    columns = {
+        "Jet_pt": ak.unflatten(50 + 10 * (common + random.normal(0, 0.3, jets.sum())), jets),
+        "Jet_eta": ak.unflatten(random.normal(0, 1, jets.sum()), jets),
+        "signal": ak.Array(label),
+        "number": ak.Array(np.arange(count)),
+    }
+    path = tmp_path_factory.mktemp("clustered") / "events.parquet"
+    pq.write_table(pa.table({name: column.to_list() for name, column in columns.items()}), path)
+    return {
+        "events": {
+            "path": str(path), "label": "signal", "explode": "Jet",
+            "features": ["Jet_pt", "Jet_eta"], "split": {"validation": 0.2, "test": 0.4},
+        },
+        "model": {"hidden": [4]},
+        "descent": {"epochs": 3, "batch_size": 128, "learning_rate": 0.02},
+        "evaluate": {"bins": [{"column": "Jet_eta", "edges": [-1.0, 0.0, 1.0]}]},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_intervals_take_events_as_the_unit(clustered, folds, tmp_path: Path) -> None:
+    table = {**clustered, "events": {**clustered["events"]}}
+    if folds:
+        table["events"]["split"] = {"folds": folds, "validation": 0.1}
+    run = steepest.train(table, tmp_path / "run")
+    metrics = run.metrics
+    assert metrics is not None
+    labels, scores = [], []
+    for each in run.folds or [run]:
+        test = load_sample(each.recipe.events).of("test")
+        labels.append(test.labels)
+        scores.append(each.predict(test.features))
+    of_rows = evaluate.auc(np.concatenate(labels), np.concatenate(scores))
+    merits = metrics["merits"]
+    found = merits["model"]["auc"]
+    assert found["value"] == pytest.approx(of_rows.value, rel=1e-9)
+    assert found["uncertainty"] > 1.4 * of_rows.uncertainty
+    for merit in (found, *merits["gain"].values(), merits["baseline"]["auc"]):
+        assert "groups of events" in merit["definition"]
+    (bins,) = metrics["bins"]
+    assert "groups of events" in bins["merits"]["signal_efficiency"][0]["definition"]
+    assert run.evaluate()["merits"]["model"]["auc"] == found

@@ -9,6 +9,7 @@
 - a cut for a discovery: `best_cut` on the validation part, `significance_at` on the test part;
 - one figure of merit alone: `auc`, `accuracy`, `r_squared`;
 - two classifiers on the same events: `auc_difference`;
+- several rows of each event, such as its jets: `clustered_merits`;
 - a test whether two samples have the same distribution: `kolmogorov_test`;
 - figures: `steepest.evaluate.figures`, which imports Matplotlib only when one is drawn.
 
@@ -37,6 +38,7 @@ from steepest.evaluate.classification import (
     confusion_matrix,
     multiclass_merits,
 )
+from steepest.evaluate.clusters import clustered_merits
 from steepest.evaluate.intervals import (
     Efficiency,
     clopper_pearson,
@@ -84,6 +86,7 @@ __all__ = [
     "calibration_error",
     "class_efficiency_in_bins",
     "clopper_pearson",
+    "clustered_merits",
     "confidence_of",
     "confusion_matrix",
     "cut_at",

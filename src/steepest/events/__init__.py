@@ -14,9 +14,10 @@ from steepest.events.reading.reading import MemoryBudget, load_events, load_samp
 from steepest.events.reading.samples import events_by_sample
 from steepest.events.sample.sample import Sample, evaluated_part
 from steepest.events.sample.split import PARTS, TEST, TRAIN, VALIDATION, assign_folds, assign_parts
-from steepest.events.source import EventSource
+from steepest.events.source import EVENT_ROW, EventSource
 
 __all__ = [
+    "EVENT_ROW",
     "PARTS",
     "TEST",
     "TRAIN",

@@ -23,6 +23,7 @@ from steepest.errors import EventsError, RunFolderError
 from steepest.evaluate import BinnedMerits, CalibrationCurve, Experiment, Merit, Roc, figures
 from steepest.evaluate.columns import joined
 from steepest.events import (
+    EVENT_ROW,
     PARTS,
     TEST,
     TRAIN,
@@ -88,6 +89,16 @@ class Scored:
     def descent_columns(self) -> tuple[Any, Any, Any]:
         """Labels, predictions, and weights of the descent, by which probabilities are meant."""
         return self.events.labels, self.predictions, self.events.descent_weights
+
+    @property
+    def event(self) -> AnyArray | None:
+        """The event of each row, where events have several; None where each row is one."""
+        return self.events.extra.get(EVENT_ROW)
+
+    def where(self, kept: np.ndarray) -> Scored:
+        """Return the events for which a mask is true, without their features."""
+        events = _without_features(self.events).where(kept)
+        return Scored(self.model, events, compressed(self.predictions, kept))
 
     @cached_property
     def roc(self) -> Roc:
@@ -330,7 +341,58 @@ def evaluate_model(
             merits, rejections, calibrations = _multiclass(scored, model.classes)
         case _:
             merits = evaluate.regression_merits(*scored.columns, unit=model.unit)
-    return Evaluation(name, scored, merits, rejections, calibrations, in_bins)
+    found = Evaluation(name, scored, merits, rejections, calibrations, in_bins)
+    return found if scored.event is None else _of_events(found, scored.event, recipe, chosen)
+
+
+def _of_events(
+    found: Evaluation, event: AnyArray, recipe: EvaluateRecipe, chosen: Chosen | None
+) -> Evaluation:
+    """Return the evaluation with intervals that take events as the unit, and not their rows."""
+    scored = found.scored
+
+    def measure(kept: np.ndarray) -> dict[str, Merit]:
+        part = scored.where(kept)
+        if scored.model.task == "binary":
+            merits = _binary(part, recipe, chosen, found.name)[0]
+        elif scored.model.task == "multiclass":
+            merits = _multiclass(part, scored.model.classes)[0]
+        else:
+            merits = evaluate.regression_merits(*part.columns)
+        in_bins = _in_bins(part, recipe, chosen) if found.bins and chosen else []
+        return merits | _flat(in_bins)
+
+    merits = evaluate.clustered_merits(found.merits | _flat(found.bins), event, measure)
+    bins = tuple(
+        replace(each, merits=replace(each.merits, merits={
+            name: tuple(merits[_in_bin(each, name, i)] for i in range(len(values)))
+            for name, values in each.merits.merits.items()
+        }))
+        for each in found.bins
+    )  # fmt: skip
+    return replace(
+        found,
+        merits={name: merits[name] for name in found.merits},
+        bins=bins,
+        rejections=tuple(
+            replace(curve, auc=None if curve.auc is None else merits[curve.auc.name])
+            for curve in found.rejections
+        ),
+    )
+
+
+def _flat(in_bins: Sequence[InBins]) -> dict[str, Merit]:
+    """Return the merits of all bins, by a name for each."""
+    return {
+        _in_bin(each, name, index): merit
+        for each in in_bins
+        for name, merits in each.merits.merits.items()
+        for index, merit in enumerate(merits)
+    }
+
+
+def _in_bin(each: InBins, name: str, index: int) -> str:
+    return f"{name} in {each.figure} {index}"
 
 
 _Measured = tuple[dict[str, Merit], tuple[figures.RejectionCurve, ...], tuple[Calibration, ...]]
@@ -409,7 +471,17 @@ def gain_of(model: Evaluation, baseline: Evaluation) -> dict[str, Merit]:
     gain = evaluate.auc_difference(
         labels, scores, baseline.scored.predictions, weights, curves=curves
     )
-    return {gain.name: gain}
+    if model.scored.event is None:
+        return {gain.name: gain}
+
+    def measure(kept: np.ndarray) -> dict[str, Merit]:
+        one, other = model.scored.where(kept), baseline.scored.where(kept)
+        labels, scores, weights = one.columns
+        curves = one.roc, other.roc
+        less = evaluate.auc_difference(labels, scores, other.predictions, weights, curves=curves)
+        return {gain.name: less}
+
+    return evaluate.clustered_merits({gain.name: gain}, model.scored.event, measure)
 
 
 def _in_bins(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen) -> list[InBins]:

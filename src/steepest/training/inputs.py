@@ -14,7 +14,7 @@ import psutil
 from steepest.compiled.threads import WorkerPool
 from steepest.encoding import Encoding, fit_encoding, is_needed
 from steepest.errors import EventsError, RecipeError
-from steepest.events import TRAIN, MemoryBudget, Sample, load_sample
+from steepest.events import EVENT_ROW, TRAIN, MemoryBudget, Sample, load_sample
 from steepest.events.particles import group_features
 from steepest.events.units import Units
 from steepest.groups import FEATURES, UNSCALED, Groups, Inputs, Jagged
@@ -211,7 +211,8 @@ def carried(recipe: Recipe) -> list[str]:
     """Return the columns that are read besides features, label and weight."""
     choice = recipe.events.train_weights
     weights = [] if choice in (None, BALANCED, AS_GIVEN) else [choice]
-    return list(dict.fromkeys([*recipe.evaluate.columns, *weights]))
+    events = [EVENT_ROW] if recipe.events.explode else []
+    return list(dict.fromkeys([*recipe.evaluate.columns, *weights, *events]))
 
 
 def encoded(sample: Sample, encoding: Encoding | None) -> Sample:

@@ -20,7 +20,7 @@ import numpy as np
 from steepest import evaluate
 from steepest.errors import EventsError
 from steepest.evaluate import figures
-from steepest.events import load_events
+from steepest.events import EVENT_ROW, load_events
 from steepest.events.reading.samples import opened_samples, planned_samples
 from steepest.recipe import EventsRecipe, Recipe, SampleRecipe, VariationRecipe
 from steepest.storage import AnyArray, compressed, derived
@@ -75,7 +75,7 @@ def evaluate_variations(
             given, paths = _given(recipe.events, variation)
             sample = load_events(
                 given, paths, model.classes, model.task, names=model.names,
-                extra=[c for c in carried(recipe) if c == given.train_weights],
+                extra=[c for c in carried(recipe) if c in (given.train_weights, EVENT_ROW)],
                 progress=callback.read, budget=memory_budget(given.memory, folder),
                 split=True, replaced=variation.columns, of=variation.sample,
             )  # fmt: skip

@@ -125,9 +125,12 @@ class Sample:
         ValueError
             There is no such part.
         """
-        inside = self.part == (PARTS.index(part) if isinstance(part, str) else part)
-        features = select_inputs(self.features, inside)
-        return self._with_events(features, lambda column: compressed(column, inside))
+        return self.where(self.part == (PARTS.index(part) if isinstance(part, str) else part))
+
+    def where(self, kept: np.ndarray) -> Sample:
+        """Return the events for which a mask, bool (events,), is true."""
+        features = select_inputs(self.features, kept)
+        return self._with_events(features, lambda column: compressed(column, kept))
 
     def of_fold(self, fold: int) -> Sample:
         """Return the events with the parts that the model of a fold has."""
