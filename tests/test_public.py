@@ -19,8 +19,10 @@ def test_public_names():
         "Run",
         "__version__",
         "compare",
+        "load",
         "predict",
         "resume",
+        "save",
         "train",
     ]
     for name in steepest.__all__:

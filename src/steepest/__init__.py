@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from steepest.estimators import Classifier, ParticleClassifier, Regressor
     from steepest.recipe import Recipe
     from steepest.run import Run, compare, predict, resume, train
+    from steepest.share import load, save
 
 __all__ = [
     "Classifier",
@@ -22,8 +23,10 @@ __all__ = [
     "Run",
     "__version__",
     "compare",
+    "load",
     "predict",
     "resume",
+    "save",
     "train",
 ]
 
@@ -34,8 +37,10 @@ _HOMES = {
     "Regressor": "steepest.estimators",
     "Run": "steepest.run",
     "compare": "steepest.run",
+    "load": "steepest.share",
     "predict": "steepest.run",
     "resume": "steepest.run",
+    "save": "steepest.share",
     "train": "steepest.run",
 }
 

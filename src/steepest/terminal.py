@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from steepest.landscape import Landscape
     from steepest.lecture import Lecture
     from steepest.prediction import Predictions
+    from steepest.share import Prepared, Published
 
 
 class TerminalCallback(TrainingCallback):
@@ -190,6 +191,21 @@ def show_predictions(written: Predictions, as_json: bool) -> None:
         *[f"Skipped, since it cannot be read: {why}" for why in written.skipped.values()],
         f"Scores: {written.path}",
     )
+
+
+def show_prepared(prepared: Prepared, repo: str, as_json: bool) -> None:
+    """Print what would be uploaded."""
+    if as_json:
+        return print_json({"to": repo, "files": prepared.files, "card": prepared.card})
+    sizes = [(name, f"{size:,} bytes") for name, size in prepared.files.items()]
+    return _print(_pairs(sizes), prepared.card, f"Nothing was sent to {repo}.")
+
+
+def show_published(published: Published, as_json: bool) -> None:
+    """Print what an upload has done."""
+    if as_json:
+        return print_json(published.to_json())
+    return _print(*published.sentences())
 
 
 def show_landscape(drawn: Landscape, as_json: bool) -> None:

@@ -191,6 +191,7 @@ class TrainedModel:
         features = self.features
         config = {
             **FORMAT,
+            "library_name": "steepest",  # by which the Hub tells whose model it is
             "task": self.task,
             "label": self.label,
             "classes": list(self.classes),

@@ -20,6 +20,7 @@ from steepest.cli.explain import explain
 from steepest.cli.landscape import landscape
 from steepest.cli.lecture import lecture
 from steepest.cli.predict import predict
+from steepest.cli.share import share
 from steepest.cli.simulate import simulate
 from steepest.cli.train import train
 from steepest.errors import Interrupted, SteepestError
@@ -86,7 +87,7 @@ def _complain(text: str) -> None:
     print(f"steepest: {text}", file=sys.stderr)
 
 
-for _verb in (train, evaluate, explain, compare, predict, landscape, lecture, simulate):
+for _verb in (train, evaluate, explain, compare, predict, share, landscape, lecture, simulate):
     app.command()(_answered(_verb))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,8 +11,8 @@ __all__ = ["predict"]
 
 def predict(
     model: Annotated[
-        Path,
-        typer.Argument(help="A run's folder, or a folder with a model alone, such as RUN/model."),
+        str,
+        typer.Argument(help="A run's folder, a model's, such as RUN/model, or hf://ORG/NAME."),
     ],
     events: Annotated[
         list[str],

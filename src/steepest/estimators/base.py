@@ -27,6 +27,7 @@ from steepest.estimators.choices import (
 )
 from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated
 from steepest.estimators.progress import CallbackAdapter, ProgressCallback
+from steepest.estimators.shared import Shared
 from steepest.events import Sample
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
@@ -47,7 +48,7 @@ _DESCENT = ("method", "batch_size", "optimizer", "learning_rate", "schedule", "s
 """Parameters that a recipe has under the same names in its table `descent`."""
 
 
-class Descended(BaseEstimator):
+class Descended(Shared, BaseEstimator):
     """The part of an estimator that knows of recipes and descents, and not of labels."""
 
     model_: TrainedModel

@@ -20,7 +20,8 @@ from steepest.estimators.progress import ProgressCallback
 from steepest.events import Sample
 from steepest.events.jagged import names_of, particles_of
 from steepest.events.particles import group_features
-from steepest.folder import load_model, write_model
+from steepest.folder import SavedModel, load_model
+from steepest.folder.saved_model import checked
 from steepest.groups import Groups
 from steepest.models import kind_named
 from steepest.recipe import Recipe
@@ -133,16 +134,8 @@ class ParticleClassifier(Classifier):
         RunFolderError
             There is something at `path` already.
         """
-        check_is_fitted(self, "model_")
-        known = {k: v for k, v in self.get_params().items() if k not in _OF_THIS_PROCESS}
-        estimator = {
-            **_FORMAT,
-            "classes": self.classes_.tolist(),
-            "type": self.classes_.dtype.str,
-            "parameters": known,
-        }
         path = Path(path)
-        write_model(path, self.model_, {_FILE: json.dumps(estimator, indent=2) + "\n"})
+        self.save_pretrained(path)
         return path
 
     @classmethod
@@ -154,21 +147,35 @@ class ParticleClassifier(Classifier):
         RunFolderError
             There is no such model, or a file is damaged.
         """
-        path = Path(path)
-        saved = load_model(path)
+        return cls._of_saved(load_model(Path(path)))
+
+    def _described(self) -> dict[str, Any]:
+        known = {k: v for k, v in self.get_params().items() if k not in _OF_THIS_PROCESS}
+        return {
+            **_FORMAT,
+            "classes": self.classes_.tolist(),
+            "type": self.classes_.dtype.str,
+            "parameters": known,
+        }
+
+    @classmethod
+    def _of_saved(cls, saved: SavedModel) -> Self:
+        path = saved.path
         try:
-            found = json.loads((path / _FILE).read_text(encoding="utf-8"))
+            found = json.loads(checked(path)(_FILE).decode())
             if {key: found[key] for key in _FORMAT} != _FORMAT:
                 raise ValueError(f"format {found['format']!r}, version {found['version']!r}")
             result = cls(**found["parameters"])
             result.classes_ = np.array(found["classes"], dtype=found["type"])
+        except RunFolderError:
+            raise
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(
                 f"{path} holds no ParticleClassifier.",
                 expected=f"{_FILE} as ParticleClassifier.save writes it",
                 found=f"{type(error).__name__}: {error}",
                 cause="the folder of a run, or a damaged file",
-                do="of a run: steepest.folder.load_model(path).model.predict",
+                do="of a run: steepest.load(path).predict",
             ) from None
         result.model_ = saved.model
         result._further = tuple((saved.model.particles or {}).get("features", ()))

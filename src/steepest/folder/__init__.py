@@ -5,6 +5,7 @@ Nothing is pickled, and nothing is ever half-written under its final name.
 
 from steepest.folder.checkpoints import FolderCheckpointer
 from steepest.folder.landscapes import LandscapeFolder
+from steepest.folder.provenance import provenance_of
 from steepest.folder.run_folder import RunFolder, load_model
 from steepest.folder.saved_model import SavedModel, write_model
 
@@ -14,5 +15,6 @@ __all__ = [
     "RunFolder",
     "SavedModel",
     "load_model",
+    "provenance_of",
     "write_model",
 ]

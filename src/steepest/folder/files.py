@@ -130,7 +130,7 @@ def damage_explained(what: str, do: str) -> Iterator[None]:
     """Turn an error of reading into a RunFolderError; `what` names the file."""
     try:
         yield
-    except RunFolderError:
+    except SteepestError:
         raise
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise RunFolderError(

@@ -27,10 +27,12 @@ from steepest.folder.files import (
     seen,
     write_text,
 )
+from steepest.folder.hub import is_address, model_folder
 from steepest.folder.live import read_history, read_progress, remove_live
 from steepest.folder.manifest import NAME, Manifest, damaged
-from steepest.folder.saved_model import FILES, SavedModel, no_model, read_model
-from steepest.recipe import Recipe
+from steepest.folder.provenance import read_provenance
+from steepest.folder.saved_model import FILES, SavedModel, checked, no_model, read_model
+from steepest.recipe import FriendRecipe, Recipe
 from steepest.trained import TrainedModel
 
 _LOCK = ".lock"
@@ -407,17 +409,21 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def load_model(path: str | Path) -> SavedModel:
-    """Read a model from a run's folder, or from a folder such as ``RUN/model``.
+    """Read a model from a run's folder, a folder such as ``RUN/model``, or ``hf://ORG/NAME``.
 
     Raises
     ------
     RunFolderError
         There is neither; the run has no model yet; a file is missing or damaged.
+    EventsError, MissingExtraError
+        The Hub does not give the model; huggingface_hub is not installed.
 
     Examples
     --------
     >>> load_model("runs/top-jets-1").model.names  # doctest: +SKIP
     """
+    if is_address(path):
+        return read_folder(model_folder(str(path)), downloaded=True)
     path = Path(path)
     if is_run(path):
         run = RunFolder(path)
@@ -432,6 +438,19 @@ def load_model(path: str | Path) -> SavedModel:
         )
     if path.name == "model" and (path.parent / "recipe.toml").is_file():
         return RunFolder(path.parent).saved_model
+    return read_folder(path)
+
+
+def read_folder(path: Path, downloaded: bool = False) -> SavedModel:
+    """Read a folder with a model alone."""
     if not any((path / name).is_file() for name in FILES):
         raise no_model(path)
-    return read_model(path, lambda name: (path / name).read_bytes())
+    read = checked(path)
+    saved = read_model(path, read, downloaded=downloaded)
+    provenance = read_provenance(path, read)
+    if provenance is None:
+        return saved
+    events = provenance["recipe"]["events"]
+    with damage_explained(f"training.json of the model {path}", "copy the folder again"):
+        friends = tuple(map(FriendRecipe.model_validate, events.get("friends") or ()))
+    return replace(saved, select=events.get("select"), friends=friends)

@@ -1,8 +1,9 @@
-"""A model by itself: RUN/model, or a copy of that folder."""
+"""A model by itself: RUN/model, a copy of that folder, or what `steepest.save` wrote."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from steepest.folder.files import (
     seen,
     write_text,
 )
+from steepest.folder.manifest import Manifest
 from steepest.recipe import FriendRecipe
 from steepest.trained import FORMAT, VERSIONS, TrainedModel
 
@@ -30,6 +32,7 @@ _LOAD: dict[str, Callable[[bytes], Any]] = {
     "scaling.safetensors": safetensors.numpy.load,
 }
 FILES = tuple(_LOAD)
+_COPY = "copy the folder again, or download it again"
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,13 @@ class SavedModel:
     unchecked: str | None = None
 
 
-def read_model(path: Path, read: Callable[[str], bytes], run: Path | None = None) -> SavedModel:
-    """Read the files of a model; messages name the run that it is from, if that is given."""
+def read_model(
+    path: Path, read: Callable[[str], bytes], run: Path | None = None, downloaded: bool = False
+) -> SavedModel:
+    """Read the files of a model; messages name the run that it is from, if that is given.
+
+    A downloaded one imports nothing: a class of one's own must have been imported before.
+    """
     name_of, do = f"{{}} of the model {path}", "copy the folder RUN/model again"
     if run is not None:
         name_of = f"model/{{}} of the run {run}"
@@ -85,8 +93,15 @@ def read_model(path: Path, read: Callable[[str], bytes], run: Path | None = None
             sums[name] = hashlib.sha256(data).hexdigest()
             if name == "config.json":
                 _refuse_other(path, parts[0])
+                if downloaded:
+                    _refuse_unknown_code(path, parts[0])
     with damage_explained(name_of.format("config.json"), do):
         return SavedModel(path, TrainedModel.from_parts(*parts), sums)
+
+
+def checked(path: Path) -> Callable[[str], bytes]:
+    """Return what reads a file of a model's folder, compared with its checksum if there is one."""
+    return Manifest(path, f"the model {path}", _COPY).read
 
 
 def write_model(path: Path, model: TrainedModel, others: Mapping[str, str]) -> None:
@@ -97,7 +112,7 @@ def write_model(path: Path, model: TrainedModel, others: Mapping[str, str]) -> N
     RunFolderError
         There is something at `path`, or the disk does not take it.
     """
-    if path.exists():
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise RunFolderError(
             f"There is something at {path} already.",
             expected="a path where nothing lies yet",
@@ -110,10 +125,11 @@ def write_model(path: Path, model: TrainedModel, others: Mapping[str, str]) -> N
             part = Path(folder) / "model"
             part.mkdir()
             config, parameters, scaling = model.to_parts()
-            save_file(scaling, part / "scaling.safetensors")
-            save_file(parameters, part / "model.safetensors")
+            write = Manifest(part, f"the model {path}", _COPY).write
+            write("scaling.safetensors", lambda file: save_file(scaling, file))
+            write("model.safetensors", lambda file: save_file(parameters, file))
             for name, text in {"config.json": json_text(config), **others}.items():
-                write_text(part / name, text)
+                write(name, lambda file, text=text: write_text(file, text))
             part.rename(path)
 
 
@@ -134,6 +150,23 @@ def _refuse_other(path: Path, config: Any) -> None:
             found=f"version {found.get('version')!r}",
             cause="it was written by another release of steepest",
             do="use the release that wrote it, or train again",
+        )
+
+
+def _refuse_unknown_code(path: Path, config: dict[str, Any]) -> None:
+    """Raise RunFolderError where reading a downloaded model would import a package."""
+    model = config.get("model")
+    if not isinstance(model, dict) or model.get("name") != "module":
+        return
+    options = model.get("options")
+    named = str(options.get("module")) if isinstance(options, dict) else "None"
+    module = named.partition(":")[0]
+    if module not in sys.modules:
+        raise RunFolderError(
+            f"The model {path} is a class of its author's, {named}.",
+            expected="a class that this process has imported: a download imports nothing",
+            found=f"no module {module!r} that is imported",
+            do=f"if you trust it, install its package, and `import {module}` before",
         )
 
 

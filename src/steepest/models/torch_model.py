@@ -225,7 +225,10 @@ def _own_class(path: Any) -> Callable[..., nn.Module]:
     """The class at ``package.module:Class``."""
     module, _, name = str(path or "").partition(":")
     try:
-        return getattr(import_module(module), name)
+        found = getattr(import_module(module), name)
+        if not (isinstance(found, type) and issubclass(found, nn.Module)):
+            raise ValueError("it is no class of torch.nn.Module")
+        return found
     except (ImportError, AttributeError, ValueError) as error:
         raise RecipeError(
             "The network's class cannot be imported.",

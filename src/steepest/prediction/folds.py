@@ -13,6 +13,7 @@ from steepest.events import EventSource, assign_folds
 from steepest.events.sample.split import event_keys, row_keys
 from steepest.events.source import EVENT_ROW
 from steepest.folder import RunFolder, SavedModel
+from steepest.folder.hub import is_address
 from steepest.recipe import SplitRecipe
 from steepest.trained import TrainedModel
 
@@ -69,8 +70,8 @@ def load_folds(path: str | Path) -> tuple[SavedModel, FoldModels] | None:
     RunFolderError
         A fold is not trained yet, or its model is damaged.
     """
-    path = Path(path)
-    if not (path / "recipe.toml").is_file():
+    path = path if is_address(path) else Path(path)
+    if isinstance(path, str) or not (path / "recipe.toml").is_file():
         return None
     run = RunFolder(path)
     split, select = run.recipe.events.split, run.recipe.events.select

@@ -106,7 +106,8 @@ def predict_events(
     Parameters
     ----------
     model
-        A run's folder, or a folder with a model alone, such as ``RUN/model``. Of a run with folds,
+        A run's folder, a folder with a model alone, such as ``RUN/model``, or a model on the Hub,
+        ``hf://ORG/NAME[@REVISION]``. Of a run with folds,
         each event is scored by the model that has not seen it: by its event number, or the name of
         its file and its row.
     events

@@ -7,8 +7,6 @@ the optimiser times `model.body_rate`; 0 freezes it.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from steepest.errors import RecipeError
@@ -22,7 +20,7 @@ from steepest.training.inputs import Schema
 def initial_model(recipe: AnyModelRecipe) -> TrainedModel | None:
     """The model that the recipe begins from; None where it begins anew."""
     initial = recipe.initial if isinstance(recipe, OtherModelRecipe) else None
-    return None if initial is None else load_model(Path(initial)).model
+    return None if initial is None else load_model(initial).model
 
 
 def begin_from(

@@ -1,0 +1,24 @@
+"""Models for others: a folder that stands alone, its card, the Hugging Face Hub, ONNX.
+
+::
+
+    models.py    save, load: a model's folder
+    card.py      README.md, with the Hub's metadata
+    upload.py    a folder in one commit on the Hub
+    run.py       a run: model, card and pictures
+"""
+
+from steepest.share.models import load, save
+from steepest.share.run import Prepared, prepare, share_run, write_shared
+from steepest.share.upload import Published, Target
+
+__all__ = [
+    "Prepared",
+    "Published",
+    "Target",
+    "load",
+    "prepare",
+    "save",
+    "share_run",
+    "write_shared",
+]

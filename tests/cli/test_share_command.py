@@ -1,0 +1,53 @@
+"""`steepest share` without a Hub: what it would send, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steepest import load
+
+pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
+
+
+def test_a_dry_run_shows_the_card_and_sends_nothing(steepest, trained: Path):
+    done = steepest("share", trained, "--to", "dl4phys/top-tagger", "--dry-run", "--merits", "auc")
+    assert done.code == 0
+    assert "| AUC |" in done.out
+    assert "Nothing was sent to dl4phys/top-tagger." in done.out
+    said = steepest("share", trained, "--to", "dl4phys/top-tagger", "--dry-run", "--json")
+    assert "README.md" in json.loads(said.out)["files"]
+
+
+def test_a_folder_to_look_at(steepest, trained: Path, tmp_path: Path):
+    done = steepest("share", trained, "--to", "a/b", "--folder", tmp_path / "model")
+    assert done.out == f"Written: {tmp_path / 'model'}\n"
+    assert load(tmp_path / "model").names == ("pt", "mass", "ratio")
+    assert (
+        (tmp_path / "model" / "README.md").read_text().startswith("---\nlibrary_name: steepest\n")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "Say where: --to ORG/NAME."),
+        (("--to", "../x"), "steepest: ../x is no name of a model on the Hub."),
+        (
+            ("--to", "a/b", "--dry-run", "--merits", "aux"),
+            "does not hold the figure of merit 'aux'",
+        ),
+    ],
+)
+def test_bad_input(steepest, trained: Path, arguments: tuple[str, ...], says: str):
+    done = steepest("share", trained, *arguments)
+    assert done.code in (1, 2)
+    assert says in " ".join(done.err.split())
+
+
+def test_one_run_at_a_time(steepest):
+    done = steepest("share", "a", "b", "--to", "a/b")
+    assert done.code == 2
+    assert "Give one run." in done.err
