@@ -114,8 +114,8 @@ OURS = """
     import json, time, torch
     torch.set_num_threads(1)
     import steepest
-    from steepest.objective import autograd
-    inner = autograd.LOSSES["binary-cross-entropy"]
+    from steepest.objective import autograd, torch_losses
+    inner = torch_losses.LOSSES["binary-cross-entropy"]
 
     cloud_of, losses = autograd.cloud_of, 0
 
@@ -137,7 +137,7 @@ OURS = """
             told("first")
         return cloud_of(*args)
 
-    autograd.LOSSES["binary-cross-entropy"], autograd.cloud_of = timed, first
+    torch_losses.LOSSES["binary-cross-entropy"], autograd.cloud_of = timed, first
     steepest.train("{recipe}", "{out}", progress=False)
 """
 RECIPE = """

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from steepest.recipe import BinsRecipe, Derived, FriendRecipe, ParticleFeature, Recipe, SampleRecipe
+from steepest.recipe import (
+    BinsRecipe,
+    Derived,
+    FriendRecipe,
+    HeadRecipe,
+    ParticleFeature,
+    Recipe,
+    SampleRecipe,
+)
 from steepest.recipe.descent import OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parents[1]
@@ -117,7 +125,7 @@ def keys_of(table: type[BaseModel], prefix: str = "") -> dict[str, Any]:
     keys: dict[str, Any] = {}
     for name, field in table.model_fields.items():
         inner = tables_in(field.annotation)
-        lists = {Derived, BinsRecipe, FriendRecipe, ParticleFeature, SampleRecipe}
+        lists = {Derived, BinsRecipe, FriendRecipe, HeadRecipe, ParticleFeature, SampleRecipe}
         if not inner or lists & set(inner):  # also the list as a whole
             keys[prefix + name] = plain(field)
         for below in inner if prefix + name != "events.samples.friends" else ():

@@ -14,6 +14,7 @@ are exact to rounding for any finite logit, and so are their gradients where the
 nearly certain (σ(z) − 1 would be zero there, −σ(−z) is not).
 
 Logits are ``(events, outputs)``, with one output for the first two; targets are ``(events,)``.
+`WithHeads` puts regressions of further columns beside the loss of the label.
 """
 
 from __future__ import annotations
@@ -24,7 +25,17 @@ from typing import Protocol
 import numpy as np
 from scipy.special import expit
 
-__all__ = ["BinaryCrossEntropy", "CrossEntropy", "Loss", "MeanSquaredError", "loss_named"]
+__all__ = [
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Head",
+    "Loss",
+    "MeanSquaredError",
+    "WithHeads",
+    "heads_of",
+    "label_loss",
+    "loss_named",
+]
 
 Array = np.ndarray
 
@@ -183,6 +194,119 @@ def _relative_to_target(logits: Array, targets: Array) -> tuple[Array, Array, Ar
     others = np.exp(differences - largest[:, None])
     others[events, targets] = 0.0
     return others, largest, events
+
+
+@dataclass(frozen=True)
+class Head:
+    """An auxiliary head: a column that the network regresses beside the label.
+
+    Parameters
+    ----------
+    name
+        What the history, metrics.json and columns of predictions call it.
+    value
+        The column or expression that it predicts.
+    weight
+        λ > 0, of its loss in the sum.
+    target
+        Its loss (z − t)², with the units in which it learns the column.
+    """
+
+    name: str
+    value: str
+    weight: float = 1.0
+    target: MeanSquaredError = MeanSquaredError()
+
+
+@dataclass
+class WithHeads:
+    """ℓ = ℓ_label + Σₖ λₖ (zₖ − tₖ)²: the loss of the label, and of auxiliary heads beside it.
+
+    Logits are those of the label, then one of each head; targets are ``(events, 1 + heads)``, the
+    label's first. Its name and its predictions are those of the label's loss.
+
+    Examples
+    --------
+    >>> loss = WithHeads(BinaryCrossEntropy(), (Head("mass", "m", 0.5),))
+    >>> logits, targets = np.array([[0.0, 3.0]]), np.array([[1.0, 1.0]])
+    >>> loss.parts(logits, targets).round(3), loss.value(logits, targets).round(3)
+    (array([[0.693, 4.   ]]), array([2.693]))
+    """
+
+    label: Loss
+    heads: tuple[Head, ...]
+
+    def __post_init__(self) -> None:
+        self.name = self.label.name
+        bounds = (2.0 * head.weight for head in self.heads)  # no logit is shared
+        self.curvature_bound = max(self.label.curvature_bound, *bounds)
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """`LABEL`, and the name of each head."""
+        return (LABEL, *(head.name for head in self.heads))
+
+    @property
+    def part_weights(self) -> Array:
+        """1, and λ of each head."""
+        return np.array([1.0, *(head.weight for head in self.heads)])
+
+    def parts(self, logits: Array, targets: Array) -> Array:
+        """ℓ_label, and (z − t)² of each head, ``(events, 1 + heads)``."""
+        of_label, of_heads = self._split(logits)
+        label = self.label.value(of_label, self.label_targets(targets))
+        return np.column_stack([label, (of_heads - targets[:, 1:]) ** 2])
+
+    def value(self, logits: Array, targets: Array) -> Array:
+        """ℓ for each event."""
+        return self.parts(logits, targets) @ self.part_weights
+
+    def gradient(self, logits: Array, targets: Array) -> Array:
+        """∂ℓ/∂z, side by side."""
+        of_label, of_heads = self._split(logits)
+        label = self.label.gradient(of_label, self.label_targets(targets))
+        return np.hstack([label, 2.0 * self.part_weights[1:] * (of_heads - targets[:, 1:])])
+
+    def curvature(self, logits: Array, targets: Array, direction: Array) -> Array:
+        """(∂²ℓ/∂z²) · direction, side by side."""
+        of_label, _ = self._split(logits)
+        along, of_heads = self._split(direction)
+        label = self.label.curvature(of_label, self.label_targets(targets), along)
+        return np.hstack([label, 2.0 * self.part_weights[1:] * of_heads])
+
+    def prediction(self, logits: Array) -> Array:
+        """What the logits of the label say."""
+        return self.label.prediction(self._split(logits)[0])
+
+    def predictions(self, logits: Array) -> tuple[Array, Array]:
+        """What the logits of the label say, and the heads' values ``(events, heads)``."""
+        of_label, of_heads = self._split(logits)
+        each = zip(self.heads, np.hsplit(of_heads, len(self.heads)), strict=True)
+        columns = [head.target.prediction(values) for head, values in each]
+        return self.label.prediction(of_label), np.column_stack(columns)
+
+    def label_targets(self, targets: Array) -> Array:
+        """The label's own: class indices for the cross entropy."""
+        label = targets[:, 0]
+        return label.astype(np.int64) if self.name == CrossEntropy.name else label
+
+    def _split(self, logits: Array) -> tuple[Array, Array]:
+        outputs = logits.shape[1] - len(self.heads)
+        return logits[:, :outputs], logits[:, outputs:]
+
+
+LABEL = "label"
+"""What the label's part of a loss with heads is called."""
+
+
+def heads_of(loss: Loss) -> tuple[Head, ...]:
+    """The auxiliary heads beside the label; none for a loss of the label alone."""
+    return loss.heads if isinstance(loss, WithHeads) else ()
+
+
+def label_loss(loss: Loss) -> Loss:
+    """The loss of the label alone."""
+    return loss.label if isinstance(loss, WithHeads) else loss
 
 
 _LOSSES: dict[str, Loss] = {

@@ -31,7 +31,7 @@ from steepest.compiled.clock import tell_compilation
 from steepest.descent import State
 from steepest.evaluate import Merit
 from steepest.events.transfers import observe
-from steepest.report.tables import yield_table
+from steepest.report.tables import head_table, yield_table
 from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def show_results(metrics: dict[str, Any], report: Path) -> None:
     """Print a finished run: its table, and where the report lies."""
     events = metrics["parts"][metrics["part"]]["events"]
     table = _table(metrics, f"{metrics['part']} part, {events:,} events")
-    _print(table, *_yields(metrics), f"Report: {report}")
+    _print(table, *_heads(metrics), *_yields(metrics), f"Report: {report}")
 
 
 def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
@@ -176,7 +176,8 @@ def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
         return print_json(metrics)
     part = "all events given" if metrics["part"] == "all" else f"{metrics['part']} part"
     figures = [f"Figures: {metrics['figures']}"] if metrics.get("figures") else []
-    return _print(_table(metrics, f"{part}, {metrics['events']['events']:,} events"), *figures)
+    table = _table(metrics, f"{part}, {metrics['events']['events']:,} events")
+    return _print(table, *_heads(metrics), *figures)
 
 
 def show_predictions(written: Predictions, as_json: bool) -> None:
@@ -324,6 +325,14 @@ def _table(metrics: dict[str, Any], title: str) -> Table:
     for row in rows:
         table.add_row(*map(escape, row))
     return table
+
+
+def _heads(metrics: dict[str, Any]) -> list[Table]:
+    """The figures of merit of the auxiliary heads, by twos; nothing where there are none."""
+    heads = head_table(metrics)
+    if heads is None:
+        return []
+    return _side_by_side("Auxiliary heads", [heads["head"], *heads["rows"]])
 
 
 def _yields(metrics: dict[str, Any]) -> list[Table]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -16,7 +16,15 @@ from steepest.errors import EventsError, RecipeError, RunFolderError
 from steepest.events.sample.labels import TASKS as TASK_OF_LOSS
 from steepest.events.units import Units
 from steepest.groups import Groups
-from steepest.losses import Loss, MeanSquaredError, loss_named
+from steepest.losses import (
+    Head,
+    Loss,
+    MeanSquaredError,
+    WithHeads,
+    heads_of,
+    label_loss,
+    loss_named,
+)
 from steepest.models import Model, ModelKind, kind_named
 from steepest.objective import Batch, Memory, ModelObjective
 from steepest.objective.stateful import restore_memory
@@ -24,9 +32,10 @@ from steepest.scaling import AffineScaling, AnyScaling, scaling_from
 
 Array = np.ndarray
 FORMAT = {"format": "steepest-model", "version": 3}
-VERSIONS = (1, 2, 3)
+WITH_HEADS = 4
+VERSIONS = (1, 2, 3, WITH_HEADS)
 """That are read. Version 1 had dense networks alone; 2 has a model of any kind, with buffers; 3 the
-units in which a label was learnt."""
+units in which a label was learnt; 4, of models that have them, auxiliary heads."""
 
 _BUFFER = "buffers."
 
@@ -52,15 +61,13 @@ class Coefficients:
         return {"intercept": self.intercept.tolist(), "coefficients": dict(by_name)}
 
 
-class _Logits:
-    """A loss that reads logits as they are."""
+class _Read:
+    """A loss whose logits another function reads."""
 
-    def __init__(self, loss: Loss) -> None:
+    def __init__(self, loss: Loss, prediction: Callable[[Array], Array]) -> None:
         self.loss, self.name, self.curvature_bound = loss, loss.name, loss.curvature_bound
         self.value, self.gradient, self.curvature = loss.value, loss.gradient, loss.curvature
-
-    def prediction(self, logits: Array) -> Array:
-        return logits
+        self.prediction = prediction
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,11 @@ class TrainedModel:
         """Which of "regression", "binary" and "multiclass" it is."""
         return TASK_OF_LOSS[self.loss.name]
 
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The auxiliary heads beside the label, if it has any."""
+        return heads_of(self.loss)
+
     def objective(self, l2: float = 0.0, dtype: str = "float64") -> ModelObjective:
         """J(θ) of this model and its loss, by default in float64 and without the L2 term."""
         objective = kind_named(self.model.kind).objective(self.model, self.loss, l2, dtype)
@@ -137,11 +149,39 @@ class TrainedModel:
 
         P = σ(z) for two classes, softmax(z) for more, the value itself for regression.
         """
-        return replace(self, loss=_Logits(self.loss)).predict(features)
+        logits = self._reading(lambda outputs: outputs).predict(features)
+        return logits[:, : logits.shape[1] - len(self.heads)]
 
-    def logits_encoded(self, encoded: ArrayLike | Groups) -> Array:
-        """Return the logits, as `logits` does, from what the encoding made."""
-        return replace(self, loss=_Logits(self.loss)).predict_encoded(encoded)
+    def outputs_encoded(self, encoded: ArrayLike | Groups) -> Array:
+        """Return all that the model puts out: the logits, then what the heads' losses read."""
+        return self._reading(lambda outputs: outputs).predict_encoded(encoded)
+
+    def predict_heads(self, features: ArrayLike | Groups) -> dict[str, Array]:
+        """What the auxiliary heads predict from raw features, ``(events,)`` each, by their names.
+
+        In the units of their columns, in float64.
+        """
+        if self.encoding is not None and not isinstance(features, Groups):
+            features = self.encoding.transform(features)
+        if not self.heads:
+            return {}
+        columns = self.predict_beside(features)[:, -len(self.heads) :].T
+        return {head.name: values for head, values in zip(self.heads, columns, strict=True)}
+
+    def predict_beside(self, encoded: ArrayLike | Groups) -> Array:
+        """Predictions and the heads' side by side, ``(events, 1 + heads)`` or ``(events, K + …)``.
+
+        From what the encoding made.
+        """
+        loss = self.loss
+        if not isinstance(loss, WithHeads):
+            return self.predict_encoded(encoded)
+        return self._reading(lambda z: np.column_stack(loss.predictions(z))).predict_encoded(
+            encoded
+        )
+
+    def _reading(self, prediction: Callable[[Array], Array]) -> TrainedModel:
+        return replace(self, loss=_Read(self.loss, prediction))
 
     def predict_encoded(self, encoded: ArrayLike | Groups) -> Array:
         """Predict, as `predict` does, from what the encoding made: ``(events, inputs)``."""
@@ -188,9 +228,11 @@ class TrainedModel:
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array], dict[str, Array]]:
         """Configuration (JSON), parameters and scaling (arrays), as they lie in ``model/``."""
-        features = self.features
+        features, loss = self.features, label_loss(self.loss)
+        heads = [asdict(head) for head in self.heads]
         config = {
             **FORMAT,
+            **({"version": WITH_HEADS, "heads": heads} if heads else {}),
             "library_name": "steepest",  # by which the Hub tells whose model it is
             "task": self.task,
             "label": self.label,
@@ -200,8 +242,8 @@ class TrainedModel:
             **({} if self.explode is None else {"explode": self.explode}),
             **({"units": self.units} if self.units else {}),
             "encoding": None if self.encoding is None else self.encoding.to_json(),
-            "loss": self.loss.name,
-            "target": asdict(self.loss) if isinstance(self.loss, MeanSquaredError) else None,
+            "loss": loss.name,
+            "target": asdict(loss) if isinstance(loss, MeanSquaredError) else None,
             "model": {"name": self.model.kind, **self.model.config()},
             "dtype": str(self.theta.dtype),
             "scaling": self.scaling.to_json(),
@@ -224,6 +266,10 @@ class TrainedModel:
         """
         shape, features = dict(config["model"]), config["features"]
         encoding, target = config.get("encoding"), config.get("target")
+        loss: Loss = MeanSquaredError(**target) if target else loss_named(config["loss"])
+        if heads := config.get("heads"):
+            beside = ({**head, "target": MeanSquaredError(**head["target"])} for head in heads)
+            loss = WithHeads(loss, tuple(Head(**head) for head in beside))
         model = _kind_of_saved(shape.pop("name")).from_config(shape)
         buffers = {
             name.removeprefix(_BUFFER): values
@@ -233,7 +279,7 @@ class TrainedModel:
         return cls(
             scaling=scaling_from(config["scaling"], scaling),
             model=model,
-            loss=MeanSquaredError(**target) if target else loss_named(config["loss"]),
+            loss=loss,
             theta=_theta_of(model, parameters, config["dtype"]),
             classes=tuple(config["classes"]),
             label=config["label"],

@@ -48,7 +48,7 @@ def test_every_loss_is_documented(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_pytorch_s_loss_is_numpy_s(name):
     torch = pytest.importorskip("torch")
-    from steepest.objective.autograd import LOSSES
+    from steepest.objective.torch_losses import LOSSES
 
     random = np.random.default_rng(1)
     outputs = 3 if TASKS[name] == "multiclass" else 1

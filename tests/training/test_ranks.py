@@ -140,6 +140,32 @@ def test_deep_sets_over_three_ranks_of_several_samples(tmp_path: Path):
     assert_same(one, three, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("ranks", "accumulate"), [(3, 1), (2, 2)])
+def test_batch_normalisation_of_particle_net_over_ranks_is_that_of_one(
+    ranks: int, accumulate: int, tmp_path: Path
+):
+    """Statistics are those of the whole batch, on each rank; some steps find a rank without jets.
+
+    A batch of one rank is taken at once: in pieces, its normalisations would be those of a piece.
+    """
+    write_jets(tmp_path / "jets.parquet", events=120)
+    network = {"convolutions": [[3, [8, 8]], [3, [8]]], "hidden": 8, "dropout": 0.0}
+    table: dict[str, Any] = {
+        "events": {"path": str(tmp_path / "jets.parquet"), "label": "y"},
+        "model": {"name": "particle-net", **network},
+        "descent": {"epochs": 2, "learning_rate": 0.01, "dtype": "float64"},
+        "evaluate": {"baseline": False},
+    }
+    one = trained(with_batch(table, 6), tmp_path / "one")
+    table["descent"]["accumulate"] = accumulate
+    other = trained(with_batch(table, 6 // ranks), tmp_path / "other", ranks=ranks)
+    assert len(other.history) == len(one.history)
+    if accumulate == 1:
+        assert_same(one, other, rtol=1e-8)
+        for name, values in one.model.buffers.items():
+            np.testing.assert_allclose(other.model.buffers[name], values, rtol=1e-8, err_msg=name)
+
+
 def test_an_epoch_takes_every_event_once_by_its_number(tmp_path: Path):
     """Each rank reads rows of its own, and the batches of all have each event number once."""
     write(tmp_path / "a.parquet", make_events(500), row_group_size=64)

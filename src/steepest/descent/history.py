@@ -4,7 +4,9 @@ Columns: ``step`` (steps done), ``epoch``, ``loss`` (of the batch, before the st
 ``learning_rate``, ``gradient_norm`` ‖g‖, ``update_ratio`` ‖Δθ‖/‖θ‖; at validations also
 ``training_loss`` (mean of the batch losses since the last), ``validation_loss`` with further
 ``validation_…`` metrics, ``seconds``, ``events_per_second`` in the steps since the last, and
-``peak_memory`` in bytes on a GPU of CUDA. What a row does not have is null.
+``peak_memory`` in bytes on a GPU of CUDA. With auxiliary heads, ``training_loss_label`` and
+``training_loss_HEAD``, and the same of the validation, are the parts of the sum, each without its
+weight. What a row does not have is null.
 """
 
 from __future__ import annotations

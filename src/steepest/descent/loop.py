@@ -177,7 +177,8 @@ class _Descent:
     def __post_init__(self) -> None:
         plan, objective = self.plan, self.objective
         on_gpu = getattr(objective, "peak_memory", lambda: None)() is not None
-        metrics = (*self.metrics, "peak_memory") if on_gpu else self.metrics
+        self.parts = [f"training_loss_{name}" for name in getattr(objective, "loss_parts", ())]
+        metrics = (*self.parts, *self.metrics, *(("peak_memory",) if on_gpu else ()))
         self.history = History(metrics, plan.batches.per_epoch, plan.first_step, plan.first_epoch)
         path_steps = plan.path_steps(objective.size * np.dtype(objective.dtype).itemsize)
         self.trajectory = Trajectory(path_steps, objective.size, objective.dtype, self.done)
@@ -275,7 +276,10 @@ class _Descent:
     def end_round(self, state: State) -> State:
         """Step 7: validate, remember the best, and see whether there is a reason to stop."""
         plan = self.plan
-        training_loss = state.loss_sum / (state.step - state.round_step)
+        steps = state.step - state.round_step
+        training_loss = state.loss_sum / steps
+        of_parts = (total / steps for total in state.part_sums)
+        parts = dict(zip(self.parts, of_parts, strict=False))
         metrics = self._monitor(self._shown(state))
         monitored = metrics.get("validation_loss", training_loss)
         if not (math.isfinite(monitored) and np.isfinite(state.theta).all()):
@@ -287,6 +291,7 @@ class _Descent:
             waited=0 if best.step == state.step else state.waited + 1,
             plateau=state.plateau.after(monitored, plan.schedule_options),
             loss_sum=0.0,
+            part_sums=(),
         )
         norm_now, bounded = (
             self._gradient_norm(state.theta),
@@ -295,7 +300,7 @@ class _Descent:
         reason = stop_reason(plan, state, training_loss, norm_now, bounded)
         seconds = state.seconds + self._tick(0)
         state = state.with_changes(last_loss=training_loss, reason=reason, seconds=seconds)
-        row = {"training_loss": training_loss, **metrics, **self._speed(seconds)}
+        row = {"training_loss": training_loss, **parts, **metrics, **self._speed(seconds)}
         self.history.add_round(row)
         self.callback.round(state, row)
         if self.ranks.any(self.callback.enough) and reason is None:

@@ -57,8 +57,8 @@ class State:
         The step after which the last validation was done.
     plateau, waited, last_loss
         What the schedule, patience and the loss tolerance remember.
-    loss_sum
-        Sum of the batch losses since the last validation.
+    loss_sum, part_sums
+        Sum of the batch losses since the last validation; of each part of a loss with heads.
     seconds
         Wall time spent, over all resumed parts.
     reason
@@ -78,6 +78,7 @@ class State:
     loss_sum: float = 0.0
     seconds: float = 0.0
     reason: StopReason | None = None
+    part_sums: tuple[float, ...] = ()
 
     def arrays(self) -> dict[str, Array]:
         """The arrays, for a safetensors file."""
@@ -96,6 +97,7 @@ class State:
             "best": {"loss": self.best.loss, "step": self.best.step},
             "reason": asdict(self.reason) if self.reason else None,
             "streams": dict(self.memory.streams),
+            **({"part_sums": list(self.part_sums)} if self.part_sums else {}),
         }
 
     @classmethod
@@ -114,6 +116,7 @@ class State:
             memory=Memory(_named(arrays, _BUFFER), values.pop("streams", {})),
             plateau=Plateau(**values.pop("plateau")),
             reason=StopReason(**reason) if reason else None,
+            part_sums=tuple(values.pop("part_sums", ())),
             **values,
         )
 

@@ -135,6 +135,9 @@ class Stepper:
                     step=state.step + result.taken,
                     loss_sum=result.loss_sum,
                 )
+                if result.loss_parts is not None:
+                    sums = _summed(state.part_sums, result.loss_parts)
+                    after = after.with_changes(part_sums=sums)
                 if self.stateful:
                     after = after.with_changes(memory=memory_of(objective))
                 taken = StepsTaken(after, steps, result.values, result.taken < run.steps)
@@ -153,6 +156,13 @@ class Stepper:
         """
         restore_memory(self.objective, state.memory)
         return replace(self.one_by_one(state, rates), diverged=True)
+
+
+def _summed(sums: tuple[float, ...], parts: Array) -> tuple[float, ...]:
+    """The sums, and the parts of each step's loss added one by one: blocks of any length agree."""
+    for row in parts.tolist():
+        sums = tuple(a + b for a, b in zip(sums or (0.0,) * len(row), row, strict=True))
+    return sums
 
 
 def _joined(arrays: list[Array]) -> Array:

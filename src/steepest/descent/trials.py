@@ -13,7 +13,7 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import Best, State
 from steepest.descent.steps import Stepper
 from steepest.objective import Batch, Objective
-from steepest.objective.stateful import Stateful, memory_of
+from steepest.objective.stateful import Stateful, memory_of, restore_memory
 from steepest.optimizers import UpdateRule
 from steepest.ranks import Share, current
 
@@ -102,7 +102,7 @@ class Trials:
             self.objective.restore(self.objective.initial_memory(self.seed))
         nothing = Trajectory(np.empty(0, dtype=np.int64), len(theta), str(theta.dtype), 0)
         stepper = Stepper(self.objective, kept, plan, nothing)
-        start = self.judge.loss(theta, judged)
+        start = self._judged(theta, judged)
         limit = 1e6 * max(abs(start), 1e-300)
         state = State(theta, self.rule.initial_state(theta), 0, Best(theta, start, 0), limit,
                       memory=memory_of(self.objective))  # fmt: skip
@@ -112,11 +112,16 @@ class Trials:
             taken = stepper.take(state, rates)
             state = taken.state
             lost = taken.diverged or not np.isfinite(state.theta).all()
-            loss = math.inf if lost else self.judge.loss(state.theta, judged)
+            loss = math.inf if lost else self._judged(state.theta, judged)
             found.append(loss if math.isfinite(loss) else math.inf)
             if lost:
                 break
         return found
+
+    def _judged(self, theta: np.ndarray, events: Batch) -> float:
+        """The loss of the judge, with the buffers that the descent has moved."""
+        restore_memory(self.judge, memory_of(self.objective))
+        return self.judge.loss(theta, events)
 
 
 def _held_out(events: Batch) -> np.ndarray:

@@ -20,7 +20,8 @@ from steepest.recipe import DescentRecipe, Recipe
 from steepest.scaling import AnyScaling
 from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback
-from steepest.training.inputs import Schema, batch_of, prepare, targets_of
+from steepest.training.inputs import Schema, batch_of, prepare
+from steepest.training.targets import head_columns, targets_of
 
 Array = np.ndarray
 
@@ -199,8 +200,9 @@ def per_event_losses(model: TrainedModel, sample: Sample) -> tuple[Array, Array]
 
     A label that is learnt in units of its spread has its loss in those units.
     """
-    logits = model.logits_encoded(sample.features)
-    targets = np.asarray(targets_of(model.loss, sample.labels))
+    logits = model.outputs_encoded(sample.features)
+    columns = head_columns(model.loss, sample)
+    targets = np.asarray(targets_of(model.loss, sample.labels, columns))
     losses = model.loss.value(logits.reshape(len(targets), -1), targets)
     given = sample.descent_weights
     weights = np.ones(len(losses)) if given is None else np.asarray(given) / np.mean(given)

@@ -223,7 +223,7 @@ def _tables(recipe: Recipe) -> dict[str, Any]:
 
 def _spread(train: Sample) -> list[float]:
     """Centre and width of the labels, in whose units a network learns them."""
-    from steepest.training.inputs import units_of_spread
+    from steepest.training.targets import units_of_spread
 
-    loss = units_of_spread(train)
+    loss = units_of_spread(train.labels, train.weights)
     return [loss.centre, loss.width]

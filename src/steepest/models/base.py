@@ -101,6 +101,8 @@ class ModelKind:
         The groups of particles that it reads; none for a model of features, or of any group.
     runs
         Whether the objective has an argument ``running``, see `steepest.objective.running.Running`.
+    heads
+        Whether the objective takes `steepest.losses.WithHeads`, with a logit more for each head.
     """
 
     name: str
@@ -109,6 +111,7 @@ class ModelKind:
     from_config: Callable[[Mapping[str, Any]], Any]
     groups: tuple[str, ...] = ()
     runs: bool = False
+    heads: bool = False
 
 
 TORCH = (

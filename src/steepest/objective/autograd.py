@@ -25,18 +25,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from steepest.compiled.threads import usable_cores
 from steepest.errors import EventsError, RecipeError, SteepestError
 from steepest.groups import FEATURES, Groups, Jagged
-from steepest.losses import Loss
+from steepest.losses import Loss, WithHeads
 from steepest.models.base import ModelKind
 from steepest.models.cloud import Cloud
 from steepest.models.torch_model import NETWORKS, TorchModel
 from steepest.objective.allocator import keep_freed_memory
 from steepest.objective.base import Batch
+from steepest.objective.batch_norm import synchronised
+from steepest.objective.device import device_of
 from steepest.objective.running import Running
 from steepest.objective.stateful import Memory
 from steepest.objective.step_block import (
@@ -45,35 +46,14 @@ from steepest.objective.step_block import (
     StepBlockResult,
     rows_of,
 )
+from steepest.objective.torch_losses import parts_of
 from steepest.optimizers import UpdateRule
 from steepest.ranks import Ranks
-
-__all__ = ["KINDS", "AutogradObjective", "cloud_of", "device_of"]
 
 Array = np.ndarray
 ON_CPU = Running(device="cpu")
 CHUNK = 512
 """Events that evaluation computes at once: in order of their particles, to pad little."""
-
-
-def _squared_error(logits: Tensor, targets: Tensor) -> Tensor:
-    return (logits[:, 0] - targets).square()
-
-
-def _binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(logits[:, 0], targets, reduction="none")
-
-
-def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    return functional.cross_entropy(logits, targets, reduction="none")
-
-
-LOSSES = {
-    "mean-squared-error": _squared_error,
-    "binary-cross-entropy": _binary_cross_entropy,
-    "cross-entropy": _cross_entropy,
-}
-"""ℓ(logits, targets) of each event, ``(events,)``: `steepest.losses` for PyTorch."""
 
 
 def cloud_of(inputs: Groups | Array, device: torch.device | str = "cpu") -> Cloud:
@@ -160,7 +140,8 @@ class AutogradObjective:
     ) -> None:
         self.model, self.loss_function, self.l2, self.dtype = model, loss, l2, dtype
         self.size, self.weight_mask = model.size, model.weight_mask()
-        self.device, self._loss = device_of(running.device, dtype), LOSSES[loss.name]
+        self.device = device_of(running.device, dtype)
+        self.loss_parts = loss.part_names if isinstance(loss, WithHeads) else ()
         self._type, self._running = getattr(torch, dtype), running
         self._sums = torch.float32 if self.device.type == "mps" else torch.float64
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
@@ -174,7 +155,8 @@ class AutogradObjective:
         self._weights = torch.from_numpy(self.weight_mask).to(self.device, self._type)
         self._forward: Any = self._module
         if running.compile:
-            self._forward = torch.compile(self._module, dynamic=True)
+            with _compilation_explained(True):
+                self._forward = torch.compile(self._module, dynamic=True)
         self._begin: _Beginning | None = None
         self._fresh = {name: b.clone() for name, b in self._module.named_buffers()}
         self._stream = torch.Generator().manual_seed(0).get_state()
@@ -203,16 +185,22 @@ class AutogradObjective:
 
     def loss(self, theta: Array, batch: Batch) -> float:
         """J(θ)."""
+        return float(self.losses(theta, batch)[0])
+
+    def losses(self, theta: Array, batch: Batch) -> Array:
+        """J(θ), and with heads the mean of each part, of `loss_parts`, ``(1 + parts,)``."""
         self._set(theta)
         with torch.no_grad():
-            total = sum(float(self._sum(cloud, part)) for _, cloud, part in self._chunks(batch))
-            return total / len(batch) + float(self._penalty())
+            sums = [self._sums_of(cloud, part).tolist() for _, cloud, part in self._chunks(batch)]
+            totals = np.array([sum(each) for each in zip(*sums, strict=True)]) / len(batch)
+            totals[0] += float(self._penalty())
+        return totals
 
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """J(θ) and ∇J(θ); the memory goes on by a batch."""
         self._set(theta)
-        value, gradient = self._value_and_gradient(batch)
-        return float(value), gradient.cpu().numpy()
+        values, gradient = self._value_and_gradient(batch)
+        return float(values[0]), gradient.cpu().numpy()
 
     @property
     def device_name(self) -> str:
@@ -228,20 +216,36 @@ class AutogradObjective:
         return torch.cuda.max_memory_allocated(self.device) if on_cuda else None
 
     def _value_and_gradient(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """J(θ) and ∇J(θ) on the device, in training mode, piece by piece."""
-        penalty = self._penalty()
-        value, gradient = penalty.detach(), torch.zeros_like(self._theta)
-        if self.l2:
-            gradient = self.l2 * self._weights * self._theta
-        size = -(-len(batch) // self._running.accumulate)
-        for start in range(0, len(batch), size or 1):
+        """`losses` and ∇J(θ) on the device, in training mode."""
+        value, gradient = self._data_terms(batch, len(batch))
+        return value + self._first(self._penalty()), gradient + self._penalty_gradient()
+
+    def _data_terms(
+        self, batch: Batch, divisor: int, every_piece: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Σ w ℓ and its parts over a divisor, and the gradient, piece by piece.
+
+        With `every_piece` there are as many pieces as the recipe says, and some may be empty.
+        """
+        value = self._first(self._penalty().new_zeros(()))
+        gradient = torch.zeros_like(self._theta)
+        size = -(-len(batch) // self._running.accumulate) or 1
+        end = size * self._running.accumulate if every_piece else len(batch)
+        for start in range(0, end, size):
             piece = batch.take(slice(start, start + size)) if size < len(batch) else batch
             with self._training(), _compilation_explained(self._running.compile):
                 cloud = cloud_of(piece.inputs, self.device)
-                of_piece = self._sum(cloud, piece, self._forward) / len(batch)
-                parts = torch.autograd.grad(of_piece, self._parameters, allow_unused=True)
+                of_piece = self._sums_of(cloud, piece, self._forward) / divisor
+                parts = torch.autograd.grad(of_piece[0], self._parameters, allow_unused=True)
             value, gradient = value + of_piece.detach(), gradient + self._flat(parts)
         return value, gradient
+
+    def _first(self, value: Tensor) -> Tensor:
+        """A number as `losses` has it: alone, or before zeros for the parts."""
+        return torch.cat([value.detach().reshape(1), value.new_zeros(len(self.loss_parts))])
+
+    def _penalty_gradient(self) -> Tensor | float:
+        return self.l2 * self._weights * self._theta if self.l2 else 0.0
 
     def hessian_vector(self, theta: Array, vector: Array, batch: Batch) -> Array:
         """∇²J(θ) · vector, by differentiating ∇J · vector, in evaluation mode."""
@@ -250,7 +254,7 @@ class AutogradObjective:
         total = torch.zeros(self.size, dtype=self._sums, device=self.device)
         with sdpa_kernel(SDPBackend.MATH):  # the fused attention has no second derivative
             for _, cloud, part in self._chunks(batch):
-                value = self._sum(cloud, part) / len(batch)
+                value = self._sums_of(cloud, part)[0] / len(batch)
                 first = torch.autograd.grad(
                     value, self._parameters, create_graph=True, materialize_grads=True
                 )
@@ -287,7 +291,7 @@ class AutogradObjective:
             for _, cloud, part in parts:
                 for index, place in enumerate(coordinates):
                     self._set((origin + place @ directions).astype(self.dtype))
-                    losses[index] += float(self._sum(cloud, part)) / len(batch)
+                    losses[index] += float(self._sums_of(cloud, part)[0]) / len(batch)
                     losses[index] += float(self._penalty()) * len(part) / len(batch)
         return losses
 
@@ -310,9 +314,10 @@ class AutogradObjective:
         losses, values, path = [], [], []
         for step, rate in enumerate(step_block.rates.tolist()):
             batch = step_block.events.take(slices[step])
-            loss, gradient = self._value_and_gradient(batch)
-            if step_block.ranks is not None:
-                loss, gradient = self._over_ranks(step_block.ranks, loss, gradient, len(batch))
+            if step_block.ranks is None:
+                loss, gradient = self._value_and_gradient(batch)
+            else:
+                loss, gradient = self._over_ranks(step_block.ranks, batch)
             before = self._theta.clone()
             after, state = rule.update(
                 before, gradient, state, rate, step_block.first_step + step + 1, self._weights
@@ -323,36 +328,40 @@ class AutogradObjective:
             losses.append(loss)
             if step_block.recorded[step]:
                 change = torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before)
-                values.append((loss, rate, torch.linalg.vector_norm(gradient), change))
+                values.append((loss[0], rate, torch.linalg.vector_norm(gradient), change))
             if step_block.on_path[step]:
                 path.append(after)
         every = torch.stack(losses).to(self._sums)
-        exceeded = not bool((every.abs() <= step_block.loss_limit).all())
+        exceeded = not bool((every[:, 0].abs() <= step_block.loss_limit).all())
         table = [[float(v) for v in row] for row in values]
         return StepBlockResult(
             self._theta.cpu().numpy().copy(),
             tuple(vector.cpu().numpy() for vector in state),
             count,
-            sum(every.tolist(), loss_sum),  # one by one, so that blocks of any length agree
+            sum(every[:, 0].tolist(), loss_sum),  # one by one, so that blocks of any length agree
             np.array(table, dtype=np.float64).reshape(-1, 4),
             np.stack([p.cpu().numpy() for p in path]) if path else np.empty((0, self.size)),
             exceeded,
+            every[:, 1:].cpu().numpy(),
         )
 
-    def _over_ranks(
-        self, ranks: Ranks, loss: Tensor, gradient: Tensor, events: int
-    ) -> tuple[Tensor, Tensor]:
-        """The means over the ranks of loss and gradient, and of the buffers, by one sum."""
+    def _over_ranks(self, ranks: Ranks, batch: Batch) -> tuple[Tensor, Tensor]:
+        """`losses` and ∇J of the batches of all ranks, and the mean of the buffers, by one sum.
+
+        Batch normalisations take their statistics over all ranks, by further sums.
+        """
+        with synchronised(self._module, ranks, self._running.compile):
+            value, gradient = self._data_terms(batch, 1, every_piece=True)
         buffers = [b for b in self._module.buffers() if b.is_floating_point()]
-        numbers = torch.stack([loss.to(self._type), torch.ones_like(loss, dtype=self._type)])
-        own = [torch.cat([gradient, numbers]) * events, *(b.reshape(-1) for b in buffers)]
+        events = value.new_full((1,), len(batch))
+        own = [gradient, value, events, *(b.reshape(-1) for b in buffers)]
         packed = ranks.sum_tensor(torch.cat([part.to(self._type) for part in own]))
-        mean = packed[: self.size + 1] / packed[self.size + 1]
-        sizes = [buffer.numel() for buffer in buffers]
-        averages = (packed[self.size + 2 :] / ranks.size).split(sizes)
+        sizes = [self.size, len(value), 1, *(buffer.numel() for buffer in buffers)]
+        gradient, value, events, *averages = packed.split(sizes)
         for buffer, values in zip(buffers, averages, strict=True):
-            buffer.copy_(values.view(buffer.shape))
-        return mean[-1], mean[:-1]
+            buffer.copy_((values / ranks.size).view(buffer.shape))
+        value = value / events + self._first(self._penalty())
+        return value, gradient / events + self._penalty_gradient()
 
     def initial_memory(self, seed: int) -> Memory:
         """Buffers as the module starts with them, and random numbers from the seed."""
@@ -416,14 +425,15 @@ class AutogradObjective:
         ):
             return forward(cloud).to(self._type)
 
-    def _sum(self, cloud: Cloud, batch: Batch, forward: Any = None) -> Tensor:
-        """Σ w ℓ in float64, where the device has it."""
+    def _sums_of(self, cloud: Cloud, batch: Batch, forward: Any = None) -> Tensor:
+        """Σ w ℓ, and that of each part, in float64, where the device has it, ``(1 + parts,)``."""
         targets = torch.from_numpy(np.ascontiguousarray(batch.targets)).to(self.device)
         logits = self._logits(cloud, self._module if forward is None else forward)
-        values = self._loss(logits, targets).to(self._sums)
+        parts = [part.to(self._sums) for part in parts_of(self.loss_function, logits, targets)]
         if batch.weights is not None:
-            values = values * torch.from_numpy(batch.weights).to(self.device)
-        return values.sum()
+            weights = torch.from_numpy(batch.weights).to(self.device)
+            parts = [part * weights for part in parts]
+        return torch.stack([part.sum() for part in parts])
 
     def _penalty(self) -> Tensor:
         """(λ/2) ‖W‖²."""
@@ -437,40 +447,6 @@ class AutogradObjective:
             for g, p in zip(gradients, self._parameters, strict=True)
         ]
         return torch.cat(parts)
-
-
-def device_of(name: str, dtype: str) -> torch.device:
-    """Return the device that a recipe names, of many ranks this one's.
-
-    Raises
-    ------
-    RecipeError
-        It is not there, or has no numbers of that type.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(name, True):
-        built = torch.version.cuda if name == "cuda" else torch.backends.mps.is_built()
-        raise RecipeError(
-            f"The recipe asks for the device {name!r}, and PyTorch finds none.",
-            expected='a device of this machine: "cpu", or "auto" for a GPU where there is one',
-            found=", ".join(["cpu", *(other for other, is_there in there.items() if is_there)]),
-            cause="the driver or CUDA_VISIBLE_DEVICES hides it"
-            if built
-            else f"PyTorch {torch.__version__} is built without it",
-            do='set descent.device = "auto", or install PyTorch for that device',
-        )
-    if name == "mps" and dtype == "float64":
-        raise RecipeError(
-            "The device 'mps' has no float64.",
-            expected='descent.dtype = "float32"',
-            found='descent.dtype = "float64"',
-            do='set descent.device = "cpu", or leave descent.dtype out',
-        )
-    return (
-        torch.device("cuda", torch.cuda.current_device()) if name == "cuda" else torch.device(name)
-    )
 
 
 def _slices(step_block: StepBlock) -> list[Array | slice]:
@@ -514,6 +490,7 @@ KINDS = {
         TorchModel.from_config,
         NETWORKS[name].groups if name in NETWORKS else (),
         runs=True,
+        heads=True,
     )
     for name in (*NETWORKS, "module")
 }

@@ -1,9 +1,9 @@
 """An objective over many ranks: each holds its own events, and J is that of all of them.
 
 J = Σᵣ mᵣ Jᵣ / Σᵣ mᵣ with mᵣ the events of rank r's batch, and its derivatives likewise. The
-loss, the gradient and the buffers of a step go into one sum over all ranks; buffers, such as the
-running mean of a batch normalisation, are the mean over the ranks. A random stream is each rank's
-own: ranks drop other units.
+loss, the gradient and the buffers of a step go into one sum over all ranks; buffers are the mean
+over the ranks. The steps of networks take batch normalisations over the whole batch
+(`steepest.objective.batch_norm`). A random stream is each rank's own: ranks drop other units.
 """
 
 from __future__ import annotations

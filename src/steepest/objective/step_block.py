@@ -69,6 +69,9 @@ class StepBlockResult:
     `exceeded`: some loss of the block was above the limit, and it is not known which, since looking
     at each would have meant waiting for a device. Nothing else of the result counts then: the block
     is taken again step by step.
+
+    `loss_parts` has the parts of each step's loss, ``(steps, parts)``, of an objective whose
+    attribute ``loss_parts`` names any.
     """
 
     theta: Array
@@ -78,6 +81,7 @@ class StepBlockResult:
     values: Array
     path: Array
     exceeded: bool = False
+    loss_parts: Array | None = None
 
 
 @runtime_checkable

@@ -102,6 +102,8 @@ class ScoreColumns:
     multiclass  ``score_CLASS`` of each class, and ``predicted``: the most probable class
     regression  ``prediction``: the value
     ==========  ==========================================================================
+
+    And ``prediction_HEAD`` of each auxiliary head.
     """
 
     model: TrainedModel
@@ -116,6 +118,14 @@ class ScoreColumns:
     @property
     def meanings(self) -> dict[str, str]:
         """What each column says, in words."""
+        heads = {
+            f"{self.prefix}prediction_{head.name}": f"prediction of {head.value}"
+            for head in self.model.heads
+        }
+        return {**self._of_label, **heads}
+
+    @property
+    def _of_label(self) -> dict[str, str]:
         label, classes = self.model.label, self.model.classes
         if self.model.task == "regression":
             return {f"{self.prefix}prediction": f"prediction of {label}"}
@@ -127,9 +137,17 @@ class ScoreColumns:
         return {**scores, self._predicted: f"the most probable value of {label}"}
 
     def values(self, predictions: np.ndarray) -> list[pa.Array]:
-        """Return the columns for ``(events,)`` or ``(events, K)`` predictions; NaN is no score."""
+        """Return the columns of what `TrainedModel.predict_beside` gave; NaN is no score."""
+        if count := len(self.model.heads):
+            predictions, heads = predictions[:, :-count], predictions[:, -count:]
+            predictions = predictions if self.model.task == "multiclass" else predictions[:, 0]
+            beside = [pa.array(np.ascontiguousarray(column)) for column in heads.T]
+            return [*self._values(predictions), *beside]
+        return self._values(predictions)
+
+    def _values(self, predictions: np.ndarray) -> list[pa.Array]:
         if self.model.task != "multiclass":
-            return [pa.array(predictions)]
+            return [pa.array(np.ascontiguousarray(predictions))]
         scored = np.isfinite(predictions).all(axis=1)
         best = np.where(scored, np.nan_to_num(predictions).argmax(axis=1), len(self.model.classes))
         names = pa.array([*self.model.classes, ""]).take(pa.array(best))

@@ -205,10 +205,10 @@ class Scorer:
 def _predicted(model: TrainedModel, inputs: Any) -> np.ndarray:
     """Return predictions, NaN for events with a number that overflows as it is scaled."""
     try:
-        return model.predict_encoded(inputs)
+        return model.predict_beside(inputs)
     except EventsError:  # so rare that each event may be looked at
         fits = np.array([_fits(model, inputs[i : i + 1]) for i in range(len(inputs))])
-    predictions = model.predict_encoded(inputs[fits])
+    predictions = model.predict_beside(inputs[fits])
     whole = np.full((len(inputs), *predictions.shape[1:]), np.nan)
     whole[fits] = predictions
     return whole

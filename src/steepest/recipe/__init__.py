@@ -40,6 +40,7 @@ from steepest.recipe.events import (
 )
 from steepest.recipe.recipe import (
     AnyModelRecipe,
+    HeadRecipe,
     ModelRecipe,
     OtherModelRecipe,
     Recipe,
@@ -62,6 +63,7 @@ __all__ = [
     "EventsRecipe",
     "Exponential",
     "FriendRecipe",
+    "HeadRecipe",
     "InverseTime",
     "ModelRecipe",
     "Momentum",

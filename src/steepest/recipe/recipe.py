@@ -7,16 +7,33 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationError
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from steepest.errors import RecipeError
 from steepest.recipe.descent import DescentRecipe
 from steepest.recipe.evaluate import EvaluateRecipe
 from steepest.recipe.events import EventsRecipe, ParticlesRecipe
-from steepest.recipe.tables import Strict, explain
+from steepest.recipe.tables import Positive, Strict, explain
 from steepest.recipe.toml import anchor_paths, apply_setting, read_toml
 
-__all__ = ["AnyModelRecipe", "ModelRecipe", "OtherModelRecipe", "Recipe", "default_recipe"]
+__all__ = [
+    "AnyModelRecipe",
+    "HeadRecipe",
+    "ModelRecipe",
+    "OtherModelRecipe",
+    "Recipe",
+    "default_recipe",
+]
 
 
 def default_recipe() -> Path:
@@ -24,7 +41,58 @@ def default_recipe() -> Path:
     return Path(str(files("steepest") / "recipe" / "top-jets.toml"))
 
 
-class ModelRecipe(Strict):
+class HeadRecipe(Strict):
+    """An auxiliary head: a column that the network regresses beside the label.
+
+    Examples
+    --------
+    >>> HeadRecipe(value="jet_mass").named, HeadRecipe(name="mass", value="jet_mass / 80").named
+    ('jet_mass', 'mass')
+    """
+
+    value: str
+    """A column or an expression."""
+    name: str | None = None
+    """Of its loss, its figures of merit and its column of predictions; None: the column's."""
+    weight: Positive = 1.0
+    """λ of its loss (z − t)² in the sum, with t the column in units of its spread."""
+
+    @property
+    def named(self) -> str:
+        """Its name."""
+        return self.name or self.value
+
+    @model_validator(mode="after")
+    def _is_a_word(self) -> HeadRecipe:
+        if not self.named.isidentifier() or self.named == "label":
+            raise ValueError("a name of letters, digits and _, other than 'label'")
+        return self
+
+
+BareValue = BeforeValidator(lambda given: {"value": given} if isinstance(given, str) else given)
+
+
+class _WithHeads(Strict):
+    """A model, and what it may predict beside the label."""
+
+    heads: (
+        Annotated[tuple[Annotated[HeadRecipe, BareValue], ...], Field(strict=False, min_length=1)]
+        | None
+    ) = None
+    """Auxiliary heads, for networks that PyTorch computes."""
+
+    @field_validator("heads")
+    @classmethod
+    def _have_names_of_their_own(
+        cls, heads: tuple[HeadRecipe, ...] | None
+    ) -> tuple[HeadRecipe, ...] | None:
+        names = [head.named for head in heads or ()]
+        if len(set(names)) < len(names):
+            raise ValueError("heads of different names")
+        return heads
+
+
+class ModelRecipe(_WithHeads):
     """f_θ: a dense network; with no hidden layer, linear, logistic or softmax regression."""
 
     name: Literal["dense"] = "dense"
@@ -44,7 +112,7 @@ class ModelRecipe(Strict):
     """None: zeros without a hidden layer, He for ReLU and GELU, Glorot for the others."""
 
 
-class OtherModelRecipe(Strict):
+class OtherModelRecipe(_WithHeads):
     """f_θ of another kind in the registry of models, which checks the other keys itself."""
 
     model_config = ConfigDict(extra="allow")

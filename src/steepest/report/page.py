@@ -15,7 +15,13 @@ from markupsafe import Markup, escape
 
 from steepest.evaluate import BinnedMerits, Merit
 from steepest.folder import RunFolder
-from steepest.report.tables import efficiency_table, fold_table, variation_table, yield_table
+from steepest.report.tables import (
+    efficiency_table,
+    fold_table,
+    head_table,
+    variation_table,
+    yield_table,
+)
 
 __all__ = ["render", "write_report"]
 
@@ -85,6 +91,7 @@ def render(folder: RunFolder) -> str:
         name=folder.path.resolve().name,
         metrics=metrics,
         rows=merit_rows(metrics),
+        heads=head_table(metrics),
         bins=bin_tables(metrics),
         yields=yield_table(metrics),
         efficiencies=efficiency_table(metrics),

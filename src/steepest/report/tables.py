@@ -1,4 +1,4 @@
-"""Tables of the folds and of the variations: a head and rows of text."""
+"""Tables of samples, heads, folds and variations: a head and rows of text."""
 
 from __future__ import annotations
 
@@ -50,6 +50,30 @@ def efficiency_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
 def _efficiency(entry: dict[str, Any]) -> Merit:
     value, low, high, error = (entry[key] for key in ("value", "low", "high", "uncertainty"))
     return Merit("efficiency", value, low, high, error, ONE_SIGMA, {}, "")
+
+
+def head_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """The figures of merit of the auxiliary heads, a column each.
+
+    Examples
+    --------
+    >>> r2 = Merit("r_squared", 0.9, 0.89, 0.91, 0.01, 0.68, {}, "").to_json()
+    >>> head = {"name": "mass", "value": "jet_mass", "weight": 0.1, "merits": {"r_squared": r2}}
+    >>> table = head_table({"heads": [head]})
+    >>> table["head"], table["rows"]
+    (['', 'mass'], [['predicts', 'jet_mass'], ['weight', '0.1'], ['R²', '0.900 ± 0.010']])
+    """
+    heads = metrics.get("heads")
+    if not heads:
+        return None
+    rows = [
+        ["predicts", *(head["value"] for head in heads)],
+        ["weight", *(f"{head['weight']:g}" for head in heads)],
+    ]
+    for name in heads[0]["merits"]:
+        merits = [Merit.from_json(head["merits"][name]) for head in heads]
+        rows.append([merits[0].title, *(merit.format() for merit in merits)])
+    return {"head": ["", *(head["name"] for head in heads)], "rows": rows}
 
 
 def fold_table(metrics: dict[str, Any]) -> dict[str, Any] | None:

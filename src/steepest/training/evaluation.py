@@ -43,6 +43,7 @@ from steepest.trained import TrainedModel
 from steepest.training import results
 from steepest.training.callback import TrainingCallback
 from steepest.training.fit import predictions_of
+from steepest.training.heads import describe_heads
 from steepest.training.inputs import carried, encoded, memory_budget, read
 from steepest.training.weights import balanced
 from steepest.training.yields import describe_samples, expected_events
@@ -60,7 +61,7 @@ MINIMUM_BACKGROUND = 3
 class Scored:
     """Events, and what a model predicts for them, computed when it is first asked for.
 
-    Events that several models have scored, each its own, come with their predictions `known`.
+    Events that several models have scored, each its own, come with what is `known`: `beside`.
     """
 
     model: TrainedModel
@@ -68,11 +69,29 @@ class Scored:
     known: AnyArray | None = None
 
     @cached_property
-    def predictions(self) -> AnyArray:
-        """As `TrainedModel.predict` returns them; they lie where the features do."""
+    def beside(self) -> AnyArray:
+        """As `TrainedModel.predict_beside` returns it: the predictions, and those of heads."""
         if self.known is not None:
             return self.known
         return predictions_of(self.model, self.events.features)
+
+    @property
+    def predictions(self) -> AnyArray:
+        """As `TrainedModel.predict` returns them; they lie where the features do."""
+        return self.beside if not self.model.heads else self._columns[0]
+
+    @property
+    def of_heads(self) -> list[AnyArray]:
+        """What each auxiliary head predicts, ``(events,)``."""
+        return self._columns[1] if self.model.heads else []
+
+    @cached_property
+    def _columns(self) -> tuple[AnyArray, list[AnyArray]]:
+        count = self.beside.shape[1] - len(self.model.heads)
+        one = self.model.task != "multiclass"
+        predictions = derived(lambda rows: rows[:, 0] if one else rows[:, :count], self.beside)
+        columns = range(count, self.beside.shape[1])
+        return predictions, [derived(lambda rows, i=i: rows[:, i], self.beside) for i in columns]
 
     @property
     def columns(self) -> tuple[Any, Any, Any]:
@@ -171,7 +190,7 @@ class Pool:
 
     def add(self, scored: Scored) -> None:
         """Predict, and let go of the features."""
-        events, known = scored.events, scored.predictions
+        events, known = scored.events, scored.beside
         bare = replace(_without_features(events), rows=None, file=None, part=None)
         self.pieces.append(Scored(scored.model, bare, known))
 
@@ -191,7 +210,7 @@ class Pool:
             sample=None if first.sample is None else joined(*(s.sample for s in samples)),
             extra={name: joined(*(s.extra[name] for s in samples)) for name in first.extra},
         )
-        predictions = _joined_rows([piece.predictions for piece in self.pieces])
+        predictions = _joined_rows([piece.beside for piece in self.pieces])
         return Scored(self.pieces[0].model, events, predictions)
 
 
@@ -668,6 +687,7 @@ def evaluate_run(
         chosen=chosen,
         merits={"model": results.to_json(evaluation.merits)},
         bins=evaluation.bins_to_json(),
+        **describe_heads(scored),
     )
 
 

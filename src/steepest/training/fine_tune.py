@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.errors import RecipeError
+from steepest.events.words import counted
 from steepest.folder import load_model
+from steepest.losses import heads_of
 from steepest.objective import ModelObjective
 from steepest.recipe import AnyModelRecipe, OtherModelRecipe
-from steepest.trained import TrainedModel
+from steepest.trained import TrainedModel, outputs_for
 from steepest.training.inputs import Schema
 
 
@@ -45,7 +47,9 @@ def begin_from(
     own = objective.model.named(np.zeros(objective.size))
     theirs = initial.model.named(initial.theta)
     head = next(reversed(own)).rpartition(".")[0]
-    same_classes = (initial.task, initial.classes) == (schema.task, schema.classes)
+    heads = tuple(head.name for head in heads_of(objective.loss_function))
+    theirs_are = initial.task, initial.classes, tuple(head.name for head in initial.heads)
+    same_classes = theirs_are == (schema.task, schema.classes, heads)
     values, known = np.zeros(objective.size), np.zeros(objective.size, dtype=bool)
     of_known = objective.model.named(known)
     for name, place in objective.model.named(values).items():
@@ -60,7 +64,8 @@ def begin_from(
         if name.rpartition(".")[0] != head:
             place[...] = recipe.body_rate
     begin(values, known, initial.buffers, rates)
-    of_head = "the head too" if same_classes else f"a new head for {len(schema.classes)} classes"
+    outputs = outputs_for(schema.task, schema.classes) + len(heads)
+    of_head = "the head too" if same_classes else f"a new head of {counted(outputs, 'output')}"
     return f"Starts from the model {recipe.initial}, {of_head}; body × {recipe.body_rate:g}."
 
 

@@ -37,6 +37,7 @@ from steepest.training.evaluation import (
 )
 from steepest.training.fit import Fitted, fit_baseline, model_at
 from steepest.training.gathered import bare_parts, scored_parts, some_events
+from steepest.training.heads import describe_heads
 from steepest.training.importance import EVENTS, importance_of
 from steepest.training.inputs import Schema
 from steepest.training.jet_features import baseline_reads, with_jet_features
@@ -152,6 +153,7 @@ def _write_results(
         "chosen": chosen,
         "merits": {name: results.to_json(values) for name, values in merits.items()},
         "bins": evaluation.bins_to_json(),
+        **describe_heads(scored[part]),
         "class_factors": _class_factors(job),
         "samples": _samples(job, scored[part]),
         "importance": _importance(job, found.permuted),

@@ -28,7 +28,7 @@ from steepest.descent.state import Best, StopReason
 from steepest.errors import EventsError, RecipeError
 from steepest.events import Sample
 from steepest.groups import Inputs
-from steepest.losses import MeanSquaredError
+from steepest.losses import MeanSquaredError, heads_of, label_loss
 from steepest.objective import Batch, ModelObjective
 from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
@@ -255,8 +255,8 @@ def fit_baseline(
 
 
 def predictions_of(model: TrainedModel, features: Inputs) -> AnyArray:
-    """What the model predicts, from encoded features, and where these lie."""
-    return map_blocks(model.predict_encoded, features)
+    """What the model and its heads predict, from encoded features, and where these lie."""
+    return map_blocks(model.predict_beside, features)
 
 
 def plan_for(
@@ -348,10 +348,14 @@ def _monitor(
     # accuracy takes scores as probabilities, which they are by the weights of the descent
     weights = _of_all(events.descent_weights if task == "multiclass" else events.weights)
     measured = task != "binary" or _both(labels)
+    parts = tuple(f"validation_loss_{part}" for part in getattr(plain, "loss_parts", ()))
+    of_parts = getattr(plain, "losses", None)
 
     def monitor(theta: Array) -> dict[str, float]:
         restore_memory(plain, memory_of(objective))
-        values = {"validation_loss": ranks.mean(plain.loss(theta, batch), len(batch))}
+        losses = of_parts(theta, batch) if of_parts else [plain.loss(theta, batch)]
+        means = [ranks.mean(float(loss), len(batch)) for loss in losses]
+        values = dict(zip(("validation_loss", *parts), means, strict=True))
         predictions = _of_all(_predicted(objective, theta, batch))
         if not (ranks.is_main and measured):
             return values
@@ -359,7 +363,7 @@ def _monitor(
             values[name] = measure(labels, predictions, weights).value
         return values
 
-    return monitor, ("validation_loss", name)
+    return monitor, ("validation_loss", *parts, name)
 
 
 _SECOND: dict[str, tuple[str, Callable[..., evaluate.Merit]]] = {
@@ -477,9 +481,15 @@ def _exact_scaling(train: Sample, schema: Schema) -> AnyScaling:
 
 
 def _say_target(objective: ModelObjective, say: Callable[[str], None]) -> None:
-    loss = objective.loss_function
+    loss = label_loss(objective.loss_function)
     if isinstance(loss, MeanSquaredError) and loss.scales:
         say(f"The label is learnt as (y − {loss.centre:.4g}) / {loss.width:.4g}.")
+    for head in heads_of(objective.loss_function):
+        unit = head.target
+        say(
+            f"The head {head.name} learns {head.value} as (y − {unit.centre:.4g}) / "
+            f"{unit.width:.4g}, with the weight {head.weight:g}."
+        )
 
 
 def _say_scaling(scaling: AnyScaling, train: Sample, say: Callable[[str], None]) -> None:

@@ -34,6 +34,7 @@ from steepest.training.evaluation import (
     gain_of,
 )
 from steepest.training.fit import check_fit, fit_baseline
+from steepest.training.heads import describe_heads
 from steepest.training.inputs import Schema, inputs_of, read
 from steepest.training.jet_features import baseline_reads, with_jet_features
 from steepest.training.one_run import Again, nothing_to_finish, refuse_other_events, run_in
@@ -209,6 +210,7 @@ class _Folds:
         }
         metrics["variations"] = variations.to_json(varied)
         metrics |= {"chosen": chosen, "bins": evaluation.bins_to_json(), "seconds": seconds}
+        metrics |= describe_heads(scored[TEST])
         self.folder.write_json("metrics.json", metrics)
         for name, spread in list(metrics["spread"].items())[:1]:
             title = evaluation.merits[name].title

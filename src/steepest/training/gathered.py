@@ -29,9 +29,9 @@ def scored_parts(scored: dict[int, Scored]) -> dict[int, Scored]:
     """What all ranks have scored, without features, on the main one."""
     found = {}
     for part, of_rank in scored.items():
-        known = current().to_main(in_memory(of_rank.predictions))
+        known = current().to_main(in_memory(of_rank.beside))
         events = _joined(_bare(of_rank.events))
-        predictions = np.concatenate(known) if known else of_rank.predictions
+        predictions = np.concatenate(known) if known else of_rank.beside
         found[part] = Scored(of_rank.model, events, predictions)
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from steepest.events import EVENT_ROW, TRAIN, MemoryBudget, Sample, load_sample
 from steepest.events.particles import group_features
 from steepest.events.units import Units
 from steepest.groups import FEATURES, UNSCALED, Groups, Inputs, Jagged
-from steepest.losses import Loss, MeanSquaredError, loss_named
+from steepest.losses import Loss, heads_of
 from steepest.models import InputNames, kind_named
 from steepest.objective import Batch, ModelObjective
 from steepest.objective.running import Running
@@ -44,9 +43,16 @@ from steepest.storage import (
     thinned,
     total,
 )
-from steepest.trained import TASKS, outputs_for
+from steepest.trained import outputs_for
 from steepest.training.callback import TrainingCallback
 from steepest.training.data_notes import data_notes
+from steepest.training.targets import (
+    head_columns,
+    loss_for,
+    refuse_heads,
+    refuse_known,
+    targets_of,
+)
 from steepest.training.weights import AS_GIVEN, BALANCED, with_train_weights
 
 __all__ = [
@@ -145,6 +151,7 @@ def prepare(
 
 def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema]:
     """Weigh, encode and split a sample: the second half of `prepare`."""
+    refuse_known(recipe.model.heads or (), sample.names)
     sample = with_train_weights(sample, recipe.events.train_weights)
     sample = replace(sample, notes=[*sample.notes, *data_notes(sample)])
     if recipe.events.particles is not None:
@@ -211,8 +218,9 @@ def carried(recipe: Recipe) -> list[str]:
     """Return the columns that are read besides features, label and weight."""
     choice = recipe.events.train_weights
     weights = [] if choice in (None, BALANCED, AS_GIVEN) else [choice]
+    heads = [head.value for head in recipe.model.heads or ()]
     events = [EVENT_ROW] if recipe.events.explode else []
-    return list(dict.fromkeys([*recipe.evaluate.columns, *weights, *events]))
+    return list(dict.fromkeys([*recipe.evaluate.columns, *weights, *heads, *events]))
 
 
 def encoded(sample: Sample, encoding: Encoding | None) -> Sample:
@@ -316,13 +324,13 @@ def objective_for(
     """
     kind = kind_named(model.name)
     own = model.options if isinstance(model, OtherModelRecipe) else None
-    options = model.model_dump(exclude={"name"}) if own is None else own
-    shape = kind.build(options, schema.inputs, outputs_for(schema.task, schema.classes))
+    options = model.model_dump(exclude={"name", "heads"}) if own is None else own
+    refuse_heads(model)
+    outputs = outputs_for(schema.task, schema.classes) + len(model.heads or ())
+    shape = kind.build(options, schema.inputs, outputs)
     if loss is None:
-        loss = loss_named(recipe.loss or TASKS[schema.task])
         linear = shape.linear_layer(np.zeros(shape.size)) is not None
-        if train is not None and isinstance(loss, MeanSquaredError) and not linear:
-            loss = units_of_spread(train)
+        loss = loss_for(schema.task, recipe.loss, model.heads or (), train, linear)
     l2 = 0.0 if recipe.l2 in (None, "auto") else recipe.l2  # not decided: only the shape is wanted
     given = shape, loss, l2, recipe.dtype or shape.dtype
     running = Running(recipe.device, recipe.precision, recipe.accumulate, recipe.compile)
@@ -351,22 +359,6 @@ def _refuse_running(running: Running, model: str) -> None:
         )
 
 
-def units_of_spread(train: Sample) -> MeanSquaredError:
-    """The squared error of labels less their mean over their standard deviation, by |weights|."""
-    sums, ranks = np.zeros(3), current()
-    first = ranks.from_main(float(train.labels[:1][0]))
-    for labels, weights in blocks(train.labels, train.weights):
-        w = np.ones(len(labels)) if weights is None else np.abs(weights.astype(np.float64))
-        distance = labels.astype(np.float64) - first
-        sums += w.sum(), w @ distance, w @ distance**2
-    sums = ranks.sum(sums)
-    mean = sums[1] / sums[0] if sums[0] > 0 else math.nan
-    width = math.sqrt(max(sums[2] / sums[0] - mean**2, 0.0)) if math.isfinite(mean) else math.nan
-    if not (math.isfinite(width) and width > 1e-12 * abs(first + mean)):
-        return MeanSquaredError()  # one value, or none that can be scaled
-    return MeanSquaredError(first + mean, width)
-
-
 def batch_of(sample: Sample, scaling: AnyScaling, objective: ModelObjective, part: str) -> Batch:
     """The events scaled, in the objective's dtype; `part` is named in what is refused."""
     weights = sample.descent_weights
@@ -380,12 +372,14 @@ def batch_of(sample: Sample, scaling: AnyScaling, objective: ModelObjective, par
             do="check the weight column, or use more events",
         )
     inputs = scaled(sample.features, scaling, objective.dtype)
-    targets = targets_of(objective.loss_function, sample.labels)
+    loss = objective.loss_function
+    targets = targets_of(loss, sample.labels, head_columns(loss, sample))
     largest = max(float(np.abs(block).max()) for (block,) in blocks(targets))
     limit = float(np.finfo(objective.dtype).max)
     if largest > limit**0.5:
         raise EventsError(
-            f"The label is too large for {objective.dtype}, in which its square is infinite.",
+            f"The label{' or a head' if heads_of(loss) else ''} is too large for "
+            f"{objective.dtype}, in which its square is infinite.",
             expected=f"at most {limit**0.5:.3g}",
             found=f"{largest:.3g} in the {part} part",
             cause="a label in unsuitable units, or a derived label that overflows",
@@ -423,16 +417,3 @@ def _scaled(features: AnyArray, scaling: Scaling, dtype: str) -> AnyArray:
         return scaling.transform(block, dtype=dtype, first_row=place)
 
     return map_blocks(transform, features)
-
-
-def targets_of(loss: Loss, labels: AnyArray) -> AnyArray:
-    """Class indices for the cross entropy, scaled for the squared error, else as they are."""
-    integers = loss.name == "cross-entropy"
-
-    def cast(block: Array) -> Array:
-        if isinstance(loss, MeanSquaredError):
-            block = loss.scaled(block)
-        known = block.dtype == np.float32 and not integers
-        return block if known else block.astype(np.int64 if integers else np.float64, copy=False)
-
-    return cast(labels) if isinstance(labels, np.ndarray) else map_blocks(cast, labels)

@@ -26,7 +26,7 @@ from steepest.recipe import Recipe
 from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
 from steepest.training.fit import Fitted
-from steepest.training.inputs import targets_of
+from steepest.training.targets import head_columns, targets_of
 
 _PACKAGES = (
     "numpy",
@@ -134,8 +134,11 @@ def mean_loss(model: TrainedModel, events: Sample) -> float:
     given, count = events.descent_weights, ranks.total(len(events))
     mean = 1.0 if given is None else ranks.total(total(given)) / count
     summed = 0.0
-    for features, labels, weights in blocks(events.features, events.labels, given):
-        targets = targets_of(model.loss, labels.astype(np.float64))
+    columns = head_columns(model.loss, events)
+    for features, labels, weights, *heads in blocks(
+        events.features, events.labels, given, *columns
+    ):
+        targets = targets_of(model.loss, labels.astype(np.float64), heads)
         part = None if weights is None else weights / mean
         batch = Batch(model.scaled(features), targets, part)
         summed += objective.loss(theta, batch) * len(batch)

@@ -20,6 +20,7 @@ from steepest.training.folds import resume_folds, train_folds
 from steepest.training.inputs import prepare
 from steepest.training.one_run import Again, refuse_other_events, run_in
 from steepest.training.results import environment
+from steepest.training.targets import refuse_heads
 from steepest.training.variations import check_variations
 
 
@@ -63,6 +64,7 @@ def train(
     if ranks.is_main:
         RunFolder.refuse_occupied(path, overwrite)
     kind = kind_named(recipe.model.name)  # an unknown one is refused before any events are read
+    refuse_heads(recipe.model)
     if kind.groups and recipe.events.particles is None:
         recipe = recipe.with_particles()
     check_variations(recipe.events)
