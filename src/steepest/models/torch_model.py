@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,8 @@ from steepest.models.particle_net import ParticleNet
 from steepest.models.particle_transformer import ParticleTransformer
 
 Array = np.ndarray
+_DRAWING = threading.RLock()
+"""Held while a module draws its parameters: all threads share PyTorch's random numbers."""
 LITE = {"convolutions": [[7, [32, 32, 32]], [7, [64, 64, 64]]], "hidden": 128}
 
 
@@ -155,6 +158,10 @@ class TorchModel:
 
     def module(self) -> nn.Module:
         """A new module, with parameters as PyTorch's random numbers give them."""
+        with _DRAWING:
+            return self._module()
+
+    def _module(self) -> nn.Module:
         if self.kind != "module":
             features, events = (len(self.inputs.get(g, ())) for g in (PARTICLES, FEATURES))
             network = NETWORKS[self.kind].module
@@ -175,7 +182,7 @@ class TorchModel:
 
     def initial(self, seed: int) -> Array:
         """θ as the module starts with it after ``torch.manual_seed(seed)``."""
-        with torch.random.fork_rng(devices=[]):
+        with _DRAWING, torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = self.module()
         flat = [p.detach().reshape(-1).double() for p in module.parameters()]
