@@ -28,6 +28,7 @@ PARTS = (
     "scale",
     "landscape",
     "particles",
+    "explain",
 )
 
 

@@ -9,12 +9,15 @@ import numpy as np
 
 from steepest import evaluate
 from steepest.events import TRAIN, VALIDATION
+from steepest.explain.data import matrix_of
 from steepest.explain.findings import Check, Finding
 from steepest.explain.measured import Measured
 from steepest.explain.rates import check_rate, check_scaling
 from steepest.explain.record import Record
 from steepest.recipe import Adam, AdamW
 
+RARE = 0.03
+"""Weight of a class, as a share of all, below which the descent hardly sees it."""
 STILL_FALLING = 0.02
 """Fall of J over the last fifth of a run, as a part of the whole, that may go on."""
 
@@ -107,7 +110,7 @@ def check_start(record: Record, measured: Measured) -> Iterator[Finding | Check]
     if layers is None:
         return
     model = record.recipe.model
-    default = {"model.initialization": "he-normal"} if hasattr(model, "hidden") else {}
+    default = {"model.initialization": "he-normal"} if hasattr(model, "initialization") else {}
     activation = getattr(model, "activation", None)
     if default and activation in ("tanh", "sigmoid"):
         default = {"model.initialization": "glorot-uniform"}
@@ -128,6 +131,17 @@ def check_start(record: Record, measured: Measured) -> Iterator[Finding | Check]
             True,
             f"J starts at {layers.loss_at_start:.3g}, a constant has {curves.constant:.3g}",
         )
+    if layers.alike:
+        yield Finding(
+            "symmetric-start",
+            f"All units of {layers.alike} begin alike.",
+            "their weights are equal at the start",
+            "equal units have equal gradients, and stay equal: the layer is as one unit",
+            "an initialisation that draws weights at random",
+            severity="wrong",
+            change=default,
+            weight=1e5,
+        )
     yield from _units(record, measured)
     ratio = layers.gradient_ratio
     if len(layers.gradients) >= 3 and math.isfinite(ratio):
@@ -144,7 +158,9 @@ def check_start(record: Record, measured: Measured) -> Iterator[Finding | Check]
                     "model.activation": "relu",
                     "model.initialization": "he-normal",
                     "descent.learning_rate": "auto",
-                },
+                }
+                if default
+                else {},
                 weight=abs(math.log10(max(ratio, 1e-30))),
                 suspected=True,
             )
@@ -159,31 +175,31 @@ def _units(record: Record, measured: Measured) -> Iterator[Finding | Check]:
         yield Check("units", False, "this kind of model does not show its hidden units")
         return
     dead, before = max(s.dead for s in layers.end), max(s.dead for s in layers.start)
-    flat = max(s.saturated for s in layers.start)
-    activation = getattr(record.recipe.model, "activation", "")
-    if activation == "relu" and dead > 0.5:
+    curved = [s.saturated for s in layers.start if s.activation in ("tanh", "sigmoid")]
+    flat = max(curved, default=0.0)
+    dense = hasattr(record.recipe.model, "activation")
+    slower = {"descent.learning_rate": "auto"}
+    if dead > 0.5:
         yield Finding(
             "dead-units",
             f"{100 * dead:.0f} % of the units of a layer are dead at the end.",
             f"{100 * before:.0f} % at the start; their sums are negative on every event",
             "their gradient is zero for ever: the network is smaller than it looks",
-            'a smaller η, or model.activation = "gelu"',
-            change={"model.activation": "gelu", "descent.learning_rate": "auto"},
+            "a smaller η" + (', or model.activation = "gelu"' if dense else ""),
+            change=slower | ({"model.activation": "gelu"} if dense else {}),
             weight=10 * dead,
             suspected=True,
         )
-    elif activation in ("tanh", "sigmoid") and flat > 0.5:
+    elif flat > 0.5:
         yield Finding(
             "saturated-units",
             f"{100 * flat:.0f} % of a layer's values are saturated at the start.",
             "the activation's derivative is below a twentieth of its largest there",
             "hardly any gradient passes",
             "scaled inputs, the default model.initialization",
-            change={
-                "descent.scaling": "standard",
-                "model.initialization": "glorot-uniform",
-                "descent.learning_rate": "auto",
-            },
+            change=slower
+            | {"descent.scaling": "standard"}
+            | ({"model.initialization": "glorot-uniform"} if dense else {}),
             weight=10 * flat,
             suspected=True,
         )
@@ -227,7 +243,7 @@ def check_overfitting(record: Record, measured: Measured) -> Iterator[Finding | 
     if not math.isfinite(best):
         yield Check("overtraining", False, "there is no validation part")
         return
-    gained = max(curves.constant - best, 1e-300)
+    gained = max(curves.constant - best, 5e-3 * abs(curves.constant), 1e-300)
     rise, gap = (last - best) / gained, (last - curves.last) / gained
     seen = (
         f"validation loss {best:.4g} at step {curves.best_step:,}, {last:.4g} at the end; "
@@ -273,9 +289,6 @@ def check_loss(record: Record, measured: Measured) -> Iterator[Finding | Check]:
 def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check]:
     """Leaks, copies across the split, few heavy weights, rare classes, constants, drift."""
     data = measured.data
-    if data is None:
-        yield Check("events", False, "not measured on inputs in groups")
-        return
     for name, value in data.leaks.items():
         yield Finding(
             "leak",
@@ -308,15 +321,28 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
             weight=1e3,
             change={"events.train_weights": "1"} if record.recipe.events.weight else {},
         )
-    if data.rarest < 0.01:
+    if data.rarest < RARE:
         yield Finding(
             "imbalance",
             f"A class has {100 * data.rarest:.2g} % of the weight that the descent sees.",
             "sum of its weights over the whole",
-            "J hardly changes by it",
+            "J hardly changes by it: a model that never names it loses little",
             'events.train_weights = "balanced"',
             severity="better",
             weight=2.0,
+        )
+    share, error = data.noise
+    if share > 0:
+        yield Finding(
+            "label-noise",
+            f"Some {100 * share:.2g} % of the labels look drawn at random.",
+            f"boosted trees are wrong on {50 * share:.2g} ± {50 * error:.2g} % of the events that "
+            "they are surest of, as on those that they are less sure of",
+            "overlapping classes have few errors among the surest; exchanged labels have as many "
+            "everywhere",
+            "look at the surest errors: labels of other events, or of another definition",
+            severity="better",
+            weight=5.0,
         )
     if data.constant:
         yield Finding(
@@ -363,18 +389,22 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
 def check_information(record: Record, measured: Measured) -> Iterator[Finding | Check]:
     """Whether the features say anything of the label: boosted trees find it where they do."""
     curves = measured.curves
-    if record.validation is None or measured.data is None:
+    if record.validation is None:
         return
     if (curves.constant - curves.best_validation) / max(curves.constant, 1e-300) > 0.02:
         return
-    train, validation = record.parts[TRAIN], record.parts[VALIDATION]
+    train, validation = (
+        matrix_of(record.parts[part], record.schema.names)[0] for part in (TRAIN, VALIDATION)
+    )
     if train.task != "binary" or min(np.bincount(np.asarray(train.labels))) < 50:
         yield Check("information", False, "tested for two classes of 50 events at least")
         return
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     trees = HistGradientBoostingClassifier(random_state=0)
-    trees.fit(np.asarray(train.features), np.asarray(train.labels), train.descent_weights)
+    with threadpool_limits(1):
+        trees.fit(np.asarray(train.features), np.asarray(train.labels), train.descent_weights)
     scores = trees.predict_proba(np.asarray(validation.features))[:, 1]
     merit = evaluate.auc(np.asarray(validation.labels), scores, validation.weights)
     if merit.value - 3 * merit.uncertainty < 0.5:

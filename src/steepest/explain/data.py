@@ -1,9 +1,14 @@
-"""What is wrong with the events themselves, whatever descends on them."""
+"""What is wrong with the events themselves, whatever descends on them.
+
+Inputs in groups (particles) are looked at as a matrix, too: the mean of each feature over an
+event's particles, and their number; spreads are those of the particles' values.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +17,7 @@ from scipy.stats import ks_2samp
 from steepest import evaluate
 from steepest.events import TRAIN, VALIDATION, Sample
 from steepest.explain.record import Record
+from steepest.groups import Groups, Inputs, Jagged
 
 Array = np.ndarray
 
@@ -44,6 +50,8 @@ class Data:
     drift
         The input whose distributions in the training and validation parts differ most: its
         Kolmogorov distance, and the probability of one as large, times the number of inputs.
+    noise
+        Share of labels that look drawn at random, and its standard error: see `label_noise`.
     """
 
     spreads: dict[str, float]
@@ -56,6 +64,7 @@ class Data:
     effective: float
     repeated: tuple[float, float]
     drift: tuple[str, float, float]
+    noise: tuple[float, float]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; infinite ones as None."""
@@ -65,43 +74,68 @@ class Data:
         return values
 
 
-def measure_data(record: Record) -> Data | None:
-    """Measure the events of a run; None for inputs in groups."""
-    train = record.parts[TRAIN]
-    inputs = record.train.inputs
-    if not isinstance(inputs, np.ndarray) or not isinstance(train.features, np.ndarray):
-        return None
-    names = list(record.schema.names)
-    scaled = inputs[-MOST:].astype(np.float64)
-    spreads, centres = scaled.std(axis=0), scaled.mean(axis=0)
-    constant = [
-        name
-        for name, low, high in zip(
-            names, train.features.min(axis=0), train.features.max(axis=0), strict=True
-        )
-        if low == high
-    ]
+def measure_data(record: Record) -> Data:
+    """Measure the events of a run."""
+    train, names = matrix_of(record.parts[TRAIN], record.schema.names)
     validation = record.parts.get(VALIDATION)
+    if validation is not None:
+        validation = matrix_of(validation, record.schema.names)[0]
+    inputs = scaled_values(record.train.inputs, record.schema.names)
+    spreads = {name: float(values.std()) for name, values in inputs.items()}
+    low, high = train.features.min(axis=0), train.features.max(axis=0)
     weights = train.weights
     return Data(
-        spreads=dict(zip(names, spreads.tolist(), strict=True)),
-        centres=dict(zip(names, centres.tolist(), strict=True)),
-        largest=dict(zip(names, _farthest(scaled).tolist(), strict=True)),
-        constant=tuple(constant),
+        spreads=spreads,
+        centres={name: float(values.mean()) for name, values in inputs.items()},
+        largest={name: _farthest(values) for name, values in inputs.items()},
+        constant=tuple(name for name, same in zip(names, low == high, strict=True) if same),
         collinear=_collinear(train.features, names),
         leaks=_leaks(train, names),
         rarest=_rarest(train),
         effective=1.0 if weights is None else _effective(np.asarray(weights)),
         repeated=_repeated(train, validation),
         drift=_drift(train, validation, names),
+        noise=label_noise(train),
     )
 
 
-def _farthest(values: Array) -> Array:
-    low, middle, high = np.quantile(values, [0.16, 0.5, 0.84], axis=0)
-    width = np.maximum((high - low) / 2, 1e-300)
-    far = np.abs(values - middle).max(axis=0) / width
-    return np.where(high > low, far, 0.0)
+def matrix_of(sample: Sample, names: Sequence[str]) -> tuple[Sample, list[str]]:
+    """The sample with a matrix of features, and their names; of particles their means and number.
+
+    Names of groups are ``group.feature``.
+    """
+    features: Any = sample.features
+    if not isinstance(features, Groups):
+        return sample, list(names)
+    columns: dict[str, Array] = {}
+    for group, member in features.members.items():
+        own = [name for name in names if name.startswith(f"{group}.")]
+        if isinstance(member, Jagged):
+            filled = member.lengths > 0
+            sums = np.zeros((len(member), np.shape(member.values)[1]))
+            starts = member.offsets[:-1][filled]
+            if len(starts):
+                sums[filled] = np.add.reduceat(np.asarray(member.values, float), starts, axis=0)
+            values = sums / np.maximum(member.lengths, 1)[:, None]
+            columns[f"number of {group}"] = member.lengths.astype(np.float64)
+        else:
+            values = np.asarray(member, dtype=np.float64)
+        columns |= dict(zip(own, values.T, strict=True))
+    return replace(sample, features=np.column_stack(list(columns.values()))), list(columns)
+
+
+def scaled_values(inputs: Inputs, names: Sequence[str]) -> dict[str, Array]:
+    """Each input's values as they enter the network, of at most 20,000 events or particles."""
+    if not isinstance(inputs, Groups):
+        matrix = np.asarray(inputs[-MOST:], dtype=np.float64)
+        return dict(zip(names, matrix.T, strict=True))
+    matrices = [np.asarray(one[-MOST:], dtype=np.float64).T for one in inputs.matrices]
+    return dict(zip(names, (column for matrix in matrices for column in matrix), strict=True))
+
+
+def _farthest(values: Array) -> float:
+    low, middle, high = np.quantile(values, [0.16, 0.5, 0.84])
+    return float(np.abs(values - middle).max() / ((high - low) / 2)) if high > low else 0.0
 
 
 def _collinear(features: Array, names: list[str]) -> tuple[str, float]:
@@ -120,6 +154,48 @@ def _collinear(features: Array, names: list[str]) -> tuple[str, float]:
     return [n for n, used in zip(names, moving, strict=True) if used][worst], float(
         inflation[worst]
     )
+
+
+SUREST, SURE, FLAT = 0.1, 0.2, 0.75
+"""Shares of the events that boosted trees are surest of; how equal their errors are for noise."""
+FEWEST, MOST_FOR_TREES = 400, 8_000
+"""Events that the noise of labels is looked for in."""
+
+
+def label_noise(train: Sample) -> tuple[float, float]:
+    """Share of labels that look drawn at random in a binary sample, and its standard error.
+
+    Where classes overlap, an event that trees (cross-validated) are surer of is mostly right, and
+    the surest are nearly all. Where a share ρ of labels is drawn at random, half of these are wrong
+    however sure the trees are. So ρ is twice the share of errors among the surest 10 % of either
+    class, if that is about as large as among the surest 20 %; else 0.
+    """
+    labels = np.asarray(train.labels)
+    if train.task != "binary" or len(labels) < FEWEST or np.bincount(labels.astype(int)).min() < 50:
+        return 0.0, 0.0
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import cross_val_predict
+    from threadpoolctl import threadpool_limits
+
+    rows = slice(None, None, -(-len(labels) // MOST_FOR_TREES))
+    features, labels = np.asarray(train.features)[rows], labels[rows].astype(int)
+    trees = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=15, random_state=0)
+    with threadpool_limits(1):  # small samples: threads would wait for each other
+        said: Any = cross_val_predict(trees, features, labels, cv=3, method="predict_proba")
+    scores = np.asarray(said)[:, 1]
+    labels = labels[np.argsort(scores)]
+    surest, more = (_errors(labels, part) for part in (SUREST, SURE))
+    count, share = max(int(SUREST * len(labels)), 1), float(surest.min())
+    error = math.sqrt(share * (1 - share) / count) + 1 / count
+    if share > 3 * error and (surest > FLAT * more).all():
+        return 2 * share, 2 * error
+    return 0.0, 2 * error
+
+
+def _errors(labels: Array, part: float) -> Array:
+    """Shares of 1 among the lowest scores, and of 0 among the highest."""
+    count = max(int(part * len(labels)), 1)
+    return np.array([labels[:count].mean(), (1 - labels[-count:]).mean()])
 
 
 LEAK = 0.995

@@ -11,7 +11,7 @@ from typing import Any
 
 from steepest.errors import InputError, Interrupted
 from steepest.explain.checks import CHECKS
-from steepest.explain.findings import Check, Finding
+from steepest.explain.findings import Check, Finding, plain
 from steepest.explain.measured import Measured, measure
 from steepest.explain.record import Record, read_record
 from steepest.explain.trials import Trials, settings_of
@@ -56,14 +56,16 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """What explanation.json holds."""
-        return {
-            **FORMAT,
-            "run": self.run,
-            "verdict": self.verdict,
-            "findings": [one.to_json() for one in self.findings],
-            "checks": [one.to_json() for one in self.checks],
-            "measured": self.measured.to_json(),
-        }
+        return plain(
+            {
+                **FORMAT,
+                "run": self.run,
+                "verdict": self.verdict,
+                "findings": [one.to_json() for one in self.findings],
+                "checks": [one.to_json() for one in self.checks],
+                "measured": self.measured.to_json(),
+            }
+        )
 
     def __str__(self) -> str:
         lines = [*wrapped(self.verdict), ""]

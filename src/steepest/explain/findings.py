@@ -12,7 +12,23 @@ ORDER: dict[str, int] = {"wrong": 0, "better": 1, "note": 2}
 
 CERTAIN, NOTICEABLE = 3.0, 0.05
 """A fix that improves the loss by so many standard errors, and by so much of what the model gained
-over a constant, was for something wrong; by two, and a tenth of that, for something to improve."""
+over a constant, was for something wrong; by two, and a tenth of that, for something to improve; so
+is one by one standard error that lowers the training loss by a twentieth of what was gained."""
+
+
+def plain(value: Any) -> Any:
+    """Numbers, texts, lists and tables as JSON has them; what is not finite as None.
+
+    Examples
+    --------
+    >>> plain({"rate": math.inf, "steps": (1, 2.5)})
+    {'rate': None, 'steps': [1, 2.5]}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,8 @@ class Trial:
         Steps of each descent.
     rate
         η of the changed descent.
+    training
+        The losses of the training events, before and after; None where they do not compare.
     """
 
     part: str
@@ -43,6 +61,7 @@ class Trial:
     scale: float
     steps: int
     rate: float
+    training: tuple[float, float] | None = None
 
     @property
     def gain(self) -> float:
@@ -60,7 +79,17 @@ class Trial:
             return "wrong"
         if self.gain > max(2 * self.error, NOTICEABLE * self.scale / 10):
             return "better"
+        if self.descends_better and self.gain > self.error:
+            return "better"
         return None
+
+    @property
+    def descends_better(self) -> bool:
+        """Whether J of the training events, which has no error, ends lower by much."""
+        if self.training is None or self.part == "training" or not math.isfinite(self.gain):
+            return False
+        before, after = self.training
+        return before - after > NOTICEABLE * self.scale
 
     @property
     def sentence(self) -> str:
@@ -69,16 +98,14 @@ class Trial:
         after = "diverged" if math.isinf(self.after) else f"{self.after:.4g}"
         error = f" (difference ± {self.error:.2g})" if self.error > 0 else ""
         word = "better" if self.severity else "no better"
+        if self.severity and self.training is not None and self.gain <= 2 * self.error:
+            word += f"; training loss {self.training[0]:.4g} → {self.training[1]:.4g}"
         return f"tried for {self.steps:,} steps: {self.part} loss {before} → {after}{error}: {word}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; infinite ones as None."""
         values = {key: getattr(self, key) for key in self.__dataclass_fields__}
-        numbers = {
-            k: v if not isinstance(v, float) or math.isfinite(v) else None
-            for k, v in values.items()
-        }
-        return {**numbers, "severity": self.severity, "sentence": self.sentence}
+        return plain({**values, "severity": self.severity, "sentence": self.sentence})
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,14 @@ class LayerState:
         Share of units with a derivative of zero on every event.
     saturated
         Share of (event, unit) pairs with a derivative below a twentieth of the largest.
+    activation, name
+        Its activation, and its name in the network.
     """
 
     dead: float
     saturated: float
+    activation: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Layers:
     gradients: tuple[float, ...]
     """Root mean square of ∂J/∂W at the start, by layer from the inputs to the outputs."""
     loss_at_start: float
+    alike: str = ""
+    """The first layer whose units have equal weights at the start."""
 
     @property
     def gradient_ratio(self) -> float:
@@ -70,24 +76,43 @@ def measure_layers(record: Record) -> Layers:
     first, last = record.thetas[0], record.thetas[-1]
     with np.errstate(all="ignore"):
         loss, gradient = record.objective.loss_and_gradient(first, events)
-    blocks = record.model.model.named(np.asarray(gradient, dtype=np.float64))
-    weights = [v for name, v in blocks.items() if "bias" not in name and v.ndim > 1]
-    sizes = tuple(float(np.sqrt(np.mean(v**2))) for v in weights)
-    return Layers(_states(record, first, events), _states(record, last, events), sizes, loss)
+    sizes = tuple(
+        float(np.sqrt(np.mean(v**2))) for v in _matrices(record, np.asarray(gradient)).values()
+    )
+    start, end = (_states(record, theta, events) for theta in (first, last))
+    return Layers(start, end, sizes, loss, _alike(_matrices(record, first)))
+
+
+def _matrices(record: Record, theta: Array) -> dict[str, Array]:
+    blocks = record.model.model.named(theta.astype(np.float64))
+    return {name: v for name, v in blocks.items() if "bias" not in name and v.ndim > 1}
+
+
+def _alike(matrices: dict[str, Array]) -> str:
+    """The first matrix but the last whose units all have the same weights: one value, mostly."""
+    names = list(matrices)
+    return next((name for name in names[:-1] if np.ptp(matrices[name]) == 0), "")
 
 
 def _states(record: Record, theta: Array, events: Batch) -> tuple[LayerState, ...]:
+    module = getattr(record.objective, "module", None)
+    if module is not None:
+        from steepest.explain.units import unit_states
+
+        theta = theta.astype(record.objective.dtype)
+        return unit_states(module, lambda: record.objective.predict(theta, events))
     hidden_sums: Any = getattr(record.model.model, "hidden_sums", None)
     if hidden_sums is None or not isinstance(events.inputs, np.ndarray):
         return ()
     function: Any = record.model.model.function  # pyright: ignore[reportAttributeAccessIssue]
+    activation = getattr(record.recipe.model, "activation", "")
     steepest = float(np.abs(function.first(np.linspace(-8, 8, 1601))).max())
     states = []
     with np.errstate(all="ignore"):
-        for sums in hidden_sums(theta, events.inputs):
+        for number, sums in enumerate(hidden_sums(theta, events.inputs), 1):
             slopes = np.abs(function.first(sums))
-            flat = slopes <= SATURATED * steepest
-            states.append(LayerState(float((slopes == 0).all(axis=0).mean()), float(np.mean(flat))))
+            dead, flat = (slopes == 0).all(axis=0).mean(), (slopes <= SATURATED * steepest).mean()
+            states.append(LayerState(float(dead), float(flat), activation, f"hidden {number}"))
     return tuple(states)
 
 

@@ -23,7 +23,7 @@ class Measured:
     sharpness: tuple[Sharpness, ...]
     noise: Noise | None
     layers: Layers | None
-    data: Data | None
+    data: Data
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -33,7 +33,7 @@ class Measured:
             "sharpness": [one.to_json() for one in self.sharpness],
             "noise": self.noise.to_json() if self.noise else None,
             "layers": self.layers.to_json() if self.layers else None,
-            "data": self.data.to_json() if self.data else None,
+            "data": self.data.to_json(),
         }
 
 

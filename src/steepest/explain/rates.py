@@ -156,9 +156,6 @@ def _by_sharpness(record: Record, measured: Measured) -> Iterator[Finding | Chec
 def check_scaling(record: Record, measured: Measured) -> Iterator[Finding | Check]:
     """κ and the spreads of the inputs as they enter the model."""
     data = measured.data
-    if data is None:
-        yield Check("scaling", False, "not measured on inputs in groups")
-        return
     if record.descent.method != "descent":
         yield Check("scaling", True, f'method = "{record.descent.method}" does not depend on it')
         return

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from steepest.descent import MemoryCheckpointer
 from steepest.errors import DivergenceError, SteepestError
-from steepest.events import TRAIN, VALIDATION
+from steepest.events import TRAIN, VALIDATION, Sample
 from steepest.explain.findings import Trial
 from steepest.explain.layers import constant_loss
-from steepest.explain.record import Record, per_event_losses
+from steepest.explain.record import Record, mean_loss, per_event_losses
 from steepest.recipe import Recipe
 from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback, fit
@@ -25,6 +25,17 @@ MOST_STEPS = 6_000
 """Steps of a trial, in whole epochs."""
 SECONDS = 60.0
 """Of a trial; a longer one ends early, and the one without the change too."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A descent's end: losses of the judged events, None after divergence, and of the training."""
+
+    judged: Array | None
+    training: float
+    steps: int
+    rate: float
+    other: bool = False
 
 
 class Trials:
@@ -42,69 +53,57 @@ class Trials:
         self.record, self.callback = record, callback
         self.part, self.sample, self.batch = record.judged
         self.constant = constant_loss(record, self.batch)
-        self._before: tuple[Array | None, int] | None = None
+        self._before: _Result | None = None
 
     def __call__(self, change: Mapping[str, Any]) -> Trial | None:
         """Try a change of the recipe; None where the recipe or the events refuse it."""
-        before, steps = self._own()
+        own = self._own()
         try:
-            found = self._descend(change)
+            tried = self._descend(change)
         except SteepestError:
             return None
-        after, taken, rate, brier = found
-        if brier:  # another loss: squared errors of the predictions are compared
+        before, after = own.judged, tried.judged
+        if tried.other:  # another loss: squared errors of the predictions are compared
             before = self._squared_errors(self.record.model)
-        weights = self._weights()
+        weights = _weights(self.sample)
         means = [math.inf if v is None else float(np.mean(weights * v)) for v in (before, after)]
         error = 0.0  # on the events that are descended on, losses are what they are
         if self.part != "training" and before is not None and after is not None:
             spread = np.std(weights * (before - after), ddof=1) if len(before) > 1 else math.nan
             error = float(spread) / math.sqrt(len(before))
-        constant = self.constant
         return Trial(
             part=self.part,
             events=len(self.sample),
             before=means[0],
             after=means[1],
             error=error,
-            scale=max(constant - min(means), 0.0) if math.isfinite(min(means)) else 0.0,
-            steps=max(steps, taken),
-            rate=rate,
+            scale=max(self.constant - min(means), 0.0) if math.isfinite(min(means)) else 0.0,
+            steps=max(own.steps, tried.steps),
+            rate=tried.rate,
+            training=None if tried.other else (own.training, tried.training),
         )
 
-    def _weights(self) -> Array:
-        given = self.sample.descent_weights
-        if given is None:
-            return np.ones(len(self.sample))
-        return np.asarray(given) / np.mean(given)
-
-    def _own(self) -> tuple[Array | None, int]:
-        """The losses of the run's own recipe in the budget of a trial; None if it diverges."""
+    def _own(self) -> _Result:
+        """The run's own recipe in the budget of a trial."""
         if self._before is None:
             record = self.record
             whole = record.events == len(record.parts[TRAIN]) and record.taken <= MOST_STEPS
             if record.status == "diverged" and whole:
-                self._before = None, record.taken
+                self._before = _Result(None, math.inf, record.taken, record.rate)
             elif record.status == "complete" and whole:
-                self._before = per_event_losses(record.model, self.sample)[0], record.taken
+                self._before = self._result(record.model, record.taken, record.rate)
             else:
                 self.callback.stage("Descending as the run did")
-                losses, taken, _, _ = self._descend({})
-                self._before = losses, taken
+                self._before = self._descend({})
         return self._before
 
-    def _descend(self, change: Mapping[str, Any]) -> tuple[Array | None, int, float, bool]:
-        """Return losses of each judged event, the steps taken, η, and whether the loss is another.
-
-        Losses are None for a descent that diverges.
-        """
+    def _descend(self, change: Mapping[str, Any]) -> _Result:
         record = self.record
         recipe = _changed(record, change)
         train = record.parts[TRAIN]
         if change.get("events.train_weights") == "1":
             train = replace(train, train_weights=np.ones(len(train)))
         other = recipe.descent.loss != record.descent.loss and "descent.loss" in change
-        sample = self.sample
         try:
             fitted = fit(
                 train,
@@ -117,18 +116,27 @@ class Trials:
             )
         except DivergenceError:
             rate = recipe.descent.learning_rate
-            return None, MOST_STEPS, math.nan if rate == "auto" else float(rate), other
-        losses = (
-            self._squared_errors(fitted.model)
-            if other
-            else per_event_losses(fitted.model, sample)[0]
+            rate = math.nan if rate == "auto" else float(rate)
+            return _Result(None, math.inf, MOST_STEPS, rate, other)
+        return self._result(
+            fitted.model, fitted.outcome.state.step, fitted.learning_rate.value, other
         )
-        state = fitted.outcome.state
-        return losses, state.step, fitted.learning_rate.value, other
+
+    def _result(self, model: TrainedModel, steps: int, rate: float, other: bool = False) -> _Result:
+        if other:
+            return _Result(self._squared_errors(model), math.nan, steps, rate, other)
+        judged = per_event_losses(model, self.sample)[0]
+        training = mean_loss(model, self.record.parts[TRAIN])
+        return _Result(judged, training, steps, rate)
 
     def _squared_errors(self, model: TrainedModel) -> Array:
         predictions = model.predict_encoded(self.sample.features)
         return (predictions - np.asarray(self.sample.labels, dtype=np.float64)) ** 2
+
+
+def _weights(sample: Sample) -> Array:
+    given = sample.descent_weights
+    return np.ones(len(sample)) if given is None else np.asarray(given) / np.mean(given)
 
 
 def _changed(record: Record, change: Mapping[str, Any]) -> Recipe:

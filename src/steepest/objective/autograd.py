@@ -203,6 +203,11 @@ class AutogradObjective:
         return float(values[0]), gradient.cpu().numpy()
 
     @property
+    def module(self) -> torch.nn.Module:
+        """The network that computes, with the θ that was last set."""
+        return self._module
+
+    @property
     def device_name(self) -> str:
         """What log.txt calls the device."""
         index = self.device.index or 0
