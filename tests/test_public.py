@@ -19,6 +19,7 @@ def test_public_names():
         "Run",
         "__version__",
         "compare",
+        "explain",
         "load",
         "predict",
         "resume",

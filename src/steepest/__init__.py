@@ -11,6 +11,7 @@ from steepest._version import __version__
 
 if TYPE_CHECKING:
     from steepest.estimators import Classifier, ParticleClassifier, Regressor
+    from steepest.explain.loop import explain_loop as explain
     from steepest.recipe import Recipe
     from steepest.run import Run, compare, predict, resume, train
     from steepest.share import load, save
@@ -23,6 +24,7 @@ __all__ = [
     "Run",
     "__version__",
     "compare",
+    "explain",
     "load",
     "predict",
     "resume",
@@ -37,6 +39,7 @@ _HOMES = {
     "Regressor": "steepest.estimators",
     "Run": "steepest.run",
     "compare": "steepest.run",
+    "explain": "steepest.explain",
     "load": "steepest.share",
     "predict": "steepest.run",
     "resume": "steepest.run",
@@ -51,6 +54,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'steepest' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "explain":  # a room that can be called
+        return import_module("steepest.explain")
     return getattr(import_module(_HOMES[name]), name)
 
 

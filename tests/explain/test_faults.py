@@ -31,7 +31,7 @@ def test_a_healthy_network_has_nothing_wrong(tmp_path: Path):
 
 
 def test_a_rate_that_is_too_large_for_adam(tmp_path: Path):
-    assert causes(trained(tmp_path, learning_rate=3.0))[0] in (
+    assert causes(trained(tmp_path, learning_rate=3.0, schedule="constant"))[0] in (
         "learning-rate-too-large",
         "dead-units",
     )
@@ -73,6 +73,7 @@ def test_weights_that_few_events_have(tmp_path: Path):
     found = explain_run(run)
     assert found.findings[0].cause == "few-heavy-weights"
     assert found.findings[0].trial is not None
+    assert found.recipe is not None
     assert found.recipe.events.train_weights == "1"
 
 

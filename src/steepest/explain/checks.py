@@ -1,4 +1,4 @@
-"""Checks of everything but η and scaling: length, noise, network, regularisation, events."""
+"""Checks of a descent besides η and scaling: length, noise, optimiser, network, regularisation."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from steepest import evaluate
-from steepest.events import TRAIN, VALIDATION
-from steepest.explain.data import matrix_of
+from steepest.explain.event_checks import check_events, check_information, check_loss
 from steepest.explain.findings import Check, Finding
 from steepest.explain.measured import Measured
 from steepest.explain.rates import check_rate, check_scaling
 from steepest.explain.record import Record
 from steepest.recipe import Adam, AdamW
 
-RARE = 0.03
-"""Weight of a class, as a share of all, below which the descent hardly sees it."""
+FEW_STEPS = 50
 STILL_FALLING = 0.02
 """Fall of J over the last fifth of a run, as a part of the whole, that may go on."""
 
@@ -27,8 +24,19 @@ def check_length(record: Record, measured: Measured) -> Iterator[Finding | Check
     late, linear = measured.curves.late, measured.linear
     if linear is not None and record.takes_all and record.rule.name == "sgd":
         return  # predicted from the curvature
-    if not math.isfinite(late) or record.status != "complete":
-        yield Check("length", False, "fewer than ten losses, or the descent did not end")
+    if record.status == "complete" and record.taken < FEW_STEPS:
+        yield Finding(
+            "too-few-steps",
+            f"The descent took only {record.taken:,} steps.",
+            f"{record.taken:,} steps of {record.descent.batch_size} events",
+            "a network takes hundreds of steps at least",
+            "more descent.epochs, or smaller batches",
+            change={"descent.epochs": 10 * int(record.descent.epochs)},
+            weight=1.0,
+            suspected=True,
+        )
+    elif not math.isfinite(late) or record.status != "complete":
+        yield Check("length", False, "J rose on the way, or the descent did not end")
     elif late > STILL_FALLING:
         epochs = record.descent.epochs
         assert isinstance(epochs, int)
@@ -264,161 +272,6 @@ def check_overfitting(record: Record, measured: Measured) -> Iterator[Finding | 
         )
     else:
         yield Check("overtraining", True, seen)
-
-
-def check_loss(record: Record, measured: Measured) -> Iterator[Finding | Check]:
-    """Whether the loss suits the label."""
-    labels = np.asarray(record.parts[TRAIN].labels)
-    if record.model.task == "regression" and len(labels) > 20:
-        values = np.unique(labels[:10_000])
-        if len(values) == 2:
-            yield Finding(
-                "wrong-loss",
-                "The label has two values, but the loss is the mean squared error.",
-                f"labels {values[0]:g} and {values[1]:g}",
-                "it is not a likelihood of classes: predictions leave [0, 1]",
-                'descent.loss = "binary-cross-entropy"',
-                severity="wrong",
-                change={"descent.loss": "binary-cross-entropy"}
-                if set(values.tolist()) == {0.0, 1.0}
-                else {},
-                weight=4.0,
-            )
-
-
-def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check]:
-    """Leaks, copies across the split, few heavy weights, rare classes, constants, drift."""
-    data = measured.data
-    for name, value in data.leaks.items():
-        yield Finding(
-            "leak",
-            f"{name} alone tells the label.",
-            f"AUC or correlation {value:.4f} by this one feature",
-            "such a feature is mostly made from the label, and will not be there in data",
-            f"leave {name} out of events.features",
-            severity="wrong",
-            weight=1e5,
-        )
-    across, within = data.repeated
-    if across > 0.05 and within < 0.5:
-        yield Finding(
-            "copies-across-the-split",
-            f"{100 * across:.2g} % of the validation events are training events too.",
-            f"with all features equal; {100 * within:.2g} % of the training events are copies",
-            "the validation loss then rewards learning by heart",
-            "remove the copies, or let events.split divide the events",
-            severity="wrong",
-            weight=1e4,
-        )
-    if data.effective < 0.02:
-        yield Finding(
-            "few-heavy-weights",
-            "A few events have nearly all the weight.",
-            f"(Σw)²/Σw² is {100 * data.effective:.2g} % of the events",
-            "the gradient is that of these few, and so is the model",
-            "look at the largest weights; events.train_weights trains without them",
-            severity="wrong",
-            weight=1e3,
-            change={"events.train_weights": "1"} if record.recipe.events.weight else {},
-        )
-    if data.rarest < RARE:
-        yield Finding(
-            "imbalance",
-            f"A class has {100 * data.rarest:.2g} % of the weight that the descent sees.",
-            "sum of its weights over the whole",
-            "J hardly changes by it: a model that never names it loses little",
-            'events.train_weights = "balanced"',
-            severity="better",
-            weight=2.0,
-        )
-    share, error = data.noise
-    if share > 0:
-        yield Finding(
-            "label-noise",
-            f"Some {100 * share:.2g} % of the labels look drawn at random.",
-            f"boosted trees are wrong on {50 * share:.2g} ± {50 * error:.2g} % of the events that "
-            "they are surest of, as on those that they are less sure of",
-            "overlapping classes have few errors among the surest; exchanged labels have as many "
-            "everywhere",
-            "look at the surest errors: labels of other events, or of another definition",
-            severity="better",
-            weight=5.0,
-        )
-    if data.constant:
-        yield Finding(
-            "constant-features",
-            f"{', '.join(data.constant)} {'has' if len(data.constant) == 1 else 'have'} one value.",
-            "no spread in the training part",
-            "it tells nothing",
-            "leave it out",
-            severity="note",
-            weight=0.5,
-        )
-    name, inflation = data.collinear
-    if inflation > 1e4:
-        yield Finding(
-            "collinear-features",
-            f"{name} follows from the other features.",
-            f"its variance is inflated by 1/(1 − R²) = {inflation:.3g}",
-            "coefficients along it are free, and descents slow",
-            f'leave {name} out, or descent.scaling = "whiten"',
-            severity="note",
-            weight=1.0,
-        )
-    name, distance, probability = data.drift
-    if probability < 1e-6 and distance > 0.1:
-        yield Finding(
-            "parts-differ",
-            f"{name} is distributed differently in the training and validation parts.",
-            f"Kolmogorov distance {distance:.3g}, probability {probability:.1g}",
-            "the validation loss is then of other physics",
-            "one events.split for all",
-            severity="wrong",
-            weight=1e3,
-        )
-    if not (data.leaks or across > 0.05 or data.effective < 0.02):
-        yield Check(
-            "events",
-            True,
-            f"no feature tells the label alone, {100 * across:.2g} % "
-            f"of validation events seen in training, effective events "
-            f"{100 * data.effective:.0f} %",
-        )
-
-
-def check_information(record: Record, measured: Measured) -> Iterator[Finding | Check]:
-    """Whether the features say anything of the label: boosted trees find it where they do."""
-    curves = measured.curves
-    if record.validation is None:
-        return
-    if (curves.constant - curves.best_validation) / max(curves.constant, 1e-300) > 0.02:
-        return
-    train, validation = (
-        matrix_of(record.parts[part], record.schema.names)[0] for part in (TRAIN, VALIDATION)
-    )
-    if train.task != "binary" or min(np.bincount(np.asarray(train.labels))) < 50:
-        yield Check("information", False, "tested for two classes of 50 events at least")
-        return
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
-
-    trees = HistGradientBoostingClassifier(random_state=0)
-    with threadpool_limits(1):
-        trees.fit(np.asarray(train.features), np.asarray(train.labels), train.descent_weights)
-    scores = trees.predict_proba(np.asarray(validation.features))[:, 1]
-    merit = evaluate.auc(np.asarray(validation.labels), scores, validation.weights)
-    if merit.value - 3 * merit.uncertainty < 0.5:
-        yield Finding(
-            "no-information",
-            "The features say nothing of the label.",
-            f"boosted trees reach an AUC of {merit.value:.3f} ± {merit.uncertainty:.3f}",
-            "labels in another order than the events, or features that do not tell",
-            "check that labels and features belong together",
-            severity="wrong",
-            weight=1e7,
-        )
-    else:
-        yield Check("information", True, f"boosted trees reach an AUC of {merit.value:.3f}")
 
 
 CHECKS: tuple[Callable[[Record, Measured], Iterable[Finding | Check]], ...] = (

@@ -27,6 +27,8 @@ class Curves:
         The largest recorded J.
     lowest, peak
         The lowest mean of a round, and the largest one after it.
+    climb
+        The sum of all rises from round to round, over the largest fall; 0 where J only falls.
     late
         The fall of the training loss over the last fifth of the rounds, over the whole fall.
     best_validation, last_validation, best_step
@@ -41,6 +43,7 @@ class Curves:
     worst: float
     lowest: float
     peak: float
+    climb: float
     late: float
     best_validation: float
     last_validation: float
@@ -78,6 +81,7 @@ def measure_curves(record: Record) -> Curves:
         worst=float(np.nanmax(losses)) if len(losses) else nan,
         lowest=float(rounds.min()) if len(rounds) else nan,
         peak=float(rounds[int(np.argmin(rounds)) :].max()) if len(rounds) else nan,
+        climb=_climb(rounds),
         late=_late(rounds if len(rounds) >= 10 else losses),
         best_validation=float(validation[best]) if len(validation) else nan,
         last_validation=float(validation[-1]) if len(validation) else nan,
@@ -92,6 +96,11 @@ def _column(history: pl.DataFrame, name: str) -> np.ndarray:
     if name not in history.columns:
         return np.empty(0)
     return history[name].drop_nulls().to_numpy().astype(np.float64)
+
+
+def _climb(losses: np.ndarray) -> float:
+    fall = float(np.ptp(losses)) if len(losses) > 2 else 0.0
+    return float(np.diff(losses).clip(0).sum()) / fall if fall > 0 else 0.0
 
 
 def _late(losses: np.ndarray) -> float:

@@ -151,7 +151,7 @@ def explain(
             if one.suspected
         ]
         found = [one for one in found if not one.suspected]
-    found.sort(key=lambda one: one.rank)
+    found = ranked(found)
     return Explanation(
         run=record.name,
         verdict=_verdict(record, measured, found),
@@ -160,6 +160,17 @@ def explain(
         measured=measured,
         recipe=_mended(record.recipe, found),
     )
+
+
+def ranked(found: Iterable[Finding]) -> list[Finding]:
+    """The most important first; dead units after the rate that killed them, if that is as wrong."""
+    found = sorted(found, key=lambda one: one.rank)
+    rate = next((one for one in found if one.cause == "learning-rate-too-large"), None)
+    dead = next((one for one in found if one.cause == "dead-units"), None)
+    if rate is not None and dead is not None and rate.severity == dead.severity:
+        found.remove(dead)
+        found.insert(found.index(rate) + 1, dead)
+    return found
 
 
 def _tried(

@@ -19,6 +19,10 @@ CONVERGED = 1e-3
 """J − J*, as a part of its start, at which a descent has arrived."""
 FACTOR = 4.0
 """A cause must make the descent so many times as long to be named."""
+ENOUGH = 50
+"""Steps after which J should be below that of a constant."""
+CLIMB = 1.5
+"""Rises of J from round to round, together, over its fall."""
 SPREAD, CENTRE, FAR = 10.0, 5.0, 100.0
 """Of inputs: largest over smallest spread, |mean| over spread, farthest value in widths."""
 
@@ -109,7 +113,8 @@ def _by_sharpness(record: Record, measured: Measured) -> Iterator[Finding | Chec
     if record.recipe.descent.learning_rate == "auto" and not lost:
         yield Check("learning rate", True, f"{seen}; chosen by the run itself")
         return
-    if lost and (of_bound > 0.5 or dead > 0.3 or record.status == "diverged"):
+    sure = record.status == "diverged" or (of_bound > 1 and record.taken >= ENOUGH)
+    if lost and (sure or of_bound > 0.5 or dead > 0.3):
         after = "the descent diverged" if record.status == "diverged" else (
             f"J ends at {curves.last:.4g}, where a constant has {curves.constant:.4g}"
             + (f", and {100 * dead:.0f} % of a layer's units are dead" if dead > 0.1 else "")
@@ -120,10 +125,10 @@ def _by_sharpness(record: Record, measured: Measured) -> Iterator[Finding | Chec
             seen,
             f"the largest stable η at the start is {start.largest_rate:.3g}",
             f'descent.learning_rate = {start.largest_rate / 4:.2g} or less, or "auto"',
-            severity="wrong" if of_bound > 1 else "better",
+            severity="wrong" if sure else "better",
             change=change,
             weight=1e3 * max(of_bound, 1.0),
-            suspected=of_bound <= 1,
+            suspected=not sure,
         )
         return
     if curves.peak > max(curves.constant, 2 * curves.lowest):
@@ -139,6 +144,18 @@ def _by_sharpness(record: Record, measured: Measured) -> Iterator[Finding | Chec
             severity="better" if kept else "wrong",
             change=change,
             weight=1e3,
+        )
+        return
+    swings = curves.peak - curves.lowest > 0.03 * abs(curves.constant)
+    if curves.climb > CLIMB and swings and not record.takes_all:
+        yield Finding(
+            "learning-rate-too-large",
+            f"η = {curves.rates[1]:.3g} is too large: J goes up and down from round to round.",
+            f"{seen}; all rises of J together are {curves.climb:.2g} times its fall",
+            "steps are so long that they undo each other",
+            'descent.learning_rate = "auto", or a schedule that ends small',
+            change=change,
+            weight=10 * curves.climb,
         )
         return
     yield Finding(

@@ -1,0 +1,177 @@
+"""Explain a loop of PyTorch: measure, diagnose, take some steps at other η."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from steepest.explain.explanation import Explanation, ranked
+from steepest.explain.findings import Check, Finding, Trial
+from steepest.explain.loop.checks import CHECKS
+from steepest.explain.loop.loop import Loop, taken
+from steepest.explain.loop.measured import LoopMeasured, measure_loop
+from steepest.explain.loop.trial import LoopTrial, try_rates
+from steepest.training import TrainingCallback
+from steepest.training.callback import interruptible
+
+
+@dataclass(frozen=True)
+class LoopNumbers:
+    """What was measured, and the trial."""
+
+    measured: LoopMeasured
+    trial: LoopTrial | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        trial = self.trial
+        told = None
+        if trial is not None:
+            after = {f"{factor:g}": loss for factor, loss in trial.after.items()}
+            told = {"steps": trial.steps, "before": trial.before, "after": after}
+        return {**self.measured.to_json(), "trial": told}
+
+
+def explain_loop(
+    module: Any,
+    loss: Callable[..., Any],
+    loader: Iterable[Any],
+    optimizer: Any,
+    *,
+    forward: Callable[[Any, Any], Any] | None = None,
+    try_fixes: bool = True,
+    callback: TrainingCallback | None = None,
+) -> Explanation:
+    """Explain a loop of your own, where it is now: before its first step, or after any.
+
+    Parameters
+    ----------
+    module, optimizer
+        As the loop has them; neither is changed.
+    loss
+        ``loss(module(inputs), targets)``: a mean, or a value for each event.
+    loader
+        Batches of (inputs, …, targets); the first 32 are taken.
+    forward
+        In place of ``module(inputs)``: a function of the module and the inputs.
+    try_fixes
+        Take 100 steps at η, a tenth and ten times of it, from copies.
+    callback
+        Told of the progress; Ctrl-C ends the trials.
+
+    Raises
+    ------
+    InputError
+        The loader has no batches, or not of (inputs, targets).
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
+    >>> y = (x[:, :1] > 0).float()
+    >>> batches = list(zip(x.split(32), y.split(32)))
+    >>> module = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Sigmoid())
+    >>> optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    >>> loss = torch.nn.BCEWithLogitsLoss()
+    >>> explain_loop(module, loss, batches, optimizer).findings[0].cause
+    'wrong-output-activation'
+    """
+    callback = callback or TrainingCallback()
+    loop = Loop(module, loss, optimizer, taken(loader, module), forward)
+    callback.stage("Measuring the loop")
+    measured = measure_loop(loop)
+    found: list[Finding] = []
+    checks: list[Check] = []
+    for check in CHECKS:
+        for outcome in check(loop, measured):
+            if isinstance(outcome, Finding):
+                found.append(outcome)
+            else:
+                checks.append(outcome)
+    trial = None
+    if try_fixes and math.isfinite(measured.loss):
+        with interruptible(callback):
+            trial = try_rates(loop, callback)
+        found, checks = _judged(loop, measured, trial, found, checks)
+    else:
+        checks.append(Check("trial", False, "no steps were taken"))
+    found = ranked(found)
+    return Explanation(
+        run=type(module).__name__,
+        verdict=_verdict(measured, found),
+        findings=tuple(found),
+        checks=tuple(checks),
+        measured=LoopNumbers(measured, trial),
+    )
+
+
+def _judged(
+    loop: Loop,
+    measured: LoopMeasured,
+    trial: LoopTrial,
+    found: list[Finding],
+    checks: list[Check],
+) -> tuple[list[Finding], list[Check]]:
+    """What the trial says of η; a suspicion of the curvature counts only if a smaller η is better.
+
+    A larger η that is better after 100 steps is a hint alone: at the start larger steps mostly are.
+    """
+    rate = float(loop.optimizer.param_groups[0]["lr"])
+    own, best = trial.after[1.0], trial.best
+    rest = [one for one in found if not one.suspected]
+    suspected = [one for one in found if one.suspected]
+    smaller = trial.after.get(0.1, math.inf)
+    gain = own - smaller
+    wrong_way = any(one.cause == "gradient-sign" for one in found)
+    if wrong_way or trial.best == 1.0:
+        checks.append(Check("learning rate", True, trial.sentence))
+        return rest, checks
+    lost = math.isinf(own) or own > trial.before + 1e-3 * abs(trial.before)
+    clear = gain > 3 * trial.error or gain > max(2 * trial.error, 0.1 * measured.guess)
+    if best < 1 and (clear or math.isinf(own)):
+        first = suspected[0] if suspected else _too_large(rate, trial)
+        scale = max(abs(measured.guess), abs(gain) if math.isfinite(gain) else 0.0)
+        numbers = own, smaller, trial.error, scale, trial.steps, rate / 10
+        told = Trial("training", len(loop.batches), *numbers)
+        rest.append(
+            replace(first, trial=told, suspected=False, severity="wrong" if lost else "better")
+        )
+    elif best > 1 and trial.before - own < 0.15 * (trial.before - trial.after[best]):
+        rest.append(_too_small(rate, trial))
+    else:
+        checks.append(Check("learning rate", True, trial.sentence))
+    return rest, checks
+
+
+def _too_large(rate: float, trial: LoopTrial) -> Finding:
+    return Finding(
+        "learning-rate-too-large",
+        f"η = {rate:.3g} is too large: a tenth of it descends further.",
+        trial.sentence,
+        "steps overshoot, or jump about in the noise of their batches",
+        f"η = {rate / 10:.3g}",
+        weight=1e3,
+    )
+
+
+def _too_small(rate: float, trial: LoopTrial) -> Finding:
+    return Finding(
+        "learning-rate-too-small",
+        f"η = {rate:.3g} is too small: ten times of it descends ten times as far.",
+        trial.sentence,
+        "steps are short against the curvature",
+        f"η = {10 * rate:.3g}, and again",
+        severity="wrong",
+        weight=1e3,
+    )
+
+
+def _verdict(measured: LoopMeasured, found: list[Finding]) -> str:
+    where = f"J = {measured.loss:.4g}, where guessing has {measured.guess:.4g}"
+    first = next((one for one in found if one.severity != "note"), None)
+    if first is None:
+        return f"{where}. Nothing wrong was found."
+    better = "" if first.severity == "wrong" else "Nothing is wrong; it could be better: "
+    return f"{where}. {better}{first.title}"
