@@ -180,9 +180,11 @@ def rows_of(file: Path, runs: list[Run], minutes: float) -> Iterator[dict[str, A
 
 
 def measure(options: Options) -> Iterator[Case]:
-    """Yield the table of the held-out set, for ``python -m benchmarks explain``."""
+    """Yield the cost of --explain and the table of the held-out set, for ``make bench-explain``."""
+    from benchmarks.explain_cost import measure_cost
     from benchmarks.explain_table import cases, write_page
 
+    yield from measure_cost(options)
     file = Path("bench-results") / ("explain-quick.jsonl" if options.quick else "explain.jsonl")
     file.parent.mkdir(exist_ok=True)
     runs = all_runs("held-out", 1 if options.quick else 4)

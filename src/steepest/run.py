@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from steepest import training
-from steepest.errors import DivergenceError
+from steepest.errors import DivergenceError, InputError
 from steepest.folder import RunFolder
 from steepest.prediction import Predictions, predict_events
 from steepest.ranks import current
@@ -345,6 +345,7 @@ def train(
     settings: Iterable[str] = (),
     overwrite: bool = False,
     again: bool = False,
+    explain: bool = False,
     progress: bool = True,
     callback: training.TrainingCallback | None = None,
 ) -> Run:
@@ -365,6 +366,9 @@ def train(
     again
         Go on with the run in `out` if it is there and has this recipe, else begin it: for jobs that
         a scheduler starts again. A process that ``torchrun`` starts again does so.
+    explain
+        Look at the curvature while training, for at most a twentieth of its time, and end early
+        what cannot converge.
     progress
         Show what `steepest train` shows: notes, how far it is, and the table at the end.
     callback
@@ -399,8 +403,8 @@ def train(
         restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
         given = Path(out) if out is not None else training.next_folder(recipe, restarted)
         path, again = ranks.from_main(given), again or restarted
-        with _reported(path, progress, callback) as told:
-            training.train(recipe, path, told, overwrite=overwrite and not restarted, again=again)
+        with _reported(path, progress, callback) as told, _watched(path, told, explain) as watch:
+            training.train(recipe, path, watch, overwrite=overwrite and not restarted, again=again)
         return Run(path)
 
 
@@ -409,6 +413,7 @@ def resume(
     *,
     settings: Iterable[str] = (),
     finish: bool = False,
+    explain: bool = False,
     progress: bool = True,
     callback: training.TrainingCallback | None = None,
 ) -> Run:
@@ -423,7 +428,7 @@ def resume(
         η, if it is "auto", and the schedule are those of the new length.
     finish
         Take no more steps: the run ends with its best parameters so far, and a report.
-    progress, callback
+    explain, progress, callback
         As `train` takes them.
 
     Raises
@@ -442,8 +447,12 @@ def resume(
     --------
     >>> run = resume("runs/top-jets-1")  # doctest: +SKIP
     """
-    with joined(), _reported(Path(path), progress, callback) as told:
-        training.resume(path, told, settings=settings, finish=finish)
+    with (
+        joined(),
+        _reported(Path(path), progress, callback) as told,
+        _watched(Path(path), told, explain) as watch,
+    ):
+        training.resume(path, watch, settings=settings, finish=finish)
         return Run(path)
 
 
@@ -532,6 +541,33 @@ def _reported(
 
         folder = RunFolder(path)
         show_results(folder.metrics or {}, path / "report.html")
+
+
+@contextmanager
+def _watched(
+    path: Path, told: training.TrainingCallback, explain: bool
+) -> Iterator[training.TrainingCallback]:
+    """Give `told` something that looks at the descent, too; its sentences go to the log."""
+    if not explain:
+        yield told
+        return
+    from steepest.explain.watch import Watch
+
+    if current().size > 1:
+        raise InputError(
+            "A training over many ranks is not explained while it goes on.",
+            expected="one process",
+            found=f"{current().size} ranks",
+            do=f"leave --explain out; afterwards: steepest explain {path}",
+        )
+    watch = Watch(told)
+    try:
+        yield watch
+    finally:
+        if watch.has_begun:
+            for sentence in watch.sentences():
+                RunFolder(path).say(sentence)
+                told.say(sentence)
 
 
 def _write_reports(folder: RunFolder) -> None:

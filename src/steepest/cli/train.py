@@ -53,6 +53,12 @@ def train(
             help="Go on with the run in --out if it is there: for jobs that are started again.",
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Measure the curvature meanwhile; end what cannot converge."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what metrics.json holds, and nothing else.")
     ] = False,
@@ -91,11 +97,17 @@ def train(
     progress, changes = not as_json, settings or ()
     if run_folder is not None:
         ended = run.resume(
-            run_folder, settings=changes, finish=finish is not None, progress=progress
+            run_folder,
+            settings=changes,
+            finish=finish is not None,
+            explain=explain,
+            progress=progress,
         )
     else:
         path = recipe if recipe is not None else default_recipe()
         loaded = Recipe.from_toml(path, settings=changes, anchor=recipe is not None)
-        ended = run.train(loaded, out, overwrite=overwrite, again=again, progress=progress)
+        ended = run.train(
+            loaded, out, overwrite=overwrite, again=again, explain=explain, progress=progress
+        )
     if as_json and os.environ.get("RANK", "0") == "0":
         print_json(ended.metrics)

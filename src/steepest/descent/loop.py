@@ -60,11 +60,15 @@ class Callback:
     """What a descent calls: base class whose methods do nothing.
 
     `interrupted` asks the loop to stop at once, with `Interrupted`, or with `Preempted` if that is
-    set too; `enough`, looked at after each validation, asks it to end there as if a criterion held.
+    set too; `enough`, looked at after each validation, asks it to end there as if a criterion held,
+    and may be the sentence that says why.
     """
 
     interrupted = preempted = False
-    enough = False
+    enough: bool | str = False
+
+    def begun(self, objective: Objective, events: Batch, plan: Plan, state: State) -> None:
+        """A descent begins, or goes on, at a state."""
 
     def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
         """Some steps were taken."""
@@ -139,6 +143,7 @@ def descend(
         done=state.step if state else -1,
     )
     state = descent.resume(state) if state else descent.init()  # 1 init
+    descent.callback.begun(descent.objective, events, plan, state)
     if finish:
         state = descent.finish(state)
     if state.reason is None and state.step >= plan.total_steps:
@@ -303,8 +308,10 @@ class _Descent:
         row = {"training_loss": training_loss, **parts, **metrics, **self._speed(seconds)}
         self.history.add_round(row)
         self.callback.round(state, row)
-        if self.ranks.any(self.callback.enough) and reason is None:
-            state = state.with_changes(reason=StopReason("asked", "a callback asked for it"))
+        enough = self.callback.enough
+        if self.ranks.any(bool(enough)) and reason is None:
+            why = enough if isinstance(enough, str) else "a callback asked for it"
+            state = state.with_changes(reason=StopReason("asked", why))
         if state.reason is not None:
             self.trajectory.end(state.step, state.theta)
         return state

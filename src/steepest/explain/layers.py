@@ -117,11 +117,23 @@ def _states(record: Record, theta: Array, events: Batch) -> tuple[LayerState, ..
 
 
 def constant_loss(record: Record, batch: Batch) -> float:
-    """The mean loss of the best constant: the weighted entropy of the classes, or the variance."""
+    """The mean loss of the best constant of a run's events."""
+    return loss_of_guessing(record.model.loss.name, batch)
+
+
+def loss_of_guessing(loss: str, batch: Batch) -> float:
+    """The mean loss of the best constant: the weighted entropy of the classes, or the variance.
+
+    Examples
+    --------
+    >>> four = Batch(np.zeros((4, 1)), np.array([0, 0, 1, 1]))
+    >>> round(loss_of_guessing("binary-cross-entropy", four), 6)
+    0.693147
+    """
     targets = batch.targets
     weights = np.ones(len(targets)) if batch.weights is None else np.asarray(batch.weights)
     total = weights.sum()
-    if record.model.loss.name == "mean-squared-error":
+    if loss == "mean-squared-error":
         values = np.asarray(targets, dtype=np.float64)
         mean = (weights @ values) / total
         return float(weights @ (values - mean) ** 2 / total)
