@@ -1,4 +1,4 @@
-"""What `steepest train --explain` costs, and how well the predictions of `steepest explain` hold."""
+"""What `steepest train --explain` costs: whole calls with it and without."""
 
 from __future__ import annotations
 
