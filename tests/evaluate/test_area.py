@@ -28,6 +28,13 @@ def delong_covariance(labels, *columns):
     return by_signal / m + by_background / n
 
 
+def of_pairs(psi):
+    """What DeLong's variance counts twice: the interaction of the two events of a pair."""
+    m, n = psi.shape
+    rest = psi - psi.mean(axis=1, keepdims=True) - psi.mean(axis=0) + psi.mean()
+    return np.square(rest).sum() / (m * n * (m - 1) * (n - 1))
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_value_is_that_of_scikit_learn(toy, weighted):
     labels, scores, weights = toy()
@@ -36,10 +43,12 @@ def test_value_is_that_of_scikit_learn(toy, weighted):
     assert auc(labels, scores, chosen).value == pytest.approx(expected, rel=1e-12)
 
 
-def test_uncertainty_is_delongs_without_weights(toy):
-    labels, scores, _ = toy(size=300)
+@pytest.mark.parametrize("size", [30, 300])
+def test_uncertainty_is_delongs_without_what_it_counts_twice(toy, size):
+    labels, scores, _ = toy(size=size)
     merit = auc(labels, scores)
-    assert merit.uncertainty == pytest.approx(np.sqrt(delong_covariance(labels, scores)), rel=1e-12)
+    expected = delong_covariance(labels, scores) - of_pairs(pairs(labels, scores))
+    assert merit.uncertainty == pytest.approx(np.sqrt(expected), rel=1e-10)
     assert merit.value == pytest.approx(pairs(labels, scores).mean(), rel=1e-12)
 
 
@@ -151,6 +160,7 @@ def test_difference_has_delongs_covariance(toy):
     merit = auc_difference(labels, scores, other)
     covariance = delong_covariance(labels, scores, other)
     expected = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    expected -= of_pairs(pairs(labels, scores) - pairs(labels, other))
     assert merit.uncertainty == pytest.approx(np.sqrt(expected), rel=1e-10)
     assert merit.value == pytest.approx(auc(labels, scores).value - auc(labels, other).value)
     independent = np.hypot(auc(labels, scores).uncertainty, auc(labels, other).uncertainty)

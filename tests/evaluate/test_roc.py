@@ -132,9 +132,10 @@ def test_cancelled_background_leaves_a_lower_limit():
 
 
 def test_interval_that_reaches_zero_efficiency_is_said():
-    labels, scores = [1, 1, 1, *[0] * 12], [0.9, 0.8, 0.7, 0.75, *[0.1] * 11]
-    merit = background_rejection(roc_curve(labels, scores), 0.9)
-    assert merit.value == 12
+    labels, scores = [1, 1, 0, 0, 0, 0], [0.9, 0.6, 0.7, 0.75, 0.8, 0.1]
+    weights = [1.0, 1.0, 1.0, 1.0, 1.0, -1.2]
+    merit = background_rejection(roc_curve(labels, scores, weights), 0.9)
+    assert merit.value == pytest.approx(0.6)
     assert merit.reason == "the interval of the background efficiency reaches 0"
     assert merit.to_json()["high"] is None
 

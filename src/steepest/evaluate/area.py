@@ -54,14 +54,17 @@ def auc(
 
         Aᵢ = Σⱼ vⱼ ψ(xᵢ, yⱼ) / Σⱼ vⱼ,      Aⱼ = Σᵢ wᵢ ψ(xᵢ, yⱼ) / Σᵢ wᵢ
         A  = Σᵢ wᵢ Aᵢ / Σᵢ wᵢ
-        σ² = (m−1)/m Σᵢ wᵢ² (Aᵢ − A)² / (W − wᵢ)²  +  (n−1)/n Σⱼ vⱼ² (Aⱼ − A)² / (V − vⱼ)²
+        σ² = (m−1)/m Σᵢ wᵢ² (Aᵢ − A)² / (W − wᵢ)²  +  (n−1)/n Σⱼ vⱼ² (Aⱼ − A)² / (V − vⱼ)²  −  γ
 
     where m and n are the numbers of events of the classes, and W and V their sums of weights.
-    Without weights this is DeLong's variance. The structural components Aᵢ and Aⱼ are computed from
-    one sort, in O(N log N). The interval is that of Student's t (`Spread`) in log(A/(1 − A)), and
-    therefore within [0, 1]. With complete separation σ = 0 carries no information; the interval is
-    then the Clopper–Pearson interval for
-    min(m, n) disjoint pairs, all in the right order. If negative weights push A outside (0, 1), the
+    Without weights the first two terms are DeLong's variance. It counts twice what a pair of events
+    tells besides its two events, γ = [A(1 − A) − t/4 − s² − s'²] Σ l² Σ l'² with l = w/(W − w), the
+    share t of ties and the variances s², s'² of Aᵢ and Aⱼ. γ is taken off, at most a quarter of σ².
+    The degrees of freedom are those of the weights. The structural components Aᵢ and Aⱼ are
+    computed from one sort, in O(N log N). The interval is that of Student's t (`Spread`) in
+    log(A/(1 − A)), and therefore within [0, 1]. With complete separation σ = 0 carries no
+    information; the interval is then the Clopper–Pearson interval for min(m, n) disjoint pairs, all
+    in the right order. If negative weights push A outside (0, 1), the
     interval is A ± tσ, clipped to [0, 1].
 
     Arguments and errors are those of `roc_curve`.
@@ -117,7 +120,7 @@ def auc_difference(
     return spread_merit(
         "auc_difference",
         first_value - second_value,
-        influence_spread(difference),
+        influence_spread(difference).less(_excess_of_difference(signal, weight, one, two)),
         "difference of two areas under the ROC curve on the same events; weighted DeLong variance "
         "with their covariance",
         counts,
@@ -291,18 +294,74 @@ def _value(ranking: Ranking) -> float:
 
 
 def _spread(ranking: Ranking, value: float) -> Spread:
-    spreads = []
+    parts = _parts(ranking, value)
+    return (parts[0][0] + parts[1][0]).less(_excess(ranking, value, parts))
+
+
+def excess_of_pairs(ranking: Ranking) -> float:
+    """Return by how much DeLong's variance of this area is too large; see `auc`."""
+    value = _value(ranking)
+    return _excess(ranking, value, _parts(ranking, value))
+
+
+def _excess(ranking: Ranking, value: float, parts: list[tuple[Spread, float]]) -> float:
+    own = sum(spread.variance / influence for spread, influence in parts)
+    pairs = value * (1 - value) - _ties(ranking) / 4 - own
+    return max(pairs, 0.0) * math.prod(influence for _, influence in parts)
+
+
+def _parts(ranking: Ranking, value: float) -> list[tuple[Spread, float]]:
+    """Return of each class its part of DeLong's variance, and Σ l² (n − 1)/n of its events."""
+    parts = []
     for of, which in ((ranking.signal, 0), (ranking.background, 1)):
-        sums, squares, fourth = of.sums(), 0.0, 0.0
+        sums, squares = of.sums(), 0.0
         if math.isnan(small_sample_factor(sums.effective)):
-            return Spread(math.nan, 1.0)
+            return [(Spread(math.nan, 1.0), math.nan)] * 2
         unit = 1 / (sums.weight - 1) if of.jackknife is of.events else 1.0
         for *components, at in _components(ranking):
-            h2 = (unit * (components[which] - value)) ** 2
-            squares += float((of.jackknife[at] * h2).sum())
-            fourth += float((of.fourth[at] * h2**2).sum())
-        spreads.append(Spread.of(squares, fourth, sums.events))
-    return spreads[0] + spreads[1]
+            squares += float((of.jackknife[at] * (unit * (components[which] - value)) ** 2).sum())
+        factor = (sums.events - 1) / sums.events
+        influence, fourth = unit**2 * _total(of.jackknife), unit**4 * _total(of.fourth)
+        freedom = Spread.of(influence, 3 * fourth, sums.events).freedom
+        parts.append((Spread(squares * factor, freedom), influence * factor))
+    return parts
+
+
+FEW_PAIRS = 250_000
+"""Up to so many pairs, what single pairs add to the variance of a difference is taken off."""
+
+
+def _excess_of_difference(
+    signal: AnyArray, weights: AnyArray, first: AnyArray, second: AnyArray
+) -> float:
+    """Return by how much DeLong's variance of a difference of areas is too large.
+
+    It counts twice what a pair of events says besides what each of the two says in the mean:
+    Σ l² l'² (D − D̄ᵢ − D̄ⱼ + D̄)², with D = ψ₁ − ψ₂ of a pair. Beside many events this is nothing.
+    """
+    pairs = (
+        sums_of(weights, signal).events * sums_of(weights, derived(np.logical_not, signal)).events
+    )
+    if pairs > FEW_PAIRS:
+        return 0.0
+    of, w = np.asarray(signal[:]), np.asarray(weights[:])
+    one, two = (
+        np.sign(np.subtract.outer(s[of], s[~of])) / 2
+        for s in (np.asarray(first[:]), np.asarray(second[:]))
+    )
+    D = one - two
+    a, b = w[of] / w[of].sum(), w[~of] / w[~of].sum()
+    rows, columns = D @ b, a @ D
+    rest = D - rows[:, None] - columns + a @ rows
+    l2, other = (leverage(each, 1.0) ** 2 for each in (a, b))
+    return float(l2 @ rest**2 @ other) * (1 - 1 / len(a)) * (1 - 1 / len(b))
+
+
+def _ties(ranking: Ranking) -> float:
+    """Return the weighted share of pairs with equal scores."""
+    tied = sum(float((a * b).sum()) for a, b in blocks(ranking.signal.weight,
+                                                       ranking.background.weight))  # fmt: skip
+    return tied / (_total(ranking.signal.weight) * _total(ranking.background.weight))
 
 
 def influences(

@@ -241,10 +241,14 @@ def calibration_error(curve: CalibrationCurve) -> Merit:
         "expected_if_calibrated": math.sqrt(2 / math.pi) * float(curve.deviation_error.sum()),
     }
     definition = _DEFINITION.format(bins=curve.events.size)
+    if curve.events_effective.sum() < FEW_IN_A_BIN * curve.events.size:
+        definition += f"; fewer than {FEW_IN_A_BIN} effective events a bin: a rough interval"
     numbers = _signed_root(float(excess.sum())), low, high, (high - low) / 2, ONE_SIGMA
     return Merit("calibration_error", *numbers, counts, definition)
 
 
+FEW_IN_A_BIN = 10
+"""Effective events a bin below which the interval need not hold the truth as often as it says."""
 NO_FLUCTUATION = 1e-60
 """Mean squares below this, of scores that are surely 0 or 1, would underflow when cubed."""
 

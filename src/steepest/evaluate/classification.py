@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.evaluate.area import Ranking, auc_of, influence_spread, influences, ranked
+from steepest.evaluate.area import (
+    Ranking,
+    auc_of,
+    excess_of_pairs,
+    influence_spread,
+    influences,
+    ranked,
+)
 from steepest.evaluate.arrays import (
     Floats,
     Values,
@@ -127,7 +134,9 @@ def multiclass_merits(
     probability) and ``auc_macro``, the mean of these. The AUCs are computed from the same events
     and are correlated. With hᵢₖ the influence of event i on the AUC of class k (`influences`)::
 
-        σ²(macro) = Σᵢ (Σₖ hᵢₖ / K)²
+        σ²(macro) = Σᵢ (Σₖ hᵢₖ / K)² − 2 Σₖ γₖ / K²
+
+    with γₖ of `steepest.evaluate.auc`: a pair of events of two classes counts in the areas of both.
 
     Parameters
     ----------
@@ -262,7 +271,7 @@ def _one_against_rest(
 ) -> list[Merit]:
     """Return the AUC of each class, and their mean."""
     present = events_of_each(labels, len(names))
-    merits, pairs = [], []
+    merits, pairs, excess = [], [], 0.0
     for index, name in enumerate(names):
         if not present[index]:
             definition = "area under the ROC curve of this class against the rest"
@@ -273,6 +282,7 @@ def _one_against_rest(
         ranking = rankings.get(name) or ranked(*check_scored(own, score, weights))
         merits.append(auc_of(ranking, f"auc_{name}"))
         pairs.append(influences(own, score, weights, ranking))
+        excess += excess_of_pairs(ranking)
     counts: dict[str, float | int] = {
         f"events_{name}": int(n) for name, n in zip(names, present, strict=True)
     }
@@ -282,7 +292,8 @@ def _one_against_rest(
         return [*merits, undefined_merit("auc_macro", reason, _MACRO, counts)]
     influence = derived(lambda *all_of: np.mean(all_of, axis=0), *(each for _, each in pairs))
     value = float(np.mean([value for value, _ in pairs]))
-    spread = influence_spread(influence)
+    # a pair of events of two classes counts in the areas of both
+    spread = influence_spread(influence).less(2 * excess / len(pairs) ** 2)
     unknown = "the uncertainty needs more than one effective event in each class"
     reason = unknown if math.isnan(spread.variance) else None
     macro = spread_merit("auc_macro", value, spread, _MACRO, counts, reason=reason)

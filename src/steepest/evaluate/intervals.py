@@ -189,6 +189,7 @@ def efficiency_from_sums(
     total_sum: ArrayLike,
     total_squares: ArrayLike,
     level: float = ONE_SIGMA,
+    besides: ArrayLike = 0.0,
 ) -> Efficiency:
     """Return weighted efficiencies and their intervals from Σ w and Σ w².
 
@@ -206,6 +207,7 @@ def efficiency_from_sums(
     interval, whose mean coverage is the nominal one. If no event passes, the interval begins at 0
     and ends at the limit 1 − (α/2)^(1/n), n = T²/R; if all events pass, likewise at 1. Where
     negative weights leave P or T − P below −0.4 c, the interval is ε ± zσ, clipped to [0, 1].
+    `besides` is a variance of ε from another source, such as the cut, added to Var and to Var'.
 
     References
     ----------
@@ -214,14 +216,14 @@ def efficiency_from_sums(
     """
     from scipy.special import betaincinv
 
-    P, Q = np.asarray(passed_sum, np.float64), np.asarray(passed_squares, np.float64)
+    P, Q, other = (np.asarray(a, np.float64) for a in (passed_sum, passed_squares, besides))
     T, R = np.asarray(total_sum, np.float64), np.asarray(total_squares, np.float64)
     value = P / T
-    variance = ((1 - value) ** 2 * Q + value**2 * np.maximum(R - Q, 0)) / T**2
+    variance = ((1 - value) ** 2 * Q + value**2 * np.maximum(R - Q, 0)) / T**2 + other
     c = R / T
     inside = np.clip((P + c / 2) / (T + c), 1e-9, 1 - 1e-9)
     smooth = (1 - inside) ** 2 * (Q + c**2 / 2) + inside**2 * (np.maximum(R - Q, 0) + c**2 / 2)
-    n = inside * (1 - inside) * (T + c) ** 2 / smooth
+    n = inside * (1 - inside) / (smooth / (T + c) ** 2 + other)
     k, tail = inside * n, (1 - level) / 2
     low, high = betaincinv(k, n - k, tail), betaincinv(k, n - k, 1 - tail)
     rounding = 1e-12 * R  # rounding error of sums over many events
@@ -276,6 +278,10 @@ class Spread:
     def scaled(self, factor: float) -> Spread:
         """Return the spread of the estimate times a factor."""
         return Spread(self.variance * factor**2, self.freedom)
+
+    def less(self, excess: float) -> Spread:
+        """Return the spread without a known excess of its variance, at most a quarter of it."""
+        return Spread(max(self.variance - excess, 0.75 * self.variance), self.freedom)
 
     @property
     def uncertainty(self) -> float:

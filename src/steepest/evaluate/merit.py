@@ -25,6 +25,7 @@ FEW = {
     "signal_effective": 10,
     "background_effective": 10,
     "background_passed_effective": 5,
+    "signal_failed_effective": 5,
 }
 """Effective counts below which an interval need not hold the truth as often as its level says."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -200,6 +201,7 @@ def defined(definition: str, counts: dict[str, float | int]) -> str:
     for name, least in FEW.items():
         if counts.get(name, least) < least:
             what = name.removesuffix("_effective").replace("_passed", " events that pass")
+            what = what.replace("_failed", " events that fail")
             what = what if what.startswith("event") or "events" in what else f"{what} events"
             few = f"only {counts[name]:.2g} effective {what}"
             return f"{definition}; {few}: the interval is a rough one"

@@ -152,8 +152,9 @@ def _mean(values: AnyArray, weights: AnyArray) -> _Measured:
     return mean.value, mean.spread, None if mean.spread.variance >= 0 else _NEEDS_TWO
 
 
-FOR_SQUARE, FOR_WIDTH = 1.5, 2.5
-"""By so much over n events are the uncertainties of a mean square and of a width larger."""
+FOR_SQUARE, FOR_WIDTH, FOR_QUANTILES = 1.5, 2.5, -1.5
+"""By so much over n events are the uncertainties of a mean square, of a width and of half the width
+of two quantiles larger; the last is too large, since quantiles spread faster further out."""
 
 
 def _mean_square(residual: AnyArray, weights: AnyArray) -> _Measured:
@@ -209,7 +210,7 @@ def _robust_resolution(residual: AnyArray, weights: AnyArray) -> _Measured:
     variance = low_error**2 + high_error**2 - 2 * correlation * low_error * high_error
     value = float(high[1] - low[1]) / 2
     if n * low_fraction > 1:
-        return value, Spread(variance / 4, math.inf), None
+        return value, widened(Spread(variance / 4, math.inf), weights, FOR_QUANTILES), None
     return value, _UNKNOWN, "the uncertainty needs an effective event in each tail"
 
 
@@ -316,7 +317,9 @@ def pull_merits(
     width, spread_width, reason_width = _resolution(pull, weight)
     if shared is not None:
         sums = _sums_in_groups(pull, weight, mean, *shared) / summed(weight)
-        variance = np.square(sums * np.asarray(shared[1], np.float64)).sum(axis=1)
+        own = np.array([[spread.variance], [0.0]])  # what the sums of a mean of 0 fluctuate by
+        squares = np.maximum(np.square(sums) - own * _shares(weight, *shared), 0)
+        variance = (squares * np.square(np.asarray(shared[1], np.float64))).sum(axis=1)
         spread += Spread(float(variance[0]), math.inf)
         spread_width += Spread(float(variance[1]) / width**2 if width > 0 else 0.0, math.inf)
     known = "" if shared is None else ", and the uncertainty of sigma"
@@ -332,6 +335,15 @@ def pull_merits(
             ("pull_mean", "pull_width"), measured, definitions, strict=True
         )
     }
+
+
+def _shares(weight: AnyArray, groups: Values, errors: ArrayLike) -> Floats:
+    """Return the share of Σ w² of each group."""
+    size = np.size(errors)
+    squares = np.zeros(size)
+    for of, w in blocks(as_array(groups, np.intp), weight):
+        squares += np.bincount(of, w**2, size)
+    return squares / squares.sum()
 
 
 def _sums_in_groups(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,30 +80,28 @@ class Roc:
     def rejection_interval(self, at: NDArray[np.intp]) -> Efficiency:
         """Return ε_B with its interval where the thresholds are those of a signal efficiency.
 
-        The interval holds two fluctuations, added in quadrature on each side: that of the
-        background events that pass, and that of the threshold, which the signal events set. The
-        second one is read off the curve, between the ends of the interval of ε_S [Woodruff 1952].
+        Two things fluctuate: the background events that pass, and the threshold, which the signal
+        events set. The second is read off the curve: σ(ε_S) times its slope between ε_S ± σ
+        [Woodruff 1952]. The square of the slope is too large by its variance, of which half is
+        taken off, since it is never below 0. The interval is that of an efficiency with both.
         """
         signal = _efficiency(self.signal_sum_above, self.signal_squares_above, at)
-        passed = self.background_interval(at)
-        value, error = passed.value, signal.uncertainty
-
-        def read_at(epsilon: Any) -> Any:
-            return self.background_efficiency[first_reaching(self.signal_efficiency, epsilon)]
-
-        down = np.maximum(value - read_at(signal.low), 0)
-        up = np.maximum(read_at(signal.high) - value, 0)
-        shift = (read_at(signal.value + error) - read_at(signal.value - error)) / 2
-        return replace(
-            passed,
-            low=np.maximum(value - np.hypot(value - passed.low, down), 0),
-            high=np.minimum(value + np.hypot(passed.high - value, up), 1),
-            uncertainty=np.hypot(passed.uncertainty, shift),
+        sums, squares = self.background_sum_above, self.background_squares_above
+        error = signal.uncertainty
+        below, above = (
+            first_reaching(self.signal_efficiency, signal.value + sign * error) for sign in (-1, 1)
         )
+        rise = self.background_efficiency[above] - self.background_efficiency[below]
+        noise = np.abs(squares[above] - squares[below]) / total_of(sums) ** 2
+        run = self.signal_efficiency[above] - self.signal_efficiency[below]
+        scale = np.where(run > 0, error / np.where(run > 0, run, 1.0), 0.0)
+        besides = scale**2 * np.maximum(rise**2 - noise / 2, 0)
+        return _efficiency(sums, squares, at, besides)
 
 
-def _efficiency(sums: AnyArray, squares: AnyArray, at: Any) -> Efficiency:
-    return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares))
+def _efficiency(sums: AnyArray, squares: AnyArray, at: Any, besides: Any = 0.0) -> Efficiency:
+    totals = total_of(sums), total_of(squares)
+    return efficiency_from_sums(sums[at], squares[at], *totals, besides=besides)
 
 
 def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> Roc:
@@ -223,11 +221,10 @@ def _at(column: AnyArray, place: int) -> Any:
 def background_rejection(roc: Roc, signal_efficiency: float = 0.5) -> Merit:
     """Return the background rejection 1/ε_B at a signal efficiency, with the counts behind it.
 
-    The threshold is that of `working_point`. The interval is that of ε_B, inverted; it adds in
-    quadrature, on each side, the fluctuation of the background events that pass (see
-    `efficiency_from_sums`) and that of the threshold, which the signal events set: the values of
-    ε_B at both ends of the interval of ε_S. If no background event passes, there is only a lower
-    limit.
+    The threshold is that of `working_point`. The interval is that of ε_B, inverted: that of
+    an efficiency (`efficiency_from_sums`) with the variance of the background events that pass and
+    that of the threshold, which the signal events set, read off the curve. If no background event
+    passes, there is only a lower limit.
 
     Parameters
     ----------
@@ -255,7 +252,7 @@ def background_rejection(roc: Roc, signal_efficiency: float = 0.5) -> Merit:
     --------
     >>> roc = roc_curve([0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.6, 0.8])
     >>> background_rejection(roc, 0.9).format()
-    '4.0 +∞ −2.0'
+    '4.0 +5.5 −2.0'
     """
     at = working_point(roc, signal_efficiency)
     background = roc.rejection_interval(np.array([at]))
@@ -293,11 +290,18 @@ def _why_infinite(value: float, high: float, passing: int) -> str | None:
 def _rejection_counts(roc: Roc, at: int) -> dict[str, float | int]:
     sums, squares = roc.background_sum_above, roc.background_squares_above
     passed = Sums(0, float(_at(sums, at)), float(_at(squares, at)))
+    signal, signal_squares = roc.signal_sum_above, roc.signal_squares_above
+    failed = Sums(
+        0,
+        total_of(signal) - float(_at(signal, at)),
+        total_of(signal_squares) - float(_at(signal_squares, at)),
+    )
     return {
         "threshold": float(_at(roc.thresholds, at)),
         "signal_efficiency": float(_at(roc.signal_efficiency, at)),
         "signal_passed": int(_at(roc.signal_above, at)),
         "signal_total": int(total_of(roc.signal_above)),
+        "signal_failed_effective": failed.effective,
         "background_passed": int(_at(roc.background_above, at)),
         "background_passed_effective": passed.effective,
         "background_total": int(total_of(roc.background_above)),
