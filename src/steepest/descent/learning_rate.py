@@ -66,15 +66,15 @@ def choose_learning_rate(
     if rule.name in ("sgd", "momentum", "nesterov"):
         curvature = objective.curvature_bounds(events)
     schedule = schedule or spec.Constant()
+    if curvature is not None:
+        judge = None  # J itself, with the L2 term, is what a convex descent brings down
     trials = Trials(objective, events, share, rule, batch_size, seed, steps, schedule, judge)
     if curvature is None:
         return best_of_trials(trials, momentum)
     found = from_curvature(curvature, share.events, batch_size, momentum, steps)
     if batch_size < share.events or momentum or steps is None:
         return found
-    return best_multiple(
-        trials, found, (0.5, 1.0) if curvature.exact else (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-    )
+    return best_multiple(trials, found, (0.5, 1.0) if curvature.exact else DOUBLED)
 
 
 def from_curvature(
@@ -176,32 +176,61 @@ def best_of_trials(trials: Trials, momentum: float = 0.0) -> LearningRate:
     )
 
 
+DOUBLED, MOST_DOUBLED = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 4096.0
+"""Multiples of 1/L that are tried; larger ones while the largest is stable and the best."""
+MARGIN = 1.1
+"""A multiple must be stable by so much, since trial runs see only some of the events."""
+
+
 def best_multiple(trials: Trials, found: LearningRate, multiples: Sequence[float]) -> LearningRate:
     """The multiple of η that is first within 10⁻⁴ of the lowest loss that any of them reaches.
 
-    Bounds hold everywhere; on the way to the minimum the curvature is lower. η itself is kept where
-    it reaches the lowest loss at the end.
+    Bounds hold everywhere; on the way to the minimum the curvature is lower. Multiples whose loss
+    does not fall in the second half of the looks, as at an unstable rate, are not taken; one that
+    is unstable when it is `MARGIN` times as large is divided by √2.
     """
     most = min(trials.steps, MOST_STEPS)
     looks = sorted(set(np.geomspace(1, most, 40).astype(int).tolist()))
     sample = trials.spaced(MOST_HELD_OUT)
-    with np.errstate(all="ignore"), preserved_memory(trials.objective):
-        losses = trials.by_rates(
-            lambda m: trials.losses(m * found.value, most, sample, sample, looks), multiples
+    start = trials.judge.loss(trials.objective.initial(trials.seed), sample)
+
+    def losses(tried: Sequence[float]) -> list[list[float]]:
+        return trials.by_rates(
+            lambda m: trials.losses(m * found.value, most, sample, sample, looks), tried
         )
-    falls = [m for m, row in zip(multiples, losses, strict=True) if m == 1.0 or _falls(row)]
-    losses = [losses[list(multiples).index(m)] for m in falls]
-    lowest, largest = min(map(min, losses)), losses[0][0]
-    goal = lowest + 1e-4 * max(largest - lowest, 0.0)
-    arrived = [next((i for i, v in enumerate(row) if v <= goal), len(looks)) for row in losses]
-    best, own = falls[int(np.argmin(arrived))], losses[falls.index(1.0)][-1]
-    if best == 1.0 or own <= min(row[-1] for row in losses) + 1e-6 * (largest - lowest):
+
+    with np.errstate(all="ignore"), preserved_memory(trials.objective):
+        rows = dict(zip(multiples, losses(multiples), strict=True))
+        best = _first_to_arrive(rows, start)
+        while best == max(rows) and 1.0 < best < MOST_DOUBLED:
+            rows[2.0 * best] = losses([2.0 * best])[0]
+            best = _first_to_arrive(rows, start)
+        if best > 1.0:
+            rows[math.sqrt(2.0) * best] = losses([math.sqrt(2.0) * best])[0]
+            best = _first_to_arrive(rows, start)
+        if best > 1.0 and not _settles(losses([MARGIN * best])[0], start):
+            best /= math.sqrt(2.0)
+    if best == 1.0:
         return found
     rate = best * found.value
-    return LearningRate(rate, f"η = {rate:.4g}, {best:g} times {found.reason}, by trial runs")
+    return LearningRate(rate, f"η = {rate:.4g}, {best:.3g} times {found.reason}, by trial runs")
 
 
-def _falls(losses: Sequence[float]) -> bool:
-    """Whether a loss never rises, as at a stable rate, but by rounding."""
-    steps = np.diff(losses)
-    return bool((steps <= 1e-6 * (losses[0] - min(losses))).all())
+def _first_to_arrive(rows: dict[float, list[float]], start: float) -> float:
+    """The stable multiple that is first near the lowest loss, and lowest in the end; or 1."""
+    lowest = min(map(min, rows.values()))
+    goal = lowest + 1e-4 * (start - lowest)
+    stable = [m for m, row in rows.items() if m == 1.0 or _settles(row, start)]
+    return min(stable, key=lambda m: (_arrives(rows[m], goal), rows[m][-1]))
+
+
+def _arrives(losses: Sequence[float], goal: float) -> int:
+    """The look from which on the loss is at the goal; their number if it is not at the last one."""
+    above = [index for index, loss in enumerate(losses) if not loss <= goal]
+    return above[-1] + 1 if above else 0
+
+
+def _settles(losses: Sequence[float], start: float) -> bool:
+    """Whether a loss does not rise in the second half of the looks, but by rounding."""
+    steps, span = np.diff(losses[len(losses) // 2 :]), start - min(losses)
+    return math.isfinite(losses[-1]) and bool((steps <= 1e-6 * max(span, 0.0)).all())

@@ -283,7 +283,8 @@ def pull_merits(
     group b share one σ with the relative uncertainty δ_b, such as a resolution measured in a bin,
     these are added in quadrature::
 
-        Σ_b (δ_b Σ_b w g / Σ w)²     and     Σ_b (δ_b Σ_b w (g − ⟨g⟩)² / Σ w)² / width²
+        Σ_b δ_b² [(Σ_b w g / Σ w)² − its variance]     where that is positive, and
+        Σ_b (δ_b Σ_b w (g − ⟨g⟩)² / Σ w)² / width²
 
     Parameters
     ----------
