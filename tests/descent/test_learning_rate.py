@@ -141,6 +141,40 @@ def test_momentum_and_logistic_regression_take_the_inverse_bound():
     assert rate.reason == "η = 1/L = 0.4444, from the curvature bound L = 2.25"
 
 
+def convex(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Features in units of their spread, and two classes."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(3000, 5))
+    if kind == "collinear":
+        X[:, 1] = X[:, 0] + 0.3 * X[:, 1]
+    cut = {"rare": 2.3, "rarer": 4.2}.get(kind, 0.0)
+    z = X @ [1.0, -1.0, 0.5, 0.2, 0.8]
+    return X / X.std(axis=0), (z + 0.5 * random.logistic(size=3000) > cut).astype(float)
+
+
+@pytest.mark.parametrize("kind", ["half", "rare", "rarer", "collinear"])
+def test_a_convex_descent_is_near_its_end_in_no_more_than_twice_the_steps_of_the_best_rate(kind):
+    X, y = convex(kind)
+    objective, events = DenseObjective(Dense(5), loss_named("binary-cross-entropy")), Batch(X, y)
+    rule = update_rule(spec.SGD(), objective.weight_mask)
+    auto = choose_learning_rate(objective, events, rule, len(y), 0, steps=300).value
+
+    def losses(rate: float) -> np.ndarray:
+        plan = Plan(len(y), len(y), rule, rate, spec.Constant(), epochs=300)
+        checkpointer = MemoryCheckpointer()
+        descend(objective, events, plan, checkpointer)
+        return np.concatenate([table["loss"].to_numpy() for table in checkpointer.history])
+
+    of_grid = [losses(auto * 2 ** (k / 2)) for k in range(-4, 5)]
+    lowest = min(each.min() for each in of_grid)
+    goal = lowest + 1e-4 * (np.log(2) - lowest)
+
+    def steps(of: np.ndarray) -> int:
+        return int(np.flatnonzero(~(of <= goal))[-1]) + 1
+
+    assert steps(losses(auto)) <= 2 * min(map(steps, of_grid))
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
 def test_mini_batches_take_the_expected_smoothness(batch_size):
     rate = choose(*regression(), batch_size=batch_size)

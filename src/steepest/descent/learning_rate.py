@@ -178,8 +178,8 @@ def best_of_trials(trials: Trials, momentum: float = 0.0) -> LearningRate:
 
 DOUBLED, MOST_DOUBLED = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 4096.0
 """Multiples of 1/L that are tried; larger ones while the largest is stable and the best."""
-MARGIN = 1.1
-"""A multiple must be stable by so much, since trial runs see only some of the events."""
+MARGIN, MARGIN_OF_SOME = 1.1, 1.5
+"""A multiple must be stable by so much; by more if trial runs see only some of the events."""
 
 
 def best_multiple(trials: Trials, found: LearningRate, multiples: Sequence[float]) -> LearningRate:
@@ -187,7 +187,7 @@ def best_multiple(trials: Trials, found: LearningRate, multiples: Sequence[float
 
     Bounds hold everywhere; on the way to the minimum the curvature is lower. Multiples whose loss
     does not fall in the second half of the looks, as at an unstable rate, are not taken; one that
-    is unstable when it is `MARGIN` times as large is divided by √2.
+    is unstable when it is `MARGIN` times as large is divided by that.
     """
     most = min(trials.steps, MOST_STEPS)
     looks = sorted(set(np.geomspace(1, most, 40).astype(int).tolist()))
@@ -208,8 +208,9 @@ def best_multiple(trials: Trials, found: LearningRate, multiples: Sequence[float
         if best > 1.0:
             rows[math.sqrt(2.0) * best] = losses([math.sqrt(2.0) * best])[0]
             best = _first_to_arrive(rows, start)
-        if best > 1.0 and not _settles(losses([MARGIN * best])[0], start):
-            best /= math.sqrt(2.0)
+        margin = MARGIN if len(sample) == trials.share.events else MARGIN_OF_SOME
+        if best > 1.0 and not _settles(losses([margin * best])[0], start):
+            best /= margin
     if best == 1.0:
         return found
     rate = best * found.value
