@@ -15,11 +15,12 @@ ESTIMATORS = [
     Classifier(),
     Classifier(l2=0.01),
     Regressor(),
-    Regressor(hidden=(8,)),
+    Regressor(hidden=(8,), optimizer="adam", learning_rate=0.01, epochs=100),
     Classifier(hidden=(8,), optimizer="adam", learning_rate=0.01, activation="tanh", epochs=100),
     Regressor(method="exact"),
 ]
-LONG = [Classifier(hidden=(8,))]
+LONG = [Classifier(hidden=(8,)), Regressor(hidden=(8,))]
+"""η and λ by trial runs: minutes."""
 
 
 def without_a_minimum(estimator: Classifier | Regressor) -> dict[str, str]:
