@@ -10,7 +10,7 @@ from steepest import recipe as spec
 from steepest.curvature import largest_curvature
 from steepest.descent import Callback, MemoryCheckpointer, Plan, State, descend
 from steepest.descent.plan import decided, resolve_batch_size
-from steepest.errors import DivergenceError, EventsError, RecipeError
+from steepest.errors import DivergenceError, EventsError, RecipeError, RunFolderError
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective
@@ -309,3 +309,12 @@ def test_a_linear_model_takes_newton_unless_the_recipe_says_how_to_descend():
         assert decided(recipe, 50, validated=True, linear=True).method == "descent"
     exact = spec.DescentRecipe(method="exact", batch_size=1024)
     assert decided(exact, 50, validated=False, linear=True).batch_size == "all"
+
+
+def test_the_state_of_another_model_is_refused():
+    state = run(*parabola(), learning_rate=0.01, epochs=2).state.with_changes(reason=None)
+    objective = DenseObjective(Dense(3), loss_named("mean-squared-error"))
+    events = Batch.of(np.ones((40, 3)), np.ones(40), None, "float64")
+    with pytest.raises(RunFolderError, match="checkpoint is of another model") as caught:
+        run(objective, events, state=state, learning_rate=0.01, epochs=4)
+    assert caught.value.details["found"] == "3 in float64; others are parameters"

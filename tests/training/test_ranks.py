@@ -326,3 +326,28 @@ def worker_of(launcher: int, rank: int) -> int:
         if child.environ().get("RANK") == str(rank):
             return child.pid
     raise AssertionError("no such process")
+
+
+def test_a_network_with_dropout_goes_on_over_more_ranks(tmp_path: Path):
+    """Ranks that were not there before begin random numbers of their own; the batch stays."""
+    write_jets(tmp_path / "jets.parquet", events=120)
+    table: dict[str, Any] = {
+        "events": {"path": str(tmp_path / "jets.parquet"), "label": "y"},
+        "model": {"name": "particle-net", "convolutions": [[3, [8]]], "hidden": 8, "dropout": 0.2},
+        "descent": {"epochs": 2, "learning_rate": 0.01, "batch_size": 16},
+        "evaluate": {"baseline": False},
+    }
+    begun = trained(table, tmp_path / "run")
+
+    def resumed(_: Ranks) -> RunFolder:
+        return training.resume(tmp_path / "run", settings=["descent.epochs=4"])
+
+    steps = len(begun.history)
+    with undrawn.undrawn_figures():
+        found = on_ranks(resumed)
+    for each in found:
+        if isinstance(each, Exception):
+            raise each
+    run = RunFolder(tmp_path / "run")
+    assert len(run.history) == 2 * steps
+    assert "Training over 1 rank, now on 2." in run.log

@@ -27,7 +27,14 @@ from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, State, StopReason
 from steepest.descent.steps import Stepper, norm
 from steepest.descent.stopping import divergence, stop_reason
-from steepest.errors import DivergenceError, EventsError, Interrupted, Preempted, RecipeError
+from steepest.errors import (
+    DivergenceError,
+    EventsError,
+    Interrupted,
+    Preempted,
+    RecipeError,
+    RunFolderError,
+)
 from steepest.objective import Batch, Objective, Stateful
 from steepest.objective.over_ranks import OverRanks, memory_of_rank
 from steepest.objective.stateful import memory_of, preserved_memory, restore_memory
@@ -233,6 +240,7 @@ class _Descent:
 
     def resume(self, state: State) -> State:
         """Continue from a state: the objective's buffers and random streams are those of it."""
+        _refuse_other(state, self.objective)
         state = state.with_changes(memory=memory_of_rank(state.memory, self.ranks.rank))
         restore_memory(self.objective, state.memory)
         return state
@@ -392,6 +400,27 @@ class _Descent:
             by_pace = int(steps * SECONDS_PER_BLOCK / max(spent, 1e-9))
             self.longest = max(1, min(by_pace, FASTER * max(self.longest, steps), LONGEST))
         return spent
+
+
+def _refuse_other(state: State, objective: Objective) -> None:
+    """Raise RunFolderError for the state of another model."""
+    expected, found = (
+        {"parameters": (size,), **{name: buffer.shape for name, buffer in memory.buffers.items()}}
+        for size, memory in (
+            (objective.size, memory_of(objective)),
+            (len(state.theta), state.memory),
+        )
+    )
+    if expected != found or state.theta.dtype != objective.dtype:
+        other = sorted(n for n in {*expected, *found} if expected.get(n) != found.get(n))
+        raise RunFolderError(
+            "The checkpoint is of another model.",
+            expected=f"{objective.size:,} parameters in {objective.dtype}",
+            found=f"{len(state.theta):,} in {state.theta.dtype}"
+            + (f"; others are {', '.join(other[:5])}" if other else ""),
+            cause="files of two runs were mixed, or the code of the network has changed",
+            do="restore the run's own checkpoints, or train anew into another folder",
+        )
 
 
 def loss_of_a_constant(events: Batch) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
 from steepest.events import TRAIN, VALIDATION, Sample, same_events
+from steepest.events.words import counted
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.ranks import current
 from steepest.recipe import DescentRecipe, Recipe
@@ -81,7 +82,7 @@ def _of_ranks(
     began = (folder.environment or {}).get("ranks", 1)
     if ranks.size > 1 or began > 1:
         now = "" if began == ranks.size else f", now on {ranks.size}"
-        say(f"Training over {began} ranks{now}.")
+        say(f"Training over {counted(began, 'rank')}{now}.")
     if isinstance(recipe.batch_size, int):
         return recipe.model_copy(update={"batch_size": recipe.batch_size * began})
     return recipe

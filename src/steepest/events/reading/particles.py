@@ -2,7 +2,8 @@
 
 A recipe gives E, px, py, pz, or pT, η, φ with E or the mass; each is a column or an expression that
 is a list for each event, or a pattern such as ``E_{i}`` of columns that hold one particle each,
-where a particle without energy is padding. Left out, the columns of the usual names are taken.
+where a particle is padding whose energy (or pT) is 0, or of which nothing is known. Left out, the
+columns of the usual names are taken.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class ParticleColumns:
         Raises
         ------
         EventsError
-            Lists that differ in length or are null, or what is no momentum or no finite number.
+            Lists that differ in length, or what is no momentum or no finite number.
         """
         momenta = self.momenta(table, schema, locate)
         further = [self._further(name, table, schema, momenta, locate) for name in self.further]
@@ -113,7 +114,7 @@ class ParticleColumns:
         Raises
         ------
         EventsError
-            The lists of an event differ in length, or are null.
+            The lists of an event differ in length.
         """
         values, lengths = {}, None
         for name, several in self.given.items():
@@ -123,7 +124,8 @@ class ParticleColumns:
             values[name], lengths = numbers, counts
         assert lengths is not None
         if any(len(several) > 1 for several in self.given.values()):
-            real = values["energy"] > 0
+            unknown = np.all([np.isnan(numbers) for numbers in values.values()], axis=0)
+            real = ~unknown & (values["energy" if "energy" in values else "pt"] != 0)
             event = np.repeat(np.arange(len(lengths)), lengths)
             lengths = np.bincount(event[real], minlength=len(lengths))
             values = {name: numbers[real] for name, numbers in values.items()}
