@@ -18,8 +18,8 @@ from steepest.events import evaluated_part, use_revisions
 from steepest.folder import RunFolder
 from steepest.storage import in_memory
 from steepest.training import TrainingCallback
-from steepest.training.evaluation import Scored
 from steepest.training.inputs import encoded, read
+from steepest.training.scored import Scored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

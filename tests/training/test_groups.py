@@ -19,10 +19,11 @@ from steepest.groups import Groups, Jagged
 from steepest.prediction import predict_events
 from steepest.recipe import SGD, DescentRecipe, EvaluateRecipe, OtherModelRecipe, SplitRecipe
 from steepest.storage import DiskArray
-from steepest.training.evaluation import Scored, evaluate_model
+from steepest.training.evaluation import evaluate_model
 from steepest.training.fit import Fitted, fit, predictions_of
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 from steepest.training.results import mean_loss
+from steepest.training.scored import Scored
 from toy_models import DeepSets
 
 EVENTS = 1500

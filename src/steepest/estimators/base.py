@@ -32,11 +32,11 @@ from steepest.events import Sample
 from steepest.recipe import Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
-from steepest.training.evaluation import Scored
 from steepest.training.fit import fit, fit_baseline, model_at
 from steepest.training.inputs import Schema
 from steepest.training.partial_fit import PartialFit
 from steepest.training.penalty import Penalty
+from steepest.training.scored import Scored
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 

@@ -11,7 +11,8 @@ from steepest.events import TEST, TRAIN
 from steepest.recipe import EvaluateRecipe
 from steepest.terminal import html_table, rows_of_merits, text_table
 from steepest.training import figures as drawn
-from steepest.training.evaluation import Evaluation, Scored, evaluate_model
+from steepest.training.evaluation import Evaluation, evaluate_model
+from steepest.training.scored import Scored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from a recipe to a run's folder with figures of merit and figures.
 """
 
 from steepest.training.callback import TrainingCallback
-from steepest.training.evaluation import evaluate_run
+from steepest.training.evaluate_again import evaluate_run
 from steepest.training.fit import Fitted, fit
 from steepest.training.train import next_folder, resume, train
 

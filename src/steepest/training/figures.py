@@ -17,15 +17,10 @@ from steepest.groups import PARTICLES, Groups, Jagged
 from steepest.recipe import EvaluateRecipe
 from steepest.storage import derived
 from steepest.trained import TrainedModel
-from steepest.training.evaluation import (
-    Calibration,
-    Evaluation,
-    Scored,
-    choosing_part,
-    experiment_of,
-)
+from steepest.training.evaluation import Calibration, Evaluation, choosing_part, experiment_of
 from steepest.training.jets import wrongly_classified
 from steepest.training.results import class_titles
+from steepest.training.scored import Scored
 
 Figure = tuple[str, Callable[[], Any], Any]
 """A figure's name, what draws it, and its numbers."""

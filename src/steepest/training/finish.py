@@ -24,23 +24,16 @@ from steepest.storage import on_disk
 from steepest.trained import TrainedModel
 from steepest.training import figures, results
 from steepest.training.background import Drawing, DrawingProcess
+from steepest.training.bins import Chosen
 from steepest.training.callback import TrainingCallback
-from steepest.training.evaluation import (
-    Chosen,
-    Evaluation,
-    RunModels,
-    Scored,
-    choose,
-    choosing_part,
-    evaluate_model,
-    gain_of,
-)
+from steepest.training.evaluation import Evaluation, choose, choosing_part, evaluate_model, gain_of
 from steepest.training.fit import Fitted, fit_baseline, model_at
 from steepest.training.gathered import bare_parts, scored_parts, some_events
 from steepest.training.heads import describe_heads
 from steepest.training.importance import EVENTS, importance_of
 from steepest.training.inputs import Schema
 from steepest.training.jet_features import baseline_reads, with_jet_features
+from steepest.training.scored import RunModels, Scored
 from steepest.training.variations import evaluate_variations
 from steepest.training.variations import figure as variation_figure
 from steepest.training.variations import to_json as variations_to_json

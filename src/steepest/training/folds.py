@@ -23,22 +23,14 @@ from steepest.recipe import EvaluateRecipe, Recipe
 from steepest.training import figures, results, variations
 from steepest.training.background import Drawing, DrawingProcess
 from steepest.training.callback import TrainingCallback
-from steepest.training.evaluation import (
-    Evaluation,
-    Pool,
-    RunModels,
-    Scored,
-    choose,
-    choosing_part,
-    evaluate_model,
-    gain_of,
-)
+from steepest.training.evaluation import Evaluation, choose, choosing_part, evaluate_model, gain_of
 from steepest.training.fit import check_fit, fit_baseline
 from steepest.training.heads import describe_heads
 from steepest.training.inputs import Schema, inputs_of, read
 from steepest.training.jet_features import baseline_reads, with_jet_features
 from steepest.training.one_run import Again, nothing_to_finish, refuse_other_events, run_in
 from steepest.training.results import environment
+from steepest.training.scored import Pool, RunModels, Scored
 from steepest.training.variations import evaluate_variations
 from steepest.training.yields import describe_samples, expected_events, sample_efficiencies
 

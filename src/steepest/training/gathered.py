@@ -15,7 +15,7 @@ from steepest.events import Sample
 from steepest.groups import Groups, join_inputs
 from steepest.ranks import current
 from steepest.storage import in_memory
-from steepest.training.evaluation import Scored
+from steepest.training.scored import Scored
 
 Parts = dict[int, Sample]
 

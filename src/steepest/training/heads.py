@@ -8,7 +8,7 @@ from steepest import evaluate
 from steepest.training.targets import head_columns
 
 if TYPE_CHECKING:
-    from steepest.training.evaluation import Scored
+    from steepest.training.scored import Scored
 
 
 def describe_heads(scored: Scored) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import numpy as np
 from steepest import evaluate
 from steepest.evaluate import Merit
 from steepest.storage import in_memory
-from steepest.training.evaluation import Scored
 from steepest.training.fit import predictions_of
+from steepest.training.scored import Scored
 
 EVENTS = 50_000
 """Events of the evaluated part that are used at most, evenly spaced."""

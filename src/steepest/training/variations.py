@@ -25,10 +25,12 @@ from steepest.events.reading.samples import opened_samples, planned_samples
 from steepest.recipe import EventsRecipe, Recipe, SampleRecipe, VariationRecipe
 from steepest.storage import AnyArray, compressed, derived
 from steepest.training import results
+from steepest.training.bins import Chosen
 from steepest.training.callback import TrainingCallback
-from steepest.training.evaluation import Chosen, Evaluation, RunModels, evaluate_model
+from steepest.training.evaluation import Evaluation, evaluate_model
 from steepest.training.figures import Figure
 from steepest.training.inputs import carried, memory_budget
+from steepest.training.scored import RunModels
 from steepest.training.yields import describe_samples, expected_events
 
 EACH_EVENT = "1"

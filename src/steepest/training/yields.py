@@ -16,7 +16,7 @@ from steepest.recipe import EvaluateRecipe, EventsRecipe, SignificanceRecipe
 from steepest.storage import derived
 
 if TYPE_CHECKING:
-    from steepest.training.evaluation import Scored
+    from steepest.training.scored import Scored
 
 
 def describe_samples(parts: dict[int, Sample], recipe: EventsRecipe) -> list[dict[str, Any]]:
