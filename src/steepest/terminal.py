@@ -129,7 +129,7 @@ class _NotebookLine:
     def __init__(self) -> None:
         from IPython.display import display  # pyright: ignore[reportMissingImports]
 
-        self._handle = display({"text/plain": ""}, raw=True, display_id=True)
+        self._handle: Any = display({"text/plain": ""}, raw=True, display_id=True)
         self._shown = 0.0
 
     def show(self, text: str, due: bool = False) -> None:

@@ -90,7 +90,8 @@ class CallbackAdapter(Callback):
         if self.verbose and self._is_due(state):
             print(progress)
         for callback in self.callbacks:
-            self.enough |= callback(progress) is True
+            if callback(progress) is True:
+                self.enough = True
 
     def _is_due(self, state: State) -> bool:
         """Whether a line is due: the first, the last, and about `LINES` on the way."""
