@@ -60,6 +60,10 @@ def patiently(call: Callable[[], T], attempts: int = ATTEMPTS) -> T:
         attempt += 1
 
 
+XROOTD_ABSENT = ("[3011]", "_ls_from_cache() failed")
+"""What fsspec-xrootd says in an OSError: a number of XRootD, or that a listed folder lacks it."""
+
+
 def is_temporary(error: BaseException) -> bool:
     """Whether a server did not answer, or may answer later."""
     error = _cause(error)
@@ -122,8 +126,8 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _is_absent(error: BaseException) -> bool:
-    """Whether there is no such file; fsspec-xrootd has XRootD's number for it in an OSError."""
-    return isinstance(error, FileNotFoundError) or "[3011]" in str(error)
+    """Whether there is no such file."""
+    return isinstance(error, FileNotFoundError) or any(t in str(error) for t in XROOTD_ABSENT)
 
 
 def _status(error: BaseException) -> int | None:
