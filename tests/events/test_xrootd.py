@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -36,7 +36,7 @@ FORMATS = ["jets.parquet", "jets.h5", "jets.csv", "jets.root", "jets.root:events
 def write_files(folder: Path) -> None:
     table = pa.table(COLUMNS)
     pq.write_table(table, folder / "jets.parquet", row_group_size=ROWS // 2)
-    pa.csv.write_csv(table.slice(0, 5_000), folder / "jets.csv")
+    pc.write_csv(table.slice(0, 5_000), folder / "jets.csv")
     with h5py.File(folder / "jets.h5", "w") as file:
         for name, values in COLUMNS.items():
             file.create_dataset(f"jets/{name}", data=values, chunks=(5_000,), compression="gzip")
