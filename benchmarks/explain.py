@@ -61,7 +61,7 @@ def all_runs(where: str, seeds: int, only: str = "") -> list[Run]:
     module, found = SETS[where], []
     for fault in (*FAULTS, *HEALTHY):
         for family in fault.families:
-            samples = module.PARTICLES if family == "S" else module.MATRICES
+            samples = {"S": module.PARTICLES, "L": module.LINEAR, "D": module.MATRICES}[family]
             found += [
                 Run(where, sample, family, fault, FIRST_SEED[where] + seed)
                 for sample in samples

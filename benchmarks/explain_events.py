@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-__all__ = ["Events", "Maker", "higgs_rows", "jets_of", "written"]
+__all__ = ["Events", "Maker", "data_file", "jets_of", "written"]
 
 Array = np.ndarray
 
@@ -92,8 +92,7 @@ def jets_of(labels: Array, axes: Callable[[int, Array], tuple[Array, Array]], se
     return Events(np.empty((len(labels), 0)), labels, [], found)
 
 
-def higgs_rows() -> Path | None:
-    """7,000 rows of the UCI HIGGS set in the folder STEEPEST_DATA; None where it is not there."""
-    folder = Path(os.environ.get("STEEPEST_DATA", "../shared/data"))
-    path = folder / "higgs.train"
+def data_file(name: str) -> Path | None:
+    """A file of the folder STEEPEST_DATA; None where it is not there."""
+    path = Path(os.environ.get("STEEPEST_DATA", "../shared/data")) / name
     return path if path.is_file() else None

@@ -1,65 +1,85 @@
-"""Samples that no threshold of `steepest.explain` was chosen on; `dimuons` is read from ROOT."""
+"""Samples that no threshold of `steepest.explain` was chosen on; `resonance` is read from ROOT."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.explain_events import Events, Maker, higgs_rows, jets_of
+from benchmarks.explain_events import Events, Maker, data_file, jets_of
 
-__all__ = ["MATRICES", "PARTICLES", "ROOT"]
+__all__ = ["LINEAR", "MATRICES", "PARTICLES", "ROOT"]
 
 Array = np.ndarray
 
 
-def rings(count: int, seed: int) -> Events:
-    """Signal in a ring; no linear model tells it."""
-    random = np.random.default_rng(seed)
-    x = random.normal(size=(count, 5))
-    radius = np.hypot(x[:, 0], x[:, 1]) + 0.3 * random.normal(size=count)
-    return Events(x, (radius > 1.2).astype(int), [f"r{i}" for i in range(5)])
-
-
-def dimuons(count: int, seed: int) -> Events:
-    """Pairs of leptons: a resonance at 91 GeV in mass over a falling background."""
+def resonance(count: int, seed: int) -> Events:
+    """Two photons: a resonance at 125 GeV in mass over a falling background, and its kinematics."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, count)
-    mass = np.where(labels, 91.0 + 2.5 * random.standard_cauchy(count).clip(-8, 8),
-                    60.0 + random.exponential(30.0, count))  # fmt: skip
-    pt = random.exponential(np.where(labels, 35.0, 22.0)) + 20.0
-    eta = random.normal(0, 1.3, count)
-    angle = random.uniform(0, np.pi, count) ** np.where(labels, 1.0, 1.4)
-    return Events(np.column_stack([mass, pt, eta, angle]), labels, ["mass", "pt", "eta", "angle"])
+    mass = np.where(
+        labels, random.normal(125.0, 6.0, count), 100.0 + random.exponential(35.0, count)
+    )
+    lead = mass / 2 * random.uniform(0.9, 1.6, count) + 5.0 * labels
+    second = mass / 2 * random.uniform(0.4, 1.0, count)
+    pair = random.exponential(np.where(labels, 60.0, 35.0))
+    star = np.abs(random.uniform(-1, 1, count)) ** np.where(labels, 1.0, 0.7)
+    columns = [mass, lead, second, pair, star]
+    names = ["mass", "lead_pt", "second_pt", "pair_pt", "cos_star"]
+    return Events(np.column_stack(columns), labels, names)
 
 
-def xor(count: int, seed: int) -> Events:
-    """Four clusters, labelled by the product of their signs."""
+def shower(count: int, seed: int) -> Events:
+    """Calorimeter clusters: width, depth and fractions of energy by layer of two particles."""
     random = np.random.default_rng(seed)
-    x = random.normal(size=(count, 4)) * 0.6
-    corner = random.choice([-1.0, 1.0], (count, 2))
-    x[:, :2] += corner
-    return Events(x, (corner.prod(axis=1) > 0).astype(int), list("abcd"))
+    labels = random.integers(0, 2, count)
+    energy = 10 ** random.uniform(0.7, 2.3, count)
+    depth = 6.0 + 0.9 * np.log(energy) + 2.0 * labels + random.normal(0, 2.2, count)
+    width = np.abs(random.normal(1.0 + 0.35 * labels, 0.45, count))
+    first = random.beta(2.0, 6.0 + 2.0 * labels)
+    last = random.beta(1.2 + 0.8 * labels, 9.0)
+    tracks = random.poisson(1.0 + 0.6 * labels).astype(float)
+    columns = [energy, depth, width, first, last, tracks]
+    names = ["energy", "depth", "width", "first", "last", "tracks"]
+    return Events(np.column_stack(columns), labels, names)
 
 
-def higgs(count: int, seed: int) -> Events:
-    """Rows of the UCI HIGGS set: 28 features."""
-    rows = np.loadtxt(str(higgs_rows()), delimiter="\t")
-    rows = rows[np.random.default_rng(seed).choice(len(rows), count, replace=False)]
-    return Events(rows[:, 1:], rows[:, 0].astype(int), [f"h{i}" for i in range(28)])
+def dimuons_of_cms(count: int, seed: int) -> Events:
+    """Pairs of muons that CMS took in 2011, labelled by whether their mass is that of a Z."""
+    import polars as pl
+
+    table = pl.read_csv(str(data_file("Zmumu_Run2011A.csv")))
+    mass = (
+        2
+        * table["pt1"]
+        * table["pt2"]
+        * ((table["eta1"] - table["eta2"]).cosh() - (table["phi1"] - table["phi2"]).cos())
+    )
+    z = ((mass.sqrt() > 85) & (mass.sqrt() < 97)).to_numpy().astype(int)
+    names = ["pt1", "eta1", "phi1", "pt2", "eta2", "phi2"]
+    x = table[names].to_numpy().astype(float)
+    random = np.random.default_rng(seed)
+    rows = random.choice(len(x), min(count, len(x)), replace=False)
+    return Events(x[rows], z[rows], names)
 
 
-def clusters(count: int, seed: int) -> Events:
-    """Jets of particles whose hardest ones lie together or apart."""
+def rays(count: int, seed: int) -> Events:
+    """Jets of particles along a line or all around."""
     random = np.random.default_rng(seed)
 
     def axes(label: int, pt: Array) -> tuple[Array, Array]:
-        width = 0.25 if label else 0.25 * np.sqrt(20.0 / pt).clip(0.3, 2.0)
-        return random.normal(0, width, len(pt)), random.normal(0, width, len(pt))
+        length, across = random.normal(0, 0.25, len(pt)), random.normal(0, 0.08, len(pt))
+        if not label:
+            across = random.normal(0, 0.17, len(pt))
+        turn = random.uniform(0, np.pi)
+        eta = length * np.cos(turn) - across * np.sin(turn)
+        return eta, length * np.sin(turn) + across * np.cos(turn)
 
     return jets_of(random.integers(0, 2, count), axes, seed + 1)
 
 
-MATRICES: dict[str, Maker] = {"rings": rings, "dimuons": dimuons, "xor": xor}
-if higgs_rows() is not None:
-    MATRICES["higgs"] = higgs
-PARTICLES: dict[str, Maker] = {"clusters": clusters}
-ROOT = ("dimuons",)
+MATRICES: dict[str, Maker] = {"resonance": resonance, "shower": shower}
+if data_file("Zmumu_Run2011A.csv") is not None:
+    MATRICES["dimuons of CMS"] = dimuons_of_cms
+LINEAR = ("resonance", "shower", "dimuons of CMS")
+"""Those that a linear model can tell apart at all."""
+PARTICLES: dict[str, Maker] = {"rays": rays}
+ROOT = ("resonance",)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.explain_events import Events, Maker, jets_of
+from benchmarks.explain_events import Events, Maker, data_file, jets_of
 
-__all__ = ["MATRICES", "PARTICLES"]
+__all__ = ["LINEAR", "MATRICES", "PARTICLES"]
 
 Array = np.ndarray
 
@@ -44,5 +44,58 @@ def prongs(count: int, seed: int) -> Events:
     return jets_of(random.integers(0, 2, count), axes, seed + 1)
 
 
-MATRICES: dict[str, Maker] = {"blobs": blobs, "jets": jets}
-PARTICLES: dict[str, Maker] = {"prongs": prongs}
+def rings(count: int, seed: int) -> Events:
+    """Signal in a ring; no linear model tells it."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(count, 5))
+    radius = np.hypot(x[:, 0], x[:, 1]) + 0.3 * random.normal(size=count)
+    return Events(x, (radius > 1.2).astype(int), [f"r{i}" for i in range(5)])
+
+
+def dimuons(count: int, seed: int) -> Events:
+    """Pairs of leptons: a resonance at 91 GeV in mass over a falling background."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, count)
+    mass = np.where(labels, 91.0 + 2.5 * random.standard_cauchy(count).clip(-8, 8),
+                    60.0 + random.exponential(30.0, count))  # fmt: skip
+    pt = random.exponential(np.where(labels, 35.0, 22.0)) + 20.0
+    eta = random.normal(0, 1.3, count)
+    angle = random.uniform(0, np.pi, count) ** np.where(labels, 1.0, 1.4)
+    return Events(np.column_stack([mass, pt, eta, angle]), labels, ["mass", "pt", "eta", "angle"])
+
+
+def xor(count: int, seed: int) -> Events:
+    """Four clusters, labelled by the product of their signs."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(count, 4)) * 0.6
+    corner = random.choice([-1.0, 1.0], (count, 2))
+    x[:, :2] += corner
+    return Events(x, (corner.prod(axis=1) > 0).astype(int), list("abcd"))
+
+
+def higgs(count: int, seed: int) -> Events:
+    """Rows of the UCI HIGGS set: 28 features."""
+    rows = np.loadtxt(str(data_file("higgs.train")), delimiter="\t")
+    rows = rows[np.random.default_rng(seed).choice(len(rows), count, replace=False)]
+    return Events(rows[:, 1:], rows[:, 0].astype(int), [f"h{i}" for i in range(28)])
+
+
+def clusters(count: int, seed: int) -> Events:
+    """Jets of particles whose hardest ones lie together or apart."""
+    random = np.random.default_rng(seed)
+
+    def axes(label: int, pt: Array) -> tuple[Array, Array]:
+        width = 0.25 if label else 0.25 * np.sqrt(20.0 / pt).clip(0.3, 2.0)
+        return random.normal(0, width, len(pt)), random.normal(0, width, len(pt))
+
+    return jets_of(random.integers(0, 2, count), axes, seed + 1)
+
+
+MATRICES: dict[str, Maker] = {
+    "blobs": blobs, "jets": jets, "rings": rings, "dimuons": dimuons, "xor": xor
+}  # fmt: skip
+if data_file("higgs.train") is not None:
+    MATRICES["higgs"] = higgs
+LINEAR = ("blobs", "jets", "dimuons", "higgs")
+"""Those that a linear model can tell apart at all."""
+PARTICLES: dict[str, Maker] = {"prongs": prongs, "clusters": clusters}

@@ -104,9 +104,9 @@ def check_optimizer(record: Record, measured: Measured) -> Iterator[Finding | Ch
             f"published: β₁ {known.beta1:g}, β₂ {known.beta2:g}, ε {known.epsilon:g}",
             "a large ε undoes the division by √v̂; a small β₂ makes it noisy, β₁ near 1 oscillates",
             f'descent.optimizer = "{given.name}", with the published options',
+            severity="note",
             change={"descent.optimizer": given.name},
             weight=5.0,
-            suspected=True,
         )
     else:
         yield Check("optimiser", True, f"{given.name} with usual options")
@@ -269,6 +269,7 @@ def check_overfitting(record: Record, measured: Measured) -> Iterator[Finding | 
             change={"descent.l2": 1e-3},
             weight=rise,
             suspected=record.descent.keep != "last",
+            mild=record.descent.keep != "last",
         )
     else:
         yield Check("overtraining", True, seen)

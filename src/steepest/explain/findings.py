@@ -10,10 +10,15 @@ from typing import Any, Literal
 Severity = Literal["wrong", "better", "note"]
 ORDER: dict[str, int] = {"wrong": 0, "better": 1, "note": 2}
 
-CERTAIN, NOTICEABLE = 3.0, 0.05
+CERTAIN, LARGE = 3.0, 0.15
 """A fix that improves the loss by so many standard errors, and by so much of what the model gained
-over a constant, was for something wrong; by two, and a tenth of that, for something to improve; so
-is one by one standard error that lowers the training loss by a twentieth of what was gained."""
+over a constant, was for something wrong;"""
+LIKELY, NOTICEABLE = 2.0, 0.005
+"""by so many, and so much, for something to improve;"""
+FACT = 1e3
+"""Weight from which a finding without a change is a fact of the events."""
+DESCENDS = 0.05
+"""so is one by one standard error that lowers the training loss by so much of what was gained."""
 
 
 def plain(value: Any) -> Any:
@@ -75,9 +80,9 @@ class Trial:
         """What the gain says about the cause; None where the change does not help."""
         if math.isinf(self.before) and math.isfinite(self.after):
             return "wrong"
-        if self.gain > max(CERTAIN * self.error, NOTICEABLE * self.scale):
+        if self.gain > max(CERTAIN * self.error, LARGE * self.scale):
             return "wrong"
-        if self.gain > max(2 * self.error, NOTICEABLE * self.scale / 10):
+        if self.gain > max(LIKELY * self.error, NOTICEABLE * self.scale):
             return "better"
         if self.descends_better and self.gain > self.error:
             return "better"
@@ -89,7 +94,7 @@ class Trial:
         if self.training is None or self.part == "training" or not math.isfinite(self.gain):
             return False
         before, after = self.training
-        return before - after > NOTICEABLE * self.scale
+        return before - after > DESCENDS * self.scale
 
     @property
     def sentence(self) -> str:
@@ -98,7 +103,7 @@ class Trial:
         after = "diverged" if math.isinf(self.after) else f"{self.after:.4g}"
         error = f" (difference ± {self.error:.2g})" if self.error > 0 else ""
         word = "better" if self.severity else "no better"
-        if self.severity and self.training is not None and self.gain <= 2 * self.error:
+        if self.severity and self.training is not None and self.gain <= LIKELY * self.error:
             word += f"; training loss {self.training[0]:.4g} → {self.training[1]:.4g}"
         return f"tried for {self.steps:,} steps: {self.part} loss {before} → {after}{error}: {word}"
 
@@ -128,6 +133,8 @@ class Finding:
         Orders findings of one severity; larger is first.
     suspected
         It counts only if its trial helps.
+    mild
+        Never "wrong", however much its change helps.
     trial
         What the change did when it was tried.
     """
@@ -141,21 +148,26 @@ class Finding:
     change: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 1.0
     suspected: bool = False
+    mild: bool = False
     trial: Trial | None = None
 
     @property
     def rank(self) -> tuple[int, float, float]:
-        """Sorts findings, the most important first."""
+        """Sorts findings, the most important first; facts of the events before what trials say.
+
+        Where a feature leaks or the parts differ, a loss that another η lowers says little.
+        """
         gain = self.trial.gain if self.trial is not None else 0.0
+        if self.trial is None and not self.change and self.weight >= FACT:
+            gain = math.inf
         return ORDER[self.severity], -gain, -self.weight
 
     def with_trial(self, trial: Trial) -> Finding:
         """The finding with a trial, and the severity that the trial proves."""
-        severity = self.severity
-        if self.suspected:
-            severity = trial.severity or "note"
-        elif trial.severity == "wrong":
-            severity = "wrong"
+        proved = trial.severity or "note"
+        severity = proved if self.suspected else min(self.severity, proved, key=ORDER.__getitem__)
+        if self.mild and severity == "wrong":
+            severity = "better"
         return replace(self, trial=trial, severity=severity)
 
     def to_json(self) -> dict[str, Any]:

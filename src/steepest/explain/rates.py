@@ -23,7 +23,7 @@ ENOUGH = 50
 """Steps after which J should be below that of a constant."""
 CLIMB = 1.5
 """Rises of J from round to round, together, over its fall."""
-SPREAD, CENTRE, FAR = 10.0, 5.0, 100.0
+SPREAD, CENTRE, FAR, VERY_FAR = 10.0, 5.0, 100.0, 1000.0
 """Of inputs: largest over smallest spread, |mean| over spread, farthest value in widths."""
 
 
@@ -194,8 +194,9 @@ def check_scaling(record: Record, measured: Measured) -> Iterator[Finding | Chec
         if kappa > FACTOR * other and linear.part_left > CONVERGED:
             steps = linear.curvature.steps_at_most(PART)
             fewer = math.ceil(-math.log(PART) * (other + 1) / 4)
+            unscaled = record.descent.scaling == "none"
             yield Finding(
-                "features-unscaled",
+                "features-unscaled" if unscaled else "features-badly-scaled",
                 f"κ = {kappa:.3g}: the inputs are scaled so differently that no η is quick.",
                 f"λmax along {_of(linear.along_steepest)}, λmin along "
                 f"{_of(linear.along_flattest)}; {spread}",
@@ -228,8 +229,9 @@ def check_scaling(record: Record, measured: Measured) -> Iterator[Finding | Chec
             "a few events take most of the gradient, or crush the others together",
             f'descent.scaling = "{scaling}"',
             change={"descent.scaling": scaling, "descent.learning_rate": "auto"},
+            severity="note",
             weight=math.log10(data.largest[farthest]),
-            suspected=True,
+            suspected=data.largest[farthest] < VERY_FAR,
         )
     elif record.descent.scaling in ("none", "min-max") and ratio > 2:
         yield Finding(
@@ -252,8 +254,12 @@ def _longer(record: Record, factor: float) -> dict[str, int]:
 
 
 def _dead(measured: Measured) -> float:
+    """Share of a layer's units that died on the way."""
     layers = measured.layers
-    return max((one.dead for one in layers.end), default=0.0) if layers else 0.0
+    if layers is None:
+        return 0.0
+    pairs = zip(layers.start, layers.end, strict=True)
+    return max((end.dead - start.dead for start, end in pairs), default=0.0)
 
 
 def _preconditioned(record: Record) -> str:
