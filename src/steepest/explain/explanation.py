@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import InputError, Interrupted
+from steepest.evaluate.figures import rendered
 from steepest.explain.checks import CHECKS
 from steepest.explain.findings import Check, Finding, plain
 from steepest.explain.measured import Measured, measure
+from steepest.explain.pictures import pictures_of
 from steepest.explain.record import Record, read_record
 from steepest.explain.trials import Trials, settings_of
 from steepest.folder import RunFolder
@@ -122,9 +124,25 @@ def explain_run(
     record = read_record(path, callback)
     explanation = explain(record, try_fixes=try_fixes, callback=callback)
     folder = RunFolder(path)
+    callback.stage("Drawing")
     with folder.locked():
         folder.write_json("explanation.json", explanation.to_json())
+        _draw(folder, explanation)
     return explanation
+
+
+def _draw(folder: RunFolder, explanation: Explanation) -> None:
+    """Write ``figures/explain-NAME`` with their numbers, in the formats that the recipe names."""
+    formats = tuple(dict.fromkeys(("png", *folder.recipe.evaluate.formats)))
+    for name, draw, numbers in pictures_of(explanation.measured):
+        figure = draw()
+        folder.write_json(f"figures/explain-{name}.json", plain(numbers))
+        for kind in formats:
+            content = rendered(figure, kind)
+            folder.write_figure(
+                f"figures/explain-{name}.{kind}",
+                lambda path, content=content: path.write_bytes(content),
+            )
 
 
 def explain(

@@ -10,7 +10,14 @@ from steepest.explain.data import Data, measure_data
 from steepest.explain.layers import Layers, measure_layers
 from steepest.explain.linear import LinearCurvature, measure_linear
 from steepest.explain.record import Record
-from steepest.explain.sharpness import Noise, Sharpness, measure_noise, measure_sharpness
+from steepest.explain.sharpness import Noise, Sharpness, measure_sharpness
+from steepest.explain.spectrum import (
+    PathNumbers,
+    SpectrumNumbers,
+    measure_noises,
+    measure_path,
+    measure_spectrum,
+)
 from steepest.training import TrainingCallback
 
 
@@ -21,9 +28,16 @@ class Measured:
     curves: Curves
     linear: LinearCurvature | None
     sharpness: tuple[Sharpness, ...]
-    noise: Noise | None
+    noises: tuple[Noise, ...]
+    spectrum: SpectrumNumbers | None
+    path: PathNumbers | None
     layers: Layers | None
     data: Data
+
+    @property
+    def noise(self) -> Noise | None:
+        """The noise at the end of the path."""
+        return self.noises[-1] if self.noises else None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -32,6 +46,7 @@ class Measured:
             "linear": self.linear.to_json() if self.linear else None,
             "sharpness": [one.to_json() for one in self.sharpness],
             "noise": self.noise.to_json() if self.noise else None,
+            "noises": [one.to_json() for one in self.noises],
             "layers": self.layers.to_json() if self.layers else None,
             "data": self.data.to_json(),
         }
@@ -42,13 +57,15 @@ def measure(record: Record, callback: TrainingCallback) -> Measured:
     callback.stage("Measuring the curvature")
     linear = measure_linear(record) if record.is_linear else None
     sharpness = measure_sharpness(record)
-    noise = measure_noise(record)
+    noises = measure_noises(record)
     callback.stage("Measuring layers and events")
     return Measured(
         curves=measure_curves(record),
         linear=linear,
         sharpness=tuple(sharpness),
-        noise=noise,
+        noises=noises,
+        spectrum=measure_spectrum(record, linear),
+        path=measure_path(record, linear),
         layers=None if record.is_linear else measure_layers(record),
         data=measure_data(record),
     )

@@ -111,7 +111,7 @@ def _places(count: int, points: int) -> list[int]:
 
 def _at(record: Record, index: int) -> Sharpness:
     theta, step = record.thetas[index], int(record.steps[index])
-    events = _some(record.train, EVENTS)
+    events = some_events(record.train, EVENTS)
     plain = hessian_product(record.objective, theta, events)
     root = np.ones(1) if record.rule.stability is not None else np.sqrt(_divisor(record, theta))
 
@@ -174,7 +174,8 @@ def _gradients(record: Record, theta: Array, seed: int) -> Array:
     return np.asarray(gradients, dtype=np.float64)
 
 
-def _some(events: Batch, most: int) -> Batch:
+def some_events(events: Batch, most: int = EVENTS) -> Batch:
+    """Events evenly spaced through a batch, at most so many."""
     if len(events) <= most:
         return events
     return events.take(np.linspace(0, len(events) - 1, most).astype(np.int64))

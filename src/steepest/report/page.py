@@ -58,6 +58,19 @@ _CAPTIONS = {
 }
 
 
+_OF_EXPLANATION = {
+    "spectrum": "Eigenvalues of ∇²J where the descent ended, by size; open: negative ones. The "
+    "line is the largest that the last η can bear.",
+    "path": "J of the training events along the path, and as the curvature (of a linear model) or "
+    "the gradient, J₀ − ∫ η‖∇J‖² dt, predicts it.",
+    "sharpness": "ηλmax along the path, of √v̂-preconditioned curvature for Adam and RMSprop, and "
+    "the largest that the update rule can bear on a quadratic.",
+    "noise": "Gradient noise scale tr Σ/‖∇J‖² along the path, in events, and the batch size.",
+    "units": "Shares of dead units, and of saturated values, in each hidden layer at the start and "
+    "at the end.",
+}
+
+
 def write_report(folder: RunFolder) -> None:
     """Write report.html from metrics.json, the figures, the recipe, the log and the environment.
 
@@ -100,6 +113,7 @@ def render(folder: RunFolder) -> str:
         chosen=_chosen(metrics),
         verdict=_verdict(metrics),
         explanation=folder.explanation,
+        explained=_explained(folder.path) if folder.explanation else [],
         importance=[
             (name, Merit.from_json(entry).format())
             for name, entry in (metrics.get("importance") or {}).items()
@@ -243,10 +257,19 @@ def _captions(metrics: dict[str, Any]) -> dict[str, str]:
     return captions
 
 
+def _explained(folder: Path) -> list[dict[str, str]]:
+    """The pictures of the explanation."""
+    return _drawn(folder, {f"explain-{name}": text for name, text in _OF_EXPLANATION.items()})
+
+
 def _figures(folder: Path, metrics: dict[str, Any]) -> list[dict[str, str]]:
     """Figures in the order of the captions, as data URIs."""
+    return _drawn(folder, _captions(metrics))
+
+
+def _drawn(folder: Path, captions: dict[str, str]) -> list[dict[str, str]]:
     found = []
-    for name, caption in _captions(metrics).items():
+    for name, caption in captions.items():
         file = folder / "figures" / f"{name}.png"
         if file.exists():
             content = base64.b64encode(file.read_bytes()).decode("ascii")
