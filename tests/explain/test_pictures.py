@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,12 @@ from steepest.explain.record import read_record
 from steepest.explain.spectrum import measure_noises, measure_path, measure_spectrum
 from steepest.training import TrainingCallback
 
-BATCH = {"optimizer": "sgd", "schedule": "constant", "batch_size": "all", "scaling": "standard"}
+BATCH: dict[str, Any] = {
+    "optimizer": "sgd",
+    "schedule": "constant",
+    "batch_size": "all",
+    "scaling": "standard",
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +62,8 @@ def test_the_path_of_a_network_follows_its_gradient(tmp_path: Path):
 
 
 def test_the_path_of_a_linear_model_follows_its_curvature(tmp_path: Path):
-    record = read_record(
-        trained(
-            tmp_path,
-            hidden=[],
-            learning_rate=0.1,
-            epochs=200,
-            loss="mean-squared-error",
-            method="descent",
-            **BATCH,
-        )  # fmt: skip
-    )
+    linear: dict[str, Any] = {"hidden": [], "loss": "mean-squared-error", "method": "descent"}
+    record = read_record(trained(tmp_path, learning_rate=0.1, epochs=200, **linear, **BATCH))
     found = measure_path(record, measure_linear(record))
     assert found is not None
     assert found.losses == pytest.approx(found.predicted, rel=1e-6)
