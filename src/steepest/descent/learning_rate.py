@@ -220,6 +220,10 @@ def best_multiple(trials: Trials, found: LearningRate, multiples: Sequence[float
 def _first_to_arrive(rows: dict[float, list[float]], start: float) -> float:
     """The stable multiple that is first near the lowest loss, and lowest in the end; or 1."""
     lowest = min(map(min, rows.values()))
+    if max(rows) == 1.0 and rows[1.0][-1] <= min(row[-1] for row in rows.values()) + 1e-6 * (
+        start - lowest
+    ):
+        return 1.0  # the best fixed rate of a quadratic is only left where it is too slow
     goal = lowest + 1e-4 * (start - lowest)
     stable = [m for m, row in rows.items() if m == 1.0 or _settles(row, start)]
     return min(stable, key=lambda m: (_arrives(rows[m], goal), rows[m][-1]))
