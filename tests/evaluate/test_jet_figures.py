@@ -66,3 +66,19 @@ def test_its_numbers_are_drawn_again():
     again = figures.drawn_again("jet_figure", text)()
     offsets = again.axes[1].collections[0].get_offsets()
     np.testing.assert_allclose(offsets[:, 0], numbers.jets[1].delta_eta)
+
+
+def test_the_labels_of_a_jet_alone_are_inside():
+    """Drawn by Pyplot, as ``run.draw`` does, with a long name of its group."""
+    import matplotlib.pyplot as plt
+
+    numbers = JetPictures((picture(0, 20),), ("Background (is_top = 0)",))
+    axes = figures.drawn_into(lambda: jet_figure(numbers))
+    try:
+        figure = axes.figure
+        figure.canvas.draw()
+        box = axes.get_tightbbox().transformed(figure.transFigure.inverted())
+        assert box.x0 >= 0 <= box.y0
+        assert box.x1 <= 1 >= box.y1
+    finally:
+        plt.close(axes.figure)

@@ -77,3 +77,22 @@ def test_an_objective_of_no_names(tmp_path: Path):
 def test_three_dimensions_are_none():
     with pytest.raises(InputError, match=r"dimensions is 3\."):
         LandscapeOptions(dimensions=3)
+
+
+class Slow(DoubleWell):
+    slow_surface = True
+
+
+@pytest.mark.parametrize(
+    ("objective", "options", "expected"),
+    [
+        (DoubleWell(), {}, (51, None)),
+        (Slow(), {}, (25, 2048)),
+        (Slow(), {"points": 7}, (7, 2048)),
+        (Slow(), {"events": 5000}, (25, 5000)),
+        (Slow(), {"standard_error": 0.01}, (25, None)),
+    ],
+)
+def test_a_slow_objective_has_fewer_points_and_events_by_default(objective, options, expected):
+    wish = LandscapeOptions(**options).resolved(subject_of(objective), "well")
+    assert (wish.points, wish.events) == expected

@@ -168,6 +168,17 @@ def _one_jet(run: steepest.Run) -> Any:
     return parts[0].features[:1]
 
 
+class _Says(TrainingCallback):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sentences: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+
 class _StopAt(TrainingCallback):
     """Interrupts after so many validations."""
 
@@ -240,7 +251,9 @@ def test_three_classes_folds_and_a_landscape(folder: Path, tmp_path: Path):
     )
     assert written.scores[-2:] == ["predicted", "prediction_jet_pt"]
     fold = steepest.Run(run.path / "folds" / "0")
-    drawn = fold.landscape("random", points=5, progress=False)
+    said = _Says()
+    drawn = fold.landscape("random", points=5, callback=said, progress=False)
+    assert "5 points an axis, on 155 of 155 events" in " ".join(said.sentences)
     assert np.isfinite(drawn.surface.losses).all()
 
 

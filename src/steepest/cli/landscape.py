@@ -34,7 +34,10 @@ def landscape(
     one_dimensional: Annotated[
         bool, typer.Option("--one-dimensional", "-1", help="A line instead of a plane.")
     ] = False,
-    points: Annotated[int, typer.Option("--points", help="Points along each axis.")] = 51,
+    points: Annotated[
+        int | None,
+        typer.Option("--points", help="Points along each axis: 51, of networks of particles 25."),
+    ] = None,
     extent: Annotated[
         str | None,
         typer.Option(

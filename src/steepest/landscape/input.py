@@ -21,6 +21,10 @@ Array = np.ndarray
 
 CURVATURE_EVENTS = 20_000
 """Maximum number of events for Hessian–vector products."""
+POINTS = 51
+SLOW_POINTS, SLOW_EVENTS = 25, 2048
+"""Of an objective that says that each point of a surface takes it a pass over the events: a network
+of PyTorch. With all events of a small sample and 51 points, Deep Sets takes hours."""
 KINDS = ("random", "principal", "hessian", "through", "parameters")
 
 
@@ -70,9 +74,9 @@ class LandscapeOptions:
     directions: str = "auto"  # or one of `KINDS`
     others: tuple[str, ...] = ()  # runs for "through", names for "parameters"
     dimensions: int = 2
-    points: int = 51  # along each axis
+    points: int | None = None  # along each axis; None: `POINTS`
     extent: tuple[float, ...] | None = None  # half width, or (low, high) of each axis
-    events: int | None = None  # at most; None uses all
+    events: int | None = None  # at most; None: all, of a slow objective `SLOW_EVENTS`
     standard_error: float | None = None  # of J at every point, as a fraction of J
     seed: int = 0  # of random directions and of the order of the events
     name: str | None = field(default=None, compare=False)  # of the folder in RUN/landscape
@@ -113,7 +117,16 @@ class LandscapeOptions:
             dimensions = min(max(given, 1), 2)
         name = self.name or kind + ("-line" if dimensions == 1 else "")
         others = _names(self.others) if kind == "parameters" else self.others
-        return replace(self, directions=kind, dimensions=dimensions, name=name, others=others)
+        slow = bool(getattr(source.objective, "slow_surface", False))
+        points, events = self.points, self.events
+        if points is None:
+            points = SLOW_POINTS if slow else POINTS
+        if slow and events is None and self.standard_error is None:
+            events = SLOW_EVENTS
+        return replace(
+            self, directions=kind, dimensions=dimensions, name=name, others=others, points=points,
+            events=events,
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -56,8 +56,14 @@ def landscape_of_run(
     folder = RunFolder(path)
     folder.say_unchecked(callback.say)
     source = landscape_input(folder, part, callback)
-    options = options.resolved(source, str(path))
+    given, options = options, options.resolved(source, str(path))
     assert options.name is not None  # resolved
+    if options.events != given.events:
+        callback.say(
+            f"Each point is a pass of the network over the events: {options.points} points an "
+            f"axis, on {min(options.events or 0, len(source.events)):,} of "
+            f"{len(source.events):,} events. --points and --events take others."
+        )
     target = LandscapeFolder(folder.path, options.name)
     return landscape_of_input(source, options, target, callback)
 
@@ -74,17 +80,18 @@ def landscape_of_input(
     the sums from which an interrupted call continues. InputError for directions that do not fit
     the objective or are parallel, or too many points for memory.
     """
-    began = clock()
+    began, points = clock(), options.points
+    assert points is not None  # resolved
     row_bytes = 2 * int(source.events.take(slice(0, 1)).inputs.nbytes) + 16  # and a shuffled copy
     count = min(options.events or len(source.events), len(source.events))
-    refuse_too_large(options.points, options.dimensions, count, row_bytes, available_memory())
+    refuse_too_large(points, options.dimensions, count, row_bytes, available_memory())
     # overflow is visible in the losses
     one_thread, quiet = threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore")
     with one_thread, quiet, interruptible(callback):  # first: compilation takes long
         events = drawn_events(source.events, options.events, options.seed)
         spectrum = _spectrum(source, events, options.seed, callback)
         directions = _directions(source, options, spectrum)
-        grid = grid_of(directions, _extent(source, options, directions, spectrum), options.points)
+        grid = grid_of(directions, _extent(source, options, directions, spectrum), points)
         anchors = Anchors()
         if options.standard_error is not None or len(events) < len(source.events):
             callback.stage("Anchors, with all events")

@@ -389,6 +389,8 @@ class AutogradObjective:
             state = bytearray.fromhex(memory.streams["torch"])
             self._stream = torch.frombuffer(state, dtype=torch.uint8).clone()
 
+    slow_surface = True
+    """Each point of a surface takes a pass over the events: landscapes take fewer of both."""
     over_ranks = any_rule = True
     """`run_steps` takes means over ranks, and any rule of update."""
 

@@ -78,7 +78,7 @@ def jet_figure(pictures: JetPictures) -> Figure:
     rows = -(-len(jets) // columns)
     half = _half_width(jets)
     single = len(jets) == 1
-    with drawing(3.6 * columns + (3.2 if single else 0.6), 3.9 * rows + 0.9) as figure:
+    with drawing(3.6 * columns + (3.8 if single else 0.6), 3.9 * rows + 0.9) as figure:
         panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
         for axes, jet in zip(panels, jets, strict=False):
             share = jet.pt / jet.jet_pt
@@ -92,7 +92,9 @@ def jet_figure(pictures: JetPictures) -> Figure:
             axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")
             axes.set_xlabel(r"$\Delta\eta$")
             axes.set_ylabel(r"$\Delta\phi$")
-            if not single:
+            if single:  # from the left, so that the layout sees where the labels are
+                axes.set_anchor("W")
+            else:
                 axes.label_outer()
         for axes in panels[len(jets) :]:
             axes.set_axis_off()
