@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from steepest.errors import EventsError, RecipeError
-from steepest.events import parse
+from steepest.events import load_sample, parse
+from steepest.events.expressions import lists
+from steepest.recipe import EventsRecipe
 
 COUNTS = [3, 2, 0, 4, 1]
 RANDOM = np.random.default_rng(6)
@@ -254,3 +257,27 @@ def test_columns_of_a_name_are_replaced() -> None:
 def test_pairs_that_are_refused(text: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         parse(text).evaluate(BOTH)
+
+
+def test_pairs_of_long_lists_are_made_in_pieces_or_refused(tmp_path, monkeypatch) -> None:
+    lengths = [3, 70, 2, 80, 60, 0, 5]
+    columns = {"pt": 10.0, "eta": 1.0, "phi": 3.0, "mass": 0.1}
+    random = np.random.default_rng(1)
+    events = {
+        f"Jet_{k}": [random.uniform(0, v, n).tolist() for n in lengths] for k, v in columns.items()
+    }
+    pq.write_table(pa.table({**events, "y": [0, 1, 0, 1, 0, 1, 0]}), tmp_path / "e.parquet")
+    features = [
+        {"name": "m", "value": "max(pairs(p4(Jet)).mass)", "fill": 0},
+        {"name": "n", "value": "count(first(Jet_pt))"},
+    ]
+    table = {"path": str(tmp_path / "e.parquet"), "label": "y", "features": features}
+    recipe = EventsRecipe.model_validate({**table, "split": {"validation": 0.0, "test": 0.3}})
+    whole = load_sample(recipe).features
+    assert whole[:, 1].tolist() == [n * (n - 1) / 2 for n in lengths]
+    monkeypatch.setattr(lists, "PAIRS_AT_ONCE", 5_000)
+    np.testing.assert_array_equal(load_sample(recipe).features, whole)
+    monkeypatch.setattr(lists, "MOST_PAIRS", 3_000)
+    with pytest.raises(EventsError, match=r"too many pairs in .*e.parquet at row 3") as caught:
+        load_sample(recipe)
+    assert caught.value.details["found"] == "3,160 pairs"

@@ -12,7 +12,8 @@ batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +95,7 @@ def mapped(
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Lists that are combined differ in length at a row of the data frame.
+    """Lists that are combined differ in length at a row of the data frame, or have too many pairs.
 
     It is noted while Polars evaluates, which carries no exception of ours out faithfully, and
     raised by `refuse_mismatch` afterwards, where it is known which file the row is of.
@@ -104,6 +105,7 @@ class Mismatch:
     place: str
     row: int
     lengths: tuple[int, ...]
+    pairs: int = 0
 
 
 Note = Callable[[int, tuple[int, ...]], object]
@@ -115,6 +117,14 @@ def refuse_mismatch(mismatches: Sequence[Mismatch], locate: Callable[[int], str]
     if not mismatches:
         return
     first = min(mismatches, key=lambda mismatch: mismatch.row)
+    if first.pairs:
+        raise EventsError(
+            f"{first.role}: too many pairs {locate(first.row)}.\n{first.place}",
+            expected=f"at most {MOST_PAIRS:,} pairs in an event, which take 1 GB",
+            found=f"{first.pairs:,} pairs",
+            cause="lists of hundreds or thousands of elements, such as particles or cells",
+            do="select elements first: pairs(p4(PF)[PF_pt > 5])",
+        )
     sizes = sorted(set(first.lengths))
     raise EventsError(
         f"{first.role}: lists of different lengths meet {locate(first.row)}.\n{first.place}",
@@ -206,14 +216,47 @@ def ordered(operand: Typed, by: Typed, note: Note) -> Typed:
     return mapped(call, operand.dtype, operand.expr, by.expr)
 
 
-def paired(side: int, lists: Sequence[Typed]) -> Typed:
+MOST_PAIRS = 2**24
+"""Of one event."""
+PAIRS_AT_ONCE = 2**23
+"""Elements squared, of the events that are evaluated at once."""
+_USES_PAIRS = re.compile(r"\b(pairs|first|second)\s*\(")
+
+
+def in_pieces(table: pl.DataFrame, texts: Iterable[str]) -> list[slice]:
+    """Return rows that are evaluated at once, few where an expression pairs long lists.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"pt": [[0.0] * 2000, [0.0] * 2500, [0.0]]})
+    >>> in_pieces(table, ["max(pairs(p4(pt, pt, pt, pt)).mass)"]), in_pieces(table, ["sum(pt)"])
+    ([slice(0, 1, None), slice(1, 3, None)], [slice(0, 3, None)])
+    """
+    lists = [name for name, dtype in table.schema.items() if isinstance(dtype, pl.List)]
+    if not lists or not any(map(_USES_PAIRS.search, texts)):
+        return [slice(0, table.height)]
+    lengths = [table[name].list.len().fill_null(0).to_numpy().astype(np.float64) for name in lists]
+    reached = np.cumsum(np.maximum.reduce(lengths) ** 2) // PAIRS_AT_ONCE
+    starts = [0, *(np.flatnonzero(np.diff(reached)) + 1).tolist()]
+    return list(map(slice, starts, [*starts[1:], table.height]))
+
+
+def paired(side: int, lists: Sequence[Typed], note: Callable[[int, int], object]) -> Typed:
     """Return one member of each pair: of each two elements of a list, or of one of each of two.
 
     Pairs come in the order of their first member, then of the second; `side` is 0 for the first.
+    `note` is called with the first row that has more than `MOST_PAIRS`, and with their number.
     """
 
     def call(count: int, series: Sequence[pl.Series]) -> pl.Series:
         first, second = Jagged.of(series[0], count), Jagged.of(series[-1], count)
+        n = first.lengths
+        too_many = (n * (n - 1) // 2 if len(lists) == 1 else n * second.lengths) > MOST_PAIRS
+        if too_many.any():
+            row = int(np.argmax(too_many))
+            pairs = n[row] * (n[row] - 1) // 2 if len(lists) == 1 else n[row] * second.lengths[row]
+            note(row, int(pairs))
+            first, second = first.without(too_many), second.without(too_many)
         place = np.arange(len(first.values)) - first.starts[first.events]
         if len(lists) == 1:  # with each element after it
             partners, begin = first.lengths[first.events] - 1 - place, np.arange(len(place)) + 1

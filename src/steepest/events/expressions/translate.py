@@ -119,7 +119,8 @@ class _Translation:
             case ast.Call(func=ast.Name(id="sort"), args=arguments):
                 return self.sorted(node, arguments)
             case ast.Call(func=ast.Name(id=name), args=arguments) if name in MEMBERS:
-                return paired(MEMBERS[name], self.pair(node, arguments))
+                lists = self.pair(node, arguments)
+                return paired(MEMBERS[name], lists, partial(self.note_pairs, node))
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return self.call(node, name, arguments)
         raise TypeError(f"no such node: {ast.dump(node)}")
@@ -131,6 +132,10 @@ class _Translation:
     def note(self, node: ast.expr, row: int, lengths: tuple[int, ...]) -> None:
         """Note that lists which meet at a node differ in length."""
         self.mismatches.append(Mismatch(self.role, self.place(node), row, lengths))
+
+    def note_pairs(self, node: ast.expr, row: int, pairs: int) -> None:
+        """Note that the lists of an event have too many pairs."""
+        self.mismatches.append(Mismatch(self.role, self.place(node), row, (), pairs))
 
     def origin(self, node: ast.expr) -> ast.expr:
         """Return the node that made a list of an expression: a column, or elements of one."""
@@ -314,9 +319,12 @@ class _Translation:
         """Return the first or second four-vector of each pair."""
         lists = self.pair(node, arguments)
         own = min(side, len(lists) - 1)
-        return self.vector(arguments[own]).each(
-            do=lambda part: paired(side, [part if i == own else x for i, x in enumerate(lists)])
-        )
+
+        def of(part: Typed) -> Typed:
+            given = [part if i == own else x for i, x in enumerate(lists)]
+            return paired(side, given, partial(self.note_pairs, node))
+
+        return self.vector(arguments[own]).each(do=of)
 
     def pair(self, node: ast.Call, arguments: list[ast.expr]) -> list[Typed]:
         """Return the lists whose elements are paired; of four-vectors, their first component."""

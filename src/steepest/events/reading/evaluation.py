@@ -8,7 +8,7 @@ events are there: half of what would be copied and written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from steepest.events.expressions.expression import Expression, frame
-from steepest.events.expressions.lists import refuse_mismatch
+from steepest.events.expressions.lists import in_pieces, refuse_mismatch
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import Block
 from steepest.events.reading.particles import ParticleColumns
@@ -141,8 +141,11 @@ class Evaluation:
 
     def over(self, blocks: Iterator[Block]) -> Iterator[Evaluated]:
         """Yield what is kept of each block."""
+        texts = [expression.text for expression in self._plan.expressions]
         for block in blocks:
-            yield self.of(block)
+            for rows in in_pieces(frame(block.batch), texts):
+                batch = block.batch.slice(rows.start, rows.stop - rows.start)
+                yield self.of(replace(block, batch=batch, first_row=block.first_row + rows.start))
 
     def of(self, block: Block) -> Evaluated:
         """Select from a block, and evaluate it."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression, frame, parse
-from steepest.events.expressions.lists import refuse_mismatch
+from steepest.events.expressions.lists import in_pieces, refuse_mismatch
 from steepest.events.expressions.types import Typed
 from steepest.events.formats.contract import RowFilter
 from steepest.events.reading.evaluation import codes_of
@@ -105,9 +106,13 @@ class FeatureReader:
         """
         table = frame(batch.select(self.columns))
         # with_columns, not select: it also spreads a constant over the rows.
-        values = table.with_columns(self._exprs).select([str(i) for i in range(len(self._exprs))])
-        for typed in self._typed:
-            refuse_mismatch(typed.mismatches, locate)
+        pieces, texts = [], [expression.text for expression in self.expressions]
+        for rows in in_pieces(table, texts):
+            piece = table[rows].with_columns(self._exprs)
+            pieces.append(piece.select([str(i) for i in range(len(self._exprs))]))
+            for typed in self._typed:
+                refuse_mismatch(typed.mismatches, lambda row, by=rows.start: locate(by + row))
+        values = pl.concat(pieces)
         categories, coded = {}, []
         for i in self._texts:
             known: dict[str, int] = {}
