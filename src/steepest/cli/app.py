@@ -17,6 +17,7 @@ from steepest._version import __version__
 from steepest.cli.compare import compare
 from steepest.cli.evaluate import evaluate
 from steepest.cli.explain import explain
+from steepest.cli.lab import lab
 from steepest.cli.landscape import landscape
 from steepest.cli.lecture import lecture
 from steepest.cli.predict import predict
@@ -87,7 +88,9 @@ def _complain(text: str) -> None:
     print(f"steepest: {text}", file=sys.stderr)
 
 
-for _verb in (train, evaluate, explain, compare, predict, share, landscape, lecture, simulate):
+for _verb in (
+    train, evaluate, explain, compare, predict, share, landscape, lecture, lab, simulate,
+):  # fmt: skip
     app.command()(_answered(_verb))
 
 

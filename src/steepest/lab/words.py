@@ -13,6 +13,15 @@ _GREEK = {
 }  # fmt: skip
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
+_SHORT = {
+    "t_squared": "t²",
+    "x1": "x₁",
+    "x2": "x₂",
+    "n_constituents": "N",
+    "pt_dispersion": "pTᴰ",
+}
+"""Of the embedded samples, in few letters."""
+
 Units = Mapping[str, Mapping[str, str]]
 
 
@@ -24,6 +33,8 @@ def symbol(name: str, units: Units) -> str:
     >>> symbol("pt", {}), symbol("tau32", {}), symbol("my_feature", {})
     ('pT', 'τ₃₂', 'my_feature')
     """
+    if name in _SHORT and "title" not in units.get(name, {}):
+        return _SHORT[name]
     text, _, _ = axis_label(name, units=units).partition(" [")
     if "$" not in text:
         return text

@@ -1,0 +1,96 @@
+// What the canvases share: sizes in device pixels, axes with ticks.
+
+import { palette } from "./colours.js";
+import { short } from "./numbers.js";
+
+/** Size a canvas to its box; returns its context in CSS pixels, with width and height. */
+export function prepared(canvas) {
+  const ratio = Math.min(devicePixelRatio || 1, 2);
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return { context, width, height };
+}
+
+export const MARGIN = { left: 54, right: 12, top: 10, bottom: 40 };
+export const FONT = "13px system-ui, sans-serif";
+
+/** Maps of values to pixels inside the margins. */
+export function frame(width, height, rangeX, rangeY) {
+  const { left, right, top, bottom } = MARGIN;
+  const [w, h] = [width - left - right, height - top - bottom];
+  return {
+    left, top, w, h, rangeX, rangeY,
+    x: (value) => left + ((value - rangeX[0]) / (rangeX[1] - rangeX[0])) * w,
+    y: (value) => top + h - ((value - rangeY[0]) / (rangeY[1] - rangeY[0])) * h,
+    ofX: (pixel) => rangeX[0] + ((pixel - left) / w) * (rangeX[1] - rangeX[0]),
+    ofY: (pixel) => rangeY[0] + ((top + h - pixel) / h) * (rangeY[1] - rangeY[0]),
+  };
+}
+
+/** Round values within a range, some five of them. */
+export function ticks([low, high], most = 5) {
+  const span = high - low;
+  if (!(span > 0) || !Number.isFinite(span)) return [];
+  const power = 10 ** Math.floor(Math.log10(span / most));
+  const step = [1, 2, 5, 10].map((k) => k * power).find((s) => span / s <= most);
+  const found = [];
+  for (let k = Math.ceil(low / step); k * step <= high + 1e-9 * span; k++) found.push(k * step);
+  return found;
+}
+
+/** Axes of a frame with ticks and labels. */
+export function drawAxes(context, f, labelX, labelY, { grid = true } = {}) {
+  const colours = palette();
+  context.font = FONT;
+  context.lineWidth = 1;
+  context.fillStyle = colours.muted;
+  context.strokeStyle = colours.grid;
+  context.textAlign = "center";
+  context.textBaseline = "top";
+  for (const tick of ticks(f.rangeX)) {
+    if (grid) line(context, f.x(tick), f.top, f.x(tick), f.top + f.h);
+    context.fillText(short(Math.abs(tick) < 1e-12 ? 0 : tick), f.x(tick), f.top + f.h + 5);
+  }
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  for (const tick of ticks(f.rangeY)) {
+    if (grid) line(context, f.left, f.y(tick), f.left + f.w, f.y(tick));
+    context.fillText(short(Math.abs(tick) < 1e-12 ? 0 : tick), f.left - 6, f.y(tick));
+  }
+  context.fillStyle = colours.text;
+  context.textAlign = "center";
+  context.textBaseline = "bottom";
+  context.fillText(labelX, f.left + f.w / 2, f.top + f.h + MARGIN.bottom - 1);
+  context.save();
+  context.translate(13, f.top + f.h / 2);
+  context.rotate(-Math.PI / 2);
+  context.textBaseline = "middle";
+  context.fillText(labelY, 0, 0);
+  context.restore();
+}
+
+export function line(context, x0, y0, x1, y1) {
+  context.beginPath();
+  context.moveTo(x0, y0);
+  context.lineTo(x1, y1);
+  context.stroke();
+}
+
+/** The part of a tone scale for J: steep near the minimum, so that the valley shows. */
+export function toneOf(value, low, high) {
+  const part = (value - low) / (high - low || 1);
+  return Math.log1p(300 * Math.max(part, 0)) / Math.log1p(300);
+}
+
+/** Lowest and highest finite value; the highest is capped for surfaces that rise without bound. */
+export function extent(values) {
+  const finite = Array.from(values).filter(Number.isFinite).sort((a, b) => a - b);
+  if (!finite.length) return [0, 1];
+  return [finite[0], finite[finite.length - 1]];
+}

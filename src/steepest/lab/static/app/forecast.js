@@ -1,0 +1,100 @@
+// What is known of a descent before its first step: zones of η, and the number of steps.
+
+import { RULES, dot, factor, stableRate } from "../twin/index.js";
+
+/** J − J*, as a part of its start, that counts as arrived. */
+export const PART = 1e-3;
+const MOST_STEPS = 50000;
+/** η is too small if it takes so many times the steps of the best. */
+const SLOW = 5;
+
+/** λmax, the largest stable η of the rule, and the zones of the slider. */
+export function zones(problem, state, descent) {
+  const adapts = RULES[state.optimizer].stability({ momentum: state.momentum }) === null;
+  const q = problem.quadratic;
+  let [largest, bound, where] = [NaN, NaN, ""];
+  if (q && !adapts) {
+    largest = q.largest;
+    bound = RULES[state.optimizer].stability({ momentum: state.momentum }) / largest;
+    where = problem.isQuadratic ? "exact, everywhere" : "at the minimum";
+  } else {
+    const theta = descent ? descent.theta : problem.objective.initial(state.seed);
+    const found = stableRate(
+      problem.objective, theta, problem.events,
+      { name: state.optimizer, momentum: state.momentum }, descent?.state, descent?.ruleStep ?? 0,
+    );
+    largest = found.largest;
+    bound = found.rate;
+    where = descent?.step ? `at step ${descent.step}` : "at the start";
+    if (found.events < problem.events.y.length) where += `, on ${found.events.toLocaleString("en-US")} events`;
+    if (adapts) where += ", over √v̂";
+  }
+  if (!(bound > 0)) return { largest, bound: NaN, half: NaN, slow: NaN, best: NaN, where, adapts };
+  const best = q && state.optimizer === "sgd" ? q.best : bound / 2;
+  return { largest, bound, half: adapts ? bound / 2 : 1 / largest, slow: slowest(q, state, problem, best), best, where, adapts };
+}
+
+/** Below this η the descent takes many times the steps of the best. */
+function slowest(q, state, problem, best) {
+  if (!q || state.optimizer !== "sgd") return best / 20;
+  const start = startOf(problem, state);
+  const goal = SLOW * Math.max(q.stepsTo(start, best, PART), 1);
+  let [low, high] = [best * 1e-6, best];
+  for (let i = 0; i < 40; i++) {
+    const middle = Math.sqrt(low * high);
+    if (q.stepsTo(start, middle, PART) > goal) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/** θ₀ of a state. */
+export const startOf = (problem, state) =>
+  state.start?.length === problem.objective.size
+    ? Float64Array.from(state.start)
+    : problem.objective.initial(state.seed);
+
+/** The zone of an η: "small", "right", "overshooting" or "diverging"; null where nothing is known. */
+export function zoneOf(rate, z) {
+  if (!(z.bound > 0)) return null;
+  if (rate > z.bound) return "diverging";
+  if (rate > Math.max(z.half, z.slow)) return "overshooting";
+  return rate < z.slow ? "small" : "right";
+}
+
+/**
+ * Steps until J − J* is a thousandth of its start: {steps, exact}; null where nothing is predicted.
+ *
+ * A descent with momentum or a schedule is followed along each eigenvector for itself.
+ */
+export function predictedSteps(problem, state) {
+  const q = problem.quadratic;
+  if (!q || RULES[state.optimizer].stability({ momentum: 0 }) === null) return null;
+  const start = startOf(problem, state);
+  const exact = problem.isQuadratic && state.batch === "all";
+  if (state.optimizer === "sgd" && state.schedule === "constant")
+    return { steps: q.stepsTo(start, state.rate, PART), exact };
+  return { steps: followed(q, start, problem, state), exact };
+}
+
+function followed(q, start, problem, state) {
+  const away = q.vectors.map((vector) => dot(vector, start.map((x, i) => x - q.minimum[i])));
+  const speed = away.map(() => 0);
+  const beta = state.optimizer === "sgd" ? 0 : state.momentum;
+  const events = problem.events.y.length;
+  const perEpoch = state.batch === "all" ? 1 : Math.ceil(events / Math.min(state.batch, events));
+  const total = state.epochs * perEpoch;
+  const excess = () => away.reduce((sum, x, k) => sum + q.values[k] * x * x, 0);
+  const goal = PART * excess();
+  for (let step = 0; step < MOST_STEPS; step++) {
+    if (excess() <= goal) return step;
+    const rate = state.rate * factor({ name: state.schedule }, Math.min(step, total - 1), total, perEpoch);
+    for (let k = 0; k < away.length; k++) {
+      const g = q.values[k] * away[k];
+      speed[k] = beta * speed[k] + g;
+      away[k] -= rate * (state.optimizer === "nesterov" ? g + beta * speed[k] : speed[k]);
+    }
+    if (!(excess() < 1e12 * goal)) return Infinity;
+  }
+  return Infinity;
+}

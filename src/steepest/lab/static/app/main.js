@@ -1,0 +1,74 @@
+// The page: which view is shown, the theme, and the errors that nobody foresaw.
+
+import { html, render, Component } from "./html.js";
+import { Playground } from "./playground.js";
+import { Exercises } from "./exercise_view.js";
+
+class App extends Component {
+  constructor() {
+    super();
+    this.state = { index: null, error: null, view: viewOf(location.hash) };
+    this._hash = () => this.setState({ view: viewOf(location.hash) });
+  }
+
+  async componentDidMount() {
+    addEventListener("hashchange", this._hash);
+    try {
+      const answer = await fetch("./data/index.json");
+      if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
+      const index = await answer.json();
+      const runs = index.server ? (await import("./runs.js")).Runs : null;
+      this.setState({ index, runs });
+    } catch (error) {
+      this.setState({ error: `The lab's data could not be read: ${error.message}. Reload the page, or start steepest lab again.` });
+    }
+  }
+
+  componentWillUnmount() {
+    removeEventListener("hashchange", this._hash);
+  }
+
+  render(_, { index, error, view, runs }) {
+    if (error) return html`<main class="message" role="alert"><p>${error}</p></main>`;
+    if (!index) return html`<main class="message"><p>Loading the lab …</p></main>`;
+    const views = [["play", "Playground"], ["exercises", "Exercises"], ...(runs ? [["runs", "Runs"]] : [])];
+    const shown = views.some(([name]) => name === view) ? view : "play";
+    return html`<header class="top">
+        <a class="brand" href="#play"><img src="icon.svg" alt="" width="28" height="28" /> steepest lab</a>
+        <nav aria-label="Views">${views.map(([name, title]) => html`<a key=${name} href=${`#${name}`} aria-current=${shown === name ? "page" : undefined}>${title}</a>`)}</nav>
+        <button type="button" class="plain theme" onClick=${() => this._theme()} aria-label="Switch between light and dark">◐</button>
+      </header>
+      ${shown === "play" && html`<${Playground} index=${index} />`}
+      ${shown === "exercises" && html`<${Exercises} index=${index} />`}
+      ${shown === "runs" && html`<${runs} index=${index} />`}`;
+  }
+
+  _theme() {
+    const { dataset } = document.documentElement;
+    dataset.theme = dataset.theme === "dark" ? "light" : "dark";
+    try {
+      localStorage.setItem("steepest-theme", dataset.theme);
+    } catch {
+      // a browser that keeps nothing forgets the theme
+    }
+    dispatchEvent(new Event("themechange"));
+  }
+}
+
+const viewOf = (hash) => hash.slice(1).split("?")[0].split("/")[0] || "play";
+
+function begin() {
+  let kept = null;
+  try {
+    kept = localStorage.getItem("steepest-theme");
+  } catch {
+    // as above
+  }
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  document.documentElement.dataset.theme = kept === "dark" || kept === "light" ? kept : system;
+  const root = document.getElementById("app");
+  root.replaceChildren();
+  render(html`<${App} />`, root);
+}
+
+begin();

@@ -1,0 +1,467 @@
+// The playground: settings, the loop of frames, and what is drawn in each.
+
+import { html, Component, createRef } from "./html.js";
+import { load } from "../twin/index.js";
+import { Problem, optionsOf } from "./problem.js";
+import { Lane } from "./lane.js";
+import { BEGIN, SPEEDS, decode, encode } from "./state.js";
+import { parameterPlane, pathPlane, Surface, usualAxes } from "./surface.js";
+import { Contour } from "./contour.js";
+import { Surface3D } from "./surface3d.js";
+import { dataTitle, drawData } from "./dataview.js";
+import { LossCurve } from "./losscurve.js";
+import { predictedSteps, startOf, zones } from "./forecast.js";
+import { explanation, raceSentence } from "./explain.js";
+import { RateSlider, sliderRange } from "./slider.js";
+import { Controls, Race } from "./controls.js";
+import { Steps, sevenSteps } from "./steps.js";
+import { PRESETS } from "./presets.js";
+import { Export } from "./export_view.js";
+import { palette } from "./colours.js";
+import { count, short } from "./numbers.js";
+
+/** Milliseconds of a frame that steps, and rows of the surface, may take. */
+const STEPS_MS = 3;
+const SURFACE_MS = 2.5;
+/** Frames between looks of the text, of the loss curve and of a changed surface. */
+const TEXT_EVERY = 8;
+const LIT_MS = 110;
+
+/** What changes J itself, so that θ is not kept. */
+const ANEW = ["data", "features", "hidden", "activation", "scaling", "seed", "start"];
+
+export class Playground extends Component {
+  constructor(props) {
+    super(props);
+    const { state, faults } = decode(location.hash.split("?")[1] ?? "");
+    const preset = new URLSearchParams(location.hash.split("?")[1] ?? "").get("show");
+    this.tour = PRESETS.findIndex((one) => one.id === preset);
+    this.lab = this.tour >= 0 && location.hash.split("?")[1] === `show=${preset}` ? { ...structuredClone(BEGIN), ...structuredClone(PRESETS[this.tour].state) } : state;
+    this.state = { ready: false, note: faults.join(" "), byEpoch: false, log: true };
+    this.datasets = {};
+    this.contour = new Contour();
+    this.surface3d = new Surface3D();
+    this.curve = new LossCurve();
+    this.refs_ = { surface: createRef(), gl: createRef(), overlay: createRef(), data: createRef(), loss: createRef() };
+    this.playing = false;
+    this.pending = 0;
+    this.frames = 0;
+    this.lit = null;
+    this.scriptMs = [];
+    this._frame = this._frame.bind(this);
+    this._keys = this._keys.bind(this);
+    this._moved = () => this._fromHash();
+    this._themed = () => { this.dirty = true; this.forceUpdate(); };
+  }
+
+  componentDidMount() {
+    this._alive = true;
+    addEventListener("keydown", this._keys);
+    addEventListener("hashchange", this._moved);
+    addEventListener("themechange", this._themed);
+    globalThis.steepestLab = this; // for measurements
+    this._build().then(() => requestAnimationFrame(this._frame));
+  }
+
+  componentWillUnmount() {
+    this._alive = false;
+    removeEventListener("keydown", this._keys);
+    removeEventListener("hashchange", this._moved);
+    removeEventListener("themechange", this._themed);
+    this.curve.destroy();
+  }
+
+  // --- state ------------------------------------------------------------------------------------
+
+  /** Change settings; θ is kept where J allows it. */
+  async set(changes) {
+    const before = this.lab;
+    this.lab = { ...before, ...changes };
+    const differs = (key) => JSON.stringify(before[key]) !== JSON.stringify(this.lab[key]);
+    if (ANEW.some(differs) || this._raceAnew(before)) await this._build();
+    else {
+      const l2 = differs("l2");
+      this._settings().forEach((own, k) => {
+        const lane = this.lanes[k];
+        lane.state = own;
+        lane.descent.change(optionsOf(own));
+        if (l2) this._withPenalty(lane, own);
+      });
+      if (l2 || differs("axes")) this._surface();
+      if (this.lanes.some((lane) => lane.descent.step === 0)) this.dirty = true;
+      this._look();
+    }
+    this._link();
+    this.forceUpdate();
+  }
+
+  /** Whether lanes came, went, or minimise another J. */
+  _raceAnew(before) {
+    const outline = (state) => state.race.map((other) => [other.scaling ?? null]);
+    return JSON.stringify(outline(before)) !== JSON.stringify(outline(this.lab));
+  }
+
+  _withPenalty(lane, own) {
+    lane.problem = new Problem(own, lane.problem.dataset);
+    lane.descent.objective = lane.problem.objective;
+  }
+
+  _settings() {
+    return [this.lab, ...this.lab.race.map((other) => ({ ...this.lab, ...other, race: [] }))];
+  }
+
+  async _build() {
+    const known = this.props.index.datasets;
+    if (!known.some((one) => one.name === this.lab.data)) {
+      const note = `There are no events “${this.lab.data}” here; these are ${known[0].title.toLowerCase()}.`;
+      this.lab = { ...this.lab, data: known[0].name, features: null };
+      this.setState({ note });
+    }
+    const { data } = this.lab;
+    try {
+      this.datasets[data] ??= await load(known.find((one) => one.name === data));
+    } catch (error) {
+      this.setState({ note: error.message });
+      return;
+    }
+    if (data !== this.lab.data) return; // another choice was quicker
+    this.playing = false;
+    const dataset = this.datasets[data];
+    const problems = {};
+    this.lanes = this._settings().map((own, k) => {
+      const problem = new Problem(own, dataset);
+      problems[problem.key] ??= problem;
+      return new Lane(own, problems[problem.key], k);
+    });
+    this._sameStart();
+    this._surface();
+    this._look();
+    this._range = null;
+    if (this._alive) this.setState({ ready: true });
+  }
+
+  /** Lanes of another scaling start at the same function, where a start was chosen. */
+  _sameStart() {
+    const first = this.lanes[0];
+    for (const lane of this.lanes.slice(1)) {
+      const same = this.lab.start && lane.problem.translated(first.descent.start, first.problem);
+      if (!same || lane.problem.key === first.problem.key) continue;
+      lane.state = { ...lane.state, start: Array.from(same) };
+      lane.reset();
+    }
+  }
+
+  get first() {
+    return this.lanes[0];
+  }
+
+  _surface() {
+    const { problem } = this.first;
+    const start = startOf(problem, this.lab);
+    const plane = problem.objective.isLinear && problem.objective.size >= 2
+      ? parameterPlane(problem, this.lab.axes ?? usualAxes(problem), start)
+      : pathPlane(problem, this.first.someThetas(), this._gradientNow());
+    this.surface = new Surface(problem, plane);
+    this.dirty = true;
+  }
+
+  _gradientNow() {
+    const { descent, problem } = this.first;
+    const gradient = new Float64Array(problem.objective.size);
+    problem.objective.differentiate(descent.theta, problem.events, null, 0, problem.events.y.length, gradient);
+    return gradient;
+  }
+
+  /** What curvature says now. */
+  _look() {
+    const { problem, descent } = this.first;
+    this.zones = zones(problem, this.lab, descent);
+    this.forecast = predictedSteps(problem, this.lab);
+    this.said = explanation(this.first, this.zones);
+  }
+
+  _link() {
+    const query = encode(this.lab);
+    history.replaceState(null, "", `#play${query ? `?${query}` : ""}`);
+  }
+
+  _fromHash() {
+    const [view, query = ""] = location.hash.slice(1).split("?");
+    if (view !== "play" && view !== "") return;
+    const { state, faults } = decode(query);
+    this.lab = state;
+    this.setState({ note: faults.join(" ") });
+    this._build();
+  }
+
+  // --- frames -----------------------------------------------------------------------------------
+
+  _frame() {
+    if (!this._alive) return;
+    const began = performance.now();
+    if (this.playing) this._steps(began);
+    const worked = this.surface && !document.hidden && this.surface.work(this.playing ? SURFACE_MS : 3 * SURFACE_MS);
+    this.frames += 1;
+    if (this.playing && this.frames % TEXT_EVERY === 0) this._text();
+    if (this.playing || worked || this.dirty) this._draw();
+    this.scriptMs.push(performance.now() - began);
+    if (this.scriptMs.length > 600) this.scriptMs.shift();
+    requestAnimationFrame(this._frame);
+  }
+
+  _steps(began) {
+    this.pending += SPEEDS[this.lab.speed];
+    let taken = false;
+    while (this.pending >= 1) {
+      const moved = this.lanes.map((lane) => lane.take()).some(Boolean);
+      this.pending -= 1;
+      if (!moved) {
+        this.playing = false;
+        break;
+      }
+      taken = true;
+      if (performance.now() - began > STEPS_MS) this.pending = 0;
+    }
+    if (!this.playing) this._text();
+    if (taken && (this.frames % 4 === 0 || SPEEDS[this.lab.speed] < 1)) this.lanes.forEach((lane) => lane.sample());
+  }
+
+  _text() {
+    this.lanes.forEach((lane) => lane.sample());
+    const moving = !this.first.problem.objective.isLinear || this.zones.adapts;
+    if (moving && this.frames % (TEXT_EVERY * 12) === 0) this._look();
+    else this.said = explanation(this.first, this.zones);
+    if (!this.first.problem.objective.isLinear) this._follow();
+    this.forceUpdate();
+  }
+
+  /** A network's plane is that of its path: a new one where the path has left the old one. */
+  _follow() {
+    const [a, b] = this.surface.project(this.first.descent.theta);
+    const outside = this.surface.done && !this.surface.contains(a, b);
+    if (outside || (!this.playing && this._drawnAt !== this.first.descent.step)) {
+      this._drawnAt = this.first.descent.step;
+      this._surface();
+    }
+  }
+
+  _draw() {
+    this.dirty = false;
+    const { surface, gl, overlay, data, loss } = Object.fromEntries(Object.entries(this.refs_).map(([k, r]) => [k, r.current]));
+    if (!this.surface || !data) return;
+    const paths = this.lanes.map((lane) => ({ places: lane.places(this.surface), lane: lane.number })).reverse();
+    if (this.lab.view === "3d" && gl) this.surface3d.draw(gl, overlay, this.surface, paths);
+    else if (surface) this.frame = this.contour.draw(surface, this.surface, paths);
+    if (!this.playing || this.frames % 2 === 0)
+      drawData(data, this.first.problem, this.lanes.map(({ problem, descent, number }) => ({ problem, theta: descent.theta, lane: number })));
+    if (loss && (!this.playing || this.frames % 6 === 0)) {
+      const q = this.first.problem.quadratic;
+      const values = this.lanes.flatMap((lane) => lane.curve.values).filter((v) => v > 0);
+      const log = this.state.log && values.length > 0;
+      this.curve.draw(loss, this.lanes.map((lane) => lane.curve), {
+        labels: this.names(), lowest: q && q.lowest > 0 ? q.lowest : null, byEpoch: this.state.byEpoch, log,
+      });
+    }
+  }
+
+  /** What each lane is called in the legend. */
+  names() {
+    if (this.lab.race.length === 0) return ["J"];
+    const keys = [...new Set(this.lab.race.flatMap((other) => Object.keys(other)))];
+    const titles = { rate: "η", batch: "batch", l2: "λ", momentum: "β" };
+    return this._settings().map((own) => keys.map((key) => `${titles[key] ?? ""}${titles[key] ? " " : ""}${typeof own[key] === "number" ? short(own[key]) : own[key]}`).join(", "));
+  }
+
+  // --- actions ----------------------------------------------------------------------------------
+
+  play() {
+    if (this.lanes.every((lane) => lane.descent.stopped)) this.reset();
+    this.playing = !this.playing;
+    this.pending = this.playing ? 1 : 0;
+    if (!this.playing) this._text();
+    this.forceUpdate();
+  }
+
+  step() {
+    this.playing = false;
+    this.lanes.forEach((lane) => lane.take());
+    this._text();
+    this._draw();
+    this._light(0);
+  }
+
+  /** Light the seven steps one after the other. */
+  _light(index) {
+    clearTimeout(this._timer);
+    this.lit = index;
+    this.forceUpdate();
+    if (index === null || !this._alive) return;
+    this._timer = setTimeout(() => this._light(index < 6 ? index + 1 : null), LIT_MS);
+  }
+
+  reset() {
+    this.playing = false;
+    this.lanes.forEach((lane) => lane.reset());
+    this._surface();
+    this._look();
+    this.forceUpdate();
+  }
+
+  show(number) {
+    this.tour = (number + PRESETS.length) % PRESETS.length;
+    this.lab = { ...structuredClone(BEGIN), ...structuredClone(PRESETS[this.tour].state) };
+    this.setState({ note: "" });
+    this._build().then(() => this.forceUpdate());
+    history.replaceState(null, "", `#play?show=${PRESETS[this.tour].id}`);
+  }
+
+  _keys(event) {
+    if (event.target !== document.body || event.ctrlKey || event.metaKey || event.altKey) return;
+    const actions = { " ": () => this.play(), s: () => this.step(), r: () => this.reset(), n: () => this.show(this.tour + 1), p: () => this.show(this.tour - 1) };
+    if (!actions[event.key] || !this.state.ready) return;
+    event.preventDefault();
+    actions[event.key]();
+  }
+
+  /** Start at a point of the surface. */
+  startAt(a, b) {
+    if (!this.first.problem.objective.isLinear && this.surface.axes === null && this.lab.hidden.length === 0) return;
+    this.set({ start: Array.from(this.surface.at(a, b)) });
+  }
+
+  _click(event) {
+    const box = event.currentTarget.getBoundingClientRect();
+    const [x, y] = [this.frame.ofX(event.clientX - box.left), this.frame.ofY(event.clientY - box.top)];
+    if (this.surface.contains(x, y)) this.startAt(x, y);
+  }
+
+  _surfaceKeys(event) {
+    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    const move = moves[event.key];
+    if (!move) return;
+    event.preventDefault();
+    if (this.lab.view === "3d") this._turn(move[0] * 0.1, move[1] * 0.06);
+    else {
+      const [a, b] = this.surface.project(this.first.descent.start);
+      const width = ([low, high]) => (high - low) / 25;
+      this.startAt(a + move[0] * width(this.surface.rangeA), b + move[1] * width(this.surface.rangeB));
+    }
+  }
+
+  _turn(turn, tilt) {
+    this.surface3d.rotate(turn, tilt);
+    this.dirty = true;
+  }
+
+  _drag(event) {
+    if (event.buttons !== 1) return;
+    this._turn(event.movementX * 0.01, -event.movementY * 0.006);
+  }
+
+  // --- what is shown ----------------------------------------------------------------------------
+
+  render({ index }, { ready, note, byEpoch, log }) {
+    if (!ready) return html`<main class="message"><p>${note || "Loading events …"}</p></main>`;
+    const { lab, first } = this;
+    const { problem } = first;
+    this._range ??= sliderRange(this.zones, lab.rate);
+    if (lab.rate < this._range[0] || lab.rate > this._range[1]) this._range = sliderRange(this.zones, lab.rate);
+    const set = (changes) => this.set(changes);
+    const race = lab.race.length ? raceSentence(this.lanes, this.names()) : "";
+    return html`<main class="play">
+      ${this._tour()}
+      ${note && html`<p class="note" role="alert">${note}</p>`}
+      <div class="bar">
+        ${this._transport()}
+        <${RateSlider} rate=${lab.rate} zones=${this.zones} forecast=${this.forecast} range=${this._range} onRate=${(rate) => set({ rate })} />
+      </div>
+      <p class=${`said zone-line-${this.said.tone}`} role="status">${this.said.text} ${race && html`<b>${race}</b>`}</p>
+      <div class="board">
+        <details class="side" open=${innerWidth > 760}><summary>Settings: ${problem.title}, ${count(problem.events.y.length)} events</summary>
+          <${Controls} state=${lab} problem=${problem} datasets=${index.datasets} set=${set} />
+          <${Race} state=${lab} scalings=${problem.dataset.scalings} colours=${palette().lanes} set=${set} names=${this.names()} />
+          <${Export} lab=${this} />
+        </details>
+        ${this._surfacePanel()}
+        <section class="panel data"><div class="panel-head"><h2>${dataTitle(problem)}</h2>${this._legend(problem)}</div>
+          <canvas ref=${this.refs_.data} role="img" aria-label=${`${dataTitle(problem)}: ${count(problem.events.y.length)} events`}></canvas></section>
+        <section class="panel loss"><div class="panel-head"><h2>Loss J${first.stride > 1 ? html` <small>on ${count(Math.ceil(problem.events.y.length / first.stride))} events</small>` : ""}</h2>
+            <div class="segmented" role="group" aria-label="Axes of the loss">
+              <button type="button" aria-pressed=${log ? "true" : "false"} onClick=${() => { this.setState({ log: !log }); this.dirty = true; }}>log</button>
+              <button type="button" aria-pressed=${byEpoch ? "true" : "false"} onClick=${() => { this.setState({ byEpoch: !byEpoch }); this.dirty = true; }}>epochs</button>
+            </div></div>
+          <div class="plot" ref=${this.refs_.loss} role="img" aria-label=${`Loss after ${count(first.descent.step)} steps: ${short(first.J, 5)}`}></div>
+          ${lab.race.length > 0 && html`<ul class="legend">${this.names().map((name, k) => html`<li key=${k}><i class="swatch" style=${{ background: palette().lanes[k] }}></i>${name} <span class="num">J = ${short(this.lanes[k].J, 4)}</span></li>`)}</ul>`}
+        </section>
+      </div>
+      <${Steps} steps=${sevenSteps(first)} lit=${this.lit} />
+    </main>`;
+  }
+
+  componentDidUpdate() {
+    this.dirty = true;
+  }
+
+  _tour() {
+    const preset = PRESETS[this.tour];
+    return html`<section class="tour" aria-label="The lecture in twelve pictures">
+      <div class="tour-pick">
+        <button type="button" class="plain" aria-label="Previous picture" onClick=${() => this.show(this.tour < 0 ? PRESETS.length - 1 : this.tour - 1)}>‹</button>
+        <select aria-label="Picture of the lecture" value=${preset?.id ?? ""} onChange=${(e) => this.show(PRESETS.findIndex((one) => one.id === e.target.value))}>
+          ${!preset && html`<option value="" selected>Show me …</option>`}
+          ${PRESETS.map(({ id, title }, i) => html`<option key=${id} value=${id} selected=${id === preset?.id}>${i + 1}. ${title}</option>`)}
+        </select>
+        <button type="button" class="plain" aria-label="Next picture" onClick=${() => this.show(this.tour + 1)}>›</button>
+      </div>
+      <p>${preset ? html`${preset.text} <em>${preset.look}</em>` : html`Gradient descent, step by step: choose a picture of the lecture, or press play.`}</p>
+    </section>`;
+  }
+
+  _transport() {
+    const done = this.lanes.every((lane) => lane.descent.stopped);
+    return html`<div class="transport" role="group" aria-label="Run">
+      <button type="button" class="primary" id="play" onClick=${() => this.play()}>${this.playing ? "Pause" : done ? "Again" : "Play"}</button>
+      <button type="button" id="step" onClick=${() => this.step()}>Step</button>
+      <button type="button" id="reset" onClick=${() => this.reset()} title="Back to the same initial weights">Reset</button>
+      <div class="speed"><label for="speed">Speed</label>
+        <input id="speed" type="range" min="0" max=${SPEEDS.length - 1} step="1" value=${this.lab.speed} aria-valuetext=${speedText(this.lab.speed)} onInput=${(e) => this.set({ speed: Number(e.target.value) })} />
+        <span class="num">${speedText(this.lab.speed)}</span></div>
+      <span class="num steps-done">step ${count(this.first.descent.step)}</span>
+    </div>`;
+  }
+
+  _surfacePanel() {
+    const { surface, lab } = this;
+    const { problem } = this.first;
+    const partial = surface.events < problem.events.y.length ? `, J on ${count(surface.events)} of ${count(problem.events.y.length)} events` : "";
+    const share = surface.share !== undefined && surface.share < 0.999 ? `, the plane has ${(100 * surface.share).toFixed(0)} % of the path` : "";
+    const names = problem.names;
+    const pick = (place) => (e) => {
+      const axes = [...surface.axes];
+      axes[place] = Number(e.target.value);
+      if (axes[0] !== axes[1]) this.set({ axes });
+    };
+    const axis = (place, label) => html`<select aria-label=${label} value=${surface.axes[place]} onChange=${pick(place)}>${names.map((name, i) => html`<option key=${i} value=${i} selected=${i === surface.axes[place]}>${name}</option>`)}</select>`;
+    const label = `Surface of J over ${surface.nameA} and ${surface.nameB}${partial}, with the path. ${lab.view === "3d" ? "Arrow keys turn it." : "Click, or use the arrow keys, to start elsewhere."}`;
+    return html`<section class="panel surface"><div class="panel-head"><h2>Surface of J</h2>
+        ${surface.axes && problem.objective.size > 2 && html`<span class="axes">${axis(0, "Horizontal parameter")} × ${axis(1, "Vertical parameter")}</span>`}
+        <div class="segmented" role="group" aria-label="View of the surface">
+          ${[["contour", "Contours"], ["3d", "3-D"]].map(([view, title]) => html`<button type="button" key=${view} aria-pressed=${lab.view === view ? "true" : "false"} onClick=${() => this.set({ view })}>${title}</button>`)}
+        </div></div>
+      ${lab.view === "3d"
+        ? html`<div class="stack" key="3d" tabindex="0" role="application" aria-label=${label} onKeyDown=${(e) => this._surfaceKeys(e)} onPointerMove=${(e) => this._drag(e)}>
+            <canvas ref=${this.refs_.gl} aria-hidden="true"></canvas><canvas ref=${this.refs_.overlay} aria-hidden="true"></canvas>
+            ${!this.surface3d.works && html`<p class="empty">This browser has no WebGL2: choose Contours.</p>`}</div>`
+        : html`<div class="stack" key="contour" tabindex="0" role="application" aria-label=${label} onKeyDown=${(e) => this._surfaceKeys(e)}>
+            <canvas ref=${this.refs_.surface} aria-hidden="true" onClick=${(e) => this._click(e)}></canvas></div>`}
+      <p class="foot">${lab.view === "3d" ? "Drag to turn" : "Click to start there"}${surface.minimum ? "; + is the minimum" : ""}${partial}${share}.</p>
+    </section>`;
+  }
+
+  _legend(problem) {
+    if (problem.task === "regression") return null;
+    return html`<ul class="legend inline">${problem.classes.map((name, k) => html`<li key=${k}><i class="dot" style=${{ background: palette().classes[k] }}></i>${name}</li>`)}</ul>`;
+  }
+}
+
+const speedText = (speed) => (SPEEDS[speed] < 1 ? `${short(60 * SPEEDS[speed], 2)} steps/s` : `${SPEEDS[speed]}/frame`);

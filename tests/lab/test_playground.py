@@ -1,0 +1,209 @@
+"""The playground in Chromium: every preset plays, links and exports reproduce, keyboard, widths."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+
+from steepest.descent import MemoryCheckpointer
+from steepest.descent.state import Path
+from steepest.lab import Dataset
+from steepest.recipe import Recipe
+from steepest.training.fit import fit
+
+READY = "() => globalThis.steepestLab?.state.ready"
+STATES = {
+    "line": "rate=0.2&epochs=12",
+    "race": "rate=0.1&race=rate%3A0.02&race=rate%3A0.4&epochs=15",
+    "single": "data=two-classes&scaling=standard&batch=1&rate=0.05&schedule=inverse-time&epochs=1",
+    "network": "data=two-moons&hidden=4-3&scaling=min-max&batch=64&optimizer=adam&rate=0.01&seed=4"
+    "&l2=0.01&schedule=cosine&epochs=4",
+    "jets": "data=top-jets&features=mass,tau32,c2&scaling=standard&rate=1.5&epochs=6",
+}
+
+
+def opened(page, address, query=""):
+    page.goto(f"{address}/#play{'?' + query if query else ''}")
+    page.wait_for_function(READY)
+    return page
+
+
+def test_every_preset_plays(page, address):
+    opened(page, address)
+    names = page.eval_on_selector_all(".tour option", "all => all.map(one => one.value)")
+    presets = [name for name in names if name]
+    assert len(presets) == 12
+    for preset in presets:
+        page.select_option(".tour select", preset)
+        page.wait_for_function(f"() => location.hash.endsWith('show={preset}')")
+        page.wait_for_function(READY)
+        page.wait_for_timeout(50)
+        page.click("#step")
+        page.wait_for_function("() => steepestLab.first.descent.step >= 1")
+        assert page.inner_text(".tour p").strip()
+        assert page.inner_text(".said").strip()
+        assert page.locator(".steps li").count() == 7
+
+
+@pytest.mark.parametrize("query", STATES.values(), ids=STATES)
+def test_a_link_gives_the_state_again(page, address, query):
+    opened(page, address, query)
+    page.evaluate("() => steepestLab.set({ speed: 2 })")
+    link = page.evaluate("() => location.hash")
+    first = page.evaluate("() => JSON.stringify(steepestLab.lab)")
+    page.goto("about:blank")
+    page.goto(f"{address}/{link}")
+    page.wait_for_function(READY)
+    assert page.evaluate("() => JSON.stringify(steepestLab.lab)") == first
+
+
+@pytest.mark.parametrize("query", STATES.values(), ids=STATES)
+def test_the_exported_recipe_gives_the_descent_of_the_page(page, address, query):
+    opened(page, address, query)
+    script = """async () => {
+      const { recipeText } = await import("./app/exports.js");
+      const { first, lab } = steepestLab;
+      const thetas = [];
+      while (first.take()) thetas.push(Array.from(first.descent.theta));
+      return { text: recipeText(lab, first.problem), thetas };
+    }"""
+    found = page.evaluate(script)
+    recipe = Recipe.from_dict(tomllib.loads(found["text"]))
+    assert recipe.descent.dtype == "float64"
+    dataset, kept = Dataset("own", "Own", recipe), MemoryCheckpointer()
+    fit(dataset.sample, None, dataset.schema, recipe.model, recipe.descent, kept)
+    path = Path.joined(kept.path)
+    for step, theta in zip(path.steps.tolist()[1:], path.thetas[1:], strict=True):
+        scale = max(1.0, float(np.abs(theta).max()))
+        assert np.abs(np.array(found["thetas"][step - 1]) - theta).max() <= 1e-12 * step * scale
+
+
+def test_the_python_lines_say_the_same_recipe(page, address):
+    opened(page, address, STATES["network"])
+    script = """async () => {
+      const { recipeText, pythonText } = await import("./app/exports.js");
+      const { first, lab } = steepestLab;
+      return [recipeText(lab, first.problem), pythonText(lab, first.problem)];
+    }"""
+    toml, python = page.evaluate(script)
+    table = python[python.index("from_dict(") + len("from_dict(") : python.index(")\nrun")]
+    assert Recipe.from_dict(eval(table)) == Recipe.from_dict(tomllib.loads(toml))
+
+
+def test_a_click_on_the_surface_starts_there(page, address):
+    opened(page, address)
+    page.click(".surface canvas", position={"x": 150, "y": 120})
+    page.wait_for_function("() => steepestLab.lab.start !== null")
+    start = page.evaluate("() => Array.from(steepestLab.first.descent.start)")
+    box = page.locator(".surface canvas").bounding_box()
+    expected = page.evaluate("() => [steepestLab.frame.ofX(150), steepestLab.frame.ofY(120)]")
+    assert box is not None
+    np.testing.assert_allclose([start[1], start[0]], expected, rtol=0.02)
+
+
+def test_rate_batch_and_penalty_change_without_a_reset(page, address):
+    opened(page, address)
+    page.evaluate("() => { for (let i = 0; i < 5; i++) steepestLab.first.take(); }")
+    before = page.evaluate("() => Array.from(steepestLab.first.descent.theta)")
+    for change in ({"rate": 0.05}, {"l2": 0.3}, {"batch": 1}, {"batch": 10}):
+        page.evaluate("(change) => steepestLab.set(change)", change)
+    assert page.evaluate("() => Array.from(steepestLab.first.descent.theta)") == before
+    assert page.evaluate("() => steepestLab.first.descent.step") == 5
+    page.evaluate("() => steepestLab.first.take()")
+    assert page.evaluate("() => steepestLab.first.descent.theta[0]") != before[0]
+
+
+def test_the_keyboard_plays_steps_and_resets(page, address):
+    opened(page, address)
+    page.keyboard.press("s")
+    page.wait_for_function("() => steepestLab.first.descent.step === 1")
+    page.keyboard.press("r")
+    page.wait_for_function("() => steepestLab.first.descent.step === 0")
+    page.keyboard.press(" ")
+    page.wait_for_function("() => steepestLab.first.descent.step > 2")
+    page.focus("#rate")
+    before = page.input_value("#rate-number")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("(v) => document.querySelector('#rate-number').value !== v", arg=before)
+    page.focus(".surface .stack")
+    page.keyboard.press("ArrowUp")
+    page.wait_for_function("() => steepestLab.lab.start !== null")
+
+
+def test_zones_of_the_slider_are_what_happens(page, address):
+    """Above 2/λmax it diverges, below it does not; the predicted number of steps is counted."""
+    opened(page, address)
+    script = """async (rate) => {
+      await steepestLab.set({ rate, epochs: 2000 });
+      steepestLab.reset();
+      const { first, forecast } = steepestLab;
+      const q = first.problem.quadratic, { objective, events } = first.problem;
+      const start = objective.value(first.descent.theta, events) - q.lowest;
+      let steps = 0;
+      while (objective.value(first.descent.theta, events) - q.lowest > 1e-3 * start
+             && first.take()) steps++;
+      return [document.querySelector(".badge")?.textContent, forecast.steps, steps,
+              first.descent.stopped?.kind ?? null];
+    }"""
+    for part, zone in ((0.02, "too small"), (0.3, "just right"), (0.9, "overshooting")):
+        bound = page.evaluate("() => steepestLab.zones.bound")
+        badge, predicted, counted, stopped = page.evaluate(script, part * bound)
+        page.wait_for_function(
+            "(z) => document.querySelector('.badge').textContent === z", arg=zone
+        )
+        assert (predicted, stopped) == (counted, None), (part, badge)
+    assert page.evaluate(script, 1.05 * bound)[3] == "diverged"
+    page.wait_for_function("() => document.querySelector('.badge').textContent === 'diverging'")
+
+
+def test_links_that_are_not_understood_are_said_to_be_so(page, address):
+    opened(page, address, "rate=abc&batch=-3&data=elsewhere&hidden=999")
+    note = page.inner_text(".note")
+    assert "elsewhere" in note
+    opened(page, address)
+    page.goto(f"{address}/#play?rate=abc&optimizer=none")
+    page.wait_for_selector(".note")
+    assert "rate" in page.inner_text(".note")
+    assert page.evaluate("() => steepestLab.lab.rate") == 0.1
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_nothing_is_wider_than_the_window(page, address, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    for view in ("#play?show=scaling", "#exercises"):
+        page.goto(f"{address}/{view}")
+        page.wait_for_selector("main.play, main.exercises")
+        page.wait_for_timeout(100)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_exercises_are_graded_and_exported(page, address):
+    page.goto(f"{address}/#exercises")
+    page.wait_for_selector(".exercises li")
+    page.click("text=converges >> nth=0")
+    page.wait_for_selector("li.right")
+    page.fill("#answer-momentum", "1.9")
+    page.press("#answer-momentum", "Enter")
+    page.wait_for_function("() => document.querySelectorAll('li.right').length === 2")
+    page.fill("#answer-largest-rate", "7")
+    page.press("#answer-largest-rate", "Enter")
+    page.wait_for_selector("li.wrong")
+    with page.expect_download() as download:
+        page.click("text=Export as JSON")
+    written = json.loads(download.value.path().read_text())
+    assert (written["format"], written["version"]) == ("steepest-exercises", 1)
+    assert (written["answered"], written["correct"]) == (3, 2)
+    rate = next(one for one in written["answers"] if one["id"] == "largest-rate")
+    assert rate["computed"] == pytest.approx(0.5085, rel=0.01)
+
+
+def test_the_picture_has_the_surface_and_the_data(page, address):
+    opened(page, address)
+    page.wait_for_function("() => steepestLab.surface.done")
+    with page.expect_download() as download:
+        page.click(".export >> text=PNG")
+    assert download.value.path().read_bytes().startswith(b"\x89PNG")
+    assert download.value.path().stat().st_size > 20_000
