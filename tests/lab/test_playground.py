@@ -95,13 +95,11 @@ def test_the_python_lines_say_the_same_recipe(page, address):
 
 def test_a_click_on_the_surface_starts_there(page, address):
     opened(page, address)
+    expected = page.evaluate("() => [steepestLab.frame.ofX(150), steepestLab.frame.ofY(120)]")
     page.click(".surface canvas", position={"x": 150, "y": 120})
     page.wait_for_function("() => steepestLab.lab.start !== null")
     start = page.evaluate("() => Array.from(steepestLab.first.descent.start)")
-    box = page.locator(".surface canvas").bounding_box()
-    expected = page.evaluate("() => [steepestLab.frame.ofX(150), steepestLab.frame.ofY(120)]")
-    assert box is not None
-    np.testing.assert_allclose([start[1], start[0]], expected, rtol=0.02)
+    np.testing.assert_allclose([start[1], start[0]], expected, atol=0.05)  # a pixel or two
 
 
 def test_rate_batch_and_penalty_change_without_a_reset(page, address):

@@ -81,7 +81,7 @@ def test_a_site_is_exported_into_an_empty_folder(tmp_path):
 
 
 def test_events_of_ones_own_come_first(events_file, monkeypatch):
-    found = datasets_of([str(events_file)], "signal", [])
+    found = datasets_of([str(events_file)], "is_top", ["mass", "pt"])
     assert found[0].title == "events"
     assert [one.name for one in found[1:]] == [one.name for one in built_in()]
     monkeypatch.setattr(lab_datasets, "MOST_EVENTS", 10)

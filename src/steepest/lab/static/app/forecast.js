@@ -38,7 +38,8 @@ export function zones(problem, state, descent) {
 function slowest(q, state, problem, best) {
   if (!q || state.optimizer !== "sgd") return best / 20;
   const start = startOf(problem, state);
-  const goal = SLOW * Math.max(q.stepsTo(start, best, PART), 1);
+  const fastest = Math.min(...[best, best / 2, best / 4].map((rate) => q.stepsTo(start, rate, PART)));
+  const goal = SLOW * Math.max(fastest, 1);
   let [low, high] = [best * 1e-6, best];
   for (let i = 0; i < 40; i++) {
     const middle = Math.sqrt(low * high);

@@ -4,7 +4,7 @@ import { html, Component, createRef } from "./html.js";
 import { load } from "../twin/index.js";
 import { Problem, optionsOf } from "./problem.js";
 import { Lane } from "./lane.js";
-import { BEGIN, SPEEDS, decode, encode } from "./state.js";
+import { BEGIN, RACED, SPEEDS, decode, encode } from "./state.js";
 import { parameterPlane, pathPlane, Surface, usualAxes } from "./surface.js";
 import { Contour } from "./contour.js";
 import { Surface3D } from "./surface3d.js";
@@ -266,10 +266,11 @@ export class Playground extends Component {
 
   /** What each lane is called in the legend. */
   names() {
-    if (this.lab.race.length === 0) return ["J"];
-    const keys = [...new Set(this.lab.race.flatMap((other) => Object.keys(other)))];
+    if (this.lanes.length === 1) return ["J"];
+    const states = this.lanes.map((lane) => lane.state);
+    const keys = RACED.filter((key) => states.some((own) => own[key] !== states[0][key]));
     const titles = { rate: "η", batch: "batch", l2: "λ", momentum: "β" };
-    return this._settings().map((own) => keys.map((key) => `${titles[key] ?? ""}${titles[key] ? " " : ""}${typeof own[key] === "number" ? short(own[key]) : own[key]}`).join(", "));
+    return states.map((own) => keys.map((key) => `${titles[key] ?? ""}${titles[key] ? " " : ""}${typeof own[key] === "number" ? short(own[key]) : own[key]}`).join(", "));
   }
 
   // --- actions ----------------------------------------------------------------------------------
@@ -367,7 +368,7 @@ export class Playground extends Component {
     this._range ??= sliderRange(this.zones, lab.rate);
     if (lab.rate < this._range[0] || lab.rate > this._range[1]) this._range = sliderRange(this.zones, lab.rate);
     const set = (changes) => this.set(changes);
-    const race = lab.race.length ? raceSentence(this.lanes, this.names()) : "";
+    const race = this.lanes.length > 1 ? raceSentence(this.lanes, this.names()) : "";
     return html`<main class="play">
       ${this._tour()}
       ${note && html`<p class="note" role="alert">${note}</p>`}
@@ -391,7 +392,7 @@ export class Playground extends Component {
               <button type="button" aria-pressed=${byEpoch ? "true" : "false"} onClick=${() => { this.setState({ byEpoch: !byEpoch }); this.dirty = true; }}>epochs</button>
             </div></div>
           <div class="plot" ref=${this.refs_.loss} role="img" aria-label=${`Loss after ${count(first.descent.step)} steps: ${short(first.J, 5)}`}></div>
-          ${lab.race.length > 0 && html`<ul class="legend">${this.names().map((name, k) => html`<li key=${k}><i class="swatch" style=${{ background: palette().lanes[k] }}></i>${name} <span class="num">J = ${short(this.lanes[k].J, 4)}</span></li>`)}</ul>`}
+          ${this.lanes.length > 1 && html`<ul class="legend">${this.names().map((name, k) => html`<li key=${k}><i class="swatch" style=${{ background: palette().lanes[k] }}></i>${name} <span class="num">J = ${short(this.lanes[k].J, 4)}</span></li>`)}</ul>`}
         </section>
       </div>
       <${Steps} steps=${sevenSteps(first)} lit=${this.lit} />

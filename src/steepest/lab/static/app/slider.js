@@ -45,7 +45,7 @@ export function RateSlider({ rate, zones, forecast, range, onRate }) {
         aria-valuetext=${`η = ${short(rate)}${zone ? `, ${ZONES[zone]}` : ""}`}
         onInput=${(e) => onRate(value(Number(e.target.value)))} />
       <div class="marks" aria-hidden="true">
-        ${marks.map(([at, name], i) => html`<span key=${name} class=${i ? "mark right" : "mark left"} style=${{ left: percent(place(at)) }}>${name} = ${short(at)}</span>`)}
+        ${marks.map(([at, name], i) => html`<span key=${name} class=${i ? (place(at) > 0.68 ? "mark right late" : "mark right") : "mark left"} style=${{ left: percent(place(at)) }}>${name} = ${short(at)}</span>`)}
       </div>
     </div>
   </div>`;
