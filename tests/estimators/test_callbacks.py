@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from steepest import Classifier, Regressor
+from steepest import Classifier, Regressor, terminal
 from steepest.estimators import Progress
 
 random = np.random.default_rng(0)
@@ -121,3 +121,22 @@ def test_verbose_prints_some_twenty_lines(capsys):
     assert 20 <= len(lines) - 1 <= 22
     Regressor(epochs=3).fit(X, Y)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("model", [Regressor, Classifier])
+def test_a_bar_shows_notes_and_how_far_the_descent_is(model, capsys, monkeypatch):
+    shown = []
+    steps = terminal.TerminalCallback.steps
+    monkeypatch.setattr(
+        terminal.TerminalCallback, "steps",
+        lambda self, *given: shown.append(given[-1]) or steps(self, *given),
+    )  # fmt: skip
+    labels = np.median(Y) < Y if model is Classifier else Y
+    quiet = model(hidden=(4,), epochs=30, seed=1).fit(X, labels)
+    assert shown == []
+    bar = model(hidden=(4,), epochs=30, seed=1, verbose="bar").fit(X, labels)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "Learning rate: η = " in printed.err
+    assert 0 < shown[-1] <= 30
+    np.testing.assert_array_equal(bar.model_.theta, quiet.model_.theta)

@@ -112,11 +112,11 @@ def test_a_model_of_a_newer_release(refused, runs, tmp_path: Path):
     model = tmp_path / "model"
     shutil.copytree(runs["binary"] / "model", model)
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    (model / "config.json").write_text(json.dumps(config | {"version": 4}), encoding="utf-8")
+    (model / "config.json").write_text(json.dumps(config | {"version": 5}), encoding="utf-8")
     assert refused(model) == (
         f"The model {model} cannot be read.\n"
-        "  expected: a version from 1 to 3 of its format\n"
-        "  found:    version 4\n"
+        "  expected: a version from 1 to 4 of its format\n"
+        "  found:    version 5\n"
         "  cause:    it was written by another release of steepest\n"
         "  do:       use the release that wrote it, or train again"
     )

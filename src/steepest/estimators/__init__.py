@@ -6,7 +6,7 @@ you want          use
 classes           `Classifier`: logistic or softmax regression, or a dense network
 particles         `ParticleClassifier`: a network on the particles of each jet or event
 numbers           `Regressor`: linear regression or a dense network, by descent or exactly
-progress          ``verbose=True``, or ``callbacks``, which are given a `Progress` each epoch
+progress          ``verbose=True`` or ``"bar"``; ``callbacks`` are given a `Progress` each epoch
 ================  ==============================================================================
 """
 

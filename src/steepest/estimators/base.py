@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Literal, Self
 
@@ -26,7 +27,7 @@ from steepest.estimators.choices import (
     seed_of,
 )
 from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated
-from steepest.estimators.progress import CallbackAdapter, ProgressCallback
+from steepest.estimators.progress import CallbackAdapter, ProgressCallback, Verbose, told
 from steepest.estimators.shared import Shared
 from steepest.events import Sample
 from steepest.recipe import Recipe
@@ -85,7 +86,7 @@ class Descended(Shared, BaseEstimator):
         initialization: str | None = None,
         record_every: int | Literal["auto"] = "auto",
         dtype: Literal["float64", "float32"] = "float64",
-        verbose: bool = False,
+        verbose: Verbose = False,
         callbacks: Sequence[ProgressCallback] | None = None,
         seed: int = 0,
         random_state: int | np.random.RandomState | None = None,
@@ -105,7 +106,7 @@ class Descended(Shared, BaseEstimator):
         self.initialization = initialization
         self.record_every = record_every
         self.dtype = dtype
-        self.verbose = verbose
+        self.verbose: Verbose = verbose
         self.callbacks = callbacks
         self.seed = seed
         self.random_state = random_state
@@ -188,28 +189,29 @@ class Descended(Shared, BaseEstimator):
         names = columns if columns is not None else [f"x{i}" for i in range(self.n_features_in_)]
         return Schema(tuple(map(str, names)), *self._task(), "y")
 
-    def _callback(self, recipe: Recipe) -> CallbackAdapter:
+    def _told(self, recipe: Recipe) -> AbstractContextManager[CallbackAdapter]:
         epochs = recipe.descent.epochs
         assert isinstance(epochs, int)  # as the parameter is
-        return CallbackAdapter(self.callbacks or (), epochs, bool(self.verbose))
+        return told(self.callbacks or (), epochs, self.verbose)
 
     def _descend(self, train: Sample, validation: Sample | None) -> None:
         """Fit anew."""
         recipe, schema = self._recipe(*self._begun), self._schema()
-        checkpointer, callback = MemoryCheckpointer(), self._callback(recipe)
+        checkpointer = MemoryCheckpointer()
         self._partial = self._solution = None
         try:
-            fitted = fit(
-                train,
-                validation,
-                schema,
-                recipe.model,
-                recipe.descent,
-                checkpointer,
-                callback=callback,
-                say=print if callback.verbose else lambda _: None,
-                compare=bool(self.hidden) and self.epochs is None and self.optimizer is None,
-            )
+            with self._told(recipe) as callback:
+                fitted = fit(
+                    train,
+                    validation,
+                    schema,
+                    recipe.model,
+                    recipe.descent,
+                    checkpointer,
+                    callback=callback,
+                    say=callback.say,
+                    compare=bool(self.hidden) and self.epochs is None and self.optimizer is None,
+                )
         except EventsError:
             if self.method != "auto" or recipe.descent.method == "descent" or self._not_convex:
                 raise
@@ -253,7 +255,8 @@ class Descended(Shared, BaseEstimator):
             )
         checkpointer = MemoryCheckpointer()
         try:
-            partial = partial.epoch(train, checkpointer, self._callback(recipe))
+            with self._told(recipe) as callback:
+                partial = partial.epoch(train, checkpointer, callback)
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)

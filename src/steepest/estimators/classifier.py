@@ -16,7 +16,7 @@ from steepest.errors import EventsError
 from steepest.estimators.base import Descended, arrays_of, descends, weights_of
 from steepest.estimators.choices import class_weights
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
-from steepest.estimators.progress import ProgressCallback
+from steepest.estimators.progress import ProgressCallback, Verbose
 from steepest.evaluate import weighted_efficiency
 from steepest.events import Sample
 
@@ -84,7 +84,8 @@ class Classifier(ClassifierMixin, Descended):
     dtype
         "float64", or "float32": half the memory, and faster for large networks.
     verbose
-        Print the choice of η and some 20 lines of progress.
+        True prints the choice of η and some 20 lines of progress; "bar" shows both as
+        `steepest.train` does, in notebooks too.
     callbacks
         Functions of a `Progress`, called after each epoch and each pass of `partial_fit`; one that
         returns True ends `fit` there.
@@ -160,7 +161,7 @@ class Classifier(ClassifierMixin, Descended):
         initialization: str | None = None,
         record_every: int | Literal["auto"] = "auto",
         dtype: Literal["float64", "float32"] = "float64",
-        verbose: bool = False,
+        verbose: Verbose = False,
         callbacks: Sequence[ProgressCallback] | None = None,
         seed: int = 0,
         random_state: int | np.random.RandomState | None = None,

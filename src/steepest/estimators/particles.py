@@ -16,7 +16,7 @@ from steepest.estimators.base import weights_of
 from steepest.estimators.choices import class_weights
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
 from steepest.estimators.classifier import Classifier
-from steepest.estimators.progress import ProgressCallback
+from steepest.estimators.progress import ProgressCallback, Verbose
 from steepest.events import Sample
 from steepest.events.jagged import names_of, particles_of
 from steepest.events.particles import group_features
@@ -101,7 +101,7 @@ class ParticleClassifier(Classifier):
         early_stopping: bool = False,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         record_every: int | Literal["auto"] = "auto",
-        verbose: bool = False,
+        verbose: Verbose = False,
         callbacks: Sequence[ProgressCallback] | None = None,
         seed: int = 0,
         random_state: int | np.random.RandomState | None = None,
@@ -119,7 +119,7 @@ class ParticleClassifier(Classifier):
         self.early_stopping = early_stopping
         self.class_weight = class_weight
         self.record_every = record_every
-        self.verbose = verbose
+        self.verbose: Verbose = verbose
         self.callbacks = callbacks
         self.seed = seed
         self.random_state = random_state

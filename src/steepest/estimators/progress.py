@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from steepest.descent import Callback, State
+from steepest.training import TrainingCallback
 
 LINES = 20
 """About so many lines are printed in a fit."""
@@ -57,22 +59,59 @@ ProgressCallback = Callable[[Progress], Any]
 """Called at the end of each epoch; returning True ends the descent there."""
 
 
-class CallbackAdapter(Callback):
-    """Hands each epoch's `Progress` to callbacks, and prints some."""
+Verbose = bool | Literal["bar"]
+"""Whether lines are printed, or a bar is shown."""
 
-    def __init__(self, callbacks: Sequence[ProgressCallback], epochs: int, verbose: bool) -> None:
+
+@contextmanager
+def told(
+    callbacks: Sequence[ProgressCallback], epochs: int, verbose: Verbose
+) -> Iterator[CallbackAdapter]:
+    """Give what a descent tells; with "bar" it is shown as `steepest.train` shows it."""
+    if verbose != "bar":
+        yield CallbackAdapter(callbacks, epochs, bool(verbose))
+        return
+    from steepest.terminal import progress_unless
+
+    with progress_unless(False) as bar:
+        bar.stage("Descending", epochs)
+        yield CallbackAdapter(callbacks, epochs, False, bar)
+
+
+class CallbackAdapter(Callback):
+    """Hands each epoch's `Progress` to callbacks, prints some, and moves a bar."""
+
+    def __init__(
+        self,
+        callbacks: Sequence[ProgressCallback],
+        epochs: int,
+        verbose: bool,
+        bar: TrainingCallback | None = None,
+    ) -> None:
         self.callbacks = callbacks
         self.epochs = epochs
         self.verbose = verbose
+        self.bar = bar
         self.epoch, self.rate = 0, 0.0
         self.printed = 0
 
+    def say(self, sentence: str) -> None:
+        """Print a sentence, such as the choice of η."""
+        if self.bar is not None:
+            self.bar.say(sentence)
+        elif self.verbose:
+            print(sentence)
+
     def steps(self, state: State, loss: float, rate: float, epochs: float) -> None:
-        """Remember η and the epoch."""
+        """Remember η and the epoch; move the bar."""
+        if self.bar is not None:
+            self.bar.steps(state, loss, rate, epochs)
         self.epoch, self.rate = round(epochs), rate
 
     def round(self, state: State, values: Mapping[str, float | None]) -> None:
         """Tell, print, and stop if one of the callbacks says so."""
+        if self.bar is not None:
+            self.bar.round(state, values)
         validation = {
             name: value
             for name, value in values.items()

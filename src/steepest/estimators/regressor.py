@@ -77,7 +77,8 @@ class Regressor(RegressorMixin, Descended):
     dtype
         "float64", or "float32": half the memory, and faster for large networks.
     verbose
-        Print the choice of η and some 20 lines of progress.
+        True prints the choice of η and some 20 lines of progress; "bar" shows both as
+        `steepest.train` does, in notebooks too.
     callbacks
         Functions of a `Progress`, called after each epoch and each pass of `partial_fit`; one that
         returns True ends `fit` there.

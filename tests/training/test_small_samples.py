@@ -1,0 +1,53 @@
+"""Small samples: a recipe of path, label and features trains, whatever is drawn; defaults fit it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import steepest
+
+
+def train(folder: Path, seed: int, events: int) -> dict:
+    """Train on x and a label that is 1 for x plus noise above 0; the AUC of x itself is 0.84."""
+    random = np.random.default_rng(seed)
+    x = random.standard_normal(events)
+    y = (x + random.standard_normal(events) > 0).astype(int)
+    pq.write_table(pa.table({"x": x, "y": y}), folder / "e.parquet")
+    recipe = {"events": {"path": str(folder / "e.parquet"), "label": "y", "features": ["x"]}}
+    metrics = steepest.train(recipe, folder / "run", progress=False).metrics
+    assert metrics is not None
+    return metrics
+
+
+def test_what_is_left_out_fits_the_sample(tmp_path: Path) -> None:
+    metrics = train(tmp_path, 0, 600)
+    assert metrics["parts"]["train"]["events"] < 1_024
+    merits = metrics["merits"]
+    assert abs(merits["gain"]["auc_difference"]["value"]) < 0.03
+    auc = merits["model"]["auc"]
+    assert auc["low"] - auc["uncertainty"] < 0.84 < auc["high"] + auc["uncertainty"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("events", [60, 150, 600])
+def test_toys_of_small_samples(events: int, tmp_path: Path) -> None:
+    """Of twenty seeds: none is refused, none ends much worse than the linear baseline unsaid."""
+    inside, behind = [], []
+    for seed in range(20):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        metrics = train(folder, seed, events)
+        auc, gain = (
+            metrics["merits"][k][n] for k, n in (("model", "auc"), ("gain", "auc_difference"))
+        )
+        inside.append(auc["low"] <= 0.8413 <= auc["high"])
+        said = any("baseline" in text for text in metrics["warnings"])
+        if gain["value"] < -0.05 and not said:
+            behind.append((seed, gain))
+    assert not behind
+    assert 9 <= sum(inside) <= 19  # of 68 %; a model that has learnt less is below the truth
