@@ -64,7 +64,7 @@ class Comparison:
     def rows(self) -> list[list[str]]:
         """Return the table as text: a header, settings that differ, and figures of merit."""
         rows = [["", *self.names]]
-        rows += [[key, *map(str, values)] for key, values in self.settings.items()]
+        rows += [[key, *map(_short, values)] for key, values in self.settings.items()]
         for merits in self.merits.values():
             rows.append([merits[0].title, *(merit.format() for merit in merits)])
         return rows
@@ -150,6 +150,22 @@ class Comparison:
         said = f"tested on {self.tested_on}"
         values = html_table(f"{', '.join(self.names)}, {said}", header, rows)
         return values + html_table("Differences", names, differences)
+
+
+LONGEST = 24
+"""Characters of a setting in the table; what is longer ends with "…", and is whole in `to_json`."""
+
+
+def _short(value: Any) -> str:
+    """Return a setting as text.
+
+    Examples
+    --------
+    >>> _short(None), _short(0.1), _short("count(Jet_pt > 20) >= 1 AND MET_pt > 30")
+    ('left out', '0.1', 'count(Jet_pt > 20) >= 1…')
+    """
+    text = "left out" if value is None else str(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
 
 
 def compare_runs(

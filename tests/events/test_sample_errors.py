@@ -243,6 +243,13 @@ The weights of all selected events sum to 0.
   cause:    the wrong column, or a selection that leaves few events
   do:       check events.weight and events.select
 """),
+    "weights that cancel": ({"w": np.where(ROW < N // 2, 1, -1)}, {"weight": "w"}, None, """
+The weights of all selected events sum to 0.
+  expected: a finite sum above 0 (single weights may be negative)
+  found:    200 events: 0 of weight 0, 100 below 0
+  cause:    weights of both signs that cancel in few events
+  do:       use more events, a larger share in this part (events.split), or no events.weight
+"""),
     "a class of negative weight": ({"w": np.where(ROW % 2, 1, -0.5)}, {"weight": "w"}, None, """
 The weights of the class '0' in the training part sum to -36.
   expected: a finite sum above 0 (single weights may be negative)

@@ -114,3 +114,13 @@ def test_runs_that_cannot_be_compared(runs: list[steepest.Run], tmp_path: Path):
     other = steepest.train(runs[0].recipe, tmp_path / "mass", settings=settings, progress=False)
     with pytest.raises(InputError, match="cannot be compared"):
         steepest.compare(runs[0], other)
+
+
+def test_long_settings_leave_room_for_names_and_numbers(runs: list[steepest.Run], tmp_path: Path):
+    table = runs[0].recipe.with_settings([f"events.select={' AND '.join(['pt > 500'] * 30)}"])
+    other = steepest.train(table, tmp_path / "run")
+    printed = steepest.compare(runs[0], other, progress=False).rows()
+    (row,) = [row for row in printed if row[0] == "events.select"]
+    assert row[1] == "left out"
+    assert row[2].startswith("pt > 500 AND ")
+    assert all(len(cell) <= 24 for cells in printed[1:] for cell in cells[1:])

@@ -286,10 +286,15 @@ def _not_positive(sums: PartSums, where: Any, of: str) -> EventsError:
     events, zeros, negative = (
         int(numbers[where].sum()) for numbers in (sums.events, sums.zero, sums.negative)
     )
+    cancel = 0 < negative < events
     return EventsError(
         f"The weights of {of} sum to {sums.weight[where].sum():.6g}.",
         expected="a finite sum above 0 (single weights may be negative)",
         found=f"{counted(events, 'event')}: {zeros} of weight 0, {negative} below 0",
-        cause="the wrong column, or a selection that leaves few events",
-        do="check events.weight and events.select",
+        cause="weights of both signs that cancel in few events"
+        if cancel
+        else "the wrong column, or a selection that leaves few events",
+        do="use more events, a larger share in this part (events.split), or no events.weight"
+        if cancel
+        else "check events.weight and events.select",
     )
