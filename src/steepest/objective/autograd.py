@@ -16,7 +16,7 @@ the Hessian and evaluation in float64 are not compiled.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from steepest.compiled.threads import usable_cores
-from steepest.errors import EventsError, RecipeError, SteepestError
-from steepest.groups import FEATURES, Groups, Jagged
+from steepest.errors import RecipeError, SteepestError
+from steepest.groups import Groups, Jagged
 from steepest.losses import Loss, WithHeads
 from steepest.models.base import ModelKind
 from steepest.models.cloud import Cloud
@@ -37,6 +37,7 @@ from steepest.models.torch_model import NETWORKS, TorchModel
 from steepest.objective.allocator import keep_freed_memory
 from steepest.objective.base import Batch
 from steepest.objective.batch_norm import synchronised
+from steepest.objective.clouds import cloud_of
 from steepest.objective.device import device_of
 from steepest.objective.running import Running
 from steepest.objective.stateful import Memory
@@ -54,37 +55,6 @@ Array = np.ndarray
 ON_CPU = Running(device="cpu")
 CHUNK = 512
 """Events that evaluation computes at once: in order of their particles, to pad little."""
-
-
-def cloud_of(inputs: Groups | Array, device: torch.device | str = "cpu") -> Cloud:
-    """The inputs of some events as a network reads them.
-
-    Raises
-    ------
-    EventsError
-        Two groups of particles have other particles.
-    """
-    if not isinstance(inputs, Groups):
-        flat = torch.from_numpy(np.ascontiguousarray(inputs)).to(device)
-        return Cloud({}, {FEATURES: flat}, torch.zeros(len(flat), dtype=torch.int64, device=device))
-    particles, events, lengths = {}, {}, None
-    for name, member in inputs.members.items():
-        if not isinstance(member, Jagged):
-            events[name] = torch.from_numpy(np.ascontiguousarray(member)).to(device)
-            continue
-        if lengths is not None and not np.array_equal(lengths, member.lengths):
-            event = int(np.flatnonzero(lengths != member.lengths)[0])
-            raise EventsError(
-                f"The groups of particles differ in event {event}.",
-                expected=f"{lengths[event]} particles, as in the groups before",
-                found=f"{member.lengths[event]} in {name!r}",
-                do="give all features of a particle from lists of the same length",
-            )
-        lengths = member.lengths
-        particles[name] = torch.from_numpy(np.ascontiguousarray(member.values)).to(device)
-    if lengths is None:
-        lengths = np.zeros(len(inputs), dtype=np.int64)
-    return Cloud(particles, events, torch.from_numpy(lengths.astype(np.int64)).to(device))
 
 
 @dataclass(frozen=True)
@@ -189,12 +159,19 @@ class AutogradObjective:
 
     def losses(self, theta: Array, batch: Batch) -> Array:
         """J(θ), and with heads the mean of each part, of `loss_parts`, ``(1 + parts,)``."""
-        self._set(theta)
-        with torch.no_grad():
-            sums = [self._sums_of(cloud, part).tolist() for _, cloud, part in self._chunks(batch)]
-            totals = np.array([sum(each) for each in zip(*sums, strict=True)]) / len(batch)
-            totals[0] += float(self._penalty())
-        return totals
+        return self.losses_and_predictions(theta, batch)[0]
+
+    def losses_and_predictions(self, theta: Array, batch: Batch) -> tuple[Array, Array]:
+        """What `losses` and `predict` return, from one pass of the network over the events."""
+        sums = []
+
+        def seen(logits: Tensor, part: Batch) -> None:
+            sums.append(self._weighted_sums(logits, part).tolist())
+
+        predictions = self._predictions(theta, batch, seen)
+        totals = np.array([sum(each) for each in zip(*sums, strict=True)]) / len(batch)
+        totals[0] += float(self._penalty())
+        return totals, predictions
 
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """J(θ) and ∇J(θ); the memory goes on by a batch."""
@@ -276,12 +253,19 @@ class AutogradObjective:
 
     def predict(self, theta: Array, batch: Batch) -> Array:
         """Values ``(events,)``, probabilities ``(events,)``, or ``(events, K)`` of them."""
+        return self._predictions(theta, batch)
+
+    def _predictions(
+        self, theta: Array, batch: Batch, seen: Callable[[Tensor, Batch], None] | None = None
+    ) -> Array:
         self._set(theta)
         result: Array | None = None
         with torch.no_grad():
-            for rows, cloud, _ in self._chunks(batch):
-                logits = self._logits(cloud, self._module).cpu().numpy()
-                values = self.loss_function.prediction(logits)
+            for rows, cloud, part in self._chunks(batch):
+                logits = self._logits(cloud, self._module)
+                if seen is not None:
+                    seen(logits, part)
+                values = self.loss_function.prediction(logits.cpu().numpy())
                 if result is None:
                     result = np.empty((len(batch), *values.shape[1:]), values.dtype)
                 result[rows] = values
@@ -434,8 +418,11 @@ class AutogradObjective:
 
     def _sums_of(self, cloud: Cloud, batch: Batch, forward: Any = None) -> Tensor:
         """Σ w ℓ, and that of each part, in float64, where the device has it, ``(1 + parts,)``."""
-        targets = torch.from_numpy(np.ascontiguousarray(batch.targets)).to(self.device)
         logits = self._logits(cloud, self._module if forward is None else forward)
+        return self._weighted_sums(logits, batch)
+
+    def _weighted_sums(self, logits: Tensor, batch: Batch) -> Tensor:
+        targets = torch.from_numpy(np.ascontiguousarray(batch.targets)).to(self.device)
         parts = [part.to(self._sums) for part in parts_of(self.loss_function, logits, targets)]
         if batch.weights is not None:
             weights = torch.from_numpy(batch.weights).to(self.device)

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from steepest.errors import EventsError
 from steepest.scaling.base import AffineScaling
-from steepest.scaling.blocks import Floats
+from steepest.scaling.blocks import Floats, compiled_pays
 from steepest.scaling.moments import Extremes, Moments
 from steepest.scaling.quantile import distribution, quantile
 
 _SMALLEST, _LARGEST = 1e-150, 1e150  # squares and reciprocals of widths stay in float64 range
-_MANY = 2**20  # arrays of at least this size are scaled in compiled code
 _FLOOR = 1e-10  # relative to the largest eigenvalue of the correlation matrix
 
 
@@ -59,7 +58,8 @@ class DiagonalScaling(AffineScaling):
         return self.shift, np.diag(1 / self.width)
 
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
-        if X.size < _MANY or dtype not in (np.float32, np.float64) or not X.flags.c_contiguous:
+        kernel = compiled_pays(X.size) and dtype in (np.float32, np.float64)
+        if not (kernel and X.flags.c_contiguous):
             return ((X - self.shift) / self.width).astype(dtype, copy=False)
         from steepest.compiled.columns import shift_and_scale
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,8 @@ from steepest.errors import EventsError
 
 Floats = NDArray[np.float64]
 Block = tuple[Floats, Floats | None]
-_MANY = 2**20  # arrays of at least this size are checked in compiled code
+_MANY = 2**20
+_SO_MANY = 2**24
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,14 @@ def floating(X: ArrayLike) -> NDArray[Any]:
     return values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
 
 
+def compiled_pays(numbers: int) -> bool:
+    """Whether compiled code, which gives the same bits, is faster for an array of that size.
+
+    Loading Numba takes a second: a network of PyTorch, which does without, need not wait for it.
+    """
+    return numbers >= (_MANY if "numba" in sys.modules else _SO_MANY)
+
+
 def is_finite(values: NDArray[np.floating]) -> bool:
     """Whether all numbers of an array are finite.
 
@@ -65,7 +75,11 @@ def is_finite(values: NDArray[np.floating]) -> bool:
     (True, False)
     """
     known = values.dtype in (np.float32, np.float64)
-    if known and values.size >= _MANY and (values.flags.c_contiguous or values.flags.f_contiguous):
+    if (
+        known
+        and compiled_pays(values.size)
+        and (values.flags.c_contiguous or values.flags.f_contiguous)
+    ):
         from steepest.compiled.columns import all_finite
 
         return bool(all_finite(values.ravel(order="K")))

@@ -18,7 +18,7 @@ from steepest.errors import InputError
 from steepest.scaling.blocks import Floats, floating, positive_total
 
 _ROWS = 16384  # rows per block: limits the memory of `Moments.of`
-_MANY_ROWS = 65536  # with fewer rows, loading the compiled code takes longer than it saves
+_MANY_ROWS = 2**20  # with fewer rows, loading the compiled code takes longer than it saves
 
 
 @dataclass(frozen=True, eq=False)

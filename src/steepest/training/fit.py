@@ -349,14 +349,19 @@ def _monitor(
     weights = _of_all(events.descent_weights if task == "multiclass" else events.weights)
     measured = task != "binary" or _both(labels)
     parts = tuple(f"validation_loss_{part}" for part in getattr(plain, "loss_parts", ()))
-    of_parts = getattr(plain, "losses", None)
+    at_once = getattr(plain, "losses_and_predictions", None)
+    if batch.on_disk and not parts:
+        at_once = None
 
     def monitor(theta: Array) -> dict[str, float]:
         restore_memory(plain, memory_of(objective))
-        losses = of_parts(theta, batch) if of_parts else [plain.loss(theta, batch)]
+        if at_once is not None:
+            losses, predicted = at_once(theta, batch)
+        else:
+            losses, predicted = [plain.loss(theta, batch)], _predicted(objective, theta, batch)
         means = [ranks.mean(float(loss), len(batch)) for loss in losses]
         values = dict(zip(("validation_loss", *parts), means, strict=True))
-        predictions = _of_all(_predicted(objective, theta, batch))
+        predictions = _of_all(predicted)
         if not (ranks.is_main and measured):
             return values
         if all(np.isfinite(block).all() for (block,) in blocks(predictions)):
