@@ -170,7 +170,7 @@ class AutogradObjective:
 
         predictions = self._predictions(theta, batch, seen)
         totals = np.array([sum(each) for each in zip(*sums, strict=True)]) / len(batch)
-        totals[0] += float(self._penalty())
+        totals[0] += float(self._penalty().detach())
         return totals, predictions
 
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
