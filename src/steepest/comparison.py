@@ -206,7 +206,7 @@ def compare_runs(
     differences = _paired(measure, columns, merits) if same else _independent(merits)
     return Comparison(
         tuple(names),
-        _settings(folders),
+        differing_settings(folders),
         {name: tuple(each[name] for each in merits) for name in merits[0]},
         differences,
         same,
@@ -276,7 +276,7 @@ def _differences(merits: list[Merit], errors: list[float]) -> tuple:
     )
 
 
-def _settings(folders: Sequence[RunFolder]) -> dict[str, tuple[Any, ...]]:
+def differing_settings(folders: Sequence[RunFolder]) -> dict[str, tuple[Any, ...]]:
     """Keys of the recipes that differ."""
     flat = [dict(_flat(folder.recipe.to_dict())) for folder in folders]
     keys = dict.fromkeys(key for each in flat for key in each)

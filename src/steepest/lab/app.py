@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steepest.lab.extra import load
@@ -10,7 +10,12 @@ from steepest.lab.pages import Page, content_type
 from steepest.lab.safety import App, Guard
 
 
-def make_app(files: Mapping[str, Page], hosts: frozenset[str], token: str | None = None) -> App:
+def make_app(
+    files: Mapping[str, Page],
+    hosts: frozenset[str],
+    token: str | None = None,
+    api: Sequence[Any] = (),
+) -> App:
     """Return the ASGI application.
 
     Parameters
@@ -21,6 +26,8 @@ def make_app(files: Mapping[str, Page], hosts: frozenset[str], token: str | None
         Values of Host that are this server's, with the port.
     token
         Which requests must carry; None on 127.0.0.1.
+    api
+        Routes that come before the files.
     """
     applications, responses, routing = (
         load(f"starlette.{name}") for name in ("applications", "responses", "routing")
@@ -36,5 +43,5 @@ def make_app(files: Mapping[str, Page], hosts: frozenset[str], token: str | None
             return responses.Response(status_code=304, headers=headers)
         return responses.Response(page.content, media_type=content_type(name), headers=headers)
 
-    app = applications.Starlette(routes=[routing.Route("/{name:path}", file)])
+    app = applications.Starlette(routes=[*api, routing.Route("/{name:path}", file)])
     return Guard(app, hosts, token)

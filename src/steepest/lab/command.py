@@ -7,11 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from steepest.errors import InputError
+from steepest.folder.run_folder import is_run
+from steepest.lab.api import routes
 from steepest.lab.app import make_app
 from steepest.lab.datasets import Dataset, built_in, from_recipe
 from steepest.lab.export import export_site
 from steepest.lab.extra import load
 from steepest.lab.pages import pages
+from steepest.lab.processes import Processes
+from steepest.lab.runs import Runs
 from steepest.lab.server import LOOPBACK, hosts_of, listen, new_token, serve
 from steepest.lecture import lecture_recipe
 from steepest.recipe import Recipe
@@ -66,7 +70,10 @@ def run_lab(
         return
     load("starlette.applications")
     load("uvicorn")
-    files = pages(datasets_of(data, label, features), server=False)
+    datasets = datasets_of(data, label, features)
+    files = pages(datasets, server=True)
+    given = _existing(runs)
+    api = routes(Runs(given), Processes(given[0]), datasets)
     token = None if host in (LOOPBACK, "localhost") else new_token()
     with listen(LOOPBACK if host == "localhost" else host, port) as listening:
         number = listening.getsockname()[1]
@@ -74,4 +81,22 @@ def run_lab(
         say(f"The lab is at {address} (Ctrl-C ends it).")
         if browser and token is None:
             webbrowser.open(address)
-        serve(make_app(files, hosts_of(number), token), listening)
+        serve(make_app(files, hosts_of(number), token, api), listening)
+
+
+def _existing(runs: Sequence[Path] | None) -> list[Path]:
+    """The folders of runs: those that are given, which must exist, or runs/.
+
+    New runs go into the first; where that is a run, into the folder around it.
+    """
+    for folder in runs or ():
+        if not folder.is_dir():
+            raise InputError(
+                f"There is no folder {folder}.",
+                expected="runs, or folders with runs in them",
+                do="check the path; left out, it is runs/",
+            )
+    given = list(runs or [Path("runs")])
+    if is_run(given[0]):
+        given.insert(0, given[0].absolute().parent)
+    return given

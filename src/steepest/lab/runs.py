@@ -1,0 +1,252 @@
+"""Runs under the given folders: found, summarised, and decimated for a page.
+
+A run is named by an identifier that is made from its place; no part of a request becomes a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from steepest.comparison import differing_settings
+from steepest.errors import SteepestError
+from steepest.folder import RunFolder
+from steepest.folder.run_folder import is_run
+
+Array = np.ndarray
+
+MOST_RUNS, DEPTH = 5_000, 5
+"""Runs that are listed at most, and levels of folders that are searched."""
+LOOK = 2.0
+"""Seconds for which a search holds."""
+ALIVE = 15.0
+"""A run is training if it published within so many seconds."""
+POINTS = 1_500
+FIGURES = ("roc", "scores", "jets", "calibration", "confusion", "residuals")
+MOST_BYTES = 4 * 2**20
+"""Of a figure's numbers."""
+
+
+class Runs:
+    """The runs under some folders, by identifier.
+
+    Parameters
+    ----------
+    folders
+        Runs, or folders in which runs are searched, without following links.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = [Path(folder) for folder in folders]
+        self._lock = threading.Lock()
+        self._found: dict[str, tuple[str, Path]] = {}
+        self._looked = -math.inf
+        self._kept: dict[str, tuple[Any, dict[str, Any]]] = {}
+
+    def found(self) -> dict[str, tuple[str, Path]]:
+        """Name and place of each run, by its identifier."""
+        with self._lock:
+            if time.monotonic() - self._looked > LOOK:
+                self._found = dict(self._search())
+                self._looked = time.monotonic()
+            return self._found
+
+    def _search(self) -> Iterator[tuple[str, tuple[str, Path]]]:
+        count = 0
+        for folder in self.folders:
+            for path in _run_folders(folder):
+                place = os.path.realpath(path)
+                name = path.name if path == folder else str(path.relative_to(folder))
+                yield hashlib.sha256(place.encode()).hexdigest()[:16], (name, path)
+                count += 1
+                if count >= MOST_RUNS:
+                    return
+
+    def folder(self, identifier: str) -> RunFolder | None:
+        """The run of that identifier; None if there is none."""
+        found = self.found().get(identifier)
+        return None if found is None else RunFolder(found[1])
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """A line for each run, the newest first."""
+        rows = []
+        for identifier, (name, path) in self.found().items():
+            try:
+                rows.append({"id": identifier, "name": name, **self._summary(identifier, path)})
+            except (SteepestError, OSError) as error:
+                sentence = str(error).splitlines()[0].replace(str(path), name)
+                rows.append(
+                    {"id": identifier, "name": name, "status": "damaged", "error": sentence}
+                )
+        return sorted(rows, key=lambda row: -row.get("changed", 0.0))
+
+    def summary(self, identifier: str) -> dict[str, Any] | None:
+        """The line of one run; None if there is none of that identifier."""
+        found = self.found().get(identifier)
+        return None if found is None else self._summary(identifier, found[1])
+
+    def _summary(self, identifier: str, path: Path) -> dict[str, Any]:
+        run, done = RunFolder(path), path / "metrics.json"
+        if done.exists():
+            mark = done.stat().st_mtime_ns
+            if self._kept.get(identifier, (None,))[0] != mark:
+                self._kept[identifier] = mark, _of_metrics(run, mark)
+            return self._kept[identifier][1]
+        progress = run.progress or {}
+        said = path / "log.txt"
+        seen = max(progress.get("written", 0.0), said.stat().st_mtime if said.exists() else 0.0)
+        age = time.time() - seen
+        status = "training" if age < ALIVE else "interrupted"
+        changed = progress.get("written", (path / "recipe.toml").stat().st_mtime)
+        keys = ("step", "epoch", "epochs", "total_steps", "loss", "stopped")
+        return {
+            "status": status,
+            "changed": changed,
+            **{key: finite(progress[key]) for key in keys if key in progress},
+        }
+
+    def detail(self, identifier: str) -> dict[str, Any] | None:
+        """What the page shows of one run: recipe, figures of merit, figures, explanation."""
+        run = self.folder(identifier)
+        if run is None:
+            return None
+        name, path = self.found()[identifier]
+        metrics = run.metrics
+        return {
+            "id": identifier,
+            "name": name,
+            **self._summary(identifier, path),
+            "recipe": run.recipe.to_toml(),
+            "merits": _merits(metrics),
+            "warnings": (metrics or {}).get("warnings", []),
+            "figures": {} if metrics is None else _figures(run),
+            "explanation": _explanation(run),
+            "log": run.log[-4000:],
+        }
+
+    def history(self, identifier: str, points: int = POINTS) -> dict[str, Any] | None:
+        """The history with at most so many points a curve; None if there is no such run."""
+        run = self.folder(identifier)
+        if run is None:
+            return None
+        try:
+            table = run.history
+        except SteepestError:
+            return {"columns": {}, "rows": 0}
+        return decimated(table, min(max(points, 10), 5_000))
+
+    def differences(self, identifiers: Sequence[str]) -> dict[str, Any]:
+        """The keys of the recipes that differ, with the value of each run."""
+        runs = [run for one in identifiers[:8] if (run := self.folder(one)) is not None]
+        settings = differing_settings(runs) if len(runs) > 1 else {}
+        return {key: [_plain(value) for value in values] for key, values in settings.items()}
+
+
+def decimated(table: pa.Table, points: int) -> dict[str, Any]:
+    """Columns of a history in `points` pieces of equal length: the lowest and highest of each.
+
+    Peaks stay. Validations, of which there are few, are decimated apart from the steps.
+    """
+    steps = table["step"].to_numpy()
+    columns: dict[str, Any] = {}
+    for name in table.column_names:
+        if name in ("step", "epoch"):
+            continue
+        values = table[name].to_numpy(zero_copy_only=False).astype(np.float64)
+        kept = np.flatnonzero(np.isfinite(values))
+        kept = kept[_extremes(values[kept], points)]
+        columns[name] = {"step": steps[kept].tolist(), "value": values[kept].tolist()}
+    last = {} if not len(steps) else {"step": int(steps[-1]), "epoch": table["epoch"][-1].as_py()}
+    return {"columns": columns, "rows": len(steps), "last": last}
+
+
+def _extremes(values: Array, points: int) -> Array:
+    """Places of the lowest and the highest value of each of `points`/2 pieces, and of both ends."""
+    count = len(values)
+    if count <= points:
+        return np.arange(count)
+    pieces = points // 2
+    size = -(-count // pieces)
+    padded = np.concatenate([values, np.full(size * pieces - count, values[-1])])
+    rows = padded.reshape(pieces, size)
+    starts = np.arange(pieces) * size
+    places = np.concatenate(
+        [[0, count - 1], starts + rows.argmin(axis=1), starts + rows.argmax(axis=1)]
+    )
+    return np.unique(np.minimum(places, count - 1))
+
+
+def _run_folders(folder: Path) -> Iterator[Path]:
+    if is_run(folder):
+        yield folder
+        return
+    base = len(folder.parts)
+    for place, inside, _ in os.walk(folder):
+        path = Path(place)
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        if len(path.parts) - base >= DEPTH:
+            inside.clear()
+        if path != folder and is_run(path):
+            inside.clear()
+            yield path
+
+
+def _of_metrics(run: RunFolder, mark: int) -> dict[str, Any]:
+    metrics = run.metrics or {}
+    merits = _merits(metrics)
+    return {
+        "status": metrics.get("status", "complete"),
+        "changed": mark / 1e9,
+        "model": (metrics.get("model") or {}).get("name"),
+        "task": metrics.get("task"),
+        "first_merit": merits[0] if merits else None,
+    }
+
+
+def _merits(metrics: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Figures of merit of the model, with uncertainty, counts and definition."""
+    found = ((metrics or {}).get("merits") or {}).get("model") or {}
+    keys = ("name", "value", "low", "high", "uncertainty", "unit", "counts", "definition")
+    return [
+        {key: finite(merit.get(key)) for key in keys}
+        for merit in found.values()
+        if isinstance(merit, dict) and "value" in merit
+    ]
+
+
+def _figures(run: RunFolder) -> dict[str, Any]:
+    drawn = {}
+    for name in FIGURES:
+        file = run.path / "figures" / f"{name}.json"
+        if file.is_file() and file.stat().st_size <= MOST_BYTES:
+            drawn[name] = finite(run.figure(name))
+    return drawn
+
+
+def _explanation(run: RunFolder) -> dict[str, Any] | None:
+    explained = run.explanation
+    if explained is None:
+        return None
+    return {key: finite(explained[key]) for key in ("verdict", "findings", "checks")}
+
+
+def finite(value: Any) -> Any:
+    """The value, with None for numbers that JSON has not."""
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
