@@ -45,9 +45,11 @@ def test_toys_of_small_samples(events: int, tmp_path: Path) -> None:
         auc, gain = (
             metrics["merits"][k][n] for k, n in (("model", "auc"), ("gain", "auc_difference"))
         )
-        inside.append(auc["low"] <= 5 / 6 <= auc["high"])
+        if auc["low"] is not None:  # more than one event of each class is tested
+            inside.append(auc["low"] <= 5 / 6 <= auc["high"])
         said = any("baseline" in text for text in metrics["warnings"])
         if gain["value"] < -0.05 and not said:
             behind.append((seed, gain))
     assert not behind
-    assert 9 <= sum(inside) <= 19  # of 68 %; a model that has learnt less is below the truth
+    assert len(inside) >= 15
+    assert 0.4 < np.mean(inside) < 0.95  # 68 %; a model that has learnt less is below the truth
