@@ -216,3 +216,14 @@ def test_networks_take_trial_runs_and_train_with_their_best(optimizer):
     plan = Plan.of(recipe, rule, rate.value, 2000, validated=False)
     outcome = descend(objective, events, plan, MemoryCheckpointer())
     assert objective.loss(outcome.theta, events) < 0.45
+
+
+def test_held_out_events_that_tell_nothing_are_not_asked():
+    """Labels drawn at random: what is learnt of some says nothing of others."""
+    random = np.random.default_rng(2)
+    events = Batch(random.normal(size=(60, 4)), np.tile([0.0, 1.0], 30))
+    objective = DenseObjective(Dense(4, hidden=(8,)), loss_named("binary-cross-entropy"))
+    objective.initial = lambda seed: 1e-3 * np.random.default_rng(seed).normal(size=objective.size)
+    rate = choose(objective, events, "adam", batch_size=20, steps=200)
+    assert "on 240 events; held-out ones cannot tell" in rate.reason
+    assert rate.value >= 1e-4

@@ -111,9 +111,9 @@ def test_a_pickled_descent_goes_on_with_the_same_bits(sample):
 
 
 def test_pieces_of_a_stream(sample):
-    """Scaling and η are those of the first piece; later pieces may be of any size."""
+    """The scaling is that of the first piece; later pieces may be of any size."""
     X, y = sample
-    model = Regressor(batch_size=10, epochs=40, schedule="step")
+    model = Regressor(batch_size=10, epochs=40, schedule="step", learning_rate=0.2)
     model.partial_fit(X[:60], y[:60])
     shift, rate = model.model_.scaling.affine()[0], model.learning_rate_
     np.testing.assert_allclose(shift, X[:60].mean(axis=0))
@@ -233,3 +233,26 @@ def test_errors(sample):
         "was SGD(name='sgd')\n"
         "  do:       call fit, or partial_fit on a clone, to begin a new descent"
     )
+
+
+@pytest.mark.parametrize("kind", [Regressor, Classifier])
+@pytest.mark.parametrize("few", [2, 5])
+def test_a_rate_that_few_events_chose_gives_way_to_the_curvature_of_many(kind, few):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(800, 3)) * [1.0, 5.0, 2.0] + [0.0, 3.0, -2.0]
+    y = X @ [1.0, 0.2, -1.0] + random.normal(size=800)
+    y = y if kind is Regressor else (y > 2.6).astype(int)
+    model = kind()
+    first = {} if kind is Regressor else {"classes": [0, 1]}
+    model.partial_fit(X[:few], y[:few], **first)
+    chosen = model.learning_rate_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it diverged
+        for _ in range(20):
+            model.partial_fit(X[few:], y[few:])
+    assert model.learning_rate_ < chosen
+    losses = model.history_["loss"].to_numpy()[1:]
+    assert (np.diff(losses) < 0).all()
+    rate = model.learning_rate_
+    model.partial_fit(X[:few], y[:few])  # few events do not raise it again
+    assert model.learning_rate_ <= rate

@@ -30,6 +30,10 @@ __all__ = ["LearningRate", "choose_learning_rate"]
 HALF_DECADE = math.sqrt(10.0)
 ADAPTIVE, PLAIN = (1e-4, 8), (1e-3, 8)
 """The lowest η that is tried, and how many: for rules that adapt to the gradient, for others."""
+TOLD = 0.01
+"""Held-out events tell rates apart if one of them brings their loss down by this part of it."""
+LOOKS = 6
+"""A trial run is judged after each of so many parts of it but the first; the lowest loss counts."""
 FINALISTS, MOST_RATES = 3, 16
 """Rates that take a long trial run after the short ones, of a quarter of its steps."""
 
@@ -149,34 +153,72 @@ def best_for_steps(steps: int) -> float:
 
 
 def best_of_trials(trials: Trials, momentum: float = 0.0) -> LearningRate:
-    """The η with the lowest loss of held-out events after a trial run."""
-    lowest, count = ADAPTIVE if trials.rule.stability is None else PLAIN
-    rates = [lowest * (1.0 - momentum) * HALF_DECADE**k for k in range(count)]
-    long = trials.long
-    kept, judged = trials.split()
+    """The η with the lowest loss of held-out events after a trial run.
 
-    def ranked(candidates: list[float], steps: int) -> list[tuple[float, float]]:
-        looks = [steps * k // 6 for k in range(2, 6)]  # as validation sees the best on the way
-        found = trials.by_rates(
-            lambda rate: trials.losses(rate, steps, kept, judged, looks), candidates
-        )
-        return sorted(zip(map(min, found), candidates, strict=True))
-
+    Few events are held out in turn (`Trials.folds`), in the long runs. Where no rate brings their
+    loss down by `TOLD`, they cannot tell rates apart: then the loss of the events of the trial runs
+    counts.
+    """
+    folds = trials.folds()
     with np.errstate(all="ignore"), preserved_memory(trials.objective):
-        short = ranked(rates, max(1, long // 4))
-        while short[0][1] == min(rates) and len(rates) < MOST_RATES:  # the best may lie below
-            rates.append(min(rates) / HALF_DECADE)
-            short = sorted([*short, *ranked(rates[-1:], max(1, long // 4))])
-        finalists = ranked([rate for _, rate in short[:FINALISTS]], long)
-    loss, rate = finalists[0]
+        start = float(np.mean([_start(trials, judged) for _, judged in folds]))
+        best = _best_rate(trials, folds, momentum, start)
+        if best.loss > start - TOLD * abs(start):
+            folds = [(kept, kept) for kept, _ in folds]
+            best = _best_rate(trials, folds, momentum, -math.inf)
+    judges = sum(len(judged) for _, judged in folds)
+    of = "" if folds[0][0] is not folds[0][1] else "; held-out ones cannot tell"
     return LearningRate(
-        rate,
-        f"η = {rate:.3g}, the best of {len(rates)} in trial runs of up to {long:,} steps "
-        f"(J = {loss:.4g} on {len(judged):,} events)",
+        best.rate,
+        f"η = {best.rate:.3g}, the best of {best.tried} in trial runs of up to {trials.long:,} "
+        f"steps (J = {best.loss:.4g} on {judges:,} events{of})",
     )
 
 
-DOUBLED, MOST_DOUBLED = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 4096.0
+@dataclass(frozen=True)
+class _Best:
+    """The best rate, its loss, and how many were tried."""
+
+    rate: float
+    loss: float
+    tried: int
+
+
+def _start(trials: Trials, judged: Batch) -> float:
+    return trials.judge.loss(trials.objective.initial(trials.seed), judged)
+
+
+def _best_rate(
+    trials: Trials, folds: list[tuple[Batch, Batch]], momentum: float, start: float
+) -> _Best:
+    """The best rate of short, then of long trial runs; none so low that it leaves the start."""
+    lowest, count = ADAPTIVE if trials.rule.stability is None else PLAIN
+    rates = [lowest * (1.0 - momentum) * HALF_DECADE**k for k in range(count)]
+    short = max(1, trials.long // 4)
+
+    def ranked(
+        candidates: list[float], steps: int, of: list[tuple[Batch, Batch]]
+    ) -> list[tuple[float, float]]:
+        # as validation sees the best on the way
+        looks = [steps * k // LOOKS for k in range(2, LOOKS)]
+
+        def lowest_of(rate: float) -> list[float]:
+            return [float(np.mean([min(trials.losses(rate, steps, *fold, looks)) for fold in of]))]
+
+        found = trials.by_rates(lowest_of, candidates)
+        return sorted(zip((loss for (loss,) in found), candidates, strict=True))
+
+    order = ranked(rates, short, folds[:1])
+    while order[0][1] == min(rates) and len(rates) < MOST_RATES:  # the best may lie below
+        if order[0][0] > start - TOLD * abs(start):
+            break
+        rates.append(min(rates) / HALF_DECADE)
+        order = sorted([*order, *ranked(rates[-1:], short, folds[:1])])
+    loss, rate = ranked([rate for _, rate in order[:FINALISTS]], trials.long, folds)[0]
+    return _Best(rate, loss, len(rates))
+
+
+DOUBLED, MOST_DOUBLED = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 128.0
 """Multiples of 1/L that are tried; larger ones while the largest is stable and the best."""
 MARGIN, MARGIN_OF_SOME = 1.1, 1.5
 """A multiple must be stable by so much; by more if trial runs see only some of the events."""

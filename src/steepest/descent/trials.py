@@ -21,6 +21,8 @@ PART, LEAST_STEPS, MOST_STEPS = 5, 600, 1500
 """Long trial runs take this part of the descent's steps, within limits."""
 HELD_OUT, MOST_HELD_OUT, FEW = 5, 4096, 2000
 """Every so manieth event is held out of the trial runs, of few events every third; and at most."""
+FOLDS = ((1000, 5), (4000, 3))
+"""Below so many events, so many fifths of them judge trial runs of η in turn."""
 FAR = 50.0
 """Events with larger inputs are never held out."""
 MOST_EVENTS = 100_000
@@ -67,14 +69,24 @@ class Trials:
     def split(self) -> tuple[Batch, Batch]:
         """Events to train on, and events to be judged by; the same ones where there are few."""
         events = self.spaced(MOST_EVENTS)
-        out = _held_out(events)
+        out = _held_out(events, _each(events))
         kept = events.take(np.flatnonzero(~out))
         return kept, events.take(np.flatnonzero(out)) if out.any() else kept
+
+    def folds(self) -> list[tuple[Batch, Batch]]:
+        """Splits like `split`, of few events several (`FOLDS`), that hold out a fifth each."""
+        events = self.spaced(MOST_EVENTS)
+        turns = next((turns for below, turns in FOLDS if len(events) < below), 1)
+        outs = [_held_out(events, HELD_OUT, first) for first in range(turns)]
+        every = np.arange(len(events))
+        folds = [(events.take(every[~out]), events.take(every[out])) for out in outs if out.any()]
+        return folds or [(events, events)]
 
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Which of the own events these are, where no other rank has any."""
         rows = np.arange(len(self.own_events))[self.share.spaced(MOST_EVENTS)]
-        out = _held_out(self.own_events.take(rows))
+        own = self.own_events.take(rows)
+        out = _held_out(own, _each(own))
         return rows[~out], rows[out] if out.any() else rows[~out]
 
     def by_rates(
@@ -124,11 +136,14 @@ class Trials:
         return self.judge.loss(theta, events)
 
 
-def _held_out(events: Batch) -> np.ndarray:
-    """Which events judge the trial runs."""
+def _each(events: Batch) -> int:
+    return 3 if len(events) < FEW else HELD_OUT
+
+
+def _held_out(events: Batch, each: int, first: int = 0) -> np.ndarray:
+    """Which events judge the trial runs: every so manieth, from this one on."""
     out = np.zeros(len(events), dtype=bool)
-    each = 3 if len(events) < FEW else HELD_OUT
-    out[:: max(each, -(-len(events) // MOST_HELD_OUT))] = True
+    out[first :: max(each, -(-len(events) // MOST_HELD_OUT))] = True
     if len(events) < 4 * HELD_OUT:
         out[:] = False
     inputs = events.inputs

@@ -198,7 +198,9 @@ class Classifier(ClassifierMixin, Descended):
         and the number of steps go on from call to call, and from `fit`'s last step (also where
         `fit` kept better parameters than the last). The first call of all fits the scaling,
         chooses η where it is "auto", and sets the schedule's length: `epochs` times its own number
-        of mini-batches; beyond that length a schedule stays at its end. Fewer events than
+        of mini-batches; beyond that length a schedule stays at its end. An η of "auto" that fewer
+        than 1,000 events chose gives way to what the bounds on the curvature of other events allow,
+        in models that have them. Fewer events than
         `batch_size` are an error in the first call, and one smaller batch in later ones. `tol`
         does not act, and parameters other than `verbose` and `callbacks` must not change.
 

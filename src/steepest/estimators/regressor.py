@@ -143,8 +143,8 @@ class Regressor(RegressorMixin, Descended):
         """Go on with the descent: one pass over these events, in mini-batches of `batch_size`.
 
         As `Classifier.partial_fit`, which has the arguments, the errors and the rules: n calls with
-        one sample are `fit` with n of `epochs`, bit for bit; scaling, η of "auto" and the
-        schedule's length are those of the first call.
+        one sample are `fit` with n of `epochs`, bit for bit; scaling, η of "auto" (of 1,000 events
+        or more) and the schedule's length are those of the first call.
 
         Examples
         --------

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from steepest.compiled.threads import one_blas_thread
 from steepest.descent import Callback, Checkpointer, LearningRate, Plan, State, descend
+from steepest.descent.learning_rate import from_curvature
 from steepest.descent.loop import EXPLODED, loss_of_a_constant
 from steepest.descent.plan import decided
 from steepest.descent.state import Best
@@ -30,6 +31,9 @@ from steepest.training.fit import Array, Fitted, decided_for, model_with, plan_f
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 from steepest.training.penalty import usual_penalty
 
+SETTLED = 1000
+"""Events from which on η stays as it was chosen."""
+
 
 @dataclass(frozen=True)
 class PartialFit:
@@ -43,6 +47,8 @@ class PartialFit:
         Fitted and chosen on the first sample.
     schedule_length
         Steps in all, and steps an epoch, of a fit of all epochs on the first sample.
+    chosen_on
+        Number of events that η was chosen on, and their largest curvature where J has a bound.
     state, epochs
         Where the descent is (None: at its start), after so many epochs.
     """
@@ -54,6 +60,7 @@ class PartialFit:
     l2: float
     learning_rate: LearningRate
     schedule_length: tuple[int, int]
+    chosen_on: tuple[int, float | None]
     state: State | None = None
     epochs: int = 0
 
@@ -81,9 +88,18 @@ class PartialFit:
                 objective, events, Share.whole(len(events)), recipe.descent, validated=False
             )
             state = _state_of(model, objective, events, plan) if model else None
+            chosen_on = len(events), _largest(objective, events)
         length = plan.total_steps, plan.batches.per_epoch
         return cls(
-            schema, recipe, scaling, objective.loss_function, descent.l2, rate, length, state
+            schema,
+            recipe,
+            scaling,
+            objective.loss_function,
+            descent.l2,
+            rate,
+            length,
+            chosen_on,
+            state,
         )
 
     @classmethod
@@ -94,7 +110,10 @@ class PartialFit:
         model, rate, epochs = fitted.model, fitted.learning_rate, state.step // per_epoch
         l2 = fitted.recipe.l2
         assert isinstance(l2, float)
-        return cls(schema, recipe, model.scaling, model.loss, l2, rate, length, state, epochs)
+        chosen_on = fitted.plan.events, None  # as many as there were, whatever comes
+        return cls(
+            schema, recipe, model.scaling, model.loss, l2, rate, length, chosen_on, state, epochs
+        )
 
     def epoch(
         self, train: Sample, checkpointer: Checkpointer, callback: Callback | None = None
@@ -115,11 +134,12 @@ class PartialFit:
             events = batch_of(train, self.scaling, objective, "training")
         size = decided(recipe, len(events), validated=False).batch_size
         size = min(size, len(events)) if isinstance(size, int) else len(events)
+        chosen = self._chosen_for(objective, events, size)
         plan = Plan(
             events=len(events),
             batch_size=size,
             rule=update_rule(recipe.optimizer, objective.weight_mask),
-            learning_rate=self.learning_rate.value,
+            learning_rate=chosen.learning_rate.value,
             schedule_options=recipe.schedule,
             epochs=1,
             seed=recipe.seed,
@@ -133,7 +153,26 @@ class PartialFit:
             state = state.with_changes(reason=None, round_step=state.step, loss_sum=0.0)
         with one_blas_thread():
             outcome = descend(objective, events, plan, checkpointer, state=state, callback=callback)
-        return self.after(outcome.state)
+        return chosen.after(outcome.state)
+
+    def _chosen_for(self, objective: ModelObjective, events: Batch, size: int) -> PartialFit:
+        """With the η that the bounds of the curvature give for other events than the first few.
+
+        η of "auto" is chosen on the first sample. Of fewer than `SETTLED` events that says little:
+        where others come, the bounds of the larger sample count, and of two the smaller η.
+        """
+        many, largest = self.chosen_on
+        if self.recipe.descent.learning_rate != "auto" or many >= SETTLED or largest is None:
+            return self
+        bounds = objective.curvature_bounds(events)
+        if bounds is None or bounds.largest == largest:
+            return self
+        momentum = getattr(self.recipe.descent.optimizer, "momentum", 0.0)
+        rate = from_curvature(bounds, len(events), size, momentum)
+        if len(events) < many and rate.value > self.learning_rate.value:
+            return self
+        chosen_on = max(many, len(events)), bounds.largest
+        return replace(self, learning_rate=rate, chosen_on=chosen_on)
 
     def after(self, state: State) -> PartialFit:
         """What an epoch that ended in that state leaves."""
@@ -146,6 +185,12 @@ class PartialFit:
     def _objective(self) -> ModelObjective:
         descent = self.recipe.descent.model_copy(update={"l2": self.l2})
         return objective_for(self.schema, self.recipe.model, descent, loss=self.loss)
+
+
+def _largest(objective: ModelObjective, events: Batch) -> float | None:
+    """The bound on the curvature; None where J has none, or η comes from trial runs."""
+    bounds = objective.curvature_bounds(events) if len(events) < SETTLED else None
+    return None if bounds is None else bounds.largest
 
 
 def _state_of(model: TrainedModel, objective: ModelObjective, events: Batch, plan: Plan) -> State:
