@@ -15,6 +15,8 @@ from samples import make_events
 from steepest.errors import InputError, RunFolderError
 from steepest.explain import explain_run
 from steepest.explain.findings import Finding, Trial
+from steepest.folder import RunFolder
+from steepest.training import TrainingCallback
 
 
 def causes(run: Path, try_fixes: bool = True) -> list[str]:
@@ -107,12 +109,53 @@ def test_the_report_and_python_show_it(tmp_path: Path):
 def test_runs_that_cannot_be_explained(tmp_path: Path):
     with pytest.raises(RunFolderError, match="There is no run"):
         explain_run(tmp_path)
-    run = trained(tmp_path, hidden=[], method="newton")
-    with pytest.raises(RunFolderError, match="no descent to explain"):
+    run = trained(tmp_path, epochs=2)
+    with RunFolder(run).locked():
+        (run / "path.safetensors").unlink()
+    with pytest.raises(RunFolderError, match="no path of θ to explain"):
         explain_run(run)
     (tmp_path / "run" / "model" / "config.json").unlink()
     with pytest.raises(RunFolderError, match="config"):
         explain_run(run)
+
+
+@pytest.mark.parametrize("method", ["newton", "exact"])
+def test_minima_that_were_computed(tmp_path: Path, method: str):
+    table = {k: v for k, v in TABLE.items() if method == "newton" or k != "is_top"}
+    if method == "exact":
+        table["is_top"] = TABLE["mass"] + TABLE["pt"]  # a value to regress on
+    events = {"features": ["pt", "ratio"]}
+    found = explain_run(trained(tmp_path, table, hidden=[], method=method, events=events))
+    assert not [one for one in found.findings if one.severity == "wrong"]
+    said = {one.name: one for one in found.checks}
+    assert said["minimum"].passed
+    assert "needs none" in said["learning rate"].sentence
+    assert "from nan" not in found.verdict
+
+
+def test_a_network_that_sits_at_guessing_is_named(tmp_path: Path):
+    """η = 0.06 in a deep network: AUC 0.5."""
+    run = trained(tmp_path, hidden=[32] * 8, learning_rate=0.06, schedule="constant", epochs=30,
+                  keep="last", batch_size=16)  # fmt: skip
+    metrics = steepest.Run(run).metrics
+    assert metrics is not None
+    assert metrics["merits"]["model"]["auc"]["value"] == pytest.approx(0.5, abs=0.02)
+    first = explain_run(run, try_fixes=False).findings[0]
+    assert (first.cause, first.severity) == ("learning-rate-too-large", "wrong")
+    assert "where a constant has" in first.title
+
+
+def test_an_interrupt_while_a_fix_is_tried_keeps_what_was_measured(tmp_path: Path):
+    class Impatient(TrainingCallback):
+        def stage(self, name: str, total: int | None = None) -> None:
+            if name.startswith("Trying"):
+                self.interrupted = True
+
+    run = trained(tmp_path, learning_rate=1e-6)
+    found = explain_run(run, callback=Impatient())
+    assert found.measured.sharpness
+    assert any("nterrupted" in one.sentence for one in found.checks)
+    assert (run / "explanation.json").exists()
 
 
 def test_folds_are_explained_one_by_one(tmp_path: Path):

@@ -288,3 +288,33 @@ CHECKS: tuple[Callable[[Record, Measured], Iterable[Finding | Check]], ...] = (
     check_events,
     check_information,
 )
+
+
+def check_minimum(record: Record, measured: Measured) -> Iterator[Finding | Check]:
+    """How far above its minimum Newton's method or the exact solution ended."""
+    linear = measured.linear
+    if linear is None:
+        yield Check("minimum", False, "J has no minimum, or too many parameters")
+        return
+    left = linear.excess_end / max(abs(measured.curves.last), 1e-300)
+    if left > 1e-6:
+        yield Finding(
+            "not-at-the-minimum",
+            f"J is {linear.excess_end:.3g} above its minimum.",
+            f"J = {measured.curves.last:.6g}; κ = {linear.curvature.kappa:.3g}",
+            f'method = "{record.descent.method}" goes to the minimum itself',
+            "descent.l2, or fewer collinear features: rounding takes log₁₀ κ digits",
+            severity="better",
+        )
+    else:
+        yield Check("minimum", True, f"J − J* is {left:.1g} of J; κ = {linear.curvature.kappa:.3g}")
+
+
+_OF_DESCENTS = (check_length, check_noise, check_optimizer, check_start)
+
+
+def checks_for(record: Record) -> list[Callable[[Record, Measured], Iterable[Finding | Check]]]:
+    """The checks that apply; Newton's method and exact solutions take no steps of a descent."""
+    if record.descent.method == "descent":
+        return list(CHECKS)
+    return [check_minimum, *(check for check in CHECKS if check not in _OF_DESCENTS)]

@@ -64,7 +64,9 @@ class Curves:
 
 
 def measure_curves(record: Record) -> Curves:
-    """Read the history of a run."""
+    """Read the history of a run; of one that took no descent's steps, J at its start and end."""
+    if record.descent.method != "descent":
+        return _of_ends(record)
     history = record.history
     losses = _column(history, "loss")
     rounds = _column(history, "training_loss")
@@ -90,6 +92,20 @@ def measure_curves(record: Record) -> Curves:
         if len(rates)
         else (nan, nan, nan),
     )
+
+
+def _of_ends(record: Record) -> Curves:
+    nan = math.nan
+    with np.errstate(all="ignore"):
+        first, last = (record.objective.loss(theta, record.train) for theta in record.thetas)
+        validated = nan
+        if record.validation is not None:
+            validated = record.objective.loss(record.thetas[-1], record.validation)
+    return Curves(
+        constant=constant_loss(record, record.train), first=first, last=last,
+        worst=max(first, last), lowest=last, peak=last, climb=0.0, late=0.0,
+        best_validation=validated, last_validation=validated, best_step=1, rates=(nan, nan, nan),
+    )  # fmt: skip
 
 
 def _column(history: pl.DataFrame, name: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 from steepest.errors import InputError, Interrupted
 from steepest.evaluate.figures import rendered
-from steepest.explain.checks import CHECKS
+from steepest.explain.checks import checks_for
 from steepest.explain.findings import Check, Finding, plain
 from steepest.explain.measured import Measured, measure
 from steepest.explain.pictures import pictures_of
@@ -153,7 +153,7 @@ def explain(
     measured = measure(record, callback)
     found: list[Finding] = []
     checks: list[Check] = []
-    for check in CHECKS:
+    for check in checks_for(record):
         for outcome in check(record, measured):
             if isinstance(outcome, Finding):
                 found.append(outcome)

@@ -144,16 +144,7 @@ def read_record(path: str | Path, callback: TrainingCallback | None = None) -> R
     validation = None
     if VALIDATION in parts:
         validation = batch_of(parts[VALIDATION], model.scaling, objective, "validation")
-    found = folder.descent_path
-    if found is None or descent.method != "descent":
-        raise RunFolderError(
-            f"The run {path} has no descent to explain.",
-            expected='method = "descent", whose path of θ is recorded',
-            found=f'method = "{descent.method}"',
-            cause="the minimum was computed, not descended to" if found is None else None,
-            do="train with --set descent.method=descent",
-        )
-    thetas = found.thetas.astype(np.float64)
+    steps, thetas = _path(folder, descent, objective, model)
     finite = np.isfinite(thetas).all(axis=1)
     return Record(
         name=folder.path.resolve().name,
@@ -165,13 +156,47 @@ def read_record(path: str | Path, callback: TrainingCallback | None = None) -> R
         objective=objective,
         train=train,
         validation=validation,
-        steps=found.steps[finite],
+        steps=steps[finite],
         thetas=thetas[finite],
-        history=pl.DataFrame(pl.from_arrow(folder.history)),
+        history=_history(folder, descent),
         descent=descent,
         events=count,
         divergence=(metrics or {}).get("divergence", ""),
     )
+
+
+def _path(
+    folder: RunFolder, descent: DescentRecipe, objective: ModelObjective, model: TrainedModel
+) -> tuple[Array, Array]:
+    """The path of θ; of Newton's method and of exact solutions its start and its end.
+
+    Raises
+    ------
+    RunFolderError
+        A descent whose path is not there.
+    """
+    if descent.method != "descent":
+        start = np.asarray(objective.initial(descent.seed), dtype=np.float64)
+        return np.arange(2), np.stack([start, model.theta.astype(np.float64)])
+    found = folder.descent_path
+    if found is None:
+        raise RunFolderError(
+            f"The run {folder.path} has no path of θ to explain.",
+            expected="path.safetensors, as a run leaves it when it ends",
+            found="no such file",
+            cause="the run still goes on, was killed before its end, or is of an older version",
+            do=f"steepest train --resume {folder.path}, or --finish; meanwhile: steepest explain "
+            "of its log",
+        )
+    return found.steps, found.thetas.astype(np.float64)
+
+
+def _history(folder: RunFolder, descent: DescentRecipe) -> pl.DataFrame:
+    """A row a recorded step; an exact solution has none."""
+    if descent.method == "exact":
+        empty = {"step": pl.Int64, "loss": pl.Float64, "learning_rate": pl.Float64}
+        return pl.DataFrame(schema=empty)
+    return pl.DataFrame(pl.from_arrow(folder.history))
 
 
 def _as_it_was(

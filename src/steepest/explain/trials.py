@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from steepest.descent import MemoryCheckpointer
-from steepest.errors import DivergenceError, SteepestError
+from steepest.errors import DivergenceError, Interrupted, SteepestError
 from steepest.events import TRAIN, VALIDATION, Sample
 from steepest.explain.findings import Trial
 from steepest.explain.layers import constant_loss
@@ -60,6 +60,8 @@ class Trials:
         own = self._own()
         try:
             tried = self._descend(change)
+        except Interrupted:
+            raise
         except SteepestError:
             return None
         before, after = own.judged, tried.judged
