@@ -203,6 +203,41 @@ def test_one_process_reads_one_commit(files, tmp_path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("key", [None, "number"])
+def test_a_friend_is_that_of_the_commit_that_was_read(files, key, tmp_path) -> None:
+    """Row by row and by key: a run's record pins the commit of its friends."""
+    numbers = pa.table({"number": np.arange(ROWS), "own": np.arange(ROWS) % 2})
+    pq.write_table(numbers, tmp_path / "own.parquet")
+
+    def content(seed: int) -> dict[str, bytes]:
+        return {
+            "data/jets.parquet": parquet(table(seed).append_column("number", numbers["number"]))
+        }
+
+    path = "hf://datasets/o/moving/data/jets.parquet"
+    friend = {"path": path, "key": key} if key else {"path": path}
+    look = f"""
+from steepest.events import load_sample
+from steepest.recipe import EventsRecipe
+sample = load_sample(EventsRecipe.model_validate({{
+    "path": {str(tmp_path / "own.parquet")!r}, "label": "own", "features": ["x1"],
+    "friends": [{friend!r}], "split": {{"validation": 0.0, "test": 0.5}}}}))
+found = {{"source": sample.source, "sum": float(sample.features.sum())}}
+"""
+    with small_hub(content(1), content(9)) as url:
+        first = run(look + MOVE, url, tmp_path / "a")
+        later = run(look, url, tmp_path / "a")
+        recorded = json.dumps(first["source"])
+        again = run(f"use_revisions(json.loads({recorded!r}))\n{look}", url, tmp_path / "b")
+    assert first["source"]["files"][0]["friends"][0]["revision"] == COMMIT
+    assert later["sum"] != first["sum"]
+    assert again == first
+
+
+MOVE = "urllib.request.urlopen(os.environ['HF_ENDPOINT'] + '/move').close()\n"
+
+
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_commit_that_it_has_read(files, tmp_path) -> None:
     """Although the branch has moved since: its evaluation says no other events."""
     later = {"data/jets.parquet": parquet(table(9))}

@@ -19,7 +19,7 @@ import inspect
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -106,6 +106,22 @@ def use_revisions(recorded: Mapping[str, Any] | None) -> None:
             }
             if len(commits) == 1:
                 _REVISIONS[address.dataset, address.revision or MAIN] = commits.pop()
+    for file in recorded["files"]:
+        for friend in file.get("friends", ()):
+            if "asked" in friend:
+                _REVISIONS[friend["dataset"], friend["asked"]] = friend["revision"]
+
+
+def asked(paths: Iterable[str]) -> dict[str, str]:
+    """Return the revision that the paths of a friend name, for `use_revisions`; of others nothing.
+
+    Examples
+    --------
+    >>> asked(["hf://datasets/o/jets/a.parquet"]), asked(["a.parquet"])
+    ({'asked': 'main'}, {})
+    """
+    names = {address_of(path).revision or MAIN for path in paths if path.startswith(PREFIX)}
+    return {"asked": names.pop()} if len(names) == 1 else {}
 
 
 def files(text: str) -> list[tuple[FilePath, dict[str, str]]]:

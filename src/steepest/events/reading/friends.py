@@ -19,6 +19,7 @@ from steepest.errors import EventsError
 from steepest.events.bad_files import of_content
 from steepest.events.formats.contract import Condition, EventFile, RowFilter
 from steepest.events.formats.registry import open_events
+from steepest.events.hub import asked
 from steepest.events.reading.plan import only_counts
 from steepest.events.sample.split import event_keys
 from steepest.events.source import EventSource, refuse_invalid
@@ -149,7 +150,8 @@ class _Rows:
         origin: Mapping[str, str],
         events: EventFile,
     ) -> None:
-        self._file, self._origin, self._events, self.name = file, origin, events, str(file.path)
+        self._file, self._events, self.name = file, events, str(file.path)
+        self._origin = {**origin, **asked(friend.paths)}
         self._own = {friend.prefix + name: name for name in file.schema.names}
         self.fields = {n: file.schema.field(own).with_name(n) for n, own in self._own.items()}
         self.needs = [
@@ -209,6 +211,7 @@ class _Keyed:
 
     def __init__(self, friend: FriendRecipe, source: EventSource) -> None:
         self._source, self.name, self.needs = source, source.files[0], friend.keys
+        self._asked = asked(friend.paths)
         self._own = {friend.prefix + n: n for n in source.schema.names if n not in friend.keys}
         fields = source.schema.field
         self.fields = {n: fields(own).with_name(n) for n, own in self._own.items()}
@@ -271,7 +274,7 @@ class _Keyed:
             )
 
     def fingerprint(self) -> list[dict[str, Any]]:
-        return self._source.fingerprint()["files"]
+        return [{**file, **self._asked} for file in self._source.fingerprint()["files"]]
 
 
 class _Index:
