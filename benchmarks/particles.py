@@ -21,10 +21,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import pyarrow.parquet as pq
+
 from benchmarks.harness import Case, Options, Times, ratio
 
 NETWORKS = {"particle-net-lite": 3.0, "particle-net": 3.0, "particle-transformer": 2.0}
 """By name, how many times as many jets a second are asked for."""
+TWO_RANKS = 1.7
+"""How many times as fast as one rank two are asked to be."""
 SOONER = 5.0
 """How many times sooner the first step is asked for."""
 JETS, BATCH, MOST = 4_000, 128, 128
@@ -173,6 +177,43 @@ def measure(options: Options) -> Iterator[Case]:
                     compiled = _weaver(name, events, steps, Path(folder), compiled=True)
                     times.setdefault("weaver --compile", []).append(compiled)
             yield from _cases(name, asked, times, steps)
+        yield _over_ranks("particle-net-lite", events, Path(folder), options)
+
+
+def _over_ranks(name: str, events: Path, folder: Path, options: Options) -> Case:
+    """Two ranks of one thread each against one of one thread, with the same batch in all."""
+    times: Times = {}
+    for _ in range(options.rounds):
+        for ranks, who in ((1, "one rank"), (2, "two ranks")):
+            times.setdefault(who, []).append(_seconds_of_a_batch(name, events, folder, ranks))
+    return Case(
+        "particles",
+        f"{name}: a step of {2 * BATCH} jets, on ranks of one thread each",
+        times,
+        [ratio("two ranks against one", times["one rank"], times["two ranks"], TWO_RANKS)],
+    )
+
+
+def _seconds_of_a_batch(name: str, events: Path, folder: Path, ranks: int) -> float:
+    """As the history of a run has it, in the second of two epochs."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        recipe, run = Path(place) / "recipe.toml", Path(place) / "run"
+        given = {"events": events, "name": name, "batch": 2 * BATCH // ranks}
+        recipe.write_text(dedent(RECIPE).format(**given))
+        launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m"]
+        command = [
+            sys.executable, "-m", *(launcher if ranks > 1 else []), "steepest", "train",
+            str(recipe), "--out", str(run), "--set", "descent.epochs=2",
+            "--set", "evaluate.baseline=false",
+        ]  # fmt: skip
+        one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+        done = subprocess.run(
+            command, env=os.environ | one, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"{ranks} ranks ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        rates = pq.read_table(run / "history.parquet")["events_per_second"].drop_null()
+        return 2 * BATCH / rates[-1].as_py()
 
 
 _COMPILE = bool(os.environ.get("WEAVER_COMPILE", "1") != "0")
