@@ -75,7 +75,7 @@ def binary(random, events, weights):
         passing = norm.sf(distance + norm.isf(efficiency))
         truth[name], few[name] = 1 / passing, min(passing, 1 - efficiency)
     effective = EFFECTIVE[weights] * events / 2  # of a class
-    return merits, {n: v for n, v in truth.items() if few.get(n, 1.0) * effective >= 5}
+    return merits, {n: v for n, v in truth.items() if few.get(n, 1.0) * effective >= 8}
 
 
 def several(random, events, weights):
