@@ -369,7 +369,7 @@ export class Playground extends Component {
     if (lab.rate < this._range[0] || lab.rate > this._range[1]) this._range = sliderRange(this.zones, lab.rate);
     const set = (changes) => this.set(changes);
     const race = this.lanes.length > 1 ? raceSentence(this.lanes, this.names()) : "";
-    return html`<main class="play">
+    return html`<main class="play"><h1 class="unseen">Gradient descent: the playground</h1>
       ${this._tour()}
       ${note && html`<p class="note" role="alert">${note}</p>`}
       <div class="bar">

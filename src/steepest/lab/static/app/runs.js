@@ -102,7 +102,7 @@ export class Runs extends Component {
   }
 
   render(_, { list, chosen, detail, note, compared }) {
-    return html`<main class="runs">
+    return html`<main class="runs"><h1 class="unseen">Runs</h1>
       <section class="panel list" aria-label="Runs"><div class="panel-head"><h2>Runs</h2>
           <button type="button" class="secondary" onClick=${() => this._start()} title="Train what the playground shows">Train the playground's setting</button></div>
         ${note && html`<p class="note" role="status">${note}</p>`}
@@ -142,7 +142,7 @@ export class Runs extends Component {
 
   _detail(run) {
     const roc = Array.isArray(run.figures.roc) ? run.figures.roc.map((one) => ({ step: one.signal_efficiency, value: one.rejection, label: one.name })) : [];
-    return html`<div class="panel-head"><h1>${run.name} <span class=${`status ${run.status}`}>${run.status}</span></h1>
+    return html`<div class="panel-head"><h2 class="run-name">${run.name} <span class=${`status ${run.status}`}>${run.status}</span></h2>
         <span class="buttons">${run.status === "training" && html`<button type="button" onClick=${() => this._act("stop", { run: run.id }, "It saves a checkpoint and stops.")}>Stop</button>`}
         ${run.status === "interrupted" && html`<button type="button" onClick=${() => this._act("resume", { run: run.id }, "It goes on from its last checkpoint.")}>Resume</button>`}</span></div>
       ${run.warnings.map((text) => html`<p class="note">${text}</p>`)}
@@ -163,7 +163,7 @@ export class Runs extends Component {
     const { compared, list, differences } = this.state;
     const runs = compared.map((id) => [id, list?.find((one) => one.id === id)?.name ?? id]);
     const keys = Object.keys(differences);
-    return html`<h1>Side by side</h1>${this._curves(runs)}
+    return html`<h2 class="run-name">Side by side</h2>${this._curves(runs)}
       <section class="panel"><h2>What differs in the recipes</h2>${keys.length ? html`<table><thead><tr><th scope="col">key</th>${runs.map(([id, name]) => html`<th scope="col" key=${id}>${name}</th>`)}</tr></thead><tbody>
         ${keys.map((key) => html`<tr key=${key}><th scope="row">${key}</th>${differences[key].map((value, k) => html`<td key=${k}>${String(value ?? "–")}</td>`)}</tr>`)}</tbody></table>` : html`<p class="foot">Nothing: the recipes are the same.</p>`}</section>`;
   }
