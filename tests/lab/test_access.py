@@ -25,7 +25,14 @@ def test_axe_is_what_was_published():
     assert hashlib.sha256(AXE.read_bytes()).hexdigest() == SHA256
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark"), (1440, "dark")])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        (390, "dark"),
+        pytest.param(1440, "light", marks=pytest.mark.slow),
+        pytest.param(1440, "dark", marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_nothing(browser, address, width, theme):
     size = {"width": width, "height": 900}
     # the rules are put into the page from outside, which the policy would refuse

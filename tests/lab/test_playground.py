@@ -24,6 +24,11 @@ STATES = {
     "jets": "data=top-jets&features=mass,tau32,c2&scaling=standard&rate=1.5&epochs=6",
 }
 
+CASES = [
+    pytest.param(query, id=name, marks=[] if name in ("race", "network") else pytest.mark.slow)
+    for name, query in STATES.items()
+]
+
 
 def opened(page, address, query=""):
     page.goto(f"{address}/#play{'?' + query if query else ''}")
@@ -31,6 +36,7 @@ def opened(page, address, query=""):
     return page
 
 
+@pytest.mark.slow
 def test_every_preset_plays(page, address):
     opened(page, address)
     names = page.eval_on_selector_all(".tour option", "all => all.map(one => one.value)")
@@ -48,7 +54,7 @@ def test_every_preset_plays(page, address):
         assert page.locator(".steps li").count() == 7
 
 
-@pytest.mark.parametrize("query", STATES.values(), ids=STATES)
+@pytest.mark.parametrize("query", CASES)
 def test_a_link_gives_the_state_again(page, address, query):
     opened(page, address, query)
     page.evaluate("() => steepestLab.set({ speed: 2 })")
@@ -60,7 +66,7 @@ def test_a_link_gives_the_state_again(page, address, query):
     assert page.evaluate("() => JSON.stringify(steepestLab.lab)") == first
 
 
-@pytest.mark.parametrize("query", STATES.values(), ids=STATES)
+@pytest.mark.parametrize("query", CASES)
 def test_the_exported_recipe_gives_the_descent_of_the_page(page, address, query):
     opened(page, address, query)
     script = """async () => {
@@ -168,7 +174,7 @@ def test_links_that_are_not_understood_are_said_to_be_so(page, address):
     assert page.evaluate("() => steepestLab.lab.rate") == 0.1
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(768, marks=pytest.mark.slow), 1280])
 def test_nothing_is_wider_than_the_window(page, address, width):
     page.set_viewport_size({"width": width, "height": 800})
     for view in ("#play?show=scaling", "#exercises"):

@@ -113,7 +113,19 @@ def _library(recipe: Recipe, dataset: Any) -> tuple[np.ndarray, np.ndarray, np.n
     return path.steps, path.thetas, losses
 
 
-@pytest.mark.parametrize("given", DESCENTS, ids=lambda g: "-".join(map(str, g.values()))[:60])
+QUICK = {1, 4, 10, 12, 13}
+"""Places of those that every run of the tests makes; the others take Chromium a while."""
+CASES = [
+    pytest.param(
+        given,
+        id="-".join(map(str, given.values()))[:60],
+        marks=[] if place in QUICK else pytest.mark.slow,
+    )
+    for place, given in enumerate(DESCENTS)
+]
+
+
+@pytest.mark.parametrize("given", CASES)
 def test_steps_are_the_librarys(page, address, given):
     dataset = DATASETS[given["dataset"]]
     events, batch = len(dataset.sample), given.get("batch", "all")

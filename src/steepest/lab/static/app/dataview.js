@@ -1,11 +1,11 @@
 // The data with what the model says of them: line, boundary, or the scores of both classes.
 
 import { drawAxes, extent, frame, prepared } from "./canvas.js";
-import { palette } from "./colours.js";
+import { dark, palette } from "./colours.js";
 import { strideFor } from "../twin/index.js";
 
 const MOST_POINTS = 1200;
-const CELLS = 36;
+const CELLS = 28;
 const BINS = 40;
 
 /** Draw the data of a problem with the models of some lanes: [{problem, theta, lane}]. */
@@ -73,7 +73,27 @@ function clip(context, f) {
   context.clip();
 }
 
+/** The events as discs: drawn once for a size and a theme, then copied. */
 function points(context, f, xs, ys, colour, problem) {
+  const { width, height } = context.canvas;
+  const key = JSON.stringify([f.rangeX, f.rangeY, width, height, dark(), problem.key]);
+  if (layer.key !== key) {
+    layer.canvas ??= document.createElement("canvas");
+    Object.assign(layer.canvas, { width, height });
+    const own = layer.canvas.getContext("2d");
+    own.setTransform(context.getTransform());
+    drawPoints(own, f, xs, ys, colour, problem);
+    layer.key = key;
+  }
+  context.save();
+  context.resetTransform();
+  context.drawImage(layer.canvas, 0, 0);
+  context.restore();
+}
+
+const layer = { key: null, canvas: null };
+
+function drawPoints(context, f, xs, ys, colour, problem) {
   const stride = strideFor(problem.events, MOST_POINTS);
   const radius = xs.length / stride > 400 ? 2 : 4;
   context.globalAlpha = xs.length / stride > 400 ? 0.55 : 0.85;
@@ -83,7 +103,6 @@ function points(context, f, xs, ys, colour, problem) {
     context.arc(f.x(xs[row]), f.y(ys[row]), radius, 0, 2 * Math.PI);
     context.fill();
   }
-  context.globalAlpha = 1;
 }
 
 /** Two features: the model's classes as tones, their borders, and the events; others at their mean. */

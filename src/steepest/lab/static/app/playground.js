@@ -202,7 +202,7 @@ export class Playground extends Component {
     if (this.playing) this._steps(began);
     const worked = this.surface && !document.hidden && this.surface.work(this.playing ? SURFACE_MS : 3 * SURFACE_MS);
     this.frames += 1;
-    if (this.playing && this.frames % TEXT_EVERY === 0) this._text();
+    if (this.playing && this.frames % TEXT_EVERY === 4) this._text();
     if (this.playing || worked || this.dirty) this._draw();
     this.scriptMs.push(performance.now() - began);
     if (this.scriptMs.length > 600) this.scriptMs.shift();
@@ -223,13 +223,13 @@ export class Playground extends Component {
       if (performance.now() - began > STEPS_MS) this.pending = 0;
     }
     if (!this.playing) this._text();
-    if (taken && (this.frames % 4 === 0 || SPEEDS[this.lab.speed] < 1)) this.lanes.forEach((lane) => lane.sample());
+    if (taken && SPEEDS[this.lab.speed] < 1) this.lanes.forEach((lane) => lane.sample());
   }
 
   _text() {
     this.lanes.forEach((lane) => lane.sample());
     const moving = !this.first.problem.objective.isLinear || this.zones.adapts;
-    if (moving && this.frames % (TEXT_EVERY * 12) === 0) this._look();
+    if (moving && this.frames % (TEXT_EVERY * 12) === 4) this._look();
     else this.said = explanation(this.first, this.zones);
     if (!this.first.problem.objective.isLinear) this._follow();
     this.forceUpdate();
@@ -252,9 +252,9 @@ export class Playground extends Component {
     const paths = this.lanes.map((lane) => ({ places: lane.places(this.surface), lane: lane.number })).reverse();
     if (this.lab.view === "3d" && gl) this.surface3d.draw(gl, overlay, this.surface, paths);
     else if (surface) this.frame = this.contour.draw(surface, this.surface, paths);
-    if (!this.playing || this.frames % 2 === 0)
+    if (!this.playing || this.frames % 6 === 0)
       drawData(data, this.first.problem, this.lanes.map(({ problem, descent, number }) => ({ problem, theta: descent.theta, lane: number })));
-    if (loss && (!this.playing || this.frames % 6 === 0)) {
+    if (loss && (!this.playing || this.frames % 12 === 2)) {
       const q = this.first.problem.quadratic;
       const values = this.lanes.flatMap((lane) => lane.curve.values).filter((v) => v > 0);
       const log = this.state.log && values.length > 0;
