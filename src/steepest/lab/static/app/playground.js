@@ -223,7 +223,8 @@ export class Playground extends Component {
       if (performance.now() - began > STEPS_MS) this.pending = 0;
     }
     if (!this.playing) this._text();
-    if (taken && SPEEDS[this.lab.speed] < 1) this.lanes.forEach((lane) => lane.sample());
+    const few = this.first.problem.events.y.length <= 500;
+    if (taken && few && SPEEDS[this.lab.speed] <= 4) this.lanes.forEach((lane) => lane.sample());
   }
 
   _text() {
@@ -455,7 +456,7 @@ export class Playground extends Component {
             ${!this.surface3d.works && html`<p class="empty">This browser has no WebGL2: choose Contours.</p>`}</div>`
         : html`<div class="stack" key="contour" tabindex="0" role="application" aria-label=${label} onKeyDown=${(e) => this._surfaceKeys(e)}>
             <canvas ref=${this.refs_.surface} aria-hidden="true" onClick=${(e) => this._click(e)}></canvas></div>`}
-      <p class="foot">${lab.view === "3d" ? "Drag to turn" : "Click to start there"}${surface.minimum ? "; + is the minimum" : ""}${partial}${share}.</p>
+      <p class="foot">${lab.view === "3d" ? "Drag to turn" : "Click to start there"}${surface.minimum && lab.view === "contour" ? "; + is the minimum" : ""}${partial}${share}.</p>
     </section>`;
   }
 

@@ -122,7 +122,7 @@ export class Surface3D {
     const [ct, st] = [Math.cos(this.turn), Math.sin(this.turn)];
     const [cp, sp] = [Math.cos(this.tilt), Math.sin(this.tilt)];
     const distance = 3.6;
-    const scale = 2.05 * Math.min(1, aspect / 1.15);
+    const scale = 2.6 * Math.min(1, aspect / 1.15);
     const [near, far] = [0.5, 10];
     // camera: x right, y up, z towards the viewer
     const rows = [
