@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -29,15 +30,18 @@ from steepest.estimators.choices import (
 from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated
 from steepest.estimators.progress import CallbackAdapter, ProgressCallback, Verbose, told
 from steepest.estimators.shared import Shared
-from steepest.events import Sample
-from steepest.recipe import Recipe
+from steepest.events import TRAIN, VALIDATION, Sample
+from steepest.recipe import DescentRecipe, Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
-from steepest.training.fit import fit, fit_baseline, model_at
+from steepest.training.fit import decided_for, fit, fit_baseline, model_at
 from steepest.training.inputs import Schema
 from steepest.training.partial_fit import PartialFit
 from steepest.training.penalty import Penalty
 from steepest.training.scored import Scored
+
+if TYPE_CHECKING:
+    from steepest.explain import Explanation
 
 __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 
@@ -65,6 +69,7 @@ class Descended(Shared, BaseEstimator):
     _solution: TrainedModel | None = None
     """The minimum where `fit` took no descent, from which `partial_fit` goes on."""
     _begun: tuple[int, int, bool, bool]
+    _decided: DescentRecipe | None
     """What its recipe follows from besides parameters: how many events, the seed, whether it is
     validated, whether the events come piece by piece."""
 
@@ -199,6 +204,9 @@ class Descended(Shared, BaseEstimator):
         recipe, schema = self._recipe(*self._begun), self._schema()
         checkpointer = MemoryCheckpointer()
         self._partial = self._solution = None
+        self._decided = decided_for(
+            recipe.descent, train, recipe.model, schema.task, validation is not None
+        )
         try:
             with self._told(recipe) as callback:
                 fitted = fit(
@@ -226,6 +234,7 @@ class Descended(Shared, BaseEstimator):
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
             self.model_, self.exact_ = fitted.model, fitted.exact
+            self._decided = fitted.recipe
             self.learning_rate_ = fitted.learning_rate.value
             self._end(fitted.outcome.state)
             self._warn_unconverged(fitted.outcome.state)
@@ -241,7 +250,7 @@ class Descended(Shared, BaseEstimator):
         """Take one epoch over these events."""
         partial = self._partial
         if partial is None:
-            self._begun = len(train), seed_of(self), False, True
+            self._begun, self._decided = (len(train), seed_of(self), False, True), None
         recipe = self._recipe(*self._begun)
         if partial is None:
             partial = PartialFit.start(train, self._schema(), recipe, self._solution)
@@ -342,6 +351,59 @@ class Descended(Shared, BaseEstimator):
         '0.9412 ± 0.0016'
         """
         return evaluated(self.scored(X, y, sample_weight))[1]
+
+    def explain(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation: Any = None,
+        *,
+        try_fixes: bool = True,
+    ) -> Explanation:
+        """Say why `fit` converged, crawled, oscillated or diverged, with each fix tried.
+
+        Parameters
+        ----------
+        X, y, sample_weight, validation
+            What `fit` was given: an estimator keeps no events.
+        try_fixes
+            False measures only.
+
+        Examples
+        --------
+        >>> print(model.fit(X, y).explain(X, y))  # doctest: +SKIP
+        """
+        from steepest.estimators.explaining import record_of
+        from steepest.explain.explanation import explain
+
+        check_is_fitted(self, "model_")
+        parts = {TRAIN: self._sample(X, y, sample_weight, new=False)}
+        events, seed, *_ = self._begun
+        if validation is not None:
+            X, y, *rest = validation
+            parts[VALIDATION] = self._sample(X, y, rest[0] if rest else None, new=False)
+        elif self.early_stopping:
+            parts = dict(enumerate(parted(parts[TRAIN], self._task()[0], seed)))
+        if len(parts[TRAIN]) != events or self._decided is None:
+            raise EventsError(
+                f"{type(self).__name__} was fitted to other events.",
+                expected=f"the {events:,} events of `fit`",
+                found=f"{len(parts[TRAIN]):,}" if self._decided else "a model of `partial_fit`",
+                do="explain(X, y) with the X and y of fit, and its validation",
+            )
+        rate, decided = self.learning_rate_, self._decided
+        if rate is None and decided.learning_rate == "auto" and self.history_ is not None:
+            rate = self.history_["learning_rate"].max()  # it diverged
+        if isinstance(rate, float) and math.isfinite(rate):
+            decided = decided.model_copy(update={"learning_rate": float(rate)})
+        return explain(
+            record_of(
+                type(self).__name__, self.model_, self._recipe(*self._begun), decided,
+                self._schema(), parts, self.history_, self.stop_reason_ == "diverged",
+            ),
+            try_fixes=try_fixes,
+        )  # fmt: skip
 
     def scored(self, X: Any, y: Any, sample_weight: Any = None) -> Scored:
         """These events with the model's predictions, for functions of `steepest.training`."""

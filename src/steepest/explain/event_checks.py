@@ -147,7 +147,7 @@ def check_information(record: Record, measured: Measured) -> Iterator[Finding | 
     train, validation = (
         matrix_of(record.parts[part], record.schema.names)[0] for part in (TRAIN, VALIDATION)
     )
-    if train.task != "binary" or min(np.bincount(np.asarray(train.labels))) < 50:
+    if train.task != "binary" or min(np.bincount(np.asarray(train.labels).astype(np.int64))) < 50:
         yield Check("information", False, "tested for two classes of 50 events at least")
         return
     from sklearn.ensemble import HistGradientBoostingClassifier

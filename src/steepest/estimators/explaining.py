@@ -1,0 +1,62 @@
+"""A fitted estimator as explanations read a run: its events, J, and both ends of its path."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from steepest.events import TRAIN, VALIDATION, Sample
+from steepest.recipe import DescentRecipe, Recipe
+from steepest.trained import TrainedModel
+from steepest.training.inputs import Schema, batch_of
+
+if TYPE_CHECKING:
+    from steepest.explain.record import Record
+
+
+def record_of(
+    name: str,
+    model: TrainedModel,
+    recipe: Recipe,
+    descent: DescentRecipe,
+    schema: Schema,
+    parts: dict[int, Sample],
+    history: pl.DataFrame | None,
+    diverged: bool,
+) -> Record:
+    """What explanations read; `descent` has all decided, `parts` the events that were fitted."""
+    from steepest.explain.record import EVENTS, Record
+
+    names = tuple(schema.names)
+    count = len(parts[TRAIN])
+    parts = {
+        part: replace(sample, task=schema.task, classes=schema.classes, names=names).thinned(EVENTS)
+        for part, sample in parts.items()
+    }
+    l2 = descent.l2 if isinstance(descent.l2, float) else 0.0
+    objective = model.objective(l2, "float64")
+    start = np.asarray(objective.initial(descent.seed), dtype=np.float64)
+    last = 1 if history is None or not len(history) else int(history["step"][-1])
+    empty = {"step": pl.Int64, "loss": pl.Float64, "learning_rate": pl.Float64}
+    validation = None
+    if VALIDATION in parts:
+        validation = batch_of(parts[VALIDATION], model.scaling, objective, "validation")
+    return Record(
+        name=name,
+        recipe=recipe,
+        status="diverged" if diverged else "complete",
+        parts=parts,
+        schema=schema,
+        model=model,
+        objective=objective,
+        train=batch_of(parts[TRAIN], model.scaling, objective, "training"),
+        validation=validation,
+        steps=np.array([0, last]),
+        thetas=np.stack([start, model.theta.astype(np.float64)]),
+        history=pl.DataFrame(schema=empty) if history is None else history,
+        descent=descent,
+        events=count,
+    )
