@@ -53,6 +53,12 @@ class Expression:
         return frozenset(function.id for function in calls if isinstance(function, ast.Name))
 
     @property
+    def texts(self) -> list[str]:
+        """The texts in quotes that it has."""
+        values = (node.value for node in ast.walk(self.tree) if isinstance(node, ast.Constant))
+        return [value for value in values if isinstance(value, str)]
+
+    @property
     def operators(self) -> frozenset[str]:
         """The operators between numbers that it has, such as ``/``."""
         nodes = ast.walk(self.tree)

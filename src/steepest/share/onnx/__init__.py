@@ -1,0 +1,15 @@
+"""Models as ONNX: a file that C++ and others read, see `write_onnx` and docs/onnx.md.
+
+::
+
+    graph.py        nodes, constants, inputs
+    functions.py    functions of float64 that onnxruntime lacks
+    expressions.py  derived features
+    layers.py       encoding, scaling, dense layers
+    check.py        compared with the model in onnxruntime
+    export.py       write_onnx
+"""
+
+from steepest.share.onnx.export import Exported, write_onnx
+
+__all__ = ["Exported", "write_onnx"]

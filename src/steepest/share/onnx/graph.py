@@ -1,0 +1,143 @@
+"""A graph of ONNX, built node by node: numbers of all events at once, ``(events,)`` or wider.
+
+Everything is in float64, for which onnxruntime has fewer operators than for float32;
+`steepest.share.onnx.functions` builds the others of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from steepest.share.onnx.needed import onnx_package
+
+OPSET, OPSET_ML, IR = 18, 3, 8
+"""Versions that onnxruntime has read since 1.14."""
+EVENTS = "events"
+"""The name of the first axis."""
+NUMBER, FLAG, INTEGER, TEXT = "number", "condition", "integer", "text"
+
+
+@dataclass
+class Graph:
+    """Nodes, constants, inputs; each method adds a node and returns the name of its result."""
+
+    nodes: list[Any] = field(default_factory=list)
+    constants: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    """By name of a column, what it holds: a number, a condition, an integer or a text."""
+    dtype: type = np.float64
+    """Of constants from here on."""
+    input_dtype: type = np.float64
+    """Of columns of numbers."""
+
+    @property
+    def helper(self) -> Any:
+        """`onnx.helper`."""
+        return onnx_package("helper")
+
+    def node(self, operator: str, *arguments: str, domain: str = "", **options: Any) -> str:
+        """Add a node; return the name of its result."""
+        name = f"{operator}_{len(self.nodes)}"
+        made = self.helper.make_node(operator, list(arguments), [name], domain=domain, **options)
+        self.nodes.append(made)
+        return name
+
+    def constant(self, value: Any, dtype: Any = None) -> str:
+        """Return the name of a constant, which is one with all others of its value."""
+        array = np.asarray(value, dtype=self.dtype if dtype is None else dtype)
+        key = f"{array.dtype}_{array.shape}_{hash(array.tobytes())}"
+        if key not in self.constants:
+            tensor = onnx_package("numpy_helper").from_array(array, f"c{len(self.constants)}")
+            self.constants[key] = tensor
+        return self.constants[key].name
+
+    def column(self, name: str, kind: str) -> str:
+        """Return the input of a column."""
+        self.inputs[name] = kind
+        return name
+
+    # --- numbers ---------------------------------------------------------------------------------
+
+    def add(self, a: str, b: str | float) -> str:
+        """Add: a + b."""
+        return self.node("Add", a, self._number(b))
+
+    def subtract(self, a: str | float, b: str | float) -> str:
+        """Subtract: a − b."""
+        return self.node("Sub", self._number(a), self._number(b))
+
+    def multiply(self, a: str, b: str | float) -> str:
+        """Multiply: a · b."""
+        return self.node("Mul", a, self._number(b))
+
+    def divide(self, a: str | float, b: str | float) -> str:
+        """Divide: a / b."""
+        return self.node("Div", self._number(a), self._number(b))
+
+    def where(self, condition: str, a: str | float, b: str | float) -> str:
+        """Choose: a where the condition holds, else b."""
+        return self.node("Where", condition, self._number(a), self._number(b))
+
+    def less(self, a: str | float, b: str | float) -> str:
+        """Compare: a < b."""
+        return self.node("Less", self._number(a), self._number(b))
+
+    def polynomial(self, x: str, coefficients: Sequence[float]) -> str:
+        """Horner's rule, the highest power first."""
+        value = self._number(coefficients[0])
+        for coefficient in coefficients[1:]:
+            value = self.add(self.multiply(value, x), coefficient)
+        return value
+
+    def cast(self, value: str, dtype: Any) -> str:
+        """The values in another type."""
+        kind = self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return self.node("Cast", value, to=kind)
+
+    def stack(self, columns: Sequence[str]) -> str:
+        """``(events,)`` each as ``(events, columns)``."""
+        axes = self.constant([1], np.int64)
+        wide = [self.node("Unsqueeze", column, axes) for column in columns]
+        return wide[0] if len(wide) == 1 else self.node("Concat", *wide, axis=1)
+
+    def take(self, matrix: str, column: int) -> str:
+        """One column of a matrix, ``(events,)``."""
+        return self.node("Gather", matrix, self.constant(column, np.int64), axis=1)
+
+    def _number(self, value: str | float) -> str:
+        return value if isinstance(value, str) else self.constant(value)
+
+    # --- the whole -------------------------------------------------------------------------------
+
+    def model(
+        self, outputs: dict[str, tuple[str, Any, Sequence[Any]]], metadata: dict[str, str]
+    ) -> Any:
+        """Return the model; `outputs` has for each name the result, its type and its shape."""
+        h = self.helper
+        types = {
+            NUMBER: h.np_dtype_to_tensor_dtype(np.dtype(self.input_dtype)),
+            FLAG: h.np_dtype_to_tensor_dtype(np.dtype(bool)),
+            INTEGER: h.np_dtype_to_tensor_dtype(np.dtype(np.int64)),
+            TEXT: onnx_package().TensorProto.STRING,
+        }
+        for name, (result, _, _) in outputs.items():
+            self.nodes.append(h.make_node("Identity", [result], [name]))
+        graph = h.make_graph(
+            self.nodes,
+            "steepest",
+            [h.make_tensor_value_info(n, types[k], [EVENTS]) for n, k in self.inputs.items()],
+            [
+                h.make_tensor_value_info(name, h.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
+                for name, (_, dtype, shape) in outputs.items()
+            ],
+            list(self.constants.values()),
+        )
+        opsets = [h.make_opsetid("", OPSET), h.make_opsetid("ai.onnx.ml", OPSET_ML)]
+        model = h.make_model(graph, opset_imports=opsets, ir_version=IR, producer_name="steepest")
+        h.set_model_props(model, metadata)
+        onnx_package("checker").check_model(model)
+        return model

@@ -1,0 +1,149 @@
+"""A trained dense network as nodes: encoding, scaling, layers, and how the loss reads logits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steepest.encoding import CategoryColumn, Encoding, NumberColumn
+from steepest.errors import InputError
+from steepest.losses import MeanSquaredError
+from steepest.models import Dense
+from steepest.scaling import AsinhScaling, DiagonalScaling, QuantileScaling, WhitenScaling
+from steepest.scaling.asinh import KNEE
+from steepest.share.onnx import functions
+from steepest.share.onnx.expressions import encoded
+from steepest.share.onnx.graph import Graph
+from steepest.trained import TrainedModel
+
+Array = np.ndarray
+
+
+def number_inputs(g: Graph, column: NumberColumn, value: str) -> list[str]:
+    """The inputs of a number: filled where it is missing, NaN where there is no fill."""
+    if column.is_plain:
+        return [value]
+    absent = g.node("IsNaN", value)
+    if column.missing is not None:
+        is_marked = g.node("Equal", value, g.constant(column.missing))
+        absent = g.node("Or", absent, is_marked)
+    filled = g.where(absent, np.nan if column.fill is None else column.fill, value)
+    return [filled, g.cast(absent, np.float64)] if column.indicator else [filled]
+
+
+def category_inputs(g: Graph, column: CategoryColumn, text: str) -> list[str]:
+    """Zeros and a one; NaN for a text that training had not, if that is an error. "" is missing."""
+    keys = list(column.categories)
+    numbers = list(range(len(keys)))
+    absent = [t for t in {"", column.missing or ""} if t not in keys]
+    if column.missing in keys:  # it was a category, and is what says that there is none
+        numbers[keys.index(str(column.missing))] = -2
+    code = encoded(g, text, [*keys, *absent], [*numbers, *[-2] * len(absent)], -1)
+    is_absent = g.node("Equal", code, g.constant(-2, np.int64))
+    if column.fill is not None:
+        place = g.constant(keys.index(column.fill), np.int64)
+        code = g.node("Where", is_absent, place, code)
+    refused = g.node("Less", code, g.constant(-1 if column.unseen == "zeros" else 0, np.int64))
+    inputs = [
+        g.where(refused, np.nan, g.cast(g.node("Equal", code, g.constant(k, np.int64)), np.float64))
+        for k in range(len(keys))
+    ]
+    return [*inputs, g.cast(is_absent, np.float64)] if column.indicator else inputs
+
+
+def encoded_columns(g: Graph, encoding: Encoding | None, values: list[str]) -> list[str]:
+    """The model's inputs of the features' values."""
+    if encoding is None:
+        return values
+    inputs = []
+    for column, value in zip(encoding.columns, values, strict=True):
+        if isinstance(column, CategoryColumn):
+            inputs += category_inputs(g, column, value)
+        else:
+            inputs += number_inputs(g, column, value)
+    return inputs
+
+
+def scaled(g: Graph, model: TrainedModel, inputs: list[str]) -> str:
+    """The matrix that enters the network, ``(events, inputs)``."""
+    scaling = model.scaling
+    if isinstance(scaling, QuantileScaling):
+        ends = np.cumsum(scaling.lengths)
+        parts = zip(inputs, ends - scaling.lengths, ends, strict=True)
+        return g.stack([
+            _interpolated(g, value, scaling.knots[a:b], scaling.scores[a:b])
+            for value, a, b in parts
+        ])  # fmt: skip
+    matrix = g.stack(inputs)
+    if isinstance(scaling, DiagonalScaling):
+        return g.divide(g.subtract(matrix, g.constant(scaling.shift)), g.constant(scaling.width))
+    if isinstance(scaling, WhitenScaling):
+        z = g.divide(g.subtract(matrix, g.constant(scaling.shift)), g.constant(scaling.width))
+        return g.node("MatMul", z, g.constant(scaling.whitener.T))
+    if isinstance(scaling, AsinhScaling):
+        z = g.subtract(matrix, g.constant(scaling.shift))
+        width = g.where(g.less(0.0, z), g.constant(scaling.upper), g.constant(scaling.width))
+        z = g.divide(z, width)
+        if not scaling.tails.any():
+            return z
+        bent = g.multiply(functions.arcsinh(g, g.divide(z, KNEE)), KNEE)
+        return g.where(g.constant(scaling.tails > 0, bool), bent, z)
+    raise InputError(
+        f"The scaling {model.scaling.name!r} cannot be written as ONNX.",
+        expected="none, standard, min-max, robust, whiten, asinh or quantile",
+        found=repr(model.scaling.name),
+    )
+
+
+def _interpolated(g: Graph, value: str, x: Array, y: Array) -> str:
+    """Linear between knots, and on with one slope outside, as `QuantileScaling` has it."""
+    slope = (y[-1] - y[0]) / (x[-1] - x[0]) if len(x) > 1 else 1.0
+    slopes = np.append(np.diff(y) / np.diff(x), 0.0)
+    ceiling = np.append(y[1:], y[-1])
+    inside = g.node("Max", g.node("Min", value, g.constant(x[-1])), g.constant(x[0]))
+    above = g.node("GreaterOrEqual", g.stack([inside]), g.constant(x[None, :]))
+    axes = g.constant([1], np.int64)
+    count = g.node("ReduceSum", g.cast(above, np.int64), axes, keepdims=0)
+    last = g.constant(len(x) - 1, np.int64)
+    place = g.node("Min", g.node("Sub", count, g.constant(1, np.int64)), last)
+    place = g.node("Max", place, g.constant(0, np.int64))
+    at, rise, start, top = (
+        g.node("Gather", g.constant(table), place) for table in (x, slopes, y, ceiling)
+    )
+    between = g.add(start, g.multiply(rise, g.subtract(inside, at)))
+    return g.add(g.node("Min", between, top), g.multiply(g.subtract(value, inside), slope))
+
+
+def activated(g: Graph, name: str, x: str) -> str:
+    """The activation of a layer."""
+    if name == "gelu":
+        phi = functions.normal_cdf(g, x)
+        return g.multiply(x, phi)
+    return g.node({"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}[name], x)
+
+
+def logits(g: Graph, model: TrainedModel, inputs: str) -> str:
+    """The network's logits, ``(events, outputs)``."""
+    network = model.model
+    assert isinstance(network, Dense)
+    layers = network.layers(model.theta.astype(np.float64))
+    value = inputs
+    for index, layer in enumerate(layers):
+        value = g.node("MatMul", value, g.constant(layer.weights))
+        value = g.add(value, g.constant(layer.biases))
+        if index < len(layers) - 1:
+            value = activated(g, network.activation, value)
+    return value
+
+
+def predicted(g: Graph, model: TrainedModel, z: str) -> tuple[str, str]:
+    """The name and the node of what the model says: a probability, several, or a value."""
+    if model.task == "multiclass":
+        return "scores", g.node("Softmax", z, axis=1)
+    first = g.take(z, 0)
+    if model.task == "binary":
+        return "score", g.node("Sigmoid", first)
+    loss = model.loss
+    assert isinstance(loss, MeanSquaredError)
+    if (loss.centre, loss.width) == (0.0, 1.0):
+        return "prediction", first
+    return "prediction", g.add(g.multiply(first, loss.width), loss.centre)
