@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from steepest.lecture import Lecture
     from steepest.prediction import Predictions
     from steepest.share import Prepared, Published
+    from steepest.share.onnx import Exported
 
 
 class TerminalCallback(TrainingCallback):
@@ -202,8 +203,8 @@ def show_prepared(prepared: Prepared, repo: str, as_json: bool) -> None:
     return _print(_pairs(sizes), prepared.card, f"Nothing was sent to {repo}.")
 
 
-def show_published(published: Published, as_json: bool) -> None:
-    """Print what an upload has done."""
+def show_published(published: Published | Exported, as_json: bool) -> None:
+    """Print what was uploaded, or written as ONNX."""
     if as_json:
         return print_json(published.to_json())
     return _print(*published.sentences())

@@ -10,8 +10,8 @@ import typer
 
 def share(
     what: Annotated[
-        list[str],
-        typer.Argument(metavar="RUN", help="A run's folder; with --data, files of events."),
+        str,
+        typer.Argument(metavar="RUN", help="A run's folder; with --onnx any model, hf:// too."),
     ],
     to: Annotated[
         str | None,
@@ -38,9 +38,20 @@ def share(
         str | None,
         typer.Option("--merits", metavar="NAMES", help="Figures of merit that the card tells."),
     ] = None,
+    onnx: Annotated[
+        Path | None,
+        typer.Option("--onnx", metavar="FILE", help="Write the model as ONNX, and send nothing."),
+    ] = None,
+    float32: Annotated[
+        bool, typer.Option("--float32", help="With --onnx: inputs and network in float32.")
+    ] = False,
+    purpose: Annotated[
+        str | None,
+        typer.Option("--for", metavar="hls4ml", help="With --onnx: the form that hls4ml reads."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:
-    """Share a model: its folder, with a card, on the Hugging Face Hub.
+    """Share a model: on the Hugging Face Hub with a card, or as ONNX.
 
     For example:
 
@@ -48,23 +59,37 @@ def share(
 
         steepest share runs/top-jets-1 --to dl4phys/top-tagger --private
 
+        steepest share runs/top-jets-1 --onnx top-tagger.onnx
+
     The account is that of `hf auth login`, or of the token in HF_TOKEN. All files go there in one
     commit; if the command is interrupted, the same command completes it.
     """
-    if len(what) != 1:
-        raise typer.BadParameter("Give one run.", param_hint="RUN")
+    if onnx is None and (float32 or purpose is not None):
+        raise typer.BadParameter("--float32 and --for go with --onnx.", param_hint="--onnx")
+    if onnx is not None:
+        return _write_onnx(what, onnx, float32, purpose, as_json)
     if to is None:
-        raise typer.BadParameter("Say where: --to ORG/NAME.", param_hint="--to")
+        raise typer.BadParameter("Say where: --to ORG/NAME, or --onnx FILE.", param_hint="--to")
     from steepest.share import Target, prepare, share_run, write_shared
     from steepest.terminal import show_prepared, show_published
 
     names = merits.split(",") if merits is not None else None
     if folder is not None:
-        write_shared(what[0], folder, to, license=license, merits=names)
+        write_shared(what, folder, to, license=license, merits=names)
         typer.echo(f"Written: {folder}")
     elif dry_run:
-        prepared = prepare(what[0], to, license=license, merits=names)
+        prepared = prepare(what, to, license=license, merits=names)
         show_prepared(prepared, to, as_json)
     else:
         target = Target(to, private=private or None, pull_request=pull_request)
-        show_published(share_run(what[0], target, license=license, merits=names), as_json)
+        show_published(share_run(what, target, license=license, merits=names), as_json)
+
+
+def _write_onnx(
+    source: str, path: Path, float32: bool, purpose: str | None, as_json: bool
+) -> None:
+    from steepest.share import load
+    from steepest.share.onnx import write_onnx
+    from steepest.terminal import show_published
+
+    show_published(write_onnx(load(source), path, float32=float32, purpose=purpose), as_json)

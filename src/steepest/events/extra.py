@@ -1,4 +1,4 @@
-"""Packages of the extras ``[root]``, ``[hdf5]`` and ``[hub]``, imported where they are used."""
+"""Packages of the extras, imported where they are used."""
 
 from __future__ import annotations
 
