@@ -33,7 +33,7 @@ def test_a_folder_to_look_at(steepest, trained: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "Say where: --to ORG/NAME."),
+        ((), "Say where: --to ORG/NAME, or --onnx FILE."),
         (("--to", "../x"), "steepest: ../x is no name of a model on the Hub."),
         (
             ("--to", "a/b", "--dry-run", "--merits", "aux"),
@@ -50,4 +50,17 @@ def test_bad_input(steepest, trained: Path, arguments: tuple[str, ...], says: st
 def test_one_run_at_a_time(steepest):
     done = steepest("share", "a", "b", "--to", "a/b")
     assert done.code == 2
-    assert "Give one run." in done.err
+    assert "unexpected extra argument" in done.err
+
+
+def test_a_model_as_onnx(steepest, trained: Path, tmp_path: Path):
+    pytest.importorskip("onnxruntime", reason="needs the extra [onnx]")
+    done = steepest("share", trained, "--onnx", tmp_path / "x.onnx")
+    assert done.code == 0
+    assert "output: score." in done.out
+    told = json.loads(steepest("share", trained, "--onnx", tmp_path / "x.onnx", "--json").out)
+    assert told["largest_difference"] <= told["allowed"] == 1e-12
+    refused = steepest("share", trained, "--onnx", tmp_path / "absent" / "x.onnx")
+    assert refused.code == 1
+    assert "Traceback" not in refused.err
+    assert "--float32 and --for go with --onnx" in steepest("share", trained, "--float32").err

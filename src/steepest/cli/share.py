@@ -67,7 +67,8 @@ def share(
     if onnx is None and (float32 or purpose is not None):
         raise typer.BadParameter("--float32 and --for go with --onnx.", param_hint="--onnx")
     if onnx is not None:
-        return _write_onnx(what, onnx, float32, purpose, as_json)
+        _write_onnx(what, onnx, float32, purpose, as_json)
+        return
     if to is None:
         raise typer.BadParameter("Say where: --to ORG/NAME, or --onnx FILE.", param_hint="--to")
     from steepest.share import Target, prepare, share_run, write_shared
@@ -85,9 +86,7 @@ def share(
         show_published(share_run(what, target, license=license, merits=names), as_json)
 
 
-def _write_onnx(
-    source: str, path: Path, float32: bool, purpose: str | None, as_json: bool
-) -> None:
+def _write_onnx(source: str, path: Path, float32: bool, purpose: str | None, as_json: bool) -> None:
     from steepest.share import load
     from steepest.share.onnx import write_onnx
     from steepest.terminal import show_published

@@ -21,7 +21,9 @@ from steepest.trained import TrainedModel
 Array = np.ndarray
 EVENTS = 4096
 ALLOWED = {False: 1e-12, True: 1e-6}
-"""By whether it is in float32: of probabilities; of values relative to them, or to the inputs."""
+"""By whether it is in float32: of probabilities; of values relative to them, or to the inputs. In
+float32 all is relative to the largest scaled input too, if that is above one: sums of large terms
+round as these do."""
 _EXTREME = (0.0, 1.0, -1.0, 1e-30, -1e-30, 1e6, -1e6, 1e30, -1e30, 0.5, np.pi)
 
 
@@ -77,6 +79,8 @@ def compared_graph(
     expected, kept = _scored(model, features)
     given = {name: values[kept] for name, values in columns.items() if name in kinds}
     found = _run(made, given)
+    if float32:
+        expected, found = _relative(model, expected, found, features, kept)
     return _agreement(model, expected, found, given, features, kept, ALLOWED[float32])
 
 
@@ -91,8 +95,19 @@ def compared_features(model: TrainedModel, made: Any) -> Agreement:
     found = _run(made, {"features": X}).reshape(expected.shape)
     kept = np.ones(len(X), dtype=bool)
     features = list(X.astype(np.float64).T)
+    expected, found = _relative(model, expected, found, features, kept)
     return _agreement(model, expected, found, dict(zip(model.names, X.T, strict=True)),
                       features, kept, ALLOWED[True])  # fmt: skip
+
+
+def _relative(
+    model: TrainedModel, expected: Array, found: Array, features: list[Array], kept: Array
+) -> tuple[Array, Array]:
+    """Both, divided by the largest scaled input of the event, where that is above one."""
+    rows = _encoded(model, features)[kept]
+    size = np.maximum(np.abs(model.scaled(rows)).max(axis=1), 1.0)
+    size = size.reshape(-1, *[1] * (expected.ndim - 1))
+    return expected / size, found / size
 
 
 def _columns(
@@ -193,20 +208,7 @@ def _values(expression: Expression, batch: pa.RecordBatch) -> Array:
 
 def _scored(model: TrainedModel, features: list[Array]) -> tuple[Array, Array]:
     """The model's predictions, and for which events there is one."""
-    X = np.empty((len(features[0]), len(features)), dtype=object)
-    for index, values in enumerate(features):
-        X[:, index] = values
-    encoding = model.encoding
-    if encoding is None or encoding.is_plain:
-        inputs = X.astype(np.float64)
-    else:
-        with np.errstate(all="ignore"):
-            inputs = np.full((len(X), len(encoding.names)), np.nan)
-            for row in range(len(X)):
-                try:
-                    inputs[row] = encoding.transform(X[row : row + 1])[0]
-                except SteepestError:
-                    continue
+    inputs = _encoded(model, features)
     kept: Array = np.asarray(np.isfinite(inputs).all(axis=1))
     with np.errstate(all="ignore"):
         for row in np.flatnonzero(kept & (np.abs(inputs) > 1e200).any(axis=1)):
@@ -218,6 +220,24 @@ def _scored(model: TrainedModel, features: list[Array]) -> tuple[Array, Array]:
     finite = np.isfinite(predictions.reshape(len(predictions), -1)).all(axis=1)
     kept[np.flatnonzero(kept)[~finite]] = False
     return predictions[finite], kept
+
+
+def _encoded(model: TrainedModel, features: list[Array]) -> Array:
+    """What enters the scaling, ``(events, inputs)``; NaN for events that the encoding refuses."""
+    X = np.empty((len(features[0]), len(features)), dtype=object)
+    for index, values in enumerate(features):
+        X[:, index] = values
+    encoding = model.encoding
+    if encoding is None or encoding.is_plain:
+        return X.astype(np.float64)
+    with np.errstate(all="ignore"):
+        inputs = np.full((len(X), len(encoding.names)), np.nan)
+        for row in range(len(X)):
+            try:
+                inputs[row] = encoding.transform(X[row : row + 1])[0]
+            except SteepestError:
+                continue
+    return inputs
 
 
 def _run(made: Any, given: Mapping[str, Any]) -> Array:
@@ -238,7 +258,16 @@ def session_of(content: bytes) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # it has a class for each of its codes
+        raise InputError(
+            "onnxruntime does not take the graph.",
+            expected="operators that it has in this version",
+            found=str(error).splitlines()[0],
+            cause="an older onnxruntime",
+            do="pip install --upgrade onnxruntime; else report it, with the recipe",
+        ) from error
 
 
 def _typed(values: Any, kind: str) -> Any:

@@ -117,7 +117,15 @@ def write_onnx(
         graph, output, made = _of_columns(model, expressions, kinds, float32)
         agreement = compared_graph(model, made, expressions, kinds, float32)
     agreement.require(path)
-    write_atomically(path, lambda file: file.write_bytes(made.SerializeToString()))
+    try:
+        write_atomically(path, lambda file: file.write_bytes(made.SerializeToString()))
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written.",
+            expected="a folder that is there, with room",
+            found=error.strerror or str(error),
+            do="name a file elsewhere",
+        ) from error
     return Exported(path, dict(graph.inputs), output, agreement)
 
 
@@ -204,6 +212,8 @@ def _of_features(model: TrainedModel) -> tuple[Graph, str, Any]:
 def _finished(graph: Graph, model: TrainedModel, inputs: str) -> tuple[str, Any]:
     output, result = predicted(graph, model, logits(graph, model, inputs))
     shape = [EVENTS, _outputs(model)] if model.task == "multiclass" else [EVENTS]
+    while output in graph.inputs:
+        output += "_of_model"
     return output, graph.model({output: (result, graph.dtype, shape)}, _metadata(model))
 
 

@@ -41,7 +41,7 @@ class Graph:
 
     def node(self, operator: str, *arguments: str, domain: str = "", **options: Any) -> str:
         """Add a node; return the name of its result."""
-        name = f"{operator}_{len(self.nodes)}"
+        name = f"/{operator}/{len(self.nodes)}"  # which no column is called
         made = self.helper.make_node(operator, list(arguments), [name], domain=domain, **options)
         self.nodes.append(made)
         return name
@@ -51,7 +51,9 @@ class Graph:
         array = np.asarray(value, dtype=self.dtype if dtype is None else dtype)
         key = f"{array.dtype}_{array.shape}_{hash(array.tobytes())}"
         if key not in self.constants:
-            tensor = onnx_package("numpy_helper").from_array(array, f"c{len(self.constants)}")
+            tensor = onnx_package("numpy_helper").from_array(
+                array, f"/constant/{len(self.constants)}"
+            )
             self.constants[key] = tensor
         return self.constants[key].name
 
