@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from steepest.comparison import Comparison
     from steepest.landscape import Landscape
     from steepest.lecture import Lecture
+    from steepest.listing import ListedRun
     from steepest.prediction import Predictions
     from steepest.share import Prepared, Published
     from steepest.share.onnx import Exported
@@ -208,6 +209,24 @@ def show_published(published: Published | Exported, as_json: bool) -> None:
     if as_json:
         return print_json(published.to_json())
     return _print(*published.sentences())
+
+
+def show_runs(found: Sequence[ListedRun]) -> None:
+    """Print a line for each run."""
+    if not found:
+        return _print("There is no run here. `steepest train` makes one.")
+    shown = next((run.shown for run in found if run.shown), None)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("run", "when", "status", "model"):
+        table.add_column(name, no_wrap=name == "when", overflow="fold")
+    title = next((run.merits[shown].title for run in found if shown in run.merits), "")
+    table.add_column(title, justify="right", no_wrap=True)
+    for run in found:
+        merit = run.merits[shown].format() if shown in run.merits else ""
+        what = run.model or run.note
+        when = run.when.strftime("%Y-%m-%d %H:%M")
+        table.add_row(*map(escape, (run.name, when, run.status, what, merit)))
+    return _print(table)
 
 
 def show_landscape(drawn: Landscape, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from steepest.cli.lab import lab
 from steepest.cli.landscape import landscape
 from steepest.cli.lecture import lecture
 from steepest.cli.predict import predict
+from steepest.cli.runs import runs
 from steepest.cli.share import share
 from steepest.cli.simulate import simulate
 from steepest.cli.train import train
@@ -89,7 +90,7 @@ def _complain(text: str) -> None:
 
 
 for _verb in (
-    train, evaluate, explain, compare, predict, share, landscape, lecture, lab, simulate,
+    train, evaluate, explain, runs, compare, predict, share, landscape, lecture, lab, simulate,
 ):  # fmt: skip
     app.command()(_answered(_verb))
 

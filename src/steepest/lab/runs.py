@@ -20,12 +20,12 @@ import pyarrow as pa
 from steepest.comparison import differing_settings
 from steepest.errors import SteepestError
 from steepest.folder import RunFolder
-from steepest.folder.run_folder import is_run
+from steepest.listing import run_folders
 
 Array = np.ndarray
 
-MOST_RUNS, DEPTH = 5_000, 5
-"""Runs that are listed at most, and levels of folders that are searched."""
+MOST_RUNS = 5_000
+"""Runs that are listed at most."""
 LOOK = 2.0
 """Seconds for which a search holds."""
 ALIVE = 15.0
@@ -63,7 +63,7 @@ class Runs:
     def _search(self) -> Iterator[tuple[str, tuple[str, Path]]]:
         count = 0
         for folder in self.folders:
-            for path in _run_folders(folder):
+            for path in run_folders(folder):
                 place = os.path.realpath(path)
                 name = path.name if path == folder else str(path.relative_to(folder))
                 yield hashlib.sha256(place.encode()).hexdigest()[:16], (name, path)
@@ -183,21 +183,6 @@ def _extremes(values: Array, points: int) -> Array:
         [[0, count - 1], starts + rows.argmin(axis=1), starts + rows.argmax(axis=1)]
     )
     return np.unique(np.minimum(places, count - 1))
-
-
-def _run_folders(folder: Path) -> Iterator[Path]:
-    if is_run(folder):
-        yield folder
-        return
-    base = len(folder.parts)
-    for place, inside, _ in os.walk(folder):
-        path = Path(place)
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
-        if len(path.parts) - base >= DEPTH:
-            inside.clear()
-        if path != folder and is_run(path):
-            inside.clear()
-            yield path
 
 
 def _of_metrics(run: RunFolder, mark: int) -> dict[str, Any]:
