@@ -55,6 +55,7 @@ def jets(seed: int = 0) -> dict:
         "process": random.choice(["zz", "ww"], COUNT),
         "part_pt": parts,
         "is_top": top,
+        "scale_up": np.linspace(0.9, 1.1, COUNT),
     }
 
 

@@ -192,7 +192,12 @@ def test_jetclass(tmp_path) -> None:
         with uproot.recreate(folder / f"{name}_000.root") as file:
             file["tree"] = {n: ak.from_regular(v) for n, v in lists.items()}
     (tmp_path / "jetclass.toml").write_text(text)
-    small = ["model.layers=1", "model.token_layers=1", "model.embedding=[16]", "model.heads=2"]
+    small = [
+        "model.layers=1",
+        "model.token_layers=1",
+        "model.embedding=[16]",
+        "model.attention_heads=2",
+    ]
     settings = [*small, "model.pair_widths=[8]", "descent.batch_size=32", "descent.epochs=1"]
     recipe = Recipe.from_toml(tmp_path / "jetclass.toml", settings=settings)
     run = steepest.train(recipe, tmp_path / "run")

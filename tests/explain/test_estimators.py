@@ -15,6 +15,7 @@ X = RANDOM.normal(size=(600, 3))
 Y = (X[:, 0] + 0.5 * X[:, 1] * X[:, 2] + 0.5 * RANDOM.normal(size=600) > 0).astype(int)
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_too_small_is_named():
     model = Classifier((8,), learning_rate=1e-6, optimizer="adam", epochs=20, batch_size=32)
     found = model.fit(X[:400], Y[:400], validation=(X[400:], Y[400:])).explain(

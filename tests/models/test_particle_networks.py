@@ -454,7 +454,7 @@ def test_buckets_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     small = {
         "particle-net": {"convolutions": [[4, [8, 8]], [4, [8]]], "hidden": 8, "dropout": 0.0},
         "particle-transformer": {
-            "embedding": [16], "pair_widths": [8], "heads": 2, "layers": 2, "dropout": 0.0,
+            "embedding": [16], "pair_widths": [8], "attention_heads": 2, "layers": 2, "dropout": 0.0,
         },
     }  # fmt: skip
     lengths = np.random.default_rng(3).integers(0, 20, 41)

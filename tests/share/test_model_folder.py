@@ -194,7 +194,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         written("config.json", b'{"model_type": "bert"}'),
         "holds no model of steepest",
     ),
-    "later": (edited("config.json", lambda c: c.update(version=99)), "from 1 to 3 of its format"),
+    "later": (edited("config.json", lambda c: c.update(version=99)), "from 1 to 4 of its format"),
     "later training": (
         edited("training.json", lambda t: t.update(version=2)),
         "a later release of steepest",

@@ -120,21 +120,22 @@ def test_evaluating_again_gives_the_same(run: steepest.Run):
     assert again["merits"]["model"] == metrics_of(run)["merits"]["model"]
 
 
-def test_a_variation_of_a_sample_leaves_the_others(run: steepest.Run):
+def test_a_variation_of_a_sample_leaves_the_others(run: steepest.Run, files: Path):
     metrics = metrics_of(run)
     entries = {entry["name"]: entry for entry in metrics["variations"]}
     assert all(entry["failure"] is None for entry in entries.values())
     nominal = metrics["merits"]["model"]["auc"]["value"]
     assert entries["more x"]["merits"]["auc"]["value"] > nominal + 0.01
     assert entries["other large"]["merits"]["auc"]["value"] > nominal
-    for name in ("more x", "other large"):  # the weights are normalised to the same cross-sections
+    for name in ("more x", "other large"):  # the weight that does not vary
         classes = entries[name]["events"]["classes"]
         for code, one in metrics["parts"]["test"]["classes"].items():
             assert classes[code]["weight"] == pytest.approx(one["weight"])
     sample = load_sample(run.recipe.events)
     signal = sample.labels == 1
+    gen = pq.read_table(files / "signal.parquet")["gen"].to_numpy()  # Σw is the nominal one
     assert entries["absolute"]["events"]["classes"]["1"]["weight"] == pytest.approx(
-        sample.weights[signal].sum()
+        sample.weights[signal].sum() * np.abs(gen).sum() / gen.sum()
     )
 
 

@@ -37,7 +37,7 @@ from steepest.errors import (
 )
 from steepest.objective import Batch, Objective, Stateful
 from steepest.objective.over_ranks import OverRanks, memory_of_rank
-from steepest.objective.stateful import memory_of, preserved_memory, restore_memory
+from steepest.objective.stateful import Memory, memory_of, preserved_memory, restore_memory
 from steepest.ranks import Ranks, current
 from steepest.storage import blocks
 
@@ -240,7 +240,7 @@ class _Descent:
 
     def resume(self, state: State) -> State:
         """Continue from a state: the objective's buffers and random streams are those of it."""
-        _refuse_other(state, self.objective)
+        _refuse_other(state, self.objective, self.plan.seed)
         state = state.with_changes(memory=memory_of_rank(state.memory, self.ranks.rank))
         restore_memory(self.objective, state.memory)
         return state
@@ -402,12 +402,13 @@ class _Descent:
         return spent
 
 
-def _refuse_other(state: State, objective: Objective) -> None:
+def _refuse_other(state: State, objective: Objective, seed: int) -> None:
     """Raise RunFolderError for the state of another model."""
+    fresh = objective.initial_memory(seed) if isinstance(objective, Stateful) else Memory()
     expected, found = (
         {"parameters": (size,), **{name: buffer.shape for name, buffer in memory.buffers.items()}}
         for size, memory in (
-            (objective.size, memory_of(objective)),
+            (objective.size, fresh),
             (len(state.theta), state.memory),
         )
     )

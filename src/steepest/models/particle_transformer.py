@@ -177,7 +177,7 @@ class ParticleTransformer(nn.Module):
         Widths of a particle's layers before the attention.
     pair_widths
         Widths of a pair's layers before its bias.
-    heads, layers, token_layers
+    attention_heads, layers, token_layers
         Heads of an attention, blocks of particle attention, and of class attention.
     dropout
         In the particle attention; the class attention has none.
@@ -198,7 +198,7 @@ class ParticleTransformer(nn.Module):
         outputs: int,
         embedding: Sequence[int] = (128, 512, 128),
         pair_widths: Sequence[int] = (64, 64, 64),
-        heads: int = 8,
+        attention_heads: int = 8,
         layers: int = 8,
         token_layers: int = 2,
         dropout: float = 0.1,
@@ -211,9 +211,11 @@ class ParticleTransformer(nn.Module):
         for before, after in zip([features, *embedding], embedding, strict=False):
             steps += [nn.LayerNorm(before), nn.Linear(before, after), nn.GELU()]
         self.embedding = nn.Sequential(*steps)
-        self.pair_bias = PairBias(pair_widths, heads)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
-        self.token_blocks = nn.ModuleList(Block(width, heads, 0.0) for _ in range(token_layers))
+        self.pair_bias = PairBias(pair_widths, attention_heads)
+        self.blocks = nn.ModuleList(Block(width, attention_heads, dropout) for _ in range(layers))
+        self.token_blocks = nn.ModuleList(
+            Block(width, attention_heads, 0.0) for _ in range(token_layers)
+        )
         self.token = nn.Parameter(torch.empty(width))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width + events, outputs)
