@@ -454,7 +454,8 @@ def test_buckets_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     small = {
         "particle-net": {"convolutions": [[4, [8, 8]], [4, [8]]], "hidden": 8, "dropout": 0.0},
         "particle-transformer": {
-            "embedding": [16], "pair_widths": [8], "attention_heads": 2, "layers": 2, "dropout": 0.0,
+            "embedding": [16], "pair_widths": [8], "attention_heads": 2, "layers": 2,
+            "dropout": 0.0,
         },
     }  # fmt: skip
     lengths = np.random.default_rng(3).integers(0, 20, 41)
@@ -476,6 +477,16 @@ def test_buckets_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(
         logits(module.eval(), inputs[rows]), logits(module, inputs)[rows], atol=1e-8
     )
+
+
+def test_a_transformer_that_was_saved_before_auxiliary_heads() -> None:
+    """What was called heads then are the heads of an attention."""
+    name = "particle-transformer"
+    model = TorchModel.build(name, {"attention_heads": 4}, INPUTS, 2)
+    config = model.config()
+    options = dict(config["options"])
+    options["heads"] = options.pop("attention_heads")
+    assert kind_named(name).from_config(config | {"options": options}) == model
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])

@@ -145,7 +145,10 @@ class TorchModel:
     def from_config(cls, config: Mapping[str, Any]) -> TorchModel:
         """Restore the model that `config` describes."""
         inputs = {group: tuple(names) for group, names in config["inputs"].items()}
-        return cls(config["network"], inputs, config["outputs"], dict(config["options"]))
+        options = dict(config["options"])
+        if config["network"] == "particle-transformer" and "heads" in options:
+            options["attention_heads"] = options.pop("heads")  # its name before auxiliary heads
+        return cls(config["network"], inputs, config["outputs"], options)
 
     def config(self) -> dict[str, Any]:
         """What `from_config` makes it from."""
