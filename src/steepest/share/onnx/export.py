@@ -21,12 +21,11 @@ from steepest.errors import InputError
 from steepest.events import Expression, parse
 from steepest.events.expressions.expression import column
 from steepest.folder.files import write_atomically
-from steepest.models import Dense
 from steepest.scaling import AffineScaling
 from steepest.share.onnx.check import Agreement, compared_features, compared_graph
 from steepest.share.onnx.expressions import Translation, kinds_of
 from steepest.share.onnx.graph import EVENTS, TEXT, Graph
-from steepest.share.onnx.layers import encoded_columns, logits, predicted, scaled
+from steepest.share.onnx.layers import Layered, encoded_columns, logits, predicted, scaled
 from steepest.trained import TrainedModel
 
 HLS4ML = "hls4ml"
@@ -247,7 +246,8 @@ def _refuse(model: TrainedModel, path: Path, purpose: str | None) -> None:
         raise InputError(
             f"There is no form of ONNX for {purpose!r}.", expected=HLS4ML, found=repr(purpose)
         )
-    if not isinstance(model.model, Dense) or isinstance(model.features, Mapping):
+    network = model.model
+    if not isinstance(network, Layered) or isinstance(model.features, Mapping):
         raise InputError(
             f"A {model.model.title(model.task)} cannot be written as ONNX.",
             expected="a dense network or a linear model of features",
@@ -261,7 +261,7 @@ def _refuse(model: TrainedModel, path: Path, purpose: str | None) -> None:
         wrong = "categories and missing values are no numbers of a matrix"
     elif not isinstance(model.scaling, AffineScaling):
         wrong = f"the scaling {model.scaling.name!r} is more than Sub and Mul"
-    elif model.model.hidden and model.model.activation == "gelu":
+    elif network.hidden and network.activation == "gelu":
         wrong = "the activation 'gelu' is none of hls4ml's"
     elif model.task == "regression" and model.loss != type(model.loss)():
         wrong = "a label in units of its spread is scaled back after the network"

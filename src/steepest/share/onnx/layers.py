@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 
 from steepest.encoding import CategoryColumn, Encoding, NumberColumn
 from steepest.errors import InputError
 from steepest.losses import MeanSquaredError
-from steepest.models import Dense
+from steepest.models.layers import Layer
 from steepest.scaling import AsinhScaling, DiagonalScaling, QuantileScaling, WhitenScaling
 from steepest.scaling.asinh import KNEE
 from steepest.share.onnx import functions
@@ -16,6 +19,25 @@ from steepest.share.onnx.graph import Graph
 from steepest.trained import TrainedModel
 
 Array = np.ndarray
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A model of dense layers, with one activation between them."""
+
+    @property
+    def hidden(self) -> Sequence[int]:
+        """Units of each hidden layer."""
+        ...
+
+    @property
+    def activation(self) -> str:
+        """Its name."""
+        ...
+
+    def layers(self, theta: Array) -> Sequence[Layer]:
+        """Weights and biases of each layer."""
+        ...
 
 
 def number_inputs(g: Graph, column: NumberColumn, value: str) -> list[str]:
@@ -124,7 +146,7 @@ def activated(g: Graph, name: str, x: str) -> str:
 def logits(g: Graph, model: TrainedModel, inputs: str) -> str:
     """The network's logits, ``(events, outputs)``."""
     network = model.model
-    assert isinstance(network, Dense)
+    assert isinstance(network, Layered)
     layers = network.layers(model.theta.astype(np.float64))
     value = inputs
     for index, layer in enumerate(layers):
