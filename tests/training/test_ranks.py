@@ -265,6 +265,7 @@ def recipe_file(events: Path) -> Path:
     return path
 
 
+@pytest.mark.slow  # PyTorch may abort the rank that is left, at its exit
 def test_an_error_on_two_processes_is_one_message(tmp_path: Path, recipe_file: Path):
     """Two processes as a launcher starts them, here without torchrun, which adds its own table."""
     where = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
