@@ -357,5 +357,8 @@ def test_bad_input(tmp_path: Path):
     model = Classifier(l2=0.1).fit(MATRIX, EVENTS_READ["is_top"]).model_
     with pytest.raises(InputError, match=r"expected: NAME\.onnx"):
         write_onnx(model, tmp_path / "x.pt")
+    grouped: dict[str, Any] = {**vars(model_of(["pt"])), "features": {"particles": ("pt",)}}
+    with pytest.raises(InputError, match="cannot be written as ONNX"):
+        write_onnx(TrainedModel(**grouped), tmp_path / "x.onnx")
     with pytest.raises(InputError, match="There is no form of ONNX for 'tpu'"):
         write_onnx(model, tmp_path / "x.onnx", purpose="tpu")

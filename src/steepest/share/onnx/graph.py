@@ -26,7 +26,7 @@ class Graph:
     """Nodes, constants, inputs; each method adds a node and returns the name of its result."""
 
     nodes: list[Any] = field(default_factory=list)
-    constants: dict[str, Any] = field(default_factory=dict)
+    constants: dict[tuple[str, tuple[int, ...], bytes], Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     """By name of a column, what it holds: a number, a condition, an integer or a text."""
     dtype: type = np.float64
@@ -49,7 +49,7 @@ class Graph:
     def constant(self, value: Any, dtype: Any = None) -> str:
         """Return the name of a constant, which is one with all others of its value."""
         array = np.asarray(value, dtype=self.dtype if dtype is None else dtype)
-        key = f"{array.dtype}_{array.shape}_{hash(array.tobytes())}"
+        key = str(array.dtype), array.shape, array.tobytes()
         if key not in self.constants:
             tensor = onnx_package("numpy_helper").from_array(
                 array, f"/constant/{len(self.constants)}"
