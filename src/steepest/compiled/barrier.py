@@ -19,22 +19,30 @@ from typing import Any
 from steepest.compiled.jit import helper
 from steepest.compiled.threads import ARRIVED, GENERATION
 
-_LOOKS = 20_000
-"""Looks at the counter before the first sleep, of 3 to 5 ns each."""
+_LOOKS = 500
+"""Looks at the counter before the first yield, of 1 to 5 ns each."""
+_YIELDS = 200
+"""Times that the core is offered to another thread, of 0.3 to 0.5 µs each, before the first sleep.
+
+Two members may begin on one core. A member that yields lets the other one come at once, and both
+are seen to want to run, so that the system moves one to an idle core; members that sleep stay."""
 _SLEEP = 20
 """Microseconds."""
 
 
 @cache
 def system_calls() -> tuple[Any, ...]:
-    """What `meet` calls: initialise, try to lock and unlock a mutex; return at once; sleep."""
+    """What `meet` calls: initialise, try to lock, unlock a mutex; return at once; yield; sleep."""
     size, integer = ctypes.c_size_t, ctypes.c_int
-    kinds = [(integer, size, size), (integer, size), (integer, size), (size,), (integer, integer)]
+    kinds = [
+        (integer, size, size), (integer, size), (integer, size), (size,), (integer,),
+        (integer, integer),
+    ]  # fmt: skip
     if os.name != "posix":  # one thread, which never waits
         return tuple(ctypes.CFUNCTYPE(*kind)(lambda *_: 0) for kind in kinds)
     library, calls = ctypes.CDLL(None), []
     names = "pthread_mutex_init", "pthread_mutex_trylock", "pthread_mutex_unlock", "pthread_self"
-    for name, (result, *arguments) in zip((*names, "usleep"), kinds, strict=True):
+    for name, (result, *arguments) in zip((*names, "sched_yield", "usleep"), kinds, strict=True):
         call = getattr(library, name)
         call.restype, call.argtypes = result, arguments
         calls.append(call)
@@ -46,8 +54,10 @@ def _wait(calls, looks):
     """Wait between two looks, of which there were so many; count them."""
     if looks < _LOOKS:
         calls[3]()  # the compiler must then look at memory again
+    elif looks < _LOOKS + _YIELDS:
+        calls[4]()
     else:
-        calls[4](_SLEEP)
+        calls[5](_SLEEP)
     return looks + 1
 
 

@@ -152,6 +152,29 @@ def add_batch(loss, theta, inputs, targets, weights, scale, gradient, buffers):
     return total
 
 
+FEW_EVENTS, FEW_FEATURES = 64, 8
+"""Up to these, slices and buffers cost more than what `add_few` does with single numbers."""
+
+
+@helper
+def add_few(loss, theta, inputs, targets, weights, first, last, scale, gradient):
+    """As `add_batch`, of a few events of few features, number by number."""
+    n, kind = len(theta) - 1, theta.dtype.type
+    total = kind(0.0)
+    for i in range(first, last):
+        z = theta[n]
+        for j in range(n):
+            z += inputs[i * n + j] * theta[j]
+        value, slope = loss_and_slope(loss, z, targets[i])
+        weight = weights[i] if len(weights) else kind(1.0)
+        total += weight * value
+        slope *= weight * scale
+        for j in range(n):
+            gradient[j] += np.float64(slope * inputs[i * n + j])
+        gradient[n] += np.float64(slope)
+    return np.float64(total)
+
+
 @kernel
 def add_gradient(loss, theta, inputs, targets, weights, scale, gradient):
     """Add `scale` times the events' gradient to a float64 one ``(n + 1,)``; return Σ v ℓ.
@@ -179,12 +202,17 @@ def run_steps(loss, rule, options, inputs, targets, weights, batch_size, theta, 
     gradient, before = np.zeros_like(theta), np.empty_like(theta)
     constants = np.empty(CONSTANTS, theta.dtype)
     row, point, last = 0, 0, 0
+    few = batch_size <= FEW_EVENTS and n <= FEW_FEATURES
+    alike = (options[0] == options[1]).all()  # the bias is then one more weight
     for index in range(len(rates)):
         first = last % events
         last = min(first + batch_size, events)
         scale = kind(1.0 / (last - first))
-        value = add_batch(loss, theta, inputs[first * n :], targets[first:last],
-                          weights[first:last], scale, total, buffers)  # fmt: skip
+        if few:
+            value = add_few(loss, theta, inputs, targets, weights, first, last, scale, total)
+        else:
+            value = add_batch(loss, theta, inputs[first * n :], targets[first:last],
+                              weights[first:last], scale, total, buffers)  # fmt: skip
         for j in range(n + 1):
             gradient[j], total[j] = kind(total[j]), 0.0
         value /= last - first
@@ -197,10 +225,11 @@ def run_steps(loss, rule, options, inputs, targets, weights, batch_size, theta, 
         loss_sum += value
         if recorded[index]:
             copy(theta, n + 1, before)
-        for part in range(2):  # the weights, and the bias
+        for part in range(1 if alike else 2):  # the weights, and the bias
+            start, stop = (0, n + 1) if alike else (part * n, n + part)
             step = np.float64(first_step + index + 1)
             write_constants(rule, options[part], rates[index], step, constants)
-            update(rule, constants, theta, gradient, first_state, second_state, part * n, n + part)
+            update(rule, constants, theta, gradient, first_state, second_state, start, stop)
         if recorded[index]:
             record(values[row], value, rates[index], square(gradient),
                    squared_distance(theta, before), square(before))  # fmt: skip

@@ -7,6 +7,7 @@ The number of threads never changes a result: callers cut work by its size and a
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import threading
@@ -82,11 +83,13 @@ class WorkerPool:
             return [work(item) for item in items]
         results: dict[int, Result] = {}
         errors: dict[int, BaseException] = {}
-        turns = itertools.count()
+        turns, begin_on = itertools.count(), _core_of_this_thread()
 
-        def take_turns() -> None:
+        def take_turns(member: int) -> None:
             self._inside.worker, turn = True, -1
             try:
+                if member:
+                    _move_to(begin_on + member)
                 while not errors and (turn := next(turns)) < len(items):
                     results[turn] = work(items[turn])
             except BaseException as error:
@@ -94,8 +97,8 @@ class WorkerPool:
             finally:
                 self._inside.worker = False
 
-        helpers = [self._pool().submit(take_turns) for _ in range(threads - 1)]
-        take_turns()
+        helpers = [self._pool().submit(take_turns, member) for member in range(1, threads)]
+        take_turns(0)
         for helper in helpers:
             _ = helper.cancel() or helper.result()  # who has begun is waited for
         if errors:
@@ -136,11 +139,13 @@ class BarrierGroup:
             type(self)._running += 1
             members = max(1, min(self.most, usable_cores() // self._running))
         members = 1 if machine_is_busy() else members
-        words = np.zeros(_WORDS, dtype=np.int64)
+        words, begin_on = np.zeros(_WORDS, dtype=np.int64), _core_of_this_thread()
         errors: list[BaseException] = []
 
         def guarded(member: int) -> Result | None:
             try:
+                if members > 1:
+                    _move_to(begin_on + member)
                 return work(member, members, words)
             except BaseException as error:
                 errors.append(error)
@@ -163,6 +168,28 @@ class BarrierGroup:
         if errors:
             raise errors[0]
         return result  # type: ignore[return-value]
+
+
+@cache
+def _sched_getcpu() -> Callable[[], int]:
+    return getattr(ctypes.CDLL(None), "sched_getcpu", lambda: 0)
+
+
+def _core_of_this_thread() -> int:
+    return _sched_getcpu()() if hasattr(os, "sched_setaffinity") else 0
+
+
+def _move_to(core: int) -> None:
+    """Have this thread go on on another core, from which the system may move it again.
+
+    A virtual machine's idle cores look busy to its scheduler, which starts and wakes threads on the
+    core of who starts or wakes them: two that wait for each other then share one core for long.
+    """
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        allowed = os.sched_getaffinity(0)
+        with suppress(OSError):  # forbidden in some containers
+            os.sched_setaffinity(0, {sorted(allowed)[core % len(allowed)]})
+            os.sched_setaffinity(0, allowed)
 
 
 _BLAS: dict[str, Any] = {"lock": threading.Lock(), "users": 0, "limit": None}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
-from steepest.scaling.blocks import Floats, floating, positive_total
+from steepest.scaling.blocks import Floats, compiled_pays, floating, positive_total
 
 _ROWS = 16384  # rows per block: limits the memory of `Moments.of`
 _MANY_ROWS = 2**20  # with fewer rows, loading the compiled code takes longer than it saves
@@ -43,7 +43,7 @@ class Extremes:
         used = values
         if w is not None and not (kept := np.asarray(w) != 0).all():
             used = values[kept]
-        if len(used) >= _MANY_ROWS:
+        if compiled_pays(used.size):
             return cls(len(values), *_column_extremes(np.ascontiguousarray(used)))
         lowest, highest = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
         return cls(len(values), lowest.astype(np.float64), highest.astype(np.float64))
