@@ -28,6 +28,7 @@ SETTINGS = {
     NEW: "this checkout, by its public calls",
     OLD: "another checkout, given by --against",
     HASWELL: "this checkout with Numba told that the processor is a Haswell",
+    "OpenBLAS": "kernels by its own choice: its variables are taken out of the environment",
     "threads": "as many as the machine has cores, for all",
 }
 
@@ -121,6 +122,11 @@ def _case(comparison: Comparison, options: Options) -> Case:
     return Case("calls", comparison.title, seconds, claims, SETTINGS)
 
 
+def _of_a_user() -> dict[str, str]:
+    """The environment, without what pins OpenBLAS to the kernels of another processor."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
+
+
 class Worker:
     """A process that does one piece of work each time that it is told to."""
 
@@ -129,7 +135,7 @@ class Worker:
         self._process = subprocess.Popen(
             [*command, "--quick"] if quick else command,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | environment, cwd=Path(__file__).parents[1],
+            env=_of_a_user() | environment, cwd=Path(__file__).parents[1],
         )  # fmt: skip
         self._answer()  # its events are made
 

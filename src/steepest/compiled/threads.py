@@ -36,7 +36,7 @@ def usable_cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(cores, _quota(), int(wanted) if wanted.isdigit() and int(wanted) else cores))
+    return max(1, min(cores, _quota(CGROUP), int(wanted) if wanted.isdigit() and int(wanted) else cores))
 
 
 def machine_is_busy() -> bool:
@@ -44,11 +44,12 @@ def machine_is_busy() -> bool:
     return os.name == "posix" and os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
 
-def _quota() -> int:
+@cache
+def _quota(folder: Path) -> int:
     """Whole cores that the container's quota is worth, rounded down; a million without one."""
     for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # version 2, 1
         with suppress(OSError, ValueError):
-            quota, period = " ".join((CGROUP / name).read_text() for name in files).split()
+            quota, period = " ".join((folder / name).read_text() for name in files).split()
             return int(quota) // int(period) if int(quota) > 0 else 1_000_000
     return 1_000_000
 
