@@ -24,6 +24,7 @@ def test_public_names():
         "predict",
         "resume",
         "save",
+        "sweep",
         "train",
     ]
     for name in steepest.__all__:

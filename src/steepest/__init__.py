@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from steepest.recipe import Recipe
     from steepest.run import Run, compare, predict, resume, train
     from steepest.share import load, save
+    from steepest.sweeps import sweep
 
 __all__ = [
     "Classifier",
@@ -29,6 +30,7 @@ __all__ = [
     "predict",
     "resume",
     "save",
+    "sweep",
     "train",
 ]
 
@@ -44,6 +46,7 @@ _HOMES = {
     "predict": "steepest.run",
     "resume": "steepest.run",
     "save": "steepest.share",
+    "sweep": "steepest.sweeps",
     "train": "steepest.run",
 }
 

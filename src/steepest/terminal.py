@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from steepest.prediction import Predictions
     from steepest.share import Prepared, Published
     from steepest.share.onnx import Exported
+    from steepest.sweeps import Sweep
 
 
 class TerminalCallback(TrainingCallback):
@@ -227,6 +228,13 @@ def show_runs(found: Sequence[ListedRun]) -> None:
         when = run.when.strftime("%Y-%m-%d %H:%M")
         table.add_row(*map(escape, (run.name, when, run.status, what, merit)))
     return _print(table)
+
+
+def show_sweep(found: Sweep, as_json: bool) -> None:
+    """Print the best trials of a sweep, and what keys matter."""
+    if as_json:
+        return print_json(found.to_json())
+    return _print(_of_rows("", found.rows()), *found.sentences())
 
 
 def show_landscape(drawn: Landscape, as_json: bool) -> None:

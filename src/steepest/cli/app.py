@@ -24,6 +24,7 @@ from steepest.cli.predict import predict
 from steepest.cli.runs import runs
 from steepest.cli.share import share
 from steepest.cli.simulate import simulate
+from steepest.cli.sweep import sweep
 from steepest.cli.train import train
 from steepest.errors import Interrupted, SteepestError
 
@@ -90,7 +91,8 @@ def _complain(text: str) -> None:
 
 
 for _verb in (
-    train, evaluate, explain, runs, compare, predict, share, landscape, lecture, lab, simulate,
+    train, sweep, evaluate, explain, runs, compare, predict, share, landscape, lecture, lab,
+    simulate,
 ):  # fmt: skip
     app.command()(_answered(_verb))
 

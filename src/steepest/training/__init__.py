@@ -7,7 +7,7 @@ from a recipe to a run's folder with figures of merit and figures.
 from steepest.training.callback import TrainingCallback
 from steepest.training.evaluate_again import evaluate_run
 from steepest.training.fit import Fitted, fit
-from steepest.training.train import next_folder, resume, train
+from steepest.training.train import next_folder, resume, stem_of, train
 
 __all__ = [
     "Fitted",
@@ -16,5 +16,6 @@ __all__ = [
     "fit",
     "next_folder",
     "resume",
+    "stem_of",
     "train",
 ]

@@ -216,8 +216,12 @@ def next_folder(recipe: Recipe, last: bool = False) -> Path:
 
     With `last`, the last one that is there, if one is.
     """
-    stem = Path(recipe.events.paths[0].split(":")[-1]).stem.strip("*?[]-_ ") or "run"
-    number = 1
+    stem, number = stem_of(recipe), 1
     while (path := Path("runs") / f"{stem}-{number}").exists():
         number += 1
     return path.with_name(f"{stem}-{number - 1}") if last and number > 1 else path
+
+
+def stem_of(recipe: Recipe) -> str:
+    """The name of a recipe's events, after which its runs are named."""
+    return Path(recipe.events.paths[0].split(":")[-1]).stem.strip("*?[]-_ ") or "run"
