@@ -36,7 +36,9 @@ def usable_cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(cores, _quota(CGROUP), int(wanted) if wanted.isdigit() and int(wanted) else cores))
+    return max(
+        1, min(cores, _quota(CGROUP), int(wanted) if wanted.isdigit() and int(wanted) else cores)
+    )
 
 
 def machine_is_busy() -> bool:
