@@ -18,6 +18,15 @@ def test_without_weights_it_is_that_of_scipy(m, n, shift, ties):
     assert test.p_value == pytest.approx(expected.pvalue, rel=1e-6)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.05, 0.08])
+def test_the_limit_of_many_events_is_close_to_the_distribution(shift):
+    random = np.random.default_rng(4)
+    first, second = random.normal(size=4000), random.normal(shift, 1, 3000)
+    expected = ks_2samp(first, second, method="asymp").pvalue
+    assert expected > 5e-4
+    assert kolmogorov_test(first, second).p_value == pytest.approx(expected, rel=4e-3)
+
+
 def test_weight_k_is_the_event_k_times_for_the_statistic():
     random = np.random.default_rng(1)
     first, second = random.normal(size=50), random.normal(size=40)

@@ -13,6 +13,10 @@ from steepest.evaluate.columns import joined, sorted_together, sums_of
 from steepest.storage import AnyArray, blocks, derived
 
 
+MANY_EVENTS = 1000
+"""Effective events from which on p is the corrected limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class KolmogorovTest:
     """The largest distance of two cumulative distributions, and its p-value."""
@@ -38,7 +42,9 @@ def kolmogorov_test(
         D = max_x |F(x) − G(x)|,      p = P(D_e ≥ D),     e = m n / (m + n) rounded, at least 1
 
     where D_e is the one-sample statistic of e events. For unit weights this is
-    ``scipy.stats.ks_2samp(..., method="asymp")``. For binned or tied values p is too high.
+    ``scipy.stats.ks_2samp(..., method="asymp")``. From e = 1000 on, p is Kolmogorov's limit at
+    z + 1/(6√e) + (z − 1)/(4e) with z = √e D: within 0.4 % where p > 5e-4, and 3 % at 3e-8. For
+    binned or tied values p is too high.
 
     Parameters
     ----------
@@ -58,7 +64,8 @@ def kolmogorov_test(
     ----------
     F. James, Statistical Methods in Experimental Physics, 2nd ed. (World Scientific, 2006),
     section 11.4; J. Monahan, Numerical Methods of Statistics (Cambridge, 2011), p. 358, for the
-    effective counts.
+    effective counts; J. Vrbik, "Small-sample corrections to Kolmogorov–Smirnov test statistic",
+    Pioneer Journal of Theoretical and Applied Statistics 15 (2018) 15, for many events.
 
     Examples
     --------
@@ -66,8 +73,6 @@ def kolmogorov_test(
     >>> test.statistic, round(test.p_value, 2)
     (0.25, 1.0)
     """
-    from scipy.stats import kstwo
-
     one, two = as_column(first, "first values"), as_column(second, "second values")
     weights = as_weights(first_weights, len(one)), as_weights(second_weights, len(two))
     totals = [sums_of(w) for w in weights]
@@ -78,7 +83,19 @@ def kolmogorov_test(
     statistic = _largest_distance(*sorted_together(joined(one, two), joined(*pulls)))
     m, n = (total.effective for total in totals)
     e = max(1.0, float(np.round(m * n / (m + n))))
-    return KolmogorovTest(statistic, float(np.clip(kstwo.sf(statistic, e), 0, 1)), m, n)
+    return KolmogorovTest(statistic, float(np.clip(_p_value(statistic, e), 0, 1)), m, n)
+
+
+def _p_value(distance: float, events: float) -> float:
+    """P(D ≥ `distance`) of the one-sample statistic."""
+    if events < MANY_EVENTS:
+        from scipy.stats import kstwo  # its import takes some 0.4 s
+
+        return float(kstwo.sf(distance, events))
+    from scipy.special import kolmogorov
+
+    z = math.sqrt(events) * distance
+    return float(kolmogorov(z + 1 / (6 * math.sqrt(events)) + (z - 1) / (4 * events)))
 
 
 def _share(total: float, values: Floats, weights: Floats) -> Floats:
