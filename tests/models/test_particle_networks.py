@@ -23,6 +23,7 @@ torch = pytest.importorskip("torch")
 
 from steepest.models.cloud import Cloud  # noqa: E402
 from steepest.models.dropout import dropout  # noqa: E402
+from steepest.models.masked_cloud import MaskedCloud  # noqa: E402
 from steepest.models.torch_model import NETWORKS, TorchModel  # noqa: E402
 from steepest.objective.autograd import AutogradObjective, cloud_of  # noqa: E402
 
@@ -505,3 +506,24 @@ def test_dropout_keeps_the_share_and_the_mean(p: float) -> None:
     assert dropout(x, 0.0) is not None
     torch.testing.assert_close(dropout(x, 0.0), x)
     torch.testing.assert_close(dropout(x, 1.0), torch.zeros_like(x))
+
+
+@networks
+def test_padding_may_stand_anywhere(name: str):
+    """A padded batch, as exporters see it, is the batch without padding."""
+    groups, random = jets(), np.random.default_rng(1)
+    places = [np.sort(random.choice(15, length, replace=False)) for length in LENGTHS]
+    mask = np.zeros((len(LENGTHS), 15), dtype=bool)
+    for row, place in zip(mask, places, strict=True):
+        row[place] = True
+    padded = {}
+    for group in NETWORKS[name].groups:
+        values = np.full((*mask.shape, groups[group].values.shape[1]), 3.0)
+        values[mask] = groups[group].values
+        padded[group] = torch.from_numpy(values)
+    network = TorchModel.build(name, {}, INPUTS, 2).module().double().eval()
+    wanted = groups.map(lambda _, values: np.asarray(values, dtype=np.float64))
+    with torch.no_grad():
+        expected = network(cloud_of(wanted)).numpy()
+        found = network(MaskedCloud(padded, {}, torch.from_numpy(mask))).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)

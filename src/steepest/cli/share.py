@@ -47,7 +47,7 @@ def share(
     ] = False,
     purpose: Annotated[
         str | None,
-        typer.Option("--for", metavar="hls4ml", help="With --onnx: the form that hls4ml reads."),
+        typer.Option("--for", metavar="hls4ml|weaver", help="With --onnx: the form of these."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:

@@ -26,6 +26,7 @@ from steepest.folder.provenance import published
 from steepest.folder.run_folder import read_folder
 from steepest.folder.saved_model import checked
 from steepest.recipe import Recipe
+from steepest.share.weaver import preprocess_files
 
 FORMAT = {"format": "steepest-estimator", "version": 1}
 FILE = "estimator.json"
@@ -64,7 +65,8 @@ class Shared:
         >>> model.save_pretrained("top-tagger")  # doctest: +SKIP
         """
         path = Path(save_directory)
-        write_model(path, self._fitted_model(), self._files())
+        model = self._fitted_model()
+        write_model(path, model, {**preprocess_files(model), **self._files()})
         if push_to_hub:
             return self.push_to_hub(repo_id or path.name, **push_to_hub_kwargs)
         return None

@@ -55,6 +55,11 @@ class Cloud:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def jets(self) -> int:
+        """The number of jets; of a graph that is exported a symbol, which `len` cannot be."""
+        return self.lengths.shape[0]
+
     def beside(self, pooled: Tensor) -> Tensor:
         """``(jets, …)`` with the features of the events behind, where there are any."""
         if FEATURES not in self.events:
@@ -66,7 +71,7 @@ class Cloud:
         order = torch.argsort(self.lengths, stable=True)
         lengths = self.lengths[order]
         shift = self.starts[order] - (torch.cumsum(lengths, 0) - lengths)
-        numbers = torch.arange(len(self.jet), device=lengths.device)
+        numbers = torch.arange(self.jet.shape[0], device=lengths.device)
         rows = numbers + torch.repeat_interleave(shift, lengths, output_size=len(numbers))
         particles = {name: values[rows] for name, values in self.particles.items()}
         events = {name: values[order] for name, values in self.events.items()}
@@ -90,7 +95,7 @@ class Cloud:
 
     def in_buckets(self, values: Tensor) -> tuple[Tensor, ...]:
         """``(particles, …)`` of each bucket."""
-        return values.split([len(bucket.jet) for bucket in self.buckets])
+        return values.split([bucket.jet.shape[0] for bucket in self.buckets])
 
     @cached_property
     def jet(self) -> Tensor:
@@ -111,8 +116,13 @@ class Cloud:
     @cached_property
     def slot(self) -> Tensor:
         """The place of each particle in a padded tensor of ``jets × longest``, ``(particles,)``."""
-        place = torch.arange(len(self.jet), device=self.lengths.device) - self.starts[self.jet]
-        return self.jet * self.longest + place
+        return self.jet * self.longest + self.place
+
+    @cached_property
+    def place(self) -> Tensor:
+        """The place of each particle in its jet, from 0, ``(particles,)``."""
+        numbers = torch.arange(self.jet.shape[0], device=self.lengths.device)
+        return numbers - self.starts[self.jet]
 
     @cached_property
     def mask(self) -> Tensor:
@@ -121,9 +131,9 @@ class Cloud:
 
     def padded(self, values: Tensor, fill: float = 0.0) -> Tensor:
         """``(particles, …)`` as ``(jets, longest, …)``, with `fill` behind each jet's last."""
-        shape = (len(self) * self.longest, *values.shape[1:])
+        shape = (self.jets * self.longest, *values.shape[1:])
         empty = values.new_full(shape, fill)
-        return empty.index_copy(0, self.slot, values).unflatten(0, (len(self), self.longest))
+        return empty.index_copy(0, self.slot, values).unflatten(0, (self.jets, self.longest))
 
     def flat(self, padded: Tensor) -> Tensor:
         """``(jets, longest, …)`` as ``(particles, …)``."""
@@ -131,7 +141,7 @@ class Cloud:
 
     def sum(self, values: Tensor) -> Tensor:
         """Σ over each jet's particles, ``(jets, …)``; 0 for a jet without any."""
-        total = values.new_zeros(len(self), *values.shape[1:])
+        total = values.new_zeros(self.jets, *values.shape[1:])
         return total.index_add(0, self.jet, values)
 
     def mean(self, values: Tensor) -> Tensor:
@@ -156,16 +166,16 @@ class Cloud:
 
         Where a jet has fewer, the rest are ``len(cloud.jet)``: the number of no particle.
         """
-        none, first, found = len(self.jet), 0, []
+        none, first, found = self.jet.shape[0], 0, []
         for bucket, values in zip(self.buckets, self.in_buckets(points), strict=True):
             numbers, absent = bucket._nearest(values, k)
             found.append((numbers + first).masked_fill(absent, none))
-            first += len(values)
+            first += values.shape[0]
         return torch.cat(found)
 
     def _nearest(self, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """The numbers of the k nearest, and where there are none, ``(particles, k)``."""
-        padded, width = self.padded(points), max(self.longest, k + 1)
+        padded = self.padded(points)
         squares = padded.square().sum(-1)
         distance = torch.baddbmm(squares[:, None, :], padded, padded.mT, alpha=-2)
         distance = distance + squares[:, :, None]
@@ -173,8 +183,19 @@ class Cloud:
             self.longest, dtype=torch.bool, device=points.device
         )
         distance = distance.masked_fill(absent, torch.inf)
-        if width > self.longest:
-            distance = torch.nn.functional.pad(distance, (0, width - self.longest), value=torch.inf)
+        if short := self._short_of(k + 1):
+            distance = torch.nn.functional.pad(distance, (0, short), value=torch.inf)
         nearest, place = distance.topk(k, dim=-1, largest=False)
-        number = place + self.starts[:, None, None]
-        return self.flat(number), self.flat(nearest == torch.inf)
+        return self.flat(self._numbers(place)), self.flat(nearest == torch.inf)
+
+    def _short_of(self, places: int) -> int:
+        """How many places a padded jet has too few."""
+        return max(places - self.longest, 0)
+
+    def _numbers(self, place: Tensor) -> Tensor:
+        """The numbers of the particles at places in their padded jets, ``(jets, …, …)``."""
+        return place + self.starts[:, None, None]
+
+    def extended(self, count: int) -> Cloud:
+        """As many particles more before those of each jet, without their numbers."""
+        return Cloud({}, {}, self.lengths + count)

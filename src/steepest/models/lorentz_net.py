@@ -66,7 +66,8 @@ class Message(nn.Module):
         # the first layer is linear: its products with h are taken once a particle, not once a pair
         of_i, of_j, of_products = self.edge.weight.split([width, width, 2], dim=1)
         message = functional.linear(h, of_i)[i] + functional.linear(h, of_j)[j]
-        message = self.edge_layers(message + functional.linear(products, of_products))
+        products = functional.linear(products.to(self.edge.weight.dtype), of_products)
+        message = self.edge_layers(message + products)
         if self.move is not None:
             shift = (difference * self.move(message)).clamp(-100, 100)
             count = torch.zeros_like(p[:, :1]).index_add(0, i, torch.ones_like(shift[:, :1]))
@@ -133,11 +134,11 @@ class LorentzNet(nn.Module):
     def forward(self, cloud: Cloud) -> Tensor:
         """Logits ``(jets, outputs)``."""
         p, jets = cloud[MOMENTA], cloud
-        beam = torch.zeros(len(p), dtype=torch.bool, device=p.device)
+        beam = torch.zeros_like(p[:, 0], dtype=torch.bool)
         if self.beams:
             cloud, p, beam = _with_beams(cloud, p)
         mass = minkowski(p, p).clamp(min=0).sqrt()
-        scalars = torch.stack([psi(mass), beam.to(p.dtype)], dim=1)
+        scalars = torch.stack([psi(mass), beam.to(p.dtype)], dim=1).to(self.embedding.weight.dtype)
         pairs, h = cloud.pairs(ordered=True), self.embedding(scalars)
         for layer in self.layers:
             p, h = layer(pairs, p, h, scalars)
@@ -146,10 +147,7 @@ class LorentzNet(nn.Module):
 
 def _with_beams(cloud: Cloud, p: Tensor) -> tuple[Cloud, Tensor, Tensor]:
     """Each jet with two particles (1, 0, 0, ±1) before its own; and which of all are these."""
-    larger = Cloud({}, {}, cloud.lengths + 2)
-    place = torch.arange(len(larger.jet), device=p.device) - larger.starts[larger.jet]
-    beam = place < 2
-    momenta = p.new_zeros(len(beam), 4)
-    momenta[beam] = p.new_tensor([[1.0, 0, 0, 1], [1.0, 0, 0, -1]]).repeat(len(cloud), 1)
-    momenta[~beam] = p
-    return larger, momenta, beam
+    larger = cloud.extended(2)
+    known = p.new_tensor([[1.0, 0, 0, 1], [1.0, 0, 0, -1], [0.0, 0, 0, 0]])
+    own = torch.arange(p.shape[0], device=p.device) + 2 * (cloud.jet + 1)
+    return larger, known[larger.place.clamp(max=2)].index_copy(0, own, p), larger.place < 2

@@ -69,8 +69,8 @@ class PairBias(nn.Module):
                 pair_features(bucket[MOMENTA][i], bucket[MOMENTA][j])
                 for bucket, (i, j) in zip(cloud.buckets, pairs, strict=True)
             ]
-            features = torch.cat(parts)
-        values = self.layers(features).split([len(i) for i, _ in pairs])
+            features = torch.cat(parts).to(cast(nn.Linear, self.layers[1]).weight.dtype)
+        values = self.layers(features).split([i.shape[0] for i, _ in pairs])
         return [
             self._bias(bucket, *of_bucket, numbers)
             for bucket, of_bucket, numbers in zip(cloud.buckets, pairs, values, strict=True)
@@ -78,11 +78,11 @@ class PairBias(nn.Module):
 
     def _bias(self, cloud: Cloud, i: Tensor, j: Tensor, values: Tensor) -> Tensor:
         longest = cloud.longest
-        jet, row, column = cloud.jet[i], cloud.slot[i] % longest, cloud.slot[j] % longest
-        shape = (len(cloud), longest, longest)
+        slot_i, slot_j, first = cloud.slot[i], cloud.slot[j], cloud.jet[i] * longest
+        shape = (cloud.jets, longest, longest)
         bias = values.new_zeros(math.prod(shape), values.shape[1])
-        bias = bias.index_copy(0, (jet * longest + row) * longest + column, values)
-        bias = bias.index_copy(0, (jet * longest + column) * longest + row, values)
+        bias = bias.index_copy(0, slot_i * longest + slot_j - first, values)
+        bias = bias.index_copy(0, slot_j * longest + slot_i - first, values)
         bias = bias.unflatten(0, shape).permute(0, 3, 1, 2)
         return bias.masked_fill(~_keys(cloud), -torch.inf)
 
@@ -129,7 +129,8 @@ class Block(nn.Module):
         width = x.shape[-1]
         weight, offset = self.projections.weight, self.projections.bias
         keys = functional.linear(torch.cat([u, t]), weight[width:], offset[width:])
-        padded, own = cloud.padded(keys[: len(x)]), keys[len(x) :, None]
+        of_particles, of_tokens = keys.split([x.shape[0], token.shape[0]])
+        padded, own = cloud.padded(of_particles), of_tokens[:, None]
         k, v = torch.cat([own, padded], dim=1).chunk(2, dim=-1)
         # the query is the token itself, as published: only keys and values are normalised
         q = functional.linear(token, weight[:width], offset[:width])[:, None]
@@ -239,7 +240,7 @@ class ParticleTransformer(nn.Module):
         x, biases = self.embedding(cloud[PARTICLES]), self.pair_bias(cloud)
         for block in self.blocks:
             x = block(cloud, x, biases)
-        token = self.token.expand(len(cloud), -1)
+        token = self.token.expand(cloud.jets, -1)
         for block in self.token_blocks.children():
             token = cast(Block, block).token(cloud, token, x)
         return self.out(cloud.beside(self.norm(token)))[places]

@@ -6,6 +6,8 @@
     card.py      README.md, with the Hub's metadata
     upload.py    a folder in one commit on the Hub
     run.py       a run: model, card and pictures
+    weaver.py    preprocess.json, which says what a network of particles reads
+    onnx/        a model as one file of ONNX
 """
 
 from steepest.share.models import load, save

@@ -14,6 +14,7 @@ from steepest.errors import InputError
 from steepest.folder import RunFolder, load_model, provenance_of, write_model
 from steepest.folder.files import json_text
 from steepest.folder.provenance import NAME
+from steepest.share.weaver import preprocess_files
 from steepest.trained import TrainedModel
 
 
@@ -48,7 +49,7 @@ def save(source: Any, folder: str | Path) -> Path:
     if hasattr(source, "save_pretrained"):
         source.save_pretrained(folder)
     elif isinstance(source, TrainedModel):
-        write_model(folder, source, {})
+        write_model(folder, source, preprocess_files(source))
     elif isinstance(source, str | Path) or hasattr(source, "path"):
         path = source if isinstance(source, str | Path) else source.path
         save_run(RunFolder(path), folder)
@@ -65,7 +66,8 @@ def save(source: Any, folder: str | Path) -> Path:
 def save_run(run: RunFolder, folder: Path) -> None:
     """Write the model of a complete run, and what is known of its training."""
     provenance = provenance_of(run)
-    write_model(folder, run.model, {NAME: json_text(provenance)})
+    model = run.model
+    write_model(folder, model, {NAME: json_text(provenance), **preprocess_files(model)})
 
 
 def load(source: str | Path) -> TrainedModel:

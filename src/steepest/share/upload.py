@@ -22,6 +22,7 @@ from steepest.events.retries import is_temporary, patiently
 from steepest.folder import write_model
 from steepest.folder.hub import hub_errors, load, repository
 from steepest.folder.manifest import NAME as MANIFEST
+from steepest.share.weaver import preprocess_files
 from steepest.trained import FORMAT, TrainedModel
 
 CARD = "README.md"
@@ -159,7 +160,8 @@ def push_model(model: TrainedModel, others: Mapping[str, str], target: Target) -
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
-        write_model(folder, model, {**others, CARD: card_of_model(model, target.repo)})
+        texts = {**preprocess_files(model), **others, CARD: card_of_model(model, target.repo)}
+        write_model(folder, model, texts)
         return publish(folder, target)
 
 

@@ -6,7 +6,9 @@
     functions.py    functions of float64 that onnxruntime lacks
     expressions.py  derived features
     layers.py       encoding, scaling, dense layers
-    check.py        compared with the model in onnxruntime
+    particles.py    what a network reads of particles
+    network.py      the network itself, by the exporters of PyTorch
+    check.py, check_particles.py   compared with the model in onnxruntime
     export.py       write_onnx
 """
 

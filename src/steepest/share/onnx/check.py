@@ -73,7 +73,7 @@ def compared_graph(
     float32: bool,
 ) -> Agreement:
     """Compare a graph of columns with the model."""
-    columns = _columns(model, expressions, kinds, float32)
+    columns = columns_of(model, expressions, kinds, float32)
     batch = pa.record_batch(columns)
     features = [_values(expression, batch) for expression in expressions.values()]
     expected, kept = _scored(model, features)
@@ -110,23 +110,21 @@ def _relative(
     return expected / size, found / size
 
 
-def _columns(
+def columns_of(
     model: TrainedModel,
     expressions: Mapping[str, Expression],
     kinds: Mapping[str, str],
     float32: bool,
 ) -> dict[str, Any]:
-    """Random events, and the last of them extreme in one column each."""
+    """Return columns of random events, the last of them extreme in one column each."""
     random = np.random.default_rng(0)
     centres = _centres(model, expressions)
     columns: dict[str, Any] = {}
     for name, kind in kinds.items():
         if kind == TEXT:
             columns[name] = random.choice(_words(model, expressions, name), EVENTS)
-        elif kind == FLAG:
-            columns[name] = random.random(EVENTS) < 0.5
-        elif kind == INTEGER:
-            columns[name] = random.integers(0, 2**40, EVENTS)
+        elif kind in (FLAG, INTEGER):
+            columns[name] = values_of(random, kind, EVENTS)
         else:
             columns[name] = _numbers(random, *centres.get(name, (0.0, 0.0)))
             if float32:
@@ -142,13 +140,24 @@ def _columns(
     return columns
 
 
-def _numbers(random: np.random.Generator, centre: float, width: float) -> Array:
+def values_of(random: np.random.Generator, kind: str, count: int) -> Array:
+    """Return random values of a kind of column: conditions, integers, or numbers of many sizes."""
+    if kind == FLAG:
+        return random.random(count) < 0.5
+    if kind == INTEGER:
+        return random.integers(0, 2**40, count)
+    return _numbers(random, 0.0, 0.0, count)
+
+
+def _numbers(
+    random: np.random.Generator, centre: float, width: float, count: int = EVENTS
+) -> Array:
     """Around the centre if there is one; else positive and negative, of many sizes."""
-    normal = random.normal(size=EVENTS)
+    normal = random.normal(size=count)
     if width > 0:
         return centre + 2 * width * normal
-    size = 10.0 ** random.uniform(-3, 3, EVENTS)
-    return np.where(random.random(EVENTS) < 0.5, np.abs(normal) * size, normal)
+    size = 10.0 ** random.uniform(-3, 3, count)
+    return np.where(random.random(count) < 0.5, np.abs(normal) * size, normal)
 
 
 def _centres(
@@ -244,7 +253,7 @@ def _run(made: Any, given: Mapping[str, Any]) -> Array:
     """What onnxruntime says: of all at once, and the same of the first few alone."""
     session = session_of(made.SerializeToString())
     types = {one.name: one.type for one in session.get_inputs()}
-    fed = {name: _typed(values, types[name]) for name, values in given.items() if name in types}
+    fed = {name: typed(values, types[name]) for name, values in given.items() if name in types}
     (found,) = session.run(None, fed)
     for row in range(min(3, len(found))):
         (alone,) = session.run(None, {name: v[row : row + 1] for name, v in fed.items()})
@@ -270,7 +279,8 @@ def session_of(content: bytes) -> Any:
         ) from error
 
 
-def _typed(values: Any, kind: str) -> Any:
+def typed(values: Any, kind: str) -> Any:
+    """Return values as an input of onnxruntime of that type."""
     names = {"double": np.float64, "float": np.float32, "bool": bool, "int64": np.int64}
     kind = kind.removeprefix("tensor(").removesuffix(")")
     return np.asarray(values, dtype=names.get(kind, object))

@@ -1,14 +1,15 @@
-"""`write_onnx`: a trained dense network as one file of ONNX, from the columns of files to scores.
+"""`write_onnx`: a trained model as one file of ONNX, from the columns of files to scores.
 
-Encoding, derived features and scaling are inside. The graph's inputs are the columns that the
-features need, ``(events,)`` each; its output is ``score``, ``scores`` or ``prediction``. It is
-compared with the model in onnxruntime before it is written.
+Encoding, derived features, what networks read of particles, and scaling are inside. The graph's
+inputs are the columns that the features need, ``(events,)`` each, and of particles padded lists,
+``(events, particles)``; its output is ``score``, ``scores`` or ``prediction``. It is compared with
+the model in onnxruntime before it is written.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,25 @@ from steepest.encoding import CategoryColumn
 from steepest.errors import InputError
 from steepest.events import Expression, parse
 from steepest.events.expressions.expression import column
-from steepest.folder.files import write_atomically
-from steepest.scaling import AffineScaling
+from steepest.folder.files import write_atomically, write_text
+from steepest.groups import FEATURES, MOMENTA
+from steepest.scaling import AffineScaling, GroupScaling
 from steepest.share.onnx.check import Agreement, compared_features, compared_graph
+from steepest.share.onnx.check_particles import compared_particles, compared_weaver
 from steepest.share.onnx.expressions import Translation, kinds_of
-from steepest.share.onnx.graph import EVENTS, TEXT, Graph
+from steepest.share.onnx.graph import EVENTS, NUMBER, PARTICLES, TEXT, Graph
 from steepest.share.onnx.layers import Layered, encoded_columns, logits, predicted, scaled
+from steepest.share.onnx.network import EXPORTERS, network_logits
+from steepest.share.onnx.particles import (
+    ParticleExpressions,
+    particle_expressions,
+    particle_nodes,
+    refuse_groups,
+)
+from steepest.share.weaver import INPUTS, MASK, VECTORS, preprocess_files, preprocess_of
 from steepest.trained import TrainedModel
 
-HLS4ML = "hls4ml"
+HLS4ML, WEAVER = "hls4ml", "weaver"
 
 
 @dataclass(frozen=True)
@@ -45,24 +56,35 @@ class Exported:
         The name of what it puts out.
     agreement
         How far it is from the model.
+    heads
+        The names of what the auxiliary heads put out.
+    exporter
+        Which exporter of PyTorch wrote the network; None for dense layers, which need none.
+    beside
+        The names of further files.
     """
 
     path: Path
     inputs: dict[str, str]
     output: str
     agreement: Agreement
+    heads: tuple[str, ...] = ()
+    exporter: str | None = None
+    beside: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Return what was written, for a person."""
         inputs = ", ".join(
             name if kind == "number" else f"{name} ({kind})" for name, kind in self.inputs.items()
         )
+        by = [f"The network was exported by {self.exporter}."] if self.exporter else []
         return [
-            f"Inputs: {inputs}; output: {self.output}.",
+            f"Inputs: {inputs}; output: {', '.join((self.output, *self.heads))}.",
+            *by,
             f"It differs from the model by at most {self.agreement.largest:.2g} in "
             f"{self.agreement.events:,} events, random and extreme ones "
             f"(allowed: {self.agreement.allowed:g}).",
-            f"Written: {self.path}",
+            f"Written: {', '.join((str(self.path), *self.beside))}",
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +93,9 @@ class Exported:
             "file": str(self.path),
             "inputs": self.inputs,
             "output": self.output,
+            "heads": list(self.heads),
+            "exporter": self.exporter,
+            "beside": list(self.beside),
             "largest_difference": self.agreement.largest,
             "allowed": self.agreement.allowed,
             "events": self.agreement.events,
@@ -85,13 +110,14 @@ def write_onnx(
     Parameters
     ----------
     model
-        A dense network or linear model.
+        A dense network, a linear model, a network of particles, or a module of one's own.
     path
         The file, ``.onnx``; it is replaced.
     float32
         Columns and network in float32; derived features and scaling stay in float64.
     purpose
-        "hls4ml": a matrix of features in, and only what hls4ml converts.
+        "hls4ml": a matrix of features in, and only what hls4ml converts. "weaver": a network of
+        particles with the inputs that preprocess.json says, which is written beside the file.
 
     Raises
     ------
@@ -107,17 +133,22 @@ def write_onnx(
     path = Path(path)
     _refuse(model, path, purpose)
     if purpose == HLS4ML:
-        graph, output, made = _of_features(model)
-        agreement = compared_features(model, made)
+        made = _of_features(model)
+        agreement = compared_features(model, made.model)
+        agreement.require(path)
+    elif purpose == WEAVER:
+        made, agreement = _of_weaver(model)
+        agreement.require(path)
+    elif isinstance(model.model, Layered):
+        made, agreement = _made(model, float32, None)
+        agreement.require(path)
     else:
-        expressions = expressions_of(model)
-        texts = _texts(model)
-        kinds = kinds_of(expressions, dict.fromkeys(texts))
-        graph, output, made = _of_columns(model, expressions, kinds, float32)
-        agreement = compared_graph(model, made, expressions, kinds, float32)
-    agreement.require(path)
+        made, agreement = _by_an_exporter(model, path, float32)
+    beside = preprocess_files(model) if purpose == WEAVER else {}
     try:
-        write_atomically(path, lambda file: file.write_bytes(made.SerializeToString()))
+        write_atomically(path, lambda file: file.write_bytes(made.model.SerializeToString()))
+        for name, text in beside.items():
+            write_text(path.with_name(name), text)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written.",
@@ -125,7 +156,10 @@ def write_onnx(
             found=error.strerror or str(error),
             do="name a file elsewhere",
         ) from error
-    return Exported(path, dict(graph.inputs), output, agreement)
+    output, *heads = made.outputs
+    return Exported(
+        path, made.inputs, output, agreement, tuple(heads), made.exporter, tuple(beside)
+    )
 
 
 def expressions_of(model: TrainedModel) -> dict[str, Expression]:
@@ -136,15 +170,16 @@ def expressions_of(model: TrainedModel) -> dict[str, Expression]:
     >>> expressions_of(model)["tau32"].text  # doctest: +SKIP
     'tau3 / tau2'
     """
-    assert not isinstance(model.features, Mapping)
-    found = {}
-    for feature in model.features:
+    found, features = {}, model.features
+    if isinstance(features, Mapping):
+        features = features.get(FEATURES, ())
+    for feature in features:
         if isinstance(feature, str):
             found[feature] = column(feature, f"The feature {feature!r}")
         else:
             name = feature["name"]
             found[name] = parse(feature["value"], f"The feature {name!r}")
-    tables = {f["name"] for f in model.features if not isinstance(f, str)}
+    tables = {f["name"] for f in features if not isinstance(f, str)}
     # a name that a feature's own expression has is that of a column
     named = {name for name in tables if name not in found[name].columns}
     for _ in named:  # as often as one may be in another
@@ -157,12 +192,83 @@ def expressions_of(model: TrainedModel) -> dict[str, Expression]:
     return found
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A graph as ONNX, the kinds of its inputs by name, and the names of its outputs."""
+
+    model: Any
+    inputs: dict[str, str]
+    outputs: tuple[str, ...]
+    exporter: str | None = None
+
+
+def _by_an_exporter(model: TrainedModel, path: Path, float32: bool) -> tuple[_Made, Agreement]:
+    """The graph by the first exporter of PyTorch whose graph says what the model says."""
+    refusals: list[InputError] = []
+    for exporter in EXPORTERS:
+        try:
+            made, agreement = _made(model, float32, exporter)
+            agreement.require(path)
+        except InputError as error:
+            refusals.append(error)
+        else:
+            return made, agreement
+    raise refusals[0]
+
+
+def _made(model: TrainedModel, float32: bool, exporter: str | None) -> tuple[_Made, Agreement]:
+    """The graph of a model that reads columns, and how far it is from the model."""
+    expressions = expressions_of(model)
+    if isinstance(model.features, Mapping):
+        refuse_groups(model)
+        particles = particle_expressions(model)
+        _refuse_both(expressions, particles)
+        kinds = kinds_of(expressions | particles.all, {})
+        made = _of_particles(model, expressions, particles, kinds, float32, exporter)
+        return made, compared_particles(model, made.model, expressions, particles, kinds, float32)
+    texts = _texts(model)
+    kinds = kinds_of(expressions, dict.fromkeys(texts))
+    made = _of_columns(model, expressions, kinds, float32, exporter)
+    return made, compared_graph(model, made.model, expressions, kinds, float32)
+
+
+def _of_particles(
+    model: TrainedModel,
+    expressions: Mapping[str, Expression],
+    particles: ParticleExpressions,
+    kinds: Mapping[str, str],
+    float32: bool,
+    exporter: str | None,
+) -> _Made:
+    shapes: dict[str, Sequence[str]] = dict.fromkeys(particles.columns, (EVENTS, PARTICLES))
+    graph = Graph(input_dtype=np.float32 if float32 else np.float64, shapes=shapes)
+    translation = Translation(graph, kinds)
+    nodes = particle_nodes(graph, model, particles, translation)
+    groups, features = dict(nodes.groups), model.features
+    assert isinstance(features, Mapping)
+    assert isinstance(model.scaling, GroupScaling)
+    if FEATURES in features:
+        values = [translation.number(expression) for expression in expressions.values()]
+        groups[FEATURES] = scaled(graph, model.scaling.groups[FEATURES], values)
+    groups = {name: groups[name] for name in features}
+    if float32:
+        groups = {
+            name: node if name == MOMENTA else graph.cast(node, np.float32)
+            for name, node in groups.items()
+        }
+        graph.dtype = np.float32
+    assert exporter is not None
+    z = network_logits(graph, model, groups, nodes.mask, exporter)
+    return _finished(graph, model, z, exporter, nodes.refused)
+
+
 def _of_columns(
     model: TrainedModel,
     expressions: Mapping[str, Expression],
     kinds: Mapping[str, str],
     float32: bool,
-) -> tuple[Graph, str, Any]:
+    exporter: str | None,
+) -> _Made:
     graph = Graph(input_dtype=np.float32 if float32 else np.float64)
     translation, texts = Translation(graph, kinds), _texts(model)
     values = []
@@ -178,19 +284,22 @@ def _of_columns(
             )
         else:
             values.append(graph.column(expression.column, TEXT))
-    inputs = scaled(graph, model, encoded_columns(graph, model.encoding, values))
+    assert not isinstance(model.scaling, GroupScaling)
+    inputs = scaled(graph, model.scaling, encoded_columns(graph, model.encoding, values))
     if float32:
         inputs, graph.dtype = graph.cast(inputs, np.float32), np.float32
-    output, made = _finished(graph, model, inputs)
-    return graph, output, made
+    if exporter is None:
+        return _finished(graph, model, logits(graph, model, inputs))
+    z = network_logits(graph, model, {FEATURES: inputs}, None, exporter)
+    return _finished(graph, model, z, exporter)
 
 
-def _of_features(model: TrainedModel) -> tuple[Graph, str, Any]:
+def _of_features(model: TrainedModel) -> _Made:
     """The form for hls4ml: Sub, Mul, MatMul, Add, activations; float32, features in a matrix."""
     graph = Graph(dtype=np.float32, input_dtype=np.float32)
     assert isinstance(model.scaling, AffineScaling)
     shift, M = model.scaling.affine()
-    matrix = graph.column("features", "number")
+    matrix = graph.column("features", NUMBER, (EVENTS, len(model.names)))
     centred = graph.subtract(matrix, graph.constant(shift))
     if np.count_nonzero(M - np.diag(np.diag(M))):
         inputs = graph.node("MatMul", centred, graph.constant(M.T))
@@ -203,17 +312,61 @@ def _of_features(model: TrainedModel) -> tuple[Graph, str, Any]:
     elif model.task == "multiclass":
         z = graph.node("Softmax", z, axis=1)
     made = graph.model({name: (z, np.float32, [EVENTS, _outputs(model)])}, _metadata(model))
-    shape = made.graph.input[0].type.tensor_type.shape
-    shape.dim.add().dim_value = len(model.names)
-    return graph, name, made
+    return _Made(made, dict(graph.inputs), (name,))
 
 
-def _finished(graph: Graph, model: TrainedModel, inputs: str) -> tuple[str, Any]:
-    output, result = predicted(graph, model, logits(graph, model, inputs))
-    shape = [EVENTS, _outputs(model)] if model.task == "multiclass" else [EVENTS]
-    while output in graph.inputs:
-        output += "_of_model"
-    return output, graph.model({output: (result, graph.dtype, shape)}, _metadata(model))
+def _of_weaver(model: TrainedModel) -> tuple[_Made, Agreement]:
+    """The form of weaver's models: groups ``(events, features, particles)`` that are scaled."""
+    graph = Graph(dtype=np.float32, input_dtype=np.float32)
+    content, groups, features = preprocess_of(model), {}, model.features
+    assert content is not None
+    assert isinstance(features, Mapping)
+    for name, names in features.items():
+        if name == FEATURES:
+            given = graph.column(INPUTS[name], NUMBER, (EVENTS, len(names), 1))
+            groups[name] = graph.node("Squeeze", given, graph.constant([2], np.int64))
+            continue
+        given = graph.column(INPUTS[name], NUMBER, (EVENTS, len(names), PARTICLES))
+        groups[name] = graph.node("Transpose", given, perm=[0, 2, 1])
+        if name == MOMENTA:
+            order = graph.constant([VECTORS.index(n) for n in names], np.int64)
+            momenta = graph.node("Gather", groups[name], order, axis=2)
+            groups[name] = graph.cast(momenta, np.float64)
+    mask = graph.column(MASK, NUMBER, (EVENTS, 1, PARTICLES))
+    mask = graph.node("Squeeze", mask, graph.constant([1], np.int64))
+    exporter = next(iter(EXPORTERS))
+    z = network_logits(graph, model, groups, graph.cast(mask, bool), exporter)
+    (node,) = predicted(graph, model, z).values()
+    if model.task != "multiclass":
+        node = graph.node("Unsqueeze", node, graph.constant([1], np.int64))
+    if model.task == "binary":
+        node = graph.node("Concat", graph.subtract(1.0, node), node, axis=1)
+    output = "softmax" if model.classes else "output"
+    shape = [EVENTS, len(content["output_names"])]
+    whole = graph.model({output: (node, np.float32, shape)}, _metadata(model))
+    made = _Made(whole, dict(graph.inputs), (output,), exporter)
+    return made, compared_weaver(model, whole, content)
+
+
+def _finished(
+    graph: Graph,
+    model: TrainedModel,
+    z: str,
+    exporter: str | None = None,
+    refused: str | None = None,
+) -> _Made:
+    """The graph of these logits; what is said of events that are refused is NaN."""
+    outputs = {}
+    for name, node in predicted(graph, model, z).items():
+        shape = [EVENTS, _outputs(model)] if name == "scores" else [EVENTS]
+        if refused is not None:
+            wide = graph.node("Unsqueeze", refused, graph.constant([1], np.int64))
+            node = graph.where(wide if name == "scores" else refused, np.nan, node)
+        while name in graph.inputs:
+            name += "_of_model"
+        outputs[name] = (node, graph.dtype, shape)
+    made = graph.model(outputs, _metadata(model))
+    return _Made(made, dict(graph.inputs), tuple(outputs), exporter)
 
 
 def _outputs(model: TrainedModel) -> int:
@@ -226,9 +379,24 @@ def _metadata(model: TrainedModel) -> dict[str, str]:
         "task": model.task,
         "label": model.label,
         "classes": list(model.classes),
-        "features": list(model.features),
+        "features": dict(model.features)
+        if isinstance(model.features, Mapping)
+        else list(model.features),
+        **({} if model.particles is None else {"particles": model.particles}),
     }
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items()}
+
+
+def _refuse_both(events: Mapping[str, Expression], particles: ParticleExpressions) -> None:
+    """Raise InputError for a column that is of the event and of the particles."""
+    for name, expression in events.items():
+        if both := sorted(expression.columns & particles.columns):
+            raise InputError(
+                f"{both[0]} cannot be both a number of the event and a list.",
+                expected="columns of numbers in features, and of lists in particles",
+                found=f"the feature {name!r}, which is {expression.text}",
+                do="write the feature into the files, and train on that column",
+            )
 
 
 def _texts(model: TrainedModel) -> set[str]:
@@ -242,20 +410,37 @@ def _refuse(model: TrainedModel, path: Path, purpose: str | None) -> None:
         raise InputError(
             f"{path} is no name of a file of ONNX.", expected="NAME.onnx", found=repr(path.name)
         )
-    if purpose not in (None, HLS4ML):
+    if purpose not in (None, HLS4ML, WEAVER):
         raise InputError(
-            f"There is no form of ONNX for {purpose!r}.", expected=HLS4ML, found=repr(purpose)
+            f"There is no form of ONNX for {purpose!r}.",
+            expected=f"{HLS4ML} or {WEAVER}",
+            found=repr(purpose),
         )
-    network = model.model
-    if not isinstance(network, Layered) or isinstance(model.features, Mapping):
+    if purpose == WEAVER and (preprocess_of(model) is None or model.heads):
         raise InputError(
-            f"A {model.model.title(model.task)} cannot be written as ONNX.",
-            expected="a dense network or a linear model of features",
+            f"A {model.model.title(model.task)} cannot be written for weaver.",
+            expected="a network of particles without auxiliary heads; the scaling none, standard, "
+            "min-max or robust",
+            found=f"model.name = {model.model.kind!r}, the scaling {model.scaling.name!r}"
+            + (
+                f", the heads {', '.join(head.name for head in model.heads)}" if model.heads else ""
+            ),
+            do="leave --for out: the file then reads the columns themselves",
+        )
+    network, torch = model.model, hasattr(model.model, "module")
+    of_layers = isinstance(network, Layered) and not isinstance(model.features, Mapping)
+    if not of_layers and (not torch or purpose == HLS4ML):
+        raise InputError(
+            f"A {model.model.title(model.task)} cannot be written as ONNX"
+            + (" for hls4ml." if purpose else "."),
+            expected="a dense network or a linear model of features"
+            + ("" if purpose else ", or a network of PyTorch"),
             found=f"model.name = {model.model.kind!r}",
             do="steepest predict writes scores beside the events",
         )
     if purpose != HLS4ML:
         return
+    assert isinstance(network, Layered)
     wrong = None
     if model.encoding is not None and not model.encoding.is_plain:
         wrong = "categories and missing values are no numbers of a matrix"

@@ -173,18 +173,30 @@ def delta_r(g: Graph, eta1: str, phi1: str, eta2: str, phi2: str) -> str:
 def normal_cdf(g: Graph, x: str) -> str:
     """Φ(x), the normal distribution function."""
     z = g.multiply(x, math.sqrt(0.5))
+    near, rest = _erf_parts(g, z)
+    upper = g.where(g.less(g.node("Abs", z), 1.0), g.subtract(1.0, near), rest)  # erfc |z|
+    low = g.multiply(upper, 0.5)
+    return g.where(g.less(z, 0.0), low, g.subtract(1.0, low))
+
+
+def erf(g: Graph, z: str) -> str:
+    """The error function, 2/√π ∫ exp(−t²) from 0 to z."""
+    near, rest = _erf_parts(g, z)
+    size = g.where(g.less(g.node("Abs", z), 1.0), near, g.subtract(1.0, rest))
+    return g.multiply(size, _sign_or_one(g, z))
+
+
+def _erf_parts(g: Graph, z: str) -> tuple[str, str]:
+    """Erf of |z| up to 1, and 1 − erf of |z| from 1 on."""
     size = g.node("Min", g.node("Abs", z), g.constant(_FARTHEST))
     inner = g.node("Min", size, g.constant(1.0))
     square = g.multiply(inner, inner)
     numerator, denominator = (g.polynomial(square, part) for part in _ERF)
-    erf = g.divide(g.multiply(inner, numerator), denominator)
+    near = g.divide(g.multiply(inner, numerator), denominator)
     outer = g.node("Max", size, g.constant(1.0))
     numerator, denominator = (g.polynomial(outer, part) for part in _ERFC)
     fall = g.node("Exp", g.node("Neg", g.multiply(outer, outer)))
-    erfc = g.divide(g.multiply(fall, numerator), denominator)
-    upper = g.where(g.less(size, 1.0), g.subtract(1.0, erf), erfc)  # erfc |z|
-    low = g.multiply(upper, 0.5)
-    return g.where(g.less(z, 0.0), low, g.subtract(1.0, low))
+    return near, g.divide(g.multiply(fall, numerator), denominator)
 
 
 def is_finite(g: Graph, x: str) -> str:

@@ -16,8 +16,8 @@ from steepest.share.onnx.needed import onnx_package
 
 OPSET, OPSET_ML, IR = 18, 3, 8
 """Versions that onnxruntime has read since 1.14."""
-EVENTS = "events"
-"""The name of the first axis."""
+EVENTS, PARTICLES = "events", "particles"
+"""The names of the first axis, and of the second of a column of lists."""
 NUMBER, FLAG, INTEGER, TEXT = "number", "condition", "integer", "text"
 
 
@@ -29,6 +29,8 @@ class Graph:
     constants: dict[tuple[str, tuple[int, ...], bytes], Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     """By name of a column, what it holds: a number, a condition, an integer or a text."""
+    shapes: dict[str, Sequence[Any]] = field(default_factory=dict)
+    """Of inputs that are not ``(events,)``: names of axes, and numbers."""
     dtype: type = np.float64
     """Of constants from here on."""
     input_dtype: type = np.float64
@@ -57,9 +59,11 @@ class Graph:
             self.constants[key] = tensor
         return self.constants[key].name
 
-    def column(self, name: str, kind: str) -> str:
-        """Return the input of a column."""
+    def column(self, name: str, kind: str, shape: Sequence[Any] | None = None) -> str:
+        """Return the input of a column, or of a wider array."""
         self.inputs[name] = kind
+        if shape is not None:
+            self.shapes[name] = shape
         return name
 
     # --- numbers ---------------------------------------------------------------------------------
@@ -100,6 +104,10 @@ class Graph:
         kind = self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         return self.node("Cast", value, to=kind)
 
+    def rounded(self, value: str) -> str:
+        """Numbers of float64 as float32 has them."""
+        return self.cast(self.cast(value, np.float32), np.float64)
+
     def stack(self, columns: Sequence[str]) -> str:
         """``(events,)`` each as ``(events, columns)``."""
         axes = self.constant([1], np.int64)
@@ -131,7 +139,10 @@ class Graph:
         graph = h.make_graph(
             self.nodes,
             "steepest",
-            [h.make_tensor_value_info(n, types[k], [EVENTS]) for n, k in self.inputs.items()],
+            [
+                h.make_tensor_value_info(n, types[k], self.shapes.get(n, [EVENTS]))
+                for n, k in self.inputs.items()
+            ],
             [
                 h.make_tensor_value_info(name, h.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
                 for name, (_, dtype, shape) in outputs.items()

@@ -9,9 +9,15 @@ import numpy as np
 
 from steepest.encoding import CategoryColumn, Encoding, NumberColumn
 from steepest.errors import InputError
-from steepest.losses import MeanSquaredError
+from steepest.losses import MeanSquaredError, label_loss
 from steepest.models.layers import Layer
-from steepest.scaling import AsinhScaling, DiagonalScaling, QuantileScaling, WhitenScaling
+from steepest.scaling import (
+    AnyScaling,
+    AsinhScaling,
+    DiagonalScaling,
+    QuantileScaling,
+    WhitenScaling,
+)
 from steepest.scaling.asinh import KNEE
 from steepest.share.onnx import functions
 from steepest.share.onnx.expressions import encoded
@@ -85,9 +91,8 @@ def encoded_columns(g: Graph, encoding: Encoding | None, values: list[str]) -> l
     return inputs
 
 
-def scaled(g: Graph, model: TrainedModel, inputs: list[str]) -> str:
+def scaled(g: Graph, scaling: AnyScaling, inputs: list[str]) -> str:
     """The matrix that enters the network, ``(events, inputs)``."""
-    scaling = model.scaling
     if isinstance(scaling, QuantileScaling):
         ends = np.cumsum(scaling.lengths)
         parts = zip(inputs, ends - scaling.lengths, ends, strict=True)
@@ -110,9 +115,9 @@ def scaled(g: Graph, model: TrainedModel, inputs: list[str]) -> str:
         bent = g.multiply(functions.arcsinh(g, g.divide(z, KNEE)), KNEE)
         return g.where(g.constant(scaling.tails > 0, bool), bent, z)
     raise InputError(
-        f"The scaling {model.scaling.name!r} cannot be written as ONNX.",
+        f"The scaling {scaling.name!r} cannot be written as ONNX.",
         expected="none, standard, min-max, robust, whiten, asinh or quantile",
-        found=repr(model.scaling.name),
+        found=repr(scaling.name),
     )
 
 
@@ -157,15 +162,30 @@ def logits(g: Graph, model: TrainedModel, inputs: str) -> str:
     return value
 
 
-def predicted(g: Graph, model: TrainedModel, z: str) -> tuple[str, str]:
-    """The name and the node of what the model says: a probability, several, or a value."""
+def predicted(g: Graph, model: TrainedModel, z: str) -> dict[str, str]:
+    """The names and nodes of what the model says: a probability, several, or a value; then heads.
+
+    Heads are ``prediction_NAME``, ``(events,)`` each, as in files of predictions.
+    """
+    outputs = len(model.classes) if model.task == "multiclass" else 1
+    heads = {
+        f"prediction_{head.name}": _valued(g, head.target, g.take(z, outputs + index))
+        for index, head in enumerate(model.heads)
+    }
     if model.task == "multiclass":
-        return "scores", g.node("Softmax", z, axis=1)
+        if heads:
+            z = g.node("Slice", z, *(g.constant([n], np.int64) for n in (0, outputs, 1)))
+        return {"scores": g.node("Softmax", z, axis=1), **heads}
     first = g.take(z, 0)
     if model.task == "binary":
-        return "score", g.node("Sigmoid", first)
-    loss = model.loss
+        return {"score": g.node("Sigmoid", first), **heads}
+    loss = label_loss(model.loss)
     assert isinstance(loss, MeanSquaredError)
+    return {"prediction": _valued(g, loss, first), **heads}
+
+
+def _valued(g: Graph, loss: MeanSquaredError, z: str) -> str:
+    """A logit in the units of what it was learnt from."""
     if (loss.centre, loss.width) == (0.0, 1.0):
-        return "prediction", first
-    return "prediction", g.add(g.multiply(first, loss.width), loss.centre)
+        return z
+    return g.add(g.multiply(z, loss.width), loss.centre)
