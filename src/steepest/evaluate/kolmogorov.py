@@ -12,7 +12,6 @@ from steepest.evaluate.arrays import Floats, Values, as_column, as_weights
 from steepest.evaluate.columns import joined, sorted_together, sums_of
 from steepest.storage import AnyArray, blocks, derived
 
-
 MANY_EVENTS = 1000
 """Effective events from which on p is the corrected limit."""
 
