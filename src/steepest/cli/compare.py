@@ -13,7 +13,9 @@ def compare(
     figure: Annotated[
         Path | None,
         typer.Option(
-            "--figure", metavar="FILE", help="Draw ROC curves and losses: .png, .pdf or .svg"
+            "--figure",
+            metavar="FILE",
+            help="Draw the results and losses of all runs: .png, .pdf or .svg, with their numbers.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
@@ -34,8 +36,10 @@ def compare(
         comparison = compare_runs(runs, callback)
     if figure is not None:
         from steepest.evaluate.figures import save
+        from steepest.folder.files import write_json
 
-        save(comparison.figure(), figure)
+        figure = save(comparison.figure(), figure)
+        write_json(figure.with_suffix(".json"), comparison.figure_numbers())
     if as_json:
         print_json(comparison.to_json())
     else:

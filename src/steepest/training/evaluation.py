@@ -152,7 +152,7 @@ def evaluate_model(
         case "multiclass":
             merits, rejections, calibrations = _multiclass(scored, model.classes)
         case _:
-            merits = evaluate.regression_merits(*scored.columns, unit=model.unit)
+            merits = plain_merits(scored)
     found = Evaluation(name, scored, merits, rejections, calibrations, in_bins)
     return found if scored.event is None else _of_events(found, scored.event, recipe, chosen)
 
@@ -207,14 +207,36 @@ def _in_bin(each: InBins, name: str, index: int) -> str:
     return f"{name} in {each.figure} {index}"
 
 
+def plain_merits(
+    scored: Scored, recipe: EvaluateRecipe | None = None, curves: Any = None
+) -> dict[str, Merit]:
+    """Compute the figures of merit for which nothing is chosen or binned, of rows.
+
+    `curves` are the ROC curves of several classes, if they are known.
+    """
+    model = scored.model
+    match model.task:
+        case "binary":
+            options = recipe or EvaluateRecipe()
+            efficiencies = options.signal_efficiencies
+            merits = evaluate.binary_merits(*scored.columns, efficiencies, curve=scored.roc)
+            if scored.events.train_weights is not None:
+                merits |= _of_probabilities(evaluate.binary_merits(*scored.descent_columns, ()))
+        case "multiclass":
+            merits = evaluate.multiclass_merits(*scored.columns, model.classes, curves=curves)
+            if scored.events.train_weights is not None:
+                of_descent = evaluate.multiclass_merits(*scored.descent_columns)
+                merits |= _of_probabilities(of_descent)
+        case _:
+            merits = evaluate.regression_merits(*scored.columns, unit=model.unit)
+    return merits
+
+
 _Measured = tuple[dict[str, Merit], tuple[figures.RejectionCurve, ...], tuple[Calibration, ...]]
 
 
 def _binary(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen | None, name: str) -> _Measured:
-    efficiencies = recipe.signal_efficiencies
-    merits = evaluate.binary_merits(*scored.columns, efficiencies, curve=scored.roc)
-    if scored.events.train_weights is not None:
-        merits |= _of_probabilities(evaluate.binary_merits(*scored.descent_columns, ()))
+    merits = plain_merits(scored, recipe)
     calibration = _calibrated(evaluate.calibration_curve(*scored.descent_columns, name=name))
     merits[calibration[1].name] = calibration[1]
     if chosen is not None and recipe.significance is not None:
@@ -252,10 +274,8 @@ def _significance(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen) -> Mer
 def _multiclass(scored: Scored, classes: Sequence[str]) -> _Measured:
     labels, probabilities, _ = scored.columns
     curves = evaluate.roc_curves_by_class(*scored.columns, classes)
-    merits = evaluate.multiclass_merits(*scored.columns, classes, curves=curves)
+    merits = plain_merits(scored, curves=curves)
     weights = scored.events.descent_weights
-    if scored.events.train_weights is not None:
-        merits |= _of_probabilities(evaluate.multiclass_merits(labels, probabilities, weights))
     rejections = tuple(
         figures.rejection_curve(curve, f"{name} against the rest", merits[f"auc_{name}"])
         for name, curve in curves.items()

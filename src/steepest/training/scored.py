@@ -85,7 +85,7 @@ class Scored:
     def where(self, kept: np.ndarray) -> Scored:
         """Return the events for which a mask is true, without their features."""
         events = without_features(self.events).where(kept)
-        return Scored(self.model, events, compressed(self.predictions, kept))
+        return Scored(self.model, events, compressed(self.beside, kept))
 
     @cached_property
     def roc(self) -> Roc:
