@@ -42,6 +42,7 @@ SCALARS = (
     "weight",
 )
 FEATURES = ["pt", "eta", "mass", {"name": "tau32", "value": "tau3 / (tau2 + 0.001)"}]
+BARE = {"events": {"path": "events.parquet", "label": "is_top", "features": ["pt"]}}
 LINEAR = {"hidden": []}
 SMALL = {"hidden": [16, 16]}
 
@@ -98,7 +99,36 @@ def recipes(folder: Path) -> dict[str, dict[str, Any]]:
             )
             for rule in rules
         },
+        **fixed_recipes(parquet),
     }  # fmt: skip
+
+
+def fixed_recipes(path: str) -> dict[str, dict[str, Any]]:
+    """Runs of which nothing is left to a default that versions choose differently."""
+    plain = {
+        "learning_rate": 0.003, "schedule": "constant", "batch_size": 128, "scaling": "standard",
+        "events_train_weights": "as-given",
+    }  # fmt: skip
+    fixed = {
+        f"fixed, {rule}, {dtype}": recipe(path, SMALL, optimizer=rule, dtype=dtype, **plain)
+        for rule in ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
+        for dtype in ("float32", "float64")
+    }
+    linear = plain | {"optimizer": "adam", "dtype": "float64"}
+    for name, changes in {
+        "single events": {"batch_size": 1},
+        "all events, momentum": {"batch_size": "all", "optimizer": "momentum", "epochs": 40},
+        "L2": {"l2": 1e-2},
+        "cosine": {"schedule": "cosine"},
+    }.items():
+        fixed[f"fixed, logistic, {name}"] = recipe(path, LINEAR, **linear | changes)
+    fixed["fixed, softmax network, L2"] = recipe(
+        path, SMALL, events_label="process", l2=1e-3, optimizer="adam", dtype="float64", **plain
+    )
+    for activation in ("tanh", "gelu", "sigmoid"):
+        model = {"hidden": [12, 7], "activation": activation}
+        fixed[f"fixed, {activation}"] = recipe(path, model, **linear)
+    return fixed
 
 
 def write_events(folder: Path) -> None:
@@ -145,6 +175,8 @@ def write(path: Path) -> None:
         for number, (run, table) in enumerate(recipes(folder).items()):
             if run in kept:
                 continue
+            if "train_weights" not in steepest.Recipe.model_validate(BARE).events.model_dump():
+                table["events"].pop("train_weights", None)  # an older version takes them as given
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
                     trained = steepest.train(

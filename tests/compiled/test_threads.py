@@ -143,6 +143,28 @@ def test_nobody_waits_for_a_member_that_failed(bad, monkeypatch):
     assert ended == [-1]
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_members_begin_on_cores_of_their_own_and_are_free_to_leave_them(monkeypatch):
+    allowed, asked = {3, 4, 8, 9}, []
+    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: asked.append(frozenset(cores)))
+    BarrierGroup(3).run(lambda member, members, words: member)
+    assert asked.count(allowed) == 3
+    assert len({cores for cores in asked if len(cores) == 1}) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_where_threads_cannot_be_moved_they_stay(monkeypatch):
+    def refuse(*_):
+        raise PermissionError("not in this container")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+    assert BarrierGroup(2).run(lambda member, members, words: members) == 2
+    assert WorkerPool().map(lambda n: n + 1, range(4)) == [1, 2, 3, 4]
+
+
 def test_on_a_busy_machine_there_is_one_thread(monkeypatch):
     monkeypatch.setattr(threads, "usable_cores", lambda: 4)
     monkeypatch.setattr(threads, "machine_is_busy", lambda: True)
