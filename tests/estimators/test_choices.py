@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
+from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -142,8 +143,21 @@ def test_a_network_takes_some_thousands_of_steps(events):
 
 def test_a_network_that_is_no_better_than_a_linear_model_is_a_warning():
     rows = random.integers(0, 300, 1200)
-    with pytest.warns(ConvergenceWarning, match="400 events that were held out"):
+    with pytest.warns(ConvergenceWarning, match="is worse than .* 400 events that were held out"):
         Regressor(hidden=(4,), learning_rate=1e-9).fit(X[rows], Z[rows])
+
+
+def test_where_a_linear_model_is_right_a_network_of_few_events_warns():
+    """Every event is held out once, as the difference of the losses is not clear."""
+    with pytest.warns(ConvergenceWarning, match=r"no better than .* on 300 events .* ± "):
+        Classifier(hidden=(8,)).fit(X, LABELS)
+
+
+def test_separable_classes_have_a_linear_model_to_be_compared_with():
+    """Without a penalty its logits are huge, and every network is better."""
+    cancer, benign = load_breast_cancer(return_X_y=True)
+    with pytest.warns(ConvergenceWarning, match="no better"):
+        Classifier(hidden=(16,)).fit(cancer[:300], benign[:300])
 
 
 def test_float32_in_float32_out():

@@ -140,6 +140,18 @@ def test_interval_that_reaches_zero_efficiency_is_said():
     assert merit.to_json()["high"] is None
 
 
+def test_the_cut_lies_between_signal_events_with_the_probability_of_a_binomial():
+    """Many background events follow the signal's places: ε_B is then the place itself."""
+    signal, background = np.arange(1, 21) / 21, np.linspace(0, 1, 200_001)
+    labels = np.repeat([1, 0], [20, 200_001])
+    merit = background_rejection(roc_curve(labels, np.append(signal, background)), 0.75)
+    places = 1 / np.array([merit.high, merit.low])
+    expected = beta.ppf(norm.cdf([-1, 1]), [15, 16], [6, 5])  # of the 15th and 16th of 20
+    inner = beta.ppf(norm.cdf([-1, 1]), [16, 15], [5, 6])
+    assert expected[0] - 0.005 < places[0] < inner[0] + 0.005
+    assert inner[1] - 0.005 < places[1] < expected[1] + 0.005
+
+
 @pytest.mark.parametrize(("signal", "efficiency"), [(3000, 0.5), (300, 0.5), (300, 0.9)])
 def test_rejection_interval_covers_in_toys(signal, efficiency):
     random = np.random.default_rng(11)

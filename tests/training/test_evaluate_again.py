@@ -63,7 +63,7 @@ def test_the_report_says_what_the_model_gains_and_what_to_try(run):
     page = run.report.read_text(encoding="utf-8")
     gain = run.metrics["merits"]["gain"]["auc_difference"]
     assert gain["low"] > 0
-    assert "is better than its linear baseline (difference of AUC: " in page
+    assert "is better than its linear baseline (AUC gain: " in page
     assert "To try: " in page
     assert "1/ε<sub>B</sub> (ε<sub>S</sub> = 0.5)" in page
 

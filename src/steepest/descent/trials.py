@@ -82,11 +82,16 @@ class Trials:
         folds = [(events.take(every[~out]), events.take(every[out])) for out in outs if out.any()]
         return folds or [(events, events)]
 
-    def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the own events these are, where no other rank has any."""
+    @property
+    def turns(self) -> int:
+        """In so many turns of `rows` all events are held out once."""
+        return _each(self.spaced(MOST_EVENTS))
+
+    def rows(self, turn: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the own events `split` gives, where no other rank has any; or other ones."""
         rows = np.arange(len(self.own_events))[self.share.spaced(MOST_EVENTS)]
         own = self.own_events.take(rows)
-        out = _held_out(own, _each(own))
+        out = _held_out(own, _each(own), turn)
         return rows[~out], rows[out] if out.any() else rows[~out]
 
     def by_rates(
@@ -101,6 +106,12 @@ class Trials:
         self, rate: float, steps: int, kept: Batch, judged: Batch, looks: Sequence[int] = ()
     ) -> list[float]:
         """The loss of `judged` after each step in `looks`, and after the last; infinite if lost."""
+        return self.descent(rate, steps, kept, judged, looks)[0]
+
+    def descent(
+        self, rate: float, steps: int, kept: Batch, judged: Batch, looks: Sequence[int] = ()
+    ) -> tuple[list[float], np.ndarray]:
+        """What `losses` gives, and where the trial run ends."""
         size = len(kept) if self.whole else min(self.batch_size, len(kept))
         each = max(1, round(self.per_epoch * steps / self.steps))
         epochs = -(-steps // -(-len(kept) // size))
@@ -128,7 +139,7 @@ class Trials:
             found.append(loss if math.isfinite(loss) else math.inf)
             if lost:
                 break
-        return found
+        return found, state.theta
 
     def _judged(self, theta: np.ndarray, events: Batch) -> float:
         """The loss of the judge, with the buffers that the descent has moved."""

@@ -17,27 +17,25 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from steepest.descent import Callback, MemoryCheckpointer, State
+from steepest.descent import MemoryCheckpointer, State
 from steepest.errors import DivergenceError, EventsError, RecipeError
 from steepest.estimators.choices import (
     chosen_for,
-    mean_loss,
     method_of,
     parted,
-    rows_of,
     seed_of,
 )
 from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated
 from steepest.estimators.progress import CallbackAdapter, ProgressCallback, Verbose, told
 from steepest.estimators.shared import Shared
 from steepest.events import TRAIN, VALIDATION, Sample
-from steepest.recipe import DescentRecipe, Recipe
+from steepest.recipe import DescentRecipe, ModelRecipe, Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
-from steepest.training.fit import decided_for, fit, fit_baseline, model_at
+from steepest.training.against_linear import compare_with_linear
+from steepest.training.fit import Fitted, decided_for, fit, model_at
 from steepest.training.inputs import Schema
 from steepest.training.partial_fit import PartialFit
-from steepest.training.penalty import Penalty
 from steepest.training.scored import Scored
 
 if TYPE_CHECKING:
@@ -218,7 +216,6 @@ class Descended(Shared, BaseEstimator):
                     checkpointer,
                     callback=callback,
                     say=callback.say,
-                    compare=bool(self.hidden) and self.epochs is None and self.optimizer is None,
                 )
         except EventsError:
             if self.method != "auto" or recipe.descent.method == "descent" or self._not_convex:
@@ -238,8 +235,8 @@ class Descended(Shared, BaseEstimator):
             self.learning_rate_ = fitted.learning_rate.value
             self._end(fitted.outcome.state)
             self._warn_unconverged(fitted.outcome.state)
-            if fitted.penalty is not None:
-                self._warn_no_better(train, schema, fitted.model, fitted.penalty)
+            if self.hidden and self.epochs is None and self.optimizer is None:
+                self._warn_no_better(fitted, train, schema, recipe)
             if recipe.descent.method == "descent":
                 self._partial = PartialFit.after_fit(fitted, schema, recipe)
             elif self.method == "auto":
@@ -307,26 +304,22 @@ class Descended(Shared, BaseEstimator):
             )
 
     def _warn_no_better(
-        self, train: Sample, schema: Schema, network: TrainedModel, trial: Penalty
+        self, fitted: Fitted, train: Sample, schema: Schema, recipe: Recipe
     ) -> None:
-        """Compare a network's trial run with a linear model, on the events held out of both."""
-        kept, held_out = rows_of(train, trial.kept), rows_of(train, trial.held_out)
-        try:
-            linear = fit_baseline(kept, schema, Callback()).model
-        except EventsError:  # some negative weights leave a linear model without a minimum
+        """Warn unless a network with the default descent is better than a linear model."""
+        assert isinstance(recipe.model, ModelRecipe)
+        found = compare_with_linear(fitted, train, schema, recipe.model)
+        if found is None or found.is_better:
             return
-        baseline = mean_loss(linear, held_out)
-        unit = getattr(network.loss, "width", 1.0) ** 2
-        if not trial.loss * unit < baseline:
-            warnings.warn(
-                f"The network is no better than a linear model: on {len(held_out):,} events that "
-                f"were held out of a trial run its loss is {trial.loss * unit:.6g}, that of the "
-                f"linear model {baseline:.6g}. "
-                "More events or epochs, a larger l2 or fewer units may help; hidden=() is the "
-                "linear model.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        warnings.warn(
+            f"The network is {'worse' if found.is_worse else 'no better'} than a linear model: on "
+            f"{found.events:,} events that were held out of trial runs its loss is "
+            f"{found.network:.4g}, that of the linear model {found.linear:.4g} (difference "
+            f"{found.difference:.2g} ± {found.uncertainty:.2g}). More events or epochs, a larger "
+            "l2 or fewer units may help; hidden=() is the linear model.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
     @property
     def plot(self) -> EstimatorPlots:

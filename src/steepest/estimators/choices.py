@@ -12,16 +12,14 @@ from sklearn.utils import check_random_state, compute_class_weight
 
 from steepest.errors import RecipeError
 from steepest.events import Sample
-from steepest.trained import TrainedModel
+from steepest.training.against_linear import rows_of
 from steepest.training.penalty import usual_penalty
 
 __all__ = [
     "chosen_for",
     "class_weights",
-    "mean_loss",
     "method_of",
     "parted",
-    "rows_of",
     "seed_of",
 ]
 
@@ -30,9 +28,6 @@ STEPS, RATE = 3000, 0.003
 """About so many steps a network takes, and Adam's η for them."""
 BATCH, WHOLE = 64, 256
 """Events of its mini-batches; a sample of so many or fewer is taken whole."""
-PENALTY = {"regression": (20.0, 0.06), "binary": (3.0, 0.005), "multiclass": (3.0, 0.005)}
-"""λ of networks: the first over the number of events, and at most the second. With these, tables
-of 100 to 4,000 events lose least on other events, see ``benchmarks/estimators.py``."""
 SHARE = 0.1
 """Part of the events that `early_stopping` sets aside."""
 
@@ -133,12 +128,6 @@ def parted(train: Sample, task: str, seed: int) -> tuple[Sample, Sample]:
     return rows_of(train, np.sort(kept)), rows_of(train, np.sort(aside))
 
 
-def rows_of(events: Sample, rows: Array) -> Sample:
-    """Return those events alone."""
-    weights = None if events.weights is None else events.weights[rows]
-    return Sample(events.features[rows], events.labels[rows], weights)
-
-
 def class_weights(wanted: Any, classes: Array, y: Array, weights: Array | None) -> Array | None:
     """Return the events' weights times that of their class: "balanced" makes Σw per class equal."""
     if wanted is None:
@@ -151,12 +140,3 @@ def class_weights(wanted: Any, classes: Array, y: Array, weights: Array | None) 
         factors = compute_class_weight(wanted, classes=classes, y=y)
     by_event = factors[np.searchsorted(classes, y)]
     return by_event if weights is None else by_event * weights
-
-
-def mean_loss(model: TrainedModel, events: Sample) -> float:
-    """Return Σ w ℓ / Σ w, for regression in the target's own units."""
-    if model.task == "regression":
-        losses = (model.predict(events.features) - events.labels) ** 2
-    else:
-        losses = model.loss.value(model.logits(events.features), events.labels)
-    return float(np.average(losses, weights=events.weights))

@@ -8,7 +8,7 @@
 - calibration of probabilities: `calibration_curve` and `calibration_error`;
 - a cut for a discovery: `best_cut` on the validation part, `significance_at` on the test part;
 - one figure of merit alone: `auc`, `accuracy`, `r_squared`;
-- two classifiers on the same events: `auc_difference`;
+- two models on the same events: `auc_difference`, `cross_entropy_gain`, `mean_squared_error_gain`;
 - several rows of each event, such as its jets: `clustered_merits`;
 - a test whether two samples have the same distribution: `kolmogorov_test`;
 - figures: `steepest.evaluate.figures`, which imports Matplotlib only when one is drawn.
@@ -46,6 +46,7 @@ from steepest.evaluate.intervals import (
     weighted_efficiency,
 )
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
+from steepest.evaluate.loss_gain import cross_entropy_gain, mean_squared_error_gain
 from steepest.evaluate.merit import ONE_SIGMA, Merit, undefined_merit
 from steepest.evaluate.regression import pull_merits, pulls, r_squared, regression_merits
 from steepest.evaluate.roc import (
@@ -89,10 +90,12 @@ __all__ = [
     "clustered_merits",
     "confidence_of",
     "confusion_matrix",
+    "cross_entropy_gain",
     "cut_at",
     "effective_count",
     "efficiency_in_bins",
     "kolmogorov_test",
+    "mean_squared_error_gain",
     "multiclass_merits",
     "one_class",
     "place_in_bins",

@@ -189,7 +189,6 @@ def efficiency_from_sums(
     total_sum: ArrayLike,
     total_squares: ArrayLike,
     level: float = ONE_SIGMA,
-    besides: ArrayLike = 0.0,
 ) -> Efficiency:
     """Return weighted efficiencies and their intervals from Σ w and Σ w².
 
@@ -207,7 +206,6 @@ def efficiency_from_sums(
     interval, whose mean coverage is the nominal one. If no event passes, the interval begins at 0
     and ends at the limit 1 − (α/2)^(1/n), n = T²/R; if all events pass, likewise at 1. Where
     negative weights leave P or T − P below −0.4 c, the interval is ε ± zσ, clipped to [0, 1].
-    `besides` is a variance of ε from another source, such as the cut, added to Var and to Var'.
 
     References
     ----------
@@ -216,16 +214,14 @@ def efficiency_from_sums(
     """
     from scipy.special import betaincinv
 
-    P, Q, other = (np.asarray(a, np.float64) for a in (passed_sum, passed_squares, besides))
+    P, Q = (np.asarray(a, np.float64) for a in (passed_sum, passed_squares))
     T, R = np.asarray(total_sum, np.float64), np.asarray(total_squares, np.float64)
     value = P / T
-    variance = ((1 - value) ** 2 * Q + value**2 * np.maximum(R - Q, 0)) / T**2 + other
+    variance = ((1 - value) ** 2 * Q + value**2 * np.maximum(R - Q, 0)) / T**2
     c = R / T
-    inside = np.clip((P + c / 2) / (T + c), 1e-9, 1 - 1e-9)
-    smooth = (1 - inside) ** 2 * (Q + c**2 / 2) + inside**2 * (np.maximum(R - Q, 0) + c**2 / 2)
-    n = inside * (1 - inside) / (smooth / (T + c) ** 2 + other)
-    k, tail = inside * n, (1 - level) / 2
-    low, high = betaincinv(k, n - k, tail), betaincinv(k, n - k, 1 - tail)
+    k, failed = beta_of_sums(P, Q, T, R)
+    tail = (1 - level) / 2
+    low, high = betaincinv(k, failed, tail), betaincinv(k, failed, 1 - tail)
     rounding = 1e-12 * R  # rounding error of sums over many events
     none, every = rounding >= Q, R - rounding <= Q
     limit = tail ** (R / T**2)  # the power 1/n
@@ -240,6 +236,21 @@ def efficiency_from_sums(
     trivial = none | every | (variance <= 0)
     total = np.where(trivial, T**2 / R, physical * (1 - physical) / np.where(trivial, 1, variance))
     return Efficiency(value, low, high, np.sqrt(variance), physical * total, total)
+
+
+def beta_of_sums(P: Any, Q: Any, T: Any, R: Any) -> tuple[Any, Any]:
+    """Return k and n − k of the beta distribution of an efficiency; see `efficiency_from_sums`.
+
+    Examples
+    --------
+    >>> [round(float(each), 9) for each in beta_of_sums(3.0, 3.0, 10.0, 10.0)]
+    [3.5, 7.5]
+    """
+    c = R / T
+    inside = np.clip((P + c / 2) / (T + c), 1e-9, 1 - 1e-9)
+    smooth = (1 - inside) ** 2 * (Q + c**2 / 2) + inside**2 * (np.maximum(R - Q, 0) + c**2 / 2)
+    n = inside * (1 - inside) * (T + c) ** 2 / smooth
+    return inside * n, (1 - inside) * n
 
 
 @dataclass(frozen=True, slots=True)

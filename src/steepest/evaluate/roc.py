@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from steepest.evaluate.area import ClassSums, Ranking, ranked
 from steepest.evaluate.arrays import (
+    Floats,
     Values,
     as_array,
     check_classified,
@@ -32,6 +33,7 @@ from steepest.evaluate.columns import (
     sums_of,
     total_of,
 )
+from steepest.evaluate.cut_interval import cut_interval
 from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, Merit, defined
 from steepest.storage import AnyArray, derived
@@ -75,33 +77,17 @@ class Roc:
 
     def background_interval(self, at: slice | NDArray[np.int64] = _EVERYWHERE) -> Efficiency:
         """Return ε_B with its interval at all or some thresholds; see `efficiency_from_sums`."""
-        return _efficiency(self.background_sum_above, self.background_squares_above, at)
+        sums, squares = self.background_sum_above, self.background_squares_above
+        return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares))
 
-    def rejection_interval(self, at: NDArray[np.intp]) -> Efficiency:
+    def rejection_interval(self, at: NDArray[np.intp], wanted: Floats) -> Efficiency:
         """Return ε_B with its interval where the thresholds are those of a signal efficiency.
 
-        Two things fluctuate: the background events that pass, and the threshold, which the signal
-        events set. The second is read off the curve: σ(ε_S) times its slope between ε_S ± σ
-        [Woodruff 1952]. The square of the slope is too large by its variance, of which half is
-        taken off, since it is never below 0. The interval is that of an efficiency with both.
+        `at` has the rows of the thresholds and `wanted` ε_S, both (points,); see `cut_interval`.
         """
-        signal = _efficiency(self.signal_sum_above, self.signal_squares_above, at)
-        sums, squares = self.background_sum_above, self.background_squares_above
-        error = signal.uncertainty
-        below, above = (
-            first_reaching(self.signal_efficiency, signal.value + sign * error) for sign in (-1, 1)
-        )
-        rise = self.background_efficiency[above] - self.background_efficiency[below]
-        noise = np.abs(squares[above] - squares[below]) / total_of(sums) ** 2
-        run = self.signal_efficiency[above] - self.signal_efficiency[below]
-        scale = np.where(run > 0, error / np.where(run > 0, run, 1.0), 0.0)
-        besides = scale**2 * np.maximum(rise**2 - noise / 2, 0)
-        return _efficiency(sums, squares, at, besides)
-
-
-def _efficiency(sums: AnyArray, squares: AnyArray, at: Any, besides: Any = 0.0) -> Efficiency:
-    totals = total_of(sums), total_of(squares)
-    return efficiency_from_sums(sums[at], squares[at], *totals, besides=besides)
+        signal = self.signal_sum_above, self.signal_squares_above
+        background = self.background_sum_above, self.background_squares_above
+        return cut_interval(signal, background, at, wanted)
 
 
 def roc_curve(labels: Values, scores: Values, weights: Values | None = None) -> Roc:
@@ -221,10 +207,10 @@ def _at(column: AnyArray, place: int) -> Any:
 def background_rejection(roc: Roc, signal_efficiency: float = 0.5) -> Merit:
     """Return the background rejection 1/ε_B at a signal efficiency, with the counts behind it.
 
-    The threshold is that of `working_point`. The interval is that of ε_B, inverted: that of
-    an efficiency (`efficiency_from_sums`) with the variance of the background events that pass and
-    that of the threshold, which the signal events set, read off the curve. If no background event
-    passes, there is only a lower limit.
+    The threshold is that of `working_point`. The interval is that of ε_B, inverted: of the beta
+    distributions of the background events that pass, mixed over the places that the true threshold
+    may have between the signal events (`cut_interval`). If no background event passes, there is
+    only a lower limit.
 
     Parameters
     ----------
@@ -246,7 +232,7 @@ def background_rejection(roc: Roc, signal_efficiency: float = 0.5) -> Merit:
 
     References
     ----------
-    R. S. Woodruff, J. Am. Stat. Assoc. 47 (1952) 635, doi:10.1080/01621459.1952.10483443.
+    W. R. Thompson, Annals of Mathematical Statistics 7 (1936) 122, doi:10.1214/aoms/1177732502.
 
     Examples
     --------
@@ -255,7 +241,7 @@ def background_rejection(roc: Roc, signal_efficiency: float = 0.5) -> Merit:
     '4.0 +5.5 −2.0'
     """
     at = working_point(roc, signal_efficiency)
-    background = roc.rejection_interval(np.array([at]))
+    background = roc.rejection_interval(np.array([at]), np.array([signal_efficiency]))
     value, low, high = (
         1 / float(epsilon[0]) if epsilon[0] > 0 else math.inf
         for epsilon in (background.value, background.high, background.low)
@@ -265,7 +251,7 @@ def background_rejection(roc: Roc, signal_efficiency: float = 0.5) -> Merit:
     definition = (
         f"1 / background efficiency at the highest threshold with signal efficiency >= "
         f"{signal_efficiency:g}; interval of the background events that pass (Jeffreys, effective "
-        "counts) and of the threshold that the signal events set"
+        "counts), mixed over the thresholds that the signal events allow"
     )
     return Merit(
         f"background_rejection_at_{signal_efficiency:g}",

@@ -202,15 +202,15 @@ def _verdict(metrics: dict[str, Any]) -> str:
         return ""
     model, linear = (Merit.from_json(merits[of][name]) for of in ("model", "baseline"))
     gains = merits.get("gain") or {}
-    if gains:
-        gain = Merit.from_json(next(iter(gains.values())))
+    gain = Merit.from_json(next(iter(gains.values()))) if gains else None
+    if gain:
         change, error, amount = gain.value, gain.uncertainty, gain.format()
     else:
         sign = -1 if name == "mean_squared_error" else 1
         change = sign * (model.value - linear.value)
         error = math.hypot(model.uncertainty, linear.uncertainty)
         amount = f"{model.format()} against {linear.format()}"
-    title = f"{'difference of ' if gains else ''}{linear.title}: {amount}"
+    title = f"{gain.title if gain else linear.title}: {amount}"
     if abs(change) <= 2 * error and change > -error:
         better = f"is no better than its linear baseline ({title})"
         hint = "the linear model is enough, unless further features or more events help"

@@ -295,22 +295,29 @@ def _calibrated(curve: CalibrationCurve) -> Calibration:
 
 
 def gain_of(model: Evaluation, baseline: Evaluation) -> dict[str, Merit]:
-    """What the model adds to the baseline, on the same events: the difference of the AUCs."""
-    if "auc" not in model.merits:
-        return {}
-    labels, scores, weights = model.scored.columns
-    curves = model.scored.roc, baseline.scored.roc
-    gain = evaluate.auc_difference(
-        labels, scores, baseline.scored.predictions, weights, curves=curves
-    )
+    """What the model adds to the baseline on the same events: AUC for two classes, and loss."""
+    gains = _gains(model.scored, baseline.scored)
     if model.scored.event is None:
-        return {gain.name: gain}
+        return gains
+    return evaluate.clustered_merits(
+        gains,
+        model.scored.event,
+        lambda kept: _gains(model.scored.where(kept), baseline.scored.where(kept)),
+    )
 
-    def measure(kept: np.ndarray) -> dict[str, Merit]:
-        one, other = model.scored.where(kept), baseline.scored.where(kept)
-        labels, scores, weights = one.columns
-        curves = one.roc, other.roc
-        less = evaluate.auc_difference(labels, scores, other.predictions, weights, curves=curves)
-        return {gain.name: less}
 
-    return evaluate.clustered_merits({gain.name: gain}, model.scored.event, measure)
+def _gains(model: Scored, baseline: Scored) -> dict[str, Merit]:
+    labels, predictions, weights = model.columns
+    other = baseline.predictions
+    if model.model.task == "regression":
+        merit = evaluate.mean_squared_error_gain(labels, predictions, other, weights)
+        unit = model.model.unit
+        return {merit.name: replace(merit, unit=f"{unit}²" if unit else None)}
+    gains = {}
+    if model.model.task == "binary":
+        curves = model.roc, baseline.roc
+        gain = evaluate.auc_difference(labels, predictions, other, weights, curves=curves)
+        gains[gain.name] = gain
+    labels, predictions, weights = model.descent_columns
+    gain = evaluate.cross_entropy_gain(labels, predictions, other, weights)
+    return {**gains, gain.name: gain}

@@ -39,7 +39,7 @@ from steepest.storage import AnyArray, blocks, in_memory, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.fine_tune import begin_from, initial_model
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
-from steepest.training.penalty import Penalty, best_penalty, candidates, usual_penalty
+from steepest.training.penalty import best_penalty, candidates, usual_penalty
 
 Array = np.ndarray
 
@@ -55,8 +55,6 @@ class Fitted:
     recipe: DescentRecipe
     """With all that it left open decided."""
     exact: LeastSquares | None = None
-    penalty: Penalty | None = None
-    """How λ was chosen, where trial runs were made."""
 
 
 def fit(
@@ -73,7 +71,6 @@ def fit(
     begun: Callable[[TrainedModel], object] | None = None,
     scaling: AnyScaling | None = None,
     finish: bool = False,
-    compare: bool = False,
 ) -> Fitted:
     """Scale, build the objective, choose what the recipe left open, and descend.
 
@@ -95,15 +92,13 @@ def fit(
         Where it was fitted on these training events before; left out, it is fitted now.
     finish
         Take no step from `state`: end there.
-    compare
-        Make a trial run with events held out, whose loss is `Fitted.penalty.loss`.
 
     Raises
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
     recipe = decided_for(recipe, train, model_recipe, schema.task, validation is not None)
-    tried: tuple[Any, ...] = (recipe.l2,) if compare else ()
+    tried: tuple[float, ...] = ()
     if recipe.l2 == "auto":  # η is chosen with the usual λ, and then λ with that η
         tried = candidates(schema.task, events_of(train))
         usual = usual_penalty(schema.task, events_of(train))
@@ -136,12 +131,8 @@ def fit(
             objective, events, train.share(), recipe, validation is not None, with_l2(0.0)
         )
         say(f"Learning rate: {rate.reason}.")
-        penalty = None
-        if current().any(
-            _some_negative(events)
-        ):  # whose held-out loss may fall below that of any model
-            tried = tried[:0]
-        if len(tried) > 1 or (tried and compare):
+        # with negative weights the held-out loss may fall below that of any model
+        if len(tried) > 1 and not current().any(_some_negative(events)):
             penalty = best_penalty(tried, with_l2, events, train.share(), plan)
             say(f"L2 penalty: {penalty.reason}.")
             recipe = recipe.model_copy(update={"l2": penalty.value})
@@ -158,7 +149,7 @@ def fit(
             seen |= {"state": state, "finish": finish}
             outcome = descend(objective, events, plan, checkpointer, **seen)
     model = model_with(scaling, objective, schema, outcome.theta, outcome.buffers)
-    return Fitted(model, outcome, rate, plan, recipe, penalty=penalty)
+    return Fitted(model, outcome, rate, plan, recipe)
 
 
 def decided_for(
@@ -232,15 +223,21 @@ def fit_baseline(
     callback: Callback,
     say: Callable[[str], None] = lambda _: None,
     scaling: AnyScaling | None = None,
+    l2: float | None = None,
 ) -> Fitted:
     """Fit the linear baseline: linear, logistic or softmax regression, to its minimum.
 
-    Linear regression is solved exactly where one process has all events in memory. All else is by
-    Newton's method until J is within 1e-10 of its minimum. A standard `scaling` that was fitted on
-    the same events is used again.
+    Where `l2` is None, λ is 0 for a regression and 1/n for classes of n events: a normal prior of
+    unit width for each standardised coefficient, so that classes which a plane separates have a
+    minimum. Linear regression is solved exactly where one process has all events in memory. All
+    else is by Newton's method until J is within 1e-10 of its minimum. A standard `scaling` that was
+    fitted on the same events is used again.
     """
     exact = schema.task == "regression" and not train.on_disk and current().size == 1
-    recipe = _BASELINE.model_copy(update={"method": "exact"}) if exact else _BASELINE
+    if l2 is None:
+        l2 = 0.0 if schema.task == "regression" else 1 / events_of(train)
+    method = "exact" if exact else "newton"
+    recipe = _BASELINE.model_copy(update={"method": method, "l2": l2})
     if scaling is not None and scaling.name != recipe.scaling:
         scaling = None
     given = train, None, schema, ModelRecipe(hidden=()), recipe, MemoryCheckpointer()

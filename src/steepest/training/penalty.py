@@ -29,21 +29,10 @@ LARGEST = {"regression": 20.0, "binary": 30.0, "multiclass": 30.0}
 
 @dataclass(frozen=True)
 class Penalty:
-    """λ, the sentence that says where it comes from, and how its trial run did.
-
-    Attributes
-    ----------
-    loss
-        Of the held-out events, without the L2 term.
-    kept, held_out
-        Rows of the training events that the trial run descended on, and that it was judged by.
-    """
+    """λ, and the sentence that says where it comes from."""
 
     value: float
     reason: str
-    loss: float
-    kept: np.ndarray
-    held_out: np.ndarray
 
 
 def usual_penalty(task: str, events: int) -> float:
@@ -92,18 +81,15 @@ def best_penalty(
     judge, losses = objective(0.0), {}
     given = plan.rule, plan.batch_size, plan.seed, plan.total_steps, plan.schedule_options
     trials = Trials(judge, events, share, *given)
-    steps = trials.steps if share.events < TRIED else trials.long
     kept, judged = trials.split()
     with np.errstate(all="ignore"), preserved_memory(judge):
         for l2 in tried:
             trials.objective = objective(l2)
-            losses[l2] = trials.losses(plan.learning_rate, steps, kept, judged)[-1]
+            losses[l2] = trials.losses(plan.learning_rate, trials.long, kept, judged)[-1]
     best = min(losses, key=lambda l2: losses[l2])
     listed = ", ".join(f"{loss:.4g} for {l2:.2g}" for l2, loss in losses.items())
-    reason = f"λ = {best:.2g}" + (
-        f", the best of {len(losses)} in trial runs of {steps:,} steps (loss of events held "
-        f"out of them: {listed})"
-        if len(losses) > 1
-        else f", the usual one for {share.events:,} events"
+    return Penalty(
+        best,
+        f"λ = {best:.2g}, the best of {len(losses)} in trial runs of {trials.long:,} steps (loss "
+        f"of events held out of them: {listed})",
     )
-    return Penalty(best, reason, losses[best], *trials.rows())

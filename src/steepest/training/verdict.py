@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from steepest.evaluate import Merit
 from steepest.events import Sample
 from steepest.storage import blocks
 from steepest.training.evaluation import Evaluation
@@ -23,8 +24,8 @@ _GUESSING = {
     "auc_macro": ("a mean AUC", 0.5, "guessing"),
     "r_squared": ("an R²", 0.0, "a constant"),
 }
-_LOSSES = ("cross_entropy", "mean_squared_error")
-"""Of several classes and of regression, figures of merit that are small for good models."""
+_LEFT = ("auc", "binary_cross_entropy", "cross_entropy", "mean_squared_error")
+"""Figures of merit of the baseline that a gain is compared with."""
 
 
 def warnings_about(
@@ -39,24 +40,33 @@ def warnings_about(
         merit = evaluation.merits.get(name)
         if merit is not None and merit.value < limit:
             lost.append(f"worse than {other} ({title} of {merit.value:.4g})")
-    if linear is not None and _loses(evaluation, linear, merits):
-        lost.append("worse than its linear baseline on the same events")
-    if not lost:
+    gains = list(merits.get("gain", {}).values()) if linear is not None else []
+    lower = [gain for gain in gains if linear is not None and _is_noticeable(gain, linear)]
+    if lower:
+        lost.append(f"worse than its linear baseline ({_listed(lower)})")
+    if lost:
+        told = f"{' and '.join(lost)}. Likely cause: {_cause(fitted, train)}"
+    elif gains and gains[0].high < 0:
+        told = (
+            f"slightly worse than its linear baseline ({_listed(gains[:1])}). For these features "
+            "and events the linear model is enough"
+        )
+    else:
         return []
-    return [
-        f"The {evaluation.name} is {' and '.join(lost)}. Likely cause: {_cause(fitted, train)}."
-    ]
+    return [f"The {evaluation.name} is {told}."]
 
 
-def _loses(evaluation: Evaluation, linear: Evaluation, merits: Any) -> bool:
-    """Whether the model is worse than the baseline by more than the uncertainty, and noticeably."""
-    for gain in merits.get("gain", {}).values():
-        return gain.high < 0 and -gain.value > NOTICEABLE * (1 - linear.merits["auc"].value)
-    for name in _LOSSES:
-        if name in evaluation.merits and name in linear.merits:
-            model, other = evaluation.merits[name], linear.merits[name]
-            error = max(model.uncertainty, other.uncertainty)
-            return model.value - other.value > max(error, NOTICEABLE * other.value)
+def _listed(gains: list[Merit]) -> str:
+    return ", ".join(f"{gain.title} {gain.format()}" for gain in gains)
+
+
+def _is_noticeable(gain: Merit, linear: Evaluation) -> bool:
+    """Whether a gain is below zero by more than chance, and by a part of what is left to gain."""
+    for name in _LEFT:
+        if name in linear.merits and (gain.name == "auc_difference") == (name == "auc"):
+            value = linear.merits[name].value
+            left = 1 - value if name == "auc" else value
+            return -gain.value > max(2 * gain.uncertainty, NOTICEABLE * left)
     return False
 
 

@@ -43,6 +43,10 @@ class RejectionCurve:
     minimum_background: int  # points with fewer background events are left out
 
 
+BAND = 80
+"""Points of a curve at which its band is computed."""
+
+
 def rejection_curve(
     roc: Roc,
     name: str,
@@ -71,8 +75,8 @@ def rejection_curve(
     )
     rows = compressed(numbered(usable), usable)
     index = rows[evenly_spaced(compressed(roc.signal_efficiency, usable), points)]
-    background = roc.rejection_interval(index)
-    value, low, high = background.value, background.low, background.high
+    value = roc.background_efficiency[index]
+    low, high = _band(roc, index, value)
     marked = [background_rejection(roc, efficiency) for efficiency in efficiencies]
     with np.errstate(divide="ignore"):
         return RejectionCurve(
@@ -86,6 +90,19 @@ def rejection_curve(
             tuple(m for m in marked if m.counts["background_passed"] >= minimum_background),
             minimum_background,
         )
+
+
+def _band(roc: Roc, index: NDArray[np.intp], value: Floats) -> tuple[Floats, Floats]:
+    """Return the ends of the intervals, relative to ε_B linear between some points."""
+    if not len(index):
+        return value, value
+    of_band = np.unique(np.linspace(0, len(index) - 1, BAND).astype(int))
+    at = index[of_band]
+    interval = roc.rejection_interval(at, roc.signal_efficiency[at])
+    ends = interval.low / value[of_band], interval.high / value[of_band]
+    places = np.arange(len(index))
+    low, high = (value * np.interp(places, of_band, each) for each in ends)
+    return low, high
 
 
 def roc_figure(curves: Sequence[RejectionCurve]) -> Figure:
