@@ -50,7 +50,7 @@ def test_bad_input(steepest, trained: Path, arguments: tuple[str, ...], says: st
 def test_one_run_at_a_time(steepest):
     done = steepest("share", "a", "b", "--to", "a/b")
     assert done.code == 2
-    assert "unexpected extra argument" in done.err
+    assert "files of events go with --data" in " ".join(done.err.split())
 
 
 def test_a_model_as_onnx(steepest, trained: Path, tmp_path: Path):
@@ -64,3 +64,20 @@ def test_a_model_as_onnx(steepest, trained: Path, tmp_path: Path):
     assert refused.code == 1
     assert "Traceback" not in refused.err
     assert "--float32 and --for go with --onnx" in steepest("share", trained, "--float32").err
+
+
+def test_events_as_a_dataset(steepest, tmp_path: Path):
+    for name, rows in (("jets_train", 3), ("other", 2)):
+        (tmp_path / f"{name}.csv").write_text("pt\n" + "1.5\n" * rows)
+    files = tmp_path / "jets_train.csv", f"test={tmp_path / 'other.csv'}"
+    done = steepest("share", "--data", *files, "--to", "dl4phys/jets", "--dry-run")
+    assert done.code == 0
+    assert "| `test` | 2 | 1 |" in done.out
+    assert "Nothing was sent to dl4phys/jets." in done.out
+    done = steepest("share", "--data", *files, "--to", "dl4phys/jets", "--folder", tmp_path / "d")
+    assert done.out == f"Written: {tmp_path / 'd'}\n"
+    assert (tmp_path / "d" / "data" / "train-00000-of-00001.parquet").is_file()
+    for wrong in (["--onnx", tmp_path / "x.onnx"], ["--merits", "auc"]):
+        refused = steepest("share", "--data", *files, "--to", "a/b", *wrong)
+        assert refused.code == 2
+        assert "--onnx and --merits are of a model" in " ".join(refused.err.split())

@@ -242,15 +242,17 @@ class _Handler(BaseHTTPRequestHandler):
             value = operation["value"]
             if operation["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
+            elif operation["key"] == "deletedFile":
+                del files[value["path"]]
             else:
                 files[value["path"]] = self.hub.stored[value["oid"]]
-        pull = None
+        pull, kind = None, "datasets/" if self.where.startswith("/api/datasets/") else ""
         if "create_pr" in self.query:
             repo.proposed, sha = files, "e" * 40
-            pull = f"{self.hub.url}/{name}/discussions/1"
+            pull = f"{self.hub.url}/{kind}{name}/discussions/1"
         else:
             sha = repo.commit(files)
-        url = f"{self.hub.url}/{name}/commit/{sha}"
+        url = f"{self.hub.url}/{kind}{name}/commit/{sha}"
         self.json({"commitUrl": url, "commitOid": sha, "pullRequestUrl": pull})
 
     def file(self, repo: Repo, revision: str, name: str) -> None:

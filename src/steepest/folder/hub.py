@@ -69,8 +69,10 @@ def address_of(text: str) -> ModelAddress:
     return ModelAddress(repository(repo, text), revision or None)
 
 
-def repository(name: str, text: str | None = None) -> str:
+def repository(name: str, text: str | None = None, what: str = "model") -> str:
     """Return the name of a repository, ``ORG/NAME``; InputError for what is none.
+
+    `what` is "model" or "dataset", for the message.
 
     Examples
     --------
@@ -79,18 +81,18 @@ def repository(name: str, text: str | None = None) -> str:
     """
     parts = name.split("/")
     if len(parts) != 2 or not all(map(_NAME.fullmatch, parts)) or ".." in name or "--" in name:
-        raise _misnamed(text or name)
+        raise _misnamed(text or name, what)
     return name
 
 
-def _misnamed(text: str) -> InputError:
+def _misnamed(text: str, what: str = "model") -> InputError:
     return InputError(
-        f"{text} is no name of a model on the Hub.",
+        f"{text} is no name of a {what} on the Hub.",
         expected="ORG/NAME, of letters, digits, and single - . _ between them"
         if PREFIX not in text
         else SHAPE,
         found=repr(text),
-        do="write the account or organisation, a slash, and the model's name",
+        do="write the account or organisation, a slash, and the " + what + "'s name",
     )
 
 

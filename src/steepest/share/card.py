@@ -6,7 +6,6 @@ be asked for. The metadata at the top is what the Hub filters by and draws, see 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from steepest.evaluate import Merit
 from steepest.folder import RunFolder
 from steepest.folder.hub import PREFIX, load
 from steepest.folder.provenance import provenance_of
+from steepest.share.markdown import code, table
 from steepest.trained import TrainedModel
 
 PAPERS = {
@@ -215,11 +215,11 @@ def _finite(**values: float) -> dict[str, float]:
 
 def _what(metrics: dict[str, Any], model: TrainedModel) -> str:
     task = {
-        "regression": f"It predicts {_code(model.label)}"
+        "regression": f"It predicts {code(model.label)}"
         + (f" in {model.unit}." if model.unit else "."),
-        "binary": f"It tells {_code(model.label)} = 1 from 0: its score is P({model.label} = 1).",
+        "binary": f"It tells {code(model.label)} = 1 from 0: its score is P({model.label} = 1).",
         "multiclass": "It gives each event a probability for each of the classes "
-        + ", ".join(map(_code, model.classes))
+        + ", ".join(map(code, model.classes))
         + ".",
     }[model.task]
     return f"A {metrics['model']['name']} ({metrics['model']['parameters']:,} parameters), " + (
@@ -247,7 +247,7 @@ def _use(repo: str, model: TrainedModel) -> str:
 def _reads(model: TrainedModel) -> str:
     rows = []
     if isinstance(model.features, Mapping):
-        rows = [[_code(group), ", ".join(map(_code, names)), ""] for group, names in
+        rows = [[code(group), ", ".join(map(code, names)), ""] for group, names in
                 model.features.items()]  # fmt: skip
         head = ["group", "features of each", ""]
     else:
@@ -256,15 +256,13 @@ def _reads(model: TrainedModel) -> str:
             name = feature if isinstance(feature, str) else feature["name"]
             value = feature if isinstance(feature, str) else feature["value"]
             unit = model.units.get(name, {}).get("unit", "")
-            rows.append([_code(name), _code(value), unit])
-    text = _table(head, rows)
+            rows.append([code(name), code(value), unit])
+    text = table(head, rows)
     if model.particles:
-        given = ", ".join(
-            f"{k} = {_code(v)}" for k, v in model.particles.items() if k != "features"
-        )
+        given = ", ".join(f"{k} = {code(v)}" for k, v in model.particles.items() if k != "features")
         text += f"\n\nThe momenta of the particles: {given or 'lists of usual names'}."
     fills = [
-        f"{_code(column.name)} is {_code(column.fill)} where it is missing"
+        f"{code(column.name)} is {code(column.fill)} where it is missing"
         for column in (model.encoding.columns if model.encoding is not None else ())
         if column.fill is not None
     ]
@@ -286,7 +284,7 @@ def _merits(metrics: dict[str, Any], claimed: Mapping[str, Merit]) -> str:
         ]
         for name, merit in claimed.items()
     ]  # fmt: skip
-    said = f"On the {_part(metrics)}. Intervals are of 68.3 %.\n\n{_table(head, rows)}"
+    said = f"On the {_part(metrics)}. Intervals are of 68.3 %.\n\n{table(head, rows)}"
     meanings = "\n".join(f"- {merit.title}: {merit.definition}." for merit in claimed.values())
     return f"{said}\n\n<details><summary>Definitions</summary>\n\n{meanings}\n\n</details>"
 
@@ -307,13 +305,13 @@ def _pictures(pictures: Sequence[str]) -> str:
 def _training(metrics: dict[str, Any], recipe: dict[str, Any]) -> str:
     descent, parts, source = metrics["descent"], metrics["parts"], metrics["source"]
     files = source["files"]
-    names = ", ".join(f"{_code(f.get('dataset') or f['name'])}" for f in files[:5])
+    names = ", ".join(f"{code(f.get('dataset') or f['name'])}" for f in files[:5])
     more = f" and {len(files) - 5} more" if len(files) > 5 else ""
     counts = ", ".join(f"{part['events']:,} to {name}" for name, part in parts.items())
     rows = [
         ["events", f"{names}{more}: {source['rows']:,} rows; {counts}"],
-        ["selection", _code(recipe["events"].get("select") or "none")],
-        ["weights", _code(recipe["events"].get("weight") or "none")],
+        ["selection", code(recipe["events"].get("select") or "none")],
+        ["weights", code(recipe["events"].get("weight") or "none")],
         ["loss", descent["loss"]],
         ["optimiser", f"{descent['optimizer']}, {descent['schedule']} schedule"],
         ["batch", f"{descent['batch_size']:,} events"],
@@ -323,7 +321,7 @@ def _training(metrics: dict[str, Any], recipe: dict[str, Any]) -> str:
         ["ended", descent["stop"]["sentence"]],
         ["steepest", metrics["steepest"]],
     ]  # fmt: skip
-    text = _table(["", ""], [row for row in rows if row[1]])
+    text = table(["", ""], [row for row in rows if row[1]])
     return text + "\n\nThe whole recipe, and checksums of the events, are in `training.json`."
 
 
@@ -342,7 +340,7 @@ def _explained(explanation: dict[str, Any] | None) -> list[str]:
 def _limits(metrics: dict[str, Any], recipe: dict[str, Any], model: TrainedModel) -> str:
     select = recipe["events"].get("select")
     limits = [
-        f"It was trained on events with {_code(select)}; of others nothing is known."
+        f"It was trained on events with {code(select)}; of others nothing is known."
         if select
         else "It was trained on the events above; of events of another origin nothing is known.",
         "Figures of merit hold for events like those of the test: other backgrounds, another "
@@ -351,7 +349,7 @@ def _limits(metrics: dict[str, Any], recipe: dict[str, Any], model: TrainedModel
     if model.encoding is not None:
         absent = [c.name for c in model.encoding.columns if c.fill is None]
         if absent:
-            limits.append(f"Values must not be missing in {', '.join(map(_code, absent))}.")
+            limits.append(f"Values must not be missing in {', '.join(map(code, absent))}.")
     if model.particles:
         most = model.particles.get("most", 128)
         limits.append(f"Of an event with more than {most} particles, those of largest pT are read.")
@@ -370,17 +368,3 @@ def _cite(model: TrainedModel, repo: str) -> str:
     network = f"The network: {', '.join(papers)}. " if papers else ""
     cited = f"```bibtex\n{CITATION.format(version=__version__)}\n```"
     return f"{network}The model: `{repo}`, with the commit that you used. The package:\n\n{cited}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [list(head), ["---"] * len(head), *map(list, rows)]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _code(text: Any) -> str:
-    shown = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
-    return f"`` {shown} ``" if "`" in shown else f"`{shown}`"

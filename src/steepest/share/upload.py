@@ -82,6 +82,8 @@ class Published:
         Whether the repository was made.
     kept
         The names of files that were changed by hand on the Hub, and are left as they are.
+    removed
+        The names of files of events that the dataset had before, and has no more.
     """
 
     url: str
@@ -89,6 +91,7 @@ class Published:
     unchanged: tuple[str, ...]
     made: bool = False
     kept: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Return what was done, for a person."""
@@ -102,6 +105,8 @@ class Published:
                 f"{', '.join(self.kept)} was changed by hand on the Hub, and is left as it is "
                 "there; --pull-request proposes the new one."
             )
+        if self.removed:
+            said.append(f"Removed: {', '.join(self.removed)}.")
         return [*said, self.url]
 
     def to_json(self) -> dict[str, Any]:
@@ -112,6 +117,7 @@ class Published:
             "unchanged": list(self.unchanged),
             "made": self.made,
             "kept": list(self.kept),
+            "removed": list(self.removed),
         }
 
 
@@ -126,7 +132,7 @@ def publish(folder: Path, target: Target) -> Published:
     MissingExtraError
         huggingface_hub is not installed.
     """
-    repository(target.repo)
+    repository(target.repo, what=target.kind)
     hub = load("Uploading to the Hub")
     if hub.constants.HF_HUB_OFFLINE:
         raise InputError(
@@ -202,22 +208,24 @@ class _Upload:
             if file.is_file()
         }
         sent = [n for n, f in local.items() if n not in kept and there.get(n) not in _ids(f)]
+        stale = [n for n in there if n not in local and n.startswith(_OURS[self.target.kind])]
         unchanged = tuple(name for name in local if name not in sent and name not in kept)
-        if not sent:
+        if not sent and not stale:
             return Published(self._url(info.sha), (), unchanged, self.made, kept)
         commit = self.api.create_commit(
             **self.where,
             operations=[
                 self.hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=local[name])
                 for name in sent
-            ],
+            ]
+            + [self.hub.CommitOperationDelete(path_in_repo=name) for name in stale],
             commit_message=self.target.message,
             revision=self.target.branch,
             create_pr=self.target.pull_request,
             parent_commit=info.sha,
         )
         url = commit.pr_url or commit.commit_url
-        return Published(str(url), tuple(sent), unchanged, self.made, kept)
+        return Published(str(url), tuple(sent), unchanged, self.made, kept, tuple(stale))
 
     def _known(self) -> Any:
         """What the Hub tells of the repository; None where there is none."""
@@ -285,11 +293,16 @@ class _Upload:
 
 MARKS = {"model": "config.json", "dataset": "steepest.json"}
 """The file by which a repository is known to be ours."""
+_OURS: dict[str, tuple[str, ...]] = {"model": (), "dataset": ("data/",)}
+"""Where all files are ours: those that are not there any more are removed."""
 
 
 def _ids(file: Path) -> tuple[str, str]:
     """The ids that the Hub has for a file's content: of large ones, and of git's."""
-    data = file.read_bytes()
-    blob = hashlib.sha1(b"blob %d\0" % len(data), usedforsecurity=False)
-    blob.update(data)
-    return hashlib.sha256(data).hexdigest(), blob.hexdigest()
+    blob = hashlib.sha1(b"blob %d\0" % file.stat().st_size, usedforsecurity=False)
+    whole = hashlib.sha256()
+    with file.open("rb") as opened:
+        while data := opened.read(2**20):
+            blob.update(data)
+            whole.update(data)
+    return whole.hexdigest(), blob.hexdigest()
