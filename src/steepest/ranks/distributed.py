@@ -107,7 +107,7 @@ def joined() -> Iterator[Ranks]:
         if not ranks.first_to_say():
             error.said = True  # type: ignore[attr-defined]
         raise
-    else:
+    finally:  # after an error too: what is left open may abort the process at its exit
         with suppress(Exception):
             if not ranks._torch.cuda.is_available():  # NCCL would wait for the others
                 ranks._distributed.destroy_process_group()
