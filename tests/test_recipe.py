@@ -84,7 +84,7 @@ def test_the_default_recipe_is_one():
             "descent.optimzer=sgd",
             "The recipe has an unknown key 'descent.optimzer'.\n"
             "  expected: one of accumulate, batch_size, checkpoint, clip_gradient, compile, "
-            "device, dtype, ema, epochs, history, keep, l2, learning_rate, loss, method, "
+            "device, dtype, ema, epochs, history, keep, l2, learning_rate, log, loss, method, "
             "optimizer, precision, scaling, schedule, seed, stop, validate_every\n"
             "  do:       write 'optimizer', or remove it",
         ),

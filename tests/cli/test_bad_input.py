@@ -116,8 +116,8 @@ def test_unknown_recipe_key(tmp_path: Path, steepest):
     assert ended.err == (
         f"steepest: The recipe {file} has an unknown key 'descent.learning_rat'.\n"
         "  expected: one of accumulate, batch_size, checkpoint, clip_gradient, compile, device, "
-        "dtype, ema, epochs, history, keep, l2, learning_rate, loss, method, optimizer, precision, "
-        "scaling, schedule, seed, stop, validate_every\n"
+        "dtype, ema, epochs, history, keep, l2, learning_rate, log, loss, method, optimizer, "
+        "precision, scaling, schedule, seed, stop, validate_every\n"
         "  do:       write 'learning_rate', or remove it\n"
     )
 

@@ -360,7 +360,7 @@ class RunFolder:
 
 
 def _manifest(path: Path) -> Manifest:
-    grow, own = ("log.txt", "live"), ("checkpoints", "journal", "landscape", "folds")
+    grow, own = ("log.txt", "live", "tensorboard"), ("checkpoints", "journal", "landscape", "folds")
     return Manifest(path, f"the run {path}", _DO, grow + own)
 
 

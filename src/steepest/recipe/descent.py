@@ -195,6 +195,8 @@ class DescentRecipe(Strict):
     """Parameters to keep: the best on the validation part (the default if there is one), or the
     last."""
     history: History = History()
+    log: Annotated[tuple[Literal["tensorboard", "mlflow"], ...], Field(strict=False)] = ()
+    """Other tools that are told of the validations and of the figures of merit."""
     validate_every: PositiveInt = 1
     """Epochs between validations; the stopping criteria are checked at each validation."""
     checkpoint: Checkpoint = Checkpoint()

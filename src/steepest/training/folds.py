@@ -28,6 +28,7 @@ from steepest.training.fit import check_fit, fit_baseline
 from steepest.training.heads import describe_heads
 from steepest.training.inputs import Schema, inputs_of, read
 from steepest.training.jet_features import baseline_reads, with_jet_features
+from steepest.training.logs import logged
 from steepest.training.one_run import Again, nothing_to_finish, refuse_other_events, run_in
 from steepest.training.results import environment
 from steepest.training.scored import Pool, RunModels, Scored
@@ -90,6 +91,10 @@ class _Folds:
     baselines: dict[int, Pool] = field(default_factory=dict)
 
     def run(self) -> RunFolder:
+        with logged(self.folder, self.recipe, self.callback, rounds=False):
+            return self._run()
+
+    def _run(self) -> RunFolder:
         for note in self.sample.notes:
             self.folder.say(note)  # the run of each fold says it to who looks on
         began = time.monotonic()

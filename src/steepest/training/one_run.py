@@ -17,6 +17,7 @@ from steepest.training.callback import TrainingCallback, interruptible
 from steepest.training.finish import Job, finish, keep_diverged, newest_state
 from steepest.training.fit import Fitted, decided_for, fit
 from steepest.training.inputs import Schema
+from steepest.training.logs import logged
 from steepest.training.results import environment
 
 
@@ -38,7 +39,19 @@ def run_in(
     again: Again = Again(),
 ) -> RunFolder:
     """From events to a finished folder, which is locked; goes on where its checkpoints end."""
+    with logged(folder, recipe, callback) as told:
+        return _run_in(folder, recipe, parts, schema, told, process, again)
 
+
+def _run_in(
+    folder: RunFolder,
+    recipe: Recipe,
+    parts: dict[int, Sample],
+    schema: Schema,
+    callback: TrainingCallback,
+    process: DrawingProcess | None,
+    again: Again,
+) -> RunFolder:
     def say(sentence: str) -> None:
         folder.say(sentence)
         callback.say(sentence)

@@ -18,6 +18,7 @@ from steepest.training.callback import TrainingCallback, preemptible
 from steepest.training.fit import check_fit
 from steepest.training.folds import resume_folds, train_folds
 from steepest.training.inputs import prepare
+from steepest.training.logs import require_loggers
 from steepest.training.one_run import Again, refuse_other_events, run_in
 from steepest.training.results import environment
 from steepest.training.targets import refuse_heads
@@ -65,6 +66,7 @@ def train(
         RunFolder.refuse_occupied(path, overwrite)
     kind = kind_named(recipe.model.name)  # an unknown one is refused before any events are read
     refuse_heads(recipe.model)
+    require_loggers(recipe)
     if kind.groups and recipe.events.particles is None:
         recipe = recipe.with_particles()
     check_variations(recipe.events)
@@ -150,6 +152,7 @@ def resume(
     callback, ranks = callback or TrainingCallback(), current()
     folder = RunFolder(path, ranks.is_main)
     folder.say_unchecked(callback.say)
+    require_loggers(folder.recipe)
     metrics = ranks.from_main(folder.metrics)
     longer = _longer(folder, settings)
     folded = folder.recipe.events.split.cross_validated
