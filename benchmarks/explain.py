@@ -56,10 +56,10 @@ class Run:
         return (module.PARTICLES if self.family == "S" else module.MATRICES)[self.sample]
 
 
-def all_runs(where: str, seeds: int, only: str = "") -> list[Run]:
+def all_runs(where: str, seeds: int, only: str = "", healthy: bool = False) -> list[Run]:
     """Every fault and healthy run, on every sample and model it is for, in a random order."""
     module, found = SETS[where], []
-    for fault in (*FAULTS, *HEALTHY):
+    for fault in HEALTHY if healthy else (*FAULTS, *HEALTHY):
         for family in fault.families:
             samples = {"S": module.PARTICLES, "L": module.LINEAR, "D": module.MATRICES}[family]
             found += [
@@ -81,7 +81,8 @@ def explained(run: Run, folder: Path) -> dict[str, Any]:
     if run.fault.events is not None:
         events = run.fault.events(events, run.seed)
     root = run.sample in getattr(SETS[run.where], "ROOT", ())
-    recipe = recipe_of(run.fault, run.family, written(events, folder, root), run.seed)
+    longer = getattr(SETS[run.where], "LONGER", {}).get(run.sample, 1)
+    recipe = recipe_of(run.fault, run.family, written(events, folder, root), run.seed, longer)
     if run.fault.name == APART:
         recipe["events"] |= written(_scaled_apart(events, recipe), folder, root)
     began = time.time()
@@ -203,12 +204,13 @@ def main() -> None:
     parser.add_argument("--set", choices=tuple(SETS), default="tuned")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", default="", help="a part of SET/SAMPLE/FAMILY/FAULT/SEED")
+    parser.add_argument("--healthy", action="store_true", help="healthy runs alone")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--rows", type=Path, default=Path("bench-results/explain.jsonl"))
     parser.add_argument("--page", type=Path, help="write the tables into this page")
     options = parser.parse_args()
     options.rows.parent.mkdir(exist_ok=True, parents=True)
-    runs = all_runs(options.set, options.seeds, options.only)
+    runs = all_runs(options.set, options.seeds, options.only, options.healthy)
     for row in rows_of(options.rows, runs, options.minutes):
         place = "-" if row["place"] is None else row["place"] + 1
         print(f"{row['key']:<60}", place, row["found"][:4], "| wrong:", row["wrong"][:3],

@@ -43,8 +43,10 @@ class Fault:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def recipe_of(fault: Fault, family: str, events: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The recipe of a run."""
+def recipe_of(
+    fault: Fault, family: str, events: dict[str, Any], seed: int, longer: int = 1
+) -> dict[str, Any]:
+    """The recipe of a run; one without a fault in its length has `longer` times the epochs."""
     base = BASES[family]
     model, descent = dict(base["model"]), {**base["descent"], "seed": seed}
     events = {**events, "split": {"validation": 0.25, "test": 0.0, "seed": seed, "by": "number"}}
@@ -55,6 +57,8 @@ def recipe_of(fault: Fault, family: str, events: dict[str, Any], seed: int) -> d
             events[key] = value
         else:
             descent[key] = value
+    if "epochs" not in fault.settings or not fault.causes:
+        descent["epochs"] *= longer
     return {
         "events": events, "model": model, "descent": descent, "evaluate": {"baseline": False}
     }  # fmt: skip
