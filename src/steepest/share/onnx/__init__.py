@@ -9,6 +9,7 @@
     particles.py    what a network reads of particles
     network.py      the network itself, by the exporters of PyTorch
     check.py, check_particles.py   compared with the model in onnxruntime
+    for_hls4ml.py, for_weaver.py   the forms that these read
     export.py       write_onnx
 """
 

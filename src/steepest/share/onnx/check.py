@@ -24,6 +24,8 @@ ALLOWED = {False: 1e-12, True: 1e-6}
 """By whether it is in float32: of probabilities; of values relative to them, or to the inputs. In
 float32 all is relative to the largest scaled input too, if that is above one: sums of large terms
 round as these do."""
+OF_FEATURES = 1e-5
+"""Of a matrix of features, which is scaled in float32 too, as hls4ml has no float64."""
 _EXTREME = (0.0, 1.0, -1.0, 1e-30, -1e-30, 1e6, -1e6, 1e30, -1e30, 0.5, np.pi)
 
 
@@ -97,7 +99,7 @@ def compared_features(model: TrainedModel, made: Any) -> Agreement:
     features = list(X.astype(np.float64).T)
     expected, found = _relative(model, expected, found, features, kept)
     return _agreement(model, expected, found, dict(zip(model.names, X.T, strict=True)),
-                      features, kept, ALLOWED[True])  # fmt: skip
+                      features, kept, OF_FEATURES)  # fmt: skip
 
 
 def _relative(

@@ -8,7 +8,6 @@ the model in onnxruntime before it is written.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from steepest._version import __version__
 from steepest.encoding import CategoryColumn
 from steepest.errors import InputError
 from steepest.events import Expression, parse
@@ -25,10 +23,20 @@ from steepest.folder.files import write_atomically, write_text
 from steepest.groups import FEATURES, MOMENTA
 from steepest.scaling import AffineScaling, GroupScaling
 from steepest.share.onnx.check import Agreement, compared_features, compared_graph
-from steepest.share.onnx.check_particles import compared_particles, compared_weaver
+from steepest.share.onnx.check_particles import compared_particles
 from steepest.share.onnx.expressions import Translation, kinds_of
-from steepest.share.onnx.graph import EVENTS, NUMBER, PARTICLES, TEXT, Graph
-from steepest.share.onnx.layers import Layered, encoded_columns, logits, predicted, scaled
+from steepest.share.onnx.for_hls4ml import of_features
+from steepest.share.onnx.for_weaver import of_weaver
+from steepest.share.onnx.graph import EVENTS, PARTICLES, TEXT, Graph, Made
+from steepest.share.onnx.layers import (
+    Layered,
+    encoded_columns,
+    logits,
+    metadata_of,
+    outputs_of,
+    predicted,
+    scaled,
+)
 from steepest.share.onnx.network import EXPORTERS, network_logits
 from steepest.share.onnx.particles import (
     ParticleExpressions,
@@ -36,7 +44,7 @@ from steepest.share.onnx.particles import (
     particle_nodes,
     refuse_groups,
 )
-from steepest.share.weaver import INPUTS, MASK, VECTORS, preprocess_files, preprocess_of
+from steepest.share.weaver import preprocess_files, preprocess_of
 from steepest.trained import TrainedModel
 
 HLS4ML, WEAVER = "hls4ml", "weaver"
@@ -133,11 +141,11 @@ def write_onnx(
     path = Path(path)
     _refuse(model, path, purpose)
     if purpose == HLS4ML:
-        made = _of_features(model)
+        made = of_features(model)
         agreement = compared_features(model, made.model)
         agreement.require(path)
     elif purpose == WEAVER:
-        made, agreement = _of_weaver(model)
+        made, agreement = of_weaver(model)
         agreement.require(path)
     elif isinstance(model.model, Layered):
         made, agreement = _made(model, float32, None)
@@ -192,17 +200,7 @@ def expressions_of(model: TrainedModel) -> dict[str, Expression]:
     return found
 
 
-@dataclass(frozen=True)
-class _Made:
-    """A graph as ONNX, the kinds of its inputs by name, and the names of its outputs."""
-
-    model: Any
-    inputs: dict[str, str]
-    outputs: tuple[str, ...]
-    exporter: str | None = None
-
-
-def _by_an_exporter(model: TrainedModel, path: Path, float32: bool) -> tuple[_Made, Agreement]:
+def _by_an_exporter(model: TrainedModel, path: Path, float32: bool) -> tuple[Made, Agreement]:
     """The graph by the first exporter of PyTorch whose graph says what the model says."""
     refusals: list[InputError] = []
     for exporter in EXPORTERS:
@@ -216,7 +214,7 @@ def _by_an_exporter(model: TrainedModel, path: Path, float32: bool) -> tuple[_Ma
     raise refusals[0]
 
 
-def _made(model: TrainedModel, float32: bool, exporter: str | None) -> tuple[_Made, Agreement]:
+def _made(model: TrainedModel, float32: bool, exporter: str | None) -> tuple[Made, Agreement]:
     """The graph of a model that reads columns, and how far it is from the model."""
     expressions = expressions_of(model)
     if isinstance(model.features, Mapping):
@@ -239,7 +237,7 @@ def _of_particles(
     kinds: Mapping[str, str],
     float32: bool,
     exporter: str | None,
-) -> _Made:
+) -> Made:
     shapes: dict[str, Sequence[str]] = dict.fromkeys(particles.columns, (EVENTS, PARTICLES))
     graph = Graph(input_dtype=np.float32 if float32 else np.float64, shapes=shapes)
     translation = Translation(graph, kinds)
@@ -268,7 +266,7 @@ def _of_columns(
     kinds: Mapping[str, str],
     float32: bool,
     exporter: str | None,
-) -> _Made:
+) -> Made:
     graph = Graph(input_dtype=np.float32 if float32 else np.float64)
     translation, texts = Translation(graph, kinds), _texts(model)
     values = []
@@ -294,97 +292,25 @@ def _of_columns(
     return _finished(graph, model, z, exporter)
 
 
-def _of_features(model: TrainedModel) -> _Made:
-    """The form for hls4ml: Sub, Mul, MatMul, Add, activations; float32, features in a matrix."""
-    graph = Graph(dtype=np.float32, input_dtype=np.float32)
-    assert isinstance(model.scaling, AffineScaling)
-    shift, M = model.scaling.affine()
-    matrix = graph.column("features", NUMBER, (EVENTS, len(model.names)))
-    centred = graph.subtract(matrix, graph.constant(shift))
-    if np.count_nonzero(M - np.diag(np.diag(M))):
-        inputs = graph.node("MatMul", centred, graph.constant(M.T))
-    else:
-        inputs = graph.multiply(centred, graph.constant(np.diag(M)))
-    z = logits(graph, model, inputs)
-    name = {"binary": "score", "multiclass": "scores", "regression": "prediction"}[model.task]
-    if model.task == "binary":
-        z = graph.node("Sigmoid", z)
-    elif model.task == "multiclass":
-        z = graph.node("Softmax", z, axis=1)
-    made = graph.model({name: (z, np.float32, [EVENTS, _outputs(model)])}, _metadata(model))
-    return _Made(made, dict(graph.inputs), (name,))
-
-
-def _of_weaver(model: TrainedModel) -> tuple[_Made, Agreement]:
-    """The form of weaver's models: groups ``(events, features, particles)`` that are scaled."""
-    graph = Graph(dtype=np.float32, input_dtype=np.float32)
-    content, groups, features = preprocess_of(model), {}, model.features
-    assert content is not None
-    assert isinstance(features, Mapping)
-    for name, names in features.items():
-        if name == FEATURES:
-            given = graph.column(INPUTS[name], NUMBER, (EVENTS, len(names), 1))
-            groups[name] = graph.node("Squeeze", given, graph.constant([2], np.int64))
-            continue
-        given = graph.column(INPUTS[name], NUMBER, (EVENTS, len(names), PARTICLES))
-        groups[name] = graph.node("Transpose", given, perm=[0, 2, 1])
-        if name == MOMENTA:
-            order = graph.constant([VECTORS.index(n) for n in names], np.int64)
-            momenta = graph.node("Gather", groups[name], order, axis=2)
-            groups[name] = graph.cast(momenta, np.float64)
-    mask = graph.column(MASK, NUMBER, (EVENTS, 1, PARTICLES))
-    mask = graph.node("Squeeze", mask, graph.constant([1], np.int64))
-    exporter = next(iter(EXPORTERS))
-    z = network_logits(graph, model, groups, graph.cast(mask, bool), exporter)
-    (node,) = predicted(graph, model, z).values()
-    if model.task != "multiclass":
-        node = graph.node("Unsqueeze", node, graph.constant([1], np.int64))
-    if model.task == "binary":
-        node = graph.node("Concat", graph.subtract(1.0, node), node, axis=1)
-    output = "softmax" if model.classes else "output"
-    shape = [EVENTS, len(content["output_names"])]
-    whole = graph.model({output: (node, np.float32, shape)}, _metadata(model))
-    made = _Made(whole, dict(graph.inputs), (output,), exporter)
-    return made, compared_weaver(model, whole, content)
-
-
 def _finished(
     graph: Graph,
     model: TrainedModel,
     z: str,
     exporter: str | None = None,
     refused: str | None = None,
-) -> _Made:
+) -> Made:
     """The graph of these logits; what is said of events that are refused is NaN."""
     outputs = {}
     for name, node in predicted(graph, model, z).items():
-        shape = [EVENTS, _outputs(model)] if name == "scores" else [EVENTS]
+        shape = [EVENTS, outputs_of(model)] if name == "scores" else [EVENTS]
         if refused is not None:
             wide = graph.node("Unsqueeze", refused, graph.constant([1], np.int64))
             node = graph.where(wide if name == "scores" else refused, np.nan, node)
         while name in graph.inputs:
             name += "_of_model"
         outputs[name] = (node, graph.dtype, shape)
-    made = graph.model(outputs, _metadata(model))
-    return _Made(made, dict(graph.inputs), tuple(outputs), exporter)
-
-
-def _outputs(model: TrainedModel) -> int:
-    return len(model.classes) if model.task == "multiclass" else 1
-
-
-def _metadata(model: TrainedModel) -> dict[str, str]:
-    told = {
-        "steepest": __version__,
-        "task": model.task,
-        "label": model.label,
-        "classes": list(model.classes),
-        "features": dict(model.features)
-        if isinstance(model.features, Mapping)
-        else list(model.features),
-        **({} if model.particles is None else {"particles": model.particles}),
-    }
-    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items()}
+    made = graph.model(outputs, metadata_of(model))
+    return Made(made, dict(graph.inputs), tuple(outputs), exporter)
 
 
 def _refuse_both(events: Mapping[str, Expression], particles: ParticleExpressions) -> None:

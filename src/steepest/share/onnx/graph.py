@@ -21,6 +21,16 @@ EVENTS, PARTICLES = "events", "particles"
 NUMBER, FLAG, INTEGER, TEXT = "number", "condition", "integer", "text"
 
 
+@dataclass(frozen=True)
+class Made:
+    """A graph as ONNX, the kinds of its inputs by name, and the names of its outputs."""
+
+    model: Any
+    inputs: dict[str, str]
+    outputs: tuple[str, ...]
+    exporter: str | None = None
+
+
 @dataclass
 class Graph:
     """Nodes, constants, inputs; each method adds a node and returns the name of its result."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from steepest._version import __version__
 from steepest.encoding import CategoryColumn, Encoding, NumberColumn
 from steepest.errors import InputError
 from steepest.losses import MeanSquaredError, label_loss
@@ -189,3 +191,23 @@ def _valued(g: Graph, loss: MeanSquaredError, z: str) -> str:
     if (loss.centre, loss.width) == (0.0, 1.0):
         return z
     return g.add(g.multiply(z, loss.width), loss.centre)
+
+
+def outputs_of(model: TrainedModel) -> int:
+    """How many numbers the label's output has."""
+    return len(model.classes) if model.task == "multiclass" else 1
+
+
+def metadata_of(model: TrainedModel) -> dict[str, str]:
+    """What a file says of its model."""
+    told = {
+        "steepest": __version__,
+        "task": model.task,
+        "label": model.label,
+        "classes": list(model.classes),
+        "features": dict(model.features)
+        if isinstance(model.features, Mapping)
+        else list(model.features),
+        **({} if model.particles is None else {"particles": model.particles}),
+    }
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items()}
