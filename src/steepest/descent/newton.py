@@ -32,6 +32,7 @@ from steepest.descent.loop import Callback, Monitor, Outcome
 from steepest.descent.plan import Plan
 from steepest.descent.state import Best, Checkpointer, Path, State, StopReason
 from steepest.errors import EventsError, Interrupted, Preempted
+from steepest.models import has_intercept
 from steepest.objective import Batch, Objective
 from steepest.objective.over_ranks import OverRanks
 from steepest.ranks import current
@@ -141,8 +142,8 @@ def _shift(objective: Objective, sample: Batch) -> Array | None:
 
     A linear model with an intercept has the same minimum whatever its features are measured from.
     """
-    linear = getattr(getattr(objective, "model", None), "linear_layer", None)
-    if linear is None or linear(np.zeros(objective.size)) is None:
+    model = getattr(objective, "model", None)
+    if model is None or not has_intercept(model):
         return None
     ranks = current()
     first = ranks.from_main(sample.take(slice(1)).inputs[0].astype(np.float64))

@@ -23,6 +23,7 @@ from steepest.estimators.choices import (
     chosen_for,
     method_of,
     parted,
+    refuse_intercept,
     seed_of,
 )
 from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated
@@ -75,6 +76,7 @@ class Descended(Shared, BaseEstimator):
         self,
         hidden: tuple[int, ...] = (),
         *,
+        fit_intercept: bool = True,
         method: Literal["auto", "descent", "newton", "exact"] = "auto",
         batch_size: int | Literal["all"] | None = None,
         optimizer: str | dict[str, Any] | None = None,
@@ -95,6 +97,7 @@ class Descended(Shared, BaseEstimator):
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.hidden = hidden
+        self.fit_intercept = fit_intercept
         self.method = method
         self.batch_size = batch_size
         self.optimizer = optimizer
@@ -183,6 +186,9 @@ class Descended(Shared, BaseEstimator):
             "keep": "best" if validated else "last",
         }
         model = {name: p[name] for name in ("hidden", "activation", "initialization")}
+        if not self.fit_intercept:
+            refuse_intercept(p)
+            model = {"name": "through-origin"}
         arrays = {"path": "arrays", "label": "y"}
         table = {"events": arrays, "model": model, "descent": descent}
         return Recipe.from_dict(table, source=type(self).__name__)

@@ -20,6 +20,7 @@ __all__ = [
     "class_weights",
     "method_of",
     "parted",
+    "refuse_intercept",
     "seed_of",
 ]
 
@@ -91,6 +92,30 @@ def method_of(
         return "descent"
     exact = task == "regression" and values <= EXACT_VALUES and not validated
     return "exact" if exact else "newton"
+
+
+def refuse_intercept(parameters: Mapping[str, Any]) -> None:
+    """Raise RecipeError for a model without an intercept that is no such model.
+
+    Raises
+    ------
+    RecipeError
+        There are hidden layers, or the scaling would shift the features.
+    """
+    if parameters["hidden"]:
+        raise RecipeError(
+            "Networks have biases in all layers.",
+            expected="fit_intercept=True with hidden layers",
+            found=f"fit_intercept=False, hidden={tuple(parameters['hidden'])}",
+            do="leave one of them out",
+        )
+    if parameters["scaling"] not in ("auto", "none"):
+        raise RecipeError(
+            "Without an intercept the features must not be shifted.",
+            expected='scaling="none", or left out, with fit_intercept=False',
+            found=f"scaling={parameters['scaling']!r}",
+            do='method="newton" needs no scaling; or divide the features beforehand',
+        )
 
 
 def seed_of(estimator: Any) -> int:

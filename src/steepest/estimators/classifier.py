@@ -35,6 +35,9 @@ class Classifier(ClassifierMixin, Descended):
     ----------
     hidden
         Units of each hidden layer; () is logistic or softmax regression.
+    fit_intercept
+        False: a linear model without an intercept, f(x) = Σ wⱼxⱼ, for features whose zero means
+        something. They are then not scaled.
     method
         "descent"; "newton": the minimum of J by steps in the metric of its curvature (no hidden
         layers), a few passes over the events, without `partial_fit`; or "auto": "newton" without
@@ -146,6 +149,7 @@ class Classifier(ClassifierMixin, Descended):
         self,
         hidden: tuple[int, ...] = (),
         *,
+        fit_intercept: bool = True,
         method: Literal["auto", "descent", "newton"] = "auto",
         batch_size: int | Literal["all"] | None = None,
         optimizer: str | dict[str, Any] | None = None,
@@ -168,6 +172,7 @@ class Classifier(ClassifierMixin, Descended):
     ) -> None:
         super().__init__(
             hidden,
+            fit_intercept=fit_intercept,
             method=method,
             batch_size=batch_size,
             optimizer=optimizer,

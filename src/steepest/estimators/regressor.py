@@ -30,6 +30,9 @@ class Regressor(RegressorMixin, Descended):
     ----------
     hidden
         Units of each hidden layer; () is linear regression.
+    fit_intercept
+        False: a linear model without an intercept, f(x) = Σ wⱼxⱼ, for features whose zero means
+        something. They are then not scaled.
     method
         "descent"; "exact": the least-squares answer by an orthogonal factorisation, as the
         reference that descent is compared with; or "newton": the minimum by steps in the metric of

@@ -17,6 +17,7 @@ import numpy as np
 from steepest.curvature import Quadratic, hessian, settled
 from steepest.events import TRAIN
 from steepest.explain.record import Record, with_scaling
+from steepest.models import has_intercept
 from steepest.objective import Batch, ModelObjective
 from steepest.scaling import AffineScaling
 from steepest.training.inputs import scaling_of
@@ -132,6 +133,8 @@ def _kappa_standard(record: Record, minimum: Array) -> float:
     own, objective = record.model.scaling, record.objective
     layer = record.model.model.linear_layer(minimum)
     assert layer is not None
+    if not has_intercept(record.model.model):
+        return math.nan
     if not (isinstance(own, AffineScaling) and isinstance(standard, AffineScaling)):
         return math.nan
     theta = minimum.copy()

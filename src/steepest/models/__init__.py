@@ -6,11 +6,20 @@ file              what it has
 base.py           `Model`: what every model offers; `ModelKind`, `register`, `kind_named`: a name →
                   how a model is built, trained and saved
 dense.py          dense networks; without hidden layers linear, logistic and softmax regression
+through_origin.py the linear ones without an intercept
 layers.py         activations and passes of a dense network, in NumPy
 ================  =================================================================================
 """
 
-from steepest.models.base import InputNames, Model, ModelKind, kind_named, known_models, register
+from steepest.models.base import (
+    InputNames,
+    Model,
+    ModelKind,
+    has_intercept,
+    kind_named,
+    known_models,
+    register,
+)
 from steepest.models.dense import Dense
 
 __all__ = [
@@ -18,6 +27,7 @@ __all__ = [
     "InputNames",
     "Model",
     "ModelKind",
+    "has_intercept",
     "kind_named",
     "known_models",
     "register",

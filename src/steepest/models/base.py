@@ -103,6 +103,8 @@ class ModelKind:
         Whether the objective has an argument ``running``, see `steepest.objective.running.Running`.
     heads
         Whether the objective takes `steepest.losses.WithHeads`, with a logit more for each head.
+    scaling
+        That of features where ``descent.scaling`` is "auto"; None: as for dense models.
     """
 
     name: str
@@ -112,6 +114,7 @@ class ModelKind:
     groups: tuple[str, ...] = ()
     runs: bool = False
     heads: bool = False
+    scaling: str | None = None
 
 
 TORCH = (
@@ -125,6 +128,7 @@ TORCH = (
 """The kinds that PyTorch computes."""
 _KINDS: dict[str, ModelKind | str] = {
     "dense": "steepest.objective.kinds:KINDS",
+    "through-origin": "steepest.objective.kinds:KINDS",
     **dict.fromkeys(TORCH, "steepest.objective.autograd:KINDS"),
 }
 """By name: the kind, or ``module:attribute`` of a dictionary that has it."""
@@ -133,6 +137,19 @@ _KINDS: dict[str, ModelKind | str] = {
 def register(kind: ModelKind) -> None:
     """Make a kind of model known; one of the same name is replaced."""
     _KINDS[kind.name] = kind
+
+
+def has_intercept(model: Model) -> bool:
+    """Return whether f_θ = xᵀW + b with a b that θ holds.
+
+    Examples
+    --------
+    >>> kinds = kind_named("dense"), kind_named("through-origin")
+    >>> [has_intercept(kind.build({}, ("pt", "mass"), 1)) for kind in kinds]
+    [True, False]
+    """
+    layer = model.linear_layer(np.ones(model.size))
+    return layer is not None and bool(layer[1].all())
 
 
 def known_models() -> tuple[str, ...]:

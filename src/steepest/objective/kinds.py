@@ -8,10 +8,21 @@ from typing import Any
 from steepest.losses import loss_named
 from steepest.models.base import ModelKind, kind_named
 from steepest.models.dense import Dense
+from steepest.models.through_origin import ThroughOrigin
 from steepest.objective.base import ModelObjective
 from steepest.objective.dense import DenseObjective
+from steepest.objective.through_origin import ThroughOriginObjective
 
-KINDS = {"dense": ModelKind("dense", Dense.build, DenseObjective, Dense.from_config)}
+KINDS = {
+    "dense": ModelKind("dense", Dense.build, DenseObjective, Dense.from_config),
+    "through-origin": ModelKind(
+        "through-origin",
+        ThroughOrigin.build,
+        ThroughOriginObjective,
+        ThroughOrigin.from_config,
+        scaling="none",
+    ),
+}
 """The kinds of models that compiled code computes, by their names."""
 
 

@@ -129,6 +129,10 @@ class OtherModelRecipe(_WithHeads):
         return dict(self.model_extra or {})
 
 
+THROUGH_ORIGIN = "through-origin"
+"""The kind of model that is linear and has no intercept."""
+
+
 def _model_tag(value: Any) -> str:
     named = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
     return "dense" if named in (None, "dense") else "other"
@@ -292,7 +296,8 @@ class Recipe(Strict):
         self._refuse_events(source)
         method = self.descent.method
         hidden = self.model.hidden if isinstance(self.model, ModelRecipe) else None
-        if method in ("newton", "exact") and hidden != ():
+        linear = hidden == () or self.model.name == THROUGH_ORIGIN
+        if method in ("newton", "exact") and not linear:
             models = "linear regression" if method == "exact" else "models without a hidden layer"
             raise RecipeError(
                 f"{source}: method {method!r} is for {models}.",

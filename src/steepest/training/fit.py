@@ -29,6 +29,7 @@ from steepest.errors import EventsError, RecipeError
 from steepest.events import Sample
 from steepest.groups import Inputs
 from steepest.losses import MeanSquaredError, heads_of, label_loss
+from steepest.models import has_intercept, kind_named
 from steepest.objective import Batch, ModelObjective
 from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
@@ -104,7 +105,8 @@ def fit(
         usual = usual_penalty(schema.task, events_of(train))
         recipe = recipe.model_copy(update={"l2": usual})
     with one_blas_thread():  # fastest for small products, and fixes the order of sums
-        if recipe.method == "exact" and recipe.l2 == 0.0:  # no scaling moves this minimum
+        free = kind_named(model_recipe.name).scaling is None
+        if free and recipe.method == "exact" and recipe.l2 == 0.0:  # which no scaling moves
             scaling = _exact_scaling(train, schema)
         initial = initial_model(model_recipe)
         scaling = scaling or _scaling(initial, train, schema, recipe)
@@ -166,7 +168,7 @@ def decided_for(
         l2 = usual_penalty(task, events_of(train))
     scaling = recipe.scaling
     if scaling == "auto":
-        scaling = "asinh" if network else "standard"
+        scaling = kind_named(model.name).scaling or ("asinh" if network else "standard")
     return recipe.model_copy(update={"l2": l2, "scaling": scaling})
 
 
@@ -408,14 +410,13 @@ def _exact(
 ) -> Fitted:
     _refuse_large(events)
     assert isinstance(recipe.l2, float)  # decided
-    solution = least_squares(events.inputs, events.targets, events.weights, recipe.l2)
-    theta = np.append(solution.coefficients, solution.intercept).astype(objective.dtype)
+    solution, theta = _solved(events, objective, recipe.l2)
     say(
         f"Least squares by an orthogonal factorisation: condition number κ = "
         f"{solution.condition_number:.3g}, so {solution.digits_lost:.1f} of 16 digits are lost."
     )
-    if solution.rank < len(theta):
-        say(f"The features are linearly dependent: rank {solution.rank} of {len(theta)}.")
+    if solution.rank < (unknowns := len(solution.coefficients) + 1):
+        say(f"The features are linearly dependent: rank {solution.rank} of {unknowns}.")
     reason = StopReason("exact", "the least-squares answer, by an orthogonal factorisation")
     loss = objective.loss(theta, events)
     state = State(theta, (), 0, Best(theta, loss, 0), np.inf, reason=reason)
@@ -424,6 +425,19 @@ def _exact(
     rate = LearningRate(0.0, "none is needed")
     model = model_with(scaling, objective, schema, theta)
     return Fitted(model, Outcome(theta, 0, state), rate, plan, recipe, solution)
+
+
+def _solved(events: Batch, objective: ModelObjective, l2: float) -> tuple[LeastSquares, Array]:
+    """The least-squares answer, and θ of the model."""
+    X, y, w = events.inputs, events.targets, events.weights
+    if has_intercept(objective.model):
+        solution = least_squares(X, y, w, l2)
+        theta = np.append(solution.coefficients, solution.intercept)
+    else:  # every event and its mirror image: then the intercept is zero, and J the same
+        mirrored = np.concatenate([X, -X]), np.concatenate([y, -y])
+        solution = least_squares(*mirrored, None if w is None else np.concatenate([w, w]), l2)
+        theta = solution.coefficients
+    return solution, theta.astype(objective.dtype)
 
 
 def _refuse_ranks() -> None:
