@@ -82,6 +82,7 @@ def test_a_recipe(tmp_path):
         "evaluate": {"baseline": False},
     }
     run = steepest.train(recipe, tmp_path / "run", progress=False)
+    assert run.metrics is not None
     found = run.metrics["model"]["coefficients"]
     assert run.metrics["model"]["name"] == "linear regression through the origin"
     assert found["intercept"] == [0.0]
