@@ -21,6 +21,7 @@ from steepest.cli.lab import lab
 from steepest.cli.landscape import landscape
 from steepest.cli.lecture import lecture
 from steepest.cli.predict import predict
+from steepest.cli.recipe import from_weaver
 from steepest.cli.runs import runs
 from steepest.cli.share import share
 from steepest.cli.simulate import simulate
@@ -95,6 +96,14 @@ for _verb in (
     simulate,
 ):  # fmt: skip
     app.command()(_answered(_verb))
+
+_recipe = typer.Typer(
+    help="Make recipes from the configurations of other programs.", no_args_is_help=True,
+    rich_markup_mode=None,
+)  # fmt: skip
+_recipe.callback()(lambda: None)
+_recipe.command("from-weaver")(_answered(from_weaver))
+app.add_typer(_recipe, name="recipe")
 
 
 def main() -> None:
