@@ -187,13 +187,14 @@ def show_predictions(written: Predictions, as_json: bool) -> None:
     """Print what was written."""
     if as_json:
         return print_json(written.to_json())
+    many = written.files and written.files != [written.path]
     unscored = f", {written.unscored:,} of them without a score (NaN)" if written.unscored else ""
     rate = f" ({written.rate:,.0f} a second)" if written.rate else ", all of them before"
     return _print(
         f"{written.rows:,} events scored{unscored}, in {written.seconds:.1f} s{rate}: "
         f"{', '.join(written.scores)}",
         *[f"Skipped, since it cannot be read: {why}" for why in written.skipped.values()],
-        f"Scores: {written.path}",
+        f"Scores: {written.path}" + (f", {len(written.files)} files" if many else ""),
     )
 
 

@@ -21,7 +21,10 @@ def predict(
     out: Annotated[
         str,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="The file to write: .parquet .root .h5 .csv"
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="The file to write: .parquet .root .h5 .csv; with {stem} one for each file.",
         ),
     ],
     columns: Annotated[
@@ -82,6 +85,8 @@ def predict(
         steepest predict runs/first data.root:tree -o s.root --columns pt,eta
 
         steepest predict runs/first "jets/*.parquet" -o scores.h5 --resume
+
+        steepest predict runs/first "data/*.root:tree" -o "scores/{stem}.root" --columns none
 
     The scores are the columns score (two classes: the probability of class 1), score_CLASS and
     predicted (more classes), or prediction (regression). Every event gets one; the recipe's

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,14 +108,7 @@ class Parts:
         begun = self._begun()
         if begun is None:
             return False
-        for key, words in _WORDS.items():
-            if begun.get(key) != manifest[key] and not _goes_on(key, begun, manifest):
-                raise InputError(
-                    f"The unfinished scores in {self.folder} were begun with other input: {words}.",
-                    expected=_short(begun.get(key)),
-                    found=_short(manifest[key]),
-                    do="resume with the same, or begin anew with --overwrite",
-                )
+        refuse_other(f"The unfinished scores in {self.folder} were", begun, manifest)
         manifest["part_rows"] = begun["part_rows"]
         self._manifest = begun
         for index, sha in enumerate(begun["parts"]):
@@ -204,9 +197,21 @@ class Parts:
         return f"part-{index:06d}.arrow"
 
 
-def _goes_on(key: str, begun: dict[str, Any], manifest: dict[str, Any]) -> bool:
+def refuse_other(what: str, begun: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    """Raise InputError if scores were begun with another model, events or options."""
+    for key, words in _WORDS.items():
+        if begun.get(key) != manifest[key] and not _goes_on(key, begun, manifest):
+            raise InputError(
+                f"{what} begun with other input: {words}.",
+                expected=_short(begun.get(key)),
+                found=_short(manifest[key]),
+                do="resume with the same, or begin anew with --overwrite",
+            )
+
+
+def _goes_on(key: str, begun: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     """Whether parts can be gone on with although this differs: no score was missing so far."""
-    return key == "missing" and (begun["missing"], manifest["missing"]) == ("error", "nan")
+    return key == "missing" and (begun.get("missing"), manifest["missing"]) == ("error", "nan")
 
 
 def _short(value: Any) -> str:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from steepest.folder import SavedModel, load_model
 from steepest.folder.files import explained, sync_folder, write_synced
 from steepest.groups import FEATURES
 from steepest.prediction.columns import ALL, ScoreColumns, copied_columns
+from steepest.prediction.each import STEM, predict_each
 from steepest.prediction.folds import FoldModels, load_folds
-from steepest.prediction.parts import GO_ON, KEPT, Parts
+from steepest.prediction.parts import GO_ON, KEPT, Parts, refuse_other
 from steepest.prediction.scorer import Scorer
 from steepest.prediction.target import Target, target_of
 from steepest.recipe import Derived, FriendRecipe, ParticlesRecipe
@@ -43,7 +45,7 @@ class Predictions:
     Attributes
     ----------
     path : Path
-        The file.
+        The file; of a file for each, as it was asked for, with ``{stem}``.
     rows, events : int
         Rows in it; events that were read. They differ by what `select` leaves out.
     unscored : int
@@ -58,6 +60,8 @@ class Predictions:
         Columns that the format cannot hold, each with its type.
     skipped : dict[str, str]
         Files that cannot be read, each with the reason, with ``on_bad_file="skip"``.
+    files : list[Path]
+        All files that are there now.
     """
 
     path: Path
@@ -70,6 +74,7 @@ class Predictions:
     columns: list[str]
     left_out: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
@@ -79,7 +84,8 @@ class Predictions:
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         given = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**given, "path": str(self.path), "events_per_second": self.rate}
+        paths = {"path": str(self.path), "files": [str(path) for path in self.files]}
+        return {**given, **paths, "events_per_second": self.rate}
 
 
 def predict_events(
@@ -115,7 +121,8 @@ def predict_events(
         label nor weight.
     out
         The file to write, ``.parquet``, ``.root``, ``.h5`` or ``.csv``; ``scores.root:tree`` and
-        ``scores.h5:/group`` name what is inside, which is else ``events``.
+        ``scores.h5:/group`` name what is inside, which is else ``events``. With ``{stem}`` in it
+        each file of events has a file of its own: friends, row by row.
     columns
         The columns that are copied: "all" that the format can hold, names, or "none"; then the
         file's number and the row in it stand beside the scores.
@@ -152,7 +159,35 @@ def predict_events(
     Interrupted
         After Ctrl-C; what was done is kept.
     """
-    callback = callback or TrainingCallback()
+    options: dict[str, Any] = {
+        "columns": columns, "prefix": prefix, "select": select, "friends": friends,
+        "missing": missing, "on_bad_file": on_bad_file, "rntuple": rntuple, "resume": resume,
+        "overwrite": overwrite, "callback": callback or TrainingCallback(),
+    }  # fmt: skip
+    one = partial(_predict_file, model)
+    if STEM in os.fspath(out):
+        return predict_each(one, events, os.fspath(out), options)
+    return one(events, out, **options)
+
+
+def _predict_file(
+    model: str | Path,
+    events: Any,
+    out: str | os.PathLike[str],
+    *,
+    columns: str | Sequence[str],
+    prefix: str,
+    select: str | None,
+    friends: Sequence[str] | None,
+    missing: str,
+    on_bad_file: str,
+    rntuple: bool,
+    resume: bool,
+    overwrite: bool,
+    callback: TrainingCallback,
+    keep: bool = False,
+) -> Predictions:
+    """Score events into one file; with `keep`, one that is there with the same is left as it is."""
     start = time.perf_counter()
     target = target_of(out, as_rntuple=rntuple)
     target.writer.require()
@@ -180,6 +215,8 @@ def predict_events(
         return scorer, manifest, done
 
     first = prepared(opened)
+    if keep and target.path.exists() and not parts.renamed(target.path):
+        return _kept(target, *first, time.perf_counter() - start)
     _say(callback, saved, first[0])
     # Of a process that ended just as the file had got its name, the file is made once more.
     if not overwrite and not (resume and parts.renamed(target.path)):
@@ -199,6 +236,27 @@ def predict_events(
         columns=[field.name for field in scorer.copied.written],
         left_out=scorer.copied.left_out,
         skipped=scorer.source.skipped,
+        files=[target.path],
+    )
+
+
+def _kept(target: Target, scorer: Scorer, manifest: dict[str, Any], seconds: float) -> Predictions:
+    """Describe a file that is complete already, if it was made of the same."""
+    begun = target.writer.metadata(target.path, target.part).get(METADATA_KEY)
+    known = json.loads(begun) if begun else {}
+    refuse_other(f"The file {target.path} was", known, manifest)
+    inside = f":{target.part}" if target.part else ""
+    return Predictions(
+        path=target.path,
+        rows=open_events(f"{target.path}{inside}").rows,
+        events=scorer.source.rows,
+        unscored=0,
+        resumed=scorer.source.rows,
+        seconds=seconds,
+        scores=list(scorer.scores.meanings),
+        columns=[field.name for field in scorer.copied.written],
+        left_out=scorer.copied.left_out,
+        files=[target.path],
     )
 
 

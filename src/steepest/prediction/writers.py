@@ -38,6 +38,7 @@ class Writer:
     nulls: bool = False  # whether a value may be missing
     extra: str = ""  # installs `packages`, which are needed
     packages: tuple[str, ...] = ()
+    metadata: Callable[[Path, str], Metadata] = lambda path, part: {}  # of a file, as was written
 
     def require(self) -> None:
         """Raise MissingExtraError unless the format's packages are installed."""
@@ -233,12 +234,33 @@ def _refused_by_ntuple(name: str, arrow: pa.DataType) -> str | None:
     return refused(arrow, 99, texts_in_lists=True, half=False)
 
 
+def _parquet_metadata(path: Path, part: str) -> Metadata:
+    found = pq.read_schema(path).metadata or {}
+    return {key.decode(): text.decode() for key, text in found.items() if key == b"steepest"}
+
+
+def _hdf5_metadata(path: Path, part: str) -> Metadata:
+    import h5py
+
+    with h5py.File(path) as file:
+        return dict(file[part.strip("/") or INSIDE].attrs.items())
+
+
+def _root_metadata(path: Path, part: str) -> Metadata:
+    import uproot
+
+    opened: Any = uproot.open(path)
+    with opened as file:
+        return {"steepest": str(file["steepest"])} if "steepest" in file else {}
+
+
 PARQUET = Writer(
     "Parquet",
     (".parquet", ".pq"),
     lambda name, arrow: unreadable_name(arrow),  # what could not be read
     write_parquet,
     nulls=True,
+    metadata=_parquet_metadata,
 )
 ROOT = Writer(
     "ROOT",
@@ -248,6 +270,7 @@ ROOT = Writer(
     parts=True,
     extra="root",
     packages=("uproot", "awkward"),
+    metadata=_root_metadata,
 )
 RNTUPLE = replace(
     ROOT, name="ROOT (RNTuple)", refusal=_refused_by_ntuple, write=partial(write_root, _ntuple)
@@ -260,6 +283,7 @@ HDF5 = Writer(
     parts=True,
     extra="hdf5",
     packages=("h5py",),
+    metadata=_hdf5_metadata,
 )
 CSV = Writer("CSV", (".csv", ".tsv"), lambda name, arrow: refused(arrow, 0), write_csv, nulls=True)
 WRITERS = (PARQUET, ROOT, HDF5, CSV)

@@ -216,7 +216,8 @@ class _Conversion:
                 f"truth values write {flags[0]} in place of {flags[0]} == 1."
             )
         names = ", ".join(f"{index} {flag}" for index, flag in enumerate(value))
-        self.notes.append(f"The classes are {names}.")
+        rest = "" if len(flags) == 2 else "; an event without any flag counts as the last"
+        self.notes.append(f"The classes are {names}{rest}.")
         if len(tests) == 2:
             return tests[1]
         label = str(len(tests) - 1)
@@ -308,7 +309,9 @@ class _Conversion:
         if isinstance(shift, int | float):
             factor = 1 if factor is None else factor
             low, high = (-5 if low is None else low), (5 if high is None else high)
-            text = f"min(max(({text} - {_number(shift)}) * {factor}, {low}), {high})"
+            text = text if shift == 0 else f"({text} - {_number(shift)})"
+            text = text if factor == 1 else f"{text} * {factor}"
+            text = f"min(max({text}, {low}), {high})"
         return name if text == name else {"name": name, "value": text}
 
     def _rest(self) -> None:
