@@ -101,8 +101,8 @@ def test_the_python_lines_say_the_same_recipe(page, address):
 
 def test_a_click_on_the_surface_starts_there(page, address):
     opened(page, address)
-    expected = page.evaluate("() => [steepestLab.frame.ofX(150), steepestLab.frame.ofY(120)]")
-    page.click(".surface canvas", position={"x": 150, "y": 120})
+    expected = page.evaluate("() => [steepestLab.stage.contour.frame.ofX(150), steepestLab.stage.contour.frame.ofY(120)]")
+    page.click(".surface canvas:last-of-type", position={"x": 150, "y": 120})
     page.wait_for_function("() => steepestLab.lab.start !== null")
     start = page.evaluate("() => Array.from(steepestLab.first.descent.start)")
     np.testing.assert_allclose([start[1], start[0]], expected, atol=0.05)  # a pixel or two
@@ -128,6 +128,13 @@ def test_the_keyboard_plays_steps_and_resets(page, address):
     page.wait_for_function("() => steepestLab.first.descent.step === 0")
     page.keyboard.press(" ")
     page.wait_for_function("() => steepestLab.first.descent.step > 2")
+    assert page.inner_text("#play") == "Pause"
+    page.keyboard.press(" ")
+    page.wait_for_function("() => document.querySelector('#play').textContent === 'Play'")
+    assert page.evaluate("() => steepestLab.playing") is False
+    page.click("#reset")  # keys work where a button has the focus, but for the space, which is its own
+    page.keyboard.press("s")
+    page.wait_for_function("() => steepestLab.first.descent.step === 1")
     page.focus("#rate")
     before = page.input_value("#rate-number")
     page.keyboard.press("ArrowRight")

@@ -240,10 +240,10 @@ def _measured(given: dict[str, Any]) -> linear.LinearCurvature:
 def test_the_hessian_of_a_network_is_the_librarys(page, address):
     given = {"dataset": "two-moons", "scaling": "none", "hidden": [4, 3], "rate": 0.1, "l2": 0.05}
     script = """
-    const { hessian, sharpness } = await import("./twin/index.js");
+    const { finished, hessian, sharpness } = await import("./twin/index.js");
     const theta = objective.initial(5);
     return { hessian: hessian(objective, theta, events).map((row) => Array.from(row)),
-      largest: sharpness(objective, theta, events).largest };
+      largest: finished(sharpness(objective, theta, events)).largest };
     """
     found = in_page(page, address, script, given)
     dataset = DATASETS["two-moons"]

@@ -3,14 +3,36 @@
 import { palette } from "./colours.js";
 import { short } from "./numbers.js";
 
-/** Size a canvas to its box; returns its context in CSS pixels, with width and height. */
-export function prepared(canvas) {
-  const ratio = Math.min(devicePixelRatio || 1, 2);
-  const { clientWidth: width, clientHeight: height } = canvas;
-  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
+const sizes = new WeakMap();
+/** Says "resize" when a box that was drawn into has another size. */
+export const boxes = new EventTarget();
+const observer = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) sizes.set(target, [contentRect.width, contentRect.height]);
+  boxes.dispatchEvent(new Event("resize"));
+});
+
+/** Width and height of an element; asked of the layout once, as it makes the browser lay out anew. */
+export function sizeOf(element) {
+  if (!sizes.has(element)) {
+    sizes.set(element, [element.clientWidth, element.clientHeight]);
+    observer.observe(element);
   }
+  return sizes.get(element);
+}
+
+/** Give a canvas the device pixels of its box: {ratio, width, height, changed}. */
+export function sized(canvas) {
+  const ratio = Math.min(devicePixelRatio || 1, 2);
+  const [width, height] = sizeOf(canvas);
+  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+  const changed = canvas.width !== w || canvas.height !== h;
+  if (changed) Object.assign(canvas, { width: w, height: h });
+  return { ratio, width, height, changed };
+}
+
+/** Size a canvas to its box, and clear it; returns its context in CSS pixels, with width and height. */
+export function prepared(canvas) {
+  const { ratio, width, height } = sized(canvas);
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
@@ -88,9 +110,13 @@ export function toneOf(value, low, high) {
   return Math.log1p(300 * Math.max(part, 0)) / Math.log1p(300);
 }
 
-/** Lowest and highest finite value; the highest is capped for surfaces that rise without bound. */
+/** Lowest and highest finite value. */
 export function extent(values) {
-  const finite = Array.from(values).filter(Number.isFinite).sort((a, b) => a - b);
-  if (!finite.length) return [0, 1];
-  return [finite[0], finite[finite.length - 1]];
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return low <= high ? [low, high] : [0, 1];
 }

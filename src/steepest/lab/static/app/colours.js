@@ -6,12 +6,18 @@ const CIVIDIS = [
   [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
 ];
 
-/** The colour of the surface at 0 (low) … 1 (high). */
-export function surfaceColour(part) {
-  const place = Math.min(Math.max(part, 0), 1) * (CIVIDIS.length - 1);
+const SHADES = 512;
+const TABLE = new Uint8ClampedArray(3 * SHADES);
+for (let k = 0; k < SHADES; k++) {
+  const place = (k / (SHADES - 1)) * (CIVIDIS.length - 1);
   const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
-  const rest = place - low;
-  return CIVIDIS[low].map((value, i) => Math.round(value + rest * (CIVIDIS[low + 1][i] - value)));
+  CIVIDIS[low].forEach((value, i) => (TABLE[3 * k + i] = value + (place - low) * (CIVIDIS[low + 1][i] - value)));
+}
+
+/** Write red, green and blue of the surface at 0 (low) … 1 (high) to `out` from `at`, times `scale`. */
+export function surfaceColour(part, out, at, scale = 1) {
+  const shade = 3 * Math.round(Math.min(Math.max(part, 0), 1) * (SHADES - 1));
+  for (let i = 0; i < 3; i++) out[at + i] = scale * TABLE[shade + i];
 }
 
 export const dark = () => document.documentElement.dataset.theme === "dark";

@@ -1,98 +1,121 @@
 // The surface from above: tones and lines of equal J, and the paths on it.
 
-import { drawAxes, extent, frame, prepared, toneOf } from "./canvas.js";
-import { ON_SURFACE, surfaceColour } from "./colours.js";
+import { drawAxes, extent, frame, prepared, sized, toneOf } from "./canvas.js";
+import { ON_SURFACE, dark, surfaceColour } from "./colours.js";
 
 const LEVELS = 14;
+/** Steps up to which each is marked. */
+export const MOST_DISCS = 60;
+/** Steps from which the line of a path is thin, so that the surface shows. */
+const MANY = 300;
 
-/** Draws a Surface and paths of [a, b]; the tones are kept until the surface changes. */
+/** Draws a Surface; what has not changed is not drawn again. */
 export class Contour {
   constructor() {
-    this._image = null;
-    this._of = null;
+    this._mark = "";
+    this._tones = document.createElement("canvas");
+    this._traces = [];
   }
 
-  /** `paths`: [{places: [[a, b], …], lane}]; returns the frame, for clicks. */
-  draw(canvas, surface, paths) {
-    const { context, width, height } = prepared(canvas);
+  /** Tones, lines and axes to `canvas` where they have changed; returns the frame, for clicks. */
+  drawSurface(canvas, surface) {
+    const { ratio, width, height, changed } = sized(canvas);
+    const mark = `${surface.row} ${surface.nameA} ${surface.nameB} ${ratio} ${dark()}`;
+    if (!changed && this._canvas === canvas && this._surface === surface && this._mark === mark) return this.frame;
+    const painted = this._surface === surface && this._row === surface.row;
+    Object.assign(this, { _canvas: canvas, _surface: surface, _mark: mark, _row: surface.row });
+    const { context } = prepared(canvas);
     const f = frame(width, height, surface.rangeA, surface.rangeB);
-    this._paint(surface);
+    if (!painted) this._paint(surface);
     context.imageSmoothingEnabled = true;
-    context.drawImage(this._image, f.left, f.top, f.w, f.h);
+    context.drawImage(this._tones, f.left, f.top, f.w, f.h);
     if (surface.done) this._lines(context, surface, f);
     drawAxes(context, f, surface.nameA, surface.nameB, { grid: false });
+    if (surface.minimum) cross(context, f.x(surface.minimum[0]), f.y(surface.minimum[1]));
+    this.frame = f;
+    this._traces = [];
+    return f;
+  }
+
+  /** Paths to the canvas above: [{places: {list, now}, lane}]; only new places are added to the lines. */
+  drawPaths(canvas, paths) {
+    const { context } = prepared(canvas);
+    const f = this.frame;
     context.save();
     context.beginPath();
     context.rect(f.left, f.top, f.w, f.h);
     context.clip();
-    if (surface.minimum) cross(context, f.x(surface.minimum[0]), f.y(surface.minimum[1]));
-    for (const { places, lane } of paths) drawPath(context, places.map(([a, b]) => [f.x(a), f.y(b)]), lane);
+    for (const { places, lane } of paths) {
+      if (this._traces[lane]?.list !== places.list) this._traces[lane] = { list: places.list, line: new Path2D(), count: 0 };
+      const trace = this._traces[lane];
+      for (; trace.count < places.list.length; trace.count++) trace.line.lineTo(f.x(places.list[trace.count][0]), f.y(places.list[trace.count][1]));
+      const pixels = ([a, b]) => [f.x(a), f.y(b)];
+      const few = places.list.slice(0, places.list.length <= MOST_DISCS ? undefined : 1).map(pixels);
+      const now = places.now && pixels(places.now);
+      const line = new Path2D(trace.line);
+      if (now) line.lineTo(...now);
+      drawPath(context, line, few, now, lane, places.list.length > MANY);
+    }
     context.restore();
-    return f;
   }
 
-  /** Tones of the rows that are computed, one pixel a point. */
+  /** Tones of the points that are computed, a pixel each. */
   _paint(surface) {
-    const mark = `${surface.row}`;
-    if (this._of === surface && this._mark === mark) return;
     const n = surface.points;
-    this._image ??= document.createElement("canvas");
-    this._image.width = this._image.height = n;
-    const context = this._image.getContext("2d");
+    this._tones.width = this._tones.height = n;
+    const context = this._tones.getContext("2d");
     const pixels = context.createImageData(n, n);
     const [low, high] = extent(surface.values);
-    for (let j = 0; j < n; j++)
+    for (let j = 0; j < surface.row; j++)
       for (let i = 0; i < n; i++) {
-        const value = surface.values[j * n + i];
         const at = 4 * ((n - 1 - j) * n + i);
-        if (Number.isNaN(value)) continue;
-        pixels.data.set([...surfaceColour(toneOf(value, low, high)), 255], at);
+        surfaceColour(toneOf(surface.values[j * n + i], low, high), pixels.data, at);
+        pixels.data[at + 3] = 255;
       }
     context.putImageData(pixels, 0, 0);
-    Object.assign(this, { _of: surface, _mark: mark, _range: [low, high], _contours: null });
+    if (surface.done) this._contours = contours(surface, low, high);
   }
 
   _lines(context, surface, f) {
-    const [low, high] = this._range;
-    this._contours ??= contours(surface, low, high);
     context.strokeStyle = "rgba(255, 255, 255, 0.45)";
     context.lineWidth = 1;
     context.beginPath();
-    for (const [a0, b0, a1, b1] of this._contours) {
-      context.moveTo(f.x(a0), f.y(b0));
-      context.lineTo(f.x(a1), f.y(b1));
+    const x = (i) => f.left + (i / (surface.points - 1)) * f.w;
+    const y = (j) => f.top + f.h - (j / (surface.points - 1)) * f.h;
+    const ends = this._contours;
+    for (let k = 0; k < ends.length; k += 4) {
+      context.moveTo(x(ends[k]), y(ends[k + 1]));
+      context.lineTo(x(ends[k + 2]), y(ends[k + 3]));
     }
     context.stroke();
   }
 }
 
-/** Segments of equal J at levels that are evenly spaced in tone: marching squares. */
+/** Segments of equal J in grid units, four numbers each: marching squares at levels evenly spaced in tone. */
 function contours(surface, low, high) {
   const n = surface.points;
-  const tone = surface.values.map((value) => toneOf(value, low, high));
-  const segments = [];
-  for (let level = 1; level < LEVELS; level++) {
-    const wanted = level / LEVELS;
-    for (let j = 0; j + 1 < n; j++)
-      for (let i = 0; i + 1 < n; i++) {
-        const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]];
-        const values = corners.map(([p, q]) => tone[q * n + p]);
-        const cuts = [];
+  const tone = surface.values.map((value) => toneOf(value, low, high) * LEVELS);
+  const ends = [];
+  const corner = [[0, 0], [1, 0], [1, 1], [0, 1]];
+  for (let j = 0; j + 1 < n; j++)
+    for (let i = 0; i + 1 < n; i++) {
+      const at = j * n + i;
+      const values = [tone[at], tone[at + 1], tone[at + n + 1], tone[at + n]];
+      const [least, most] = [Math.min(...values), Math.max(...values)];
+      if (!Number.isFinite(most - least)) continue;
+      for (let level = Math.max(Math.ceil(least), 1); level < Math.min(most, LEVELS); level++) {
+        const before = ends.length;
         for (let k = 0; k < 4; k++) {
-          const [x, y] = [values[k], values[(k + 1) % 4]];
-          if (x < wanted === y < wanted || !Number.isFinite(x + y)) continue;
-          const part = (wanted - x) / (y - x);
-          const [p, q] = [corners[k], corners[(k + 1) % 4]];
-          cuts.push([p[0] + part * (q[0] - p[0]), p[1] + part * (q[1] - p[1])]);
+          const [u, v] = [values[k], values[(k + 1) % 4]];
+          if (u < level === v < level) continue;
+          const part = (level - u) / (v - u);
+          const [[p, q], [r, s]] = [corner[k], corner[(k + 1) % 4]];
+          ends.push(i + p + part * (r - p), j + q + part * (s - q));
         }
-        for (let k = 0; k + 1 < cuts.length; k += 2)
-          segments.push([
-            surface.coordinate(0, cuts[k][0]), surface.coordinate(1, cuts[k][1]),
-            surface.coordinate(0, cuts[k + 1][0]), surface.coordinate(1, cuts[k + 1][1]),
-          ]);
+        if ((ends.length - before) % 4) ends.length = before;
       }
-  }
-  return segments;
+    }
+  return ends;
 }
 
 function cross(context, x, y) {
@@ -108,21 +131,19 @@ function cross(context, x, y) {
   }
 }
 
-/** A path in pixels: a line with a dark rim, its steps where they are few, its end as a disc. */
-export function drawPath(context, points, lane) {
-  if (!points.length) return;
+/** A path in pixels: a line with a dark rim, discs at `places` (the first is the start) and at its end. */
+export function drawPath(context, path, places, now, lane, thin) {
+  if (!places.length) return;
   const colour = ON_SURFACE[lane % ON_SURFACE.length];
   context.lineJoin = "round";
-  for (const [width, style] of [[5, "rgba(0, 20, 45, 0.75)"], [2.6, colour]]) {
+  for (const [width, style] of [[thin ? 2.4 : 5, "rgba(0, 20, 45, 0.75)"], [thin ? 1.1 : 2.6, colour]]) {
     context.lineWidth = width;
     context.strokeStyle = style;
-    context.beginPath();
-    points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
-    context.stroke();
+    context.stroke(path);
   }
-  if (points.length <= 60) for (const point of points) disc(context, point, 3, colour);
-  disc(context, points[0], 5, "#ffffff");
-  disc(context, points[points.length - 1], 7, colour);
+  for (const place of places.slice(1)) disc(context, place, 3, colour);
+  disc(context, places[0], 5, "#ffffff");
+  if (now) disc(context, now, 7, colour);
 }
 
 function disc(context, [x, y], radius, colour) {

@@ -1,6 +1,6 @@
 // The data with what the model says of them: line, boundary, or the scores of both classes.
 
-import { drawAxes, extent, frame, prepared } from "./canvas.js";
+import { drawAxes, frame, prepared } from "./canvas.js";
 import { dark, palette } from "./colours.js";
 import { strideFor } from "../twin/index.js";
 
@@ -40,12 +40,11 @@ function labelTitle({ dataset: { description } }) {
 function drawRegression({ context, width, height }, problem, lanes) {
   const x = problem.events.columns[0];
   const labels = problem.dataset.labels;
-  const f = frame(width, height, padded(extent(x)), padded(extent(labels), 0.12));
+  const f = frame(width, height, padded(problem.range(0)), padded(problem.labelRange, 0.12));
   drawAxes(context, f, axisTitle(problem, 0), labelTitle(problem));
   context.save();
   clip(context, f);
   points(context, f, x, labels, () => palette().muted, problem);
-  const order = Array.from(x.keys()).sort((i, j) => x[i] - x[j]);
   const along = problem.features.length === 1 ? evenly(f.rangeX) : null;
   for (const { problem: own, theta, lane } of lanes) {
     const { centre, width: unit } = own.events;
@@ -59,10 +58,22 @@ function drawRegression({ context, width, height }, problem, lanes) {
     };
     if (along)
       along.forEach((value, i) => draw(value, own.objective.logits(theta, own.events.transform(Float64Array.of(value)), 0)[0], i));
-    else order.forEach((row, i) => draw(x[row], own.objective.logits(theta, own.events.x, row)[0], i));
+    else ascending(problem).forEach((row, i) => draw(x[row], own.objective.logits(theta, own.events.x, row)[0], i));
     context.stroke();
   }
   context.restore();
+}
+
+const orders = new WeakMap();
+
+/** Some of the events, by their first feature. */
+function ascending(problem) {
+  if (!orders.has(problem)) {
+    const stride = strideFor(problem.events, MOST_POINTS);
+    const x = problem.events.columns[0];
+    orders.set(problem, Array.from({ length: Math.ceil(x.length / stride) }, (_, i) => i * stride).sort((i, j) => x[i] - x[j]));
+  }
+  return orders.get(problem);
 }
 
 const evenly = ([low, high], steps = 80) => Array.from({ length: steps + 1 }, (_, i) => low + ((high - low) * i) / steps);
@@ -107,89 +118,115 @@ function drawPoints(context, f, xs, ys, colour, problem) {
 
 /** Two features: the model's classes as tones, their borders, and the events; others at their mean. */
 function drawPlane({ context, width, height }, problem, lanes) {
-  const [x, y] = [problem.events.columns[0], problem.events.columns[Math.min(1, problem.features.length - 1)]];
-  const f = frame(width, height, padded(extent(x)), padded(extent(y)));
+  const [first, second] = [0, Math.min(1, problem.features.length - 1)];
+  const f = frame(width, height, padded(problem.range(first)), padded(problem.range(second)));
   const colours = palette().classes;
+  const grids = lanes.map((lane) => probabilities(f, lane));
   context.save();
   clip(context, f);
-  tones(context, f, problem, lanes[0], colours);
-  points(context, f, x, y, (row) => colours[problem.dataset.labels[row]], problem);
-  for (const lane of lanes) borders(context, f, lane);
+  tones(context, f, grids[0], colours);
+  points(context, f, problem.events.columns[first], problem.events.columns[second], (row) => colours[problem.dataset.labels[row]], problem);
+  lanes.forEach(({ lane }, k) => borders(context, f, grids[k], palette().lanes[lane]));
   context.restore();
-  drawAxes(context, f, axisTitle(problem, 0), axisTitle(problem, Math.min(1, problem.features.length - 1)), { grid: false });
+  drawAxes(context, f, axisTitle(problem, first), axisTitle(problem, second), { grid: false });
 }
 
-/** Inputs of a model at a place of the plane; further features are at their mean. */
-function inputsAt(problem, a, b) {
-  problem._means ??= problem.events.columns.map((column) => column.reduce((sum, v) => sum + v, 0) / column.length);
-  const raw = Float64Array.from(problem._means);
-  raw[0] = a;
-  if (raw.length > 1) raw[1] = b;
-  return problem.events.transform(raw);
+const SIDE = CELLS + 1;
+const inputs = new WeakMap();
+
+/** Inputs of a model on the grid of the plane, row by row; further features are at their mean. */
+function inputsOn(f, problem) {
+  if (!inputs.has(problem)) {
+    const n = problem.features.length;
+    const raw = Float64Array.from(problem.events.columns, (column) => column.reduce((sum, v) => sum + v, 0) / column.length);
+    const x = new Float64Array(SIDE * SIDE * n);
+    const at = ([low, high], i) => low + ((high - low) * i) / CELLS;
+    for (let j = 0; j < SIDE; j++)
+      for (let i = 0; i < SIDE; i++) {
+        raw[0] = at(f.rangeX, i);
+        if (n > 1) raw[1] = at(f.rangeY, j);
+        x.set(problem.events.transform(raw), (j * SIDE + i) * n);
+      }
+    inputs.set(problem, x);
+  }
+  return inputs.get(problem);
 }
 
-function grid(f, { problem, theta }) {
-  const values = [];
-  for (let j = 0; j <= CELLS; j++)
-    for (let i = 0; i <= CELLS; i++) {
-      const a = f.rangeX[0] + ((f.rangeX[1] - f.rangeX[0]) * i) / CELLS;
-      const b = f.rangeY[0] + ((f.rangeY[1] - f.rangeY[0]) * j) / CELLS;
-      const p = problem.objective.predict(theta, inputsAt(problem, a, b), 0);
-      values.push(p.length === 1 ? [1 - p[0], p[0]] : p);
-    }
-  return values;
+/** P of each class on the grid: {classes, values}, those of one place together. */
+function probabilities(f, { problem, theta }) {
+  const x = inputsOn(f, problem);
+  const classes = problem.classes.length;
+  const values = new Float64Array(SIDE * SIDE * classes);
+  for (let place = 0; place < SIDE * SIDE; place++) {
+    const p = problem.objective.predict(theta, x, place);
+    if (p.length === 1) {
+      values[place * 2] = 1 - p[0];
+      values[place * 2 + 1] = p[0];
+    } else values.set(p, place * classes);
+  }
+  return { classes, values };
 }
 
-function tones(context, f, problem, lane, colours) {
-  const values = grid(f, lane);
-  lane.grid = values;
-  const image = (toneImage ??= document.createElement("canvas"));
-  const side = CELLS + 1;
-  image.width = image.height = side;
-  const pixels = image.getContext("2d").createImageData(side, side);
-  for (let j = 0; j < side; j++)
-    for (let i = 0; i < side; i++) {
-      const p = values[j * side + i];
-      const best = p.indexOf(Math.max(...p));
-      const above = Math.max((p[best] - 1 / p.length) / (1 - 1 / p.length), 0);
-      const alpha = 255 * (0.06 + 0.34 * above);
-      pixels.data.set([...rgb(colours[best]), alpha], 4 * ((side - 1 - j) * side + i));
-    }
-  image.getContext("2d").putImageData(pixels, 0, 0);
-  // the first and last points lie on the edges of the frame
-  const [w, h] = [f.w / CELLS, f.h / CELLS];
-  context.drawImage(image, f.left - w / 2, f.top - h / 2, f.w + w, f.h + h);
+/** The most probable class of each place, and P of the most probable other than `than`. */
+function best({ classes, values }, place, than = -1) {
+  let found = -1;
+  for (let k = 0; k < classes; k++)
+    if (k !== than && (found < 0 || values[place * classes + k] > values[place * classes + found])) found = k;
+  return found;
 }
 
-let toneImage = null;
+const toneImage = document.createElement("canvas");
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
-function borders(context, f, lane) {
-  const values = lane.grid ?? grid(f, lane);
-  const best = values.map((p) => p.indexOf(Math.max(...p)));
-  context.strokeStyle = palette().lanes[lane.lane];
+function tones(context, f, grid, hexes) {
+  toneImage.width = toneImage.height = SIDE;
+  const pixels = toneImage.getContext("2d").createImageData(SIDE, SIDE);
+  const colours = hexes.map(rgb);
+  for (let j = 0; j < SIDE; j++)
+    for (let i = 0; i < SIDE; i++) {
+      const place = j * SIDE + i;
+      const k = best(grid, place);
+      const above = Math.max((grid.values[place * grid.classes + k] - 1 / grid.classes) / (1 - 1 / grid.classes), 0);
+      const at = 4 * ((SIDE - 1 - j) * SIDE + i);
+      const colour = colours[k % colours.length];
+      for (let c = 0; c < 3; c++) pixels.data[at + c] = colour[c];
+      pixels.data[at + 3] = 255 * (0.06 + 0.34 * above);
+    }
+  toneImage.getContext("2d").putImageData(pixels, 0, 0);
+  // the first and last points lie on the edges of the frame
+  const [w, h] = [f.w / CELLS, f.h / CELLS];
+  context.drawImage(toneImage, f.left - w / 2, f.top - h / 2, f.w + w, f.h + h);
+}
+
+/** Where a class is as probable as the best of the others: zero of their difference, cell by cell. */
+function borders(context, f, grid, colour) {
+  const { classes, values } = grid;
+  context.strokeStyle = colour;
   context.lineWidth = 3;
   const [w, h] = [f.w / CELLS, f.h / CELLS];
-  const top = Math.max(...best);
+  const ahead = new Float64Array(SIDE * SIDE);
   context.beginPath();
-  for (let k = 0; k <= top; k++) {
-    // zero of p_k − the largest other, cell by cell
-    const value = values.map((p) => p[k] - Math.max(...p.filter((_, i) => i !== k)));
+  for (let k = 1; k < classes; k++) {
+    for (let place = 0; place < SIDE * SIDE; place++)
+      ahead[place] = values[place * classes + k] - values[place * classes + best(grid, place, k)];
     for (let j = 0; j < CELLS; j++)
       for (let i = 0; i < CELLS; i++) {
-        const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]];
+        const at = j * SIDE + i;
+        const corners = [at, at + 1, at + SIDE + 1, at + SIDE];
+        const above = corners.filter((one) => ahead[one] >= 0).length;
+        if (above === 0 || above === 4) continue;
         const cuts = [];
         for (let c = 0; c < 4; c++) {
           const [p, q] = [corners[c], corners[(c + 1) % 4]];
-          const [u, v] = [value[p[1] * (CELLS + 1) + p[0]], value[q[1] * (CELLS + 1) + q[0]]];
+          const [u, v] = [ahead[p], ahead[q]];
           if (u < 0 === v < 0) continue;
           const part = u / (u - v);
-          cuts.push([f.left + (p[0] + part * (q[0] - p[0])) * w, f.top + f.h - (p[1] + part * (q[1] - p[1])) * h]);
+          const x = (p % SIDE) + part * ((q % SIDE) - (p % SIDE));
+          const y = Math.floor(p / SIDE) + part * (Math.floor(q / SIDE) - Math.floor(p / SIDE));
+          cuts.push(f.left + x * w, f.top + f.h - y * h);
         }
-        if (cuts.length >= 2) {
-          context.moveTo(...cuts[0]);
-          context.lineTo(...cuts[1]);
-        }
+        context.moveTo(cuts[0], cuts[1]);
+        context.lineTo(cuts[2], cuts[3]);
       }
   }
   context.stroke();

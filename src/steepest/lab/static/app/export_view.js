@@ -13,7 +13,7 @@ export class Export extends Component {
 
   _canvases({ refs_, lab }) {
     const { surface, gl, overlay, data } = Object.fromEntries(Object.entries(refs_).map(([k, r]) => [k, r.current]));
-    return [lab.view === "3d" ? [gl, overlay] : [surface], [data]];
+    return [lab.view === "3d" ? [gl, overlay] : [surface, overlay], [data]];
   }
 
   async _copy(text, what) {

@@ -1,6 +1,7 @@
 // What is known of a descent before its first step: zones of η, and the number of steps.
 
 import { RULES, dot, factor, stableRate } from "../twin/index.js";
+import { count } from "./numbers.js";
 
 /** J − J*, as a part of its start, that counts as arrived. */
 export const PART = 1e-3;
@@ -8,31 +9,46 @@ const MOST_STEPS = 50000;
 /** η is too small if it takes so many times the steps of the best. */
 const SLOW = 5;
 
-/** λmax, the largest stable η of the rule, and the zones of the slider. */
-export function zones(problem, state, descent) {
-  const adapts = RULES[state.optimizer].stability({ momentum: state.momentum }) === null;
+/**
+ * λmax, the largest stable η of the rule, and the zones of the slider.
+ * A generator that yields between products with ∇²J, so that it can be spread over frames.
+ */
+export function* zones(problem, state, descent) {
+  const stability = RULES[state.optimizer].stability({ momentum: state.momentum });
+  const adapts = stability === null;
   const q = problem.quadratic;
   let [largest, bound, where] = [NaN, NaN, ""];
   if (q && !adapts) {
     largest = q.largest;
-    bound = RULES[state.optimizer].stability({ momentum: state.momentum }) / largest;
+    bound = stability / largest;
     where = problem.isQuadratic ? "exact, everywhere" : "at the minimum";
   } else {
-    const theta = descent ? descent.theta : problem.objective.initial(state.seed);
-    const found = stableRate(
-      problem.objective, theta, problem.events,
-      { name: state.optimizer, momentum: state.momentum }, descent?.state, descent?.ruleStep ?? 0,
-    );
+    const step = descent?.step ?? 0;
+    const found = yield* measured(problem, state, descent);
     largest = found.largest;
-    bound = found.rate;
-    where = descent?.step ? `at step ${descent.step}` : "at the start";
-    if (found.events < problem.events.y.length) where += `, on ${found.events.toLocaleString("en-US")} events`;
+    bound = adapts ? found.rate : stability / largest;
+    where = step ? `at step ${count(step)}` : "at the start";
+    if (found.events < problem.events.y.length) where += `, on ${count(found.events)} events`;
     if (adapts) where += ", over √v̂";
   }
   if (!(bound > 0)) return { largest, bound: NaN, half: NaN, slow: NaN, best: NaN, where, adapts };
   const best = q && state.optimizer === "sgd" ? q.best : bound / 2;
   return { largest, bound, half: adapts ? bound / 2 : 1 / largest, slow: slowest(q, state, problem, best), best, where, adapts };
 }
+
+/** λmax at θ: measured once for a step and a rule, whatever η is. */
+function* measured(problem, { optimizer, momentum, seed }, descent) {
+  const key = `${descent?.step ?? 0} ${optimizer} ${descent ? "" : seed}`;
+  const kept = measurements.get(descent ?? problem);
+  if (kept?.key === key) return kept.found;
+  const theta = descent ? descent.theta.slice() : problem.objective.initial(seed);
+  const state = descent?.state.map((one) => one.slice());
+  const found = yield* stableRate(problem.objective, theta, problem.events, { name: optimizer, momentum }, state, descent?.ruleStep ?? 0);
+  measurements.set(descent ?? problem, { key, found });
+  return found;
+}
+
+const measurements = new WeakMap();
 
 /** Below this η the descent takes many times the steps of the best. */
 function slowest(q, state, problem, best) {

@@ -54,13 +54,15 @@ export class Lane {
     return true;
   }
 
-  /** The path on a surface of another lane's problem: places [a, b]; none where it has no place. */
+  /** The path on a surface: its places [a, b], to which later ones are added, and where it is now. */
   places(surface) {
-    if (this._places.of !== surface) this._places = { of: surface, list: [] };
-    const { list } = this._places;
-    for (let i = list.length; i < this.thetas.length; i++) list.push(this._place(surface, this.thetas[i]));
-    const now = this._place(surface, this.descent.theta);
-    return now ? [...list.filter(Boolean), now] : list.filter(Boolean);
+    if (this._places.of !== surface) this._places = { of: surface, list: [], taken: 0 };
+    const kept = this._places;
+    for (; kept.taken < this.thetas.length; kept.taken++) {
+      const place = this._place(surface, this.thetas[kept.taken]);
+      if (place) kept.list.push(place);
+    }
+    return { list: kept.list, now: this._place(surface, this.descent.theta) };
   }
 
   _place(surface, theta) {
@@ -70,7 +72,7 @@ export class Lane {
   }
 
   /** θ's of the path, some of them, with the last. */
-  someThetas(most = 60) {
+  someThetas(most = 24) {
     const step = Math.max(1, Math.ceil(this.thetas.length / most));
     return [...this.thetas.filter((_, i) => i % step === 0), this.descent.theta.slice()];
   }

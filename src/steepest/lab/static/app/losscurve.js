@@ -1,6 +1,7 @@
 // The loss against the step or the epoch, by uPlot: a curve for each setting.
 
 import uPlot from "../vendor/uplot.js";
+import { sizeOf } from "./canvas.js";
 import { palette } from "./colours.js";
 import { short } from "./numbers.js";
 
@@ -9,8 +10,7 @@ export class LossCurve {
   draw(box, curves, { labels, lowest, byEpoch, log }) {
     const colours = palette();
     const shape = JSON.stringify([labels, byEpoch, log, colours.text, lowest !== null]);
-    const width = box.clientWidth;
-    const height = box.clientHeight;
+    const [width, height] = sizeOf(box);
     if (this.shape !== shape || this.box !== box) {
       this.plot?.destroy();
       const options = optionsFor(labels, colours, byEpoch, log, lowest !== null, width, height);

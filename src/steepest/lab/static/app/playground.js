@@ -1,15 +1,14 @@
 // The playground: settings, the loop of frames, and what is drawn in each.
 
 import { html, Component, createRef } from "./html.js";
-import { load } from "../twin/index.js";
+import { finished, load } from "../twin/index.js";
 import { Problem, optionsOf } from "./problem.js";
 import { Lane } from "./lane.js";
 import { BEGIN, RACED, SPEEDS, decode, encode } from "./state.js";
 import { parameterPlane, pathPlane, Surface, usualAxes } from "./surface.js";
-import { Contour } from "./contour.js";
-import { Surface3D } from "./surface3d.js";
-import { dataTitle, drawData } from "./dataview.js";
-import { LossCurve } from "./losscurve.js";
+import { CYCLE, Stage, TURNS } from "./stage.js";
+import { boxes } from "./canvas.js";
+import { dataTitle } from "./dataview.js";
 import { predictedSteps, startOf, zones } from "./forecast.js";
 import { explanation, raceSentence } from "./explain.js";
 import { RateSlider, sliderRange } from "./slider.js";
@@ -20,11 +19,15 @@ import { Export } from "./export_view.js";
 import { palette } from "./colours.js";
 import { count, short } from "./numbers.js";
 
-/** Milliseconds of a frame that steps, and rows of the surface, may take. */
-const STEPS_MS = 3;
-const SURFACE_MS = 2.5;
-/** Frames between looks of the text, of the loss curve and of a changed surface. */
-const TEXT_EVERY = 8;
+/** Milliseconds of a frame that steps, points of the surface, and λmax may take. */
+const STEPS_MS = 2.5;
+const WORK_MS = 2;
+/** Cycles of frames between measurements of λmax where it changes. */
+const LOOK_CYCLES = 8;
+/** Places of the next order of events that are drawn in a frame without a step. */
+const PREPARED = 2000;
+/** Events from which ∇J is taken where a direction is enough. */
+const SOME_EVENTS = 2000;
 const LIT_MS = 110;
 
 /** What changes J itself, so that θ is not kept. */
@@ -39,9 +42,7 @@ export class Playground extends Component {
     this.lab = this.tour >= 0 && location.hash.split("?")[1] === `show=${preset}` ? { ...structuredClone(BEGIN), ...structuredClone(PRESETS[this.tour].state) } : state;
     this.state = { ready: false, note: faults.join(" "), byEpoch: false, log: true };
     this.datasets = {};
-    this.contour = new Contour();
-    this.surface3d = new Surface3D();
-    this.curve = new LossCurve();
+    this.stage = new Stage();
     this.refs_ = { surface: createRef(), gl: createRef(), overlay: createRef(), data: createRef(), loss: createRef() };
     this.playing = false;
     this.pending = 0;
@@ -52,6 +53,7 @@ export class Playground extends Component {
     this._keys = this._keys.bind(this);
     this._moved = () => this._fromHash();
     this._themed = () => { this.dirty = true; this.forceUpdate(); };
+    this._resized = () => { this.dirty = true; };
   }
 
   componentDidMount() {
@@ -59,6 +61,7 @@ export class Playground extends Component {
     addEventListener("keydown", this._keys);
     addEventListener("hashchange", this._moved);
     addEventListener("themechange", this._themed);
+    boxes.addEventListener("resize", this._resized);
     globalThis.steepestLab = this; // for measurements
     this._build().then(() => requestAnimationFrame(this._frame));
   }
@@ -68,7 +71,8 @@ export class Playground extends Component {
     removeEventListener("keydown", this._keys);
     removeEventListener("hashchange", this._moved);
     removeEventListener("themechange", this._themed);
-    this.curve.destroy();
+    boxes.removeEventListener("resize", this._resized);
+    this.stage.destroy();
   }
 
   // --- state ------------------------------------------------------------------------------------
@@ -160,7 +164,7 @@ export class Playground extends Component {
     const start = startOf(problem, this.lab);
     const plane = problem.objective.isLinear && problem.objective.size >= 2
       ? parameterPlane(problem, this.lab.axes ?? usualAxes(problem), start)
-      : pathPlane(problem, this.first.someThetas(), this._gradientNow());
+      : pathPlane(problem, this.first.someThetas(), () => this._gradientNow());
     this.surface = new Surface(problem, plane);
     this.dirty = true;
   }
@@ -168,16 +172,20 @@ export class Playground extends Component {
   _gradientNow() {
     const { descent, problem } = this.first;
     const gradient = new Float64Array(problem.objective.size);
-    problem.objective.differentiate(descent.theta, problem.events, null, 0, problem.events.y.length, gradient);
+    problem.objective.differentiate(descent.theta, problem.events, null, 0, Math.min(problem.events.y.length, SOME_EVENTS), gradient);
     return gradient;
   }
 
   /** What curvature says now. */
   _look() {
-    const { problem, descent } = this.first;
-    this.zones = zones(problem, this.lab, descent);
-    this.forecast = predictedSteps(problem, this.lab);
-    this.said = explanation(this.first, this.zones);
+    this.looking = null;
+    this._known(finished(zones(this.first.problem, this.lab, this.first.descent)));
+  }
+
+  _known(found) {
+    this.zones = found;
+    this.forecast = predictedSteps(this.first.problem, this.lab);
+    this.said = explanation(this.first, found);
   }
 
   _link() {
@@ -199,14 +207,32 @@ export class Playground extends Component {
   _frame() {
     if (!this._alive) return;
     const began = performance.now();
-    if (this.playing) this._steps(began);
-    const worked = this.surface && !document.hidden && this.surface.work(this.playing ? SURFACE_MS : 3 * SURFACE_MS);
+    const turn = this.playing ? this.frames % CYCLE : null;
     this.frames += 1;
-    if (this.playing && this.frames % TEXT_EVERY === 4) this._text();
-    if (this.playing || worked || this.dirty) this._draw();
+    if (this.playing) this._steps(began);
+    else this.lanes.forEach((lane) => lane.descent.prepare(PREPARED));
+    const busy = Object.values(TURNS).flat().includes(turn);
+    if (turn === null || !busy) this._work(began + STEPS_MS + WORK_MS);
+    if (TURNS.text.includes(turn)) this._text();
+    if (this.playing || this.dirty) {
+      const all = this.dirty || turn === null;
+      this.dirty = false;
+      this._draw(all ? null : turn);
+    }
     this.scriptMs.push(performance.now() - began);
     if (this.scriptMs.length > 600) this.scriptMs.shift();
     requestAnimationFrame(this._frame);
+  }
+
+  /** What is not finished, until a time: the surface, then λmax. */
+  _work(end) {
+    if (this.surface && !document.hidden && this.surface.work(end - performance.now())) this.dirty ||= !this.playing;
+    while (this.looking && performance.now() < end) {
+      const { done, value } = this.looking.next();
+      if (!done) continue;
+      this.looking = null;
+      this._known(value);
+    }
   }
 
   _steps(began) {
@@ -216,13 +242,12 @@ export class Playground extends Component {
       const moved = this.lanes.map((lane) => lane.take()).some(Boolean);
       this.pending -= 1;
       if (!moved) {
-        this.playing = false;
-        break;
+        this._pause();
+        return;
       }
       taken = true;
       if (performance.now() - began > STEPS_MS) this.pending = 0;
     }
-    if (!this.playing) this._text();
     const few = this.first.problem.events.y.length <= 500;
     if (taken && few && SPEEDS[this.lab.speed] <= 4) this.lanes.forEach((lane) => lane.sample());
   }
@@ -230,8 +255,9 @@ export class Playground extends Component {
   _text() {
     this.lanes.forEach((lane) => lane.sample());
     const moving = !this.first.problem.objective.isLinear || this.zones.adapts;
-    if (moving && this.frames % (TEXT_EVERY * 12) === 4) this._look();
-    else this.said = explanation(this.first, this.zones);
+    if (moving && Math.floor(this.frames / CYCLE) % LOOK_CYCLES === 0)
+      this.looking ??= zones(this.first.problem, this.lab, this.first.descent);
+    this.said = explanation(this.first, this.zones);
     if (!this.first.problem.objective.isLinear) this._follow();
     this.forceUpdate();
   }
@@ -246,23 +272,13 @@ export class Playground extends Component {
     }
   }
 
-  _draw() {
-    this.dirty = false;
-    const { surface, gl, overlay, data, loss } = Object.fromEntries(Object.entries(this.refs_).map(([k, r]) => [k, r.current]));
-    if (!this.surface || !data) return;
-    const paths = this.lanes.map((lane) => ({ places: lane.places(this.surface), lane: lane.number })).reverse();
-    if (this.lab.view === "3d" && gl) this.surface3d.draw(gl, overlay, this.surface, paths);
-    else if (surface) this.frame = this.contour.draw(surface, this.surface, paths);
-    if (!this.playing || this.frames % 6 === 0)
-      drawData(data, this.first.problem, this.lanes.map(({ problem, descent, number }) => ({ problem, theta: descent.theta, lane: number })));
-    if (loss && (!this.playing || this.frames % 12 === 2)) {
-      const q = this.first.problem.quadratic;
-      const values = this.lanes.flatMap((lane) => lane.curve.values).filter((v) => v > 0);
-      const log = this.state.log && values.length > 0;
-      this.curve.draw(loss, this.lanes.map((lane) => lane.curve), {
-        labels: this.names(), lowest: q && q.lowest > 0 ? q.lowest : null, byEpoch: this.state.byEpoch, log,
-      });
-    }
+  /** Draw the panels whose turn it is; all of them for null. */
+  _draw(turn = null) {
+    const canvases = Object.fromEntries(Object.entries(this.refs_).map(([name, ref]) => [name, ref.current]));
+    const { quadratic } = this.first.problem;
+    const log = this.state.log && this.lanes.some((lane) => lane.curve.values.some((value) => value > 0));
+    const loss = { labels: this.names(), lowest: quadratic?.lowest > 0 ? quadratic.lowest : null, byEpoch: this.state.byEpoch, log };
+    this.stage.draw(canvases, { lanes: this.lanes, surface: this.surface, view: this.lab.view, loss }, turn);
   }
 
   /** What each lane is called in the legend. */
@@ -277,11 +293,21 @@ export class Playground extends Component {
   // --- actions ----------------------------------------------------------------------------------
 
   play() {
+    if (this.playing) {
+      this._pause();
+      return;
+    }
     if (this.lanes.every((lane) => lane.descent.stopped)) this.reset();
-    this.playing = !this.playing;
-    this.pending = this.playing ? 1 : 0;
-    if (!this.playing) this._text();
+    this.playing = true;
+    this.pending = 1;
     this.forceUpdate();
+  }
+
+  /** Stop playing, and say what came of it. */
+  _pause() {
+    this.playing = false;
+    this.dirty = true;
+    this._text();
   }
 
   step() {
@@ -318,9 +344,12 @@ export class Playground extends Component {
   }
 
   _keys(event) {
-    if (event.target !== document.body || event.ctrlKey || event.metaKey || event.altKey) return;
-    const actions = { " ": () => this.play(), s: () => this.step(), r: () => this.reset(), n: () => this.show(this.tour + 1), p: () => this.show(this.tour - 1) };
-    if (!actions[event.key] || !this.state.ready) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.state.ready) return;
+    // where a key has a meaning of its own, it keeps it
+    const own = event.key === " " ? "a, button, input, select, textarea, summary" : "input:not([type=range]), select, textarea";
+    if (event.target.closest(own)) return;
+    const actions = { " ": () => event.repeat || this.play(), s: () => this.step(), r: () => this.reset(), n: () => this.show(this.tour + 1), p: () => this.show(this.tour - 1) };
+    if (!actions[event.key]) return;
     event.preventDefault();
     actions[event.key]();
   }
@@ -333,7 +362,8 @@ export class Playground extends Component {
 
   _click(event) {
     const box = event.currentTarget.getBoundingClientRect();
-    const [x, y] = [this.frame.ofX(event.clientX - box.left), this.frame.ofY(event.clientY - box.top)];
+    const { frame } = this.stage.contour;
+    const [x, y] = [frame.ofX(event.clientX - box.left), frame.ofY(event.clientY - box.top)];
     if (this.surface.contains(x, y)) this.startAt(x, y);
   }
 
@@ -351,7 +381,7 @@ export class Playground extends Component {
   }
 
   _turn(turn, tilt) {
-    this.surface3d.rotate(turn, tilt);
+    this.stage.surface3d.rotate(turn, tilt);
     this.dirty = true;
   }
 
@@ -401,7 +431,7 @@ export class Playground extends Component {
   }
 
   componentDidUpdate() {
-    this.dirty = true;
+    this.dirty ||= !this.playing; // a canvas may be new; while it plays, each has its turn soon
   }
 
   _tour() {
@@ -453,9 +483,9 @@ export class Playground extends Component {
       ${lab.view === "3d"
         ? html`<div class="stack" key="3d" tabindex="0" role="application" aria-label=${label} onKeyDown=${(e) => this._surfaceKeys(e)} onPointerMove=${(e) => this._drag(e)}>
             <canvas ref=${this.refs_.gl} aria-hidden="true"></canvas><canvas ref=${this.refs_.overlay} aria-hidden="true"></canvas>
-            ${!this.surface3d.works && html`<p class="empty">This browser has no WebGL2: choose Contours.</p>`}</div>`
+            ${!this.stage.surface3d.works && html`<p class="empty">This browser has no WebGL2: choose Contours.</p>`}</div>`
         : html`<div class="stack" key="contour" tabindex="0" role="application" aria-label=${label} onKeyDown=${(e) => this._surfaceKeys(e)}>
-            <canvas ref=${this.refs_.surface} aria-hidden="true" onClick=${(e) => this._click(e)}></canvas></div>`}
+            <canvas ref=${this.refs_.surface} aria-hidden="true"></canvas><canvas ref=${this.refs_.overlay} aria-hidden="true" onClick=${(e) => this._click(e)}></canvas></div>`}
       <p class="foot">${lab.view === "3d" ? "Drag to turn" : "Click to start there"}${surface.minimum && lab.view === "contour" ? "; + is the minimum" : ""}${partial}${share}.</p>
     </section>`;
   }

@@ -1,6 +1,7 @@
 // From a state to what is minimised: objective, events, names of the parameters, curvature.
 
 import { LOSSES, LOSS_OF_TASK, Objective, measureProblem, Descent } from "../twin/index.js";
+import { extent } from "./canvas.js";
 
 /** What two settings must share to be on one surface: all of J. */
 const key = (state) =>
@@ -61,6 +62,16 @@ export class Problem {
     if (this._quadratic === undefined)
       this._quadratic = measureProblem(this.objective, this.events);
     return this._quadratic;
+  }
+
+  /** Lowest and highest value of a feature. */
+  range(j) {
+    this._ranges ??= this.events.columns.map(extent);
+    return this._ranges[j];
+  }
+
+  get labelRange() {
+    return (this._labelRange ??= extent(this.dataset.labels));
   }
 
   /** Whether J is quadratic, so that predictions are exact. */

@@ -16,7 +16,7 @@ export class Surface {
     this.points = points;
     this.values = new Float64Array(points * points).fill(NaN);
     this.stride = problem.isQuadratic ? 1 : strideFor(problem.events, events);
-    this.row = 0;
+    this._next = 0;
     this._quadratic = problem.isQuadratic ? this._coefficients() : null;
   }
 
@@ -25,8 +25,13 @@ export class Surface {
     return Math.ceil(this.problem.events.y.length / this.stride);
   }
 
+  /** Rows that are computed. */
+  get row() {
+    return Math.floor(this._next / this.points);
+  }
+
   get done() {
-    return this.row >= this.points;
+    return this._next >= this.values.length;
   }
 
   at(a, b) {
@@ -59,17 +64,27 @@ export class Surface {
     return low + ((high - low) * index) / (this.points - 1);
   }
 
-  /** Compute rows for so many milliseconds; returns whether there was something to do. */
+  /** Compute points for so many milliseconds; returns whether a row was completed. */
   work(milliseconds) {
     if (this.done) return false;
     const end = performance.now() + milliseconds;
+    const before = this.row;
     do {
-      const b = this.coordinate(1, this.row);
-      for (let i = 0; i < this.points; i++)
-        this.values[this.row * this.points + i] = this.value(this.coordinate(0, i), b);
-      this.row += 1;
+      const i = this._next % this.points;
+      this.values[this._next] = this.value(this.coordinate(0, i), this.coordinate(1, this.row));
+      this._next += 1;
     } while (!this.done && performance.now() < end);
-    return true;
+    return this.row > before;
+  }
+
+  /** J at a place between grid points, as the mesh has it; NaN where it is not computed yet. */
+  interpolated(a, b) {
+    const n = this.points;
+    const part = (value, [low, high]) => Math.min(Math.max(((value - low) / (high - low)) * (n - 1), 0), n - 1.000001);
+    const [x, y] = [part(a, this.rangeA), part(b, this.rangeB)];
+    const [i, j] = [Math.floor(x), Math.floor(y)];
+    const along = (row) => this.values[row * n + i] * (1 - x + i) + this.values[row * n + i + 1] * (x - i);
+    return along(j) * (1 - y + j) + along(j + 1) * (y - j);
   }
 
   /** Where θ is on the plane: its coordinates, and how far it is from the plane. */
@@ -131,8 +146,8 @@ function spreadAlong(q, index) {
   return curvature > 0 ? 2 * Math.sqrt((2 * Math.max(0.1 * Math.abs(q.lowest), 1e-3)) / curvature) : 1;
 }
 
-/** Of a network: the plane of the two directions that the path goes along most, around its middle. */
-export function pathPlane(problem, thetas, vector) {
+/** Of a network: the plane of the two directions in which the path goes most; ∇J's before there is one. */
+export function pathPlane(problem, thetas, gradient) {
   const size = problem.objective.size;
   const last = thetas[thetas.length - 1];
   const differences = thetas.slice(0, -1).map((theta) => theta.map((x, i) => x - last[i]));
@@ -152,7 +167,7 @@ export function pathPlane(problem, thetas, vector) {
     [u, v] = [direction(n - 1), direction(n - 2)];
     share = all > 0 ? (values[n - 1] + values[n - 2]) / all : 1;
   }
-  u ??= normalised(vector ?? unit(size, 0));
+  u ??= normalised(gradient());
   v ??= normalised(Float64Array.from({ length: size }, (_, i) => Math.cos(1 + 2.3 * i)));
   const along = dot(u, v);
   v = normalised(v.map((x, i) => x - along * u[i]));

@@ -1,7 +1,7 @@
 // The surface in three dimensions: WebGL2 for the mesh, a 2-D canvas above it for the paths.
 
-import { drawPath } from "./contour.js";
-import { prepared, extent, toneOf } from "./canvas.js";
+import { MOST_DISCS, drawPath } from "./contour.js";
+import { prepared, extent, sized, toneOf } from "./canvas.js";
 import { palette, surfaceColour } from "./colours.js";
 
 const VERTEX = `#version 300 es
@@ -18,6 +18,7 @@ precision mediump float;
 in vec3 shade; out vec4 pixel; uniform float alpha;
 void main() { pixel = vec4(shade, alpha); }`;
 const HEIGHT = 0.85;
+const MOST_PLACES = 300;
 
 /** Draws a Surface as a mesh that can be turned; without WebGL2 `works` is false. */
 export class Surface3D {
@@ -27,20 +28,27 @@ export class Surface3D {
     this.works = true;
   }
 
+  /** The mesh where it, the view or the size has changed, and the paths above it. */
   draw(canvas, overlay, surface, paths) {
     const gl = this._context(canvas);
     if (!gl) return;
-    const ratio = Math.min(devicePixelRatio || 1, 2);
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
+    const { width, height, changed } = sized(canvas);
+    const mark = `${surface.row} ${this.turn} ${this.tilt}`;
+    if (changed || this.surface !== surface || this._mark !== mark) {
+      this._mark = mark;
+      this._mesh(gl, surface);
+      this.view = this._view(width / height);
+      this._render(gl, canvas);
+    }
+    this._overlay(overlay, surface, paths, this.view);
+  }
+
+  _render(gl, canvas) {
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    this._mesh(gl, surface);
-    const view = this._view(width / height);
     gl.useProgram(this.program);
-    gl.uniformMatrix4fv(gl.getUniformLocation(this.program, "view"), false, view);
+    gl.uniformMatrix4fv(gl.getUniformLocation(this.program, "view"), false, this.view);
     const alpha = gl.getUniformLocation(this.program, "alpha");
     gl.bindVertexArray(this.array);
     gl.enable(gl.DEPTH_TEST);
@@ -49,7 +57,6 @@ export class Surface3D {
     gl.uniform1f(alpha, 1);
     gl.drawElements(gl.TRIANGLES, this.triangles, gl.UNSIGNED_INT, 0);
     gl.disable(gl.POLYGON_OFFSET_FILL);
-    this._overlay(overlay, surface, paths, view);
   }
 
   _context(canvas) {
@@ -85,8 +92,13 @@ export class Surface3D {
         const at = 9 * (j * n + i);
         const z = height(i, j);
         const [dx, dy] = [height(i + 1, j) - height(Math.max(i - 1, 0), j), height(i, j + 1) - height(i, Math.max(j - 1, 0))];
-        const colour = surfaceColour(z / HEIGHT).map((c) => c / 255);
-        data.set([(2 * i) / (n - 1) - 1, (2 * j) / (n - 1) - 1, z, ...colour, (-dx * (n - 1)) / 4, (-dy * (n - 1)) / 4, 1], at);
+        data[at] = (2 * i) / (n - 1) - 1;
+        data[at + 1] = (2 * j) / (n - 1) - 1;
+        data[at + 2] = z;
+        surfaceColour(z / HEIGHT, data, at + 3, 1 / 255);
+        data[at + 6] = (-dx * (n - 1)) / 4;
+        data[at + 7] = (-dy * (n - 1)) / 4;
+        data[at + 8] = 1;
       }
     const rows = Math.max(surface.row - 1, 0);
     const indices = new Uint32Array(rows * (n - 1) * 6);
@@ -94,8 +106,7 @@ export class Surface3D {
     for (let j = 0; j < rows; j++)
       for (let i = 0; i + 1 < n; i++) {
         const corner = j * n + i;
-        indices.set([corner, corner + 1, corner + n, corner + 1, corner + n + 1, corner + n], at);
-        at += 6;
+        for (const point of [corner, corner + 1, corner + n, corner + 1, corner + n + 1, corner + n]) indices[at++] = point;
       }
     gl.bindVertexArray(this.array);
     this.buffer ??= gl.createBuffer();
@@ -122,7 +133,7 @@ export class Surface3D {
     const [ct, st] = [Math.cos(this.turn), Math.sin(this.turn)];
     const [cp, sp] = [Math.cos(this.tilt), Math.sin(this.tilt)];
     const distance = 3.6;
-    const scale = 2.6 * Math.min(1, aspect / 1.15);
+    const scale = 3.2 * Math.min(1, aspect / 1.15);
     const [near, far] = [0.5, 10];
     // camera: x right, y up, z towards the viewer
     const rows = [
@@ -148,8 +159,8 @@ export class Surface3D {
       return [((p[0] / p[3] + 1) / 2) * width, ((1 - p[1] / p[3]) / 2) * height];
     };
     const part = (value, [low, high]) => (2 * (value - low)) / (high - low) - 1;
-    const place = (a, b) =>
-      pixel(part(a, surface.rangeA), part(b, surface.rangeB), this._height(surface.value(a, b)) + 0.012);
+    const place = ([a, b]) =>
+      pixel(part(a, surface.rangeA), part(b, surface.rangeB), this._height(surface.interpolated(a, b)) + 0.012);
     context.font = "14px system-ui, sans-serif";
     context.fillStyle = palette().text;
     context.textAlign = "center";
@@ -157,10 +168,12 @@ export class Surface3D {
     context.fillText(surface.nameB, ...pixel(1.18, 0, 0));
     if (this.surface !== surface || surface.row < 2) return;
     for (const { places, lane } of paths) {
-      const inside = places.filter(([a, b]) => surface.contains(a, b));
-      const step = Math.max(1, Math.ceil(inside.length / 300));
-      const shown = inside.filter((_, i) => i % step === 0 || i === inside.length - 1);
-      drawPath(context, shown.map(([a, b]) => place(a, b)), lane);
+      const inside = [...places.list, places.now].filter((at) => at && surface.contains(...at) && Number.isFinite(surface.interpolated(...at)));
+      const step = Math.max(1, Math.ceil(inside.length / MOST_PLACES));
+      const points = inside.filter((_, i) => i % step === 0 || i === inside.length - 1).map(place);
+      const line = new Path2D();
+      for (const [x, y] of points) line.lineTo(x, y);
+      drawPath(context, line, points.length <= MOST_DISCS ? points : points.slice(0, 1), points[points.length - 1], lane, inside.length > MOST_PLACES);
     }
   }
 

@@ -14,6 +14,8 @@ const MOST_PARAMETERS = 80;
 const FLAT = 1e-13;
 /** Events at most that the curvature of a network is measured on. */
 const EVENTS = 2000;
+/** Events × parameters at most of a product with ∇²J: a few milliseconds. */
+const PRODUCT = 250_000;
 
 /** ∇²J at θ, in rows. */
 export function hessian(objective, theta, events, stride = 1) {
@@ -120,25 +122,26 @@ export function measureProblem(objective, events) {
   return minimum && new Quadratic(minimum);
 }
 
-/** λmax of ∇²J at θ, on at most 2,000 events; for adaptive rules of P^½ ∇²J P^½. */
-export function sharpness(objective, theta, events, inverseRoot = null) {
-  const stride = strideFor(events, EVENTS);
+/** λmax of ∇²J at θ, on at most 2,000 events; for adaptive rules of P^½ ∇²J P^½. A generator. */
+export function* sharpness(objective, theta, events, inverseRoot = null) {
+  const most = Math.min(EVENTS, Math.ceil(PRODUCT / objective.size));
+  const stride = strideFor(events, most);
   const out = new Float64Array(objective.size);
   const product = (vector) => {
     const scaled = inverseRoot ? vector.map((v, i) => v * inverseRoot[i]) : vector;
     objective.hessianVector(theta, scaled, events, stride, out);
     return inverseRoot ? out.map((v, i) => v * inverseRoot[i]) : out;
   };
-  const { value, vector } = largestEigenvalue(product, objective.size);
+  const { value, vector } = yield* largestEigenvalue(product, objective.size);
   return { largest: value, vector, events: Math.ceil(events.y.length / stride) };
 }
 
-/** λmax at θ and the largest stable η of the rule there. */
-export function stableRate(objective, theta, events, optimizer, state, step) {
+/** λmax at θ and the largest stable η of the rule there. A generator. */
+export function* stableRate(objective, theta, events, optimizer, state, step) {
   const rule = RULES[optimizer.name];
   const stability = rule.stability(optimizer);
   if (stability !== null) {
-    const found = sharpness(objective, theta, events);
+    const found = yield* sharpness(objective, theta, events);
     return { ...found, bound: stability, rate: stability / found.largest };
   }
   let divisor;
@@ -148,7 +151,7 @@ export function stableRate(objective, theta, events, optimizer, state, step) {
     objective.differentiate(theta, events, null, 0, events.y.length, gradient);
     divisor = gradient.map((g) => 1 / (Math.abs(g) + 1e-8));
   }
-  const found = sharpness(objective, theta, events, divisor.map(Math.sqrt));
+  const found = yield* sharpness(objective, theta, events, divisor.map(Math.sqrt));
   const bound = adaptiveBound(optimizer.name);
   return { ...found, bound, rate: bound / found.largest };
 }

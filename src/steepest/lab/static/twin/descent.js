@@ -105,6 +105,14 @@ export class Descent {
     return this._order.rows;
   }
 
+  /** Draw so many places of the next order of events, so that no step waits for all of them. */
+  prepare(count) {
+    const events = this.events.y.length;
+    if (this.batchSize === events || this.stopped) return;
+    this._next ??= new Order(this.options.seed, this._epochs, events);
+    this._next.advance(count);
+  }
+
   /** The rate of the next step. */
   nextRate() {
     const { rate, schedule } = this.options;

@@ -8,7 +8,7 @@ export { RULES } from "./rules.js";
 export { SCHEDULES, factor } from "./schedules.js";
 export { Order, Random } from "./random.js";
 export * from "./curvature.js";
-export { dot, eigen } from "./linear_algebra.js";
+export { dot, eigen, finished } from "./linear_algebra.js";
 
 export const LOSS_OF_TASK = {
   regression: "mean-squared-error",

@@ -52,8 +52,19 @@ export function dot(a, b) {
 
 export const norm = (a) => Math.sqrt(dot(a, a));
 
-/** The largest eigenvalue of `product`, and its vector: Lanczos with full orthogonalisation. */
-export function largestEigenvalue(product, size, steps = 40) {
+/** Run a generator to its end; what it returns. */
+export function finished(work) {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+  }
+}
+
+/**
+ * The largest eigenvalue of `product`, and its vector: Lanczos with full orthogonalisation.
+ * A generator that yields after each product, so that it can be spread over frames.
+ */
+export function* largestEigenvalue(product, size, steps = 40) {
   const basis = [];
   const [diagonal, side] = [[], []];
   let vector = Float64Array.from({ length: size }, (_, i) => Math.sin(1 + 1.7 * i) + 0.3);
@@ -62,6 +73,7 @@ export function largestEigenvalue(product, size, steps = 40) {
     vector = vector.map((x) => x / length);
     basis.push(vector);
     const next = Float64Array.from(product(vector));
+    yield;
     diagonal.push(dot(vector, next));
     for (let twice = 0; twice < 2; twice++)
       for (const b of basis) {
