@@ -41,7 +41,6 @@ _HOMES = {
     "Regressor": "steepest.estimators",
     "Run": "steepest.run",
     "compare": "steepest.run",
-    "explain": "steepest.explain",
     "load": "steepest.share",
     "predict": "steepest.run",
     "resume": "steepest.run",
@@ -49,16 +48,18 @@ _HOMES = {
     "sweep": "steepest.sweeps",
     "train": "steepest.run",
 }
+_ROOMS = ("explain", "lab")
+"""`steepest.explain` can be called; `steepest.lab` has `playground`."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: `import steepest` stays quick."""
-    if name not in _HOMES:
+    if name not in _HOMES and name not in _ROOMS:
         raise AttributeError(f"module 'steepest' has no attribute {name!r}")
     from importlib import import_module
 
-    if name == "explain":  # a room that can be called
-        return import_module("steepest.explain")
+    if name in _ROOMS:
+        return import_module(f"steepest.{name}")
     return getattr(import_module(_HOMES[name]), name)
 
 

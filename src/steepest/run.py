@@ -318,6 +318,30 @@ class Run:
         write_report(self._folder)
         return explanation
 
+    def lab(self, height: int = 900) -> Any:
+        """Show the run in a notebook, as `steepest lab RUN` shows it in the browser.
+
+        Its curves grow while it trains elsewhere; the other runs of its folder can be put beside
+        it, and the playground is there too.
+
+        Parameters
+        ----------
+        height
+            Of the frame, in pixels.
+
+        Raises
+        ------
+        MissingExtraError
+            The extra ``[notebook]`` is not installed.
+
+        Examples
+        --------
+        >>> run.lab()  # doctest: +SKIP
+        """
+        from steepest.lab.notebook import show_run
+
+        return show_run(self.path, height)
+
     def resume(self, *settings: str, finish: bool = False, progress: bool = True) -> Run:
         """Go on with this run, or end it now, see `steepest.resume`."""
         return resume(self.path, settings=settings, finish=finish, progress=progress)

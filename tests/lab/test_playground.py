@@ -101,7 +101,9 @@ def test_the_python_lines_say_the_same_recipe(page, address):
 
 def test_a_click_on_the_surface_starts_there(page, address):
     opened(page, address)
-    expected = page.evaluate("() => [steepestLab.stage.contour.frame.ofX(150), steepestLab.stage.contour.frame.ofY(120)]")
+    expected = page.evaluate(
+        "() => [steepestLab.stage.contour.frame.ofX(150), steepestLab.stage.contour.frame.ofY(120)]"
+    )
     page.click(".surface canvas:last-of-type", position={"x": 150, "y": 120})
     page.wait_for_function("() => steepestLab.lab.start !== null")
     start = page.evaluate("() => Array.from(steepestLab.first.descent.start)")
@@ -132,7 +134,9 @@ def test_the_keyboard_plays_steps_and_resets(page, address):
     page.keyboard.press(" ")
     page.wait_for_function("() => document.querySelector('#play').textContent === 'Play'")
     assert page.evaluate("() => steepestLab.playing") is False
-    page.click("#reset")  # keys work where a button has the focus, but for the space, which is its own
+    page.click(
+        "#reset"
+    )  # keys work where a button has the focus, but for the space, which is its own
     page.keyboard.press("s")
     page.wait_for_function("() => steepestLab.first.descent.step === 1")
     page.focus("#rate")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +27,13 @@ from steepest.recipe import Recipe
 pytest.importorskip("starlette", reason="the extra [lab] is not installed")
 pytest.importorskip("uvicorn", reason="the extra [lab] is not installed")
 
-from steepest.lab.api import routes, started_recipe
+from steepest.lab.api import Api, routes, started_recipe
 from steepest.lab.app import make_app
 from steepest.lab.command import run_lab
+from steepest.lab.connections import Connections
 from steepest.lab.pages import pages
 from steepest.lab.processes import Processes
-from steepest.lab.safety import MOST_BYTES, POLICY
+from steepest.lab.safety import MOST_BYTES, POLICY, Bounds, TooManyError
 from steepest.lab.server import hosts_of, listen, new_token, served
 
 
@@ -47,11 +51,11 @@ def folder(tmp_path_factory, trained) -> Path:
     return place
 
 
-def serving(folder: Path, token: str | None = None) -> Iterator[tuple[str, int]]:
+def serving(folder: Path, token: str | None = None, datasets=None) -> Iterator[tuple[str, int]]:
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    datasets = built_in()[:1]
-    api = routes(Runs([folder]), Processes(folder), datasets)
+    datasets = datasets or built_in()[:1]
+    api = routes(Api(Runs([folder]), Processes(folder), datasets))
     files = pages(datasets, server=True)
     with served(make_app(files, hosts_of(port), token, api), listening):
         yield "127.0.0.1", port
@@ -62,9 +66,10 @@ def server(folder) -> Iterator[tuple[str, int]]:
     yield from serving(folder)
 
 
-def ask(server, path, method="GET", body=None, **headers):
-    """Status, headers and body, with the path as it is written."""
-    with closing(http.client.HTTPConnection(*server, timeout=30)) as connection:
+def ask(server, path, method="GET", body=None, source="127.0.0.1", **headers):
+    """Status, headers and body, the path as it is written; `source` is the visitor's address."""
+    opened = http.client.HTTPConnection(*server, timeout=60, source_address=(source, 0))
+    with closing(opened) as connection:
         connection.putrequest(method, path, skip_host="Host" in headers)
         for name, value in headers.items():
             connection.putheader(name.replace("_", "-"), value)
@@ -173,7 +178,7 @@ def test_a_runs_results_are_shown(server, folder):
     assert Recipe.from_dict(__import__("tomllib").loads(detail["recipe"]))
     merit = detail["merits"][0]
     assert {"name", "value", "low", "high", "counts", "definition"} <= merit.keys()
-    history = json.loads(ask(server, f"/api/runs/{identifier}/history?points=20")[2])
+    history = json.loads(ask(server, f"/api/runs/{identifier}/history/20")[2])
     assert history["rows"] > 0
     assert all(len(curve["step"]) <= 22 for curve in history["columns"].values())
     assert str(folder).encode() not in ask(server, "/api/runs")[2]
@@ -182,7 +187,7 @@ def test_a_runs_results_are_shown(server, folder):
 def test_what_differs_between_recipes(server):
     runs = listed(server)
     both = f"{runs['done']['id']},{runs['deep/er/other']['id']}"
-    assert json.loads(ask(server, f"/api/differences?runs={both}")[2]) == {}
+    assert json.loads(ask(server, f"/api/differences/{both}")[2]) == {}
 
 
 def test_a_stream_ends_with_a_finished_run(server):
@@ -284,32 +289,100 @@ def _until(server, status, seconds=60, has="step", beyond=-1):
     raise AssertionError(f"not {status}: {run}")
 
 
-def test_fifty_visitors_one_of_them_hostile(server):
-    """Slow readers, huge bodies and open streams of one connection leave the others served."""
+def test_requests_beyond_the_bound_wait_for_their_turn():
+    """And are refused if it does not come; what was counted is forgotten."""
+
+    async def held():
+        bounds = Bounds(requests=2, streams=1)
+        entered = []
+
+        async def one(k):
+            async with bounds.request("a"):
+                entered.append(k)
+                await asyncio.sleep(0.02)
+
+        await asyncio.gather(*(one(k) for k in range(5)))
+        assert entered == [0, 1, 2, 3, 4]
+        async with bounds.stream("a"), bounds.stream("b"):
+            with pytest.raises(TooManyError):
+                await bounds.stream("a").__aenter__()
+        async with bounds.stream("a"):
+            return entered
+
+    asyncio.run(held())
+
+
+def test_no_address_takes_all_connections(monkeypatch, folder):
+    """One too many is ended, as is one that asks nothing, or does not read what it asked for."""
+    few = partial(Connections, most=3, idle=0.8, stalled=0.8)
+    monkeypatch.setattr("steepest.lab.safety.Connections", few)
+    for server in serving(folder, datasets=built_in()[-1:]):
+        silent = [socket.create_connection(server) for _ in range(2)]
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(server)
+        asked = f"GET /data/top-jets.bin HTTP/1.1\r\nHost: 127.0.0.1:{server[1]}\r\n\r\n"
+        slow.sendall(8 * asked.encode())  # more than the system's buffers take
+        with socket.create_connection(server) as refused:
+            refused.settimeout(20)
+            with suppress(ConnectionResetError):
+                assert refused.recv(1) == b""
+        assert ask(server, "/", source="127.0.0.2")[0] == 200
+        for waiting in silent:
+            waiting.settimeout(20)
+            with suppress(ConnectionResetError):
+                assert waiting.recv(1) == b""
+        size = len(pages(built_in()[-1:], server=True)["data/top-jets.bin"].content)
+        slow.settimeout(20)
+        time.sleep(2)  # more than it may stall
+        assert _all_of(slow) < 8 * size
+        assert ask(server, "/")[0] == 200  # all were forgotten
+        for connection in (*silent, slow):
+            connection.close()
+
+
+def _all_of(connection):
+    received = 0
+    with suppress(ConnectionResetError):
+        while data := connection.recv(1 << 16):
+            received += len(data)
+    return received
+
+
+def test_a_hostile_visitor_leaves_the_others_served(server):
+    """Slow readers, huge and unfinished bodies, silence, and open streams, of one address."""
+    run, mine, visitors, each = listed(server)["done"]["id"], "127.0.0.250", 49, 40
+    host = f"Host: 127.0.0.1:{server[1]}\r\n"
+    json_type = "Content-Type: application/json\r\n"
+    begun = (
+        f"GET /data/noisy-line.bin HTTP/1.1\r\n{host}\r\n",
+        f"GET / HTTP/1.1\r\n{host}",
+        f"POST /api/start HTTP/1.1\r\n{host}{json_type}Content-Length: 60000\r\n\r\n{{",
+        f"POST /api/start HTTP/1.1\r\n{host}{json_type}Content-Length: 9999999\r\n\r\n"
+        + "x" * 99_999,
+        f"GET /api/runs/{run}/live HTTP/1.1\r\n{host}\r\n",
+        "",
+    )
     hostile = []
-    for k in range(20):
-        connection = http.client.HTTPConnection(*server, timeout=30)
-        connection.putrequest(
-            "POST" if k % 2 else "GET", "/api/start" if k % 2 else "/data/noisy-line.bin"
-        )
-        if k % 2:
-            connection.putheader("Content-Type", "application/json")
-            connection.putheader("Content-Length", "60000")
-        connection.endheaders(b"{" if k % 2 else None)  # and never more
-        hostile.append(connection)
+    for text in begun * each:
+        with suppress(OSError):
+            hostile.append(socket.create_connection(server, source_address=(mine, 0)))
+            hostile[-1].sendall(text.encode())  # and nothing is read
+    paths = ("/", "/app.css", "/api/runs", f"/api/runs/{run}", f"/api/runs/{run}/history")
     answered = []
 
-    def visit():
-        answered.append([ask(server, path)[0] for path in ("/", "/app.css", "/api/runs")])
+    def visit(number):
+        source = f"127.0.0.{number + 2}"
+        answered.append([ask(server, path, source=source)[0] for path in paths])
 
-    visitors = [threading.Thread(target=visit) for _ in range(25)]
-    for visitor in visitors:
-        visitor.start()
-    for visitor in visitors:
-        visitor.join(60)
+    threads = [threading.Thread(target=visit, args=(k,)) for k in range(visitors)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
     for connection in hostile:
         connection.close()
-    assert answered == [[200, 200, 200]] * 25
+    assert answered == [[200] * len(paths)] * visitors
 
 
 def test_folders_of_runs_must_exist(tmp_path):

@@ -25,7 +25,7 @@ _SETUP = """
 const { load, Objective, LOSSES, LOSS_OF_TASK, Descent } = await import("./twin/index.js");
 const index = await (await fetch("./data/index.json")).json();
 const description = index.datasets.find((one) => one.name === given.dataset);
-const data = await load(description);
+const data = await load(description, async (path) => (await fetch(`./${path}`)).arrayBuffer());
 const hidden = given.hidden ?? [];
 const scaled = description.task === "regression" && hidden.length > 0;
 const events = data.events(given.features ?? description.chosen, given.scaling, scaled);

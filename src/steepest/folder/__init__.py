@@ -4,7 +4,7 @@ Nothing is pickled, and nothing is ever half-written under its final name.
 """
 
 from steepest.folder.checkpoints import FolderCheckpointer
-from steepest.folder.landscapes import LandscapeFolder
+from steepest.folder.landscapes import LandscapeFolder, finished_landscapes
 from steepest.folder.provenance import provenance_of
 from steepest.folder.run_folder import RunFolder, load_model
 from steepest.folder.saved_model import SavedModel, write_model
@@ -14,6 +14,7 @@ __all__ = [
     "LandscapeFolder",
     "RunFolder",
     "SavedModel",
+    "finished_landscapes",
     "load_model",
     "provenance_of",
     "write_model",

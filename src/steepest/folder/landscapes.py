@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -9,12 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from steepest.errors import InputError, RunFolderError
-from steepest.folder.files import explained, json_text, write_text
+from steepest.folder.files import damage_explained, explained, json_text, parse_json, write_text
 from steepest.folder.manifest import Manifest
+
+DONE = "landscape.json"
+"""Written last."""
+_DO = "draw it anew, with another --name"
+
+
+def finished_landscapes(run: Path) -> list[str]:
+    """Return the names of a run's landscapes whose numbers are written."""
+    place = run / "landscape"
+    if not place.is_dir():
+        return []
+    return sorted(folder.name for folder in place.iterdir() if (folder / DONE).is_file())
 
 
 class LandscapeFolder:
@@ -33,7 +48,7 @@ class LandscapeFolder:
             )
         self.path = run / "landscape" / name
         whose = f"the landscape {name} of the run {run}"
-        self.manifest = Manifest(self.path, whose, "draw it anew, with another --name")
+        self.manifest = Manifest(self.path, whose, _DO)
 
     def write(self, name: str, save: Callable[[Path], object]) -> None:
         """Let `save` write a file."""
@@ -49,6 +64,18 @@ class LandscapeFolder:
         """Write arrays, with what else is to be known of them, as safetensors."""
         metadata = None if about is None else {"steepest": json.dumps(about)}
         self.write(name, lambda file: save_file(arrays, file, metadata))
+
+    def read_numbers(self) -> dict[str, Any]:
+        """Return landscape.json; RunFolderError if it is damaged."""
+        with damage_explained(f"{self.path / DONE}", _DO):
+            return parse_json(self.manifest.read(DONE))
+
+    def read_table(self, name: str) -> pa.Table | None:
+        """Return a Parquet file; None if there is none, RunFolderError if it is damaged."""
+        if not (self.path / name).exists():
+            return None
+        with damage_explained(f"{self.path / name}", _DO):
+            return pq.read_table(io.BytesIO(self.manifest.read(name)))
 
     def read_arrays(self, name: str) -> tuple[dict[str, np.ndarray], Any] | None:
         """Arrays and what is known of them; None if the file is not there or is damaged."""

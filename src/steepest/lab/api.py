@@ -1,4 +1,4 @@
-"""What the page asks of runs: JSON, and server-sent events."""
+"""What the page asks of runs: JSON by path, changes, and server-sent events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from steepest.errors import RecipeError, SteepestError
 from steepest.lab.datasets import Dataset
 from steepest.lab.extra import load
 from steepest.lab.processes import Processes
-from steepest.lab.runs import Runs
+from steepest.lab.runs import POINTS, Runs
 from steepest.lab.safety import body_of
 from steepest.recipe import Recipe
 
@@ -19,7 +19,6 @@ SECONDS = 1.0
 """Between looks at a run that is training."""
 LONGEST = 3600
 """Events of a stream; the browser then connects again."""
-MOST_STREAMS = 128
 MODEL_KEYS = {"hidden", "activation", "initialization"}
 DESCENT_KEYS = {
     "method", "batch_size", "optimizer", "learning_rate", "schedule", "scaling", "l2", "epochs",
@@ -62,105 +61,124 @@ def started_recipe(asked: Any, datasets: Sequence[Dataset]) -> tuple[Recipe, str
     return recipe.model_copy(update={"descent": descent_recipe}), dataset.name
 
 
-def routes(runs: Runs, processes: Processes, datasets: Sequence[Dataset]) -> list[Any]:
+class Api:
+    """Answers to what a page asks of runs, be it by HTTP or from a notebook.
+
+    Parameters
+    ----------
+    runs, processes, datasets
+        The runs that are shown, where new ones are started, and the events that they may use.
+    """
+
+    def __init__(self, runs: Runs, processes: Processes, datasets: Sequence[Dataset]) -> None:
+        self.runs, self.processes, self.datasets = runs, processes, datasets
+
+    def read(self, path: str) -> dict[str, Any] | None:
+        """Return what lies at a path such as ``runs/ID/history``; None if there is nothing.
+
+        Names and identifiers are looked up in what was found: no part of a path leads to a file.
+
+        Raises
+        ------
+        SteepestError
+            A run is damaged.
+        """
+        match path.split("/"):
+            case ["runs"]:
+                return {"runs": self.runs.summaries(), "folders": len(self.runs.folders)}
+            case ["runs", run]:
+                return self.runs.detail(run)
+            case ["runs", run, "history"]:
+                return self.runs.history(run)
+            case ["runs", run, "history", points]:
+                return self.runs.history(run, _whole(points) or POINTS)
+            case ["runs", run, "look", rows]:
+                return self.runs.look(run, _whole(rows))
+            case ["runs", run, "landscapes", name]:
+                return self.runs.landscape(run, name)
+            case ["differences", identifiers]:
+                return self.runs.differences(identifiers.split(","))
+        return None
+
+    def change(self, action: str, asked: Any) -> dict[str, Any] | None:
+        """Start, stop or resume a run; None if there is no such run.
+
+        Raises
+        ------
+        SteepestError
+            What is asked for may not be started, or is not running.
+        """
+        if action == "start":
+            recipe, name = started_recipe(asked, self.datasets)
+            return {"started": self.processes.start(recipe, name).name}
+        identifier = asked.get("run") if isinstance(asked, dict) else None
+        found = self.runs.found().get(identifier) if isinstance(identifier, str) else None
+        if found is None or action not in ("stop", "resume"):
+            return None
+        {"stop": self.processes.stop, "resume": self.processes.resume}[action](found[1])
+        return {"done": action}
+
+    def sentence(self, error: SteepestError) -> str:
+        """The message without the places of folders, which visitors need not know."""
+        text = str(error)
+        for folder in self.runs.folders:
+            text = text.replace(str(folder.resolve()), "…").replace(str(folder), "…")
+        return text
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
+
+
+def routes(api: Api) -> list[Any]:
     """Return the routes below /api/."""
     responses, routing = load("starlette.responses"), load("starlette.routing")
-    streams = 0
+
+    def refuse(sentence: str, status: int) -> Any:
+        return responses.JSONResponse({"error": sentence}, status_code=status)
 
     def answer(work: Callable[[], Any]) -> Any:
         try:
             found = work()
         except SteepestError as error:
-            return responses.JSONResponse({"error": _sentence(error, runs)}, status_code=400)
+            return refuse(api.sentence(error), 400)
         if found is None:
-            return responses.JSONResponse({"error": "There is no such run."}, status_code=404)
+            return refuse("There is no such run.", 404)
         return responses.JSONResponse(found, headers={"cache-control": "no-store"})
 
-    def listing(request: Any) -> Any:
-        return answer(lambda: {"runs": runs.summaries(), "folders": len(runs.folders)})
-
-    def detail(request: Any) -> Any:
-        identifier = request.path_params["run"]
-        return answer(lambda: runs.detail(identifier))
-
-    def history(request: Any) -> Any:
-        given = request.query_params.get("points", "1500")
-        points = int(given) if given.isdigit() and len(given) < 6 else 1500
-        return answer(lambda: runs.history(request.path_params["run"], points))
-
-    def differences(request: Any) -> Any:
-        identifiers = request.query_params.get("runs", "").split(",")
-        return answer(lambda: runs.differences(identifiers))
+    def read(request: Any) -> Any:
+        return answer(lambda: api.read(request.path_params["path"]))
 
     async def live(request: Any) -> Any:
-        nonlocal streams
         identifier = request.path_params["run"]
-        if identifier not in runs.found():
-            return responses.JSONResponse({"error": "There is no such run."}, status_code=404)
-        if streams >= MOST_STREAMS:
-            return responses.JSONResponse({"error": "Too many pages look on."}, status_code=429)
-
-        async def events() -> AsyncIterator[bytes]:
-            nonlocal streams
-            streams += 1
-            try:
-                async for event in _looks(runs, identifier):
-                    yield event
-            finally:
-                streams -= 1
-
-        headers = {"cache-control": "no-store"}
+        if identifier not in await asyncio.to_thread(api.runs.found):
+            return refuse("There is no such run.", 404)
         return responses.StreamingResponse(
-            events(), media_type="text/event-stream", headers=headers
+            _looks(api.runs, identifier),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store"},
         )
 
     async def change(request: Any) -> Any:
         try:
             asked = json.loads(await body_of(request.receive) or b"{}")
         except (ValueError, TimeoutError) as error:
-            sentence = str(error) if "KiB" in str(error) else "The request is not JSON."
-            return responses.JSONResponse({"error": sentence}, status_code=400)
+            return refuse(str(error) if "KiB" in str(error) else "The request is not JSON.", 400)
         action = request.path_params["action"]
-        return await asyncio.to_thread(answer, lambda: _change(action, asked))
+        return await asyncio.to_thread(answer, lambda: api.change(action, asked))
 
-    def _change(action: str, asked: Any) -> Any:
-        if action == "start":
-            recipe, name = started_recipe(asked, datasets)
-            return {"started": processes.start(recipe, name).name}
-        identifier = asked.get("run") if isinstance(asked, dict) else None
-        found = runs.found().get(identifier) if isinstance(identifier, str) else None
-        if found is None:
-            return None
-        {"stop": processes.stop, "resume": processes.resume}[action](found[1])
-        return {"done": action}
-
-    get, post = ["GET"], ["POST"]
     return [
-        routing.Route("/api/runs", listing, methods=get),
-        routing.Route("/api/differences", differences, methods=get),
-        routing.Route("/api/runs/{run:str}", detail, methods=get),
-        routing.Route("/api/runs/{run:str}/history", history, methods=get),
-        routing.Route("/api/runs/{run:str}/live", live, methods=get),
-        *(
-            routing.Route(f"/api/{action}", _bound(change, action), methods=post)
-            for action in ("start", "stop", "resume")
-        ),
+        routing.Route("/api/runs/{run:str}/live", live, methods=["GET"]),
+        routing.Route("/api/{action:str}", change, methods=["POST"]),
+        routing.Route("/api/{path:path}", read, methods=["GET"]),
     ]
-
-
-def _bound(change: Any, action: str) -> Any:
-    async def endpoint(request: Any) -> Any:
-        request.path_params["action"] = action
-        return await change(request)
-
-    return endpoint
 
 
 async def _looks(runs: Runs, identifier: str) -> AsyncIterator[bytes]:
     """The history of a run each time that it has grown, until it ends."""
     rows = -1
     for _ in range(LONGEST):
-        found = await asyncio.to_thread(_look, runs, identifier, rows)
+        found = await asyncio.to_thread(runs.look, identifier, rows)
         if found is not None:
             rows = found["history"]["rows"]
             yield f"data: {json.dumps(found, allow_nan=False)}\n\n".encode()
@@ -169,24 +187,3 @@ async def _looks(runs: Runs, identifier: str) -> AsyncIterator[bytes]:
         else:
             yield b": still here\n\n"
         await asyncio.sleep(SECONDS)
-
-
-def _look(runs: Runs, identifier: str, rows: int) -> dict[str, Any] | None:
-    try:
-        summary = runs.summary(identifier)
-    except SteepestError:
-        summary = None
-    if summary is None:
-        return {"status": "gone", "history": {"rows": 0, "columns": {}}}
-    history, status = runs.history(identifier), summary["status"]
-    if history is None or (history["rows"] == rows and status == "training"):
-        return None
-    return {"status": status, "history": history}
-
-
-def _sentence(error: SteepestError, runs: Runs) -> str:
-    """The message without the places of folders, which visitors need not know."""
-    text = str(error)
-    for folder in runs.folders:
-        text = text.replace(str(folder.resolve()), "…").replace(str(folder), "…")
-    return text

@@ -7,7 +7,7 @@ from typing import Any
 
 from steepest.lab.extra import load
 from steepest.lab.pages import Page, content_type
-from steepest.lab.safety import App, Guard
+from steepest.lab.safety import Guard
 
 
 def make_app(
@@ -15,7 +15,7 @@ def make_app(
     hosts: frozenset[str],
     token: str | None = None,
     api: Sequence[Any] = (),
-) -> App:
+) -> Guard:
     """Return the ASGI application.
 
     Parameters

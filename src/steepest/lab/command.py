@@ -8,7 +8,7 @@ from pathlib import Path
 
 from steepest.errors import InputError
 from steepest.folder.run_folder import is_run
-from steepest.lab.api import routes
+from steepest.lab.api import Api, routes
 from steepest.lab.app import make_app
 from steepest.lab.datasets import Dataset, built_in, from_recipe
 from steepest.lab.export import export_site
@@ -73,7 +73,7 @@ def run_lab(
     datasets = datasets_of(data, label, features)
     files = pages(datasets, server=True)
     given = _existing(runs)
-    api = routes(Runs(given), Processes(given[0]), datasets)
+    api = routes(Api(Runs(given), Processes(given[0]), datasets))
     token = None if host in (LOOPBACK, "localhost") else new_token()
     with listen(LOOPBACK if host == "localhost" else host, port) as listening:
         number = listening.getsockname()[1]

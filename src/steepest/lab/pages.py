@@ -56,7 +56,7 @@ def pages(datasets: Sequence[Dataset], server: bool) -> dict[str, Page]:
     server
         Whether runs are served too.
     """
-    files = {name: Page(content) for name, content in _static().items()}
+    files = {name: Page(content) for name, content in static_files().items()}
     return {**files, **_data(datasets, server)}
 
 
@@ -72,7 +72,7 @@ def _data(datasets: Sequence[Dataset], server: bool) -> dict[str, Page]:
     return {"data/index.json": Page(text.encode()), **columns}
 
 
-def _static() -> dict[str, bytes]:
+def static_files() -> dict[str, bytes]:
     """What lies in static/, by its path below it."""
     found: dict[str, bytes] = {}
     folders = [("", resources.files("steepest.lab").joinpath("static"))]

@@ -36,7 +36,6 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
-        self._children: list[subprocess.Popen] = []
 
     def start(self, recipe: Recipe, name: str) -> Path:
         """Train a recipe into the next free folder NAME-1, NAME-2, …; returns the folder."""
@@ -85,7 +84,7 @@ class Processes:
             start_new_session=True,  # Ctrl-C of the server is not its own
             close_fds=True,
         )
-        self._children.append(child)
+        threading.Thread(target=child.wait, daemon=True).start()  # so that it is no zombie after
         record = self._record()
         born = psutil.Process(child.pid).create_time()
         record[os.path.realpath(run)] = {"pid": child.pid, "born": born}
@@ -102,7 +101,6 @@ class Processes:
             )
 
     def _process(self, run: Path) -> psutil.Process | None:
-        self._children = [child for child in self._children if child.poll() is None]
         entry = self._record().get(os.path.realpath(run))
         if entry is None:
             return None

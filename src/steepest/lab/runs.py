@@ -6,10 +6,12 @@ A run is named by an identifier that is made from its place; no part of a reques
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ import pyarrow as pa
 
 from steepest.comparison import differing_settings
 from steepest.errors import SteepestError
-from steepest.folder import RunFolder
+from steepest.evaluate import Merit
+from steepest.folder import RunFolder, finished_landscapes
+from steepest.lab.landscapes import landscape_of
 from steepest.listing import run_folders
 
 Array = np.ndarray
@@ -28,12 +32,21 @@ MOST_RUNS = 5_000
 """Runs that are listed at most."""
 LOOK = 2.0
 """Seconds for which a search holds."""
+LISTED = 1.0
+"""Seconds for which a list of runs holds."""
 ALIVE = 15.0
 """A run is training if it published within so many seconds."""
 POINTS = 1_500
 FIGURES = ("roc", "scores", "jets", "calibration", "confusion", "residuals")
 MOST_BYTES = 4 * 2**20
 """Of a figure's numbers."""
+MOST_KEPT = 64
+"""Decimated histories in memory."""
+
+
+def identifier_of(run: Path) -> str:
+    """Return the identifier of a run, which is made from its place."""
+    return hashlib.sha256(os.path.realpath(run).encode()).hexdigest()[:16]
 
 
 class Runs:
@@ -51,6 +64,11 @@ class Runs:
         self._found: dict[str, tuple[str, Path]] = {}
         self._looked = -math.inf
         self._kept: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._listing = threading.Lock()
+        self._rows: list[dict[str, Any]] = []
+        self._listed = -math.inf
+        self._reading = threading.Lock()
+        self._histories: OrderedDict[tuple[str, int], tuple[float, dict[str, Any]]] = OrderedDict()
 
     def found(self) -> dict[str, tuple[str, Path]]:
         """Name and place of each run, by its identifier."""
@@ -64,9 +82,8 @@ class Runs:
         count = 0
         for folder in self.folders:
             for path in run_folders(folder):
-                place = os.path.realpath(path)
                 name = path.name if path == folder else str(path.relative_to(folder))
-                yield hashlib.sha256(place.encode()).hexdigest()[:16], (name, path)
+                yield identifier_of(path), (name, path)
                 count += 1
                 if count >= MOST_RUNS:
                     return
@@ -77,7 +94,14 @@ class Runs:
         return None if found is None else RunFolder(found[1])
 
     def summaries(self) -> list[dict[str, Any]]:
-        """A line for each run, the newest first."""
+        """A line for each run, the newest first; made once a second for all who ask."""
+        with self._listing:
+            if time.monotonic() - self._listed > LISTED:
+                self._rows = self._summaries()
+                self._listed = time.monotonic()
+            return self._rows
+
+    def _summaries(self) -> list[dict[str, Any]]:
         rows = []
         for identifier, (name, path) in self.found().items():
             try:
@@ -130,25 +154,63 @@ class Runs:
             "warnings": (metrics or {}).get("warnings", []),
             "figures": {} if metrics is None else _figures(run),
             "explanation": _explanation(run),
+            "landscapes": finished_landscapes(path),
             "log": run.log[-4000:],
         }
 
     def history(self, identifier: str, points: int = POINTS) -> dict[str, Any] | None:
-        """The history with at most so many points a curve; None if there is no such run."""
+        """The history with at most so many points a curve; None if there is no such run.
+
+        It is read once for all who look on, and again when the run has written more.
+        """
         run = self.folder(identifier)
         if run is None:
             return None
+        key, mark = (identifier, min(max(points, 10), 5_000)), _written(run)
+        with self._reading:  # of many who ask, one reads
+            kept = self._histories.get(key)
+            if kept is None or kept[0] != mark:
+                try:
+                    kept = mark, decimated(run.history, key[1])
+                except SteepestError:
+                    return {"columns": {}, "rows": 0}
+                self._histories[key] = kept
+            self._histories.move_to_end(key)
+            while len(self._histories) > MOST_KEPT:
+                self._histories.popitem(last=False)
+            return kept[1]
+
+    def look(self, identifier: str, rows: int) -> dict[str, Any] | None:
+        """Status and history of a run that has more than so many rows, or has ended; else None."""
         try:
-            table = run.history
+            summary = self.summary(identifier)
         except SteepestError:
-            return {"columns": {}, "rows": 0}
-        return decimated(table, min(max(points, 10), 5_000))
+            summary = None
+        if summary is None:
+            return {"status": "gone", "history": {"rows": 0, "columns": {}}}
+        history, status = self.history(identifier), summary["status"]
+        if history is None or (history["rows"] == rows and status == "training"):
+            return None
+        return {"status": status, "history": history}
+
+    def landscape(self, identifier: str, name: str) -> dict[str, Any] | None:
+        """A landscape of a run; None if there is none of that name."""
+        run = self.folder(identifier)
+        return None if run is None else landscape_of(run.path, name)
 
     def differences(self, identifiers: Sequence[str]) -> dict[str, Any]:
         """The keys of the recipes that differ, with the value of each run."""
         runs = [run for one in identifiers[:8] if (run := self.folder(one)) is not None]
         settings = differing_settings(runs) if len(runs) > 1 else {}
         return {key: [_plain(value) for value in values] for key, values in settings.items()}
+
+
+def _written(run: RunFolder) -> float:
+    """What changes when a run's history does."""
+    file = run.path / "history.parquet"
+    if file.exists():
+        return file.stat().st_mtime_ns
+    return (run.progress or {}).get("written", 0.0)
 
 
 def decimated(table: pa.Table, points: int) -> dict[str, Any]:
@@ -202,9 +264,9 @@ def _merits(metrics: dict[str, Any] | None) -> list[dict[str, Any]]:
     found = ((metrics or {}).get("merits") or {}).get("model") or {}
     keys = ("name", "value", "low", "high", "uncertainty", "unit", "counts", "definition")
     return [
-        {key: finite(merit.get(key)) for key in keys}
+        {"title": Merit.from_json(merit).title, **{key: finite(merit.get(key)) for key in keys}}
         for merit in found.values()
-        if isinstance(merit, dict) and "value" in merit
+        if isinstance(merit, dict) and merit.get("value") is not None
     ]
 
 
@@ -234,4 +296,6 @@ def finite(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return json.dumps(value, default=str, ensure_ascii=False)

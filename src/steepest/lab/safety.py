@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
+
+from steepest.lab.connections import Connections
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -39,19 +40,62 @@ COOKIE = "steepest-lab"
 MOST_BYTES = 64 * 1024
 """Of a request's body."""
 SECONDS = 10.0
-"""In which a request's body must have come."""
+"""In which a request's body must have come, and a visitor's turn."""
+PIECE = 64 * 1024
+"""Of an answer's body, sent when the one before was taken."""
 
 
-@dataclass
 class Bounds:
-    """How much one visitor, an address, and all together may take at once."""
+    """How much one visitor, an address, and all together may take at once.
 
-    requests: int = 48  # of a visitor, in progress
-    streams: int = 16  # of a visitor
-    all_streams: int = 256
+    Requests beyond the bound wait for their turn: people in a classroom may share an address.
+    """
 
-    open_requests: Counter[str] = field(default_factory=Counter)
-    open_streams: Counter[str] = field(default_factory=Counter)
+    def __init__(self, requests: int = 16, streams: int = 32, all_streams: int = 256) -> None:
+        self.requests, self.streams, self.all_streams = requests, streams, all_streams
+        self.open_streams: Counter[str] = Counter()
+        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._present: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def request(self, visitor: str) -> AsyncIterator[None]:
+        """Hold one of a visitor's turns; TooManyError if none comes within ten seconds."""
+        turns = self._turns.setdefault(visitor, asyncio.Semaphore(self.requests))
+        self._present[visitor] += 1
+        try:
+            try:
+                async with asyncio.timeout(SECONDS):
+                    await turns.acquire()
+            except TimeoutError:
+                raise TooManyError from None
+            try:
+                yield
+            finally:
+                turns.release()
+        finally:
+            self._present[visitor] -= 1
+            if not self._present[visitor]:
+                del self._present[visitor], self._turns[visitor]
+
+    @asynccontextmanager
+    async def stream(self, visitor: str) -> AsyncIterator[None]:
+        """Hold one of the streams; TooManyError if there is none left."""
+        if (
+            self.open_streams[visitor] >= self.streams
+            or self.open_streams.total() >= self.all_streams
+        ):
+            raise TooManyError
+        self.open_streams[visitor] += 1
+        try:
+            yield
+        finally:
+            self.open_streams[visitor] -= 1
+            if not self.open_streams[visitor]:
+                del self.open_streams[visitor]
+
+
+class TooManyError(Exception):
+    """A visitor has as much in progress as one may."""
 
 
 class Guard:
@@ -72,6 +116,7 @@ class Guard:
         self.hosts = hosts
         self.token = token
         self.bounds = Bounds()
+        self.connections = Connections()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse with a sentence."""
@@ -85,17 +130,16 @@ class Guard:
         if refused:
             await _answer(send, *refused)
             return
-        visitor = (scope.get("client") or ("",))[0]
-        if self.bounds.open_requests[visitor] >= self.bounds.requests + self.bounds.streams:
-            await _answer(send, 429, "Too many requests at once from this address.")
-            return
-        self.bounds.open_requests[visitor] += 1
+        host, port = (scope.get("client") or ("", 0))[:2]
+        hold = self.bounds.stream if scope["path"].endswith("/live") else self.bounds.request
+        self.connections.began((host, port))
         try:
-            await self._pass_on(scope, receive, send)
+            async with hold(host):
+                await self._pass_on(scope, receive, send)
+        except TooManyError:
+            await _answer(send, 429, "Too many requests at once from this address.")
         finally:
-            self.bounds.open_requests[visitor] -= 1
-            if not self.bounds.open_requests[visitor]:
-                del self.bounds.open_requests[visitor]
+            self.connections.ended((host, port))
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = _headers(scope)
@@ -139,7 +183,7 @@ class Guard:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", []), *extra]
-            await send(message)
+            await _in_pieces(message, send)
 
         await self.app(scope, receive, with_headers)
 
@@ -165,6 +209,15 @@ async def body_of(receive: Receive) -> bytes:
                 raise ValueError(f"The request has more than {MOST_BYTES // 1024} KiB.")
             if not message.get("more_body"):
                 return b"".join(parts)
+
+
+async def _in_pieces(message: Message, send: Send) -> None:
+    """Send a body piece by piece: what a slow reader has not read yet is not kept in memory."""
+    body, start = message.get("body", b""), 0
+    while len(body) - start > PIECE:
+        await send({**message, "body": body[start : start + PIECE], "more_body": True})
+        start += PIECE
+    await send({**message, "body": body[start:]} if body else message)
 
 
 def _headers(scope: Scope) -> dict[str, str]:

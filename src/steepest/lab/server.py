@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from steepest.errors import InputError
 from steepest.lab.extra import load
-from steepest.lab.safety import App
+from steepest.lab.safety import Guard
 
 LOOPBACK = "127.0.0.1"
 
@@ -45,13 +45,13 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def serve(app: App, listening: socket.socket) -> None:
+def serve(app: Guard, listening: socket.socket) -> None:
     """Answer until Ctrl-C."""
     _server(app).run(sockets=[listening])
 
 
 @contextmanager
-def served(app: App, listening: socket.socket) -> Iterator[str]:
+def served(app: Guard, listening: socket.socket) -> Iterator[str]:
     """Answer in another thread while the context lasts; yields the address."""
     server = _server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -65,19 +65,19 @@ def served(app: App, listening: socket.socket) -> Iterator[str]:
         thread.join(10)
 
 
-def _server(app: App):
-    uvicorn = load("uvicorn")
+def _server(app: Guard):
+    uvicorn, http = load("uvicorn"), load("uvicorn.protocols.http.h11_impl")
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         server_header=False,
-        http="h11",
+        http=app.connections.protocol(http.H11Protocol),
         ws="none",
         lifespan="off",
         timeout_keep_alive=20,
         timeout_graceful_shutdown=2,
-        limit_concurrency=512,
+        limit_concurrency=900,
         h11_max_incomplete_event_size=16 * 1024,
     )
     return uvicorn.Server(config)

@@ -9,7 +9,7 @@ from steepest.evaluate.figures import axis_label
 
 _GREEK = {
     r"\tau": "τ", r"\eta": "η", r"\phi": "φ", r"\Delta": "Δ", r"\theta": "θ", r"\sigma": "σ",
-    r"\,": " ", r"\mathrm": "", r"\text": "", r"\$": "$",
+    r"\Vert": "‖", r"\,": " ", r"\mathrm": "", r"\text": "", r"\$": "$",
 }  # fmt: skip
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -35,11 +35,21 @@ def symbol(name: str, units: Units) -> str:
     """
     if name in _SHORT and "title" not in units.get(name, {}):
         return _SHORT[name]
-    text, _, _ = axis_label(name, units=units).partition(" [")
+    return plain(axis_label(name, units=units).partition(" [")[0])
+
+
+def plain(text: str) -> str:
+    r"""Return a label without its TeX.
+
+    Examples
+    --------
+    >>> plain(r"Direction 1, $\Vert\Delta\theta\Vert$")
+    'Direction 1, ‖Δθ‖'
+    """
     if "$" not in text:
         return text
-    for tex, plain in _GREEK.items():
-        text = text.replace(tex, plain)
+    for tex, sign in _GREEK.items():
+        text = text.replace(tex, sign)
     text = re.sub(r"_\{?(\d+)\}?", lambda found: found[1].translate(_SUBSCRIPTS), text)
     return re.sub(r"[${}_^\\]", "", text)
 

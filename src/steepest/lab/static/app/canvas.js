@@ -39,7 +39,7 @@ export function prepared(canvas) {
   return { context, width, height };
 }
 
-export const MARGIN = { left: 54, right: 12, top: 10, bottom: 40 };
+export const MARGIN = { left: 66, right: 12, top: 10, bottom: 40 };
 export const FONT = "13px system-ui, sans-serif";
 
 /** Maps of values to pixels inside the margins. */
@@ -88,12 +88,12 @@ export function drawAxes(context, f, labelX, labelY, { grid = true } = {}) {
   context.fillStyle = colours.text;
   context.textAlign = "center";
   context.textBaseline = "bottom";
-  context.fillText(labelX, f.left + f.w / 2, f.top + f.h + MARGIN.bottom - 1);
+  context.fillText(labelX, f.left + f.w / 2, f.top + f.h + MARGIN.bottom - 1, f.w);
   context.save();
-  context.translate(13, f.top + f.h / 2);
+  context.translate(9, f.top + f.h / 2);
   context.rotate(-Math.PI / 2);
   context.textBaseline = "middle";
-  context.fillText(labelY, 0, 0);
+  context.fillText(labelY, 0, 0, f.h);
   context.restore();
 }
 

@@ -69,6 +69,7 @@ export class Contour {
     for (let j = 0; j < surface.row; j++)
       for (let i = 0; i < n; i++) {
         const at = 4 * ((n - 1 - j) * n + i);
+        if (!Number.isFinite(surface.values[j * n + i])) continue; // J overflows there
         surfaceColour(toneOf(surface.values[j * n + i], low, high), pixels.data, at);
         pixels.data[at + 3] = 255;
       }

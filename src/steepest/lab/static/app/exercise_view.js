@@ -2,6 +2,7 @@
 
 import { html, Component } from "./html.js";
 import { load } from "../twin/index.js";
+import { bytes } from "./source.js";
 import { Problem } from "./problem.js";
 import { BEGIN, encode } from "./state.js";
 import { EXERCISES, exported, grade } from "./exercises.js";
@@ -20,7 +21,7 @@ export class Exercises extends Component {
       return;
     }
     const state = { ...BEGIN, ...exercise.state };
-    const dataset = (this.datasets[state.data] ??= await load(this.props.index.datasets.find((one) => one.name === state.data)));
+    const dataset = (this.datasets[state.data] ??= await load(this.props.index.datasets.find((one) => one.name === state.data), bytes));
     const problemOf = (own) => new Problem(own, dataset);
     const result = grade({ ...exercise, state }, given, problemOf(state), problemOf);
     this.setState(({ answers }) => ({ error: "", answers: { ...answers, [exercise.id]: { predicted: given, ...result } } }));

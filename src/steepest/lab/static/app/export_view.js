@@ -3,6 +3,7 @@
 import { html, Component } from "./html.js";
 import { composed, download, pythonText, recipeText, recorded } from "./exports.js";
 import { palette } from "./colours.js";
+import { address } from "./source.js";
 import { encode } from "./state.js";
 
 export class Export extends Component {
@@ -45,7 +46,7 @@ export class Export extends Component {
 
   render({ lab }, { text, what }) {
     const { problem } = lab.first;
-    const link = `${location.origin}${location.pathname}#play?${encode(lab.lab)}`;
+    const link = `${address}#play?${encode(lab.lab)}`;
     const recipe = () => recipeText(lab.lab, problem);
     return html`<section class="export" aria-label="Export"><h2>Export</h2>
       <div class="buttons">

@@ -3,22 +3,25 @@
 import { html, render, Component } from "./html.js";
 import { Playground } from "./playground.js";
 import { Exercises } from "./exercise_view.js";
+import { Runs } from "./runs.js";
+import { asset, read, theme } from "./source.js";
 
 class App extends Component {
   constructor() {
     super();
     this.state = { index: null, error: null, view: viewOf(location.hash) };
-    this._hash = () => this.setState({ view: viewOf(location.hash) });
+    this.left = {}; // where each view was left
+    this._hash = ({ oldURL }) => {
+      const { hash } = new URL(oldURL);
+      this.left[viewOf(hash)] = hash;
+      this.setState({ view: viewOf(location.hash) });
+    };
   }
 
   async componentDidMount() {
     addEventListener("hashchange", this._hash);
     try {
-      const answer = await fetch("./data/index.json");
-      if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
-      const index = await answer.json();
-      const runs = index.server ? (await import("./runs.js")).Runs : null;
-      this.setState({ index, runs });
+      this.setState({ index: await read("data/index.json") });
     } catch (error) {
       this.setState({ error: `The lab's data could not be read: ${error.message}. Reload the page, or start steepest lab again.` });
     }
@@ -28,19 +31,19 @@ class App extends Component {
     removeEventListener("hashchange", this._hash);
   }
 
-  render(_, { index, error, view, runs }) {
+  render(_, { index, error, view }) {
     if (error) return html`<main class="message" role="alert"><p>${error}</p></main>`;
     if (!index) return html`<main class="message"><p>Loading the lab …</p></main>`;
-    const views = [["play", "Playground"], ["exercises", "Exercises"], ...(runs ? [["runs", "Runs"]] : [])];
+    const views = [["play", "Playground"], ["exercises", "Exercises"], ...(index.server ? [["runs", "Runs"]] : [])];
     const shown = views.some(([name]) => name === view) ? view : "play";
     return html`<header class="top">
-        <a class="brand" href="#play"><img src="icon.svg" alt="" width="28" height="28" /> steepest lab</a>
-        <nav aria-label="Views">${views.map(([name, title]) => html`<a key=${name} href=${`#${name}`} aria-current=${shown === name ? "page" : undefined}>${title}</a>`)}</nav>
+        <a class="brand" href="#play"><img src=${asset("icon.svg")} alt="" width="28" height="28" /> <span class="name">steepest lab</span></a>
+        <nav aria-label="Views">${views.map(([name, title]) => html`<a key=${name} href=${this.left[name] ?? `#${name}`} aria-current=${shown === name ? "page" : undefined}>${title}</a>`)}</nav>
         <button type="button" class="plain theme" onClick=${() => this._theme()} aria-label="Switch between light and dark">◐</button>
       </header>
       ${shown === "play" && html`<${Playground} index=${index} />`}
       ${shown === "exercises" && html`<${Exercises} index=${index} />`}
-      ${shown === "runs" && html`<${runs} index=${index} />`}`;
+      ${shown === "runs" && html`<${Runs} index=${index} />`}`;
   }
 
   _theme() {
@@ -65,7 +68,7 @@ function begin() {
     // as above
   }
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  document.documentElement.dataset.theme = kept === "dark" || kept === "light" ? kept : system;
+  document.documentElement.dataset.theme = theme ?? (kept === "dark" || kept === "light" ? kept : system);
   const root = document.getElementById("app");
   root.replaceChildren();
   render(html`<${App} />`, root);

@@ -4,8 +4,9 @@ import { html, Component, createRef } from "./html.js";
 import { finished, load } from "../twin/index.js";
 import { Problem, optionsOf } from "./problem.js";
 import { Lane } from "./lane.js";
-import { BEGIN, RACED, SPEEDS, decode, encode } from "./state.js";
+import { RACED, SPEEDS, decode, encode } from "./state.js";
 import { parameterPlane, pathPlane, Surface, usualAxes } from "./surface.js";
+import { bytes } from "./source.js";
 import { CYCLE, Stage, TURNS } from "./stage.js";
 import { boxes } from "./canvas.js";
 import { dataTitle } from "./dataview.js";
@@ -14,7 +15,7 @@ import { explanation, raceSentence } from "./explain.js";
 import { RateSlider, sliderRange } from "./slider.js";
 import { Controls, Race } from "./controls.js";
 import { Steps, sevenSteps } from "./steps.js";
-import { PRESETS } from "./presets.js";
+import { PRESETS, stateOf } from "./presets.js";
 import { Export } from "./export_view.js";
 import { palette } from "./colours.js";
 import { count, short } from "./numbers.js";
@@ -36,11 +37,7 @@ const ANEW = ["data", "features", "hidden", "activation", "scaling", "seed", "st
 export class Playground extends Component {
   constructor(props) {
     super(props);
-    const { state, faults } = decode(location.hash.split("?")[1] ?? "");
-    const preset = new URLSearchParams(location.hash.split("?")[1] ?? "").get("show");
-    this.tour = PRESETS.findIndex((one) => one.id === preset);
-    this.lab = this.tour >= 0 && location.hash.split("?")[1] === `show=${preset}` ? { ...structuredClone(BEGIN), ...structuredClone(PRESETS[this.tour].state) } : state;
-    this.state = { ready: false, note: faults.join(" "), byEpoch: false, log: true };
+    this.state = { ready: false, note: this._read(), byEpoch: false, log: true };
     this.datasets = {};
     this.stage = new Stage();
     this.refs_ = { surface: createRef(), gl: createRef(), overlay: createRef(), data: createRef(), loss: createRef() };
@@ -123,7 +120,7 @@ export class Playground extends Component {
     }
     const { data } = this.lab;
     try {
-      this.datasets[data] ??= await load(known.find((one) => one.name === data));
+      this.datasets[data] ??= await load(known.find((one) => one.name === data), bytes);
     } catch (error) {
       this.setState({ note: error.message });
       return;
@@ -193,13 +190,20 @@ export class Playground extends Component {
     history.replaceState(null, "", `#play${query ? `?${query}` : ""}`);
   }
 
-  _fromHash() {
-    const [view, query = ""] = location.hash.slice(1).split("?");
-    if (view !== "play" && view !== "") return;
+  /** Take the state of the address, a picture's or one that is spelt out; returns what is wrong with it. */
+  _read() {
+    const query = location.hash.split("?")[1] ?? "";
+    this.tour = PRESETS.findIndex(({ id }) => query === `show=${id}`);
     const { state, faults } = decode(query);
-    this.lab = state;
-    this.setState({ note: faults.join(" ") });
-    this._build();
+    this.lab = this.tour < 0 ? state : stateOf(PRESETS[this.tour]);
+    return faults.join(" ");
+  }
+
+  _fromHash() {
+    const [view] = location.hash.slice(1).split("?");
+    if (view !== "play" && view !== "") return;
+    this.setState({ note: this._read() });
+    this._build().then(() => this.forceUpdate());
   }
 
   // --- frames -----------------------------------------------------------------------------------
@@ -337,7 +341,7 @@ export class Playground extends Component {
 
   show(number) {
     this.tour = (number + PRESETS.length) % PRESETS.length;
-    this.lab = { ...structuredClone(BEGIN), ...structuredClone(PRESETS[this.tour].state) };
+    this.lab = stateOf(PRESETS[this.tour]);
     this.setState({ note: "" });
     this._build().then(() => this.forceUpdate());
     history.replaceState(null, "", `#play?show=${PRESETS[this.tour].id}`);

@@ -7,22 +7,12 @@ const EVENTS = 800;
 /** Of networks, whose points cost more. */
 const NETWORK = { points: 37, events: 300 };
 
-/** A plane θ = origin + a u + b v, with J at POINTS × POINTS places. */
-export class Surface {
-  constructor(problem, plane) {
-    const { points, events } = problem.objective.isLinear ? { points: POINTS, events: EVENTS } : NETWORK;
-    Object.assign(this, plane);
-    this.problem = problem;
-    this.points = points;
-    this.values = new Float64Array(points * points).fill(NaN);
-    this.stride = problem.isQuadratic ? 1 : strideFor(problem.events, events);
-    this._next = 0;
-    this._quadratic = problem.isQuadratic ? this._coefficients() : null;
-  }
-
-  /** Events that J is computed on. */
-  get events() {
-    return Math.ceil(this.problem.events.y.length / this.stride);
+/** J on points × points places of a rectangle, a row for each value of the second axis. */
+export class Grid {
+  constructor({ points, rangeA, rangeB, nameA, nameB, minimum = null, values = null }) {
+    Object.assign(this, { points, rangeA, rangeB, nameA, nameB, minimum });
+    this.values = values ?? new Float64Array(points * points).fill(NaN);
+    this._next = values ? values.length : 0;
   }
 
   /** Rows that are computed. */
@@ -32,6 +22,43 @@ export class Surface {
 
   get done() {
     return this._next >= this.values.length;
+  }
+
+  /** The coordinate of a grid line. */
+  coordinate(axis, index) {
+    const [low, high] = axis === 0 ? this.rangeA : this.rangeB;
+    return low + ((high - low) * index) / (this.points - 1);
+  }
+
+  contains(a, b) {
+    return a >= this.rangeA[0] && a <= this.rangeA[1] && b >= this.rangeB[0] && b <= this.rangeB[1];
+  }
+
+  /** J at a place between grid points, as the mesh has it; NaN where it is not computed yet. */
+  interpolated(a, b) {
+    const n = this.points;
+    const part = (value, [low, high]) => Math.min(Math.max(((value - low) / (high - low)) * (n - 1), 0), n - 1.000001);
+    const [x, y] = [part(a, this.rangeA), part(b, this.rangeB)];
+    const [i, j] = [Math.floor(x), Math.floor(y)];
+    const along = (row) => this.values[row * n + i] * (1 - x + i) + this.values[row * n + i + 1] * (x - i);
+    return along(j) * (1 - y + j) + along(j + 1) * (y - j);
+  }
+}
+
+/** A plane θ = origin + a u + b v, with J at the places of a grid. */
+export class Surface extends Grid {
+  constructor(problem, plane) {
+    const { points, events } = problem.objective.isLinear ? { points: POINTS, events: EVENTS } : NETWORK;
+    super({ points, ...plane });
+    Object.assign(this, { origin: plane.origin, u: plane.u, v: plane.v, axes: plane.axes, share: plane.share });
+    this.problem = problem;
+    this.stride = problem.isQuadratic ? 1 : strideFor(problem.events, events);
+    this._quadratic = problem.isQuadratic ? this._coefficients() : null;
+  }
+
+  /** Events that J is computed on. */
+  get events() {
+    return Math.ceil(this.problem.events.y.length / this.stride);
   }
 
   at(a, b) {
@@ -58,12 +85,6 @@ export class Surface {
     return this.problem.objective.value(this.at(a, b), this.problem.events, this.stride);
   }
 
-  /** The coordinate of a grid line. */
-  coordinate(axis, index) {
-    const [low, high] = axis === 0 ? this.rangeA : this.rangeB;
-    return low + ((high - low) * index) / (this.points - 1);
-  }
-
   /** Compute points for so many milliseconds; returns whether a row was completed. */
   work(milliseconds) {
     if (this.done) return false;
@@ -77,17 +98,7 @@ export class Surface {
     return this.row > before;
   }
 
-  /** J at a place between grid points, as the mesh has it; NaN where it is not computed yet. */
-  interpolated(a, b) {
-    const n = this.points;
-    const part = (value, [low, high]) => Math.min(Math.max(((value - low) / (high - low)) * (n - 1), 0), n - 1.000001);
-    const [x, y] = [part(a, this.rangeA), part(b, this.rangeB)];
-    const [i, j] = [Math.floor(x), Math.floor(y)];
-    const along = (row) => this.values[row * n + i] * (1 - x + i) + this.values[row * n + i + 1] * (x - i);
-    return along(j) * (1 - y + j) + along(j + 1) * (y - j);
-  }
-
-  /** Where θ is on the plane: its coordinates, and how far it is from the plane. */
+  /** Where θ is on the plane, projected onto it: its coordinates. */
   project(theta) {
     const away = theta.map((x, i) => x - this.origin[i]);
     const [uu, vv, uv] = [dot(this.u, this.u), dot(this.v, this.v), dot(this.u, this.v)];
@@ -96,10 +107,6 @@ export class Surface {
     const a = (vv * du - uv * dv) / determinant;
     const b = (uu * dv - uv * du) / determinant;
     return [a, b];
-  }
-
-  contains(a, b) {
-    return a >= this.rangeA[0] && a <= this.rangeA[1] && b >= this.rangeB[0] && b <= this.rangeB[1];
   }
 }
 

@@ -2,11 +2,13 @@
 
 import { eigen } from "./linear_algebra.js";
 
-/** Read data/NAME.bin: features one after the other, labels, and weights if there are any. */
-export async function load(description, base = ".") {
-  const answer = await fetch(`${base}/data/${description.name}.bin`);
-  if (!answer.ok) throw new Error(`The events of ${description.title} could not be read.`);
-  return new Dataset(description, await answer.arrayBuffer());
+/** Read data/NAME.bin by `bytes`: features one after the other, labels, and weights if there are any. */
+export async function load(description, bytes) {
+  try {
+    return new Dataset(description, await bytes(`data/${description.name}.bin`));
+  } catch (error) {
+    throw new Error(`The events of ${description.title} could not be read: ${error.message}`);
+  }
 }
 
 export class Dataset {
