@@ -11,7 +11,7 @@ import pytest
 from steepest.curvature import hessian
 from steepest.descent import MemoryCheckpointer
 from steepest.descent.state import Path
-from steepest.explain import linear, record
+from steepest.explain import explain_setting, linear, record
 from steepest.lab import built_in
 from steepest.recipe import Recipe
 from steepest.training.fit import fit
@@ -254,3 +254,50 @@ def test_the_hessian_of_a_network_is_the_librarys(page, address):
     expected = hessian(objective, objective.initial(5), events)
     np.testing.assert_allclose(found["hessian"], expected, atol=1e-13)
     assert found["largest"] == pytest.approx(np.linalg.eigvalsh(expected)[-1], rel=1e-9)
+
+
+SETTINGS = [
+    *(({"dataset": "noisy-line"}, part, "sgd") for part in (0.02, 0.3, 0.9, 1.05, 3.0)),
+    ({"dataset": "parabola"}, 0.5, "sgd"),
+    ({"dataset": "two-classes", "scaling": "standard"}, 0.4, "sgd"),
+    ({"dataset": "noisy-line"}, 0.6, "momentum"),
+    ({"dataset": "noisy-line"}, 1.2, "nesterov"),
+    ({"dataset": "two-moons", "hidden": [4], "scaling": "standard"}, 1.5, "sgd"),
+]
+REGIMES = {"small": "too small", "right": "just right"}
+
+
+@pytest.mark.parametrize(("given", "part", "optimizer"), SETTINGS)
+def test_the_page_says_what_explain_setting_says(page, address, given, part, optimizer):
+    """The same regime and the same sentence, at the start of a descent with all events a step."""
+    page.goto(f"{address}/#play")
+    page.wait_for_function("() => globalThis.steepestLab?.state.ready")
+    script = """async ([state, part]) => {
+      const { settingText } = await import("./app/explain.js");
+      const { zoneOf } = await import("./app/forecast.js");
+      await steepestLab.set(state);
+      const rate = Number((part * steepestLab.zones.bound).toPrecision(6));
+      await steepestLab.set({ rate });
+      const { first, lab, zones } = steepestLab;
+      const zone = zoneOf(rate, zones);
+      return { rate, zone, text: settingText(first.problem, lab, zones, zone),
+               line: document.querySelector(".said").textContent.trim() };
+    }"""
+    names = {"dataset": "data"}
+    state = {names.get(key, key): value for key, value in given.items()}
+    found = page.evaluate(script, [{**state, "optimizer": optimizer, "momentum": 0.5}, part])
+    dataset = DATASETS[given["dataset"]]
+    rule = {"optimizer": optimizer, "momentum": 0.5} if optimizer != "sgd" else {}
+    recipe = _recipe({"rate": 0.1, **given, **rule}, dataset, 1)
+    own = type(dataset)(dataset.name, dataset.title, recipe)
+    scaling = scaling_of(recipe.descent.scaling, own.sample, own.schema.inputs)
+    objective = objective_for(own.schema, recipe.model, recipe.descent, own.sample)
+    events = batch_of(own.sample, scaling, objective, "training")
+    theta = objective.initial(0)
+    expected = explain_setting(objective, theta, events, found["rate"], recipe.descent.optimizer)
+    assert REGIMES.get(found["zone"], found["zone"]) == expected.regime
+    if optimizer == "sgd":
+        assert found["text"] == expected.sentence
+    else:  # steps with momentum are counted on both sides to within an oscillation
+        assert found["text"].partition(".")[0] == expected.sentence.partition(".")[0]
+    assert found["line"] == found["text"]

@@ -14,6 +14,7 @@ from steepest.explain.findings import Check, Finding
 from steepest.explain.linear import PART, LinearCurvature
 from steepest.explain.measured import Measured
 from steepest.explain.record import Record
+from steepest.explain.wording import said, times
 
 CONVERGED = 1e-3
 """J − J*, as a part of its start, at which a descent has arrived."""
@@ -53,9 +54,9 @@ def _exact(
         along = _of(linear.along_steepest)
         yield Finding(
             "learning-rate-too-large",
-            f"η is {_times(rate / bound)} the largest stable one, 2/λmax = {bound:.4g}.",
+            f"{said('too-large', times=times(rate / bound), name='2/λmax', bound=f'{bound:.4g}')}.",
             seen,
-            f"along {along} each step multiplies J − J* by (1 − ηλmax)² = {growth:.4g}",
+            said("grows", along=along, growth=f"{growth:.4g}"),
             f"descent.learning_rate = {better:.3g}, the best for {record.taken:,} steps",
             severity="wrong",
             change={"descent.learning_rate": better},
@@ -73,7 +74,7 @@ def _exact(
     if own > FACTOR * best:
         yield Finding(
             "learning-rate-too-small",
-            f"η is {_times(bound / rate)} smaller than the largest stable one.",
+            f"{said('too-small', times=times(bound / rate))}.",
             seen,
             f"some {own:,.0f} steps to {PART:g} of the first J − J*; with the best η, "
             f"{quadratic.best:.4g}, {best:,.0f}",
@@ -197,7 +198,7 @@ def check_scaling(record: Record, measured: Measured) -> Iterator[Finding | Chec
             unscaled = record.descent.scaling == "none"
             yield Finding(
                 "features-unscaled" if unscaled else "features-badly-scaled",
-                f"κ = {kappa:.3g}: the inputs are scaled so differently that no η is quick.",
+                f"{said('skewed', kappa=f'{kappa:.3g}')}.",
                 f"λmax along {_of(linear.along_steepest)}, λmin along "
                 f"{_of(linear.along_flattest)}; {spread}",
                 f"at the best fixed η some {steps:,} steps are needed to {PART:g} of the first "
@@ -268,12 +269,6 @@ def _preconditioned(record: Record) -> str:
 
 def _of(parts: tuple[tuple[str, float], ...]) -> str:
     return " and ".join(name for name, _ in parts) or "no input alone"
-
-
-def _times(factor: float) -> str:
-    if factor < 1.1:
-        return f"{100 * (factor - 1):.1f} % above"
-    return f"{factor:,.3g} times"
 
 
 def _least(spreads: dict[str, float]) -> str:

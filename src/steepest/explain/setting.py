@@ -1,6 +1,7 @@
 """Why the present setting of a descent does what it does: one line, from the curvature where it is.
 
-For small problems in memory, while they run: the lab asks at every change of η. For convex J with
+For small problems in memory; the page of the lab says the same, by the same sentences and bounds
+(`steepest.explain.wording`), at every change of η. For convex J with
 at most 300 parameters the whole spectrum is known, and with it the number of steps; for others
 λmax at θ alone. Along the eigenvector of λ a step multiplies (θ − θ*, v) by a 2 × 2 matrix M(λ);
 without momentum by the number 1 − ηλ (Goh, "Why Momentum Really Works", Distill 2017).
@@ -16,6 +17,7 @@ import numpy as np
 
 from steepest import recipe as spec
 from steepest.curvature import Quadratic, hessian, largest_curvature, settled
+from steepest.explain.wording import PART, SKEWED, SLOW, SMALL, count, number, said, times
 from steepest.objective import Batch, Objective
 from steepest.objective.stateful import preserved_memory
 from steepest.optimizers import update_rule
@@ -25,10 +27,6 @@ Regime = Literal["too small", "just right", "overshooting", "diverging", "flat",
 
 MOST_PARAMETERS = 300
 """Of a convex J whose whole spectrum is computed."""
-PART = 1e-3
-"""Steps are predicted until J − J* is this part of what it is now."""
-NEAR_BEST = 2.0
-"""A setting that takes so many times the steps of the best η, at most, is just right."""
 MOST_STEPS = 10_000_000
 
 
@@ -44,14 +42,14 @@ class Setting:
     rate
         η.
     largest
-        λmax of ∇²J at θ.
+        λmax of ∇²J: at the minimum of a small convex J, at θ of others.
     newton, bound
         1/λmax, the η that ends along the steepest direction in one step; the largest stable η of
         the rule, 2/λmax for gradient descent.
     kappa
         λmax/λmin without flat directions; None where only λmax is known.
     steps, best_steps
-        Steps of all events until J − J* is a thousandth of what it is now, at η and at the best η;
+        Steps of all events until J − J* is a thousandth of what it is now, at η and at a good η;
         None where J is not convex, infinite for never.
     sentence
         All of that in one line.
@@ -94,8 +92,8 @@ def explain_setting(
     >>> events = Batch(np.array([[1.0], [-1.0]]), np.array([2.0, -2.0]))
     >>> line = objective_named("dense", 1, "mean-squared-error")
     >>> print(explain_setting(line, np.array([0.0, 0.0]), events, rate=1.05).sentence)
-    Diverging: η = 1.05 is above 2/λmax = 1, so each step multiplies the distance along the \
-steepest direction by −1.1.
+    η is 5 % above the largest stable one, 2/λmax = 1: along the steepest direction each step \
+multiplies J − J* by (1 − ηλmax)² = 1.21.
     >>> explain_setting(line, np.array([0.0, 0.0]), events, rate=0.25).steps
     5.0
     """
@@ -104,19 +102,16 @@ steepest direction by −1.1.
     with preserved_memory(objective), np.errstate(all="ignore"):
         quadratic = _quadratic(objective, theta, events)
         largest = largest_curvature(objective, theta, events, tolerance=1e-3)
-    if quadratic is not None:
-        largest = max(largest, float(quadratic.eigenvalues[-1]))
+    if quadratic is not None:  # a descent must be stable at the minimum, where it ends
+        largest = float(quadratic.eigenvalues[-1])
     if not math.isfinite(largest):
-        return _unknown(rate, largest, "J has no finite curvature here: θ or the inputs overflow.")
+        return _unknown(rate, largest, said("not-finite"))
     if largest <= 0:
-        return _flat(rate, largest)
+        return Setting("flat", rate, largest, math.inf, math.inf, None, None, None,
+                       f"{said('flat', largest=number(largest))}.")  # fmt: skip
     if stability is None:
-        return _unknown(
-            rate,
-            largest,
-            f"λmax = {largest:.3g}, but {rule.name} divides each gradient by its own size, so 2/"
-            f"λmax is no bound for it: its steps are about η = {rate:.3g} long in each parameter.",
-        )
+        values = {"largest": number(largest), "rule": rule.name, "rate": number(rate)}
+        return _unknown(rate, largest, said("no-bound", **values))
     return _judged(theta, rate, rule, largest, stability / largest, quadratic)
 
 
@@ -147,29 +142,25 @@ def _judged(
     quadratic: Quadratic | None,
 ) -> Setting:
     steps = best = kappa = None
+    small = rate < bound / SMALL
     if quadratic is not None:
         kappa = quadratic.kappa
         steps = steps_to(quadratic, theta, rate, rule)
-        rates = bound * np.array([0.999, 0.75, 0.5, 0.25, 0.1, 0.03, 0.01])
-        rates = [*rates.tolist(), quadratic.best] if rule.name == "sgd" else rates.tolist()
-        best = min(steps_to(quadratic, theta, one, rule) for one in rates)
-    regime = _regime(rate, bound, largest, steps, best)
-    sentence = _sentence(regime, rate, largest, bound, kappa, steps, best, rule)
-    return Setting(regime, rate, largest, 1 / largest, bound, kappa, steps, best, sentence)
-
-
-def _regime(
-    rate: float, bound: float, largest: float, steps: float | None, best: float | None
-) -> Regime:
+        good = quadratic.best if rule.name == "sgd" else bound / 2
+        tried = {one: steps_to(quadratic, theta, one, rule) for one in (good, good / 2, good / 4)}
+        quickest = min(tried, key=lambda one: tried[one])
+        best = tried[quickest]
+        if rule.name == "sgd":
+            small = rate < quickest and steps > SLOW * max(best, 1.0)
+    regime: Regime = "just right"
     if rate > bound:
-        return "diverging"
-    if steps is not None and best is not None:
-        near = steps <= NEAR_BEST * max(best, 1.0)
-    else:
-        near = 0.05 <= rate / bound <= 0.75
-    if near:
-        return "just right"
-    return "overshooting" if rate > 0.5 * bound else "too small"
+        regime = "diverging"
+    elif small:
+        regime = "too small"
+    elif rate > 1 / largest:
+        regime = "overshooting"
+    sentence = _sentence(regime, rate, largest, bound, kappa, steps, rule)
+    return Setting(regime, rate, largest, 1 / largest, bound, kappa, steps, best, sentence)
 
 
 def _sentence(
@@ -179,40 +170,30 @@ def _sentence(
     bound: float,
     kappa: float | None,
     steps: float | None,
-    best: float | None,
     rule: spec.Optimizer,
 ) -> str:
-    factor = 1 - rate * largest
-    left = f"{factor:.3g}".replace("-", "−")
     plain = rule.name == "sgd"
-    name = "2/λmax" if plain else f"{bound * largest:.3g}/λmax"
-    said = {
-        "diverging": f"Diverging: η = {rate:.3g} is above {name} = {bound:.3g}"
-        + (
-            f", so each step multiplies the distance along the steepest direction by {left}"
-            if plain
-            else f", the largest stable η of {rule.name}"
-        ),
-        "too small": f"Too small: η = {rate:.3g} is {bound / rate:.3g} times below {name} = "
-        f"{bound:.3g}" + (f"; each step leaves {left} of the steepest direction" if plain else ""),
-        "just right": f"Just right: η = {rate:.3g} is {rate / bound:.2g} of {name} = {bound:.3g} "
-        f"(1/λmax = {1 / largest:.3g})",
-        "overshooting": f"Overshooting: η = {rate:.3g} is above 1/λmax = {1 / largest:.3g} and "
-        f"below {name} = {bound:.3g}: steps cross the valley"
-        + (f", times {left} each" if plain else ""),
-    }[regime]
+    name = "2/λmax" if plain else f"{number(bound * largest)}/λmax"
+    values = {"name": name, "bound": number(bound), "newton": number(1 / largest)}
     if regime == "diverging":
-        local = (
-            "" if kappa is not None else "; a network can stay at this edge while its loss falls"
-        )
-        return f"{said}{local}."
-    if steps is not None and best is not None:
-        said += f"; {_count(steps)} more steps to {PART:g} of J − J*"
-        if regime != "just right":
-            said += f", {_count(best)} at the best η"
-        if kappa is not None and kappa > 100:
-            said += f" (κ = {kappa:.3g}: scale the features)"
-    return f"{said}."
+        text = said("too-large", times=times(rate / bound), **values)
+        if plain:
+            growth = number((1 - rate * largest) ** 2)
+            text += f": {said('grows', along='the steepest direction', growth=growth)}"
+        return f"{text}." if kappa is not None else f"{text}; {said('edge')}."
+    if regime == "too small":
+        text = f"{said('too-small', times=times(bound / rate))}, {said('slowly', **values)}."
+    elif regime == "just right":
+        text = f"{said('just-right', part=number(rate / bound), **values)}."
+    else:
+        left = number(1 - rate * largest)
+        text = f"{said('overshoots' if plain else 'swings', left=left, **values)}."
+    if steps is not None:
+        key = "steps" if math.isfinite(steps) else "never"
+        text += f" {said(key, steps=count(steps), part=number(PART))}."
+    if kappa is not None and kappa > SKEWED and plain:
+        text += f" {said('skewed', kappa=number(kappa))}: {said('scale')}."
+    return text
 
 
 def steps_to(
@@ -279,13 +260,4 @@ def _mode_matrices(values: Array, rate: float, rule: spec.Optimizer) -> Array:
 def _unknown(rate: float, largest: float, sentence: str) -> Setting:
     nan = math.nan
     newton = 1 / largest if largest > 0 else nan
-    return Setting("unknown", rate, largest, newton, nan, None, None, None, sentence)
-
-
-def _flat(rate: float, largest: float) -> Setting:
-    said = f"Flat here: λmax = {largest:.3g} is not positive, so no η overshoots; a step is −η∇J."
-    return Setting("flat", rate, largest, math.inf, math.inf, None, None, None, said)
-
-
-def _count(steps: float) -> str:
-    return f"{steps:,.0f}" if math.isfinite(steps) else f"over {MOST_STEPS:,}"
+    return Setting("unknown", rate, largest, newton, nan, None, None, None, f"{sentence}.")

@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any
 
 from steepest._version import __version__
+from steepest.explain.wording import table
 from steepest.lab.datasets import Dataset
 
 _TYPES = {
@@ -65,6 +66,7 @@ def _data(datasets: Sequence[Dataset], server: bool) -> dict[str, Page]:
         **FORMAT,
         "steepest": __version__,
         "server": server,
+        "wording": table(),
         "datasets": [dataset.description() for dataset in datasets],
     }
     text = json.dumps(index, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

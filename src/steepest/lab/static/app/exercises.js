@@ -2,7 +2,7 @@
 
 import { Lane } from "./lane.js";
 import { finished } from "../twin/index.js";
-import { PART, zones as zonesOf } from "./forecast.js";
+import { arrived, zones as zonesOf } from "./forecast.js";
 import { count, short } from "./numbers.js";
 
 const MOST_STEPS = 20000;
@@ -12,7 +12,7 @@ const zones = (problem, state) => finished(zonesOf(problem, state));
 function countedSteps(problem, state) {
   const { descent } = new Lane({ ...state, epochs: MOST_STEPS }, problem, 0);
   const { events, objective, quadratic } = problem;
-  const goal = quadratic.lowest + PART * (objective.value(descent.theta, events) - quadratic.lowest);
+  const goal = quadratic.lowest + arrived() * (objective.value(descent.theta, events) - quadratic.lowest);
   while (descent.step < MOST_STEPS && descent.take())
     if (objective.value(descent.theta, events) <= goal) return descent.step;
   return null;

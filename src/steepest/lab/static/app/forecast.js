@@ -2,12 +2,11 @@
 
 import { RULES, dot, factor, stableRate } from "../twin/index.js";
 import { count } from "./numbers.js";
+import { threshold } from "./wording.js";
 
 /** J − J*, as a part of its start, that counts as arrived. */
-export const PART = 1e-3;
+export const arrived = () => threshold("part");
 const MOST_STEPS = 50000;
-/** η is too small if it takes so many times the steps of the best. */
-const SLOW = 5;
 
 /**
  * λmax, the largest stable η of the rule, and the zones of the slider.
@@ -52,14 +51,15 @@ const measurements = new WeakMap();
 
 /** Below this η the descent takes many times the steps of the best. */
 function slowest(q, state, problem, best) {
-  if (!q || state.optimizer !== "sgd") return best / 20;
+  if (!q || state.optimizer !== "sgd") return (2 * best) / threshold("small");
   const start = startOf(problem, state);
-  const fastest = Math.min(...[best, best / 2, best / 4].map((rate) => q.stepsTo(start, rate, PART)));
-  const goal = SLOW * Math.max(fastest, 1);
-  let [low, high] = [best * 1e-6, best];
+  const steps = (rate) => q.stepsTo(start, rate, arrived());
+  const quickest = [best, best / 2, best / 4].reduce((a, b) => (steps(b) < steps(a) ? b : a));
+  const goal = threshold("slow") * Math.max(steps(quickest), 1);
+  let [low, high] = [best * 1e-6, quickest];
   for (let i = 0; i < 40; i++) {
     const middle = Math.sqrt(low * high);
-    if (q.stepsTo(start, middle, PART) > goal) low = middle;
+    if (steps(middle) > goal) low = middle;
     else high = middle;
   }
   return high;
@@ -90,7 +90,7 @@ export function predictedSteps(problem, state) {
   const start = startOf(problem, state);
   const exact = problem.isQuadratic && state.batch === "all";
   if (state.optimizer === "sgd" && state.schedule === "constant")
-    return { steps: q.stepsTo(start, state.rate, PART), exact };
+    return { steps: q.stepsTo(start, state.rate, arrived()), exact };
   return { steps: followed(q, start, problem, state), exact };
 }
 
@@ -102,7 +102,7 @@ function followed(q, start, problem, state) {
   const perEpoch = state.batch === "all" ? 1 : Math.ceil(events / Math.min(state.batch, events));
   const total = state.epochs * perEpoch;
   const excess = () => away.reduce((sum, x, k) => sum + q.values[k] * x * x, 0);
-  const goal = PART * excess();
+  const goal = arrived() * excess();
   for (let step = 0; step < MOST_STEPS; step++) {
     if (excess() <= goal) return step;
     const rate = state.rate * factor({ name: state.schedule }, Math.min(step, total - 1), total, perEpoch);

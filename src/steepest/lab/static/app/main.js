@@ -5,6 +5,7 @@ import { Playground } from "./playground.js";
 import { Exercises } from "./exercise_view.js";
 import { Runs } from "./runs.js";
 import { asset, read, theme } from "./source.js";
+import { learn } from "./wording.js";
 
 class App extends Component {
   constructor() {
@@ -21,7 +22,9 @@ class App extends Component {
   async componentDidMount() {
     addEventListener("hashchange", this._hash);
     try {
-      this.setState({ index: await read("data/index.json") });
+      const index = await read("data/index.json");
+      learn(index.wording);
+      this.setState({ index });
     } catch (error) {
       this.setState({ error: `The lab's data could not be read: ${error.message}. Reload the page, or start steepest lab again.` });
     }
