@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,38 @@ def address() -> Iterator[str]:
     listening = listen("127.0.0.1", 0)
     app = make_app(pages(built_in(), server=False), hosts_of(listening.getsockname()[1]))
     with served(app, listening) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def runs_folder(trained, tmp_path_factory) -> Path:
+    """A run twice, with a landscape."""
+    import steepest
+
+    folder = tmp_path_factory.mktemp("shown")
+    shutil.copytree(trained, folder / "first")
+    steepest.Run(folder / "first").landscape(points=9, progress=False)
+    shutil.copytree(folder / "first", folder / "second")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runs_address(runs_folder) -> Iterator[str]:
+    """The address of a lab with these runs."""
+    pytest.importorskip("starlette", reason="the extra [lab] is not installed")
+    pytest.importorskip("uvicorn", reason="the extra [lab] is not installed")
+    from steepest.lab import built_in
+    from steepest.lab.api import Api, routes
+    from steepest.lab.app import make_app
+    from steepest.lab.pages import pages
+    from steepest.lab.processes import Processes
+    from steepest.lab.runs import Runs
+    from steepest.lab.server import hosts_of, listen, served
+
+    listening, datasets = listen("127.0.0.1", 0), built_in()[:1]
+    api = routes(Api(Runs([runs_folder]), Processes(runs_folder), datasets))
+    files, hosts = pages(datasets, server=True), hosts_of(listening.getsockname()[1])
+    with served(make_app(files, hosts, None, api), listening) as found:
         yield found
 
 

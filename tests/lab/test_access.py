@@ -25,6 +25,28 @@ def test_axe_is_what_was_published():
     assert hashlib.sha256(AXE.read_bytes()).hexdigest() == SHA256
 
 
+@pytest.mark.parametrize("width", [390, pytest.param(1440, marks=pytest.mark.slow)])
+def test_axe_finds_nothing_in_runs(browser, runs_address, width):
+    """Curves, figures, tables, the landscape and the comparison of runs."""
+    size = {"width": width, "height": 900}
+    theme = "dark" if width == 390 else "light"
+    with browser.new_context(viewport=size, color_scheme=theme, bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(f"{runs_address}/#runs")
+        page.click(".list li button >> nth=0")
+        page.wait_for_selector(".stack.tall canvas")
+        page.wait_for_selector(".curves .uplot")
+        page.add_script_tag(content=AXE.read_text())
+        assert page.evaluate(RUN) == []
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        page.click("text=3-D")
+        page.check(".list input >> nth=0")
+        page.check(".list input >> nth=1")
+        page.wait_for_selector("text=Side by side")
+        assert page.evaluate(RUN) == []
+        assert "Nothing: the recipes are the same." in page.inner_text(".detail")
+
+
 @pytest.mark.parametrize(
     ("width", "theme"),
     [

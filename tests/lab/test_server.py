@@ -11,12 +11,16 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from steepest.errors import InputError, RecipeError
@@ -31,6 +35,7 @@ from steepest.lab.api import Api, routes, started_recipe
 from steepest.lab.app import make_app
 from steepest.lab.command import run_lab
 from steepest.lab.connections import Connections
+from steepest.lab.landscapes import landscape_of
 from steepest.lab.pages import pages
 from steepest.lab.processes import Processes
 from steepest.lab.safety import MOST_BYTES, POLICY, Bounds, TooManyError
@@ -302,14 +307,14 @@ def test_requests_beyond_the_bound_wait_for_their_turn():
                 await asyncio.sleep(0.02)
 
         await asyncio.gather(*(one(k) for k in range(5)))
-        assert entered == [0, 1, 2, 3, 4]
         async with bounds.stream("a"), bounds.stream("b"):
             with pytest.raises(TooManyError):
                 await bounds.stream("a").__aenter__()
         async with bounds.stream("a"):
             return entered
 
-    asyncio.run(held())
+    with ThreadPoolExecutor(1) as thread:  # Playwright has a loop in this one
+        assert thread.submit(asyncio.run, held()).result() == [0, 1, 2, 3, 4]
 
 
 def test_no_address_takes_all_connections(monkeypatch, folder):
@@ -396,3 +401,30 @@ def test_folders_of_runs_must_exist(tmp_path):
 def test_a_port_that_is_taken_is_said_to_be_so():
     with listen("127.0.0.1", 0) as taken, pytest.raises(InputError, match="cannot listen"):
         listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_row_of_a_landscape_is_along_the_first_axis(runs_folder):
+    shown = landscape_of(runs_folder / "first", "principal")
+    table = pq.read_table(runs_folder / "first" / "landscape" / "principal" / "surface.parquet")
+    losses = {(row["x"], row["y"]): row["loss"] for row in table.to_pylist()}
+    [across, up] = shown["axes"]
+    assert shown["losses"] == [losses[x, y] for y in up for x in across]
+    assert len(set(shown["losses"])) > 20
+
+
+def test_landscapes_of_a_run(runs_address):
+    """With the path, and by names that are looked up."""
+    with urlopen(f"{runs_address}/api/runs") as answer:
+        run = json.load(answer)["runs"][0]["id"]
+    with urlopen(f"{runs_address}/api/runs/{run}") as answer:
+        assert json.load(answer)["landscapes"] == ["principal"]
+    with urlopen(f"{runs_address}/api/runs/{run}/landscapes/principal") as answer:
+        shown = json.load(answer)
+    assert [len(axis) for axis in shown["axes"]] == [9, 9]
+    assert (len(shown["losses"]), len(shown["labels"])) == (81, 2)
+    assert shown["path"].keys() == {"step", "x", "y", "loss"}
+    assert "$" not in "".join(shown["labels"])
+    for name in ("other", "..", "%2e%2e", "principal%2f..%2fprincipal"):
+        with pytest.raises(HTTPError, match="404") as refused:
+            urlopen(f"{runs_address}/api/runs/{run}/landscapes/{name}")
+        refused.value.close()
