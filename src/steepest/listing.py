@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +17,9 @@ from steepest.folder.run_folder import is_run
 
 DEPTH = 5
 """Levels of folders that are searched."""
-KEYS = ("when", "name", "status")
+KEYS = ("when", "name", "status", "model")
+LATELY = 60.0
+"""Seconds since a run has published its progress, within which it counts as running."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,15 @@ class ListedRun:
     when
         When it ended, or last wrote something.
     status
-        ``complete`` or as metrics.json says; ``unfinished``; ``damaged``.
+        ``complete``, ``diverged``; ``running``, ``unfinished``; ``damaged``.
     model
-        None if it has not ended.
+        What it is called; of a run that has not ended, its kind; None of a damaged one.
     merits
         Figures of merit, by name.
     shown
         The name of the figure of merit that a table shows.
     note
-        Why a damaged run cannot be read; how far an unfinished one is.
+        Why a damaged run cannot be read, or one diverged; how far an unfinished one is.
     """
 
     name: str
@@ -74,8 +78,8 @@ def list_runs(
     folders
         Runs, or folders in which they are searched, five levels down.
     sort
-        "when" (the newest first), "name", "status", or the name of a figure of merit (the largest
-        value first; runs that have it not come last).
+        "when" (the newest first), "name", "status", "model", or the name of a figure of merit (the
+        largest value first; runs that have it not come last).
     reverse
         The other way round.
 
@@ -86,7 +90,10 @@ def list_runs(
     """
     found = [run for folder in folders for run in _runs_in(Path(folder))]
     if sort in KEYS:
-        found.sort(key=lambda run: getattr(run, sort), reverse=(sort == "when") is not reverse)
+        found.sort(key=lambda run: run.name)
+        found.sort(
+            key=lambda run: getattr(run, sort) or "", reverse=(sort == "when") is not reverse
+        )
         return found
     known = sorted({name for run in found for name in run.merits})
     if sort not in known:
@@ -139,7 +146,12 @@ def _listed(name: str, path: Path) -> ListedRun:
         run = RunFolder(path)
         metrics = run.metrics
         if metrics is None:
-            return ListedRun(name, path, when, "unfinished", note=_progress(run))
+            status, note = _progress(run)
+            return ListedRun(name, path, when, status, run.recipe.model.name, note=note)
+        if metrics["status"] != "complete":
+            note = metrics.get("divergence", "").split("\n")[0]
+            kind = run.recipe.model.name
+            return ListedRun(name, path, when, metrics["status"], kind, note=note)
         merits = {
             key: Merit.from_json(entry)
             for key, entry in metrics["merits"]["model"].items()
@@ -153,7 +165,10 @@ def _listed(name: str, path: Path) -> ListedRun:
         return ListedRun(name, path, when, "damaged", note=str(error).splitlines()[0])
 
 
-def _progress(run: RunFolder) -> str:
+def _progress(run: RunFolder) -> tuple[str, str]:
+    """Return "running" or "unfinished", and how far the run is, where it has published that."""
     progress = run.progress or {}
+    lately = time.time() - progress.get("written", -math.inf) < LATELY
+    status = "running" if lately and progress.get("stopped") is None else "unfinished"
     steps = progress.get("total_steps")
-    return f"step {progress['step']:,} of {steps:,}" if steps and "step" in progress else ""
+    return status, f"step {progress['step']:,} of {steps:,}" if steps and "step" in progress else ""

@@ -217,15 +217,17 @@ def show_runs(found: Sequence[ListedRun]) -> None:
     """Print a line for each run."""
     if not found:
         return _print("There is no run here. `steepest train` makes one.")
-    shown = next((run.shown for run in found if run.shown), None)
+    titles = {run.merits[run.shown].title for run in found if run.shown}
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("run", "when", "status", "model"):
-        table.add_column(name, no_wrap=name == "when", overflow="fold")
-    title = next((run.merits[shown].title for run in found if shown in run.merits), "")
-    table.add_column(title, justify="right", no_wrap=True)
+        table.add_column(name, no_wrap=name in ("when", "status"), overflow="fold")
+    table.add_column(next(iter(titles)) if len(titles) == 1 else "", justify="right", no_wrap=True)
     for run in found:
-        merit = run.merits[shown].format() if shown in run.merits else ""
-        what = run.model or run.note
+        shown = run.merits.get(run.shown or "")
+        title = f"{shown.title}  " if shown and len(titles) > 1 else ""
+        merit = title + shown.format() if shown else ""
+        model = (run.model or "").replace("dense network", "dense")
+        what = f"{model}{': ' if model and run.note else ''}{run.note}"
         when = run.when.strftime("%Y-%m-%d %H:%M")
         table.add_row(*map(escape, (run.name, when, run.status, what, merit)))
     return _print(table)

@@ -39,6 +39,45 @@ def test_a_line_for_each_run(steepest, folder: Path, trained: Path):
     assert "AUC" in table
 
 
+def test_a_diverged_run_and_one_that_runs(steepest, recipe_table: dict, tmp_path: Path, trained):
+    import steepest as package
+    from steepest.errors import DivergenceError
+    from steepest.folder.live import LiveWriter
+
+    settings = ["descent.learning_rate=1e12", "descent.optimizer=sgd", "descent.schedule=constant"]
+    with pytest.raises(DivergenceError):
+        package.train(recipe_table, tmp_path / "a" / "run", settings=settings, progress=False)
+    shutil.copytree(trained, tmp_path / "b")
+    for name in ("metrics.json", "history.parquet"):
+        (tmp_path / "b" / name).unlink()
+    writer, none = LiveWriter(tmp_path / "b"), package.Run(trained).history.to_arrow().slice(0, 0)
+    writer.publish({"step": 3, "total_steps": 9, "stopped": None}, none)
+    diverged, running = list_runs([tmp_path], "name")
+    assert (diverged.status, diverged.model) == ("diverged", "dense")
+    assert diverged.note.startswith("The descent diverged at step")
+    assert (running.status, running.model, running.note) == ("running", "dense", "step 3 of 9")
+    assert "dense: step 3 of 9" in " ".join(steepest("runs", tmp_path).out.split())
+    writer.publish({"step": 4, "total_steps": 9, "stopped": "interrupted"}, none)
+    assert list_runs([tmp_path / "b"])[0].status == "unfinished"
+
+
+def test_runs_of_two_tasks_have_each_their_figure_of_merit(
+    steepest, recipe_table: dict, tmp_path: Path, trained: Path
+):
+    import steepest as package
+
+    shutil.copytree(trained, tmp_path / "binary")
+    recipe_table["events"] |= {"label": "mass", "features": ["pt"]}
+    package.train(recipe_table, tmp_path / "mass", settings=["model.hidden=[]"], progress=False)
+    told = steepest("runs", tmp_path).out
+    assert "AUC  0." in told
+    (mass,) = list_runs([tmp_path / "mass"])
+    assert mass.shown is not None
+    assert f"{mass.merits[mass.shown].title}  {mass.merits[mass.shown].format()}" in told
+    models = [run.model for run in list_runs([tmp_path], "model")]
+    assert models == ["dense network 3→8→1", "linear regression"]
+
+
 def test_orders(folder: Path):
     assert [run.name for run in list_runs([folder], "name")] == [
         "damaged", "deep/unfinished", "good",

@@ -15,7 +15,9 @@ def runs(
     ] = None,
     sort: Annotated[
         str,
-        typer.Option("--sort", metavar="KEY", help="when, name, status, or a figure of merit."),
+        typer.Option(
+            "--sort", metavar="KEY", help="when, name, status, model, or a figure of merit."
+        ),
     ] = "when",
     reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
