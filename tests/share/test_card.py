@@ -11,10 +11,11 @@ import tomli_w
 import yaml
 
 import steepest
+from share.particle_models import model_of
 from steepest.errors import InputError, RunFolderError
 from steepest.evaluate import Merit
 from steepest.folder import RunFolder
-from steepest.share.card import card_of_run, claims, eval_results
+from steepest.share.card import card_of_model, card_of_run, claims, eval_results
 from steepest.share.run import prepare
 
 pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
@@ -125,3 +126,23 @@ def test_what_a_fine_tuned_model_is_from(trained_copy: Path):
     recipe["model"] = {"name": "deep-sets", "initial": "hf://org/base@v1"}
     RunFolder(trained_copy).write_text("recipe.toml", tomli_w.dumps(recipe))
     assert "base_model: org/base\n" in card_of_run(RunFolder(trained_copy), NAME)
+
+
+def test_the_card_of_a_network_of_particles():
+    pytest.importorskip("torch", reason="needs the extra [torch]")
+    further = [{"name": "d", "value": "tanh(part_d0)"}, "part_charge"]
+    particles = {name: f"part_{name}" for name in ("pt", "eta", "phi", "mass")}
+    names = ("d", "part_charge")
+    model = model_of("deep-sets", particles={**particles, "features": further}, further=names)
+    card = card_of_model(model, NAME)
+    assert "\nDeep Sets, trained with steepest." in card
+    assert "are read from `part_pt` (pt), `part_eta` (eta)" in card
+    assert "| `d` | `tanh(part_d0)` |\n| `part_charge` |  |" in card
+    assert "steepest[hub,torch]" in card
+    unnamed = card_of_model(model_of("deep-sets"), NAME)
+    assert "lists of the usual names, such as `part_px`" in unnamed
+
+
+def test_columns_stand_for_themselves(text: str):
+    assert "| `pt` |\n| `mass` |\n" in text
+    assert "# pt, mass, ratio\n" in text

@@ -12,13 +12,16 @@ import pandas as pd
 import pytest
 
 import steepest
+from share.particle_models import groups_of, quantities
 from steepest import Classifier, Regressor, load, save
 from steepest.errors import InputError, RunFolderError
 from steepest.folder import load_model
 from steepest.folder.manifest import entry_of, sealed
 
-VERSION_3 = Path(__file__).parent / "version-3-folder"
-"""As this release writes it: later ones must read it."""
+VERSION_2, VERSION_3, VERSION_4 = (
+    Path(__file__).parent / f"version-{number}-folder" for number in (2, 3, 4)
+)
+"""Each as a release wrote it: later ones must read it. Version 1 is in tests/folder."""
 EVENTS = [[560.0, 80.0, 0.7], [610.0, 170.0, 0.5], [640.0, 120.0, 0.6]]
 SCORES = json.loads((VERSION_3 / "scores.json").read_text())
 
@@ -82,6 +85,22 @@ def test_a_folder_of_version_3_is_read():
     assert model.unit is None
     assert model.units["mass"] == {"title": "m", "unit": "GeV"}
     np.testing.assert_allclose(model.predict(EVENTS), SCORES, rtol=1e-12)
+
+
+def test_a_folder_of_version_2_is_read():
+    model = load(VERSION_2)
+    assert (model.names, model.task) == (("pt", "mass", "tau32"), "regression")
+    expected = json.loads((VERSION_2 / "scores.json").read_text())
+    np.testing.assert_allclose(model.predict(EVENTS), expected, rtol=1e-12)
+
+
+def test_a_folder_of_version_4_is_read():
+    pytest.importorskip("torch", reason="needs the extra [torch]")
+    told = json.loads((VERSION_4 / "scores.json").read_text())
+    model, lengths = load(VERSION_4), np.array([3, 0, 5])
+    inputs = groups_of(model, quantities(lengths, 2), lengths)
+    np.testing.assert_allclose(model.predict(inputs), told["scores"], rtol=1e-6)
+    np.testing.assert_allclose(model.predict_heads(inputs)["mass"], told["mass"], rtol=1e-6)
 
 
 # --- estimators ----------------------------------------------------------------------------------

@@ -93,7 +93,8 @@ def card_of_model(model: TrainedModel, repo: str) -> str:
         pipeline_tag=PIPELINES.get(model.task, "tabular-classification"),
     )
     sections = [
-        f"# {repo.rpartition('/')[2]}\n\nA {model.model.title(model.task)}, trained with steepest. "
+        f"# {repo.rpartition('/')[2]}\n\n{_with_article(model.model.title(model.task))}, "
+        "trained with steepest. "
         "Its figures of merit are not known here.",
         f"## How to use it\n\n{_use(repo, model)}",
         f"## What it reads\n\n{_reads(model)}",
@@ -222,9 +223,17 @@ def _what(metrics: dict[str, Any], model: TrainedModel) -> str:
         + ", ".join(map(code, model.classes))
         + ".",
     }[model.task]
-    return f"A {metrics['model']['name']} ({metrics['model']['parameters']:,} parameters), " + (
-        f"trained by gradient descent with steepest. {task}"
+    heads = ", ".join(f"{code(f'prediction_{h.name}')} of {code(h.value)}" for h in model.heads)
+    beside = f" It predicts beside it {heads}." if heads else ""
+    return (
+        f"{_with_article(metrics['model']['name'])} ({metrics['model']['parameters']:,} "
+        f"parameters), trained by gradient descent with steepest. {task}{beside}"
     )
+
+
+def _with_article(title: str) -> str:
+    """A dense network, but ParticleNet."""
+    return title if title[:1].isupper() else f"A {title}"
 
 
 def _use(repo: str, model: TrainedModel) -> str:
@@ -232,35 +241,30 @@ def _use(repo: str, model: TrainedModel) -> str:
     extras = "hub,torch" if torch else "hub"
     lines = [f"pip install 'steepest[{extras}]'"]
     command = f"steepest predict hf://{repo} events.parquet --out scores.parquet"
-    python = ["import steepest", "", f'model = steepest.load("hf://{repo}")']
+    python = ["import steepest", ""]
     if isinstance(model.features, Mapping):
         python.append(f'steepest.predict("hf://{repo}", "events.parquet", "scores.parquet")')
     else:
-        python += [f"model.names  # {', '.join(model.names[:6])}", "scores = model.predict(X)"]
+        more = ", …" if len(model.names) > 6 else ""
+        python += [
+            f'model = steepest.load("hf://{repo}")',
+            f"scores = model.predict(X)  # {', '.join(model.names[:6])}{more}",
+        ]
     return (
         f"```\n{lines[0]}\n{command}\n```\n\n"
-        "scores all events of a file, in any format that steepest reads. In Python:\n\n"
+        "This scores all events of a file, in any format that steepest reads. In Python:\n\n"
         "```python\n" + "\n".join(python) + "\n```"
     )
 
 
 def _reads(model: TrainedModel) -> str:
-    rows = []
     if isinstance(model.features, Mapping):
-        rows = [[code(group), ", ".join(map(code, names)), ""] for group, names in
-                model.features.items()]  # fmt: skip
-        head = ["group", "features of each", ""]
+        rows = [[code(g), ", ".join(map(code, names))] for g, names in model.features.items()]
+        text = table(["group", "features"], rows)
     else:
-        head = ["feature", "computed as", "unit"]
-        for feature in model.features:
-            name = feature if isinstance(feature, str) else feature["name"]
-            value = feature if isinstance(feature, str) else feature["value"]
-            unit = model.units.get(name, {}).get("unit", "")
-            rows.append([code(name), code(value), unit])
-    text = table(head, rows)
+        text = _features(model, model.features)
     if model.particles:
-        given = ", ".join(f"{k} = {code(v)}" for k, v in model.particles.items() if k != "features")
-        text += f"\n\nThe momenta of the particles: {given or 'lists of usual names'}."
+        text += f"\n\n{_particles(model, model.particles)}"
     fills = [
         f"{code(column.name)} is {code(column.fill)} where it is missing"
         for column in (model.encoding.columns if model.encoding is not None else ())
@@ -269,6 +273,30 @@ def _reads(model: TrainedModel) -> str:
     if fills:
         text += f"\n\n{', '.join(fills)}."
     return text + f"\n\nWhat enters the model is scaled ({model.scaling.name}), inside the model."
+
+
+def _features(model: TrainedModel, features: Sequence[Any]) -> str:
+    """A row of each feature; how it is computed, if it is no column."""
+    rows = []
+    for feature in features:
+        name, value = (feature, None) if isinstance(feature, str) else (
+            feature["name"], feature["value"])  # fmt: skip
+        unit = model.units.get(name, {}).get("unit", "")
+        rows.append([code(name), code(value) if value not in (None, name) else "", unit])
+    head = ["feature", "computed as", "unit"]
+    told = [i for i in range(3) if i == 0 or any(row[i] for row in rows)]
+    return table([head[i] for i in told], [[row[i] for i in told] for row in rows])
+
+
+def _particles(model: TrainedModel, particles: Mapping[str, Any]) -> str:
+    """Where the momenta are read from, and the further features of particles."""
+    momenta = {k: v for k, v in particles.items() if k not in ("features", "most")}
+    named = ", ".join(f"{code(v)} ({k})" if k != v else code(v) for k, v in momenta.items())
+    usual = "lists of the usual names, such as `part_px`, `part_py`, `part_pz`, `part_energy`"
+    text = f"The momenta of the particles, in GeV, are read from {named or usual}."
+    if not particles.get("features"):
+        return text
+    return f"{text} Further features of a particle:\n\n{_features(model, particles['features'])}"
 
 
 def _merits(metrics: dict[str, Any], claimed: Mapping[str, Merit]) -> str:
@@ -321,7 +349,7 @@ def _training(metrics: dict[str, Any], recipe: dict[str, Any]) -> str:
         ["ended", descent["stop"]["sentence"]],
         ["steepest", metrics["steepest"]],
     ]  # fmt: skip
-    text = table(["", ""], [row for row in rows if row[1]])
+    text = table(["what", "how"], [row for row in rows if row[1]])
     return text + "\n\nThe whole recipe, and checksums of the events, are in `training.json`."
 
 

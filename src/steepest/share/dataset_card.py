@@ -91,9 +91,9 @@ def _use(repo: str, splits: Sequence[Split]) -> str:
     loaded = f'datasets.load_dataset("{repo}", split="{splits[0].name}")'
     return (
         "```\npip install 'steepest[hub]'\n```\n\nA recipe of steepest reads only the columns and "
-        f"groups of rows that it needs:\n\n```toml\n{recipe}\n```\n\nIn Python:\n\n```python\n"
-        f'import polars\n\nevents = polars.scan_parquet("{path}")\n\n'
-        f"import datasets\n\nevents = {loaded}\n```"
+        f"groups of rows that it needs:\n\n```toml\n{recipe}\n```\n\nWith Polars:\n\n```python\n"
+        f'import polars\n\nevents = polars.scan_parquet("{path}")\n'
+        f"```\n\nWith datasets:\n\n```python\nimport datasets\n\nevents = {loaded}\n```"
     )
 
 
