@@ -183,22 +183,49 @@ def blas_threads() -> list[int]:
     return [found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"]
 
 
-def test_blas_gets_its_threads_back_after_the_last_caller():
-    """The main thread is the last: OpenBLAS may ignore what others ask for."""
+@pytest.mark.parametrize("last", ["main", "other"])
+def test_blas_gets_its_threads_back_after_the_last_caller(last):
     before, inside, leave = blas_threads(), threading.Event(), threading.Event()
+    within, left = [], threading.Event()
 
     def other():
         with one_blas_thread():
+            within.append(set(blas_threads()))
             inside.set()
             leave.wait(30)
+            within.append(set(blas_threads()))
+        left.set()
+        ended.wait(30)  # a thread of a pool lives on
 
-    thread = threading.Thread(target=other)
+    ended, thread = threading.Event(), threading.Thread(target=other)
     with one_blas_thread():
         thread.start()
         inside.wait(30)
         with one_blas_thread():
             assert set(blas_threads()) == {1}
-        leave.set()
+        if last == "main":
+            leave.set()
+            left.wait(30)
+            assert set(blas_threads()) == {1}
+    leave.set()
+    left.wait(30)
+    assert blas_threads() == before
+    assert within == [{1}, {1}]
+    ended.set()
+    thread.join()
+
+
+def test_blas_has_one_thread_whoever_asks_after_others():
+    before, found = blas_threads(), []
+
+    def alone():
+        with one_blas_thread():
+            found.append(set(blas_threads()))
+
+    alone()
+    for _ in range(2):
+        thread = threading.Thread(target=alone)
+        thread.start()
         thread.join()
-        assert set(blas_threads()) == {1}
+    assert found == [{1}] * 3
     assert blas_threads() == before

@@ -146,9 +146,12 @@ def test_a_checkpoint_of_version_1_is_read_and_continued(tmp_path: Path):
     history, path = checkpointer.history(), checkpointer.path()
     assert history is not None
     assert path is not None
-    assert history.drop(["seconds", "events_per_second"]).equals(
-        pa.concat_tables(whole.history).drop(["seconds", "events_per_second"])
-    )
+    of_whole = pa.concat_tables(whole.history)
+    assert history.column_names == of_whole.column_names
+    for name in set(history.column_names) - {"seconds", "events_per_second"}:
+        one, two = (table[name].to_numpy().astype(float) for table in (history, of_whole))
+        # rows of another machine, whose BLAS may round a norm differently
+        np.testing.assert_allclose(one, two, rtol=1e-14, err_msg=name)
     assert path.thetas.tobytes() == np.concatenate([part.thetas for part in whole.path]).tobytes()
     written = json.loads(
         (tmp_path / "checkpoints" / "step-000000000032" / "state.json").read_text()

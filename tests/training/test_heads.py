@@ -145,8 +145,9 @@ def test_predictions_stand_beside_the_score(run: steepest.Run, folder: Path, tmp
     features = parts[0].features
     of_heads = run.model.predict_heads(features)
     assert list(of_heads) == ["jet_pt", "width"]
-    order = np.argsort(of_heads["jet_pt"])
-    assert np.isin(of_heads["jet_pt"][order], predicted).all()
+    # of other batches, whose bits PyTorch's kernels do not promise
+    nearest = np.abs(of_heads["jet_pt"][:, None] - predicted).min(axis=1)
+    assert nearest.max() < 1e-5 * jet_pt.std()
     assert run.model.logits(features).shape == (len(features), 1)
     assert run.model.predict(features).shape == (len(features),)
 

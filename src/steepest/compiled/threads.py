@@ -202,7 +202,8 @@ _BLAS: dict[str, Any] = {"lock": threading.Lock(), "users": 0, "limit": None}
 def one_blas_thread() -> Iterator[None]:
     """Have BLAS use one thread while threads of ours call it; callers may overlap and nest.
 
-    OpenBLAS listens to the thread that asked first in this process, as a rule the main one.
+    threadpoolctl lets one thread at a time change the number, until it has given that up: so each
+    caller gives it up when it leaves, and the last one restores the number.
     """
     with _BLAS["lock"]:
         _BLAS["users"] += 1
@@ -215,6 +216,8 @@ def one_blas_thread() -> Iterator[None]:
             _BLAS["users"] -= 1
             if _BLAS["users"] == 0:
                 _BLAS["limit"].restore_original_limits()
+            for library in _blas().lib_controllers:
+                getattr(library, "clear_controlling_thread", lambda: None)()  # of newer versions
 
 
 @cache
