@@ -13,7 +13,7 @@ from share.loopback_hub import TOKEN, Hub, loopback_hub
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """An empty Hub; the account may write."""
-    constants = pytest.importorskip("huggingface_hub", reason="needs the extra [hub]").constants
+    constants = pytest.importorskip("huggingface_hub.constants", reason="needs the extra [hub]")
     from huggingface_hub import file_download, hf_api
 
     home = tmp_path / "hf"
