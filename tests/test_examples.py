@@ -123,7 +123,9 @@ def test_a_dataset_of_the_hub(tmp_path) -> None:
     assert json.loads(done.stdout)["merits"]["model"]["auc"]["value"] > 0.9
 
 
-@pytest.mark.parametrize("name", PARTICLES)
+@pytest.mark.parametrize(
+    "name", ["deep-sets", pytest.param("particle-net-lite", marks=pytest.mark.slow)]
+)
 def test_networks_of_particles(tmp_path, name) -> None:
     """An epoch on a tenth of the embedded jets tells most tops from QCD."""
     pytest.importorskip("torch", reason="needs the extra [torch]")
@@ -172,6 +174,7 @@ def test_the_reference_set_of_top_tagging(tmp_path, monkeypatch) -> None:
     assert sum(part["events"] for part in run.metrics["parts"].values()) == 60
 
 
+@pytest.mark.slow
 def test_jetclass(tmp_path) -> None:
     """The recipe on files with the trees of JetClass, a few jets each, and a smaller network."""
     pytest.importorskip("torch", reason="needs the extra [torch]")

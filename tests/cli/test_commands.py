@@ -138,7 +138,12 @@ def test_resuming_a_finished_run_shows_it_again(trained_copy: Path, steepest):
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 75),
+        pytest.param(signal.SIGUSR1, 75, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_says_how_to_go_on(
     tmp_path: Path, recipe_file: Path, number: int, code: int
@@ -224,7 +229,7 @@ def test_what_matplotlib_warns_of_does_not_reach_the_terminal(steepest, monkeypa
     assert steepest("train", recipe_file).err == "steepest: Interrupted.\n"
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
 def test_a_reader_that_has_gone_is_no_traceback(trained: Path, options: list[str]):
     code = "from steepest.cli import main; main()"
     arguments = ["-c", code, "evaluate", str(trained), *options]

@@ -90,6 +90,7 @@ def test_weights_and_validation_reach_the_last_step():
     assert pipeline[-1].history_["validation_loss"].null_count() == 0
 
 
+@pytest.mark.slow
 def test_grid_search_with_numbers_of_numpy():
     grid = {
         "classifier__epochs": np.array([1, 60]),

@@ -37,6 +37,7 @@ def test_a_rate_above_the_bound_and_a_healthy_one():
     assert not Regressor().fit(X, y).explain(X, y).findings
 
 
+@pytest.mark.slow
 def test_early_stopping_and_other_events():
     model = Classifier((4,), epochs=20, early_stopping=True).fit(X, Y)
     assert "J = " in model.explain(X, Y, try_fixes=False).verdict

@@ -39,6 +39,7 @@ def test_a_rate_that_is_too_large_for_adam(tmp_path: Path):
     )
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_too_small(tmp_path: Path):
     assert causes(trained(tmp_path, learning_rate=1e-6))[0] in (
         "learning-rate-too-small",
@@ -50,10 +51,12 @@ def test_inputs_that_are_not_scaled(tmp_path: Path):
     assert "features-unscaled" in causes(trained(tmp_path, scaling="none"))[:2]
 
 
+@pytest.mark.slow
 def test_too_much_l2(tmp_path: Path):
     assert causes(trained(tmp_path, l2=0.5))[0] == "too-much-l2"
 
 
+@pytest.mark.slow
 def test_a_feature_made_from_the_label(tmp_path: Path):
     table = {**TABLE, "derived": TABLE["is_top"] + 0.01 * TABLE["ratio"]}
     run = trained(tmp_path, table, events={"features": ["pt", "mass", "derived"]})
@@ -62,11 +65,13 @@ def test_a_feature_made_from_the_label(tmp_path: Path):
     assert "derived" in found.verdict
 
 
+@pytest.mark.slow
 def test_labels_without_information(tmp_path: Path):
     labels = np.random.default_rng(1).permutation(TABLE["is_top"])
     assert causes(trained(tmp_path, {**TABLE, "is_top": labels}, epochs=8))[0] == "no-information"
 
 
+@pytest.mark.slow
 def test_weights_that_few_events_have(tmp_path: Path):
     weights = np.ones(len(TABLE["pt"]))
     weights[::150] = 1e5
@@ -85,6 +90,7 @@ def test_suspicions_are_not_findings_unless_tried(tmp_path: Path):
     assert "learning-rate" in {check.name for check in found.checks if not check.passed}
 
 
+@pytest.mark.slow
 def test_the_mended_recipe_can_be_written_and_is_better(tmp_path: Path):
     from steepest.explain import write_mended
 
@@ -133,6 +139,7 @@ def test_minima_that_were_computed(tmp_path: Path, method: str):
     assert "from nan" not in found.verdict
 
 
+@pytest.mark.slow
 def test_a_network_that_sits_at_guessing_is_named(tmp_path: Path):
     """η = 0.06 in a deep network: AUC 0.5."""
     run = trained(tmp_path, hidden=[32] * 8, learning_rate=0.06, schedule="constant", epochs=30,
@@ -158,6 +165,7 @@ def test_an_interrupt_while_a_fix_is_tried_keeps_what_was_measured(tmp_path: Pat
     assert (run / "explanation.json").exists()
 
 
+@pytest.mark.slow
 def test_folds_are_explained_one_by_one(tmp_path: Path):
     folds = {"split": {"folds": 2, "validation": 0.2}}
     run = trained(tmp_path, epochs=2, events=folds)

@@ -96,6 +96,7 @@ def test_the_chapter_has_all_of_it(drawn: Lecture):
     assert "| stop | after 200 steps |" in text
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers(jets: LectureData, tmp_path: Path):
     def numbers_of(picture: ModuleType, name: str) -> str:
         where = (tmp_path / name,) if picture is title else ()

@@ -32,6 +32,10 @@ RULE = TypeAdapter(Optimizer)
 LENGTHS = np.array([12, 7, 3, 1, 9, 0, 5])
 
 networks = pytest.mark.parametrize("name", NETWORKS)
+LARGE = ("particle-transformer", "lorentz-net")
+large_ones_slowly = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in NETWORKS]
+)
 
 
 def jets(lengths=LENGTHS, seed: int = 0) -> Groups:
@@ -112,7 +116,7 @@ def test_the_longest_jet_of_a_batch_changes_nothing_for_the_others(name: str) ->
     np.testing.assert_allclose(padded[:-1], together, atol=1e-10)
 
 
-@networks
+@large_ones_slowly
 def test_derivatives_are_those_of_differences(name: str) -> None:
     """∇J and ∇²J·v along a direction, against central differences of J in float64."""
     model = TorchModel.build(name, {"dropout": 0.0}, INPUTS, 1)
@@ -140,6 +144,7 @@ def test_derivatives_are_those_of_differences(name: str) -> None:
     assert product @ other == pytest.approx(mirrored @ direction, rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_curvature_of_a_smooth_network_is_that_of_differences() -> None:
     """Particle Transformer has no kinks: vᵀ∇²J v is the second difference of J."""
     model = TorchModel.build("particle-transformer", {}, INPUTS, 1)
@@ -200,7 +205,7 @@ def test_beams_leave_lorentz_net_invariant_under_rotations_about_them_alone() ->
     assert np.abs(turned(about_x) - before).max() > 1e-6
 
 
-@networks
+@large_ones_slowly
 def test_dropout_and_running_means_go_on_where_they_were_restored(name: str) -> None:
     model = TorchModel.build(name, {"dropout": 0.3}, INPUTS, 1)
     objective = AutogradObjective(model, loss_named("binary-cross-entropy"))

@@ -74,7 +74,9 @@ def test_each_method_gives_j(given, points):
             np.testing.assert_allclose(found, expected, rtol=ROUNDING[dtype])
 
 
-@pytest.mark.parametrize("hidden", [(33,), (64, 32, 96), (128, 64)])
+@pytest.mark.parametrize("hidden", [
+    (33,), *(pytest.param(wide, marks=pytest.mark.slow) for wide in ((64, 32, 96), (128, 64)))
+])  # fmt: skip
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu"])
 @pytest.mark.parametrize("name", ["mean-squared-error", "binary-cross-entropy"])
 def test_any_activation_and_width(hidden, activation, name):

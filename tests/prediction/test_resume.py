@@ -136,6 +136,7 @@ def refused(*arguments: object, **options: object) -> str:
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_resume_counts_what_was_done(runs, many: str, begun: Path, tmp_path: Path):
     done = predict(runs["binary"], many, begun, resume=True)
     assert (done.resumed, done.rows, done.events) == (7000, 12_000, 12_000)

@@ -153,6 +153,7 @@ def test_a_trial_that_diverges_is_said_and_is_not_the_best(recipe: dict, tmp_pat
     assert why
 
 
+@pytest.mark.slow
 def test_importance_names_the_key_that_matters(recipe: dict, tmp_path: Path):
     """The learning rate decides; the seed of the history's rows does nothing."""
     settings = ["descent.learning_rate=log(1e-6,1e-1)", "descent.history.every=int(1,50)"]

@@ -54,10 +54,12 @@ def test_the_second_process_draws_the_same_bytes(process: DrawingProcess):
     assert files == {kind: figures.rendered(DRAW(), kind) for kind in ("png", "pdf")}
 
 
+@pytest.mark.slow
 def test_two_processes_write_what_one_writes(folder: RunFolder, process: DrawingProcess):
     assert drawn(folder, process, "abcde") == drawn(folder, None, "abcde")
 
 
+@pytest.mark.slow
 def test_few_figures_are_left_to_the_second_process(
     folder: RunFolder, process: DrawingProcess, monkeypatch: pytest.MonkeyPatch
 ):

@@ -77,6 +77,7 @@ def test_a_frozen_body_and_a_slow_one(tmp_path: Path):
     assert 0 < moved[0.1] < 0.5 * moved[1.0]
 
 
+@pytest.mark.slow
 def test_other_classes_have_a_new_head(tmp_path: Path):
     """Of three classes in place of two; the body is the same, and the run goes on when resumed."""
     recipe = recipe_of({"path": "three.parquet"}, {}, initial="first/model", body_rate=0)

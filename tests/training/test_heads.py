@@ -230,6 +230,7 @@ def test_two_ranks_are_one(folder: Path, tmp_path: Path):
     assert merits[0] == pytest.approx(merits[1], rel=1e-7)
 
 
+@pytest.mark.slow
 def test_three_classes_folds_and_a_landscape(folder: Path, tmp_path: Path):
     """Cross entropy with a head, in folds: all events together have figures of the head too."""
     table = pq.read_table(folder / "jets.parquet")
@@ -258,6 +259,7 @@ def test_three_classes_folds_and_a_landscape(folder: Path, tmp_path: Path):
     assert np.isfinite(drawn.surface.losses).all()
 
 
+@pytest.mark.slow
 def test_fine_tuning_gives_other_heads_a_new_last_layer(folder: Path, tmp_path: Path):
     with undrawn.undrawn_figures():
         for heads, said in ((HEADS, "the head too"), (["jet_pt"], "a new head of 2 outputs")):

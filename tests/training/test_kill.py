@@ -119,6 +119,7 @@ def last_part(log: Path) -> str:
     return log.read_text(encoding="utf-8").rpartition("The task is")[2] if log.exists() else ""
 
 
+@pytest.mark.slow
 def test_three_kills(tmp_path: Path, recipe_table: dict):
     kill_and_compare(tmp_path, recipe_table, UNDRAWN, epochs=80, kills=2, late_kills=1, seed=1)
 

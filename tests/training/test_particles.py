@@ -62,6 +62,7 @@ def test_a_recipe_trains_deep_sets_and_its_scores_come_from_files(folder: Path):
     assert measured > 0.9
 
 
+@pytest.mark.slow
 def test_names_of_momenta_and_patterns_give_the_same_scores(folder: Path):
     """The same jets as lists of px, py, pz, E, as expressions, and as padded columns."""
     lists = write_jets(folder / "jets.parquet", 120)
@@ -141,6 +142,7 @@ def write_charges(folder: Path, bad: float | None = None) -> np.ndarray:
     return charges
 
 
+@pytest.mark.slow
 def test_further_features_of_particles(folder: Path):
     """They follow the seven, of the particles that are kept; scores from files have them too."""
     charges = write_charges(folder)

@@ -43,7 +43,9 @@ def run_of(task: str, table: dict, path: Path) -> steepest.Run:
 
 
 @pytest.mark.usefixtures("drawn")
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [
+    "binary", *(pytest.param(t, marks=pytest.mark.slow) for t in TASKS if t != "binary")
+])  # fmt: skip
 def test_each_figure_of_the_report_is_drawn_again_with_the_same_bytes(
     task: str, recipe_table: dict, tmp_path: Path
 ):

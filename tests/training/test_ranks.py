@@ -140,7 +140,9 @@ def test_deep_sets_over_three_ranks_of_several_samples(tmp_path: Path):
     assert_same(one, three, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("ranks", "accumulate"), [(3, 1), (2, 2)])
+@pytest.mark.parametrize(
+    ("ranks", "accumulate"), [pytest.param(3, 1, marks=pytest.mark.slow), (2, 2)]
+)
 def test_batch_normalisation_of_particle_net_over_ranks_is_that_of_one(
     ranks: int, accumulate: int, tmp_path: Path
 ):
