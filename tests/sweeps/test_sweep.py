@@ -20,6 +20,7 @@ from steepest.errors import InputError, Interrupted, MissingExtraError, RecipeEr
 from steepest.folder import RunFolder
 from steepest.sweeps import Sweep
 from steepest.sweeps.ranges import ranges_in
+from steepest.sweeps.result import FEWEST
 from steepest.sweeps.study import Storage
 from steepest.training import TrainingCallback
 
@@ -120,6 +121,31 @@ def test_after_ctrl_c_the_same_call_goes_on(recipe: dict, tmp_path: Path):
     assert {t.status for t in after.trials} == {"complete"}
 
 
+class _Damage(TrainingCallback):
+    """Damages the database in the course of the first trial, as a server that leaves."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def steps(self, state, loss, rate, epochs) -> None:
+        if epochs >= 1 and self.path.stat().st_size > 100:
+            with self.path.open("r+b") as file:
+                file.truncate(0)
+                file.write(b"no database" * 9)
+
+
+def test_a_lost_database_ends_the_sweep_with_a_checkpoint(recipe: dict, tmp_path: Path):
+    settings = [RATE, "descent.epochs=6"]
+    out = tmp_path / "sweep"
+    with pytest.raises(InputError, match="database of the sweep cannot be used") as caught:
+        steepest.sweep(recipe, settings, 2, out, callback=_Damage(out / "study.db"))
+    assert "study.db" in str(caught.value)
+    run = RunFolder(out / "trial-0000")
+    assert run.metrics is None
+    assert "Interrupted after step" in run.log
+    assert steepest.resume(run.path, progress=False).metrics is not None
+
+
 def test_a_pruned_trial_ends_early_and_can_be_resumed(recipe: dict, tmp_path: Path):
     settings = ["descent.learning_rate=log(1e-9,0.1)", "descent.epochs=10"]
     found = steepest.sweep(recipe, settings, 8, tmp_path / "sweep", progress=False)
@@ -153,16 +179,34 @@ def test_a_trial_that_diverges_is_said_and_is_not_the_best(recipe: dict, tmp_pat
     assert why
 
 
-@pytest.mark.slow
-def test_importance_names_the_key_that_matters(recipe: dict, tmp_path: Path):
-    """The learning rate decides; the seed of the history's rows does nothing."""
-    settings = ["descent.learning_rate=log(1e-6,1e-1)", "descent.history.every=int(1,50)"]
-    settings.append("descent.epochs=1")
-    found = steepest.sweep(recipe, settings, 12, tmp_path / "sweep", pruner="none", progress=False)
-    assert found.importance is not None
-    assert found.importance["descent.learning_rate"] > 0.8
-    assert sum(found.importance.values()) == pytest.approx(1.0)
-    assert "fANOVA" in " ".join(found.sentences())
+def test_importance_names_the_key_that_matters(tmp_path: Path):
+    """Of losses that depend on the learning rate alone."""
+    import optuna
+
+    storage = Storage(tmp_path)
+    ranges = ranges_in(["descent.learning_rate=log(1e-6,1e-1)", "model.width=int(1,50)"])[1]
+    study, random = storage.open(), np.random.default_rng(0)
+    for number in range(FEWEST + 20):
+        if number == FEWEST - 1:
+            assert Sweep(study, storage, ranges).importance is None
+        rate, width = float(10 ** random.uniform(-6, -1)), int(random.integers(1, 51))
+        study.add_trial(
+            optuna.create_trial(
+                value=(np.log10(rate) + 2) ** 2,
+                params={"descent.learning_rate": rate, "model.width": width},
+                distributions={
+                    "descent.learning_rate": optuna.distributions.FloatDistribution(
+                        1e-6, 1e-1, log=True
+                    ),
+                    "model.width": optuna.distributions.IntDistribution(1, 50),
+                },
+            )
+        )
+    importance = Sweep(study, storage, ranges).importance
+    assert importance is not None
+    assert importance["descent.learning_rate"] > 0.8
+    assert sum(importance.values()) == pytest.approx(1.0)
+    assert "fANOVA" in " ".join(Sweep(study, storage, ranges).sentences())
 
 
 CHILD = """

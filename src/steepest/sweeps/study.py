@@ -108,7 +108,7 @@ class Storage:
         with self.explained(*opening), quiet(), self.locked():
             is_file = make_url(url).get_backend_name() == "sqlite"
             options = {"connect_args": {"timeout": 60}} if is_file else {"pool_pre_ping": True}
-            storage = optuna.storages.RDBStorage(
+            storage = _storage_class()(
                 url,
                 engine_kwargs=options,
                 heartbeat_interval=HEARTBEAT,
@@ -125,24 +125,51 @@ class Storage:
     @contextmanager
     def explained(self, *others: type[Exception]) -> Iterator[None]:
         """Turn errors of the database, and other ones, into an InputError."""
-        optuna = load_optuna()
-        from sqlalchemy.exc import SQLAlchemyError
-
         try:
             yield
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, *others) as error:
+        except Exception as error:
+            behind = database_error(error)
+            if behind is None and not isinstance(error, others):
+                raise
             given = self.url is not None
             raise InputError(
                 "The database of the sweep cannot be used.",
                 expected="a URL of SQLAlchemy, such as postgresql://USER@HOST/NAME"
                 if given
                 else f"the study in {self.folder / DATABASE}",
-                found=_first_line(error, self.url or ""),
+                found=_first_line(behind or error, self.url or ""),
                 cause=None if given else "the file is damaged, or no study of Optuna",
                 do="check --storage, and that its driver is installed; the same command goes on"
                 if given
                 else "choose another folder with --out",
-            ) from error
+            ) from None
+
+
+def database_error(error: BaseException) -> BaseException | None:
+    """Return the error of the database behind an error, which Optuna may have lost sight of."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    internal = load_optuna().exceptions.StorageInternalError
+    found, behind = None, error
+    while behind is not None:
+        if isinstance(behind, SQLAlchemyError):
+            return behind
+        found = behind if isinstance(behind, internal) else found
+        behind = behind.__cause__ or behind.__context__
+    return found
+
+
+@cache
+def _storage_class() -> Any:
+    """Optuna's database, whose heartbeat does not end with a traceback where the server left."""
+    optuna = load_optuna()
+
+    class Database(optuna.storages.RDBStorage):
+        def record_heartbeat(self, trial_id: int) -> None:
+            with contextlib.suppress(optuna.exceptions.StorageInternalError):
+                super().record_heartbeat(trial_id)
+
+    return Database
 
 
 def _first_line(error: BaseException, url: str) -> str:
@@ -151,6 +178,9 @@ def _first_line(error: BaseException, url: str) -> str:
     from sqlalchemy.exc import ArgumentError
 
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    behind = error.__cause__ or error.__context__
+    if isinstance(error, ImportError) and behind is not None:
+        said += f" {behind}"  # the name of the driver
     with contextlib.suppress(ValueError, ArgumentError):
         if password := make_url(url).password:
             said = said.replace(str(password), "***")

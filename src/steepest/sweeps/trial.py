@@ -14,7 +14,7 @@ from steepest.folder import RunFolder
 from steepest.recipe import Recipe
 from steepest.run import Run, train
 from steepest.sweeps.ranges import Range
-from steepest.sweeps.study import PARTS, load_optuna
+from steepest.sweeps.study import PARTS, database_error, load_optuna
 from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class TrialCallback(TrainingCallback):
         self.trial, self.told, self.title = trial, told, title
         self.plan: Plan | None = None
         self.pruned = False
+        self.lost: Exception | None = None
         frozen = trial.study.trials[trial.number]
         self.reported = max(frozen.intermediate_values, default=0)
 
@@ -56,14 +57,21 @@ class TrialCallback(TrainingCallback):
         self.told.steps(state, loss, rate, epochs)
 
     def round(self, state: Any, values: Any) -> None:
-        """Report the loss, and ask whether the trial shall go on."""
+        """Report the loss, and ask whether the trial shall go on; end it without the database."""
         self.told.round(state, values)
         loss = values.get(LOSS)
-        if loss is None or self.plan is None or self.pruned:
+        if loss is None or self.plan is None or self.pruned or self.lost is not None:
             return
-        part = int(PARTS * state.step / self.plan.total_steps)
+        try:
+            self._report(float(loss), int(PARTS * state.step / self.plan.total_steps))
+        except Exception as error:
+            if database_error(error) is None:
+                raise
+            self.lost, self.interrupted = error, True  # saves a checkpoint
+
+    def _report(self, loss: float, part: int) -> None:
         for each in range(self.reported + 1, part + 1):
-            self.trial.report(float(loss), each)
+            self.trial.report(loss, each)
             if each < PARTS and self.trial.should_prune():
                 self.pruned = self.interrupted = True
         self.reported = max(self.reported, part)
@@ -88,7 +96,7 @@ def train_trial(
     InputError
         Such a run cannot be trained.
     Interrupted
-        After Ctrl-C; the trial can be taken up again.
+        After Ctrl-C; the trial can be taken up again, as after an error of the database.
     """
     settings = [f"{each.key}={each.suggest(trial)}" for each in ranges]
     name = trial.user_attrs.get("folder") or f"trial-{trial.number:04d}"
@@ -102,6 +110,8 @@ def train_trial(
     try:
         run = train(recipe, path, settings=settings, again=True, callback=callback)
     except Interrupted:
+        if callback.lost is not None:
+            raise callback.lost from None
         if not callback.pruned:
             raise
         RunFolder(path).say("Pruned by the sweep: other trials had lower losses at this point.")
