@@ -241,3 +241,33 @@ def test_figures_of_other_tasks(runs: list[steepest.Run], settings, panel, tmp_p
             labels == top, comparison.scored[1].predictions[:, top], first[:, top], weights
         )
         assert (found.value, found.uncertainty) == (exact.value, exact.uncertainty)
+
+
+def test_rows_of_one_event_are_left_out_together(tmp_path: Path):
+    """Each event has four jets that are copies: the error is that of a quarter of the rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    random = np.random.default_rng(2)
+    y = random.integers(0, 2, 1500)
+    columns = {"y": y, "x": random.normal(y, 1.0), "z": random.normal(0.6 * y, 1.0)}
+    copies = {f"Jet_{name}": pa.array(np.repeat(v[:, None], 4, axis=1).tolist())
+              for name, v in columns.items()}  # fmt: skip
+    pq.write_table(pa.table(copies), tmp_path / "jets.parquet")
+    runs = [
+        steepest.train(
+            {"events": {"path": str(tmp_path / "jets.parquet"), "explode": "Jet",
+                        "label": "Jet_y", "features": [feature]},
+             "model": {"hidden": []}, "evaluate": {"baseline": False}},
+            tmp_path / feature, progress=False,
+        )
+        for feature in ("Jet_x", "Jet_z")
+    ]  # fmt: skip
+    comparison = steepest.compare(*runs, progress=False)
+    assert comparison.same_events
+    (found,) = comparison.differences["auc"]
+    assert found.method == "jackknife"
+    labels, first, weights = comparison.scored[0].columns
+    of_rows = auc_difference(labels, comparison.scored[1].predictions, first, weights)
+    assert found.value == pytest.approx(of_rows.value)
+    assert found.uncertainty == pytest.approx(2 * of_rows.uncertainty, rel=0.35)
