@@ -84,20 +84,24 @@ export function download(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** One picture of several canvases side by side, on the panel's colour. */
-export function composed(canvases, background) {
-  const height = Math.max(...canvases.map((group) => group[0].height));
-  const width = canvases.reduce((sum, group) => sum + group[0].width, 0);
+/** One picture on the panel's colour: columns of panels, each of them canvases on each other. */
+export function composed(columns, background) {
+  const wide = (column) => Math.max(...column.map(([first]) => first.width));
+  const high = (column) => column.reduce((sum, [first]) => sum + first.height, 0);
   const all = document.createElement("canvas");
-  all.width = width;
-  all.height = height;
+  all.width = columns.reduce((sum, column) => sum + wide(column), 0);
+  all.height = Math.max(...columns.map(high));
   const context = all.getContext("2d");
   context.fillStyle = background;
-  context.fillRect(0, 0, width, height);
+  context.fillRect(0, 0, all.width, all.height);
   let x = 0;
-  for (const group of canvases) {
-    for (const canvas of group) context.drawImage(canvas, x, 0, group[0].width, group[0].height);
-    x += group[0].width;
+  for (const column of columns) {
+    let y = 0;
+    for (const panel of column) {
+      for (const canvas of panel) context.drawImage(canvas, x, y, panel[0].width, panel[0].height);
+      y += panel[0].height;
+    }
+    x += wide(column);
   }
   return all;
 }

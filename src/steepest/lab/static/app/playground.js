@@ -12,7 +12,7 @@ import { boxes } from "./canvas.js";
 import { dataTitle } from "./dataview.js";
 import { predictedSteps, startOf, zones } from "./forecast.js";
 import { explanation, raceSentence } from "./explain.js";
-import { RateSlider, sliderRange } from "./slider.js";
+import { RateSlider, fitsRange, sliderRange } from "./slider.js";
 import { Controls, Race } from "./controls.js";
 import { Steps, sevenSteps } from "./steps.js";
 import { PRESETS, stateOf } from "./presets.js";
@@ -400,8 +400,7 @@ export class Playground extends Component {
     if (!ready) return html`<main class="message"><p>${note || "Loading events …"}</p></main>`;
     const { lab, first } = this;
     const { problem } = first;
-    this._range ??= sliderRange(this.zones, lab.rate);
-    if (lab.rate < this._range[0] || lab.rate > this._range[1]) this._range = sliderRange(this.zones, lab.rate);
+    if (!this._range || !fitsRange(this._range, this.zones, lab.rate)) this._range = sliderRange(this.zones, lab.rate);
     const set = (changes) => this.set(changes);
     const race = this.lanes.length > 1 ? raceSentence(this.lanes, this.names()) : "";
     return html`<main class="play"><h1 class="unseen">Gradient descent: the playground</h1>

@@ -15,6 +15,12 @@ export function sliderRange(zones, rate) {
   return [Math.min(centre * 4e-3, rate / 1.5), Math.max(centre * 7, rate * 1.5)];
 }
 
+/** Whether a range still shows η and, apart from its ends, the bound, which may move as θ does. */
+export function fitsRange([low, high], { bound }, rate) {
+  const has = (value, room) => value >= low * room && value <= high / room;
+  return has(rate, 0.99) && (!(bound > 0) || has(bound, 2));
+}
+
 export function RateSlider({ rate, zones, forecast, range, onRate }) {
   const [low, high] = range.map(Math.log);
   const place = (value) => Math.min(Math.max((Math.log(value) - low) / (high - low), 0), 1);

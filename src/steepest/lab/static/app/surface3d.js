@@ -61,8 +61,9 @@ export class Surface3D {
 
   _context(canvas) {
     if (this.canvas === canvas) return this.gl;
+    this.gl?.getExtension("WEBGL_lose_context")?.loseContext(); // of a canvas that is gone
     const gl = canvas.getContext("webgl2", { antialias: true, premultipliedAlpha: false, preserveDrawingBuffer: true });
-    Object.assign(this, { canvas, gl, surface: null, works: Boolean(gl) });
+    Object.assign(this, { canvas, gl, surface: null, buffer: null, elements: null, works: Boolean(gl) });
     if (!gl) return null;
     this.program = gl.createProgram();
     for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
@@ -133,7 +134,7 @@ export class Surface3D {
     const [ct, st] = [Math.cos(this.turn), Math.sin(this.turn)];
     const [cp, sp] = [Math.cos(this.tilt), Math.sin(this.tilt)];
     const distance = 3.6;
-    const scale = 3.2 * Math.min(1, aspect / 1.15);
+    const scale = 3.2 * Math.min(1, aspect / 1.5);
     const [near, far] = [0.5, 10];
     // camera: x right, y up, z towards the viewer
     const rows = [
@@ -164,8 +165,12 @@ export class Surface3D {
     context.font = "14px system-ui, sans-serif";
     context.fillStyle = palette().text;
     context.textAlign = "center";
-    context.fillText(surface.nameA, ...pixel(0, -1.18, 0));
-    context.fillText(surface.nameB, ...pixel(1.18, 0, 0));
+    const written = (text, [x, y]) => {
+      const half = context.measureText(text).width / 2;
+      context.fillText(text, Math.min(Math.max(x, half), width - half), y); // within the panel
+    };
+    written(surface.nameA, pixel(0, -1.18, 0));
+    written(surface.nameB, pixel(1.18, 0, 0));
     if (this.surface !== surface || surface.row < 2) return;
     for (const { places, lane } of paths) {
       const inside = [...places.list, places.now].filter((at) => at && surface.contains(...at) && Number.isFinite(surface.interpolated(...at)));
