@@ -14,7 +14,7 @@ class App extends Component {
     this.left = {}; // where each view was left
     this._hash = ({ oldURL }) => {
       const { hash } = new URL(oldURL);
-      this.left[viewOf(hash)] = hash;
+      this.left[viewOf(hash)] = hash || "#play";
       this.setState({ view: viewOf(location.hash) });
     };
   }

@@ -34,7 +34,7 @@ export function RunDetail({ run, histories, group, onGroup, onAct }) {
   return html`<div class="panel-head"><h2 class="run-name">${run.name} <span class=${`status ${run.status}`}>${run.status}</span></h2>
       <span class="buttons">${run.status === "training" && html`<button type="button" onClick=${() => onAct("stop", { run: run.id }, "It saves a checkpoint and stops.")}>Stop</button>`}
       ${run.status === "interrupted" && html`<button type="button" onClick=${() => onAct("resume", { run: run.id }, "It goes on from its last checkpoint.")}>Resume</button>`}</span></div>
-    ${run.total_steps > 0 && html`<div class="progress"><progress max=${run.total_steps} value=${run.step} aria-label="Progress"></progress> step ${count(run.step)} of ${count(run.total_steps)}</div>`}
+    ${run.status === "training" && run.total_steps > 0 && html`<div class="progress"><progress max=${run.total_steps} value=${run.step} aria-label="Progress"></progress> step ${count(run.step)} of ${count(run.total_steps)}</div>`}
     ${run.warnings.map((text) => html`<p class="note" key=${text}>${text}</p>`)}
     <${Curves} runs=${[[run.id, run.name]]} histories=${histories} group=${group} onGroup=${onGroup} />
     ${(roc.length > 0 || figures.scores) && html`<div class="pair-panels">

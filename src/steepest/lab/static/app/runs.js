@@ -10,7 +10,6 @@ import { bytes, follow, post, read } from "./source.js";
 import { decode } from "./state.js";
 
 const LOOK_MS = 3000;
-const ACT_MS = 2500;
 /** Runs that are shown; a filter finds the others. */
 const MOST_SHOWN = 100;
 const MOST_COMPARED = 4;
@@ -42,7 +41,7 @@ export class Runs extends Component {
     try {
       if (!document.hidden) {
         const { runs } = await read("api/runs");
-        if (this._alive) this.setState({ list: runs });
+        if (this._alive) this._listed(runs);
       }
     } catch (error) {
       if (this._alive) this.setState({ note: `The runs could not be listed: ${error.message}` });
@@ -50,10 +49,21 @@ export class Runs extends Component {
     if (this._alive) this._timer = setTimeout(() => this._look(), LOOK_MS);
   }
 
-  async _choose(id) {
+  /** Take a new list; the chosen run is read again if it has begun or ended meanwhile. */
+  _listed(list) {
+    this.setState({ list });
+    const { detail } = this.state;
+    const now = detail && list.find((run) => run.id === detail.id);
+    if (now && now.status !== detail.status) this._read(detail.id);
+  }
+
+  _choose(id) {
     history.replaceState(null, "", `#runs/${id}`);
+    this.setState({ chosen: id, detail: null, note: "", compared: [] }, () => this._read(id));
+  }
+
+  async _read(id) {
     this._unfollow?.();
-    this.setState({ chosen: id, detail: null, note: "", compared: [] });
     try {
       const [detail, found] = await Promise.all([read(`api/runs/${id}`), read(`api/runs/${id}/history`)]);
       if (!this._alive || this.state.chosen !== id) return;
@@ -68,7 +78,7 @@ export class Runs extends Component {
   _follow(id) {
     this._unfollow = follow(id, ({ status, history: found }) => {
       if (found.rows) this.setState(({ histories }) => ({ histories: { ...histories, [id]: found } }));
-      if (status !== "training" && this.state.chosen === id) this._choose(id);
+      if (status !== "training" && this.state.chosen === id) this._read(id);
     });
   }
 
@@ -76,7 +86,6 @@ export class Runs extends Component {
     try {
       await post(action, body);
       this.setState({ note: said });
-      setTimeout(() => this._alive && this.state.chosen && this._choose(this.state.chosen), ACT_MS);
     } catch (error) {
       this.setState({ note: error.message });
     }
@@ -113,6 +122,7 @@ export class Runs extends Component {
     const { list, chosen, detail, note, compared, histories, differences, group, filter } = state;
     const wanted = (list ?? []).filter((run) => run.name.toLowerCase().includes(filter.toLowerCase()));
     const names = new Map((list ?? []).map((run) => [run.id, run.name]));
+    const shown = detail && { ...detail, ...(list ?? []).find((run) => run.id === detail.id) };
     const shared = { histories, group, onGroup: this._group };
     return html`<main class="runs"><h1 class="unseen">Runs</h1>
       <section class="panel list" aria-label="Runs"><div class="panel-head"><h2>Runs${list ? html` <small>${count(list.length)}</small>` : ""}</h2>
@@ -125,7 +135,7 @@ export class Runs extends Component {
         ${wanted.length > MOST_SHOWN && html`<p class="foot">The newest ${MOST_SHOWN} of ${count(wanted.length)}: filter by name for the others.</p>`}
         ${list?.length > 0 && wanted.length === 0 && html`<p class="empty">No run has “${filter}” in its name.</p>`}
       </section>
-      <div class="detail">${compared.length > 1 ? html`<${Compared} runs=${compared.map((id) => [id, names.get(id) ?? id])} differences=${differences} ...${shared} />` : detail ? html`<${RunDetail} run=${detail} onAct=${this._act} ...${shared} />` : html`<p class="empty panel">${chosen && !note ? "Reading the run …" : "Choose a run to see its curves and results; tick two or more to compare them."}</p>`}</div>
+      <div class="detail">${compared.length > 1 ? html`<${Compared} runs=${compared.map((id) => [id, names.get(id) ?? id])} differences=${differences} ...${shared} />` : shown ? html`<${RunDetail} run=${shown} onAct=${this._act} ...${shared} />` : html`<p class="empty panel">${chosen && !note ? "Reading the run …" : "Choose a run to see its curves and results; tick two or more to compare them."}</p>`}</div>
     </main>`;
   }
 
