@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import subprocess
@@ -208,6 +209,7 @@ def many_runs(folder: Path) -> None:
 
 def main(seconds: float) -> None:
     """Print a line of JSON for each measurement."""
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # what the hostile one sends is cut off
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         many_runs(folder)

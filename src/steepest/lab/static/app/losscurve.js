@@ -52,7 +52,7 @@ function optionsFor(labels, colours, byEpoch, log, hasLowest, width, height) {
     width, height, legend: { show: false }, cursor: { drag: { x: true, y: false } },
     scales: { x: { time: false }, y: log ? { distr: 3 } : {} },
     axes: [
-      { ...axis, label: byEpoch ? "epochs" : "steps", size: 34, labelSize: 18, labelGap: 0 },
+      { ...axis, label: byEpoch ? "epochs" : "steps", size: 34, labelSize: 18, labelGap: 0, space: 80 },
       { ...axis, label: "J", size: 58, labelSize: 18, values: (_, values) => values.map((v) => (v === null ? "" : short(v, 2))) },
     ],
     series: [{ label: byEpoch ? "epoch" : "step" }, ...series],

@@ -47,7 +47,7 @@ export class Plot extends Component {
     this.plot = new uPlot({
       width, height, legend: { show: false },
       scales: { x: { time: false }, y: positive ? { distr: 3 } : {} },
-      axes: [{ ...axis, label: x, size: 34, labelSize: 18 }, { ...axis, label: y, size: 60, labelSize: 18, values: (_, all) => all.map((v) => (v === null ? "" : short(v, 2))) }],
+      axes: [{ ...axis, label: x, size: 34, labelSize: 18, space: 90 }, { ...axis, label: y, size: 60, labelSize: 18, values: (_, all) => all.map((v) => (v === null ? "" : short(v, 2))) }],
       series: [{}, ...curves.map((one, k) => ({
         label: one.label, stroke: colours.lanes[(one.colour ?? k) % 4], dash: one.dash ?? undefined,
         width: one.value.length > 400 ? 1.3 : 2.2, spanGaps: true, points: { show: one.value.length < 3 },
