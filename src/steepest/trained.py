@@ -44,6 +44,21 @@ ROWS = 1024
 which take several numbers at once do not round an event's score by how many others there are."""
 
 
+Features = tuple[str | dict[str, Any], ...]
+"""Features as a recipe writes them: names, or tables with name and value."""
+
+
+def feature_names(features: Sequence[str | dict[str, Any]]) -> tuple[str, ...]:
+    """Return the features' names.
+
+    Examples
+    --------
+    >>> feature_names(["pt", {"name": "tau32", "value": "tau3 / tau2"}])
+    ('pt', 'tau32')
+    """
+    return tuple(f if isinstance(f, str) else f["name"] for f in features)
+
+
 @dataclass(frozen=True)
 class Coefficients:
     """A linear model's coefficients in the features' original units.
@@ -80,9 +95,8 @@ class TrainedModel:
     theta: Array
     classes: tuple[str, ...]  # their names, for a classifier; empty for a regressor
     label: str  # what the label was, as text
-    # the features as a recipe writes them: names, or tables with name and value; for inputs in
-    # groups the names of each group
-    features: tuple[str | dict[str, Any], ...] | Mapping[str, tuple[str, ...]]
+    # as a recipe writes them: names, or tables with name and value; of each group, for groups
+    features: Features | Mapping[str, Features]
     # from raw features to what is scaled: fills and categories; None where these are the same
     encoding: Encoding | None = None
     # what the model keeps besides θ, such as statistics of its inputs, by name
@@ -99,8 +113,15 @@ class TrainedModel:
     def names(self) -> tuple[str, ...]:
         """The features' names, in order; those of groups as ``group.feature``."""
         if isinstance(self.features, Mapping):
-            return tuple(f"{g}.{name}" for g, names in self.features.items() for name in names)
-        return tuple(f if isinstance(f, str) else f["name"] for f in self.features)
+            return tuple(f"{g}.{name}" for g, names in self.groups.items() for name in names)
+        return feature_names(self.features)
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The names of the features of each group; of a model of one matrix, nothing."""
+        if not isinstance(self.features, Mapping):
+            return {}
+        return {group: feature_names(features) for group, features in self.features.items()}
 
     @property
     def input_names(self) -> tuple[str, ...]:

@@ -246,11 +246,13 @@ def test_features_of_events_beside_the_particles(folder: Path):
     table = pq.read_table("jets.parquet").set_column(0, "y", pa.array(label))
     hint = pa.array(label + random.normal(0, 0.2, 400))
     pq.write_table(table.append_column("hint", hint), "hints.parquet")
-    recipe = steepest.Recipe.from_dict(recipe_with(path="hints.parquet", features=["hint"]))
+    hints = [{"name": "twice", "value": "2 * hint"}]
+    recipe = steepest.Recipe.from_dict(recipe_with(path="hints.parquet", features=hints))
     run = steepest.train(recipe, folder / "run")
     assert run.metrics is not None
     assert run.metrics["merits"]["model"]["auc"]["value"] > 0.9
-    assert "hint" in run.metrics["baseline"]["coefficients"]["coefficients"]
+    assert "twice" in run.metrics["baseline"]["coefficients"]["coefficients"]
+    assert "features.twice" in run.model.names
     steepest.predict(folder / "run", "hints.parquet", folder / "scores.parquet")
     scores = pq.read_table(folder / "scores.parquet")["score"].to_numpy()
     assert scores[label == 1].mean() > scores[label == 0].mean() + 0.3

@@ -16,6 +16,7 @@ from steepest.evaluate import Merit
 from steepest.folder import RunFolder
 from steepest.folder.hub import PREFIX, load
 from steepest.folder.provenance import provenance_of
+from steepest.groups import FEATURES
 from steepest.share.markdown import code, table
 from steepest.trained import TrainedModel
 
@@ -259,8 +260,11 @@ def _use(repo: str, model: TrainedModel) -> str:
 
 def _reads(model: TrainedModel) -> str:
     if isinstance(model.features, Mapping):
-        rows = [[code(g), ", ".join(map(code, names))] for g, names in model.features.items()]
+        rows = [[code(g), ", ".join(map(code, names))] for g, names in model.groups.items()]
         text = table(["group", "features"], rows)
+        own = model.features.get(FEATURES, ())
+        if any(not isinstance(feature, str) for feature in own):
+            text += f"\n\n{_features(model, own)}"
     else:
         text = _features(model, model.features)
     if model.particles:

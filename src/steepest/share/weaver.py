@@ -14,7 +14,6 @@ particles are those of `steepest.events.particles`, the momenta are in GeV.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,8 +38,8 @@ def preprocess_of(model: TrainedModel) -> dict[str, Any] | None:
 
     That is a model that reads no particles, or a scaling that is more than a shift and a factor.
     """
-    features = model.features
-    if not isinstance(features, Mapping) or model.particles is None:
+    features = model.groups
+    if not features or model.particles is None:
         return None
     assert isinstance(model.scaling, GroupScaling)
     groups = {name: _linear(model.scaling.groups[name]) for name in features}

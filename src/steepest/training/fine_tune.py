@@ -41,7 +41,7 @@ def begin_from(
         raise _refusal(recipe, "a network that PyTorch computes", recipe.name)
     if initial.model.kind != recipe.name:
         raise _refusal(recipe, f"a model of the kind {recipe.name}", f"one of {initial.model.kind}")
-    if initial.features != schema.features:
+    if initial.input_names != schema.names:
         expected = ", ".join(schema.names)
         raise _refusal(recipe, f"the features {expected}", ", ".join(initial.names))
     own = objective.model.named(np.zeros(objective.size))

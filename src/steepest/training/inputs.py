@@ -43,7 +43,7 @@ from steepest.storage import (
     thinned,
     total,
 )
-from steepest.trained import outputs_for
+from steepest.trained import Features, feature_names, outputs_for
 from steepest.training.callback import TrainingCallback
 from steepest.training.data_notes import data_notes
 from steepest.training.targets import (
@@ -95,8 +95,8 @@ class Schema:
     Parameters
     ----------
     features
-        As a recipe writes them: names, or tables with name and value; or for inputs in groups the
-        names of each group.
+        As a recipe writes them: names, or tables with name and value; or for inputs in groups
+        those of each group.
     task, classes, label
         As in a `Sample`.
     encoding
@@ -109,7 +109,7 @@ class Schema:
         Titles and units of features, label and other columns.
     """
 
-    features: tuple[str | dict[str, Any], ...] | Mapping[str, tuple[str, ...]]
+    features: Features | Mapping[str, Features]
     task: str
     classes: tuple[str, ...] = ()
     label: str = "label"
@@ -124,8 +124,8 @@ class Schema:
         if self.encoding is not None:
             return self.encoding.names
         if isinstance(self.features, Mapping):
-            return self.features
-        return tuple(f if isinstance(f, str) else f["name"] for f in self.features)
+            return {group: feature_names(features) for group, features in self.features.items()}
+        return feature_names(self.features)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ def inputs_of(sample: Sample, recipe: Recipe) -> tuple[dict[int, Sample], Schema
     if is_needed(written, sample.categories):
         train = sample.of(TRAIN)
         encoding = fit_encoding(written, train.features, train.descent_weights, sample.categories)
-    features = tuple(f if isinstance(f, str) else f.model_dump() for f in written)
+    features = _as_written(sample)
     explode = recipe.events.explode
     schema = Schema(
         features, sample.task, sample.classes, sample.label, encoding, explode=explode,
@@ -175,7 +175,7 @@ def _grouped(
     sample: Sample, particles: ParticlesRecipe, read: tuple[str, ...], explode: str | None
 ) -> tuple[dict[int, Sample], Schema]:
     """Return the parts and the schema of events with particles, with the groups that are `read`."""
-    names = {**group_features(particles.feature_names), FEATURES: sample.names}
+    names = {**group_features(particles.feature_names), FEATURES: _as_written(sample)}
     members = sample.features.members
     if sample.categories:
         raise EventsError(
@@ -196,6 +196,12 @@ def _grouped(
         units=sample.units,
     )
     return replace(sample, features=Groups(kept)).parts(), schema
+
+
+def _as_written(sample: Sample) -> Features:
+    """The features of events as the recipe writes them, in order."""
+    written = (sample.tables.get(name, name) for name in sample.names)
+    return tuple(f if isinstance(f, str) else f.model_dump() for f in written)
 
 
 def read(recipe: Recipe, callback: TrainingCallback, folder: Path) -> Sample:

@@ -13,13 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from steepest.events import Expression
-from steepest.events.expressions.expression import column
 from steepest.events.particles import LIGHT, cartesian, particle_groups
 from steepest.groups import FEATURES, Groups, Jagged
 from steepest.scaling import GroupScaling
 from steepest.share.onnx.check import Agreement, columns_of, session_of, typed, values_of
-from steepest.share.onnx.expressions import kinds_of
-from steepest.share.onnx.graph import NUMBER
+from steepest.share.onnx.expressions import expressions_of, kinds_of
 from steepest.share.onnx.particles import ParticleExpressions, particle_expressions
 from steepest.share.weaver import INPUTS, MASK
 from steepest.trained import TrainedModel
@@ -74,11 +72,9 @@ def compared_weaver(model: TrainedModel, made: Any, content: Mapping[str, Any]) 
     kinds = kinds_of(particles.all, {})
     lengths = np.minimum(_lengths(random, particles.most), particles.most)
     flat = _columns(random, particles, kinds, int(lengths.sum()), True)
-    features = model.features
-    assert isinstance(features, Mapping)
-    names = features.get(FEATURES, ())
-    columns = {name: column(name, "A feature") for name in names}
-    events = _event_columns(model, columns, dict.fromkeys(names, NUMBER), True)
+    features = model.groups
+    columns = expressions_of(model)
+    events = _event_columns(model, columns, kinds_of(columns, {}), True)
     inputs, good = _inputs(model, columns, particles, flat, events, lengths)
     lengths = lengths[good]
     given = {

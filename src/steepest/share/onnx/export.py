@@ -17,14 +17,13 @@ import numpy as np
 
 from steepest.encoding import CategoryColumn
 from steepest.errors import InputError
-from steepest.events import Expression, parse
-from steepest.events.expressions.expression import column
+from steepest.events import Expression
 from steepest.folder.files import write_atomically, write_text
 from steepest.groups import FEATURES, MOMENTA
 from steepest.scaling import AffineScaling, GroupScaling
 from steepest.share.onnx.check import Agreement, compared_features, compared_graph
 from steepest.share.onnx.check_particles import compared_particles
-from steepest.share.onnx.expressions import Translation, kinds_of
+from steepest.share.onnx.expressions import Translation, expressions_of, kinds_of
 from steepest.share.onnx.for_hls4ml import of_features
 from steepest.share.onnx.for_weaver import of_weaver
 from steepest.share.onnx.graph import EVENTS, PARTICLES, TEXT, Graph, Made
@@ -168,36 +167,6 @@ def write_onnx(
     return Exported(
         path, made.inputs, output, agreement, tuple(heads), made.exporter, tuple(beside)
     )
-
-
-def expressions_of(model: TrainedModel) -> dict[str, Expression]:
-    """Return the expression of each feature, in columns alone.
-
-    Examples
-    --------
-    >>> expressions_of(model)["tau32"].text  # doctest: +SKIP
-    'tau3 / tau2'
-    """
-    found, features = {}, model.features
-    if isinstance(features, Mapping):
-        features = features.get(FEATURES, ())
-    for feature in features:
-        if isinstance(feature, str):
-            found[feature] = column(feature, f"The feature {feature!r}")
-        else:
-            name = feature["name"]
-            found[name] = parse(feature["value"], f"The feature {name!r}")
-    tables = {f["name"] for f in features if not isinstance(f, str)}
-    # a name that a feature's own expression has is that of a column
-    named = {name for name in tables if name not in found[name].columns}
-    for _ in named:  # as often as one may be in another
-        found = {
-            name: e.substituted({used: found[used] for used in e.columns & named})
-            if e.columns & named and name in tables
-            else e
-            for name, e in found.items()
-        }
-    return found
 
 
 def _by_an_exporter(model: TrainedModel, path: Path, float32: bool) -> tuple[Made, Agreement]:

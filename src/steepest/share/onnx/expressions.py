@@ -18,10 +18,12 @@ from typing import NoReturn
 import numpy as np
 
 from steepest.errors import InputError
-from steepest.events.expressions.expression import Expression
+from steepest.events.expressions.expression import Expression, column, parse
 from steepest.events.expressions.parse import SYMBOLS, literal_value, operands, pointed
+from steepest.groups import FEATURES
 from steepest.share.onnx import functions
 from steepest.share.onnx.graph import FLAG, INTEGER, NUMBER, TEXT, Graph
+from steepest.trained import TrainedModel
 
 _OPERATORS: dict[str, Callable[[Graph, str, str], str]] = {
     "+": Graph.add, "-": Graph.subtract, "*": Graph.multiply, "/": Graph.divide,
@@ -66,6 +68,36 @@ class Translation:
     def number(self, expression: Expression) -> str:
         """Return the node of an expression's number, a condition as 0 or 1."""
         return _Nodes(self, expression).number(expression.tree)
+
+
+def expressions_of(model: TrainedModel) -> dict[str, Expression]:
+    """Return the expression of each feature, in columns alone.
+
+    Examples
+    --------
+    >>> expressions_of(model)["tau32"].text  # doctest: +SKIP
+    'tau3 / tau2'
+    """
+    found, features = {}, model.features
+    if isinstance(features, Mapping):
+        features = features.get(FEATURES, ())
+    for feature in features:
+        if isinstance(feature, str):
+            found[feature] = column(feature, f"The feature {feature!r}")
+        else:
+            name = feature["name"]
+            found[name] = parse(feature["value"], f"The feature {name!r}")
+    tables = {f["name"] for f in features if not isinstance(f, str)}
+    # a name that a feature's own expression has is that of a column
+    named = {name for name in tables if name not in found[name].columns}
+    for _ in named:  # as often as one may be in another
+        found = {
+            name: e.substituted({used: found[used] for used in e.columns & named})
+            if e.columns & named and name in tables
+            else e
+            for name, e in found.items()
+        }
+    return found
 
 
 def kinds_of(expressions: Mapping[str, Expression], texts: Mapping[str, object]) -> dict[str, str]:

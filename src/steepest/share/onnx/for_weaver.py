@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from steepest.groups import FEATURES, MOMENTA
@@ -19,9 +17,8 @@ from steepest.trained import TrainedModel
 def of_weaver(model: TrainedModel) -> tuple[Made, Agreement]:
     """The form of weaver's models: groups ``(events, features, particles)`` that are scaled."""
     graph = Graph(dtype=np.float32, input_dtype=np.float32)
-    content, groups, features = preprocess_of(model), {}, model.features
+    content, groups, features = preprocess_of(model), {}, model.groups
     assert content is not None
-    assert isinstance(features, Mapping)
     for name, names in features.items():
         if name == FEATURES:
             given = graph.column(INPUTS[name], NUMBER, (EVENTS, len(names), 1))

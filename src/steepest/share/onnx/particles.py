@@ -128,9 +128,8 @@ def particle_nodes(
         (*OF_PARTICLE, *expressions.further), features, strict=True)}  # fmt: skip
     rounded = {name: g.rounded(value) for name, value in zip(GROUPS[MOMENTA], momenta, strict=True)}
     shape, groups = g.node("Shape", pt), {}
-    assert isinstance(model.features, Mapping)
     assert isinstance(model.scaling, GroupScaling)
-    for group, names in model.features.items():
+    for group, names in model.groups.items():
         if group == FEATURES:
             continue
         of_group = rounded if group == MOMENTA else columns
