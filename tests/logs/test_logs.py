@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -145,6 +146,26 @@ def test_a_resumed_run_has_each_validation_once(recipe: dict, tool, tmp_path: Pa
     assert sorted(tool[1](run.path)["training_loss"]) == [row["step"] for row in history]
     if tool[0] == "mlflow":
         assert client().get_run(identity(run.path)).info.status == "FINISHED"
+
+
+def test_a_method_that_does_not_say_when_it_begins(trained_copy: Path):
+    """Newton's method: the first validation says where the descent goes on."""
+    from steepest.training.logs.logged import LoggedCallback
+
+    told: list[tuple] = []
+
+    class Notes:
+        def begin(self, step: int) -> None:
+            told.append(("begin", step))
+
+        def log(self, step: int, values: Any) -> None:
+            told.append(("log", step, values))
+
+    callback = LoggedCallback(TrainingCallback(), [Notes()], RunFolder(trained_copy))  # type: ignore[list-item]
+    for step in (4, 5):
+        callback.round(SimpleNamespace(step=step), {"validation_loss": 1.0, "seconds": None})
+    values = {"validation_loss": 1.0}
+    assert told == [("begin", 3), ("log", 4, values), ("log", 5, values)]
 
 
 def test_each_fold_and_all_of_them(recipe: dict, tool, tmp_path: Path):

@@ -111,6 +111,7 @@ class LoggedCallback(TrainingCallback):
     ) -> None:
         self.told, self.folder = told, folder
         self.loggers, self.rate = list(loggers), None
+        self.has_begun = False
 
     interrupted: Any = _of_told("interrupted")
     preempted: Any = _of_told("preempted")
@@ -139,7 +140,7 @@ class LoggedCallback(TrainingCallback):
     def begun(self, objective: Any, events: Any, plan: Any, state: Any) -> None:
         """A descent begins, or goes on."""
         self.told.begun(objective, events, plan, state)
-        self._each("begin", state.step)
+        self._begin(state.step)
 
     def steps(self, state: Any, loss: float, rate: float, epochs: float) -> None:
         """Remember η."""
@@ -149,12 +150,18 @@ class LoggedCallback(TrainingCallback):
     def round(self, state: Any, values: Mapping[str, float | None]) -> None:
         """Log a validation."""
         self.told.round(state, values)
+        if not self.has_begun:  # Newton's method does not say so
+            self._begin(state.step - 1)
         self.log(state.step, {**values, "learning_rate": self.rate})
 
     def log(self, step: int, values: Mapping[str, float | None]) -> None:
         """Log what is a finite number."""
         known = {name: v for name, v in values.items() if v is not None and math.isfinite(v)}
         self._each("log", step, known)
+
+    def _begin(self, step: int) -> None:
+        self.has_begun = True
+        self._each("begin", step)
 
     def close(self, status: str) -> None:
         """End the logs."""
