@@ -84,6 +84,7 @@ def test_events_go_there_and_come_back(hub: Hub, files: list[str], tmp_path: Pat
             assert same[0].equals(same[1]), name
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_on_what_was_published(hub: Hub, files: list[str], tmp_path: Path):
     share_events(files, TARGET)
     recipe = {

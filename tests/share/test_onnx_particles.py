@@ -121,6 +121,7 @@ def test_the_metadata_say_what_goes_in(rich: tuple):
     assert shapes["part_eta"] == ["events", "particles"]
     assert shapes["met"] == ["events"]
     assert shapes.keys() == done.inputs.keys()
+    assert (done.inputs["part_eta"], done.inputs["met"]) == ("list of numbers", "number")
     assert "exported by torch.export" in " ".join(done.sentences())
 
 

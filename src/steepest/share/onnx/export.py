@@ -58,7 +58,7 @@ class Exported:
     path
         The file.
     inputs
-        By name, what it holds: a number, a condition, an integer or a text.
+        By name, what it holds: a number, a condition, an integer or a text, or a list of these.
     output
         The name of what it puts out.
     agreement
@@ -279,7 +279,11 @@ def _finished(
             name += "_of_model"
         outputs[name] = (node, graph.dtype, shape)
     made = graph.model(outputs, metadata_of(model))
-    return Made(made, dict(graph.inputs), tuple(outputs), exporter)
+    kinds = {
+        name: f"list of {kind}s" if name in graph.shapes else kind
+        for name, kind in graph.inputs.items()
+    }
+    return Made(made, kinds, tuple(outputs), exporter)
 
 
 def _refuse_both(events: Mapping[str, Expression], particles: ParticleExpressions) -> None:
