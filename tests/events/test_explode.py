@@ -112,7 +112,7 @@ def test_the_sum_of_weights_is_that_of_events(path: str) -> None:
     np.testing.assert_allclose(sample.weights, flat()["gen"] * 6000.0 / total, rtol=1e-12)
 
 
-@pytest.mark.parametrize("split", [{}, {"folds": 3}])
+@pytest.mark.parametrize("split", [{}, pytest.param({"folds": 3}, marks=pytest.mark.slow)])
 def test_scores_have_the_place_of_their_jet(path: str, tmp_path: Path, split: Any) -> None:
     table = recipe(path, split=split, select="Jet_pt > 5").model_dump(exclude_none=True)
     given = {"events": table, "model": {"hidden": []}, "evaluate": {"baseline": False}}
@@ -233,7 +233,7 @@ def clustered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("folds", [None, 2])
+@pytest.mark.parametrize("folds", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_intervals_take_events_as_the_unit(clustered, folds, tmp_path: Path) -> None:
     table = {**clustered, "events": {**clustered["events"]}}
     if folds:

@@ -23,6 +23,7 @@ def causes(run: Path, try_fixes: bool = True) -> list[str]:
     return [one.cause for one in explain_run(run, try_fixes=try_fixes).findings]
 
 
+@pytest.mark.slow
 def test_a_healthy_network_has_nothing_wrong(tmp_path: Path):
     found = explain_run(trained(tmp_path))
     assert not [one for one in found.findings if one.severity == "wrong"]

@@ -294,6 +294,7 @@ def test_a_longer_sample_goes_on_from_a_shorter_one(linear: steepest.Run):
     assert longer.losses.tobytes() == alone.losses.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_at_the_command_line(linear: steepest.Run):
     code = "from steepest.cli import main; main()"

@@ -243,6 +243,7 @@ def test_figures_of_other_tasks(runs: list[steepest.Run], settings, panel, tmp_p
         assert (found.value, found.uncertainty) == (exact.value, exact.uncertainty)
 
 
+@pytest.mark.slow
 def test_rows_of_one_event_are_left_out_together(tmp_path: Path):
     """Each event has four jets that are copies: the error is that of a quarter of the rows."""
     import pyarrow as pa

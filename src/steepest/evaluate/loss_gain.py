@@ -53,7 +53,7 @@ def cross_entropy_gain(
     Examples
     --------
     >>> cross_entropy_gain([0, 1, 1], [0.2, 0.8, 0.9], [0.4, 0.6, 0.5]).format()
-    '0.388 ± 0.093'
+    '0.39 ± 0.13'
     """
     label = as_column(labels, "labels")
     one, two = (_log_of_true(label, p, name) for p, name in ((first, "first"), (second, "second")))

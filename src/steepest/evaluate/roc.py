@@ -238,7 +238,7 @@ def background_rejection(roc: Roc, signal_efficiency: float = 0.5) -> Merit:
     --------
     >>> roc = roc_curve([0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.6, 0.8])
     >>> background_rejection(roc, 0.9).format()
-    '4.0 +5.5 −2.0'
+    '4.00 +0.95 −2.70'
     """
     at = working_point(roc, signal_efficiency)
     background = roc.rejection_interval(np.array([at]), np.array([signal_efficiency]))
