@@ -148,6 +148,22 @@ def test_the_keyboard_plays_steps_and_resets(page, address):
     page.wait_for_function("() => steepestLab.lab.start !== null")
 
 
+def test_the_seven_steps_are_lit_one_after_the_other(page, address):
+    opened(page, address, "speed=0")
+    watch = """() => new Promise((done) => {
+      const seen = [];
+      new MutationObserver(() => {
+        const lit = document.querySelector(".steps li.lit .step-name b")?.textContent;
+        if (lit && lit !== seen.at(-1)) seen.push(lit);
+        if (seen.length === 7) done(seen);
+      }).observe(document.querySelector(".steps"), { subtree: true, attributes: true });
+      document.querySelector("#play").click();
+    })"""
+    assert page.evaluate(watch) == list("1234567")
+    page.evaluate("() => steepestLab.playing && steepestLab.play()")
+    assert page.inner_text("#play") == "Play"
+
+
 def test_zones_of_the_slider_are_what_happens(page, address):
     """Above 2/λmax it diverges, below it does not; the predicted number of steps is counted."""
     opened(page, address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -15,8 +16,8 @@ from steepest.lab.runs import POINTS, Runs
 from steepest.lab.safety import body_of
 from steepest.recipe import Recipe
 
-SECONDS = 1.0
-"""Between looks at a run that is training."""
+SECONDS, SHARE = 1.0, 0.2
+"""Between looks at a run that is training, and the part of the time that they may take."""
 LONGEST = 3600
 """Events of a stream; the browser then connects again."""
 MODEL_KEYS = {"hidden", "activation", "initialization"}
@@ -178,7 +179,9 @@ async def _looks(runs: Runs, identifier: str) -> AsyncIterator[bytes]:
     """The history of a run each time that it has grown, until it ends."""
     rows = -1
     for _ in range(LONGEST):
+        began = time.monotonic()
         found = await asyncio.to_thread(runs.look, identifier, rows)
+        took = time.monotonic() - began
         if found is not None:
             rows = found["history"]["rows"]
             yield f"data: {json.dumps(found, allow_nan=False)}\n\n".encode()
@@ -186,4 +189,4 @@ async def _looks(runs: Runs, identifier: str) -> AsyncIterator[bytes]:
                 return
         else:
             yield b": still here\n\n"
-        await asyncio.sleep(SECONDS)
+        await asyncio.sleep(max(SECONDS, took / SHARE))

@@ -2,7 +2,9 @@
 // the page asks for goes to Python as a message, and comes back with its number.
 
 const IMPORTED = /((?:^|\n)(?:import|export)\b[^;"']*?["'])(\.{1,2}\/[^"']+)(["'])/g;
+/** Between looks at a run that trains, and the part of the time that they may take of Python's. */
 const LOOK_MS = 1000;
+const SHARE = 0.2;
 const MOST_LOOKS = 3600;
 /** Milliseconds until a kernel that does not answer is said to be gone or busy. */
 const PATIENCE_MS = 20000;
@@ -62,6 +64,7 @@ function questions(model) {
   const follow = (run, tell) => {
     let [going, rows] = [true, -1];
     const look = async (times) => {
+      const began = performance.now();
       const said = await ask("read", `api/runs/${run}/look/${rows}`).catch(() => null);
       if (!going) return;
       if (said) {
@@ -69,7 +72,8 @@ function questions(model) {
         tell(said);
         if (said.status !== "training") return;
       }
-      if (times < MOST_LOOKS) setTimeout(() => going && look(times + 1), LOOK_MS);
+      const pause = Math.max(LOOK_MS, (performance.now() - began) / SHARE);
+      if (times < MOST_LOOKS) setTimeout(() => going && look(times + 1), pause);
     };
     look(0);
     return () => (going = false);

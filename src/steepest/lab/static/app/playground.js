@@ -29,7 +29,8 @@ const LOOK_CYCLES = 8;
 const PREPARED = 2000;
 /** Events from which ∇J is taken where a direction is enough. */
 const SOME_EVENTS = 2000;
-const LIT_MS = 110;
+/** Each of the seven steps is lit so long, after Step and at the lowest speed. */
+const LIT_MS = 65;
 
 /** What changes J itself, so that θ is not kept. */
 const ANEW = ["data", "features", "hidden", "activation", "scaling", "seed", "start"];
@@ -253,6 +254,7 @@ export class Playground extends Component {
       if (performance.now() - began > STEPS_MS) this.pending = 0;
     }
     const few = this.first.problem.events.y.length <= 500;
+    if (taken && this.lab.speed === 0) this._light(0);
     if (taken && few && SPEEDS[this.lab.speed] <= 4) this.lanes.forEach((lane) => lane.sample());
   }
 
