@@ -24,10 +24,13 @@ HERE = str(Path(steepest.__file__).parents[1])
 NEW, OLD = "steepest", "before"
 HASWELL = "steepest, AVX2"
 """The same code compiled for a processor without AVX-512."""
+LIMITED = {"JAX": {"XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}}
+"""Peers that can be told to do without AVX-512, too."""
 SETTINGS = {
     NEW: "this checkout, by its public calls",
     OLD: "another checkout, given by --against",
-    HASWELL: "this checkout with Numba told that the processor is a Haswell",
+    HASWELL: "this checkout with Numba and OpenBLAS told that the processor is a Haswell",
+    "JAX, AVX2": "JAX told the same",
     "OpenBLAS": "kernels by its own choice: its variables are taken out of the environment",
     "threads": "as many as the machine has cores, for all",
 }
@@ -91,6 +94,9 @@ def _case(comparison: Comparison, options: Options) -> Case:
         for name, environment in environments.items()
     }
     workers |= {peer: Worker(comparison.work, peer, {}, options.quick) for peer in comparison.peers}
+    alike = [peer for peer in comparison.peers if peer in LIMITED]
+    for peer in alike:
+        workers[f"{peer}, AVX2"] = Worker(comparison.work, peer, LIMITED[peer], options.quick)
     if comparison.work == "gradient":
         workers["one read of X"] = Worker("gradient", "read", {}, options.quick)
     seconds: Times = {name: [] for name in workers}
@@ -110,7 +116,9 @@ def _case(comparison: Comparison, options: Options) -> Case:
             continue
         own = seconds[name]
         if comparison.peers:
-            best = fastest(seconds, list(comparison.peers))
+            limited = [f"{peer}, AVX2" for peer in alike] if name == HASWELL else []
+            others = [peer for peer in comparison.peers if not (limited and peer in alike)]
+            best = fastest(seconds, [*limited, *others])
             claims.append(ratio(f"{name} against {best}", seconds[best], own, comparison.asked))
         if comparison.work == "gradient":
             read = seconds["one read of X"]
