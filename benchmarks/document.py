@@ -32,8 +32,8 @@ in [performance.json](performance.json).
   Larger is better.
 - *Target* is what the project set out to reach.
 - *before* is an earlier version of steepest, measured in the same run (`--against`).
-- *AVX2* is this version compiled as for a Haswell processor, without AVX-512; JAX is told the same, the
-  others are not.
+- *AVX2* is this version compiled as for a Haswell processor, without AVX-512; JAX is told the same,
+  the others are not.
 """
 CAPTIONS = {
     "calls": """![Time of whole calls, of steepest and of other packages](images/performance.svg)
