@@ -238,3 +238,52 @@ def test_the_picture_has_the_surface_and_the_data(page, address):
         page.click(".export >> text=PNG")
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
     assert download.value.path().stat().st_size > 20_000
+
+
+def test_a_mesh_is_drawn_in_a_new_canvas(page, address):
+    """Of a picture in three dimensions after another one and contours between them."""
+    opened(page, address, "show=linear")
+    drawn = """() => {
+      const gl = document.querySelector(".surface canvas");
+      const copy = Object.assign(document.createElement("canvas"), { width: 60, height: 40 });
+      copy.getContext("2d").drawImage(gl, 0, 0, 60, 40);
+      const pixels = copy.getContext("2d").getImageData(0, 0, 60, 40).data;
+      return pixels.filter((value, i) => i % 4 === 3 && value > 0).length > 200;
+    }"""
+    if not page.evaluate("() => steepestLab.stage.surface3d.works"):
+        pytest.skip("this Chromium has no WebGL2")
+    page.wait_for_function(drawn)
+    page.select_option(".tour select", "descend")
+    page.wait_for_function("() => steepestLab.lab.view === 'contour' && steepestLab.surface.done")
+    page.select_option(".tour select", "linear")
+    page.wait_for_function("() => steepestLab.lab.view === '3d' && steepestLab.surface.done")
+    page.wait_for_function(drawn)
+
+
+def test_the_valley_of_some_events_lies_at_the_minimum_of_all(page, address):
+    opened(page, address, "data=top-jets&scaling=standard")
+    page.wait_for_function("() => steepestLab.surface.done")
+    script = """() => {
+      const { values, points, minimum, events } = steepestLab.surface;
+      const at = values.indexOf(Math.min(...values));
+      const found = [at % points, Math.floor(at / points)];
+      const place = found.map((index, axis) => steepestLab.surface.coordinate(axis, index));
+      const step = [0, 1].map((axis) => steepestLab.surface.coordinate(axis, 1)
+        - steepestLab.surface.coordinate(axis, 0));
+      const away = place.map((value, axis) => Math.abs(value - minimum[axis]) / step[axis]);
+      return { away, events };
+    }"""
+    found = page.evaluate(script)
+    assert found["events"] < 1000
+    assert max(found["away"]) <= 1.0
+
+
+def test_the_slider_follows_the_bound(page, address):
+    page.goto(f"{address}/icon.svg")
+    script = """async () => {
+      const { fitsRange, sliderRange } = await import("./app/slider.js");
+      const range = sliderRange({ bound: 0.5 }, 0.1);
+      return [[0.5, 0.1], [0.5, 100], [range[1], 0.1], [NaN, 0.1]].map(([bound, rate]) =>
+        fitsRange(range, { bound }, rate));
+    }"""
+    assert page.evaluate(script) == [True, False, False, True]
