@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,13 @@ import pytest
 import steepest
 from steepest import evaluate
 from steepest.errors import EventsError
+from steepest.evaluate import roc_curve
+from steepest.evaluate.figures import rejection_curve
 from steepest.events import MemoryBudget, load_sample
 from steepest.recipe import EventsRecipe, Recipe
 from steepest.storage import in_memory
+from steepest.training.importance import importance_of
+from steepest.training.scored import Scored
 
 EVENTS = 600
 DATA = Path(os.environ.get("STEEPEST_DATA", "../shared/data"))
@@ -256,3 +261,30 @@ def test_intervals_take_events_as_the_unit(clustered, folds, tmp_path: Path) -> 
     (bins,) = metrics["bins"]
     assert "groups of events" in bins["merits"]["signal_efficiency"][0]["definition"]
     assert run.evaluate()["merits"]["model"]["auc"] == found
+    bands_are_of_events(run.path / "figures", np.concatenate(labels), np.concatenate(scores))
+
+
+def bands_are_of_events(figures: Path, labels: np.ndarray, scores: np.ndarray) -> None:
+    curve = json.loads((figures / "roc.json").read_text())[0]
+    of_rows = rejection_curve(roc_curve(labels, scores), "rows", minimum_background=3)
+    middle = len(of_rows.low) // 2
+    assert curve["rejection"][middle] == pytest.approx(of_rows.rejection[middle], rel=1e-9)
+    widths = [np.log(high[middle] / low[middle]) for high, low in (
+        (curve["high"], curve["low"]), (of_rows.high, of_rows.low)
+    )]  # fmt: skip
+    assert widths[0] > 1.2 * widths[1]
+    curve = json.loads((figures / "calibration.json").read_text())["curves"][0]
+    plain = evaluate.calibration_curve(labels, scores)
+    of_events = np.array(curve["high"], dtype=float) - np.array(curve["low"], dtype=float)
+    assert (of_events > 1.1 * (plain.high - plain.low))[plain.events > 100].all()
+
+
+def test_importance_takes_events_as_the_unit(clustered, tmp_path: Path) -> None:
+    run = steepest.train({**clustered, "evaluate": {"importance": True}}, tmp_path / "run")
+    assert run.metrics is not None
+    of_events = run.metrics["importance"]["Jet_pt"]
+    of_rows = importance_of(Scored(run.model, load_sample(run.recipe.events).of("test")))["Jet_pt"]
+    assert of_events["value"] == pytest.approx(of_rows["value"], rel=1e-6)
+    assert of_events["uncertainty"] > 1.3 * of_rows["uncertainty"]
+    assert "events are the unit" in of_events["definition"]
+    assert "events are the unit" not in of_rows["definition"]

@@ -11,8 +11,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from steepest import evaluate
 from steepest.evaluate import CalibrationCurve, Experiment, Merit, figures
 from steepest.events import (
@@ -20,9 +18,9 @@ from steepest.events import (
     VALIDATION,
 )
 from steepest.recipe import BinsRecipe, EvaluateRecipe
-from steepest.storage import AnyArray
 from steepest.training import results
 from steepest.training.bins import Chosen, InBins, measure_in_bins
+from steepest.training.clustered import against_the_rest, of_events
 from steepest.training.scored import Scored
 
 Calibration = tuple[CalibrationCurve, Merit]
@@ -154,57 +152,25 @@ def evaluate_model(
         case _:
             merits = plain_merits(scored)
     found = Evaluation(name, scored, merits, rejections, calibrations, in_bins)
-    return found if scored.event is None else _of_events(found, scored.event, recipe, chosen)
+    if scored.event is None:
+        return found
+
+    def measure(part: Scored) -> tuple[dict[str, Merit], Sequence[InBins]]:
+        return _merits(part, recipe, chosen, name), (
+            measure_in_bins(part, recipe, chosen) if in_bins and chosen else ()
+        )
+
+    return of_events(found, scored.event, measure)
 
 
-def _of_events(
-    found: Evaluation, event: AnyArray, recipe: EvaluateRecipe, chosen: Chosen | None
-) -> Evaluation:
-    """Return the evaluation with intervals that take events as the unit, and not their rows."""
-    scored = found.scored
-
-    def measure(kept: np.ndarray) -> dict[str, Merit]:
-        part = scored.where(kept)
-        if scored.model.task == "binary":
-            merits = _binary(part, recipe, chosen, found.name)[0]
-        elif scored.model.task == "multiclass":
-            merits = _multiclass(part, scored.model.classes)[0]
-        else:
-            merits = evaluate.regression_merits(*part.columns)
-        in_bins = measure_in_bins(part, recipe, chosen) if found.bins and chosen else []
-        return merits | _flat(in_bins)
-
-    merits = evaluate.clustered_merits(found.merits | _flat(found.bins), event, measure)
-    bins = tuple(
-        replace(each, merits=replace(each.merits, merits={
-            name: tuple(merits[_in_bin(each, name, i)] for i in range(len(values)))
-            for name, values in each.merits.merits.items()
-        }))
-        for each in found.bins
-    )  # fmt: skip
-    return replace(
-        found,
-        merits={name: merits[name] for name in found.merits},
-        bins=bins,
-        rejections=tuple(
-            replace(curve, auc=None if curve.auc is None else merits[curve.auc.name])
-            for curve in found.rejections
-        ),
-    )
-
-
-def _flat(in_bins: Sequence[InBins]) -> dict[str, Merit]:
-    """Return the merits of all bins, by a name for each."""
-    return {
-        _in_bin(each, name, index): merit
-        for each in in_bins
-        for name, merits in each.merits.merits.items()
-        for index, merit in enumerate(merits)
-    }
-
-
-def _in_bin(each: InBins, name: str, index: int) -> str:
-    return f"{name} in {each.figure} {index}"
+def _merits(
+    scored: Scored, recipe: EvaluateRecipe, chosen: Chosen | None, name: str
+) -> dict[str, Merit]:
+    if scored.model.task == "binary":
+        return _binary(scored, recipe, chosen, name)[0]
+    if scored.model.task == "multiclass":
+        return _multiclass(scored, scored.model.classes)[0]
+    return plain_merits(scored)
 
 
 def plain_merits(
@@ -277,7 +243,7 @@ def _multiclass(scored: Scored, classes: Sequence[str]) -> _Measured:
     merits = plain_merits(scored, curves=curves)
     weights = scored.events.descent_weights
     rejections = tuple(
-        figures.rejection_curve(curve, f"{name} against the rest", merits[f"auc_{name}"])
+        figures.rejection_curve(curve, against_the_rest(name), merits[f"auc_{name}"])
         for name, curve in curves.items()
     )
     outcomes = evaluate.confidence_of(*scored.descent_columns)

@@ -8,7 +8,8 @@ import numpy as np
 
 from steepest import evaluate
 from steepest.evaluate import Merit
-from steepest.storage import in_memory
+from steepest.events import EVENT_ROW
+from steepest.storage import AnyArray, in_memory
 from steepest.training.fit import predictions_of
 from steepest.training.scored import Scored
 
@@ -46,7 +47,7 @@ def importance_of(scored: Scored) -> dict[str, Any]:
         features[:, column] = random.permutation(kept)
         added = _losses(scored, features, labels) - before
         features[:, column] = kept
-        found[str(name)] = _merit(added, weights)
+        found[str(name)] = _merit(added, weights, sample.extra.get(EVENT_ROW))
     ordered = sorted(found, key=lambda name: -found[name].value)
     return {name: found[name].to_json() for name in ordered}
 
@@ -63,9 +64,18 @@ def _losses(scored: Scored, features: np.ndarray, labels: np.ndarray) -> np.ndar
     return -np.log(np.maximum(right, np.finfo(np.float32).eps))
 
 
-def _merit(added: np.ndarray, weights: np.ndarray | None) -> Merit:
+def _merit(added: np.ndarray, weights: np.ndarray | None, event: AnyArray | None) -> Merit:
+    definition = "weighted mean of the loss that permuting the feature adds; standard error of it"
+    if event is not None:  # rows of one event are one number: their mean, with their weights
+        w = np.ones(len(added)) if weights is None else weights
+        _, of_row = np.unique(in_memory(event), return_inverse=True)
+        sums = np.bincount(of_row, w)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            added = np.nan_to_num(np.bincount(of_row, w * added) / sums)
+        weights = sums
+        definition += ", of which events are the unit, not their rows"
     mean = evaluate.regression_merits(np.zeros(len(added)), added, weights)["bias"]
     return Merit(
         "importance", mean.value, mean.low, mean.high, mean.uncertainty, mean.level, mean.counts,
-        "weighted mean of the loss that permuting the feature adds; standard error of the mean",
+        definition,
     )  # fmt: skip

@@ -71,8 +71,8 @@ def exploded(source: EventSource, name: str | None) -> EventSource:
     files[0].said.append(
         f"Each row is one {name}: {counted(result.rows, 'row')} of {counted(source.rows, 'event')}"
         + (f", of which {empty} have none" if empty else "")
-        + ". All rows of an event are in one part, and have its weight; the intervals of figures "
-        "of merit take events as independent, the bands of figures rows."
+        + ". All rows of an event are in one part, and have its weight; intervals of "
+        "figures of merit and bands of curves take events as independent, those of histograms rows."
     )
     return result
 
