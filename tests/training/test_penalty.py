@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
 
 import steepest
 from steepest import Classifier
 from steepest.recipe import Recipe
-from steepest.training.penalty import candidates
+from steepest.training.penalty import candidates, usual_penalty
 
 EVENTS = 1500
 
@@ -29,6 +31,20 @@ def test_noise_asks_for_a_larger_penalty(noise, place, capsys):
     said = capsys.readouterr().out
     tried = candidates("binary", EVENTS)
     assert any(f"L2 penalty: λ = {tried[k]:.2g}, the best of 3" in said for k in place), said
+
+
+def test_few_events_with_noisy_labels_are_held_back():
+    """Of 300 events whose labels are nearly chance the usual λ learns the noise by heart."""
+    X, y = table(3.0, 900)
+    with pytest.warns(ConvergenceWarning, match="The network is"):
+        network = Classifier(hidden=(32,)).fit(X[:300], y[:300])
+    usual = Classifier(hidden=(32,), l2=usual_penalty("binary", 300))
+    with pytest.warns(ConvergenceWarning, match="The network is"):
+        usual.fit(X[:300], y[:300])
+    held_back, by_heart = (
+        log_loss(y[300:], each.predict_proba(X[300:])) for each in (network, usual)
+    )
+    assert held_back < 0.75 < 0.85 < by_heart
 
 
 def recipe(tmp_path, **descent):

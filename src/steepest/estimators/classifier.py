@@ -62,9 +62,9 @@ class Classifier(ClassifierMixin, Descended):
         first `partial_fit`. A feature without spread is shifted only. "auto" is standard, and for
         networks asinh.
     l2
-        λ ≥ 0, on the weights, not on the biases. "auto" is for n < 1,000 events the smaller of
-        0.005 and 3 / n, else the best of 0.3, 3 and 30 / n in trial runs. None is 0, and "auto"
-        for networks with `epochs` and `optimizer` left out.
+        λ ≥ 0, on the weights, not on the biases. "auto" is the best of 0.3, 3 and 30 / n in trial
+        runs; for n < 1,000 events of 10 / n, 30 / n and the smaller of 0.005 and 3 / n. None is 0,
+        and "auto" for networks with `epochs` and `optimizer` left out.
     epochs
         Stop after so many epochs. None is 100, and for networks what takes some 3,000 steps.
     tol

@@ -59,9 +59,9 @@ class Regressor(RegressorMixin, Descended):
         first `partial_fit`. A feature without spread is shifted only. "auto" is standard, and for
         networks asinh.
     l2
-        λ ≥ 0, on the weights, not on the biases. "auto" is for n < 1,000 events the smaller of
-        0.06 and 20 / n, else the best of 0.2, 2 and 20 / n in trial runs. None is 0, and "auto"
-        for networks with `epochs` and `optimizer` left out.
+        λ ≥ 0, on the weights, not on the biases. "auto" is the best of 0.2, 2 and 20 / n in trial
+        runs; for n < 1,000 events of 7 / n, 20 / n and the smaller of 0.06 and 20 / n. None is 0,
+        and "auto" for networks with `epochs` and `optimizer` left out.
     epochs
         Stop after so many epochs. None is 100, and for networks what takes some 3,000 steps.
     tol

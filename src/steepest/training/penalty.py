@@ -16,13 +16,14 @@ from steepest.descent.plan import Plan
 from steepest.descent.trials import Trials
 from steepest.objective import Batch, Objective
 from steepest.objective.stateful import preserved_memory
-from steepest.ranks import Share
+from steepest.ranks import Share, current
 
 FEW = {"regression": (20.0, 0.06), "binary": (3.0, 0.005), "multiclass": (3.0, 0.005)}
 """λ of a network: the first over the number of events, and at most the second. With these, tables
 of 100 to 1,000 events lose least on other events, see ``benchmarks/estimators.py``."""
-TRIED = 1000
-"""From so many events on, trial runs choose."""
+TRIED, SEVERAL, WHOLE = 1000, 3, 256
+"""Below so many events, trial runs hold out each third in turn, and try the usual λ too; up to so
+many, where a step takes them all, they are as long as the descent."""
 LARGEST = {"regression": 20.0, "binary": 30.0, "multiclass": 30.0}
 """The largest λ that is tried, times the number of events; the others are a tenth, a hundredth."""
 
@@ -53,10 +54,11 @@ def candidates(task: str, events: int) -> tuple[float, ...]:
     Examples
     --------
     >>> candidates("binary", 100), candidates("binary", 3000)
-    ((0.005,), (0.0001, 0.001, 0.01))
+    ((0.005, 0.1, 0.3), (0.0001, 0.001, 0.01))
     """
     if events < TRIED:
-        return (usual_penalty(task, events),)
+        largest = LARGEST[task] / events
+        return tuple(sorted({usual_penalty(task, events), largest / 3, largest}))
     return tuple(LARGEST[task] / events / divisor for divisor in (100, 10, 1))
 
 
@@ -81,15 +83,20 @@ def best_penalty(
     judge, losses = objective(0.0), {}
     given = plan.rule, plan.batch_size, plan.seed, plan.total_steps, plan.schedule_options
     trials = Trials(judge, events, share, *given)
-    kept, judged = trials.split()
+    few = share.events < TRIED and current().size == 1
+    steps = trials.steps if share.events <= WHOLE else trials.long
+    splits = [
+        tuple(events.take(rows) for rows in trials.rows(turn)) for turn in range(SEVERAL)
+    ] if few else [trials.split()]  # fmt: skip
     with np.errstate(all="ignore"), preserved_memory(judge):
         for l2 in tried:
             trials.objective = objective(l2)
-            losses[l2] = trials.losses(plan.learning_rate, trials.long, kept, judged)[-1]
+            ends = [trials.losses(plan.learning_rate, steps, *split)[-1] for split in splits]
+            losses[l2] = float(np.mean(ends))
     best = min(losses, key=lambda l2: losses[l2])
     listed = ", ".join(f"{loss:.4g} for {l2:.2g}" for l2, loss in losses.items())
     return Penalty(
         best,
-        f"λ = {best:.2g}, the best of {len(losses)} in trial runs of {trials.long:,} steps (loss "
+        f"λ = {best:.2g}, the best of {len(losses)} in trial runs of {steps:,} steps (loss "
         f"of events held out of them: {listed})",
     )
