@@ -134,6 +134,7 @@ def test_epochs_that_end_before_tol_are_a_warning():
         Classifier(epochs=3000, tol=1e-4).fit(X, LABELS)
 
 
+@pytest.mark.filterwarnings("ignore:The network is no better")  # of twenty events it is not
 @pytest.mark.parametrize("events", [20, 300, 5000])
 def test_a_network_takes_some_thousands_of_steps(events):
     rows = random.integers(0, 300, events)
