@@ -89,9 +89,9 @@ def _points(found: Evaluation) -> dict[str, Merit]:
         _calibration(k): (c.fraction, c.low, c.high) for k, (c, _) in enumerate(found.calibrations)
     }
     return {
-        name: Merit(name, *numbers, (numbers[2] - numbers[1]) / 2, ONE_SIGMA, {}, "")
+        name: Merit(name, value, low, high, (high - low) / 2, ONE_SIGMA, {}, "")
         for curve, columns in curves.items()
-        for name, numbers in zip(
+        for name, (value, low, high) in zip(
             _names(curve, columns[0]), np.transpose(columns).tolist(), strict=True
         )
     }

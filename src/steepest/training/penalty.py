@@ -85,9 +85,10 @@ def best_penalty(
     trials = Trials(judge, events, share, *given)
     few = share.events < TRIED and current().size == 1
     steps = trials.steps if share.events <= WHOLE else trials.long
-    splits = [
-        tuple(events.take(rows) for rows in trials.rows(turn)) for turn in range(SEVERAL)
-    ] if few else [trials.split()]  # fmt: skip
+    splits = [trials.split()]
+    if few:
+        rows = [trials.rows(turn) for turn in range(SEVERAL)]
+        splits = [(events.take(kept), events.take(held_out)) for kept, held_out in rows]
     with np.errstate(all="ignore"), preserved_memory(judge):
         for l2 in tried:
             trials.objective = objective(l2)
