@@ -16,6 +16,7 @@ import { RateSlider, fitsRange, sliderRange } from "./slider.js";
 import { Controls, Race } from "./controls.js";
 import { Steps, sevenSteps } from "./steps.js";
 import { PRESETS, stateOf } from "./presets.js";
+import { SurfacePanel } from "./surface_panel.js";
 import { Export } from "./export_view.js";
 import { palette } from "./colours.js";
 import { count, short } from "./numbers.js";
@@ -366,14 +367,14 @@ export class Playground extends Component {
     this.set({ start: Array.from(this.surface.at(a, b)) });
   }
 
-  _click(event) {
+  surfaceClick(event) {
     const box = event.currentTarget.getBoundingClientRect();
     const { frame } = this.stage.contour;
     const [x, y] = [frame.ofX(event.clientX - box.left), frame.ofY(event.clientY - box.top)];
     if (this.surface.contains(x, y)) this.startAt(x, y);
   }
 
-  _surfaceKeys(event) {
+  surfaceKeys(event) {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     const move = moves[event.key];
     if (!move) return;
@@ -391,7 +392,7 @@ export class Playground extends Component {
     this.dirty = true;
   }
 
-  _drag(event) {
+  surfaceDrag(event) {
     if (event.buttons !== 1) return;
     this._turn(event.movementX * 0.01, -event.movementY * 0.006);
   }
@@ -419,7 +420,7 @@ export class Playground extends Component {
           <${Race} state=${lab} scalings=${problem.dataset.scalings} colours=${palette().lanes} set=${set} names=${this.names()} />
           <${Export} lab=${this} />
         </details>
-        ${this._surfacePanel()}
+        <${SurfacePanel} lab=${this} />
         <section class="panel data"><div class="panel-head"><h2>${dataTitle(problem)}</h2>${this._legend(problem)}</div>
           <canvas ref=${this.refs_.data} role="img" aria-label=${`${dataTitle(problem)}: ${count(problem.events.y.length)} events`}></canvas></section>
         <section class="panel loss"><div class="panel-head"><h2>Loss J${first.stride > 1 ? html` <small>on ${count(Math.ceil(problem.events.y.length / first.stride))} events</small>` : ""}</h2>
@@ -465,34 +466,6 @@ export class Playground extends Component {
         <span class="num">${speedText(this.lab.speed)}</span></div>
       <span class="num steps-done">step ${count(this.first.descent.step)}</span>
     </div>`;
-  }
-
-  _surfacePanel() {
-    const { surface, lab } = this;
-    const { problem } = this.first;
-    const partial = surface.events < problem.events.y.length ? `, J on ${count(surface.events)} of ${count(problem.events.y.length)} events` : "";
-    const share = surface.share !== undefined && surface.share < 0.999 ? `, the plane has ${(100 * surface.share).toFixed(0)} % of the path` : "";
-    const names = problem.names;
-    const pick = (place) => (e) => {
-      const axes = [...surface.axes];
-      axes[place] = Number(e.target.value);
-      if (axes[0] !== axes[1]) this.set({ axes });
-    };
-    const axis = (place, label) => html`<select aria-label=${label} value=${surface.axes[place]} onChange=${pick(place)}>${names.map((name, i) => html`<option key=${i} value=${i} selected=${i === surface.axes[place]}>${name}</option>`)}</select>`;
-    const label = `Surface of J over ${surface.nameA} and ${surface.nameB}${partial}, with the path. ${lab.view === "3d" ? "Arrow keys turn it." : "Click, or use the arrow keys, to start elsewhere."}`;
-    return html`<section class="panel surface"><div class="panel-head"><h2>Surface of J</h2>
-        ${surface.axes && problem.objective.size > 2 && html`<span class="axes">${axis(0, "Horizontal parameter")} × ${axis(1, "Vertical parameter")}</span>`}
-        <div class="segmented" role="group" aria-label="View of the surface">
-          ${[["contour", "Contours"], ["3d", "3-D"]].map(([view, title]) => html`<button type="button" key=${view} aria-pressed=${lab.view === view ? "true" : "false"} onClick=${() => this.set({ view })}>${title}</button>`)}
-        </div></div>
-      ${lab.view === "3d"
-        ? html`<div class="stack" key="3d" tabindex="0" role="application" aria-label=${label} onKeyDown=${(e) => this._surfaceKeys(e)} onPointerMove=${(e) => this._drag(e)}>
-            <canvas ref=${this.refs_.gl} aria-hidden="true"></canvas><canvas ref=${this.refs_.overlay} aria-hidden="true"></canvas>
-            ${!this.stage.surface3d.works && html`<p class="empty">This browser has no WebGL2: choose Contours.</p>`}</div>`
-        : html`<div class="stack" key="contour" tabindex="0" role="application" aria-label=${label} onKeyDown=${(e) => this._surfaceKeys(e)}>
-            <canvas ref=${this.refs_.surface} aria-hidden="true"></canvas><canvas ref=${this.refs_.overlay} aria-hidden="true" onClick=${(e) => this._click(e)}></canvas></div>`}
-      <p class="foot">${lab.view === "3d" ? "Drag to turn" : "Click to start there"}${surface.minimum && lab.view === "contour" ? "; + is the minimum" : ""}${partial}${share}.</p>
-    </section>`;
   }
 
   _legend(problem) {
