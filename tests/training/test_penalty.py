@@ -24,7 +24,7 @@ def table(noise: float, events: int = EVENTS) -> tuple[np.ndarray, np.ndarray]:
     return X, (z + noise * random.logistic(size=events) > 0).astype(int)
 
 
-@pytest.mark.filterwarnings("ignore:The network is no better")
+@pytest.mark.filterwarnings("ignore:The network is not")
 @pytest.mark.parametrize(("noise", "place"), [(0.02, (0, 1)), (3.0, (2,))])
 def test_noise_asks_for_a_larger_penalty(noise, place, capsys):
     Classifier(hidden=(32,), dtype="float32", verbose=True).fit(*table(noise))

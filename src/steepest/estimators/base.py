@@ -318,9 +318,10 @@ class Descended(Shared, BaseEstimator):
         if found is None or found.is_better:
             return
         warnings.warn(
-            f"The network is {'worse' if found.is_worse else 'no better'} than a linear model: on "
-            f"{found.events:,} events that were held out of trial runs its loss is "
-            f"{found.network:.4g}, that of the linear model {found.linear:.4g} (difference "
+            f"The network is {'' if found.is_worse else 'not shown to be '}"
+            f"{'worse' if found.is_worse else 'better'} than a linear model: on {found.events:,} "
+            f"events that were held out of trial runs its loss is {found.network:.4g}, that of the "
+            f"linear model {found.linear:.4g} (difference "
             f"{found.difference:.2g} ± {found.uncertainty:.2g}). More events or epochs, a larger "
             "l2 or fewer units may help; hidden=() is the linear model.",
             ConvergenceWarning,

@@ -129,8 +129,8 @@ class Classifier(ClassifierMixin, Descended):
     ConvergenceWarning
         The descent diverged; says at which step and why. The best parameters are kept. Or its
         epochs ended before `tol` was reached; or a network with `epochs` and `optimizer` left out
-        is no better than a linear model, in a trial run with events held out; or J has no minimum:
-        separable classes, negative weights that were separated from positive ones.
+        is not shown to be better than a linear model, in a trial run with events held out; or J has
+        no minimum: separable classes, negative weights that were separated from positive ones.
 
     Examples
     --------
