@@ -113,7 +113,7 @@ def write_friends(folder: Path) -> None:
 def test_it_trains(code: str, folder: Path):
     table = tomllib.loads(code)
     events = {"path": "jets.parquet", "label": "is_top"} | table.get("events", {})
-    if events["path"].startswith("hf://"):  # the columns are the same
+    if str(events["path"]).startswith("hf://"):  # the columns are the same
         events["path"] = "jets.parquet"
     if "samples" in events:
         del events["path"], events["label"]
