@@ -15,6 +15,13 @@ from typing import Any
 import numpy as np
 
 from steepest.explain.record import Record
+from steepest.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    MeanSquaredError,
+    label_loss,
+)
 from steepest.objective import Batch
 
 Array = np.ndarray
@@ -118,25 +125,38 @@ def _states(record: Record, theta: Array, events: Batch) -> tuple[LayerState, ..
 
 def constant_loss(record: Record, batch: Batch) -> float:
     """The mean loss of the best constant of a run's events."""
-    return loss_of_guessing(record.model.loss.name, batch)
+    return loss_of_guessing(record.model.loss, batch)
 
 
-def loss_of_guessing(loss: str, batch: Batch) -> float:
+def loss_of_guessing(loss: Loss, batch: Batch) -> float:
     """The mean loss of the best constant: the weighted entropy of the classes, or the variance.
+
+    Of any other loss it is looked for between the lowest and the highest target.
 
     Examples
     --------
     >>> four = Batch(np.zeros((4, 1)), np.array([0, 0, 1, 1]))
-    >>> round(loss_of_guessing("binary-cross-entropy", four), 6)
+    >>> round(loss_of_guessing(BinaryCrossEntropy(), four), 6)
     0.693147
     """
-    targets = batch.targets
+    targets, loss = batch.targets, label_loss(loss)
     weights = np.ones(len(targets)) if batch.weights is None else np.asarray(batch.weights)
     total = weights.sum()
-    if loss == "mean-squared-error":
+    if not isinstance(loss, (MeanSquaredError, BinaryCrossEntropy, CrossEntropy)):
+        from scipy.optimize import minimize_scalar
+
+        def mean(constant: float) -> float:
+            return float(
+                weights @ loss.value(np.full((len(targets), 1), constant), targets) / total
+            )
+
+        ends = float(np.min(targets)), float(np.max(targets))
+        best: Any = minimize_scalar(mean, bounds=ends, method="bounded")
+        return float(best.fun)
+    if isinstance(loss, MeanSquaredError):
         values = np.asarray(targets, dtype=np.float64)
-        mean = (weights @ values) / total
-        return float(weights @ (values - mean) ** 2 / total)
+        centre = (weights @ values) / total
+        return float(weights @ (values - centre) ** 2 / total)
     shares = np.bincount(np.asarray(targets).astype(np.int64), weights) / total
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())

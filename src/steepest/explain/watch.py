@@ -84,7 +84,7 @@ class Watch(TrainingCallback):
         """A descent begins; one that cannot converge is ended after its first round."""
         self.told.begun(objective, events, plan, state)
         self._objective, self._plan, self.enough = objective, plan, False
-        self._constant = loss_of_guessing(objective.loss_function.name, events)
+        self._constant = loss_of_guessing(objective.loss_function, events)
         rows = np.linspace(0, len(events) - 1, min(len(events), EVENTS)).astype(np.int64)
         self._events = events.take(rows)
         self._rate = plan.learning_rate
