@@ -284,7 +284,7 @@ EVENTS = "hf://datasets/o/moving/data/jets.parquet"
 steepest.train({
     "events": {"path": EVENTS, "label": "x0 > 0", "features": ["x1", "x2"]},
     "model": {"hidden": []}, "descent": {"epochs": 1}, "evaluate": {"baseline": False},
-}, RUN)
+}, RUN, progress=False)
 score, calls = scorer.Scorer.score, []
 def breaks(self, block):
     calls.append(block)
