@@ -11,8 +11,9 @@ from threadpoolctl import threadpool_info
 
 from steepest.compiled import threads
 from steepest.compiled.barrier import meet, system_calls
+from steepest.compiled.blas import one_blas_thread
 from steepest.compiled.jit import kernel
-from steepest.compiled.threads import BarrierGroup, WorkerPool, one_blas_thread, usable_cores
+from steepest.compiled.threads import BarrierGroup, WorkerPool, usable_cores
 
 
 @pytest.fixture(params=[1, 2, 5, 64])

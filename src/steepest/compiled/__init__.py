@@ -3,6 +3,7 @@
 ===========  =======================================================================================
 rules        update rules, written once for NumPy and for compiled code
 threads      the cores of this process; work shared by threads, and steps that threads take together
+blas         one thread of BLAS while threads of ours call it
 jit          how kernels are compiled and cached
 clock        a clock that stops while they are compiled
 pointwise    activations, losses, and the exponentials and logarithms that they need
@@ -13,5 +14,5 @@ columns      what scaling needs of the columns of a matrix
 network      steps, losses, gradients and logits of dense networks
 ===========  =======================================================================================
 
-`rules`, `threads` and `clock` do not import Numba; the others are imported where they are used.
+`rules`, `threads`, `blas` and `clock` do not import Numba; others are imported where they are used.
 """

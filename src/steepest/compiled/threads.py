@@ -1,8 +1,8 @@
 """Threads: the cores of this process, work shared by threads, and steps that they take together.
 
 What to use when: `WorkerPool` for items that do not wait for each other, `BarrierGroup` for threads
-that meet after every step, `one_blas_thread` around either. All work must release Python's lock.
-The number of threads never changes a result: callers cut work by its size and add up in its order.
+that meet after every step, `steepest.compiled.blas` around either. All work must release Python's
+lock. The number of threads never changes a result: callers cut work by its size and add in order.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import ctypes
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -193,38 +193,6 @@ def _move_to(core: int) -> None:
         with suppress(OSError):  # forbidden in some containers
             os.sched_setaffinity(0, {sorted(allowed)[core % len(allowed)]})
             os.sched_setaffinity(0, allowed)
-
-
-_BLAS: dict[str, Any] = {"lock": threading.Lock(), "users": 0, "limit": None}
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Have BLAS use one thread while threads of ours call it; callers may overlap and nest.
-
-    threadpoolctl lets one thread at a time change the number, until it has given that up: so each
-    caller gives it up when it leaves, and the last one restores the number.
-    """
-    with _BLAS["lock"]:
-        _BLAS["users"] += 1
-        if _BLAS["users"] == 1:
-            _BLAS["limit"] = _blas().limit(limits=1, user_api="blas")
-    try:
-        yield
-    finally:
-        with _BLAS["lock"]:
-            _BLAS["users"] -= 1
-            if _BLAS["users"] == 0:
-                _BLAS["limit"].restore_original_limits()
-            for library in _blas().lib_controllers:
-                getattr(library, "clear_controlling_thread", lambda: None)()  # of newer versions
-
-
-@cache
-def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from steepest.compiled.blas import one_blas_thread
 from steepest.compiled.rules import CODES
-from steepest.compiled.threads import BarrierGroup, one_blas_thread
+from steepest.compiled.threads import BarrierGroup
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch
 from steepest.objective.step_block import (

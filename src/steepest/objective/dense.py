@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from steepest.compiled.threads import WorkerPool, one_blas_thread
+from steepest.compiled.blas import one_blas_thread
+from steepest.compiled.threads import WorkerPool
 from steepest.losses import Loss
 from steepest.models import layers as plain
 from steepest.models.dense import Dense

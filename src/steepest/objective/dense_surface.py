@@ -25,7 +25,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from steepest.compiled.threads import WorkerPool, one_blas_thread
+from steepest.compiled.blas import one_blas_thread
+from steepest.compiled.threads import WorkerPool
 from steepest.losses import Loss
 from steepest.models.dense import Dense
 from steepest.objective.base import Batch

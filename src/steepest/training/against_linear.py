@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steepest.compiled.threads import one_blas_thread
+from steepest.compiled.blas import one_blas_thread
 from steepest.descent import Callback
 from steepest.descent.trials import Trials
 from steepest.errors import EventsError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from steepest import evaluate
-from steepest.compiled.threads import one_blas_thread
+from steepest.compiled.blas import one_blas_thread
 from steepest.descent import (
     Callback,
     Checkpointer,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from steepest.compiled.threads import one_blas_thread
+from steepest.compiled.blas import one_blas_thread
 from steepest.descent import Callback, Checkpointer, LearningRate, Plan, State, descend
 from steepest.descent.learning_rate import from_curvature
 from steepest.descent.loop import EXPLODED, loss_of_a_constant
