@@ -26,6 +26,7 @@ from steepest.explain.layers import loss_of_guessing
 from steepest.objective import Batch, Objective
 from steepest.objective.stateful import preserved_memory
 from steepest.training import TrainingCallback
+from steepest.training.callback import ForwardingCallback
 
 Array = np.ndarray
 
@@ -58,7 +59,7 @@ class Look:
     dead: float
 
 
-class Watch(TrainingCallback):
+class Watch(ForwardingCallback):
     """Looks at a descent while it goes on; tells another callback of its progress.
 
     Parameters
@@ -70,7 +71,8 @@ class Watch(TrainingCallback):
     """
 
     def __init__(self, told: TrainingCallback, share: float = SHARE) -> None:
-        self.told, self.share = told, share
+        super().__init__(told)
+        self.share = share
         self.looks, self.seconds = list[Look](), 0.0
         self.verdict = ""
         self._objective: Objective | None = None
@@ -181,25 +183,3 @@ class Watch(TrainingCallback):
         if dead:
             last += f"; at most {100 * dead:.0f} % of the units of a layer were dead"
         return [*told, f"Explained: {last}. steepest explain RUN measures the rest."]
-
-    # everything else is passed on
-
-    def say(self, sentence: str) -> None:
-        """A decision, or something worth knowing."""
-        self.told.say(sentence)
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """A part of the work begins."""
-        self.told.stage(name, total)
-
-    def read(self, rows: int, total: int) -> None:
-        """So many rows have been read."""
-        self.told.read(rows, total)
-
-    def received(self, done: int, asked: int) -> None:
-        """So many bytes have come."""
-        self.told.received(done, asked)
-
-    def measured(self, done: int, total: int, unit: str, detail: str = "") -> None:
-        """So many have been worked on."""
-        self.told.measured(done, total, unit, detail)

@@ -31,6 +31,33 @@ class TrainingCallback(Callback):
         """So many of all have been worked on; `unit` says what they are."""
 
 
+class ForwardingCallback(TrainingCallback):
+    """Tells another callback of all that is not the descent itself."""
+
+    def __init__(self, told: TrainingCallback) -> None:
+        self.told = told
+
+    def say(self, sentence: str) -> None:
+        """Pass it on."""
+        self.told.say(sentence)
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Pass it on."""
+        self.told.stage(name, total)
+
+    def read(self, rows: int, total: int) -> None:
+        """Pass it on."""
+        self.told.read(rows, total)
+
+    def received(self, done: int, asked: int) -> None:
+        """Pass it on."""
+        self.told.received(done, asked)
+
+    def measured(self, done: int, total: int, unit: str, detail: str = "") -> None:
+        """Pass it on."""
+        self.told.measured(done, total, unit, detail)
+
+
 PREEMPTING = (signal.SIGTERM, signal.SIGUSR1)
 """What schedulers send before they end a job."""
 

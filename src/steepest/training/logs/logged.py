@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from steepest.errors import DivergenceError, Interrupted
 from steepest.folder import RunFolder
 from steepest.recipe import Recipe
-from steepest.training.callback import TrainingCallback
+from steepest.training.callback import ForwardingCallback, TrainingCallback
 from steepest.training.logs.mlflow import MLflow
 from steepest.training.logs.tensorboard import TensorBoard
 
@@ -99,7 +99,7 @@ def _of_told(name: str) -> property:
     )
 
 
-class LoggedCallback(TrainingCallback):
+class LoggedCallback(ForwardingCallback):
     """Tells another callback everything, and the loggers of each validation.
 
     A logger that fails while the descent goes on is left out, and told once: the training counts
@@ -109,33 +109,14 @@ class LoggedCallback(TrainingCallback):
     def __init__(
         self, told: TrainingCallback, loggers: Sequence[Logger], folder: RunFolder
     ) -> None:
-        self.told, self.folder = told, folder
+        super().__init__(told)
+        self.folder = folder
         self.loggers, self.rate = list(loggers), None
         self.has_begun = False
 
     interrupted: Any = _of_told("interrupted")
     preempted: Any = _of_told("preempted")
     enough: Any = _of_told("enough")
-
-    def say(self, sentence: str) -> None:
-        """Pass it on."""
-        self.told.say(sentence)
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Pass it on."""
-        self.told.stage(name, total)
-
-    def read(self, rows: int, total: int) -> None:
-        """Pass it on."""
-        self.told.read(rows, total)
-
-    def received(self, done: int, asked: int) -> None:
-        """Pass it on."""
-        self.told.received(done, asked)
-
-    def measured(self, done: int, total: int, unit: str, detail: str = "") -> None:
-        """Pass it on."""
-        self.told.measured(done, total, unit, detail)
 
     def begun(self, objective: Any, events: Any, plan: Any, state: Any) -> None:
         """A descent begins, or goes on."""
