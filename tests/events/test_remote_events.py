@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import io
+import os
 import types
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import ClassVar
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
-from fsspec.config import conf
 
 from events.file_server import file_server
+from events.s3_server import s3_server
 from steepest.errors import EventsError, MissingExtraError
-from steepest.events import load_sample, open_events, remote, retries, transfers
+from steepest.events import file_systems, load_sample, open_events, remote, retries, transfers
 from steepest.recipe import EventsRecipe
 
 pytest.importorskip("aiohttp", reason="needs the extra [remote]")
@@ -113,7 +115,7 @@ FAULTS = ["cut", "reset", "short", "stall", "500", "503", "429"]
 @pytest.mark.parametrize("kind", FAULTS)
 def test_what_fails_once_is_asked_for_again(server, waited, monkeypatch, name, kind) -> None:
     if kind == "stall":
-        monkeypatch.setattr(remote, "SILENCE", 0.2)
+        monkeypatch.setattr(file_systems, "SILENCE", 0.2)
     assert same(read(f"{server}/{kind}/{name}"))
     asked_twice = kind.isdecimal()  # for the size, fsspec tries GET where HEAD fails
     assert len(waited) == len(server.failed) - asked_twice > 0
@@ -171,7 +173,7 @@ def test_a_server_that_stays_down_or_silent(server, waited, monkeypatch) -> None
     found = "status 503, 1 attempt in 0 s; the server asks to wait 3600 s"
     assert caught.value.details["found"] == found
     assert waited == []
-    monkeypatch.setattr(remote, "SILENCE", 0.1)
+    monkeypatch.setattr(file_systems, "SILENCE", 0.1)
     with pytest.raises(EventsError, match=r"silent/jets.h5 cannot be downloaded") as caught:
         open_events(f"{server}/silent/jets.h5")
     assert "6 attempts in " in str(caught.value.details["found"])
@@ -335,18 +337,18 @@ def test_one_file_twice(server) -> None:
 
 
 def test_without_the_packages(refused, monkeypatch) -> None:
-    def absent(url):
-        raise ImportError("Install s3fs to access S3")
+    def absent(url, **_):
+        raise ImportError("Install the package to access it")
 
-    monkeypatch.setattr(remote.fsspec, "url_to_fs", absent)
+    monkeypatch.setattr(fsspec, "url_to_fs", absent)
     message = """
-Reading s3:// needs the package 's3fs', which is not installed.
+Reading https:// needs the package 'aiohttp', which is not installed.
   do:       pip install 'steepest[remote]'
 """
-    refused(MissingExtraError, message, open_events, "s3://bucket/jets.parquet")
+    refused(MissingExtraError, message, open_events, "https://host/jets.parquet")
     message = """
 Reading root://host//jets.root needs a package for root://, which is not installed.
-  found:    Install s3fs to access S3
+  found:    Install the package to access it
   do:       pip install fsspec-xrootd
 """
     refused(EventsError, message, open_events, "root://host//jets.root:events")
@@ -372,7 +374,7 @@ def test_a_local_file_as_a_url(files, tmp_path) -> None:
 @pytest.fixture
 def memory(files):
     """The files in fsspec's file system in memory, which lists its files."""
-    fs = remote.fsspec.filesystem("memory")
+    fs = fsspec.filesystem("memory")
     for name, content in files.items():
         fs.pipe_file(f"/data/a/{name}", content)
     fs.pipe_file("/data/b/jets.parquet", files["jets.parquet"])
@@ -397,28 +399,72 @@ def test_a_nearby_name_and_a_folder(memory) -> None:
         open_events("memory://data/a")
 
 
-@pytest.fixture
-def bucket(files, monkeypatch):
-    """The files in a bucket of a small S3 server."""
-    pytest.importorskip("s3fs", reason="needs s3fs, of the extra [remote]")
-    server = pytest.importorskip("moto.server", reason="needs moto[server], a small S3 server")
-    thread = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    thread.start()
-    host, port = thread.get_host_and_port()
-    options = {"endpoint_url": f"http://{host}:{port}", "key": "k", "secret": "s"}
-    monkeypatch.setitem(conf, "s3", options)
-    fs = remote.fsspec.filesystem("s3")
-    fs.mkdir("jets")
-    for name, content in files.items():
-        fs.pipe_file(f"jets/data/{name}", content)
-    yield fs
-    thread.stop()
+# --- S3 -------------------------------------------------------------------------------------------
 
 
-def test_s3(bucket) -> None:
-    for name in FORMATS:
-        assert same(read(f"s3://jets/data/{name}"))
+@pytest.fixture(scope="module")
+def s3(files):
+    """A small S3 server whose address is in the environment; nobody's credentials are."""
+    objects = {f"jets/data/{name}": content for name, content in files.items()}
+    objects |= {f"{bucket}/jets.root": files["jets.root"] for bucket in ("busy", "cut")}
+    with s3_server(objects) as server, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ENDPOINT_URL", server)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+        yield server
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_s3(s3, waited, files, name) -> None:
+    s3.sent.clear()
+    assert same(read(f"s3://jets/data/{name}"))
+    assert all(is_range for *_, is_range in s3.sent)
+    if "csv" not in name:
+        assert s3.bytes < 0.35 * len(files[name.partition(":")[0]]), "2 of 13 columns"
+    assert s3.keys == {None}, "a public bucket, read without credentials"
+    assert waited == []
+
+
+def test_s3_lists(s3) -> None:
     assert open_events("s3://jets/data/*.parquet").files == ["s3://jets/data/jets.parquet"]
-    with pytest.raises(EventsError) as caught:
-        open_events("s3://jets/data/jet.parquet")
-    assert caught.value.details["do"] == "write s3://jets/data/jets.parquet"
+    assert open_events("s3a://jets/*/jets.h5:/jets").rows == ROWS
+    with pytest.raises(EventsError, match=r"No file matches s3://jets/data/\*\.pq"):
+        open_events("s3://jets/data/*.pq")
+    with pytest.raises(EventsError, match="s3://jets/data is a folder") as caught:
+        open_events("s3://jets/data")
+    assert caught.value.details["found"] == "jets.csv, jets.h5, jets.parquet, jets.root"
+
+
+@pytest.mark.parametrize("bucket", ["busy", "cut"])
+def test_what_fails_once_on_s3_is_asked_for_again(s3, waited, bucket) -> None:
+    s3.failed.clear()
+    assert same(read(f"s3://{bucket}/jets.root"))
+    assert len(waited) == len(s3.failed) > 0
+
+
+def test_what_s3_refuses(s3, waited, refused) -> None:
+    message = """
+There is no file s3://jets/data/jet.parquet.
+  expected: one of jets.csv, jets.h5, jets.parquet, jets.root
+  found:    [Errno 2] No such file or directory: 'jets/data/jet.parquet'
+  do:       write s3://jets/data/jets.parquet
+"""
+    refused(EventsError, message, open_events, "s3://jets/data/jet.parquet")
+    with pytest.raises(EventsError, match=r"There is no file s3://absent/\*"):
+        open_events("s3://absent/*.parquet")
+    for name in ("a.root", "*.root"):
+        with pytest.raises(EventsError, match="may not be read") as caught:
+            open_events(f"s3://secret/{name}")
+        assert "AWS_ACCESS_KEY_ID" in str(caught.value.details["do"])
+    assert waited == []
+
+
+def test_s3_is_asked_with_the_credentials_of_the_environment(s3, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "word")
+    s3.keys.clear()
+    assert open_events("s3://jets/data/jets.parquet").rows == ROWS
+    assert s3.keys == {"reader"}

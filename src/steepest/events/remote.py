@@ -20,13 +20,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import fsspec
 import numpy as np
 from fsspec.callbacks import Callback
-from fsspec.config import conf
 
-from steepest.errors import EventsError, MissingExtraError
+from steepest.errors import EventsError
 from steepest.events import transfers
+from steepest.events.file_systems import file_system_of
 from steepest.events.retries import ATTEMPTS, NoRangesError, names_in, patiently, refusals
 from steepest.events.words import listed
 
@@ -49,8 +48,6 @@ AHEAD = 64 * 2**10
 REQUEST = 128 * BLOCK
 """Most bytes of one request: what is repeated if its connection breaks."""
 CONNECTIONS = 8
-SILENCE = 30.0
-"""Seconds after which a web server that sends nothing is given up, for this attempt."""
 
 
 class RemoteFile:
@@ -335,7 +332,7 @@ def remote_files(url: str) -> list[RemoteFile]:
         The package for this kind of URL is not installed.
     """
     with refusals(url):
-        fs, path = _file_system(url)
+        fs, path = patiently(lambda: file_system_of(url))
         if not re.search(r"[*[]", path):
             return [RemoteFile(url, fs, path)]
         found = patiently(lambda: fs.glob(path, detail=True))
@@ -349,31 +346,3 @@ def remote_files(url: str) -> list[RemoteFile]:
         cause="most web servers do not list their files" if http else None,
         do="write the paths of the files" if http else "check the pattern",
     )
-
-
-def _file_system(url: str) -> tuple[Any, str]:
-    scheme = url.partition("://")[0].lower()
-    options = {}
-    try:
-        if scheme in ("http", "https"):  # aiohttp would wait for five minutes, whatever arrives
-            from aiohttp import ClientTimeout
-
-            given = conf.get(scheme, {}).get("client_kwargs", {})
-            silence = ClientTimeout(total=None, sock_connect=SILENCE, sock_read=SILENCE)
-            options["client_kwargs"] = {"timeout": silence, **given}
-        return fsspec.url_to_fs(url, **options)
-    except ImportError as error:
-        package = {"s3": "s3fs", "s3a": "s3fs", "http": "aiohttp", "https": "aiohttp"}.get(scheme)
-        if package is not None:
-            raise MissingExtraError("remote", package, f"Reading {scheme}://") from None
-        raise EventsError(
-            f"Reading {url} needs a package for {scheme}://, which is not installed.",
-            found=str(error).splitlines()[0],  # fsspec's, with the name of the package
-            do="pip install fsspec-xrootd" if scheme == "root" else "install it",
-        ) from None
-    except ValueError:
-        raise EventsError(
-            f"{scheme}:// of {url} is not known.",
-            expected="https://, s3://, root://, hf:// or another file system of fsspec",
-            do="check the path",
-        ) from None

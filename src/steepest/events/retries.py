@@ -8,6 +8,7 @@ that jobs which a server turned away together do not come back together. What a 
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
-import fsspec
-
 from steepest.errors import EventsError, SteepestError, nearest
+from steepest.events.file_systems import file_system_of
 from steepest.events.words import counted, listed
 
 __all__ = ["NoRangesError", "is_temporary", "names_in", "patiently", "refusals"]
@@ -64,12 +64,27 @@ XROOTD_ABSENT = ("[3011]", "_ls_from_cache() failed")
 """What fsspec-xrootd says in an OSError: a number of XRootD, or that a listed folder lacks it."""
 
 
+AWS_LATER = {
+    *("INTERNAL_FAILURE", "NETWORK_CONNECTION", "REQUEST_TIMEOUT", "SERVICE_UNAVAILABLE"),
+    *("SLOW_DOWN", "THROTTLING"),
+}
+"""What S3 says that may pass."""
+AWS_REFUSED = {
+    *("ACCESS_DENIED", "EXPIRED_TOKEN", "INCOMPLETE_SIGNATURE", "INVALID_ACCESS_KEY_ID"),
+    *("INVALID_CLIENT_TOKEN_ID", "INVALID_SIGNATURE", "MISSING_AUTHENTICATION_TOKEN"),
+    *("SIGNATURE_DOES_NOT_MATCH", "UNRECOGNIZED_CLIENT"),
+}
+AWS_ABSENT = {"NO_SUCH_BUCKET", "NO_SUCH_KEY", "RESOURCE_NOT_FOUND"}
+
+
 def is_temporary(error: BaseException) -> bool:
     """Whether a server did not answer, or may answer later."""
     error = _cause(error)
-    status = _status(error)
+    status, told = _status(error), _aws_code(error)
     if status is not None:
         return status >= 500 or status in (408, 429)
+    if told is not None:
+        return told in AWS_LATER
     if isinstance(error, PermissionError | IsADirectoryError | NoRangesError) or _is_absent(error):
         return False
     library = type(error).__module__.partition(".")[0]
@@ -99,13 +114,16 @@ def _refused(text: str, url: str, error: BaseException) -> EventsError:
             found=found,
             do=f"write {url.rpartition('/')[0]}/{guess}" if guess else "check the path",
         )
-    if status in (401, 403) or isinstance(error, PermissionError) or "Credentials" in found:
+    told = _aws_code(error)
+    if status in (401, 403) or isinstance(error, PermissionError) or told in AWS_REFUSED:
         return EventsError(
             f"{text} may not be read.",
             expected="credentials that allow it",
             found=found,
             cause="no credentials, or ones that have expired or are not for this file",
-            do="set them as the package for this kind of path documents it",
+            do="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            if told
+            else "set them as the package for this kind of path documents it",
         )
     return EventsError(
         f"{text} cannot be downloaded.",
@@ -127,14 +145,23 @@ def _cause(error: BaseException) -> BaseException:
 
 def _is_absent(error: BaseException) -> bool:
     """Whether there is no such file."""
-    return isinstance(error, FileNotFoundError) or any(t in str(error) for t in XROOTD_ABSENT)
+    is_told = any(text in str(error) for text in XROOTD_ABSENT) or _aws_code(error) in AWS_ABSENT
+    return isinstance(error, FileNotFoundError) or is_told
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the HTTP status of an error of aiohttp or httpx."""
+    """Return the HTTP status of an error of aiohttp, httpx or Arrow's S3."""
     response = getattr(error, "response", None)
     status = getattr(error, "status", None) or getattr(response, "status_code", None)
+    if (told := re.search(r"AWS Error.*\(HTTP status (\d+)\)", str(error))) is not None:
+        status = int(told[1])
     return status if isinstance(status, int) else None
+
+
+def _aws_code(error: BaseException) -> str | None:
+    """Return what S3 says in an error of Arrow, as NO_SUCH_KEY."""
+    told = re.search(r"AWS Error ([A-Z0-9_]+) during", str(error))
+    return told and told[1]
 
 
 def _retry_after(error: BaseException) -> float:
@@ -153,7 +180,7 @@ def _retry_after(error: BaseException) -> float:
 def _neighbours(url: str) -> list[str]:
     """Return the names of the files beside one, where the server lists them."""
     try:
-        fs, path = fsspec.url_to_fs(url)
+        fs, path = file_system_of(url)
         return names_in(fs, path.rpartition("/")[0])
     except Exception:  # it is a hint in a message about another error
         return []
