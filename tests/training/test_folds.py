@@ -227,6 +227,25 @@ def test_a_run_ended_in_a_fold_has_the_merits_of_the_events_that_are_scored(
     assert not [text for text in rest.metrics["warnings"] if "folds are trained" in text]
 
 
+def test_each_fold_of_a_longer_run_goes_on(events_path: Path, tmp_path: Path):
+    """Also where it was interrupted; what it gives is what the longer run gives at once."""
+    table = recipe_of(events_path)
+    table["descent"] |= {"schedule": "constant"}
+    short = steepest.train(table, tmp_path / "run")
+    with pytest.raises(Interrupted):
+        resume(short.path, settings=["descent.epochs=6"], callback=InterruptedIn(1))
+    whole = steepest.train(
+        table | {"descent": {**table["descent"], "epochs": 6}}, tmp_path / "whole"
+    )
+    longer = resume(short.path)
+    assert longer.recipe == whole.recipe
+    assert without_seconds(longer.metrics) == without_seconds(whole.metrics)
+    for one, other in zip(longer.folds, whole.folds, strict=True):
+        np.testing.assert_array_equal(one.model.theta, other.model.theta)
+    with pytest.raises(RecipeError, match="has done 6 epochs already"):
+        short.resume("descent.epochs=5")
+
+
 class InterruptedAtOnce(TrainingCallback):
     """Presses Ctrl-C as the first fold begins, before there is a step."""
 
@@ -327,3 +346,16 @@ def test_the_figures_are_drawn(drawn: None, events_path: Path, tmp_path: Path):
 def test_what_does_not_go_together(split: dict, said: str):
     with pytest.raises(RecipeError, match=said):
         Recipe.from_dict({"events": {"path": "e.parquet", "label": "y", "split": split}})
+
+
+def test_a_setting_of_folds_takes_the_place_of_the_default_test_part(tmp_path: Path):
+    recipe = Recipe.from_dict({"events": {"path": "e.parquet", "label": "y"}})
+    folded = recipe.with_settings(["events.split.folds=3"])
+    assert folded.events.split.test == 1 / 3
+    assert folded.with_settings(["events.split.folds=5"]).events.split.test == 1 / 5
+    file = tmp_path / "recipe.toml"
+    file.write_text(recipe.to_toml())
+    assert Recipe.from_toml(file, settings=["events.split.folds=2"]).events.split.test == 1 / 2
+    other = recipe.with_settings(["events.split.test=0.3"])
+    with pytest.raises(RecipeError, match="without test, which folds replaces"):
+        other.with_settings(["events.split.folds=3"])

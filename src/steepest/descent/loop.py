@@ -243,6 +243,9 @@ class _Descent:
         _refuse_other(state, self.objective, self.plan.seed)
         state = state.with_changes(memory=memory_of_rank(state.memory, self.ranks.rank))
         restore_memory(self.objective, state.memory)
+        ended = state.reason is not None and state.reason.kind == "epochs"
+        if ended and state.step < self.plan.total_steps:  # the recipe has become longer since
+            return state.with_changes(reason=None)
         return state
 
     def finish(self, state: State) -> State:

@@ -18,7 +18,7 @@ import safetensors.numpy
 from safetensors.numpy import save_file
 
 from steepest.descent.state import Path as DescentPath
-from steepest.errors import RecipeError, RunFolderError
+from steepest.errors import RunFolderError
 from steepest.folder.files import (
     damage_explained,
     explained,
@@ -135,19 +135,16 @@ class RunFolder:
                 do="choose another with --out",
             )
 
+    @property
+    def epochs_done(self) -> float:
+        """How many epochs a run has done that came to its end; 0 of one that has not."""
+        if not (self.path / "history.parquet").exists():
+            return 0.0
+        done = self.history["epoch"]
+        return done[-1].as_py() if len(done) else 0.0
+
     def reopen(self, recipe: Recipe) -> None:
         """Make a complete run one that goes on, by a recipe with a longer descent."""
-        if (self.path / "history.parquet").exists():
-            done = self.history["epoch"]
-            epochs = recipe.descent.epochs
-            longer = isinstance(epochs, int)
-            if longer and len(done) and (epoch := done[-1].as_py()) >= epochs:
-                raise RecipeError(
-                    f"The run {self.path} has done {epoch:g} epochs already.",
-                    expected=f"descent.epochs above {epoch:g}",
-                    found=f"{recipe.descent.epochs}",
-                    do=f"steepest train --resume {self.path} --set descent.epochs=NUMBER",
-                )
         self.manifest.forget(
             ("metrics.json", "history.parquet", "path.safetensors", "explanation.json")
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from steepest.errors import RecipeError
 from steepest.recipe.descent import DescentRecipe
+from steepest.recipe.events import SplitRecipe
 
 __all__ = ["anchor_paths", "apply_setting", "read_toml"]
 
@@ -145,7 +146,18 @@ def apply_setting(table: dict[str, Any], setting: str) -> None:
         if not isinstance(inner, dict):
             raise RecipeError(f"The setting {setting!r}: {name!r} is a value, not a table.")
         table = inner
-    table[last] = _toml_value(text.strip())
+    value = _toml_value(text.strip())
+    if (parents, last) == (["events", "split"], "folds"):
+        _forget_test(table)
+    table[last] = value
+
+
+def _forget_test(split: dict[str, Any]) -> None:
+    """Leave the test part to the folds, unless another share than the default was given."""
+    given, folds = split.get("test"), split.get("folds")
+    default = SplitRecipe.model_fields["test"].default
+    if given == default or (isinstance(folds, int) and folds > 0 and given == 1 / folds):
+        del split["test"]
 
 
 _DEFAULT_NAMES = {

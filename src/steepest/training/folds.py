@@ -29,6 +29,7 @@ from steepest.training.heads import describe_heads
 from steepest.training.inputs import Schema, inputs_of, read
 from steepest.training.jet_features import baseline_reads, with_jet_features
 from steepest.training.logs import logged
+from steepest.training.longer import as_long_as, may_go_on
 from steepest.training.one_run import Again, nothing_to_finish, refuse_other_events, run_in
 from steepest.training.results import environment
 from steepest.training.scored import Pool, RunModels, Scored
@@ -55,19 +56,23 @@ def train_folds(
 
 def resume_folds(
     folder: RunFolder,
+    longer: Recipe | None,
     callback: TrainingCallback,
     process: DrawingProcess | None,
     finish: bool = False,
 ) -> RunFolder:
     """Go on where the models of all folds were interrupted; the folder is locked.
 
-    With `finish`, the fold in progress ends at its last checkpoint, and no other one is begun.
+    By a `longer` recipe the descent of each fold goes on, those that are done too. With `finish`,
+    the fold in progress ends at its last checkpoint, and no other one is begun.
     """
-    recipe = folder.recipe
+    recipe = longer or folder.recipe
     if finish and not any(_has_steps(run) for run in folder.folds):
         raise nothing_to_finish(folder)
     sample = read(recipe, callback, folder.path)
     refuse_other_events(folder, sample.source)
+    if longer is not None:
+        folder.reopen(longer)
     folder.manifest.forget(("metrics.json",))  # of a run that was ended before its last fold
     return _Folds(folder, recipe, sample, callback, process, finish).run()
 
@@ -117,22 +122,25 @@ class _Folds:
         self.callback.say(sentence)
 
     def _trained(self, fold: int, parts: dict[int, Sample], schema: Schema) -> RunFolder:
-        """Return the run of a fold: new, resumed, or complete already."""
+        """Return the run of a fold: new, resumed, longer than it was, or complete already."""
         path = self.folder.path / "folds" / str(fold)
         split = self.recipe.events.split.model_copy(update={"fold": fold})
         events = self.recipe.events.model_copy(update={"split": split, "variations": ()})
         recipe = self.recipe.model_copy(update={"events": events})
-        given = recipe, parts, schema, self.callback, self.process
+        given = parts, schema, self.callback, self.process
         try:
             if not (path / "recipe.toml").exists():
                 with RunFolder.create_locked(path, recipe) as run:
                     run.write_json("environment.json", environment(self.sample.source))
-                    return run_in(run, *given)
+                    return run_in(run, recipe, *given)
             run = RunFolder(path)
-            if run.metrics is None:
-                with run.locked():
-                    return run_in(run, *given, Again(self.finish))
-            return run
+            goes_on = not self.finish and may_go_on(run, recipe.descent)
+            if run.metrics is not None and not goes_on:
+                return run
+            with run.locked():
+                if goes_on:
+                    run.reopen(as_long_as(run, recipe.descent))
+                return run_in(run, run.recipe, *given, Again(self.finish, goes_on))
         except Interrupted as error:
             found = error.details["found"]
             raise self._resumable(f"Fold {fold}: {error.what}", found, type(error)) from None

@@ -19,6 +19,7 @@ from steepest.training.fit import check_fit
 from steepest.training.folds import resume_folds, train_folds
 from steepest.training.inputs import prepare
 from steepest.training.logs import require_loggers
+from steepest.training.longer import longer
 from steepest.training.one_run import Again, refuse_other_events, run_in
 from steepest.training.results import environment
 from steepest.training.targets import refuse_heads
@@ -125,10 +126,6 @@ def _refuse_folds(ranks: Ranks) -> None:
         )
 
 
-EXTENDS = ("descent.epochs", "descent.stop")
-"""What may be set of a run that goes on: how long the descent is."""
-
-
 def resume(
     path: str | Path,
     callback: TrainingCallback | None = None,
@@ -138,9 +135,9 @@ def resume(
 ) -> RunFolder:
     """Go on with an interrupted run; gives, bit for bit, what the uninterrupted run gives.
 
-    With `settings` such as ``"descent.epochs=50"`` a complete run goes on too. With `finish` an
-    interrupted run ends where its last checkpoint is; of folds, those that have not begun are left
-    out, and a later call without `finish` trains them.
+    With `settings` such as ``"descent.epochs=50"`` a complete run goes on too, and each fold of
+    one. With `finish` an interrupted run ends where its last checkpoint is; of folds, those that
+    have not begun are left out, and a later call without `finish` trains them.
 
     Raises
     ------
@@ -154,11 +151,11 @@ def resume(
     folder.say_unchecked(callback.say)
     require_loggers(folder.recipe)
     metrics = ranks.from_main(folder.metrics)
-    longer = _longer(folder, settings)
+    recipe = longer(folder, settings)
     folded = folder.recipe.events.split.cross_validated
     untrained = folded and len(folder.trained_folds) < (folder.recipe.events.split.folds or 0)
     done = metrics is not None and metrics["status"] == "complete"
-    if done and longer is None and (finish or not untrained):
+    if done and recipe is None and (finish or not untrained):
         for each in (folder, *folder.folds):
             each.verify()
         callback.say(f"The run {path} is complete; nothing is left to do.")
@@ -169,49 +166,20 @@ def resume(
             found=metrics["divergence"].splitlines()[0],
             do="change the recipe (see the message in log.txt) and train into another folder",
         )
-    if folded and longer is not None:
-        raise RunFolderError(
-            f"The run {path} has folds, which get longer each for itself.",
-            expected="the run of one fold",
-            do=f"name a fold, such as {folder.path / 'folds' / '0'}",
-        )
     with folder.locked(), _drawing(ranks) as process, preemptible():
-        recipe, recorded = longer or folder.recipe, folder.environment
+        goes_on, recorded = Again(finish, recipe is not None), folder.environment
         if recorded is not None:
             use_revisions(recorded["events"])
         if folded:
             _refuse_folds(ranks)
-            return resume_folds(folder, callback, process, finish)
-        parts, schema = prepare(recipe, callback, folder.path)
+            return resume_folds(folder, recipe, callback, process, finish)
+        parts, schema = prepare(recipe or folder.recipe, callback, folder.path)
         if ranks.is_main:
             refuse_other_events(folder, parts[TRAIN].source)
-            if longer is not None:
-                folder.reopen(longer)
+            if recipe is not None:
+                folder.reopen(recipe)
         ranks.from_main(None)  # the others wait
-        return run_in(folder, recipe, parts, schema, callback, process, Again(finish, bool(longer)))
-
-
-def _longer(folder: RunFolder, settings: Iterable[str]) -> Recipe | None:
-    """Return the recipe with the settings, which make the descent longer; None without any.
-
-    λ stays what it was where the recipe leaves it out, which it would not with other `epochs`.
-    """
-    recipe = folder.recipe
-    settings = list(settings)
-    for setting in settings:
-        key = setting.partition("=")[0].strip()
-        if not key.startswith(EXTENDS):
-            raise RecipeError(
-                f"A run that goes on cannot change {key}.",
-                expected=" or ".join(EXTENDS),
-                found=key,
-                do="train into another folder, with that setting",
-            )
-    if not settings:
-        return None
-    if recipe.descent.l2 is None and recipe.descent.epochs == "auto":
-        settings.append(f"descent.l2={folder.l2 if folder.metrics else 'auto'}")
-    return recipe.with_settings(settings)
+        return run_in(folder, recipe or folder.recipe, parts, schema, callback, process, goes_on)
 
 
 def next_folder(recipe: Recipe, last: bool = False) -> Path:
