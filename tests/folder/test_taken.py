@@ -11,6 +11,7 @@ import pytest
 import undrawn
 from steepest.errors import RunFolderError
 from steepest.folder import RunFolder
+from steepest.folder.run_folder import in_use
 from steepest.recipe import Recipe
 
 HOLD = """
@@ -48,11 +49,14 @@ def test_a_folder_that_another_process_has_taken_is_left_as_it_is(
 
 def test_the_lock_is_held_as_long_as_the_context(recipe_table: dict, tmp_path: Path):
     recipe, run = Recipe.from_dict(recipe_table), tmp_path / "run"
+    assert not in_use(run)
     with RunFolder.create_locked(run, recipe) as folder:
+        assert in_use(run) or not Path("/proc/locks").exists()
         with pytest.raises(RunFolderError, match="holds another run"):
             RunFolder.create(run, recipe)
         with pytest.raises(RunFolderError, match="Another process is training"), folder.locked():
             pass
+    assert not in_use(run)
     with folder.locked():
         pass
 

@@ -150,18 +150,59 @@ def test_the_keyboard_plays_steps_and_resets(page, address):
 
 def test_the_seven_steps_are_lit_one_after_the_other(page, address):
     opened(page, address, "speed=0")
-    watch = """() => new Promise((done) => {
-      const seen = [];
+    watch = """() => new Promise((done, fail) => {
+      setTimeout(() => fail(new Error(`in 30 seconds: ${seen}`)), 30000);
+      const now = () => document.querySelector(".steps li.lit .step-name b")?.textContent;
+      const seen = [now()];
       new MutationObserver(() => {
-        const lit = document.querySelector(".steps li.lit .step-name b")?.textContent;
-        if (lit && lit !== seen.at(-1)) seen.push(lit);
-        if (seen.length === 7) done(seen);
+        if (now() && now() !== seen.at(-1)) seen.push(now());
+        if (seen.length === 13) done(seen.join(""));
       }).observe(document.querySelector(".steps"), { subtree: true, attributes: true });
       document.querySelector("#play").click();
     })"""
-    assert page.evaluate(watch) == list("1234567")
+    assert page.evaluate(watch) == "1234567234567"  # init is not repeated
     page.evaluate("() => steepestLab.playing && steepestLab.play()")
     assert page.inner_text("#play") == "Play"
+
+
+LIT = "() => [...document.querySelectorAll('.steps li.lit b')].map((b) => b.textContent).join('')"
+
+
+def test_the_steps_that_go_on_are_lit(page, address):
+    """At speeds that no eye follows: none by one, which would flicker."""
+    opened(page, address, "speed=3&epochs=400")
+    page.wait_for_function(f"() => ({LIT})() === '1'")
+    page.click("#play")
+    page.wait_for_function(f"() => ({LIT})() === '23456'")
+    page.click("#play")
+    page.wait_for_function(f"() => ({LIT})() === ''")
+    page.evaluate("() => steepestLab.set({ speed: 7 })")
+    page.click("#play")
+    page.wait_for_function(f"() => ({LIT})() === '7'")
+    assert "after 400 steps" in page.inner_text(".steps li:last-child").replace("\xa0", " ")
+
+
+def test_the_numbers_of_a_step_are_those_of_the_descent(page, address):
+    """θ, ŷ, J, ∇J and η∇J, as they are and not as they were."""
+    opened(page, address, "rate=0.1&batch=1")
+    page.click("#step")
+    page.wait_for_function("() => steepestLab.first.descent.step === 1")
+    script = """async () => {
+      const { short, vector } = await import("./app/numbers.js");
+      const { descent, problem } = steepestLab.first;
+      const row = descent.rows[descent.first], eta = descent.rate;
+      return [`(0, 0)`, `ŷ = ${short(0)}, y = ${short(problem.events.y[row])}`,
+        `J = ${short(descent.loss, 5)} over 1 event`, `∇J = ${vector(descent.gradient, 2)}`,
+        `η∇J = ${vector(descent.gradient.map((g) => eta * g), 2)}`,
+        `θ = ${vector(descent.theta, 2)}, t = 1, epoch 0.01`];
+    }"""
+    expected = page.evaluate(script)
+    page.wait_for_function(
+        "() => document.querySelector('.steps').textContent.includes('t\xa0=\xa01,')"
+    )
+    shown = page.eval_on_selector_all(".step-numbers", "all => all.map((one) => one.textContent)")
+    for said, wanted in zip(shown, expected, strict=False):
+        assert wanted in said.replace("\xa0", " ")
 
 
 def test_zones_of_the_slider_are_what_happens(page, address):

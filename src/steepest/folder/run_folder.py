@@ -388,6 +388,20 @@ def _empty(path: Path) -> None:
             entry.unlink()
 
 
+def in_use(path: Path) -> bool:
+    """Whether a process of this machine holds the run's lock, by the kernel's table of locks.
+
+    Taking the lock to see would disturb a process that takes it just then. False where the system
+    has no such table, and for locks of other machines.
+    """
+    try:
+        inode = (path / _LOCK).stat().st_ino
+        table = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return any(" FLOCK " in line and f":{inode} " in line for line in table.splitlines())
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with explained("Locking the run's folder", path, "nothing was changed"):

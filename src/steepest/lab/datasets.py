@@ -137,10 +137,10 @@ def built_in() -> list[Dataset]:
     square = {"name": "t_squared", "value": "t * t"}
     return [
         _embedded("noisy-line", "Noisy line", "y", ["x"]),
-        _embedded("parabola", "The lecture's parabola", "signal", ["t", square]),
-        _embedded("two-classes", "Two classes", "signal", ["x1", "x2"]),
-        _embedded("two-moons", "Two moons", "signal", ["x1", "x2"]),
-        _embedded("three-classes", "Three classes", "process", ["x1", "x2"]),
+        _embedded("parabola", "Lecture's parabola", "signal", ["t", square]),
+        _embedded("two-classes", "Two classes", "signal", ["x1", "x2"], "background", "signal"),
+        _embedded("two-moons", "Two moons", "signal", ["x1", "x2"], "background", "signal"),
+        _embedded("three-classes", "Three classes", "process", ["x1", "x2"], "QCD", "top", "W"),
         Dataset(
             "top-jets",
             "Jets: top or QCD",
@@ -162,10 +162,10 @@ def _recipe(name: str, label: str, features: Sequence[Any], **more: Any) -> Reci
     return Recipe.from_dict({"events": events}, source="the lab")
 
 
-def _embedded(name: str, title: str, label: str, features: Sequence[Any]) -> Dataset:
+def _embedded(name: str, title: str, label: str, features: Sequence[Any], *classes: str) -> Dataset:
     """A small sample, of which all events are trained on."""
-    every_event = {"validation": 0.0, "test": 0.0}
-    return Dataset(name, title, _recipe(name, label, features, split=every_event))
+    recipe = _recipe(name, label, features, split={"validation": 0.0, "test": 0.0})
+    return Dataset(name, title, recipe, classes=classes)
 
 
 def from_recipe(recipe: Recipe, title: str) -> Dataset:

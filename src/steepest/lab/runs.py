@@ -23,8 +23,10 @@ from steepest.comparison import differing_settings
 from steepest.errors import SteepestError
 from steepest.evaluate import Merit
 from steepest.folder import RunFolder, finished_landscapes
+from steepest.folder.run_folder import in_use
 from steepest.lab.landscapes import landscape_of
 from steepest.listing import run_folders
+from steepest.terminal import table_of_merits
 
 Array = np.ndarray
 
@@ -35,7 +37,7 @@ LOOK = 2.0
 LISTED = 1.0
 """Seconds for which a list of runs holds."""
 ALIVE = 15.0
-"""A run is training if it published within so many seconds."""
+"""A run of another machine is training if it published within so many seconds."""
 POINTS = 1_500
 FIGURES = ("roc", "scores", "jets", "calibration", "confusion", "residuals")
 MOST_BYTES = 4 * 2**20
@@ -129,7 +131,8 @@ class Runs:
         said = path / "log.txt"
         seen = max(progress.get("written", 0.0), said.stat().st_mtime if said.exists() else 0.0)
         age = time.time() - seen
-        status = "training" if age < ALIVE else "interrupted"
+        lately = age < ALIVE and progress.get("stopped") is None
+        status = "training" if lately or in_use(path) else "interrupted"
         changed = progress.get("written", (path / "recipe.toml").stat().st_mtime)
         keys = ("step", "epoch", "epochs", "total_steps", "loss", "stopped")
         return {
@@ -151,6 +154,7 @@ class Runs:
             **self._summary(identifier, path),
             "recipe": run.recipe.to_toml(),
             "merits": _merits(metrics),
+            "merits_table": _merits_table(metrics),
             "warnings": (metrics or {}).get("warnings", []),
             "figures": {} if metrics is None else _figures(run),
             "explanation": _explanation(run),
@@ -263,11 +267,22 @@ def _merits(metrics: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Figures of merit of the model, with uncertainty, counts and definition."""
     found = ((metrics or {}).get("merits") or {}).get("model") or {}
     keys = ("name", "value", "low", "high", "uncertainty", "unit", "counts", "definition")
-    return [
-        {"title": Merit.from_json(merit).title, **{key: finite(merit.get(key)) for key in keys}}
-        for merit in found.values()
-        if isinstance(merit, dict) and merit.get("value") is not None
-    ]
+    shown = []
+    for entry in found.values():
+        if isinstance(entry, dict) and entry.get("value") is not None:
+            merit = Merit.from_json(entry)
+            texts = {"title": merit.title, "text": merit.format()}
+            shown.append({**texts, **{key: finite(entry.get(key)) for key in keys}})
+    return shown
+
+
+def _merits_table(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The table that the command line prints: of the model, its baseline, and both compared."""
+    if not ((metrics or {}).get("merits") or {}).get("model"):
+        return None
+    assert metrics is not None
+    head, rows = table_of_merits(metrics)
+    return {"head": head, "rows": rows}
 
 
 def _figures(run: RunFolder) -> dict[str, Any]:

@@ -58,6 +58,9 @@ def served(app: Guard, listening: socket.socket) -> Iterator[str]:
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.01)
+    if not server.started:  # the socket would take connections that nobody answers
+        listening.close()
+        raise RuntimeError("The lab's server ended before it began to answer.")
     try:
         yield "http://{}:{}".format(*listening.getsockname()[:2])
     finally:

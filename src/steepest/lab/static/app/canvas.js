@@ -39,12 +39,17 @@ export function prepared(canvas) {
   return { context, width, height };
 }
 
-export const MARGIN = { left: 66, right: 12, top: 10, bottom: 40 };
-export const FONT = "13px system-ui, sans-serif";
+/** Pixels of the page's text, as a part of the usual 16: larger on a projector. */
+let unit = null;
+addEventListener("resize", () => (unit = null));
+export const scaled = (pixels) => pixels * (unit ??= parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1);
+export const font = () => `${scaled(13)}px system-ui, sans-serif`;
+
+const margin = () => ({ left: scaled(66), right: scaled(12), top: scaled(10), bottom: scaled(40) });
 
 /** Maps of values to pixels inside the margins. */
 export function frame(width, height, rangeX, rangeY) {
-  const { left, right, top, bottom } = MARGIN;
+  const { left, right, top, bottom } = margin();
   const [w, h] = [width - left - right, height - top - bottom];
   return {
     left, top, w, h, rangeX, rangeY,
@@ -69,7 +74,7 @@ export function ticks([low, high], most = 5) {
 /** Axes of a frame with ticks and labels. */
 export function drawAxes(context, f, labelX, labelY, { grid = true } = {}) {
   const colours = palette();
-  context.font = FONT;
+  context.font = font();
   context.lineWidth = 1;
   context.fillStyle = colours.muted;
   context.strokeStyle = colours.grid;
@@ -77,20 +82,20 @@ export function drawAxes(context, f, labelX, labelY, { grid = true } = {}) {
   context.textBaseline = "top";
   for (const tick of ticks(f.rangeX)) {
     if (grid) line(context, f.x(tick), f.top, f.x(tick), f.top + f.h);
-    context.fillText(short(Math.abs(tick) < 1e-12 ? 0 : tick), f.x(tick), f.top + f.h + 5);
+    context.fillText(short(Math.abs(tick) < 1e-12 ? 0 : tick), f.x(tick), f.top + f.h + scaled(5));
   }
   context.textAlign = "right";
   context.textBaseline = "middle";
   for (const tick of ticks(f.rangeY)) {
     if (grid) line(context, f.left, f.y(tick), f.left + f.w, f.y(tick));
-    context.fillText(short(Math.abs(tick) < 1e-12 ? 0 : tick), f.left - 6, f.y(tick));
+    context.fillText(short(Math.abs(tick) < 1e-12 ? 0 : tick), f.left - scaled(6), f.y(tick));
   }
   context.fillStyle = colours.text;
   context.textAlign = "center";
   context.textBaseline = "bottom";
-  context.fillText(labelX, f.left + f.w / 2, f.top + f.h + MARGIN.bottom - 1, f.w);
+  context.fillText(labelX, f.left + f.w / 2, f.top + f.h + margin().bottom - 1, f.w);
   context.save();
-  context.translate(9, f.top + f.h / 2);
+  context.translate(scaled(9), f.top + f.h / 2);
   context.rotate(-Math.PI / 2);
   context.textBaseline = "middle";
   context.fillText(labelY, 0, 0, f.h);

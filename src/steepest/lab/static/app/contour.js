@@ -1,13 +1,15 @@
 // The surface from above: tones and lines of equal J, and the paths on it.
 
-import { drawAxes, extent, frame, prepared, sized, toneOf } from "./canvas.js";
+import { drawAxes, extent, frame, prepared, scaled, sized, toneOf } from "./canvas.js";
 import { ON_SURFACE, dark, surfaceColour } from "./colours.js";
 
 const LEVELS = 14;
 /** Steps up to which each is marked. */
 export const MOST_DISCS = 60;
-/** Steps from which the line of a path is thin, so that the surface shows. */
-const MANY = 300;
+/** Widths of the line of a path: the longer the line, the thinner, so that the surface shows. */
+const [THIN, THICK] = [1.1, 2.6];
+export const lineWidth = (length, width, height) => scaled(Math.min(Math.max((THICK * (width + height)) / (1.5 * length), THIN), THICK));
+export const length = (points) => points.reduce((sum, [x, y], i) => sum + (i ? Math.hypot(x - points[i - 1][0], y - points[i - 1][1]) : 0), 0);
 
 /** Draws a Surface; what has not changed is not drawn again. */
 export class Contour {
@@ -46,15 +48,20 @@ export class Contour {
     context.rect(f.left, f.top, f.w, f.h);
     context.clip();
     for (const { places, lane } of paths) {
-      if (this._traces[lane]?.list !== places.list) this._traces[lane] = { list: places.list, line: new Path2D(), count: 0 };
+      if (this._traces[lane]?.list !== places.list) this._traces[lane] = { list: places.list, line: new Path2D(), count: 0, length: 0 };
       const trace = this._traces[lane];
-      for (; trace.count < places.list.length; trace.count++) trace.line.lineTo(f.x(places.list[trace.count][0]), f.y(places.list[trace.count][1]));
       const pixels = ([a, b]) => [f.x(a), f.y(b)];
+      for (; trace.count < places.list.length; trace.count++) {
+        const at = pixels(places.list[trace.count]);
+        trace.line.lineTo(...at);
+        trace.length += trace.end ? Math.hypot(at[0] - trace.end[0], at[1] - trace.end[1]) : 0;
+        trace.end = at;
+      }
       const few = places.list.slice(0, places.list.length <= MOST_DISCS ? undefined : 1).map(pixels);
       const now = places.now && pixels(places.now);
       const line = new Path2D(trace.line);
       if (now) line.lineTo(...now);
-      drawPath(context, line, few, now, lane, places.list.length > MANY);
+      drawPath(context, line, few, now, lane, lineWidth(trace.length, f.w, f.h));
     }
     context.restore();
   }
@@ -133,18 +140,18 @@ function cross(context, x, y) {
 }
 
 /** A path in pixels: a line with a dark rim, discs at `places` (the first is the start) and at its end. */
-export function drawPath(context, path, places, now, lane, thin) {
+export function drawPath(context, path, places, now, lane, thick) {
   if (!places.length) return;
   const colour = ON_SURFACE[lane % ON_SURFACE.length];
   context.lineJoin = "round";
-  for (const [width, style] of [[thin ? 2.4 : 5, "rgba(0, 20, 45, 0.75)"], [thin ? 1.1 : 2.6, colour]]) {
+  for (const [width, style] of [[1.9 * thick, "rgba(0, 20, 45, 0.75)"], [thick, colour]]) {
     context.lineWidth = width;
     context.strokeStyle = style;
     context.stroke(path);
   }
-  for (const place of places.slice(1)) disc(context, place, 3, colour);
-  disc(context, places[0], 5, "#ffffff");
-  if (now) disc(context, now, 7, colour);
+  for (const place of places.slice(1)) disc(context, place, scaled(3), colour);
+  disc(context, places[0], scaled(5), "#ffffff");
+  if (now) disc(context, now, scaled(7), colour);
 }
 
 function disc(context, [x, y], radius, colour) {

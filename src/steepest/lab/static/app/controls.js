@@ -7,8 +7,8 @@ import { RACED } from "./state.js";
 const HIDDEN = ["", "4", "8", "16", "8-8", "16-16"];
 const TITLES = { rate: "η", batch: "batch", scaling: "scaling", optimizer: "optimiser", momentum: "momentum β", schedule: "schedule", l2: "L2 λ" };
 
-function Select({ id, label, value, options, onPick, titles = {} }) {
-  return html`<div class="field"><label for=${id}>${label}</label>
+function Select({ id, label, value, options, onPick, titles = {}, wide = false }) {
+  return html`<div class=${wide ? "field wide" : "field"}><label for=${id}>${label}</label>
     <select id=${id} value=${value} onChange=${(e) => onPick(e.target.value)}>
       ${options.map((one) => html`<option key=${one} value=${one} selected=${one === value}>${titles[one] ?? one}</option>`)}
     </select></div>`;
@@ -32,7 +32,7 @@ export function Controls({ state, problem, datasets, set }) {
   const uses = ["momentum", "nesterov"].includes(state.optimizer);
   return html`<form class="controls" aria-label="Settings" onSubmit=${(e) => e.preventDefault()}>
     <fieldset><legend>Data</legend>
-      ${Select({ id: "data", label: "Events", value: state.data, options: datasets.map((d) => d.name), titles: Object.fromEntries(datasets.map((d) => [d.name, d.title])), onPick: (data) => set({ data, features: null, start: null, axes: null }) })}
+      ${Select({ id: "data", label: "Events", wide: true, value: state.data, options: datasets.map((d) => d.name), titles: Object.fromEntries(datasets.map((d) => [d.name, d.title])), onPick: (data) => set({ data, features: null, start: null, axes: null }) })}
       ${description.features.length > 1 && html`<${Features} ...${{ problem, description, set }} />`}
       ${Select({ id: "scaling", label: "Scaling", value: state.scaling, options: problem.dataset.scalings, onPick: (scaling) => set({ scaling, start: null, axes: null }) })}
     </fieldset>

@@ -53,7 +53,7 @@ export class Exercises extends Component {
       ${!answer && kind === "choice" && html`<div class="buttons">${choices.map((choice) => html`<button type="button" key=${choice} onClick=${() => this._answer(exercise, choice)}>${choice}</button>`)}</div>`}
       ${!answer && kind === "number" && html`<form class="buttons" onSubmit=${(e) => { e.preventDefault(); this._answer(exercise, Number(e.target.elements.value.value)); }}>
         <label for=${`answer-${id}`}>Your answer (within ${100 * within} %)</label><input id=${`answer-${id}`} name="value" inputmode="decimal" autocomplete="off" size="10" /><button type="submit">Answer</button></form>`}
-      ${answer && html`<p class="result"><b>${answer.correct ? "✓ Correct" : "✗ Not so"}</b>: you said ${answer.predicted}, it is ${answer.shown}; ${answer.why}. <a href=${`#play?${encode({ ...BEGIN, ...state })}`}>Run it</a></p>`}
+      ${answer && html`<p class="result"><b>${answer.correct ? "✓ Correct" : "✗ Not so"}</b>: you said “${answer.predicted}”, the answer is “${answer.shown}”: ${answer.why}. <a href=${`#play?${encode({ ...BEGIN, ...state })}`}>Run it</a></p>`}
     </li>`;
   }
 }

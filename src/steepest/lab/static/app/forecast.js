@@ -80,7 +80,7 @@ export function zoneOf(rate, z) {
 }
 
 /**
- * Steps until J − J* is a thousandth of its start: {steps, exact}; null where nothing is predicted.
+ * Steps until J − J* is a thousandth of its start: {steps, exact, noisy}; null where nothing is predicted.
  *
  * A descent with momentum or a schedule is followed along each eigenvector for itself.
  */
@@ -88,10 +88,11 @@ export function predictedSteps(problem, state) {
   const q = problem.quadratic;
   if (!q || RULES[state.optimizer].stability({ momentum: 0 }) === null) return null;
   const start = startOf(problem, state);
-  const exact = problem.isQuadratic && state.batch === "all";
+  const noisy = state.batch !== "all" && state.batch < problem.events.y.length;
+  const exact = problem.isQuadratic && !noisy;
   if (state.optimizer === "sgd" && state.schedule === "constant")
-    return { steps: q.stepsTo(start, state.rate, arrived()), exact };
-  return { steps: followed(q, start, problem, state), exact };
+    return { steps: q.stepsTo(start, state.rate, arrived()), exact, noisy };
+  return { steps: followed(q, start, problem, state), exact, noisy };
 }
 
 function followed(q, start, problem, state) {

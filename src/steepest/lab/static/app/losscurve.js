@@ -1,6 +1,7 @@
 // The loss against the step or the epoch, by uPlot: a curve for each setting.
 
 import uPlot from "../vendor/uplot.js";
+import { axesOf, scaleOf } from "./axes.js";
 import { sizeOf } from "./canvas.js";
 import { palette } from "./colours.js";
 import { short } from "./numbers.js";
@@ -40,8 +41,6 @@ export class LossCurve {
 }
 
 function optionsFor(labels, colours, byEpoch, log, hasLowest, width, height) {
-  const font = "13px system-ui, sans-serif";
-  const axis = { stroke: colours.muted, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false }, font, labelFont: font };
   const series = labels.map((label, k) => ({
     label, stroke: colours.lanes[k], width: 2.5, spanGaps: true, points: { show: false },
     value: (_, value) => short(value, 4),
@@ -50,11 +49,8 @@ function optionsFor(labels, colours, byEpoch, log, hasLowest, width, height) {
     series.push({ label: "J*", stroke: colours.muted, dash: [5, 5], width: 1.5, points: { show: false }, value: (_, value) => short(value, 4) });
   return {
     width, height, legend: { show: false }, cursor: { drag: { x: true, y: false } },
-    scales: { x: { time: false }, y: log ? { distr: 3 } : {} },
-    axes: [
-      { ...axis, label: byEpoch ? "epochs" : "steps", size: 34, labelSize: 18, labelGap: 0, space: 80 },
-      { ...axis, label: "J", size: 58, labelSize: 18, values: (_, values) => values.map((v) => (v === null ? "" : short(v, 2))) },
-    ],
+    scales: { x: { time: false }, y: scaleOf(log) },
+    axes: axesOf(colours, byEpoch ? "epochs" : "steps", "J", log),
     series: [{ label: byEpoch ? "epoch" : "step" }, ...series],
   };
 }

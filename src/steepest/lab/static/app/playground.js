@@ -2,7 +2,7 @@
 
 import { html, Component, createRef } from "./html.js";
 import { finished, load } from "../twin/index.js";
-import { Problem, optionsOf } from "./problem.js";
+import { Problem, optionsOf, problemKey } from "./problem.js";
 import { Lane } from "./lane.js";
 import { RACED, SPEEDS, decode, encode } from "./state.js";
 import { parameterPlane, pathPlane, Surface, usualAxes } from "./surface.js";
@@ -30,8 +30,6 @@ const LOOK_CYCLES = 8;
 const PREPARED = 2000;
 /** Events from which ∇J is taken where a direction is enough. */
 const SOME_EVENTS = 2000;
-/** Each of the seven steps is lit so long, after Step and at the lowest speed. */
-const LIT_MS = 65;
 
 /** What changes J itself, so that θ is not kept. */
 const ANEW = ["data", "features", "hidden", "activation", "scaling", "seed", "start"];
@@ -41,13 +39,14 @@ export class Playground extends Component {
     super(props);
     this.state = { ready: false, note: this._read(), byEpoch: false, log: true };
     this.datasets = {};
+    this._problems = {};
+    this._drawnAt = 0;
     this.stage = new Stage();
     this.refs_ = { surface: createRef(), gl: createRef(), overlay: createRef(), data: createRef(), loss: createRef() };
     this.playing = false;
     this.pending = 0;
     this.frames = 0;
-    this.lit = null;
-    this.scriptMs = [];
+    this.steps = null;
     this._frame = this._frame.bind(this);
     this._keys = this._keys.bind(this);
     this._moved = () => this._fromHash();
@@ -81,7 +80,7 @@ export class Playground extends Component {
     const before = this.lab;
     this.lab = { ...before, ...changes };
     const differs = (key) => JSON.stringify(before[key]) !== JSON.stringify(this.lab[key]);
-    if (ANEW.some(differs) || this._raceAnew(before)) await this._build();
+    if (ANEW.some(differs) || this._raceAnew(before)) await this._build(this.lab.start && ANEW.filter(differs).join() === "start");
     else {
       const l2 = differs("l2");
       this._settings().forEach((own, k) => {
@@ -113,7 +112,8 @@ export class Playground extends Component {
     return [this.lab, ...this.lab.race.map((other) => ({ ...this.lab, ...other, race: [] }))];
   }
 
-  async _build() {
+  /** All of it anew, but for problems that are known; a start on the surface that is shown leaves it as it is. */
+  async _build(onSurface = false) {
     const known = this.props.index.datasets;
     if (!known.some((one) => one.name === this.lab.data)) {
       const note = `There are no events “${this.lab.data}” here; these are ${known[0].title.toLowerCase()}.`;
@@ -132,12 +132,15 @@ export class Playground extends Component {
     const dataset = this.datasets[data];
     const problems = {};
     this.lanes = this._settings().map((own, k) => {
-      const problem = new Problem(own, dataset);
-      problems[problem.key] ??= problem;
-      return new Lane(own, problems[problem.key], k);
+      const key = problemKey(own);
+      problems[key] ??= this._problems[key] ?? new Problem(own, dataset);
+      return new Lane(own, problems[key], k);
     });
+    this._problems = problems;
+    this._drawnAt = 0;
     this._sameStart();
-    this._surface();
+    this.dirty = true;
+    if (!onSurface) this._surface();
     this._look();
     this._range = null;
     if (this._alive) this.setState({ ready: true });
@@ -158,14 +161,23 @@ export class Playground extends Component {
     return this.lanes[0];
   }
 
-  _surface() {
+  /** The surface of the first setting; `gently` where another plane of it is shown until it is complete. */
+  _surface(gently = false) {
     const { problem } = this.first;
     const start = startOf(problem, this.lab);
     const plane = problem.objective.isLinear && problem.objective.size >= 2
       ? parameterPlane(problem, this.lab.axes ?? usualAxes(problem), start)
       : pathPlane(problem, this.first.someThetas(), () => this._gradientNow());
-    this.surface = new Surface(problem, plane);
+    const next = new Surface(problem, plane);
+    if (gently && this.surface.done) this.coming = next;
+    else this._shown(next);
+  }
+
+  _shown(surface) {
+    this.surface = surface;
+    this.coming = null;
     this.dirty = true;
+    if (this._alive && !this.playing) this.forceUpdate();
   }
 
   _gradientNow() {
@@ -225,19 +237,22 @@ export class Playground extends Component {
       this.dirty = false;
       this._draw(all ? null : turn);
     }
-    this.scriptMs.push(performance.now() - began);
-    if (this.scriptMs.length > 600) this.scriptMs.shift();
     requestAnimationFrame(this._frame);
   }
 
   /** What is not finished, until a time: the surface, then λmax. */
   _work(end) {
-    if (this.surface && !document.hidden && this.surface.work(end - performance.now())) this.dirty ||= !this.playing;
+    const computed = this.coming ?? this.surface;
+    if (computed && !document.hidden && computed.work(end - performance.now())) {
+      if (this.coming?.done) this._shown(this.coming);
+      else if (!this.coming) this.dirty ||= !this.playing;
+    }
     while (this.looking && performance.now() < end) {
       const { done, value } = this.looking.next();
       if (!done) continue;
       this.looking = null;
       this._known(value);
+      if (!this.playing) this.forceUpdate();
     }
   }
 
@@ -255,33 +270,35 @@ export class Playground extends Component {
       if (performance.now() - began > STEPS_MS) this.pending = 0;
     }
     const few = this.first.problem.events.y.length <= 500;
-    if (taken && this.lab.speed === 0) this._light(0);
+    if (taken && this.lab.speed === 0) this.steps?.light(this.first.descent.step);
     if (taken && few && SPEEDS[this.lab.speed] <= 4) this.lanes.forEach((lane) => lane.sample());
   }
 
-  _text() {
+  _text(paused = false) {
     this.lanes.forEach((lane) => lane.sample());
     const moving = !this.first.problem.objective.isLinear || this.zones.adapts;
-    if (moving && Math.floor(this.frames / CYCLE) % LOOK_CYCLES === 0)
+    if (moving && (!this.playing || Math.floor(this.frames / CYCLE) % LOOK_CYCLES === 0))
       this.looking ??= zones(this.first.problem, this.lab, this.first.descent);
     this.said = explanation(this.first, this.zones);
-    if (!this.first.problem.objective.isLinear) this._follow();
+    if (!this.first.problem.objective.isLinear) this._follow(paused);
     this.forceUpdate();
   }
 
-  /** A network's plane is that of its path: a new one where the path has left the old one. */
-  _follow() {
-    const [a, b] = this.surface.project(this.first.descent.theta);
-    const outside = this.surface.done && !this.surface.contains(a, b);
-    if (outside || (!this.playing && this._drawnAt !== this.first.descent.step)) {
-      this._drawnAt = this.first.descent.step;
-      this._surface();
-    }
+  /** A network's plane is that of its path: a new one where the path has left the old one or, step by step, is twice as long. */
+  _follow(paused) {
+    if (!paused && (this.coming || !this.surface.done)) return;
+    const { theta, step } = this.first.descent;
+    const outside = this.surface.done && !this.surface.contains(...this.surface.project(theta));
+    const longer = !this.playing && step >= Math.max(2, 2 * this._drawnAt);
+    if (step === this._drawnAt || !(outside || longer || paused)) return;
+    this._drawnAt = step;
+    this._surface(true);
   }
 
   /** Draw the panels whose turn it is; all of them for null. */
   _draw(turn = null) {
     const canvases = Object.fromEntries(Object.entries(this.refs_).map(([name, ref]) => [name, ref.current]));
+    this._drawn = canvases;
     const { quadratic } = this.first.problem;
     const log = this.state.log && this.lanes.some((lane) => lane.curve.values.some((value) => value > 0));
     const loss = { labels: this.names(), lowest: quadratic?.lowest > 0 ? quadratic.lowest : null, byEpoch: this.state.byEpoch, log };
@@ -314,30 +331,23 @@ export class Playground extends Component {
   _pause() {
     this.playing = false;
     this.dirty = true;
-    this._text();
+    this._text(true);
   }
 
   step() {
     this.playing = false;
-    this.lanes.forEach((lane) => lane.take());
+    const taken = this.lanes.map((lane) => lane.take()).some(Boolean);
+    this.dirty = true; // the next frame draws, which is also the next one that shows
     this._text();
-    this._draw();
-    this._light(0);
-  }
-
-  /** Light the seven steps one after the other. */
-  _light(index) {
-    clearTimeout(this._timer);
-    this.lit = index;
-    this.forceUpdate();
-    if (index === null || !this._alive) return;
-    this._timer = setTimeout(() => this._light(index < 6 ? index + 1 : null), LIT_MS);
+    if (taken) this.steps?.light(this.first.descent.step);
   }
 
   reset() {
     this.playing = false;
     this.lanes.forEach((lane) => lane.reset());
-    this._surface();
+    this._drawnAt = 0;
+    this.dirty = true;
+    if (!this.first.problem.objective.isLinear) this._surface();
     this._look();
     this.forceUpdate();
   }
@@ -413,7 +423,7 @@ export class Playground extends Component {
         ${this._transport()}
         <${RateSlider} rate=${lab.rate} zones=${this.zones} forecast=${this.forecast} range=${this._range} onRate=${(rate) => set({ rate })} />
       </div>
-      <p class=${`said zone-line-${this.said.tone}`} role="status">${this.said.text} ${race && html`<b>${race}</b>`}</p>
+      <p class=${`said zone-line-${this.said.tone}${this.lanes.length > 1 ? " racing" : ""}`} role="status">${this.said.text} ${race && html`<b>${race}</b>`}</p>
       <div class="board">
         <details class="side" open=${innerWidth > 760}><summary>Settings: ${problem.title}, ${count(problem.events.y.length)} events</summary>
           <${Controls} state=${lab} problem=${problem} datasets=${index.datasets} set=${set} />
@@ -432,12 +442,13 @@ export class Playground extends Component {
           ${this.lanes.length > 1 && html`<ul class="legend">${this.names().map((name, k) => html`<li key=${k}><i class="swatch" style=${{ background: palette().lanes[k] }}></i>${name} <span class="num">J = ${short(this.lanes[k].J, 4)}</span></li>`)}</ul>`}
         </section>
       </div>
-      <${Steps} steps=${sevenSteps(first)} lit=${this.lit} />
+      <${Steps} mounted=${(strip) => (this.steps = strip)} steps=${sevenSteps(first)} playing=${this.playing && lab.speed > 0} started=${first.descent.step > 0} stopped=${Boolean(first.descent.stopped)} />
     </main>`;
   }
 
   componentDidUpdate() {
-    this.dirty ||= !this.playing; // a canvas may be new; while it plays, each has its turn soon
+    const drawn = this._drawn ?? {};
+    this.dirty ||= Object.entries(this.refs_).some(([name, { current }]) => current && current !== drawn[name]);
   }
 
   _tour() {

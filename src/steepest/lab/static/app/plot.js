@@ -2,9 +2,9 @@
 
 import { html, Component, createRef } from "./html.js";
 import uPlot from "../vendor/uplot.js";
+import { axesOf, scaleOf } from "./axes.js";
 import { sizeOf, boxes } from "./canvas.js";
 import { palette } from "./colours.js";
-import { short } from "./numbers.js";
 
 export class Plot extends Component {
   constructor() {
@@ -42,12 +42,10 @@ export class Plot extends Component {
     }
     this.plot?.destroy();
     this.shape = shape;
-    const font = "13px system-ui, sans-serif";
-    const axis = { stroke: colours.muted, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false }, font, labelFont: font };
     this.plot = new uPlot({
       width, height, legend: { show: false },
-      scales: { x: { time: false }, y: positive ? { distr: 3 } : {} },
-      axes: [{ ...axis, label: x, size: 34, labelSize: 18, space: 90 }, { ...axis, label: y, size: 60, labelSize: 18, values: (_, all) => all.map((v) => (v === null ? "" : short(v, 2))) }],
+      scales: { x: { time: false }, y: scaleOf(positive) },
+      axes: axesOf(colours, x, y, positive),
       series: [{}, ...curves.map((one, k) => ({
         label: one.label, stroke: colours.lanes[(one.colour ?? k) % 4], dash: one.dash ?? undefined,
         width: one.value.length > 400 ? 1.3 : 2.2, spanGaps: true, points: { show: one.value.length < 3 },

@@ -4,7 +4,7 @@ import { LOSSES, LOSS_OF_TASK, Objective, measureProblem, Descent } from "../twi
 import { extent } from "./canvas.js";
 
 /** What two settings must share to be on one surface: all of J. */
-const key = (state) =>
+export const problemKey = (state) =>
   JSON.stringify([state.data, state.features, state.hidden, state.activation, state.scaling, state.l2]);
 
 /** The problem of a state; `dataset` is loaded. */
@@ -13,7 +13,7 @@ export class Problem {
     const { description } = dataset;
     const known = new Set(description.features.map((feature) => feature.name));
     const asked = (state.features ?? []).filter((name) => known.has(name));
-    this.key = key(state);
+    this.key = problemKey(state);
     this.dataset = dataset;
     this.task = description.task;
     this.features = asked.length ? asked : description.chosen;

@@ -5,7 +5,7 @@ import { count, short } from "./numbers.js";
 import { Jets } from "./jets.js";
 import { Landscapes } from "./landscape_view.js";
 import { Plot } from "./plot.js";
-import { Table } from "./table.js";
+import { Table, indices } from "./table.js";
 
 const CURVES = { loss: "J of the batch", training_loss: "training loss", validation_loss: "validation loss", learning_rate: "η", gradient_norm: "‖∇J‖", update_ratio: "‖Δθ‖/‖θ‖" };
 /** Of the curves of one run where several are shown, each in a colour of its own. */
@@ -25,7 +25,13 @@ export function Curves({ runs, histories, group, onGroup }) {
   }));
   return html`<section class="panel curves"><div class="panel-head"><h2>${group}</h2>
       <div class="segmented" role="group" aria-label="Curves">${Object.keys(GROUPS).map((name) => html`<button key=${name} type="button" aria-pressed=${name === group ? "true" : "false"} onClick=${() => onGroup(name)}>${name}</button>`)}</div></div>
-    ${curves.length ? html`<${Plot} curves=${curves} x="steps" y=${group} log=${group !== "Validation"} />` : html`<p class="empty">Nothing of this is recorded yet.</p>`}</section>`;
+    ${curves.length ? html`<${Plot} curves=${curves} x="steps" y=${group} log=${group !== "Validation"} />` : html`<p class="empty">${nothing(runs.map(([id]) => histories[id]))}</p>`}</section>`;
+}
+
+/** Why there is no curve. */
+function nothing(histories) {
+  if (histories.some((one) => !one)) return "Reading the curves …";
+  return histories.every(({ rows }) => rows === 0) ? "No step is recorded: the run has just begun, or its method takes none." : "The run does not record this.";
 }
 
 export function RunDetail({ run, histories, group, onGroup, onAct }) {
@@ -41,10 +47,11 @@ export function RunDetail({ run, histories, group, onGroup, onAct }) {
       ${roc.length > 0 && html`<section class="panel curves"><h2>ROC</h2><${Plot} curves=${roc} x="signal efficiency" y="background rejection 1/ε" log=${true} /></section>`}
       ${figures.scores && html`<section class="panel curves"><h2>Scores</h2><${Plot} curves=${histograms(figures.scores)} x="score" y="events, normalised" log=${false} /></section>`}
     </div>`}
-    ${run.merits.length > 0 && html`<section class="panel"><${Table} title="Figures of merit" head=${["name", "value", "interval", "counts"]} rows=${run.merits.map(meritRow)} titles=${run.merits.map((one) => one.definition)} /></section>`}
+    ${run.merits_table && html`<section class="panel merits"><${Table} title="Figures of merit" head=${run.merits_table.head} rows=${run.merits_table.rows} />
+      <details><summary>What they are</summary><dl>${run.merits.map((one) => html`<dt key=${one.name}>${indices(one.title)}</dt><dd>${one.definition}</dd>`)}</dl></details></section>`}
     ${figures.jets && html`<${Jets} pictures=${figures.jets} />`}
-    <section class="panel"><h2>Why it went so</h2>${explanation ? html`<${Explanation} ...${explanation} />` : html`<p class="foot">Not explained yet: <code>steepest explain ${run.name}</code></p>`}</section>
-    ${run.landscapes.length > 0 ? html`<${Landscapes} key=${run.id} run=${run.id} names=${run.landscapes} />` : html`<section class="panel"><h2>Landscape</h2><p class="foot">None is drawn yet: <code>steepest landscape ${run.name}</code></p></section>`}
+    <section class="panel"><h2>Why it went so</h2>${explanation ? html`<${Explanation} ...${explanation} />` : html`<p class="foot">Not explained yet. In the folder of the runs: <code>steepest explain ${run.name}</code></p>`}</section>
+    ${run.landscapes.length > 0 ? html`<${Landscapes} key=${run.id} run=${run.id} names=${run.landscapes} />` : html`<section class="panel"><h2>Landscape</h2><p class="foot">None is drawn yet. In the folder of the runs: <code>steepest landscape ${run.name}</code></p></section>`}
     <details class="panel"><summary>Recipe</summary><pre tabindex="0" aria-label="Recipe">${run.recipe}</pre></details>
     <details class="panel"><summary>Log</summary><pre tabindex="0" aria-label="Log">${run.log}</pre></details>`;
 }
@@ -60,15 +67,6 @@ function Explanation({ verdict, findings, checks }) {
   return html`<p><b>${verdict}</b></p>
     <ul class="findings">${findings.map((one) => html`<li key=${one.cause}><p><b>${one.title}</b> ${one.seen}; ${one.why}.</p><p><em>Do:</em> ${one.do}${one.trial ? html` <span class="trial">${one.trial.sentence}</span>` : ""}</p></li>`)}</ul>
     ${checks.length > 0 && html`<details><summary>Also looked at: ${checks.map((one) => one.check).join(", ")}</summary><ul class="findings">${checks.map((one) => html`<li key=${one.check}>${one.passed ? "✓" : "–"} <b>${one.check}</b>: ${one.sentence}</li>`)}</ul></details>`}`;
-}
-
-function meritRow(one) {
-  const counts = Object.entries(one.counts ?? {}).filter(([key]) => !key.endsWith("effective"));
-  return [
-    one.title, `${short(one.value, 5)} ${one.unit ?? ""}`.trim(),
-    one.low === null || one.low === undefined ? "–" : `${short(one.low, 4)} … ${short(one.high, 4)}`,
-    counts.map(([key, value]) => `${key.replaceAll("_", " ")} ${Number.isInteger(value) ? count(value) : short(value, 4)}`).join(", "),
-  ];
 }
 
 const histograms = (scores) =>

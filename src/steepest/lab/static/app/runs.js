@@ -51,7 +51,9 @@ export class Runs extends Component {
 
   /** Take a new list; the chosen run is read again if it has begun or ended meanwhile. */
   _listed(list) {
+    const first = this.state.list === null;
     this.setState({ list });
+    if (first && list.length && !this.state.chosen && !this.state.compared.length) this._choose(list[0].id);
     const { detail } = this.state;
     const now = detail && list.find((run) => run.id === detail.id);
     if (now && now.status !== detail.status) this._read(detail.id);
@@ -140,14 +142,12 @@ export class Runs extends Component {
   }
 
   _row(run, chosen, compared) {
-    const where = run.step !== undefined ? ` step ${count(run.step)}${run.loss === undefined ? "" : `, J = ${short(run.loss, 4)}`}` : "";
+    const where = run.step === undefined ? [] : [`step ${count(run.step)}`, run.loss === undefined || run.loss === null ? "" : `J = ${short(run.loss, 4)}`];
     return html`<li key=${run.id} class=${run.id === chosen ? "chosen" : ""}>
       <input type="checkbox" aria-label=${`Compare ${run.name}`} checked=${compared.includes(run.id)} onChange=${() => this._compare(run.id)} />
       <button type="button" class="plain row" aria-current=${run.id === chosen ? "true" : undefined} onClick=${() => this._choose(run.id)}>
         <b>${run.name}</b> <span class=${`status ${run.status}`}>${run.status}</span>
-        <small>${run.model ?? ""} ${run.first_merit ? merit(run.first_merit) : ""}${where}${run.error ?? ""}</small>
+        <small>${[run.model, run.first_merit && `${run.first_merit.title} ${run.first_merit.text}`, ...where, run.error].filter(Boolean).map((one, i) => html`${i ? " · " : ""}<span class=${one === run.error ? "" : "unbroken"}>${one}</span>`)}</small>
       </button></li>`;
   }
 }
-
-const merit = ({ title, value, uncertainty }) => `${title} ${short(value, 4)}${uncertainty ? ` ± ${short(uncertainty, 2)}` : ""}`;

@@ -45,7 +45,7 @@ export function RateSlider({ rate, zones, forecast, range, onRate }) {
     </div>
     <div class="track">
       <div class="zones" aria-hidden="true">
-        ${cuts.map(([name, from, to]) => to > from && html`<span key=${name} class=${`zone zone-${name}`} style=${{ left: percent(from), width: percent(to - from) }}>${to - from > 0.12 ? ZONES[name] : ""}</span>`)}
+        ${cuts.map(([name, from, to]) => to > from && html`<span key=${name} class=${`zone zone-${name}`} style=${{ left: percent(from), width: percent(to - from) }}><b>${ZONES[name]}</b></span>`)}
       </div>
       <input id="rate" type="range" min="0" max=${TICKS} step="1" value=${Math.round(place(rate) * TICKS)}
         aria-valuetext=${`η = ${short(rate)}${zone ? `, ${ZONES[zone]}` : ""}`}
@@ -59,7 +59,7 @@ export function RateSlider({ rate, zones, forecast, range, onRate }) {
 
 function forecastText(forecast) {
   if (!forecast) return "no prediction: J is not convex, or the rule adapts";
-  const { steps, exact } = forecast;
+  const { steps, exact, noisy } = forecast;
   if (!Number.isFinite(steps)) return "predicted: never arrives";
-  return `predicted: ${exact ? "" : "about "}${count(steps)} step${steps === 1 ? "" : "s"} to J − J* = 10⁻³ of the start`;
+  return `predicted: ${exact ? "" : "about "}${count(steps)} step${steps === 1 ? "" : "s"} to J − J* = 10⁻³ of the start${noisy ? ", without the noise" : ""}`;
 }

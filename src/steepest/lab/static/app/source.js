@@ -38,13 +38,29 @@ export const post = host
 
 /** Tell of a run's history as it grows, until it ends; returns what ends it before. */
 export const follow = host ? host.follow : (run, tell) => {
-  const stream = new EventSource(`./api/runs/${run}/live`);
-  stream.onmessage = ({ data }) => {
-    const said = JSON.parse(data);
-    if (said.status !== "training") stream.close();
-    tell(said);
+  let stream = null;
+  const close = () => {
+    stream?.close();
+    stream = null;
   };
-  return () => stream.close();
+  // a tab that is not seen holds no stream: a browser has six connections to a site, of all its tabs
+  const seen = () => {
+    if (document.hidden) return close();
+    if (stream) return;
+    stream = new EventSource(`./api/runs/${run}/live`);
+    stream.onmessage = ({ data }) => {
+      const said = JSON.parse(data);
+      if (said.status !== "training") end();
+      tell(said);
+    };
+  };
+  const end = () => {
+    document.removeEventListener("visibilitychange", seen);
+    close();
+  };
+  document.addEventListener("visibilitychange", seen);
+  seen();
+  return end;
 };
 
 /** A file of the page that an element shows. */

@@ -4,6 +4,8 @@ import { dot, hessian, norm, strideFor, eigen } from "../twin/index.js";
 
 const POINTS = 49;
 const EVENTS = 800;
+/** Of a quadratic J, which five numbers give. */
+const FINE = 81;
 /** Of networks, whose points cost more. */
 const NETWORK = { points: 37, events: 300 };
 
@@ -49,7 +51,7 @@ export class Grid {
 export class Surface extends Grid {
   constructor(problem, plane) {
     const { points, events } = problem.objective.isLinear ? { points: POINTS, events: EVENTS } : NETWORK;
-    super({ points, ...plane });
+    super({ points: problem.isQuadratic ? FINE : points, ...plane });
     Object.assign(this, { origin: plane.origin, u: plane.u, v: plane.v, axes: plane.axes, share: plane.share });
     this.problem = problem;
     this.stride = problem.isQuadratic ? 1 : strideFor(problem.events, events);
@@ -176,7 +178,7 @@ export function pathPlane(problem, thetas, gradient) {
   const differences = thetas.slice(0, -1).map((theta) => theta.map((x, i) => x - last[i]));
   const n = differences.length;
   let [u, v] = [null, null];
-  let share = 1;
+  let share = null; // there is no path yet
   if (n >= 2) {
     const gram = differences.map((a) => differences.map((b) => dot(a, b)));
     const { values, vectors } = eigen(gram);
@@ -204,7 +206,7 @@ export function pathPlane(problem, thetas, gradient) {
     const reach = Math.max(0.9 * (high - low), 0.05 * norm(last), 0.5);
     return [(low + high) / 2 - reach, (low + high) / 2 + reach];
   };
-  return { origin: Float64Array.from(last), u, v, rangeA: range(0), rangeB: range(1), nameA: "first direction of the path", nameB: "second direction", axes: null, minimum: null, share };
+  return { origin: Float64Array.from(last), u, v, rangeA: range(0), rangeB: range(1), nameA: "path direction 1", nameB: "path direction 2", axes: null, minimum: null, share };
 }
 
 const normalised = (x) => {

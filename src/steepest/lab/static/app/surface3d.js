@@ -1,8 +1,9 @@
 // The surface in three dimensions: WebGL2 for the mesh, a 2-D canvas above it for the paths.
 
+import { drawAxes3D } from "./axes3d.js";
 import { MOST_DISCS, drawPath } from "./contour.js";
-import { prepared, extent, sized, toneOf } from "./canvas.js";
-import { palette, surfaceColour } from "./colours.js";
+import { extent, prepared, scaled, sized, toneOf } from "./canvas.js";
+import { surfaceColour } from "./colours.js";
 
 const VERTEX = `#version 300 es
 in vec3 place; in vec3 colour; in vec3 normal;
@@ -18,6 +19,12 @@ precision mediump float;
 in vec3 shade; out vec4 pixel; uniform float alpha;
 void main() { pixel = vec4(shade, alpha); }`;
 const HEIGHT = 0.85;
+/** Of the eye from the middle of the mesh, whose half width is 1. */
+const DISTANCE = 3.6;
+/** Pixels that the axes need: at both sides together, above, and below. */
+const ROOM = { sides: 110, above: 4, below: 48 };
+/** Part of the width that the sides may take. */
+const MOST_ROOM = 0.2;
 const MOST_PLACES = 300;
 
 /** Draws a Surface as a mesh that can be turned; without WebGL2 `works` is false. */
@@ -37,7 +44,7 @@ export class Surface3D {
     if (changed || this.surface !== surface || this._mark !== mark) {
       this._mark = mark;
       this._mesh(gl, surface);
-      this.view = this._view(width / height);
+      this.view = this._view(width, height);
       this._render(gl, canvas);
     }
     this._overlay(overlay, surface, paths, this.view);
@@ -129,26 +136,30 @@ export class Surface3D {
     return HEIGHT * Math.min(toneOf(value, this.low, this.high), 1.2);
   }
 
-  /** Turned about the vertical, tilted, seen from a distance. */
-  _view(aspect) {
+  /** Turned about the vertical, tilted, seen from a distance, and as large as the panel allows. */
+  _view(width, height) {
     const [ct, st] = [Math.cos(this.turn), Math.sin(this.turn)];
     const [cp, sp] = [Math.cos(this.tilt), Math.sin(this.tilt)];
-    const distance = 3.6;
-    const scale = 3.2 * Math.min(1, aspect / 1.5);
     const [near, far] = [0.5, 10];
     // camera: x right, y up, z towards the viewer
-    const rows = [
-      [ct, -st, 0, 0],
-      [st * cp, ct * cp, sp, -0.3 * sp],
-      [-st * sp, -ct * sp, cp, -distance],
-    ];
-    const [x, y, z] = rows;
+    const [x, y, z] = [[ct, -st, 0, 0], [st * cp, ct * cp, sp, 0], [-st * sp, -ct * sp, cp, -DISTANCE]];
+    const w = z.map((v) => -v);
+    const along = (row, corner) => row[0] * corner[0] + row[1] * corner[1] + row[2] * corner[2] + row[3];
+    const corners = [-1, 1].flatMap((i) => [-1, 1].flatMap((j) => [0, HEIGHT].map((k) => [i, j, k])));
+    const fitted = (row, free) => {
+      const [low, high] = extent(corners.map((corner) => along(row, corner) / along(w, corner)));
+      return { scale: (2 - 2 * free) / (high - low), middle: (low + high) / 2 };
+    };
+    // pixels that the names of the axes need: the same scale in both directions
+    const [across, up] = [fitted(x, Math.min(scaled(ROOM.sides) / width, MOST_ROOM)), fitted(y, scaled(ROOM.above + ROOM.below) / height)];
+    const lift = scaled(ROOM.below - ROOM.above) / height;
+    const scale = Math.min(across.scale * width, up.scale * height);
     const depth = [(far + near) / (near - far), (2 * far * near) / (near - far)];
     const matrix = [
-      x.map((v) => (v * scale) / aspect),
-      y.map((v) => v * scale),
+      x.map((v, k) => ((v - across.middle * w[k]) * scale) / width),
+      y.map((v, k) => ((v - up.middle * w[k]) * scale) / height + lift * w[k]),
       z.map((v, k) => depth[0] * v + (k === 3 ? depth[1] : 0)),
-      z.map((v) => -v),
+      w,
     ];
     return Float32Array.from({ length: 16 }, (_, k) => matrix[k % 4][Math.floor(k / 4)]);
   }
@@ -162,15 +173,8 @@ export class Surface3D {
     const part = (value, [low, high]) => (2 * (value - low)) / (high - low) - 1;
     const place = ([a, b]) =>
       pixel(part(a, surface.rangeA), part(b, surface.rangeB), this._height(surface.interpolated(a, b)) + 0.012);
-    context.font = "14px system-ui, sans-serif";
-    context.fillStyle = palette().text;
-    context.textAlign = "center";
-    const written = (text, [x, y]) => {
-      const half = context.measureText(text).width / 2;
-      context.fillText(text, Math.min(Math.max(x, half), width - half), y); // within the panel
-    };
-    written(surface.nameA, pixel(0, -1.18, 0));
-    written(surface.nameB, pixel(1.18, 0, 0));
+    const distance = (x, y) => view[3] * x + view[7] * y + view[15];
+    drawAxes3D(context, width, height, surface, { low: this.low, high: this.high, top: HEIGHT }, { pixel, distance });
     if (this.surface !== surface || surface.row < 2) return;
     for (const { places, lane } of paths) {
       const inside = [...places.list, places.now].filter((at) => at && surface.contains(...at) && Number.isFinite(surface.interpolated(...at)));
@@ -178,7 +182,7 @@ export class Surface3D {
       const points = inside.filter((_, i) => i % step === 0 || i === inside.length - 1).map(place);
       const line = new Path2D();
       for (const [x, y] of points) line.lineTo(x, y);
-      drawPath(context, line, points.length <= MOST_DISCS ? points : points.slice(0, 1), points[points.length - 1], lane, inside.length > MOST_PLACES);
+      drawPath(context, line, points.length <= MOST_DISCS ? points : points.slice(0, 1), points[points.length - 1], lane, lineWidth(length(points), width, height));
     }
   }
 

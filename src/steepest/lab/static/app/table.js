@@ -2,6 +2,10 @@
 
 import { html, Component } from "./html.js";
 
+/** A text with what follows an underscore as an index: 1/ε_B. */
+export const indices = (text) => String(text).split(/_(\w)/).map((part, i) => (i % 2 ? html`<sub>${part}</sub>` : part));
+
+/** Rows of texts, the first of each being its name; `head` names the columns. */
 export class Table extends Component {
   async _copy() {
     const { head, rows } = this.props;
@@ -14,9 +18,9 @@ export class Table extends Component {
     }
   }
 
-  render({ title, head, rows, titles = [] }, { said = "" }) {
+  render({ title, head, rows }, { said = "" }) {
     return html`<div class="panel-head"><h2>${title}</h2><span><span role="status" class="foot">${said}</span> <button type="button" class="secondary" onClick=${() => this._copy()}>Copy</button></span></div>
-      <div class="scrolled" tabindex="0" role="region" aria-label=${title}><table><thead><tr>${head.map((one) => html`<th scope="col" key=${one}>${one}</th>`)}</tr></thead>
-        <tbody>${rows.map(([first, ...rest], k) => html`<tr key=${first} title=${titles[k]}><th scope="row">${first}</th>${rest.map((one, i) => html`<td key=${i}>${one}</td>`)}</tr>`)}</tbody></table></div>`;
+      <div class="scrolled" tabindex="0" role="region" aria-label=${title}><table><thead><tr>${head.map((one, k) => (one ? html`<th scope="col" key=${k}>${one}</th>` : html`<td key=${k}></td>`))}</tr></thead>
+        <tbody>${rows.map(([first, ...rest]) => html`<tr key=${first}><th scope="row">${title === "Figures of merit" ? indices(first) : first}</th>${rest.map((one, i) => html`<td key=${i}>${one}</td>`)}</tr>`)}</tbody></table></div>`;
   }
 }
