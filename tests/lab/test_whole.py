@@ -21,7 +21,7 @@ READY = "() => globalThis.steepestLab?.state.ready"
 class Quiet(SimpleHTTPRequestHandler):
     """A file server that says nothing of its requests."""
 
-    def log_message(self, *given: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Nothing."""
 
 

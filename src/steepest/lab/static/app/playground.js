@@ -224,6 +224,17 @@ export class Playground extends Component {
 
   _frame() {
     if (!this._alive) return;
+    try {
+      this._act();
+    } catch (error) {
+      this.playing = false;
+      this.setState({ note: `The page met an error that nobody foresaw: ${error.message}. Reload it to go on.` });
+      throw error;
+    }
+    requestAnimationFrame(this._frame);
+  }
+
+  _act() {
     const began = performance.now();
     const turn = this.playing ? this.frames % CYCLE : null;
     this.frames += 1;
@@ -237,7 +248,6 @@ export class Playground extends Component {
       this.dirty = false;
       this._draw(all ? null : turn);
     }
-    requestAnimationFrame(this._frame);
   }
 
   /** What is not finished, until a time: the surface, then λmax. */

@@ -63,7 +63,7 @@ export function sevenSteps(lane) {
     { name: "loss", formula: LOSS[problem.task], numbers: taken ? whole`J = ${short(descent.loss, 5)}| over ${count(used)} event${used === 1 ? "" : "s"}` : whole`J = ${short(lane.J, 5)}` },
     { name: "gradient", formula: !linear ? GRADIENT.network : problem.task === "regression" ? GRADIENT.regression : GRADIENT.other, numbers: taken ? whole`∇J = ${vector(descent.gradient, 2)},| ‖∇J‖ = ${short(descent.gradientNorm)}` : "not yet" },
     { name: "step", formula: RULE[state.optimizer], numbers: taken ? whole`η = ${short(descent.rate)},| ${state.optimizer === "sgd" ? `η∇J = ${vector(moved.map((x) => -x), 2)}` : `Δθ = ${vector(moved, 2)}`}` : whole`η = ${short(descent.nextRate())}` },
-    { name: "repeat", formula: math(mi("t"), mo("←"), mi("t"), mo("+"), html`<mn>1</mn>`), numbers: whole`θ = ${vector(descent.theta, 2)},| t = ${count(descent.step)},| epoch ${short(descent.epoch, 3)}` },
+    { name: "repeat", formula: math(mi("t"), mo("←"), mi("t"), mo("+"), html`<mn>1</mn>`), numbers: whole`θ = ${vector(descent.theta, 2)},| t = ${count(descent.step)},| epoch ${Number.isInteger(descent.epoch) ? count(descent.epoch) : short(descent.epoch, 3)}` },
     { name: "stop", formula: math(mi("t"), mo("="), mi("T")), numbers: !stopped ? whole`not yet,| T = ${count(descent.totalSteps)}` : stopped.kind === "diverged" ? whole`it diverged| at step ${count(stopped.step)}` : whole`after ${count(stopped.step)} steps` },
   ];
 }

@@ -1,7 +1,7 @@
 // The surface in three dimensions: WebGL2 for the mesh, a 2-D canvas above it for the paths.
 
 import { drawAxes3D } from "./axes3d.js";
-import { MOST_DISCS, drawPath } from "./contour.js";
+import { MOST_DISCS, drawPath, length, lineWidth } from "./contour.js";
 import { extent, prepared, scaled, sized, toneOf } from "./canvas.js";
 import { surfaceColour } from "./colours.js";
 

@@ -7,7 +7,7 @@ export function SurfacePanel({ lab: playground }) {
   const { surface, lab, refs_: refs, stage } = playground;
   const { problem } = playground.first;
   const partial = surface.events < problem.events.y.length ? `; J on ${count(surface.events)} of ${count(problem.events.y.length)} events` : "";
-  const share = surface.share === undefined ? "" : surface.share === null ? "; the plane of ∇J and a direction across it" : `; the plane of the two directions in which the path goes most, ${surface.share > 0.995 ? "more than 99" : (100 * surface.share).toFixed(0)} % of it`;
+  const share = surface.share === undefined ? "" : surface.share === null ? "; the plane of ∇J" : `; this plane has ${surface.share > 0.995 ? "more than 99" : (100 * surface.share).toFixed(0)} % of the path`;
   const names = problem.names;
   const pick = (place) => (e) => {
     const axes = [...surface.axes];
