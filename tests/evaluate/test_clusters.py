@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from steepest import evaluate
 from steepest.errors import EventsError
-from steepest.evaluate import Merit, clustered_merits
+from steepest.evaluate import Merit, clustered_merits, kolmogorov_test
+from steepest.evaluate.figures.histogram import histogram
+from steepest.events import EVENT_ROW, Sample
+from steepest.training.clustered import confusion_of
+from steepest.training.scored import Scored
 
 
 def toy(random: np.random.Generator, events: int) -> tuple[np.ndarray, ...]:
@@ -75,6 +82,44 @@ def test_intervals_hold_the_truth() -> None:
         centre = np.median(values[:, 0])
         inside = np.mean((values[:, 3] <= centre) & (centre <= values[:, 4]))
         assert inside == pytest.approx(0.68, abs=0.07), name
+
+
+def test_errors_and_p_values_of_histograms_are_those_of_events() -> None:
+    """The scatter of toys, and p below 0.1 in a tenth of them."""
+    random, edges = np.random.default_rng(2), np.linspace(-3, 4, 8)
+    contents, errors, p_values, of_rows = [], [], [], []
+    for _ in range(200):
+        _, scores, event = toy(random, random.poisson(200))
+        _, others, of_others = toy(random, 200)
+        ones = np.ones(len(scores))
+        one = histogram(scores, ones, edges, "x", normalised=False, event=event)
+        contents.append(one.contents)
+        errors.append(one.errors)
+        given = {"first_event": event, "second_event": of_others}
+        p_values.append(kolmogorov_test(scores, others, **given).p_value)
+        of_rows.append(kolmogorov_test(scores, others).p_value)
+    scatter, sigma = np.std(contents, axis=0, ddof=1), np.sqrt(np.mean(np.square(errors), axis=0))
+    np.testing.assert_allclose(sigma[1:-1], scatter[1:-1], rtol=0.2)
+    assert (sigma[2:5] > 1.2 * np.sqrt(np.mean(contents, axis=0))[2:5]).all()
+    assert np.mean(np.array(p_values) < 0.1) == pytest.approx(0.1, abs=0.06)
+    assert np.mean(np.array(of_rows) < 0.1) > 0.25
+
+
+def test_the_fractions_of_a_confusion_matrix_are_those_of_events() -> None:
+    """An event five times is no more than one; a class without events stays empty."""
+    random = np.random.default_rng(3)
+    labels, predicted = random.integers(0, 2, 300), random.dirichlet([1, 1, 1], 300)
+    model: Any = SimpleNamespace(task="multiclass", classes=("a", "b", "c"), heads=())
+    event = {EVENT_ROW: np.repeat(np.arange(300.0), 5)}
+    events = Sample(np.zeros((1500, 1)), np.repeat(labels, 5), extra=event, classes=model.classes)
+    repeated = Scored(model, events, np.repeat(predicted, 5, axis=0))
+    one = evaluate.confusion_matrix(labels, predicted, class_names="abc")
+    five = confusion_of(repeated)
+    assert np.isnan(five.low[2]).all()
+    np.testing.assert_allclose(five.fractions, one.fractions)
+    widths = [(m.high - m.low)[:2] for m in (five, one)]
+    np.testing.assert_allclose(widths[0], widths[1], rtol=0.45)
+    assert (widths[0] > 1.5 * widths[1] / np.sqrt(5)).all()
 
 
 def test_rows_of_their_own_keep_their_uncertainty() -> None:

@@ -277,6 +277,14 @@ def bands_are_of_events(figures: Path, labels: np.ndarray, scores: np.ndarray) -
     plain = evaluate.calibration_curve(labels, scores)
     of_events = np.array(curve["high"], dtype=float) - np.array(curve["low"], dtype=float)
     assert (of_events > 1.1 * (plain.high - plain.low))[plain.events > 100].all()
+    scores_of = json.loads((figures / "scores.json").read_text())
+    drawn, rows = scores_of["background_test"], int((labels == 0).sum())
+    content, errors = np.array(drawn["contents"]), np.array(drawn["errors"])
+    of_rows = np.sqrt(content * rows / np.diff(drawn["edges"])) / rows
+    full = content > 0.2 * content.max()
+    assert (errors[full] >= of_rows[full] * (1 - 1e-9)).all()
+    assert errors[full].mean() > 1.1 * of_rows[full].mean()
+    assert scores_of["background_agreement"]["second_effective"] < 0.7 * rows
 
 
 def test_importance_takes_events_as_the_unit(clustered, tmp_path: Path) -> None:

@@ -230,6 +230,9 @@ def test_what_is_refused(files, write) -> None:
         load_sample(recipe(files, dy={"label": 2}))
     with pytest.raises(RecipeError, match="are numbers and text"):
         load_sample(recipe(files, dy={"label": 2}, ttbar={"label": "x"}, signal={"label": 1}))
+    with pytest.raises(RecipeError, match="label of the sample ttbar is a condition") as caught:
+        load_sample(recipe(files, ttbar={"label": "pt > 50"}))
+    assert "\"sample == 'ttbar' AND (pt > 50)\"" in str(caught.value.details["do"])
     text = write({**columns("dy"), "pt": ["a"] * 350}, "text.parquet")
     with pytest.raises(EventsError, match="'pt' is text in the sample 'dy'"):
         load_sample(recipe(files, dy={"path": text}))

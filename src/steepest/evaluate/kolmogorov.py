@@ -10,7 +10,7 @@ import numpy as np
 
 from steepest.evaluate.arrays import Floats, Values, as_column, as_weights
 from steepest.evaluate.columns import joined, sorted_together, sums_of
-from steepest.storage import AnyArray, blocks, derived
+from steepest.storage import AnyArray, blocks, derived, in_memory, thinned
 
 MANY_EVENTS = 1000
 """Effective events from which on p is the corrected limit."""
@@ -32,6 +32,9 @@ def kolmogorov_test(
     second: Values,
     first_weights: Values | None = None,
     second_weights: Values | None = None,
+    *,
+    first_event: AnyArray | None = None,
+    second_event: AnyArray | None = None,
 ) -> KolmogorovTest:
     """Return the two-sample Kolmogorov–Smirnov test of weighted events.
 
@@ -49,6 +52,10 @@ def kolmogorov_test(
     ----------
     first, second
         Values of the two samples, shapes (m events,) and (n events,).
+    first_event, second_event
+        The event of each value, where events have several, which are adjacent: the effective counts
+        are then divided by how much larger Var F is at the common median than that of independent
+        values.
     first_weights, second_weights
         Event weights of any sign with a positive sum; None means 1 each. With many negative weights
         p is only indicative.
@@ -80,7 +87,13 @@ def kolmogorov_test(
         for values, w, total, sign in zip((one, two), weights, totals, (1, -1), strict=True)
     ]
     statistic = _largest_distance(*sorted_together(joined(one, two), joined(*pulls)))
-    m, n = (total.effective for total in totals)
+    middle = float(np.median(thinned(joined(one, two))))
+    m, n = (
+        total.effective / (1.0 if event is None else _design_effect(x, w, event, middle))
+        for x, w, total, event in zip(
+            (one, two), weights, totals, (first_event, second_event), strict=True
+        )
+    )
     e = max(1.0, float(np.round(m * n / (m + n))))
     return KolmogorovTest(statistic, float(np.clip(_p_value(statistic, e), 0, 1)), m, n)
 
@@ -95,6 +108,17 @@ def _p_value(distance: float, events: float) -> float:
 
     z = math.sqrt(events) * distance
     return float(kolmogorov(z + 1 / (6 * math.sqrt(events)) + (z - 1) / (4 * events)))
+
+
+def _design_effect(values: AnyArray, weights: AnyArray, event: AnyArray, cut: float) -> float:
+    """Return Var F(cut) of events over that of independent values, at least 1."""
+    x, w, e = (in_memory(one) for one in (values, weights, event))
+    below = x <= cut
+    pull = w * (below - np.sum(w[below]) / np.sum(w))
+    number = np.cumsum(np.diff(e, prepend=e[:1]) != 0)
+    independent = float(np.sum(pull**2))
+    of_events = float(np.sum(np.bincount(number, pull) ** 2))
+    return max(1.0, of_events / independent) if independent > 0 else 1.0
 
 
 def _share(total: float, values: Floats, weights: Floats) -> Floats:

@@ -110,4 +110,5 @@ def _pulls(
         evaluate.pulls(compressed(truth, known), compressed(predicted, known), claimed),
         weights,
         shared=shared,
+        event=None if scored.event is None else compressed(scored.event, known),
     )

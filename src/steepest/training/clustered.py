@@ -82,6 +82,42 @@ def of_events(found: Evaluation, event: AnyArray, measure: Measure) -> Evaluatio
     )
 
 
+def confusion_of(scored: Scored) -> evaluate.ConfusionMatrix:
+    """Return the confusion matrix, with intervals of events where these have several rows."""
+    matrix = _confusion(scored)
+    if scored.event is None:
+        return matrix
+    cells = evaluate.clustered_merits(
+        _cells(matrix), scored.event, lambda kept: _cells(_confusion(scored.where(kept)))
+    )
+    low, high = matrix.low.copy(), matrix.high.copy()
+    for place in np.ndindex(low.shape):
+        if (cell := cells.get(_cell(place))) is not None:
+            low[place], high[place] = cell.low, cell.high
+    return replace(matrix, low=low, high=high)
+
+
+def _confusion(scored: Scored) -> evaluate.ConfusionMatrix:
+    return evaluate.confusion_matrix(*scored.columns, scored.model.classes)
+
+
+def _cells(matrix: evaluate.ConfusionMatrix) -> dict[str, Merit]:
+    """Return the fractions as merits; of a class without events there are none."""
+    found = {}
+    for place in np.ndindex(matrix.sums.shape):
+        value, low, high = (
+            float(each[place]) for each in (matrix.fractions, matrix.low, matrix.high)
+        )
+        if np.isfinite(value):
+            ends = value, low, high, (high - low) / 2
+            found[_cell(place)] = Merit(_cell(place), *ends, ONE_SIGMA, {}, "")
+    return found
+
+
+def _cell(place: tuple[int, ...]) -> str:
+    return f"efficiency {place}"  # a share, between 0 and 1
+
+
 def _points(found: Evaluation) -> dict[str, Merit]:
     """Return the points of the curves with their intervals, as merits."""
     curves = {_rejection(k): (c.rejection, c.low, c.high) for k, c in enumerate(found.rejections)}

@@ -17,6 +17,7 @@ from steepest.groups import PARTICLES, Groups, Jagged
 from steepest.recipe import EvaluateRecipe
 from steepest.storage import derived
 from steepest.trained import TrainedModel
+from steepest.training.clustered import confusion_of
 from steepest.training.evaluation import Calibration, Evaluation, choosing_part, experiment_of
 from steepest.training.jets import wrongly_classified
 from steepest.training.results import class_titles
@@ -150,6 +151,8 @@ def _scores(model: TrainedModel, train: Scored, evaluated: Scored) -> Figure:
         evaluated.predictions,
         train.events.weights,
         evaluated.events.weights,
+        training_event=train.event,
+        test_event=evaluated.event,
     )
     return "scores", *_drawn(figures.score_figure, numbers, signal, background)
 
@@ -171,18 +174,21 @@ def _stack(scored: Scored, samples: Sequence[dict[str, Any]], part: str) -> Figu
             signal.append(code)
             inside.append(of)
             expected.append(events.weight * (sample["all"]["yield"] / of_part if of_part else 1.0))
-    numbers = figures.process_scores(names, signal, scores, inside, weights, expected)
+    numbers = figures.process_scores(
+        names, signal, scores, inside, weights, expected, event=scored.event
+    )
     return "stacked-scores", *_drawn(figures.stack_figure, numbers)
 
 
 def _confusion(model: TrainedModel, scored: Scored) -> Figure:
-    matrix = evaluate.confusion_matrix(*scored.columns, model.classes)
+    matrix = confusion_of(scored)
     return "confusion", *_drawn(figures.confusion_figure, matrix)
 
 
 def _residuals(model: TrainedModel, evaluation: Evaluation) -> Figure:
     columns, name = evaluation.scored.columns, figures.title_of(model.label, model.units)
-    numbers = figures.residual_histograms(*columns, evaluation.merits, model.unit)
+    event = evaluation.scored.event
+    numbers = figures.residual_histograms(*columns, evaluation.merits, model.unit, event=event)
     return "residuals", *_drawn(figures.residual_figure, numbers, name)
 
 

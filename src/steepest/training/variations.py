@@ -146,8 +146,23 @@ def figure(nominal: Evaluation, varied: list[Varied]) -> Figure | None:
     if not shown:
         return None
     name = "Prediction" if nominal.scored.model.task == "regression" else "Score"
-    numbers = figures.variation_shapes(_columns(nominal), shown, name)
+    numbers = figures.variation_shapes(_columns(nominal), shown, name, _events(nominal))
     return "variations", partial(figures.variation_figure, numbers), numbers
+
+
+def _events(evaluation: Evaluation) -> dict[str, AnyArray] | None:
+    """Return the event of each row of each class, where events have several."""
+    event, model = evaluation.scored.event, evaluation.scored.model
+    if event is None:
+        return None
+    if model.task == "regression":
+        return {"All events": event}
+    titles = results.class_titles(model) if model.task == "binary" else model.classes
+    labels = evaluation.scored.columns[0]
+    return {
+        title: compressed(event, derived(partial(np.equal, index), labels))
+        for index, title in enumerate(titles[:MOST_PANELS])
+    }
 
 
 def _columns(evaluation: Evaluation) -> dict[str, tuple[AnyArray, AnyArray]]:

@@ -10,7 +10,7 @@ import numpy as np
 from steepest import evaluate
 from steepest.evaluate.columns import Sums, sums_of
 from steepest.evaluate.intervals import efficiency_of
-from steepest.evaluate.merit import with_uncertainty
+from steepest.evaluate.merit import Merit, with_uncertainty
 from steepest.events import PARTS, Sample
 from steepest.recipe import EvaluateRecipe, EventsRecipe, SignificanceRecipe
 from steepest.storage import derived
@@ -65,32 +65,49 @@ def sample_efficiencies(
     ::
 
         ε = Σ w (score ≥ t) / Σ w        over the events of the sample in the evaluated part
+
+    Intervals are those of events where these have several rows.
     """
     if scored.model.task != "binary" or scored.events.sample is None:
         return {}
     cuts = [evaluate.cut_at(scored.roc, efficiency) for efficiency in signal_efficiencies]
-    weights, predictions = scored.weights, scored.predictions
-    found: dict[str, list[dict[str, Any]]] = {}
+    found = _efficiencies(scored, names, cuts)
+    if scored.event is not None and found:
+        found = evaluate.clustered_merits(
+            found, scored.event, lambda kept: _efficiencies(scored.where(kept), names, cuts)
+        )
+    told: dict[str, list[dict[str, Any]]] = {}
     for index, name in enumerate(names):
+        for place, (asked, cut) in enumerate(zip(signal_efficiencies, cuts, strict=True)):
+            if (one := found.get(f"efficiency {index} {place}")) is not None:
+                told.setdefault(name, []).append(
+                    {
+                        "signal_efficiency": asked,
+                        "threshold": cut,
+                        "value": one.value,
+                        "low": one.low,
+                        "high": one.high,
+                        "uncertainty": one.uncertainty,
+                        "events": one.counts["passed"],
+                    }
+                )
+    return told
+
+
+def _efficiencies(scored: Scored, names: Sequence[str], cuts: Sequence[float]) -> dict[str, Merit]:
+    """Return the efficiency of each sample with a yield at each cut."""
+    weights, predictions = scored.weights, scored.predictions
+    found: dict[str, Merit] = {}
+    for index in range(len(names)):
         inside = derived(lambda rows, i=index: rows == i, scored.events.sample)
         whole = sums_of(weights, inside)
         if not whole.weight > 0:
             continue
-        found[name] = []
-        for asked, cut in zip(signal_efficiencies, cuts, strict=True):
+        for place, cut in enumerate(cuts):
             passed = sums_of(weights, inside, derived(lambda p, t=cut: p >= t, predictions))
-            one = efficiency_of(passed, whole)
-            found[name].append(
-                {
-                    "signal_efficiency": asked,
-                    "threshold": cut,
-                    "value": one.value,
-                    "low": one.low,
-                    "high": one.high,
-                    "uncertainty": one.uncertainty,
-                    "events": passed.events,
-                }
-            )
+            name, one = f"efficiency {index} {place}", efficiency_of(passed, whole)
+            ends = one.value, one.low, one.high, one.uncertainty
+            found[name] = Merit(name, *ends, evaluate.ONE_SIGMA, {"passed": passed.events}, "")
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from steepest.evaluate.arrays import Floats
 from steepest.evaluate.columns import extent
-from steepest.storage import AnyArray, blocks, thinned
+from steepest.storage import AnyArray, blocks, in_memory, thinned
 from steepest.storage import total as summed
 
 _MOST_STEPS = 1_000
@@ -22,7 +22,7 @@ class Histogram:
 
     label: str  # name of the filled quantity
     edges: Floats  # shape (bins + 1,); the last bin includes its upper edge
-    # Σ w and √Σ w² per bin; if `normalised`, divided by (Σ w of all events × bin width)
+    # Σ w and √Σ w² per bin, of events; if `normalised`, divided by (Σ w of all × bin width)
     contents: Floats
     errors: Floats
     normalised: bool  # whether the histogram has unit area, including the events outside
@@ -35,9 +35,18 @@ class Histogram:
 
 
 def histogram(
-    values: AnyArray, weights: AnyArray, edges: Floats, label: str, normalised: bool = True
+    values: AnyArray,
+    weights: AnyArray,
+    edges: Floats,
+    label: str,
+    normalised: bool = True,
+    event: AnyArray | None = None,
 ) -> Histogram:
     """Return the histogram of weighted values.
+
+    With `event`, the number of each value's event, the squares are those of events, since the
+    values of one are not independent: Σ_events (Σ w of the event in the bin)². Values of one event
+    are adjacent.
 
     Examples
     --------
@@ -50,8 +59,23 @@ def histogram(
         contents += np.histogram(x, edges, weights=w)[0]
         squares += np.histogram(x, edges, weights=w**2)[0]
         outside += int(((x < edges[0]) | (x > edges[-1])).sum())
+    if event is not None:
+        squares = _squares_of_events(*(in_memory(one) for one in (values, weights, event)), edges)
     scale = summed(weights) * np.diff(edges) if normalised else np.ones(edges.size - 1)
     return Histogram(label, edges, contents / scale, np.sqrt(squares) / scale, normalised, outside)
+
+
+def _squares_of_events(
+    values: np.ndarray, weights: np.ndarray, event: np.ndarray, edges: Floats
+) -> Floats:
+    """Return Σ (Σ w)² over events per bin."""
+    bins = edges.size - 1
+    inside = (values >= edges[0]) & (values <= edges[-1])
+    place = np.minimum(np.searchsorted(edges, values[inside], "right") - 1, bins - 1)
+    number = np.cumsum(np.diff(event, prepend=event[:1]) != 0)[inside]
+    cells, of_cell = np.unique(number * bins + place, return_inverse=True)
+    sums = np.bincount(of_cell, weights[inside], cells.size)
+    return np.bincount(cells % bins, sums**2, bins)
 
 
 def central_range(values: AnyArray, fraction: float = 0.998) -> tuple[float, float]:

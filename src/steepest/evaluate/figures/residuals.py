@@ -21,7 +21,7 @@ from steepest.evaluate.figures.histogram import (
 from steepest.evaluate.figures.style import BLUE, RED, drawing, note, short
 from steepest.evaluate.merit import Merit
 from steepest.evaluate.regression import pull_merits
-from steepest.storage import blocks, derived
+from steepest.storage import AnyArray, blocks, derived
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,11 +46,12 @@ def residual_histograms(
     merits: Mapping[str, Merit] | None = None,
     unit: str | None = None,
     bins: int = 50,
+    event: AnyArray | None = None,
 ) -> ResidualHistograms:
     """Return the numbers of `residual_figure`.
 
-    `merits`, for the legend, are those of `regression_merits`, which has the same arguments and
-    errors.
+    With `event`, that of each row where events have several, errors are of events. `merits`, for
+    the legend, are those of `regression_merits`, which has the same arguments and errors.
 
     Examples
     --------
@@ -69,7 +70,7 @@ def residual_histograms(
         contents += np.histogram2d(t, p, (edges, edges), weights=w)[0]
     printed = ("bias", "resolution", "robust_resolution")
     return ResidualHistograms(
-        histogram(residual, weight, histogram_edges(residual, bins), "residual", normalised=False),
+        histogram(residual, weight, histogram_edges(residual, bins), "residual", False, event),
         edges,
         contents,
         tuple(merits[name] for name in printed if name in merits) if merits else (),
@@ -142,10 +143,12 @@ def pull_histogram(
     bins: int = 40,
     reach: float = 5.0,
     shared: tuple[Values, ArrayLike] | None = None,
+    event: AnyArray | None = None,
 ) -> PullHistogram:
     """Return the numbers of `pull_figure`.
 
-    Bins go from −`reach` to `reach`; the other arguments and errors are those of `pull_merits`.
+    Bins go from −`reach` to `reach`; `event` is that of `residual_histograms`, the other arguments
+    and errors are those of `pull_merits`.
 
     Examples
     --------
@@ -158,7 +161,7 @@ def pull_histogram(
     edges = np.linspace(-reach, reach, bins + 1)
     below = np.array([0.5 * math.erfc(-edge / math.sqrt(2)) for edge in edges])
     return PullHistogram(
-        histogram(pull, weight, edges, "pulls"),
+        histogram(pull, weight, edges, "pulls", event=event),
         np.diff(below) / np.diff(edges),
         pull_merits(pull, weight, shared=shared),
     )

@@ -13,7 +13,7 @@ from steepest.evaluate.columns import extent, joined
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
 from steepest.evaluate.figures.style import BLUE, RED, drawing, short
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
-from steepest.storage import compressed, derived
+from steepest.storage import AnyArray, compressed, derived
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,10 +40,14 @@ def score_histograms(
     training_weights: Values | None = None,
     test_weights: Values | None = None,
     bins: int = 40,
+    *,
+    training_event: AnyArray | None = None,
+    test_event: AnyArray | None = None,
 ) -> ScoreHistograms:
     """Return the numbers of `score_figure`.
 
-    The bins span 0 to 1 for probabilities, otherwise the range of all scores.
+    With the event of each row, where events have several, errors and p-values are of events. The
+    bins span 0 to 1 for probabilities, otherwise the range of all scores.
 
     Labels, scores, weights and errors are those of `roc_curve`.
 
@@ -63,17 +67,23 @@ def score_histograms(
     histograms: list[Histogram] = []
     tests: list[KolmogorovTest] = []
     for label, name in ((1, "signal"), (0, "background")):
-        pair = [_of_class(part, label) for part in (training, test)]
-        for (score, weight), part in zip(pair, ("training", "test"), strict=True):
-            histograms.append(histogram(score, weight, edges, f"{name}, {part}"))
-        tests.append(kolmogorov_test(pair[0][0], pair[1][0], pair[0][1], pair[1][1]))
+        one = _of_class(training, label, training_event)
+        two = _of_class(test, label, test_event)
+        for (score, weight, event), part in ((one, "training"), (two, "test")):
+            histograms.append(histogram(score, weight, edges, f"{name}, {part}", event=event))
+        tests.append(
+            kolmogorov_test(one[0], two[0], one[1], two[1], first_event=one[2], second_event=two[2])
+        )
     return ScoreHistograms(histograms[0], histograms[2], histograms[1], histograms[3], *tests)
 
 
-def _of_class(part: tuple[Any, Any, Any], label: int) -> tuple[Any, Any]:
+def _of_class(
+    part: tuple[Any, Any, Any], label: int, event: AnyArray | None
+) -> tuple[Any, Any, Any]:
     signal, scores, weights = part
     chosen = derived(partial(np.equal, bool(label)), signal)
-    return compressed(scores, chosen), compressed(weights, chosen)
+    own = None if event is None else compressed(event, chosen)
+    return compressed(scores, chosen), compressed(weights, chosen), own
 
 
 def score_figure(

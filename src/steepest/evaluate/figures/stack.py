@@ -42,6 +42,7 @@ def process_scores(
     weights: Values | None = None,
     expected: Sequence[float] | None = None,
     bins: int = 20,
+    event: AnyArray | None = None,
 ) -> tuple[ProcessScores, ...]:
     """Return the numbers of `stack_figure`.
 
@@ -60,6 +61,8 @@ def process_scores(
         of it; None leaves Σw.
     bins
         Number of bins: from 0 to 1 for probabilities, otherwise over the range of the scores.
+    event
+        The event of each row, where events have several: errors are then of events.
 
     Examples
     --------
@@ -76,7 +79,8 @@ def process_scores(
     for index, (name, is_signal) in enumerate(zip(names, signal, strict=True)):
         w = compressed(weight, inside[index])
         total = float(summed(w))
-        counted = histogram(compressed(score, inside[index]), w, edges, name, normalised=False)
+        own = None if event is None else compressed(event, inside[index])
+        counted = histogram(compressed(score, inside[index]), w, edges, name, False, own)
         scale = expected[index] / total if expected is not None and total > 0 else 1.0
         counted = Histogram(
             name, edges, scale * counted.contents, scale * counted.errors, False, counted.outside

@@ -50,7 +50,11 @@ class VariationShapes:
 
 
 def variation_shapes(
-    nominal: Weighted, variations: Mapping[str, Weighted], quantity: str = "Score", bins: int = 25
+    nominal: Weighted,
+    variations: Mapping[str, Weighted],
+    quantity: str = "Score",
+    event: Mapping[str, AnyArray] | None = None,
+    bins: int = 25,
 ) -> tuple[VariationShapes, ...]:
     """Return the numbers of `variation_figure`, an entry for each class.
 
@@ -62,6 +66,8 @@ def variation_shapes(
         The same of each variation; classes that one does not have are left out.
     quantity
         What the values are.
+    event
+        The event of each nominal row, where events have several: its errors are then of events.
     bins
         Number of bins, from 0 to 1 for probabilities, otherwise over the nominal values.
 
@@ -78,7 +84,8 @@ def variation_shapes(
         low, high = extent(values)
         inside = low >= 0 and high <= 1
         edges = np.linspace(0, 1, bins + 1) if inside else histogram_edges(values, bins)
-        reference = histogram(values, weights, edges, "nominal")
+        own = event[title] if event else None
+        reference = histogram(values, weights, edges, "nominal", event=own)
         others = tuple(
             histogram(*classes[title], edges, name)
             for name, classes in variations.items()

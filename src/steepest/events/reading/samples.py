@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -182,8 +183,23 @@ def labelled_by_name(recipe: EventsRecipe) -> bool:
     return recipe.label is None and all(sample.label is None for sample in samples)
 
 
+def _refuse_conditions(samples: Sequence[SampleRecipe]) -> None:
+    """Raise RecipeError for a label that can only be meant as an expression of columns."""
+    for sample in samples:
+        label = sample.label
+        if isinstance(label, str) and re.search(r"[<>]|[=!]=|\b(AND|OR|NOT)\b", label):
+            raise RecipeError(
+                f"The label of the sample {sample.name} is a condition.",
+                expected="the class of all its events: a number, or a name",
+                found=f"label = {label!r}",
+                do=f'leave the labels of the samples out, and write [events] label = "sample == '
+                f"'{sample.name}' AND ({label})\"; or put the condition into the sample's select",
+            )
+
+
 def _labels(samples: Sequence[SampleRecipe]) -> dict[str, Expression]:
     """Return the label of each sample: what it says, else 0 beside a 1, else its name."""
+    _refuse_conditions(samples)
     names = [sample.name for sample in samples]
     given = [sample.label for sample in samples]
     if any(isinstance(label, int) for label in given):
