@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE_MS = 120_000
+"""A machine that is busy, or stops its processes for a while, is no fault of the page."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]
 
 
@@ -77,6 +79,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any, address: str) -> Iterator[Any]:
     """A page whose errors and violations of the policy fail the test."""
     opened, faults = browser.new_page(), []
+    opened.set_default_timeout(PATIENCE_MS)
     opened.route("**/favicon.ico", lambda route: route.fulfill(status=204))  # pages name an icon
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)

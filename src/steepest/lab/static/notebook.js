@@ -96,8 +96,7 @@ async function render({ model, el }) {
   const asking = questions(model);
   const frame = document.createElement("iframe");
   Object.assign(frame, { title: "steepest lab", width: "100%", height: model.get("height") });
-  frame.style.border = "1px solid #8888";
-  frame.style.borderRadius = "10px";
+  Object.assign(frame.style, { border: "1px solid #8888", borderRadius: "10px", boxSizing: "border-box" });
   frame.allow = "clipboard-write";
   let urls = {};
   try {

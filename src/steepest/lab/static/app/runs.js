@@ -49,12 +49,17 @@ export class Runs extends Component {
     if (this._alive) this._timer = setTimeout(() => this._look(), LOOK_MS);
   }
 
-  /** Take a new list; the chosen run is read again if it has begun or ended meanwhile. */
+  /** Take a new list: one that was started here is chosen, or the newest if none is; the chosen one is read again if it has begun or ended. */
   _listed(list) {
-    const first = this.state.list === null;
     this.setState({ list });
-    if (first && list.length && !this.state.chosen && !this.state.compared.length) this._choose(list[0].id);
-    const { detail } = this.state;
+    const { chosen, compared, detail } = this.state;
+    const started = list.find((run) => run.name === this.started);
+    const shown = started ?? (chosen || compared.length ? null : list[0]);
+    if (shown) {
+      this.started = null;
+      this._choose(shown.id);
+      return;
+    }
     const now = detail && list.find((run) => run.id === detail.id);
     if (now && now.status !== detail.status) this._read(detail.id);
   }
@@ -86,7 +91,8 @@ export class Runs extends Component {
 
   async _act(action, body, said) {
     try {
-      await post(action, body);
+      const { started } = await post(action, body);
+      this.started = started ?? null;
       this.setState({ note: said });
     } catch (error) {
       this.setState({ note: error.message });
@@ -147,7 +153,7 @@ export class Runs extends Component {
       <input type="checkbox" aria-label=${`Compare ${run.name}`} checked=${compared.includes(run.id)} onChange=${() => this._compare(run.id)} />
       <button type="button" class="plain row" aria-current=${run.id === chosen ? "true" : undefined} onClick=${() => this._choose(run.id)}>
         <b>${run.name}</b> <span class=${`status ${run.status}`}>${run.status}</span>
-        <small>${[run.model, run.first_merit && `${run.first_merit.title} ${run.first_merit.text}`, ...where, run.error].filter(Boolean).map((one, i) => html`${i ? " · " : ""}<span class=${one === run.error ? "" : "unbroken"}>${one}</span>`)}</small>
+        <small>${[run.model, run.first_merit && `${run.first_merit.title} ${run.first_merit.text}`, ...where, run.error].filter(Boolean).map((one) => html`<span key=${one}>${one}</span>`)}</small>
       </button></li>`;
   }
 }
