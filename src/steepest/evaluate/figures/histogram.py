@@ -60,7 +60,7 @@ def histogram(
         squares += np.histogram(x, edges, weights=w**2)[0]
         outside += int(((x < edges[0]) | (x > edges[-1])).sum())
     if event is not None:
-        squares = _squares_of_events(*(in_memory(one) for one in (values, weights, event)), edges)
+        squares = _squares_of_events(in_memory(values), in_memory(weights), in_memory(event), edges)
     scale = summed(weights) * np.diff(edges) if normalised else np.ones(edges.size - 1)
     return Histogram(label, edges, contents / scale, np.sqrt(squares) / scale, normalised, outside)
 
@@ -75,7 +75,7 @@ def _squares_of_events(
     number = np.cumsum(np.diff(event, prepend=event[:1]) != 0)[inside]
     cells, of_cell = np.unique(number * bins + place, return_inverse=True)
     sums = np.bincount(of_cell, weights[inside], cells.size)
-    return np.bincount(cells % bins, sums**2, bins)
+    return np.bincount(cells % bins, sums**2, bins).astype(np.float64)
 
 
 def central_range(values: AnyArray, fraction: float = 0.998) -> tuple[float, float]:
