@@ -248,3 +248,27 @@ def test_sums_of_variations_that_mean_nothing(sigma, given, variation, said) -> 
     table = {"samples": [sample, other], "variations": [{"name": "v", "sample": "s", **variation}]}
     with pytest.raises(RecipeError, match=said):
         Recipe.from_dict({"events": table})
+
+
+def test_a_linear_baseline_that_cannot_be_fitted_hinders_nothing(tmp_path: Path) -> None:
+    """With the weights negative where x is far out, Σw(x − mean)² is below zero."""
+    random = np.random.default_rng(6)
+    x = np.concatenate([random.normal(0, 0.1, 300), random.choice([-10.0, 10.0], 100)])
+    weight = np.repeat([1.0, -0.5], [300, 100])
+    order = random.permutation(400)
+    columns = {"x": x, "w": weight, "y": random.integers(0, 2, 400), "n": np.arange(400)}
+    path = tmp_path / "events.parquet"
+    pq.write_table(pa.table({name: column[order] for name, column in columns.items()}), path)
+    events = {"path": str(path), "label": "y", "features": ["x"], "weight": "w"}
+    for split in ({}, {"folds": 2}):
+        table = {
+            "events": {**events, "split": split},
+            "model": {"hidden": [4]},
+            "descent": {"epochs": 2, "scaling": "min-max", "learning_rate": 0.01},
+        }
+        run = steepest.train(table, tmp_path / f"run{len(split)}")
+        assert run.metrics is not None
+        assert "baseline" not in run.metrics["merits"]
+        assert "auc" in run.metrics["merits"]["model"]
+        log = ((run.folds or [run])[0].path / "log.txt").read_text()
+        assert "There is no linear baseline. The weighted variance of feature 'x'" in log

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from steepest.notation import number_text, power_of_ten, shared_exponent
+
 ONE_SIGMA = 0.6826894921370859  # erf(1/√2): the probability within one standard deviation
 _NUMBERS = ("value", "low", "high", "uncertainty")
 _REJECTION = "background_rejection_at_"
@@ -28,7 +30,6 @@ FEW = {
     "signal_failed_effective": 5,
 }
 """Effective counts below which an interval need not hold the truth as often as its level says."""
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,20 +177,6 @@ def _plain(number: float | int) -> float | int | None:
     return float(number) if math.isfinite(number) else None
 
 
-def number_text(value: float, digits: int = 4) -> str:
-    """Return a number without an uncertainty, with so many significant digits.
-
-    Examples
-    --------
-    >>> number_text(1_162_345.0, 3), number_text(120.0, 3), number_text(-1.8e-10)
-    ('1.16·10⁶', '120', '−1.8·10⁻¹⁰')
-    """
-    exponent = _shared_exponent(abs(value))
-    mantissa = value * 10.0**-exponent
-    text = f"{mantissa:.{digits}g}" if abs(mantissa) < 10**digits else f"{mantissa:.0f}"
-    return f"{text.replace('-', '−')}{_power(exponent)}"
-
-
 def defined(definition: str, counts: dict[str, float | int]) -> str:
     """Return a definition that says if the counts are too small for the level of the interval.
 
@@ -225,7 +212,7 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
         return f"{number_text(value)}{unit}"
     if not any(errors):  # the value is the end of an interval without another end
         return f"{'≥' if up else '≤'} {number_text(value)}{unit}"
-    exponent = _shared_exponent(max(abs(value), *errors))
+    exponent = shared_exponent(max(abs(value), *errors))
     scale = 10.0**-exponent
     value, up, down = value * scale, up * scale, down * scale
     smaller, larger = min(error * scale for error in errors), max(error * scale for error in errors)
@@ -240,18 +227,7 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
         text = f"{pieces[0]} ± {_rounded((up + down) / 2, decimals)}"
     else:
         text = f"{pieces[0]} +{pieces[1]} −{pieces[2]}"
-    return f"{f'({text}){_power(exponent)}' if exponent else text}{unit}"
-
-
-def _power(exponent: int) -> str:
-    return f"·10{str(exponent).translate(_SUPERSCRIPTS)}" if exponent else ""
-
-
-def _shared_exponent(largest: float) -> int:
-    """Return the power of ten to factor out; 0 if the number is readable without."""
-    if largest == 0 or 1e-3 <= largest < 1e6:
-        return 0
-    return math.floor(math.log10(largest))
+    return f"{f'({text}){power_of_ten(exponent)}' if exponent else text}{unit}"
 
 
 def _decimals(error: float) -> int:
@@ -262,7 +238,7 @@ def _decimals(error: float) -> int:
 def _rounded(number: float, decimals: int) -> str:
     if not math.isfinite(number):
         return "∞"
-    text = f"{round(number, decimals):.{max(decimals, 0)}f}"
+    text = f"{round(number, decimals) + 0.0:.{max(decimals, 0)}f}"  # + 0.0: no −0
     return text.replace("-", "−")
 
 

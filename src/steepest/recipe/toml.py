@@ -49,11 +49,23 @@ def read_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         if path.suffix.lower() in _TEXT_DATA:
             raise _no_recipe(path, f"the suffix {path.suffix}, and no TOML") from None
+        if _begins_with_numbers(path):
+            raise _no_recipe(path, "a first line of numbers, and no TOML") from None
         raise RecipeError(
             f"The recipe {path} is not valid TOML.",
             found=f"{error}{_line_of(path, error)}",
             do='put text in quotes: label = "is_top"',
         ) from None
+
+
+def _begins_with_numbers(path: Path) -> bool:
+    """Whether the first line is one of a table without a header."""
+    with path.open(encoding="utf-8") as stream:
+        fields = re.split(r"[\s,;]+", stream.readline().strip())
+    try:
+        return len([float(field) for field in fields]) > 1
+    except ValueError:
+        return False
 
 
 def _line_of(path: Path, error: Exception) -> str:

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from steepest.evaluate import BinnedMerits, Merit
 from steepest.folder import RunFolder
+from steepest.notation import number_text
 from steepest.report.tables import (
     efficiency_table,
     fold_table,
@@ -82,6 +83,7 @@ def write_report(folder: RunFolder) -> None:
     Examples
     --------
     >>> from steepest.folder import RunFolder
+    from steepest.notation import number_text
     >>> write_report(RunFolder("runs/top-jets-1"))  # doctest: +SKIP
     """
     folder.write_text("report.html", render(folder))
@@ -98,7 +100,7 @@ def render(folder: RunFolder) -> str:
     )
     environment.filters["typeset"] = _typeset
     environment.filters["thousands"] = lambda value: f"{value:,}"
-    environment.filters["significant"] = lambda value, digits=6: f"{value:.{digits}g}"
+    environment.filters["significant"] = lambda value, digits=6: number_text(value, digits)
     metrics = folder.metrics or {}
     return environment.get_template("page.html.jinja").render(
         name=folder.path.resolve().name,
@@ -220,7 +222,12 @@ def _verdict(metrics: dict[str, Any]) -> str:
     else:
         seems = "is" if -change > 2 * error else "seems"
         better = f"{seems} worse than its linear baseline ({title})"
-        hint = "`steepest explain`, which measures the cause"
+        slightly = any("slightly worse than its linear" in w for w in metrics.get("warnings", []))
+        hint = (
+            "the linear model (model.hidden = []), which is enough here"
+            if slightly
+            else "steepest explain, which measures the cause"
+        )
     return f"The {metrics['model']['name']} {better}. To try: {hint}."
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from steepest.evaluate import Merit
 from steepest.evaluate.merit import ONE_SIGMA, with_uncertainty
+from steepest.notation import number_text
 
 
 def yield_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
@@ -108,7 +109,7 @@ def variation_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
     counts = [part, *(each["events"] for each in varied)]
     rows = [
         ["events", *(f"{c['events']:,}" if c else "none" for c in counts)],
-        ["sum of weights", *(f"{c['weight']:.6g}" if c else "" for c in counts)],
+        ["sum of weights", *(number_text(c["weight"], 6) if c else "" for c in counts)],
     ]
     rows += [_yields(one, varied) for one in metrics.get("samples") or []]
     for name, entry in metrics["merits"]["model"].items():

@@ -15,7 +15,7 @@ import pyarrow as pa
 from steepest.compiled.clock import clock
 from steepest.descent import State
 from steepest.descent.history import History
-from steepest.errors import DivergenceError
+from steepest.errors import DivergenceError, EventsError
 from steepest.events import PARTS, TEST, TRAIN, Sample, evaluated_part, skipped_sentences
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.ranks import alone, current
@@ -281,7 +281,12 @@ def _baseline(job: Job, fitted: Fitted) -> Fitted | None:
     else:
         train, scaling = with_jet_features(train), None
     job.callback.stage("Fitting the linear baseline")
-    return fit_baseline(train, schema, TrainingCallback(), job.say, scaling=scaling)
+    try:
+        return fit_baseline(train, schema, TrainingCallback(), job.say, scaling=scaling)
+    except (EventsError, DivergenceError) as error:  # of a model that nobody asked for
+        cause = error.details.get("cause")
+        job.say(f"There is no linear baseline. {error.what}{f' Cause: {cause}.' if cause else ''}")
+        return None
 
 
 def _description(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from steepest.errors import DivergenceError, Interrupted
+from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.evaluate.figures import fold_curves, fold_figure
 from steepest.evaluate.merit import Merit
 from steepest.events import PARTS, TEST, TRAIN, Sample
@@ -94,8 +94,11 @@ class _Folds:
     finish: bool = False
     models: dict[int, Pool] = field(default_factory=dict)
     baselines: dict[int, Pool] = field(default_factory=dict)
+    compares: bool = True
+    """Whether there is a linear baseline of every fold."""
 
     def run(self) -> RunFolder:
+        self.compares = self.recipe.evaluate.baseline
         with logged(self.folder, self.recipe, self.callback, rounds=False):
             return self._run()
 
@@ -161,15 +164,15 @@ class _Folds:
         for part, events in given.items():
             self.models.setdefault(part, Pool()).add(Scored(model, events))
         flat, train = baseline_reads(schema), parts[TRAIN]
-        if (
-            not self.recipe.evaluate.baseline
-            or flat is None
-            or (flat is not schema and train.on_disk)
-        ):
+        if not self.compares or flat is None or (flat is not schema and train.on_disk):
             return
         scaling = model.scaling if flat is schema else None
         train = with_jet_features(train)
-        baseline = fit_baseline(train, flat, TrainingCallback(), scaling=scaling).model
+        try:
+            baseline = fit_baseline(train, flat, TrainingCallback(), scaling=scaling).model
+        except (EventsError, DivergenceError):  # its own run has said so
+            self.baselines, self.compares = {}, False
+            return
         for part, events in given.items():
             of_part = Scored(baseline, with_jet_features(events))
             self.baselines.setdefault(part, Pool()).add(of_part)

@@ -15,6 +15,7 @@ import numpy as np
 from steepest.errors import EventsError
 from steepest.events import PARTS, TRAIN, Sample
 from steepest.events.sample.checks import part_sums
+from steepest.notation import number_text
 from steepest.storage import derived
 
 BALANCED, AS_GIVEN = "balanced", "as-given"
@@ -84,7 +85,7 @@ def with_train_weights(sample: Sample, choice: str | None) -> Sample:
         return sample
     factors = class_factors(sample)
     told = ", ".join(
-        f"{name!r} {total:.6g} × {factor:.4g}"
+        f"{name!r} {number_text(total, 6)} × {number_text(factor)}"
         for name, total, factor in zip(sample.classes, sums, factors, strict=True)
     )
     note = (

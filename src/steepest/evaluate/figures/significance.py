@@ -20,6 +20,7 @@ from steepest.evaluate.significance import (
     significance_scan,
     with_interval,
 )
+from steepest.notation import number_text
 from steepest.storage import compressed, derived
 
 if TYPE_CHECKING:
@@ -147,4 +148,5 @@ def _draw_cut(axes: Axes, cut: Merit) -> None:
 def _expected(experiment: Experiment) -> str:
     share = 100 * experiment.background_uncertainty
     error = rf" $\pm$ {share:g} %" if share else ""
-    return f"S = {experiment.signal:g},  B = {experiment.background:g}{error} before the cut"
+    signal, background = (number_text(n) for n in (experiment.signal, experiment.background))
+    return f"S = {signal},  B = {background}{error} before the cut"

@@ -12,7 +12,7 @@ from steepest.evaluate.arrays import Values, as_column, as_weights
 from steepest.evaluate.columns import extent
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
 from steepest.evaluate.figures.style import BLUE, COLOURS, drawing, short
-from steepest.evaluate.merit import number_text
+from steepest.notation import number_text
 from steepest.storage import AnyArray, compressed
 from steepest.storage import total as summed
 

@@ -72,7 +72,7 @@ def exploded(source: EventSource, name: str | None) -> EventSource:
         f"Each row is one {name}: {counted(result.rows, 'row')} of {counted(source.rows, 'event')}"
         + (f", of which {empty} have none" if empty else "")
         + ". All rows of an event are in one part, and have its weight; intervals of "
-        "figures of merit and bands of curves take events as independent, those of histograms rows."
+        "figures of merit and error bars take events as independent."
     )
     return result
 

@@ -25,6 +25,7 @@ from steepest.events.reading.friends import with_friends
 from steepest.events.reading.plan import Plan, Planned, plan_of, resolved
 from steepest.events.source import EventSource
 from steepest.events.words import counted, listed
+from steepest.notation import number_text
 from steepest.recipe import EventsRecipe, SampleRecipe
 
 __all__ = [
@@ -240,9 +241,11 @@ def _normalised(
     total = sum_of_weights(source, plan.weight, sample)
     expected = sample.cross_section * (luminosity or 1.0) * PER_FEMTOBARN
     note = (
-        f"{told}, Σw = {total:.6g}, σ = {sample.cross_section:g} pb, L = {luminosity or 1.0:g} "
-        f"fb⁻¹{'' if luminosity else ' (events.luminosity is not given)'}: "
-        f"{expected:.6g} events expected before selection, weights × {expected / total:.6g}."
+        f"{told}, Σw = {number_text(total, 6)}, σ = {sample.cross_section:g} pb, "
+        f"L = {luminosity or 1.0:g} fb⁻¹"
+        f"{'' if luminosity else ' (events.luminosity is not given)'}: "
+        f"{number_text(expected, 6)} events expected before selection, weights × "
+        f"{number_text(expected / total, 6)}."
     )
     notes = [*plan.notes, note]
     if source.skipped:
