@@ -294,6 +294,6 @@ def test_messages_about_what_is_evaluated(table: dict, message: str):
 def test_a_table_of_numbers_is_told_from_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "higgs.train"
     path.write_text("1\t0.869\t-0.635\n0\t0.908\t0.329\n")
-    with pytest.raises(RecipeError, match="higgs.train is not a recipe") as caught:
+    with pytest.raises(RecipeError, match=r"higgs.train is not a recipe") as caught:
         Recipe.from_toml(path)
     assert 'path = "higgs.train"' in str(caught.value.details["do"])

@@ -60,7 +60,12 @@ class Plots:
         return figures.drawn_into(lambda: figures.with_units(draw, units), axes)
 
     def loss(self, axes: Axes | None = None) -> Any:
-        """Loss and learning rate against the step; of a running descent too."""
+        """Loss and learning rate against the step; of a running descent too.
+
+        Of a run with folds: the losses of all folds.
+        """
+        if self._folder.folds:
+            return self("folds", axes)
         from steepest.evaluate import figures
         from steepest.training.figures import descent
 
@@ -104,6 +109,15 @@ class Plots:
         """The jets that are most wrongly classified, as their particles."""
         return self("jets", axes)
 
-    def bins(self, column: str, axes: Axes | None = None) -> Any:
-        """Figures of merit in bins of a column."""
-        return self(f"bins-{column}", axes)
+    def bins(self, column: str | None = None, axes: Axes | None = None) -> Any:
+        """Figures of merit in bins of a column; left out, of the only one that the run has."""
+        found = [name for name in self.names if name.startswith("bins-")]
+        if column is None and len(found) != 1:
+            raise RunFolderError(
+                f"The run {self._folder.path} has {len(found)} figures of merit in bins.",
+                expected="the column of one of them"
+                if found
+                else "[[evaluate.bins]] in its recipe",
+                found=", ".join(name.removeprefix("bins-") for name in found) or "none",
+            )
+        return self(f"bins-{column}" if column is not None else found[0], axes)

@@ -326,6 +326,7 @@ def test_a_fold_that_diverges_is_said(events_path: Path, tmp_path: Path):
 @pytest.mark.slow
 def test_the_figures_are_drawn(drawn: None, events_path: Path, tmp_path: Path):
     run = steepest.train(recipe_of(events_path), tmp_path / "run")
+    assert run.plot.loss().has_data()
     names = {path.stem for path in (run.path / "figures").glob("*.png")}
     assert names == {"calibration", "folds", "roc", "scores"}
     curves = json.loads((run.path / "figures" / "folds.json").read_text())

@@ -76,6 +76,7 @@ def test_figures_go_into_axes_that_are_given(recipe_table: dict, tmp_path: Path)
     for draw in (run.plot.scores, run.plot.calibration, run.plot.features, run.plot.significance):
         assert np.ravel(draw())[0].has_data()
     assert run.plot.bins("pt")[0].has_data()
+    assert run.plot.bins()[0].has_data(), "the only ones"
 
 
 def test_a_running_descent_has_its_loss_drawn(recipe_table: dict, tmp_path: Path):

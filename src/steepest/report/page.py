@@ -112,6 +112,7 @@ def render(folder: RunFolder) -> str:
         efficiencies=efficiency_table(metrics),
         folds=fold_table(metrics),
         variations=variation_table(metrics),
+        class_heads=_class_heads(metrics),
         chosen=_chosen(metrics),
         verdict=_verdict(metrics),
         explanation=folder.explanation,
@@ -126,6 +127,14 @@ def render(folder: RunFolder) -> str:
         log=_text(folder.path / "log.txt"),
         environment=folder.environment or {},
     )
+
+
+def _class_heads(metrics: dict[str, Any]) -> list[str]:
+    """Return what the table of events calls the classes."""
+    label, classes = metrics.get("label", ""), metrics.get("classes", [])
+    if classes == ["0", "1"] and (label == "sample" or re.search(r"[^\w.]", label)):
+        return ["background", "signal"]
+    return [f"{label} = {name}" for name in classes]
 
 
 def _typeset(text: str) -> Markup:

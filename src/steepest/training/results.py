@@ -6,6 +6,7 @@ Both formats are interfaces: see docs/run-folder.md.
 from __future__ import annotations
 
 import platform
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,8 @@ def class_titles(model: TrainedModel) -> tuple[str, str]:
     if model.classes == ("0", "1"):
         if model.label == "sample":  # labels are given sample by sample
             return "Background", "Signal"
+        if re.search(r"[^\w.]", model.label):  # a condition
+            return "Background", f"Signal ({model.label})"
         return f"Background ({model.label} = 0)", f"Signal ({model.label} = 1)"
     return model.classes[0], model.classes[1]
 
