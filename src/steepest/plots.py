@@ -10,6 +10,11 @@ from steepest.folder import RunFolder
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LOSS = "Loss and learning rate"
+_MAIN = {"descent": _LOSS, "roc": "ROC curve", "roc-classes": "ROC curves of the classes",
+         "residuals": "Residuals"}  # fmt: skip
+"""The figures that a run shows of itself, by their names in the report, and what they show."""
+
 
 class Plots:
     """Draws the figures of a run from the numbers in its folder, by the report's own functions.
@@ -58,6 +63,22 @@ class Plots:
         draw = figures.drawn_again(function, self._folder.figure(name), options)
         units = known[name].get("units", {})
         return figures.drawn_into(lambda: figures.with_units(draw, units), axes)
+
+    def pictures(self) -> dict[str, bytes]:
+        """Return loss and main result as PNG, by what they show; while a run goes on, its loss."""
+        from steepest.evaluate import figures
+        from steepest.training.figures import descent
+
+        folder = self._folder.path / "figures"
+        shown = {
+            title: (folder / f"{name}.png").read_bytes()
+            for name, title in _MAIN.items()
+            if (folder / f"{name}.png").is_file()
+        }
+        if _LOSS not in shown and len(history := self._folder.history):
+            _, draw, _ = descent(history, None)
+            return {_LOSS: figures.rendered(draw()), **shown}
+        return shown
 
     def loss(self, axes: Axes | None = None) -> Any:
         """Loss and learning rate against the step; of a running descent too.

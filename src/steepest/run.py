@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from steepest.explain import Explanation
     from steepest.landscape import Landscape
     from steepest.plots import Plots
+    from steepest.share import Prepared, Published
+    from steepest.share.onnx import Exported
 
 __all__ = ["Run", "compare", "predict", "resume", "train"]
 
@@ -106,7 +108,7 @@ class Run:
         return self.path / "report.html"
 
     def predict(self, features: ArrayLike) -> np.ndarray:
-        """Predict from raw features, each event for itself.
+        """Predict from raw features; other events change no event's prediction, but for rounding.
 
         Parameters
         ----------
@@ -342,6 +344,70 @@ class Run:
 
         return show_run(self.path, height)
 
+    def share(
+        self,
+        to: str,
+        *,
+        private: bool | None = None,
+        pull_request: bool = False,
+        dry_run: bool = False,
+        license: str | None = None,
+        merits: Sequence[str] | None = None,
+        token: str | None = None,
+    ) -> Published | Prepared:
+        """Upload the model with its card to the Hugging Face Hub, as `steepest share` does.
+
+        Parameters
+        ----------
+        to
+            ``ORG/NAME``.
+        private
+            Whether a repository that is made is private; None is the organisation's rule.
+        pull_request
+            Propose the files, in place of committing them.
+        dry_run
+            Send nothing, and do not ask the Hub: return the sizes of the files, and the card.
+        license
+            As the Hub writes it, such as ``bsd-3-clause``.
+        merits
+            The figures of merit that the card has; None is all of them.
+        token
+            None is the one that huggingface_hub finds.
+
+        Raises
+        ------
+        RunFolderError
+            The run is not complete, or damaged.
+        InputError
+            The card would claim what the run does not hold; the Hub refuses, cannot be reached, or
+            holds something else at this name.
+        MissingExtraError
+            The extra ``[hub]`` is not installed.
+
+        Examples
+        --------
+        >>> print(run.share("dl4phys/top-tagger", dry_run=True).card)  # doctest: +SKIP
+        """
+        from steepest.share import Target, prepare, share_run
+
+        if dry_run:
+            return prepare(self.path, to, license=license, merits=merits)
+        target = Target(to, private=private, pull_request=pull_request, token=token)
+        return share_run(self.path, target, license=license, merits=merits)
+
+    def write_onnx(
+        self, path: str | Path, *, float32: bool = False, purpose: str | None = None
+    ) -> Exported:
+        """Write the model as ONNX, see `steepest.share.onnx.write_onnx` and docs/onnx.md.
+
+        Examples
+        --------
+        >>> run.write_onnx("top-tagger.onnx").inputs  # doctest: +SKIP
+        """
+        from steepest.share.onnx import write_onnx
+
+        return write_onnx(self.model, path, float32=float32, purpose=purpose)
+
     def resume(self, *settings: str, finish: bool = False, progress: bool = True) -> Run:
         """Go on with this run, or end it now, see `steepest.resume`."""
         return resume(self.path, settings=settings, finish=finish, progress=progress)
@@ -354,13 +420,14 @@ class Run:
         return f"Run({str(self.path)!r}, {self._status})"
 
     def _repr_html_(self) -> str:
-        """The table of figures of merit, as a notebook shows it."""
-        from steepest.terminal import html_table, table_of_merits
+        """Figures of merit, loss curve and ROC curve, as a notebook shows them."""
+        from steepest.terminal import html_pictures, html_table, table_of_merits
 
         title = f"{self.path}, {self._status}"
+        pictures = html_pictures(self.plot.pictures())
         if self._status != "complete":
-            return f"<p><b>{escape(title)}</b></p>"
-        return html_table(title, *table_of_merits(self.metrics or {}))
+            return f"<p><b>{escape(title)}</b></p>{pictures}"
+        return html_table(title, *table_of_merits(self.metrics or {})) + pictures
 
 
 def train(

@@ -333,6 +333,19 @@ def html_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]])
     return f"<p><b>{escape(title)}</b></p><table>{''.join(lines)}</table>"
 
 
+def html_pictures(pictures: Mapping[str, bytes]) -> str:
+    """Return PNG pictures for a notebook, one beside the other; by what each shows."""
+    from base64 import b64encode
+    from html import escape
+
+    shown = [
+        f'<img alt="{escape(name)}" style="height: 20em; max-width: 100%; object-fit: contain" '
+        f'src="data:image/png;base64,{b64encode(content).decode("ascii")}">'
+        for name, content in pictures.items()
+    ]
+    return f"<div>{''.join(shown)}</div>" if shown else ""
+
+
 def text_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table as text."""
     lines = [list(header), *map(list, rows)]

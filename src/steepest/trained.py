@@ -28,6 +28,7 @@ from steepest.losses import (
 from steepest.models import Model, ModelKind, kind_named
 from steepest.objective import Batch, Memory, ModelObjective
 from steepest.objective.stateful import restore_memory
+from steepest.recipe import ParticlesRecipe
 from steepest.scaling import AffineScaling, AnyScaling, scaling_from
 
 Array = np.ndarray
@@ -104,6 +105,8 @@ class TrainedModel:
     # where the momenta of the particles are, as ``[events.particles]`` of a recipe has it; None for
     # models that read none
     particles: dict[str, Any] | None = None
+    # the columns of usual names that training read them from, where the recipe names none
+    momenta: dict[str, str] = field(default_factory=dict)
     # the lists whose elements are a row each, as ``events.explode`` of a recipe has it
     explode: str | None = None
     # "title" and "unit" of features, label and other columns, as far as they are known
@@ -159,7 +162,9 @@ class TrainedModel:
         Returns values ``(events,)`` for regression, P(signal) ``(events,)`` for two classes by
         binary cross entropy, ``(events, K)`` probabilities for cross entropy; computed in float64,
         whatever θ was trained in, so that scores do not tie where float32 would round them to one.
-        An event's prediction has the same bits whichever events are predicted with it.
+        An event's prediction has the same bits whichever events are predicted with it. Networks of
+        particles give the same up to rounding, some 1e-16 of a probability: PyTorch adds in an
+        order that depends on how many particles there are.
         """
         if self.encoding is not None and not isinstance(features, Groups):
             features = self.encoding.transform(features)
@@ -260,6 +265,7 @@ class TrainedModel:
             "classes": list(self.classes),
             "features": dict(features) if isinstance(features, Mapping) else list(features),
             **({} if self.particles is None else {"particles": self.particles}),
+            **({"momenta": self.momenta} if self.momenta else {}),
             **({} if self.explode is None else {"explode": self.explode}),
             **({"units": self.units} if self.units else {}),
             "encoding": None if self.encoding is None else self.encoding.to_json(),
@@ -310,6 +316,7 @@ class TrainedModel:
             encoding=Encoding.from_json(encoding) if encoding is not None else None,
             buffers=buffers,
             particles=config.get("particles"),
+            momenta=ParticlesRecipe(**config.get("momenta") or {}).momenta(),
             explode=config.get("explode"),
             units=config.get("units") or {},
         )

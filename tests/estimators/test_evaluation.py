@@ -1,5 +1,7 @@
 """Estimators have the tables and figures of a run."""
 
+import base64
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -54,6 +56,21 @@ def test_figures_of_merit_of_several_classes_and_of_numbers(regressor):
     assert regressor.evaluate(X, Y, W)["r_squared"].value == regressor.score(X, Y, W)
     several.plot.confusion(X, labels)
     assert len(several.plot.roc(X, labels).get_legend().get_texts()) >= 3
+
+
+def test_a_notebook_shows_the_results(classifier, regressor):
+    assert 'alt="roc"' in classifier.evaluate(X, SIGNAL, W)._repr_html_()
+    assert 'alt="residuals"' in regressor.evaluate(X, Y)._repr_html_()
+    html = classifier._repr_html_()
+    assert "sk-estimator" in html  # scikit-learn's diagram
+    _, said, descent = html.rpartition(f"steps: {classifier.stop_reason_}. η = ")
+    assert said
+    assert classifier._repr_mimebundle_()["text/html"].endswith(descent)
+    png = base64.b64decode(descent.partition("data:image/png;base64,")[2].partition('"')[0])
+    assert png.startswith(b"\x89PNG")
+    assert "data:image/png" not in Regressor()._repr_html_()
+    solved = Regressor(method="exact").fit(X, Y)._repr_html_()
+    assert solved.endswith("by an orthogonal factorisation.</p>")
 
 
 def test_figures_are_drawn_into_axes(classifier, regressor):

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -19,31 +20,53 @@ def merit(value, low, high, unit=None, **more):
     return Merit("m", value, low, high, (high - low) / 2, ONE_SIGMA, {"n": 3}, "d", unit, **more)
 
 
-@pytest.mark.parametrize(
-    ("value", "low", "high", "unit", "text"),
-    [
-        (0.94123, 0.93964, 0.94282, None, "0.9412 ± 0.0016"),
-        (45.21, 42.1, 49.0, "GeV", "45.2 +3.8 −3.1 GeV"),
-        (-0.5, -0.7, -0.3, "GeV", "−0.50 ± 0.20 GeV"),
-        (12345, 12345 - 234, 12345 + 234, None, "12340 ± 230"),
-        (9.96, 9.96 - 0.0996, 9.96 + 0.0996, None, "9.96 ± 0.10"),
-        (1.234e-5, 1.134e-5, 1.334e-5, None, "(1.23 ± 0.10)·10⁻⁵"),
-        (3.2e7, 3.1e7, 3.3e7, "GeV²", "(3.20 ± 0.10)·10⁷ GeV²"),
-        (1.0, 0.982, 1.0, None, "1.000 −0.018"),
-        (0.5, 0.5, 0.5, None, "0.5"),
-        (8.3774e-11, 8.3774e-11, 8.3774e-11, None, "8.377·10⁻¹¹"),
-        (0.0, 0.0, 0.0, "GeV", "0 GeV"),
-        (0.1, 0.09999, 0.6, None, "0.10000 +0.50000 −0.00001"),
-        (300.0, 200.0, math.inf, None, "300 +∞ −100"),
-        (-0.01, 0.0, 0.02, None, "−0.01 [0, 0.02]"),
-        (math.inf, 812.3, math.inf, None, "> 812 (84 % CL)"),
-        (math.inf, 3.46e7, math.inf, None, "> 3.46·10⁷ (84 % CL)"),
-        (0.25, math.nan, math.nan, "GeV", "0.25 GeV (uncertainty undefined)"),
-        (math.nan, math.nan, math.nan, None, "undefined"),
-    ],
-)
+WRITTEN = [
+    (0.94123, 0.93964, 0.94282, None, "0.9412 ± 0.0016"),
+    (45.21, 42.1, 49.0, "GeV", "45.2 +3.8 −3.1 GeV"),
+    (-0.5, -0.7, -0.3, "GeV", "−0.50 ± 0.20 GeV"),
+    (12345, 12345 - 234, 12345 + 234, None, "12340 ± 230"),
+    (9.96, 9.96 - 0.0996, 9.96 + 0.0996, None, "9.96 ± 0.10"),
+    (1.234e-5, 1.134e-5, 1.334e-5, None, "(1.23 ± 0.10)·10⁻⁵"),
+    (3.2e7, 3.1e7, 3.3e7, "GeV²", "(3.20 ± 0.10)·10⁷ GeV²"),
+    (1.0, 0.982, 1.0, None, "1.000 −0.018"),
+    (0.5, 0.5, 0.5, None, "0.5"),
+    (8.3774e-11, 8.3774e-11, 8.3774e-11, None, "8.377·10⁻¹¹"),
+    (0.0, 0.0, 0.0, "GeV", "0 GeV"),
+    (0.1, 0.09999, 0.6, None, "0.10000 +0.50000 −0.00001"),
+    (300.0, 200.0, math.inf, None, "300 +∞ −100"),
+    (-0.01, 0.0, 0.02, None, "−0.01 [0, 0.02]"),
+    (math.inf, 812.3, math.inf, None, "> 812 (84 % CL)"),
+    (math.inf, 3.46e7, math.inf, None, "> 3.46·10⁷ (84 % CL)"),
+    (0.25, math.nan, math.nan, "GeV", "0.25 GeV (uncertainty undefined)"),
+    (math.nan, math.nan, math.nan, None, "undefined"),
+]
+
+
+@pytest.mark.parametrize(("value", "low", "high", "unit", "text"), WRITTEN)
 def test_format_is_what_one_writes(value, low, high, unit, text):
     assert merit(value, low, high, unit).format() == text
+
+
+@pytest.mark.parametrize(("value", "low", "high", "unit", "text"), WRITTEN)
+def test_rounded_numbers_are_those_that_are_written(value, low, high, unit, text):
+    found = merit(value, low, high, unit).rounded()
+    if not math.isfinite(value):
+        assert not math.isfinite(found.value)
+        return
+    written, power = re.match(r"\(?([−0-9.]+)(?:[^·]*·10([⁻⁰¹²³⁴-⁹]+))?", text).groups()
+    exponent = int((power or "0").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
+    assert found.value == pytest.approx(
+        float(written.replace("−", "-")) * 10.0**exponent, rel=1e-14
+    )
+    assert found.name == "m"
+    assert found.counts == {"n": 3}
+
+
+def test_rounded_ends_and_uncertainty():
+    found = Merit("auc", 0.94123, 0.93964, 0.94282, 0.00159, ONE_SIGMA, {}, "").rounded()
+    assert (found.low, found.high, found.uncertainty) == (0.9396, 0.9428, 0.0016)
+    limit = replace(merit(0.008512, -0.0085, 0.0132), name="calibration_error").rounded()
+    assert (limit.value, limit.high) == (0.009, 0.013)
 
 
 @pytest.mark.parametrize(

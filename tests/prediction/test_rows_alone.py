@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from share.particle_models import SMALL, groups_of, model_of, quantities
 from steepest.errors import EventsError
 from steepest.losses import loss_named
 from steepest.models import Dense
@@ -51,6 +52,19 @@ def test_any_rows_give_the_bits_of_all_rows(
     holds()
     chosen = np.random.default_rng(1).permutation(len(events))[:100]
     assert np.array_equal(trained.predict(events[chosen]), expected[chosen])
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=() if k == "deep-sets" else pytest.mark.slow) for k in SMALL]
+)
+def test_networks_of_particles_round_by_the_events_beside(kind: str):
+    pytest.importorskip("torch", reason="needs the extra [torch]")
+    lengths = np.random.default_rng(2).integers(0, 30, 300)
+    trained = model_of(kind)
+    events = groups_of(trained, quantities(lengths, 3), lengths)
+    expected = trained.predict(events)
+    for rows in (np.arange(300)[::-1], np.arange(40, 60), np.array([7])):
+        np.testing.assert_allclose(trained.predict(events[rows]), expected[rows], atol=1e-14)
 
 
 def test_no_events():

@@ -17,7 +17,7 @@ from share.loopback_hub import READ_ONLY, TOKEN, Fault, Hub
 from steepest import Classifier, load
 from steepest.errors import InputError, RunFolderError, SteepestError
 from steepest.folder import hub as hub_models
-from steepest.share import Target, share_run
+from steepest.share import Prepared, Published, Target, share_run
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 NAME = "dl4phys/top-tagger"
@@ -51,8 +51,13 @@ def test_a_model_goes_there_and_comes_back(hub: Hub, trained: Path):
 
 def test_the_same_again_sends_nothing(hub: Hub, trained: Path):
     share_run(trained, Target(NAME))
-    before = hub.repos[NAME].head
-    done = share_run(trained, Target(NAME))
+    before, run = hub.repos[NAME].head, steepest.Run(trained)
+    prepared = run.share(NAME, dry_run=True)
+    assert isinstance(prepared, Prepared)
+    assert prepared.files.keys() == hub.repos[NAME].files.keys() - {".gitattributes"}
+    assert prepared.card == hub.repos[NAME].files["README.md"].decode()
+    done = run.share(NAME)
+    assert isinstance(done, Published)
     assert (done.sent, done.made, hub.repos[NAME].head) == ((), False, before)
 
 

@@ -22,6 +22,7 @@ from steepest.events.expressions.functions import FUNCTIONS as EVERY
 from steepest.events.expressions.functions import delta_phi, delta_r
 from steepest.losses import loss_named
 from steepest.models import Dense
+from steepest.models.through_origin import ThroughOrigin
 from steepest.scaling import SCALINGS, fit_scaling
 from steepest.trained import TrainedModel
 
@@ -249,6 +250,23 @@ def test_tasks(task: str, hidden: tuple[int, ...], tmp_path: Path):
     told = {entry.key: entry.value for entry in onnx.load(tmp_path / "x.onnx").metadata_props}
     assert json.loads(told["features"]) == ["pt", "mass", "ratio"]
     assert told["task"] == task
+
+
+@pytest.mark.parametrize("purpose", [None, "hls4ml"])
+@pytest.mark.parametrize("task", TASKS)
+def test_linear_models_through_the_origin(task: str, purpose: str | None, tmp_path: Path):
+    dense = model_of(["pt", "mass", "ratio"], "none", (), task=task)
+    network = ThroughOrigin(3, len(dense.classes) if task == "multiclass" else 1)
+    theta = np.random.default_rng(4).normal(size=network.size) * 0.003
+    model = replace(dense, model=network, theta=theta)
+    done = write_onnx(model, tmp_path / "x.onnx", purpose=purpose)
+    given = {name: MATRIX[:, i] for i, name in enumerate(model.names)}
+    if purpose == "hls4ml":
+        given = {"features": MATRIX.astype(np.float32)}
+    (found,) = session_of((tmp_path / "x.onnx").read_bytes()).run(None, given)
+    expected = model.predict(MATRIX)
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=done.agreement.allowed)
+    assert np.std(expected) > 0.005
 
 
 def test_derived_features_fills_and_categories_are_inside(tmp_path: Path):

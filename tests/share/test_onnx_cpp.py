@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from share.debian_headers import headers_of_debian
 from share.particle_models import groups_of, model_of, quantities
 from share.test_onnx import MATRIX
 from share.test_onnx import model_of as dense_model_of
@@ -24,14 +25,19 @@ HEADER = "onnxruntime_cxx_api.h"
 SYSTEM = [Path("/usr/include"), Path("/usr/local/include")]
 
 
-def headers() -> Path | None:
+def headers(folder: Path) -> Path | None:
     """The folder with onnxruntime's headers, which its Python package lacks."""
-    roots = (
-        [Path(os.environ["ONNXRUNTIME_ROOT"]) / "include"]
-        if "ONNXRUNTIME_ROOT" in os.environ
-        else []
-    )
-    for root in [*roots, *SYSTEM]:
+    if "ONNXRUNTIME_ROOT" in os.environ:
+        found = headers_in(Path(os.environ["ONNXRUNTIME_ROOT"]) / "include")
+    else:
+        found = headers_in(*SYSTEM)
+    if found is None and (unpacked := headers_of_debian(folder)) is not None:
+        return headers_in(unpacked)
+    return found
+
+
+def headers_in(*roots: Path) -> Path | None:
+    for root in roots:
         for inside in ("", "onnxruntime", "onnxruntime/core/session"):
             if (root / inside / HEADER).is_file():
                 return root / inside
@@ -45,7 +51,7 @@ def library(folder: Path) -> Path:
             *Path(root).glob("lib/libonnxruntime.so"),
             *Path(root).glob("lib/*/libonnxruntime.so"),
         ]
-        if found:
+        if found and found[0].is_file():
             return found[0].parent
     packaged = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"))
     for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
@@ -55,9 +61,9 @@ def library(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    include = headers()
+    include = headers(tmp_path_factory.mktemp("debian"))
     if include is None:
-        pytest.skip("needs onnxruntime's headers: set ONNXRUNTIME_ROOT")
+        pytest.skip("needs onnxruntime's headers: libonnxruntime-dev, or set ONNXRUNTIME_ROOT")
     if shutil.which("g++") is None:
         pytest.skip("needs g++")
     folder = tmp_path_factory.mktemp("program")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,18 @@ def test_a_thousand_events_and_padding_between_particles(rich: tuple):
     np.testing.assert_allclose(first.sum(axis=1), 1.0)
     reversed_ = {n: v[:, ::-1].copy() if v.ndim == 2 else v for n, v in given.items()}
     np.testing.assert_allclose(session.run(None, reversed_)[0], first, atol=1e-7)
+
+
+def test_columns_that_the_recipe_does_not_name(tmp_path: Path):
+    read = {name: f"part_{name}" for name in ("pt", "eta", "phi", "energy")}
+    model = replace(model_of("deep-sets"), momenta=read)
+    done = write_onnx(model, tmp_path / "x.onnx")
+    assert done.inputs.keys() == set(read.values())
+    lists = {f"part_{name}": values for name, values in quantities(LENGTHS, 5).items()}
+    given = {name: padded(lists[name]) for name in done.inputs}
+    (found,) = session_of((tmp_path / "x.onnx").read_bytes()).run(None, given)
+    expected = model.predict(groups_of(model, quantities(LENGTHS, 5), LENGTHS))
+    np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
 def test_what_is_no_momentum_has_no_score(rich: tuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,6 +13,7 @@ import pytest
 import steepest
 from steepest.errors import RunFolderError
 from steepest.evaluate import figures
+from steepest.terminal import table_of_merits
 
 BINS = {"column": "pt", "edges": [550.0, 600.0, 650.0]}
 TASKS = {
@@ -26,6 +28,11 @@ TASKS = {
         "events": {"label": "mass", "features": ["pt", "ratio"]},
         "evaluate": {"bins": [BINS]},
     },
+}
+RESULT = {
+    "binary": "ROC curve",
+    "multiclass": "ROC curves of the classes",
+    "regression": "Residuals",
 }
 
 
@@ -52,6 +59,10 @@ def test_each_figure_of_the_report_is_drawn_again_with_the_same_bytes(
     run = run_of(task, recipe_table, tmp_path / "run")
     drawn = sorted(path.stem for path in (run.path / "figures").glob("*.png"))
     assert list(run.plot.names) == drawn
+    merit = next(iter(table_of_merits(run.metrics or {})[1]))[1]
+    shown = run._repr_html_()
+    assert f"<td>{merit}</td>" in shown
+    assert re.findall(r'alt="([^"]+)"', shown) == ["Loss and learning rate", RESULT[task]]
     for name in drawn:
         how = run._folder.drawings[name]
         draw = figures.drawn_again(how["function"], run._folder.figure(name), how["options"])
@@ -85,6 +96,8 @@ def test_a_running_descent_has_its_loss_drawn(recipe_table: dict, tmp_path: Path
     (run.path / "figures.json").unlink()
     assert run.plot.loss()[0].get_ylabel() == "Loss"
     assert run.plot.names == ()
+    assert "unfinished</b></p>" in run._repr_html_()
+    assert 'alt="Loss and learning rate"' in run._repr_html_()
     with pytest.raises(RunFolderError, match="the run is not complete"):
         run.plot.roc()
 

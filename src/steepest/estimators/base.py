@@ -26,7 +26,7 @@ from steepest.estimators.choices import (
     refuse_intercept,
     seed_of,
 )
-from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated
+from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated, html_of_descent
 from steepest.estimators.progress import CallbackAdapter, ProgressCallback, Verbose, told
 from steepest.estimators.shared import Shared
 from steepest.events import TRAIN, VALIDATION, Sample
@@ -327,6 +327,17 @@ class Descended(Shared, BaseEstimator):
             ConvergenceWarning,
             stacklevel=4,
         )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """scikit-learn's diagram; of a fitted estimator how its descent went, and the loss."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle and hasattr(self, "model_") and hasattr(self, "stop_reason_"):
+            bundle["text/html"] += html_of_descent(self)
+        return bundle
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        bundle = self._repr_mimebundle_()
+        return bundle.get("text/html", bundle["text/plain"])
 
     @property
     def plot(self) -> EstimatorPlots:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from steepest.errors import InputError
 from steepest.evaluate import Merit
 from steepest.events import TEST, TRAIN
 from steepest.recipe import EvaluateRecipe
-from steepest.terminal import html_table, rows_of_merits, text_table
+from steepest.terminal import html_pictures, html_table, rows_of_merits, text_table
 from steepest.training import figures as drawn
 from steepest.training.evaluation import Evaluation, evaluate_model
 from steepest.training.scored import Scored
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 class Merits(Mapping[str, Merit]):
     """Figures of merit by name, each a `Merit` with its interval; shown as a table.
 
+    In a notebook the ROC curve is below it, of a regression the residuals.
+
     Examples
     --------
     >>> merits = Merits({"auc": Merit("auc", 0.9, 0.89, 0.91, 0.01, 0.68, {}, "")}, "10 events")
@@ -30,8 +33,13 @@ class Merits(Mapping[str, Merit]):
     0.9
     """
 
-    def __init__(self, merits: Mapping[str, Merit], title: str) -> None:
-        self._merits, self.title = dict(merits), title
+    def __init__(
+        self,
+        merits: Mapping[str, Merit],
+        title: str,
+        pictures: Mapping[str, Callable[[], Any]] | None = None,
+    ) -> None:
+        self._merits, self.title, self._pictures = dict(merits), title, dict(pictures or {})
 
     def __getitem__(self, name: str) -> Merit:
         return self._merits[name]
@@ -50,14 +58,35 @@ class Merits(Mapping[str, Merit]):
         return text_table(self.title, *rows_of_merits([self._merits], ["value"]))
 
     def _repr_html_(self) -> str:
-        return html_table(self.title, *rows_of_merits([self._merits], ["value"]))
+        from steepest.evaluate.figures import rendered
+
+        table = html_table(self.title, *rows_of_merits([self._merits], ["value"]))
+        return table + html_pictures({n: rendered(draw()) for n, draw in self._pictures.items()})
 
 
 def evaluated(scored: Scored) -> tuple[Evaluation, Merits]:
     """Return the evaluation of scored events, and its figures of merit."""
     evaluation = evaluate_model(scored, EvaluateRecipe(), None)
     title = f"{evaluation.name}, {len(scored.events):,} events"
-    return evaluation, Merits(evaluation.merits, title)
+    name, draw, _ = drawn.main_result(scored.model, evaluation)
+    return evaluation, Merits(evaluation.merits, title, {name: draw})
+
+
+def html_of_descent(estimator: Descended) -> str:
+    """How the descent of a fitted estimator went, for a notebook: a line, and the loss curve."""
+    from steepest.evaluate.figures import rendered
+
+    said = f"{estimator.n_iter_:,} steps: {estimator.stop_reason_}."
+    if rate := getattr(estimator, "learning_rate_", None):  # 0 where no step was taken
+        said += f" η = {rate:.3g}."
+    history = getattr(estimator, "history_", None)  # a folder of a shared model holds none
+    if history is None:
+        return f"<p>{escape(said)}</p>"
+    for name in ("loss", "validation_loss"):
+        if name in history and len(values := history[name].drop_nulls()):
+            said += f" The last {name.replace('_', ' ')} is {values[-1]:.4g}."
+    _, draw, _ = drawn.descent(history.to_arrow(), None)
+    return f"<p>{escape(said)}</p>{html_pictures({'Loss': rendered(draw())})}"
 
 
 class EstimatorPlots:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -127,6 +127,29 @@ class Merit:
             return f"{value} [{low}, {high}]{unit}"
         return _with_errors(self.value, up, down, unit)
 
+    def rounded(self) -> Merit:
+        """Return it with the digits that `format` shows, as numbers; the uncertainty has two.
+
+        Examples
+        --------
+        >>> merit = Merit("auc", 0.94123, 0.93964, 0.94282, 0.00159, ONE_SIGMA, {}, "").rounded()
+        >>> merit.value, merit.low, merit.high, merit.uncertainty
+        (0.9412, 0.9396, 0.9428, 0.0016)
+        """
+        up, down = self.high - self.value, self.value - self.low
+        decimals = _shared_decimals(up, down)
+        if self.name == "calibration_error" and self.low <= 0 < self.high:
+            decimals = _decimals(self.high)
+
+        def number(value: float, digits: int) -> float:
+            if not math.isfinite(value):
+                return value
+            return float(f"{value:.{digits}g}") if decimals is None else round(value, decimals)
+
+        digits = 3 if up < 0 or down < 0 else 4
+        ends = {name: number(getattr(self, name), digits) for name in ("value", "low", "high")}
+        return replace(self, **ends, uncertainty=float(f"{self.uncertainty:.2g}"))
+
     @property
     def title(self) -> str:
         """The name in tables.
@@ -216,18 +239,29 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
     scale = 10.0**-exponent
     value, up, down = value * scale, up * scale, down * scale
     smaller, larger = min(error * scale for error in errors), max(error * scale for error in errors)
-    decimals = _decimals(max(smaller, larger / 10))
-    if smaller > 0:  # an uncertainty is never written as 0
-        decimals = max(decimals, -math.floor(math.log10(smaller)))
+    decimals = _shared_decimals(up, down)
+    assert decimals is not None
     pieces = [_rounded(number, decimals) for number in (value, up, down)]
     if 0 == smaller < larger:  # the value is at one end of its interval
-        value_text, error = (_rounded(number, _decimals(larger)) for number in (value, larger))
+        value_text, error = (_rounded(number, decimals) for number in (value, larger))
         text = f"{value_text} {'+' if up else '−'}{error}"
     elif abs(up - down) <= 0.1 * larger:
         text = f"{pieces[0]} ± {_rounded((up + down) / 2, decimals)}"
     else:
         text = f"{pieces[0]} +{pieces[1]} −{pieces[2]}"
     return f"{f'({text}){power_of_ten(exponent)}' if exponent else text}{unit}"
+
+
+def _shared_decimals(up: float, down: float) -> int | None:
+    """Return the decimals that value and errors are written with; None where none follow."""
+    errors = [error for error in (up, down) if math.isfinite(error)]
+    if not any(errors) or min(errors) < 0:
+        return None
+    smaller, larger = min(errors), max(errors)
+    if smaller == 0:
+        return _decimals(larger)
+    # an uncertainty is never written as 0
+    return max(_decimals(max(smaller, larger / 10)), -math.floor(math.log10(smaller)))
 
 
 def _decimals(error: float) -> int:

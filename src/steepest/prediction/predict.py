@@ -107,7 +107,8 @@ def predict_events(
     """Write the scores of all events beside the events, in their order.
 
     Events are read, scored and written in blocks. An event's score has the bits of
-    ``Run.model.predict``, whatever the blocks and whichever events are scored with it.
+    ``Run.model.predict``, whatever the blocks and whichever events are scored with it; of networks
+    of particles up to rounding, see `steepest.trained.TrainedModel.predict`.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def eval_results(run: RunFolder, merits: Sequence[str] | None = None) -> dict[st
         hub.EvalResultEntry(
             dataset_id=dataset,
             task_id=name,
-            value=merit.value,
+            value=merit.rounded().value,
             dataset_revision=revision,
             notes=f"{merit.format()}, {merit.rests_on}; {_part(metrics)}",
         )
@@ -170,6 +170,7 @@ def _metadata(
     pipeline = PIPELINES.get(model.task, "tabular-classification")
     datasets = _datasets(metrics)
     files = [file["name"] for file in metrics["source"]["files"]] if metrics.get("source") else []
+    told = {name: merit.rounded() for name, merit in claimed.items()}
     results = [
         hub.EvalResult(
             task_type=pipeline,
@@ -181,10 +182,13 @@ def _metadata(
             metric_name=merit.title,
             metric_value=merit.value,
             metric_args=_finite(
-                low=merit.low, high=merit.high, uncertainty=merit.uncertainty, level=merit.level
+                low=merit.low,
+                high=merit.high,
+                uncertainty=merit.uncertainty,
+                level=round(merit.level, 4),
             ),
         )
-        for name, merit in claimed.items()
+        for name, merit in told.items()
     ]
     return hub.ModelCardData(
         license=license,
@@ -294,7 +298,7 @@ def _features(model: TrainedModel, features: Sequence[Any]) -> str:
 
 def _particles(model: TrainedModel, particles: Mapping[str, Any]) -> str:
     """Where the momenta are read from, and the further features of particles."""
-    momenta = {k: v for k, v in particles.items() if k not in ("features", "most")}
+    momenta = {k: v for k, v in particles.items() if k not in ("features", "most")} or model.momenta
     named = ", ".join(f"{code(v)} ({k})" if k != v else code(v) for k, v in momenta.items())
     usual = "lists of the usual names, such as `part_px`, `part_py`, `part_pz`, `part_energy`"
     text = f"The momenta of the particles, in GeV, are read from {named or usual}."

@@ -107,10 +107,10 @@ def results(
                 yield _scores(model, scored[TRAIN], evaluation.scored)
         case "multiclass":
             yield _confusion(model, evaluation.scored)
-            yield "roc-classes", *_drawn(figures.roc_figure, evaluation.rejections)
+            yield main_result(model, evaluation)
             yield _calibration(evaluation.calibrations, "Probability", "Fraction of the class")
         case _:
-            yield _residuals(model, evaluation)
+            yield main_result(model, evaluation)
     evaluated = evaluation.scored
     if pictures := wrongly_classified(model, evaluated.events, evaluated.predictions):
         yield "jets", *_drawn(figures.jet_figure, pictures)
@@ -118,6 +118,14 @@ def results(
     cut = evaluation.merits.get("significance")
     if cut is not None and "threshold" in cut.counts:
         yield _significance(cut, scored, part, recipe)
+
+
+def main_result(model: TrainedModel, evaluation: Evaluation) -> Figure:
+    """The figure that tells most: the ROC curve, of a regression the residuals."""
+    if model.task == "regression":
+        return _residuals(model, evaluation)
+    name = "roc" if model.task == "binary" else "roc-classes"
+    return name, *_drawn(figures.roc_figure, evaluation.rejections)
 
 
 def _drawn(draw: Callable[..., Any], numbers: Any, *options: Any) -> tuple[Callable[[], Any], Any]:

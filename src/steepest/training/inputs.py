@@ -103,6 +103,8 @@ class Schema:
         What made the inputs of raw features; None where these are the same.
     particles
         Where the momenta of the particles are, as a recipe has it; None for models without.
+    momenta
+        The columns of usual names that their momenta were read from, where the recipe names none.
     explode
         The lists whose elements are a row each.
     units
@@ -115,6 +117,7 @@ class Schema:
     label: str = "label"
     encoding: Encoding | None = None
     particles: dict[str, Any] | None = None
+    momenta: dict[str, str] = field(default_factory=dict)
     explode: str | None = None
     units: Units = field(default_factory=dict)
 
@@ -192,6 +195,7 @@ def _grouped(
         sample.classes,
         sample.label,
         particles=particles.model_dump(exclude_none=True),
+        momenta=sample.read.get("momenta", {}),
         explode=explode,
         units=sample.units,
     )

@@ -56,6 +56,8 @@ class ParticleColumns:
     further: Mapping[str, Expression] = field(default_factory=dict)
     """Lists that are features of a particle too, by the feature's name."""
     notes: tuple[str, ...] = ()
+    found: Mapping[str, str] = field(default_factory=dict)
+    """The columns of usual names that were taken, by the quantity; nothing where all are named."""
 
     @property
     def columns(self) -> set[str]:
@@ -141,7 +143,7 @@ def particle_columns(recipe: ParticlesRecipe, source: EventSource) -> ParticleCo
         A column is missing, is no list of numbers, or none of the usual names is there.
     """
     named = recipe.momenta()
-    notes: tuple[str, ...] = ()
+    notes, found = (), {}
     if not named:
         named = next((usual for usual in USUAL if _has_all(usual, source)), {})
         if not named:
@@ -152,7 +154,7 @@ def particle_columns(recipe: ParticlesRecipe, source: EventSource) -> ParticleCo
                 cause="lists of other names",
                 do='name them: [events.particles] pt = "Jet_pt", eta = …, phi = …, mass = …',
             )
-        notes = (f"Particles are read from {', '.join(named.values())}.",)
+        notes, found = (f"Particles are read from {', '.join(named.values())}.",), named
     given = {name: _expressions(name, text, source) for name, text in named.items()}
     if recipe.features and any(len(several) > 1 for several in given.values()):
         raise EventsError(
@@ -167,7 +169,7 @@ def particle_columns(recipe: ParticlesRecipe, source: EventSource) -> ParticleCo
         further[name] = _list_expression(
             f"The particles' feature {name!r}", text, source, (NUMBERS, CONDITIONS)
         )
-    return ParticleColumns(given, recipe.most, further, notes)
+    return ParticleColumns(given, recipe.most, further, notes, found)
 
 
 def _refuse_other_lengths(

@@ -301,6 +301,7 @@ def gather(
             "rows": sum(evaluation.rows_read for evaluation in evaluations),
             "rows_total": source.rows,
             "selected": selected,
+            **({"momenta": dict(plan.particles.found)} if plan.particles is not None else {}),
         },
         notes=[
             *dict.fromkeys(notes),

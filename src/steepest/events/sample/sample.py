@@ -62,7 +62,8 @@ class Sample:
         What the events are: names, sizes, rows and sha256 of the files.
     read : dict
         What was read: ``columns``, ``row_groups`` of ``row_groups_total``, ``rows`` of
-        ``rows_total``, and how many were ``selected``.
+        ``rows_total``, and how many were ``selected``; of particles the columns of ``momenta``
+        that the recipe does not name.
     notes : list[str]
         Sentences for the log: what was chosen, and why.
 

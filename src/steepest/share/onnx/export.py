@@ -28,8 +28,8 @@ from steepest.share.onnx.for_hls4ml import of_features
 from steepest.share.onnx.for_weaver import of_weaver
 from steepest.share.onnx.graph import EVENTS, PARTICLES, TEXT, Graph, Made
 from steepest.share.onnx.layers import (
-    Layered,
     encoded_columns,
+    layers_of,
     logits,
     metadata_of,
     outputs_of,
@@ -146,7 +146,7 @@ def write_onnx(
     elif purpose == WEAVER:
         made, agreement = of_weaver(model)
         agreement.require(path)
-    elif isinstance(model.model, Layered):
+    elif layers_of(model) is not None:
         made, agreement = _made(model, float32, None)
         agreement.require(path)
     else:
@@ -326,9 +326,8 @@ def _refuse(model: TrainedModel, path: Path, purpose: str | None) -> None:
             ),
             do="leave --for out: the file then reads the columns themselves",
         )
-    network, torch = model.model, hasattr(model.model, "module")
-    of_layers = isinstance(network, Layered) and not isinstance(model.features, Mapping)
-    if not of_layers and (not torch or purpose == HLS4ML):
+    layers, torch = layers_of(model), hasattr(model.model, "module")
+    if layers is None and (not torch or purpose == HLS4ML):
         raise InputError(
             f"A {model.model.title(model.task)} cannot be written as ONNX"
             + (" for hls4ml." if purpose else "."),
@@ -339,13 +338,13 @@ def _refuse(model: TrainedModel, path: Path, purpose: str | None) -> None:
         )
     if purpose != HLS4ML:
         return
-    assert isinstance(network, Layered)
+    assert layers is not None
     wrong = None
     if model.encoding is not None and not model.encoding.is_plain:
         wrong = "categories and missing values are no numbers of a matrix"
     elif not isinstance(model.scaling, AffineScaling):
         wrong = f"the scaling {model.scaling.name!r} is more than Sub and Mul"
-    elif network.hidden and network.activation == "gelu":
+    elif len(layers[0]) > 1 and layers[1] == "gelu":
         wrong = "the activation 'gelu' is none of hls4ml's"
     elif model.task == "regression" and model.loss != type(model.loss)():
         wrong = "a label in units of its spread is scaled back after the network"

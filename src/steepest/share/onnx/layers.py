@@ -34,11 +34,6 @@ class Layered(Protocol):
     """A model of dense layers, with one activation between them."""
 
     @property
-    def hidden(self) -> Sequence[int]:
-        """Units of each hidden layer."""
-        ...
-
-    @property
     def activation(self) -> str:
         """Its name."""
         ...
@@ -46,6 +41,20 @@ class Layered(Protocol):
     def layers(self, theta: Array) -> Sequence[Layer]:
         """Weights and biases of each layer."""
         ...
+
+
+def layers_of(model: TrainedModel) -> tuple[Sequence[Layer], str] | None:
+    """Return the layers of a dense or linear model of features, and the activation between them.
+
+    None for any other model.
+    """
+    network, theta = model.model, model.theta.astype(np.float64)
+    if isinstance(model.features, Mapping):
+        return None
+    if isinstance(network, Layered):
+        return network.layers(theta), network.activation
+    linear = network.linear_layer(theta)
+    return None if linear is None else ([Layer(*linear)], "")
 
 
 def number_inputs(g: Graph, column: NumberColumn, value: str) -> list[str]:
@@ -152,15 +161,15 @@ def activated(g: Graph, name: str, x: str) -> str:
 
 def logits(g: Graph, model: TrainedModel, inputs: str) -> str:
     """The network's logits, ``(events, outputs)``."""
-    network = model.model
-    assert isinstance(network, Layered)
-    layers = network.layers(model.theta.astype(np.float64))
+    found = layers_of(model)
+    assert found is not None
+    layers, activation = found
     value = inputs
     for index, layer in enumerate(layers):
         value = g.node("MatMul", value, g.constant(layer.weights))
         value = g.add(value, g.constant(layer.biases))
         if index < len(layers) - 1:
-            value = activated(g, network.activation, value)
+            value = activated(g, activation, value)
     return value
 
 

@@ -84,11 +84,11 @@ class ParticleNodes:
 def particle_expressions(model: TrainedModel) -> ParticleExpressions:
     """Return the expressions of a model that reads particles.
 
-    Columns of a particle each, ``PX_{i}``, are one matrix ``PX`` here; where a recipe names none,
-    the columns are those of JetClass.
+    Columns of a particle each, ``PX_{i}``, are one matrix ``PX`` here. Where a recipe names none,
+    they are those that training read, or those of JetClass for a model that does not tell them.
     """
     recipe = ParticlesRecipe.model_validate(model.particles)
-    named = recipe.momenta() or USUAL[0]
+    named = recipe.momenta() or model.momenta or USUAL[0]
     further = [f if isinstance(f, str) else f.value for f in recipe.features]
     return ParticleExpressions(
         {name: _expression(f"events.particles.{name}", text) for name, text in named.items()},
