@@ -228,9 +228,16 @@ def test_an_account_that_may_only_read(hub: Hub, trained: Path, monkeypatch: pyt
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(InputError, match="is not on the Hub, or is private"):
         share_run(trained, Target(NAME))
+    monkeypatch.setenv("HF_TOKEN", "hf_sécret")
+    with pytest.raises(InputError, match="a character that no token has") as error:
+        share_run(trained, Target(NAME))
+    assert "cret" not in str(error.value)
+    assert "xe9" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/../b", "a/b/c", "top-tagger", "a/..", "a/b--c", "/b"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../b", "a/b/c", "top-tagger", "a/..", "a/b--c", "/b", "a/b.git"]
+)
 def test_a_name_that_is_none(name: str, hub: Hub, trained: Path):
     with pytest.raises(InputError, match="is no name of a model on the Hub"):
         share_run(trained, Target(name))

@@ -98,6 +98,17 @@ class Merit:
         numbers = {key: math.nan if entry[key] is None else entry[key] for key in _NUMBERS}
         return cls(**{**entry, **numbers})
 
+    @property
+    def is_limit(self) -> bool:
+        """Whether `format` tells a limit in place of the value.
+
+        Examples
+        --------
+        >>> Merit("calibration_error", 0.01, -0.01, 0.02, 0.01, ONE_SIGMA, {}, "").is_limit
+        True
+        """
+        return not math.isfinite(self.value) or (self.name == "calibration_error" and self.low <= 0)
+
     def format(self) -> str:
         """Return the value as in a paper, rounded to two digits of the uncertainty.
 

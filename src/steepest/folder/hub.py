@@ -80,7 +80,8 @@ def repository(name: str, text: str | None = None, what: str = "model") -> str:
     'dl4phys/top-tagger'
     """
     parts = name.split("/")
-    if len(parts) != 2 or not all(map(_NAME.fullmatch, parts)) or ".." in name or "--" in name:
+    wrong = ".." in name or "--" in name or name.endswith(".git")
+    if len(parts) != 2 or not all(map(_NAME.fullmatch, parts)) or wrong:
         raise _misnamed(text or name, what)
     return name
 
@@ -167,6 +168,13 @@ def _refused(
     """Return the error of ours for one of the Hub's; it never has what the request held."""
     constants = load("The Hub", "huggingface_hub.constants")
     status, found = _found(error)
+    if isinstance(error, UnicodeEncodeError):  # whose text would have a character of it
+        return InputError(
+            "The token of the Hub has a character that no token has.",
+            expected="hf_, then letters and digits",
+            cause="HF_TOKEN, or the file that hf auth login wrote, holds something else",
+            do="set HF_TOKEN again, or: hf auth login",
+        )
     if isinstance(error, errors.GatedRepoError):
         return InputError(
             f"{what} is gated.",

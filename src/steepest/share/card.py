@@ -124,6 +124,7 @@ def eval_results(run: RunFolder, merits: Sequence[str] | None = None) -> dict[st
             notes=f"{merit.format()}, {merit.rests_on}; {_part(metrics)}",
         )
         for name, merit in claims(metrics, merits, run.path).items()
+        if not merit.is_limit
     ]
     yaml = load("Writing the card", "huggingface_hub.utils").yaml_dump
     name = dataset.replace("/", "--")
@@ -170,7 +171,7 @@ def _metadata(
     pipeline = PIPELINES.get(model.task, "tabular-classification")
     datasets = _datasets(metrics)
     files = [file["name"] for file in metrics["source"]["files"]] if metrics.get("source") else []
-    told = {name: merit.rounded() for name, merit in claimed.items()}
+    told = {name: merit.rounded() for name, merit in claimed.items() if not merit.is_limit}
     results = [
         hub.EvalResult(
             task_type=pipeline,
