@@ -310,16 +310,32 @@ class TrainedModel:
             theta=_theta_of(model, parameters, config["dtype"]),
             classes=tuple(config["classes"]),
             label=config["label"],
-            features={g: tuple(names) for g, names in features.items()}
+            features={g: _features_of(names) for g, names in features.items()}
             if isinstance(features, dict)
-            else tuple(features),
+            else _features_of(features),
             encoding=Encoding.from_json(encoding) if encoding is not None else None,
             buffers=buffers,
-            particles=config.get("particles"),
+            particles=_particles_of(config.get("particles")),
             momenta=ParticlesRecipe(**config.get("momenta") or {}).momenta(),
             explode=config.get("explode"),
-            units=config.get("units") or {},
+            units={name: dict(said) for name, said in dict(config.get("units") or {}).items()},
         )
+
+
+def _features_of(features: Sequence[Any]) -> Features:
+    """The features that a configuration has; ValueError for what are none."""
+    for feature in features:
+        table = feature if isinstance(feature, dict) else {"name": feature, "value": ""}
+        if not all(isinstance(table.get(key), str) for key in ("name", "value")):
+            raise ValueError(f"a feature that is {feature!r}")
+    return tuple(features)
+
+
+def _particles_of(particles: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The momenta that a configuration has; ValueError for what are none."""
+    if particles is not None:
+        ParticlesRecipe.model_validate(particles)
+    return particles
 
 
 def _theta_of(model: Model, parameters: Mapping[str, Array], dtype: str) -> Array:

@@ -209,6 +209,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "manifest": (written("manifest.json", b"{}", seal=False), "manifest.json of the model"),
     "no scaling": (lambda f: (f / "scaling.safetensors").unlink(), "has no scaling.safetensors"),
     "no json": (written("config.json", b"<html>"), "config.json of the model .* is damaged"),
+    "deep json": (written("config.json", b"[" * 100_000), "lists in lists without an end"),
+    "no features": (edited("config.json", lambda c: c.update(features=[1, 2, 3])), "is damaged"),
+    "no units": (edited("config.json", lambda c: c.update(units=["GeV"])), "is damaged"),
+    "no particles": (edited("config.json", lambda c: c.update(particles={"x": 1})), "is damaged"),
+    "no momenta": (edited("config.json", lambda c: c.update(momenta={"px": "a"})), "is damaged"),
     "another library": (
         written("config.json", b'{"model_type": "bert"}'),
         "holds no model of steepest",

@@ -59,8 +59,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def parse_json(data: bytes) -> Any:
-    """Return what JSON says."""
-    return json.loads(data.decode("utf-8"))
+    """Return what JSON says; ValueError if it is none, or too deep to be ours."""
+    try:
+        return json.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("lists in lists without an end") from None
 
 
 def read_json(path: Path) -> Any:
