@@ -20,7 +20,7 @@ from steepest.errors import InputError
 from steepest.events import parse
 from steepest.events.expressions.functions import FUNCTIONS as EVERY
 from steepest.events.expressions.functions import delta_phi, delta_r
-from steepest.losses import loss_named
+from steepest.losses import MeanSquaredError, loss_named
 from steepest.models import Dense
 from steepest.models.through_origin import ThroughOrigin
 from steepest.scaling import SCALINGS, fit_scaling
@@ -361,6 +361,15 @@ def test_the_form_for_hls4ml(task: str, tmp_path: Path):
     assert shaped >= {name for node in graph.node for name in (*node.input, *node.output)}
 
 
+def test_a_label_in_units_of_its_spread_for_hls4ml(tmp_path: Path):
+    model = model_of(["pt", "mass", "ratio"], task="regression")
+    model = replace(model, loss=MeanSquaredError(80.0, 20.0))
+    write_onnx(model, tmp_path / "x.onnx", purpose="hls4ml")
+    given = {"features": MATRIX.astype(np.float32)}
+    (found,) = session_of((tmp_path / "x.onnx").read_bytes()).run(None, given)
+    np.testing.assert_allclose(found[:, 0], model.predict(MATRIX), rtol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.filterwarnings("ignore")
@@ -370,6 +379,8 @@ def test_hls4ml_makes_firmware_of_it(task: str, tmp_path: Path):
         pytest.skip("needs g++")
     model = model_of(["pt", "mass", "ratio"], task=task, activation="relu")
     model = replace(model, theta=model.theta * 3)
+    if task == "regression":
+        model = replace(model, loss=MeanSquaredError(80.0, 20.0))
     write_onnx(model, tmp_path / "x.onnx", purpose="hls4ml")
     graph = onnx.load(tmp_path / "x.onnx")
     how = {"granularity": "name", "backend": "Vitis"}

@@ -339,20 +339,21 @@ def _refuse(model: TrainedModel, path: Path, purpose: str | None) -> None:
     if purpose != HLS4ML:
         return
     assert layers is not None
-    wrong = None
+    wrong, do = None, ""
     if model.encoding is not None and not model.encoding.is_plain:
         wrong = "categories and missing values are no numbers of a matrix"
+        do = "train on features without fill and categories"
     elif not isinstance(model.scaling, AffineScaling):
         wrong = f"the scaling {model.scaling.name!r} is more than Sub and Mul"
+        do = 'train with descent.scaling = "standard"'
     elif len(layers[0]) > 1 and layers[1] == "gelu":
         wrong = "the activation 'gelu' is none of hls4ml's"
-    elif model.task == "regression" and model.loss != type(model.loss)():
-        wrong = "a label in units of its spread is scaled back after the network"
+        do = 'train with model.activation = "relu"'
     if wrong is not None:
         raise InputError(
             "The model cannot be written for hls4ml.",
             expected="numbers without a fill; the scaling none, standard, min-max, robust or "
-            "whiten; relu, tanh or sigmoid; a classifier or a linear model",
+            "whiten; relu, tanh or sigmoid",
             found=wrong,
-            do='train with descent.scaling = "standard"',
+            do=do,
         )

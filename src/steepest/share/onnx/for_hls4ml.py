@@ -29,7 +29,7 @@ def of_features(model: TrainedModel) -> Made:
         inputs = graph.node("MatMul", centred, graph.constant(M.T))
     else:
         inputs = graph.multiply(centred, graph.constant(np.diag(M)))
-    z = logits(graph, model, inputs)
+    z = logits(graph, model, inputs, valued=True)
     name = {"binary": "score", "multiclass": "scores", "regression": "prediction"}[model.task]
     if model.task == "binary":
         z = graph.node("Sigmoid", z)

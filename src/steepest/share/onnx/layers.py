@@ -159,11 +159,18 @@ def activated(g: Graph, name: str, x: str) -> str:
     return g.node({"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}[name], x)
 
 
-def logits(g: Graph, model: TrainedModel, inputs: str) -> str:
-    """The network's logits, ``(events, outputs)``."""
+def logits(g: Graph, model: TrainedModel, inputs: str, *, valued: bool = False) -> str:
+    """The network's logits, ``(events, outputs)``.
+
+    With `valued` the last layer gives those of a regression in the units of its label.
+    """
     found = layers_of(model)
     assert found is not None
     layers, activation = found
+    loss = label_loss(model.loss)
+    if valued and isinstance(loss, MeanSquaredError):
+        *before, last = layers
+        layers = [*before, Layer(last.weights * loss.width, last.biases * loss.width + loss.centre)]
     value = inputs
     for index, layer in enumerate(layers):
         value = g.node("MatMul", value, g.constant(layer.weights))
