@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LOSS = "Loss and learning rate"
-_MAIN = {"descent": _LOSS, "roc": "ROC curve", "roc-classes": "ROC curves of the classes",
-         "residuals": "Residuals"}  # fmt: skip
+_MAIN = {"descent": _LOSS, "folds": "Loss of each fold", "roc": "ROC curve",
+         "roc-classes": "ROC curves of the classes", "residuals": "Residuals"}  # fmt: skip
 """The figures that a run shows of itself, by their names in the report, and what they show."""
 
 
@@ -75,10 +75,16 @@ class Plots:
             for name, title in _MAIN.items()
             if (folder / f"{name}.png").is_file()
         }
-        if _LOSS not in shown and len(history := self._folder.history):
-            _, draw, _ = descent(history, None)
-            return {_LOSS: figures.rendered(draw()), **shown}
-        return shown
+        if _LOSS in shown or self._folder.folds:  # each fold has a history of its own
+            return shown
+        try:
+            history = self._folder.history
+        except RunFolderError:  # nothing is recorded yet
+            return shown
+        if len(history) == 0:
+            return shown
+        _, draw, _ = descent(history, None)
+        return {_LOSS: figures.rendered(draw()), **shown}
 
     def loss(self, axes: Axes | None = None) -> Any:
         """Loss and learning rate against the step; of a running descent too.

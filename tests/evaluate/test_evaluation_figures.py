@@ -37,6 +37,8 @@ from steepest.evaluate.figures import (
     efficiency_figure,
     feature_figure,
     feature_histograms,
+    fold_curves,
+    fold_figure,
     process_scores,
     pull_figure,
     pull_histogram,
@@ -509,3 +511,11 @@ def test_labels_of_ticks_are_mathematics_only_beside_a_power_of_ten():
     power = "$\\times\\mathdefault{10^{6}}\\mathdefault{}$"
     assert large.xaxis.get_offset_text().get_text() == power
     assert all("$" not in tick.get_text() for tick in small.get_xticklabels())
+
+
+def test_a_loss_that_is_known_once_is_a_point():
+    fold = {"step": [1, 2], "loss": [0.9, 0.6], "validation_loss": [None, 0.7]}
+    (line,) = fold_figure(fold_curves([fold])).axes[0].lines
+    assert line.get_marker() == "o"
+    longer = fold_figure(fold_curves([{"step": [1, 2], "loss": [0.9, 0.6]}]))
+    assert longer.axes[0].lines[0].get_marker() != "o"

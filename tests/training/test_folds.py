@@ -89,6 +89,7 @@ def test_the_spread_is_that_of_the_folds(run: steepest.Run):
     assert len(values) == FOLDS == len(metrics["folds"])
     assert metrics["spread"]["auc"]["mean"] == pytest.approx(np.mean(values))
     assert metrics["spread"]["auc"]["standard_deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert "<td>AUC</td>" in run._repr_html_()
     log = (run.path / "log.txt").read_text()
     assert f"AUC of the {FOLDS} folds: mean {np.mean(values):.4g}, standard deviation" in log
 

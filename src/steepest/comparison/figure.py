@@ -134,8 +134,9 @@ def _draw_losses(axes: Axes, numbers: dict[str, Any]) -> None:
     for each in numbers["losses"]:
         name, index = each["run"], numbers["runs"].index(each["run"])
         label = f"{short(name, 40)}, {each['loss'].split('_')[0]}"
-        axes.plot(each["epoch"], each["values"], label=None if name in seen else label,
-                  **_style(index))  # fmt: skip
+        alone = "o" if len(each["epoch"]) == 1 else ""  # a line of one point is not seen
+        axes.plot(each["epoch"], each["values"], marker=alone,
+                  label=None if name in seen else label, **_style(index))  # fmt: skip
         seen.add(name)
     axes.set(xlabel="Epoch", ylabel="Loss")
     axes.legend()

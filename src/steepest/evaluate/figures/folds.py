@@ -64,8 +64,10 @@ def fold_figure(curves: FoldCurves) -> Figure:
         axes = figure.subplots()
         for fold, (steps, losses) in enumerate(zip(curves.steps, curves.losses, strict=True)):
             place = fold % len(COLOURS), (fold // len(COLOURS) + fold) % len(LINE_STYLES)
-            axes.plot(steps, losses, color=COLOURS[place[0]], linestyle=LINE_STYLES[place[1]],
-                      linewidth=1.4, label=f"Fold {fold}")  # fmt: skip
+            alone = "o" if len(steps) == 1 else ""  # a line of one point is not seen
+            colour, line = COLOURS[place[0]], LINE_STYLES[place[1]]
+            axes.plot(steps, losses, color=colour, linestyle=line, marker=alone, linewidth=1.4,
+                      label=f"Fold {fold}")  # fmt: skip
         positive = np.concatenate(curves.losses)
         if positive.size and positive.min() > 0 and positive.max() > 30 * positive.min():
             axes.set_yscale("log")
