@@ -76,6 +76,28 @@ def test_a_better_model_takes_its_place(
     assert load(f"{ADDRESS}@{first}").predict(EVENTS).tobytes() == old.tobytes()
 
 
+def test_what_an_upload_before_had_is_removed(hub: Hub, trained_copy: Path):
+    (trained_copy / "landscape" / "random").mkdir(parents=True)
+    for name in ("figures/roc.png", "landscape/random/contour.png"):
+        (trained_copy / name).parent.mkdir(exist_ok=True)
+        (trained_copy / name).write_bytes(b"picture")
+    share_run(trained_copy, Target(NAME))
+    repo = hub.repos[NAME]
+    repo.commit({**repo.files, "figures/roc.png": b"changed", ".eval_results/hle.yaml": b"theirs"})
+    for name in ("figures/roc.png", "landscape/random/contour.png"):
+        (trained_copy / name).unlink()
+    done = share_run(trained_copy, Target(NAME))
+    assert done.removed == ("figures/landscape.png",)
+    assert repo.files["figures/roc.png"] == b"changed"
+    assert repo.files[".eval_results/hle.yaml"] == b"theirs"
+    assert "figures/landscape.png" not in repo.files
+    assert share_run(trained_copy, Target(NAME)).removed == ()
+    repo.commit({**repo.files, "manifest.json": b"[]"})
+    again = share_run(trained_copy, Target(NAME))
+    assert (again.removed, again.kept) == ((), ("README.md",))
+    assert load(ADDRESS).names == ("pt", "mass", "ratio")
+
+
 def test_a_card_that_was_changed_by_hand_is_left(hub: Hub, trained_copy: Path):
     share_run(trained_copy, Target(NAME))
     repo = hub.repos[NAME]

@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +83,8 @@ class Published:
     kept
         The names of files that were changed by hand on the Hub, and are left as they are.
     removed
-        The names of files of events that the dataset had before, and has no more.
+        The names of files that were uploaded before, and that the folder has no more: of events,
+        or figures of merit of another model.
     """
 
     url: str
@@ -208,7 +209,7 @@ class _Upload:
             if file.is_file()
         }
         sent = [n for n, f in local.items() if n not in kept and there.get(n) not in _ids(f)]
-        stale = [n for n in there if n not in local and n.startswith(_OURS[self.target.kind])]
+        stale = self._stale(there, local, info.sha)
         unchanged = tuple(name for name in local if name not in sent and name not in kept)
         if not sent and not stale:
             return Published(self._url(info.sha), (), unchanged, self.made, kept)
@@ -271,11 +272,28 @@ class _Upload:
         """The card, if somebody has changed it on the Hub since it was uploaded."""
         if CARD not in there or self.target.pull_request:
             return ()
-        entries = json.loads(self._text(MANIFEST, there, commit) or "{}").get("files", {})
-        text = self._text(CARD, there, commit)
-        sums = entries.get(CARD, {}).get("sha256", ())
-        edited = text is None or hashlib.sha256(text).hexdigest() not in sums
-        return (CARD,) if edited else ()
+        return () if CARD in self._uploaded(there, commit, [CARD]) else (CARD,)
+
+    def _stale(self, there: Mapping[str, Any], local: Mapping[str, Path], commit: str) -> list[str]:
+        """The files of an upload before that the folder has not."""
+        gone = [name for name in there if name not in local]
+        if self.target.kind == "dataset":
+            return [name for name in gone if name.startswith("data/")]
+        return self._uploaded(there, commit, gone)
+
+    def _uploaded(self, there: Mapping[str, Any], commit: str, names: Sequence[str]) -> list[str]:
+        """Those of the names that manifest.json there lists, and that nobody has changed since."""
+        try:
+            table = json.loads(self._text(MANIFEST, there, commit) or "{}")
+            sums = {name: tuple(entry["sha256"]) for name, entry in table["files"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):  # somebody has changed that
+            return []
+
+        def is_ours(name: str) -> bool:
+            content = self._text(name, there, commit) or b""
+            return hashlib.sha256(content).hexdigest() in sums[name]
+
+        return [name for name in names if name in sums and is_ours(name)]
 
     def _text(self, name: str, there: Mapping[str, Any], commit: str) -> bytes | None:
         if name not in there:
@@ -293,8 +311,6 @@ class _Upload:
 
 MARKS = {"model": "config.json", "dataset": "steepest.json"}
 """The file by which a repository is known to be ours."""
-_OURS: dict[str, tuple[str, ...]] = {"model": (), "dataset": ("data/",)}
-"""Where all files are ours: those that are not there any more are removed."""
 
 
 def _ids(file: Path) -> tuple[str, str]:
