@@ -111,7 +111,7 @@ def test_after_ctrl_c_the_same_call_goes_on(recipe: dict, tmp_path: Path):
     with pytest.raises(Interrupted, match="its trials are kept") as caught:
         steepest.sweep(recipe, settings, 3, tmp_path / "cut", callback=_CtrlC(1, 1.0),
                        pruner="none")  # fmt: skip
-    assert "1 complete trial" in str(caught.value)
+    assert "complete trials: 1, in" in str(caught.value)
     cut = RunFolder(tmp_path / "cut" / "trial-0001")
     assert cut.metrics is None
     after = steepest.sweep(recipe, settings, 3, tmp_path / "cut", **arguments)

@@ -117,7 +117,7 @@ def sweep(
             kind = type(error) if isinstance(error, Interrupted) else Interrupted
             raise kind(
                 "The sweep was interrupted; its trials are kept.",
-                found=f"{len(Sweep(study, where, ranges).complete)} complete trials in "
+                found=f"complete trials: {len(Sweep(study, where, ranges).complete)}, in "
                 f"{where.folder}",
                 do="the same command goes on",
             ) from None
