@@ -235,6 +235,7 @@ def test_links_that_are_not_understood_are_said_to_be_so(page, address):
     opened(page, address, "rate=abc&batch=-3&data=elsewhere&hidden=999")
     note = page.inner_text(".note")
     assert "elsewhere" in note
+    assert "rate = “abc”" in note
     opened(page, address)
     page.goto(f"{address}/#play?rate=abc&optimizer=none")
     page.wait_for_selector(".note")

@@ -227,9 +227,13 @@ def decimated(table: pa.Table, points: int) -> dict[str, Any]:
     for name in table.column_names:
         if name in ("step", "epoch"):
             continue
-        values = table[name].to_numpy(zero_copy_only=False).astype(np.float64)
-        kept = np.flatnonzero(np.isfinite(values))
-        kept = kept[_extremes(values[kept], points)]
+        values = table[name].to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+        are_finite = np.isfinite(values)
+        if are_finite.all():
+            kept = _extremes(values, points)
+        else:
+            kept = np.flatnonzero(are_finite)
+            kept = kept[_extremes(values[kept], points)]
         columns[name] = {"step": steps[kept].tolist(), "value": values[kept].tolist()}
     last = {} if not len(steps) else {"step": int(steps[-1]), "epoch": table["epoch"][-1].as_py()}
     return {"columns": columns, "rows": len(steps), "last": last}

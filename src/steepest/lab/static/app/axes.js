@@ -12,11 +12,17 @@ const FREE = 0.06;
 export function axesOf(colours, x, y, log) {
   const own = { stroke: colours.muted, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false, size: 0 }, font: font(), labelFont: font() };
   const logarithmic = log ? { splits: (plot, _, low, high) => powers(low, high, mostOf(plot)), filter: (_, splits) => splits } : {};
-  const values = (_, all) => all.map((value) => (value === null ? "" : short(value, 2).replace(/^1·/, "")));
+  const values = (_, all) => told(all);
   return [
-    { ...own, label: x, size: scaled(24), labelSize: scaled(20), space: scaled(80) },
+    { ...own, label: x, size: scaled(24), labelSize: scaled(20), space: scaled(64) },
     { ...own, label: y, size: scaled(52), labelSize: scaled(18), values, ...logarithmic },
   ];
+}
+
+/** Numbers of an axis with as few digits as tell them apart. */
+function told(all) {
+  const texts = (digits) => all.map((value) => (value === null ? "" : short(value, digits).replace(/^1·/, "")));
+  return [2, 3, 4, 5].map(texts).find((some) => new Set(some).size === some.length) ?? texts(6);
 }
 
 export const scaleOf = (log) => (log ? { distr: 3, range: (_, low, high) => widened(low, high) } : {});

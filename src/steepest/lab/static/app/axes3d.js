@@ -30,7 +30,9 @@ export function drawAxes3D(context, width, height, surface, values, { pixel, dis
     const moved = ([px, py], by) => [px + by * away[0], py + by * away[1]];
     context.fillStyle = colours.muted;
     for (const tick of ticks(range, 3)) {
-      const from = place((2 * (tick - range[0])) / (range[1] - range[0]) - 1);
+      const along = (2 * (tick - range[0])) / (range[1] - range[0]) - 1;
+      if (Math.abs(along) > 0.9) continue; // the numbers of another axis are at the corner
+      const from = place(along);
       stroke(context, from, moved(from, scaled(4)));
       written(context, short(Math.abs(tick) < 1e-12 ? 0 : tick), moved(from, scaled(NUMBERS)), width, height);
     }

@@ -6,7 +6,7 @@ import { short } from "./numbers.js";
 
 export function Jets({ pictures }) {
   const jets = pictures.jets ?? [];
-  const reach = Math.max(0.4, ...jets.flatMap((jet) => [...jet.delta_eta, ...jet.delta_phi].map(Math.abs)));
+  const reach = 1.1 * Math.max(0.4, ...jets.flatMap((jet) => [...jet.delta_eta, ...jet.delta_phi].map(Math.abs)));
   return html`<section class="panel"><h2>Most wrongly classified jets</h2><div class="jets">${jets.map((jet, i) => html`<figure key=${i}>
     <svg viewBox="-1 -1 2 2" role="img" aria-label=${`Jet ${i + 1}: ${jet.pt.length} particles`}><rect x="-1" y="-1" width="2" height="2" class="plane" />
       ${jet.pt.map((pt, k) => html`<circle key=${k} cx=${jet.delta_eta[k] / reach} cy=${-jet.delta_phi[k] / reach} r=${Math.max(0.012, 0.35 * Math.sqrt(pt / Math.max(jet.jet_pt, 1e-9)))} fill=${palette().classes[jet.group % 6]} fill-opacity="0.45" />`)}</svg>

@@ -116,9 +116,9 @@ export class Playground extends Component {
   async _build(onSurface = false) {
     const known = this.props.index.datasets;
     if (!known.some((one) => one.name === this.lab.data)) {
-      const note = `There are no events “${this.lab.data}” here; these are ${known[0].title.toLowerCase()}.`;
+      const note = `There are no events “${this.lab.data}” here: shown are those of “${known[0].title}”.`;
       this.lab = { ...this.lab, data: known[0].name, features: null };
-      this.setState({ note });
+      this.setState((before) => ({ note: `${note} ${before.note}`.trim() }));
     }
     const { data } = this.lab;
     try {
@@ -168,7 +168,7 @@ export class Playground extends Component {
     const plane = problem.objective.isLinear && problem.objective.size >= 2
       ? parameterPlane(problem, this.lab.axes ?? usualAxes(problem), start)
       : pathPlane(problem, this.first.someThetas(), () => this._gradientNow());
-    const next = new Surface(problem, plane);
+    const next = new Surface(problem, plane, gently && this.playing);
     if (gently && this.surface.done) this.coming = next;
     else this._shown(next);
   }

@@ -33,7 +33,7 @@ export class Plot extends Component {
     const box = this.box.current;
     const [width, height] = sizeOf(box);
     const positive = log && curves.some((one) => one.value.some((v) => v > 0));
-    const shape = JSON.stringify([curves.map((one) => [one.label, one.steps, one.dash, one.value.length > 400]), x, y, positive, colours.text]);
+    const shape = JSON.stringify([curves.map((one) => [one.label, one.steps, one.dash, one.noisy, one.value.length > 400]), x, y, positive, colours.text]);
     const data = together(curves, positive);
     if (this.shape === shape && this.plot) {
       if (this.plot.width !== width || this.plot.height !== height) this.plot.setSize({ width, height });
@@ -47,8 +47,8 @@ export class Plot extends Component {
       scales: { x: { time: false }, y: scaleOf(positive) },
       axes: axesOf(colours, x, y, positive),
       series: [{}, ...curves.map((one, k) => ({
-        label: one.label, stroke: colours.lanes[(one.colour ?? k) % 4], dash: one.dash ?? undefined,
-        width: one.value.length > 400 ? 1.3 : 2.2, spanGaps: true, points: { show: one.value.length < 3 },
+        label: one.label, stroke: colours.lanes[(one.colour ?? k) % 4] + (one.noisy ? "80" : ""), dash: one.dash ?? undefined,
+        width: one.noisy ? 1 : one.value.length > 400 ? 1.6 : 2.2, spanGaps: true, points: { show: one.value.length < 3 },
         paths: one.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
       }))],
     }, data, box);

@@ -19,9 +19,10 @@ export function Curves({ runs, histories, group, onGroup }) {
   const names = group === "Validation" ? Object.keys(columns).filter((one) => one.startsWith("validation_") && one !== "validation_loss") : GROUPS[group];
   const curves = runs.flatMap(([id, title], k) => names.filter((name) => histories[id]?.columns[name]?.step.length).map((name, i) => {
     const curve = histories[id].columns[name];
-    const own = CURVES[name] ?? name.replace("validation_", "").replaceAll("_", " ");
+    const own = CURVES[name] ?? name.replace("validation_", "").replaceAll("_", " ").replace("auc", "AUC");
     const look = runs.length > 1 ? { label: `${title}: ${own}`, colour: k, dash: DASHES[i % DASHES.length] } : { label: own, colour: i };
-    return { ...curve, ...look, last: short(curve.value.at(-1), 4) };
+    const noisy = name === "loss" && curve.value.length > 400; // of batches: fainter than what lies on it
+    return { ...curve, ...look, noisy, last: short(curve.value.at(-1), 4) };
   }));
   return html`<section class="panel curves"><div class="panel-head"><h2>${group}</h2>
       <div class="segmented" role="group" aria-label="Curves">${Object.keys(GROUPS).map((name) => html`<button key=${name} type="button" aria-pressed=${name === group ? "true" : "false"} onClick=${() => onGroup(name)}>${name}</button>`)}</div></div>

@@ -61,7 +61,9 @@ export class Runs extends Component {
       return;
     }
     const now = detail && list.find((run) => run.id === detail.id);
-    if (now && now.status !== detail.status) this._read(detail.id);
+    if (!now || now.status === detail.status) return;
+    this.setState({ note: "" }); // what was said of the status before
+    this._read(detail.id);
   }
 
   _choose(id) {

@@ -8,6 +8,8 @@ const EVENTS = 800;
 const FINE = 81;
 /** Of networks, whose points cost more. */
 const NETWORK = { points: 37, events: 300 };
+/** Of networks, while they train: planes change, and frames have other work. */
+const COARSE = 25;
 
 /** J on points × points places of a rectangle, a row for each value of the second axis. */
 export class Grid {
@@ -49,9 +51,9 @@ export class Grid {
 
 /** A plane θ = origin + a u + b v, with J at the places of a grid. */
 export class Surface extends Grid {
-  constructor(problem, plane) {
+  constructor(problem, plane, coarse = false) {
     const { points, events } = problem.objective.isLinear ? { points: POINTS, events: EVENTS } : NETWORK;
-    super({ points: problem.isQuadratic ? FINE : points, ...plane });
+    super({ points: problem.isQuadratic ? FINE : coarse ? COARSE : points, ...plane });
     Object.assign(this, { origin: plane.origin, u: plane.u, v: plane.v, axes: plane.axes, share: plane.share });
     this.problem = problem;
     this.stride = problem.isQuadratic ? 1 : strideFor(problem.events, events);
