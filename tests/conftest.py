@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import shutil
@@ -29,11 +30,19 @@ def cache_of_this_source() -> Path:
 
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_of_this_source()))  # before Numba is imported
+os.environ.setdefault("MKL_NUM_THREADS", "1")  # of PyTorch: with as many test processes as cores,
+# each of its small loops would spin for a core that another process has, five times the work
 
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("new", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("STEEPEST_TEST_DRAWS", "same"))
 """The same examples each time, so that a test fails by what was changed; `new` ones on demand."""
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not look through it after every test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
