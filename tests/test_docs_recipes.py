@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -59,15 +60,23 @@ def jets(seed: int = 0) -> dict:
     }
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder with the files that the recipes name."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the recipes name."""
+    made = tmp_path_factory.mktemp("made")
     for seed, name in enumerate(
         ("jets.parquet", "jets/a.parquet", "top/a.parquet", "qcd/a.parquet", "herwig/a.parquet")
     ):
-        file = tmp_path / name
+        file = made / name
         file.parent.mkdir(exist_ok=True)
         pq.write_table(pa.table(jets(seed)), file)
+    return made
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same files in a folder of one's own."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

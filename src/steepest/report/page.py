@@ -6,11 +6,12 @@ import base64
 import math
 import re
 from collections.abc import Iterable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from steepest.evaluate import BinnedMerits, Merit
@@ -89,8 +90,9 @@ def write_report(folder: RunFolder) -> None:
     folder.write_text("report.html", render(folder))
 
 
-def render(folder: RunFolder) -> str:
-    """Return the page as text."""
+@cache
+def _template() -> Template:
+    """The page, compiled once: each fold and each trial has a report."""
     environment = Environment(
         loader=PackageLoader("steepest.report", "."),
         autoescape=True,
@@ -101,8 +103,13 @@ def render(folder: RunFolder) -> str:
     environment.filters["typeset"] = _typeset
     environment.filters["thousands"] = lambda value: f"{value:,}"
     environment.filters["significant"] = lambda value, digits=6: number_text(value, digits)
+    return environment.get_template("page.html.jinja")
+
+
+def render(folder: RunFolder) -> str:
+    """Return the page as text."""
     metrics = folder.metrics or {}
-    return environment.get_template("page.html.jinja").render(
+    return _template().render(
         name=folder.path.resolve().name,
         metrics=metrics,
         rows=merit_rows(metrics),

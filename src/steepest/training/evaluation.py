@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from steepest import evaluate
-from steepest.evaluate import CalibrationCurve, Experiment, Merit, figures
+from steepest.evaluate import CalibrationCurve, Experiment, Merit, Roc, figures
 from steepest.events import (
     TRAIN,
     VALIDATION,
@@ -156,20 +156,21 @@ def evaluate_model(
         return found
 
     def measure(part: Scored) -> tuple[dict[str, Merit], Sequence[InBins]]:
-        return _merits(part, recipe, chosen, name), (
+        return _merits(part, recipe, chosen), (
             measure_in_bins(part, recipe, chosen) if in_bins and chosen else ()
         )
 
     return of_events(found, scored.event, measure)
 
 
-def _merits(
-    scored: Scored, recipe: EvaluateRecipe, chosen: Chosen | None, name: str
-) -> dict[str, Merit]:
+def _merits(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen | None) -> dict[str, Merit]:
+    """The merits without the curves, whose bands take longer."""
     if scored.model.task == "binary":
-        return _binary(scored, recipe, chosen, name)[0]
+        error = evaluate.calibration_error(evaluate.calibration_curve(*scored.descent_columns))
+        return _binary_merits(scored, recipe, chosen, error)
     if scored.model.task == "multiclass":
-        return _multiclass(scored, scored.model.classes)[0]
+        curves = evaluate.roc_curves_by_class(*scored.columns, scored.model.classes)
+        return _multiclass_merits(scored, curves)
     return plain_merits(scored)
 
 
@@ -202,15 +203,22 @@ _Measured = tuple[dict[str, Merit], tuple[figures.RejectionCurve, ...], tuple[Ca
 
 
 def _binary(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen | None, name: str) -> _Measured:
-    merits = plain_merits(scored, recipe)
     calibration = _calibrated(evaluate.calibration_curve(*scored.descent_columns, name=name))
-    merits[calibration[1].name] = calibration[1]
-    if chosen is not None and recipe.significance is not None:
-        merits["significance"] = _significance(scored, recipe, chosen)
+    merits = _binary_merits(scored, recipe, chosen, calibration[1])
     rejection = figures.rejection_curve(
         scored.roc, name, merits["auc"], minimum_background=MINIMUM_BACKGROUND
     )
     return merits, (rejection,), (calibration,)
+
+
+def _binary_merits(
+    scored: Scored, recipe: EvaluateRecipe, chosen: Chosen | None, error: Merit
+) -> dict[str, Merit]:
+    merits = plain_merits(scored, recipe)
+    merits[error.name] = error
+    if chosen is not None and recipe.significance is not None:
+        merits["significance"] = _significance(scored, recipe, chosen)
+    return merits
 
 
 def _of_probabilities(merits: dict[str, Merit]) -> dict[str, Merit]:
@@ -240,20 +248,25 @@ def _significance(scored: Scored, recipe: EvaluateRecipe, chosen: Chosen) -> Mer
 def _multiclass(scored: Scored, classes: Sequence[str]) -> _Measured:
     labels, probabilities, _ = scored.columns
     curves = evaluate.roc_curves_by_class(*scored.columns, classes)
-    merits = plain_merits(scored, curves=curves)
+    merits = _multiclass_merits(scored, curves)
     weights = scored.events.descent_weights
     rejections = tuple(
         figures.rejection_curve(curve, against_the_rest(name), merits[f"auc_{name}"])
         for name, curve in curves.items()
     )
-    outcomes = evaluate.confidence_of(*scored.descent_columns)
-    error = evaluate.calibration_error(evaluate.calibration_curve(*outcomes, weights))
-    merits[error.name] = error
     calibrations = []
     for index, name in enumerate(classes):
         of_class = evaluate.one_class(labels, probabilities, index)
         calibrations.append(_calibrated(evaluate.calibration_curve(*of_class, weights, name=name)))
     return merits, rejections, tuple(calibrations)
+
+
+def _multiclass_merits(scored: Scored, curves: dict[str, Roc]) -> dict[str, Merit]:
+    merits = plain_merits(scored, curves=curves)
+    outcomes = evaluate.confidence_of(*scored.descent_columns)
+    weights = scored.events.descent_weights
+    error = evaluate.calibration_error(evaluate.calibration_curve(*outcomes, weights))
+    return {**merits, error.name: error}
 
 
 def _calibrated(curve: CalibrationCurve) -> Calibration:
