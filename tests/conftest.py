@@ -39,6 +39,22 @@ hypothesis.settings.load_profile(os.environ.get("STEEPEST_TEST_DRAWS", "same"))
 """The same examples each time, so that a test fails by what was changed; `new` ones on demand."""
 
 
+@pytest.hookimpl(trylast=True)  # after those that are not asked for are left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Two processes begin with the halves of the list: one compiles kernels, one reads events.
+
+    Otherwise each would compile the same kernels at the same time, for half a minute in all.
+    """
+    if hasattr(config, "workerinput"):
+        compiled, reading, others = [], [], []
+        for item in items:
+            room = item.path.parent.name
+            first = {"compiled": compiled, "events": reading, "simulate": reading}
+            first.get(room, others).append(item)
+        place = max(0, len(items) // 2 - len(compiled))
+        items[:] = [*compiled, *others[:place], *reading, *others[place:]]
+
+
 def pytest_collection_finish() -> None:
     """What was imported stays: the collector need not look through it after every test."""
     gc.collect()

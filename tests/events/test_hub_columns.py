@@ -336,33 +336,33 @@ found = done.rows
 
 LOOKING = """
 from steepest.events.transfers import observe
-told = []
-with observe(lambda *counts: told.append(counts)):
-    answer = read(PATH, ["x2"])
-found = [told, isinstance(answer, str)]
+found = {}
+for path in PATHS:
+    told = []
+    with observe(lambda *counts: told.append(counts)):
+        answer = read(path, ["x2"])
+    found[path] = [told, isinstance(answer, str)]
 """
 
 
-@pytest.mark.parametrize("path", ["public/data/jets.parquet", "deaf/data/jets.parquet"])
-def test_transfers_are_told_of(files, tmp_path, path) -> None:
-    """The bytes that came, of those asked for: of parts of a file, and of one that comes whole."""
-    with small_hub(files) as url:
-        told, failed = run(f"PATH = {path!r}\n{LOOKING}", url, tmp_path)
-        sent = url.bytes(path.split("/")[0])
-    assert not failed
-    came, asked = zip(*told, strict=True)
-    assert list(came) == sorted(came)
-    assert all(done <= whole for done, whole in told)
-    assert came[-1] == asked[-1]
-    if path.startswith("public"):
-        assert came[-1] == sent
-    else:
-        assert came[-1] == len(files["data/jets.parquet"])
+def test_transfers_are_told_of(files, tmp_path) -> None:
+    """The bytes that came, of those asked for: of parts of a file, and of one that comes whole.
 
-
-def test_what_does_not_come_is_not_asked_for_any_more(files, tmp_path) -> None:
+    What does not come is not asked for any more.
+    """
+    paths = [f"{dataset}/data/jets.parquet" for dataset in ("public", "deaf", "down")]
     with small_hub(files) as url:
-        told, failed = run(f"PATH = 'down/data/jets.parquet'\n{LOOKING}", url, tmp_path)
+        found = run(f"PATHS = {paths!r}\n{LOOKING}", url, tmp_path)
+        sent = url.bytes("public")
+    for path in paths[:2]:
+        told, failed = found[path]
+        assert not failed
+        came, asked = zip(*told, strict=True)
+        assert list(came) == sorted(came)
+        assert all(done <= whole for done, whole in told)
+        assert came[-1] == asked[-1]
+        assert came[-1] == (sent if path == paths[0] else len(files["data/jets.parquet"]))
+    told, failed = found[paths[2]]
     assert failed
     assert told[-1] == [0, 0]
 
@@ -389,34 +389,25 @@ def test_a_copy_without_a_good_record_is_fetched_again(files, jets, tmp_path) ->
         assert url.bytes("public") == 2 * first
 
 
-@pytest.mark.parametrize("dataset", ["deaf", "fickle"])
-def test_a_server_without_ranges_sends_whole_files(files, jets, tmp_path, dataset) -> None:
-    path = f"{dataset}/data/jets.parquet"
+def test_a_server_without_ranges_sends_whole_files(files, jets, tmp_path) -> None:
+    paths = ["deaf/data/jets.parquet", "fickle/data/jets.parquet"]
+    code = f"found = [read(path, {USED}) for path in {paths}]"
     with small_hub(files) as url:
-        found = run(f"found = read({path!r}, {USED})", url, tmp_path)
-        assert found["sums"] == sums(jets, USED)
+        found = run(code, url, tmp_path)
+        assert [one["sums"] for one in found] == [sums(jets, USED)] * 2
         url.sent.clear()
-        assert run(f"found = read({path!r}, {USED})", url, tmp_path) == found
+        assert run(code, url, tmp_path) == found
         assert url.sent == []
 
 
-def test_a_name_is_enough_for_no_parquet(files, tmp_path) -> None:
-    """What ends on .parquet and is none is downloaded whole, and its message is the usual one."""
-    content = b"PAR1" + bytes(2**20)
-    with small_hub({"data/jets.parquet": content}) as url:
-        found = run("found = read('public/data/jets.parquet', ['x'])", url, tmp_path)
-    assert "is cut short: it begins as Parquet but does not end as Parquet." in found
-
-
-def test_damage_is_said_of_the_row_group(tmp_path) -> None:
+def damaged() -> bytes:
+    """A Parquet file of which a page of the second row group differs in one bit."""
     stream = io.BytesIO()
     pq.write_table(table(), stream, row_group_size=ROWS // GROUPS, write_page_checksum=True)
     content = bytearray(stream.getvalue())
     chunk = pq.ParquetFile(stream).metadata.row_group(1).column(3)
     content[chunk.data_page_offset + 1_000] ^= 1
-    with small_hub({"data/jets.parquet": bytes(content)}) as url:
-        found = run("found = read('public/data/jets.parquet', ['x2'])", url, tmp_path)
-    assert "is damaged in row group 1 of 2 (rows 20000 to 39999)." in found
+    return bytes(content)
 
 
 MESSAGES = {
@@ -464,7 +455,9 @@ There is no dataset o/absent on the Hub, or it is private.
 def answers(files, tmp_path_factory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("home")
     paths = {name: f"{name}/data/jets.parquet" for name in MESSAGES}
-    with small_hub(files) as url:
+    paths |= {name: f"public/data/{name}.parquet" for name in ("none", "damaged")}
+    more = {"data/none.parquet": b"PAR1" + bytes(2**20), "data/damaged.parquet": damaged()}
+    with small_hub(files | more) as url:
         found = run(f"found = {{n: read(p, ['x2']) for n, p in {paths}.items()}}", url, home)
     return {name: text.replace(url, "URL").replace(COMMIT, "COMMIT")
             for name, text in found.items()}  # fmt: skip
@@ -473,6 +466,15 @@ def answers(files, tmp_path_factory) -> dict[str, str]:
 @pytest.mark.parametrize("name", MESSAGES)
 def test_messages(answers, name) -> None:
     assert answers[name].strip() == MESSAGES[name].strip()
+
+
+def test_a_name_is_enough_for_no_parquet(answers) -> None:
+    """What ends on .parquet and is none is downloaded whole, and its message is the usual one."""
+    assert "is cut short: it begins as Parquet but does not end as Parquet." in answers["none"]
+
+
+def test_damage_is_said_of_the_row_group(answers) -> None:
+    assert "is damaged in row group 1 of 2 (rows 20000 to 39999)." in answers["damaged"]
 
 
 def test_without_a_network_and_without_a_copy(files, tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partialmethod
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -86,11 +87,18 @@ REFUSED = ["pt < -1", "pt > 0", "pt > 400"]
 """They select no event, or some whose mass is NaN."""
 
 
-@pytest.fixture(params=WRITERS)
-def events(request, tmp_path) -> str:
-    return WRITERS[request.param](
-        tmp_path / f"events.{'h5' if request.param == 'hdf5' else 'root'}"
-    )
+@pytest.fixture(scope="module", params=WRITERS)
+def events(request, tmp_path_factory) -> str:
+    name = f"events.{'h5' if request.param == 'hdf5' else 'root'}"
+    return WRITERS[request.param](tmp_path_factory.mktemp("events") / name)
+
+
+def with_events(*values: list) -> list:
+    """Each combination with each format: every second one is for the quick suite."""
+    return [
+        pytest.param(*one, marks=[] if place % 2 == 0 else pytest.mark.slow)
+        for place, one in enumerate(product(*values, WRITERS))
+    ]
 
 
 @pytest.fixture
@@ -113,7 +121,9 @@ def outcome(path: str, select: str):
 
 
 @pytest.mark.usefixtures("_small_blocks")
-@pytest.mark.parametrize("select", [*SELECTIONS, *REFUSED])
+@pytest.mark.parametrize(
+    ("select", "events"), with_events([*SELECTIONS, *REFUSED]), indirect=["events"]
+)
 def test_the_same_sample_as_without(events, select, monkeypatch) -> None:
     """Arrays, counts and notes; and the error where nothing is selected, or NaN."""
     found = outcome(events, select)
@@ -122,8 +132,9 @@ def test_the_same_sample_as_without(events, select, monkeypatch) -> None:
     assert outcome(events, select) == found
 
 
-@pytest.mark.parametrize("select", SELECTIONS)
-@pytest.mark.parametrize("block", [100, 333, 65_536])
+@pytest.mark.parametrize(
+    ("select", "block", "events"), with_events(SELECTIONS, [100, 333, 65_536]), indirect=["events"]
+)
 def test_blocks_have_all_columns_where_an_event_passes(events, select, block) -> None:
     source, names = open_events(events), ["mass", "pt", "run", "tau", "y"]
     tells = row_filter_of(parse(select), source.schema)

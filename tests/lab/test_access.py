@@ -47,21 +47,25 @@ def test_axe_finds_nothing_in_runs(browser, runs_address, width):
         assert "Nothing: the recipes are the same." in page.inner_text(".detail")
 
 
+PHONE = [390, "dark"]
+DESKTOP = [[1440, "light"], [1440, "dark"]]
+
+
 @pytest.mark.parametrize(
-    ("width", "theme"),
+    ("width", "theme", "views"),
     [
-        (390, "dark"),
-        pytest.param(1440, "light", marks=pytest.mark.slow),
-        pytest.param(1440, "dark", marks=pytest.mark.slow),
+        (*PHONE, ["play", "exercises"]),
+        pytest.param(*PHONE, ["3d", "jets"], marks=pytest.mark.slow),
+        *(pytest.param(*size, list(VIEWS), marks=pytest.mark.slow) for size in DESKTOP),
     ],
 )
-def test_axe_finds_nothing(browser, address, width, theme):
+def test_axe_finds_nothing(browser, address, width, theme, views):
     size = {"width": width, "height": 900}
     # the rules are put into the page from outside, which the policy would refuse
     with browser.new_context(viewport=size, color_scheme=theme, bypass_csp=True) as context:
         page = context.new_page()
-        for view, place in VIEWS.items():
-            page.goto(f"{address}/{place}")
+        for view in views:
+            page.goto(f"{address}/{VIEWS[view]}")
             page.reload()
             page.wait_for_selector(".steps, .exercises li")
             if view != "exercises" and width < 500:

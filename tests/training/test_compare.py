@@ -75,25 +75,28 @@ def _scored(random: np.random.Generator, other: float) -> tuple[Scored, Scored]:
     return one, two
 
 
-def test_differences_of_toys_are_as_wide_as_they_are_said_to_be():
+@pytest.mark.parametrize(("toys", "some"), [
+    (300, 12), pytest.param(300, 40, marks=pytest.mark.slow)
+])  # fmt: skip
+def test_differences_of_toys_are_as_wide_as_they_are_said_to_be(toys: int, some: int):
     """Pulls of n toys without a difference: mean 0 ± 1/√n, width 1 ± 1/√2n."""
     random, recipe = np.random.default_rng(1), EvaluateRecipe(signal_efficiencies=(0.5,))
     areas, separate, jackknife = [], [], []
-    for toy in range(300):
+    for toy in range(toys):
         pair = _scored(random, 0.5)
         (labels, first, weights), (_, other, _) = (each.columns for each in pair)
         less = auc_difference(labels, other, first, weights)
         areas.append(less.value / less.uncertainty)
-        if toy < 40:
+        if toy < some:
             merits = [merits_of(each, recipe) for each in pair]
             found = paired_differences(pair, merits, recipe)
             assert found["auc"][0].uncertainty == less.uncertainty
             jackknife.append([found[n][0].standard_deviations
                               for n in ("accuracy", "binary_cross_entropy")])  # fmt: skip
             separate.append(independent_differences(merits)["auc"][0].standard_deviations)
-    assert abs(np.mean(areas)) < 3 / np.sqrt(300)
-    assert np.std(areas) == pytest.approx(1.0, abs=3 / np.sqrt(2 * 300))
-    assert np.std(jackknife, axis=0) == pytest.approx([1.0, 1.0], abs=3 / np.sqrt(2 * 40))
+    assert abs(np.mean(areas)) < 3 / np.sqrt(toys)
+    assert np.std(areas) == pytest.approx(1.0, abs=3 / np.sqrt(2 * toys))
+    assert np.std(jackknife, axis=0) == pytest.approx([1.0, 1.0], abs=3 / np.sqrt(2 * some))
     assert np.std(separate) < 0.7  # what takes the same events for different ones is too wide
 
 
