@@ -102,6 +102,7 @@ def page(browser: Any, address: str, opened: dict[str, Any]) -> Iterator[Any]:
     page.on("pageerror", heard)
     page.on("console", said)
     yield page
+    page.goto(f"{address}/icon.svg")
     page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
     page.goto("about:blank")
     page.unroute(icons)
