@@ -31,7 +31,7 @@ from steepest.compiled.clock import tell_compilation
 from steepest.descent import State
 from steepest.evaluate import Merit
 from steepest.events.transfers import observe
-from steepest.report.tables import head_table, yield_table
+from steepest.report.tables import head_table, rough_intervals, yield_table
 from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
@@ -170,7 +170,9 @@ def show_results(metrics: dict[str, Any], report: Path) -> None:
     """Print a finished run: its table, and where the report lies."""
     events = metrics["parts"][metrics["part"]]["events"]
     table = _table(metrics, f"{metrics['part']} part, {events:,} events")
-    _print(table, *_heads(metrics), *_yields(metrics), f"Report: {report}")
+    rough = rough_intervals(metrics)
+    tables = [table, *([rough, ""] if rough else []), *_heads(metrics), *_yields(metrics)]
+    _print(*tables, f"Report: {report}")
 
 
 def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
@@ -180,7 +182,8 @@ def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
     part = "all events given" if metrics["part"] == "all" else f"{metrics['part']} part"
     figures = [f"Figures: {metrics['figures']}"] if metrics.get("figures") else []
     table = _table(metrics, f"{part}, {metrics['events']['events']:,} events")
-    return _print(table, *_heads(metrics), *figures)
+    rough = rough_intervals(metrics)
+    return _print(table, *([rough, ""] if rough else []), *_heads(metrics), *figures)
 
 
 def show_predictions(written: Predictions, as_json: bool) -> None:

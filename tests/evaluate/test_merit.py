@@ -6,14 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from steepest.evaluate import auc, background_rejection, regression_merits, roc_curve
+from steepest.evaluate import (
+    auc,
+    background_rejection,
+    binary_merits,
+    regression_merits,
+    roc_curve,
+)
 from steepest.evaluate.merit import (
     ONE_SIGMA,
     Merit,
     normal_quantile,
     undefined_merit,
 )
+from steepest.report.tables import rough_intervals
 
 
 def merit(value, low, high, unit=None, **more):
@@ -129,3 +137,15 @@ def test_few_events_are_said():
     assert "only 19 effective events" in regression_merits(residuals, -residuals)["bias"].definition
     enough = np.linspace(-1, 1, 20)
     assert "rough" not in regression_merits(enough, -enough)["bias"].definition
+
+
+def test_tables_say_which_intervals_are_rough():
+    random = np.random.default_rng(0)
+    for events, told in ((4000, ""), (200, "rough: 1/ε_B (ε_S = 0.3)"), (16, "all intervals are")):
+        labels = np.arange(events) % 2
+        merits = binary_merits(
+            labels, norm.cdf(1.5 * labels + random.normal(size=events) - 0.75), efficiencies=(0.3,)
+        )
+        found = rough_intervals({"merits": {"model": {n: m.to_json() for n, m in merits.items()}}})
+        assert told in found
+        assert bool(told) == bool(found)

@@ -350,7 +350,7 @@ def test_what_does_not_go_together(split: dict, said: str):
         Recipe.from_dict({"events": {"path": "e.parquet", "label": "y", "split": split}})
 
 
-def test_a_setting_of_folds_takes_the_place_of_the_default_test_part(tmp_path: Path):
+def test_a_setting_of_folds_takes_the_place_of_the_test_part(tmp_path: Path):
     recipe = Recipe.from_dict({"events": {"path": "e.parquet", "label": "y"}})
     folded = recipe.with_settings(["events.split.folds=3"])
     assert folded.events.split.test == 1 / 3
@@ -358,6 +358,5 @@ def test_a_setting_of_folds_takes_the_place_of_the_default_test_part(tmp_path: P
     file = tmp_path / "recipe.toml"
     file.write_text(recipe.to_toml())
     assert Recipe.from_toml(file, settings=["events.split.folds=2"]).events.split.test == 1 / 2
-    other = recipe.with_settings(["events.split.test=0.3"])
     with pytest.raises(RecipeError, match="without test, which folds replaces"):
-        other.with_settings(["events.split.folds=3"])
+        folded.with_settings(["events.split.test=0.3"])

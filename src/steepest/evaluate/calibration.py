@@ -26,7 +26,7 @@ from steepest.evaluate.arrays import (
     check_same_length,
 )
 from steepest.evaluate.intervals import efficiency_from_sums
-from steepest.evaluate.merit import ONE_SIGMA, Merit
+from steepest.evaluate.merit import ONE_SIGMA, ROUGH, Merit
 from steepest.storage import blocks, derived
 from steepest.storage import total as summed
 
@@ -242,7 +242,7 @@ def calibration_error(curve: CalibrationCurve) -> Merit:
     }
     definition = _DEFINITION.format(bins=curve.events.size)
     if curve.events_effective.sum() < FEW_IN_A_BIN * curve.events.size:
-        definition += f"; fewer than {FEW_IN_A_BIN} effective events a bin: a rough interval"
+        definition += f"; fewer than {FEW_IN_A_BIN} effective events a bin: {ROUGH}"
     numbers = _signed_root(float(excess.sum())), low, high, (high - low) / 2, ONE_SIGMA
     return Merit("calibration_error", *numbers, counts, definition)
 

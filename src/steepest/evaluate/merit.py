@@ -30,6 +30,8 @@ FEW = {
     "signal_failed_effective": 5,
 }
 """Effective counts below which an interval need not hold the truth as often as its level says."""
+ROUGH = "the interval is a rough one"
+"""What the definition of such a figure of merit says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,11 @@ class Merit:
         return _TITLES.get(self.name, self.name.replace("_", " ").replace("auc", "AUC"))
 
     @property
+    def is_rough(self) -> bool:
+        """Whether so few events stand behind it that its interval is a rough one."""
+        return ROUGH in self.definition
+
+    @property
     def rests_on(self) -> str:
         """The raw counts behind the number, as a short text.
 
@@ -225,7 +232,7 @@ def defined(definition: str, counts: dict[str, float | int]) -> str:
             what = what.replace("_failed", " events that fail")
             what = what if what.startswith("event") or "events" in what else f"{what} events"
             few = f"only {counts[name]:.2g} effective {what}"
-            return f"{definition}; {few}: the interval is a rough one"
+            return f"{definition}; {few}: {ROUGH}"
     return definition
 
 

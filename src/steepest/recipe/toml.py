@@ -9,7 +9,6 @@ from typing import Any
 
 from steepest.errors import RecipeError
 from steepest.recipe.descent import DescentRecipe
-from steepest.recipe.events import SplitRecipe
 
 __all__ = ["anchor_paths", "apply_setting", "read_toml"]
 
@@ -160,16 +159,8 @@ def apply_setting(table: dict[str, Any], setting: str) -> None:
         table = inner
     value = _toml_value(text.strip())
     if (parents, last) == (["events", "split"], "folds"):
-        _forget_test(table)
+        table.pop("test", None)  # a fold is the test part
     table[last] = value
-
-
-def _forget_test(split: dict[str, Any]) -> None:
-    """Leave the test part to the folds, unless another share than the default was given."""
-    given, folds = split.get("test"), split.get("folds")
-    default = SplitRecipe.model_fields["test"].default
-    if given == default or (isinstance(folds, int) and folds > 0 and given == 1 / folds):
-        del split["test"]
 
 
 _DEFAULT_NAMES = {

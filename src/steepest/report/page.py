@@ -21,6 +21,7 @@ from steepest.report.tables import (
     efficiency_table,
     fold_table,
     head_table,
+    rough_intervals,
     variation_table,
     yield_table,
 )
@@ -120,6 +121,7 @@ def render(folder: RunFolder) -> str:
         folds=fold_table(metrics),
         variations=variation_table(metrics),
         class_heads=_class_heads(metrics),
+        rough=rough_intervals(metrics),
         chosen=_chosen(metrics),
         verdict=_verdict(metrics),
         explanation=folder.explanation,

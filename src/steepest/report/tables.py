@@ -9,6 +9,17 @@ from steepest.evaluate.merit import ONE_SIGMA, with_uncertainty
 from steepest.notation import number_text
 
 
+def rough_intervals(metrics: dict[str, Any]) -> str:
+    """Say which intervals rest on so few events that they are rough ones; nothing if none does."""
+    merits = [*map(Merit.from_json, metrics.get("merits", {}).get("model", {}).values())]
+    rough = [merit.title for merit in merits if merit.is_rough]
+    if not rough:
+        return ""
+    if len(rough) == len(merits):
+        return "So few events that all intervals are rough."
+    return f"So few events that these intervals are rough: {', '.join(rough)}."
+
+
 def yield_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
     """What is expected of each sample, Σw ± √Σw², and its simulated events by part.
 

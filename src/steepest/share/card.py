@@ -17,6 +17,7 @@ from steepest.folder import RunFolder
 from steepest.folder.hub import PREFIX, load
 from steepest.folder.provenance import provenance_of
 from steepest.groups import FEATURES
+from steepest.report.tables import rough_intervals
 from steepest.share.markdown import code, table
 from steepest.trained import TrainedModel
 
@@ -392,10 +393,8 @@ def _limits(metrics: dict[str, Any], recipe: dict[str, Any], model: TrainedModel
         limits.append(f"Of an event with more than {most} particles, those of largest pT are read.")
     if metrics["part"] != "test":
         limits.append(f"There was no test part: the figures are of the {metrics['part']} part.")
-    few = [m for m in metrics["merits"]["model"].values() if "rough one" in m["definition"]]
-    if few:
-        names = ", ".join(Merit.from_json(entry).title for entry in few)
-        limits.append(f"So few events passed that these intervals are rough: {names}.")
+    if sentence := rough_intervals(metrics):
+        limits.append(sentence)
     limits += metrics.get("warnings") or []
     return "\n".join(f"- {limit}" for limit in limits)
 
