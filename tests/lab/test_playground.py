@@ -313,11 +313,15 @@ def test_the_valley_of_some_events_lies_at_the_minimum_of_all(page, address):
       const step = [0, 1].map((axis) => steepestLab.surface.coordinate(axis, 1)
         - steepestLab.surface.coordinate(axis, 0));
       const away = place.map((value, axis) => Math.abs(value - minimum[axis]) / step[axis]);
-      return { away, events };
+      const { first } = steepestLab, { quadratic } = first.problem;
+      first.descent.theta.set(quadratic.minimum);
+      return { away, events, curve: first.loss(), lowest: quadratic.lowest, stride: first.stride };
     }"""
     found = page.evaluate(script)
     assert found["events"] < 1000
     assert max(found["away"]) <= 1.0
+    assert found["stride"] > 1
+    assert found["curve"] == pytest.approx(found["lowest"], rel=1e-12)  # so does the curve of J
 
 
 def test_the_slider_follows_the_bound(page, address):

@@ -50,6 +50,25 @@ def test_an_exported_site_plays_below_a_folder_of_a_file_server(page, tmp_path):
         page.goto("about:blank")  # before the server ends
 
 
+def test_the_token_does_not_stay_in_the_address(page):
+    """It is a cookie after the first request, with which the rest of the page is loaded."""
+    pytest.importorskip("starlette", reason="the extra [lab] is not installed")
+    pytest.importorskip("uvicorn", reason="the extra [lab] is not installed")
+    from steepest.lab.app import make_app
+    from steepest.lab.pages import pages
+    from steepest.lab.server import hosts_of, listen, new_token, served
+
+    listening, token = listen("127.0.0.1", 0), new_token()
+    files, hosts = pages(built_in()[:1], server=False), hosts_of(listening.getsockname()[1])
+    with served(make_app(files, hosts, token), listening) as address:
+        page.goto(f"{address}/?token={token}#play?rate=0.2")
+        page.wait_for_function(READY)
+        assert page.url == f"{address}/#play?rate=0.2"
+        page.reload()
+        page.wait_for_function(READY)
+        page.goto("about:blank")  # before the server ends
+
+
 FOCUSABLE = """() => {
   const all = document.querySelectorAll(
     "a[href], button, input, select, textarea, summary, [tabindex='0']");

@@ -93,13 +93,21 @@ export function drawAxes(context, f, labelX, labelY, { grid = true } = {}) {
   context.fillStyle = colours.text;
   context.textAlign = "center";
   context.textBaseline = "bottom";
-  context.fillText(labelX, f.left + f.w / 2, f.top + f.h + margin().bottom - 1, f.w);
+  context.fillText(cut(context, labelX, f.w), f.left + f.w / 2, f.top + f.h + margin().bottom - 1);
   context.save();
   context.translate(scaled(9), f.top + f.h / 2);
   context.rotate(-Math.PI / 2);
   context.textBaseline = "middle";
-  context.fillText(labelY, 0, 0, f.h);
+  context.fillText(cut(context, labelY, f.h + scaled(30)), 0, 0);
   context.restore();
+}
+
+/** A text in so many pixels, with … for what has no place. */
+function cut(context, text, most) {
+  if (context.measureText(text).width <= most) return text;
+  let length = text.length;
+  while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > most) length -= 1;
+  return `${text.slice(0, length)}…`;
 }
 
 export function line(context, x0, y0, x1, y1) {

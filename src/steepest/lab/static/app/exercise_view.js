@@ -41,7 +41,7 @@ export class Exercises extends Component {
       ${error && html`<p class="note" role="alert">${error}</p>`}
       ${offered.length === 0 && html`<p class="empty">The exercises use the built-in events, which this lab does not offer.</p>`}
       <ol>${offered.map((exercise) => this._item(exercise, answers[exercise.id]))}</ol>
-      <p class="score"><b>${correct} of ${offered.length}</b> correct, ${Object.keys(answers).length} answered.
+      <p class="score"><span><b>${correct} of ${offered.length}</b> correct, ${Object.keys(answers).length} answered.</span>
         <button type="button" class="secondary" disabled=${Object.keys(answers).length === 0} onClick=${() => this._export()}>Export as JSON</button></p>
     </main>`;
   }

@@ -11,6 +11,7 @@ export class Lane {
   constructor(state, problem, number) {
     Object.assign(this, { state, problem, number });
     this.stride = strideFor(problem.events, EVENTS);
+    this._of = null;
     this.reset();
   }
 
@@ -23,9 +24,12 @@ export class Lane {
     this.sample();
   }
 
-  /** J of θ: exactly where few events are, else on some 2,000 of them. */
+  /** J of θ: exactly where few events are, else on some 2,000 of them, as the surface. */
   loss() {
-    return this.problem.objective.value(this.descent.theta, this.problem.events, this.stride);
+    const { problem, stride } = this;
+    if (this._of !== problem) Object.assign(this, { _of: problem, _correction: problem.correction(stride) });
+    const { theta } = this.descent;
+    return problem.objective.value(theta, problem.events, stride) + (this._correction?.(theta) ?? 0);
   }
 
   /** Add J to the curve; the curve is thinned where it gets long. */

@@ -72,6 +72,8 @@ function begin() {
   }
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   document.documentElement.dataset.theme = theme ?? (kept === "dark" || kept === "light" ? kept : system);
+  // the token is a cookie by now: it need not stand on a projector, or in a link that is copied
+  if (location.search) history.replaceState(null, "", location.pathname + location.hash);
   const root = document.getElementById("app");
   root.replaceChildren();
   render(html`<${App} />`, root);

@@ -1,6 +1,6 @@
 // From a state to what is minimised: objective, events, names of the parameters, curvature.
 
-import { LOSSES, LOSS_OF_TASK, Objective, measureProblem, Descent } from "../twin/index.js";
+import { dot, LOSSES, LOSS_OF_TASK, Objective, measureProblem, Descent } from "../twin/index.js";
 import { extent } from "./canvas.js";
 
 /** What two settings must share to be on one surface: all of J. */
@@ -62,6 +62,21 @@ export class Problem {
     if (this._quadratic === undefined)
       this._quadratic = measureProblem(this.objective, this.events);
     return this._quadratic;
+  }
+
+  /**
+   * J − J on every `stride`-th event, to first order around the minimum of all, where ∇J is zero: a
+   * control variate, with which J of some events has its minimum where the descent ends. Of θ; null
+   * where all events are used, or J has no minimum.
+   */
+  correction(stride) {
+    if (stride === 1 || !this.quadratic) return null;
+    const { objective, events, quadratic } = this;
+    const rows = Uint32Array.from({ length: Math.ceil(events.y.length / stride) }, (_, i) => i * stride);
+    const gradient = new Float64Array(objective.size);
+    const value = objective.differentiate(quadratic.minimum, events, rows, 0, rows.length, gradient);
+    const atMinimum = quadratic.lowest - value + dot(gradient, quadratic.minimum);
+    return (theta) => atMinimum - dot(gradient, theta);
   }
 
   /** Lowest and highest value of a feature. */

@@ -41,9 +41,12 @@ export class Runs extends Component {
     try {
       if (!document.hidden) {
         const { runs } = await read("api/runs");
+        if (this._alive && this._lost) this.setState({ note: "" });
+        this._lost = false;
         if (this._alive) this._listed(runs);
       }
     } catch (error) {
+      this._lost = true;
       if (this._alive) this.setState({ note: `The runs could not be listed: ${error.message}` });
     }
     if (this._alive) this._timer = setTimeout(() => this._look(), LOOK_MS);
@@ -145,7 +148,7 @@ export class Runs extends Component {
         ${wanted.length > MOST_SHOWN && html`<p class="foot">The newest ${MOST_SHOWN} of ${count(wanted.length)}: filter by name for the others.</p>`}
         ${list?.length > 0 && wanted.length === 0 && html`<p class="empty">No run has “${filter}” in its name.</p>`}
       </section>
-      <div class="detail">${compared.length > 1 ? html`<${Compared} runs=${compared.map((id) => [id, names.get(id) ?? id])} differences=${differences} ...${shared} />` : shown ? html`<${RunDetail} run=${shown} onAct=${this._act} ...${shared} />` : html`<p class="empty panel">${chosen && !note ? "Reading the run …" : "Choose a run to see its curves and results; tick two or more to compare them."}</p>`}</div>
+      <div class="detail">${compared.length > 1 ? html`<${Compared} runs=${compared.map((id) => [id, names.get(id) ?? id])} differences=${differences} ...${shared} />` : shown ? html`<${RunDetail} run=${shown} onAct=${this._act} ...${shared} />` : list?.length !== 0 && html`<p class="empty panel">${chosen && !note ? "Reading the run …" : "Choose a run to see its curves and results; tick two or more to compare them."}</p>`}</div>
     </main>`;
   }
 

@@ -12,7 +12,9 @@ function inNotebook() {
 }
 
 async function answered(path, options) {
-  const answer = await fetch(`./${path}`, options);
+  const answer = await fetch(`./${path}`, options).catch(() => {
+    throw new Error("nothing answers at this address. Is the lab still running?");
+  });
   if (answer.ok) return answer;
   const text = await answer.text();
   let said = null;

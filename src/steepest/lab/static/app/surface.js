@@ -58,19 +58,7 @@ export class Surface extends Grid {
     this.problem = problem;
     this.stride = problem.isQuadratic ? 1 : strideFor(problem.events, events);
     this._quadratic = problem.isQuadratic ? this._coefficients() : null;
-    this._correction = this.stride > 1 && problem.quadratic ? this._corrected() : null;
-  }
-
-  /**
-   * J − J on some of the events, to first order around the minimum of all, where ∇J is zero: a
-   * control variate, with which the valley is drawn where the descent ends.
-   */
-  _corrected() {
-    const { objective, events, quadratic } = this.problem;
-    const rows = Uint32Array.from({ length: this.events }, (_, i) => i * this.stride);
-    const gradient = new Float64Array(objective.size);
-    const value = objective.differentiate(quadratic.minimum, events, rows, 0, rows.length, gradient);
-    return [quadratic.lowest - value, dot(gradient, this.u), dot(gradient, this.v), this.project(quadratic.minimum)];
+    this._correction = problem.correction(this.stride);
   }
 
   /** Events that J is computed on. */
@@ -99,10 +87,9 @@ export class Surface extends Grid {
       const [c, gu, gv, uu, uv, vv] = this._quadratic;
       return c + gu * a + gv * b + 0.5 * (uu * a * a + 2 * uv * a * b + vv * b * b);
     }
-    const value = this.problem.objective.value(this.at(a, b), this.problem.events, this.stride);
-    if (!this._correction) return value;
-    const [shift, ga, gb, [a0, b0]] = this._correction;
-    return value + shift - ga * (a - a0) - gb * (b - b0);
+    const theta = this.at(a, b);
+    const value = this.problem.objective.value(theta, this.problem.events, this.stride);
+    return this._correction ? value + this._correction(theta) : value;
   }
 
   /** Compute points for so many milliseconds; returns whether a row was completed. */
