@@ -23,11 +23,11 @@ def regression() -> tuple[DenseObjective, Batch]:
     return objective, Batch(X, np.array([4.0, 1.0, -2.0, 0.5]))
 
 
-def choose(objective, events, optimizer="sgd", batch_size=None, momentum=0.0, steps=1000):
+def choose(objective, events, optimizer="sgd", batch_size=None, momentum=0.0, steps=1000, **more):
     options = spec.DescentRecipe.model_validate({"optimizer": optimizer}).optimizer
     rule = update_rule(options, objective.weight_mask)
     return choose_learning_rate(
-        objective, events, rule, batch_size or len(events), 0, momentum, steps
+        objective, events, rule, batch_size or len(events), 0, momentum, steps, **more
     )
 
 
@@ -227,3 +227,40 @@ def test_held_out_events_that_tell_nothing_are_not_asked():
     rate = choose(objective, events, "adam", batch_size=20, steps=200)
     assert "on 240 events; held-out ones cannot tell" in rate.reason
     assert rate.value >= 1e-4
+
+
+def noisy_product(noise: float) -> tuple[DenseObjective, Batch]:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(2000, 4))
+    y = (X[:, 0] * X[:, 1] + noise * random.logistic(size=2000) > 0).astype(float)
+    return classifier(0.0), Batch.of(X, y, None, "float32")
+
+
+def classifier(l2: float) -> DenseObjective:
+    return DenseObjective(Dense(4, (16,)), loss_named("binary-cross-entropy"), l2, "float32")
+
+
+def test_the_rate_of_trial_runs_falls_with_the_root_of_the_steps():
+    objective, events = noisy_product(0.1)
+    rates = [choose(objective, events, "adam", 64, steps=T) for T in (600, 1500, 3000, 150_000)]
+    best = [float(rate.reason.split(": ")[1].split(" ")[0]) for rate in rates]
+    for rate, of_trial, steps, long in zip(
+        rates, best, (600, 1500, 3000, 150_000), (600, 600, 600, 1500), strict=True
+    ):
+        assert rate.value == pytest.approx(of_trial * np.sqrt(long / steps), rel=2e-3)
+    assert "falls" not in rates[0].reason
+    assert "falls with the root of the steps, here 2.5 times as many" in rates[1].reason
+
+
+@pytest.mark.parametrize(("noise", "largest"), [(0.02, False), (50.0, True)])
+def test_of_penalties_as_good_as_each_other_the_largest_is_taken(noise, largest):
+    """Labels at random: no λ is better than another, and a longer descent needs the most."""
+    objective, events = noisy_product(noise)
+    tried = {l2: classifier(l2) for l2 in (1e-4, 1e-2, 0.3)}
+    rate = choose(objective, events, "adam", 64, judge=objective, penalized=tried)
+    assert rate.penalty is not None
+    l2, said = rate.penalty
+    assert l2 in tried
+    assert (l2 == 0.3) is largest
+    assert said.startswith(f"λ = {l2:.2g}, the ")
+    assert choose(objective, events, "adam", 64).penalty is None

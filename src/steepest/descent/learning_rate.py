@@ -3,7 +3,9 @@
 A trial run is the descent itself, with the same rule, batches and schedule, in a fraction of its
 steps. η are half a decade apart; all of them take a short run, and the best three a longer one
 (successive halving: Jamieson and Talwalkar, arXiv:1502.07943). What counts is the loss of events
-that the trial runs do not train on.
+that the trial runs do not train on. The best η falls as a descent gets longer, by the bounds of
+stochastic descent as 1/√T (Bottou, Curtis and Nocedal, arXiv:1606.04838, section 4): so the η that
+is best for a trial run is multiplied by the root of its part of the steps.
 
 Of many ranks each gives some of its events, so that all have what one rank would take, and each
 tries some of the η; then all know what each of them gave.
@@ -12,7 +14,7 @@ tries some of the η; then all know what each of them gave.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +29,8 @@ from steepest.ranks import Share
 
 __all__ = ["LearningRate", "choose_learning_rate"]
 
+Array = np.ndarray
+
 HALF_DECADE = math.sqrt(10.0)
 ADAPTIVE, PLAIN = (1e-4, 8), (1e-3, 8)
 """The lowest η that is tried, and how many: for rules that adapt to the gradient, for others."""
@@ -36,6 +40,8 @@ LOOKS = 6
 """A trial run is judged after each of so many parts of it but the first; the lowest loss counts."""
 FINALISTS, MOST_RATES = 3, 16
 """Rates that take a long trial run after the short ones, of a quarter of its steps."""
+GROUPS = 10
+"""Of held-out events, by which the error of a difference of losses is estimated."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class LearningRate:
 
     value: float
     reason: str
+    penalty: tuple[float, str] | None = None
+    """λ that was chosen with η, and the sentence about it."""
 
 
 def choose_learning_rate(
@@ -57,13 +65,14 @@ def choose_learning_rate(
     schedule: spec.Schedule | None = None,
     share: Share | None = None,
     judge: Objective | None = None,
+    penalized: Mapping[float, Objective] | None = None,
 ) -> LearningRate:
     """Choose η for a descent of so many steps; as many as an epoch has where that is not said.
 
     Convex objectives with SGD, momentum or Nesterov take it from the measured curvature
     (`from_curvature`), and with all events a step the best multiple of it (`best_multiple`). All
-    others take the best of trial runs (`best_of_trials`). Of many ranks, `events` are this one's,
-    and `share` says which of all they are.
+    others take the best of trial runs (`best_of_trials`), and with it the best λ of the objectives
+    in `penalized`. Of many ranks, `events` are this one's, `share` says which of all they are.
     """
     share = share or Share.whole(len(events))
     curvature = None
@@ -74,7 +83,7 @@ def choose_learning_rate(
         judge = None  # J itself, with the L2 term, is what a convex descent brings down
     trials = Trials(objective, events, share, rule, batch_size, seed, steps, schedule, judge)
     if curvature is None:
-        return best_of_trials(trials, momentum)
+        return best_of_trials(trials, momentum, penalized)
     found = from_curvature(curvature, share.events, batch_size, momentum, steps)
     if batch_size < share.events or momentum or steps is None:
         return found
@@ -152,8 +161,10 @@ def best_for_steps(steps: int) -> float:
     return float(root)
 
 
-def best_of_trials(trials: Trials, momentum: float = 0.0) -> LearningRate:
-    """The η with the lowest loss of held-out events after a trial run.
+def best_of_trials(
+    trials: Trials, momentum: float = 0.0, penalized: Mapping[float, Objective] | None = None
+) -> LearningRate:
+    """The η with the lowest loss of held-out events after a trial run; and λ, if several are given.
 
     Few events are held out in turn (`Trials.folds`), in the long runs. Where no rate brings their
     loss down by `TOLD`, they cannot tell rates apart: then the loss of the events of the trial runs
@@ -162,26 +173,46 @@ def best_of_trials(trials: Trials, momentum: float = 0.0) -> LearningRate:
     folds = trials.folds()
     with np.errstate(all="ignore"), preserved_memory(trials.objective):
         start = float(np.mean([_start(trials, judged) for _, judged in folds]))
-        best = _best_rate(trials, folds, momentum, start)
+        best = _best_rate(trials, folds, momentum, start, penalized)
         if best.loss > start - TOLD * abs(start):
             folds = [(kept, kept) for kept, _ in folds]
-            best = _best_rate(trials, folds, momentum, -math.inf)
+            best = _best_rate(trials, folds, momentum, -math.inf, penalized)
     judges = sum(len(judged) for _, judged in folds)
     of = "" if folds[0][0] is not folds[0][1] else "; held-out ones cannot tell"
-    return LearningRate(
-        best.rate,
-        f"η = {best.rate:.3g}, the best of {best.tried} in trial runs of up to {trials.long:,} "
-        f"steps (J = {best.loss:.4g} on {judges:,} events{of})",
+    rate, longer = best.rate, ""
+    if trials.long < trials.steps:
+        rate *= math.sqrt(trials.long / trials.steps)
+        times = trials.steps / trials.long
+        longer = f", and falls with the root of the steps, here {times:.3g} times as many"
+    reason = (
+        f"η = {rate:.3g}: {best.rate:.3g} is the best of {best.tried} in trial runs of up to "
+        f"{trials.long:,} steps (J = {best.loss:.4g} on {judges:,} events{of}){longer}"
+    )
+    if len(best.by_penalty) < 2:
+        return LearningRate(rate, reason)
+    said = penalty_reason(best.penalty, best.by_penalty, trials.long)
+    return LearningRate(rate, reason, (best.penalty, said))
+
+
+def penalty_reason(best: float, losses: Mapping[float, float], steps: int) -> str:
+    """The sentence about λ, from the loss of trial runs with each."""
+    lowest = "the best" if losses[best] == min(losses.values()) else "the largest within one error"
+    listed = ", ".join(f"{loss:.4g} for {l2:.2g}" for l2, loss in sorted(losses.items()))
+    return (
+        f"λ = {best:.2g}, {lowest} of {len(losses)} in trial runs of {steps:,} steps (loss "
+        f"of events held out of them: {listed})"
     )
 
 
 @dataclass(frozen=True)
 class _Best:
-    """The best rate, its loss, and how many were tried."""
+    """The best rate, its loss, how many were tried, λ, and the loss of each λ at its best rate."""
 
     rate: float
     loss: float
     tried: int
+    penalty: float
+    by_penalty: Mapping[float, float]
 
 
 def _start(trials: Trials, judged: Batch) -> float:
@@ -189,33 +220,99 @@ def _start(trials: Trials, judged: Batch) -> float:
 
 
 def _best_rate(
-    trials: Trials, folds: list[tuple[Batch, Batch]], momentum: float, start: float
+    trials: Trials,
+    folds: list[tuple[Batch, Batch]],
+    momentum: float,
+    start: float,
+    penalized: Mapping[float, Objective] | None,
 ) -> _Best:
-    """The best rate of short, then of long trial runs; none so low that it leaves the start."""
+    """The best rate of short, then of long trial runs; none so low that it leaves the start.
+
+    The long ones are with each λ in turn.
+    """
     lowest, count = ADAPTIVE if trials.rule.stability is None else PLAIN
     rates = [lowest * (1.0 - momentum) * HALF_DECADE**k for k in range(count)]
-    short = max(1, trials.long // 4)
+    short, usual = max(1, trials.long // 4), {0.0: trials.objective}
 
-    def ranked(
-        candidates: list[float], steps: int, of: list[tuple[Batch, Batch]]
-    ) -> list[tuple[float, float]]:
-        # as validation sees the best on the way
+    def tried(
+        candidates: list[float],
+        steps: int,
+        of: list[tuple[Batch, Batch]],
+        objectives: Mapping[float, Objective],
+    ) -> list[_Trial]:
         looks = [steps * k // LOOKS for k in range(2, LOOKS)]
+        groups = GROUPS if len(objectives) > 1 else 1
 
-        def lowest_of(rate: float) -> list[float]:
-            return [float(np.mean([min(trials.losses(rate, steps, *fold, looks)) for fold in of]))]
+        def run(rate: float) -> list[Array]:
+            """By λ: the losses of the groups of each fold, at the look where the fold is lowest."""
+            found = []
+            for trials.objective in objectives.values():
+                of_folds = [
+                    trials.descent(rate, steps, kept, _groups(judged, groups), looks)[0]
+                    for kept, judged in of
+                ]
+                lowest = [min(losses, key=np.mean) for losses in of_folds]
+                found.append(np.concatenate(lowest))
+            trials.objective = objective
+            return found
 
-        found = trials.by_rates(lowest_of, candidates)
-        return sorted(zip((loss for (loss,) in found), candidates, strict=True))
+        rows = zip(candidates, trials.by_rates(run, candidates), strict=True)
+        return [
+            _Trial(rate, l2, losses)
+            for rate, by_penalty in rows
+            for l2, losses in zip(objectives, by_penalty, strict=True)
+        ]
 
-    order = ranked(rates, short, folds[:1])
-    while order[0][1] == min(rates) and len(rates) < MOST_RATES:  # the best may lie below
-        if order[0][0] > start - TOLD * abs(start):
+    objective = trials.objective
+    order = sorted(tried(rates, short, folds[:1], usual), key=_Trial.order)
+    while order[0].rate == min(rates) and len(rates) < MOST_RATES:  # the best may lie below
+        if order[0].loss > start - TOLD * abs(start):
             break
         rates.append(min(rates) / HALF_DECADE)
-        order = sorted([*order, *ranked(rates[-1:], short, folds[:1])])
-    loss, rate = ranked([rate for _, rate in order[:FINALISTS]], trials.long, folds)[0]
-    return _Best(rate, loss, len(rates))
+        order = sorted([*order, *tried(rates[-1:], short, folds[:1], usual)], key=_Trial.order)
+    finalists = [trial.rate for trial in order[:FINALISTS]]
+    order = sorted(tried(finalists, trials.long, folds, penalized or usual), key=_Trial.order)
+    best = {trial.penalty: trial for trial in reversed(order)}  # of each λ at its best rate
+    chosen = max((t for t in best.values() if t.within_an_error(order[0])), key=lambda t: t.penalty)
+    by_penalty = {l2: trial.loss for l2, trial in best.items()}
+    return _Best(chosen.rate, chosen.loss, len(rates), chosen.penalty, by_penalty)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A rate and λ, and the loss of each group of held-out events."""
+
+    rate: float
+    penalty: float
+    losses: Array
+
+    @property
+    def loss(self) -> float:
+        """The mean over the groups."""
+        return float(np.mean(self.losses))
+
+    def order(self) -> tuple[float, float]:
+        """By loss, then by rate."""
+        return self.loss, self.rate
+
+    def within_an_error(self, best: _Trial) -> bool:
+        """Whether the loss is above that of the best by no more than the difference's error.
+
+        Where λ are as good as each other, the largest is taken (the rule of one standard error of
+        Breiman et al. 1984): the descent is longer than trial runs, and fits the noise more.
+        """
+        if self is best:
+            return True
+        if not math.isfinite(self.loss):
+            return False
+        above = self.losses - best.losses
+        return float(np.mean(above)) <= float(np.std(above, ddof=1)) / math.sqrt(len(above))
+
+
+def _groups(events: Batch, count: int) -> list[Batch]:
+    """The events in so many groups, every so manieth to one."""
+    every = np.arange(len(events))
+    return [events.take(every[first::count]) for first in range(count)] if count > 1 else [events]
 
 
 DOUBLED, MOST_DOUBLED = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 128.0

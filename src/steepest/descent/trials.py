@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -95,8 +96,8 @@ class Trials:
         return rows[~out], rows[out] if out.any() else rows[~out]
 
     def by_rates(
-        self, tried: Callable[[float], list[float]], rates: Sequence[float]
-    ) -> list[list[float]]:
+        self, tried: Callable[[float], list[Any]], rates: Sequence[float]
+    ) -> list[list[Any]]:
         """What each rate gives; of many ranks each tries some of them."""
         rank, size = current().rank, current().size
         found = current().gather([tried(rate) for rate in rates[rank::size]])
@@ -106,12 +107,17 @@ class Trials:
         self, rate: float, steps: int, kept: Batch, judged: Batch, looks: Sequence[int] = ()
     ) -> list[float]:
         """The loss of `judged` after each step in `looks`, and after the last; infinite if lost."""
-        return self.descent(rate, steps, kept, judged, looks)[0]
+        return [loss for (loss,) in self.descent(rate, steps, kept, [judged], looks)[0]]
 
     def descent(
-        self, rate: float, steps: int, kept: Batch, judged: Batch, looks: Sequence[int] = ()
-    ) -> tuple[list[float], np.ndarray]:
-        """What `losses` gives, and where the trial run ends."""
+        self,
+        rate: float,
+        steps: int,
+        kept: Batch,
+        judged: Sequence[Batch],
+        looks: Sequence[int] = (),
+    ) -> tuple[list[list[float]], np.ndarray]:
+        """The losses of each group of `judged` after each look, and where the trial run ends."""
         size = len(kept) if self.whole else min(self.batch_size, len(kept))
         each = max(1, round(self.per_epoch * steps / self.steps))
         epochs = -(-steps // -(-len(kept) // size))
@@ -125,7 +131,7 @@ class Trials:
             self.objective.restore(self.objective.initial_memory(self.seed))
         nothing = Trajectory(np.empty(0, dtype=np.int64), len(theta), str(theta.dtype), 0)
         stepper = Stepper(self.objective, kept, plan, nothing)
-        start = self._judged(theta, judged)
+        start = self._judged(theta, judged)[0]
         limit = 1e6 * max(abs(start), 1e-300)
         state = State(theta, self.rule.initial_state(theta), 0, Best(theta, start, 0), limit,
                       memory=memory_of(self.objective))  # fmt: skip
@@ -135,16 +141,16 @@ class Trials:
             taken = stepper.take(state, rates)
             state = taken.state
             lost = taken.diverged or not np.isfinite(state.theta).all()
-            loss = math.inf if lost else self._judged(state.theta, judged)
-            found.append(loss if math.isfinite(loss) else math.inf)
+            losses = [math.inf] * len(judged) if lost else self._judged(state.theta, judged)
+            found.append([loss if math.isfinite(loss) else math.inf for loss in losses])
             if lost:
                 break
         return found, state.theta
 
-    def _judged(self, theta: np.ndarray, events: Batch) -> float:
-        """The loss of the judge, with the buffers that the descent has moved."""
+    def _judged(self, theta: np.ndarray, groups: Sequence[Batch]) -> list[float]:
+        """The judge's loss of each group, with the buffers that the descent has moved."""
         restore_memory(self.judge, memory_of(self.objective))
-        return self.judge.loss(theta, events)
+        return [self.judge.loss(theta, events) for events in groups]
 
 
 def _each(events: Batch) -> int:

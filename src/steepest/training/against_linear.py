@@ -84,9 +84,9 @@ def compare_with_linear(
         if len(kept) == len(train):  # too few to hold any out
             return None
         with one_blas_thread(), np.errstate(all="ignore"):
-            given = events.take(kept), events.take(held_out)
+            given = events.take(kept), [events.take(held_out)]
             losses, theta = trials.descent(plan.learning_rate, steps, *given)
-        if not np.isfinite(losses[-1]):
+        if not np.isfinite(losses[-1][0]):
             return None
         part, judged = rows_of(train, kept), rows_of(train, held_out)
         try:

@@ -40,7 +40,7 @@ from steepest.storage import AnyArray, blocks, in_memory, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.fine_tune import begin_from, initial_model
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
-from steepest.training.penalty import best_penalty, candidates, usual_penalty
+from steepest.training.penalty import TRIED, best_penalty, candidates, usual_penalty
 
 Array = np.ndarray
 
@@ -100,7 +100,7 @@ def fit(
     """
     recipe = decided_for(recipe, train, model_recipe, schema.task, validation is not None)
     tried: tuple[float, ...] = ()
-    if recipe.l2 == "auto":  # η is chosen with the usual λ, and then λ with that η
+    if recipe.l2 == "auto":  # η is chosen with the usual λ of few events, and then λ with that η
         tried = candidates(schema.task, events_of(train))
         usual = usual_penalty(schema.task, events_of(train))
         recipe = recipe.model_copy(update={"l2": usual})
@@ -128,17 +128,22 @@ def fit(
             fixed = recipe.model_copy(update={"l2": l2, "dtype": objective.dtype})
             return objective_for(schema, model_recipe, fixed, loss=objective.loss_function)
 
-        planned = _newton_plan if recipe.method == "newton" else plan_for
-        plan, rate = planned(
-            objective, events, train.share(), recipe, validation is not None, with_l2(0.0)
-        )
-        say(f"Learning rate: {rate.reason}.")
         # with negative weights the held-out loss may fall below that of any model
-        if len(tried) > 1 and not current().any(_some_negative(events)):
-            penalty = best_penalty(tried, with_l2, events, train.share(), plan)
-            say(f"L2 penalty: {penalty.reason}.")
-            recipe = recipe.model_copy(update={"l2": penalty.value})
-            objective = with_l2(penalty.value)
+        if tried and current().any(_some_negative(events)):
+            tried = ()
+        together = {l2: with_l2(l2) for l2 in tried} if events_of(train) >= TRIED else {}
+        share, validated = train.share(), validation is not None
+        planned = _newton_plan if recipe.method == "newton" else plan_for
+        plan, rate = planned(objective, events, share, recipe, validated, with_l2(0.0), together)
+        say(f"Learning rate: {rate.reason}.")
+        penalty = rate.penalty
+        if tried and penalty is None:
+            penalty = best_penalty(tried, with_l2, events, share, plan)
+        if penalty is not None:
+            l2, reason = penalty
+            say(f"L2 penalty: {reason}.")
+            recipe = recipe.model_copy(update={"l2": l2})
+            objective = with_l2(l2)
         monitor, metrics = None, ()
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
@@ -265,8 +270,9 @@ def plan_for(
     recipe: DescentRecipe,
     validated: bool,
     judge: ModelObjective | None = None,
+    penalized: Mapping[float, ModelObjective] | None = None,
 ) -> tuple[Plan, LearningRate]:
-    """Choose η, as `judge` says, and every other number of the descent."""
+    """Choose η, as `judge` says, every other number of the descent, and λ if several are given."""
     _refuse_unbounded(objective, events)
     recipe = decided(recipe, share.events, validated)
     assert isinstance(recipe.epochs, int)
@@ -287,6 +293,7 @@ def plan_for(
             recipe.schedule,
             share,
             judge,
+            penalized,
         )
     else:
         rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")

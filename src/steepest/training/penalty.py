@@ -2,16 +2,17 @@
 
 How much a network must be held back depends on the noise of the labels more than on their number:
 HIGGS decays ask for a hundred times the λ of digits. So λ of three decades take a trial run, and
-the one with the lowest loss of events that are held out of it is taken.
+the one with the lowest loss of events that are held out of it is taken. Where η is chosen too, and
+there are not few events, both are chosen together (`steepest.descent.learning_rate`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from steepest.descent.learning_rate import penalty_reason
 from steepest.descent.plan import Plan
 from steepest.descent.trials import Trials
 from steepest.objective import Batch, Objective
@@ -26,14 +27,6 @@ TRIED, SEVERAL, WHOLE = 1000, 3, 256
 many, where a step takes them all, they are as long as the descent."""
 LARGEST = {"regression": 20.0, "binary": 30.0, "multiclass": 30.0}
 """The largest λ that is tried, times the number of events; the others are a tenth, a hundredth."""
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """λ, and the sentence that says where it comes from."""
-
-    value: float
-    reason: str
 
 
 def usual_penalty(task: str, events: int) -> float:
@@ -68,8 +61,8 @@ def best_penalty(
     events: Batch,
     share: Share,
     plan: Plan,
-) -> Penalty:
-    """Return the λ with the lowest loss, without the L2 term, of events that are held out.
+) -> tuple[float, str]:
+    """Return the λ with the lowest loss, without the L2 term, of held-out events, and a sentence.
 
     Parameters
     ----------
@@ -95,9 +88,4 @@ def best_penalty(
             ends = [trials.losses(plan.learning_rate, steps, *split)[-1] for split in splits]
             losses[l2] = float(np.mean(ends))
     best = min(losses, key=lambda l2: losses[l2])
-    listed = ", ".join(f"{loss:.4g} for {l2:.2g}" for l2, loss in losses.items())
-    return Penalty(
-        best,
-        f"λ = {best:.2g}, the best of {len(losses)} in trial runs of {steps:,} steps (loss "
-        f"of events held out of them: {listed})",
-    )
+    return best, penalty_reason(best, losses, steps)
