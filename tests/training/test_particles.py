@@ -50,6 +50,8 @@ def test_a_recipe_trains_deep_sets_and_its_scores_come_from_files(folder: Path):
     log = (folder / "run" / "log.txt").read_text(encoding="utf-8")
     assert "Particles are read from part_pt, part_eta, part_phi, part_energy." in log
     assert "8 events had no particle." in log
+    read = {name: f"part_{name}" for name in ("pt", "eta", "phi", "energy")}
+    assert steepest.load(folder / "run").momenta == read
     scores = folder / "scores.parquet"
     steepest.predict(folder / "run", "jets.parquet", scores)
     table = pq.read_table(scores)

@@ -484,6 +484,7 @@ def model_with(
         label=schema.label,
         features=schema.features,
         particles=schema.particles,
+        momenta=schema.momenta,
         explode=schema.explode,
         units=schema.units,
         encoding=schema.encoding,
