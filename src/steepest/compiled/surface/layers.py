@@ -7,26 +7,13 @@ way at each point and multiplied by BLAS. Arrays are feature-major: ``(units, ev
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from steepest.compiled.jit import helper, kernel
-from steepest.compiled.pointwise import ACTIVATIONS, RELU, activate, weighted_loss
+from steepest.compiled.pointwise import RELU, activate, weighted_loss
 
 FEW = 4
 """Outputs of a layer from which on BLAS multiplies."""
-_TANH = ACTIVATIONS["tanh"]
-_EDGE = np.float32(8.32)
-_OVER = tuple(np.float32(c) for c in (
-    0.9999999904563893, 0.13424617210083564, 0.0035476636907331906, 2.1482780429791814e-05,
-    1.4610072489805025e-08,
-))  # fmt: skip
-_UNDER = tuple(np.float32(c) for c in (
-    1.0, 0.4675794184940373, 0.026074268773565615, 0.00033714518291509123, 8.280070009346798e-07
-))  # fmt: skip
 
 
 @helper
@@ -37,45 +24,10 @@ def _relu(z, out):
 
 
 @helper
-def tanh_float32(z, out):
-    """Write z P(z²)/Q(z²) = tanh z to `out`, between ±8.32, where it is one; within 3·10⁻⁷.
-
-    The coefficients are those with the smallest largest relative error, 10⁻⁸ before rounding. It
-    takes half the time of an exponential.
-    """
-    p, q = _OVER, _UNDER
-    for i in range(len(z)):
-        x = z[i]
-        x = -_EDGE if x < -_EDGE else x
-        x = _EDGE if x > _EDGE else x
-        s = x * x
-        over = x * (p[0] + s * (p[1] + s * (p[2] + s * (p[3] + s * p[4]))))
-        out[i] = over / (q[0] + s * (q[1] + s * (q[2] + s * (q[3] + s * q[4]))))
-
-
-def _tanh(z: Any, out: Any) -> None:
-    raise NotImplementedError  # compiled only
-
-
-@overload(_tanh)
-def _tanh_of(z, out):
-    def in_float32(z, out):
-        tanh_float32(z, out)
-
-    def in_float64(z, out):
-        out[:] = z
-        activate(_TANH, out, z)
-
-    return in_float32 if z.dtype == types.float32 else in_float64
-
-
-@helper
 def _apply(kind, z, out):
     """Write a(z) to `out`; z is lost."""
     if kind == RELU:
         _relu(z, out)
-    elif kind == _TANH:
-        _tanh(z, out)
     else:
         out[:] = z
         activate(kind, out, z)
