@@ -109,6 +109,7 @@ def test_a_run_is_itself(runs: list[steepest.Run]):
         # a rejection may be infinite in a part
         assert found.uncertainty == 0.0 or not np.isfinite(found.uncertainty)
     assert comparison.names == (str(runs[0].path), str(runs[0].path))
+    assert ["AUC", "0"] in comparison.difference_rows()
 
 
 def test_other_events_have_independent_uncertainties(runs: list[steepest.Run], tmp_path: Path):

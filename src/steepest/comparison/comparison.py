@@ -70,14 +70,7 @@ class Comparison:
         """Return the table of differences as text: a header, and for each run value and its σ."""
         rows = [["", *(f"{name} − {self.names[0]}" for name in self.names[1:])]]
         for name, merits in self.merits.items():
-            said = [
-                f"{with_uncertainty(each.value, each.uncertainty)}  "
-                f"{abs(each.standard_deviations):4.1f} σ"
-                if each.uncertainty > 0
-                else ""
-                for each in self.differences[name]
-            ]
-            rows.append([merits[0].title, *said])
+            rows.append([merits[0].title, *map(_said, self.differences[name])])
         return rows
 
     def to_json(self) -> dict[str, Any]:
@@ -130,6 +123,14 @@ class Comparison:
         said = f"tested on {self.tested_on}"
         values = html_table(f"{', '.join(self.names)}, {said}", header, rows)
         return values + html_table("Differences", names, differences)
+
+
+def _said(difference: Difference) -> str:
+    """The difference with its significance; 0 where no event makes one, else empty if unknown."""
+    if difference.uncertainty > 0:
+        value = with_uncertainty(difference.value, difference.uncertainty)
+        return f"{value}  {abs(difference.standard_deviations):4.1f} σ"
+    return "0" if difference.value == 0 else ""
 
 
 def compare_runs(
