@@ -229,15 +229,22 @@ def test_what_matplotlib_warns_of_does_not_reach_the_terminal(steepest, monkeypa
     assert steepest("train", recipe_file).err == "steepest: Interrupted.\n"
 
 
-@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
-def test_a_reader_that_has_gone_is_no_traceback(trained: Path, options: list[str]):
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("runs", []),
+        pytest.param("evaluate", [], marks=pytest.mark.slow),
+        pytest.param("evaluate", ["--json"], marks=pytest.mark.slow),
+    ],
+)
+def test_a_reader_that_has_gone_is_no_traceback(trained: Path, verb: str, options: list[str]):
     code = "from steepest.cli import main; main()"
-    arguments = ["-c", code, "evaluate", str(trained), *options]
+    arguments = ["-c", code, verb, str(trained), *options]
     with subprocess.Popen(
         [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        process.stdout.close()  # as `steepest evaluate RUN | head -0` does
+        process.stdout.close()  # as `steepest runs FOLDER | head -0` does
         assert process.stderr is not None
         said = process.stderr.read()
     assert (process.returncode, said) == (141, "")

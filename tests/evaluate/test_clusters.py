@@ -28,23 +28,30 @@ def toy(random: np.random.Generator, events: int) -> tuple[np.ndarray, ...]:
     return labels, scores, event
 
 
-def measured(labels: np.ndarray, scores: np.ndarray) -> dict[str, Merit]:
+def measured(labels: np.ndarray, scores: np.ndarray, *efficiencies: float) -> dict[str, Merit]:
     probabilities = norm.cdf(scores)
-    return evaluate.binary_merits(labels, probabilities, efficiencies=(0.5,))
+    return evaluate.binary_merits(labels, probabilities, efficiencies=efficiencies)
 
 
-def of_events(labels: np.ndarray, scores: np.ndarray, event: np.ndarray) -> dict[str, Merit]:
-    merits = measured(labels, scores)
-    return clustered_merits(merits, event, lambda kept: measured(labels[kept], scores[kept]))
+def of_events(
+    labels: np.ndarray, scores: np.ndarray, event: np.ndarray, *efficiencies: float
+) -> dict[str, Merit]:
+    merits = measured(labels, scores, *efficiencies)
+    return clustered_merits(
+        merits, event, lambda kept: measured(labels[kept], scores[kept], *efficiencies)
+    )
 
 
-def spread(toys: int, events: int) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
+def spread(
+    toys: int, events: int, *efficiencies: float
+) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
     """For each merit: its scatter over toys, σ of events and of rows; all values and intervals."""
     random = np.random.default_rng(8)
     both = []
     for _ in range(toys):
         labels, scores, event = toy(random, events)
-        both.append((measured(labels, scores), of_events(labels, scores, event)))
+        of_rows = measured(labels, scores, *efficiencies)
+        both.append((of_rows, of_events(labels, scores, event, *efficiencies)))
     found, numbers = {}, {}
     for name in both[0][0]:
         numbers[name] = np.array(
@@ -62,7 +69,7 @@ def spread(toys: int, events: int) -> tuple[dict[str, dict[str, float]], dict[st
 
 
 def test_sigma_is_the_scatter_of_toys() -> None:
-    found, _ = spread(toys=50, events=100)
+    found, _ = spread(50, 100)
     for name in ("auc", "accuracy", "binary_cross_entropy"):
         assert found[name]["events"] == pytest.approx(found[name]["scatter"], rel=0.25)
         assert found[name]["rows"] < 0.75 * found[name]["scatter"]
@@ -72,7 +79,7 @@ def test_sigma_is_the_scatter_of_toys() -> None:
 def test_intervals_hold_the_truth() -> None:
     """Of all merits of two classes; σ of rows alone would hold it in half of the toys."""
     truth = norm.cdf(1 / np.sqrt(2))
-    _, numbers = spread(toys=600, events=300)
+    _, numbers = spread(600, 300, 0.5)
     values = numbers["auc"]
     covered = np.mean((values[:, 3] <= truth) & (truth <= values[:, 4]))
     of_rows = np.mean((values[:, 1] <= truth) & (truth <= values[:, 2]))

@@ -139,7 +139,7 @@ def check(case: str, seeds: range, folder: Path) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_damage_is_an_error_of_ours_or_harmless(case, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(first_look, "LIMIT", 0.5)
-    check(case, range(50), tmp_path)
+    check(case, range(20), tmp_path)
 
 
 @pytest.mark.slow

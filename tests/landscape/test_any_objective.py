@@ -40,8 +40,17 @@ def drawn(folder: Path, kind: str, objective: DoubleWell | None = None, **option
     return landscape_of_input(source, wish, LandscapeFolder(folder, kind), TrainingCallback())
 
 
-@pytest.mark.parametrize("kind", ["random", "principal", "hessian"])
-def test_every_direction_that_needs_no_names(tmp_path: Path, kind: str):
+@pytest.mark.parametrize(
+    ("kind", "figures"),
+    [
+        ("random", False),
+        ("principal", True),
+        ("hessian", False),
+        pytest.param("random", True, marks=pytest.mark.slow),
+        pytest.param("hessian", True, marks=pytest.mark.slow),
+    ],
+)
+def test_every_direction_that_needs_no_names(tmp_path: Path, kind: str, figures: bool):
     landscape = drawn(tmp_path, kind, extent=(3.0,), standard_error=0.05)
     numbers = json.loads((landscape.where / "landscape.json").read_text(encoding="utf-8"))
     end = numbers["end"]
@@ -53,7 +62,8 @@ def test_every_direction_that_needs_no_names(tmp_path: Path, kind: str):
     assert {"minimum"} <= {point["kind"] for point in numbers["points"]}
     assert landscape.path is not None
     assert landscape.path.losses[0] == pytest.approx(0.9216 + 0.5 + 0.125)
-    landscape.write_figures()
+    if figures:
+        landscape.write_figures()
 
 
 def test_both_wells_lie_on_the_stiffest_line(tmp_path: Path):

@@ -64,14 +64,18 @@ def wait_for_parts(process: subprocess.Popen, out: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "suffix",
-    ["parquet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("root", "h5"))],
+    ("suffix", "kills"),
+    [
+        ("parquet", 1),
+        *(pytest.param(name, 3, marks=pytest.mark.slow) for name in ("parquet", "root", "h5")),
+    ],
 )
-def test_kills_then_resume_give_the_undisturbed_file(runs, many: str, tmp_path: Path, suffix: str):
+def test_kills_then_resume_give_the_undisturbed_file(
+    runs, many: str, tmp_path: Path, suffix: str, kills: int
+):
     undisturbed, out = tmp_path / f"undisturbed.{suffix}", tmp_path / f"out.{suffix}"
     predict(runs["binary"], many, undisturbed)
     moments = random.Random(4)
-    kills = 2 if suffix == "parquet" else 3
     for kill in range(kills):
         process = start(runs["binary"], many, "--out", out, "--resume")
         wait_for_parts(process, out, 3 * kill + 3)
