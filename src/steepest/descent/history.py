@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from steepest.descent.state import Path
@@ -99,14 +101,14 @@ class History:
         """Return the rows since the last call of `seal` or `take`; `take` returns them again."""
         steps = np.concatenate([*self._steps, np.empty(0, dtype=np.int64)]).astype(np.int64)
         values = np.concatenate([*self._values, np.empty((0, len(STEP_COLUMNS)))])
-        columns: dict[str, pa.Array] = {
-            "step": pa.array(steps),
-            "epoch": pa.array(self.first_epoch + (steps - self.first_step) / self.per_epoch),
+        columns: dict[str, Any] = {
+            "step": steps,
+            "epoch": self.first_epoch + (steps - self.first_step) / self.per_epoch,
         }
-        columns |= {name: pa.array(values[:, i]) for i, name in enumerate(STEP_COLUMNS)}
+        columns |= {name: values[:, i] for i, name in enumerate(STEP_COLUMNS)}
         columns |= {name: self._sparse(name) for name in self.round_columns}
         self._clear()
-        table = pa.table(columns)
+        table = pl.DataFrame(columns).to_arrow()  # Arrow's own conversion would import pandas
         self._sealed.append(table)
         return table
 
@@ -117,12 +119,12 @@ class History:
         tables, self._sealed = self._sealed, []
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables).combine_chunks()
 
-    def _sparse(self, name: str) -> pa.Array:
-        values, missing = np.zeros(self._rows), np.ones(self._rows, dtype=bool)
+    def _sparse(self, name: str) -> pl.Series:
+        values: list[float | None] = [None] * self._rows
         for row, entries in self._rounds:
             if entries.get(name) is not None:
-                values[row], missing[row] = entries[name], False
-        return pa.array(values, mask=missing)
+                values[row] = entries[name]
+        return pl.Series(name, values, dtype=pl.Float64)
 
     def _clear(self) -> None:
         self._steps: list[Array] = []

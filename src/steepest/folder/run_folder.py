@@ -221,7 +221,11 @@ class RunFolder:
             live = read_history(self.path)
             if live is not None:
                 return live
-        return self._read("history.parquet", lambda data: pq.read_table(pa.BufferReader(data)))
+
+        def read(data: bytes) -> pa.Table:
+            return pq.ParquetFile(pa.BufferReader(data)).read()
+
+        return self._read("history.parquet", read)
 
     @property
     def progress(self) -> dict[str, Any] | None:

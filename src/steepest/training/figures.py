@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from steepest import evaluate
@@ -35,7 +36,7 @@ EVENTS_DRAWN = 200_000
 def descent(history: pa.Table, kept_step: int | None) -> Figure:
     """Loss and learning rate against the step."""
     history = _thinned(history)
-    columns = {name: history[name].to_numpy(zero_copy_only=False) for name in history.column_names}
+    columns = {column.name: column.to_numpy() for column in pl.DataFrame(history)}
     validated = columns.get("validation_loss", np.full(len(history), np.nan))
     rows = np.isfinite(validated)
     curves = figures.descent_curves(

@@ -28,6 +28,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError
@@ -146,7 +147,7 @@ def event_keys(
     if _is_text(column.type):
         return _fnv1a(column)
     if pa.types.is_integer(column.type):
-        return _two_complement(column.to_numpy(zero_copy_only=False))
+        return _two_complement(pl.Series(column).to_numpy())  # without Arrow's import of pandas
     if pa.types.is_floating(column.type):
         return _two_complement(_integral(column, name, file, rows))
     raise EventsError(
