@@ -90,10 +90,12 @@ class EventsError(InputError):
     """Events cannot be read, or hold what cannot be trained on.
 
     `bad_files` has the files that cannot be read, each with the reason, if that is what happened;
-    it is None for what must never be taken for it.
+    it is None for what must never be taken for it. `of_split` says that a part of few events lacks
+    a class, or that the weights in it cancel, so that another split may do.
     """
 
     bad_files: Mapping[str, str] | None = MappingProxyType({})
+    of_split = False
 
 
 class RunFolderError(InputError):

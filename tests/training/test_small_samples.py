@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import steepest
+from steepest.recipe import Recipe
 
 
 def train(folder: Path, seed: int, events: int) -> dict:
@@ -31,6 +32,21 @@ def test_what_is_left_out_fits_the_sample(tmp_path: Path) -> None:
     assert abs(merits["gain"]["auc_difference"]["value"]) < 0.03
     auc = merits["model"]["auc"]
     assert auc["low"] - auc["uncertainty"] < 5 / 6 < auc["high"] + auc["uncertainty"]
+
+
+def test_a_part_without_a_class_is_split_again(tmp_path: Path) -> None:
+    """Five events validate, and all of them are of one class where the seed of the split is 0."""
+    metrics = train(tmp_path, 115, 60)
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "The validation part has no event of the class '1'. That is so with" in log
+    assert "seed = 1" in (tmp_path / "run" / "recipe.toml").read_text()
+    counts = metrics["parts"]["validation"]["classes"]
+    assert min(each["events"] for each in counts.values()) > 0
+    recipe = Recipe.from_toml(tmp_path / "run" / "recipe.toml").with_settings(
+        ["events.split.seed=0"]
+    )
+    again = steepest.train(recipe, tmp_path / "run", again=True, progress=False)
+    assert again.metrics == metrics, "the job is started again, with the recipe that was given"
 
 
 @pytest.mark.slow

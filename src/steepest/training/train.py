@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from steepest.errors import RecipeError, RunFolderError
-from steepest.events import TRAIN, use_revisions
+from steepest.errors import EventsError, RecipeError, RunFolderError
+from steepest.events import TRAIN, Sample, use_revisions
 from steepest.folder import RunFolder
 from steepest.models import kind_named
 from steepest.ranks import Ranks, current
@@ -17,7 +17,7 @@ from steepest.training.background import DrawingProcess, drawing_process
 from steepest.training.callback import TrainingCallback, preemptible
 from steepest.training.fit import check_fit
 from steepest.training.folds import resume_folds, train_folds
-from steepest.training.inputs import prepare
+from steepest.training.inputs import Schema, prepare
 from steepest.training.logs import require_loggers
 from steepest.training.longer import longer
 from steepest.training.one_run import Again, refuse_other_events, run_in
@@ -75,10 +75,41 @@ def train(
         if recipe.events.split.cross_validated:
             _refuse_folds(ranks)
             return train_folds(path, recipe, callback, process, overwrite)
-        parts, schema = prepare(recipe, callback, path)
+        recipe, parts, schema = _prepared(recipe, callback, path)
         check_fit(parts[TRAIN], schema, recipe.model, recipe.descent)
         with _created(path, recipe, overwrite, ranks, parts[TRAIN].source) as folder:
             return run_in(folder, recipe, parts, schema, callback, process)
+
+
+OTHER_SEEDS = 8
+"""So many other splits are tried of few events."""
+
+
+def _prepared(
+    recipe: Recipe, callback: TrainingCallback, path: Path
+) -> tuple[Recipe, dict[int, Sample], Schema]:
+    """Read the events; of few, with another seed of the split where a part lacks a class.
+
+    Only the default seed is changed, and the recipe that is kept has the other one.
+    """
+    try:
+        return recipe, *prepare(recipe, callback, path)
+    except EventsError as error:
+        if not error.of_split or recipe.events.split.seed != 0 or current().size > 1:
+            raise
+        first = error
+    for seed in range(1, OTHER_SEEDS + 1):
+        changed = recipe.with_settings([f"events.split.seed={seed}"])
+        try:
+            parts, schema = prepare(changed, callback, path)
+        except EventsError as error:
+            if not error.of_split:
+                raise
+            continue
+        note = f"{first.what} That is so with events.split.seed = 0; {seed} is taken instead."
+        parts[TRAIN].notes.insert(0, note)
+        return changed, parts, schema
+    raise first
 
 
 @contextmanager
@@ -106,6 +137,9 @@ def _is_begun(path: Path, recipe: Recipe) -> bool:
         folder = RunFolder(path)
     except RunFolderError:
         return False
+    seed = folder.recipe.events.split.seed
+    if recipe.events.split.seed == 0 != seed:  # see `_prepared`
+        recipe = recipe.with_settings([f"events.split.seed={seed}"])
     if folder.recipe != recipe and folder.recipe != recipe.with_particles():
         raise RunFolderError(
             f"{path} holds a run of another recipe.",

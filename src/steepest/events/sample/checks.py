@@ -246,12 +246,27 @@ def part_sums(
     return PartSums(*(ranks.sum(values) for values in (events, weight, zero, negative)))
 
 
+FEW_TO_SPLIT = 100
+"""A class of fewer events than this may be split badly by chance."""
+
+
 def refuse_weights(sums: PartSums, parts: Sequence[str], classes: Sequence[str]) -> None:
     """Raise EventsError unless Σw > 0 in each part, and for each class in it.
 
     Single negative weights are legal. Without weights each event weighs 1. Training needs every
-    class; another part may lack one of three or more, but not one of two.
+    class; another part may lack one of three or more, but not one of two. The error is
+    `of_split` if another split of these events may do.
     """
+    try:
+        _refuse_weights(sums, parts, classes)
+    except EventsError as error:
+        events, weight = sums.events.sum(axis=0), sums.weight.sum(axis=0)
+        if FEW_TO_SPLIT > events.min() >= len(parts) > 1 and weight.min() > 0:
+            error.of_split = True
+        raise
+
+
+def _refuse_weights(sums: PartSums, parts: Sequence[str], classes: Sequence[str]) -> None:
     with np.errstate(over="ignore"):
         total = sums.weight.sum()
     if not 0 < total < np.inf:
