@@ -20,6 +20,8 @@ SECONDS, SHARE = 1.0, 0.2
 """Between looks at a run that is training, and the part of the time that they may take."""
 LONGEST = 3600
 """Events of a stream; the browser then connects again."""
+HISTORIES = 2
+"""Histories that are read at once: others wait, and leave the threads to the rest of the page."""
 MODEL_KEYS = {"hidden", "activation", "initialization"}
 DESCENT_KEYS = {
     "method", "batch_size", "optimizer", "learning_rate", "schedule", "scaling", "l2", "epochs",
@@ -147,8 +149,15 @@ def routes(api: Api) -> list[Any]:
             return refuse("There is no such run.", 404)
         return responses.JSONResponse(found, headers={"cache-control": "no-store"})
 
-    def read(request: Any) -> Any:
-        return answer(lambda: api.read(request.path_params["path"]))
+    in_thread = load("starlette.concurrency").run_in_threadpool
+    reading = asyncio.Semaphore(HISTORIES)
+
+    async def read(request: Any) -> Any:
+        path = request.path_params["path"]
+        if "history" not in path.split("/"):
+            return await in_thread(answer, lambda: api.read(path))
+        async with reading:
+            return await in_thread(answer, lambda: api.read(path))
 
     async def live(request: Any) -> Any:
         identifier = request.path_params["run"]

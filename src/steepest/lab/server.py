@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
 import threading
@@ -47,6 +48,8 @@ def new_token() -> str:
 
 def serve(app: Guard, listening: socket.socket) -> None:
     """Answer until Ctrl-C."""
+    # asyncio warns of each piece that is sent to a visitor who has left: one could fill a terminal
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     _server(app).run(sockets=[listening])
 
 

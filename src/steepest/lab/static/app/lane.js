@@ -76,7 +76,7 @@ export class Lane {
   }
 
   /** θ's of the path, some of them, with the last. */
-  someThetas(most = 24) {
+  someThetas(most = 16) {
     const step = Math.max(1, Math.ceil(this.thetas.length / most));
     return [...this.thetas.filter((_, i) => i % step === 0), this.descent.theta.slice()];
   }

@@ -38,15 +38,9 @@ export class Playground extends Component {
   constructor(props) {
     super(props);
     this.state = { ready: false, note: this._read(), byEpoch: false, log: true };
-    this.datasets = {};
-    this._problems = {};
-    this._drawnAt = 0;
-    this.stage = new Stage();
+    Object.assign(this, { datasets: {}, _problems: {}, _drawnAt: 0, stage: new Stage() });
     this.refs_ = { surface: createRef(), gl: createRef(), overlay: createRef(), data: createRef(), loss: createRef() };
-    this.playing = false;
-    this.pending = 0;
-    this.frames = 0;
-    this.steps = null;
+    Object.assign(this, { playing: false, pending: 0, frames: 0, steps: null });
     this._frame = this._frame.bind(this);
     this._keys = this._keys.bind(this);
     this._moved = () => this._fromHash();
@@ -250,15 +244,19 @@ export class Playground extends Component {
     }
   }
 
-  /** What is not finished, until a time: the surface, then λmax. */
+  /** What is not finished, until a time: the surface, or else λmax, a product with ∇²J at a time. */
   _work(end) {
     const computed = this.coming ?? this.surface;
-    if (computed && !document.hidden && computed.work(end - performance.now())) {
+    if (computed && !computed.done) {
+      if (document.hidden || !computed.work(end - performance.now())) return;
       if (this.coming?.done) this._shown(this.coming);
       else if (!this.coming) this.dirty ||= !this.playing;
+      return;
     }
-    while (this.looking && performance.now() < end) {
+    for (let took = 0; this.looking && performance.now() + took < end; ) {
+      const began = performance.now();
       const { done, value } = this.looking.next();
+      took = performance.now() - began;
       if (!done) continue;
       this.looking = null;
       this._known(value);
