@@ -85,7 +85,6 @@ def write_report(folder: RunFolder) -> None:
     Examples
     --------
     >>> from steepest.folder import RunFolder
-    from steepest.notation import number_text
     >>> write_report(RunFolder("runs/top-jets-1"))  # doctest: +SKIP
     """
     folder.write_text("report.html", render(folder))
