@@ -59,10 +59,11 @@ export class Lane {
   }
 
   /** The path on a surface: its places [a, b], to which later ones are added, and where it is now. */
-  places(surface) {
+  places(surface, most = Infinity) {
     if (this._places.of !== surface) this._places = { of: surface, list: [], taken: 0 };
     const kept = this._places;
-    for (; kept.taken < this.thetas.length; kept.taken++) {
+    const end = Math.min(this.thetas.length, kept.taken + most);
+    for (; kept.taken < end; kept.taken++) {
       const place = this._place(surface, this.thetas[kept.taken]);
       if (place) kept.list.push(place);
     }

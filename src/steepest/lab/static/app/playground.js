@@ -170,7 +170,7 @@ export class Playground extends Component {
   _shown(surface) {
     this.surface = surface;
     this.coming = null;
-    this.dirty = true;
+    this.dirty ||= !this.playing; // while it plays, each frame draws what is new of the surface
     if (this._alive && !this.playing) this.forceUpdate();
   }
 
@@ -235,7 +235,8 @@ export class Playground extends Component {
     if (this.playing) this._steps(began);
     else this.lanes.forEach((lane) => lane.descent.prepare(PREPARED));
     const busy = Object.values(TURNS).flat().includes(turn);
-    if (turn === null || !busy) this._work(began + STEPS_MS + WORK_MS);
+    if (this.coming?.done) this._shown(this.coming); // a frame of its own: it is drawn as a whole
+    else if (turn === null || !busy) this._work(began + STEPS_MS + WORK_MS);
     if (TURNS.text.includes(turn)) this._text();
     if (this.playing || this.dirty) {
       const all = this.dirty || turn === null;
@@ -249,8 +250,7 @@ export class Playground extends Component {
     const computed = this.coming ?? this.surface;
     if (computed && !computed.done) {
       if (document.hidden || !computed.work(end - performance.now())) return;
-      if (this.coming?.done) this._shown(this.coming);
-      else if (!this.coming) this.dirty ||= !this.playing;
+      if (!this.coming) this.dirty ||= !this.playing;
       return;
     }
     for (let took = 0; this.looking && performance.now() + took < end; ) {

@@ -10,6 +10,9 @@ export const CYCLE = 12;
 /** The turns of the data, of the loss, and of the text, which the playground writes. */
 export const TURNS = { data: [0, 6], loss: [9], text: [3] };
 
+/** Places of the paths that are projected onto a new surface in a frame, while it plays. */
+const PLACES = 200;
+
 export class Stage {
   constructor() {
     this.contour = new Contour();
@@ -25,7 +28,8 @@ export class Stage {
    */
   draw(canvases, { lanes, surface, view, loss }, turn) {
     if (!surface || !canvases.data) return;
-    const paths = lanes.map((lane) => ({ places: lane.places(surface), lane: lane.number })).reverse();
+    const most = turn === null ? Infinity : Math.ceil(PLACES / lanes.length);
+    const paths = lanes.map((lane) => ({ places: lane.places(surface, most), lane: lane.number })).reverse();
     if (view === "3d") this.surface3d.draw(canvases.gl, canvases.overlay, surface, paths);
     else {
       this.contour.drawSurface(canvases.surface, surface);

@@ -85,18 +85,49 @@ export function* largestEigenvalue(product, size, steps = 40) {
     if (length < 1e-10 * Math.max(...diagonal.map(Math.abs), 1e-300)) break;
     vector = next;
   }
-  const n = diagonal.length;
-  const matrix = Array.from({ length: n }, (_, i) =>
-    Array.from({ length: n }, (_, j) =>
-      i === j ? diagonal[i] : Math.abs(i - j) === 1 ? side[Math.min(i, j)] : 0,
-    ),
-  );
-  const { values, vectors } = eigen(matrix);
+  const { value, vector: mix } = largestOfTridiagonal(diagonal, side);
   const top = new Float64Array(size);
   basis.forEach((b, k) => {
-    for (let i = 0; i < size; i++) top[i] += vectors[n - 1][k] * b[i];
+    for (let i = 0; i < size; i++) top[i] += mix[k] * b[i];
   });
-  return { value: values[n - 1], vector: top };
+  return { value, vector: top };
+}
+
+/**
+ * The largest eigenvalue of a symmetric tridiagonal matrix and its vector of length one: by
+ * bisection on the number of eigenvalues below (Sturm), and inverse iteration from just above it.
+ */
+export function largestOfTridiagonal(diagonal, side) {
+  const n = diagonal.length;
+  const beside = (k) => (k >= 0 && k < n - 1 ? Math.abs(side[k]) : 0);
+  const reach = diagonal.map((d, k) => [d - beside(k - 1) - beside(k), d + beside(k - 1) + beside(k)]);
+  let [low, high] = [Math.min(...reach.map(([a]) => a)), Math.max(...reach.map(([, b]) => b))];
+  const scale = Math.max(Math.abs(low), Math.abs(high), 1e-300);
+  const allBelow = (x) => {
+    let pivot = diagonal[0] - x;
+    for (let k = 1; k < n && pivot < 0; k++) pivot = diagonal[k] - x - side[k - 1] ** 2 / pivot;
+    return pivot < 0;
+  };
+  for (let k = 0; k < 100 && high - low > 1e-16 * scale; k++) {
+    const middle = (low + high) / 2;
+    if (allBelow(middle)) high = middle;
+    else low = middle;
+  }
+  const shift = high + 1e-10 * scale; // shift I − T is positive definite: elimination needs no pivoting
+  let vector = new Float64Array(n).fill(1);
+  for (let turn = 0; turn < 4; turn++) {
+    const pivots = [shift - diagonal[0]];
+    for (let k = 1; k < n; k++) {
+      const factor = side[k - 1] / pivots[k - 1];
+      pivots.push(shift - diagonal[k] - factor * side[k - 1]);
+      vector[k] += factor * vector[k - 1];
+    }
+    vector[n - 1] /= pivots[n - 1];
+    for (let k = n - 2; k >= 0; k--) vector[k] = (vector[k] + side[k] * vector[k + 1]) / pivots[k];
+    const length = norm(vector);
+    vector = vector.map((x) => x / length);
+  }
+  return { value: high, vector };
 }
 
 /** x with A x = b, for a symmetric positive A given by its eigen decomposition; flat parts stay 0. */
