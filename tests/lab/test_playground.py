@@ -66,7 +66,7 @@ def test_a_link_gives_the_state_again(page, address, query):
     assert page.evaluate("() => JSON.stringify(steepestLab.lab)") == first
 
 
-@pytest.mark.parametrize("query", CASES)
+@pytest.mark.parametrize("query", [*CASES, "start=0.25,-1"])
 def test_the_exported_recipe_gives_the_descent_of_the_page(page, address, query):
     opened(page, address, query)
     script = """async () => {
@@ -79,6 +79,7 @@ def test_the_exported_recipe_gives_the_descent_of_the_page(page, address, query)
     found = page.evaluate(script)
     recipe = Recipe.from_dict(tomllib.loads(found["text"]))
     assert recipe.descent.dtype == "float64"
+    assert recipe.model.start == ((0.25, -1.0) if "start=" in query else None)
     dataset, kept = Dataset("own", "Own", recipe), MemoryCheckpointer()
     fit(dataset.sample, None, dataset.schema, recipe.model, recipe.descent, kept)
     path = Path.joined(kept.path)

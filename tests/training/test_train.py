@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 import steepest
 from samples import make_events
 from steepest import evaluate
-from steepest.errors import EventsError, RunFolderError
+from steepest.errors import EventsError, RecipeError, RunFolderError
 from steepest.events import load_sample
 from steepest.folder import RunFolder
 from steepest.recipe import Recipe, default_recipe
@@ -145,6 +145,20 @@ def test_multiclass(recipe_table: dict, tmp_path: Path):
     probabilities = run.predict(np.array([[80.0, 0.7], [170.0, 0.45]]))
     assert probabilities.shape == (2, 3)
     assert "validation_accuracy" in run.history.columns
+
+
+def test_a_descent_begins_where_the_recipe_says(recipe_table: dict, tmp_path: Path):
+    recipe_table["events"]["features"] = ["mass", "ratio"]
+    recipe_table["model"] = {"hidden": [], "start": [0.5, -2, 1.0]}
+    recipe_table["descent"] = {"method": "descent", "epochs": 1, "learning_rate": 1e-12}
+    run = steepest.train(recipe_table, tmp_path / "run")
+    np.testing.assert_allclose(run.model.theta, [0.5, -2.0, 1.0], atol=1e-9)
+    assert "start = [" in (run.path / "recipe.toml").read_text()
+    recipe_table["model"]["start"] = [0.5, -2.0]
+    with pytest.raises(RecipeError, match="model.start does not fit the model") as error:
+        steepest.train(recipe_table, tmp_path / "refused")
+    assert "3 numbers" in str(error.value)
+    assert not (tmp_path / "refused").exists()
 
 
 @pytest.mark.usefixtures("drawn")

@@ -22,7 +22,7 @@ LONGEST = 3600
 """Events of a stream; the browser then connects again."""
 HISTORIES = 2
 """Histories that are read at once: others wait, and leave the threads to the rest of the page."""
-MODEL_KEYS = {"hidden", "activation", "initialization"}
+MODEL_KEYS = {"hidden", "activation", "initialization", "start"}
 DESCENT_KEYS = {
     "method", "batch_size", "optimizer", "learning_rate", "schedule", "scaling", "l2", "epochs",
     "dtype", "seed", "keep", "history",

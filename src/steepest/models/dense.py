@@ -56,6 +56,8 @@ class Dense:
     initialization
         A name of `INITIALIZATIONS`; None is "zeros" without a hidden layer, "he-normal" for ReLU
         and GELU, "glorot-uniform" for the others.
+    start
+        θ to begin with, ``(size,)``, in place of an initialisation.
 
     Examples
     --------
@@ -73,6 +75,7 @@ class Dense:
     outputs: int = 1
     activation: str = "relu"
     initialization: str | None = None
+    start: tuple[float, ...] | None = None
 
     @classmethod
     def build(cls, options: Mapping[str, Any], inputs: InputNames, outputs: int) -> Dense:
@@ -81,7 +84,8 @@ class Dense:
         Raises
         ------
         RecipeError
-            The inputs are groups; weights of zero in a network with hidden layers.
+            The inputs are groups; weights of zero in a network with hidden layers; a start of
+            another size.
         """
         if isinstance(inputs, Mapping):
             raise RecipeError(
@@ -96,6 +100,15 @@ class Dense:
                 'model.initialization = "zeros" does not train a network with hidden layers.',
                 cause="all units of a layer would stay equal for ever",
                 do="leave model.initialization out",
+            )
+        if model.start is not None and len(model.start) != model.size:
+            raise RecipeError(
+                "model.start does not fit the model.",
+                expected=f"{model.size:,} numbers: of each layer the weights of the first input to "
+                "all units, those of the second, …, then the biases",
+                found=f"{len(model.start):,}",
+                cause="other features or other hidden layers than those that it was made for",
+                do="leave model.start out, or give a number for each parameter",
             )
         return model
 
@@ -209,6 +222,8 @@ class Dense:
 
     def initial(self, seed: int) -> Array:
         """θ to start from, float64 ``(size,)``; the same for the same seed."""
+        if self.start is not None:
+            return np.array(self.start)
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0])))
         draw = INITIALIZATIONS[self.chosen_initialization]
         theta = np.zeros(self.size)

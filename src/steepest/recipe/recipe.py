@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    FiniteFloat,
     PositiveInt,
     Tag,
     ValidationError,
@@ -110,6 +111,8 @@ class ModelRecipe(_WithHeads):
         | None
     ) = None
     """None: zeros without a hidden layer, He for ReLU and GELU, Glorot for the others."""
+    start: Annotated[tuple[FiniteFloat, ...], Field(strict=False)] | None = None
+    """θ that the descent begins with, in place of an initialisation."""
 
 
 class OtherModelRecipe(_WithHeads):

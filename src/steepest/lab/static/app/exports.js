@@ -28,6 +28,7 @@ export function recipeTables(state, problem) {
     model.activation = state.activation;
     model.initialization = initializationOf(hidden, state.activation);
   }
+  if (state.start) model.start = Array.from(state.start);
   const optimizer = { name: state.optimizer };
   if (["momentum", "nesterov"].includes(state.optimizer)) optimizer.momentum = state.momentum;
   return {
@@ -43,12 +44,9 @@ export function recipeTables(state, problem) {
 
 const FLOATS = new Set(["learning_rate", "l2", "momentum"]);
 
-const STARTED = "# The page started from a point that was chosen on the surface; a recipe starts from the seed.";
-
 /** The recipe as TOML. */
 export function recipeText(state, problem) {
   const lines = [`# ${problem.title} on ${problem.dataset.description.title.toLowerCase()}: steepest train recipe.toml`];
-  if (state.start) lines.push(STARTED);
   for (const [name, table] of Object.entries(recipeTables(state, problem))) {
     lines.push("", `[${name}]`);
     for (const [key, value] of Object.entries(table))
@@ -73,7 +71,7 @@ export function pythonText(state, problem) {
     const rows = Object.entries(table).map(([key, value]) => `        ${text(key)}: ${python(value)},`);
     return `    ${text(name)}: {\n${rows.join("\n")}\n    },`;
   });
-  return ["import steepest", "", ...(state.start ? [STARTED] : []), "recipe = steepest.Recipe.from_dict({", ...tables, "})", 'run = steepest.train(recipe, out="runs/from-the-lab")', 'print(run.history.select("step", "loss"))', ""].join("\n");
+  return ["import steepest", "", "recipe = steepest.Recipe.from_dict({", ...tables, "})", 'run = steepest.train(recipe, out="runs/from-the-lab")', 'print(run.history.select("step", "loss"))', ""].join("\n");
 }
 
 /** Offer a file for download. */
