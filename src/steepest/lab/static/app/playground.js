@@ -279,7 +279,7 @@ export class Playground extends Component {
     }
     const few = this.first.problem.events.y.length <= 500;
     if (taken && this.lab.speed === 0) this.steps?.light(this.first.descent.step);
-    if (taken && few && SPEEDS[this.lab.speed] <= 4) this.lanes.forEach((lane) => lane.sample());
+    if (taken && few && SPEEDS[this.lab.speed] <= 20) this.lanes.forEach((lane) => lane.sample());
   }
 
   _text(paused = false) {
