@@ -24,6 +24,7 @@ LINEAR = [
     "descent.batch_size=all",
     "descent.schedule=constant",
     "descent.scaling=whiten",
+    "descent.l2=0",
     "descent.epochs=1000",
     "descent.stop.loss_tolerance=1e-9",
 ]
