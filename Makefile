@@ -46,7 +46,7 @@ train: .venv/install.done
 	$(BIN)/steepest train $(RUN)
 
 test: .venv/test.done
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not slow"
 
 test-slow: .venv/test.done
 	$(BIN)/python -m pytest -q -m slow

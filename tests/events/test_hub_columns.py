@@ -148,6 +148,7 @@ def test_only_the_columns_and_row_groups_that_are_used_are_sent(files, jets, tmp
     assert down == found, "without a network, the commit that was last seen is read"
 
 
+@pytest.mark.slow  # four processes
 def test_a_whole_file_and_a_part_of_one_are_the_same_events(files, jets, tmp_path) -> None:
     """A glob; offline too; and a copy that the Hub's own library has made."""
     code = f"found = read('public/data/*.parquet', {USED})"

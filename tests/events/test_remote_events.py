@@ -111,9 +111,16 @@ def test_formats(server, waited, name, kind) -> None:
 FAULTS = ["cut", "reset", "short", "stall", "500", "503", "429"]
 
 
-@pytest.mark.parametrize("name", FORMATS[:4])
-@pytest.mark.parametrize("kind", FAULTS)
-def test_what_fails_once_is_asked_for_again(server, waited, monkeypatch, name, kind) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        # a silent server is waited for: one format in the quick suite
+        pytest.param(kind, name, marks=pytest.mark.slow if kind == "stall" and k else ())
+        for kind in FAULTS
+        for k, name in enumerate(FORMATS[:4])
+    ],
+)
+def test_what_fails_once_is_asked_for_again(server, waited, monkeypatch, kind, name) -> None:
     if kind == "stall":
         monkeypatch.setattr(file_systems, "SILENCE", 0.2)
     assert same(read(f"{server}/{kind}/{name}"))

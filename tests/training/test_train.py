@@ -155,7 +155,7 @@ def test_a_descent_begins_where_the_recipe_says(recipe_table: dict, tmp_path: Pa
     np.testing.assert_allclose(run.model.theta, [0.5, -2.0, 1.0], atol=1e-9)
     assert "start = [" in (run.path / "recipe.toml").read_text()
     recipe_table["model"]["start"] = [0.5, -2.0]
-    with pytest.raises(RecipeError, match="model.start does not fit the model") as error:
+    with pytest.raises(RecipeError, match=r"model\.start does not fit the model") as error:
         steepest.train(recipe_table, tmp_path / "refused")
     assert "3 numbers" in str(error.value)
     assert not (tmp_path / "refused").exists()
