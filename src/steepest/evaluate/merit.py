@@ -198,7 +198,7 @@ class Merit:
             if part in counts:
                 return f"{counts[part]:,} of {counts['events']:,}"
         if counts.keys() >= {"signal", "background"}:
-            return f"{counts['signal']:,} + {counts['background']:,} events"
+            return f"{counts['signal']:,} S + {counts['background']:,} B"
         raw = {
             key: n for key, n in counts.items() if "effective" not in key and key not in _NO_COUNTS
         }
