@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from steepest import recipe as spec
-from steepest.descent.trials import MOST_HELD_OUT, MOST_STEPS, Trials
+from steepest.descent.trials import MOST_HELD_OUT, Trials
 from steepest.objective import Batch, CurvatureBounds, Objective
 from steepest.objective.stateful import preserved_memory
 from steepest.optimizers import UpdateRule
@@ -317,6 +317,8 @@ def _groups(events: Batch, count: int) -> list[Batch]:
 
 DOUBLED, MOST_DOUBLED = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 128.0
 """Multiples of 1/L that are tried; larger ones while the largest is stable and the best."""
+MOST_OF_ALL = 1500
+"""Steps of a trial run of a multiple at most, with all events a step."""
 MARGIN, MARGIN_OF_SOME = 1.1, 1.5
 """A multiple must be stable by so much; by more if trial runs see only some of the events."""
 
@@ -328,7 +330,7 @@ def best_multiple(trials: Trials, found: LearningRate, multiples: Sequence[float
     does not fall in the second half of the looks, as at an unstable rate, are not taken; one that
     is unstable when it is `MARGIN` times as large is divided by that.
     """
-    most = min(trials.steps, MOST_STEPS)
+    most = min(trials.steps, MOST_OF_ALL)
     looks = sorted(set(np.geomspace(1, most, 40).astype(int).tolist()))
     sample = trials.spaced(MOST_HELD_OUT)
     start = trials.judge.loss(trials.objective.initial(trials.seed), sample)

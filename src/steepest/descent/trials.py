@@ -18,7 +18,7 @@ from steepest.objective.stateful import Stateful, memory_of, restore_memory
 from steepest.optimizers import UpdateRule
 from steepest.ranks import Share, current
 
-PART, LEAST_STEPS, MOST_STEPS = 5, 600, 1500
+PART, LEAST_STEPS, MOST_STEPS = 5, 600, 1000
 """Long trial runs take this part of the descent's steps, within limits."""
 HELD_OUT, MOST_HELD_OUT, FEW = 5, 4096, 2000
 """Every so manieth event is held out of the trial runs, of few events every third; and at most."""
