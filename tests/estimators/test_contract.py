@@ -40,7 +40,7 @@ def test_scikit_learn_s_contract(estimator, check):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The network is")  # better than a linear model, of 20 events
-@parametrize_with_checks(LONG, expected_failed_checks=without_a_minimum)
+@parametrize_with_checks(LONG)
 def test_scikit_learn_s_contract_of_a_default_network(estimator, check):
     check(estimator)
 
