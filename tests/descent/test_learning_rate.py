@@ -264,3 +264,16 @@ def test_of_penalties_as_good_as_each_other_the_largest_is_taken(noise, largest)
     assert (l2 == 0.3) is largest
     assert said.startswith(f"λ = {l2:.2g}, the ")
     assert choose(objective, events, "adam", 64).penalty is None
+
+
+def test_events_of_the_trial_runs_do_not_choose_the_penalty():
+    """Where no rate helps held-out events, those that are learnt by heart would take the least."""
+    objective, events = noisy_product(50.0)
+    begin = (1e-3 * np.random.default_rng(0).normal(size=objective.size)).astype("float32")
+    tried = {l2: classifier(l2) for l2 in (1e-5, 0.3)}
+    for each in (objective, *tried.values()):
+        each.initial = lambda seed: begin.copy()
+    rate = choose(objective, events, "adam", 64, judge=objective, penalized=tried)
+    assert "held-out ones cannot tell" in rate.reason
+    assert rate.penalty is not None
+    assert rate.penalty[0] == 0.3

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -168,7 +168,7 @@ def best_of_trials(
 
     Few events are held out in turn (`Trials.folds`), in the long runs. Where no rate brings their
     loss down by `TOLD`, they cannot tell rates apart: then the loss of the events of the trial runs
-    counts.
+    counts, but for λ, of which it would always prefer the smallest.
     """
     folds = trials.folds()
     with np.errstate(all="ignore"), preserved_memory(trials.objective):
@@ -176,7 +176,8 @@ def best_of_trials(
         best = _best_rate(trials, folds, momentum, start, penalized)
         if best.loss > start - TOLD * abs(start):
             folds = [(kept, kept) for kept, _ in folds]
-            best = _best_rate(trials, folds, momentum, -math.inf, penalized)
+            seen = _best_rate(trials, folds, momentum, -math.inf, None)
+            best = replace(best, rate=seen.rate, loss=seen.loss, tried=seen.tried)
     judges = sum(len(judged) for _, judged in folds)
     of = "" if folds[0][0] is not folds[0][1] else "; held-out ones cannot tell"
     rate, longer = best.rate, ""
