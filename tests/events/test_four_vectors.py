@@ -242,7 +242,8 @@ def test_columns_of_a_name_are_replaced() -> None:
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("pairs(Jet_pt).mass", EventsError, "only a four-vector has components"),
+        ("pairs(Jet_pt).mass", EventsError, "pairs takes lists of four-vectors"),
+        ("max(pairs(Jet_pt))", EventsError, "pairs takes lists of four-vectors"),
         ("pairs(p4(Jet))", EventsError, "a four-vector stands where a number is needed"),
         ("p4(Jet) + p4(Jet)", EventsError, "a four-vector stands where a number is needed"),
         ("pairs(p4(Jet)[0]).mass", EventsError, "pairs takes lists"),
@@ -250,13 +251,46 @@ def test_columns_of_a_name_are_replaced() -> None:
         ("pairs().mass", RecipeError, "pairs has the wrong number of arguments"),
         ("deltaR(p4(Jet))", RecipeError, "deltaR has the wrong number of arguments"),
         ("deltaR(p4(Jet), MET_phi)", EventsError, "only a four-vector has components"),
-        ("deltaR(MET_phi, MET_pt)", RecipeError, "there is no function 'deltaR'"),
+        ("deltaR(MET_phi, MET_pt)", RecipeError, "deltaR has the wrong number of arguments"),
         ("p4(Muon).mass", EventsError, "there is no column 'Muon_pt'"),
     ],
 )
 def test_pairs_that_are_refused(text: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         parse(text).evaluate(BOTH)
+
+
+def test_names_of_other_files_for_the_components_of_a_name() -> None:
+    usual = parse("max(pairs(p4(Jet)).mass)").evaluate(BOTH)
+    for names in (
+        {"Jet_pt": "Jet.pt", "Jet_eta": "Jet.eta", "Jet_phi": "Jet.phi", "Jet_mass": "Jet.mass"},
+        {"Jet_pt": "Jet.PT", "Jet_eta": "Jet.Eta", "Jet_phi": "Jet.Phi", "Jet_mass": "Jet.Mass"},
+    ):
+        batch = BOTH.rename_columns([names.get(name, name) for name in BOTH.schema.names])
+        given = parse("max(pairs(p4(Jet)).mass)", names=batch.schema.names)
+        assert given.columns == set(names.values())
+        np.testing.assert_array_equal(given.evaluate(batch), usual)
+
+
+def test_the_columns_that_a_name_lacks_are_told() -> None:
+    with pytest.raises(EventsError) as caught:
+        parse("p4(MET).mass").evaluate(BOTH)
+    assert caught.value.details["expected"] == "p4(MET) is p4(MET_pt, MET_eta, MET_phi, MET_mass)"
+    assert caught.value.details["found"] == "MET_phi, MET_pt"
+    with pytest.raises(EventsError) as caught:
+        parse("p4(Jets).mass").evaluate(BOTH)
+    assert caught.value.details["do"] == "write p4(Jet)"
+
+
+def test_distances_of_numbers_have_both_spellings() -> None:
+    for text in ("{}(1, MET_phi, 2, 0.5)", "{}(MET_pt, MET_phi, 2, Jet_phi)"):
+        ours, others = (parse(text.format(f)).evaluate(BOTH) for f in ("deltaR", "delta_r"))
+        np.testing.assert_array_equal(list(map(str, ours)), list(map(str, others)))
+    np.testing.assert_array_equal(
+        parse("deltaPhi(MET_phi, 3)").evaluate(BOTH), parse("delta_phi(MET_phi, 3)").evaluate(BOTH)
+    )
+    with pytest.raises(EventsError, match="a list stands where one value"):
+        parse("deltaR(p4(Jet), p4(Jet)[0])").scalar(BOTH.schema)
 
 
 def test_pairs_of_long_lists_are_made_in_pieces_or_refused(tmp_path, monkeypatch) -> None:

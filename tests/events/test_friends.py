@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import steepest
-from steepest.errors import EventsError, InputError
+from steepest.errors import EventsError, InputError, RecipeError
 from steepest.events import MemoryBudget, load_sample
 from steepest.recipe import EventsRecipe, Recipe
 from steepest.storage import in_memory
@@ -146,7 +146,8 @@ The friend DIR/twice.parquet has 2 rows with a key that an earlier row has, firs
 of row 0.
   expected: each event once
   cause:    files that overlap, or numbers that are unique within a run alone
-  do:       add the column that tells them apart to the key: ["run", "event"]
+  do:       add the column that tells them apart to the key, as in key = ["run", "event"]; if \
+there is none, the friend has these rows twice: write it without
 """,
         load_sample,
         recipe(folder, [{"path": path, "key": "event"}]),
@@ -166,7 +167,7 @@ def test_keys_of_text_and_of_another_type(folder: Path, write: Any) -> None:
 
 
 def test_rows_that_are_other_events_are_refused(folder: Path, write: Any, refused: Any) -> None:
-    given = scores("a")
+    given = {"run": events("a")["run"], **scores("a")}
     given["event"] = given["event"][::-1].copy()
     write(given, "scores/a.parquet")
     refused(
@@ -176,11 +177,17 @@ Row 0 of DIR/a.parquet and of its friend DIR/scores/a.parquet are different even
   expected: event = 0 in both
   found:    event = 699 in the friend
   cause:    the friend's rows are in another order
-  do:       join by key: friends = [{path = "…", key = ["event"]}]
+  do:       join by key: friends = [{path = "…", key = ["run", "event"]}]
 """,
         load_sample,
         recipe(folder, [str(folder / "scores/{stem}.parquet")], features=["score"]),
     )
+
+
+def test_a_key_needs_a_column(folder: Path) -> None:
+    with pytest.raises(RecipeError, match="friends") as caught:
+        recipe(folder, [{"path": "keyed.parquet", "key": []}])
+    assert "a column, or a list of columns" in str(caught.value)
 
 
 def test_another_number_of_rows_or_files(folder: Path, refused: Any) -> None:

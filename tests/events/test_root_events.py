@@ -278,6 +278,33 @@ def test_parts_of_a_pair_have_no_names(tmp_path) -> None:
     assert table(path, ["p.1", "p.0"])["p.0"] == [0, 1, 2, 3, 4]
 
 
+def test_a_list_of_records_in_an_rntuple_is_a_list_of_each_field(tmp_path) -> None:
+    path = str(tmp_path / "jets.root")
+    jets = [
+        {"pt": 50.0, "flavour": 5, "hits": [1, 2], "origin": {"z": 0.1}},
+        {"pt": 40.0, "flavour": 0, "hits": [], "origin": {"z": 0.2}},
+    ]
+    columns = {
+        "Jet": ak.Array([jets, [], jets[1:]]),
+        "vertices": ak.Array([[[{"x": 1}], [{"x": 2}, {"x": 3}]], [], [[]]]),
+        "pairs": ak.Array([[(1, 0.5)], [], [(2, 1.5), (3, 2.5)]]),
+    }
+    with uproot.recreate(path) as file:
+        file["events"] = columns  # uproot writes an RNTuple unless it is told otherwise
+    expected = {
+        "Jet.pt": [[50.0, 40.0], [], [40.0]],
+        "Jet.flavour": [[5, 0], [], [0]],
+        "Jet.hits": [[[1, 2], []], [], [[]]],
+        "Jet.origin.z": [[0.1, 0.2], [], [0.2]],
+        "vertices.x": [[[1], [2, 3]], [], [[]]],
+        "pairs.0": [[1], [], [2, 3]],
+        "pairs.1": [[0.5], [], [1.5, 2.5]],
+    }
+    assert table(path) == expected
+    for name, values in expected.items():
+        assert table(path, [name]) == {name: values}
+
+
 # --- messages -----------------------------------------------------------------------------------
 
 
@@ -524,18 +551,18 @@ Reading ROOT files needs the package '{package}', which is not installed.
 
 def test_a_column_that_cannot_be_read_is_refused_when_it_is_asked_for(tmp_path, refused) -> None:
     path = str(tmp_path / "jets.root")
-    tracks = ak.Array([{"pt": 1.0, "tracks": [{"x": 1.0, "n": 2}]}, {"pt": 2.0, "tracks": []}])
+    rows = ak.Array([{"pt": 1.0, "either": 1.0}, {"pt": 2.0, "either": [2.0]}])
     with uproot.recreate(path) as file:
-        file.mkrntuple("events", tracks.layout.form).extend(tracks)
+        file.mkrntuple("events", rows.layout.form).extend(rows)
     source = open_events(path)
     assert next(source.batches(["pt"])).batch.to_pydict() == {"pt": [1.0, 2.0]}
     message = """
-The column tracks of DIR/jets.root:events cannot be read.
+The column either of DIR/jets.root:events cannot be read.
   expected: numbers, booleans, text, or lists of these
-  found:    a collection without a type
+  found:    std::variant<double,std::vector<double>>
   do:       leave it out, or write it as numbers
 """
-    refused(EventsError, message, lambda: list(source.batches(["tracks"])))
+    refused(EventsError, message, lambda: list(source.batches(["either"])))
 
 
 def test_what_uproot_cannot_read_is_no_damage(tree, refused, monkeypatch) -> None:

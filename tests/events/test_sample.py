@@ -101,8 +101,9 @@ def test_features_left_out(recipe) -> None:
     assert sample.names == ("pt", "mass", "charge")
     assert sample.notes == [
         "Features are not named, so every numeric column is one: pt, mass, charge.",
-        "No feature: event (the split's column), w (the weight), is_top (the label), "
-        "tagged (bool), kind (string), hits (list<element: double>).",
+        "Columns left out: event (the split's column); w (the weight); is_top (the label); "
+        "tagged (true or false: name it to take it); kind (text: name it to take it); "
+        "hits (lists: name an element or a reduction, as x[0] or sum(x)).",
         "The task is binary: the label is 0 or 1.",
     ]
 
@@ -377,10 +378,10 @@ def test_numbers_weights_and_truth_are_no_default_features(recipe, write) -> Non
     sample = load_sample(recipe(columns, features=None))
     assert "pt" in sample.names
     assert not set(others) & set(sample.names)
-    (told,) = [note for note in sample.notes if note.startswith("No feature")]
-    assert "eventNumber (a number of events or rows)" in told
-    assert "mc_weight (a weight, by its name)" in told
-    assert "truthMass (truth, by its name)" in told
+    (told,) = [note for note in sample.notes if note.startswith("Columns left out")]
+    assert "index, __index_level_0__, Unnamed: 0 (a number of events or rows)" in told
+    assert "genWeight, mc_weight (a weight, by its name)" in told
+    assert "gen_pt, truthMass, nGenJet (truth, by its name)" in told
 
 
 def test_an_index_that_pandas_names_is_no_default_feature(write) -> None:
@@ -396,9 +397,27 @@ def test_wildcards(recipe) -> None:
     given = recipe(columns, features=["jet_*", "pt"], label="jet_label")
     sample = load_sample(given)
     assert sample.names == ("jet_pt", "jet_eta", "pt")
-    assert "The features 'jet_*' are jet_pt, jet_eta." in sample.notes
+    assert (
+        "The features 'jet_*' are jet_pt, jet_eta. It leaves out jet_label (the label)."
+        in sample.notes
+    )
+    assert load_sample(recipe(columns, features=["jet_p*", "jet_pt", "pt"])).names[0] == "jet_pt"
     with pytest.raises(EventsError, match="There is no column 'muon_\\*'"):
         load_sample(recipe(columns, features=["muon_*"]))
+    with pytest.raises(EventsError) as caught:
+        load_sample(recipe(columns, features=["jet_l*"], label="jet_label"))
+    assert caught.value.details["found"] == "jet_label (the label)"
+
+
+def test_a_wildcard_leaves_out_what_only_counts(recipe) -> None:
+    columns = {"pt": ROW * 0.5, "event": ROW, "weight_sf": ROW * 1.0, "y": ROW % 2}
+    sample = load_sample(recipe(columns, features=["*"], label="y"))
+    assert not {"event", "weight_sf", "y"} & set(sample.names)
+    (note,) = [note for note in sample.notes if note.startswith("The features '*' are")]
+    assert "event (a number of events or rows)" in note
+    assert "weight_sf (a weight, by its name)" in note
+    assert "(lists: name an element" in note
+    assert load_sample(recipe(columns, features=["pt", "weight*"])).names == ("pt", "weight_sf")
 
 
 def test_copies_of_an_event_go_to_one_part(write) -> None:

@@ -107,7 +107,7 @@ The label 'pt > 5' has no value for 1 of 200 selected events, first in DIR/jets.
   expected: a condition for each event
   found:    1 null
   cause:    a value that is missing in the file
-  do:       exclude the events without a value of pt
+  do:       exclude these events: select = 'isfinite(where(pt > 5, 1, 0))'
 """),
     "NaN in the weight": ({"w": BROKEN}, {"weight": "w"}, None, """
 The weight is not a finite number for 2 of 200 selected events, first in DIR/jets.parquet at row 7.

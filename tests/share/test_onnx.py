@@ -120,11 +120,12 @@ COLUMNS = {
 COLUMNS["pt"][:3] = [0.0, np.nan, 1e200]
 EXPRESSIONS = [
     *(f"{name}(abs(eta) + 1)" for name in sorted(EVERY) if name in FUNCTIONS and name not in (
-        "pow", "hypot", "atan2", "delta_phi", "delta_r", "min", "max", "arcsin", "arccos",
-        "arctanh")),
+        "pow", "hypot", "atan2", "delta_phi", "delta_r", "deltaPhi", "deltaR", "min", "max",
+        "arcsin", "arccos", "arctanh")),
     "arcsin(eta / 20) + arccos(eta / 20) + arctanh(eta / 20)",
     "pow(pt, 0.5) + pt ** 2", "hypot(eta, phi)", "atan2(eta, phi)", "delta_phi(phi, eta)",
-    "delta_r(eta, phi, 1, 3)", "min(eta, phi, 0)", "max(eta, phi, pt)", "-eta + +phi",
+    "delta_r(eta, phi, 1, 3)", "deltaR(eta, phi, 1, 3) + deltaPhi(phi, eta)",
+    "min(eta, phi, 0)", "max(eta, phi, pt)", "-eta + +phi",
     "eta - phi - 1 - eta * 2 / (phi + 10)", "phi % 1.5", "-phi % 1", "3 / 10",
     "where(pt > 40 AND tight, pt, eta)", "where(NOT tight OR eta < 0, 1, 0)",
     "where(0 < eta < 1, 1, 0)", "where(isfinite(pt) AND pt != 0, 1 / pt, -1)",
@@ -163,7 +164,7 @@ def test_expressions_are_what_they_are_in_a_file(text: str):
         ("part_pt[0]", "an element of a list"),
         ("max(part_pt)", "max of a list"),
         ("p4(pt, eta, phi, m).mass", "mass of a four-vector"),
-        ("deltaR(p4(a), p4(b))", "the function deltaR"),
+        ("deltaR(p4(a), p4(b))", "the function p4"),
         ("count(part_pt[part_pt > 5])", "the function count"),
         ('where(channel == "e", "a", "b") == "a"', "a text that is computed"),
     ],

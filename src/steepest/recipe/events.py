@@ -245,6 +245,13 @@ class FriendRecipe(Strict):
         """The paths as a list."""
         return [self.path] if isinstance(self.path, str) else list(self.path)
 
+    @field_validator("key")
+    @classmethod
+    def _has_a_column(cls, key: str | list[str] | None) -> str | list[str] | None:
+        if key is not None and not key:
+            raise ValueError("a column, or a list of columns; left out for row by row")
+        return key
+
     @property
     def keys(self) -> list[str]:
         """The columns of the key as a list; empty for row by row."""

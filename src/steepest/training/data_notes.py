@@ -23,6 +23,8 @@ from steepest.encoding import is_missing, words_among_numbers
 from steepest.events import TRAIN, Sample
 from steepest.events.words import counted, listed
 from steepest.groups import Groups
+from steepest.notation import number_text
+from steepest.scaling.blocks import Outlier
 from steepest.storage import blocks
 
 Array = np.ndarray
@@ -69,6 +71,31 @@ def data_notes(sample: Sample) -> list[str]:
         if some.weights is not None:
             notes += _weights(columns, np.abs(some.weights))
     return notes
+
+
+def outlier_note(outlier: Outlier, scaling: str, where: str) -> str:
+    """Say which values of a feature the scaling was not fitted on, and what became of them.
+
+    Examples
+    --------
+    >>> one = Outlier(feature="pt", low=-20.0, high=50.0, count=1, value=1e5, row=7)
+    >>> print(outlier_note(one, "standard", "in jets.csv at row 7")[:65])
+    The feature pt has a value outside −20 to 50: 100000 in jets.csv
+    """
+    low, high, value = (number_text(x) for x in (outlier.low, outlier.high, outlier.value))
+    one = outlier.count == 1
+    found = "a value" if one else f"{outlier.count:,} values"
+    farthest = f": {value}" if one else f", the farthest {value}"
+    if scaling == "asinh":
+        done = "it is scaled by its median and quantiles, and logarithmically far from them"
+    else:
+        done = "it is scaled by the mean and standard deviation of the other events"
+    return (
+        f"The feature {outlier.feature} has {found} outside {low} to {high}{farthest} {where}. "
+        f"{'It' if one else 'They'} would decide the feature's standard deviation: {done}. "
+        f"{'The event stays' if one else 'These events stay'} in the training; "
+        f"exclude {'it' if one else 'them'} with events.select if the value is not real."
+    )
 
 
 # --- markers ------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from steepest.recipe import SGD, Adam, AnyModelRecipe, Constant, DescentRecipe, 
 from steepest.scaling import AnyScaling, DiagonalScaling, GroupScaling
 from steepest.storage import AnyArray, blocks, in_memory, map_blocks
 from steepest.trained import TrainedModel
+from steepest.training.data_notes import outlier_note
 from steepest.training.fine_tune import begin_from, initial_model
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 from steepest.training.penalty import TRIED, best_penalty, candidates, usual_penalty
@@ -520,17 +521,9 @@ def _say_scaling(scaling: AnyScaling, train: Sample, say: Callable[[str], None])
     for outlier in scaling.outliers:
         where = ""
         if not isinstance(scaling, GroupScaling):
-            where = f" in row {outlier.row} of the training part"
-            where = where if train.rows is None else f" {train.locate(outlier.row)}"
-        of_others = "mean and standard deviation are those of the others"
-        if outlier.count == 1:
-            found = f"a value of {outlier.value:g}{where}"
-        else:
-            found = f"{outlier.count:,} values"
-            of_others = f"the farthest {outlier.value:g}{where}: {of_others}"
-        outside = f"outside {outlier.low:.6g} to {outlier.high:.6g}"
-        joint = "," if outlier.count > 1 else ":"
-        say(f"The feature {outlier.feature} has {found} far {outside}{joint} {of_others}.")
+            where = f"in row {outlier.row} of the training part"
+            where = where if train.rows is None else train.locate(outlier.row)
+        say(outlier_note(outlier, scaling.name, where))
     if scaling.constant:
         say(f"Without spread in the training part: {', '.join(scaling.constant)}.")
     if scaling.dropped:

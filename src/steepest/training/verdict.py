@@ -85,12 +85,17 @@ def _cause(fitted: Fitted, train: Sample) -> str:
         return f"negative weights, which are {100 * share:.2g} % of the sum of |w|"
     if state.reason is not None and state.reason.kind == "epochs" and kept >= LATE * state.step:
         return "the descent ended before it had converged: raise descent.epochs"
+    best = f"the best parameters are those of step {kept:,} of {state.step:,}"
     if kept < EARLY * state.step:
-        return (
-            f"overtraining, or a learning rate that is too large: the best parameters are those of "
-            f"step {kept:,} of {state.step:,}"
-        )
-    return "outliers, or features whose scales the scaling does not make alike"
+        return f"overtraining, or a learning rate that is too large: {best}"
+    if kept < LATE * state.step:
+        return f"overtraining: {best}, after which the validation loss does not fall"
+    if far := {outlier.feature: None for outlier in fitted.model.scaling.outliers}:
+        return f"values far out of {', '.join(far)}, which the log tells: try another scaling"
+    return (
+        "none is seen in the weights, the features' scales or the loss's course: try another "
+        "descent.learning_rate, or a smaller network"
+    )
 
 
 def _negative_share(weights: Any) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -176,8 +176,11 @@ class Expression:
         return tuple(_conditions(self.tree))
 
 
-def parse(text: str, role: str = "The expression") -> Expression:
+def parse(text: str, role: str = "The expression", names: Collection[str] = ()) -> Expression:
     """Parse an expression; the columns and types are checked once a schema is known.
+
+    ``p4(Jet)`` has the columns ``Jet_pt``, …; where `names` has no such column, the one ``Jet.pt``
+    that it has instead (an RNTuple), without regard to case (Delphes: ``Jet.PT``).
 
     Raises
     ------
@@ -188,6 +191,8 @@ def parse(text: str, role: str = "The expression") -> Expression:
     --------
     >>> sorted(parse("sqrt(px**2 + py**2)").columns)
     ['px', 'py']
+    >>> sorted(parse("p4(Mu).mass", names=["Mu.PT", "Mu.Eta", "Mu.Phi", "Mu.Mass"]).columns)
+    ['Mu.Eta', 'Mu.Mass', 'Mu.PT', 'Mu.Phi']
     >>> parse("pt > AND")
     Traceback (most recent call last):
     steepest.errors.RecipeError: The expression cannot be read: something is missing here.
@@ -196,7 +201,7 @@ def parse(text: str, role: str = "The expression") -> Expression:
       expected: a column, a number, text in quotes or (
       found:    'AND'
     """
-    return Expression(text, parse_tree(text, role), role)
+    return Expression(text, parse_tree(text, role, names), role)
 
 
 def column(name: str, role: str = "The expression") -> Expression:

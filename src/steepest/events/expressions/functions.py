@@ -213,6 +213,9 @@ def _numpy(function: Callable[..., np.ndarray], arguments: int = 1) -> Function:
     return _polars(partial(elementwise, function), arguments)
 
 
+_DELTA_PHI = replace(_numpy(delta_phi, 2), usage="phi1, phi2, or 2 four-vectors")
+_DELTA_R = replace(_numpy(delta_r, 4), usage="eta1, phi1, eta2, phi2, or 2 four-vectors")
+
 FUNCTIONS: dict[str, Function] = {
     **{name: _polars(getattr(pl.Expr, name)) for name in POLARS},
     "log10": _numpy(np.log10),
@@ -220,8 +223,8 @@ FUNCTIONS: dict[str, Function] = {
     "pow": _numpy(np.power, 2),
     "hypot": _numpy(np.hypot, 2),
     "atan2": _polars(pl.arctan2, 2),
-    "delta_phi": _numpy(delta_phi, 2),
-    "delta_r": _numpy(delta_r, 4),
+    **dict.fromkeys(("delta_phi", "deltaPhi"), _DELTA_PHI),
+    **dict.fromkeys(("delta_r", "deltaR"), _DELTA_R),
     "min": replace(_numpy(lambda *numbers: reduce(np.minimum, numbers), 2), most=None),
     "max": replace(_numpy(lambda *numbers: reduce(np.maximum, numbers), 2), most=None),
     "isfinite": _polars(lambda x: x.is_finite().fill_null(False), dtype=Condition),

@@ -15,7 +15,7 @@ import ast
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -54,7 +54,7 @@ SYMBOLS: dict[type[ast.AST], str] = {
 }  # fmt: skip
 JOINED = {ast.BitAnd: "AND or &&", ast.BitOr: "OR or ||"}
 COMPONENTS = ("pt", "eta", "phi", "mass")
-"""p4(Jet) is p4(Jet_pt, Jet_eta, Jet_phi, Jet_mass)."""
+"""p4(Jet) is p4(Jet_pt, Jet_eta, Jet_phi, Jet_mass); or what is there in place of these."""
 MOST_NESTED = 60
 """More open brackets are refused, so that no text can exhaust the interpreter's stack."""
 DEEPEST = 120
@@ -79,13 +79,13 @@ class Token:
         return self.text.lower() if self.kind in ("operator", "keyword") else ""
 
 
-def parse_tree(text: str, role: str) -> ast.expr:
+def parse_tree(text: str, role: str, names: Collection[str] = ()) -> ast.expr:
     """Return the tree of an expression.
 
     Its nodes are ``Constant``, ``Name`` (a column), ``UnaryOp``, ``BinOp``, ``BoolOp``,
     ``Compare``, ``Call``, ``Subscript``, ``Attribute`` and, on the right of ``in``, ``List``.
     ``col_offset`` and ``end_col_offset`` are the place in the text that an error about a node
-    points at: the operator, the function's name, or the whole.
+    points at: the operator, the function's name, or the whole. `names` are the columns there are.
 
     Raises
     ------
@@ -97,7 +97,8 @@ def parse_tree(text: str, role: str) -> ast.expr:
     >>> ast.unparse(parse_tree("pt > 5 && NOT tight", "The expression"))
     'pt > 5 and (not tight)'
     """
-    return _Parser(text, role).tree()
+    folded = {name.lower(): name for name in reversed(list(names))}
+    return _Parser(text, role, folded | {name: name for name in names}).tree()
 
 
 @dataclass
@@ -106,6 +107,8 @@ class _Parser:
 
     text: str
     role: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The columns that there are, by their names and by these in lower case."""
     python: str = ""
     names: list[str] = field(default_factory=list)
     written: dict[int, Token] = field(default_factory=dict)
@@ -143,7 +146,7 @@ class _Parser:
         for node in ast.walk(tree):
             match node:
                 case ast.Call(func=ast.Name(id="p4"), args=[ast.Name() as name]):
-                    node.args = [_component(name, component) for component in COMPONENTS]
+                    node.args = [_component(name, one, self.columns) for one in COMPONENTS]
         return tree
 
     def tokens(self) -> Iterator[Token]:
@@ -390,12 +393,30 @@ def nodes_of(tree: ast.expr) -> Iterator[ast.expr]:
         nodes += operands(node)
 
 
-def _component(name: ast.Name, component: str) -> ast.Name:
+def _component(name: ast.Name, component: str, columns: Mapping[str, str]) -> ast.Name:
     """Return the column of a component of what a name stands for, at the name's place."""
+    usual = f"{name.id}_{component}"
+    others = (usual, f"{name.id}.{component}".lower(), usual.lower())
+    column = next((columns[other] for other in others if other in columns), usual)
     return ast.Name(
-        f"{name.id}_{component}", ast.Load(), lineno=1,
+        column, ast.Load(), lineno=1,
         col_offset=name.col_offset, end_col_offset=name.end_col_offset or 0,
     )  # fmt: skip
+
+
+def component_of(node: ast.Name, text: str) -> tuple[str, str]:
+    """Return the name and component that a column stands for by ``p4(Jet)``, else empty ones.
+
+    Examples
+    --------
+    >>> tree = parse_tree("p4(Jet).pt + Jet_pt", "The expression")
+    >>> names = [node for node in nodes_of(tree) if isinstance(node, ast.Name)]
+    >>> sorted({component_of(node, "p4(Jet).pt + Jet_pt") for node in names})
+    [('', ''), ('Jet', 'eta'), ('Jet', 'mass'), ('Jet', 'phi'), ('Jet', 'pt')]
+    """
+    written = text[node.col_offset : node.end_col_offset].strip("`")
+    stem, _, component = node.id.rpartition("_")
+    return (stem, component) if written == stem and component in COMPONENTS else ("", "")
 
 
 def _depth(tree: ast.expr) -> int:

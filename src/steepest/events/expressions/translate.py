@@ -7,6 +7,7 @@ The rules of single values are in `steepest.events.expressions.functions`, those
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,7 +28,14 @@ from steepest.events.expressions.lists import (
     paired,
     reduced,
 )
-from steepest.events.expressions.parse import SYMBOLS, literal_value, operands, pointed
+from steepest.events.expressions.parse import (
+    COMPONENTS,
+    SYMBOLS,
+    component_of,
+    literal_value,
+    operands,
+    pointed,
+)
 from steepest.events.expressions.types import (
     INTEGERS,
     Condition,
@@ -109,6 +117,7 @@ class _Translation:
             ):
                 return self.between(node, name, arguments)
             case ast.Call() | ast.Subscript() | ast.BinOp() if self.is_vector(node):
+                self.vector(node)  # what is wrong within it goes first
                 known = ", ".join(ATTRIBUTES)
                 message = "a four-vector stands where a number is needed"
                 self.mistyped(node, message, expected=f"p4(…).mass, or another of {known}")
@@ -139,15 +148,36 @@ class _Translation:
 
     def origin(self, node: ast.expr) -> ast.expr:
         """Return the node that made a list of an expression: a column, or elements of one."""
-        if isinstance(node, ast.Name | ast.Subscript | ast.Attribute):
+        plain = isinstance(node, ast.Name | ast.Subscript | ast.Attribute)
+        if plain or any(map(self.is_vector, operands(node))):
             return node
         return next(self.origin(child) for child in operands(node) if self.of(child).is_list)
 
     # --- nodes -----------------------------------------------------------------------------------
 
+    def refuse_component(self, node: ast.expr, name: str) -> None:
+        """Raise EventsError for a column that p4(Jet) lacks."""
+        stem, component = component_of(node, self.text) if isinstance(node, ast.Name) else ("", "")
+        if not component:
+            return
+        names = self.schema.names
+        stems = [known[:-3] for known in names if re.search("[._]pt$", known, re.IGNORECASE)]
+        others = sorted(known for known in names if known.startswith((f"{stem}_", f"{stem}.")))
+        guess = nearest(stem, [known for known in stems if known != stem])
+        self.mistyped(
+            node,
+            f"there is no column {name!r}",
+            expected=f"p4({stem}) is p4({', '.join(f'{stem}_{each}' for each in COMPONENTS)})",
+            found=listed(others, 12) if others else f"no column {stem}_… or {stem}.…",
+            do="write p4(pt, eta, phi, mass) with the columns there are; a mass may be a number: 0"
+            if others
+            else (f"write p4({guess})" if guess else None),
+        )
+
     def column(self, node: ast.expr, name: str) -> Typed:
         names = self.schema.names
         if name not in names:
+            self.refuse_component(node, name)
             guess = nearest(name, names)
             self.mistyped(
                 node,
@@ -280,6 +310,10 @@ class _Translation:
                     do=lambda part: ordered(part, key, lambda *found: self.note(node, *found))
                 )
             case ast.Call(func=ast.Name(id="pairs"), args=arguments):
+                for argument in arguments:
+                    if not self.is_vector(argument):
+                        do = "of numbers, first(x) and second(x) are the members of each pair"
+                        self.mistyped(argument, "pairs takes lists of four-vectors, p4(…)", do=do)
                 first, second = (self.members(node, side, arguments) for side in (0, 1))
                 return self.added(node, "+", first, second)
             case ast.Call(func=ast.Name(id="first" | "second" as name), args=arguments):

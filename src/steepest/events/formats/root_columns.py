@@ -29,8 +29,8 @@ NUMBERS = {
 }
 MOST_THREADS = 4
 """That unpack baskets, which is most of the work and holds no other thread up."""
-RECORD = 2
-"""The role of a field of an RNTuple that only holds others."""
+LIST, RECORD = 1, 2
+"""Roles of a field of an RNTuple: as many of another as there are, and what only holds others."""
 LISTS = re.compile(r"(?:std::vector|ROOT::VecOps::RVec|std::array|std::set)<(.+?)(?:,\s*\d+)?>")
 WRAPPED = re.compile(r"(?:ROOT::RNTupleCardinality|std::optional|std::atomic)<(.+)>")
 
@@ -77,18 +77,35 @@ def branches_of(tree: Any) -> list[Column]:
 def fields_of(ntuple: Any) -> list[Column]:
     """Return the columns of an RNTuple: its fields, and of a record ``record.field`` each.
 
-    Collections without a type, by which a converter only counts, are left out. Types follow from
-    the fields' C++ names; building uproot's own forms takes seconds for a thousand fields.
+    Of a list of records, as uproot writes a jagged array of them, ``Jet.pt`` is a list. Collections
+    by which a converter only counts, ``_collection1``, are left out. Types follow from the fields'
+    C++ names; building uproot's own forms takes seconds for a thousand fields.
     """
     return [column for field in ntuple.fields for column in _columns(field, (field.name,))]
 
 
-def _columns(field: Any, path: tuple[str, ...]) -> Iterator[Column]:
-    if field.record.struct_role == RECORD:
+def _columns(field: Any, path: tuple[str, ...], lists: int = 0) -> Iterator[Column]:
+    """Yield the columns of a field that lies in so many lists."""
+    role = field.record.struct_role
+    counts_only = path[0].startswith("_") and not field.typename
+    if role == RECORD or (role == LIST and field.fields and not counts_only):
         for inner in field.fields:
-            yield from _columns(inner, (*path, inner.name))
-    elif field.typename or not path[0].startswith("_"):
-        yield Column(".".join(path), path, _field_type(field.typename))
+            yield from _columns(inner, (*path, inner.name), lists + _lists_around(inner, field))
+    elif not counts_only:
+        arrow = _field_type(field.typename)
+        is_read = not isinstance(arrow, pa.OpaqueType)
+        yield Column(".".join(path), path, nested_type(arrow, lists) if is_read else arrow)
+
+
+def _lists_around(inner: Any, field: Any) -> int:
+    """Return how many lists hold a field of the records in another one, which may be a list.
+
+    Fields without a name, ``_0``, lie between a list and what it holds; uproot passes them over.
+    """
+    lists, holder = 0, inner.parent
+    while holder is not field:
+        lists, holder = lists + (holder.record.struct_role == LIST), holder.parent
+    return lists + (field.record.struct_role == LIST)
 
 
 def _field(ntuple: Any, path: tuple[str, ...]) -> Any:
@@ -104,7 +121,7 @@ def _needed(ntuple: Any, path: tuple[str, ...]) -> Iterator[Any]:
     yield _field(ntuple, path)
     for depth in range(1, len(path)):
         record = _field(ntuple, path[:depth])
-        if record.typename.startswith(("std::pair", "std::tuple")):
+        if all(part.name.lstrip("_").isdigit() for part in record.fields):
             yield from record.fields
 
 

@@ -146,7 +146,7 @@ def condition(text: str, source: EventSource, role: str) -> Expression:
     EventsError, RecipeError
         It cannot be read, a column is missing, or it is no condition.
     """
-    expression = parse(text, role)
+    expression = parse(text, role, source.schema.names)
     words = expression.scalar(source.schema).words
     if words != "a condition":
         raise EventsError(

@@ -20,7 +20,7 @@ from steepest.events.bad_files import of_content
 from steepest.events.formats.contract import Condition, EventFile, RowFilter
 from steepest.events.formats.registry import open_events
 from steepest.events.hub import asked
-from steepest.events.reading.plan import only_counts
+from steepest.events.reading.left_out import only_counts
 from steepest.events.sample.split import event_keys
 from steepest.events.source import EventSource, refuse_invalid
 from steepest.events.words import counted, listed
@@ -29,6 +29,8 @@ from steepest.recipe import FriendRecipe
 __all__ = ["with_friends"]
 
 STEM = "{stem}"
+ROWS = ("entry", "index", "row")
+"""Columns that tell the place of an event in one file, by which two files cannot be joined."""
 Array = np.ndarray
 Take = Callable[[int, pa.RecordBatch], dict[str, pa.Array]]
 """From the first row of a batch of events, and the batch, to the friend's columns beside it."""
@@ -191,6 +193,7 @@ class _Rows:
             ours, theirs = (np.asarray(column) for column in (batch.column(name), found[name]))
             if (other := ours != theirs).any():
                 row = int(np.argmax(other))
+                key = ", ".join(f'"{each}"' for each in self.needs if each.lower() not in ROWS)
                 raise of_content(
                     EventsError(
                         f"Row {first + row} of {self._events.path} and of its friend {self.name} "
@@ -198,7 +201,7 @@ class _Rows:
                         expected=f"{name} = {ours[row]} in both",
                         found=f"{name} = {theirs[row]} in the friend",
                         cause="the friend's rows are in another order",
-                        do=f'join by key: friends = [{{path = "…", key = ["{name}"]}}]',
+                        do=f'join by key: friends = [{{path = "…", key = [{key}]}}]',
                     )
                 )
 
@@ -269,7 +272,9 @@ class _Keyed:
                     f"earlier row has, first row {second} with that of row {first}.",
                     expected=f"each {', '.join(self.needs)} once",
                     cause="files that overlap, or numbers that are unique within a run alone",
-                    do='add the column that tells them apart to the key: ["run", "event"]',
+                    do="add the column that tells them apart to the key"
+                    + (', as in key = ["run", "event"]' if len(self.needs) == 1 else "")
+                    + "; if there is none, the friend has these rows twice: write it without",
                 )
             )
 

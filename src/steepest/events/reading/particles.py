@@ -203,7 +203,8 @@ def _expressions(name: str, text: str, source: EventSource) -> tuple[Expression,
 def _list_expression(
     role: str, text: str, source: EventSource, kinds: Sequence[str] = (NUMBERS,)
 ) -> Expression:
-    expression = column(text, role) if text in source.schema.names else parse(text, role)
+    names = source.schema.names
+    expression = column(text, role) if text in names else parse(text, role, names)
     typed = expression.typed(source.schema_for(expression.columns))
     if typed.words not in kinds:
         raise EventsError(

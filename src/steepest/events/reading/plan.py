@@ -6,25 +6,24 @@ What can be refused before an event is read is refused here.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 
-import polars as pl
 import pyarrow as pa
 
 from steepest.errors import EventsError, RecipeError
 from steepest.events.expressions.expression import Expression, column, parse
 from steepest.events.expressions.types import column_type
+from steepest.events.reading.left_out import by_reason, left_out, type_reason
 from steepest.events.reading.particles import ParticleColumns, particle_columns
 from steepest.events.source import EVENT_ROW, EventSource
 from steepest.events.units import Units, units_of
 from steepest.events.words import listed, quoted
 from steepest.recipe import Derived, EventsRecipe, SampleRecipe
 
-__all__ = ["Plan", "Planned", "feature_expressions", "only_counts", "plan_of", "resolved"]
+__all__ = ["Plan", "Planned", "feature_expressions", "plan_of", "resolved"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def plan_of(
         features=(),
         label=label,
         weight=weight,
-        select=parse(select, f"events.select{of_sample}") if select else None,
+        select=parsed(select, source, f"events.select{of_sample}") if select else None,
         by=by,
         event_row=EVENT_ROW if source.index else None,
         extra=tuple(resolved(text, source, f"The column {text!r}") for text in extra),
@@ -163,7 +162,7 @@ def _replaced(plan: Plan, replaced: Mapping[str, str], source: EventSource) -> P
     for name, text in replaced.items():
         if name not in source.schema.names:
             raise source.missing(name, " (to be replaced)")
-        expressions[name] = parse(text, f"What replaces {name!r}")
+        expressions[name] = parsed(text, source, f"What replaces {name!r}")
         _check_type(expressions[name], source, "a number")
 
     def changed(expression: Expression) -> Expression:
@@ -190,7 +189,12 @@ def _with_missing(plan: Plan, recipe: EventsRecipe, source: EventSource) -> Plan
 
 def resolved(text: str, source: EventSource, role: str) -> Expression:
     """Return the column of that name, whatever its letters; if there is none, the expression."""
-    return column(text, role) if text in source.schema.names else parse(text, role)
+    return column(text, role) if text in source.schema.names else parsed(text, source, role)
+
+
+def parsed(text: str, source: EventSource, role: str) -> Expression:
+    """Return a text's expression, with the columns of a source for ``p4(Jet)``."""
+    return parse(text, role, source.schema.names)
 
 
 def _check_type(expression: Expression | None, source: EventSource, expected: str) -> None:
@@ -236,10 +240,11 @@ def _expanded(
 ) -> tuple[list[str | Derived], list[str]]:
     """Return features with wildcards replaced by the columns that they match, and what these are.
 
-    Columns that have another role, and those that are named besides, are left out.
+    Columns that have another role, and those that are named besides, are left out; so are numbers
+    of events, weights and truth, unless a wildcard matches nothing else.
     """
-    roles = set(plan.label.columns) | set(plan.weight.columns if plan.weight else ())
-    named = {f if isinstance(f, str) else f.name for f in given} | {plan.by, *source.places}
+    roles, others = _roles(plan, source), left_out(source.schema)
+    named = {f if isinstance(f, str) else f.name for f in given}
     expanded: list[str | Derived] = []
     notes = []
     for feature in given:
@@ -247,15 +252,25 @@ def _expanded(
         if not ("*" in pattern or "?" in pattern) or pattern in source.schema.names:
             expanded.append(feature)
             continue
-        fields = [f for f in source.schema if fnmatchcase(f.name, pattern)]
-        types = {f.name: column_type(f.type) for f in fields if f.name not in roles | named}
-        names = [n for n, dtype in types.items() if dtype and not isinstance(dtype, pl.List)]
+        matched = {f.name: f.type for f in source.schema if fnmatchcase(f.name, pattern)}
+        if not matched:
+            raise source.missing(pattern, " (features by a wildcard)")
+        never = {n: roles.get(n) or type_reason(arrow, alone=False) for n, arrow in matched.items()}
+        possible = [name for name, reason in never.items() if not reason]
+        names = [name for name in possible if name not in others] or possible
+        left = {n: never[n] or others[n] for n in matched if n not in names}
         if not names:
-            expanded.append(feature)  # refused as a column that is not there
-            continue
-        expanded += names
-        named |= set(names)
-        notes.append(f"The features {pattern!r} are {', '.join(names)}.")
+            raise EventsError(
+                f"The wildcard {pattern!r} matches no column that can be a feature.",
+                expected="columns of numbers, conditions or text, besides the label and weights",
+                found=by_reason(left),
+                do="name columns; of lists an element or a reduction, as x[0] or sum(x)",
+            )
+        taken = [name for name in names if name not in named]
+        expanded += taken
+        named |= set(taken)
+        told = f" It leaves out {by_reason(left)}." if left else ""
+        notes.append(f"The features {pattern!r} are {', '.join(names)}.{told}")
     return expanded, notes
 
 
@@ -292,7 +307,10 @@ def _derived(tables: dict[str, Derived], schema: pa.Schema) -> dict[str, Express
     One that uses another has the expression of that in its place. A column goes before a feature
     of the same name.
     """
-    found = {name: parse(table.value, f"The feature {name!r}") for name, table in tables.items()}
+    found = {
+        name: parse(table.value, f"The feature {name!r}", schema.names)
+        for name, table in tables.items()
+    }
     known = found.keys() - set(schema.names)
     uses = {name: sorted(expression.columns & known) for name, expression in found.items()}
     for name in _ordered(uses):
@@ -390,44 +408,19 @@ def _is_numeric(arrow: pa.DataType) -> bool:
     return dtype is not None and dtype.is_numeric()
 
 
-NUMBERS_OF_EVENTS = frozenset(
-    ("run", "runnumber", "runno", "event", "eventnumber", "eventno", "eventid", "evt", "evtnumber",
-     "evtnum", "evtid", "lumi", "lumiblock", "luminosityblock", "lumisection", "lumisec", "ls",
-     "bx", "bunchcrossing", "orbit", "orbitnumber", "entry", "entrynumber", "index", "row",
-     "rownumber", "unnamed0", "dsid", "mcchannelnumber")
-)  # fmt: skip
-"""Names, without their case and what is neither letter nor digit, of numbers that only count."""
-TRUTH = re.compile(r"n?gen|truth|mc_|mctruth", re.IGNORECASE)
-"""How the names of columns begin that only simulated events have."""
-WEIGHT = re.compile(r"weight|wgt|sumw|genw", re.IGNORECASE)
-
-
-def only_counts(name: str) -> bool:
-    """Whether a column holds numbers of runs, events or rows, by its name."""
-    return re.sub(r"[^a-z0-9]", "", name.lower()) in NUMBERS_OF_EVENTS
-
-
-def _no_feature(name: str, schema: pa.Schema) -> str:
-    """Return why a column is no feature unless it is named; empty if it may be one."""
-    indices = (schema.pandas_metadata or {}).get("index_columns", ())
-    if only_counts(name) or name in indices or name.startswith("__index_level_"):
-        return "a number of events or rows"
-    if WEIGHT.search(name):
-        return "a weight, by its name"
-    return "truth, by its name" if TRUTH.match(name) else ""
+def _roles(plan: Plan, source: EventSource) -> dict[str, str]:
+    """Return the columns that cannot be features, each with what it is instead."""
+    roles = dict.fromkeys(plan.label.columns, "the label")
+    roles |= dict.fromkeys(plan.weight.columns if plan.weight else (), "the weight")
+    roles |= {plan.by: "the split's column"} if plan.by is not None else {}
+    return roles | dict.fromkeys(source.places, "a place in a list")
 
 
 def _with_default_features(
     plan: Plan, source: EventSource, also: Sequence[EventSource] = ()
 ) -> Plan:
     """Take every numeric column that has no other role, and that all the samples have."""
-    roles = dict.fromkeys(plan.label.columns, "the label")
-    roles |= dict.fromkeys(plan.weight.columns if plan.weight else (), "the weight")
-    roles |= {plan.by: "the split's column"} if plan.by is not None else {}
-    roles |= dict.fromkeys(source.places, "a place in a list")
-    for name in source.schema.names:
-        if name not in roles and (reason := _no_feature(name, source.schema)):
-            roles[name] = reason
+    roles = left_out(source.schema) | _roles(plan, source)
     for other in also:
         absent = set(_usable(source.schema)) - set(_usable(other.schema))
         roles |= dict.fromkeys(absent - roles.keys(), f"not in {listed(other.files, 1)}")
@@ -439,14 +432,14 @@ def _with_default_features(
             found=listed(source.schema.names, 12),
             do="name features in events.features",
         )
-    other = [
-        f"{field.name} ({roles.get(field.name) or field.type})"
-        for field in source.schema
-        if field.name not in names
-    ]
     notes = [f"Features are not named, so every numeric column is one: {', '.join(names)}."]
-    if other:
-        notes.append(f"No feature: {', '.join(other)}.")
+    left = {
+        f.name: roles.get(f.name) or type_reason(f.type)
+        for f in source.schema
+        if f.name not in names
+    }
+    if left:
+        notes.append(f"Columns left out: {by_reason(left)}.")
     features = tuple(column(name, f"The feature {name!r}") for name in names)
     return replace(plan, names=names, features=features, notes=tuple(notes))
 

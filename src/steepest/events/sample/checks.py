@@ -118,9 +118,8 @@ class Faults:
         column = self.expression.column
         odd = column is not None and not column.replace(".", "_").isidentifier()
         text = f"`{column}`" if odd else self.expression.text
-        if self.words == "a condition":
-            return f"exclude the events without a value of {', '.join(self.expression.columns)}"
-        condition = f"isfinite({text})" if self.words == "a number" else f'{text} != ""'
+        as_number = f"where({text}, 1, 0)" if self.words == "a condition" else text
+        condition = f'{text} != ""' if self.words == "text" else f"isfinite({as_number})"
         if self.missing and self.feature is not None:
             value = self.feature.missing
             condition = f"{text} != " + (repr(value) if isinstance(value, str) else f"{value:.15g}")
@@ -291,7 +290,7 @@ def _class_absent(name: str, part: str, selected: int) -> EventsError:
     return EventsError(
         f"The {SPOKEN.get(part, part)} part has no event of the class {name!r}.",
         expected=f"events of each class to {purpose}",
-        found=f"{selected} selected events of it, in other parts",
+        found=f"{counted(selected, 'selected event')} of it, in other parts",
         cause="too few events of that class, or too few values of events.split.by",
         do="use more events of it, or change events.split",
     )

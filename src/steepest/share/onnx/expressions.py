@@ -47,6 +47,7 @@ FUNCTIONS: dict[str, Callable[..., str]] = {
     "sinh": functions.sinh, "cosh": functions.cosh, "arcsinh": functions.arcsinh,
     "arccosh": functions.arccosh, "arctanh": functions.arctanh, "atan2": functions.arctan2,
     "hypot": functions.hypot, "delta_phi": functions.delta_phi, "delta_r": functions.delta_r,
+    "deltaPhi": functions.delta_phi, "deltaR": functions.delta_r,
     "min": lambda g, *x: reduce(lambda a, b: g.node("Min", a, b), x),
     "max": lambda g, *x: reduce(lambda a, b: g.node("Max", a, b), x),
 }  # fmt: skip
