@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import InputError, Interrupted
-from steepest.evaluate.figures import rendered
+from steepest.evaluate.figures import rendered_in
 from steepest.explain.checks import checks_for
 from steepest.explain.findings import Check, Finding, plain
 from steepest.explain.measured import Measured, measure
@@ -135,10 +135,8 @@ def _draw(folder: RunFolder, explanation: Explanation) -> None:
     """Write ``figures/explain-NAME`` with their numbers, in the formats that the recipe names."""
     formats = tuple(dict.fromkeys(("png", *folder.recipe.evaluate.formats)))
     for name, draw, numbers in pictures_of(explanation.measured):
-        figure = draw()
         folder.write_json(f"figures/explain-{name}.json", plain(numbers))
-        for kind in formats:
-            content = rendered(figure, kind)
+        for kind, content in rendered_in(draw(), formats).items():
             folder.write_figure(
                 f"figures/explain-{name}.{kind}",
                 lambda path, content=content: path.write_bytes(content),

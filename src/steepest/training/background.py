@@ -174,8 +174,7 @@ class Drawing:
 
         self._folder.write_json(f"{self._where}/{name}.json", figures.as_numbers(numbers))
         if files is None:
-            figure = draw()
-            files = {kind: figures.rendered(figure, kind) for kind in self._formats}
+            files = figures.rendered_in(draw(), self._formats)
         for kind, content in files.items():
             write = partial(_write_bytes, content)
             self._folder.write_figure(f"{self._where}/{name}.{kind}", write)

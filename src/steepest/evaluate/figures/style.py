@@ -41,6 +41,7 @@ __all__ = [
     "note",
     "points",
     "rendered",
+    "rendered_in",
     "save",
     "scaled_label",
     "short",
@@ -397,6 +398,15 @@ def rendered(figure: Figure, kind: str = "png") -> bytes:
     return buffer.getvalue()
 
 
+def rendered_in(figure: Figure, kinds: Sequence[str]) -> dict[str, bytes]:
+    """The bytes of a figure in each format; its layout is that of the first, and computed once."""
+    files = {}
+    for kind in kinds:
+        files[kind] = rendered(figure, kind)
+        figure.set_layout_engine("none")
+    return files
+
+
 def _print(figure: Figure, kind: str, buffer: io.BytesIO) -> None:
     """Write a PNG or PDF, without the first pass of `savefig`, which computes the layout again."""
     from matplotlib import rcParams
@@ -434,8 +444,6 @@ def draw_from_stdin() -> None:
             draw, formats = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        figure = draw()
-        for kind in formats:
-            content = rendered(figure, kind)
+        for content in rendered_in(draw(), formats).values():
             answers.write(len(content).to_bytes(SIZE_BYTES, "little") + content)
         answers.flush()
