@@ -14,27 +14,28 @@ import numpy as np
 
 from benchmarks.explain_events import Events
 
-__all__ = ["BASES", "FAULTS", "HEALTHY", "Fault", "recipe_of"]
+__all__ = ["BASES", "FAULTS", "HEALTHY", "KINDS", "Fault", "Kind", "recipe_of"]
 
 Change = Callable[[Events, int], Events]
 SGD: dict[str, Any] = {"optimizer": "sgd", "schedule": "constant"}
 _DESCENT: dict[str, Any] = {
-    "method": "descent", "optimizer": "adam", "learning_rate": 3e-3, "batch_size": 64,
-    "epochs": 25, "scaling": "standard", "schedule": "one-cycle", "stop": {},
+    "method": "descent", "optimizer": "adam", "batch_size": 64, "scaling": "standard",
+    "schedule": "one-cycle", "stop": {},
 }  # fmt: skip
 BASES: dict[str, dict[str, Any]] = {
-    "L": {"model": {"hidden": []}, "descent": {**_DESCENT, "learning_rate": 0.05}},
+    "L": {"model": {"hidden": []}, "descent": _DESCENT},
     "D": {"model": {"hidden": [32, 32]}, "descent": _DESCENT},
     "S": {
         "model": {"name": "deep-sets", "per_particle": [16, 16], "per_jet": [16, 16]},
-        "descent": {**_DESCENT, "epochs": 12},
+        "descent": _DESCENT,
     },
 }
+"""Without faults; η and epochs are those of `HEALTHY` of the set of samples."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A change of a healthy recipe or of its events."""
+    """A change of a healthy recipe or of its events; `times` is that of its η."""
 
     name: str
     causes: frozenset[str]
@@ -43,22 +44,50 @@ class Fault:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A kind of recipe without a fault, whose η and epochs `explain_healthy` chooses by its rule.
+
+    Parameters
+    ----------
+    name, families, settings
+        As of a fault.
+    middle, epochs
+        Where the search begins; of Deep Sets half the epochs.
+    pick
+        Which η of those that are good: "best", "largest" or "smallest".
+    """
+
+    name: str
+    families: str
+    settings: dict[str, Any]
+    middle: float
+    epochs: int
+    pick: str = "best"
+
+
 def recipe_of(
-    fault: Fault, family: str, events: dict[str, Any], seed: int, longer: int = 1
+    settings: dict[str, Any],
+    family: str,
+    events: dict[str, Any],
+    seed: int,
+    rate: float,
+    epochs: int,
 ) -> dict[str, Any]:
-    """The recipe of a run; one without a fault in its length has `longer` times the epochs."""
+    """The recipe of a run: what is healthy of that family, with these settings."""
     base = BASES[family]
-    model, descent = dict(base["model"]), {**base["descent"], "seed": seed}
+    model = dict(base["model"])
+    descent = {**base["descent"], "learning_rate": rate, "epochs": epochs, "seed": seed}
     events = {**events, "split": {"validation": 0.25, "test": 0.0, "seed": seed, "by": "number"}}
-    for key, value in fault.settings.items():
+    for key, value in settings.items():
         if key in ("hidden", "activation", "initialization", "per_particle", "per_jet"):
             model[key] = value
         elif key == "train_weights":
             events[key] = value
+        elif key == "times":
+            descent["learning_rate"] = value * rate
         else:
             descent[key] = value
-    if "epochs" not in fault.settings or not fault.causes:
-        descent["epochs"] *= longer
     return {
         "events": events, "model": model, "descent": descent, "evaluate": {"baseline": False}
     }  # fmt: skip
@@ -103,8 +132,9 @@ def _collinear(events: Events, seed: int) -> Events:
 
 
 def _rare(events: Events, seed: int) -> Events:
-    signal = np.flatnonzero(events.y == 1)
-    return events.take(np.sort(np.r_[np.flatnonzero(events.y == 0), signal[:40]]))
+    """Two per cent of the events are signal."""
+    signal, rest = np.flatnonzero(events.y == 1), np.flatnonzero(events.y == 0)
+    return events.take(np.sort(np.r_[rest, signal[: round(len(rest) / 49)]]))
 
 
 def _few(events: Events, seed: int) -> Events:
@@ -133,13 +163,12 @@ def _fault(
 APART = "scaler fitted apart on validation"
 """Done to the validation part itself, once the split is known."""
 FAULTS = (
-    _fault("η too large, Adam", "DS", "learning-rate-too-large dead-units", learning_rate=1.0),
+    _fault("η too large, Adam", "DS", "learning-rate-too-large dead-units", times=100.0),
     _fault("η too large, constant", "DS", "learning-rate-too-large noise-floor dead-units",
-           learning_rate=0.3, schedule="constant"),
+           times=30.0, schedule="constant"),
     _fault("η too large, SGD", "LDS", "learning-rate-too-large dead-units noise-floor",
            learning_rate=100.0, **SGD),
-    _fault("η too small, Adam", "LDS", "learning-rate-too-small too-few-steps",
-           learning_rate=3e-6),
+    _fault("η too small, Adam", "LDS", "learning-rate-too-small too-few-steps", times=1e-3),
     _fault("η too small, SGD", "LDS", "learning-rate-too-small too-few-steps",
            learning_rate=1e-4, **SGD),
     _fault("unscaled", "LD", "features-unscaled start-too-far learning-rate-too-large", _far,
@@ -178,16 +207,18 @@ FAULTS = (
            batch_size=32, keep="last"),
 )  # fmt: skip
 EDGE = "edge of stability"
+_ALL: dict[str, Any] = {"batch_size": "all", "schedule": "constant"}
+KINDS = (
+    Kind("base", "LDS", {}, 1e-2, 25),
+    Kind("tanh", "D", {"activation": "tanh"}, 1e-2, 25),
+    Kind("constant schedule, small η", "D", {"schedule": "constant"}, 1e-3, 50, "smallest"),
+    Kind("one-cycle, large η", "D", {}, 1e-2, 25, "largest"),
+    Kind("Nesterov, one-cycle", "LD", {"optimizer": "nesterov"}, 0.1, 25),
+    Kind(f"{EDGE}, ReLU", "D", {"optimizer": "sgd", **_ALL}, 0.5, 1500),
+    Kind(f"{EDGE}, tanh", "D", {"optimizer": "sgd", "activation": "tanh", **_ALL}, 0.5, 1500),
+    Kind(f"{EDGE}, momentum", "D", {"optimizer": "momentum", **_ALL}, 0.1, 500),
+)
 HEALTHY = (
-    _fault("base", "LDS", ""),
+    *(Fault(one.name, frozenset(), one.families, None, one.settings) for one in KINDS),
     _fault("default η", "LDS", "", learning_rate="auto"),
-    _fault("tanh", "D", "", activation="tanh"),
-    _fault("constant schedule, small η", "D", "", schedule="constant", learning_rate=1e-3,
-           epochs=60),
-    _fault(f"{EDGE}, η 0.5", "D", "", batch_size="all", learning_rate=0.5, epochs=1500, **SGD),
-    _fault(f"{EDGE}, η 0.3", "D", "", batch_size="all", learning_rate=0.3, epochs=1500, **SGD),
-    _fault(f"{EDGE}, tanh", "D", "", batch_size="all", learning_rate=0.8, epochs=1500,
-           activation="tanh", **SGD),
-    _fault("SGD one-cycle", "LD", "", optimizer={"name": "nesterov"}, learning_rate=0.05),
-    _fault("one-cycle, large η", "D", "", learning_rate=0.02),
-)  # fmt: skip
+)

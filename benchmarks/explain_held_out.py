@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.explain_events import Events, Maker, data_file, jets_of
 
-__all__ = ["LINEAR", "MATRICES", "PARTICLES", "ROOT"]
+__all__ = ["HEALTHY", "LINEAR", "MATRICES", "PARTICLES", "ROOT"]
 
 Array = np.ndarray
 
@@ -81,8 +81,39 @@ if data_file("Zmumu_Run2011A.csv") is not None:
     MATRICES["dimuons of CMS"] = dimuons_of_cms
 LINEAR = ("resonance", "shower", "dimuons of CMS")
 """Those that a linear model can tell apart at all."""
-LONGER = {"dimuons of CMS": 6}
-"""Times as many epochs as elsewhere. After 25 a network's validation loss is 0.52, after 150 it is
-0.40, and after 300 0.39: a mass takes long to learn; 25 epochs are no healthy run."""
 PARTICLES: dict[str, Maker] = {"rays": rays}
 ROOT = ("resonance",)
+HEALTHY: dict[tuple[str, str, str], tuple[float, int] | None] = {
+    ("resonance", "L", "base"): (0.32, 25),
+    ("shower", "L", "base"): (0.1, 25),
+    ("dimuons of CMS", "L", "base"): (0.0032, 25),
+    ("resonance", "D", "base"): (0.1, 25),
+    ("shower", "D", "base"): (0.032, 25),
+    ("dimuons of CMS", "D", "base"): (0.1, 50),
+    ("rays", "S", "base"): (0.0032, 96),
+    ("resonance", "D", "tanh"): (0.01, 25),
+    ("shower", "D", "tanh"): (0.0032, 25),
+    ("dimuons of CMS", "D", "tanh"): (0.032, 50),
+    ("resonance", "D", "constant schedule, small η"): (0.001, 50),
+    ("shower", "D", "constant schedule, small η"): (0.0001, 50),
+    ("dimuons of CMS", "D", "constant schedule, small η"): (0.032, 50),
+    ("resonance", "D", "one-cycle, large η"): (0.1, 25),
+    ("shower", "D", "one-cycle, large η"): (0.1, 25),
+    ("dimuons of CMS", "D", "one-cycle, large η"): (0.1, 50),
+    ("resonance", "L", "Nesterov, one-cycle"): (0.32, 25),
+    ("shower", "L", "Nesterov, one-cycle"): (0.1, 25),
+    ("dimuons of CMS", "L", "Nesterov, one-cycle"): (0.1, 25),
+    ("resonance", "D", "Nesterov, one-cycle"): (0.032, 25),
+    ("shower", "D", "Nesterov, one-cycle"): (0.1, 25),
+    ("dimuons of CMS", "D", "Nesterov, one-cycle"): (0.32, 50),
+    ("resonance", "D", "edge of stability, ReLU"): (0.16, 1500),
+    ("shower", "D", "edge of stability, ReLU"): (1.6, 1500),
+    ("dimuons of CMS", "D", "edge of stability, ReLU"): (1.6, 1500),
+    ("resonance", "D", "edge of stability, tanh"): (0.5, 1500),
+    ("shower", "D", "edge of stability, tanh"): (1.6, 1500),
+    ("dimuons of CMS", "D", "edge of stability, tanh"): (0.5, 1500),
+    ("resonance", "D", "edge of stability, momentum"): (0.032, 500),
+    ("shower", "D", "edge of stability, momentum"): (0.032, 500),
+    ("dimuons of CMS", "D", "edge of stability, momentum"): (1.0, 500),
+}
+"""η and epochs without a fault, as `explain_healthy` chose them; None for what never is healthy."""

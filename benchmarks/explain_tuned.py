@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.explain_events import Events, Maker, data_file, jets_of
 
-__all__ = ["LINEAR", "MATRICES", "PARTICLES"]
+__all__ = ["HEALTHY", "LINEAR", "MATRICES", "PARTICLES"]
 
 Array = np.ndarray
 
@@ -99,3 +99,32 @@ if data_file("higgs.train") is not None:
 LINEAR = ("blobs", "jets", "dimuons", "higgs")
 """Those that a linear model can tell apart at all."""
 PARTICLES: dict[str, Maker] = {"prongs": prongs, "clusters": clusters}
+HEALTHY: dict[tuple[str, str, str], tuple[float, int] | None] = {
+    ("blobs", "L", "base"): (0.1, 25),
+    ("jets", "L", "base"): (0.32, 25),
+    ("dimuons", "L", "base"): (0.032, 25),
+    ("blobs", "D", "base"): (0.1, 25),
+    ("jets", "D", "base"): (0.032, 25),
+    ("rings", "D", "base"): (0.032, 25),
+    ("dimuons", "D", "base"): (0.1, 25),
+    ("xor", "D", "base"): (0.0032, 25),
+    ("prongs", "S", "base"): (0.01, 12),
+    ("clusters", "S", "base"): (0.032, 12),
+    ("blobs", "D", "tanh"): (0.01, 25),
+    ("xor", "D", "tanh"): (0.0032, 25),
+    ("blobs", "D", "constant schedule, small η"): (0.001, 50),
+    ("xor", "D", "constant schedule, small η"): (0.00032, 50),
+    ("blobs", "D", "one-cycle, large η"): (0.1, 25),
+    ("xor", "D", "one-cycle, large η"): (0.32, 25),
+    ("blobs", "D", "Nesterov, one-cycle"): (0.32, 25),
+    ("xor", "D", "Nesterov, one-cycle"): (0.01, 25),
+    ("blobs", "D", "edge of stability, ReLU"): (1.6, 1500),
+    ("xor", "D", "edge of stability, ReLU"): (0.16, 1500),
+    ("blobs", "D", "edge of stability, tanh"): (0.5, 1500),
+    ("xor", "D", "edge of stability, tanh"): (0.16, 1500),
+    ("blobs", "D", "edge of stability, momentum"): (0.32, 500),
+    ("xor", "D", "edge of stability, momentum"): (0.032, 500),
+    ("higgs", "L", "base"): (0.32, 25),
+    ("higgs", "D", "base"): (0.032, 25),
+}
+"""η and epochs without a fault, as `explain_healthy` chose them; None for what never is healthy."""

@@ -84,6 +84,32 @@ def test_steps_are_those_that_gradient_descent_takes(tmp_path: Path):
     assert row["standardised"] < row["at_the_best_rate"]
 
 
+@pytest.mark.parametrize("loss", ["mean-squared-error", "binary-cross-entropy"])
+@pytest.mark.parametrize("optimizer", [SGD(), Momentum(momentum=0.8), Nesterov(momentum=0.8)])
+def test_steps_of_every_rule_on_convex_losses(tmp_path: Path, loss: str, optimizer: Optimizer):
+    given = recipe(tmp_path, optimizer.model_dump()).to_dict()
+    if loss == "binary-cross-entropy":
+        table = pl.read_parquet(given["events"]["path"])
+        table.with_columns((pl.col("y") > 0.5).cast(pl.Int64)).write_parquet(
+            given["events"]["path"]
+        )
+    given["descent"] |= {"loss": loss, "l2": 0.001, "learning_rate": 0.02}
+    predicted = forecast(Recipe.from_dict(given))
+    record, linear = predicted.record, predicted.linear
+    assert linear is not None
+    theta, row = record.thetas[0].copy(), predicted.predicted_steps()[1]
+    goal = linear.curvature.lowest + row["part"] * linear.excess_start
+    rule = record.rule
+    state = rule.initial_state(theta)
+    for taken in range(100_000):
+        value, gradient = record.objective.loss_and_gradient(theta, record.train)
+        if value <= goal:
+            break
+        theta, state = rule.update(theta, np.asarray(gradient), state, 0.02, taken + 1)
+    assert taken > 0
+    assert row["at_this_rate"] == pytest.approx(taken, rel=0.05, abs=1)
+
+
 def test_a_network_and_its_noise(tmp_path: Path):
     given = recipe(tmp_path, {"name": "adam"}, batch_size=16).to_dict()
     given["model"] = {"hidden": [4]}

@@ -45,18 +45,34 @@ def test_sharpness_of_adam_is_preconditioned(adam: Record):
     assert start.bound == pytest.approx(38.0)
 
 
+def noise_of_events(record: Record, theta: np.ndarray) -> tuple[float, float]:
+    """Tr Σ and ‖∇J‖² without what noise adds, from the gradients of single events."""
+    single = np.array(
+        [
+            record.objective.loss_and_gradient(theta, record.train.take(slice(i, i + 1)))[1]
+            for i in range(len(record.train))
+        ]
+    )
+    variance = single.var(axis=0, ddof=1).sum()
+    return variance, (single.mean(axis=0) ** 2).sum() - variance / len(single)
+
+
 def test_noise_scale_is_that_of_single_events(sgd: Record):
     noise = measure_noise(sgd, index=0)
     assert noise is not None
-    theta = sgd.thetas[0]
-    single = np.array(
-        [
-            sgd.objective.loss_and_gradient(theta, sgd.train.take(slice(i, i + 1)))[1]
-            for i in range(len(sgd.train))
-        ]
-    )
-    assert noise.variance == pytest.approx(single.var(axis=0, ddof=1).sum(), rel=0.3)
-    assert noise.squared_gradient == pytest.approx((single.mean(axis=0) ** 2).sum(), rel=0.1)
+    variance, squared = noise_of_events(sgd, sgd.thetas[0])
+    assert noise.variance == pytest.approx(variance, rel=1e-9)
+    assert noise.squared_gradient == pytest.approx(squared, rel=1e-9)
+
+
+def test_noise_scale_of_many_events_is_that_of_batches(
+    sgd: Record, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("steepest.explain.sharpness.MOST_SINGLE", 0)
+    noise = measure_noise(sgd, index=0)
+    assert noise is not None
+    variance, squared = noise_of_events(sgd, sgd.thetas[0])
+    assert noise.scale == pytest.approx(variance / squared, rel=0.15)
 
 
 def test_losses_of_events_are_those_of_the_objective(sgd: Record):

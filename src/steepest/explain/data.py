@@ -156,8 +156,8 @@ def _collinear(features: Array, names: list[str]) -> tuple[str, float]:
     )
 
 
-SUREST, SURE, FLAT = 0.1, 0.2, 0.75
-"""Shares of the events that boosted trees are surest of; how equal their errors are for noise."""
+SUREST, SURE, FLAT = 0.2, 0.6, 0.77
+"""Shares of a class's number that trees are surest of; how equal their errors are for noise."""
 FEWEST, MOST_FOR_TREES = 400, 8_000
 """Events that the noise of labels is looked for in."""
 
@@ -166,9 +166,10 @@ def label_noise(train: Sample) -> tuple[float, float]:
     """Share of labels that look drawn at random in a binary sample, and its standard error.
 
     Where classes overlap, an event that trees (cross-validated) are surer of is mostly right, and
-    the surest are nearly all. Where a share ρ of labels is drawn at random, half of these are wrong
-    however sure the trees are. So ρ is twice the share of errors among the surest 10 % of either
-    class, if that is about as large as among the surest 20 %; else 0.
+    the surest are nearly all. Where a share ρ of labels is drawn at random, of the events of a
+    class with the share π of all, ρ(1 − π) have another label, however sure the trees are. So ρ is
+    the sum of the shares of errors among the surest events of both classes, a fifth of the number
+    of each, if both have errors, and about as many as the next two fifths; else 0.
     """
     labels = np.asarray(train.labels)
     if train.task != "binary" or len(labels) < FEWEST or np.bincount(labels.astype(int)).min() < 50:
@@ -184,18 +185,19 @@ def label_noise(train: Sample) -> tuple[float, float]:
         said: Any = cross_val_predict(trees, features, labels, cv=3, method="predict_proba")
     scores = np.asarray(said)[:, 1]
     labels = labels[np.argsort(scores)]
-    surest, more = (_errors(labels, part) for part in (SUREST, SURE))
-    count, share = max(int(SUREST * len(labels)), 1), float(surest.min())
-    error = math.sqrt(share * (1 - share) / count) + 1 / count
-    if share > 3 * error and (surest > FLAT * more).all():
-        return 2 * share, 2 * error
-    return 0.0, 2 * error
-
-
-def _errors(labels: Array, part: float) -> Array:
-    """Shares of 1 among the lowest scores, and of 0 among the highest."""
-    count = max(int(part * len(labels)), 1)
-    return np.array([labels[:count].mean(), (1 - labels[-count:]).mean()])
+    shares, after, errors = [], [], []
+    for wrong in (labels, 1 - labels[::-1]):  # of the lowest scores, and of the highest, inwards
+        number = int((wrong == 0).sum())
+        surest, more = int(SUREST * number), int(SURE * number)
+        share = float(wrong[:surest].mean())
+        shares.append(share)
+        after.append(float(wrong[surest:more].mean()))
+        errors.append(math.sqrt(share * (1 - share) / surest) + 1 / surest)
+    if all(s > 3 * e for s, e in zip(shares, errors, strict=True)) and (
+        sum(shares) > FLAT * sum(after)
+    ):
+        return sum(shares), math.hypot(*errors)
+    return 0.0, math.hypot(*errors)
 
 
 LEAK = 0.995

@@ -8,11 +8,13 @@ import numpy as np
 
 from steepest import evaluate
 from steepest.events import TRAIN, VALIDATION
-from steepest.explain.data import matrix_of
+from steepest.explain.data import Data, matrix_of
 from steepest.explain.findings import Check, Finding
 from steepest.explain.measured import Measured
 from steepest.explain.record import Record
 
+FEW = 0.02
+"""(Σw)²/Σw² as a share of the events, below which a few of them have nearly all the weight."""
 RARE = 0.03
 """Weight of a class, as a share of all, below which the descent hardly sees it."""
 
@@ -34,6 +36,7 @@ def check_loss(record: Record, measured: Measured) -> Iterator[Finding | Check]:
                 if set(values.tolist()) == {0.0, 1.0}
                 else {},
                 weight=4.0,
+                fact=True,
             )
 
 
@@ -49,6 +52,7 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
             f"leave {name} out of events.features",
             severity="wrong",
             weight=1e5,
+            fact=True,
         )
     across, within = data.repeated
     if across > 0.05 and within < 0.5:
@@ -60,8 +64,9 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
             "remove the copies, or let events.split divide the events",
             severity="wrong",
             weight=1e4,
+            fact=True,
         )
-    if data.effective < 0.02:
+    if data.effective < FEW:
         yield Finding(
             "few-heavy-weights",
             "A few events have nearly all the weight.",
@@ -70,6 +75,7 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
             "look at the largest weights; events.train_weights trains without them",
             severity="wrong",
             weight=1e3,
+            fact=True,
             change={"events.train_weights": "1"} if record.recipe.events.weight else {},
         )
     if data.rarest < RARE:
@@ -81,12 +87,13 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
             'events.train_weights = "balanced"',
             severity="better",
             weight=2.0,
+            fact=True,
         )
     share, error = data.noise
     if share > 0:
         yield Finding(
             "label-noise",
-            f"Some {100 * share:.2g} % of the labels look drawn at random.",
+            f"Up to {100 * share:.2g} % of the labels look drawn at random.",
             f"boosted trees are wrong on {50 * share:.2g} ± {50 * error:.2g} % of the events that "
             "they are surest of, as on those that they are less sure of",
             "overlapping classes have few errors among the surest; exchanged labels have as many "
@@ -94,6 +101,7 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
             "look at the surest errors: labels of other events, or of another definition",
             severity="better",
             weight=5.0,
+            fact=True,
         )
     if data.constant:
         yield Finding(
@@ -104,6 +112,7 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
             "leave it out",
             severity="note",
             weight=0.5,
+            fact=True,
         )
     name, inflation = data.collinear
     if inflation > 1e4:
@@ -115,9 +124,10 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
             f'leave {name} out, or descent.scaling = "whiten"',
             severity="note",
             weight=1.0,
+            fact=True,
         )
     name, distance, probability = data.drift
-    if probability < 1e-6 and distance > 0.1:
+    if _parts_differ(data):
         yield Finding(
             "parts-differ",
             f"{name} is distributed differently in the training and validation parts.",
@@ -126,8 +136,9 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
             "one events.split for all",
             severity="wrong",
             weight=1e3,
+            fact=True,
         )
-    if not (data.leaks or across > 0.05 or data.effective < 0.02):
+    if not (data.leaks or across > 0.05 or data.effective < FEW):
         yield Check(
             "events",
             True,
@@ -137,12 +148,20 @@ def check_events(record: Record, measured: Measured) -> Iterator[Finding | Check
         )
 
 
+def _parts_differ(data: Data) -> bool:
+    _, distance, probability = data.drift
+    return probability < 1e-6 and distance > 0.1
+
+
 def check_information(record: Record, measured: Measured) -> Iterator[Finding | Check]:
     """Whether the features say anything of the label: boosted trees find it where they do."""
     curves = measured.curves
     if record.validation is None:
         return
     if (curves.constant - curves.best_validation) / max(curves.constant, 1e-300) > 0.02:
+        return
+    if _parts_differ(measured.data):
+        yield Check("information", False, "the parts differ: what one tells is not of the other")
         return
     train, validation = (
         matrix_of(record.parts[part], record.schema.names)[0] for part in (TRAIN, VALIDATION)
@@ -153,11 +172,14 @@ def check_information(record: Record, measured: Measured) -> Iterator[Finding | 
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
+    # by the weights of a few events nothing can be learnt, whatever the features say
+    few, given = measured.data.effective < FEW, train.descent_weights
     trees = HistGradientBoostingClassifier(random_state=0)
     with threadpool_limits(1):
-        trees.fit(np.asarray(train.features), np.asarray(train.labels), train.descent_weights)
+        trees.fit(np.asarray(train.features), np.asarray(train.labels), None if few else given)
     scores = trees.predict_proba(np.asarray(validation.features))[:, 1]
-    merit = evaluate.auc(np.asarray(validation.labels), scores, validation.weights)
+    weights = None if few else validation.weights
+    merit = evaluate.auc(np.asarray(validation.labels), scores, weights)
     if merit.value - 3 * merit.uncertainty < 0.5:
         yield Finding(
             "no-information",
@@ -167,6 +189,7 @@ def check_information(record: Record, measured: Measured) -> Iterator[Finding | 
             "check that labels and features belong together",
             severity="wrong",
             weight=1e7,
+            fact=True,
         )
     else:
         yield Check("information", True, f"boosted trees reach an AUC of {merit.value:.3f}")

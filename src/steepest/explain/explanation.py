@@ -196,7 +196,7 @@ def _tried(
     trials, kept, checks = Trials(record, callback), list[Finding](), list[Check]()
     done: dict[str, Finding] = {}
     with interruptible(callback):
-        for number, one in enumerate(sorted(found, key=lambda one: one.rank)):
+        for one in sorted(found, key=lambda one: one.rank):
             key = repr(sorted(one.change.items()))
             if not one.change:
                 kept.append(one)
@@ -206,7 +206,7 @@ def _tried(
                 why = "not tried: interrupted"
             elif key in done:
                 trial = done[key].trial
-            elif number < MOST_TRIALS:
+            elif len(done) < MOST_TRIALS:
                 callback.stage(f"Trying: {one.cause}")
                 try:
                     trial = trials(one.change)

@@ -15,8 +15,6 @@ CERTAIN, LARGE = 3.0, 0.15
 over a constant, was for something wrong;"""
 LIKELY, NOTICEABLE = 2.0, 0.005
 """by so many, and so much, for something to improve;"""
-FACT = 1e3
-"""Weight from which a finding without a change is a fact of the events."""
 DESCENDS = 0.05
 """so is one by one standard error that lowers the training loss by so much of what was gained."""
 
@@ -135,6 +133,8 @@ class Finding:
         It counts only if its trial helps.
     mild
         Never "wrong", however much its change helps.
+    fact
+        It is so, whatever a trial says: of the events, or of a setting that contradicts them.
     trial
         What the change did when it was tried.
     """
@@ -149,18 +149,18 @@ class Finding:
     weight: float = 1.0
     suspected: bool = False
     mild: bool = False
+    fact: bool = False
     trial: Trial | None = None
 
     @property
     def rank(self) -> tuple[int, float, float]:
-        """Sorts findings, the most important first; facts of the events before what trials say.
+        """Sorts findings, the most important first; facts before what trials say.
 
-        Where a feature leaks or the parts differ, a loss that another η lowers says little.
+        Where a feature leaks, the parts differ or few events have the weight, a loss that another
+        η lowers says little.
         """
         gain = self.trial.gain if self.trial is not None else 0.0
-        if self.trial is None and not self.change and self.weight >= FACT:
-            gain = math.inf
-        return ORDER[self.severity], -gain, -self.weight
+        return ORDER[self.severity], -math.inf if self.fact else -gain, -self.weight
 
     def with_trial(self, trial: Trial) -> Finding:
         """The finding with a trial, and the severity that the trial proves."""

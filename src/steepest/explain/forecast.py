@@ -81,7 +81,10 @@ class Forecast:
         return bound / float(self.linear.curvature.eigenvalues[-1])
 
     def predicted_steps(self) -> list[dict[str, Any]]:
-        """Steps of batch gradient descent to each part of the first J − J*, by η and scaling."""
+        """Steps of all events to each part of the first J − J*, by η and scaling.
+
+        At this rate by the recipe's rule (NaN if it adapts to the gradient), else by plain descent.
+        """
         if self.linear is None:
             return []
         curvature, rows = self.linear.curvature, []
@@ -90,7 +93,9 @@ class Forecast:
             rows.append(
                 {
                     "part": part,
-                    "at_this_rate": self.linear.steps(self.record.rate, part),
+                    "at_this_rate": self.linear.steps(
+                        self.record.rate, part, self.record.descent.optimizer
+                    ),
                     "at_the_best_rate": self.linear.steps(curvature.best, part),
                     "with_the_best_momentum": _at_worst(momentum, part),
                     "standardised": _at_worst(self.linear.kappa_standard, part),
@@ -147,6 +152,8 @@ def _at_worst(kappa: float, part: float) -> float:
 
 
 def _count(steps: float) -> str:
+    if math.isnan(steps):
+        return "an unknown number"
     return f"{steps:,.0f}" if math.isfinite(steps) else "never"
 
 

@@ -17,13 +17,17 @@ import numpy as np
 from steepest.curvature import Quadratic, hessian, settled
 from steepest.events import TRAIN
 from steepest.explain.record import Record, with_scaling
+from steepest.explain.setting import spectral_radius, steps_to
+from steepest.explain.steps import steps_taken
 from steepest.models import has_intercept
 from steepest.objective import Batch, ModelObjective
+from steepest.recipe import SGD, Momentum, Nesterov, Optimizer
 from steepest.scaling import AffineScaling
 from steepest.training.inputs import scaling_of
 
 Array = np.ndarray
 
+PLAIN = SGD()
 MOST_PARAMETERS = 500
 FLAT = 1e-13
 """Eigenvalues below this part of the largest are flat directions: no step is needed there."""
@@ -49,6 +53,8 @@ class LinearCurvature:
         The inputs that the eigenvectors of λmax and λmin are made of, with shares of their squares.
     start, excess_start, excess_end
         θ₀; J − J* there and at the last θ of the path.
+    objective, events
+        J.
     """
 
     curvature: Quadratic
@@ -60,17 +66,27 @@ class LinearCurvature:
     start: Array
     excess_start: float
     excess_end: float
+    objective: ModelObjective
+    events: Batch
 
     @property
     def part_left(self) -> float:
         """(J − J*) at the end over that at the start."""
         return self.excess_end / self.excess_start if self.excess_start > 0 else math.nan
 
-    def steps(self, rate: float, part: float = PART) -> float:
-        """Steps of gradient descent at η until J − J* is `part` of its start; inf if never."""
-        if not 0 < rate < self.curvature.bound:
+    def steps(self, rate: float, part: float = PART, rule: Optimizer = PLAIN) -> float:
+        """Steps of all events at η until J − J* is `part` of its start; inf if never.
+
+        NaN for rules that adapt to the gradient.
+        """
+        if not isinstance(rule, SGD | Momentum | Nesterov):
+            return math.nan
+        if self.exact:
+            return steps_to(self.curvature, self.start, rate, rule, part)
+        if spectral_radius(self.curvature.eigenvalues, rate, rule) >= 1:
             return math.inf
-        return float(self.curvature.steps_to(self.start, rate, part))
+        goal = self.curvature.lowest + part * self.excess_start
+        return steps_taken(self.objective, self.events, self.start, rate, rule, goal)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -119,6 +135,8 @@ def measure_linear(record: Record) -> LinearCurvature | None:
         start=start,
         excess_start=objective.loss(start, events) - loss,
         excess_end=_excess(objective, record.thetas[-1], events, loss),
+        objective=objective,
+        events=events,
     )
 
 

@@ -27,7 +27,7 @@ Regime = Literal["too small", "just right", "overshooting", "diverging", "flat",
 
 MOST_PARAMETERS = 300
 """Of a convex J whose whole spectrum is computed."""
-MOST_STEPS = 10_000_000
+MOST_STEPS, ONE_BY_ONE = 10_000_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -197,11 +197,13 @@ def _sentence(
 
 
 def steps_to(
-    quadratic: Quadratic, theta: Array, rate: float, rule: spec.Optimizer, part: float = PART
+    quadratic: Quadratic,
+    theta: Array,
+    rate: float,
+    rule: spec.Optimizer,
+    part: float = PART,
 ) -> float:
     """Steps from θ, at rest, until J − J* is `part` of its value there; infinite for never.
-
-    Exact on a quadratic for sgd; for momentum and Nesterov to within an oscillation.
 
     Examples
     --------
@@ -216,7 +218,7 @@ def steps_to(
         return 0.0
     if spectral_radius(values, rate, rule) >= 1:
         return math.inf
-    step = _mode_matrices(values, rate, rule)
+    step = mode_matrices(values, rate, rule)
 
     def reached(steps: int) -> bool:
         places = np.linalg.matrix_power(step, steps)[:, 0, 0] * away
@@ -227,6 +229,12 @@ def steps_to(
         enough *= 2
         if enough > MOST_STEPS:
             return math.inf
+    if enough <= ONE_BY_ONE:  # with momentum J swings, and is there before that
+        places = np.stack([away, np.zeros_like(away)], axis=1)[:, :, None]
+        for taken in range(1, enough):
+            places = step @ places
+            if float((values * places[:, 0, 0] ** 2).sum()) <= part * first:
+                return float(taken)
     low, high = enough // 2, enough
     while high - low > 1:
         middle = (low + high) // 2
@@ -242,10 +250,10 @@ def spectral_radius(values: Array, rate: float, rule: spec.Optimizer) -> float:
     >>> round(spectral_radius(np.array([1.0]), 0.5, spec.SGD()), 6)
     0.5
     """
-    return float(np.abs(np.linalg.eigvals(_mode_matrices(values, rate, rule))).max())
+    return float(np.abs(np.linalg.eigvals(mode_matrices(values, rate, rule))).max())
 
 
-def _mode_matrices(values: Array, rate: float, rule: spec.Optimizer) -> Array:
+def mode_matrices(values: Array, rate: float, rule: spec.Optimizer) -> Array:
     """M(λ) of (θ − θ*, v) for each λ, ``(k, 2, 2)``: v ← βv + λθ, θ ← θ − ηv or its relatives."""
     beta = rule.momentum if isinstance(rule, spec.Momentum | spec.Nesterov) else 0.0
     matrices = np.zeros((len(values), 2, 2))

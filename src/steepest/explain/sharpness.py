@@ -13,7 +13,9 @@ batch size at which noise and gradient are alike (McCandlish et al., arXiv:1812.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -28,6 +30,10 @@ EVENTS = 2_000
 """Events at most that λmax of a network is measured on."""
 BATCHES = 32
 """Mini-batches whose gradients give the noise and the size of v̂."""
+MOST_SINGLE = 4_096
+"""Events whose gradients are taken one by one for the noise; of more, those of batches."""
+MOST_BATCHES, NOISE_ERROR = 1024, 0.04
+"""Batches go on until B has this relative standard error, or until there are so many."""
 TOLERANCE = 1e-2
 
 
@@ -142,20 +148,58 @@ def _rate_at(record: Record, step: int) -> float:
 
 
 def measure_noise(record: Record, index: int = -1) -> Noise | None:
-    """Measure the noise scale from gradients of mini-batches and of all events; None for batch."""
+    """Measure the noise scale from gradients of mini-batches and of all events; None for batch.
+
+    tr Σ = (E‖g‖² − ‖∇J‖²)/(1/b − 1/n) of batches of b events, drawn from n without putting back.
+    """
     if record.takes_all or not len(record.thetas):
         return None
     theta, size = record.thetas[index], _batch_size(record)
+    events = len(record.train)
     with preserved_memory(record.objective), np.errstate(all="ignore"):
-        small = _gradients(record, theta, 1)
         whole = record.objective.loss_and_gradient(theta, record.train)[1]
-    squares = float(np.mean((small**2).sum(axis=1)))
-    large = float(whole @ whole)
-    variance = (squares - large) / (1.0 / size - 1.0 / len(record.train))
-    signal = large - variance / len(record.train)
-    if not (math.isfinite(squares) and variance > 0):
+        whole = np.asarray(whole, dtype=np.float64)
+        large = float(whole @ whole)
+        if events <= MOST_SINGLE and record.train.weights is None and not _in_torch(record):
+            variance = _of_single_events(record, theta, whole)
+        else:
+            variance = _of_batches(record, theta, whole)
+    if not (math.isfinite(variance) and variance > 0):
         return None
-    return Noise(int(record.steps[index]), size, max(signal, 0.0), variance)
+    return Noise(int(record.steps[index]), size, max(large - variance / events, 0.0), variance)
+
+
+def _of_single_events(record: Record, theta: Array, whole: Array) -> float:
+    """Tr Σ of the gradients of all events, one by one."""
+    total = 0.0
+    for row in range(len(record.train)):
+        one = record.objective.loss_and_gradient(theta, record.train.take(slice(row, row + 1)))[1]
+        total += float(((one - whole) ** 2).sum())
+    return total / (len(record.train) - 1)
+
+
+def _of_batches(record: Record, theta: Array, whole: Array) -> float:
+    """Tr Σ of batches, of so many that B has the error `NOISE_ERROR`."""
+    events, large = len(record.train), float(whole @ whole)
+    each = 1.0 / (1.0 / _batch_size(record) - 1.0 / events)
+    squares: list[float] = []
+    variance = math.nan
+    for gradient in islice(_each_gradient(record, theta, 1), MOST_BATCHES):
+        squares.append(float(((gradient - whole) ** 2).sum()))
+        if len(squares) % BATCHES:
+            continue
+        variance = each * float(np.mean(squares))
+        signal = large - variance / events
+        if not signal > 0:
+            break
+        error = float(np.std(squares) / np.mean(squares)) / math.sqrt(len(squares))
+        if error * large / signal <= NOISE_ERROR:  # δB/B = δ(tr Σ)/(tr Σ) · ‖∇J‖²/signal
+            break
+    return variance
+
+
+def _in_torch(record: Record) -> bool:
+    return hasattr(record.objective, "module")
 
 
 def _batch_size(record: Record) -> int:
@@ -166,12 +210,17 @@ def _batch_size(record: Record) -> int:
 
 def _gradients(record: Record, theta: Array, seed: int) -> Array:
     """Gradients of mini-batches as the descent takes them, ``(batches, size)``."""
+    count = 1 if _batch_size(record) == len(record.train) else BATCHES
+    return np.asarray(list(islice(_each_gradient(record, theta, seed), count)))
+
+
+def _each_gradient(record: Record, theta: Array, seed: int) -> Iterator[Array]:
+    """Gradients of mini-batches, without end."""
     size, random = _batch_size(record), np.random.default_rng(seed)
-    gradients = []
-    for _ in range(1 if size == len(record.train) else BATCHES):
+    while True:
         rows = np.sort(random.choice(len(record.train), size, replace=False))
-        gradients.append(record.objective.loss_and_gradient(theta, record.train.take(rows))[1])
-    return np.asarray(gradients, dtype=np.float64)
+        gradient = record.objective.loss_and_gradient(theta, record.train.take(rows))[1]
+        yield np.asarray(gradient, dtype=np.float64)
 
 
 def some_events(events: Batch, most: int = EVENTS) -> Batch:
