@@ -98,6 +98,7 @@ def test_the_files_hold_the_same_jets(folder) -> None:
         assert np.array_equal(table["is_top"], expected["is_top"])
 
 
+@pytest.mark.slow
 def test_a_dataset_of_the_hub(tmp_path) -> None:
     """The recipe, but for the owner's name, against a Hub on the loopback address."""
     pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")

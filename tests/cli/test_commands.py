@@ -141,8 +141,7 @@ def test_resuming_a_finished_run_shows_it_again(trained_copy: Path, steepest):
     ("number", "code"),
     [
         (signal.SIGINT, 130),
-        (signal.SIGTERM, 75),
-        pytest.param(signal.SIGUSR1, 75, marks=pytest.mark.slow),
+        *(pytest.param(n, 75, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGUSR1)),
     ],
 )
 def test_an_interrupted_run_says_how_to_go_on(

@@ -48,6 +48,7 @@ def test_a_rate_that_is_too_small(tmp_path: Path):
     )
 
 
+@pytest.mark.slow
 def test_inputs_that_are_not_scaled(tmp_path: Path):
     assert "features-unscaled" in causes(trained(tmp_path, scaling="none"))[:2]
 

@@ -61,6 +61,7 @@ def test_the_lock_is_held_as_long_as_the_context(recipe_table: dict, tmp_path: P
         pass
 
 
+@pytest.mark.slow
 def test_of_two_trainings_one_has_the_folder(recipe_table: dict, tmp_path: Path):
     recipe_table["evaluate"] = {"baseline": False}
     recipe_table["descent"]["epochs"] = 1

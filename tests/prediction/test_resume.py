@@ -65,10 +65,7 @@ def wait_for_parts(process: subprocess.Popen, out: Path, count: int) -> None:
 
 @pytest.mark.parametrize(
     ("suffix", "kills"),
-    [
-        ("parquet", 1),
-        *(pytest.param(name, 3, marks=pytest.mark.slow) for name in ("parquet", "root", "h5")),
-    ],
+    [pytest.param(name, 3, marks=pytest.mark.slow) for name in ("parquet", "root", "h5")],
 )
 def test_kills_then_resume_give_the_undisturbed_file(
     runs, many: str, tmp_path: Path, suffix: str, kills: int

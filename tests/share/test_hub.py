@@ -351,6 +351,7 @@ print(scores.tobytes().hex())
 """
 
 
+@pytest.mark.slow
 def test_in_a_fresh_process_by_the_environment_alone(hub: Hub, trained: Path, tmp_path: Path):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     environment = clean | {

@@ -76,7 +76,7 @@ def _scored(random: np.random.Generator, other: float) -> tuple[Scored, Scored]:
 
 
 @pytest.mark.parametrize(("toys", "some"), [
-    (300, 12), pytest.param(300, 40, marks=pytest.mark.slow)
+    (300, 8), pytest.param(300, 40, marks=pytest.mark.slow)
 ])  # fmt: skip
 def test_differences_of_toys_are_as_wide_as_they_are_said_to_be(toys: int, some: int):
     """Pulls of n toys without a difference: mean 0 ± 1/√n, width 1 ± 1/√2n."""

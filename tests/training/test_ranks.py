@@ -331,6 +331,7 @@ def worker_of(launcher: int, rank: int) -> int:
     raise AssertionError("no such process")
 
 
+@pytest.mark.slow
 def test_a_network_with_dropout_goes_on_over_more_ranks(tmp_path: Path):
     """Ranks that were not there before begin random numbers of their own; the batch stays."""
     write_jets(tmp_path / "jets.parquet", events=120)
