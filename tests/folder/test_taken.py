@@ -36,13 +36,14 @@ def test_a_folder_that_another_process_has_taken_is_left_as_it_is(
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
+        (run / ".partial-recipe.toml").write_text("half")  # the other one is just writing it
         with pytest.raises(RunFolderError) as error:
             RunFolder.create(run, recipe)
         assert str(error.value) == (
             f"Another process is training in {run}.\n"
             "  do:       wait until it ends, or train into another folder"
         )
-        assert [entry.name for entry in run.iterdir()] == [".lock"]
+        assert sorted(entry.name for entry in run.iterdir()) == [".lock", ".partial-recipe.toml"]
         holder.communicate()
     assert RunFolder.create(run, recipe).recipe == recipe  # a lock alone is an empty folder
 

@@ -15,10 +15,13 @@ from safetensors import SafetensorError
 
 from steepest.errors import RunFolderError, SteepestError
 
+PARTIAL = ".partial-"
+"""Begins the names of files that are being written."""
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour of `path`, sync it, and rename it to `path`."""
-    temporary = path.with_name(f".partial-{path.name}")  # keeps the suffix
+    temporary = path.with_name(f"{PARTIAL}{path.name}")  # keeps the suffix
     try:
         write_synced(temporary, write)
         os.replace(temporary, path)

@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steepest.errors import RunFolderError
+from steepest.folder.files import PARTIAL
 from steepest.folder.manifest import sealed, unsealed
 
 FOLDER = "live"
@@ -64,7 +65,7 @@ class LiveWriter:
             self._append(history)
             values = sealed({**FORMAT, **progress, "written": time.time()})
             text = json.dumps(values, allow_nan=False)
-            temporary = self.folder / ".partial-progress.json"
+            temporary = self.folder / f"{PARTIAL}progress.json"
             temporary.write_text(text + "\n", encoding="utf-8")
             os.replace(temporary, self.folder / "progress.json")
         except OSError:

@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 from steepest.descent.state import Path as DescentPath
 from steepest.errors import RunFolderError
 from steepest.folder.files import (
+    PARTIAL,
     damage_explained,
     explained,
     json_text,
@@ -111,9 +112,9 @@ class RunFolder:
         """Raise RunFolderError if anything lies at `path`; with `overwrite`, anything but a run."""
         if overwrite and is_run(path):
             return
-        held = (
-            [entry.name for entry in path.iterdir() if entry.name != _LOCK] if path.is_dir() else []
-        )
+        names = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+        # a file half written is of a process that has the lock, or has ended before its first file
+        held = [name for name in names if name != _LOCK and not name.startswith(PARTIAL)]
         if path.is_dir() and not held:
             return
         if is_run(path):
