@@ -16,7 +16,7 @@ RUN ?=
 .PHONY: help install train test test-slow lint docs bench performance readme results clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 .venv/pip.done: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "steepest needs Python 3.11 or later; found %s. Say which: make PYTHON=python3.12" % sys.version.split()[0])'
@@ -44,6 +44,9 @@ install: .venv/install.done
 
 train: .venv/install.done
 	$(BIN)/steepest train $(RUN)
+
+# the tests start hundreds of processes, so their bytecode is kept
+test test-slow: export PYTHONDONTWRITEBYTECODE =
 
 test: .venv/test.done
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not slow"

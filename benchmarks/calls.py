@@ -131,8 +131,12 @@ def _case(comparison: Comparison, options: Options) -> Case:
 
 
 def _of_a_user() -> dict[str, str]:
-    """The environment, without what pins OpenBLAS to the kernels of another processor."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
+    """The environment, without what pins OpenBLAS to the kernels of another processor.
+
+    Bytecode is kept, too, as it is where nothing else is said.
+    """
+    taken = ("OPENBLAS_", "PYTHONDONTWRITEBYTECODE")
+    return {key: value for key, value in os.environ.items() if not key.startswith(taken)}
 
 
 class Worker:
