@@ -141,7 +141,7 @@ def test_few_events_are_said():
 
 def test_tables_say_which_intervals_are_rough():
     random = np.random.default_rng(0)
-    for events, told in ((4000, ""), (200, "rough: 1/ε_B (ε_S = 0.3)"), (16, "all intervals are")):
+    for events, told in ((4000, ""), (200, "in 68 %): 1/ε_B (ε_S = 0.3)."), (16, ": all.")):
         labels = np.arange(events) % 2
         merits = binary_merits(
             labels, norm.cdf(1.5 * labels + random.normal(size=events) - 0.75), efficiencies=(0.3,)

@@ -152,6 +152,28 @@ def test_the_cut_lies_between_signal_events_with_the_probability_of_a_binomial()
     assert inner[1] - 0.005 < places[1] < expected[1] + 0.005
 
 
+def test_a_cut_does_not_divide_events_of_one_score():
+    labels = np.repeat([1, 0], [1000, 1000])
+    signal, background = ([3, 2, 1], [100, 800, 100]), ([3, 2, 1], [20, 300, 680])
+    scores = np.concatenate([np.repeat(*signal), np.repeat(*background)])
+    merit = background_rejection(roc_curve(labels, scores), 0.5)  # surely between 0.1 and 0.9
+    low, high = beta.ppf(norm.cdf([-1, 1]), 320.5, 680.5)
+    assert (merit.low, merit.value, merit.high) == pytest.approx((1 / high, 1 / 0.32, 1 / low))
+
+
+@pytest.mark.parametrize(("step", "efficiency"), [(0.05, 0.5), (0.25, 0.7), (0.25, 0.9)])
+def test_rejections_of_tied_scores_cover_in_toys(step, efficiency):
+    random, covered, toys = np.random.default_rng(3), 0, 300
+    steps = np.arange(-8, 8, step)
+    cut = steps[norm.sf(steps - 1.5) >= efficiency].max()
+    labels = np.repeat([0, 1], [1000, 1000])
+    for _ in range(toys):
+        scores = np.floor(random.normal(1.5 * labels) / step)
+        merit = background_rejection(roc_curve(labels, scores), efficiency)
+        covered += merit.low <= 1 / norm.sf(cut) <= merit.high
+    assert 0.55 < covered / toys < 0.77  # interpolated: 58, 38 and 38 %
+
+
 @pytest.mark.parametrize(("signal", "efficiency"), [(3000, 0.5), (300, 0.5), (300, 0.9)])
 def test_rejection_interval_covers_in_toys(signal, efficiency):
     random = np.random.default_rng(11)

@@ -24,6 +24,8 @@ from steepest.storage import AnyArray
 CUTS = 40
 """Places of the cut, equally probable, whose beta distributions are mixed."""
 HALVINGS = 30
+TIED = 1.5
+"""Effective signal events of one score from which the score is one that many events have."""
 
 
 def cut_interval(
@@ -57,7 +59,7 @@ def cut_interval(
     fixed = efficiency_from_sums(*here, total, squared, level)
     passing, failing = beta_of_sums(*_at(signal, at), total_of(signal[0]), total_of(signal[1]))
     n = np.maximum(passing + failing - 1, 1.0)
-    sums, squares = _behind(signal[0], background, _places(n, wanted), n)
+    sums, squares = _behind(signal, background, _places(n, wanted), n)
     between = np.mean(np.square(sums - here[0][:, None]), axis=1)
     noise = np.mean(np.abs(squares - here[1][:, None]), axis=1)
     scale = np.sqrt(np.maximum(between - noise, 0) / np.where(between > 0, between, 1))[:, None]
@@ -96,16 +98,27 @@ def _places(n: Floats, wanted: Floats) -> Floats:
 
 
 def _behind(
-    signal: AnyArray, background: tuple[AnyArray, AnyArray], places: Floats, n: Floats
+    signal: tuple[AnyArray, AnyArray],
+    background: tuple[AnyArray, AnyArray],
+    places: Floats,
+    n: Floats,
 ) -> tuple[Floats, Floats]:
-    """Return Σ w and Σ w² of the background above each place, linear between signal events."""
-    total, shape = total_of(signal), places.shape
+    """Return Σ w and Σ w² of the background above each place, linear between signal events.
+
+    A place among signal events of one score is that score: a cut lies above or below all of them.
+    """
+    sums, squares = signal
+    total, shape = total_of(sums), places.shape
     wanted = np.minimum(places, 1.0).ravel() * total * (1 - 1e-12)
-    after = first_reaching(signal, wanted)
-    reached = signal[np.maximum(after - 1, 0)]
-    before = np.where(after > 0, first_reaching(signal, reached), 0)
-    step = signal[after] - signal[before]
-    part = np.where(step > 0, (wanted - signal[before]) / np.where(step > 0, step, 1), 0.0)
+    after = first_reaching(sums, wanted)
+    above = np.maximum(after - 1, 0)
+    reached = sums[above]
+    before = np.where(after > 0, first_reaching(sums, reached), 0)
+    step = sums[after] - sums[before]
+    part = np.where(step > 0, (wanted - sums[before]) / np.where(step > 0, step, 1), 0.0)
+    own = np.where(after > 0, squares[after] - squares[above], squares[after])
+    tied = step**2 > TIED * np.abs(own)  # more than one event, which n_eff = (Σw)² / Σw² counts
+    part = np.where(tied & (own != 0), 1.0, part)
     beyond = np.maximum((places - 1) * n[:, None], 0).ravel()
     found = []
     for column in background:

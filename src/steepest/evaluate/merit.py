@@ -26,8 +26,8 @@ FEW = {
     "events_effective": 20,
     "signal_effective": 10,
     "background_effective": 10,
-    "background_passed_effective": 5,
-    "signal_failed_effective": 5,
+    "background_passed_effective": 8,
+    "signal_failed_effective": 8,
 }
 """Effective counts below which an interval need not hold the truth as often as its level says."""
 ROUGH = "the interval is a rough one"

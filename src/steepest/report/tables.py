@@ -15,9 +15,11 @@ def rough_intervals(metrics: dict[str, Any]) -> str:
     rough = [merit.title for merit in merits if merit.is_rough]
     if not rough:
         return ""
-    if len(rough) == len(merits):
-        return "So few events that all intervals are rough."
-    return f"So few events that these intervals are rough: {', '.join(rough)}."
+    which = "all" if len(rough) == len(merits) else ", ".join(rough)
+    return (
+        "Rough intervals (few events; they hold the truth in 55 to 90 % of experiments, not in "
+        f"68 %): {which}."
+    )
 
 
 def yield_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
