@@ -49,6 +49,23 @@ def test_a_part_without_a_class_is_split_again(tmp_path: Path) -> None:
     assert again.metrics == metrics, "the job is started again, with the recipe that was given"
 
 
+def test_what_beats_guessing_by_accident_is_said(tmp_path: Path) -> None:
+    """The label is a coin, and sixty events are no proof of anything."""
+    random = np.random.default_rng(2)
+    x, y = random.standard_normal((60, 3)), random.integers(0, 2, 60)
+    columns = {name: x[:, i] for i, name in enumerate("abc")}
+    pq.write_table(pa.table({**columns, "y": y}), tmp_path / "e.parquet")
+    descent = {"epochs": 20, "learning_rate": 10.0, "l2": 0.0}
+    recipe = {"events": {"path": str(tmp_path / "e.parquet"), "label": "y"}, "descent": descent}
+    metrics = steepest.train(recipe, tmp_path / "run", progress=False).metrics
+    assert metrics is not None
+    (accident,) = [text for text in metrics["warnings"] if "better than guessing" in text]
+    assert "is not shown to be better than guessing: AUC 0." in accident
+    assert accident.endswith("5 S + 5 B; more events would tell.")
+    assert metrics["descent"]["kept_step"] == 0  # at this η nothing is learnt
+    assert any("is the one that the descent began with" in text for text in metrics["warnings"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("events", [60, 150, 600])
 def test_toys_of_small_samples(events: int, tmp_path: Path) -> None:

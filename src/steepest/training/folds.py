@@ -263,6 +263,23 @@ class _Folds:
         return evaluate_model(pooled, options, chosen, name, bins=False)
 
 
+def _warnings(of_folds: list[list[str]]) -> list[str]:
+    """Return what is said of all folds, and what of one with its number.
+
+    Examples
+    --------
+    >>> _warnings([["A file is skipped.", "The model is worse."], ["A file is skipped."]])
+    ['A file is skipped.', 'Fold 0: The model is worse.']
+    """
+    common = [text for text in of_folds[0] if all(text in texts for texts in of_folds)]
+    return common + [
+        f"Fold {fold}: {text}"
+        for fold, texts in enumerate(of_folds)
+        for text in texts
+        if text not in common
+    ]
+
+
 def _metrics(
     of_runs: list[dict[str, Any]], merits: dict[str, dict[str, Merit]], scored: Scored
 ) -> dict[str, Any]:
@@ -293,7 +310,7 @@ def _metrics(
             }
             for fold, run in enumerate(of_runs)
         ],
-        warnings=list(dict.fromkeys(text for run in of_runs for text in run["warnings"])),
+        warnings=_warnings([run["warnings"] for run in of_runs]),
         spread=_spread([run["merits"]["model"] for run in of_runs]),
     )
 

@@ -35,25 +35,65 @@ def warnings_about(
 
     `evaluation` and `linear` are of the same events; `merits` are as in metrics.json.
     """
+    name = evaluation.name
+    return [
+        f"The {name} {sentence}."
+        for sentence in (
+            *_untrained(fitted),
+            *_as_good_as_guessing(evaluation),
+            *_lost(evaluation, linear, merits, fitted, train),
+        )
+    ]
+
+
+def _untrained(fitted: Fitted) -> list[str]:
+    """Say that no step of a descent was better than its start."""
+    steps = fitted.outcome.state.step
+    if fitted.outcome.step or not steps:
+        return []
+    return [
+        f"is the one that the descent began with: none of its {steps:,} steps lowered the loss of "
+        "the validation part. Likely cause: too few events, or features that do not tell the label"
+    ]
+
+
+def _as_good_as_guessing(evaluation: Evaluation) -> list[str]:
+    """Say that figures of merit are two standard deviations or less above those of guessing."""
+    told = []
+    for name, (_, limit, other) in _GUESSING.items():
+        merit = evaluation.merits.get(name)
+        if merit is None or merit.high < limit or 2 * merit.low - merit.value > limit:
+            continue
+        few = merit.is_rough
+        cause = "more events would tell" if few else "the features may not tell the label"
+        told.append(
+            f"is not shown to be better than {other}: {merit.title} {merit.format()}, "
+            f"{merit.rests_on}; {cause}"
+        )
+    return told
+
+
+def _lost(
+    evaluation: Evaluation, linear: Evaluation | None, merits: Any, fitted: Fitted, train: Sample
+) -> list[str]:
+    """Say that a model is worse than guessing or its baseline, with the likely cause."""
     lost = []
     for name, (title, limit, other) in _GUESSING.items():
         merit = evaluation.merits.get(name)
-        if merit is not None and merit.value < limit:
+        if merit is not None and merit.high < limit:
             lost.append(f"worse than {other} ({title} of {merit.value:.4g})")
     gains = list(merits.get("gain", {}).values()) if linear is not None else []
     lower = [gain for gain in gains if linear is not None and _is_noticeable(gain, linear)]
     if lower:
         lost.append(f"worse than its linear baseline ({_listed(lower)})")
     if lost:
-        told = f"{' and '.join(lost)}. Likely cause: {_cause(fitted, train)}"
-    elif gains and gains[0].high < 0:
-        told = (
-            f"slightly worse than its linear baseline ({_listed(gains[:1])}). For these features "
-            "and events the linear model is enough"
-        )
-    else:
-        return []
-    return [f"The {evaluation.name} is {told}."]
+        return [f"is {' and '.join(lost)}. Likely cause: {_cause(fitted, train)}"]
+    if gains and gains[0].high < 0:
+        return [
+            f"is slightly worse than its linear baseline ({_listed(gains[:1])}). For these "
+            "features and events the linear model is enough"
+        ]
+    return []
 
 
 def _listed(gains: list[Merit]) -> str:
