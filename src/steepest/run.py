@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,12 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from steepest import training
-from steepest.errors import DivergenceError, InputError
 from steepest.folder import RunFolder
 from steepest.prediction import Predictions, predict_events
-from steepest.ranks import current
 from steepest.ranks.distributed import joined
 from steepest.recipe import Recipe
 from steepest.report import write_report
+from steepest.shown import reported, show, shown, watched
 from steepest.trained import TrainedModel
 
 if TYPE_CHECKING:
@@ -197,11 +195,11 @@ class Run:
         --------
         >>> run.evaluate("more.parquet")["merits"]["model"]["auc"]  # doctest: +SKIP
         """
-        with _shown(progress, callback) as told:
+        with shown(progress, callback) as told:
             metrics = training.evaluate_run(
                 self.path, events, told, label=label, on_bad_file=on_bad_file
             )
-        _show("evaluation", metrics, progress, callback)
+        show("evaluation", metrics, progress, callback)
         return metrics
 
     def landscape(
@@ -280,9 +278,9 @@ class Run:
             seed=seed,
             name=name,
         )
-        with _shown(progress, callback) as told:
+        with shown(progress, callback) as told:
             drawn = landscape_of_run(self.path, options, part=part, callback=told)
-        _show("landscape", drawn, progress, callback)
+        show("landscape", drawn, progress, callback)
         return drawn
 
     def explain(
@@ -315,7 +313,7 @@ class Run:
         """
         from steepest.explain import explain_run
 
-        with _shown(progress, callback) as told:
+        with shown(progress, callback) as told:
             explanation = explain_run(self.path, try_fixes=try_fixes, callback=told)
         write_report(self._folder)
         return explanation
@@ -495,7 +493,7 @@ def train(
         restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
         given = Path(out) if out is not None else training.next_folder(recipe, restarted)
         path, again = ranks.from_main(given), again or restarted
-        with _reported(path, progress, callback) as told, _watched(path, told, explain) as watch:
+        with reported(path, progress, callback) as told, watched(path, told, explain) as watch:
             training.train(recipe, path, watch, overwrite=overwrite and not restarted, again=again)
         return Run(path)
 
@@ -541,8 +539,8 @@ def resume(
     """
     with (
         joined(),
-        _reported(Path(path), progress, callback) as told,
-        _watched(Path(path), told, explain) as watch,
+        reported(Path(path), progress, callback) as told,
+        watched(Path(path), told, explain) as watch,
     ):
         training.resume(path, watch, settings=settings, finish=finish)
         return Run(path)
@@ -563,7 +561,7 @@ def compare(*runs: Run | str | Path, progress: bool = True) -> Comparison:
     from steepest.comparison import compare_runs
 
     paths = [run.path if isinstance(run, Run) else Path(run) for run in runs]
-    with _shown(progress, None) as told:
+    with shown(progress, None) as told:
         return compare_runs(paths, told)
 
 
@@ -580,90 +578,7 @@ def predict(
 
     See `steepest.prediction.predict_events` for `options` and errors.
     """
-    with _shown(progress, callback) as told:
+    with shown(progress, callback) as told:
         written = predict_events(model, events, out, callback=told, **options)
-    _show("predictions", written, progress, callback)
+    show("predictions", written, progress, callback)
     return written
-
-
-def _show(
-    what: str, result: Any, progress: bool, callback: training.TrainingCallback | None
-) -> None:
-    """Print a result as the command does, unless the caller looks after that."""
-    if progress and callback is None:
-        from steepest import terminal
-
-        getattr(terminal, f"show_{what}")(result, as_json=False)
-
-
-@contextmanager
-def _shown(
-    progress: bool, callback: training.TrainingCallback | None
-) -> Iterator[training.TrainingCallback]:
-    """Give what is told of the progress: `callback`, or what shows it."""
-    if callback is not None:
-        yield callback
-        return
-    from steepest.terminal import progress_unless
-
-    with progress_unless(not progress) as shown:
-        yield shown
-
-
-@contextmanager
-def _reported(
-    path: Path, progress: bool, callback: training.TrainingCallback | None
-) -> Iterator[training.TrainingCallback]:
-    """Write the report of what was trained, also of what diverged; show the table.
-
-    Of many ranks, the main one does so.
-    """
-    if not current().is_main:
-        yield callback or training.TrainingCallback()
-        return
-    with _shown(progress, callback) as told:
-        try:
-            yield told
-        except DivergenceError:
-            _write_reports(RunFolder(path))
-            raise
-        _write_reports(RunFolder(path))
-    if progress and callback is None:
-        from steepest.terminal import show_results
-
-        folder = RunFolder(path)
-        show_results(folder.metrics or {}, path / "report.html")
-
-
-@contextmanager
-def _watched(
-    path: Path, told: training.TrainingCallback, explain: bool
-) -> Iterator[training.TrainingCallback]:
-    """Give `told` something that looks at the descent, too; its sentences go to the log."""
-    if not explain:
-        yield told
-        return
-    from steepest.explain.watch import Watch
-
-    if current().size > 1:
-        raise InputError(
-            "A training over many ranks is not explained while it goes on.",
-            expected="one process",
-            found=f"{current().size} ranks",
-            do=f"leave --explain out; afterwards: steepest explain {path}",
-        )
-    watch = Watch(told)
-    try:
-        yield watch
-    finally:
-        if watch.has_begun:
-            for sentence in watch.sentences():
-                RunFolder(path).say(sentence)
-                told.say(sentence)
-
-
-def _write_reports(folder: RunFolder) -> None:
-    """Write the report of a run, and of its folds that are done."""
-    for each in (*folder.folds, folder):
-        if each.metrics is not None:
-            write_report(each)

@@ -102,12 +102,12 @@ def test_the_command_and_resuming(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_many_ranks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from steepest import run
+    from steepest import shown
 
     class Two:
         size, is_main = 2, True
 
-    monkeypatch.setattr(run, "current", Two)
+    monkeypatch.setattr(shown, "current", Two)
     given = recipe(tmp_path, CLASSES, [4], epochs=2)
     with pytest.raises(InputError, match="many ranks"):
         steepest.train(given, tmp_path / "run", explain=True, progress=False)

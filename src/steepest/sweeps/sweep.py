@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from steepest.errors import InputError, Interrupted
 from steepest.folder.files import explained
 from steepest.ranks import current
 from steepest.recipe import Recipe
+from steepest.shown import shown
 from steepest.sweeps.ranges import Range, check_ranges, ranges_in
 from steepest.sweeps.result import Sweep
 from steepest.sweeps.study import (
@@ -109,7 +110,7 @@ def sweep(
     with where.locked():
         bind(study, recipe, ranges)
     study.sampler, study.pruner = seeded_sampler(study, seed), chosen
-    with _shown(progress, callback) as told, quiet():
+    with shown(progress, callback) as told, quiet():
         try:
             with where.explained():
                 _run(study, where, recipe, ranges, trials, told)
@@ -141,17 +142,6 @@ def _loaded(recipe: Recipe | str | Path | dict[str, Any], settings: list[str]) -
 
 def _next_to(recipe: Recipe) -> Path:
     return Path("runs") / f"{stem_of(recipe)}-sweep"
-
-
-@contextmanager
-def _shown(progress: bool, callback: TrainingCallback | None) -> Iterator[TrainingCallback]:
-    if callback is not None:
-        yield callback
-        return
-    from steepest.terminal import progress_unless
-
-    with progress_unless(not progress) as told:
-        yield told
 
 
 def _run(
