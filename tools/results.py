@@ -1,7 +1,7 @@
 """Train the models of docs/results.md on simulated jets, and write its table and its ROC curves.
 
-``make results`` takes a night of two cores and goes on where it was stopped: finished runs stay in
-``results/``, unfinished ones are resumed. A model that is not trained yet has an empty row. All are
+``make results`` takes a night of two cores and goes on where it was stopped: files of jets and
+finished runs stay in ``results/``, unfinished runs are resumed. A model that is not trained yet has an empty row. All are
 trained on the same jets for the same number of epochs.
 
 weaver-core's ParticleNet-Lite is trained too, as a `torch.nn.Module` in the same loop, where
@@ -45,6 +45,8 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "Particle Transformer": ({"name": "particle-transformer"}, {"learning_rate": 0.001}),
 }
 """By its row: ``[model]``, and what of ``[descent]`` is its own; cheap ones first."""
+PART = 10_000
+"""Jets of a file."""
 MERITS = ("auc", "accuracy", "background_rejection_at_0.5", "background_rejection_at_0.3")
 
 
@@ -68,11 +70,23 @@ class WeaverLite(nn.Module):
         return both[:, 1:] - both[:, :1]
 
 
-def recipe_of(events: Path, model: dict[str, Any], descent: dict[str, Any], epochs: int) -> Any:
+def simulated(folder: Path, jets: int) -> str:
+    """The files of jets, a part each, made where they are not there yet."""
+    from steepest.simulate import simulate_jets
+
+    for part in range(-(-jets // PART)):
+        path = folder / f"jets-{part:02}.parquet"
+        if not path.exists():
+            count = min(PART, jets - part * PART)
+            simulate_jets(path, count, seed=11 + part, leading=128, progress=True)
+    return str(folder.resolve() / "jets-*.parquet")
+
+
+def recipe_of(events: str, model: dict[str, Any], descent: dict[str, Any], epochs: int) -> Any:
     """The recipe of a row."""
     of_jets = read_toml(default_recipe())["events"]
     table: dict[str, Any] = {
-        "events": {"path": str(events), "label": "is_top", "split": of_jets["split"]},
+        "events": {"path": events, "label": "is_top", "split": of_jets["split"]},
         "model": model,
         "descent": {"epochs": epochs, "batch_size": 256, "optimizer": ADAMW, **descent},
         "evaluate": {"baseline": False},
@@ -87,7 +101,7 @@ def recipe_of(events: Path, model: dict[str, Any], descent: dict[str, Any], epoc
     return steepest.Recipe.from_dict(table)
 
 
-def train(name: str, events: Path, folder: Path, epochs: int) -> None:
+def train(name: str, events: str, folder: Path, epochs: int) -> None:
     """Train a row's model into its folder, or go on with it."""
     path = folder / re.sub(r"\W+", "-", name.lower())
     if (path / "recipe.toml").exists():
@@ -145,17 +159,13 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(stderr=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    events = options.out / f"jets-{options.jets}.parquet"
-    if not events.exists():
-        from steepest.simulate import simulate_jets
-
-        simulate_jets(events, options.jets, seed=11, leading=128, progress=True)
+    events = simulated(options.out, options.jets)
     for name in options.models:
         if name.endswith("weaver-core") and find_spec("weaver") is None:
             console.print(f"{name} is left out: weaver-core is not installed.")
             continue
         console.print(f"training: {name}")
-        train(name, events.resolve(), options.out, options.epochs)
+        train(name, events, options.out, options.epochs)
         write(options.out, options.page, options.picture)
     write(options.out, options.page, options.picture)
 
