@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +13,7 @@ import pytest
 
 import steepest
 from steepest.recipe import Recipe
+from steepest.training import verdict
 
 
 def train(folder: Path, seed: int, events: int) -> dict:
@@ -62,8 +65,17 @@ def test_what_beats_guessing_by_accident_is_said(tmp_path: Path) -> None:
     (accident,) = [text for text in metrics["warnings"] if "better than guessing" in text]
     assert "is not shown to be better than guessing: AUC 0." in accident
     assert accident.endswith("5 S + 5 B; more events would tell.")
-    assert metrics["descent"]["kept_step"] == 0  # at this η nothing is learnt
-    assert any("is the one that the descent began with" in text for text in metrics["warnings"])
+
+
+def test_a_descent_that_lowers_no_loss_is_said() -> None:
+    def fitted(kept: int, steps: int) -> Any:
+        return SimpleNamespace(
+            outcome=SimpleNamespace(step=kept, state=SimpleNamespace(step=steps))
+        )
+
+    (said,) = verdict._untrained(fitted(0, 3_000))
+    assert said.startswith("is the one that the descent began with: none of its 3,000 steps")
+    assert verdict._untrained(fitted(14, 3_000)) == verdict._untrained(fitted(0, 0)) == []
 
 
 @pytest.mark.slow
