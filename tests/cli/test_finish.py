@@ -49,6 +49,12 @@ def interrupted(tmp_path: Path, fixed: dict) -> Path:
 
 
 def test_an_interrupted_run_is_finished_and_made_longer(interrupted: Path, steepest):
+    before = (interrupted / "recipe.toml").read_bytes()
+    few = steepest("train", "--resume", interrupted, "--set", "descent.epochs=1")
+    assert few.code == 1
+    assert "expected: descent.epochs above" in few.err
+    assert (interrupted / "recipe.toml").read_bytes() == before
+
     ended = steepest("train", "--finish", interrupted)
     assert ended.code == 0, ended.err
     assert "AUC" in ended.out

@@ -235,6 +235,9 @@ def test_each_fold_of_a_longer_run_goes_on(events_path: Path, tmp_path: Path):
     short = steepest.train(table, tmp_path / "run")
     with pytest.raises(Interrupted):
         resume(short.path, settings=["descent.epochs=6"], callback=InterruptedIn(1))
+    for few in (3, 5):  # less than the first fold has done: nothing is changed
+        with pytest.raises(RecipeError, match="has done 6 epochs already"):
+            short.resume(f"descent.epochs={few}")
     whole = steepest.train(
         table | {"descent": {**table["descent"], "epochs": 6}}, tmp_path / "whole"
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pyarrow.compute as pc
+
 from steepest.errors import RecipeError
-from steepest.folder import RunFolder
+from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import DescentRecipe, Recipe
 
 EXTENDS = ("descent.epochs", "descent.stop")
@@ -18,7 +20,7 @@ def longer(folder: RunFolder, settings: Iterable[str]) -> Recipe | None:
     Raises
     ------
     RecipeError
-        The settings change anything else, or all models have done so many epochs.
+        The settings change anything else, or a model has done more epochs, or all so many.
     """
     settings = list(settings)
     for setting in settings:
@@ -33,8 +35,8 @@ def longer(folder: RunFolder, settings: Iterable[str]) -> Recipe | None:
     if not settings:
         return None
     recipe = as_long_as(folder, folder.recipe.with_settings(settings).descent)
-    epochs, done = recipe.descent.epochs, [run.epochs_done for run in folder.folds or [folder]]
-    if isinstance(epochs, int) and epochs <= min(done):
+    epochs, done = recipe.descent.epochs, [_epochs_of(run) for run in folder.folds or [folder]]
+    if isinstance(epochs, int) and (epochs <= min(done) or epochs < max(done)):
         raise RecipeError(
             f"The run {folder.path} has done {max(done):g} epochs already.",
             expected=f"descent.epochs above {max(done):g}",
@@ -42,6 +44,17 @@ def longer(folder: RunFolder, settings: Iterable[str]) -> Recipe | None:
             do=f"steepest train --resume {folder.path} --set descent.epochs=NUMBER",
         )
     return recipe
+
+
+def _epochs_of(run: RunFolder) -> float:
+    """Return how many epochs a run has done, to its end or to its newest checkpoint."""
+    checkpointer = FolderCheckpointer(run.path)
+    state = None if run.epochs_done else checkpointer.newest()
+    history = checkpointer.history() if state is not None else None
+    if state is None or history is None:
+        return run.epochs_done
+    done = history.filter(pc.less_equal(history["step"], state.step))["epoch"]
+    return done[-1].as_py() if len(done) else 0.0
 
 
 def as_long_as(folder: RunFolder, descent: DescentRecipe) -> Recipe:
