@@ -1,8 +1,8 @@
 """Train the models of docs/results.md on simulated jets, and write its table and its ROC curves.
 
 ``make results`` takes a night of two cores and goes on where it was stopped: files of jets and
-finished runs stay in ``results/``, unfinished runs are resumed. A model that is not trained yet has an empty row. All are
-trained on the same jets for the same number of epochs.
+finished runs stay in ``results/``, unfinished runs are resumed. A model that is not trained yet has
+an empty row. All are trained on the same jets for the same number of epochs.
 
 weaver-core's ParticleNet-Lite is trained too, as a `torch.nn.Module` in the same loop, where
 weaver-core is installed (the dependency group ``oracles``).

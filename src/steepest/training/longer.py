@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import pyarrow.compute as pc
+import numpy as np
 
 from steepest.errors import RecipeError
 from steepest.folder import FolderCheckpointer, RunFolder
@@ -53,8 +53,8 @@ def _epochs_of(run: RunFolder) -> float:
     history = checkpointer.history() if state is not None else None
     if state is None or history is None:
         return run.epochs_done
-    done = history.filter(pc.less_equal(history["step"], state.step))["epoch"]
-    return done[-1].as_py() if len(done) else 0.0
+    done = np.asarray(history["epoch"])[np.asarray(history["step"]) <= state.step]
+    return float(done[-1]) if len(done) else 0.0
 
 
 def as_long_as(folder: RunFolder, descent: DescentRecipe) -> Recipe:
