@@ -10,6 +10,7 @@ order, so that a part of them stands for all. Causes that are equivalent are lis
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import random
@@ -26,7 +27,7 @@ import numpy as np
 
 from benchmarks import explain_held_out, explain_tuned
 from benchmarks.explain_events import Events, Maker, written
-from benchmarks.explain_faults import APART, FAULTS, HEALTHY, KINDS, Fault, recipe_of
+from benchmarks.explain_faults import APART, EDGE, FAULTS, HEALTHY, KINDS, Fault, recipe_of
 from benchmarks.harness import Case, Options
 
 __all__ = ["main", "measure"]
@@ -35,6 +36,8 @@ COUNT = 3_000
 FIRST_SEED = {"tuned": 100, "held-out": 900}
 OF_HEALTHY = 1.5
 """Seeds of healthy runs for each of the faults."""
+OF_EDGE = 1.5
+"""Seeds of runs that may be at the edge of stability for each of other healthy ones."""
 OF_PARTICLES = 0.5
 """Seeds of Deep Sets for each of other models: they take ten times as long."""
 SETS = {"tuned": explain_tuned, "held-out": explain_held_out}
@@ -86,6 +89,8 @@ def all_runs(where: str, seeds: int, only: str = "", healthy: bool = False) -> l
             some = seeds if fault.causes else math.ceil(OF_HEALTHY * seeds)
             if family == "S":
                 some = math.ceil(OF_PARTICLES * some)
+            if fault.name.startswith(EDGE):
+                some = math.ceil(OF_EDGE * some)
             found += [
                 Run(where, sample, family, fault, FIRST_SEED[where] + seed)
                 for sample in samples
@@ -216,9 +221,10 @@ def rows_of(file: Path, runs: list[Run], minutes: float) -> Iterator[dict[str, A
 
 
 def measure(options: Options) -> Iterator[Case]:
-    """Yield the cost of --explain and the table of the held-out set, for ``make bench-explain``."""
+    """Yield the cost of --explain, the rates of the held-out set, and what is predicted."""
+    from benchmarks import explain_loops, explain_predictions
     from benchmarks.explain_cost import measure_cost
-    from benchmarks.explain_table import cases, write_page
+    from benchmarks.explain_table import cases, write_between, write_page
 
     yield from measure_cost(options)
     file = Path("bench-results") / ("explain-quick.jsonl" if options.quick else "explain.jsonl")
@@ -227,8 +233,15 @@ def measure(options: Options) -> Iterator[Case]:
     for _ in rows_of(file, runs[:12] if options.quick else runs, 1e9):
         pass
     yield from cases(file)
+    most = 12 if options.quick else None
+    predicted = list(itertools.islice(explain_predictions.predictions(), most))
+    yield explain_predictions.case(predicted)
+    loops = list(itertools.islice(explain_loops.rows_of("held-out", 3), most))
     if not options.quick:
-        write_page(file, Path("docs/explain.md"))
+        page = Path("docs/explain.md")
+        write_page(file, page)
+        for part, found in ((explain_predictions, predicted), (explain_loops, loops)):
+            write_between(page, part.BEGIN, part.END, part.table(found))
 
 
 def main() -> None:

@@ -13,9 +13,11 @@ from benchmarks.explain_faults import EDGE
 from benchmarks.explain_peers import RULES, alarms
 from benchmarks.harness import Case, Claim
 
-__all__ = ["cases", "rate", "read_rows", "summary", "write_page"]
+__all__ = ["cases", "rate", "read_rows", "summary", "write_between", "write_page"]
 
 Rows = list[dict[str, Any]]
+AT_THE_EDGE = 0.9
+"""ηλmax, as a part of the bound, from which a run is at the edge of stability."""
 BEGIN, END = "<!-- bench-explain -->", "<!-- /bench-explain -->"
 
 
@@ -40,7 +42,7 @@ def shares(rows: Rows) -> list[tuple[str, int, int, float, bool]]:
     """(what, count, of, what was asked for, whether at least) of each rate."""
     faults = [r for r in rows if not r["healthy"]]
     healthy = [r for r in rows if r["healthy"]]
-    edge = [r for r in healthy if r["fault"].startswith(EDGE)]
+    edge = _at_the_edge(healthy)
     tried = [r["trial"] for r in faults if r["trial"] is not None]
     return [
         ("cause first", sum(r["place"] == 0 for r in faults), len(faults), 0.85, True),
@@ -52,6 +54,11 @@ def shares(rows: Rows) -> list[tuple[str, int, int, float, bool]]:
         ('edge of stability with a "wrong"', sum(bool(r["wrong"]) for r in edge), len(edge), 0.02,
          False),
     ]  # fmt: skip
+
+
+def _at_the_edge(rows: Rows) -> Rows:
+    """Healthy runs of all events a step whose ηλmax came to the bound."""
+    return [r for r in rows if r["fault"].startswith(EDGE) and r["of_bound"] >= AT_THE_EDGE]
 
 
 def _lower(before: float, after: float) -> bool:
@@ -101,6 +108,10 @@ def page(rows: Rows) -> str:
             f"{100 * low:.1f} to {100 * high:.1f}",
         )
         lines.append(f"| {what} | {count} of {of} | {100 * value:.1f} % | {between} % | {aim} % |")
+    edge = [r["of_bound"] for r in _at_the_edge(rows)]
+    if edge:
+        far = f"{min(edge):.2g} to {max(edge):.2g}"
+        lines += ["", f"At the edge of stability: ηλmax is {far} times its bound somewhere."]
     lines += ["", "| fault | runs | first | first or second |", "|---|---|---|---|"]
     by_fault: dict[str, Rows] = defaultdict(list)
     for row in rows:
@@ -128,9 +139,13 @@ def _alarms(rows: Rows, name: str, healthy: bool) -> str:
     return f"{sum(map(bool, known))} of {len(known)}" if known else "not measured"
 
 
+def write_between(path: Path, begin: str, end: str, text: str) -> None:
+    """Put a text between two marks of a page."""
+    whole = path.read_text("utf-8")
+    before, rest = whole.split(begin)
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}", "utf-8")
+
+
 def write_page(file: Path, path: Path) -> None:
     """Put the tables between the marks of the page."""
-    text = path.read_text("utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n\n{page(read_rows(file))}\n\n{END}{after}", "utf-8")
+    write_between(path, BEGIN, END, page(read_rows(file)))

@@ -13,7 +13,9 @@ import steepest
 from explained_runs import TABLE, trained
 from samples import make_events
 from steepest.errors import InputError, RunFolderError
+from steepest.events import Sample
 from steepest.explain import explain_run
+from steepest.explain.data import label_noise
 from steepest.explain.findings import Finding, Trial
 from steepest.folder import RunFolder
 from steepest.training import TrainingCallback
@@ -84,6 +86,22 @@ def test_weights_that_few_events_have(tmp_path: Path):
     assert found.findings[0].trial is not None
     assert found.recipe is not None
     assert found.recipe.events.train_weights == "1"
+
+
+def overlapping(shuffled: float, events: int = 2_000) -> Sample:
+    """Two classes that overlap, so many of whose labels are drawn anew."""
+    random = np.random.default_rng(4)
+    labels = random.integers(0, 2, events)
+    features = random.normal(size=(events, 3)) + 1.2 * labels[:, None]
+    rows = random.random(events) < shuffled
+    labels[rows] = random.permutation(labels[rows])
+    return Sample(features, labels, task="binary", classes=("0", "1"), names=("a", "b", "c"))
+
+
+def test_random_labels_are_told_from_overlapping_classes():
+    assert label_noise(overlapping(0.0))[0] == 0
+    share, error = label_noise(overlapping(0.4))
+    assert abs(share - 0.4) < max(3 * error, 0.12)
 
 
 def test_suspicions_are_not_findings_unless_tried(tmp_path: Path):

@@ -152,6 +152,18 @@ def test_healthy_loops(optimizer: str, rate: float, options: dict[str, Any], epo
     assert not [one.cause for one in found.findings if one.severity == "wrong"]
 
 
+def test_a_rate_at_which_all_tried_ones_are_lost():
+    found = explained(network(), 1e5, optimizer="SGD")
+    assert [(one.cause, one.severity) for one in found.findings][:1] == [
+        ("learning-rate-too-large", "wrong")
+    ]
+
+
+def test_steps_that_jump_about_a_minimum_are_not_wrong():
+    found = explained(network(), 0.1, epochs=20)
+    assert not [one for one in found.findings if one.severity == "wrong"]
+
+
 def test_multiclass_with_softmax_before_the_loss():
     y = (Y[:, 0] + (X[:, 3] > 0)).long()
     module = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3), nn.Softmax(dim=1))

@@ -34,7 +34,7 @@ MOST_SINGLE = 4_096
 """Events whose gradients are taken one by one for the noise; of more, those of batches."""
 MOST_BATCHES, NOISE_ERROR = 1024, 0.04
 """Batches go on until B has this relative standard error, or until there are so many."""
-TOLERANCE = 1e-2
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def measure_noise(record: Record, index: int = -1) -> Noise | None:
         whole = record.objective.loss_and_gradient(theta, record.train)[1]
         whole = np.asarray(whole, dtype=np.float64)
         large = float(whole @ whole)
-        if events <= MOST_SINGLE and record.train.weights is None and not _in_torch(record):
+        if events <= MOST_SINGLE and not _in_torch(record):
             variance = _of_single_events(record, theta, whole)
         else:
             variance = _of_batches(record, theta, whole)
@@ -170,7 +170,7 @@ def measure_noise(record: Record, index: int = -1) -> Noise | None:
 
 
 def _of_single_events(record: Record, theta: Array, whole: Array) -> float:
-    """Tr Σ of the gradients of all events, one by one."""
+    """Tr Σ of the gradients of all events, one by one; each with its weight, of mean one."""
     total = 0.0
     for row in range(len(record.train)):
         one = record.objective.loss_and_gradient(theta, record.train.take(slice(row, row + 1)))[1]

@@ -68,11 +68,15 @@ def check_outputs(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Chec
             severity="wrong",
             weight=1e5,
         )
-    elif name in LOGITS and outputs["least"] >= 0 and outputs["zeros"] > 0.01:
+    elif (
+        name in LOGITS
+        and outputs["least"] >= 0
+        and (outputs["zeros"] > 0.01 or _last_part(loop) == "ReLU")
+    ):
         yield Finding(
             "wrong-output-activation",
             "The outputs are never negative, but the loss takes logits.",
-            f"{100 * outputs['zeros']:.2g} % are exactly 0, as after a ReLU; {name}",
+            f"{100 * outputs['zeros']:.2g} % are exactly 0; {name}, after {_last_part(loop)}",
             "no probability below a half can be said",
             "leave the activation after the last layer out",
             severity="wrong",
@@ -109,8 +113,13 @@ def check_outputs(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Chec
 
 def _squashed(loop: Loop) -> bool:
     """Whether the module's last part is a sigmoid, softmax or tanh."""
+    return _last_part(loop) in ("Sigmoid", "Softmax", "Tanh")
+
+
+def _last_part(loop: Loop) -> str:
+    """The kind of the module's last part, as they were added to it."""
     parts = [one for one in loop.module.modules() if not list(one.children())]
-    return bool(parts) and type(parts[-1]).__name__ in ("Sigmoid", "Softmax", "Tanh")
+    return type(parts[-1]).__name__ if parts else ""
 
 
 def check_parameters(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Check]:

@@ -57,7 +57,7 @@ def explain_loop(
     forward
         In place of ``module(inputs)``: a function of the module and the inputs.
     try_fixes
-        Take 100 steps at η, a tenth and ten times of it, from copies.
+        Take 100 steps at η, a hundredth, a tenth and ten times of it, from copies.
     callback
         Told of the progress; Ctrl-C ends the trials.
 
@@ -107,6 +107,10 @@ def explain_loop(
     )
 
 
+LOST = 0.1
+"""A rise of J, as a part of that of guessing, that is of steps that are too long."""
+
+
 def _judged(
     loop: Loop,
     measured: LoopMeasured,
@@ -119,25 +123,25 @@ def _judged(
     A larger η that is better after 100 steps is a hint alone: at the start larger steps mostly are.
     """
     rate = float(loop.optimizer.param_groups[0]["lr"])
-    own, best = trial.after[1.0], trial.best
+    own, best, smaller = trial.after[1.0], trial.best, trial.smaller
     rest = [one for one in found if not one.suspected]
     suspected = [one for one in found if one.suspected]
-    smaller = trial.after.get(0.1, math.inf)
-    gain = own - smaller
+    after = trial.after.get(smaller, math.inf)
+    gain = own - after
     wrong_way = any(one.cause == "gradient-sign" for one in found)
-    if wrong_way or trial.best == 1.0:
+    # a rise that is no noise of small batches about a minimum
+    lost = math.isinf(own) or own > trial.before + LOST * max(measured.guess, abs(trial.before))
+    if wrong_way or (best == 1.0 and not lost):
         checks.append(Check("learning rate", True, trial.sentence))
         return rest, checks
-    lost = math.isinf(own) or own > trial.before + 1e-3 * abs(trial.before)
     clear = gain > 3 * trial.error or gain > max(2 * trial.error, 0.1 * measured.guess)
-    if best < 1 and (clear or math.isinf(own)):
+    if lost or (best < 1 and clear):
         first = suspected[0] if suspected else _too_large(rate, trial)
-        scale = max(abs(measured.guess), abs(gain) if math.isfinite(gain) else 0.0)
-        numbers = own, smaller, trial.error, scale, trial.steps, rate / 10
-        told = Trial("training", len(loop.batches), *numbers)
-        rest.append(
-            replace(first, trial=told, suspected=False, severity="wrong" if lost else "better")
-        )
+        if math.isfinite(after):
+            scale = max(abs(measured.guess), abs(gain) if math.isfinite(gain) else 0.0)
+            numbers = own, after, trial.error, scale, trial.steps, rate * smaller
+            first = replace(first, trial=Trial("training", len(loop.batches), *numbers))
+        rest.append(replace(first, suspected=False, severity="wrong" if lost else "better"))
     elif best > 1 and trial.before - own < 0.15 * (trial.before - trial.after[best]):
         rest.append(_too_small(rate, trial))
     else:
@@ -146,12 +150,14 @@ def _judged(
 
 
 def _too_large(rate: float, trial: LoopTrial) -> Finding:
+    factor = trial.smaller
+    said = "J rises." if trial.best >= 1 else f"η × {factor:g} descends further."
     return Finding(
         "learning-rate-too-large",
-        f"η = {rate:.3g} is too large: a tenth of it descends further.",
+        f"η = {rate:.3g} is too large: {said}",
         trial.sentence,
         "steps overshoot, or jump about in the noise of their batches",
-        f"η = {rate / 10:.3g}",
+        f"η = {rate * factor:.3g}" + (", or less" if trial.best >= 1 else ""),
         weight=1e3,
     )
 

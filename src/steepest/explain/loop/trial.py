@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import torch
 from steepest.explain.loop.loop import Loop, as_it_was, copied
 from steepest.training import TrainingCallback
 
-FACTORS = (0.1, 10.0)
+FACTORS = (0.1, 0.01, 10.0)
 STEPS = 100
 
 
@@ -28,7 +28,8 @@ class LoopTrial:
     after
         J after, by factor; infinite where it was not finite.
     error
-        Standard error of the difference of J between η and a tenth of it, from pairs of batches.
+        Standard error of the difference of J between η and the best smaller one, from pairs of
+        batches.
     """
 
     steps: int
@@ -42,6 +43,12 @@ class LoopTrial:
         return min(self.after, key=lambda factor: self.after[factor])
 
     @property
+    def smaller(self) -> float:
+        """The factor below one with the lowest J; NaN if there was none."""
+        below = [factor for factor in self.after if factor < 1.0]
+        return min(below, key=lambda factor: self.after[factor], default=math.nan)
+
+    @property
     def sentence(self) -> str:
         """All of them."""
         each = ", ".join(
@@ -52,7 +59,7 @@ class LoopTrial:
 
 
 def try_rates(loop: Loop, callback: TrainingCallback, steps: int = STEPS) -> LoopTrial:
-    """Take the loop's steps at η, a tenth and ten times of it; Ctrl-C ends with those done.
+    """Take the loop's steps at η, a tenth, a hundredth and ten times; Ctrl-C ends with those done.
 
     Module, optimiser and random numbers stay as they were.
     """
@@ -68,11 +75,13 @@ def try_rates(loop: Loop, callback: TrainingCallback, steps: int = STEPS) -> Loo
             losses = _descended(copy, factor, steps)
         each[factor] = losses
         after[factor] = float(losses.mean()) if np.isfinite(losses).all() else math.inf
-    error = math.nan
-    if FACTORS[0] in each and len(each[1.0]) > 1:
-        pairs = each[1.0] - each[FACTORS[0]]
-        error = float(pairs.std(ddof=1)) / math.sqrt(len(pairs))
-    return LoopTrial(steps, before, after, error)
+    trial = LoopTrial(steps, before, after, math.nan)
+    if not trial.smaller < 1.0 or math.isinf(after[1.0]) or math.isinf(after[trial.smaller]):
+        return trial
+    pairs = each[1.0] - each[trial.smaller]
+    if len(pairs) < 2:
+        return trial
+    return replace(trial, error=float(pairs.std(ddof=1)) / math.sqrt(len(pairs)))
 
 
 def _descended(loop: Loop, factor: float, steps: int) -> np.ndarray:
