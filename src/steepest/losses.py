@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.special import expit
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -139,15 +138,15 @@ class BinaryCrossEntropy:
     def gradient(self, logits: Array, targets: Array) -> Array:
         """(1 − y) σ(z) − y σ(−z)."""
         y = targets[:, None]
-        return (1.0 - y) * expit(logits) - y * expit(-logits)
+        return (1.0 - y) * _sigmoid(logits) - y * _sigmoid(-logits)
 
     def curvature(self, logits: Array, targets: Array, direction: Array) -> Array:
         """σ(z) σ(−z) · direction."""
-        return expit(logits) * expit(-logits) * direction
+        return _sigmoid(logits) * _sigmoid(-logits) * direction
 
     def prediction(self, logits: Array) -> Array:
         """P(y = 1) = σ(z), ``(events,)``."""
-        return expit(logits[:, 0])
+        return _sigmoid(logits[:, 0])
 
 
 class CrossEntropy:
@@ -184,6 +183,12 @@ class CrossEntropy:
         """P(y = k) = softmax(z)ₖ, ``(events, K)``."""
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def _sigmoid(z: Array) -> Array:
+    from scipy.special import expit  # whose import takes 0.2 s: networks of PyTorch do without
+
+    return expit(z)
 
 
 def _relative_to_target(logits: Array, targets: Array) -> tuple[Array, Array, Array]:

@@ -52,8 +52,9 @@ EXPLODED = 1e6
 ROUNDING = {"float32": 5e-7, "float64": 1e-14}
 """Training losses this close, relatively, are the same: the first batch loss is that of the start,
 which another kernel may have computed. Validation losses all come from one."""
-OF_START = 1_024
-"""Events whose mean loss is that of the start where a step takes few of them."""
+OF_START, OF_SLOW_START = 1_024, 128
+"""Events whose mean loss is that of the start where a step takes few of them; and of objectives
+whose passes take long, so that the first step comes sooner."""
 SECONDS_PER_BLOCK = 0.25
 SECONDS_PER_PUBLICATION = 0.5
 """Readers of a running descent see it with at most the sum of these delays."""
@@ -234,9 +235,10 @@ class _Descent:
 
     def _some_events(self) -> Batch:
         """The events that the loss of the start is of: all if each step takes all, else some."""
-        if self.plan.batches.whole or len(self.events) <= OF_START:
+        most = OF_SLOW_START if getattr(self.objective, "slow", False) else OF_START
+        if self.plan.batches.whole or len(self.events) <= most:
             return self.events
-        return self.events.take(np.arange(0, len(self.events), -(-len(self.events) // OF_START)))
+        return self.events.take(np.arange(0, len(self.events), -(-len(self.events) // most)))
 
     def resume(self, state: State) -> State:
         """Continue from a state: the objective's buffers and random streams are those of it."""

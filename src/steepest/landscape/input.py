@@ -117,7 +117,7 @@ class LandscapeOptions:
             dimensions = min(max(given, 1), 2)
         name = self.name or kind + ("-line" if dimensions == 1 else "")
         others = _names(self.others) if kind == "parameters" else self.others
-        slow = bool(getattr(source.objective, "slow_surface", False))
+        slow = bool(getattr(source.objective, "slow", False))
         points, events = self.points, self.events
         if points is None:
             points = SLOW_POINTS if slow else POINTS

@@ -29,7 +29,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, ndtr
 
 Array = np.ndarray
 _INVERSE_SQRT_2PI = 0.3989422804014327
@@ -55,6 +54,18 @@ def _tanh_second(x: Array) -> Array:
     return -2 * t * (1 - t**2)
 
 
+def _sigmoid(x: Array) -> Array:
+    from scipy.special import expit  # whose import takes 0.2 s: networks of PyTorch do without
+
+    return expit(x)
+
+
+def _normal_probability(x: Array) -> Array:
+    from scipy.special import ndtr
+
+    return ndtr(x)
+
+
 def _normal_density(x: Array) -> Array:
     return np.exp(-0.5 * x * x) * x.dtype.type(_INVERSE_SQRT_2PI)
 
@@ -65,11 +76,13 @@ ACTIVATIONS = {
     ),
     "tanh": Activation(np.tanh, lambda x: 1 - np.tanh(x) ** 2, _tanh_second),
     "sigmoid": Activation(
-        expit, lambda x: expit(x) * expit(-x), lambda x: expit(x) * expit(-x) * (1 - 2 * expit(x))
+        _sigmoid,
+        lambda x: _sigmoid(x) * _sigmoid(-x),
+        lambda x: _sigmoid(x) * _sigmoid(-x) * (1 - 2 * _sigmoid(x)),
     ),
     "gelu": Activation(
-        lambda x: x * ndtr(x),
-        lambda x: ndtr(x) + x * _normal_density(x),
+        lambda x: x * _normal_probability(x),
+        lambda x: _normal_probability(x) + x * _normal_density(x),
         lambda x: _normal_density(x) * (2 - x * x),
     ),
 }

@@ -16,7 +16,7 @@ the Hessian and evaluation in float64 are not compiled.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -159,19 +159,21 @@ class AutogradObjective:
 
     def losses(self, theta: Array, batch: Batch) -> Array:
         """J(θ), and with heads the mean of each part, of `loss_parts`, ``(1 + parts,)``."""
-        return self.losses_and_predictions(theta, batch)[0]
+        passes = self._passes(theta, batch)
+        return self._means([self._weighted_sums(z, part) for _, z, part in passes], len(batch))
 
     def losses_and_predictions(self, theta: Array, batch: Batch) -> tuple[Array, Array]:
         """What `losses` and `predict` return, from one pass of the network over the events."""
-        sums = []
+        sums, predictions = [], []
+        for rows, logits, part in self._passes(theta, batch):
+            sums.append(self._weighted_sums(logits, part))
+            predictions.append((rows, self._prediction(logits)))
+        return self._means(sums, len(batch)), self._joined(predictions, len(batch))
 
-        def seen(logits: Tensor, part: Batch) -> None:
-            sums.append(self._weighted_sums(logits, part).tolist())
-
-        predictions = self._predictions(theta, batch, seen)
-        totals = np.array([sum(each) for each in zip(*sums, strict=True)]) / len(batch)
+    def _means(self, sums: list[Tensor], events: int) -> Array:
+        totals = np.array([sum(e) for e in zip(*(s.tolist() for s in sums), strict=True)]) / events
         totals[0] += float(self._penalty().detach())
-        return totals, predictions
+        return totals
 
     def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
         """J(θ) and ∇J(θ); the memory goes on by a batch."""
@@ -253,23 +255,28 @@ class AutogradObjective:
 
     def predict(self, theta: Array, batch: Batch) -> Array:
         """Values ``(events,)``, probabilities ``(events,)``, or ``(events, K)`` of them."""
-        return self._predictions(theta, batch)
+        passes = self._passes(theta, batch)
+        return self._joined([(rows, self._prediction(z)) for rows, z, _ in passes], len(batch))
 
-    def _predictions(
-        self, theta: Array, batch: Batch, seen: Callable[[Tensor, Batch], None] | None = None
-    ) -> Array:
+    def _prediction(self, logits: Tensor) -> Array:
+        return self.loss_function.prediction(logits.cpu().numpy())
+
+    def _joined(self, parts: list[tuple[Array, Array]], events: int) -> Array:
+        """Values of some rows each, in the order of the rows."""
+        if not parts:
+            return np.empty(0, self.dtype)
+        first = parts[0][1]
+        result = np.empty((events, *first.shape[1:]), first.dtype)
+        for rows, values in parts:
+            result[rows] = values
+        return result
+
+    @torch.no_grad()
+    def _passes(self, theta: Array, batch: Batch) -> Iterator[tuple[Array, Tensor, Batch]]:
+        """Yield rows of the batch, with their logits and the batch of these."""
         self._set(theta)
-        result: Array | None = None
-        with torch.no_grad():
-            for rows, cloud, part in self._chunks(batch):
-                logits = self._logits(cloud, self._module)
-                if seen is not None:
-                    seen(logits, part)
-                values = self.loss_function.prediction(logits.cpu().numpy())
-                if result is None:
-                    result = np.empty((len(batch), *values.shape[1:]), values.dtype)
-                result[rows] = values
-        return np.empty(0, self.dtype) if result is None else result
+        for rows, cloud, part in self._chunks(batch):
+            yield rows, self._logits(cloud, self._module), part
 
     def losses_on_surface(
         self, origin: Array, directions: Array, coordinates: Array, batch: Batch
@@ -373,8 +380,9 @@ class AutogradObjective:
             state = bytearray.fromhex(memory.streams["torch"])
             self._stream = torch.frombuffer(state, dtype=torch.uint8).clone()
 
-    slow_surface = True
-    """Each point of a surface takes a pass over the events: landscapes take fewer of both."""
+    slow = True
+    """A pass over events takes long: landscapes take fewer points and events, and the loss of the
+    start is that of fewer events."""
     over_ranks = any_rule = True
     """`run_steps` takes means over ranks, and any rule of update."""
 

@@ -2,7 +2,8 @@
 
 What says that there are many are the variables that ``torchrun`` sets: ``WORLD_SIZE``, ``RANK``,
 ``LOCAL_RANK``, ``LOCAL_WORLD_SIZE``, ``MASTER_ADDR`` and ``MASTER_PORT``. Another launcher may set
-them too. Numbers and objects go over gloo, gradients on a GPU over NCCL.
+them too. Numbers and objects go over gloo, gradients on a GPU over NCCL, small sums on one
+machine over sockets (`steepest.ranks.sockets`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from steepest.errors import MissingExtraError, RankLost, RecipeError
 from steepest.ranks import current, use
 from steepest.ranks.base import Ranks
+from steepest.ranks.sockets import LARGEST, Sockets, connected
 
 T = TypeVar("T")
 TIMEOUT = timedelta(hours=2)
@@ -33,6 +35,8 @@ class DistributedRanks(Ranks):
         self.rank = self._distributed.get_rank()
         self.size = self._distributed.get_world_size()
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        self._sockets: Sockets | None = None
+        self._sockets = connected(self, TIMEOUT.total_seconds())
 
     def sum(self, values: np.ndarray) -> np.ndarray:
         """By one all-reduce; each rank gets the same bits."""
@@ -41,8 +45,32 @@ class DistributedRanks(Ranks):
 
     def sum_tensor(self, values: T) -> T:
         """By one all-reduce, where the tensor lies; it is changed."""
-        self._call(lambda: self._distributed.all_reduce(values))
+        tensor: Any = values
+        small = 0 < tensor.nbytes <= LARGEST and tensor.device.type == "cpu"
+        if small and self._sockets is not None:
+            self._call(lambda: self._sum_by_sockets(tensor))
+        else:
+            self._call(lambda: self._distributed.all_reduce(tensor))
         return values
+
+    def _sum_by_sockets(self, values: Any) -> None:
+        """In the order of the ranks, so that each has the same bits."""
+        torch, sockets = self._torch, self._sockets
+        assert sockets is not None
+        own = values.reshape(-1).view(torch.uint8).numpy()
+        parts = [torch.frombuffer(p, dtype=values.dtype) for p in sockets.gather(own.data)]
+        total = parts[0] + parts[1]
+        for part in parts[2:]:
+            total += part
+        values.copy_(total.view(values.shape))
+
+    def close(self) -> None:
+        """Leave the other ranks."""
+        if self._sockets is not None:
+            self._sockets.close()
+        with suppress(Exception):
+            if not self._torch.cuda.is_available():  # NCCL would wait for the others
+                self._distributed.destroy_process_group()
 
     def gather(self, value: T) -> list[T]:
         """What each rank has, on every rank."""
@@ -72,7 +100,7 @@ class DistributedRanks(Ranks):
     def _call(self, collective: Callable[[], object]) -> None:
         try:
             collective()
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, OSError) as error:
             raise RankLost(
                 f"Rank {self.rank} of {self.size} has lost another one.",
                 found=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
@@ -108,9 +136,7 @@ def joined() -> Iterator[Ranks]:
             error.said = True  # type: ignore[attr-defined]
         raise
     finally:  # after an error too: what is left open may abort the process at its exit
-        with suppress(Exception):
-            if not ranks._torch.cuda.is_available():  # NCCL would wait for the others
-                ranks._distributed.destroy_process_group()
+        ranks.close()
 
 
 def _join(wanted: str) -> DistributedRanks:

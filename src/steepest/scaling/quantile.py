@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from steepest.errors import EventsError
 from steepest.scaling.base import Scaling
@@ -129,6 +128,8 @@ def fit_quantile(X: Floats, w: Floats, names: Sequence[str]) -> QuantileScaling:
 
 def _knots(values: Floats, weights: Floats, name: str) -> tuple[Floats, Floats]:
     """At most KNOTS distinct values and their normal scores, both strictly increasing."""
+    from scipy.special import ndtri
+
     x, F = distribution(values, weights)
     step = np.diff(F, prepend=0.0)
     held = step > _TIE  # values without weight are not knots

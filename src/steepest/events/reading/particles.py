@@ -11,12 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute
 
 from steepest.errors import EventsError
 from steepest.events.expressions.expression import Expression, column, parse
@@ -26,7 +24,6 @@ from steepest.groups import Jagged
 from steepest.recipe import ParticlesRecipe
 
 Array = np.ndarray
-pc: Any = pyarrow.compute  # its functions are made as it is imported, unseen by type checkers
 USUAL: tuple[dict[str, str], ...] = (
     {"px": "part_px", "py": "part_py", "pz": "part_pz", "energy": "part_energy"},
     {"pt": "part_pt", "eta": "part_eta", "phi": "part_phi", "energy": "part_energy"},
@@ -237,9 +234,10 @@ def _listed(
     """Numbers of a list, one after the other, and how many each event has."""
     (expression,) = several
     typed = expression.typed(schema)
-    lists = Expression.series(table, typed).cast(pl.List(pl.Float64)).to_arrow()
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy().astype(np.int64)
-    return lists.flatten().to_numpy(zero_copy_only=False), lengths
+    lists = Expression.series(table, typed).cast(pl.List(pl.Float64))
+    lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+    values = pl.Series(lists.to_arrow().flatten())  # Arrow's own to_numpy would import pandas
+    return values.to_numpy(), lengths
 
 
 def _padded(
