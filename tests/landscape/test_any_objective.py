@@ -90,7 +90,7 @@ def test_three_dimensions_are_none():
 
 
 class Slow(DoubleWell):
-    slow_surface = True
+    slow = True
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Ranks of one machine exchange small messages by sockets; else gloo does."""
+"""Ranks of one machine exchange messages by sockets; else gloo does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from steepest.ranks import Ranks, sockets
-from steepest.ranks.sockets import LARGEST, Sockets, connected
+from steepest.ranks.sockets import CHUNK, Sockets, connected
 from thread_ranks import on_ranks
 
 if not hasattr(socket, "AF_UNIX"):
@@ -27,12 +27,12 @@ def joined(ranks: Ranks, timeout: float = 60.0) -> Sockets | None:
 
 @pytest.mark.parametrize("size", [2, 3])
 def test_each_rank_has_the_messages_of_all_in_their_order(size: int):
-    """Also where one is a message ahead, and messages are as long as they may be."""
+    """Also where one is a message ahead, and of messages in several pieces."""
 
     def work(ranks: Ranks) -> list[list[bytes]]:
         found, own = [], joined(ranks)
         assert own is not None
-        for length in (1, 24, LARGEST, LARGEST, 8):
+        for length in (1, 24, CHUNK, CHUNK, 8, 0, 3 * CHUNK + 1):
             parts = own.gather(memoryview(bytes([ranks.rank + 1]) * length))
             found.append([bytes(part) for part in parts])
         own.close()
@@ -40,7 +40,7 @@ def test_each_rank_has_the_messages_of_all_in_their_order(size: int):
 
     expected = [
         [bytes([rank + 1]) * length for rank in range(size)]
-        for length in (1, 24, LARGEST, LARGEST, 8)
+        for length in (1, 24, CHUNK, CHUNK, 8, 0, 3 * CHUNK + 1)
     ]
     assert on_ranks(work, size) == [expected] * size
 
@@ -76,7 +76,7 @@ def test_ranks_that_cannot_be_connected_do_without(monkeypatch: pytest.MonkeyPat
     assert not list(deep.iterdir())
     monkeypatch.undo()
     assert on_ranks(lambda ranks: connected(ranks, 60.0)) == [None, None]  # one a machine
-    monkeypatch.setattr(sockets, "MOST", 1)
+    monkeypatch.setattr(sockets, "MOST_RANKS", 1)
     assert on_ranks(joined) == [None, None]
     assert joined(Ranks()) is None
 
@@ -141,7 +141,7 @@ def test_the_limit_is_half_of_a_buffer():
     """Two messages wait in it at most: no rank waits to write while another one does."""
     one, other = socket.socketpair(socket.AF_UNIX)
     with one, other:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * LARGEST)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * CHUNK)
         one.setblocking(False)
-        message = np.zeros(LARGEST, np.uint8)
-        assert one.send(message.data) == one.send(message.data) == LARGEST
+        message = np.zeros(CHUNK, np.uint8)
+        assert one.send(message.data) == one.send(message.data) == CHUNK

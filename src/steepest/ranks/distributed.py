@@ -2,8 +2,8 @@
 
 What says that there are many are the variables that ``torchrun`` sets: ``WORLD_SIZE``, ``RANK``,
 ``LOCAL_RANK``, ``LOCAL_WORLD_SIZE``, ``MASTER_ADDR`` and ``MASTER_PORT``. Another launcher may set
-them too. Numbers and objects go over gloo, gradients on a GPU over NCCL, small sums on one
-machine over sockets (`steepest.ranks.sockets`).
+them too. Numbers and objects go over gloo, gradients on a GPU over NCCL, sums on one machine
+over sockets (`steepest.ranks.sockets`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from steepest.errors import MissingExtraError, RankLost, RecipeError
 from steepest.ranks import current, use
 from steepest.ranks.base import Ranks
-from steepest.ranks.sockets import LARGEST, Sockets, connected
+from steepest.ranks.sockets import MOST_BYTES, Sockets, connected
 
 T = TypeVar("T")
 TIMEOUT = timedelta(hours=2)
@@ -44,10 +44,10 @@ class DistributedRanks(Ranks):
         return self.sum_tensor(tensor).numpy()
 
     def sum_tensor(self, values: T) -> T:
-        """By one all-reduce, where the tensor lies; it is changed."""
+        """By one all-reduce or by sockets, where the tensor lies; it is changed."""
         tensor: Any = values
-        small = 0 < tensor.nbytes <= LARGEST and tensor.device.type == "cpu"
-        if small and self._sockets is not None:
+        written = tensor.nbytes * (self.size - 1)
+        if self._sockets is not None and tensor.device.type == "cpu" and 0 < written <= MOST_BYTES:
             self._call(lambda: self._sum_by_sockets(tensor))
         else:
             self._call(lambda: self._distributed.all_reduce(tensor))
