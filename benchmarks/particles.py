@@ -176,14 +176,16 @@ def measure(options: Options) -> Iterator[Case]:
         for name, asked in NETWORKS.items():
             steps = 2 if options.quick else STEPS[name]
             times: dict[str, list[_Run]] = {}
+            imports: list[float] = []
             for _ in range(options.rounds):
+                imports.append(_import_of_pytorch())
                 contenders = [("steepest", _ours), ("weaver", _weaver)]
                 for who, run in contenders:
                     times.setdefault(who, []).append(run(name, events, steps, Path(folder)))
                 if _COMPILE:
                     compiled = _weaver(name, events, steps, Path(folder), compiled=True)
                     times.setdefault("weaver --compile", []).append(compiled)
-            yield from _cases(name, asked, times, steps)
+            yield from _cases(name, asked, times, steps, imports)
         yield _over_ranks("particle-net-lite", events, Path(folder), options)
 
 
@@ -238,7 +240,9 @@ _COMPILE = bool(os.environ.get("WEAVER_COMPILE", "1") != "0")
 _Run = dict[str, float]
 
 
-def _cases(name: str, asked: float, runs: dict[str, list[_Run]], steps: int) -> Iterator[Case]:
+def _cases(
+    name: str, asked: float, runs: dict[str, list[_Run]], steps: int, imports: list[float]
+) -> Iterator[Case]:
     def times(key: str) -> Times:
         return {who: [run[key] for run in of_who] for who, of_who in runs.items()}
 
@@ -262,7 +266,14 @@ def _cases(name: str, asked: float, runs: dict[str, list[_Run]], steps: int) -> 
         f"{name}: from the start of the process to the first step",
         first,
         [ratio(f"against {best(first)}", first[best(first)], first["steepest"], SOONER)],
+        numbers={"seconds of a process that imports PyTorch alone": statistics.median(imports)},
     )
+
+
+def _import_of_pytorch() -> float:
+    began = _now()
+    subprocess.run([sys.executable, "-c", "import torch"], env=os.environ | _ONE, check=True)
+    return _now() - began
 
 
 def _simulate(path: Path, jets: int) -> None:

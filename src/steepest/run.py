@@ -17,7 +17,6 @@ from steepest.folder import RunFolder
 from steepest.prediction import Predictions, predict_events
 from steepest.ranks.distributed import joined
 from steepest.recipe import Recipe
-from steepest.report import write_report
 from steepest.shown import reported, show, shown, watched
 from steepest.trained import TrainedModel
 
@@ -312,6 +311,7 @@ class Run:
         >>> print(run.explain())  # doctest: +SKIP
         """
         from steepest.explain import explain_run
+        from steepest.report import write_report
 
         with shown(progress, callback) as told:
             explanation = explain_run(self.path, try_fixes=try_fixes, callback=told)

@@ -10,7 +10,6 @@ from typing import Any
 from steepest.errors import DivergenceError, InputError
 from steepest.folder import RunFolder
 from steepest.ranks import current
-from steepest.report import write_report
 from steepest.training import TrainingCallback
 
 
@@ -25,12 +24,12 @@ def show(what: str, result: Any, progress: bool, callback: TrainingCallback | No
 @contextmanager
 def shown(progress: bool, callback: TrainingCallback | None) -> Iterator[TrainingCallback]:
     """Give what is told of the progress: `callback`, or what shows it."""
-    if callback is not None:
-        yield callback
+    if callback is not None or not progress:
+        yield callback or TrainingCallback()
         return
     from steepest.terminal import progress_unless
 
-    with progress_unless(not progress) as shown:
+    with progress_unless(silent=False) as shown:
         yield shown
 
 
@@ -86,6 +85,8 @@ def watched(path: Path, told: TrainingCallback, explain: bool) -> Iterator[Train
 
 def _write_reports(folder: RunFolder) -> None:
     """Write the report of a run, and of its folds that are done."""
+    from steepest.report import write_report
+
     for each in (*folder.folds, folder):
         if each.metrics is not None:
             write_report(each)

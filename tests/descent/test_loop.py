@@ -203,6 +203,23 @@ def test_a_loss_that_falls_without_end_is_caught():
     assert outcome.state.step < 100_000
 
 
+@pytest.mark.parametrize(("takes_long", "expected"), [(False, 1_000), (True, 125)])
+def test_the_loss_of_the_start_is_that_of_few_events_where_passes_take_long(takes_long, expected):
+    objective, events = parabola(2_000)
+    seen = []
+
+    class Counted(DenseObjective):
+        slow = takes_long
+
+        def loss(self, theta, batch):
+            seen.append(len(batch))
+            return super().loss(theta, batch)
+
+    counted = Counted(objective.model, objective.loss_function)
+    run(counted, events, learning_rate=0.01, epochs=1, batch_size=100)
+    assert seen[0] == expected  # every second, or every sixteenth
+
+
 def test_a_start_that_is_not_finite():
     objective, events = parabola()
     with pytest.raises(EventsError) as caught, np.errstate(over="ignore"):

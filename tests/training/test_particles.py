@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,37 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_jets(tmp_path / "jets.parquet")
     return tmp_path
+
+
+FIRST_STEP = """
+import sys
+import torch
+import steepest
+from steepest.objective import autograd
+
+cloud_of = autograd.cloud_of
+def first(*given):
+    if torch.is_grad_enabled():
+        print(*{name.partition(".")[0] for name in sys.modules})
+        sys.exit(0)
+    return cloud_of(*given)
+
+autograd.cloud_of = first
+steepest.train("recipe.toml", "run", progress=False)
+"""
+
+
+@pytest.mark.slow  # a process that imports PyTorch
+def test_the_first_step_waits_for_no_package_that_it_does_not_need(folder: Path):
+    table = recipe_with(split={"validation": 0.0, "test": 0.0})
+    (folder / "recipe.toml").write_text(steepest.Recipe.from_dict(table).to_toml(), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_STEP], capture_output=True, text=True, check=False
+    )
+    loaded = set(done.stdout.split())
+    assert {"torch", "polars", "steepest"} <= loaded, done.stderr
+    heavy = {"scipy", "pandas", "numba", "matplotlib", "sklearn", "rich", "jinja2", "sympy"}
+    assert not heavy & loaded
 
 
 def recipe_with(**events: object) -> dict:
