@@ -9,6 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
 
 from steepest.evaluate import (
     Experiment,
@@ -55,7 +56,7 @@ from steepest.evaluate.figures import (
     stack_figure,
 )
 from steepest.evaluate.figures.histogram import histogram_edges
-from steepest.evaluate.figures.style import style
+from steepest.evaluate.figures.style import labelled, style, with_units
 
 
 def texts(figure):
@@ -466,6 +467,35 @@ def test_long_names_stay_within_the_figure():
         assert not any(LONG in text for text in texts(figure))
 
 
+@pytest.mark.parametrize("title", ["A title of many words, " * 7, "$p_{T}$ of a long title " * 8])
+def test_a_long_label_and_long_titles_stay_within_the_figure(title):
+    rows = np.random.default_rng(0).normal(size=(200, 2))
+    numbers = feature_histograms(["pt", "x"], rows, rows)
+    units = {"pt": {"title": title, "unit": "GeV"}}
+    label = "CMS Simulation of the working group on nothing at all, " * 3
+    figure = labelled(lambda: with_units(lambda: feature_figure(numbers), units), label)
+    FigureCanvasAgg(figure).draw()
+    for text in figure.findobj(Text):
+        if len(text.get_text()) > 8:  # ticks beyond the axes are not drawn
+            box = text.get_window_extent()
+            assert box.x0 > -5, text.get_text()
+            assert box.x1 < figure.bbox.width + 5, text.get_text()
+    assert min(axes.get_position().width for axes in figure.axes) > 0.15
+
+
+def test_beside_mathematics_all_characters_are_drawn():
+    """A text with $…$ has one font alone: the title of a legend too becomes mathematics."""
+    labels, scores = np.repeat([0, 1], 200), np.arange(400) % 300
+    experiment = Experiment(6_720, 3.933e8, 0.1)
+    cut = significance_at(labels, scores, 150, experiment)
+    numbers = significance_curve(roc_curve(labels, scores), None, experiment, cut)
+    legend = significance_figure(numbers).axes[0].get_legend()
+    assert legend is not None
+    said = legend.get_title().get_text()
+    assert "$\\cdot 10^{8}$" in said
+    assert "⁸" not in said
+
+
 def test_every_character_of_a_small_yield_is_drawn():
     labels, scores = np.repeat([0, 1], 200), np.arange(400) % 300
     cut = significance_at(labels, scores, 150, Experiment(1.82e-10, 1.82e-7))
@@ -480,7 +510,6 @@ def test_every_character_of_a_small_yield_is_drawn():
 def test_figures_of_a_notebook(toy, monkeypatch, recwarn):
     """They are drawn later, with other settings; the first one makes Matplotlib interactive."""
     import matplotlib.pyplot as plt
-    from matplotlib.text import Text
 
     labels, scores, _ = toy(size=500)
     first, figure = matplotlib.is_interactive(), plt.figure

@@ -21,6 +21,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 __all__ = [
     "BLUE",
@@ -133,7 +134,8 @@ def title_of(
     """Return the title of a feature: as given, else a usual symbol; prefixes like ``jet_`` go."""
     said = (UNITS.get() if units is None else units).get(name, {}).get("title")
     if said is not None:
-        return said if said.count("$") % 2 == 0 else said.replace("$", r"\$")
+        said = said if said.count("$") % 2 == 0 else said.replace("$", r"\$")
+        return _short_title(said, longest + MORE)
     known = re.sub(r"^(jet|fatjet)_", "", name.lower())
     known = _ALIASES.get(known, known)
     subjettiness = re.fullmatch(r"tau_?(\d{1,2})", known)
@@ -143,6 +145,28 @@ def title_of(
         return _SYMBOLS[known]
     # dollar signs would start math mode inside an unknown name
     return short(name, longest).replace("$", r"\$")
+
+
+MORE = 8
+"""Letters that a title may have beyond those of a name."""
+
+
+def _short_title(text: str, longest: int) -> str:
+    """Return a title; of one that is too long the beginning, with mathematics kept whole."""
+    if "$" not in text or r"\$" in text:
+        return short(text, longest)
+    kept, length = "", 0
+    for piece in re.split(r"(\$[^$]*\$)", text):
+        marked = re.sub(r"\\[A-Za-z]+", "x", piece).translate(_MARKUP)
+        seen = len(marked if piece.startswith("$") else piece)
+        if length + seen > longest:
+            room = longest - length - 1
+            return f"{kept}{'' if piece.startswith('$') else piece[: max(room, 0)]}…"
+        kept, length = kept + piece, length + seen
+    return kept
+
+
+_MARKUP = str.maketrans("", "", "${}_^ ")
 
 
 def short(text: str, longest: int = 30) -> str:
@@ -269,7 +293,9 @@ def drawing(width: float, height: float, **changes: Any) -> Iterator[Figure]:
 
 
 _POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)|·10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
-_DIGITS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+_DIGITS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "-01234567890123456789")
+_MATHEMATICS = re.compile(r"((?<!\\)\$[^$]*\$)")
+_RAISED, _LOWERED = re.compile("[⁻⁰⁴⁵⁶⁷⁸⁹¹²³]+"), re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 
 
 def typeset(text: str) -> str:
@@ -279,17 +305,29 @@ def typeset(text: str) -> str:
     --------
     >>> typeset("S = 1.82e-10"), typeset("(1.8 ± 0.2)·10⁻⁶")
     ('S = 1.82$\\cdot 10^{-10}$', '(1.8 ± 0.2)$\\cdot 10^{-6}$')
+    >>> typeset(r"$p_T$ in 10⁸ V"), typeset("10⁸ V")
+    ('$p_T$ in 10$^{8}$ V', '10⁸ V')
     """
 
     def power(found: re.Match[str]) -> str:
         exponent = int((found[2] or found[3]).translate(_DIGITS))
         return rf"{found[1] or ''}$\cdot 10^{{{exponent}}}$"
 
-    return _POWER.sub(power, text)
+    pieces = _MATHEMATICS.split(_POWER.sub(power, text))
+    if len(pieces) > 1:  # beside mathematics there is no second font for what the first one lacks
+        pieces[::2] = [_LOWERED.sub(_index, _RAISED.sub(_index, each)) for each in pieces[::2]]
+    return "".join(pieces)
+
+
+def _index(run: re.Match[str]) -> str:
+    """Return raised or lowered digits as mathematics."""
+    mark = "_" if _LOWERED.match(run[0]) else "^"
+    return rf"${mark}{{{run[0].translate(_DIGITS)}}}$"
 
 
 def _typeset(figure: Figure) -> None:
     """Set powers of ten as mathematics: those in texts, and those that stand by an axis."""
+    from matplotlib.text import Text
     from matplotlib.ticker import ScalarFormatter
 
     texts, legends = [*figure.texts], [*figure.legends]
@@ -302,9 +340,10 @@ def _typeset(figure: Figure) -> None:
                 formatter.set_locs(list(axis.get_majorticklocs()))
                 if formatter.get_offset():  # not for all: mathematics is slow to lay out
                     formatter.set_useMathText(True)
-    for text in (*texts, *(text for legend in legends for text in legend.get_texts())):
-        if _POWER.search(text.get_text()):
-            text.set_text(typeset(text.get_text()))
+    texts += [each for legend in legends for each in legend.findobj(Text)]  # its title too
+    for text in texts:
+        if text.get_text() != (said := typeset(text.get_text())):
+            text.set_text(said)
 
 
 def points(
@@ -356,9 +395,35 @@ def labelled(draw: Callable[[], Figure], label: str) -> Figure:
         height = axes.transAxes.inverted().transform(room.get_window_extent())[0, 1]
         bold = axes.annotate(first, (0, height), (0, 0), "axes fraction", "offset points",
                              fontsize=16, fontweight="bold", va="bottom")  # fmt: skip
-        axes.annotate(f" {rest}", (1, 0), (0, 0), bold, "offset points", fontsize=14,
-                      fontstyle="italic", va="bottom")  # fmt: skip
+        beside = axes.annotate(f" {rest}", (1, 0), (0, 0), bold, "offset points", fontsize=14,
+                               fontstyle="italic", va="bottom")  # fmt: skip
+        _fit(beside, figure)
     return figure
+
+
+SMALLEST = 9
+"""Points of a label that would leave the frame; what is longer yet is cut."""
+
+
+def _fit(text: Annotation, figure: Figure) -> None:
+    """Make a text smaller, and then shorter, until its end is in the frame."""
+    width, said = figure.bbox.width, text.get_text()
+    size = float(text.get_fontsize())
+    while text.get_window_extent().x1 > width and size > SMALLEST:
+        size -= 0.5
+        text.set_fontsize(size)
+    if text.get_window_extent().x1 <= width:
+        return
+
+    def fits(letters: int) -> bool:
+        text.set_text(f"{said[:letters]}…")
+        return text.get_window_extent().x1 <= width
+
+    least, most = 0, len(said)
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (middle, most) if fits(middle) else (least, middle)
+    fits(least)
 
 
 def save(figure: Figure, path: str | Path) -> Path:
