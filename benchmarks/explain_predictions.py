@@ -251,7 +251,10 @@ def case(found: list[Prediction]) -> Case:
     claims = []
     for what, asked in ASKED.items():
         near = [one.off <= asked for one in found if one.what == what]
-        claims.append(Claim(f"{what}: within {100 * asked:g} %", *rate(sum(near), len(near)), 1.0))
+        if near:
+            claims.append(
+                Claim(f"{what}: within {100 * asked:g} %", *rate(sum(near), len(near)), 1.0)
+            )
     return Case("explain", "predictions on held-out samples", {}, claims)
 
 
