@@ -39,12 +39,15 @@ def test_a_tail_is_logarithmic_on_either_side_of_the_median():
     np.testing.assert_allclose(far[1] - far[0], 2 * np.log(10.0), rtol=1e-4)
 
 
-def test_it_is_inverted_and_saved():
-    scaling = fitted()
+@pytest.mark.parametrize("relevance", [(), (0.25, 1.0, 3.5)])
+def test_it_is_inverted_and_saved(relevance):
+    scaling = fitted().with_relevance(relevance)
     scaled = scaling.transform(X)
     np.testing.assert_allclose(scaling.inverse(scaled), X, rtol=1e-9, atol=1e-12)
     restored: Any = scaling_from(scaling.to_json(), scaling.to_arrays())
     np.testing.assert_array_equal(restored.transform(X), scaled)
+    expected = fitted().transform(X) * (relevance or 1.0)
+    np.testing.assert_array_equal(scaled, expected)
 
 
 def test_an_event_of_weight_k_is_that_event_k_times():

@@ -23,7 +23,7 @@ from steepest.events.expressions.functions import delta_phi, delta_r
 from steepest.losses import MeanSquaredError, loss_named
 from steepest.models import Dense
 from steepest.models.through_origin import ThroughOrigin
-from steepest.scaling import SCALINGS, fit_scaling
+from steepest.scaling import SCALINGS, AsinhScaling, fit_scaling
 from steepest.trained import TrainedModel
 
 pytest.importorskip("onnxruntime", reason="needs the extra [onnx]")
@@ -234,6 +234,13 @@ def test_scalings_and_activations(scaling: str, activation: str, float32: bool, 
     done = write_onnx(model, tmp_path / "x.onnx", float32=float32)
     assert done.agreement.largest <= (1e-6 if float32 else 1e-12)
     assert done.agreement.events > 3000
+
+
+def test_relevance(tmp_path: Path):
+    model = model_of(["pt", "mass", "ratio"], "asinh")
+    assert isinstance(model.scaling, AsinhScaling)
+    model = replace(model, scaling=model.scaling.with_relevance([3.0, 0.2, 1.0]))
+    assert write_onnx(model, tmp_path / "x.onnx").agreement.largest <= 1e-12
 
 
 @pytest.mark.parametrize("hidden", [(), (5,)])

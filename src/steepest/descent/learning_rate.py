@@ -36,8 +36,6 @@ ADAPTIVE, PLAIN = (1e-4, 8), (1e-3, 8)
 """The lowest η that is tried, and how many: for rules that adapt to the gradient, for others."""
 TOLD = 0.01
 """Held-out events tell rates apart if one of them brings their loss down by this part of it."""
-LOOKS = 6
-"""A trial run is judged after each of so many parts of it but the first; the lowest loss counts."""
 FINALISTS, MOST_RATES = 3, 16
 """Rates that take a long trial run after the short ones, of a quarter of its steps."""
 GROUPS = 10
@@ -229,7 +227,7 @@ def _best_rate(
 ) -> _Best:
     """The best rate of short, then of long trial runs; none so low that it leaves the start.
 
-    The long ones are with each λ in turn.
+    The long ones are with each λ in turn, but for the smallest.
     """
     lowest, count = ADAPTIVE if trials.rule.stability is None else PLAIN
     rates = [lowest * (1.0 - momentum) * HALF_DECADE**k for k in range(count)]
@@ -241,18 +239,13 @@ def _best_rate(
         of: list[tuple[Batch, Batch]],
         objectives: Mapping[float, Objective],
     ) -> list[_Trial]:
-        looks = [steps * k // LOOKS for k in range(2, LOOKS)]
-        groups = GROUPS if len(objectives) > 1 else 1
+        groups = GROUPS if penalized else 1
 
         def run(rate: float) -> list[Array]:
             """By λ: the losses of the groups of each fold, at the look where the fold is lowest."""
             found = []
             for trials.objective in objectives.values():
-                of_folds = [
-                    trials.descent(rate, steps, kept, _groups(judged, groups), looks)[0]
-                    for kept, judged in of
-                ]
-                lowest = [min(losses, key=np.mean) for losses in of_folds]
+                lowest = [trials.lowest(rate, steps, *fold, groups)[0] for fold in of]
                 found.append(np.concatenate(lowest))
             trials.objective = objective
             return found
@@ -272,7 +265,13 @@ def _best_rate(
         rates.append(min(rates) / HALF_DECADE)
         order = sorted([*order, *tried(rates[-1:], short, folds[:1], usual)], key=_Trial.order)
     finalists = [trial.rate for trial in order[:FINALISTS]]
-    order = sorted(tried(finalists, trials.long, folds, penalized or usual), key=_Trial.order)
+    others = dict(penalized or usual)
+    smallest = {min(others): others.pop(min(others))} if len(others) > 1 else {}
+    order = tried(finalists, trials.long, folds, others)
+    if smallest:  # with the η that suits the next one, as it seldom is taken
+        nearest = [trial for trial in order if trial.penalty == min(others)]
+        order += tried([min(nearest, key=_Trial.order).rate], trials.long, folds, smallest)
+    order = sorted(order, key=_Trial.order)
     best = {trial.penalty: trial for trial in reversed(order)}  # of each λ at its best rate
     chosen = max((t for t in best.values() if t.within_an_error(order[0])), key=lambda t: t.penalty)
     by_penalty = {l2: trial.loss for l2, trial in best.items()}
@@ -308,12 +307,6 @@ class _Trial:
             return False
         above = self.losses - best.losses
         return float(np.mean(above)) <= float(np.std(above, ddof=1)) / math.sqrt(len(above))
-
-
-def _groups(events: Batch, count: int) -> list[Batch]:
-    """The events in so many groups, every so manieth to one."""
-    every = np.arange(len(events))
-    return [events.take(every[first::count]) for first in range(count)] if count > 1 else [events]
 
 
 DOUBLED, MOST_DOUBLED = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 128.0

@@ -228,6 +228,7 @@ class _Descent:
             best=Best(theta, float(monitored), 0, memory.buffers),
             loss_limit=EXPLODED * max(abs(start), constant, 1e-300),
             memory=memory,
+            relevance=self.plan.relevance,
         )
         if self.trajectory.on_path(-1, 1)[0]:
             self.trajectory.add(theta[None])

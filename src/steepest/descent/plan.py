@@ -45,6 +45,8 @@ class Plan:
         Steps in all, and steps an epoch, that the schedule reckons with; None is this plan's own.
     share, ranks
         Of many ranks: the events that this one holds, and how many ranks there are.
+    relevance
+        By what the inputs are multiplied beside their scaling; empty for nothing.
     """
 
     events: int
@@ -64,6 +66,7 @@ class Plan:
     schedule_length: tuple[int, int] | None = None
     share: Share | None = None
     ranks: int = 1
+    relevance: tuple[float, ...] = ()
 
     @classmethod
     def of(

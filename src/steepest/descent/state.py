@@ -63,6 +63,8 @@ class State:
         Wall time spent, over all resumed parts.
     reason
         Why the descent stopped, once it has.
+    relevance
+        As the plan has it: θ is that of inputs which are multiplied by these.
     """
 
     theta: Array
@@ -79,6 +81,7 @@ class State:
     seconds: float = 0.0
     reason: StopReason | None = None
     part_sums: tuple[float, ...] = ()
+    relevance: tuple[float, ...] = ()
 
     def arrays(self) -> dict[str, Array]:
         """The arrays, for a safetensors file."""
@@ -98,6 +101,7 @@ class State:
             "reason": asdict(self.reason) if self.reason else None,
             "streams": dict(self.memory.streams),
             **({"part_sums": list(self.part_sums)} if self.part_sums else {}),
+            **({"relevance": list(self.relevance)} if self.relevance else {}),
         }
 
     @classmethod
@@ -117,6 +121,7 @@ class State:
             plateau=Plateau(**values.pop("plateau")),
             reason=StopReason(**reason) if reason else None,
             part_sums=tuple(values.pop("part_sums", ())),
+            relevance=tuple(values.pop("relevance", ())),
             **values,
         )
 

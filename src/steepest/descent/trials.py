@@ -28,6 +28,8 @@ FAR = 50.0
 """Events with larger inputs are never held out."""
 MOST_EVENTS = 100_000
 """Events of trial runs at most, evenly spaced."""
+LOOKS = 6
+"""A trial run is judged after each of so many parts of it but the first; the lowest loss counts."""
 
 
 class Trials:
@@ -103,6 +105,14 @@ class Trials:
         found = current().gather([tried(rate) for rate in rates[rank::size]])
         return [found[index % size][index // size] for index in range(len(rates))]
 
+    def lowest(
+        self, rate: float, steps: int, kept: Batch, judged: Batch, groups: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The losses of so many groups of `judged` at the look where they are lowest, and θ."""
+        looks = [steps * k // LOOKS for k in range(2, LOOKS)]
+        found, theta = self.descent(rate, steps, kept, _groups(judged, groups), looks)
+        return np.array(min(found, key=np.mean)), theta
+
     def losses(
         self, rate: float, steps: int, kept: Batch, judged: Batch, looks: Sequence[int] = ()
     ) -> list[float]:
@@ -151,6 +161,12 @@ class Trials:
         """The judge's loss of each group, with the buffers that the descent has moved."""
         restore_memory(self.judge, memory_of(self.objective))
         return [self.judge.loss(theta, events) for events in groups]
+
+
+def _groups(events: Batch, count: int) -> list[Batch]:
+    """The events in so many groups, every so manieth to one."""
+    every = np.arange(len(events))
+    return [events.take(every[first::count]) for first in range(count)] if count > 1 else [events]
 
 
 def _each(events: Batch) -> int:

@@ -232,7 +232,7 @@ class Descended(Shared, BaseEstimator):
         except DivergenceError as error:
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
-            self.model_ = model_at(train, schema, recipe.model, recipe.descent, state.best)
+            self.model_ = model_at(train, schema, recipe.model, recipe.descent, state)
             self.learning_rate_, self.exact_ = None, None
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:

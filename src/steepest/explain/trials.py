@@ -16,6 +16,7 @@ from steepest.explain.findings import Trial
 from steepest.explain.layers import constant_loss
 from steepest.explain.record import Record, mean_loss, per_event_losses
 from steepest.recipe import Recipe
+from steepest.scaling import AnyScaling, AsinhScaling
 from steepest.trained import TrainedModel
 from steepest.training import TrainingCallback, fit
 
@@ -115,6 +116,7 @@ class Trials:
                 recipe.descent,
                 MemoryCheckpointer(),
                 callback=self.callback,
+                scaling=self._scaling(recipe),
             )
         except DivergenceError:
             rate = recipe.descent.learning_rate
@@ -123,6 +125,12 @@ class Trials:
         return self._result(
             fitted.model, fitted.outcome.state.step, fitted.learning_rate.value, other
         )
+
+    def _scaling(self, recipe: Recipe) -> AnyScaling | None:
+        """That of the run where it has relevance, which is no part of the recipe, else as usual."""
+        scaling = self.record.model.scaling
+        weighs = isinstance(scaling, AsinhScaling) and scaling.relevance is not None
+        return scaling if weighs and recipe.descent.scaling == scaling.name else None
 
     def _result(self, model: TrainedModel, steps: int, rate: float, other: bool = False) -> _Result:
         if other:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -180,7 +180,7 @@ def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
     if source.model is not None:
         _refuse_other_model(source.model, model, path)
     if not at:
-        return name, model.theta.astype(np.float64)
+        return name, _of_inputs(source.model, model, model.theta.astype(np.float64))
     if not step.isdigit():
         raise InputError(
             f"{where} names no step.", expected="RUN@STEP, with a number", found=step or "nothing"
@@ -189,7 +189,24 @@ def other_theta(source: LandscapeInput, where: str) -> tuple[str, Array]:
     if points is None:
         raise no_path(folder.path)
     nearest = int(np.abs(points.steps - int(step)).argmin())
-    return f"{name}, step {int(points.steps[nearest]):,}", points.thetas[nearest]
+    theta = _of_inputs(source.model, model, points.thetas[nearest])
+    return f"{name}, step {int(points.steps[nearest]):,}", theta
+
+
+def _of_inputs(model: TrainedModel | None, other: TrainedModel, theta: Array) -> Array:
+    """θ of the same function as θ of the other model, for inputs with the relevance of this one."""
+    if model is None:
+        return theta
+    mine, theirs = (getattr(each.scaling, "relevance", None) for each in (model, other))
+    if mine is None and theirs is None:
+        return theta
+    changed, network = theta.copy(), cast(Any, model.model)  # dense, which alone have relevance
+    weights = network.input_weights(changed)
+    if theirs is not None:
+        weights *= theirs[:, None]
+    if mine is not None:
+        weights /= mine[:, None]
+    return changed
 
 
 def no_path(path: Path | str) -> RunFolderError:
@@ -249,7 +266,7 @@ def _refuse_other_model(model: TrainedModel, other: TrainedModel, path: str) -> 
     mine, theirs = model.scaling.to_arrays(), other.scaling.to_arrays()
     same = model.scaling.name == other.scaling.name and all(
         mine[key].shape == theirs[key].shape and np.allclose(mine[key], theirs[key], rtol=1e-9)
-        for key in mine
+        for key in mine.keys() - {"relevance"}
     )
     if not same:
         raise InputError(

@@ -149,6 +149,10 @@ class Dense:
         layer = self.layers(theta)[0]
         return layer.weights, layer.biases
 
+    def input_weights(self, theta: Array) -> Array:
+        """The weights of the first layer as a view of θ, ``(inputs, units)``."""
+        return self.layers(theta)[0].weights
+
     @property
     def dtype(self) -> str:
         """What θ is in where the recipe does not say: float32 with hidden layers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,9 @@ class AsinhScaling(Scaling):
         (n,) float64: centre, width below it, and width above it, which is the same without a tail.
     tails
         (n,) float64, 1 for features with a tail, else 0.
+    relevance
+        (n,) float64, by which the above is multiplied, see `steepest.training.relevance`; None for
+        ones.
 
     Examples
     --------
@@ -53,22 +56,40 @@ class AsinhScaling(Scaling):
     """
 
     ARRAYS = ("shift", "width", "upper", "tails")
+    OPTIONAL = ("relevance",)
 
     shift: Floats
     width: Floats
     upper: Floats
     tails: Floats
+    relevance: Floats | None = None
+
+    def with_relevance(self, factors: Sequence[float]) -> AsinhScaling:
+        """Return this scaling with its features multiplied by these factors, none if empty.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from steepest.scaling import fit_scaling
+        >>> scaling = fit_scaling("asinh", [(np.array([[1.0], [3.0]]), None)], ["mass"])
+        >>> scaling.with_relevance([0.5]).transform([[3.0]])
+        array([[0.5]])
+        """
+        given = np.array(factors, dtype=np.float64) if len(factors) else None
+        return replace(self, relevance=given)
 
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:
         z = X - self.shift
         z /= np.where(z > 0, self.upper, self.width)
         tails = self.tails > 0
         z[:, tails] = KNEE * np.arcsinh(z[:, tails] / KNEE)
+        if self.relevance is not None:
+            z *= self.relevance
         return z.astype(dtype, copy=False)
 
     def _backward(self, X: Floats) -> Floats:
         tails = self.tails > 0
-        z = X.copy()
+        z = X.copy() if self.relevance is None else X / self.relevance
         z[:, tails] = KNEE * np.sinh(z[:, tails] / KNEE)
         return z * np.where(z > 0, self.upper, self.width) + self.shift
 

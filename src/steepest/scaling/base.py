@@ -36,6 +36,8 @@ class Scaling(ABC):
 
     ARRAYS: ClassVar[tuple[str, ...]]
     """The attributes that are arrays."""
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
+    """More of them, each of which may be None and is not saved then."""
 
     name: str
     features: tuple[str, ...]
@@ -90,7 +92,8 @@ class Scaling(ABC):
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return the fitted arrays by name, ready for safetensors."""
-        return {name: getattr(self, name) for name in self.ARRAYS}
+        optional = (name for name in self.OPTIONAL if getattr(self, name) is not None)
+        return {name: getattr(self, name) for name in (*self.ARRAYS, *optional)}
 
     @abstractmethod
     def _forward(self, X: Floats, dtype: np.dtype) -> NDArray[Any]:

@@ -34,7 +34,7 @@ _KINDS: dict[str, tuple[type[Scaling], Callable[..., Scaling]]] = {
     "asinh": (AsinhScaling, fit_asinh),
 }
 SCALINGS = tuple(_KINDS)
-POSITIVE = ("width", "upper", "lengths")
+POSITIVE = ("width", "upper", "lengths", "relevance")
 """Arrays of a saved scaling whose numbers are above zero."""
 
 
@@ -202,14 +202,15 @@ def _one_from(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Scal
     n = len(json["features"])
     knots = int(arrays["lengths"].sum()) if kind is QuantileScaling else n
     shapes = {"whitener": (n, n), "colourer": (n, n), "knots": (knots,), "scores": (knots,)}
-    for key in kind.ARRAYS:
+    names = (*kind.ARRAYS, *(name for name in kind.OPTIONAL if name in arrays))
+    for key in names:
         array, shape = arrays[key], shapes.get(key, (n,))
         if array.shape != shape:
             raise _damaged(f"{key} of shape {shape}", f"shape {array.shape}")
         if not np.isfinite(array).all() or (key in POSITIVE and (array <= 0).any()):
             kept = "positive" if key in POSITIVE else "finite"
             raise _damaged(f"{kept} numbers in {key}", f"{array[:5].tolist()}")
-    fitted: dict[str, Any] = {key: arrays[key] for key in kind.ARRAYS}
+    fitted: dict[str, Any] = {key: arrays[key] for key in names}
     return kind(
         name=json["name"],
         features=tuple(json["features"]),

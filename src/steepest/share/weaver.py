@@ -76,6 +76,7 @@ def _linear(scaling: Scaling) -> tuple[list[float], list[float]] | None:
     """Shift and factor of each feature, if the scaling is no more than these."""
     if isinstance(scaling, AsinhScaling):
         bent = scaling.tails.any() or not np.array_equal(scaling.upper, scaling.width)
+        assert scaling.relevance is None  # which dense networks alone have
     else:
         bent = not isinstance(scaling, DiagonalScaling)
     if bent:

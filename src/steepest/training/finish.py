@@ -256,7 +256,7 @@ def keep_diverged(job: Job, error: DivergenceError) -> None:
     assert state is not None  # descend saves before it raises
     _write_descent(job)
     train, recipe = job.parts[TRAIN], job.recipe
-    model = model_at(train, job.schema, recipe.model, recipe.descent, state.best)
+    model = model_at(train, job.schema, recipe.model, recipe.descent, state)
     job.folder.write_model(model)
     metrics = results.metrics_of(
         "diverged",

@@ -35,13 +35,14 @@ from steepest.objective.stateful import memory_of, restore_memory
 from steepest.optimizers import update_rule
 from steepest.ranks import Share, current
 from steepest.recipe import SGD, Adam, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
-from steepest.scaling import AnyScaling, DiagonalScaling, GroupScaling
+from steepest.scaling import AnyScaling, AsinhScaling, DiagonalScaling, GroupScaling
 from steepest.storage import AnyArray, blocks, in_memory, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.data_notes import outlier_note
 from steepest.training.fine_tune import begin_from, initial_model
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 from steepest.training.penalty import TRIED, best_penalty, candidates, usual_penalty
+from steepest.training.relevance import best_relevance
 
 Array = np.ndarray
 
@@ -99,6 +100,7 @@ def fit(
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
+    by_relevance = scaling is None and _may_weigh(model_recipe, recipe)
     recipe = decided_for(recipe, train, model_recipe, schema.task, validation is not None)
     tried: tuple[float, ...] = ()
     if recipe.l2 == "auto":  # η is chosen with the usual λ of few events, and then λ with that η
@@ -145,6 +147,15 @@ def fit(
             say(f"L2 penalty: {reason}.")
             recipe = recipe.model_copy(update={"l2": l2})
             objective = with_l2(l2)
+        relevance: tuple[float, ...] = state.relevance if state else ()
+        if state is None and by_relevance and together:
+            relevance, reason = best_relevance(objective, with_l2(0.0), events, share, plan)
+            say(f"Relevance: {reason}{_most_relevant(relevance, schema)}.")
+        if relevance:
+            assert isinstance(scaling, AsinhScaling)
+            scaling = scaling.with_relevance(relevance)
+            events = batch_of(train, scaling, objective, "training")
+            plan = replace(plan, relevance=relevance)
         monitor, metrics = None, ()
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
@@ -178,6 +189,28 @@ def decided_for(
     return recipe.model_copy(update={"l2": l2, "scaling": scaling})
 
 
+def _may_weigh(model: AnyModelRecipe, recipe: DescentRecipe) -> bool:
+    """Whether inputs may be scaled by relevance: of networks whose scaling is left open."""
+    return (
+        recipe.scaling == "auto"
+        and isinstance(model, ModelRecipe)
+        and bool(model.hidden)
+        and model.start is None
+    )
+
+
+LISTED = 3
+"""Features of the highest relevance that the log names."""
+
+
+def _most_relevant(relevance: tuple[float, ...], schema: Schema) -> str:
+    if not relevance:
+        return ""
+    by_relevance = sorted(zip(relevance, schema.names, strict=True), reverse=True)
+    listed = ", ".join(f"{name} {factor:.2g}" for factor, name in by_relevance[:LISTED])
+    return f"; most by {listed}"
+
+
 def events_of(sample: Sample) -> int:
     """How many events there are; of many ranks, on all of them."""
     return round(current().total(len(sample)))
@@ -209,13 +242,16 @@ def model_at(
     schema: Schema,
     model_recipe: AnyModelRecipe,
     recipe: DescentRecipe,
-    best: Best,
+    state: State,
 ) -> TrainedModel:
     """The model with the best parameters and buffers of a descent, scaled as `fit` scales it."""
     recipe = decided_for(recipe, train, model_recipe, schema.task, False)
     scaling = _scaling(initial_model(model_recipe), train, schema, recipe)
+    if state.relevance:
+        assert isinstance(scaling, AsinhScaling)
+        scaling = scaling.with_relevance(state.relevance)
     objective = objective_for(schema, model_recipe, recipe, train)
-    return model_with(scaling, objective, schema, best.theta, best.buffers)
+    return model_with(scaling, objective, schema, state.best.theta, state.best.buffers)
 
 
 BASELINE_STEPS = 100

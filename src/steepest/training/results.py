@@ -24,6 +24,7 @@ from steepest.events import Sample
 from steepest.objective import Batch
 from steepest.ranks import current
 from steepest.recipe import Recipe
+from steepest.scaling import AsinhScaling
 from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
 from steepest.training.fit import Fitted
@@ -80,14 +81,21 @@ def describe_part(events: Sample, classes: Sequence[str]) -> dict[str, Any]:
 def describe_model(model: TrainedModel) -> dict[str, Any]:
     """Architecture and, for a linear model, coefficients in original units."""
     coefficients = model.coefficients()
+    relevance = getattr(model.scaling, "relevance", None)
     return {
         "name": name_of(model),
         **model.model.details(),
         "parameters": model.model.size,
         "dtype": str(model.theta.dtype),
         "scaling": model.scaling.name,
+        **({} if relevance is None else {"relevance": _by_input(model, relevance)}),
         "coefficients": coefficients.to_json() if coefficients else None,
     }
+
+
+def _by_input(model: TrainedModel, relevance: np.ndarray) -> dict[str, float]:
+    assert isinstance(model.scaling, AsinhScaling)
+    return dict(zip(model.scaling.features, relevance.tolist(), strict=True))
 
 
 def name_of(model: TrainedModel) -> str:

@@ -121,10 +121,10 @@ def scaled(g: Graph, scaling: AnyScaling, inputs: list[str]) -> str:
         z = g.subtract(matrix, g.constant(scaling.shift))
         width = g.where(g.less(0.0, z), g.constant(scaling.upper), g.constant(scaling.width))
         z = g.divide(z, width)
-        if not scaling.tails.any():
-            return z
-        bent = g.multiply(functions.arcsinh(g, g.divide(z, KNEE)), KNEE)
-        return g.where(g.constant(scaling.tails > 0, bool), bent, z)
+        if scaling.tails.any():
+            bent = g.multiply(functions.arcsinh(g, g.divide(z, KNEE)), KNEE)
+            z = g.where(g.constant(scaling.tails > 0, bool), bent, z)
+        return z if scaling.relevance is None else g.multiply(z, g.constant(scaling.relevance))
     raise InputError(
         f"The scaling {scaling.name!r} cannot be written as ONNX.",
         expected="none, standard, min-max, robust, whiten, asinh or quantile",
