@@ -64,7 +64,8 @@ def test_features_that_decide_are_found_and_lower_the_loss(run, recipe, tmp_path
 
 
 def test_it_is_part_of_the_saved_model_and_of_a_longer_descent(run, recipe, tmp_path):
-    saved = steepest.Run(run.path).model.scaling.relevance
+    scaling: Any = steepest.Run(run.path).model.scaling
+    saved = scaling.relevance
     assert dict(zip(NAMES, saved.tolist(), strict=True)) == run.metrics["model"]["relevance"]
     kept = {**recipe, "descent": {"epochs": 2, "l2": "auto"}}
     short: Any = steepest.train(kept, tmp_path / "run", progress=False)
@@ -73,6 +74,7 @@ def test_it_is_part_of_the_saved_model_and_of_a_longer_descent(run, recipe, tmp_
     assert longer.metrics["model"]["relevance"] == first
 
 
+@pytest.mark.filterwarnings("ignore:The network is not")
 def test_factors_that_do_not_help_are_not_taken(monkeypatch, capsys):
     wrong = np.where(np.arange(FEATURES) < 3, 0.05, 1.0)
     monkeypatch.setattr(room, "relevance_of", lambda weights: wrong)
@@ -81,9 +83,9 @@ def test_factors_that_do_not_help_are_not_taken(monkeypatch, capsys):
     assert "Relevance: all features alike" in capsys.readouterr().out
 
 
-def test_a_diverged_descent_has_the_relevance_of_its_state(recipe):
+def test_a_diverged_descent_has_the_relevance_of_its_state(recipe, tmp_path):
     given = Recipe.from_dict(recipe)
-    parts, schema = prepare(given, TrainingCallback(), None)  # type: ignore[arg-type]
+    parts, schema = prepare(given, TrainingCallback(), tmp_path)
     factors = tuple(np.linspace(0.5, 2.0, FEATURES).tolist())
     theta = np.zeros(FEATURES * 16 + 16 + 17, dtype=np.float32)
     state = State(theta, (), 3, Best(theta, 1.0, 0), 1e3, relevance=factors)

@@ -60,7 +60,8 @@ class Classifier(ClassifierMixin, Descended):
     scaling
         none, standard, min-max, robust, quantile, whiten or asinh; fitted on X of `fit`, or of the
         first `partial_fit`. A feature without spread is shifted only. "auto" is standard, and for
-        networks asinh.
+        networks asinh; where λ of a network is "auto", inputs of 1,000 events or more are also
+        multiplied by their relevance, if trial runs say so.
     l2
         λ ≥ 0, on the weights, not on the biases. "auto" is the best of 0.3, 3 and 30 / n in trial
         runs; for n < 1,000 events of 10 / n, 30 / n and the smaller of 0.005 and 3 / n. None is 0,

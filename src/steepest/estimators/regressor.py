@@ -57,7 +57,8 @@ class Regressor(RegressorMixin, Descended):
     scaling
         none, standard, min-max, robust, quantile, whiten or asinh; fitted on X of `fit`, or of the
         first `partial_fit`. A feature without spread is shifted only. "auto" is standard, and for
-        networks asinh.
+        networks asinh; where λ of a network is "auto", inputs of 1,000 events or more are also
+        multiplied by their relevance, if trial runs say so.
     l2
         λ ≥ 0, on the weights, not on the biases. "auto" is the best of 0.2, 2 and 20 / n in trial
         runs; for n < 1,000 events of 7 / n, 20 / n and the smaller of 0.06 and 20 / n. None is 0,

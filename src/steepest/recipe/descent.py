@@ -185,7 +185,8 @@ class DescentRecipe(Strict):
     learning_rate: Positive | Literal["auto"] = "auto"
     schedule: Schedule = OneCycle()
     scaling: ScalingName | Literal["auto"] = "auto"
-    """"auto" is "asinh" for dense networks, and "standard" for all others."""
+    """"auto" is "asinh" for dense networks, with relevance where trial runs choose λ too, and
+    "standard" for all others."""
     l2: NonNegative | Literal["auto"] | None = None
     """λ. None is "auto" for dense networks if `optimizer` and `epochs` are left out too, else 0."""
     epochs: PositiveInt | Literal["auto"] = "auto"

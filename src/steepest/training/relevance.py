@@ -75,7 +75,7 @@ def best_relevance(
             usual.append(losses)
             model: Any = objective.model  # type: ignore[attr-defined]
             factors.append(relevance_of(model.input_weights(theta)))
-            of = [replace(each, inputs=_times(each.inputs, factors[-1])) for each in (kept, judged)]
+            of = _times(kept, factors[-1]), _times(judged, factors[-1])
             weighted.append(trials.lowest(rate, trials.long, *of)[0])
     mean = np.mean(factors, axis=0)
     found = tuple(mean.tolist()), np.concatenate(usual), np.concatenate(weighted)
@@ -89,5 +89,5 @@ def best_relevance(
     )
 
 
-def _times(inputs: Array, factors: Array) -> Array:
-    return inputs * factors.astype(inputs.dtype)
+def _times(events: Batch, factors: Array) -> Batch:
+    return replace(events, inputs=events.inputs * factors.astype(events.inputs.dtype))
