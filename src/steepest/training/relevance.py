@@ -1,7 +1,7 @@
 """The relevance of features: how much of each a dense network reads, learnt from a trial run.
 
 A network reads all of its inputs alike at first, and fits the noise of those that say little; trees
-do not, which is most of their lead on tables (Grinsztajn, Oyallon and Varoquaux, arXiv:2207.08815).
+do not, one reason for their lead on tables (Grinsztajn, Oyallon and Varoquaux, arXiv:2207.08815).
 So a trial run says how much weight each input gets, and the inputs of the descent are multiplied by
 
     r_j = Σ_k W_jk² / mean_i Σ_k W_ik²,
