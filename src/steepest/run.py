@@ -546,8 +546,12 @@ def resume(
         return Run(path)
 
 
-def compare(*runs: Run | str | Path, progress: bool = True) -> Comparison:
+def compare(
+    *runs: Run | str | Path | Sequence[Run | str | Path], progress: bool = True
+) -> Comparison:
     """Compare two or more runs: recipes, figures of merit with the significance of differences.
+
+    The runs may also be given as one list.
 
     Raises
     ------
@@ -560,7 +564,8 @@ def compare(*runs: Run | str | Path, progress: bool = True) -> Comparison:
     """
     from steepest.comparison import compare_runs
 
-    paths = [run.path if isinstance(run, Run) else Path(run) for run in runs]
+    given: Any = runs[0] if len(runs) == 1 and isinstance(runs[0], list | tuple) else runs
+    paths = [run.path if isinstance(run, Run) else Path(run) for run in given]
     with shown(progress, None) as told:
         return compare_runs(paths, told)
 

@@ -31,7 +31,7 @@ from steepest.compiled.clock import tell_compilation
 from steepest.descent import State
 from steepest.evaluate import Merit
 from steepest.events.transfers import observe
-from steepest.report.tables import head_table, rough_intervals, yield_table
+from steepest.report.tables import head_table, rough_intervals, with_indices, yield_table
 from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
@@ -330,7 +330,7 @@ def html_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]])
     from html import escape
 
     lines = [
-        f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
+        f"<tr>{''.join(f'<{tag}>{with_indices(escape(cell))}</{tag}>' for cell in row)}</tr>"
         for tag, row in [("th", header), *(("td", row) for row in rows)]
     ]
     return f"<p><b>{escape(title)}</b></p><table>{''.join(lines)}</table>"

@@ -146,7 +146,9 @@ def test_the_command(runs: list[steepest.Run], tmp_path: Path, capsys, monkeypat
     numbers = json.loads(said("--json"))
     assert numbers["format"] == "steepest-comparison"
     assert numbers["merits"]["auc"]["differences"][0]["standard_deviations"] < -3
-    assert "<td>descent.epochs</td>" in steepest.compare(*runs)._repr_html_()
+    html = steepest.compare(runs)._repr_html_()  # a list of runs, too
+    assert "<td>descent.epochs</td>" in html
+    assert "1/ε<sub>B</sub> (ε<sub>S</sub> = 0.3)" in html
 
 
 def test_numbers_of_many_runs_are_not_wrapped(runs: list[steepest.Run], capsys):

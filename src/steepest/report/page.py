@@ -23,12 +23,12 @@ from steepest.report.tables import (
     head_table,
     rough_intervals,
     variation_table,
+    with_indices,
     yield_table,
 )
 
 __all__ = ["render", "write_report"]
 
-_INDEX = re.compile(r"(ε)_([SB])")
 
 _CAPTIONS = {
     "roc": "Background rejection 1/ε_B against signal efficiency ε_S. Bands: 68.27 % intervals; "
@@ -146,7 +146,7 @@ def _class_heads(metrics: dict[str, Any]) -> list[str]:
 
 
 def _typeset(text: str) -> Markup:
-    return Markup(_INDEX.sub(r"\1<sub>\2</sub>", str(escape(text))))
+    return Markup(with_indices(str(escape(text))))
 
 
 def merit_rows(metrics: dict[str, Any]) -> list[dict[str, str]]:

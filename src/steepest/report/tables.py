@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from steepest.evaluate import Merit
 from steepest.evaluate.merit import ONE_SIGMA, with_uncertainty
 from steepest.notation import number_text
+
+_INDEX = re.compile(r"(ε)_([SB])")
+
+
+def with_indices(html: str) -> str:
+    """Return a text of HTML with indices lowered.
+
+    Examples
+    --------
+    >>> with_indices("1/ε_B (ε_S = 0.3)")
+    '1/ε<sub>B</sub> (ε<sub>S</sub> = 0.3)'
+    """
+    return _INDEX.sub(r"\1<sub>\2</sub>", html)
 
 
 def rough_intervals(metrics: dict[str, Any]) -> str:

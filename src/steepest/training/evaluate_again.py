@@ -113,7 +113,8 @@ def evaluate_run(
     if known:
         callback.say(
             f"The run was trained on {', '.join(known)}: on events of its training part, "
-            "figures of merit are too good. Its own test part: the same command without --events."
+            "figures of merit are too good. Its own test part is evaluated where no events are "
+            "given."
         )
     if draw:
         samples = describe_samples(parts, recipe.events) if events is None else []
