@@ -73,9 +73,9 @@ def test_a_descent_that_lowers_no_loss_is_said() -> None:
             outcome=SimpleNamespace(step=kept, state=SimpleNamespace(step=steps))
         )
 
-    (said,) = verdict._untrained(fitted(0, 3_000))
+    (said,) = verdict.untrained(fitted(0, 3_000))
     assert said.startswith("is the one that the descent began with: none of its 3,000 steps")
-    assert verdict._untrained(fitted(14, 3_000)) == verdict._untrained(fitted(0, 0)) == []
+    assert verdict.untrained(fitted(14, 3_000)) == verdict.untrained(fitted(0, 0)) == []
 
 
 @pytest.mark.slow

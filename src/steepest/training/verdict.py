@@ -39,14 +39,14 @@ def warnings_about(
     return [
         f"The {name} {sentence}."
         for sentence in (
-            *_untrained(fitted),
+            *untrained(fitted),
             *_as_good_as_guessing(evaluation),
             *_lost(evaluation, linear, merits, fitted, train),
         )
     ]
 
 
-def _untrained(fitted: Fitted) -> list[str]:
+def untrained(fitted: Fitted) -> list[str]:
     """Say that no step of a descent was better than its start."""
     steps = fitted.outcome.state.step
     if fitted.outcome.step or not steps:
