@@ -23,9 +23,11 @@ from benchmarks.explain_table import rate, write_between
 
 __all__ = ["FAULTS", "HEALTHY", "explained", "main", "table"]
 
-SETS = {"tuned": (explain_tuned, 300), "held-out": (explain_held_out, 720)}
-"""Modules of samples, and first seeds; draws 700 to 702 of the held-out ones were looked at."""
+SETS = {"tuned": (explain_tuned, 300), "held-out": (explain_held_out, 740)}
+"""Modules of samples, and first seeds; draws 700 to 722 of the held-out ones were looked at."""
 COUNT, BATCH = 2_000, 64
+WATCHED = 200
+"""Steps that torchmortem looks on at."""
 BEGIN, END = "<!-- bench-loops -->", "<!-- /bench-loops -->"
 
 
@@ -213,66 +215,110 @@ HEALTHY = (
 )
 
 
-def explained(where: str, sample: str, fault: Fault, seed: int) -> tuple[list[str], list[str]]:
-    """The causes that are found, the first first, and those that are wrong."""
+@dataclass(frozen=True)
+class Row:
+    """What was said of a loop: causes, those that are wrong, and whether torchmortem warned."""
+
+    fault: Fault
+    causes: list[str]
+    wrong: list[str]
+    torchmortem: bool | None
+
+
+def explained(where: str, sample: str, fault: Fault, seed: int) -> Row:
+    """Put the fault into a loop, and have it explained; then let torchmortem look on."""
     import steepest
 
     loop = base(where, sample, seed)
     fault.change(loop)
     optimizer, batches = loop.make(loop.module.parameters()), loop.batches()
     for step in range(loop.steps):
-        x, y = batches[step % len(batches)]
-        optimizer.zero_grad()
-        loop.loss(loop.module(x), y).backward()
-        optimizer.step()
+        _step(loop, batches[step % len(batches)], optimizer)
     with warnings.catch_warnings():  # PyTorch warns of shapes that broadcast, too
         warnings.simplefilter("ignore", UserWarning)
         found = steepest.explain(loop.module, loop.loss, batches, optimizer)  # type: ignore[operator]
+        warned = _torchmortem(loop, batches, optimizer)
     causes = [one.cause for one in found.findings]
-    return causes, [one.cause for one in found.findings if one.severity == "wrong"]
+    wrong = [one.cause for one in found.findings if one.severity == "wrong"]
+    return Row(fault, causes, wrong, warned)
 
 
-Row = tuple[Fault, list[str], list[str]]
+def _step(loop: Loop, batch: tuple[Tensor, Tensor], optimizer: torch.optim.Optimizer) -> float:
+    optimizer.zero_grad()
+    value = loop.loss(loop.module(batch[0]), batch[1])
+    value.backward()
+    optimizer.step()
+    return value.item()
 
 
-def rows_of(where: str, seeds: int, say: bool = True) -> Iterator[Row]:
+def _torchmortem(
+    loop: Loop, batches: list[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer
+) -> bool | None:
+    """Whether it warns, or worse, after it has watched `WATCHED` steps; None where it is not there.
+
+    The package pins nothing that steepest needs: ``pip install --no-deps torchmortem``.
+    """
+    try:
+        from torchmortem import Autopsy, Severity  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return None
+    with Autopsy(loop.module, optimizer=optimizer) as autopsy:
+        for step in range(WATCHED):
+            autopsy.step(loss=_step(loop, batches[step % len(batches)], optimizer))
+    return any(one.severity >= Severity.WARNING for one in autopsy.get_report().findings)
+
+
+def rows_of(where: str, seeds: int) -> Iterator[Row]:
     """Every fault and healthy loop, on every sample."""
     for seed in range(seeds):
         for fault in (*FAULTS, *HEALTHY):
             for sample in SETS[where][0].MATRICES:
-                causes, wrong = explained(where, sample, fault, seed)
-                missed = bool(fault.causes) and not fault.causes & set(causes[:1])
-                if say and (missed or (not fault.causes and wrong)):
-                    print(
-                        f"{sample}/{fault.name}/{seed}: {causes[:4]}, wrong {wrong[:3]}", flush=True
-                    )
-                yield fault, causes, wrong
+                row = explained(where, sample, fault, seed)
+                missed = bool(fault.causes) and not fault.causes & set(row.causes[:1])
+                if missed or (not fault.causes and row.wrong):
+                    said = f"{row.causes[:4]}, wrong {row.wrong[:3]}"
+                    print(f"{sample}/{fault.name}/{seed}: {said}", flush=True)
+                yield row
 
 
 def table(rows: list[Row]) -> str:
     """The tables of docs/explain.md."""
-    faults = [row for row in rows if row[0].causes]
-    healthy = [row for row in rows if not row[0].causes]
+    faults = [row for row in rows if row.fault.causes]
+    healthy = [row for row in rows if not row.fault.causes]
+    wrong = sum(bool(row.wrong) for row in healthy)
 
     def within(of: list[Row], places: int) -> int:
-        return sum(bool(fault.causes & set(causes[:places])) for fault, causes, _ in of)
+        return sum(bool(row.fault.causes & set(row.causes[:places])) for row in of)
 
     lines = ["| loops of PyTorch | count | rate | 68.27 % interval |", "|---|---|---|---|"]
     for what, count, of in (
         ("cause first", within(faults, 1), len(faults)),
         ("cause first or second", within(faults, 2), len(faults)),
-        ('healthy with a "wrong"', sum(bool(wrong) for _, _, wrong in healthy), len(healthy)),
+        ('healthy with a "wrong"', wrong, len(healthy)),
     ):
         value, low, high = (100 * one for one in rate(count, of))
         lines.append(f"| {what} | {count} of {of} | {value:.1f} % | {low:.1f} to {high:.1f} % |")
     lines += ["", "| fault | loops | first | first or second |", "|---|---|---|---|"]
     by_name: dict[str, list[Row]] = defaultdict(list)
     for row in faults:
-        by_name[row[0].name].append(row)
-    lines += [
-        f"| {n} | {len(of)} | {within(of, 1)} | {within(of, 2)} |" for n, of in by_name.items()
+        by_name[row.fault.name].append(row)
+    for name, of in by_name.items():
+        lines.append(f"| {name} | {len(of)} | {within(of, 1)} | {within(of, 2)} |")
+    lines += ["", "| on the same loops | alarms on faults | false alarms on healthy loops |",
+              "|---|---|---|"]  # fmt: skip
+    warned = [
+        _share([row.torchmortem for row in of if row.torchmortem is not None])
+        for of in (faults, healthy)
     ]
+    lines.append(f"| torchmortem, {WATCHED} steps | {warned[0]} | {warned[1]} |")
+    found = [_share([bool(row.causes) for row in of]) for of in (faults, healthy)]
+    lines.append(f"| steepest explain, any finding | {found[0]} | {found[1]} |")
+    lines.append(f'| steepest explain, "wrong" | – | {wrong} of {len(healthy)} |')
     return "\n".join(lines)
+
+
+def _share(said: list[bool]) -> str:
+    return f"{sum(said)} of {len(said)}" if said else "not measured"
 
 
 def main() -> None:

@@ -152,6 +152,21 @@ def test_healthy_loops(optimizer: str, rate: float, options: dict[str, Any], epo
     assert not [one.cause for one in found.findings if one.severity == "wrong"]
 
 
+def test_an_activation_is_the_last_that_is_called_not_the_last_that_was_added():
+    class Later(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last, self.hidden = nn.Linear(24, 1), nn.Sequential(nn.Linear(4, 24), nn.ReLU())
+            nn.init.constant_(self.last.bias, 9.0)
+
+        def forward(self, x: Any) -> Any:
+            return self.last(self.hidden(x))
+
+    assert "wrong-output-activation" not in {one.cause for one in explained(Later()).findings}
+    squashed = nn.Sequential(Later(), nn.Flatten(), nn.Sigmoid(), nn.Unflatten(1, (1,)))
+    assert explained(squashed).findings[0].cause == "wrong-output-activation"
+
+
 def test_a_rate_at_which_all_tried_ones_are_lost():
     found = explained(network(), 1e5, optimizer="SGD")
     assert [(one.cause, one.severity) for one in found.findings][:1] == [

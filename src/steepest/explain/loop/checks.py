@@ -57,7 +57,8 @@ def check_outputs(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Chec
     """Whether outputs, targets and loss go together."""
     outputs, targets, name = measured.outputs, measured.targets, loss_name(loop)
     between = outputs["least"] >= 0 and outputs["largest"] <= 1
-    if name in LOGITS and (outputs["rows_sum_to_one"] or (between and _squashed(loop))):
+    squashed = outputs["made_by"] in ("Sigmoid", "Softmax", "Tanh")
+    if name in LOGITS and (outputs["rows_sum_to_one"] or (between and squashed)):
         yield Finding(
             "wrong-output-activation",
             "The outputs are probabilities, but the loss takes logits.",
@@ -71,12 +72,12 @@ def check_outputs(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Chec
     elif (
         name in LOGITS
         and outputs["least"] >= 0
-        and (outputs["zeros"] > 0.01 or _last_part(loop) == "ReLU")
+        and (outputs["zeros"] > 0.01 or outputs["made_by"] == "Relu")
     ):
         yield Finding(
             "wrong-output-activation",
             "The outputs are never negative, but the loss takes logits.",
-            f"{100 * outputs['zeros']:.2g} % are exactly 0; {name}, after {_last_part(loop)}",
+            f"{100 * outputs['zeros']:.2g} % are exactly 0, as after a ReLU; {name}",
             "no probability below a half can be said",
             "leave the activation after the last layer out",
             severity="wrong",
@@ -84,7 +85,7 @@ def check_outputs(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Chec
         )
     elif (
         name in SAME_SHAPE
-        and _squashed(loop)
+        and squashed
         and (targets["largest"] > 1.001 or targets["least"] < -1.001)
     ):
         yield Finding(
@@ -109,17 +110,6 @@ def check_outputs(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Chec
         )
     else:
         yield Check("outputs", True, f"{outputs['shape']} for {name or 'the loss'}")
-
-
-def _squashed(loop: Loop) -> bool:
-    """Whether the module's last part is a sigmoid, softmax or tanh."""
-    return _last_part(loop) in ("Sigmoid", "Softmax", "Tanh")
-
-
-def _last_part(loop: Loop) -> str:
-    """The kind of the module's last part, as they were added to it."""
-    parts = [one for one in loop.module.modules() if not list(one.children())]
-    return type(parts[-1]).__name__ if parts else ""
 
 
 def check_parameters(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Check]:

@@ -107,7 +107,7 @@ def measure_loop(loop: Loop) -> LoopMeasured:
             forgotten=_forgotten(loop),
             alike=_alike(loop),
             layers=unit_states(loop.module, lambda: loop.outputs(loop.batches[0][0])),
-            outputs=_summary(outputs) | {"shape": shape},
+            outputs=_summary(outputs) | {"shape": shape, "made_by": _made_by(loop)},
             targets=_summary(targets) | {"shape": tuple(loop.batches[0][1].shape)},
             spreads=_spreads(loop),
             largest_input=_largest(loop),
@@ -252,6 +252,21 @@ def _alike(loop: Loop) -> tuple[str, ...]:
         if values.dim() >= 2 and len(values) > 1 and bool((values == values[:1]).all()):
             found.append(name)
     return tuple(found)
+
+
+SHAPES = ("View", "UnsafeView", "ReshapeAlias", "Alias", "Squeeze", "Unsqueeze")
+
+
+def _made_by(loop: Loop) -> str:
+    """The operation that the outputs come from, such as "Sigmoid"; "" where none has a gradient."""
+    with torch.enable_grad():
+        node: Any = loop.outputs(loop.batches[0][0]).grad_fn
+    while node is not None:
+        name = str(node.name()).split("Backward")[0]
+        if name not in SHAPES:
+            return name
+        node = node.next_functions[0][0]
+    return ""
 
 
 def _summary(values: torch.Tensor) -> dict[str, Any]:
