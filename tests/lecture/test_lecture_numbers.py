@@ -23,6 +23,7 @@ from steepest.lecture import (
     rates,
     section,
     seven_steps,
+    spectrum,
 )
 from steepest.lecture.data import NotFound
 from steepest.lecture.descents import Problem, problem, quadratic
@@ -300,3 +301,28 @@ def test_the_table_of_a_lecture_of_version_1_counts_passes():
     tables = [batches.table({"batch_sizes": [each], "target": 0.02}) for each in (old, new)]
     assert tables[0] == tables[1]
     assert tables[0][1] == ["batch", "10", "0.5", "3", "6 ms", "2 ms"]
+
+
+def test_the_spectrum_predicts_the_losses_and_is_that_of_numpy(jets):
+    found = spectrum.compute(jets, 0, SMALL, TrainingCallback())
+    events = jets.drawn(SMALL.events, 0)
+    names = list(jets.names)
+    others = [names.index(name) for name in found.features]
+    X, w = events.features[:, others], events.weights
+    z = (X - np.average(X, axis=0, weights=w)) / X.std(axis=0)
+    A = np.column_stack([z, np.ones(len(z))])
+    values = np.linalg.eigvalsh(2 / len(A) * A.T @ A)
+    np.testing.assert_allclose(found.eigenvalues.eigenvalues, values, rtol=1e-6)
+    assert found.rate == pytest.approx(2 / (values[0] + values[-1]), rel=1e-6)
+    path = found.path
+    assert path.losses[-1] - path.lowest <= 1.01e-6 * (path.losses[0] - path.lowest)
+    np.testing.assert_allclose(path.losses, path.predicted, rtol=1e-12)
+
+
+def test_features_that_depend_on_each_other_have_no_spectrum(jets):
+    features = np.column_stack([jets.train.features, jets.train.features[:, 1:2]])
+    twice = replace(
+        jets, names=(*jets.names, "again"), train=replace(jets.train, features=features)
+    )
+    with pytest.raises(NotFound, match="depend on each other"):
+        spectrum.compute(twice, 0, SMALL, TrainingCallback())

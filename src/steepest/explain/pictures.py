@@ -18,6 +18,7 @@ from steepest.explain.sharpness import Noise, Sharpness
 from steepest.explain.spectrum import PathNumbers, SpectrumNumbers
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Picture = tuple[str, Callable[[], Any], Any]
@@ -51,56 +52,64 @@ def _plain(numbers: Any) -> dict[str, Any]:
 
 def spectrum_figure(numbers: SpectrumNumbers) -> Figure:
     """Eigenvalues by size, with the largest stable one."""
+    with drawing(7.0, 4.6) as figure:
+        draw_spectrum(figure.subplots(), numbers)
+    return figure
+
+
+def draw_spectrum(axes: Axes, numbers: SpectrumNumbers) -> None:
+    """The same, into given axes."""
     from matplotlib.ticker import MaxNLocator
 
     values = numbers.eigenvalues[::-1]
     index = np.arange(1, len(values) + 1)
     positive = values > 0
-    with drawing(7.0, 4.6) as figure:
-        axes = figure.subplots()
-        axes.plot(index[positive], values[positive], "o", color=BLUE, markersize=5, label="λ > 0")
-        if (~positive).any():
-            size = np.maximum(-values[~positive], 1e-300)
-            axes.plot(index[~positive], size, "o", color=BLUE, markerfacecolor="none",
-                      markersize=5, label="|λ|, λ < 0")  # fmt: skip
-        if numbers.largest_stable is not None:
-            axes.axhline(numbers.largest_stable, color=RED, linestyle="--",
-                         label=f"Largest stable λ = {numbers.largest_stable:.3g}")  # fmt: skip
-        axes.set_yscale("log")
-        shown = np.abs(values[np.abs(values) > 1e-12 * np.abs(values).max()])
-        top = max(float(shown.max()), numbers.largest_stable or 0.0)
-        axes.set_ylim(0.3 * float(shown.min()), 300 * top)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        which = "all" if numbers.whole else f"the highest and lowest of {numbers.parameters:,}"
-        axes.set_xlabel(f"Eigenvalue, by size ({which})")
-        axes.set_ylabel(r"$\lambda$ of $\nabla^2 J$")
-        axes.legend(loc="upper right")
-    return figure
+    axes.plot(index[positive], values[positive], "o", color=BLUE, markersize=5, label="λ > 0")
+    if (~positive).any():
+        size = np.maximum(-values[~positive], 1e-300)
+        axes.plot(index[~positive], size, "o", color=BLUE, markerfacecolor="none",
+                  markersize=5, label="|λ|, λ < 0")  # fmt: skip
+    if numbers.largest_stable is not None:
+        axes.axhline(numbers.largest_stable, color=RED, linestyle="--",
+                     label=f"Largest stable λ = {numbers.largest_stable:.3g}")  # fmt: skip
+    axes.set_yscale("log")
+    shown = np.abs(values[np.abs(values) > 1e-12 * np.abs(values).max()])
+    top = max(float(shown.max()), numbers.largest_stable or 0.0)
+    axes.set_ylim(0.3 * float(shown.min()), 300 * top)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    which = "all" if numbers.whole else f"the highest and lowest of {numbers.parameters:,}"
+    axes.set_xlabel(f"Eigenvalue, by size ({which})")
+    axes.set_ylabel(r"$\lambda$ of $\nabla^2 J$")
+    axes.legend(loc="upper right")
 
 
 def path_figure(numbers: PathNumbers) -> Figure:
     """J − J* (or J) along the path, with its prediction."""
-    known = np.isfinite(numbers.lowest)
     with drawing(7.0, 4.6) as figure:
-        axes = figure.subplots()
-        lowest = numbers.lowest if known else 0.0
-        losses, predicted = numbers.losses - lowest, numbers.predicted - lowest
-        axes.plot(numbers.steps, losses, "o", color=BLUE, markersize=5, label="Run")
-        axes.plot(numbers.steps, predicted, color="black", linestyle="--",
-                  label=f"Predicted by the {numbers.by}")  # fmt: skip
-        both = np.concatenate([losses, predicted])
-        both = both[np.isfinite(both)]
-        if known and (losses > 0).any():
-            axes.set_yscale("log")
-            floor = float(losses[losses > 0].min())
-            axes.set_ylim(0.3 * max(floor, 1e-16 * float(both.max())), 10 * float(both.max()))
-        else:
-            span = float(np.ptp(losses[np.isfinite(losses)])) or 1.0
-            axes.set_ylim(float(losses.min()) - 0.5 * span, float(losses.max()) + 0.4 * span)
-        axes.set_xlabel("Step")
-        axes.set_ylabel("$J - J^*$" if known else "$J$")
-        axes.legend(loc="upper right")
+        draw_path(figure.subplots(), numbers)
     return figure
+
+
+def draw_path(axes: Axes, numbers: PathNumbers) -> None:
+    """The same, into given axes."""
+    known = np.isfinite(numbers.lowest)
+    lowest = numbers.lowest if known else 0.0
+    losses, predicted = numbers.losses - lowest, numbers.predicted - lowest
+    axes.plot(numbers.steps, losses, "o", color=BLUE, markersize=5, label="Run")
+    axes.plot(numbers.steps, predicted, color="black", linestyle="--",
+              label=f"Predicted by the {numbers.by}")  # fmt: skip
+    both = np.concatenate([losses, predicted])
+    both = both[np.isfinite(both)]
+    if known and (losses > 0).any():
+        axes.set_yscale("log")
+        floor = float(losses[losses > 0].min())
+        axes.set_ylim(0.3 * max(floor, 1e-16 * float(both.max())), 10 * float(both.max()))
+    else:
+        span = float(np.ptp(losses[np.isfinite(losses)])) or 1.0
+        axes.set_ylim(float(losses.min()) - 0.5 * span, float(losses.max()) + 0.4 * span)
+    axes.set_xlabel("Step")
+    axes.set_ylabel("$J - J^*$" if known else "$J$")
+    axes.legend(loc="upper right")
 
 
 def sharpness_figure(looks: Sequence[Sharpness]) -> Figure:

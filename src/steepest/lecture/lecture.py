@@ -40,6 +40,7 @@ from steepest.lecture import (
     rates,
     section,
     seven_steps,
+    spectrum,
     title,
 )
 from steepest.lecture.data import Effort, LectureData, NotFound, load
@@ -48,7 +49,7 @@ from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
 
 FORMAT, VERSION = "steepest-lecture", 2
-PICTURES = (section, logistic, rates, minima, title, contours, batches, escapes)
+PICTURES = (section, logistic, rates, spectrum, minima, title, contours, batches, escapes)
 _TABLES = {"batches": batches.table, "escapes": escapes.table}
 
 
