@@ -101,6 +101,11 @@ def fit(
     EventsError, RecipeError, DivergenceError, Interrupted
     """
     by_relevance = scaling is None and _may_weigh(model_recipe, recipe)
+    if recipe.l2 is None and _is_network(model_recipe) and not _is_left_out(recipe):
+        say(
+            'L2 penalty: none, since epochs or optimizer are given; with l2 = "auto" trial runs '
+            "choose one, and whether features are multiplied by their relevance."
+        )
     recipe = decided_for(recipe, train, model_recipe, schema.task, validation is not None)
     tried: tuple[float, ...] = ()
     if recipe.l2 == "auto":  # η is chosen with the usual λ of few events, and then λ with that η
@@ -148,7 +153,8 @@ def fit(
             recipe = recipe.model_copy(update={"l2": l2})
             objective = with_l2(l2)
         relevance: tuple[float, ...] = state.relevance if state else ()
-        if state is None and by_relevance and together:
+        some = events_of(train) >= TRIED and not current().any(_some_negative(events))
+        if state is None and by_relevance and some:
             relevance, reason = best_relevance(objective, with_l2(0.0), events, share, plan)
             say(f"Relevance: {reason}{_most_relevant(relevance, schema)}.")
         if relevance:
@@ -175,12 +181,11 @@ def decided_for(
     recipe: DescentRecipe, train: Sample, model: AnyModelRecipe, task: str, validated: bool
 ) -> DescentRecipe:
     """The recipe with what it left to the sample and the model; `l2` is "auto" if it is tried."""
-    dense = isinstance(model, ModelRecipe)
-    network = dense and bool(model.hidden)
-    l2, left_out = recipe.l2, recipe.epochs == "auto" and recipe.optimizer == Adam()
-    recipe = decided(recipe, events_of(train), validated, linear=dense and not network)
+    network, l2 = _is_network(model), recipe.l2
     if l2 is None:
-        l2 = "auto" if network and left_out else 0.0
+        l2 = "auto" if network and _is_left_out(recipe) else 0.0
+    linear = isinstance(model, ModelRecipe) and not network
+    recipe = decided(recipe, events_of(train), validated, linear=linear)
     if l2 == "auto" and recipe.method != "descent":
         l2 = usual_penalty(task, events_of(train))
     scaling = recipe.scaling
@@ -189,12 +194,23 @@ def decided_for(
     return recipe.model_copy(update={"l2": l2, "scaling": scaling})
 
 
+def _is_network(model: AnyModelRecipe) -> bool:
+    return isinstance(model, ModelRecipe) and bool(model.hidden)
+
+
+def _is_left_out(recipe: DescentRecipe) -> bool:
+    """Whether the descent is the default one, to which trial runs for λ belong."""
+    return recipe.epochs == "auto" and recipe.optimizer == Adam()
+
+
 def _may_weigh(model: AnyModelRecipe, recipe: DescentRecipe) -> bool:
-    """Whether inputs may be scaled by relevance: of networks whose scaling is left open."""
+    """Whether relevance is tried: of networks with an L2 term whose scaling is left open."""
     return (
         recipe.scaling == "auto"
+        and recipe.method in ("auto", "descent")
+        and (recipe.l2 is not None or _is_left_out(recipe))
+        and _is_network(model)
         and isinstance(model, ModelRecipe)
-        and bool(model.hidden)
         and model.start is None
     )
 
