@@ -31,6 +31,9 @@ def merit(value, low, high, unit=None, **more):
 WRITTEN = [
     (0.94123, 0.93964, 0.94282, None, "0.9412 ± 0.0016"),
     (45.21, 42.1, 49.0, "GeV", "45.2 +3.8 −3.1 GeV"),
+    (28.4, 4.62, 1.137e10, None, "28 (4.6 to 1.1·10¹⁰)"),
+    (9.04, 2.1, 3067.0, "GeV", "9 (2.1 to 3100) GeV"),
+    (3.0, 1.5, 150.0, None, "3 +147 −2"),
     (-0.5, -0.7, -0.3, "GeV", "−0.50 ± 0.20 GeV"),
     (12345, 12345 - 234, 12345 + 234, None, "12340 ± 230"),
     (9.96, 9.96 - 0.0996, 9.96 + 0.0996, None, "9.96 ± 0.10"),
@@ -61,7 +64,7 @@ def test_rounded_numbers_are_those_that_are_written(value, low, high, unit, text
     if not math.isfinite(value):
         assert not math.isfinite(found.value)
         return
-    written, power = re.match(r"\(?([−0-9.]+)(?:[^·]*·10([⁻⁰¹²³⁴-⁹]+))?", text).groups()
+    written, power = re.match(r"\(?([−0-9.]+)(?:[^·(]*·10([⁻⁰¹²³⁴-⁹]+))?", text).groups()
     exponent = int((power or "0").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
     assert found.value == pytest.approx(
         float(written.replace("−", "-")) * 10.0**exponent, rel=1e-14

@@ -30,6 +30,8 @@ FEW = {
     "signal_failed_effective": 8,
 }
 """Effective counts below which an interval need not hold the truth as often as its level says."""
+WIDE = 100
+"""Times the value, and the other uncertainty, above which an interval is told by its ends."""
 ROUGH = "the interval is a rough one"
 """What the definition of such a figure of merit says."""
 
@@ -114,9 +116,11 @@ class Merit:
     def format(self) -> str:
         """Return the value as in a paper, rounded to two digits of the uncertainty.
 
-        Symmetric intervals give ``0.9412 ± 0.0016``, others ``45.2 +3.8 −3.1``. A value with only
-        a limit gives ``> 812 (84 % CL)``, and a calibration error whose interval holds 0 its upper
-        end, ``< 0.021 (84 % CL)``. A value without uncertainty stands alone.
+        Symmetric intervals give ``0.9412 ± 0.0016``, others ``45.2 +3.8 −3.1``. An interval that
+        reaches a hundred times the value or more is given by its ends, ``28 (4.6 to 1.1·10¹⁰)``,
+        each with two digits. A value with only a limit gives ``> 812 (84 % CL)``, and a
+        calibration error whose interval holds 0 its upper end, ``< 0.021 (84 % CL)``. A value
+        without uncertainty stands alone.
 
         Examples
         --------
@@ -150,7 +154,8 @@ class Merit:
         (0.9412, 0.9396, 0.9428, 0.0016)
         """
         up, down = self.high - self.value, self.value - self.low
-        decimals = _shared_decimals(up, down)
+        wide = _is_wide(self.value, up, down)
+        decimals = None if wide else _shared_decimals(up, down)
         if self.name == "calibration_error" and self.low <= 0 < self.high:
             decimals = _decimals(self.high)
 
@@ -159,7 +164,7 @@ class Merit:
                 return value
             return float(f"{value:.{digits}g}") if decimals is None else round(value, decimals)
 
-        digits = 3 if up < 0 or down < 0 else 4
+        digits = 2 if wide else 3 if up < 0 or down < 0 else 4
         ends = {name: number(getattr(self, name), digits) for name in ("value", "low", "high")}
         return replace(self, **ends, uncertainty=float(f"{self.uncertainty:.2g}"))
 
@@ -253,6 +258,9 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
         return f"{number_text(value)}{unit}"
     if not any(errors):  # the value is the end of an interval without another end
         return f"{'≥' if up else '≤'} {number_text(value)}{unit}"
+    if _is_wide(value, up, down):
+        middle, low, high = (_two_digits(end) for end in (value, value - down, value + up))
+        return f"{middle} ({low} to {high}){unit}"
     exponent = shared_exponent(max(abs(value), *errors))
     scale = 10.0**-exponent
     value, up, down = value * scale, up * scale, down * scale
@@ -268,6 +276,18 @@ def _with_errors(value: float, up: float, down: float, unit: str) -> str:
     else:
         text = f"{pieces[0]} +{pieces[1]} −{pieces[2]}"
     return f"{f'({text}){power_of_ten(exponent)}' if exponent else text}{unit}"
+
+
+def _is_wide(value: float, up: float, down: float) -> bool:
+    """Whether one uncertainty is so much larger that no decimals suit the value and both."""
+    if not (math.isfinite(up) and math.isfinite(down)):
+        return False
+    least = max(abs(value), min(up, down))
+    return 0 < WIDE * least < max(up, down)
+
+
+def _two_digits(number: float) -> str:
+    return number_text(float(f"{number:.2g}"))
 
 
 def _shared_decimals(up: float, down: float) -> int | None:
