@@ -107,3 +107,17 @@ def test_parameters_of_another_relevance_are_the_same_function(run):
         usual = model.theta.astype(np.float64)
         (expected,) = model.model.hidden_sums(usual, model.scaling.transform(X[:50]))
         np.testing.assert_allclose(sums, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_explain_tries_changes_with_these_factors_and_another_l2_anew(run):
+    from steepest.explain.record import read_record
+    from steepest.explain.trials import Trials, _changed
+
+    record = read_record(run.path)
+    trials = Trials(record, TrainingCallback())
+    own = _changed(record, {})
+    recipe, scaling = trials._as_weighted(own)
+    assert recipe == own
+    assert scaling is record.model.scaling
+    other, scaling = trials._as_weighted(_changed(record, {"descent.l2": 0.0}))
+    assert (other.descent.scaling, scaling) == ("auto", None)

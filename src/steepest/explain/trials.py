@@ -107,6 +107,7 @@ class Trials:
         if change.get("events.train_weights") == "1":
             train = replace(train, train_weights=np.ones(len(train)))
         other = recipe.descent.loss != record.descent.loss and "descent.loss" in change
+        recipe, scaling = self._as_weighted(recipe)
         try:
             fitted = fit(
                 train,
@@ -116,7 +117,7 @@ class Trials:
                 recipe.descent,
                 MemoryCheckpointer(),
                 callback=self.callback,
-                scaling=self._scaling(recipe),
+                scaling=scaling,
             )
         except DivergenceError:
             rate = recipe.descent.learning_rate
@@ -126,11 +127,18 @@ class Trials:
             fitted.model, fitted.outcome.state.step, fitted.learning_rate.value, other
         )
 
-    def _scaling(self, recipe: Recipe) -> AnyScaling | None:
-        """That of the run where it has relevance, which is no part of the recipe, else as usual."""
+    def _as_weighted(self, recipe: Recipe) -> tuple[Recipe, AnyScaling | None]:
+        """The run's relevance, which is no part of the recipe; with another λ it is tried anew.
+
+        So the trial is the run that the recipe with the change gives.
+        """
         scaling = self.record.model.scaling
         weighs = isinstance(scaling, AsinhScaling) and scaling.relevance is not None
-        return scaling if weighs and recipe.descent.scaling == scaling.name else None
+        if not (weighs and recipe.descent.scaling == scaling.name):
+            return recipe, None
+        if recipe.descent.l2 != self.record.descent.l2:
+            return recipe.with_settings(["descent.scaling=auto"]), None
+        return recipe, scaling
 
     def _result(self, model: TrainedModel, steps: int, rate: float, other: bool = False) -> _Result:
         if other:
