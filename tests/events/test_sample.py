@@ -268,6 +268,13 @@ def test_what_looks_like_a_leak_is_noted(recipe) -> None:
     ]
 
 
+def test_columns_that_features_are_made_of_do_not_give_the_label(recipe) -> None:
+    product = {"name": "product", "value": "pt * mass"}
+    made = "Features are made of all columns of the label 'pt + mass > 200': mass, pt."
+    for features in ([product], ["mass", product]):
+        assert made in load_sample(recipe(label="pt + mass > 200", features=features)).notes
+
+
 # --- other events -------------------------------------------------------------------------------
 
 

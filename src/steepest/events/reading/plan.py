@@ -460,8 +460,14 @@ def _refuse_leaks(plan: Plan) -> list[str]:
             )
     notes = []
     columns = set().union(*(feature.columns for feature in plan.features))
-    if plan.label.columns and plan.label.columns <= columns:
+    whole = {feature.column for feature in plan.features}
+    if plan.label.columns and plan.label.columns <= whole:
         notes.append(f"The label {plan.label.text!r} can be computed from the features alone.")
+    elif plan.label.columns and plan.label.columns <= columns:
+        read = ", ".join(sorted(plan.label.columns))
+        notes.append(
+            f"Features are made of all columns of the label {plan.label.text!r}: {read}."
+        )
     if plan.weight is not None and plan.weight.columns & columns:
         notes.append(f"The weight {plan.weight.text!r} and the features share columns.")
     return notes
