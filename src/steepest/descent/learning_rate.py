@@ -169,6 +169,10 @@ def best_of_trials(
     counts, but for λ, of which it would always prefer the smallest.
     """
     folds = trials.folds()
+    kept, judged = folds[0]
+    held_out = judged is not kept
+    judges = sum(len(judged) for _, judged in folds)
+    on = f"{judges:,} {'held-out events' if held_out else 'events, too few to hold any out'}"
     with np.errstate(all="ignore"), preserved_memory(trials.objective):
         start = float(np.mean([_start(trials, judged) for _, judged in folds]))
         best = _best_rate(trials, folds, momentum, start, penalized)
@@ -176,8 +180,12 @@ def best_of_trials(
             folds = [(kept, kept) for kept, _ in folds]
             seen = _best_rate(trials, folds, momentum, -math.inf, None)
             best = replace(best, rate=seen.rate, loss=seen.loss, tried=seen.tried)
-    judges = sum(len(judged) for _, judged in folds)
-    of = "" if folds[0][0] is not folds[0][1] else "; held-out ones cannot tell"
+            if held_out:
+                seen_by = len(kept) + (len(judged) if len(folds) > 1 else 0)
+                on = (
+                    f"the {seen_by:,} events they train on, as no η brings the loss of held-out "
+                    f"ones down by {100 * TOLD:g} %"
+                )
     rate, longer = best.rate, ""
     if trials.long < trials.steps:
         rate *= math.sqrt(trials.long / trials.steps)
@@ -185,21 +193,24 @@ def best_of_trials(
         longer = f", and falls with the root of the steps, here {times:.3g} times as many"
     reason = (
         f"η = {rate:.3g}: {best.rate:.3g} is the best of {best.tried} in trial runs of up to "
-        f"{trials.long:,} steps (J = {best.loss:.4g} on {judges:,} events{of}){longer}"
+        f"{trials.long:,} steps (J = {best.loss:.4g} on {on}){longer}"
     )
     if len(best.by_penalty) < 2:
         return LearningRate(rate, reason)
-    said = penalty_reason(best.penalty, best.by_penalty, trials.long)
+    said = penalty_reason(best.penalty, best.by_penalty, trials.long, held_out)
     return LearningRate(rate, reason, (best.penalty, said))
 
 
-def penalty_reason(best: float, losses: Mapping[float, float], steps: int) -> str:
+def penalty_reason(
+    best: float, losses: Mapping[float, float], steps: int, held_out: bool = True
+) -> str:
     """The sentence about λ, from the loss of trial runs with each."""
     lowest = "the best" if losses[best] == min(losses.values()) else "the largest within one error"
     listed = ", ".join(f"{loss:.4g} for {l2:.2g}" for l2, loss in sorted(losses.items()))
+    of = "events held out of them" if held_out else "the events themselves, too few to hold any out"
     return (
         f"λ = {best:.2g}, {lowest} of {len(losses)} in trial runs of {steps:,} steps (loss "
-        f"of events held out of them: {listed})"
+        f"of {of}: {listed})"
     )
 
 

@@ -82,10 +82,11 @@ def best_penalty(
     if few:
         rows = [trials.rows(turn) for turn in range(SEVERAL)]
         splits = [(events.take(kept), events.take(held_out)) for kept, held_out in rows]
+    held_out = sum(map(len, splits[0])) <= share.events  # else all events are in both parts
     with np.errstate(all="ignore"), preserved_memory(judge):
         for l2 in tried:
             trials.objective = objective(l2)
             ends = [trials.losses(plan.learning_rate, steps, *split)[-1] for split in splits]
             losses[l2] = float(np.mean(ends))
     best = min(losses, key=lambda l2: losses[l2])
-    return best, penalty_reason(best, losses, steps)
+    return best, penalty_reason(best, losses, steps, held_out)
