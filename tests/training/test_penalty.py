@@ -82,3 +82,12 @@ def test_annealing_schedules_have_no_patience_of_their_own(tmp_path):
         for schedule in (OneCycle(), Cosine(), Constant())
     }
     assert patience == {"one-cycle": None, "cosine": None, "constant": 15}
+
+
+@pytest.mark.filterwarnings("ignore:The network is")
+def test_of_too_few_events_to_hold_any_out_it_is_said(capsys):
+    X, y = table(0.1, 14)
+    Classifier(hidden=(4,), learning_rate="auto", epochs=30, l2="auto", verbose=True).fit(X, y)
+    rate, penalty = capsys.readouterr().out.splitlines()[:2]
+    assert "on 14 events, too few to hold any out)" in rate
+    assert "(loss of the events themselves, too few to hold any out: " in penalty
