@@ -269,7 +269,7 @@ def test_what_looks_like_a_leak_is_noted(recipe) -> None:
 
 
 def test_columns_that_features_are_made_of_do_not_give_the_label(recipe) -> None:
-    product = {"name": "product", "value": "pt * mass"}
+    product: Any = {"name": "product", "value": "pt * mass"}
     made = "Features are made of all columns of the label 'pt + mass > 200': mass, pt."
     for features in ([product], ["mass", product]):
         assert made in load_sample(recipe(label="pt + mass > 200", features=features)).notes
@@ -389,6 +389,15 @@ def test_numbers_weights_and_truth_are_no_default_features(recipe, write) -> Non
     assert "index, __index_level_0__, Unnamed: 0 (a number of events or rows)" in told
     assert "genWeight, mc_weight (a weight, by its name)" in told
     assert "gen_pt, truthMass, nGenJet (truth, by its name)" in told
+
+
+def test_truth_of_a_list_is_left_out_of_its_wildcard(recipe) -> None:
+    truth = ("jet_genJetIdx", "jet_hadronFlavour", "jet_partonFlavour", "jet.Flavor")
+    columns = dict.fromkeys(("jet_pt", "jet_btagDeepFlavB", "jet_nGood", *truth), ROW * 1.0)
+    sample = load_sample(recipe(columns | {"y": ROW % 2}, features=["jet[_.]*"], label="y"))
+    assert sample.names == ("jet_pt", "jet_btagDeepFlavB", "jet_nGood")
+    (note,) = [note for note in sample.notes if note.startswith("The features ")]
+    assert note.endswith(f"It leaves out {', '.join(truth)} (truth, by its name).")
 
 
 def test_an_index_that_pandas_names_is_no_default_feature(write) -> None:

@@ -32,8 +32,8 @@ NUMBERS_OF_EVENTS = frozenset(
      "rownumber", "unnamed0", "dsid", "mcchannelnumber")
 )  # fmt: skip
 """Names, without their case and what is neither letter nor digit, of numbers that only count."""
-TRUTH = re.compile(r"n?gen|truth|mc_|mctruth", re.IGNORECASE)
-"""How the names of columns begin that only simulated events have."""
+TRUTH = re.compile(r"([^_.]+[_.])?(?i:n?gen|truth|mc_|mctruth)|.*Flavou?r(Algo|Phys)?$")
+"""Names of columns that only simulated events have, of lists too: Jet_genJetIdx, Jet.Flavor."""
 WEIGHT = re.compile(r"weight|wgt|sumw|genw", re.IGNORECASE)
 
 

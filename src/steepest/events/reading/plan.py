@@ -465,9 +465,7 @@ def _refuse_leaks(plan: Plan) -> list[str]:
         notes.append(f"The label {plan.label.text!r} can be computed from the features alone.")
     elif plan.label.columns and plan.label.columns <= columns:
         read = ", ".join(sorted(plan.label.columns))
-        notes.append(
-            f"Features are made of all columns of the label {plan.label.text!r}: {read}."
-        )
+        notes.append(f"Features are made of all columns of the label {plan.label.text!r}: {read}.")
     if plan.weight is not None and plan.weight.columns & columns:
         notes.append(f"The weight {plan.weight.text!r} and the features share columns.")
     return notes
