@@ -56,7 +56,10 @@ def test_features_that_decide_are_found_and_lower_the_loss(run, recipe, tmp_path
     assert sorted(relevance, key=relevance.get)[-3:] == sorted(NAMES[:3], key=relevance.get), (
         relevance
     )
-    assert "Relevance: inputs are multiplied by" in (run.path / "log.txt").read_text()
+    said = (run.path / "log.txt").read_text()
+    assert "Relevance: inputs are multiplied by" in said
+    largest = max(relevance, key=relevance.get)
+    assert f"; largest factors: {largest} ({relevance[largest]:.2g}), x" in said
     alike = {**recipe, "descent": {"scaling": "asinh"}}
     without: Any = steepest.train(alike, tmp_path / "run", progress=False)
     assert "relevance" not in without.metrics["model"]
@@ -79,8 +82,19 @@ def test_factors_that_do_not_help_are_not_taken(monkeypatch, capsys):
     wrong = np.where(np.arange(FEATURES) < 3, 0.05, 1.0)
     monkeypatch.setattr(room, "relevance_of", lambda weights: wrong)
     network: Any = Classifier(hidden=(16,), verbose=True).fit(*table())
-    assert network.model_.scaling.relevance is None
-    assert "Relevance: all features alike" in capsys.readouterr().out
+    assert network.relevance_ is None
+    assert "Relevance: tried and not taken: inputs are multiplied by" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:The network is not")
+def test_a_gain_that_is_too_small_is_not_taken(monkeypatch, capsys):
+    monkeypatch.setattr(room, "GAIN", 0.9)
+    network: Any = Classifier(hidden=(16,), verbose=True).fit(*table())
+    rate, penalty, said = capsys.readouterr().out.splitlines()[:3]
+    assert network.relevance_ is None
+    assert said.startswith("Relevance: tried and not taken: ")
+    assert rate == "Learning rate: η = 0.003, the default of estimators for networks."
+    assert penalty.startswith(f"L2 penalty: λ = {network.l2_:.2g}, ")
 
 
 def test_a_diverged_descent_has_the_relevance_of_its_state(recipe, tmp_path):

@@ -47,6 +47,7 @@ __all__ = ["Descended", "arrays_of", "descends", "weights_of"]
 Array = np.ndarray
 PATIENCE = 10
 """Validations without a new best loss after which early stopping stops, at least."""
+DEFAULT_RATE = "the default of estimators for networks"
 _DESCENT = ("method", "batch_size", "optimizer", "learning_rate", "schedule", "scaling", "l2",
             "epochs", "dtype")  # fmt: skip
 """Parameters that a recipe has under the same names in its table `descent`."""
@@ -58,6 +59,7 @@ class Descended(Shared, BaseEstimator):
     model_: TrainedModel
     history_: pl.DataFrame | None
     learning_rate_: float | None
+    l2_: float | None
     n_iter_: int
     stop_reason_: str
     exact_: Any
@@ -222,6 +224,7 @@ class Descended(Shared, BaseEstimator):
                     checkpointer,
                     callback=callback,
                     say=callback.say,
+                    rate_from="as given" if self.learning_rate is not None else DEFAULT_RATE,
                 )
         except EventsError:
             if self.method != "auto" or recipe.descent.method == "descent" or self._not_convex:
@@ -233,12 +236,14 @@ class Descended(Shared, BaseEstimator):
             warnings.warn(str(error), ConvergenceWarning, stacklevel=3)
             state = _state(checkpointer)
             self.model_ = model_at(train, schema, recipe.model, recipe.descent, state)
-            self.learning_rate_, self.exact_ = None, None
+            self.learning_rate_, self.l2_, self.exact_ = None, None, None
             self.n_iter_, self.stop_reason_ = state.step, "diverged"
         else:
             self.model_, self.exact_ = fitted.model, fitted.exact
             self._decided = fitted.recipe
-            self.learning_rate_ = fitted.learning_rate.value
+            l2 = fitted.recipe.l2
+            assert isinstance(l2, float)  # what was left open is chosen
+            self.learning_rate_, self.l2_ = fitted.learning_rate.value, l2
             self._end(fitted.outcome.state)
             self._warn_unconverged(fitted.outcome.state)
             if self.hidden and self.epochs is None and self.optimizer is None:
@@ -281,7 +286,7 @@ class Descended(Shared, BaseEstimator):
             self._end(partial.state)
             self.stop_reason_ = f"pass {partial.epochs:,} is done"
         self._partial = partial
-        self.learning_rate_, self.exact_ = partial.learning_rate.value, None
+        self.learning_rate_, self.l2_, self.exact_ = partial.learning_rate.value, partial.l2, None
         tables = [table for table in (self.history_, _history(checkpointer)) if table is not None]
         self.history_ = pl.concat(tables, how="diagonal") if tables else None
 
@@ -338,6 +343,12 @@ class Descended(Shared, BaseEstimator):
     def _repr_html_(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         bundle = self._repr_mimebundle_()
         return bundle.get("text/html", bundle["text/plain"])
+
+    @property
+    def relevance_(self) -> Array | None:
+        """What the scaled inputs are multiplied by, ``(inputs,)``; None where they are not."""
+        check_is_fitted(self, "model_")
+        return getattr(self.model_.scaling, "relevance", None)
 
     @property
     def plot(self) -> EstimatorPlots:

@@ -109,6 +109,10 @@ class Classifier(ClassifierMixin, Descended):
         Loss, learning rate, gradient norm, update ratio; validation at the end of epochs.
     learning_rate_ : float
         η before the schedule; None after a `fit` that diverged.
+    l2_ : float
+        λ, given or chosen; None after a `fit` that diverged.
+    relevance_ : ndarray (features,)
+        What trial runs chose to multiply the scaled features by; None where they did not.
     n_iter_ : int
         Steps taken.
     stop_reason_ : str

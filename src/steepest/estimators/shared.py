@@ -32,7 +32,7 @@ FORMAT = {"format": "steepest-estimator", "version": 1}
 FILE = "estimator.json"
 _OF_THIS_PROCESS = ("callbacks", "random_state")
 """Parameters that are not saved."""
-_KNOWN = ("n_iter_", "stop_reason_", "learning_rate_", "n_features_in_")
+_KNOWN = ("n_iter_", "stop_reason_", "learning_rate_", "l2_", "n_features_in_")
 
 
 class Shared:

@@ -74,6 +74,7 @@ def fit(
     begun: Callable[[TrainedModel], object] | None = None,
     scaling: AnyScaling | None = None,
     finish: bool = False,
+    rate_from: str = "as given",
 ) -> Fitted:
     """Scale, build the objective, choose what the recipe left open, and descend.
 
@@ -95,6 +96,8 @@ def fit(
         Where it was fitted on these training events before; left out, it is fitted now.
     finish
         Take no step from `state`: end there.
+    rate_from
+        Where a fixed η comes from, as the log says it.
 
     Raises
     ------
@@ -142,7 +145,8 @@ def fit(
         together = {l2: with_l2(l2) for l2 in tried} if events_of(train) >= TRIED else {}
         share, validated = train.share(), validation is not None
         planned = _newton_plan if recipe.method == "newton" else plan_for
-        plan, rate = planned(objective, events, share, recipe, validated, with_l2(0.0), together)
+        given = objective, events, share, recipe, validated
+        plan, rate = planned(*given, with_l2(0.0), together, rate_from)
         say(f"Learning rate: {rate.reason}.")
         penalty = rate.penalty
         if tried and penalty is None:
@@ -156,7 +160,7 @@ def fit(
         some = events_of(train) >= TRIED and not current().any(_some_negative(events))
         if state is None and by_relevance and some:
             relevance, reason = best_relevance(objective, with_l2(0.0), events, share, plan)
-            say(f"Relevance: {reason}{_most_relevant(relevance, schema)}.")
+            say(f"Relevance: {reason}{_largest_factors(relevance, schema)}.")
         if relevance:
             assert isinstance(scaling, AsinhScaling)
             scaling = scaling.with_relevance(relevance)
@@ -216,15 +220,15 @@ def _may_weigh(model: AnyModelRecipe, recipe: DescentRecipe) -> bool:
 
 
 LISTED = 3
-"""Features of the highest relevance that the log names."""
+"""Features of the largest factors that the log names."""
 
 
-def _most_relevant(relevance: tuple[float, ...], schema: Schema) -> str:
+def _largest_factors(relevance: tuple[float, ...], schema: Schema) -> str:
     if not relevance:
         return ""
-    by_relevance = sorted(zip(relevance, schema.names, strict=True), reverse=True)
-    listed = ", ".join(f"{name} {factor:.2g}" for factor, name in by_relevance[:LISTED])
-    return f"; most by {listed}"
+    by_factor = sorted(zip(relevance, schema.names, strict=True), reverse=True)
+    listed = ", ".join(f"{name} ({factor:.2g})" for factor, name in by_factor[:LISTED])
+    return f"; largest factors: {listed}"
 
 
 def events_of(sample: Sample) -> int:
@@ -324,6 +328,7 @@ def plan_for(
     validated: bool,
     judge: ModelObjective | None = None,
     penalized: Mapping[float, ModelObjective] | None = None,
+    rate_from: str = "as given",
 ) -> tuple[Plan, LearningRate]:
     """Choose η, as `judge` says, every other number of the descent, and λ if several are given."""
     _refuse_unbounded(objective, events)
@@ -349,7 +354,7 @@ def plan_for(
             penalized,
         )
     else:
-        rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, as given")
+        rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, {rate_from}")
     return _shared(Plan.of(recipe, rule, rate.value, share.events, validated), share), rate
 
 
