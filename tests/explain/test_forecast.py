@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import polars as pl
 import pytest
 
 from steepest.explain import forecast
+from steepest.explain.setting import spectral_radius
 from steepest.optimizers import update_rule
 from steepest.recipe import Recipe
 from steepest.recipe.descent import SGD, Momentum, Nesterov, Optimizer
@@ -67,6 +70,34 @@ def test_the_largest_stable_rate_is_that_of_bisection(tmp_path: Path, optimizer:
         middle = (low + high) / 2
         low, high = (middle, high) if converges(middle) else (low, middle)
     assert predicted.to_json()["largest_stable_rate"] == pytest.approx(low, rel=0.02)
+
+
+@pytest.mark.parametrize("width", [4.0, 3000.0])
+def test_the_printed_rates_are_stable_and_near_the_best(tmp_path: Path, width: float):
+    given = recipe(tmp_path, {"name": "sgd"}, learning_rate=1e-9)
+    path = tmp_path / "events.parquet"
+    pl.read_parquet(path).with_columns(pl.col("b") * (width / 4)).write_parquet(path)
+    predicted = forecast(given)
+    assert predicted.linear is not None
+    curvature = predicted.linear.curvature
+    values, kappa = curvature.eigenvalues, curvature.kappa
+    said = " ".join(str(predicted).split())
+    number = r"([\d.e-]+\d)"
+
+    def printed(pattern: str) -> list[float]:
+        found = re.search(pattern.replace("N", number), said)
+        assert found is not None
+        return [float(one) for one in found.groups()]
+
+    (bound,) = printed("Largest stable η: N")
+    best, beta, rate = printed("Best fixed η: N; with momentum β = N, η = N")
+    for value, exact in ((bound, curvature.bound), (best, curvature.best)):
+        assert 0.998 * exact <= value <= exact
+        assert spectral_radius(values, value, SGD()) <= 1
+    radius = spectral_radius(values, rate, Momentum(momentum=beta))
+    worst = (math.sqrt(kappa) - 1) / (math.sqrt(kappa) + 1)
+    assert radius < 1
+    assert math.log(radius) < 0.95 * math.log(worst)  # steps, at most 5 % more
 
 
 def test_steps_are_those_that_gradient_descent_takes(tmp_path: Path):

@@ -11,6 +11,7 @@ import polars as pl
 
 from steepest.explain.layers import constant_loss
 from steepest.explain.record import Record
+from steepest.objective.stateful import preserved_memory
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Curves:
         Loss of the best constant on the training events.
     first, last
         J of the first batch, and the mean of the last round.
+    end
+        J of all training events after the last step; of the last round where θ there was not kept.
     worst
         The largest recorded J.
     lowest, peak
@@ -40,6 +43,7 @@ class Curves:
     constant: float
     first: float
     last: float
+    end: float
     worst: float
     lowest: float
     peak: float
@@ -76,10 +80,12 @@ def measure_curves(record: Record) -> Curves:
     nan = math.nan
     seen = history["validation_loss"].is_not_null().to_numpy() if len(validation) else None
     best = int(np.argmin(validation)) if len(validation) else 0
+    last = float(rounds[-1]) if len(rounds) else float(losses[-1]) if len(losses) else nan
     return Curves(
         constant=constant_loss(record, record.train),
         first=float(losses[0]) if len(losses) else nan,
-        last=float(rounds[-1]) if len(rounds) else float(losses[-1]) if len(losses) else nan,
+        last=last,
+        end=_end(record, last),
         worst=float(np.nanmax(losses)) if len(losses) else nan,
         lowest=float(rounds.min()) if len(rounds) else nan,
         peak=float(rounds[int(np.argmin(rounds)) :].max()) if len(rounds) else nan,
@@ -94,6 +100,15 @@ def measure_curves(record: Record) -> Curves:
     )
 
 
+def _end(record: Record, otherwise: float) -> float:
+    """J of the training events at the last θ, if that is of the last step."""
+    if not len(record.thetas) or int(record.steps[-1]) != record.taken:
+        return otherwise
+    with preserved_memory(record.objective), np.errstate(all="ignore"):
+        found = float(record.objective.loss(record.thetas[-1], record.train))
+    return found if math.isfinite(found) else otherwise
+
+
 def _of_ends(record: Record) -> Curves:
     nan = math.nan
     with np.errstate(all="ignore"):
@@ -102,7 +117,7 @@ def _of_ends(record: Record) -> Curves:
         if record.validation is not None:
             validated = record.objective.loss(record.thetas[-1], record.validation)
     return Curves(
-        constant=constant_loss(record, record.train), first=first, last=last,
+        constant=constant_loss(record, record.train), first=first, last=last, end=last,
         worst=max(first, last), lowest=last, peak=last, climb=0.0, late=0.0,
         best_validation=validated, last_validation=validated, best_step=1, rates=(nan, nan, nan),
     )  # fmt: skip

@@ -17,6 +17,7 @@ from steepest.explain.measured import Measured, measure
 from steepest.explain.pictures import pictures_of
 from steepest.explain.record import Record, read_record
 from steepest.explain.trials import Trials, settings_of
+from steepest.explain.wording import below
 from steepest.folder import RunFolder
 from steepest.folder.files import explained, write_atomically
 from steepest.recipe import Recipe
@@ -239,7 +240,7 @@ def _with_direction(record: Record, one: Finding) -> Finding:
         one,
         cause=f"learning-rate-too-{word}",
         title=f"η = {own:.3g} is too {word}, by a factor of some {factor:.2g}.",
-        do=f'descent.learning_rate = {rate:.3g}, as "auto" chooses',
+        do=f'descent.learning_rate = {below(rate)}, as "auto" chooses',
     )
 
 
@@ -249,7 +250,7 @@ def _verdict(record: Record, measured: Measured, found: list[Finding]) -> str:
     ended = {
         "diverged": "The run diverged",
         "unfinished": f"The run is unfinished, at step {record.taken:,}",
-    }.get(record.status, f"The run ended at J = {curves.last:.4g}")
+    }.get(record.status, f"The run ended at J = {curves.end:.4g}")
     if wrong:
         return f"{ended}. {wrong[0].title}"
     healthy = f"{ended}, from {curves.first:.4g}; a constant has {curves.constant:.4g}"

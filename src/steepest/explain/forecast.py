@@ -6,17 +6,20 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from steepest.curvature import Quadratic
 from steepest.descent import MemoryCheckpointer
 from steepest.events import TRAIN, VALIDATION
 from steepest.explain.explanation import wrapped
 from steepest.explain.linear import LinearCurvature, measure_linear
 from steepest.explain.record import EVENTS, Record
 from steepest.explain.sharpness import Noise, Sharpness, measure_noise, measure_sharpness
+from steepest.explain.wording import below
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback, fit
 from steepest.training.fit import decided_for, model_with, plan_for
@@ -109,10 +112,10 @@ class Forecast:
     def _sentences(self) -> Iterator[str]:
         record, largest = self.record, self._largest_rate
         where = "" if self.linear is not None else " at the start"
+        own = f"The recipe's: {below(record.rate)}, {record.rate / largest:.3g} of it."
         yield (
-            f"Largest stable η: {largest:.4g}, since ηλ must be below {self.start.bound:.3g} and "
-            f"λmax = {self.start.bound / largest:.4g}{where}. The recipe's: {record.rate:.4g}, "
-            f"{record.rate / largest:.3g} of it."
+            f"Largest stable η: {below(largest)}, since ηλ must be below {self.start.bound:.3g} "
+            f"and λmax = {self.start.bound / largest:.4g}{where}. {own}"
         )
         if self.linear is not None:
             yield from self._of_linear(self.linear)
@@ -125,12 +128,11 @@ class Forecast:
 
     def _of_linear(self, linear: LinearCurvature) -> Iterator[str]:
         curvature = linear.curvature
-        root = math.sqrt(curvature.kappa)
-        low, high = curvature.eigenvalues[0], curvature.eigenvalues[-1]
+        rate, momentum = _best_momentum(curvature)
         yield (
             f"κ = {curvature.kappa:.4g}; with standardised inputs {linear.kappa_standard:.4g}. "
-            f"Best fixed η: {curvature.best:.4g}; with momentum β = "
-            f"{((root - 1) / (root + 1)) ** 2:.4g}, η = {4 / (low**0.5 + high**0.5) ** 2:.4g}."
+            f"Best fixed η: {below(curvature.best)}; with momentum β = "
+            f"{momentum}, η = {rate}."
         )
         for row in self.predicted_steps():
             yield (
@@ -140,6 +142,14 @@ class Forecast:
                 f"momentum and {_count(row['standardised'])} with standardised inputs at their "
                 "best η."
             )
+
+
+def _best_momentum(curvature: Quadratic) -> tuple[str, str]:
+    """η rounded down and β rounded up: η < 2(1 + β)/λmax, which 1 − β alone keeps from the best."""
+    roots = np.sqrt(curvature.eigenvalues[[0, -1]])
+    rate = 4 / float(roots.sum()) ** 2
+    left = 1 - ((roots[1] - roots[0]) / (roots[1] + roots[0])) ** 2
+    return below(rate), str(1 - Decimal(below(float(left), 3)))
 
 
 def _at_worst(kappa: float, part: float) -> float:

@@ -14,7 +14,7 @@ from steepest.explain.findings import Check, Finding
 from steepest.explain.linear import PART, LinearCurvature
 from steepest.explain.measured import Measured
 from steepest.explain.record import Record
-from steepest.explain.wording import said, times
+from steepest.explain.wording import below, said, times
 
 CONVERGED = 1e-3
 """J − J*, as a part of its start, at which a descent has arrived."""
@@ -46,7 +46,8 @@ def _exact(
 ) -> Iterator[Finding | Check]:
     quadratic, rate = linear.curvature, measured.curves.rates[1]
     largest, bound = float(quadratic.eigenvalues[-1]), quadratic.bound
-    seen = f"η = {rate:.4g}; λmax = {largest:.4g}, so the largest stable η is 2/λmax = {bound:.4g}"
+    stable = f"the largest stable η is 2/λmax = {below(bound)}"
+    seen = f"η = {rate:.4g}; λmax = {largest:.4g}, so {stable}"
     steps = max(record.taken, 1)
     better = min(quadratic.best, best_for_steps(steps) / largest)
     if rate > bound:
@@ -54,10 +55,10 @@ def _exact(
         along = _of(linear.along_steepest)
         yield Finding(
             "learning-rate-too-large",
-            f"{said('too-large', times=times(rate / bound), name='2/λmax', bound=f'{bound:.4g}')}.",
+            f"{said('too-large', times=times(rate / bound), name='2/λmax', bound=below(bound))}.",
             seen,
             said("grows", along=along, growth=f"{growth:.4g}"),
-            f"descent.learning_rate = {better:.3g}, the best for {record.taken:,} steps",
+            f"descent.learning_rate = {below(better)}, the best for {record.taken:,} steps",
             severity="wrong",
             change={"descent.learning_rate": better},
             weight=1e6,
@@ -77,8 +78,8 @@ def _exact(
             f"{said('too-small', times=times(bound / rate))}.",
             seen,
             f"some {own:,.0f} steps to {PART:g} of the first J − J*; with the best η, "
-            f"{quadratic.best:.4g}, {best:,.0f}",
-            f"descent.learning_rate = {better:.3g}",
+            f"{below(quadratic.best)}, {best:,.0f}",
+            f"descent.learning_rate = {below(better)}",
             severity="wrong",
             change={"descent.learning_rate": better},
             weight=own / best,
@@ -124,8 +125,8 @@ def _by_sharpness(record: Record, measured: Measured) -> Iterator[Finding | Chec
             "learning-rate-too-large",
             f"η = {curves.rates[1]:.3g} is too large: {after}.",
             seen,
-            f"the largest stable η at the start is {start.largest_rate:.3g}",
-            f'descent.learning_rate = {start.largest_rate / 4:.2g} or less, or "auto"',
+            f"the largest stable η at the start is {below(start.largest_rate)}",
+            f'descent.learning_rate = {below(start.largest_rate / 4, 2)} or less, or "auto"',
             severity="wrong" if sure else "better",
             change=change,
             weight=1e3 * max(of_bound, 1.0),
@@ -140,8 +141,8 @@ def _by_sharpness(record: Record, measured: Measured) -> Iterator[Finding | Chec
             f"{curves.lowest:.4g}.",
             f"{seen}; a constant has {curves.constant:.4g}"
             + (", but the best parameters were kept" if kept else ""),
-            f"the largest stable η at the start is {start.largest_rate:.3g}",
-            f'descent.learning_rate = {start.largest_rate / 4:.2g} or less, or "auto"',
+            f"the largest stable η at the start is {below(start.largest_rate)}",
+            f'descent.learning_rate = {below(start.largest_rate / 4, 2)} or less, or "auto"',
             severity="better" if kept else "wrong",
             change=change,
             weight=1e3,

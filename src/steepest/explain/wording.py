@@ -7,6 +7,7 @@ the same sentences with their numbers.
 from __future__ import annotations
 
 import math
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 PART = 1e-3
@@ -118,6 +119,21 @@ def number(value: float, digits: int = 3) -> str:
     else:
         text = repr(float(f"{value:.{digits}g}")).removesuffix(".0")
     return text.replace("-", "−")
+
+
+def below(value: float, digits: int = 4) -> str:
+    """Return a bound or a rate rounded down, so that it is stable when it is typed in.
+
+    Examples
+    --------
+    >>> below(3.53986e-05, 3), below(0.1), below(math.inf)
+    ('3.53e-05', '0.1', 'inf')
+    """
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    exact = Decimal(repr(float(value)))
+    last = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+    return f"{float(exact.quantize(last, ROUND_FLOOR)):.{digits}g}"
 
 
 def count(steps: float) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from steepest.explain.findings import Check, Finding
 from steepest.explain.loop.loop import Loop
 from steepest.explain.loop.measured import LoopMeasured, adapts
+from steepest.explain.wording import below
 
 LOGITS = {
     "BCEWithLogitsLoss",
@@ -265,7 +266,7 @@ def check_curvature(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Ch
                 f"η = {sharp.rate:.3g} is {sharp.of_bound:.3g} times the largest stable one.",
                 said,
                 "networks stay near 1 times the bound; far above it, steps overshoot",
-                f"η below {sharp.largest_rate:.2g}",
+                f"η below {below(sharp.largest_rate, 2)}",
                 severity="better",
                 weight=50 * math.log(sharp.of_bound),
                 suspected=True,

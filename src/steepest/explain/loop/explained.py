@@ -13,6 +13,7 @@ from steepest.explain.loop.checks import CHECKS
 from steepest.explain.loop.loop import Loop, taken
 from steepest.explain.loop.measured import LoopMeasured, measure_loop
 from steepest.explain.loop.trial import LoopTrial, try_rates
+from steepest.explain.wording import below
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
 
@@ -157,7 +158,7 @@ def _too_large(rate: float, trial: LoopTrial) -> Finding:
         f"η = {rate:.3g} is too large: {said}",
         trial.sentence,
         "steps overshoot, or jump about in the noise of their batches",
-        f"η = {rate * factor:.3g}" + (", or less" if trial.best >= 1 else ""),
+        f"η = {below(rate * factor, 3)}" + (", or less" if trial.best >= 1 else ""),
         weight=1e3,
     )
 
