@@ -25,7 +25,7 @@ def parabola(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def explained(points: Path, scaling: str, rate: float, steps: int) -> Explanation:
+def explained(points: Path, scaling: str, rate: float, steps: int, every: int = 0) -> Explanation:
     recipe = {
         "events": {
             "path": str(points),
@@ -42,7 +42,7 @@ def explained(points: Path, scaling: str, rate: float, steps: int) -> Explanatio
             "scaling": scaling,
             "learning_rate": rate,
             "epochs": steps,
-            "validate_every": max(1, steps // 20),
+            "validate_every": every or max(1, steps // 20),
         },
         "evaluate": {"baseline": False},
     }
@@ -50,6 +50,17 @@ def explained(points: Path, scaling: str, rate: float, steps: int) -> Explanatio
     with suppress(DivergenceError):
         steepest.train(recipe, run, progress=False)
     return explain_run(run)
+
+
+def test_the_verdict_has_j_at_both_ends(parabola: Path):
+    t = np.arange(20.0)
+    y = pl.read_csv(parabola)["y"].to_numpy()
+    found = explained(parabola, "standard", 0.5, 400, every=400)
+    least = np.mean((y - np.polyval(np.polyfit(t, y, 2), t)) ** 2)
+    said = f"The run ended at J = {least:.4g}, from {np.mean(y**2):.4g};"
+    assert found.verdict.startswith(said)
+    curves = found.measured.curves
+    assert curves.last > 2 * curves.end  # the mean over the last round is not it
 
 
 def test_crawling_is_the_scaling_not_the_rate(parabola: Path):

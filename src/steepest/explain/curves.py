@@ -23,9 +23,10 @@ class Curves:
     constant
         Loss of the best constant on the training events.
     first, last
-        J of the first batch, and the mean of the last round.
+        J of all training events before the first step (of the first batch where θ there was not
+        kept), and the mean of the last round.
     end
-        J of all training events after the last step; of the last round where θ there was not kept.
+        J of all training events after the last step; as `last` where θ there was not kept.
     worst
         The largest recorded J.
     lowest, peak
@@ -83,9 +84,9 @@ def measure_curves(record: Record) -> Curves:
     last = float(rounds[-1]) if len(rounds) else float(losses[-1]) if len(losses) else nan
     return Curves(
         constant=constant_loss(record, record.train),
-        first=float(losses[0]) if len(losses) else nan,
+        first=_at(record, 0, 0, float(losses[0]) if len(losses) else nan),
         last=last,
-        end=_end(record, last),
+        end=_at(record, -1, record.taken, last),
         worst=float(np.nanmax(losses)) if len(losses) else nan,
         lowest=float(rounds.min()) if len(rounds) else nan,
         peak=float(rounds[int(np.argmin(rounds)) :].max()) if len(rounds) else nan,
@@ -100,12 +101,12 @@ def measure_curves(record: Record) -> Curves:
     )
 
 
-def _end(record: Record, otherwise: float) -> float:
-    """J of the training events at the last θ, if that is of the last step."""
-    if not len(record.thetas) or int(record.steps[-1]) != record.taken:
+def _at(record: Record, index: int, step: int, otherwise: float) -> float:
+    """J of the training events at a point of the path, if that is after so many steps."""
+    if not len(record.thetas) or int(record.steps[index]) != step:
         return otherwise
     with preserved_memory(record.objective), np.errstate(all="ignore"):
-        found = float(record.objective.loss(record.thetas[-1], record.train))
+        found = float(record.objective.loss(record.thetas[index], record.train))
     return found if math.isfinite(found) else otherwise
 
 
