@@ -94,6 +94,14 @@ def test_a_unit_is_not_guessed() -> None:
     assert title_of("x", units) == r"cost in \$"
 
 
+@pytest.mark.parametrize(("beside", "drawn"), [("c1", "c2"), ("mass", "$C_{2}$")])
+def test_columns_that_are_counted_are_no_jet_substructure(tmp_path: Path, beside, drawn) -> None:
+    path = tmp_path / "events.parquet"
+    pq.write_table(pa.table({"c2": COLUMNS["pt"], beside: COLUMNS["met"], "x": COLUMNS["x"]}), path)
+    units = load_sample(recipe(path, features=["c2"]).events).units
+    assert axis_label("c2", units=units) == drawn
+
+
 def test_units_in_tables_figures_and_the_saved_model(tmp_path: Path) -> None:
     label = {"name": "$M$", "value": "x + pt", "unit": "GeV"}
     bins = [{"column": "met", "edges": [0, 40, 400]}]

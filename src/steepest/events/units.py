@@ -23,6 +23,8 @@ LONGEST = 40
 """Letters of a file's title; a longer one is a description."""
 LEAVES = re.compile(r"[\w.]+(\[.*\])*(/[A-Za-z])?(:.*)?")
 """What ROOT makes the title of a branch that is given none: the list of its leaves."""
+COUNTED = re.compile(r"([cd])2")
+"""Names that are C₂ and D₂ of a jet in figures, or the second of columns that are counted."""
 IN_BRACKETS = re.compile(r"(?P<title>.*\S)\s*\[(?P<unit>[^\[\]]+)\]")
 
 
@@ -32,6 +34,7 @@ def units_of(
     """Return titles and units of features, label and other expressions, as far as they are known.
 
     What is a column of the file and no more has what the file says, where the recipe says nothing.
+    ``c2`` beside ``c0``, ``c1`` or ``c3``, as in a table without a header, is called that.
 
     Examples
     --------
@@ -46,6 +49,9 @@ def units_of(
         found = {}
         if column is not None and column in schema.names:
             found = _of_field(schema.field(column))
+        counted = COUNTED.fullmatch(name)
+        if counted and any(f"{counted[1]}{k}" in schema.names for k in (0, 1, 3)):
+            found = {"title": name} | found
         for key in (column or name, name):
             if given is not None and key in given:
                 found |= given[key].said()
