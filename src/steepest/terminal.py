@@ -31,7 +31,13 @@ from steepest.compiled.clock import tell_compilation
 from steepest.descent import State
 from steepest.evaluate import Merit
 from steepest.events.transfers import observe
-from steepest.report.tables import head_table, rough_intervals, with_indices, yield_table
+from steepest.report.tables import (
+    head_table,
+    rough_intervals,
+    shared_cuts,
+    with_indices,
+    yield_table,
+)
 from steepest.training import TrainingCallback
 
 if TYPE_CHECKING:
@@ -170,8 +176,7 @@ def show_results(metrics: dict[str, Any], report: Path) -> None:
     """Print a finished run: its table, and where the report lies."""
     events = metrics["parts"][metrics["part"]]["events"]
     table = _table(metrics, f"{metrics['part']} part, {events:,} events")
-    rough = rough_intervals(metrics)
-    tables = [table, *([rough, ""] if rough else []), *_heads(metrics), *_yields(metrics)]
+    tables = [table, *_notes(metrics), *_heads(metrics), *_yields(metrics)]
     _print(*tables, f"Report: {report}")
 
 
@@ -182,8 +187,13 @@ def show_evaluation(metrics: dict[str, Any], as_json: bool) -> None:
     part = "all events given" if metrics["part"] == "all" else f"{metrics['part']} part"
     figures = [f"Figures: {metrics['figures']}"] if metrics.get("figures") else []
     table = _table(metrics, f"{part}, {metrics['events']['events']:,} events")
-    rough = rough_intervals(metrics)
-    return _print(table, *([rough, ""] if rough else []), *_heads(metrics), *figures)
+    return _print(table, *_notes(metrics), *_heads(metrics), *figures)
+
+
+def _notes(metrics: dict[str, Any]) -> list[str]:
+    """Sentences below the table of figures of merit, and an empty line."""
+    notes = [note for note in (rough_intervals(metrics), *shared_cuts(metrics)) if note]
+    return [*notes, ""] if notes else []
 
 
 def show_predictions(written: Predictions, as_json: bool) -> None:
@@ -364,11 +374,40 @@ def text_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]])
 
 
 def _table(metrics: dict[str, Any], title: str) -> Table:
+    """The table of figures of merit; where it is too wide, headers and long cells are wrapped."""
     header, rows = table_of_merits(metrics)
+    console = Output()
+    natural = _of_merits(title, header, rows)
+    if console.measure(natural, options=console.options.update(width=10_000)).maximum <= (
+        console.width
+    ):
+        return natural
+    cells = [[_folded(cell, WIDEST) for cell in row] for row in rows]
+    widths = [max(_width(row[index]) for row in cells) for index in range(len(header))]
+    header = [_folded(name, max(width, 12)) for name, width in zip(header, widths, strict=True)]
+    narrow = _of_merits(title, header, cells)
+    narrow.show_edge = narrow.pad_edge = False
+    return narrow
+
+
+WIDEST = 22
+"""Characters beyond which a cell of a table that is too wide is written in two lines."""
+
+
+def _folded(text: str, width: int) -> str:
+    return "\n".join(wrap(text, width, break_long_words=False))
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.split("\n")))
+
+
+def _of_merits(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = _titled(f"Figures of merit ({title})")
-    for name in header[:-1]:
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    table.add_column(header[-1], style="dim")
+    table.add_column(header[0], no_wrap=True)
+    for name in header[1:-1]:
+        table.add_column(escape(name), justify="right", overflow="fold")
+    table.add_column(header[-1], style="dim", overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     return table
@@ -406,7 +445,7 @@ def _print(*parts: Table | str) -> None:
     console = Output()
     for part in parts:
         if isinstance(part, Table):
-            console.print(part)
+            console.print(part, *([] if part.show_edge else [""]), sep="\n")
         else:
             console.print(escape(part), highlight=False, soft_wrap=True)
 

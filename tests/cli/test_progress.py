@@ -6,9 +6,12 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import steepest
+from steepest import terminal
+from steepest.evaluate import Merit
 from steepest.events.transfers import received, requested
 from steepest.terminal import TerminalCallback, progress_unless
 
@@ -71,3 +74,33 @@ def test_a_notebook_has_a_line_that_is_replaced(monkeypatch: pytest.MonkeyPatch)
     assert shown[0] == "Reading events 0 %  "
     assert "Descending 0 %  " in shown
     assert shown[-1] == ""
+
+
+def test_a_table_of_80_columns_cuts_neither_names_nor_numbers(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"background_rejection_at_{efficiency}" for efficiency in (0.3, 0.9)]
+    counts: dict[str, float | int] = {"background_passed": 163, "background_total": 2428}
+
+    def merits(value, low, high):
+        found = (Merit(name, value, low, high, 1.0, 0.68, counts, "") for name in names)
+        undefined = Merit("robust_resolution", 5.967, np.nan, np.nan, np.nan, 0.68, {}, "", "GeV")
+        return {m.name: m.to_json() for m in (*found, undefined)}
+
+    metrics = {
+        "part": "test",
+        "parts": {"test": {"events": 5000}},
+        "model": {"name": "dense network 128→64→64→64→64→1"},
+        "merits": {
+            "model": merits(28.4, 4.62, 1.137e10),
+            "baseline": merits(1.5281, 1.4012, 1.5721),
+        },
+    }
+    terminal.show_results(metrics, Path("report.html"))
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    for whole in ("1/ε_B (ε_S = 0.3)", "1/ε_B (ε_S = 0.9)", "28 (4.6 to 1.1·10¹⁰)", "rests on",
+                  "1.528 +0.044 −0.127", "163 of 2,428 bkg", "128→64→64→64→64→1"):  # fmt: skip
+        assert whole in shown
+    assert "…" not in shown

@@ -21,7 +21,7 @@ from steepest.evaluate.merit import (
     normal_quantile,
     undefined_merit,
 )
-from steepest.report.tables import rough_intervals
+from steepest.report.tables import rough_intervals, shared_cuts
 
 
 def merit(value, low, high, unit=None, **more):
@@ -152,3 +152,19 @@ def test_tables_say_which_intervals_are_rough():
         found = rough_intervals({"merits": {"model": {n: m.to_json() for n, m in merits.items()}}})
         assert told in found
         assert bool(told) == bool(found)
+
+
+def test_a_score_that_many_events_share_is_said():
+    labels = np.array([0, 1] * 50)
+    scores = np.where(np.arange(100) < 70, 0.5, np.arange(100) / 100)
+
+    def said(scores):
+        curve = roc_curve(labels, scores)
+        merits = [background_rejection(curve, wanted) for wanted in (0.2, 0.5, 0.7)]
+        return shared_cuts({"merits": {"model": {m.name: m.to_json() for m in merits}}})
+
+    assert said(scores) == [
+        "70 of 100 events share one score: no cut gives ε_S = 0.5 or 0.7, and the cut taken has "
+        "ε_S = 1."
+    ]
+    assert said(np.arange(100) / 100) == []

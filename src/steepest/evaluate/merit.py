@@ -13,7 +13,7 @@ from steepest.notation import number_text, power_of_ten, shared_exponent
 
 ONE_SIGMA = 0.6826894921370859  # erf(1/√2): the probability within one standard deviation
 _NUMBERS = ("value", "low", "high", "uncertainty")
-_REJECTION = "background_rejection_at_"
+REJECTION = "background_rejection_at_"
 _TITLES = {
     "auc": "AUC",
     "auc_difference": "AUC gain",
@@ -177,8 +177,8 @@ class Merit:
         >>> undefined_merit("background_rejection_at_0.5", "", definition="").title
         '1/ε_B (ε_S = 0.5)'
         """
-        if self.name.startswith(_REJECTION):
-            return f"1/ε_B (ε_S = {self.name.removeprefix(_REJECTION)})"
+        if self.name.startswith(REJECTION):
+            return f"1/ε_B (ε_S = {self.name.removeprefix(REJECTION)})"
         return _TITLES.get(self.name, self.name.replace("_", " ").replace("auc", "AUC"))
 
     @property

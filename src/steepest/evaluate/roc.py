@@ -222,8 +222,8 @@ def background_rejection(roc: Roc, signal_efficiency: float = 0.5) -> Merit:
     Returns
     -------
     Merit
-        Named ``background_rejection_at_<ε_S>``; counts: threshold, signal efficiency reached,
-        events passing and in all, raw and effective.
+        Named ``background_rejection_at_<ε_S>``; counts: threshold, events whose score it is,
+        signal efficiency reached, events passing and in all, raw and effective.
 
     Raises
     ------
@@ -282,8 +282,13 @@ def _rejection_counts(roc: Roc, at: int) -> dict[str, float | int]:
         total_of(signal) - float(_at(signal, at)),
         total_of(signal_squares) - float(_at(signal_squares, at)),
     )
+    same_score = sum(
+        int(_at(column, at)) - (int(_at(column, at - 1)) if at else 0)
+        for column in (roc.signal_above, roc.background_above)
+    )
     return {
         "threshold": float(_at(roc.thresholds, at)),
+        "same_score": same_score,
         "signal_efficiency": float(_at(roc.signal_efficiency, at)),
         "signal_passed": int(_at(roc.signal_above, at)),
         "signal_total": int(total_of(roc.signal_above)),

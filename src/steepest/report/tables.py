@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from steepest.evaluate import Merit
-from steepest.evaluate.merit import ONE_SIGMA, with_uncertainty
+from steepest.evaluate.merit import ONE_SIGMA, REJECTION, with_uncertainty
 from steepest.notation import number_text
 
 _INDEX = re.compile(r"(ε)_([SB])")
@@ -34,6 +34,31 @@ def rough_intervals(metrics: dict[str, Any]) -> str:
         "Rough intervals (few events; they hold the truth in 55 to 90 % of experiments, not in "
         f"68 %): {which}."
     )
+
+
+def shared_cuts(metrics: dict[str, Any]) -> list[str]:
+    """Say which signal efficiencies no cut gives, because many events share one score."""
+    merits = metrics.get("merits", {}).get("model", {})
+    of_cut: dict[float, list[tuple[str, dict[str, Any]]]] = {}
+    for name, entry in merits.items():
+        counts = entry.get("counts", {})
+        if name.startswith(REJECTION) and counts.get("same_score", 0) > 1:
+            of_cut.setdefault(counts["threshold"], []).append(
+                (name.removeprefix(REJECTION), counts)
+            )
+    told = []
+    for points in of_cut.values():
+        counts = points[0][1]
+        reached = counts["signal_efficiency"]
+        missed = [wanted for wanted, _ in points if float(wanted) < reached - 1e-9]
+        if len(points) < 2 or not missed:
+            continue
+        total = counts["signal_total"] + counts["background_total"]
+        told.append(
+            f"{counts['same_score']:,} of {total:,} events share one score: no cut gives "
+            f"ε_S = {' or '.join(missed)}, and the cut taken has ε_S = {reached:.3g}."
+        )
+    return told
 
 
 def yield_table(metrics: dict[str, Any]) -> dict[str, Any] | None:
