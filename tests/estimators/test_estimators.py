@@ -170,7 +170,7 @@ def test_one_class(two_classes):
     assert str(caught.value) == (
         "Classifier was given one class only.\n"
         "  expected: labels of two classes or more\n"
-        "  found:    only np.int64(1) in 400 events"
+        "  found:    only 1 in 400 events"
     )
 
 

@@ -53,6 +53,13 @@ The feature 'pt' is not a finite number for 1 of 133 selected events, first in D
   cause:    the job that wrote the file left a value out, or divided by zero
   do:       exclude these events: select = "(kind == 'top') AND isfinite(pt)"; or say how to fill the feature: fill = "median"
 """),
+    "NaN in all events": ({"pt": [float("nan")] * N}, {}, None, """
+The feature 'pt' is not a finite number for 200 of 200 selected events, first in DIR/jets.parquet at row 0.
+  expected: a finite number for each event
+  found:    200 NaN
+  cause:    the job that wrote the file left a value out, or divided by zero
+  do:       leave it out: pt tells nothing of these events
+"""),
     "null in a feature": ({"pt": GAPS}, {}, None, """
 The feature 'pt' is not a finite number for 1 of 200 selected events, first in DIR/jets.parquet at row 0.
   expected: a finite number for each event

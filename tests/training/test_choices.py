@@ -69,7 +69,8 @@ def test_cuts_come_from_validation_and_results_from_test(train):
         "In bins of pt",
         "550 – 600",
         binned.merits["signal_efficiency"][0].format(),
-        "Cuts were chosen on the validation part.",
+        "The cut at the working point, of the figures in bins, and the cut of the significance "
+        "were chosen on the validation part.",
         "significance Z",
         "in bins of pt, with 68.27 % intervals",
         "Expected (Asimov) significance",

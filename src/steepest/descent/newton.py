@@ -133,7 +133,8 @@ def newton(
     assert state is not None  # there is a start
     if ranks.is_main:
         checkpointer.save(state, recorder.history.take(), recorder.taken())
-    said = f"Newton's method: {steps} steps to the optimum{how}, {state.step} over all events."
+    took = "1 step" if steps == 1 else f"{steps} steps"
+    said = f"Newton's method: {took} to the optimum{how}, {state.step} over all events."
     return _outcome(plan, state), said
 
 

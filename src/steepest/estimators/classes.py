@@ -68,7 +68,7 @@ def two_or_more(classes: Array, where: str) -> Array:
         raise EventsError(
             "Classifier was given one class only.",
             expected="labels of two classes or more",
-            found=f"only {classes[0]!r} in {where}",
+            found=f"only {classes.tolist()[0]!r} in {where}",
         )
     return classes
 

@@ -65,9 +65,10 @@ def check_noise(record: Record, measured: Measured) -> Iterator[Finding | Check]
         )
         return
     falls = curves.rates[2] < 0.3 * curves.rates[1]
-    scale = f"{noise.scale:,.0f}" if math.isfinite(noise.scale) else "infinite"
+    is_finite = math.isfinite(noise.scale)
+    scale = f"{noise.scale:,.0f} events" if is_finite else "without bound (∇J = 0)"
     seen = (
-        f"noise scale tr Σ/‖∇J‖² = {scale} events at the end, batches of {noise.batch:,}; "
+        f"noise scale tr Σ/‖∇J‖² = {scale} at the end, batches of {noise.batch:,}; "
         f"η ends at {curves.rates[2] / curves.rates[1]:.2g} of its largest"
     )
     if noise.scale > 4 * noise.batch and not falls:

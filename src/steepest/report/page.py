@@ -22,6 +22,7 @@ from steepest.report.tables import (
     fold_table,
     head_table,
     rough_intervals,
+    shared_cuts,
     variation_table,
     with_indices,
     yield_table,
@@ -120,7 +121,7 @@ def render(folder: RunFolder) -> str:
         folds=fold_table(metrics),
         variations=variation_table(metrics),
         class_heads=_class_heads(metrics),
-        rough=rough_intervals(metrics),
+        notes=[note for note in (rough_intervals(metrics), *shared_cuts(metrics)) if note],
         chosen=_chosen(metrics),
         verdict=_verdict(metrics),
         explanation=folder.explanation,
@@ -209,8 +210,18 @@ def _chosen(metrics: dict[str, Any]) -> str:
         return ""
     part = chosen["part"]
     end = "" if part != metrics["part"] else ": the evaluated events themselves, for want of others"
-    what = "The resolution of the pulls was measured" if chosen.get("resolution") else None
-    return f"{what or 'Cuts were chosen'} on the {part} part{end}."
+    cuts = [
+        what
+        for key, what in (
+            ("working_point", "the cut at the working point, of the figures in bins,"),
+            ("significance", "the cut of the significance"),
+        )
+        if chosen.get(key)
+    ]
+    what = " and ".join(cuts) or "the resolution of the pulls"
+    verb = "were" if len(cuts) > 1 else "was"
+    done = "chosen" if cuts else "measured"
+    return f"{what[0].upper()}{what[1:]} {verb} {done} on the {part} part{end}."
 
 
 def _verdict(metrics: dict[str, Any]) -> str:

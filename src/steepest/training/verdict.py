@@ -6,6 +6,7 @@ from typing import Any
 
 from steepest.evaluate import Merit
 from steepest.events import Sample
+from steepest.models.dense import Dense
 from steepest.storage import blocks
 from steepest.training.evaluation import Evaluation
 from steepest.training.fit import Fitted
@@ -58,11 +59,11 @@ def untrained(fitted: Fitted) -> list[str]:
 
 
 def _as_good_as_guessing(evaluation: Evaluation) -> list[str]:
-    """Say that figures of merit are two standard deviations or less above those of guessing."""
+    """Say that figures of merit are within two standard deviations of guessing, or less above."""
     told = []
     for name, (_, limit, other) in _GUESSING.items():
         merit = evaluation.merits.get(name)
-        if merit is None or merit.high < limit or 2 * merit.low - merit.value > limit:
+        if merit is None or _is_below(merit, limit) or 2 * merit.low - merit.value > limit:
             continue
         few = merit.is_rough
         cause = "more events would tell" if few else "the features may not tell the label"
@@ -80,7 +81,7 @@ def _lost(
     lost = []
     for name, (title, limit, other) in _GUESSING.items():
         merit = evaluation.merits.get(name)
-        if merit is not None and merit.high < limit:
+        if merit is not None and _is_below(merit, limit):
             lost.append(f"worse than {other} ({title} of {merit.value:.4g})")
     gains = list(merits.get("gain", {}).values()) if linear is not None else []
     lower = [gain for gain in gains if linear is not None and _is_noticeable(gain, linear)]
@@ -94,6 +95,11 @@ def _lost(
             "features and events the linear model is enough"
         ]
     return []
+
+
+def _is_below(merit: Merit, limit: float) -> bool:
+    """Whether a figure of merit is more than two standard deviations below a limit."""
+    return 2 * merit.high - merit.value < limit
 
 
 def _listed(gains: list[Merit]) -> str:
@@ -132,6 +138,12 @@ def _cause(fitted: Fitted, train: Sample) -> str:
         return f"overtraining: {best}, after which the validation loss does not fall"
     if far := {outlier.feature: None for outlier in fitted.model.scaling.outliers}:
         return f"values far out of {', '.join(far)}, which the log tells: try another scaling"
+    model = fitted.model.model
+    if isinstance(model, Dense) and not model.hidden:
+        return (
+            "the label depends on the features in a way that a linear model cannot describe, or "
+            "otherwise in the events that it is tested on: try a network (model.hidden)"
+        )
     return (
         "none is seen in the weights, the features' scales or the loss's course: try another "
         "descent.learning_rate, or a smaller network"

@@ -87,7 +87,7 @@ class Faults:
             expected=f"{'a finite number' if is_number else self.words} for each event",
             found=", ".join(f"{count} {kind}" for kind, count in kinds.items() if count),
             cause=self.cause(),
-            do=self.remedy(select),
+            do=self.remedy(select) if total < selected else self.leave_out(),
         )
 
     def cause(self) -> str:
@@ -112,6 +112,12 @@ class Faults:
         if self.nulls:
             return "a value that is missing in the file"
         return "the job that wrote the file left a value out, or divided by zero"
+
+    def leave_out(self) -> str:
+        """Return what to do where no event has a value."""
+        if self.role.startswith("The feature "):
+            return f"leave it out: {self.expression.text} tells nothing of these events"
+        return "choose another column, or look at the file: no event has a value"
 
     def remedy(self, select: str | None) -> str:
         """Return a selection that leaves the events out."""

@@ -277,8 +277,8 @@ def check_curvature(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Ch
         yield Check("noise", False, "fewer than four batches, or no gradient")
     else:
         scale = measured.noise.scale
-        told = f"{scale:,.0f}" if math.isfinite(scale) else "infinite"
-        yield Check("noise", True, f"tr Σ/‖∇J‖² = {told} events; batches of {loop.batch_size:,}")
+        told = f"{scale:,.0f} events" if math.isfinite(scale) else "without bound (∇J = 0)"
+        yield Check("noise", True, f"tr Σ/‖∇J‖² = {told}; batches of {loop.batch_size:,}")
 
 
 CHECKS = (
