@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -211,7 +212,7 @@ def test_nothing_of_the_loop_changes():
     gradients = [p.grad.clone() for p in module.parameters()]
     moments = [s["exp_avg"].clone() for s in optimizer.state.values()]
     torch.manual_seed(9)
-    random = torch.random.get_rng_state()
+    kept_random = torch.random.get_rng_state()
     steepest.explain(module, BCE, data, optimizer)
     assert all(bool((v == before[k]).all()) for k, v in module.state_dict().items())
     assert all(
@@ -219,7 +220,7 @@ def test_nothing_of_the_loop_changes():
     )
     kept = [s["exp_avg"] for s in optimizer.state.values()]
     assert all(bool((a == b).all()) for a, b in zip(kept, moments, strict=True))
-    assert bool((torch.random.get_rng_state() == random).all())
+    assert bool((torch.random.get_rng_state() == kept_random).all())
     assert module.training
     assert optimizer.param_groups[0]["lr"] == 0.01
 
@@ -286,7 +287,89 @@ def test_parameters_that_are_not_optimised_or_have_no_gradient():
     assert "no-gradient" in {one.cause for one in explained(Module()).findings}
 
 
+def test_an_optimiser_of_another_module():
+    found = steepest.explain(
+        network(), BCE, batches(), torch.optim.Adam(network().parameters(), lr=0.01)
+    )
+    assert found.findings[0].cause == "parameters-not-optimised"
+    assert "another module" in found.findings[0].seen
+    assert [one.passed for one in found.checks if one.name == "trial"] == [False]
+
+
+def test_a_rate_of_zero():
+    found = explained(network(), 0.0)
+    assert found.verdict.endswith("η is 0.")
+    assert found.findings[0].severity == "wrong"
+    module = network()
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 10)
+    warming = steepest.explain(module, BCE, batches(), optimizer)
+    assert "η is 0 now; a scheduler sets it, from 0.001." in warming.verdict
+    for one in (*found.checks, *warming.checks):
+        assert not (one.passed and "nan" in one.sentence)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_random_numbers_of_a_loader_stay(shuffle: bool):
+    module, data = network(), torch.utils.data.TensorDataset(X, Y)
+    own = torch.Generator().manual_seed(3)
+    state = own.get_state()
+    for generator in (None, own):
+        loader = torch.utils.data.DataLoader(
+            data, batch_size=64, shuffle=shuffle, generator=generator
+        )
+        torch.manual_seed(9)
+        before = torch.get_rng_state(), random.getstate()
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+        steepest.explain(module, BCE, loader, optimizer, try_fixes=False)
+        assert bool((torch.get_rng_state() == before[0]).all())
+        assert random.getstate() == before[1]
+    assert bool((own.get_state() == state).all())
+
+
+def test_a_loss_with_the_other_sign_is_wrong():
+    found = explained(network(), 1e-4, loss=lambda z, y: -BCE(z, y), try_fixes=False)
+    assert found.verdict.endswith(found.findings[0].title)
+    assert (found.findings[0].cause, found.findings[0].severity) == ("gradient-sign", "wrong")
+    assert "binary_cross_entropy_with_logits" in found.findings[0].seen
+    endless = explained(network(), 1e-2, loss=lambda z, y: -BCE(z, y) - 0.1)
+    assert (endless.findings[0].cause, endless.findings[0].severity) == ("gradient-sign", "wrong")
+    density = explained(network(), 1e-3, loss=lambda z, y: ((z - y) ** 2).mean() - 2.0)
+    assert not [one for one in density.findings if one.severity == "wrong"]
+
+
+def test_weights_that_are_nan_are_not_dead_units():
+    module = network()
+    with torch.no_grad():
+        module[0].weight.fill_(math.nan)
+    found = explained(module)
+    assert [one.cause for one in found.findings] == ["loss-not-finite"]
+    assert not [one for one in found.checks if one.passed and "gradient" in one.sentence]
+    assert not [one for one in found.checks if one.passed and "nan" in one.sentence]
+
+
+def test_a_healthy_network_of_sequences_is_not_wrong_before_its_first_step():
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.out = nn.LSTM(1, 8, batch_first=True), nn.Linear(8, 1)
+
+        def forward(self, x: Any) -> Any:
+            return self.out(self.lstm(x[:, :, None])[0][:, -1])
+
+    torch.manual_seed(0)
+    found = explained(Recurrent(), 1e-3)
+    assert not [one for one in found.findings if one.severity == "wrong"]
+
+
 def test_what_is_refused():
+    for optimizer, said in (
+        (None, "NoneType"),
+        (torch.optim.LBFGS(network().parameters()), "closure"),
+        (torch.optim.SGD([torch.zeros(2)], lr=0.1), "none"),
+    ):
+        with pytest.raises(InputError, match=said):
+            steepest.explain(network(), BCE, batches(), optimizer)
     module = network()
     optimizer = torch.optim.Adam(module.parameters())
     with pytest.raises(InputError, match="no batches"):

@@ -24,7 +24,7 @@ def unit_states(module: Any, forward: Callable[[], object]) -> tuple[LayerState,
     from torch import nn
 
     slopes: dict[type, Callable[[Any], Any]] = {
-        nn.ReLU: lambda x: (x > 0).float(),
+        nn.ReLU: lambda x: (~(x <= 0)).float(),  # NaN is not dead
         nn.Tanh: lambda x: 1 - x.tanh() ** 2,
         nn.Sigmoid: lambda x: 4 * x.sigmoid() * (-x).sigmoid(),
     }

@@ -130,17 +130,31 @@ def check_parameters(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | C
         yield Finding(
             "gradient-sign",
             f"J is below zero: {measured.loss:.4g}.",
-            "a mean of squared errors or of −log p of classes is not",
+            (f"it is −1 times {measured.negated}; " if measured.negated else "")
+            + "a mean of squared errors or of −log p of classes is not",
             "a sign is wrong in the loss, so that descending raises the error",
             "the loss with its other sign; ignore this for a density's −log p",
-            severity="better",
+            severity="wrong" if measured.negated else "better",
             weight=1e4,
+        )
+    if measured.rate == 0:
+        planned = max(float(group.get("initial_lr", 0.0)) for group in groups)
+        told = f"η is 0 now; a scheduler sets it, from {planned:.3g}." if planned else "η is 0."
+        yield Finding(
+            "learning-rate-too-small",
+            told,
+            f"lr = 0 in all {len(groups)} groups" if len(groups) > 1 else "lr = 0",
+            "θ does not move: θ ← θ − 0 · ∇J",
+            "explain the loop again after the first steps" if planned else "a positive lr",
+            severity="better" if planned else "wrong",
+            weight=1e6,
         )
     if measured.forgotten:
         yield Finding(
             "parameters-not-optimised",
             f"{len(measured.forgotten)} parameters are not the optimiser's.",
-            ", ".join(measured.forgotten[:4]),
+            ", ".join(measured.forgotten[:4])
+            + ("; it has those of another module" if loop.foreign else ""),
             "they stay at their first values",
             "make the optimiser from module.parameters(), after the module is complete",
             severity="wrong",
@@ -157,7 +171,7 @@ def check_parameters(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | C
             severity="wrong",
             weight=1e5,
         )
-    elif measured.without_gradient and not dead_too:
+    elif measured.without_gradient and not dead_too and not (loop.foreign and measured.forgotten):
         yield Finding(
             "no-gradient",
             f"{len(measured.without_gradient)} parameters have no gradient.",
@@ -167,6 +181,8 @@ def check_parameters(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | C
             severity="better",
             weight=1e2,
         )
+    elif not measured.gradients:
+        yield Check("parameters", False, "J is not finite, so no gradient was taken")
     elif not measured.forgotten:
         yield Check("parameters", True, f"{loop.size:,}, all with a gradient")
 
@@ -221,7 +237,14 @@ def check_layers(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Check
                 weight=1e2 * math.log(times),
             )
             return
-    yield Check("layers", True, f"J = {measured.loss:.4g}, guessing {measured.guess:.4g}")
+    if not measured.outputs["finite"]:
+        yield Check("layers", False, "the module's outputs are not finite")
+        return
+    yield Check(
+        "layers",
+        math.isfinite(measured.loss),
+        f"J = {measured.loss:.4g}, guessing {measured.guess:.4g}",
+    )
 
 
 def check_inputs(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Check]:
@@ -251,9 +274,7 @@ def check_curvature(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Ch
     sharp = measured.sharpness
     if sharp is None:
         lost = "η against its bound, saddle or minimum, the spectrum"
-        yield Check(
-            "curvature", False, f"no Hessian–vector product ({measured.lost}); lost: {lost}"
-        )
+        yield Check("curvature", False, f"not measured: {measured.lost}; lost: {lost}")
     else:
         over = " over √v̂" if adapts(loop) else ""
         said = (
@@ -272,7 +293,7 @@ def check_curvature(loop: Loop, measured: LoopMeasured) -> Iterator[Finding | Ch
                 suspected=True,
             )
         else:
-            yield Check("curvature", True, said)
+            yield Check("curvature", math.isfinite(sharp.of_bound), said)
     if measured.noise is None:
         yield Check("noise", False, "fewer than four batches, or no gradient")
     else:

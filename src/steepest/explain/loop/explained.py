@@ -10,8 +10,8 @@ from typing import Any
 from steepest.explain.explanation import Explanation, ranked
 from steepest.explain.findings import Check, Finding, Trial
 from steepest.explain.loop.checks import CHECKS
-from steepest.explain.loop.loop import Loop, taken
-from steepest.explain.loop.measured import LoopMeasured, measure_loop
+from steepest.explain.loop.loop import Loop, refuse_unfit, same_random_numbers, taken
+from steepest.explain.loop.measured import LoopMeasured, adapts, measure_loop
 from steepest.explain.loop.trial import LoopTrial, try_rates
 from steepest.explain.wording import below
 from steepest.training import TrainingCallback
@@ -65,7 +65,8 @@ def explain_loop(
     Raises
     ------
     InputError
-        The loader has no batches, or not of (inputs, targets).
+        The loader has no batches, or not of (inputs, targets); module or optimiser are none of
+        PyTorch; the optimiser needs a closure, or has no parameter that asks for a gradient.
 
     Examples
     --------
@@ -79,8 +80,13 @@ def explain_loop(
     >>> explain_loop(module, loss, batches, optimizer).findings[0].cause
     'wrong-output-activation'
     """
-    callback = callback or TrainingCallback()
-    loop = Loop(module, loss, optimizer, taken(loader, module), forward)
+    refuse_unfit(module, optimizer)
+    with same_random_numbers(module, loader):
+        loop = Loop(module, loss, optimizer, taken(loader, module), forward)
+        return _explained(loop, try_fixes, callback or TrainingCallback())
+
+
+def _explained(loop: Loop, try_fixes: bool, callback: TrainingCallback) -> Explanation:
     callback.stage("Measuring the loop")
     measured = measure_loop(loop)
     found: list[Finding] = []
@@ -92,15 +98,20 @@ def explain_loop(
             else:
                 checks.append(outcome)
     trial = None
-    if try_fixes and math.isfinite(measured.loss):
+    untried = "no steps were taken"
+    if loop.foreign:
+        untried = "not made: the optimiser has parameters of another module"
+    elif not measured.rate > 0:
+        untried = "not made: η is not positive"
+    elif try_fixes and math.isfinite(measured.loss):
         with interruptible(callback):
             trial = try_rates(loop, callback)
         found, checks = _judged(loop, measured, trial, found, checks)
-    else:
-        checks.append(Check("trial", False, "no steps were taken"))
+    if trial is None:
+        checks.append(Check("trial", False, untried))
     found = ranked(found)
     return Explanation(
-        run=type(module).__name__,
+        run=type(loop.module).__name__,
         verdict=_verdict(measured, found),
         findings=tuple(found),
         checks=tuple(checks),
@@ -110,6 +121,16 @@ def explain_loop(
 
 LOST = 0.1
 """A rise of J, as a part of that of guessing, that is of steps that are too long."""
+
+
+PLATEAU = 0.1
+"""A fall below this part of the loss of guessing is none that a larger η proves to be better."""
+ENDLESS = 3.0
+"""A J below zero that falls by so many times |J| and the loss of guessing has no lowest value."""
+
+
+def _endless(one: Finding, trial: LoopTrial) -> Finding:
+    return replace(one, severity="wrong", seen=f"{one.seen}; {trial.sentence}")
 
 
 def _judged(
@@ -130,6 +151,10 @@ def _judged(
     after = trial.after.get(smaller, math.inf)
     gain = own - after
     wrong_way = any(one.cause == "gradient-sign" for one in found)
+    if measured.loss < 0 and trial.before - min(trial.after.values()) > ENDLESS * (
+        abs(trial.before) + measured.guess
+    ):
+        rest = [_endless(one, trial) if one.cause == "gradient-sign" else one for one in rest]
     # a rise that is no noise of small batches about a minimum
     lost = math.isinf(own) or own > trial.before + LOST * max(measured.guess, abs(trial.before))
     if wrong_way or (best == 1.0 and not lost):
@@ -144,7 +169,10 @@ def _judged(
             first = replace(first, trial=Trial("training", len(loop.batches), *numbers))
         rest.append(replace(first, suspected=False, severity="wrong" if lost else "better"))
     elif best > 1 and trial.before - own < 0.15 * (trial.before - trial.after[best]):
-        rest.append(_too_small(rate, trial))
+        begun = bool(loop.optimizer.state) or not adapts(loop)
+        level = trial.before - trial.after[best] < PLATEAU * abs(measured.guess)
+        severity = "wrong" if begun and not level else "better"
+        rest.append(replace(_too_small(rate, trial), severity=severity))
     else:
         checks.append(Check("learning rate", True, trial.sentence))
     return rest, checks

@@ -7,6 +7,8 @@ module's present parameters, and leaves module, gradients and random numbers as 
 from __future__ import annotations
 
 import copy
+import inspect
+import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,6 +66,12 @@ class Loop:
         """Events of the first batch."""
         return len(self.batches[0][1])
 
+    @property
+    def foreign(self) -> bool:
+        """Whether the optimiser has parameters of another module."""
+        own = {id(p) for p in self.module.parameters()}
+        return any(id(p) not in own for g in self.optimizer.param_groups for p in g["params"])
+
     def outputs(self, inputs: Any) -> Tensor:
         """f_θ(x)."""
         if self.forward is not None:
@@ -113,6 +121,44 @@ class Loop:
         return (torch.cat([g.reshape(-1).double() for g in found]).cpu().numpy(),)
 
 
+def refuse_unfit(module: Any, optimizer: Any) -> None:
+    """Refuse what no loop can be made of.
+
+    Raises
+    ------
+    InputError
+        No module; no optimiser; one whose step needs a closure; one without parameters.
+    """
+    for given, kind, name in (
+        (module, nn.Module, "module"),
+        (optimizer, torch.optim.Optimizer, "optimiser"),
+    ):
+        if not isinstance(given, kind):
+            raise InputError(
+                f"The {name} is not one of PyTorch.",
+                expected=f"torch.{'nn.Module' if kind is nn.Module else 'optim.Optimizer'}",
+                found=type(given).__name__,
+                cause="the arguments are in another order",
+                do="steepest.explain(module, loss, loader, optimizer)",
+            )
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise InputError(
+            f"{type(optimizer).__name__} evaluates J several times a step, which is not explained.",
+            expected="an optimiser whose step() needs no closure",
+            found=type(optimizer).__name__,
+            do="explain the module with SGD or Adam",
+        )
+    if not any(p.requires_grad for group in optimizer.param_groups for p in group["params"]):
+        raise InputError(
+            "The optimiser has no parameter that asks for a gradient.",
+            expected="parameters with requires_grad",
+            found="none",
+            cause="all were frozen",
+            do="requires_grad_(True) on those that shall learn",
+        )
+
+
 def taken(loader: Iterable[Any], module: nn.Module, most: int = BATCHES) -> list[Any]:
     """The first batches of a loader as (inputs, targets), on the module's device.
 
@@ -146,13 +192,30 @@ def taken(loader: Iterable[Any], module: nn.Module, most: int = BATCHES) -> list
 
 
 @contextmanager
+def same_random_numbers(module: nn.Module, loader: Any = None) -> Iterator[None]:
+    """The random numbers of PyTorch, NumPy, Python and a loader's own generators are restored."""
+    owners = (loader, getattr(loader, "sampler", None))
+    own = {one for o in owners if isinstance(one := getattr(o, "generator", None), torch.Generator)}
+    states = [(one, one.get_state()) for one in own]
+    cuda = [p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"]
+    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - a loader's own
+    with torch.random.fork_rng(devices=sorted(set(cuda))):
+        try:
+            yield
+        finally:
+            for one, state in states:
+                one.set_state(state)
+            random.setstate(of_python)
+            np.random.set_state(of_numpy)  # noqa: NPY002
+
+
+@contextmanager
 def as_it_was(module: nn.Module) -> Iterator[None]:
     """Evaluation mode; modes, gradients, buffers and random numbers are restored."""
     modes = {name: one.training for name, one in module.named_modules()}
     gradients = [p.grad for p in module.parameters()]
     buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
-    cuda = [p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"]
-    with torch.random.fork_rng(devices=sorted(set(cuda))):
+    with same_random_numbers(module):
         module.eval()
         try:
             yield

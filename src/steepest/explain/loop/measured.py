@@ -32,6 +32,8 @@ class LoopMeasured:
         The loss of the best constant: the entropy of the targets' classes, or their variance.
     noise
         From the gradients of the batches.
+    rate
+        The largest η of the optimiser's groups.
     sharpness
         ηλmax, of P^½ ∇²J P^½ with η and Adam's √v̂ in P, and its bound.
     lowest
@@ -46,6 +48,8 @@ class LoopMeasured:
         Parameters that ask for gradients, and that the optimiser does not have.
     alike
         Matrices whose units all have the same weights.
+    negated
+        The usual loss whose negative J is; "" where there is none.
     layers
         Activations' states.
     outputs, targets
@@ -59,6 +63,7 @@ class LoopMeasured:
     losses: tuple[float, ...]
     guess: float
     noise: Noise | None
+    rate: float
     sharpness: Sharpness | None
     lowest: float | None
     lost: str
@@ -66,6 +71,7 @@ class LoopMeasured:
     without_gradient: tuple[str, ...]
     forgotten: tuple[str, ...]
     alike: tuple[str, ...]
+    negated: str
     layers: tuple[LayerState, ...]
     outputs: dict[str, Any]
     targets: dict[str, Any]
@@ -99,6 +105,7 @@ def measure_loop(loop: Loop) -> LoopMeasured:
             losses=losses,
             guess=_guess(targets),
             noise=None,
+            rate=float(_rates(loop).max()),
             sharpness=None,
             lowest=None,
             lost="",
@@ -106,6 +113,7 @@ def measure_loop(loop: Loop) -> LoopMeasured:
             without_gradient=(),
             forgotten=_forgotten(loop),
             alike=_alike(loop),
+            negated=_negated(loop, losses[0]),
             layers=unit_states(loop.module, lambda: loop.outputs(loop.batches[0][0])),
             outputs=_summary(outputs) | {"shape": shape, "made_by": _made_by(loop)},
             targets=_summary(targets) | {"shape": tuple(loop.batches[0][1].shape)},
@@ -131,6 +139,8 @@ def measure_loop(loop: Loop) -> LoopMeasured:
 
 def _curved(loop: Loop, measured: LoopMeasured, gradients: Array) -> LoopMeasured:
     rates = _rates(loop)
+    if not measured.rate > 0:
+        return replace(measured, lost="η is not positive")
     root = np.sqrt(rates / _divisor(loop, gradients))
     try:
         _refuse_silent_zeros(loop, gradients)
@@ -252,6 +262,27 @@ def _alike(loop: Loop) -> tuple[str, ...]:
         if values.dim() >= 2 and len(values) > 1 and bool((values == values[:1]).all()):
             found.append(name)
     return tuple(found)
+
+
+USUAL = ("binary_cross_entropy_with_logits", "binary_cross_entropy", "cross_entropy", "mse_loss",
+         "l1_loss", "smooth_l1_loss")  # fmt: skip
+
+
+def _negated(loop: Loop, value: float) -> str:
+    """The usual loss whose negative the first batch's J is, to five digits."""
+    if not value < 0:
+        return ""
+    inputs, targets = loop.batches[0]
+    with torch.no_grad():
+        outputs = loop.outputs(inputs).detach()
+        for name in USUAL:
+            try:
+                usual = float(getattr(torch.nn.functional, name)(outputs, targets))
+            except (RuntimeError, ValueError, TypeError, IndexError):
+                continue  # of other shapes or types
+            if abs(value + usual) < 1e-5 * abs(value):
+                return name
+    return ""
 
 
 SHAPES = ("View", "UnsafeView", "ReshapeAlias", "Alias", "Squeeze", "Unsqueeze")
