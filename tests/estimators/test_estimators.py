@@ -140,13 +140,13 @@ def test_exact_with_weights_and_offsets():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"optimizer": "adamm"}, "Classifier has a wrong value for 'descent.optimizer'."),
-        ({"learning_rate": -1.0}, "Classifier has a wrong value for 'descent.learning_rate'."),
+        ({"optimizer": "adamm"}, "Classifier has a wrong value for 'optimizer'."),
+        ({"learning_rate": -1.0}, "Classifier has a wrong value for 'learning_rate'."),
         (
             {"schedule": {"name": "step", "evry": 2}},
-            "Classifier has an unknown key 'descent.schedule.evry'.",
+            "Classifier has an unknown key 'schedule.evry'.",
         ),
-        ({"hidden": (0,)}, "Classifier has a wrong value for 'model.hidden[0]'."),
+        ({"hidden": (0,)}, "Classifier has a wrong value for 'hidden[0]'."),
         (
             {"hidden": (3,), "initialization": "zeros"},
             'model.initialization = "zeros" does not train a network with hidden layers.',

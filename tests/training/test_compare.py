@@ -155,6 +155,8 @@ def test_numbers_of_many_runs_are_not_wrapped(runs: list[steepest.Run], capsys):
     from steepest.terminal import show_comparison
 
     comparison = steepest.compare(*runs, *runs, progress=False)
+    for row in (*comparison.rows(), *comparison.difference_rows()):
+        assert all(cell in str(comparison) for cell in row)
     show_comparison(comparison)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80

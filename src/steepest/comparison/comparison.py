@@ -116,6 +116,15 @@ class Comparison:
     def __repr__(self) -> str:
         return f"Comparison({', '.join(self.names)})"
 
+    def __str__(self) -> str:
+        """The tables that the command prints."""
+        from steepest.terminal import text_table
+
+        (header, *rows), (names, *differences) = self.rows(), self.difference_rows()
+        values = text_table("Runs", header, rows)
+        others = text_table("Differences", names, differences)
+        return f"{values}\n\n{others}\n\nAll runs are tested on {self.tested_on}."
+
     def _repr_html_(self) -> str:
         from steepest.terminal import html_table
 

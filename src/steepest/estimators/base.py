@@ -23,6 +23,7 @@ from steepest.estimators.choices import (
     chosen_for,
     method_of,
     parted,
+    recipe_of,
     refuse_intercept,
     seed_of,
 )
@@ -193,7 +194,7 @@ class Descended(Shared, BaseEstimator):
             model = {"name": "through-origin"}
         arrays = {"path": "arrays", "label": "y"}
         table = {"events": arrays, "model": model, "descent": descent}
-        return Recipe.from_dict(table, source=type(self).__name__)
+        return recipe_of(table, type(self).__name__)
 
     def _schema(self) -> Schema:
         columns = getattr(self, "feature_names_in_", None)

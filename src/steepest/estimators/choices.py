@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, compute_class_weight
 
 from steepest.errors import RecipeError
 from steepest.events import Sample
+from steepest.recipe import Recipe
 from steepest.training.against_linear import rows_of
 from steepest.training.penalty import usual_penalty
 
@@ -165,3 +166,20 @@ def class_weights(wanted: Any, classes: Array, y: Array, weights: Array | None) 
         factors = compute_class_weight(wanted, classes=classes, y=y)
     by_event = factors[np.searchsorted(classes, y)]
     return by_event if weights is None else by_event * weights
+
+
+def recipe_of(table: dict[str, Any], estimator: str) -> Recipe:
+    """Return a recipe; errors name an estimator's parameters, which are keys without a table.
+
+    Raises
+    ------
+    RecipeError
+        A parameter has a wrong value.
+    """
+    try:
+        return Recipe.from_dict(table, source=estimator)
+    except RecipeError as error:
+        what = error.what
+        for name in ("model", "descent"):
+            what = what.replace(f"'{name}.", "'")
+        raise RecipeError(what, **error.details) from None

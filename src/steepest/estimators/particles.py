@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from steepest.errors import EventsError, InputError, RunFolderError
 from steepest.estimators.base import weights_of
-from steepest.estimators.choices import class_weights
+from steepest.estimators.choices import class_weights, recipe_of
 from steepest.estimators.classes import classes_of, indices_of, refuse_unknown, two_or_more
 from steepest.estimators.classifier import Classifier
 from steepest.estimators.progress import ProgressCallback, Verbose
@@ -194,7 +194,7 @@ class ParticleClassifier(Classifier):
             "model": {"name": self.model, **(self.options or {})},
             "descent": descent,
         }
-        return Recipe.from_dict(table, source=type(self).__name__)
+        return recipe_of(table, type(self).__name__)
 
     def _schema(self) -> Schema:
         names = group_features(self._further)
