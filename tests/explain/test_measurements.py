@@ -9,8 +9,10 @@ import pytest
 
 from explained_runs import trained
 from steepest.curvature import hessian
+from steepest.explain.budget import Budget
 from steepest.explain.record import Record, per_event_losses, read_record
 from steepest.explain.sharpness import measure_noise, measure_sharpness
+from steepest.explain.spectrum import measure_noises
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +87,17 @@ def test_losses_of_events_are_those_of_the_objective(sgd: Record):
 def test_start_of_the_path_is_the_first_theta(tmp_path: Path, sgd: Record):
     assert sgd.steps[0] == 0
     np.testing.assert_allclose(sgd.thetas[0], sgd.objective.initial(sgd.descent.seed), rtol=1e-6)
+
+
+def test_without_time_the_start_and_the_end_are_measured_on_fewer_events(sgd):
+    budget = Budget(seconds={"sharpness": 0.0, "noise": 0.0, "spectrum": 0.0})
+    (start,) = measure_sharpness(sgd, budget=budget)
+    assert start.step == sgd.steps[0]
+    assert set(budget.skipped) == {"sharpness", "sharpness along the path"}
+    assert not any(one.passed for one in budget.skipped.values())
+    assert "on 100 events" in budget.skipped["sharpness"].sentence
+    whole = measure_sharpness(sgd)[0]
+    assert 0 < start.largest <= 1.5 * whole.largest
+    (noise,) = measure_noises(sgd, budget=budget)
+    assert noise.step == sgd.steps[-1]
+    assert budget.skipped["noise along the path"].sentence.startswith("at 1 of ")

@@ -11,6 +11,8 @@ that is small against the largest says nothing about an eigenvalue near zero.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -63,6 +65,7 @@ def lanczos(
     tolerance: float = 1e-2,
     rounding: float = 1e-14,
     most: int = 400,
+    seconds: float = math.inf,
     seed: int = 0,
 ) -> Spectrum:
     """Return the `low` lowest and `high` highest eigenvalues of a symmetric operator.
@@ -82,6 +85,8 @@ def lanczos(
         below it is small enough for any eigenvalue.
     most
         Iterations at most; fewer where the vectors would take more than 512 MiB.
+    seconds
+        After so many no further iteration begins; there is one at least.
     seed
         Of the first vector.
 
@@ -101,6 +106,7 @@ def lanczos(
     basis = np.empty((most, size))
     diagonal, beside = np.zeros(most), np.zeros(most)
     following, restarts, done = random.normal(size=size), 0, 0
+    end = time.monotonic() + seconds
     while True:
         basis[done] = following / np.linalg.norm(following)
         image = _finite(product(basis[done]))
@@ -114,13 +120,14 @@ def lanczos(
             beside[done - 1] = 0.0
             restarts += 1
             following = _orthogonal(random.normal(size=size), basis[:done])
-        if not (closed or done == most or done <= CHECKED or done % 5 == 0):
+        last = done == most or time.monotonic() > end
+        if not (closed or last or done <= CHECKED or done % 5 == 0):
             continue
         values, states, residuals = _ritz(diagonal[:done], beside[:done])
         ends = _ends(done, low, high)
         limits = np.maximum(tolerance * np.abs(values), rounding * np.abs(values).max())
         enough = done >= min(low + high, size) and (residuals[ends] <= limits[ends]).all()
-        if done == most or (enough and (not closed or restarts > RESTARTS)):
+        if last or (enough and (not closed or restarts > RESTARTS)):
             break
     vectors = states[:, ends].T @ basis[:done]
     images = np.array([_finite(product(vector)) for vector in vectors])

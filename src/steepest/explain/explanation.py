@@ -151,7 +151,7 @@ def explain(
     callback = callback or TrainingCallback()
     measured = measure(record, callback)
     found: list[Finding] = []
-    checks: list[Check] = []
+    checks = list(measured.skipped)
     for check in checks_for(record):
         for outcome in check(record, measured):
             if isinstance(outcome, Finding):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from steepest.explain.budget import Budget
 from steepest.explain.curves import Curves, measure_curves
 from steepest.explain.data import Data, measure_data
+from steepest.explain.findings import Check
 from steepest.explain.layers import Layers, measure_layers
 from steepest.explain.linear import LinearCurvature, measure_linear
 from steepest.explain.record import Record
@@ -33,6 +35,8 @@ class Measured:
     path: PathNumbers | None
     layers: Layers | None
     data: Data
+    skipped: tuple[Check, ...] = ()
+    """What there was no time for."""
 
     @property
     def noise(self) -> Noise | None:
@@ -54,18 +58,23 @@ class Measured:
 
 def measure(record: Record, callback: TrainingCallback) -> Measured:
     """Measure a run."""
+    budget = Budget(callback)
     callback.stage("Measuring the curvature")
     linear = measure_linear(record) if record.is_linear else None
-    sharpness = measure_sharpness(record)
-    noises = measure_noises(record)
+    sharpness = measure_sharpness(record, budget=budget)
+    callback.stage("Measuring the noise")
+    noises = measure_noises(record, budget=budget)
+    callback.stage("Measuring the spectrum")
+    spectrum = measure_spectrum(record, linear, budget)
     callback.stage("Measuring layers and events")
     return Measured(
         curves=measure_curves(record),
         linear=linear,
         sharpness=tuple(sharpness),
         noises=noises,
-        spectrum=measure_spectrum(record, linear),
+        spectrum=spectrum,
         path=measure_path(record, linear),
         layers=None if record.is_linear else measure_layers(record),
         data=measure_data(record),
+        skipped=tuple(budget.skipped.values()),
     )

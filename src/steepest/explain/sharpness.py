@@ -15,11 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
 
 from steepest.curvature import hessian_product, lanczos
+from steepest.explain.budget import Budget, ends_first, of_the_path
 from steepest.explain.record import Record
 from steepest.objective import Batch
 from steepest.objective.stateful import preserved_memory
@@ -34,6 +36,8 @@ MOST_SINGLE = 4_096
 """Events whose gradients are taken one by one for the noise; of more, those of batches."""
 MOST_BATCHES, NOISE_ERROR = 1024, 0.04
 """Batches go on until B has this relative standard error, or until there are so many."""
+FEWEST_BATCHES = 8
+"""At least, where time ends."""
 TOLERANCE = 1e-3
 
 
@@ -102,10 +106,32 @@ def bound_of(record: Record) -> float:
     return 2.0 * (1.0 + beta) / (1.0 - beta)
 
 
-def measure_sharpness(record: Record, points: int = 5) -> list[Sharpness]:
-    """λmax at the start, at the end and between, at points of the path evenly in log-time."""
+def measure_sharpness(
+    record: Record, points: int = 5, budget: Budget | None = None
+) -> list[Sharpness]:
+    """λmax at the start, at the end and between, at points of the path evenly in log-time.
+
+    A slow network has it on fewer events and at fewer points, the start always; `budget` tells.
+    """
+    budget = budget or Budget()
+    places, found = _places(len(record.thetas), points), dict[int, Sharpness]()
+    if not places:
+        return []
+    budget.left("sharpness")
+    share = budget.seconds["sharpness"] / len(places)
     with preserved_memory(record.objective):
-        return [_at(record, index) for index in _places(len(record.thetas), points)]
+        events = some_events(record.train, EVENTS)
+        product = partial(hessian_product, record.objective, record.thetas[0])
+        size = record.objective.size
+        events = budget.affordable("sharpness", events, product, size, share)
+        for index in ends_first(places):
+            left = budget.left("sharpness")
+            if found and left < share / 2:
+                budget.skip("sharpness along the path", of_the_path(len(found), len(places)))
+                break
+            found[index] = _at(record, index, events, max(left, share))
+            budget.callback.measured(len(found), len(places), "points")
+    return [found[index] for index in sorted(found)]
 
 
 def _places(count: int, points: int) -> list[int]:
@@ -115,9 +141,8 @@ def _places(count: int, points: int) -> list[int]:
     return sorted({0, *spread.tolist(), count - 1})
 
 
-def _at(record: Record, index: int) -> Sharpness:
+def _at(record: Record, index: int, events: Batch, seconds: float) -> Sharpness:
     theta, step = record.thetas[index], int(record.steps[index])
-    events = some_events(record.train, EVENTS)
     plain = hessian_product(record.objective, theta, events)
     root = np.ones(1) if record.rule.stability is not None else np.sqrt(_divisor(record, theta))
 
@@ -125,7 +150,8 @@ def _at(record: Record, index: int) -> Sharpness:
         return plain(vector / root) / root
 
     try:
-        found = lanczos(product, record.objective.size, low=0, high=1, tolerance=TOLERANCE)
+        size = record.objective.size
+        found = lanczos(product, size, low=0, high=1, tolerance=TOLERANCE, seconds=seconds)
         largest = float(found.values[-1])
     except FloatingPointError:
         largest = math.nan
@@ -147,7 +173,7 @@ def _rate_at(record: Record, step: int) -> float:
     return float(rates["learning_rate"][place])
 
 
-def measure_noise(record: Record, index: int = -1) -> Noise | None:
+def measure_noise(record: Record, index: int = -1, budget: Budget | None = None) -> Noise | None:
     """Measure the noise scale from gradients of mini-batches and of all events; None for batch.
 
     tr Σ = (E‖g‖² − ‖∇J‖²)/(1/b − 1/n) of batches of b events, drawn from n without putting back.
@@ -163,7 +189,7 @@ def measure_noise(record: Record, index: int = -1) -> Noise | None:
         if events <= MOST_SINGLE and not _in_torch(record):
             variance = _of_single_events(record, theta, whole)
         else:
-            variance = _of_batches(record, theta, whole)
+            variance = _of_batches(record, theta, whole, budget or Budget())
     if not (math.isfinite(variance) and variance > 0):
         return None
     return Noise(int(record.steps[index]), size, max(large - variance / events, 0.0), variance)
@@ -178,19 +204,22 @@ def _of_single_events(record: Record, theta: Array, whole: Array) -> float:
     return total / (len(record.train) - 1)
 
 
-def _of_batches(record: Record, theta: Array, whole: Array) -> float:
-    """Tr Σ of batches, of so many that B has the error `NOISE_ERROR`."""
+def _of_batches(record: Record, theta: Array, whole: Array, budget: Budget) -> float:
+    """Tr Σ of batches, of so many that B has the error `NOISE_ERROR`; of fewer where time ends."""
     events, large = len(record.train), float(whole @ whole)
     each = 1.0 / (1.0 / _batch_size(record) - 1.0 / events)
     squares: list[float] = []
     variance = math.nan
     for gradient in islice(_each_gradient(record, theta, 1), MOST_BATCHES):
         squares.append(float(((gradient - whole) ** 2).sum()))
-        if len(squares) % BATCHES:
+        late = len(squares) >= FEWEST_BATCHES and budget.left("noise") < 0
+        if len(squares) % BATCHES and not late:
             continue
         variance = each * float(np.mean(squares))
         signal = large - variance / events
-        if not signal > 0:
+        if late:
+            budget.skip("noise", f"from {len(squares):,} batches, for lack of time")
+        if late or not signal > 0:
             break
         error = float(np.std(squares) / np.mean(squares)) / math.sqrt(len(squares))
         if error * large / signal <= NOISE_ERROR:  # δB/B = δ(tr Σ)/(tr Σ) · ‖∇J‖²/signal

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from steepest.curvature import hessian, hessian_product, lanczos
+from steepest.explain.budget import Budget, of_the_path
 from steepest.explain.linear import LinearCurvature
 from steepest.explain.record import Record
 from steepest.explain.sharpness import Noise, bound_of, measure_noise, some_events
@@ -68,7 +70,9 @@ class PathNumbers:
     by: str
 
 
-def measure_spectrum(record: Record, linear: LinearCurvature | None) -> SpectrumNumbers | None:
+def measure_spectrum(
+    record: Record, linear: LinearCurvature | None, budget: Budget | None = None
+) -> SpectrumNumbers | None:
     """The spectrum at the last θ of the path; None where a product is not finite."""
     size = record.objective.size
     rate = record.history["learning_rate"].drop_nulls() if len(record.history) else []
@@ -82,9 +86,13 @@ def measure_spectrum(record: Record, linear: LinearCurvature | None) -> Spectrum
             if size <= WHOLE:
                 values = np.linalg.eigvalsh(hessian(record.objective, theta, events))
             else:
-                product = hessian_product(record.objective, theta, events)
-                low, high = ENDS
-                values = lanczos(product, size, low=low, high=high, tolerance=0.1, most=60).values
+                budget, (low, high) = budget or Budget(), ENDS
+                at, seconds = partial(hessian_product, record.objective, theta), budget.seconds
+                events = budget.affordable("spectrum", events, at, size, seconds["spectrum"] / 2)
+                values = lanczos(
+                    at(events), size, low=low, high=high, tolerance=0.1, most=60,
+                    seconds=seconds["spectrum"],
+                ).values  # fmt: skip
     except (FloatingPointError, np.linalg.LinAlgError):
         return None
     return SpectrumNumbers(values, size <= WHOLE, size, stable)
@@ -118,10 +126,23 @@ def _rates(record: Record, steps: Array) -> Array:
     return rows["learning_rate"].to_numpy()[places]
 
 
-def measure_noises(record: Record, points: int = 4) -> tuple[Noise, ...]:
-    """The noise scale at points of the path, the last at its end; empty for all events a step."""
+def measure_noises(
+    record: Record, points: int = 4, budget: Budget | None = None
+) -> tuple[Noise, ...]:
+    """The noise scale at points of the path, the last at its end; empty for all events a step.
+
+    A slow network has it at fewer points, at the end always; `budget` tells.
+    """
     if record.takes_all or not len(record.thetas):
         return ()
+    budget = budget or Budget()
     rows = np.unique(np.geomspace(1, len(record.thetas), points).round().astype(int)) - 1
-    found = [measure_noise(record, int(row)) for row in rows]
-    return tuple(one for one in found if one is not None)
+    found: dict[int, Noise | None] = {}
+    budget.left("noise")
+    for row in map(int, rows[::-1]):
+        if found and budget.left("noise") <= 0:
+            budget.skip("noise along the path", of_the_path(len(found), len(rows)))
+            break
+        found[row] = measure_noise(record, row, budget)
+        budget.callback.measured(len(found), len(rows), "points")
+    return tuple(one for _, one in sorted(found.items()) if one is not None)
