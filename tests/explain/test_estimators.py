@@ -37,6 +37,14 @@ def test_a_rate_above_the_bound_and_a_healthy_one():
     assert not Regressor().fit(X, y).explain(X, y).findings
 
 
+def test_events_of_other_values_are_others():
+    model = Classifier(method="newton").fit(X, Y, sample_weight=np.full(len(X), 2.0))
+    model.explain(X.copy(), list(Y), 2.0, try_fixes=False)
+    for other in ((5 * X + 3, Y, 2.0), (X, 1 - Y, 2.0), (X, Y, 1.0)):
+        with pytest.raises(EventsError, match="with other values"):
+            model.explain(*other, try_fixes=False)
+
+
 @pytest.mark.slow
 def test_early_stopping_and_other_events():
     model = Classifier((4,), epochs=20, early_stopping=True).fit(X, Y)

@@ -28,6 +28,7 @@ from steepest.estimators.choices import (
     seed_of,
 )
 from steepest.estimators.evaluation import EstimatorPlots, Merits, evaluated, html_of_descent
+from steepest.estimators.explaining import fingerprint, record_of
 from steepest.estimators.progress import CallbackAdapter, ProgressCallback, Verbose, told
 from steepest.estimators.shared import Shared
 from steepest.events import TRAIN, VALIDATION, Sample
@@ -70,6 +71,8 @@ class Descended(Shared, BaseEstimator):
     """Newton's method has refused the weights of this fit."""
     _solution: TrainedModel | None = None
     """The minimum where `fit` took no descent, from which `partial_fit` goes on."""
+    _fingerprint: str | None = None
+    """Of the events of the last `fit`."""
     _begun: tuple[int, int, bool, bool]
     _decided: DescentRecipe | None
     """What its recipe follows from besides parameters: how many events, the seed, whether it is
@@ -151,6 +154,7 @@ class Descended(Shared, BaseEstimator):
         elif self.early_stopping:
             train, held_out = parted(train, self._task()[0], seed)
         self._begun = len(train), seed, held_out is not None, False
+        self._fingerprint = fingerprint(train)
         self._not_convex = False
         self._descend(train, held_out)
         return self
@@ -397,7 +401,6 @@ class Descended(Shared, BaseEstimator):
         --------
         >>> print(model.fit(X, y).explain(X, y))  # doctest: +SKIP
         """
-        from steepest.estimators.explaining import record_of
         from steepest.explain.explanation import explain
 
         check_is_fitted(self, "model_")
@@ -408,11 +411,17 @@ class Descended(Shared, BaseEstimator):
             parts[VALIDATION] = self._sample(X, y, rest[0] if rest else None, new=False)
         elif self.early_stopping:
             parts = dict(enumerate(parted(parts[TRAIN], self._task()[0], seed)))
-        if len(parts[TRAIN]) != events or self._decided is None:
+        own = self._fingerprint
+        others = own is not None and own != fingerprint(parts[TRAIN])
+        if len(parts[TRAIN]) != events or self._decided is None or others:
+            found = "a model of `partial_fit`"
+            if self._decided is not None:
+                same = len(parts[TRAIN]) == events
+                found = f"{len(parts[TRAIN]):,}" + (" with other values" if same else "")
             raise EventsError(
                 f"{type(self).__name__} was fitted to other events.",
                 expected=f"the {events:,} events of `fit`",
-                found=f"{len(parts[TRAIN]):,}" if self._decided else "a model of `partial_fit`",
+                found=found,
                 do="explain(X, y) with the X and y of fit, and its validation",
             )
         rate, decided = self.learning_rate_, self._decided

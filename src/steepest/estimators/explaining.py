@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from steepest.events import TRAIN, VALIDATION, Sample
+from steepest.groups import Groups
 from steepest.recipe import DescentRecipe, Recipe
 from steepest.trained import TrainedModel
 from steepest.training.inputs import Schema, batch_of
 
 if TYPE_CHECKING:
     from steepest.explain.record import Record
+
+
+FINGERPRINT = 256
+"""Events, evenly spaced, by which a sample is known again."""
+
+
+def fingerprint(sample: Sample) -> str:
+    """A hash of some events: features, labels and weights, whatever their precision."""
+    rows = np.unique(np.linspace(0, len(sample) - 1, min(len(sample), FINGERPRINT)).astype(int))
+    chosen: Any = sample.features[rows]
+    weights = np.ones(len(rows)) if sample.weights is None else sample.weights[rows]
+    found = hashlib.sha256(str(len(sample)).encode())
+    arrays = chosen.arrays if isinstance(chosen, Groups) else [chosen]
+    for values in (*arrays, sample.labels[rows], weights):
+        found.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+    return found.hexdigest()
 
 
 def record_of(

@@ -11,7 +11,7 @@ from steepest.explain.explanation import Explanation, ranked
 from steepest.explain.findings import Check, Finding, Trial
 from steepest.explain.loop.checks import CHECKS
 from steepest.explain.loop.loop import Loop, refuse_unfit, same_random_numbers, taken
-from steepest.explain.loop.measured import LoopMeasured, adapts, measure_loop
+from steepest.explain.loop.measured import LoopMeasured, measure_loop
 from steepest.explain.loop.trial import LoopTrial, try_rates
 from steepest.explain.wording import below
 from steepest.training import TrainingCallback
@@ -169,7 +169,7 @@ def _judged(
             first = replace(first, trial=Trial("training", len(loop.batches), *numbers))
         rest.append(replace(first, suspected=False, severity="wrong" if lost else "better"))
     elif best > 1 and trial.before - own < 0.15 * (trial.before - trial.after[best]):
-        begun = bool(loop.optimizer.state) or not adapts(loop)
+        begun = bool(loop.optimizer.state) or any(p.grad is not None for p in loop.parameters)
         level = trial.before - trial.after[best] < PLATEAU * abs(measured.guess)
         severity = "wrong" if begun and not level else "better"
         rest.append(replace(_too_small(rate, trial), severity=severity))
