@@ -17,7 +17,7 @@ import numpy as np
 
 from steepest import recipe as spec
 from steepest.curvature import Quadratic, hessian, largest_curvature, settled
-from steepest.explain.wording import PART, SKEWED, SLOW, SMALL, count, number, said, times
+from steepest.explain.wording import PART, SKEWED, SLOW, SMALL, count, lowered, number, said, times
 from steepest.objective import Batch, Objective
 from steepest.objective.stateful import preserved_memory
 from steepest.optimizers import update_rule
@@ -174,7 +174,7 @@ def _sentence(
 ) -> str:
     plain = rule.name == "sgd"
     name = "2/λmax" if plain else f"{number(bound * largest)}/λmax"
-    values = {"name": name, "bound": number(bound), "newton": number(1 / largest)}
+    values = {"name": name, "bound": number(lowered(bound)), "newton": number(1 / largest)}
     if regime == "diverging":
         text = said("too-large", times=times(rate / bound), **values)
         if plain:

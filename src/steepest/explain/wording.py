@@ -129,11 +129,16 @@ def below(value: float, digits: int = 4) -> str:
     >>> below(3.53986e-05, 3), below(0.1), below(math.inf)
     ('3.53e-05', '0.1', 'inf')
     """
+    return f"{lowered(value, digits):.{digits}g}"
+
+
+def lowered(value: float, digits: int = 3) -> float:
+    """Return a number rounded down to so many digits."""
     if not math.isfinite(value) or value == 0:
-        return f"{value:g}"
+        return value
     exact = Decimal(repr(float(value)))
     last = Decimal(1).scaleb(exact.adjusted() - digits + 1)
-    return f"{float(exact.quantize(last, ROUND_FLOOR)):.{digits}g}"
+    return float(exact.quantize(last, ROUND_FLOOR))
 
 
 def count(steps: float) -> str:

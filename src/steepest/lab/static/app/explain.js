@@ -2,7 +2,7 @@
 // steepest.explain.explain_setting, with what a descent that runs adds to it.
 
 import { predictedSteps, zoneOf } from "./forecast.js";
-import { count, short } from "./numbers.js";
+import { count, short, shortBelow } from "./numbers.js";
 import { said, threshold, times } from "./wording.js";
 
 /** Sentences on the setting, before and while it runs: {tone, text}. */
@@ -22,7 +22,7 @@ export function settingText(problem, state, zones, zone) {
   const { rate, optimizer } = state;
   const plain = optimizer === "sgd";
   const q = problem.quadratic;
-  const values = { name: boundName(state, zones), bound: short(zones.bound), newton: short(zones.half) };
+  const values = { name: boundName(state, zones), bound: shortBelow(zones.bound), newton: short(zones.half) };
   if (zone === "diverging") {
     const growth = plain ? `: ${said("grows", { along: "the steepest direction", growth: short((1 - rate * zones.largest) ** 2) })}` : "";
     return `${said("too-large", { times: times(rate / zones.bound), ...values })}${growth}${q ? "" : `; ${said("edge")}`}.`;
@@ -42,7 +42,7 @@ const boundName = ({ optimizer }, zones) =>
   optimizer === "sgd" ? "2/λmax" : zones.adapts ? `the bound of ${optimizer}` : `${short(zones.bound * zones.largest)}/λmax`;
 
 function diverged({ descent, state }, zones) {
-  const values = { times: times(state.rate / zones.bound), name: boundName(state, zones), bound: short(zones.bound) };
+  const values = { times: times(state.rate / zones.bound), name: boundName(state, zones), bound: shortBelow(zones.bound) };
   const why = state.rate > zones.bound ? said("too-large", values) : said("single-events");
   return `${said("diverged", { step: count(descent.step) })}. ${why}. ${said("lower")}.`;
 }
@@ -54,7 +54,7 @@ function adaptive({ state }, zones, zone) {
 
 function network({ problem, state, descent }, zones, zone) {
   const what = said(problem.objective.isLinear ? "separable" : "network");
-  const now = said("local", { largest: short(zones.largest), where: zones.where, part: short(state.rate / zones.bound), bound: short(zones.bound) });
+  const now = said("local", { largest: short(zones.largest), where: zones.where, part: short(state.rate / zones.bound), bound: shortBelow(zones.bound) });
   const flat = descent.step > 20 && descent.gradientNorm < threshold("level") ? ` ${said("level")}.` : "";
   return { tone: zone, text: `${what}. ${now}.${flat}` };
 }

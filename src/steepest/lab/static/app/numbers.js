@@ -17,6 +17,14 @@ export function short(value, digits = 3) {
   return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 
+/** A bound rounded down, so that it is stable when it is typed in. */
+export function shortBelow(value, digits = 3) {
+  if (!Number.isFinite(value) || value <= 0) return short(value, digits);
+  const nearest = Number(value.toPrecision(digits));
+  const unit = 10 ** (Math.floor(Math.log10(value)) - digits + 1);
+  return short(nearest > value ? nearest - unit : nearest, digits);
+}
+
 /** A whole number with commas. */
 export const count = (value) =>
   Number.isFinite(value) ? Math.round(value).toLocaleString("en-US") : "∞";
