@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from explained_runs import TABLE, trained
 from samples import make_events
 from steepest.errors import InputError, RunFolderError
 from steepest.events import Sample
-from steepest.explain import explain_run
+from steepest.explain import Explanation, explain_run
 from steepest.explain.data import label_noise
 from steepest.explain.findings import Finding, Trial
 from steepest.folder import RunFolder
+from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
 
 
@@ -125,6 +127,46 @@ def test_the_mended_recipe_can_be_written_and_is_better(tmp_path: Path):
         write_mended(explain_run(run, try_fixes=False), tmp_path / "better.toml")
 
 
+def explained(*findings: Finding, recipe: Recipe, interrupted: bool = False) -> Explanation:
+    return Explanation("run", "", findings, (), None, recipe, interrupted)
+
+
+def test_the_change_that_ended_lowest_is_the_best(tmp_path: Path):
+    from steepest.explain import write_mended
+
+    recipe = Recipe.from_dict({"events": {"path": "embedded:top-jets", "label": "is_top"}})
+    said = ("cause", "title", "seen", "why", "do")
+    first, second, third = (
+        Finding(*said, change={"descent.l2": l2}, trial=replace(trial(1.0, after), training=(1, 0)))
+        for l2, after in ((0.1, 0.5), (0.2, 0.2), (0.3, 1.1))
+    )
+    untried = Finding(*said, change={"descent.l2": 0.4}, severity="wrong")
+    assert explained(first, second, third, untried, recipe=recipe).best is second
+    fact = replace(first, fact=True)
+    assert explained(fact, second, recipe=recipe).best is fact
+    for findings, interrupted, why in (
+        ((untried,), False, "No change was tried, nothing is written."),
+        ((third,), False, "No change that was tried helped, nothing is written."),
+        ((first,), True, "The trials were interrupted, nothing is written."),
+    ):
+        one = explained(*findings, recipe=recipe, interrupted=interrupted)
+        assert write_mended(one, tmp_path / "new.toml") == why
+        assert not (tmp_path / "new.toml").exists()
+    assert write_mended(explained(first, recipe=recipe), tmp_path / "new.toml") == ""
+    assert (tmp_path / "new.toml").exists()
+
+
+def test_a_guessed_cause_gives_way_to_the_measured_one():
+    from steepest.report.page import _warnings
+
+    metrics = {"warnings": ["Is worse. Likely cause: few events.", "Another."]}
+    assert _warnings(metrics, None) == metrics["warnings"]
+    assert _warnings(metrics, {"verdict": "η is too large."}) == [
+        "Is worse. Measured: η is too large.",
+        "Another.",
+    ]
+
+
 def test_the_report_and_python_show_it(tmp_path: Path):
     run = steepest.Run(trained(tmp_path, learning_rate=1e-6))
     said = str(run.explain(progress=False))
@@ -199,6 +241,7 @@ def test_folds_are_explained_one_by_one(tmp_path: Path):
     [
         ([], "One of RUN and --before is needed"),
         (["run", "--before", "recipe.toml"], "One of RUN and --before is needed"),
+        (["--before", "recipe.toml", "--write", "new.toml"], "--before tries no change"),
         (["run", "--write", "nowhere/better.toml"], "is in no folder that exists"),
         (["run"], "There is no run"),
     ],

@@ -277,3 +277,13 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert (result.exit_code, "no recipe" in result.stderr) == (1, True)
     result = CliRunner().invoke(app, ["explain", "run", "--loss", "J"])
     assert "is no log" in result.stderr
+
+
+def test_of_columns_that_would_do_the_one_with_more_records_is_taken(tmp_path: Path):
+    loss = [1 / step for step in range(1, 201)]
+    training = [1.0, *[None] * 198, 0.5]
+    path = written(tmp_path, step=range(1, 201), training_loss=training, loss=loss)
+    log = read_log(path)
+    assert log.columns["loss"] == "loss"
+    assert len(log.loss[0]) == 200
+    assert read_log(path, loss="training_loss").columns["loss"] == "training_loss"

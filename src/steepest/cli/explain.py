@@ -25,7 +25,7 @@ def explain(
     ] = False,
     write: Annotated[
         Path | None,
-        typer.Option("--write", metavar="FILE", help="Write the recipe with the fix that helped."),
+        typer.Option("--write", metavar="FILE", help="Write the recipe with the best fix."),
     ] = None,
     step: Annotated[
         str | None, typer.Option("--step", metavar="COLUMN", help="Of a log: the step.")
@@ -61,7 +61,7 @@ def explain(
 
     says what the losses of another program tell, and what they cannot.
     """
-    from steepest.errors import InputError
+    from steepest.errors import InputError, Interrupted
     from steepest.explain import refuse_existing, write_mended
     from steepest.explain.logs import explain_log, is_log
     from steepest.run import Run
@@ -75,6 +75,12 @@ def explain(
             found="neither" if run is None else "both",
         )
     if before is not None:
+        if write is not None:
+            raise InputError(
+                "--before tries no change, so there is no recipe to write.",
+                expected="steepest explain --before RECIPE, or steepest explain RUN --write FILE",
+                do="leave --write out",
+            )
         _predict(before, as_json)
         return
     assert run is not None
@@ -92,14 +98,17 @@ def explain(
             )
         with progress_unless(as_json) as callback:
             explanation = Run(run).explain(try_fixes=not no_try, callback=callback)
-    if write is not None:
-        write_mended(explanation, write)
+    unwritten = "" if write is None else write_mended(explanation, write)
     if as_json:
         print_json(explanation.to_json())
     else:
         typer.echo(str(explanation))
-        if write is not None:
+        if write is not None and not unwritten:
             typer.echo(f"\nRecipe: {write}")
+    if unwritten:
+        typer.echo(unwritten, err=True)
+    if explanation.interrupted:
+        raise typer.Exit(Interrupted.exit_code)
 
 
 def _predict(path: Path, as_json: bool) -> None:

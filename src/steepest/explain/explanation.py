@@ -47,7 +47,10 @@ class Explanation:
     measured
         The numbers that all rests on, with `to_json`.
     recipe
-        The recipe with the change of the first finding that helped; None of a log or a loop.
+        The recipe with the tried change that ended lowest, or the run's own where none helped; None
+        of a log or a loop.
+    interrupted
+        Whether Ctrl-C ended the trials.
     """
 
     run: str
@@ -56,6 +59,23 @@ class Explanation:
     checks: tuple[Check, ...]
     measured: Any
     recipe: Recipe | None = None
+    interrupted: bool = False
+
+    @property
+    def best(self) -> Finding | None:
+        """The finding whose change, tried, helped and ended at the lowest loss.
+
+        A fact that comes first, or another loss, whose values do not compare, goes before.
+        """
+        helped = [
+            (one.trial, one)
+            for one in self.findings
+            if one.change and one.trial is not None and one.trial.severity is not None
+        ]
+        if not helped or helped[0][1].fact or helped[0][0].training is None:
+            return helped[0][1] if helped else None
+        alike = [pair for pair in helped if pair[0].training is not None]
+        return min(alike, key=lambda pair: pair[0].after)[1]
 
     def to_json(self) -> dict[str, Any]:
         """What explanation.json holds."""
@@ -169,14 +189,19 @@ def explain(
         ]
         found = [one for one in found if not one.suspected]
     found = ranked(found)
-    return Explanation(
+    explanation = Explanation(
         run=record.name,
         verdict=_verdict(record, measured, found),
         findings=tuple(found),
         checks=tuple(checks),
         measured=measured,
-        recipe=_mended(record.recipe, found),
+        recipe=record.recipe,
+        interrupted=callback.interrupted,
     )
+    best = explanation.best
+    if best is None:
+        return explanation
+    return replace(explanation, recipe=record.recipe.with_settings(settings_of(best.change)))
 
 
 def ranked(found: Iterable[Finding]) -> list[Finding]:
@@ -260,15 +285,6 @@ def _verdict(record: Record, measured: Measured, found: list[Finding]) -> str:
     return f"{healthy}. Nothing wrong was found."
 
 
-def _mended(recipe: Recipe, found: list[Finding]) -> Recipe:
-    """The recipe with the change of the first finding whose trial helped, or that is wrong."""
-    for one in found:
-        helped = one.trial is not None and one.trial.severity is not None
-        if one.change and (helped or (one.trial is None and one.severity == "wrong")):
-            return recipe.with_settings(settings_of(one.change))
-    return recipe
-
-
 def refuse_existing(path: Path | None) -> None:
     """Raise InputError for a file that is there already, or whose folder is not."""
     if path is not None and (path.exists() or not path.absolute().parent.is_dir()):
@@ -279,8 +295,11 @@ def refuse_existing(path: Path | None) -> None:
         )
 
 
-def write_mended(explanation: Explanation, path: Path) -> None:
-    """Write the recipe, with the change that helped, to a new file."""
+def write_mended(explanation: Explanation, path: Path) -> str:
+    """Write the recipe with the change that ended lowest, to a new file.
+
+    Returns why nothing is written where no change was tried, or none helped; else nothing.
+    """
     refuse_existing(path)
     recipe = explanation.recipe
     if recipe is None:
@@ -289,5 +308,15 @@ def write_mended(explanation: Explanation, path: Path) -> None:
             expected="the folder of a run of steepest",
             do="leave --write out",
         )
+    if explanation.interrupted:
+        return "The trials were interrupted, nothing is written."
+    if explanation.best is None:
+        sentences = [one.sentence for one in explanation.checks]
+        tried = any(one.trial is not None for one in explanation.findings) or any(
+            "tried for" in sentence for sentence in sentences
+        )
+        what = "No change that was tried helped" if tried else "No change was tried"
+        return f"{what}, nothing is written."
     with explained(f"Writing {path.name}", path.parent, "explanation.json is written"):
         write_atomically(path, lambda file: file.write_text(recipe.to_toml()))
+    return ""

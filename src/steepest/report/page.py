@@ -109,7 +109,7 @@ def _template() -> Template:
 
 def render(folder: RunFolder) -> str:
     """Return the page as text."""
-    metrics = folder.metrics or {}
+    metrics, explanation = folder.metrics or {}, folder.explanation
     return _template().render(
         name=folder.path.resolve().name,
         metrics=metrics,
@@ -124,8 +124,9 @@ def render(folder: RunFolder) -> str:
         notes=[note for note in (rough_intervals(metrics), *shared_cuts(metrics)) if note],
         chosen=_chosen(metrics),
         verdict=_verdict(metrics),
-        explanation=folder.explanation,
-        explained=_explained(folder.path) if folder.explanation else [],
+        warnings=_warnings(metrics, explanation),
+        explanation=explanation,
+        explained=_explained(folder.path) if explanation else [],
         importance=[
             (name, Merit.from_json(entry).format())
             for name, entry in (metrics.get("importance") or {}).items()
@@ -136,6 +137,17 @@ def render(folder: RunFolder) -> str:
         log=_text(folder.path / "log.txt"),
         environment=folder.environment or {},
     )
+
+
+def _warnings(metrics: dict[str, Any], explanation: dict[str, Any] | None) -> list[str]:
+    """The run's warnings; what it guessed to be the cause gives way to what was measured."""
+    warnings = metrics.get("warnings", [])
+    if not explanation:
+        return warnings
+    return [
+        f"{said} Measured: {explanation['verdict']}" if guess else said
+        for said, guess, _ in (one.partition(" Likely cause:") for one in warnings)
+    ]
 
 
 def _class_heads(metrics: dict[str, Any]) -> list[str]:

@@ -30,11 +30,15 @@ def words_of(name: str) -> list[str]:
 
 
 def columns_of(
-    names: Iterable[str], given: Mapping[str, str | None], file: Path
+    names: Iterable[str],
+    given: Mapping[str, str | None],
+    file: Path,
+    records: Mapping[str, int] | None = None,
 ) -> dict[str, str | None]:
     """Names of the columns "step", "loss", "validation" and "rate"; None of what is not there.
 
-    `given` are those that the user names.
+    `given` are those that the user names; of the others that would do, those with fewer than half
+    of the most `records` give way.
 
     Raises
     ------
@@ -61,8 +65,8 @@ def columns_of(
     training = [name for name in losses if name not in validated]
     found = {
         "step": given.get("step") or _named(names, STEPS),
-        "loss": given.get("loss") or _plainest(training, "train"),
-        "validation": given.get("validation") or _plainest(validated, "val"),
+        "loss": given.get("loss") or _plainest(_fullest(training, records), "train"),
+        "validation": given.get("validation") or _plainest(_fullest(validated, records), "val"),
         "rate": given.get("rate") or _named(names, RATES),
     }
     if found["loss"] is None and found["validation"] is None:
@@ -87,6 +91,14 @@ def _is_loss(name: str) -> bool:
     joined = "".join(words)
     named = any(word in LOSSES for word in words) or "crossentropy" in joined
     return named and not _EXTRA & set(words)
+
+
+def _fullest(names: list[str], records: Mapping[str, int] | None) -> list[str]:
+    """Those with at least half as many records as the one that has most."""
+    if records is None or not names:
+        return names
+    most = max(records[name] for name in names)
+    return [name for name in names if 2 * records[name] >= most]
 
 
 def _plainest(names: list[str], word: str) -> str | None:

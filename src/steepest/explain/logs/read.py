@@ -78,7 +78,8 @@ def read_log(path: str | Path, **columns: str | None) -> Log:
     if path.is_dir() or "tfevents" in path.name:
         return _of_events(path, columns)
     table, cut = _table(path)
-    found = columns_of(table.columns, columns, path)
+    records = {name: table[name].count() for name in table.columns}
+    found = columns_of(table.columns, columns, path, records)
     given = [name for name in found.values() if name is not None]
     table = table.select(list(dict.fromkeys(given)))
     for name in table.columns:
@@ -254,7 +255,8 @@ def _of_events(path: Path, columns: Mapping[str, str | None]) -> Log:
             found.setdefault(name, []).append((step, value))
     if not found:
         raise _unreadable(path, "event files without scalars")
-    names = columns_of(found, {key: value for key, value in columns.items() if key != "step"}, path)
+    given = {key: value for key, value in columns.items() if key != "step"}
+    names = columns_of(found, given, path, {tag: len(values) for tag, values in found.items()})
     names["step"] = None
     series = {
         what: _pairs(found[name]) if name else _NONE
