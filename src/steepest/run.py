@@ -315,7 +315,8 @@ class Run:
 
         with shown(progress, callback) as told:
             explanation = explain_run(self.path, try_fixes=try_fixes, callback=told)
-        write_report(self._folder)
+        if self._folder.metrics is not None:  # else it still goes on
+            write_report(self._folder)
         return explanation
 
     def lab(self, height: int = 900) -> Any:

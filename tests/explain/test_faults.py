@@ -19,6 +19,7 @@ from steepest.explain import Explanation, explain_run
 from steepest.explain.data import label_noise
 from steepest.explain.findings import Finding, Trial
 from steepest.folder import RunFolder
+from steepest.folder.manifest import sealed
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
 
@@ -279,3 +280,18 @@ def test_what_a_trial_proves(before: float, after: float, severity: str | None):
     assert trial(before, after).severity == severity
     finding = Finding("x", "X.", "", "", "", change={"a": 1}, suspected=True)
     assert finding.with_trial(trial(before, after)).severity == (severity or "note")
+
+
+def test_a_run_that_still_goes_on_is_explained_by_its_losses(tmp_path: Path):
+    run = trained(tmp_path, epochs=3)
+    (run / "metrics.json").unlink()
+    with pytest.raises(RunFolderError, match="has no metrics"):
+        explain_run(run)
+    with RunFolder(run).locked():
+        (run / "live").mkdir(exist_ok=True)
+        (run / "live" / "progress.json").write_text(json.dumps(sealed({"step": 3})))
+        found = steepest.Run(run).explain(progress=False)
+    assert "still going on" in found.verdict
+    assert found.best is None
+    assert {"curvature", "fixes"} <= {one.name for one in found.checks if not one.passed}
+    assert not (run / "explanation.json").exists()

@@ -20,6 +20,7 @@ from steepest.explain.trials import Trials, settings_of
 from steepest.explain.wording import below
 from steepest.folder import RunFolder
 from steepest.folder.files import explained, write_atomically
+from steepest.folder.run_folder import in_use
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
 from steepest.training.callback import interruptible
@@ -126,6 +127,8 @@ def explain_run(
 ) -> Explanation:
     """Explain a run, and write explanation.json into its folder.
 
+    Of one that still goes on: what its losses so far tell, and nothing is written.
+
     Parameters
     ----------
     path
@@ -142,9 +145,13 @@ def explain_run(
     """
     callback = callback or TrainingCallback()
     callback.stage("Reading the run")
+    folder = RunFolder(path)
+    if in_use(folder.path) and folder.metrics is None and folder.progress is not None:
+        from steepest.explain.logs.explained import explain_running
+
+        return explain_running(folder)
     record = read_record(path, callback)
     explanation = explain(record, try_fixes=try_fixes, callback=callback)
-    folder = RunFolder(path)
     callback.stage("Drawing")
     with folder.locked():
         folder.write_json("explanation.json", explanation.to_json())

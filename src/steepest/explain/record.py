@@ -125,6 +125,14 @@ def read_record(path: str | Path, callback: TrainingCallback | None = None) -> R
         )
     recipe = recipe.with_settings([f"descent.l2={folder.l2}"])  # as it was decided
     metrics, recorded = folder.metrics, (folder.environment or {}).get("events")
+    if metrics is None and (folder.path / "path.safetensors").exists():
+        raise RunFolderError(
+            f"The run {path} has no metrics.json.",
+            expected="what a run leaves that has ended",
+            found="its path of θ, and no such file",
+            cause="it was killed before its end, or the file was removed",
+            do=f"steepest train --resume {path}, or restore the file",
+        )
     status = metrics["status"] if metrics else "unfinished"
     model = folder.model
     use_revisions(recorded)

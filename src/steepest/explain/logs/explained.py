@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from steepest.explain.explanation import Explanation
 from steepest.explain.findings import Check, Finding
 from steepest.explain.logs.checks import CHECKS
 from steepest.explain.logs.curve import Curve, curve_of
-from steepest.explain.logs.read import Log, read_log
+from steepest.explain.logs.read import Log, log_of, read_log
+from steepest.folder import RunFolder
 
 CANNOT = {
     "curvature": "λmax, κ and the largest stable η need θ and the events",
@@ -58,7 +61,29 @@ def explain_log(path: str | Path, **columns: str | None) -> Explanation:
     --------
     >>> print(explain_log("losses.csv", loss="J"))  # doctest: +SKIP
     """
-    log = read_log(path, **columns)
+    return _explained(read_log(path, **columns))
+
+
+def explain_running(folder: RunFolder) -> Explanation:
+    """Explain a run that still goes on from the losses that it has published so far.
+
+    Raises
+    ------
+    RunFolderError, InputError
+        It has published none.
+    """
+    table = pl.DataFrame(pl.from_arrow(folder.history))
+    log = replace(log_of(table, folder.path, {}, ""), name=folder.path.resolve().name)
+    found = _explained(log)
+    return replace(
+        found,
+        verdict=f"The run is still going on, and this is what its losses so far tell. "
+        f"{found.verdict} Explain it again when it has ended.",
+        recipe=folder.recipe,
+    )
+
+
+def _explained(log: Log) -> Explanation:
     curves = {"training": curve_of(log.loss), "validation": curve_of(log.validation)}
     found: list[Finding] = []
     checks: list[Check] = []

@@ -78,6 +78,11 @@ def read_log(path: str | Path, **columns: str | None) -> Log:
     if path.is_dir() or "tfevents" in path.name:
         return _of_events(path, columns)
     table, cut = _table(path)
+    return log_of(table, path, columns, cut)
+
+
+def log_of(table: pl.DataFrame, path: Path, columns: Mapping[str, str | None], cut: str) -> Log:
+    """The log that a table holds, see `read_log`."""
     records = {name: table[name].count() for name in table.columns}
     found = columns_of(table.columns, columns, path, records)
     given = [name for name in found.values() if name is not None]
