@@ -97,7 +97,7 @@ def measure_curves(record: Record) -> Curves:
         best_step=int(steps[seen][best]) if seen is not None else 0,
         rates=(float(rates[0]), float(rates.max()), float(rates[-1]))
         if len(rates)
-        else (nan, nan, nan),
+        else (record.rate, record.rate, record.rate),
     )
 
 
