@@ -64,7 +64,9 @@ def test_rounded_numbers_are_those_that_are_written(value, low, high, unit, text
     if not math.isfinite(value):
         assert not math.isfinite(found.value)
         return
-    written, power = re.match(r"\(?([−0-9.]+)(?:[^·(]*·10([⁻⁰¹²³⁴-⁹]+))?", text).groups()
+    match = re.match(r"\(?([−0-9.]+)(?:[^·(]*·10([⁻⁰¹²³⁴-⁹]+))?", text)
+    assert match is not None
+    written, power = match.groups()
     exponent = int((power or "0").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")))
     assert found.value == pytest.approx(
         float(written.replace("−", "-")) * 10.0**exponent, rel=1e-14

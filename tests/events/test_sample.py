@@ -335,11 +335,12 @@ def test_batches_do_not_matter(tmp_path_factory, group, batch) -> None:
 
     path = tmp_path_factory.mktemp("batches") / "jets.parquet"
     pq.write_table(pa.table(jets()), path, row_group_size=group)
+    made: Any = {"name": "r", "value": "mass ** 1.3 / pt"}
     recipe = EventsRecipe(
         path=str(path),
         label="kind",
         weight="w",
-        features=["pt", {"name": "r", "value": "mass ** 1.3 / pt"}],
+        features=["pt", made],
         select="charge >= 0 AND pt < 390",
     )
     source = open_events(str(path))

@@ -6,7 +6,6 @@ from typing import Any
 
 from steepest.evaluate import Merit
 from steepest.events import Sample
-from steepest.models.dense import Dense
 from steepest.storage import blocks
 from steepest.training.evaluation import Evaluation
 from steepest.training.fit import Fitted
@@ -138,8 +137,7 @@ def _cause(fitted: Fitted, train: Sample) -> str:
         return f"overtraining: {best}, after which the validation loss does not fall"
     if far := {outlier.feature: None for outlier in fitted.model.scaling.outliers}:
         return f"values far out of {', '.join(far)}, which the log tells: try another scaling"
-    model = fitted.model.model
-    if isinstance(model, Dense) and not model.hidden:
+    if fitted.model.model.linear_layer(fitted.model.theta) is not None:
         return (
             "the label depends on the features in a way that a linear model cannot describe, or "
             "otherwise in the events that it is tested on: try a network (model.hidden)"
