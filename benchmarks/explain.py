@@ -188,13 +188,13 @@ def without_figures() -> None:
     from steepest.training import train
     from steepest.training.background import Drawing
 
-    def nothing(*_: Any) -> None:
+    def nothing(*_: Any, **options: Any) -> None:
         return None
 
     Drawing.add = nothing  # type: ignore[method-assign]
     train._drawing = lambda _: nullcontext()  # type: ignore[assignment]
 
-    def at_the_end(record: Any) -> tuple[Any, ...]:
+    def at_the_end(record: Any, **options: Any) -> tuple[Any, ...]:
         return tuple(filter(None, [sharpness.measure_noise(record)]))
 
     explanation._draw = nothing  # type: ignore[assignment]
