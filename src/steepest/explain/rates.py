@@ -48,7 +48,8 @@ def _exact(
     largest, bound = float(quadratic.eigenvalues[-1]), quadratic.bound
     stable = f"the largest stable η is 2/λmax = {below(bound)}"
     seen = f"η = {rate:.4g}; λmax = {largest:.4g}, so {stable}"
-    steps = max(record.taken, 1)
+    assert isinstance(record.descent.epochs, int)  # decided
+    steps = record.taken or record.descent.epochs  # none is recorded where it diverged at once
     better = min(quadratic.best, best_for_steps(steps) / largest)
     if rate > bound:
         growth = (1.0 - rate * largest) ** 2
@@ -58,7 +59,7 @@ def _exact(
             f"{said('too-large', times=times(rate / bound), name='2/λmax', bound=below(bound))}.",
             seen,
             said("grows", along=along, growth=f"{growth:.4g}"),
-            f"descent.learning_rate = {below(better)}, the best for {record.taken:,} steps",
+            f"descent.learning_rate = {below(better)}, the best for {steps:,} steps",
             severity="wrong",
             change={"descent.learning_rate": better},
             weight=1e6,
