@@ -21,7 +21,7 @@ from steepest.ranks import Share, current
 PART, LEAST_STEPS, MOST_STEPS = 5, 600, 1000
 """Long trial runs take this part of the descent's steps, within limits."""
 HELD_OUT, MOST_HELD_OUT, FEW = 5, 4096, 2000
-"""Every so manieth event is held out of the trial runs, of few events every third; and at most."""
+"""One in so many events is held out of the trial runs, of few events one in three; and at most."""
 FOLDS = ((1000, 5), (4000, 3))
 """Below so many events, so many fifths of them judge trial runs of η in turn."""
 FAR = 50.0
@@ -164,7 +164,7 @@ class Trials:
 
 
 def _groups(events: Batch, count: int) -> list[Batch]:
-    """The events in so many groups, every so manieth to one."""
+    """The events in so many groups, dealt out in turn."""
     every = np.arange(len(events))
     return [events.take(every[first::count]) for first in range(count)] if count > 1 else [events]
 
@@ -174,7 +174,7 @@ def _each(events: Batch) -> int:
 
 
 def _held_out(events: Batch, each: int, first: int = 0) -> np.ndarray:
-    """Which events judge the trial runs: every so manieth, from this one on."""
+    """Which events judge the trial runs: one in `each`, from the event `first` on."""
     out = np.zeros(len(events), dtype=bool)
     out[first :: max(each, -(-len(events) // MOST_HELD_OUT))] = True
     if len(events) < 4 * HELD_OUT:
