@@ -295,3 +295,10 @@ def test_a_run_that_still_goes_on_is_explained_by_its_losses(tmp_path: Path):
     assert found.best is None
     assert {"curvature", "fixes"} <= {one.name for one in found.checks if not one.passed}
     assert not (run / "explanation.json").exists()
+
+
+def test_a_run_without_metrics_json_is_an_error_that_says_so(tmp_path: Path):
+    run = trained(tmp_path, epochs=2, learning_rate=0.01)
+    (run / "metrics.json").unlink()
+    with pytest.raises(RunFolderError, match=r"metrics\.json"):
+        explain_run(run, try_fixes=False)

@@ -1,4 +1,4 @@
-"""The lecture's parabola, whose descents are known exactly: shared reference, lecture 2."""
+"""The parabola of the second lecture, whose descents are known exactly."""
 
 from __future__ import annotations
 
@@ -61,6 +61,14 @@ def test_the_verdict_has_j_at_both_ends(parabola: Path):
     assert found.verdict.startswith(said)
     curves = found.measured.curves
     assert curves.last > 2 * curves.end  # the mean over the last round is not it
+
+
+def test_the_rate_for_a_run_that_diverged_is_for_the_steps_of_its_recipe(parabola: Path):
+    found = explained(parabola, "none", 3.7e-5, 100_000, every=100_000)
+    first = found.findings[0]
+    assert first.cause == "learning-rate-too-large"
+    assert "η = 3.7e-05" in first.seen
+    assert "the best for 100,000 steps" in first.do
 
 
 def test_crawling_is_the_scaling_not_the_rate(parabola: Path):

@@ -49,7 +49,7 @@ def _exact(
     stable = f"the largest stable η is 2/λmax = {below(bound)}"
     seen = f"η = {rate:.4g}; λmax = {largest:.4g}, so {stable}"
     assert isinstance(record.descent.epochs, int)  # decided
-    steps = record.taken or record.descent.epochs  # none is recorded where it diverged at once
+    steps = record.descent.epochs if record.status == "diverged" else max(record.taken, 1)
     better = min(quadratic.best, best_for_steps(steps) / largest)
     if rate > bound:
         growth = (1.0 - rate * largest) ** 2
