@@ -19,7 +19,7 @@ from steepest.explain.record import Record, read_record
 from steepest.explain.trials import Trials, settings_of
 from steepest.explain.wording import below
 from steepest.folder import RunFolder
-from steepest.folder.files import explained, write_atomically
+from steepest.folder.files import explained, json_text, write_atomically
 from steepest.folder.run_folder import in_use
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback
@@ -163,12 +163,14 @@ def _draw(folder: RunFolder, explanation: Explanation) -> None:
     """Write ``figures/explain-NAME`` with their numbers, in the formats that the recipe names."""
     formats = tuple(dict.fromkeys(("png", *folder.recipe.evaluate.formats)))
     for name, draw, numbers in pictures_of(explanation.measured):
-        folder.write_json(f"figures/explain-{name}.json", plain(numbers))
-        for kind, content in rendered_in(draw(), formats).items():
-            folder.write_figure(
-                f"figures/explain-{name}.{kind}",
-                lambda path, content=content: path.write_bytes(content),
+        contents = {"json": json_text(plain(numbers)).encode(), **rendered_in(draw(), formats)}
+        files = {
+            f"figures/explain-{name}.{kind}": lambda path, content=content: path.write_bytes(
+                content
             )
+            for kind, content in contents.items()
+        }
+        folder.write_all(files, f"the figure explain-{name}")
 
 
 def explain(

@@ -21,7 +21,7 @@ PARTIAL = ".partial-"
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour of `path`, sync it, and rename it to `path`."""
-    temporary = path.with_name(f"{PARTIAL}{path.name}")  # keeps the suffix
+    temporary = temporary_of(path)
     try:
         write_synced(temporary, write)
         os.replace(temporary, path)
@@ -29,6 +29,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def temporary_of(path: Path) -> Path:
+    """Return the neighbour that is written before it gets the name `path`; the suffix is kept."""
+    return path.with_name(f"{PARTIAL}{path.name}")
 
 
 def write_synced(path: Path, write: Callable[[Path], object]) -> None:

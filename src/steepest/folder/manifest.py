@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from steepest.errors import RunFolderError
-from steepest.folder.files import json_text, parse_json, write_atomically, write_text
+from steepest.folder.files import (
+    json_text,
+    parse_json,
+    sync_folder,
+    temporary_of,
+    write_atomically,
+    write_synced,
+    write_text,
+)
 
 NAME = "manifest.json"
 FORMAT = {"format": "steepest-manifest", "version": 1}
@@ -68,23 +77,43 @@ class Manifest:
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:
         """Let `write` write a file, whole or not at all, with its checksum in the manifest."""
-        target = self.folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        self.write_all({name: write})
 
-        def enter(temporary: Path) -> None:
-            write(temporary)
-            entry = entry_of(temporary.read_bytes())
+    def write_all(self, files: Mapping[str, Callable[[Path], object]]) -> None:
+        """Let each function write the file of its name, as `write` does one.
+
+        The manifest is written once for all of them, and the disk waited for fewer times.
+        """
+        targets = {name: self.folder / name for name in files}
+        folders = {target.parent for target in targets.values()}
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for name, write in files.items():
+                write_synced(temporary_of(targets[name]), write)
             with self._lock:
-                entries = self._entries()
-                if entries is None:
-                    entries = self._present()
-                if target.exists() and name in entries:
-                    before = sha256(target.read_bytes())
-                    entry["sha256"] += {before}.intersection(entries[name]["sha256"])
-                entries[name] = entry
-                self._write(entries)
+                self._enter(targets)
+            for target in targets.values():
+                os.replace(temporary_of(target), target)
+        except BaseException:
+            for target in targets.values():
+                temporary_of(target).unlink(missing_ok=True)
+            raise
+        for folder in folders:
+            sync_folder(folder)
 
-        write_atomically(target, enter)
+    def _enter(self, targets: Mapping[str, Path]) -> None:
+        """List files that are about to get their names, with the checksum of what they replace."""
+        entries = self._entries()
+        if entries is None:
+            entries = self._present()
+        for name, target in targets.items():
+            entry = entry_of(temporary_of(target).read_bytes())
+            if target.exists() and name in entries:
+                before = sha256(target.read_bytes())
+                entry["sha256"] += {before}.intersection(entries[name]["sha256"])
+            entries[name] = entry
+        self._write(entries)
 
     def forget(self, names: tuple[str, ...]) -> None:
         """Remove files, and their checksums."""

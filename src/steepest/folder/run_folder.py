@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -321,9 +321,14 @@ class RunFolder:
     def write_model(self, model: TrainedModel) -> None:
         """Write model/: configuration, parameters, scaling."""
         config, parameters, scaling = model.to_parts()
-        self._write("model/scaling.safetensors", lambda file: save_file(scaling, file))
-        self._write("model/model.safetensors", lambda file: save_file(parameters, file))
-        self.write_json("model/config.json", config)
+        self.write_all(
+            {
+                "model/scaling.safetensors": lambda file: save_file(scaling, file),
+                "model/model.safetensors": lambda file: save_file(parameters, file),
+                "model/config.json": lambda file: write_text(file, json_text(config)),
+            },
+            "the model",
+        )
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file."""
@@ -333,16 +338,16 @@ class RunFolder:
         """Write a text file."""
         self._write(name, lambda file: write_text(file, text))
 
-    def write_figure(self, name: str, save: Callable[[Path], object]) -> None:
-        """Let `save` write a figure to the path that it is given."""
-        self._write(name, save)
-
-    def _write(self, name: str, write: Callable[[Path], object]) -> None:
+    def write_all(self, files: Mapping[str, Callable[[Path], object]], what: str) -> None:
+        """Let each function write a file to the path that it is given; `what` they are together."""
         if not self.is_main:
             return
         kept = f"what was done is kept; go on with `steepest train --resume {self.path}`"
-        with explained(f"Writing {name}", self.path, kept):
-            self.manifest.write(name, write)
+        with explained(f"Writing {what}", self.path, kept):
+            self.manifest.write_all(files)
+
+    def _write(self, name: str, write: Callable[[Path], object]) -> None:
+        self.write_all({name: write}, name)
 
     def _existing(self, name: str) -> Path:
         file = self.path / name

@@ -1,47 +1,56 @@
-"""The figures of a run, drawn by this process and a second one.
+"""The figures of a run, drawn beside the training by two more processes.
 
 Matplotlib draws one figure at a time per process. Of the CPU time that `steepest train` of the
 default recipe takes, its import and the figures are half. With a free core, a second process
-imports it while this one reads events, draws the features while this one descends, and then the
-other figures; where they are many, this process helps.
+imports it while this one reads events, and divides in two, each of which draws one figure after
+the other: the features during the descent, and then the others. Where these are many, this
+process helps.
 
-The second process runs this package and nothing of the caller's. Functions and their numbers go
-to it through a pipe, pickled, and files come back; on disk nothing is pickled. If it fails, this
-process draws.
+The other processes run this package and nothing of the caller's. Functions and their numbers go
+to them through a socket, pickled, and files come back; on disk nothing is pickled. If one fails,
+this process draws.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
+from io import BufferedRWPair
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from steepest.compiled.threads import usable_cores
 from steepest.evaluate.figures.style import SIZE_BYTES
 from steepest.events.units import Units
 from steepest.folder import RunFolder
+from steepest.folder.files import json_text
 
 Draw = Callable[[], Any]
 Files = dict[str, bytes]
 """The content of a figure's file in each format."""
-_CODE = "from steepest.evaluate.figures.style import draw_from_stdin; draw_from_stdin()"
-_NICENESS = "import os; getattr(os, 'nice', int)(10); "
-"""The descent comes first where there are not enough cores (POSIX)."""
-FEW = 3
-"""Figures that the second process draws before this one has imported Matplotlib and drawn one."""
+Writers = dict[str, Callable[[Path], object]]
+_CODE = "import os, sys; getattr(os, 'nice', int)(10); \
+from steepest.evaluate.figures.style import draw_for; draw_for(*map(int, sys.argv[1:]))"
+"""The descent comes first where there are not enough cores."""
+AT_ONCE = 2
+"""Figures that are drawn beside the training at one time."""
+FEW = 5
+"""Figures that are drawn elsewhere before this process has imported Matplotlib and drawn one."""
 _TIMEOUT = 10.0
-"""Seconds to wait for a figure of the second process when this one has nothing left to draw."""
+"""Seconds to wait for a figure of another process when this one has nothing left to draw."""
 
 
 class DrawingProcess:
-    """A second process that draws one figure after the other.
+    """A second process that draws `AT_ONCE` figures at one time.
 
     Raises
     ------
@@ -50,44 +59,58 @@ class DrawingProcess:
     """
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _NICENESS + _CODE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        self._thread = ThreadPoolExecutor(max_workers=1)
+        pairs = [socket.socketpair() for _ in range(AT_ONCE)]
+        theirs = [their.fileno() for _, their in pairs]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CODE, *map(str, theirs)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                pass_fds=theirs,
+                process_group=0,  # it divides, and ends as one
+            )
+            self._connections = [our.makefile("rwb") for our, _ in pairs]
+        finally:
+            for both in pairs:
+                for end in both:
+                    end.close()  # ours when its file is closed
+        self._idle: SimpleQueue[BufferedRWPair] = SimpleQueue()
+        for connection in self._connections:
+            self._idle.put(connection)
+        self._threads = ThreadPoolExecutor(max_workers=AT_ONCE)
 
     def submit(self, draw: Draw, formats: Sequence[str] = ("png",)) -> Future[Files | None]:
         """Draw a figure in its turn; the result is a file for each format, or None if it failed."""
-        return self._thread.submit(self._ask, draw, formats)
+        return self._threads.submit(self._ask, draw, formats)
 
     def _ask(self, draw: Draw, formats: Sequence[str]) -> Files | None:
-        to, back = self._process.stdin, self._process.stdout
-        assert to is not None  # both are pipes
-        assert back is not None
+        connection = self._idle.get()
         try:
-            to.write(pickle.dumps((draw, formats)))
-            to.flush()
+            connection.write(pickle.dumps((draw, formats)))
+            connection.flush()
             files = {}
             for kind in formats:
-                size = int.from_bytes(back.read(SIZE_BYTES), "little")
-                files[kind] = back.read(size)
+                size = int.from_bytes(connection.read(SIZE_BYTES), "little")
+                files[kind] = connection.read(size)
                 if not len(files[kind]) == size > 0:
                     return None
         except Exception:  # it has ended, or the function cannot be pickled
             return None
+        finally:
+            self._idle.put(connection)
         return files
 
     def end(self) -> None:
         """End the process, whatever it is doing."""
-        self._process.kill()
+        with suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._thread.shutdown(cancel_futures=True)
-        for pipe in (self._process.stdin, self._process.stdout):
+        self._threads.shutdown(cancel_futures=True)
+        for connection in self._connections:
             with suppress(OSError):  # the rest of what was written has no reader
-                pipe.close()  # pyright: ignore[reportOptionalMemberAccess]
+                connection.close()
 
 
 @contextmanager
@@ -152,33 +175,37 @@ class Drawing:
         if self._label:
             draw = partial(figures.labelled, draw, self._label)
         if self._process is None:
-            self._write(name, draw, numbers, None)
+            self._folder.write_all(self._files(name, draw, numbers, None), f"the figure {name}")
         else:
             self._waiting[name] = draw, numbers, self._process.submit(draw, self._formats)
 
     def finish(self) -> None:
-        """Write all figures. If many are left, draw those that the second process has not begun."""
+        """Write all figures. If many are left, draw those that no other process has begun."""
         left = sum(not future.done() for _, _, future in self._waiting.values())
         helps = left > FEW or "matplotlib" in sys.modules
+        written: Writers = {}
         for name, (draw, numbers, future) in reversed(self._waiting.items()):
             files = None
             if not (helps and future.cancel()):
                 with suppress(TimeoutError):
                     files = future.result(_TIMEOUT)
-            self._write(name, draw, numbers, files)
+            written |= self._files(name, draw, numbers, files)
         self._waiting.clear()
-        self._folder.write_json("figures.json", self._drawings)
+        written["figures.json"] = partial(_write_bytes, json_text(self._drawings).encode())
+        self._folder.write_all(written, "the figures")
 
-    def _write(self, name: str, draw: Draw, numbers: Any, files: Files | None) -> None:
+    def _files(self, name: str, draw: Draw, numbers: Any, files: Files | None) -> Writers:
+        """What writes each file of a figure, by its name; it is drawn here where it is not yet."""
         from steepest.evaluate import figures
 
-        self._folder.write_json(f"{self._where}/{name}.json", figures.as_numbers(numbers))
         if files is None:
             files = figures.rendered_in(draw(), self._formats)
-        for kind, content in files.items():
-            write = partial(_write_bytes, content)
-            self._folder.write_figure(f"{self._where}/{name}.{kind}", write)
+        contents = {"json": json_text(figures.as_numbers(numbers)).encode(), **files}
         self._done()
+        return {
+            f"{self._where}/{name}.{kind}": partial(_write_bytes, content)
+            for kind, content in contents.items()
+        }
 
 
 def _write_bytes(content: bytes, path: Path) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import pickle
 import re
-import sys
+import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ __all__ = [
     "SIZE_BYTES",
     "TARGET",
     "axis_label",
-    "draw_from_stdin",
+    "draw_for",
     "drawing",
     "labelled",
     "laid_out",
@@ -490,25 +490,34 @@ def _print(figure: Figure, kind: str, buffer: io.BytesIO) -> None:
 
 
 SIZE_BYTES = 8
-"""Bytes of the little-endian size that precedes each file of `draw_from_stdin`."""
+"""Bytes of the little-endian size that precedes each file of `draw_for`."""
 
 
-def draw_from_stdin() -> None:
-    """Draw each pickled function that returns a figure, in each format, until the input ends.
+def draw_for(*sockets: int) -> None:
+    """Draw each pickled function that returns a figure, in each format, until the sockets close.
 
-    This is a process of `steepest.training.background`; it does not import the training code.
+    A process is made for each socket, by `os.fork` once Matplotlib is imported. They are those of
+    `steepest.training.background`, and do not import the training code.
     """
     # import before the first figure arrives
     import matplotlib.backends.backend_agg  # noqa: F401
     import mplhep  # noqa: F401
 
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keeps printed text out of the results
-    while True:
-        try:
-            draw, formats = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        for content in rendered_in(draw(), formats).values():
-            answers.write(len(content).to_bytes(SIZE_BYTES, "little") + content)
-        answers.flush()
+    mine, *others = sockets
+    while others:
+        other = others.pop()
+        if os.fork() == 0:
+            mine, others, unused = other, [], [mine, *others]
+        else:
+            unused = [other]
+        for descriptor in unused:  # or who has it open would not see the other end close
+            os.close(descriptor)
+    with socket.socket(fileno=mine) as connection, connection.makefile("rwb") as asked:
+        while True:
+            try:
+                draw, formats = pickle.load(asked)
+            except EOFError:
+                return
+            for content in rendered_in(draw(), formats).values():
+                asked.write(len(content).to_bytes(SIZE_BYTES, "little") + content)
+            asked.flush()
