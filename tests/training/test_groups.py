@@ -20,7 +20,8 @@ from steepest.prediction import predict_events
 from steepest.recipe import SGD, DescentRecipe, EvaluateRecipe, OtherModelRecipe, SplitRecipe
 from steepest.storage import DiskArray
 from steepest.training.evaluation import evaluate_model
-from steepest.training.fit import Fitted, fit, predictions_of
+from steepest.training.fit import fit, predictions_of
+from steepest.training.fitting.fitted import Fitted
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
 from steepest.training.results import mean_loss
 from steepest.training.scored import Scored

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 import steepest
 from steepest import Classifier
 from steepest.recipe import Recipe
-from steepest.training.penalty import candidates, usual_penalty
+from steepest.training.fitting.penalty import candidates, usual_penalty
 
 EVENTS = 1500
 

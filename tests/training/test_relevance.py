@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import steepest
-import steepest.training.relevance as room
+import steepest.training.fitting.relevance as room
 from steepest import Classifier
 from steepest.descent import State
 from steepest.descent.state import Best

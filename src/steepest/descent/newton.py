@@ -355,7 +355,7 @@ def inverse_curvature(objective: Objective, theta: Array, sample: Batch) -> Solv
         return lambda vector: cho_solve(factor, vector / units) / units
     values, vectors = np.linalg.eigh(curvature)
     largest, lowest = float(values[-1]), float(values[0])
-    if lowest < -1e-9 * abs(largest) and current().any(_some_negative(sample)):
+    if lowest < -1e-9 * abs(largest) and current().any(sample.some_negative):
         raise EventsError(
             "With these weights the loss is not convex, and may have no minimum.",
             expected="a curvature that is nowhere negative",
@@ -381,9 +381,3 @@ def _factor(curvature: Array) -> Any:
         except LinAlgError:
             shift *= 30
     return None
-
-
-def _some_negative(events: Batch) -> bool:
-    return events.weights is not None and any(
-        float(part.weights.min()) < 0 for part in events.blocks()
-    )

@@ -36,7 +36,9 @@ from steepest.recipe import DescentRecipe, ModelRecipe, Recipe
 from steepest.scaling.blocks import is_finite
 from steepest.trained import TrainedModel
 from steepest.training.against_linear import compare_with_linear
-from steepest.training.fit import Fitted, decided_for, fit, model_at
+from steepest.training.fit import fit, model_at
+from steepest.training.fitting.fitted import Fitted
+from steepest.training.fitting.plan import decided_for
 from steepest.training.inputs import Schema
 from steepest.training.partial_fit import PartialFit
 from steepest.training.scored import Scored

@@ -14,7 +14,7 @@ from steepest.errors import RecipeError
 from steepest.events import Sample
 from steepest.recipe import Recipe
 from steepest.training.against_linear import rows_of
-from steepest.training.penalty import usual_penalty
+from steepest.training.fitting.penalty import usual_penalty
 
 __all__ = [
     "chosen_for",

@@ -22,7 +22,8 @@ from steepest.explain.sharpness import Noise, Sharpness, measure_noise, measure_
 from steepest.explain.wording import below
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback, fit
-from steepest.training.fit import decided_for, model_with, plan_for
+from steepest.training.fitting.fitted import model_with
+from steepest.training.fitting.plan import decided_for, plan_for
 from steepest.training.inputs import batch_of, objective_for, prepare, scaling_of
 from steepest.training.train import next_folder
 

@@ -116,6 +116,12 @@ class Batch:
         """Whether the events lie on disk."""
         return on_disk(self.inputs)
 
+    @property
+    def some_negative(self) -> bool:
+        """Whether any weight is negative."""
+        weights = self.weights
+        return weights is not None and any(block.min() < 0 for (block,) in blocks(weights))
+
     def blocks(self) -> Iterator[Batch]:
         """Yield the events block by block, in their order, in memory."""
         for inputs, targets, weights in blocks(self.inputs, self.targets, self.weights):

@@ -42,8 +42,8 @@ class AsinhScaling(Scaling):
     tails
         (n,) float64, 1 for features with a tail, else 0.
     relevance
-        (n,) float64, by which the above is multiplied, see `steepest.training.relevance`; None for
-        ones.
+        (n,) float64, by which the above is multiplied, see `steepest.training.fitting.relevance`;
+        None for ones.
 
     Examples
     --------

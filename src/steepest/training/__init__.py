@@ -6,7 +6,8 @@ from a recipe to a run's folder with figures of merit and figures.
 
 from steepest.training.callback import TrainingCallback
 from steepest.training.evaluate_again import evaluate_run
-from steepest.training.fit import Fitted, fit
+from steepest.training.fit import fit
+from steepest.training.fitting.fitted import Fitted
 from steepest.training.train import next_folder, resume, stem_of, train
 
 __all__ = [

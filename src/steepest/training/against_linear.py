@@ -14,9 +14,10 @@ from steepest.evaluate.intervals import weighted_mean
 from steepest.events import Sample
 from steepest.recipe import ModelRecipe
 from steepest.trained import TrainedModel
-from steepest.training.fit import Fitted, fit_baseline
+from steepest.training.fit import fit_baseline
+from steepest.training.fitting.fitted import Fitted
+from steepest.training.fitting.penalty import TRIED
 from steepest.training.inputs import Schema, batch_of, objective_for
-from steepest.training.penalty import TRIED
 
 PENALTIES = (1.0, 10.0)
 """λ of the linear models, over 1/n: that of a unit normal prior of standardised coefficients, and

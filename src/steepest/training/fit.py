@@ -2,62 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from steepest import evaluate
 from steepest.compiled.blas import one_blas_thread
 from steepest.descent import (
     Callback,
     Checkpointer,
-    LearningRate,
     MemoryCheckpointer,
-    Outcome,
-    Plan,
     State,
-    choose_learning_rate,
     descend,
 )
-from steepest.descent.exact import LeastSquares, least_squares
 from steepest.descent.newton import newton
-from steepest.descent.plan import decided, resolve_batch_size
-from steepest.descent.state import Best, StopReason
-from steepest.errors import EventsError, RecipeError
+from steepest.descent.plan import resolve_batch_size
 from steepest.events import Sample
 from steepest.groups import Inputs
 from steepest.losses import MeanSquaredError, heads_of, label_loss
-from steepest.models import has_intercept, kind_named
-from steepest.objective import Batch, ModelObjective
-from steepest.objective.stateful import memory_of, restore_memory
-from steepest.optimizers import update_rule
-from steepest.ranks import Share, current
-from steepest.recipe import SGD, Adam, AnyModelRecipe, Constant, DescentRecipe, ModelRecipe
-from steepest.scaling import AnyScaling, AsinhScaling, DiagonalScaling, GroupScaling
-from steepest.storage import AnyArray, blocks, in_memory, map_blocks
+from steepest.models import kind_named
+from steepest.objective import ModelObjective
+from steepest.ranks import current
+from steepest.recipe import AnyModelRecipe, DescentRecipe, ModelRecipe
+from steepest.scaling import AnyScaling, AsinhScaling, GroupScaling
+from steepest.storage import AnyArray, map_blocks
 from steepest.trained import TrainedModel
 from steepest.training.data_notes import outlier_note
-from steepest.training.fine_tune import begin_from, initial_model
+from steepest.training.fitting.exact import exact_scaling, fit_exactly
+from steepest.training.fitting.fine_tune import begin_from, initial_model
+from steepest.training.fitting.fitted import Fitted, model_with
+from steepest.training.fitting.monitor import monitor_of
+from steepest.training.fitting.penalty import TRIED, best_penalty, candidates, usual_penalty
+from steepest.training.fitting.plan import (
+    decided_for,
+    events_of,
+    is_left_out,
+    is_network,
+    may_weigh,
+    newton_plan,
+    plan_for,
+)
+from steepest.training.fitting.relevance import best_relevance
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
-from steepest.training.penalty import TRIED, best_penalty, candidates, usual_penalty
-from steepest.training.relevance import best_relevance
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained model, and how it came about."""
-
-    model: TrainedModel
-    outcome: Outcome
-    learning_rate: LearningRate
-    plan: Plan
-    recipe: DescentRecipe
-    """With all that it left open decided."""
-    exact: LeastSquares | None = None
 
 
 def fit(
@@ -103,8 +92,8 @@ def fit(
     ------
     EventsError, RecipeError, DivergenceError, Interrupted
     """
-    by_relevance = scaling is None and _may_weigh(model_recipe, recipe)
-    if recipe.l2 is None and _is_network(model_recipe) and not _is_left_out(recipe):
+    by_relevance = scaling is None and may_weigh(model_recipe, recipe)
+    if recipe.l2 is None and is_network(model_recipe) and not is_left_out(recipe):
         say(
             'L2 penalty: none, since epochs or optimizer are given; with l2 = "auto" trial runs '
             "choose one, and whether features are multiplied by their relevance."
@@ -118,7 +107,7 @@ def fit(
     with one_blas_thread():  # fastest for small products, and fixes the order of sums
         free = kind_named(model_recipe.name).scaling is None
         if free and recipe.method == "exact" and recipe.l2 == 0.0:  # which no scaling moves
-            scaling = _exact_scaling(train, schema)
+            scaling = exact_scaling(train, schema)
         initial = initial_model(model_recipe)
         scaling = scaling or _scaling(initial, train, schema, recipe)
         _say_scaling(scaling, train, say)
@@ -130,8 +119,7 @@ def fit(
             say(f"Computed by PyTorch on {objective.device_name}.")  # type: ignore[attr-defined]
         events = batch_of(train, scaling, objective, "training")
         if recipe.method == "exact":
-            _refuse_ranks()
-            return _exact(events, scaling, objective, schema, recipe, checkpointer, say)
+            return fit_exactly(events, scaling, objective, schema, recipe, say)
         if begun is not None:
             begun(model_with(scaling, objective, schema, objective.initial(recipe.seed)))
 
@@ -140,11 +128,11 @@ def fit(
             return objective_for(schema, model_recipe, fixed, loss=objective.loss_function)
 
         # with negative weights the held-out loss may fall below that of any model
-        if tried and current().any(_some_negative(events)):
+        if tried and current().any(events.some_negative):
             tried = ()
         together = {l2: with_l2(l2) for l2 in tried} if events_of(train) >= TRIED else {}
         share, validated = train.share(), validation is not None
-        planned = _newton_plan if recipe.method == "newton" else plan_for
+        planned = newton_plan if recipe.method == "newton" else plan_for
         given = objective, events, share, recipe, validated
         plan, rate = planned(*given, with_l2(0.0), together, rate_from)
         say(f"Learning rate: {rate.reason}.")
@@ -157,7 +145,7 @@ def fit(
             recipe = recipe.model_copy(update={"l2": l2})
             objective = with_l2(l2)
         relevance: tuple[float, ...] = state.relevance if state else ()
-        some = events_of(train) >= TRIED and not current().any(_some_negative(events))
+        some = events_of(train) >= TRIED and not current().any(events.some_negative)
         if state is None and by_relevance and some:
             relevance, reason = best_relevance(objective, with_l2(0.0), events, share, plan)
             say(f"Relevance: {reason}{_largest_factors(relevance, schema)}.")
@@ -169,7 +157,7 @@ def fit(
         monitor, metrics = None, ()
         if validation is not None:
             batch = batch_of(validation, scaling, objective, "validation")
-            monitor, metrics = _monitor(objective, with_l2(0.0), batch, validation, schema.task)
+            monitor, metrics = monitor_of(objective, with_l2(0.0), batch, validation, schema.task)
         seen: dict[str, Any] = {"monitor": monitor, "metrics": metrics, "callback": callback}
         if recipe.method == "newton":
             outcome, said = newton(objective, events, plan, checkpointer, state=state, **seen)
@@ -179,44 +167,6 @@ def fit(
             outcome = descend(objective, events, plan, checkpointer, **seen)
     model = model_with(scaling, objective, schema, outcome.theta, outcome.buffers)
     return Fitted(model, outcome, rate, plan, recipe)
-
-
-def decided_for(
-    recipe: DescentRecipe, train: Sample, model: AnyModelRecipe, task: str, validated: bool
-) -> DescentRecipe:
-    """The recipe with what it left to the sample and the model; `l2` is "auto" if it is tried."""
-    network, l2 = _is_network(model), recipe.l2
-    if l2 is None:
-        l2 = "auto" if network and _is_left_out(recipe) else 0.0
-    linear = isinstance(model, ModelRecipe) and not network
-    recipe = decided(recipe, events_of(train), validated, linear=linear)
-    if l2 == "auto" and recipe.method != "descent":
-        l2 = usual_penalty(task, events_of(train))
-    scaling = recipe.scaling
-    if scaling == "auto":
-        scaling = kind_named(model.name).scaling or ("asinh" if network else "standard")
-    return recipe.model_copy(update={"l2": l2, "scaling": scaling})
-
-
-def _is_network(model: AnyModelRecipe) -> bool:
-    return isinstance(model, ModelRecipe) and bool(model.hidden)
-
-
-def _is_left_out(recipe: DescentRecipe) -> bool:
-    """Whether the descent is the default one, to which trial runs for λ belong."""
-    return recipe.epochs == "auto" and recipe.optimizer == Adam()
-
-
-def _may_weigh(model: AnyModelRecipe, recipe: DescentRecipe) -> bool:
-    """Whether relevance is tried: of networks with an L2 term whose scaling is left open."""
-    return (
-        recipe.scaling == "auto"
-        and recipe.method in ("auto", "descent")
-        and (recipe.l2 is not None or _is_left_out(recipe))
-        and _is_network(model)
-        and isinstance(model, ModelRecipe)
-        and model.start is None
-    )
 
 
 LISTED = 3
@@ -229,11 +179,6 @@ def _largest_factors(relevance: tuple[float, ...], schema: Schema) -> str:
     by_factor = sorted(zip(relevance, schema.names, strict=True), reverse=True)
     listed = ", ".join(f"{name} ({factor:.2g})" for factor, name in by_factor[:LISTED])
     return f"; largest factors: {listed}"
-
-
-def events_of(sample: Sample) -> int:
-    """How many events there are; of many ranks, on all of them."""
-    return round(current().total(len(sample)))
 
 
 def check_fit(
@@ -318,248 +263,6 @@ def fit_baseline(
 def predictions_of(model: TrainedModel, features: Inputs) -> AnyArray:
     """What the model and its heads predict, from encoded features, and where these lie."""
     return map_blocks(model.predict_beside, features)
-
-
-def plan_for(
-    objective: ModelObjective,
-    events: Batch,
-    share: Share,
-    recipe: DescentRecipe,
-    validated: bool,
-    judge: ModelObjective | None = None,
-    penalized: Mapping[float, ModelObjective] | None = None,
-    rate_from: str = "as given",
-) -> tuple[Plan, LearningRate]:
-    """Choose η, as `judge` says, every other number of the descent, and λ if several are given."""
-    _refuse_unbounded(objective, events)
-    recipe = decided(recipe, share.events, validated)
-    assert isinstance(recipe.epochs, int)
-    options = recipe.clip_gradient, recipe.ema
-    rule = update_rule(recipe.optimizer, objective.weight_mask, *options)
-    size = resolve_batch_size(recipe.batch_size, share.events)
-    if recipe.learning_rate == "auto":
-        momentum = getattr(recipe.optimizer, "momentum", 0.0)
-        steps = recipe.epochs * -(-share.events // size)
-        rate = choose_learning_rate(
-            objective,
-            events,
-            rule,
-            size,
-            recipe.seed,
-            momentum,
-            steps,
-            recipe.schedule,
-            share,
-            judge,
-            penalized,
-        )
-    else:
-        rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, {rate_from}")
-    return _shared(Plan.of(recipe, rule, rate.value, share.events, validated), share), rate
-
-
-def _shared(plan: Plan, share: Share) -> Plan:
-    """Return the plan of one of many ranks, if there are many."""
-    ranks = current()
-    return plan if ranks.size == 1 else replace(plan, share=share, ranks=ranks.size)
-
-
-def _newton_plan(
-    objective: ModelObjective,
-    events: Batch,
-    share: Share,
-    recipe: DescentRecipe,
-    validated: bool,
-    *_: Any,
-) -> tuple[Plan, LearningRate]:
-    """All events a step, and the last parameters kept if the recipe does not say otherwise."""
-    keep = recipe.keep or "last"
-    rule = update_rule(SGD(), objective.weight_mask)
-    recipe = recipe.model_copy(update={"batch_size": "all", "keep": keep, "schedule": Constant()})
-    rate = LearningRate(1.0, "η = 1 in the metric of the curvature, halved where J would rise")
-    return Plan.of(recipe, rule, rate.value, share.events, validated), rate
-
-
-def _some_negative(events: Batch) -> bool:
-    weights = events.weights
-    return weights is not None and any(block.min() < 0 for (block,) in blocks(weights))
-
-
-def _refuse_unbounded(objective: ModelObjective, events: Batch) -> None:
-    """A squared loss with negative weights may fall without end: its curvature says so."""
-    if not current().any(_some_negative(events)):
-        return
-    curvature = objective.curvature_bounds(events)
-    if curvature is not None and curvature.exact and curvature.lowest < -1e-9 * curvature.largest:
-        raise EventsError(
-            "With these weights the mean squared error has no minimum: it falls without end.",
-            expected="a curvature that is nowhere negative",
-            found=f"a lowest eigenvalue of the Hessian of {curvature.lowest:.3g}",
-            cause="negative weights that outweigh the positive ones in some direction",
-            do="use more events, or features along which positive weights prevail",
-        )
-
-
-def _monitor(
-    objective: ModelObjective, plain: ModelObjective, batch: Batch, events: Sample, task: str
-) -> tuple[Callable[[Array], Mapping[str, float]], tuple[str, ...]]:
-    """The validation: the loss without the L2 term (`plain`), and the task's figure of merit.
-
-    Both are those of the report, with its weights. Of many ranks, the main one's answer counts.
-    """
-    name, measure = _SECOND[task]
-    labels, ranks = _of_all(events.labels), current()
-    # accuracy takes scores as probabilities, which they are by the weights of the descent
-    weights = _of_all(events.descent_weights if task == "multiclass" else events.weights)
-    measured = task != "binary" or _both(labels)
-    parts = tuple(f"validation_loss_{part}" for part in getattr(plain, "loss_parts", ()))
-    at_once = getattr(plain, "losses_and_predictions", None)
-    if batch.on_disk and not parts:
-        at_once = None
-
-    def monitor(theta: Array) -> dict[str, float]:
-        restore_memory(plain, memory_of(objective))
-        if at_once is not None:
-            losses, predicted = at_once(theta, batch)
-        else:
-            losses, predicted = [plain.loss(theta, batch)], _predicted(objective, theta, batch)
-        means = [ranks.mean(float(loss), len(batch)) for loss in losses]
-        values = dict(zip(("validation_loss", *parts), means, strict=True))
-        predictions = _of_all(predicted)
-        if not (ranks.is_main and measured):
-            return values
-        if all(np.isfinite(block).all() for (block,) in blocks(predictions)):
-            values[name] = measure(labels, predictions, weights).value
-        return values
-
-    return monitor, ("validation_loss", *parts, name)
-
-
-_SECOND: dict[str, tuple[str, Callable[..., evaluate.Merit]]] = {
-    "binary": ("validation_auc", evaluate.auc),
-    "multiclass": ("validation_accuracy", evaluate.accuracy),
-    "regression": ("validation_r_squared", evaluate.r_squared),
-}
-
-
-def _of_all(column: AnyArray | None) -> Any:
-    """A column with the events of all ranks, in memory, on the main one; of one rank as it is."""
-    ranks = current()
-    if ranks.size == 1 or column is None:
-        return column
-    every = ranks.to_main(in_memory(column))
-    return np.concatenate(every) if ranks.is_main else column
-
-
-def _predicted(objective: ModelObjective, theta: Array, batch: Batch) -> AnyArray:
-    """What θ predicts of each event; on disk where the events are."""
-    if not batch.on_disk:
-        return objective.predict(theta, batch)
-    none = np.empty(0)
-    return map_blocks(lambda rows: objective.predict(theta, Batch(rows, none)), batch.inputs)
-
-
-def _both(labels: AnyArray) -> bool:
-    ends = [(block.min(), block.max()) for (block,) in blocks(labels)]
-    return bool(min(low for low, _ in ends) < max(high for _, high in ends))
-
-
-def _exact(
-    events: Batch,
-    scaling: AnyScaling,
-    objective: ModelObjective,
-    schema: Schema,
-    recipe: DescentRecipe,
-    checkpointer: Checkpointer,
-    say: Callable[[str], None],
-) -> Fitted:
-    _refuse_large(events)
-    assert isinstance(recipe.l2, float)  # decided
-    solution, theta = _solved(events, objective, recipe.l2)
-    say(
-        f"Least squares by an orthogonal factorisation: condition number κ = "
-        f"{solution.condition_number:.3g}, so {solution.digits_lost:.1f} of 16 digits are lost."
-    )
-    if solution.rank < (unknowns := len(solution.coefficients) + 1):
-        say(f"The features are linearly dependent: rank {solution.rank} of {unknowns}.")
-    reason = StopReason("exact", "the least-squares answer, by an orthogonal factorisation")
-    loss = objective.loss(theta, events)
-    state = State(theta, (), 0, Best(theta, loss, 0), np.inf, reason=reason)
-    rule = update_rule(recipe.optimizer, objective.weight_mask)
-    plan = Plan.of(recipe.model_copy(update={"batch_size": "all"}), rule, 0.0, len(events), False)
-    rate = LearningRate(0.0, "none is needed")
-    model = model_with(scaling, objective, schema, theta)
-    return Fitted(model, Outcome(theta, 0, state), rate, plan, recipe, solution)
-
-
-def _solved(events: Batch, objective: ModelObjective, l2: float) -> tuple[LeastSquares, Array]:
-    """The least-squares answer, and θ of the model."""
-    X, y, w = events.inputs, events.targets, events.weights
-    if has_intercept(objective.model):
-        solution = least_squares(X, y, w, l2)
-        theta = np.append(solution.coefficients, solution.intercept)
-    else:  # every event and its mirror image: then the intercept is zero, and J the same
-        mirrored = np.concatenate([X, -X]), np.concatenate([y, -y])
-        solution = least_squares(*mirrored, None if w is None else np.concatenate([w, w]), l2)
-        theta = solution.coefficients
-    return solution, theta.astype(objective.dtype)
-
-
-def _refuse_ranks() -> None:
-    if current().size > 1:
-        raise RecipeError(
-            "The least-squares answer needs all events in one process.",
-            expected="one process",
-            found=f"{current().size} ranks",
-            do='set descent.method = "newton", which goes to the same minimum over all ranks',
-        )
-
-
-def _refuse_large(events: Batch) -> None:
-    if events.on_disk:
-        raise EventsError(
-            "The least-squares answer needs all events in memory, but these are kept on disk.",
-            expected="memory for some six times the scaled features",
-            found=f"{6 * events.inputs.nbytes / 2**30:.3g} GiB to be held",
-            do='raise events.memory, or set descent.method = "descent"',
-        )
-
-
-def model_with(
-    scaling: AnyScaling,
-    objective: ModelObjective,
-    schema: Schema,
-    theta: Array,
-    buffers: Mapping[str, Array] | None = None,
-) -> TrainedModel:
-    """The model of an objective, with what gives its numbers their meaning."""
-    return TrainedModel(
-        scaling=scaling,
-        model=objective.model,
-        loss=objective.loss_function,
-        theta=theta,
-        classes=schema.classes,
-        label=schema.label,
-        features=schema.features,
-        particles=schema.particles,
-        momenta=schema.momenta,
-        explode=schema.explode,
-        units=schema.units,
-        encoding=schema.encoding,
-        buffers=buffers or {},
-    )
-
-
-FAR = 1e3
-"""Means of so many standard deviations cost a prediction from unscaled features its digits."""
-
-
-def _exact_scaling(train: Sample, schema: Schema) -> AnyScaling:
-    """None, which costs the coefficients no digits; standard where means are far from zero."""
-    standard = scaling_of("standard", train, schema.inputs)
-    assert isinstance(standard, DiagonalScaling)  # linear models take no groups
-    far = (np.abs(standard.shift) > FAR * standard.width).any()
-    return standard if far else scaling_of("none", train, schema.inputs)
 
 
 def _say_target(objective: ModelObjective, say: Callable[[str], None]) -> None:

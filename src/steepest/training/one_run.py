@@ -15,7 +15,9 @@ from steepest.recipe import DescentRecipe, Recipe
 from steepest.training.background import DrawingProcess
 from steepest.training.callback import TrainingCallback, interruptible
 from steepest.training.finish import Job, finish, keep_diverged, newest_state
-from steepest.training.fit import Fitted, decided_for, fit
+from steepest.training.fit import fit
+from steepest.training.fitting.fitted import Fitted
+from steepest.training.fitting.plan import decided_for
 from steepest.training.inputs import Schema
 from steepest.training.logs import logged
 from steepest.training.results import environment

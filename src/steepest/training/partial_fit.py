@@ -27,9 +27,10 @@ from steepest.ranks import Share
 from steepest.recipe import Recipe
 from steepest.scaling import AnyScaling
 from steepest.trained import TrainedModel
-from steepest.training.fit import Array, Fitted, decided_for, model_with, plan_for
+from steepest.training.fitting.fitted import Array, Fitted, model_with
+from steepest.training.fitting.penalty import usual_penalty
+from steepest.training.fitting.plan import decided_for, plan_for
 from steepest.training.inputs import Schema, batch_of, objective_for, scaling_of
-from steepest.training.penalty import usual_penalty
 
 SETTLED = 1000
 """Events from which on η stays as it was chosen."""

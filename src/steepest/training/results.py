@@ -27,7 +27,7 @@ from steepest.recipe import Recipe
 from steepest.scaling import AsinhScaling
 from steepest.storage import blocks, total
 from steepest.trained import TrainedModel
-from steepest.training.fit import Fitted
+from steepest.training.fitting.fitted import Fitted
 from steepest.training.targets import head_columns, targets_of
 
 _PACKAGES = (

@@ -8,7 +8,7 @@ from steepest.evaluate import Merit
 from steepest.events import Sample
 from steepest.storage import blocks
 from steepest.training.evaluation import Evaluation
-from steepest.training.fit import Fitted
+from steepest.training.fitting.fitted import Fitted
 from steepest.training.weights import UNEQUAL, class_sums
 
 NEGATIVE = 0.05

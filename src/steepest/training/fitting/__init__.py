@@ -1,0 +1,1 @@
+"""The parts of `steepest.training.fit`, from what the recipe leaves open to the trained model."""
