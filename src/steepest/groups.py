@@ -94,6 +94,20 @@ class Jagged:
         """Repeat a value of each event for each of its particles, ``(particles,)``."""
         return np.repeat(per_event, self.lengths, axis=0)
 
+    def sums(self) -> Array:
+        """Sum over the particles of each event, ``(events, features)`` float64; 0 of none.
+
+        Examples
+        --------
+        >>> Jagged(np.array([[1.0], [2.0], [3.0]]), np.array([0, 2, 2, 3])).sums().ravel()
+        array([3., 0., 3.])
+        """
+        values, filled = np.asarray(self.values, dtype=np.float64), self.lengths > 0
+        sums = np.zeros((len(self), *values.shape[1:]))
+        if filled.any():
+            sums[filled] = np.add.reduceat(values, self.offsets[:-1][filled], axis=0)
+        return sums
+
     def with_values(self, values: AnyArray) -> Jagged:
         """Return the same particles with other numbers, ``(particles, …)``."""
         return Jagged(values, self.offsets)

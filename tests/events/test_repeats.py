@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from samples import write_jets
 from steepest.errors import EventsError
 from steepest.events import load_sample
 from steepest.events.sample.checks import Repeats
@@ -75,3 +79,17 @@ def test_what_is_not_the_same(change: str) -> None:
     repeats.add(0, values)
     repeats.add(1, other)
     assert repeats.pair() is None
+
+
+def test_particles_tell_events_apart(tmp_path) -> None:
+    """Files with as many jets of each class, but other particles; then a copy in another order."""
+    first = tmp_path / "a.parquet"
+    write_jets(first, 120)
+    table = pq.read_table(first)
+    others = {name: pc.list_slice(table[name], 0, 5) for name in table.column_names[1:]}
+    pq.write_table(pa.table({"y": table["y"], **others}), tmp_path / "b.parquet")
+    jets = EventsRecipe(path=str(tmp_path / "*.parquet"), label="y", particles={})
+    assert len(load_sample(jets).labels) == 240
+    pq.write_table(table.take(RNG.permutation(120)), tmp_path / "b.parquet")
+    with pytest.raises(EventsError, match="hold the same events"):
+        load_sample(jets)

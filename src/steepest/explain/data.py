@@ -111,12 +111,7 @@ def matrix_of(sample: Sample, names: Sequence[str]) -> tuple[Sample, list[str]]:
     for group, member in features.members.items():
         own = [name for name in names if name.startswith(f"{group}.")]
         if isinstance(member, Jagged):
-            filled = member.lengths > 0
-            sums = np.zeros((len(member), np.shape(member.values)[1]))
-            starts = member.offsets[:-1][filled]
-            if len(starts):
-                sums[filled] = np.add.reduceat(np.asarray(member.values, float), starts, axis=0)
-            values = sums / np.maximum(member.lengths, 1)[:, None]
+            values = member.sums() / np.maximum(member.lengths, 1)[:, None]
             columns[f"number of {group}"] = member.lengths.astype(np.float64)
         else:
             values = np.asarray(member, dtype=np.float64)

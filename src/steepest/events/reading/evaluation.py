@@ -26,7 +26,7 @@ from steepest.events.sample.checks import Faults, Repeats
 from steepest.events.sample.labels import LabelCounts
 from steepest.events.sample.split import TEST, assign_parts, content_keys, event_keys, row_keys
 from steepest.events.source import EventSource
-from steepest.groups import PARTICLES
+from steepest.groups import PARTICLES, Jagged
 from steepest.ranks import Ranks
 from steepest.recipe import SplitRecipe
 
@@ -208,13 +208,16 @@ class Evaluation:
         many = self._seen.files > 1
         if features and (self._keeps_features or many):
             columns["features"] = matrix(features, self._dtype)
+        if self._plan.particles is not None:
+            columns |= self._particles(self._plan.particles, table, self._locator(file, rows))
         if many:
             told = [columns[n] for n in ("features", "labels", "extra", "weights") if n in columns]
+            if LENGTHS in columns:
+                particles = Jagged.of_lengths(columns[PARTICLES], columns[LENGTHS])
+                told += [particles.lengths, particles.sums()]
             self._seen.repeats.add(self._first_file + file, np.column_stack(told))
         if not self._keeps_features:
             columns.pop("features", None)
-        if self._plan.particles is not None:
-            columns |= self._particles(self._plan.particles, table, self._locator(file, rows))
         keys = None
         if self._split is not None and self._plan.by is None and self._plan.event_row is None:
             real = [values for values in features if values.dtype.kind == "f"]
