@@ -127,7 +127,8 @@ def test_steps_are_those_of_numpy(options, dtype, batch_size, l2):
 @pytest.mark.parametrize("batch_size", [64, 600, 9000])
 def test_the_bits_depend_on_no_number_of_threads(dtype, batch_size, monkeypatch):
     monkeypatch.setattr("steepest.objective.compiled.WORTH_A_THREAD", 1)
-    monkeypatch.setattr(threads, "machine_is_busy", lambda: False)
+    monkeypatch.setattr(threads, "seconds_queued", lambda: 0.0)
+    monkeypatch.setattr(threads.BarrierGroup, "_alone_until", 0.0)
     objective, theta, batch = problem(dtype=dtype, l2=0.1, events=9000)
     rule = update_rule(spec.AdamW(), objective.weight_mask)
     block = block_of(batch, batch_size, steps=min(5, 9000 // batch_size))

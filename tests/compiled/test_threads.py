@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +30,8 @@ def cores(request, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _idle_machine(monkeypatch):
-    monkeypatch.setattr(threads, "machine_is_busy", lambda: False)
+    monkeypatch.setattr(threads, "seconds_queued", lambda: 0.0)
+    monkeypatch.setattr(BarrierGroup, "_alone_until", 0.0)
 
 
 def test_cores_are_those_of_affinity_and_environment(monkeypatch):
@@ -166,10 +171,49 @@ def test_where_threads_cannot_be_moved_they_stay(monkeypatch):
     assert WorkerPool().map(lambda n: n + 1, range(4)) == [1, 2, 3, 4]
 
 
-def test_on_a_busy_machine_there_is_one_thread(monkeypatch):
-    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
-    monkeypatch.setattr(threads, "machine_is_busy", lambda: True)
-    assert BarrierGroup(4).run(lambda member, members, words: members) == 1
+def test_after_members_had_no_core_one_works_alone_for_a_while(monkeypatch):
+    now, queued = [100.0], [0.0]
+
+    def members(waiting: float) -> int:
+        """Members of a run of a second, each of which waits so long for its core."""
+
+        def work(member, members, words):
+            now[0] += 1.0 / members
+            queued[0] += waiting
+            return members
+
+        return BarrierGroup(2).run(work)
+
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+    monkeypatch.setattr(threads, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(threads, "seconds_queued", lambda: queued[0])
+    monkeypatch.setattr(BarrierGroup, "_pause", threads.SHORTEST_PAUSE)
+    assert members(0.0) == members(0.01) == members(0.3) == 2
+    assert members(0.0) == 1
+    assert [members(0.3) for _ in range(3)] == [2, 1, 2]
+    now[0] += 2 * threads.LONGEST_PAUSE
+    assert members(0.3) == 2
+    assert BarrierGroup._pause == 16 * threads.SHORTEST_PAUSE
+    assert members(0.0) == 1
+    now[0] += 1.0
+    assert members(0.0) == 2
+    assert BarrierGroup._pause == threads.SHORTEST_PAUSE
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/schedstat").exists(), reason="Linux only")
+def test_waiting_for_a_core_is_seen(monkeypatch):
+    monkeypatch.undo()
+    allowed = os.sched_getaffinity(0)
+    before, end = threads.seconds_queued(), time.perf_counter() + 10.0
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+            while threads.seconds_queued() < before + 0.01 and time.perf_counter() < end:
+                pass
+            other.kill()
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert threads.seconds_queued() >= before + 0.01
 
 
 def test_groups_that_run_at_once_share_the_cores(monkeypatch):

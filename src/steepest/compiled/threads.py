@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from time import perf_counter
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +27,9 @@ Result = TypeVar("Result")
 CGROUP = Path("/sys/fs/cgroup")
 GENERATION, ARRIVED, _WORDS = 16, 32, 48
 """Where a group counts its meetings, and who has come to the next one, behind a mutex."""
+QUEUED, SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 0.02, 8.0
+"""Seconds that threads wait for cores, by those of their run, after which one works alone; for how
+many seconds, first and at most: twice as long each time that it is seen again."""
 
 
 def usable_cores() -> int:
@@ -36,14 +40,8 @@ def usable_cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return max(
-        1, min(cores, _quota(CGROUP), int(wanted) if wanted.isdigit() and int(wanted) else cores)
-    )
-
-
-def machine_is_busy() -> bool:
-    """Whether half as many threads again as there are cores have lately wanted to run."""
-    return os.name == "posix" and os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
+    most = int(wanted) if wanted.isdigit() and int(wanted) else cores
+    return max(1, min(cores, _quota(CGROUP), most))
 
 
 @cache
@@ -57,15 +55,7 @@ def _quota(folder: Path) -> int:
 
 
 class WorkerPool:
-    """Share items out to `most` threads (None: all cores); results come in the items' order.
-
-    The calling thread works too. A call within work is not shared.
-
-    Examples
-    --------
-    >>> WorkerPool().map(lambda number: number**2, range(5))
-    [0, 1, 4, 9, 16]
-    """
+    """Share items out to `most` threads (None: all cores); a call within work is not shared."""
 
     _executor: ThreadPoolExecutor | None = None
     _lock = threading.Lock()
@@ -77,7 +67,7 @@ class WorkerPool:
     def map(
         self, work: Callable[[Item], Result], items: Sequence[Item], per_thread: int = 1
     ) -> list[Result]:
-        """Do the work on each item; the error of the first item that has one is raised here.
+        """Return what the work makes of each item, or raise the error of the first that has one.
 
         Each thread is to have at least `per_thread` items: calling it takes some 50 µs.
         """
@@ -86,7 +76,7 @@ class WorkerPool:
             return [work(item) for item in items]
         results: dict[int, Result] = {}
         errors: dict[int, BaseException] = {}
-        turns, begin_on = itertools.count(), _core_of_this_thread()
+        turns, begin_on = itertools.count(), _core_of_this_thread()()
 
         def take_turns(member: int) -> None:
             self._inside.worker, turn = True, -1
@@ -123,11 +113,11 @@ class WorkerPool:
 class BarrierGroup:
     """Threads, `most` at most, that run one kernel and meet by `steepest.compiled.barrier.meet`.
 
-    Groups that run at once share the cores. There is one thread where the machine is busy, since a
-    member that waits for its core holds up all others, and where there are no POSIX threads.
+    Groups that run at once share the cores. A member that waits for its core holds up all others:
+    for a while after that was seen, and where there are no POSIX threads, there is one thread.
     """
 
-    _running = 0
+    _running, _alone_until, _pause = 0, 0.0, SHORTEST_PAUSE
     _lock = threading.Lock()
 
     def __init__(self, most: int) -> None:
@@ -138,18 +128,23 @@ class BarrierGroup:
 
         If a member raises, the others' `meet`, which counts in `words`, returns False.
         """
+        began = perf_counter()
         with self._lock:
             type(self)._running += 1
             members = max(1, min(self.most, usable_cores() // self._running))
-        members = 1 if machine_is_busy() else members
-        words, begin_on = np.zeros(_WORDS, dtype=np.int64), _core_of_this_thread()
+        members = 1 if began < self._alone_until else members
+        words, begin_on = np.zeros(_WORDS, dtype=np.int64), _core_of_this_thread()()
         errors: list[BaseException] = []
+        queued: list[float] = []
 
         def guarded(member: int) -> Result | None:
             try:
                 if members > 1:
                     _move_to(begin_on + member)
-                return work(member, members, words)
+                    queued.append(-seconds_queued())
+                result = work(member, members, words)
+                queued.append(seconds_queued() if members > 1 else 0.0)
+                return result
             except BaseException as error:
                 errors.append(error)
                 words[GENERATION] = -1
@@ -170,16 +165,23 @@ class BarrierGroup:
                 type(self)._running -= 1
         if errors:
             raise errors[0]
+        if members > 1:
+            crowded = sum(queued) > QUEUED * (perf_counter() - began)
+            type(self)._alone_until = perf_counter() + self._pause * crowded
+            type(self)._pause = min(2 * self._pause, LONGEST_PAUSE) if crowded else SHORTEST_PAUSE
         return result  # type: ignore[return-value]
 
 
+def seconds_queued() -> float:
+    """How long this thread has been ready to run and had no core; 0 where the system won't say."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
+
+
 @cache
-def _sched_getcpu() -> Callable[[], int]:
+def _core_of_this_thread() -> Callable[[], int]:
     return getattr(ctypes.CDLL(None), "sched_getcpu", lambda: 0)
-
-
-def _core_of_this_thread() -> int:
-    return _sched_getcpu()() if hasattr(os, "sched_setaffinity") else 0
 
 
 def _move_to(core: int) -> None:
@@ -188,11 +190,10 @@ def _move_to(core: int) -> None:
     A virtual machine's idle cores look busy to its scheduler, which starts and wakes threads on the
     core of who starts or wakes them: two that wait for each other then share one core for long.
     """
-    if hasattr(os, "sched_setaffinity"):  # Linux
+    with suppress(AttributeError, OSError):  # no Linux; forbidden in some containers
         allowed = os.sched_getaffinity(0)
-        with suppress(OSError):  # forbidden in some containers
-            os.sched_setaffinity(0, {sorted(allowed)[core % len(allowed)]})
-            os.sched_setaffinity(0, allowed)
+        os.sched_setaffinity(0, {sorted(allowed)[core % len(allowed)]})
+        os.sched_setaffinity(0, allowed)
 
 
 if hasattr(os, "register_at_fork"):
