@@ -77,11 +77,15 @@ bench-%: .venv/bench.done
 performance:
 	$(BIN)/python -m benchmarks.document
 
-readme: .venv/install.done
+readme: .venv/test.done
 	$(BIN)/python tools/readme_table.py
 
-results: .venv/install.done
-	$(BIN)/python tools/results.py
+.venv/results.done: .venv/install.done
+	$(PIP) --editable '.[simulate,torch]' --group oracles
+	@touch $@
+
+results: .venv/results.done
+	$(BIN)/python -m tools.results
 
 clean:
 	rm -rf .venv site
