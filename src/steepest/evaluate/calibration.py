@@ -27,6 +27,7 @@ from steepest.evaluate.arrays import (
 )
 from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA, ROUGH, Merit
+from steepest.evaluate.roots import roots_of
 from steepest.storage import blocks, derived
 from steepest.storage import total as summed
 
@@ -255,7 +256,6 @@ NO_FLUCTUATION = 1e-60
 
 def _interval(ratio: Floats, excess: Floats) -> tuple[float, float]:
     """Return the signed roots of the ends of the interval of the true mean square."""
-    from scipy.optimize import brentq
     from scipy.special import gammaincinv
 
     value = float(excess.sum())
@@ -264,21 +264,21 @@ def _interval(ratio: Floats, excess: Floats) -> tuple[float, float]:
     if not ratio.sum() > NO_FLUCTUATION:
         return _signed_root(value), _signed_root(value)
 
-    def shifted(true: float, tail: float) -> float:
-        mean = max(true, 0.0) * parts
-        variance = float((2 * ratio**2 + 4 * ratio * mean).sum())
-        skewness = float((8 * ratio**3 + 24 * ratio**2 * mean).sum()) / variance**1.5
-        shape = 4 / skewness**2
-        quantile = (gammaincinv(shape, tail) - shape) / math.sqrt(shape)
-        return true + math.sqrt(variance) * float(quantile) - value
+    tails = np.array([(1 + ONE_SIGMA) / 2, (1 - ONE_SIGMA) / 2])
 
-    ends = []
-    for tail in ((1 + ONE_SIGMA) / 2, (1 - ONE_SIGMA) / 2):
-        reach = float(ratio.sum()) + abs(value)
-        while shifted(-reach, tail) > 0 or shifted(reach, tail) < 0:
-            reach *= 2
-        ends.append(_signed_root(float(brentq(shifted, -reach, reach, (tail,)))))  # type: ignore[arg-type]
-    return ends[0], ends[1]
+    def shifted(true: Floats) -> Floats:
+        mean = np.maximum(true, 0.0)[:, None] * parts
+        variance = (2 * ratio**2 + 4 * ratio * mean).sum(axis=1)
+        skewness = (8 * ratio**3 + 24 * ratio**2 * mean).sum(axis=1) / variance**1.5
+        shape = 4 / skewness**2
+        quantile = (gammaincinv(shape, tails) - shape) / np.sqrt(shape)
+        return true + np.sqrt(variance) * quantile - value
+
+    reach = np.full(2, float(ratio.sum()) + abs(value))
+    while (shifted(-reach) > 0).any() or (shifted(reach) < 0).any():
+        reach *= 2
+    low, high = roots_of(shifted, -reach, reach)
+    return _signed_root(float(low)), _signed_root(float(high))
 
 
 def _signed_root(square: float) -> float:

@@ -19,11 +19,11 @@ from steepest.evaluate.arrays import Floats
 from steepest.evaluate.columns import first_reaching, total_of
 from steepest.evaluate.intervals import Efficiency, beta_of_sums, efficiency_from_sums
 from steepest.evaluate.merit import ONE_SIGMA
+from steepest.evaluate.roots import roots_of
 from steepest.storage import AnyArray
 
 CUTS = 40
 """Places of the cut, equally probable, whose beta distributions are mixed."""
-HALVINGS = 30
 TIED = 1.5
 """Effective signal events of one score from which the score is one that many events have."""
 
@@ -134,10 +134,9 @@ def _central(a: Floats, b: Floats, level: float) -> tuple[Floats, Floats]:
     ends = []
     for quantile in ((1 - level) / 2, (1 + level) / 2):
         each = betaincinv(a, b, quantile)
-        low, high = each.min(axis=1), each.max(axis=1)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            short = betainc(a, b, middle[:, None]).mean(axis=1) < quantile
-            low, high = np.where(short, middle, low), np.where(short, high, middle)
-        ends.append((low + high) / 2)
+
+        def excess(x: Floats, quantile: float = quantile) -> Floats:
+            return betainc(a, b, x[:, None]).mean(axis=1) - quantile
+
+        ends.append(roots_of(excess, each.min(axis=1), each.max(axis=1)))
     return ends[0], ends[1]
