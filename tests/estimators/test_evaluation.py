@@ -78,6 +78,9 @@ def test_figures_are_drawn_into_axes(classifier, regressor):
     assert classifier.plot.roc(X, SIGNAL, W, axes=left) is left
     merits = classifier.evaluate(X, SIGNAL, W)
     assert merits["auc"].format() in left.get_legend().get_texts()[0].get_text()
+    classifier.plot.roc(X[:200], SIGNAL[:200], axes=left)
+    said = [text.get_text() for text in left.get_legend().get_texts()]
+    assert sum(label.startswith(("Classifier 1: ", "Classifier 2: ")) for label in said) == 2
     assert classifier.plot.scores(X, SIGNAL, axes=right, training=(X, SIGNAL, W)) is right
     for axes in (
         classifier.plot.loss(),

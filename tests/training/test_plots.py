@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import matplotlib as mpl
@@ -84,6 +85,11 @@ def test_figures_go_into_axes_that_are_given(recipe_table: dict, tmp_path: Path)
     inside = right.get_position()
     figure.canvas.draw()
     assert all(panel.get_position().x0 >= inside.x0 - 0.02 for panel in panels)
+    other = steepest.Run(shutil.copytree(run.path, tmp_path / "other"))
+    assert other.plot.roc(left) is left
+    names = {text.get_text().partition(":")[0] for text in left.get_legend().get_texts()}
+    assert names == {"run", "other", "Random guess"}
+    assert list(other.plot.loss(panels)) == list(panels)
     for draw in (run.plot.scores, run.plot.calibration, run.plot.features, run.plot.significance):
         assert np.ravel(draw())[0].has_data()
     assert run.plot.bins("pt")[0].has_data()

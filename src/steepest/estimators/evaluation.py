@@ -17,8 +17,11 @@ from steepest.training.scored import Scored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from steepest.estimators.base import Descended
+
+    Into = Axes | NDArray[Any] | None
 
 
 class Merits(Mapping[str, Merit]):
@@ -93,6 +96,7 @@ class EstimatorPlots:
     """Draws the figures of a report for a fitted estimator, from the events that are given.
 
     Each method takes Matplotlib axes to draw into, or makes a new figure, and returns the axes.
+    What is drawn into the same axes again differs by colour and line style, as `Run.plot` has it.
 
     Examples
     --------
@@ -103,7 +107,7 @@ class EstimatorPlots:
     def __init__(self, estimator: Descended) -> None:
         self._estimator = estimator
 
-    def loss(self, axes: Axes | None = None) -> Any:
+    def loss(self, axes: Into = None) -> Any:
         """Loss and learning rate of the last `fit` against the step."""
         from steepest.evaluate import figures
 
@@ -116,24 +120,22 @@ class EstimatorPlots:
                 do="draw residuals instead: plot.residuals(X, y)",
             )
         _, draw, _ = drawn.descent(history.to_arrow(), None)
-        return figures.drawn_into(draw, axes)
+        return figures.drawn_into(draw, axes, "descent", type(self._estimator).__name__)
 
-    def roc(self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None) -> Any:
+    def roc(self, X: Any, y: Any, sample_weight: Any = None, axes: Into = None) -> Any:
         """Background rejection against signal efficiency; of several classes, each in turn."""
         name = "roc-classes" if len(self._estimator.model_.classes) > 2 else "roc"
         return self._result(name, X, y, sample_weight, axes)
 
-    def calibration(
-        self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None
-    ) -> Any:
+    def calibration(self, X: Any, y: Any, sample_weight: Any = None, axes: Into = None) -> Any:
         """The fraction of signal against the score."""
         return self._result("calibration", X, y, sample_weight, axes)
 
-    def confusion(self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None) -> Any:
+    def confusion(self, X: Any, y: Any, sample_weight: Any = None, axes: Into = None) -> Any:
         """The confusion matrix of several classes."""
         return self._result("confusion", X, y, sample_weight, axes)
 
-    def residuals(self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None) -> Any:
+    def residuals(self, X: Any, y: Any, sample_weight: Any = None, axes: Into = None) -> Any:
         """Prediction against truth, and their difference, of a regressor."""
         return self._result("residuals", X, y, sample_weight, axes)
 
@@ -142,7 +144,7 @@ class EstimatorPlots:
         X: Any,
         y: Any,
         sample_weight: Any = None,
-        axes: Axes | None = None,
+        axes: Into = None,
         *,
         training: tuple[Any, ...],
     ) -> Any:
@@ -152,7 +154,7 @@ class EstimatorPlots:
         """
         return self._result("scores", X, y, sample_weight, axes, training)
 
-    def features(self, X: Any, y: Any, sample_weight: Any = None, axes: Axes | None = None) -> Any:
+    def features(self, X: Any, y: Any, sample_weight: Any = None, axes: Into = None) -> Any:
         """The features, with their values before and after scaling."""
         from steepest.evaluate import figures
 
@@ -166,7 +168,7 @@ class EstimatorPlots:
         X: Any,
         y: Any,
         sample_weight: Any,
-        axes: Axes | None,
+        axes: Into,
         training: tuple[Any, ...] | None = None,
     ) -> Any:
         from steepest.evaluate import figures
@@ -183,4 +185,4 @@ class EstimatorPlots:
                 expected=", ".join(draws),
                 found=name,
             )
-        return figures.drawn_into(draws[name], axes)
+        return figures.drawn_into(draws[name], axes, name, type(self._estimator).__name__)

@@ -7,15 +7,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import partial
+from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from steepest.errors import InputError
+from steepest.evaluate.figures.beside import Shared
 from steepest.evaluate.figures.style import TARGET
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def drawn_again(function: str, numbers: Any, options: Sequence[Any] = ()) -> Callable[[], Any]:
@@ -34,16 +34,24 @@ def drawn_again(function: str, numbers: Any, options: Sequence[Any] = ()) -> Cal
     return partial(draw, *read, *options)
 
 
-def drawn_into(draw: Callable[[], Any], axes: Axes | None = None) -> Any:
+def drawn_into(
+    draw: Callable[[], Any], axes: Any = None, figure: str = "", of: str | Path = ""
+) -> Any:
     """Draw a figure into axes, or into a new figure of Pyplot, which notebooks show.
 
     `draw` calls one of the ``…_figure`` functions. Several panels divide the place of the axes;
-    one panel or an array of several is returned.
+    one panel or an array of several is returned, which is taken instead of axes too.
+
+    Where an earlier call drew the same `figure`, by its name in the report, of another run, both
+    are told apart, see `Shared`. `of` is the folder of the run, or what the legend calls it.
     """
-    target = _Target(axes)
+    shared = Shared.of(axes, figure)
+    target = _Target(shared.drawn)
     token = TARGET.set(target)
     try:
-        draw()
+        with shared.another(of):
+            draw()
+            shared.drawn = target.drawn
     finally:
         TARGET.reset(token)
     return target.drawn
@@ -52,9 +60,9 @@ def drawn_into(draw: Callable[[], Any], axes: Axes | None = None) -> Any:
 class _Target:
     """Stands for the figure that a function of this room fills."""
 
-    def __init__(self, axes: Axes | None) -> None:
+    def __init__(self, axes: Any) -> None:
         self.axes, self.drawn = axes, None
-        self.figure: Any = None if axes is None else axes.figure
+        self.figure: Any = None if axes is None else np.ravel(axes)[0].figure
 
     def __call__(self, width: float, height: float) -> _Target:
         if self.figure is None:
@@ -65,16 +73,24 @@ class _Target:
 
     def subplots(self, rows: int = 1, columns: int = 1, **options: Any) -> Any:
         """Return the axes that were given, or panels in their place."""
+        given = np.ravel(self.axes)
         if self.axes is None:
             self.drawn = self.figure.subplots(rows, columns, **options)
-        elif rows == columns == 1:
-            self.drawn = self.axes
-        else:
-            place: Any = self.axes.get_subplotspec() or self.figure.add_gridspec(1, 1)[0]
+        elif len(given) == rows * columns:
+            self.drawn = given[0] if len(given) == 1 else self.axes
+        elif len(given) == 1:
+            place: Any = given[0].get_subplotspec() or self.figure.add_gridspec(1, 1)[0]
             ratios = {name: options.pop(name) for name in list(options) if name.endswith("ratios")}
             grid = place.subgridspec(rows, columns, **ratios, **options.pop("gridspec_kw", {}))
-            self.axes.set_axis_off()
+            given[0].set_axis_off()
             self.drawn = grid.subplots(**options)
+        else:
+            raise InputError(
+                "The figure does not fit into these axes.",
+                expected=f"one Matplotlib axes, or {rows * columns}",
+                found=f"{len(given)}",
+                do="give one, whose place is divided",
+            )
         return self.drawn
 
     def __getattr__(self, name: str) -> Any:

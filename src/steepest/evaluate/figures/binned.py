@@ -9,6 +9,7 @@ import numpy as np
 
 from steepest.evaluate.arrays import Floats
 from steepest.evaluate.binned import BinnedMerits
+from steepest.evaluate.figures.beside import legend
 from steepest.evaluate.figures.style import (
     BLUE,
     COLOURS,
@@ -145,4 +146,4 @@ def _finish(lowest: Axes, binned: BinnedMerits, all_axes: Sequence[Axes], column
     lowest.set_xlim(binned.edges[0], binned.edges[-1])
     lowest.set_xlabel(axis_label(binned.column))
     for axes in all_axes:
-        axes.legend(loc="upper right", ncols=columns)
+        legend(axes, loc="upper right", ncols=columns)

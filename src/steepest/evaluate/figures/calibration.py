@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steepest.evaluate.calibration import CalibrationCurve
+from steepest.evaluate.figures.beside import legend
 from steepest.evaluate.figures.style import (
     COLOURS,
     LINE_STYLES,
@@ -47,7 +48,7 @@ def calibration_figure(
         top.set_ylim(0, 1 + 0.08 * (len(curves) + 2))
         top.set_yticks(np.linspace(0, 1, 6))
         top.set_ylabel(short(outcome_name, 40))
-        top.legend(loc="upper left")
+        legend(top, loc="upper left")
         bottom.set_yscale("log")
         bottom.set_ylim(0.5, 3 * max(int(curve.events.max()) for curve in curves))
         bottom.set_ylabel("Events / bin")

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from steepest.errors import InputError
 from steepest.evaluate.arrays import Floats
+from steepest.evaluate.figures.beside import legend
 from steepest.evaluate.figures.style import BLUE, GREY, ORANGE, RED, drawing
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _draw_losses(axes: Axes, curves: DescentCurves) -> None:
     _draw_ends(axes, curves)
     _scale_losses(axes, curves)
     axes.set_ylabel("Loss")
-    axes.legend()
+    legend(axes)
 
 
 def _points_if_few(steps: Floats) -> dict[str, Any]:

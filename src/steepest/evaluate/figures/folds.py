@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.evaluate.arrays import Floats
+from steepest.evaluate.figures.beside import legend
 from steepest.evaluate.figures.style import COLOURS, LINE_STYLES, drawing
 
 if TYPE_CHECKING:
@@ -74,5 +75,5 @@ def fold_figure(curves: FoldCurves) -> Figure:
         axes.set_xlim(left=0.0)
         axes.set_xlabel("Step")
         axes.set_ylabel(f"{curves.part.capitalize()} loss")
-        axes.legend(ncols=-(-len(curves.steps) // 8), fontsize=11)
+        legend(axes, ncols=-(-len(curves.steps) // 8), fontsize=11)
     return figure

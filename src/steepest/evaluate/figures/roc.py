@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from steepest.evaluate.arrays import Floats
 from steepest.evaluate.columns import evenly_spaced, numbered
+from steepest.evaluate.figures.beside import legend
 from steepest.evaluate.figures.style import (
     COLOURS,
     LINE_STYLES,
@@ -122,7 +123,7 @@ def roc_figure(curves: Sequence[RejectionCurve]) -> Figure:
         axes.set_ylim(1, _top(curves))
         axes.set_xlabel(r"Signal efficiency $\varepsilon_{S}$")
         axes.set_ylabel(r"Background rejection $1/\varepsilon_{B}$")
-        axes.legend(loc="upper right")
+        legend(axes, loc="upper right")
     return figure
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from steepest.evaluate.arrays import Values, check_scored
 from steepest.evaluate.columns import extent, joined
+from steepest.evaluate.figures.beside import legend
 from steepest.evaluate.figures.histogram import Histogram, histogram, histogram_edges
 from steepest.evaluate.figures.style import BLUE, RED, drawing, short
 from steepest.evaluate.kolmogorov import KolmogorovTest, kolmogorov_test
@@ -107,7 +108,7 @@ def score_figure(
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(score_name)
         axes.set_ylabel("Probability density")
-        axes.legend(loc="upper center", ncols=2, columnspacing=1.0, handletextpad=0.5, fontsize=10)
+        legend(axes, loc="upper center", ncols=2, columnspacing=1.0, handletextpad=0.5, fontsize=10)
     return figure
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from steepest.evaluate.arrays import Floats
 from steepest.evaluate.columns import evenly_spaced, numbered, total_of
+from steepest.evaluate.figures.beside import legend
 from steepest.evaluate.figures.style import BLUE, GREY, RED, drawing, points
 from steepest.evaluate.intervals import efficiency_from_sums
 from steepest.evaluate.merit import Merit
@@ -130,7 +131,7 @@ def significance_figure(
         axes.set_ylim(0, 1.55 * top if top > 0 else 1.0)
         axes.set_xlabel(score_name)
         axes.set_ylabel(r"Expected significance $Z_{A}$")
-        axes.legend(loc="upper right", title=_expected(numbers.experiment), alignment="right")
+        legend(axes, loc="upper right", title=_expected(numbers.experiment), alignment="right")
     return figure
 
 
