@@ -49,6 +49,8 @@ class Comparison:
     """How many times as fast as the other checkout."""
     scale: float = 1.0
     compiled: bool = True
+    plain: bool = False
+    """Whether steepest is installed without extras, as by the README's command."""
 
 
 COMPARISONS = (
@@ -67,8 +69,11 @@ COMPARISONS = (
     Comparison(
         "wide", "28→256→256→1, batch 256, Adam, Classifier.fit", ("JAX", "torch"), None, 0.8
     ),
-    Comparison("train", "steepest train, the default, warm", (), None, 1.0),
-    Comparison("help", "steepest --help", (), None, 1.0, compiled=False),
+    Comparison("train", "steepest train, the default, warm", (), None, 1.0, plain=True),
+    Comparison(
+        "train", "steepest train, the default, warm, with all extras installed", (), None, 1.0
+    ),
+    Comparison("help", "steepest --help", (), None, 1.0, compiled=False, plain=True),
     Comparison("optimum", "logistic optimum, 1,000,000 × 28, Classifier.fit",
                ("newton-cholesky",), None, 0.7),
     Comparison("landscape", "steepest landscape of the default run, 51 × 51 points", (), None, 0.7),
@@ -89,6 +94,9 @@ def _case(comparison: Comparison, options: Options) -> Case:
         environments[HASWELL] = {"PYTHONPATH": HERE} | haswell()
     if options.against:
         environments[OLD] = {"PYTHONPATH": str(options.against.resolve())}
+    if comparison.plain:
+        python = {"COMMAND_PYTHON": plain_python()}
+        environments = {name: dict(given) | python for name, given in environments.items()}
     workers = {
         name: Worker(comparison.work, "steepest", environment, options.quick)
         for name, environment in environments.items()
@@ -130,6 +138,17 @@ def _case(comparison: Comparison, options: Options) -> Case:
     return Case("calls", comparison.title, seconds, claims, SETTINGS)
 
 
+def plain_python() -> str:
+    """Python of an environment with what steepest needs and no extra; it is made once."""
+    root = Path(__file__).parents[1]
+    folder = root / ".venv" / "plain"
+    if not folder.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        install = [folder / "bin" / "pip", "install", "--quiet", "-c", root / "constraints.txt"]
+        subprocess.run([*install, "--editable", root], check=True)
+    return str(folder / "bin" / "python")
+
+
 def _of_a_user() -> dict[str, str]:
     """The environment, without what pins OpenBLAS to the kernels of another processor.
 
@@ -147,7 +166,7 @@ class Worker:
         self._process = subprocess.Popen(
             [*command, "--quick"] if quick else command,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=_of_a_user() | environment, cwd=Path(__file__).parents[1],
+            env=_of_a_user() | dict(environment), cwd=Path(__file__).parents[1],
         )  # fmt: skip
         self._answer()  # its events are made
 

@@ -26,7 +26,9 @@ Array = np.ndarray
 Job = Callable[[], float]
 """Does the work, and returns the seconds that count."""
 
-COMMAND = [sys.executable, "-c", "from steepest.cli import main; main()"]
+PYTHON = os.environ.get("COMMAND_PYTHON", sys.executable)
+"""That of the environment in which the command line is run."""
+COMMAND = [PYTHON, "-c", "from steepest.cli import main; main()"]
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -81,7 +81,8 @@ def _unsynced() -> Iterator[None]:
 @pytest.fixture
 def drawn(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training draws its figures in this test."""
-    from steepest.training.background import Drawing, drawing_process
+    from steepest.evaluate.figures.process import drawing_process
+    from steepest.training.background import Drawing
     from undrawn import draw
 
     draw(monkeypatch, drawing_process, Drawing)

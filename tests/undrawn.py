@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from steepest.evaluate.figures import process as drawing_processes
+from steepest.evaluate.figures.process import Files
 from steepest.folder import RunFolder
-from steepest.training.background import Drawing, Files
+from steepest.training.background import Drawing
 
 COMMAND = Path(__file__)
 PIXEL = base64.b64decode(
@@ -59,6 +61,7 @@ def draw(patch: pytest.MonkeyPatch, process: object, drawing: type[Drawing]) -> 
 def undrawn_figures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         draw(patch, pixel_process, PixelDrawing)
+        patch.setattr(drawing_processes, "start_ahead", lambda: None)
         yield
 
 

@@ -202,3 +202,15 @@ def test_one_process_looks_at_all_files(tmp_path, monkeypatch) -> None:
     )
     assert [first_look.look(path) for path in paths] == [None] * 3
     assert started == [1]
+
+
+def test_a_trusted_file_is_looked_at_once_it_has_changed(tmp_path, monkeypatch) -> None:
+    path, looked = tmp_path / "trusted.h5", []
+    write_hdf5(path, "earliest")
+    first_look.trust(path)
+    monkeypatch.setattr(first_look, "_running", lambda: looked.append(1))
+    first_look.look(path)
+    assert not looked
+    path.write_bytes(path.read_bytes() + b"0")
+    first_look.look(path)
+    assert looked

@@ -15,10 +15,12 @@ import pytest
 
 import undrawn
 from steepest.evaluate import figures
+from steepest.evaluate.figures import process as drawing_processes
+from steepest.evaluate.figures.process import DrawingProcess, Files, drawing_process, start_ahead
 from steepest.folder import RunFolder
 from steepest.recipe import Recipe
 from steepest.training import TrainingCallback, background, train
-from steepest.training.background import Drawing, DrawingProcess, Files, drawing_process
+from steepest.training.background import Drawing
 from undrawn import PixelProcess
 
 CURVES = figures.descent_curves([1, 2, 3], [0.9, 0.5, 0.4], [0.1, 0.1, 0.1])
@@ -128,7 +130,7 @@ def test_what_a_figure_raises_is_raised(folder: RunFolder, process: DrawingProce
 def test_no_second_process_where_it_would_not_help(
     monkeypatch: pytest.MonkeyPatch, cores: int, imported: bool
 ):
-    monkeypatch.setattr(background, "usable_cores", lambda: cores)
+    monkeypatch.setattr(drawing_processes, "usable_cores", lambda: cores)
     if imported:
         monkeypatch.setitem(sys.modules, "matplotlib", background)
     else:
@@ -139,7 +141,7 @@ def test_no_second_process_where_it_would_not_help(
 
 @pytest.mark.parametrize("executable", [sys.executable, MISSING])
 def test_a_second_process_ends_with_its_context(monkeypatch: pytest.MonkeyPatch, executable: str):
-    monkeypatch.setattr(background, "usable_cores", lambda: 2)
+    monkeypatch.setattr(drawing_processes, "usable_cores", lambda: 2)
     monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
     monkeypatch.setattr(sys, "executable", executable)
     with drawing_process() as process:
@@ -147,3 +149,14 @@ def test_a_second_process_ends_with_its_context(monkeypatch: pytest.MonkeyPatch,
     if process is not None:
         with pytest.raises(RuntimeError):
             process.submit(DRAW)
+
+
+def test_a_process_that_was_started_ahead_is_the_one_that_draws(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(drawing_processes, "usable_cores", lambda: 2)
+    monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
+    start_ahead()
+    start_ahead()
+    (started,) = drawing_processes._AHEAD
+    with drawing_process() as process:
+        assert process is started
+        assert not drawing_processes._AHEAD

@@ -90,6 +90,10 @@ def train(
         raise typer.BadParameter("--continue goes on with the run in --out, and replaces nothing.")
     if finish is not None and settings:
         raise typer.BadParameter("--finish ends a run as it is; it takes no --set.")
+    from steepest.evaluate.figures.process import start_ahead
+
+    if is_main():
+        start_ahead()
     from steepest import run
     from steepest.recipe import Recipe, default_recipe
     from steepest.terminal import print_json
@@ -109,5 +113,10 @@ def train(
         ended = run.train(
             loaded, out, overwrite=overwrite, again=again, explain=explain, progress=progress
         )
-    if as_json and os.environ.get("RANK", "0") == "0":
+    if as_json and is_main():
         print_json(ended.metrics)
+
+
+def is_main() -> bool:
+    """Whether this is the first of the ranks that torchrun started, or the only process."""
+    return os.environ.get("RANK", "0") == "0"

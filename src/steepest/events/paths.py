@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from steepest.errors import EventsError, nearest
 from steepest.events import hub
+from steepest.events.formats import first_look
 from steepest.events.remote import FilePath, RemoteFile, is_url, remote_files
 from steepest.events.words import listed
 
@@ -103,6 +104,7 @@ def embedded_path(text: str, folder: Path | None = None) -> Path:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     expected = checksum.read_text().split()[:1] if checksum.is_file() else []  # <hex>  <name>
     if expected == [found]:
+        first_look.trust(path)
         return path
     what = (
         "is not the one that was packaged"

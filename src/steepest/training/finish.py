@@ -16,6 +16,7 @@ from steepest.compiled.clock import clock
 from steepest.descent import State
 from steepest.descent.history import History
 from steepest.errors import DivergenceError, EventsError
+from steepest.evaluate.figures.process import DrawingProcess
 from steepest.events import PARTS, TEST, TRAIN, Sample, evaluated_part, skipped_sentences
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.ranks import alone, current
@@ -23,7 +24,7 @@ from steepest.recipe import Recipe
 from steepest.storage import on_disk
 from steepest.trained import TrainedModel
 from steepest.training import figures, results
-from steepest.training.background import Drawing, DrawingProcess
+from steepest.training.background import Drawing
 from steepest.training.bins import Chosen
 from steepest.training.callback import TrainingCallback
 from steepest.training.evaluation import Evaluation, choose, choosing_part, evaluate_model, gain_of

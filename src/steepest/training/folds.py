@@ -16,12 +16,13 @@ import numpy as np
 
 from steepest.errors import DivergenceError, EventsError, Interrupted
 from steepest.evaluate.figures import fold_curves, fold_figure
+from steepest.evaluate.figures.process import DrawingProcess
 from steepest.evaluate.merit import Merit
 from steepest.events import PARTS, TEST, TRAIN, Sample
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.recipe import EvaluateRecipe, Recipe
 from steepest.training import figures, results, variations
-from steepest.training.background import Drawing, DrawingProcess
+from steepest.training.background import Drawing
 from steepest.training.callback import TrainingCallback
 from steepest.training.evaluation import Evaluation, choose, choosing_part, evaluate_model, gain_of
 from steepest.training.fit import check_fit, fit_baseline

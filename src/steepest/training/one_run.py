@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from steepest.errors import DivergenceError, Interrupted, RunFolderError
+from steepest.evaluate.figures.process import DrawingProcess
 from steepest.events import TRAIN, VALIDATION, Sample, same_events
 from steepest.events.words import counted
 from steepest.folder import FolderCheckpointer, RunFolder
 from steepest.ranks import current
 from steepest.recipe import DescentRecipe, Recipe
-from steepest.training.background import DrawingProcess
 from steepest.training.callback import TrainingCallback, interruptible
 from steepest.training.finish import Job, finish, keep_diverged, newest_state
 from steepest.training.fit import fit

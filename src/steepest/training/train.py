@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import EventsError, RecipeError, RunFolderError
+from steepest.evaluate.figures.process import DrawingProcess, drawing_process
 from steepest.events import TRAIN, Sample, use_revisions
 from steepest.folder import RunFolder
 from steepest.models import kind_named
 from steepest.ranks import Ranks, current
 from steepest.recipe import Recipe
-from steepest.training.background import DrawingProcess, drawing_process
 from steepest.training.callback import TrainingCallback, preemptible
 from steepest.training.fit import check_fit
 from steepest.training.folds import resume_folds, train_folds

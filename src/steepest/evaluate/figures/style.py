@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-import os
-import pickle
 import re
-import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,10 +28,8 @@ __all__ = [
     "MARKERS",
     "ORANGE",
     "RED",
-    "SIZE_BYTES",
     "TARGET",
     "axis_label",
-    "draw_for",
     "drawing",
     "labelled",
     "laid_out",
@@ -487,37 +482,3 @@ def _print(figure: Figure, kind: str, buffer: io.BytesIO) -> None:
             FigureCanvasPdf(figure).print_pdf(buffer, metadata=_NO_METADATA[kind])
     finally:
         figure.set_dpi(dpi)
-
-
-SIZE_BYTES = 8
-"""Bytes of the little-endian size that precedes each file of `draw_for`."""
-
-
-def draw_for(*sockets: int) -> None:
-    """Draw each pickled function that returns a figure, in each format, until the sockets close.
-
-    A process is made for each socket, by `os.fork` once Matplotlib is imported. They are those of
-    `steepest.training.background`, and do not import the training code.
-    """
-    # import before the first figure arrives
-    import matplotlib.backends.backend_agg  # noqa: F401
-    import mplhep  # noqa: F401
-
-    mine, *others = sockets
-    while others:
-        other = others.pop()
-        if os.fork() == 0:
-            mine, others, unused = other, [], [mine, *others]
-        else:
-            unused = [other]
-        for descriptor in unused:  # or who has it open would not see the other end close
-            os.close(descriptor)
-    with socket.socket(fileno=mine) as connection, connection.makefile("rwb") as asked:
-        while True:
-            try:
-                draw, formats = pickle.load(asked)
-            except EOFError:
-                return
-            for content in rendered_in(draw(), formats).values():
-                asked.write(len(content).to_bytes(SIZE_BYTES, "little") + content)
-            asked.flush()
