@@ -138,15 +138,15 @@ class BinaryCrossEntropy:
     def gradient(self, logits: Array, targets: Array) -> Array:
         """(1 − y) σ(z) − y σ(−z)."""
         y = targets[:, None]
-        return (1.0 - y) * _sigmoid(logits) - y * _sigmoid(-logits)
+        return (1.0 - y) * sigmoid(logits) - y * sigmoid(-logits)
 
     def curvature(self, logits: Array, targets: Array, direction: Array) -> Array:
         """σ(z) σ(−z) · direction."""
-        return _sigmoid(logits) * _sigmoid(-logits) * direction
+        return sigmoid(logits) * sigmoid(-logits) * direction
 
     def prediction(self, logits: Array) -> Array:
         """P(y = 1) = σ(z), ``(events,)``."""
-        return _sigmoid(logits[:, 0])
+        return sigmoid(logits[:, 0])
 
 
 class CrossEntropy:
@@ -185,7 +185,8 @@ class CrossEntropy:
         return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def _sigmoid(z: Array) -> Array:
+def sigmoid(z: Array) -> Array:
+    """σ(z) = 1 / (1 + e^−z)."""
     from scipy.special import expit  # whose import takes 0.2 s: networks of PyTorch do without
 
     return expit(z)

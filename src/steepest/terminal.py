@@ -270,11 +270,11 @@ def show_comparison(comparison: Comparison, figure: Path | None = None) -> None:
     _print(*values, *differences, said, *([f"Figure: {figure}"] if figure else []))
 
 
-def _side_by_side(title: str, rows: Sequence[Sequence[str]], columns: int = 2) -> list[Table]:
-    """Tables with so many runs each, which fit 80 columns."""
+def _side_by_side(title: str, rows: Sequence[Sequence[str]]) -> list[Table]:
+    """Tables with two runs each, which fit 80 columns."""
     return [
-        _of_rows(title, [[row[0], *row[start : start + columns]] for row in rows])
-        for start in range(1, len(rows[0]), columns)
+        _of_rows(title, [[row[0], *row[start : start + 2]] for row in rows])
+        for start in range(1, len(rows[0]), 2)
     ]
 
 

@@ -10,18 +10,10 @@ from steepest.folder import RunFolder
 
 def differing_settings(folders: Sequence[RunFolder]) -> dict[str, tuple[Any, ...]]:
     """Keys of the recipes that differ."""
-    flat = [dict(_flat(folder.recipe.to_dict())) for folder in folders]
+    flat = [folder.recipe.to_flat_dict() for folder in folders]
     keys = dict.fromkeys(key for each in flat for key in each)
     values = {key: tuple(each.get(key) for each in flat) for key in keys}
     return {key: v for key, v in values.items() if any(other != v[0] for other in v)}
-
-
-def _flat(table: dict[str, Any], prefix: str = "") -> Any:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 LONGEST = 24

@@ -34,11 +34,9 @@ from steepest.evaluate.columns import (
     total_of,
 )
 from steepest.evaluate.cut_interval import cut_interval
-from steepest.evaluate.intervals import Efficiency, efficiency_from_sums
+from steepest.evaluate.intervals import Efficiency
 from steepest.evaluate.merit import ONE_SIGMA, Merit, defined
 from steepest.storage import AnyArray, derived
-
-_EVERYWHERE = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +72,6 @@ class Roc:
     signal_squares_above: Any
     background_squares_above: Any
     ranking: Ranking
-
-    def background_interval(self, at: slice | NDArray[np.int64] = _EVERYWHERE) -> Efficiency:
-        """Return ε_B with its interval at all or some thresholds; see `efficiency_from_sums`."""
-        sums, squares = self.background_sum_above, self.background_squares_above
-        return efficiency_from_sums(sums[at], squares[at], total_of(sums), total_of(squares))
 
     def rejection_interval(self, at: NDArray[np.intp], wanted: Floats) -> Efficiency:
         """Return ε_B with its interval where the thresholds are those of a signal efficiency.

@@ -179,10 +179,10 @@ def _names(record: Record) -> list[str]:
     return [[*inputs, "constant"][int(place)] for place in index]
 
 
-def _made_of(vector: Array, names: list[str], most: int = 3) -> tuple[tuple[str, float], ...]:
-    """The inputs with the largest parts of a unit vector's square, at least a twentieth each."""
+def _made_of(vector: Array, names: list[str]) -> tuple[tuple[str, float], ...]:
+    """The three inputs, at most, with the largest parts of a unit vector's square, from 1/20."""
     shares: dict[str, float] = {}
     for name, part in zip(names, vector**2, strict=True):
         shares[name] = shares.get(name, 0.0) + float(part)
-    ranked = sorted(shares.items(), key=lambda pair: -pair[1])[:most]
+    ranked = sorted(shares.items(), key=lambda pair: -pair[1])[:3]
     return tuple((name, share) for name, share in ranked if share >= 0.05)

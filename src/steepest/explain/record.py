@@ -248,6 +248,6 @@ def mean_loss(model: TrainedModel, sample: Sample) -> float:
     return float(np.mean(weights * losses))
 
 
-def with_scaling(record: Record, scaling: AnyScaling, part: int = TRAIN) -> Batch:
-    """A part's events in another scaling."""
-    return batch_of(record.parts[part], scaling, record.objective, "training")
+def with_scaling(record: Record, scaling: AnyScaling) -> Batch:
+    """The training events in another scaling."""
+    return batch_of(record.parts[TRAIN], scaling, record.objective, "training")

@@ -126,17 +126,15 @@ def _rates(record: Record, steps: Array) -> Array:
     return rows["learning_rate"].to_numpy()[places]
 
 
-def measure_noises(
-    record: Record, points: int = 4, budget: Budget | None = None
-) -> tuple[Noise, ...]:
-    """The noise scale at points of the path, the last at its end; empty for all events a step.
+def measure_noises(record: Record, budget: Budget | None = None) -> tuple[Noise, ...]:
+    """The noise scale at four points of the path, the last at its end; empty for all events a step.
 
     A slow network has it at fewer points, at the end always; `budget` tells.
     """
     if record.takes_all or not len(record.thetas):
         return ()
     budget = budget or Budget()
-    rows = np.unique(np.geomspace(1, len(record.thetas), points).round().astype(int)) - 1
+    rows = np.unique(np.geomspace(1, len(record.thetas), 4).round().astype(int)) - 1
     found: dict[int, Noise | None] = {}
     budget.left("noise")
     for row in map(int, rows[::-1]):

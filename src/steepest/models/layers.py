@@ -30,6 +30,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steepest.losses import sigmoid
+
 Array = np.ndarray
 _INVERSE_SQRT_2PI = 0.3989422804014327
 
@@ -54,12 +56,6 @@ def _tanh_second(x: Array) -> Array:
     return -2 * t * (1 - t**2)
 
 
-def _sigmoid(x: Array) -> Array:
-    from scipy.special import expit  # whose import takes 0.2 s: networks of PyTorch do without
-
-    return expit(x)
-
-
 def _normal_probability(x: Array) -> Array:
     from scipy.special import ndtr
 
@@ -76,9 +72,9 @@ ACTIVATIONS = {
     ),
     "tanh": Activation(np.tanh, lambda x: 1 - np.tanh(x) ** 2, _tanh_second),
     "sigmoid": Activation(
-        _sigmoid,
-        lambda x: _sigmoid(x) * _sigmoid(-x),
-        lambda x: _sigmoid(x) * _sigmoid(-x) * (1 - 2 * _sigmoid(x)),
+        sigmoid,
+        lambda x: sigmoid(x) * sigmoid(-x),
+        lambda x: sigmoid(x) * sigmoid(-x) * (1 - 2 * sigmoid(x)),
     ),
     "gelu": Activation(
         lambda x: x * _normal_probability(x),

@@ -34,11 +34,10 @@ from steepest.losses import Loss, WithHeads
 from steepest.models.base import ModelKind
 from steepest.models.cloud import Cloud
 from steepest.models.torch_model import NETWORKS, TorchModel
-from steepest.objective.allocator import keep_freed_memory
 from steepest.objective.base import Batch
 from steepest.objective.batch_norm import synchronised
 from steepest.objective.clouds import cloud_of
-from steepest.objective.device import device_of
+from steepest.objective.device import device_of, keep_freed_memory
 from steepest.objective.running import Running
 from steepest.objective.stateful import Memory
 from steepest.objective.step_block import (

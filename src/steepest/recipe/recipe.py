@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -255,6 +255,17 @@ class Recipe(Strict):
         """Return the recipe as nested dictionaries, without keys that have no value."""
         return self.model_dump(exclude_none=True)
 
+    def to_flat_dict(self) -> dict[str, Any]:
+        """Return the values by their keys with those of the tables, such as ``descent.epochs``.
+
+        Examples
+        --------
+        >>> recipe = Recipe.from_dict({"events": {"path": "jets.parquet", "label": "is_top"}})
+        >>> recipe.to_flat_dict()["events.label"]
+        'is_top'
+        """
+        return dict(_flat(self.to_dict()))
+
     def with_particles(self) -> Recipe:
         """The recipe with ``[events.particles]`` of usual names."""
         events = self.events.model_copy(update={"particles": ParticlesRecipe()})
@@ -328,3 +339,11 @@ class Recipe(Strict):
                     found="events.split.validation = 0",
                     do=f"set events.split.validation above 0, or leave {key} out",
                 )
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

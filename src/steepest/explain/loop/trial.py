@@ -58,7 +58,7 @@ class LoopTrial:
         return f"tried for {self.steps} steps from J = {self.before:.4g}: {each}"
 
 
-def try_rates(loop: Loop, callback: TrainingCallback, steps: int = STEPS) -> LoopTrial:
+def try_rates(loop: Loop, callback: TrainingCallback) -> LoopTrial:
     """Take the loop's steps at η, a tenth, a hundredth and ten times; Ctrl-C ends with those done.
 
     Module, optimiser and random numbers stay as they were.
@@ -72,10 +72,10 @@ def try_rates(loop: Loop, callback: TrainingCallback, steps: int = STEPS) -> Loo
         callback.stage(f"Trying: η × {factor:g}")
         with as_it_was(loop.module):  # its random numbers
             copy = copied(loop)
-            losses = _descended(copy, factor, steps)
+            losses = _descended(copy, factor)
         each[factor] = losses
         after[factor] = float(losses.mean()) if np.isfinite(losses).all() else math.inf
-    trial = LoopTrial(steps, before, after, math.nan)
+    trial = LoopTrial(STEPS, before, after, math.nan)
     if not trial.smaller < 1.0 or math.isinf(after[1.0]) or math.isinf(after[trial.smaller]):
         return trial
     pairs = each[1.0] - each[trial.smaller]
@@ -84,12 +84,12 @@ def try_rates(loop: Loop, callback: TrainingCallback, steps: int = STEPS) -> Loo
     return replace(trial, error=float(pairs.std(ddof=1)) / math.sqrt(len(pairs)))
 
 
-def _descended(loop: Loop, factor: float, steps: int) -> np.ndarray:
+def _descended(loop: Loop, factor: float) -> np.ndarray:
     torch.manual_seed(0)
     for group in loop.optimizer.param_groups:
         group["lr"] = group["lr"] * factor
     loop.module.train()
-    for step in range(steps):
+    for step in range(STEPS):
         loop.optimizer.zero_grad()
         value = loop.value(loop.batches[step % len(loop.batches)])
         if not bool(value.isfinite()):

@@ -89,7 +89,7 @@ class MLflow:
         known = self.client.get_run(self.run).data.params
         params = [
             self.entities.Param(_named(key), str(value)[:LONGEST])
-            for key, value in _flat(recipe.to_dict())
+            for key, value in recipe.to_flat_dict().items()
             if _named(key) not in known
         ]
         for start in range(0, len(params), BATCH):
@@ -124,14 +124,6 @@ class MLflow:
 def _named(name: str) -> str:
     """Return a name with the characters that MLflow takes."""
     return re.sub(r"[^\w\-./ ]", "_", name, flags=re.ASCII)
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 @contextmanager
