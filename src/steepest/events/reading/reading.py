@@ -259,7 +259,9 @@ def gather(
         raise _nothing_selected(source, plan, sum(e.rows_read for e in evaluations))
     _refuse_idle(ranks.gather(own), "selected event", source)
     columns_read = sorted(set().union(*(its.columns for _, its in planned)))
-    seen.repeats.refuse(source.files, columns_read)
+    seen.repeats.refuse(
+        source.files, [name for name in columns_read if name not in (plan.by, plan.event_row)]
+    )
     for evaluation in evaluations:
         evaluation.refuse_faults()
     columns = store.finish()
