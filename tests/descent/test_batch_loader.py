@@ -9,9 +9,8 @@ import pytest
 
 from steepest import recipe as spec
 from steepest.descent import MemoryCheckpointer, Plan, descend
-from steepest.descent.batch_loader import BatchLoader
+from steepest.descent.batch_loader import BatchLoader, Prefetcher
 from steepest.descent.batches import Batches
-from steepest.descent.prefetch import Prefetcher
 from steepest.losses import loss_named
 from steepest.models import Dense
 from steepest.objective import Batch, DenseObjective

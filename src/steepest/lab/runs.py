@@ -22,6 +22,7 @@ import pyarrow as pa
 from steepest.comparison import differing_settings
 from steepest.errors import SteepestError
 from steepest.evaluate import Merit
+from steepest.explain.findings import plain
 from steepest.folder import RunFolder, finished_landscapes
 from steepest.folder.run_folder import in_use
 from steepest.lab.landscapes import landscape_of
@@ -138,7 +139,7 @@ class Runs:
         return {
             "status": status,
             "changed": changed,
-            **{key: finite(progress[key]) for key in keys if key in progress},
+            **{key: plain(progress[key]) for key in keys if key in progress},
         }
 
     def detail(self, identifier: str) -> dict[str, Any] | None:
@@ -206,7 +207,7 @@ class Runs:
         """The keys of the recipes that differ, with the value of each run."""
         runs = [run for one in identifiers[:8] if (run := self.folder(one)) is not None]
         settings = differing_settings(runs) if len(runs) > 1 else {}
-        return {key: [_plain(value) for value in values] for key, values in settings.items()}
+        return {key: [_shown(value) for value in values] for key, values in settings.items()}
 
 
 def _written(run: RunFolder) -> float:
@@ -276,7 +277,7 @@ def _merits(metrics: dict[str, Any] | None) -> list[dict[str, Any]]:
         if isinstance(entry, dict) and entry.get("value") is not None:
             merit = Merit.from_json(entry)
             texts = {"title": merit.title, "text": merit.format()}
-            shown.append({**texts, **{key: finite(entry.get(key)) for key in keys}})
+            shown.append({**texts, **{key: plain(entry.get(key)) for key in keys}})
     return shown
 
 
@@ -294,7 +295,7 @@ def _figures(run: RunFolder) -> dict[str, Any]:
     for name in FIGURES:
         file = run.path / "figures" / f"{name}.json"
         if file.is_file() and file.stat().st_size <= MOST_BYTES:
-            drawn[name] = finite(run.figure(name))
+            drawn[name] = plain(run.figure(name))
     return drawn
 
 
@@ -302,19 +303,10 @@ def _explanation(run: RunFolder) -> dict[str, Any] | None:
     explained = run.explanation
     if explained is None:
         return None
-    return {key: finite(explained[key]) for key in ("verdict", "findings", "checks")}
+    return {key: plain(explained[key]) for key in ("verdict", "findings", "checks")}
 
 
-def finite(value: Any) -> Any:
-    """The value, with None for numbers that JSON has not."""
-    if isinstance(value, dict):
-        return {key: finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _plain(value: Any) -> Any:
+def _shown(value: Any) -> Any:
     if isinstance(value, str | int | float | bool | None):
         return value
     return json.dumps(value, default=str, ensure_ascii=False)

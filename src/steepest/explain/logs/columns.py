@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from steepest.errors import InputError, nearest
+from steepest.events.words import listed
 
 _WORD = re.compile(r"[a-zA-Z]+|η")
 STEPS = ("step", "global step", "iteration", "iter", "steps", "epoch", "epochs", "batch")
@@ -57,7 +58,7 @@ def columns_of(
             raise InputError(
                 f"{file} has no column {name!r}.",
                 expected=f"the column of --{what}",
-                found=_listed(names),
+                found=listed(names, 12) or "no columns",
                 do=f"--{what} {near}" if near else f"name one of these with --{what}",
             )
     losses = [name for name in names if _is_loss(name)]
@@ -73,17 +74,10 @@ def columns_of(
         raise InputError(
             f"{file} has no column that looks like a loss.",
             expected='a name with "loss", such as loss, train_loss or val/loss',
-            found=_listed(names),
+            found=listed(names, 12) or "no columns",
             do="name it: --loss COLUMN, --validation COLUMN",
         )
     return found
-
-
-def _listed(names: list[str], most: int = 12) -> str:
-    if not names:
-        return "no columns"
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _is_loss(name: str) -> bool:
