@@ -9,6 +9,7 @@ explode (Glorot and Bengio 2010). At a sensible start the loss is near that of t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ Array = np.ndarray
 EVENTS = 4_000
 SATURATED = 0.05
 """Of the activation's largest derivative."""
+MOST_VALUES = 4_000_000
+"""Values of an activation's output that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,6 @@ def _alike(matrices: dict[str, Array]) -> str:
 def _states(record: Record, theta: Array, events: Batch) -> tuple[LayerState, ...]:
     module = getattr(record.objective, "module", None)
     if module is not None:
-        from steepest.explain.units import unit_states
-
         theta = theta.astype(record.objective.dtype)
         return unit_states(module, lambda: record.objective.predict(theta, events))
     hidden_sums: Any = getattr(record.model.model, "hidden_sums", None)
@@ -121,6 +122,45 @@ def _states(record: Record, theta: Array, events: Batch) -> tuple[LayerState, ..
             dead, flat = (slopes == 0).all(axis=0).mean(), (slopes <= SATURATED * steepest).mean()
             states.append(LayerState(float(dead), float(flat), activation, f"hidden {number}"))
     return tuple(states)
+
+
+def unit_states(module: Any, forward: Callable[[], object]) -> tuple[LayerState, ...]:
+    """The state of every activation that `forward` runs through, in the order of its calls.
+
+    The last axis of what enters an activation are its units, all others their values; of images
+    ``(batch, channels, …)`` the second. A ReLU unit is dead if nothing that enters it is positive.
+    """
+    from torch import nn
+
+    slopes: dict[type, Callable[[Any], Any]] = {
+        nn.ReLU: lambda x: (~(x <= 0)).float(),  # NaN is not dead
+        nn.Tanh: lambda x: 1 - x.tanh() ** 2,
+        nn.Sigmoid: lambda x: 4 * x.sigmoid() * (-x).sigmoid(),
+    }
+    found: list[LayerState] = []
+
+    def watch(name: str, one: Any) -> Any:
+        kind, slope = type(one).__name__.lower(), slopes[type(one)]
+
+        def hook(_: Any, inputs: tuple[Any, ...]) -> None:
+            values = inputs[0].detach()
+            axis = 1 if values.dim() in (4, 5) else -1
+            values = values.movedim(axis, -1).reshape(-1, values.shape[axis])
+            values = values[:: -(-values.numel() // MOST_VALUES)]
+            steep = slope(values).cpu().numpy()
+            dead = float((steep == 0).all(axis=0).mean()) if kind == "relu" else 0.0
+            flat = 0.0 if kind == "relu" else float((steep <= SATURATED).mean())
+            found.append(LayerState(dead, flat, kind, name))
+
+        return one.register_forward_pre_hook(hook)
+
+    hooks = [watch(name, one) for name, one in module.named_modules() if type(one) in slopes]
+    try:
+        forward()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return tuple(found)
 
 
 def constant_loss(record: Record, batch: Batch) -> float:

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from steepest.curvature import lanczos
-from steepest.explain.layers import LayerState
+from steepest.explain.layers import LayerState, unit_states
 from steepest.explain.loop.loop import Loop, as_it_was
 from steepest.explain.sharpness import Noise, Sharpness
-from steepest.explain.units import unit_states
 
 Array = np.ndarray
 
