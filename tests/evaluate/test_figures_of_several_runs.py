@@ -92,6 +92,11 @@ def test_names_differ():
     axes = figures.drawn_into(roc(), None, "roc", A)
     figures.drawn_into(roc(), axes, "roc", C)
     assert {"runs/first: network", "other/first: network"} <= set(entries(axes))
+    long = [Path(f"/runs/2026-11-30-top-tagging-{name}-with-all-events") for name in "ab"]
+    axes = figures.drawn_into(
+        roc(), figures.drawn_into(roc(), None, "roc", long[0]), "roc", long[1]
+    )
+    assert {"…a…: network", "…b…: network"} <= set(entries(axes)), "cut to where they differ"
     axes = figures.drawn_into(roc(), None, "roc", "Classifier")
     for _ in range(3):
         figures.drawn_into(roc(), axes, "roc", "Classifier")

@@ -7,11 +7,12 @@ once, the limits hold both, and the legend puts the name of its run before each 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,7 @@ class Shared:
         for drawing, name in zip(self.drawings, names, strict=True):
             for artist, said in drawing.labels.items():
                 if said and not said.startswith("_") and _places(artist):  # else of no run
-                    artist.set_label(f"{short(name, 24)}: {said}")
+                    artist.set_label(f"{name}: {said}")
         of_panels = zip(*(drawing.views for drawing in self.drawings), strict=True)
         with style(**{"mathtext.fontset": "dejavusans"}):
             for axes, height, views in zip(self.panels, self.heights, of_panels, strict=True):
@@ -152,7 +153,9 @@ class Shared:
 
 
 def _names(of: Sequence[str | Path]) -> list[str]:
-    """Return the names of folders, as long as it takes to differ; others that agree get a number.
+    """Return the names of folders, as long as it takes to differ; those that agree get a number.
+
+    What long names have in common at their ends is left out.
 
     Examples
     --------
@@ -160,6 +163,8 @@ def _names(of: Sequence[str | Path]) -> list[str]:
     (['one', 'two'], ['a/one', 'b/one'])
     >>> _names(["Classifier", "Classifier"])
     ['Classifier 1', 'Classifier 2']
+    >>> _names(["2026-11-30-tagging-wide-second", "2026-11-30-tagging-wild-second"])
+    ['…wide…', '…wild…']
     """
     every = [each.parts if isinstance(each, Path) else (each,) for each in of]
     names: list[str] = []
@@ -167,10 +172,33 @@ def _names(of: Sequence[str | Path]) -> list[str]:
         longer = range(1, len(parts) + 1)
         alone = (n for n in longer if sum(other[-n:] == parts[-n:] for other in every) == 1)
         names.append("/".join(parts[-next(alone, 1) :]))
+    if max(map(len, names)) > LONGEST and len(set(names)) > 1:
+        names = [short(name, LONGEST) for name in _without_common_ends(names)]
     return [
         name if names.count(name) == 1 else f"{name} {names[: index + 1].count(name)}"
         for index, name in enumerate(names)
     ]
+
+
+LONGEST = 24
+"""Characters of a run's name."""
+
+
+def _without_common_ends(names: Sequence[str]) -> list[str]:
+    """Return names without the words that all begin and end with."""
+    words = [re.findall(r"[^\W_]+|[\W_]+", name) for name in names]
+    first = _alike(words)
+    last = _alike([own[first:][::-1] for own in words])
+    left = ["".join(own[first : len(own) - last]) for own in words]
+    if not all(left):
+        return list(names)
+    return [f"{'…' if first else ''}{name}{'…' if last else ''}" for name in left]
+
+
+def _alike(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many of the first words all rows have."""
+    columns = zip(*rows, strict=False)
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
 
 
 def _artists(axes: Axes) -> list[Any]:
