@@ -13,7 +13,6 @@ from steepest.comparison.differences import (
     merits_of,
     paired_differences,
 )
-from steepest.comparison.settings import differing_settings, short
 from steepest.comparison.tested import are_same, tested_events
 from steepest.errors import InputError
 from steepest.evaluate import Merit
@@ -24,6 +23,9 @@ from steepest.training.scored import Scored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+LONGEST = 24
+"""Characters of a setting in the table; what is longer ends with "…", and is whole in `to_json`."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +63,7 @@ class Comparison:
     def rows(self) -> list[list[str]]:
         """Return the table as text: a header, settings that differ, and figures of merit."""
         rows = [["", *self.names]]
-        rows += [[key, *map(short, values)] for key, values in self.settings.items()]
+        rows += [[key, *map(_setting_text, values)] for key, values in self.settings.items()]
         for merits in self.merits.values():
             rows.append([merits[0].title, *(merit.format() for merit in merits)])
         return rows
@@ -187,3 +189,25 @@ def compare_runs(
         scored,
         folders,
     )
+
+
+def differing_settings(folders: Sequence[RunFolder]) -> dict[str, tuple[Any, ...]]:
+    """Keys of the recipes that differ, with the value of each run."""
+    flat = [folder.recipe.to_flat_dict() for folder in folders]
+    keys = dict.fromkeys(key for each in flat for key in each)
+    values = {key: tuple(each.get(key) for each in flat) for key in keys}
+    return {key: v for key, v in values.items() if any(other != v[0] for other in v)}
+
+
+def _setting_text(value: Any) -> str:
+    """Return a setting as text.
+
+    Examples
+    --------
+    >>> _setting_text(None), _setting_text(0.1)
+    ('left out', '0.1')
+    >>> _setting_text("count(Jet_pt > 20) >= 1 AND MET_pt > 30")
+    'count(Jet_pt > 20) >= 1…'
+    """
+    text = "left out" if value is None else str(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"

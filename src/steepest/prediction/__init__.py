@@ -13,6 +13,7 @@ part of some 256 MB. When all parts are there they become the file, which gets i
     predict.py   predict_events: checks the request, then calls the others in order
 """
 
-from steepest.prediction.predict import Predictions, predict_events
+from steepest.prediction.predict import predict_events
+from steepest.prediction.target import Predictions
 
 __all__ = ["Predictions", "predict_events"]

@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from steepest.errors import EventsError, InputError, Interrupted
 from steepest.events import EventSource, open_events
 from steepest.events.words import counted, listed
 from steepest.prediction.parts import GO_ON
-
-if TYPE_CHECKING:
-    from steepest.prediction.predict import Predictions
+from steepest.prediction.target import Predictions
 
 STEM = "{stem}"
 """In the path of scores: the name of the file of events, without folder and suffix."""

@@ -1,11 +1,12 @@
-"""Where the scores go, and what is refused before the work begins."""
+"""Where the scores go, what is refused before the work begins, and what was written."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from steepest.errors import InputError
 from steepest.prediction.writers import RNTUPLE, WRITERS, Writer
@@ -96,3 +97,53 @@ def _chosen(writer: Writer, as_rntuple: bool, name: str) -> Writer:
         found=writer.name,
         do="leave --rntuple out, or give --out another name",
     )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What was written.
+
+    Attributes
+    ----------
+    path : Path
+        The file; of a file for each, as it was asked for, with ``{stem}``.
+    rows, events : int
+        Rows in it; events that were read. They differ by what `select` leaves out.
+    unscored : int
+        Rows whose score is NaN, with ``missing="nan"``.
+    resumed : int
+        Events that an earlier, interrupted run had done.
+    seconds : float
+        How long it took this time.
+    scores, columns : list[str]
+        The columns of scores; those that stand beside them.
+    left_out : dict[str, str]
+        Columns that the format cannot hold, each with its type.
+    skipped : dict[str, str]
+        Files that cannot be read, each with the reason, with ``on_bad_file="skip"``.
+    files : list[Path]
+        All files that are there now.
+    """
+
+    path: Path
+    rows: int
+    events: int
+    unscored: int
+    resumed: int
+    seconds: float
+    scores: list[str]
+    columns: list[str]
+    left_out: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Events a second, of those that were done this time."""
+        return (self.events - self.resumed) / self.seconds
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        paths = {"path": str(self.path), "files": [str(path) for path in self.files]}
+        return {**given, **paths, "events_per_second": self.rate}
