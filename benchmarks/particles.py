@@ -261,13 +261,24 @@ def _cases(
         ],
         numbers=rates,
     )
+    other = best(first)
+    beyond = {
+        who: [max(seconds - torch, 1e-3) for seconds, torch in zip(of_who, imports, strict=True)]
+        for who, of_who in first.items()
+    }
     yield Case(
         "particles",
         f"{name}: from the start of the process to the first step",
         first,
-        [ratio(f"against {best(first)}", first[best(first)], first["steepest"], SOONER)],
+        [
+            ratio(f"against {other}", first[other], first["steepest"], SOONER),
+            ratio(
+                f"beyond the import of PyTorch, against {other}",
+                beyond[other], beyond["steepest"], SOONER,
+            ),
+        ],
         numbers={"seconds of a process that imports PyTorch alone": statistics.median(imports)},
-    )
+    )  # fmt: skip
 
 
 def _import_of_pytorch() -> float:
