@@ -171,32 +171,36 @@ def test_where_threads_cannot_be_moved_they_stay(monkeypatch):
     assert WorkerPool().map(lambda n: n + 1, range(4)) == [1, 2, 3, 4]
 
 
-def test_after_members_had_no_core_one_works_alone_for_a_while(monkeypatch):
-    now, queued = [100.0], [0.0]
+@pytest.mark.parametrize("cores", [2, 9])
+def test_after_members_had_no_core_one_works_alone_for_a_while(cores, monkeypatch):
+    """With more threads more must wait: one alone is then that much slower."""
+    now, of_thread = [100.0], threading.local()
 
     def members(waiting: float) -> int:
         """Members of a run of a second, each of which waits so long for its core."""
 
         def work(member, members, words):
-            now[0] += 1.0 / members
-            queued[0] += waiting
+            of_thread.queued = waiting
+            if member == 0:
+                now[0] += 1.0
             return members
 
-        return BarrierGroup(2).run(work)
+        of_thread.queued = 0.0
+        return BarrierGroup(cores).run(work)
 
-    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+    monkeypatch.setattr(threads, "usable_cores", lambda: cores)
     monkeypatch.setattr(threads, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(threads, "seconds_queued", lambda: queued[0])
+    monkeypatch.setattr(threads, "seconds_queued", lambda: getattr(of_thread, "queued", 0.0))
     monkeypatch.setattr(BarrierGroup, "_pause", threads.SHORTEST_PAUSE)
-    assert members(0.0) == members(0.01) == members(0.3) == 2
+    assert members(0.0) == members(0.01) == members(0.3) == cores
     assert members(0.0) == 1
-    assert [members(0.3) for _ in range(3)] == [2, 1, 2]
+    assert [members(0.3) for _ in range(3)] == [cores, 1, cores]
     now[0] += 2 * threads.LONGEST_PAUSE
-    assert members(0.3) == 2
+    assert members(0.3) == cores
     assert BarrierGroup._pause == 16 * threads.SHORTEST_PAUSE
     assert members(0.0) == 1
     now[0] += 1.0
-    assert members(0.0) == 2
+    assert members(0.0) == cores
     assert BarrierGroup._pause == threads.SHORTEST_PAUSE
 
 

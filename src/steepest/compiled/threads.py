@@ -28,8 +28,8 @@ CGROUP = Path("/sys/fs/cgroup")
 GENERATION, ARRIVED, _WORDS = 16, 32, 48
 """Where a group counts its meetings, and who has come to the next one, behind a mutex."""
 QUEUED, SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 0.02, 8.0
-"""Seconds that threads wait for cores, by those of their run, after which one works alone; for how
-many seconds, first and at most: twice as long each time that it is seen again."""
+"""The share of a run that threads wait for cores, for each besides the first, from which on one
+works alone; for how many seconds, first and at most: twice as long each time it is seen again."""
 
 
 def usable_cores() -> int:
@@ -166,7 +166,7 @@ class BarrierGroup:
         if errors:
             raise errors[0]
         if members > 1:
-            crowded = sum(queued) > QUEUED * (perf_counter() - began)
+            crowded = sum(queued) > QUEUED * (members - 1) * (perf_counter() - began)
             type(self)._alone_until = perf_counter() + self._pause * crowded
             type(self)._pause = min(2 * self._pause, LONGEST_PAUSE) if crowded else SHORTEST_PAUSE
         return result  # type: ignore[return-value]
