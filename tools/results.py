@@ -116,12 +116,13 @@ def row(name: str, folder: Path) -> str:
     path = folder / re.sub(r"\W+", "-", name.lower())
     metrics = RunFolder(path).metrics if (path / "recipe.toml").exists() else None
     if metrics is None:
-        return f"| {name} |{' |' * (len(MERITS) + 2)}"
+        return f"| {name} |{' |' * (len(MERITS) + 3)}"
     merits = metrics["merits"]["model"]
     cells = [
         name,
         f"{metrics['model']['parameters']:,}",
         *(Merit.from_json(merits[merit]).format() for merit in MERITS),
+        f"{metrics['descent']['epochs']:g}",
         f"{metrics['seconds']['descent'] / 60:.3g} min",
     ]
     return f"| {' | '.join(cells)} |"
@@ -130,9 +131,9 @@ def row(name: str, folder: Path) -> str:
 def write(folder: Path, page: Path, picture: Path) -> None:
     """Write the table between its marks, and the ROC curves of what is trained."""
     rows = [row(name, folder) for name in MODELS]
-    columns = "AUC | accuracy | 1/ε_B at ε_S = 0.5 | 1/ε_B at ε_S = 0.3 | descent"
+    columns = "AUC | accuracy | 1/ε_B at ε_S = 0.5 | 1/ε_B at ε_S = 0.3 | epochs | descent"
     head = f"| model | parameters | {columns} |"
-    table = "\n".join([BEGIN, head, "|---" * 7 + "|", *rows, END])
+    table = "\n".join([BEGIN, head, "|---" * 8 + "|", *rows, END])
     pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
     text = page.read_text(encoding="utf-8")
     page.write_text(pattern.sub(lambda _: table, text), encoding="utf-8")
