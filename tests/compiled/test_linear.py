@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest import recipe as spec
-from steepest.compiled.linear import BLOCK, ROWS, add_gradient, add_products, logits, width_of
+from steepest.compiled.linear import (
+    LEAST,
+    MOST,
+    ROWS,
+    SUMMED,
+    add_gradient,
+    add_products,
+    block_of,
+    logits,
+    width_of,
+)
 from steepest.compiled.pointwise import LOSSES
 from steepest.losses import loss_named
 from steepest.models import Dense
@@ -18,7 +28,7 @@ from steepest.optimizers import update_rule
 NAMES = ["mean-squared-error", "binary-cross-entropy"]
 DTYPES = ["float32", "float64"]
 ROUNDING = {"float32": 1e-5, "float64": 1e-13}
-COUNTS = [0, 1, 7, 8, 9, BLOCK - 1, BLOCK, BLOCK + 1, 8 * BLOCK - 1, 8 * BLOCK, 8 * BLOCK + 1]
+COUNTS = [0, 1, 7, 8, 9, *(size + more for size in (LEAST, MOST, SUMMED) for more in (-1, 0, 1))]
 
 
 class Problem:
@@ -62,15 +72,39 @@ def test_products_are_numpy_s(n, groups, dtype, seed):
     random, count = np.random.default_rng(seed), groups * ROWS
     width = width_of(n, np.dtype(dtype).itemsize)
     assert n <= width < n + 8
-    behind = random.normal(size=width).astype(dtype)  # read, but without any weight
+    before, behind = random.normal(size=(2, width)).astype(dtype)  # the latter read, unweighted
     X, w, d = (random.normal(size=s).astype(dtype) for s in ((count, n), n, count))
-    flat, out, sums = np.concatenate([X.ravel(), behind]), np.empty(count, dtype), np.ones(width)
+    flat = np.concatenate([before, X.ravel(), behind])
+    out, sums = np.empty(count, dtype), np.ones(width)
     atol = 100 * ROUNDING[dtype]
-    logits(flat, count, n, np.pad(w, (0, width - n)), w.dtype.type(0.25), out)
+    logits(flat, width, count, n, np.pad(w, (0, width - n)), w.dtype.type(0.25), out)
     np.testing.assert_allclose(out, X @ w + 0.25, rtol=0, atol=atol)
     sums = sums.astype(dtype)
-    add_products(flat, count, n, d, sums)
+    add_products(flat, width, count, n, d, sums)
     np.testing.assert_allclose(sums[:n], 1 + X.T @ d, rtol=0, atol=atol)
+
+
+def test_blocks_divide_what_is_summed_together():
+    for itemsize in (4, 8):
+        sizes = [block_of(n, itemsize) for n in range(1, 300)]
+        assert (sizes[0], sizes[-1]) == (MOST, LEAST)
+        assert all(SUMMED % size == 0 and size % ROWS == 0 for size in sizes)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 5, 28, 40])
+def test_bits_do_not_depend_on_what_lies_behind(n, dtype):
+    """A batch at the end of an array, where blocks are copied, is as one in its midst."""
+    longer = Problem(NAMES[1], 900, n, True, dtype)
+    for events in (30, 300, 700):
+        X, y, v = longer.X[:events].ravel(), longer.y[:events], longer.v[:events]
+        results = []
+        for inputs in (X, longer.X.ravel()):
+            gradient = np.zeros(n + 1)
+            total = add_gradient(LOSSES[NAMES[1]], longer.theta, inputs, y, v,
+                                 longer.dtype.type(0.5), gradient)  # fmt: skip
+            results.append((total, gradient.tolist()))
+        assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("name", NAMES)

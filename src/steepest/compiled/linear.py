@@ -2,9 +2,10 @@
 
     z = X w + b;  J = 1/m Σ v ℓ(z, y);  d = v/m ∂ℓ/∂z;  ∂J/∂w = Xᵀ d,  ∂J/∂b = 1ᵀ d;  θ = (w, b)
 
-with event weights v. The events go by in blocks of 64, which stay in the first cache between the
-products z = X w + b and g ← g + Xᵀ d, so that X is read from memory once. Sums over 512 events are
-taken in the dtype of θ, and those over all in float64.
+with event weights v. The events go by in blocks of some 4 KiB, which stay in the first cache
+between the products z = X w + b and g ← g + Xᵀ d, so that X is read from memory once. While g is
+added to, nothing is asked of memory, so that the blocks must be short: of 28 KiB they take 1.4
+times as long. Sums over 512 events are taken in the dtype of θ, and those over all in float64.
 
 X is row-major and given flat. Products go by `ROWS` rows at a time, in loops over the columns that
 LLVM vectorises. A row rarely fills whole vectors, so the loops run over `width` ≥ n
@@ -26,7 +27,7 @@ from __future__ import annotations
 import numpy as np
 
 from steepest.compiled.jit import helper, kernel, reduction
-from steepest.compiled.pointwise import differentiate, loss_and_slope
+from steepest.compiled.pointwise import loss_and_slope, write_slopes
 from steepest.compiled.rules import CODES, SGD
 from steepest.compiled.updates import (
     CONSTANTS,
@@ -51,79 +52,99 @@ def width_of(n, itemsize):
 
 
 @reduction
-def logits(x, count, n, weights, bias, out):
-    """Write z = X w + b of `count` rows, a multiple of `ROWS`; `weights` are padded by zeros."""
+def logits(x, start, count, n, weights, bias, out):
+    """Write z = X w + b of `count` rows from `start` on; `weights` are padded by zeros.
+
+    Rows are read, and `out` written, up to a multiple of `ROWS`.
+    """
     a = np.uint64(n)
     b = a + a
     c, d = b + a, b + b
-    e, f, g = d + a, d + b, d + b + a
-    for i in range(0, count, ROWS):
-        rows, z = x[i * n :], out[i : i + ROWS]
+    e, f, g = d + a, d + b, d + c
+    for i in range(np.uint64(0), np.uint64(count), np.uint64(ROWS)):
+        first, z = np.uint64(start) + i * a, out[i:]
         z0 = z1 = z2 = z3 = z4 = z5 = z6 = z7 = bias
         for j in range(np.uint64(len(weights))):
-            w = weights[j]
-            z0 += rows[j] * w
-            z1 += rows[a + j] * w
-            z2 += rows[b + j] * w
-            z3 += rows[c + j] * w
-            z4 += rows[d + j] * w
-            z5 += rows[e + j] * w
-            z6 += rows[f + j] * w
-            z7 += rows[g + j] * w
+            k, w = first + j, weights[j]
+            z0 += x[k] * w
+            z1 += x[k + a] * w
+            z2 += x[k + b] * w
+            z3 += x[k + c] * w
+            z4 += x[k + d] * w
+            z5 += x[k + e] * w
+            z6 += x[k + f] * w
+            z7 += x[k + g] * w
         z[0], z[1], z[2], z[3], z[4], z[5], z[6], z[7] = z0, z1, z2, z3, z4, z5, z6, z7
 
 
-@reduction
-def add_products(x, count, n, factors, out):
-    """Add Xᵀ d of `count` rows, a multiple of `ROWS`; of the `width` entries the first n count."""
+@helper  # as a reduction it would add to `out` first of all, and wait for the rows before
+def add_products(x, start, count, n, factors, out):
+    """Add Xᵀ d of `count` rows from `start` on; of the `width` entries the first n count.
+
+    Rows and factors are read up to a multiple of `ROWS`. The rows are no slices of x: LLVM then
+    looks only once a call, and not for each eight rows, whether `out` overlaps with them.
+    """
     a = np.uint64(n)
     b = a + a
     c, d = b + a, b + b
-    e, f, g = d + a, d + b, d + b + a
-    for i in range(0, count, ROWS):
-        rows, s = x[i * n :], factors[i : i + ROWS]
+    e, f, g = d + a, d + b, d + c
+    for i in range(np.uint64(0), np.uint64(count), np.uint64(ROWS)):
+        first, s = np.uint64(start) + i * a, factors[i:]
         s0, s1, s2, s3, s4, s5, s6, s7 = s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
         for j in range(np.uint64(len(out))):
-            out[j] += (
-                (s0 * rows[j] + s1 * rows[a + j])
-                + (s2 * rows[b + j] + s3 * rows[c + j])
-                + (s4 * rows[d + j] + s5 * rows[e + j])
-                + (s6 * rows[f + j] + s7 * rows[g + j])
+            k = first + j
+            out[j] += ((s0 * x[k] + s1 * x[k + a]) + (s2 * x[k + b] + s3 * x[k + c])) + (
+                (s4 * x[k + d] + s5 * x[k + e]) + (s6 * x[k + f] + s7 * x[k + g])
             )
 
 
-BLOCK, BLOCKS = 64, 8
-"""Events of a block, and blocks whose sums are taken in the dtype of θ."""
+SUMMED, MOST, LEAST, BLOCK_BYTES = 512, 256, 32, 4096
+"""Events summed in the dtype of θ; those of a block at most and at least, and its bytes."""
+
+
+@helper
+def block_of(n, itemsize):
+    """The number of events of a block, a power of two."""
+    events = MOST
+    while events > LEAST and events * n * itemsize > BLOCK_BYTES:
+        events //= 2
+    return events
 
 
 @helper
 def new_buffers(theta):
-    """Buffers of `add_batch`: a block's rows, the weights of θ, sums of Xᵀ d; z, d, ones and ℓ."""
-    n = len(theta) - 1
-    width = width_of(n, theta.itemsize)
-    rows, w = np.zeros(BLOCK * n + width, theta.dtype), np.zeros(width, theta.dtype)
-    return rows, w, np.zeros(width, theta.dtype), np.ones((4, BLOCK), theta.dtype)
-
-
-@reduction
-def _sum(values, count):
-    total = values.dtype.type(0.0)
-    for i in range(count):
-        total += values[i]
-    return total
+    """Buffers of `add_batch`: the last rows, the weights of θ, sums of Xᵀ d; z, d and v."""
+    n, kind = len(theta) - 1, theta.dtype
+    width, block = width_of(n, theta.itemsize), block_of(n, theta.itemsize)
+    rows, w = np.zeros(2 * block * n + width, kind), np.zeros(width, kind)
+    sums, z = np.zeros(width, kind), np.zeros(block, kind)
+    return rows, w, sums, z, np.zeros(block, kind), np.ones(block, kind)
 
 
 @helper
-def _add_block(loss, rows, n, targets, weights, bias, scale, w, sums, vectors):
-    """Add Xᵀ d of a block's events to `sums`; return Σ v ℓ and 1ᵀ d."""
-    count, z, d = len(targets), vectors[0], vectors[1]
-    whole = (count + ROWS - 1) // ROWS * ROWS
-    v = weights if len(weights) else vectors[2, :count]
-    logits(rows, whole, n, w, bias, z)
-    total = differentiate(loss, vectors[:1], targets, v, scale, vectors[1:2], vectors[3:])
-    d[count:whole] = 0.0
-    add_products(rows, whole, n, d, sums)
-    return total, _sum(d, count)
+def _add_blocks(loss, x, theta, targets, weights, first, last, scale, gradient, w, sums, z, d, v):
+    """As `add_batch`, of the events from `first` to `last`, whose rows are those of x.
+
+    It is called once for many blocks: where it is called, Numba counts references to each array,
+    which takes as long as a block.
+    """
+    n, block, total = len(theta) - 1, len(z), 0.0
+    for i in range(first, last, block):
+        start, count = (i - first) * n, min(block, last - i)
+        logits(x, start, count, n, w, theta[n], z)
+        for j in range(count if len(weights) else 0):
+            v[j] = weights[i + j]
+        value, slopes = write_slopes(loss, z, targets, i, v, scale, count, d)
+        total += value
+        gradient[n] += np.float64(slopes)
+        for j in range(count, block):
+            d[j] = 0.0
+        add_products(x, start, count, n, d, sums)
+        if (i + block) % SUMMED == 0 or i + block >= len(targets):
+            for j in range(n):
+                gradient[j] += np.float64(sums[j])
+            sums[:] = 0.0
+    return total
 
 
 @helper
@@ -132,23 +153,19 @@ def add_batch(loss, theta, inputs, targets, weights, scale, gradient, buffers):
 
     `inputs` is flat; of the weights none are an empty array.
     """
-    rows, w, sums, vectors = buffers
-    n, events, total = len(theta) - 1, len(targets), 0.0
+    rows, w, sums, z, d, v = buffers
+    n, events, block = len(theta) - 1, len(targets), len(z)
     copy(theta, n, w)
-    for first in range(0, events, BLOCK):
-        last = min(first + BLOCK, events)
-        x, y, v = inputs[first * n :], targets[first:last], weights[first:last]
-        if len(x) >= BLOCK * n + len(w):
-            value, slopes = _add_block(loss, x, n, y, v, theta[n], scale, w, sums, vectors)
-        else:  # what is behind the last row must be finite
-            copy(x, (last - first) * n, rows)
-            value, slopes = _add_block(loss, rows, n, y, v, theta[n], scale, w, sums, vectors)
-        total += value
-        gradient[n] += slopes
-        if last == events or first // BLOCK % BLOCKS == BLOCKS - 1:
-            for j in range(n):
-                gradient[j] += np.float64(sums[j])
-            sums[:] = 0.0
+    whole = max(0, len(inputs) - len(w)) // (block * n) * block
+    inside = min(whole, events)  # of blocks with `width` columns behind them
+    begin = np.int64(0)  # for a literal 0, Numba would compile `_add_blocks` twice
+    total = _add_blocks(loss, inputs, theta, targets, weights, begin, inside, scale, gradient,
+                        w, sums, z, d, v)  # fmt: skip
+    if inside < events:  # what is behind the last row must be finite
+        for j in range((events - inside) * n):
+            rows[j] = inputs[inside * n + j]
+        total += _add_blocks(loss, rows, theta, targets, weights, inside, events, scale, gradient,
+                             w, sums, z, d, v)  # fmt: skip
     return total
 
 

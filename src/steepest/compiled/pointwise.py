@@ -220,6 +220,28 @@ def _weighted_sum(values, weights):
     return total
 
 
+@reduction
+def write_slopes(kind, z, targets, first, weights, scale, count, slopes):
+    """Write s w ∂ℓ/∂z of `count` events, with targets from `first` on, for losses of one output.
+
+    Return Σ w ℓ in float64, and the sum of what is written. Loops of no turns stand for branches,
+    in which Numba would count references to the arrays.
+    """
+    squared = np.uint64(count if kind == _SQUARED_ERROR else 0)
+    total, of_slopes, place = 0.0, scale - scale, np.uint64(first)
+    for i in range(squared):
+        value, slope = _squared_error(z[i], targets[place + i])
+        slopes[i] = slope * weights[i] * scale
+        of_slopes += slopes[i]
+        total += np.float64(value) * np.float64(weights[i])
+    for i in range(np.uint64(count) - squared):
+        value, slope = _binary_entropy(z[i], targets[place + i])
+        slopes[i] = slope * weights[i] * scale
+        of_slopes += slopes[i]
+        total += np.float64(value) * np.float64(weights[i])
+    return total, of_slopes
+
+
 @helper
 def differentiate(kind, logits, targets, weights, scale, upstream, work):
     """Write s w ∂ℓ/∂z to `upstream` ``(outputs, events)``; return Σ w ℓ in float64.
