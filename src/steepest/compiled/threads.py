@@ -1,8 +1,8 @@
 """Threads: the cores of this process, work shared by threads, and steps that they take together.
 
-What to use when: `WorkerPool` for items that do not wait for each other, `BarrierGroup` for threads
-that meet after every step, `steepest.compiled.blas` around either. All work must release Python's
-lock. The number of threads never changes a result: callers cut work by its size and add in order.
+`WorkerPool` is for items that do not wait for each other, `BarrierGroup` for threads that meet
+after each step, `compiled.blas` around them. Work must release Python's lock. The number of threads
+never changes a result: callers cut work by its size and add in order.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ CGROUP = Path("/sys/fs/cgroup")
 GENERATION, ARRIVED, _WORDS = 16, 32, 48
 """Where a group counts its meetings, and who has come to the next one, behind a mutex."""
 QUEUED, SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 0.02, 8.0
-"""The share of a run that threads wait for cores, for each besides the first, from which on one
-works alone; for how many seconds, first and at most: twice as long each time it is seen again."""
+"""One thread works alone after each other one waited for a core for such a share of a run; for so
+many seconds, first and at most: twice as long each time it is seen again."""
 
 
 def usable_cores() -> int:
@@ -40,8 +40,8 @@ def usable_cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    most = int(wanted) if wanted.isdigit() and int(wanted) else cores
-    return max(1, min(cores, _quota(CGROUP), most))
+    most = int(wanted) if wanted.isdigit() else 0
+    return max(1, min(cores, _quota(CGROUP), most or cores))
 
 
 @cache
@@ -58,8 +58,7 @@ class WorkerPool:
     """Share items out to `most` threads (None: all cores); a call within work is not shared."""
 
     _executor: ThreadPoolExecutor | None = None
-    _lock = threading.Lock()
-    _inside = threading.local()
+    _lock, _inside = threading.Lock(), threading.local()
 
     def __init__(self, most: int | None = None) -> None:
         self.most = most
@@ -69,7 +68,7 @@ class WorkerPool:
     ) -> list[Result]:
         """Return what the work makes of each item, or raise the error of the first that has one.
 
-        Each thread is to have at least `per_thread` items: calling it takes some 50 µs.
+        Each thread has at least `per_thread` items: calling it takes some 50 µs.
         """
         threads = min(usable_cores(), len(items) // per_thread, self.most or len(items))
         if threads < 2 or getattr(self._inside, "worker", False):
@@ -131,8 +130,8 @@ class BarrierGroup:
         began = perf_counter()
         with self._lock:
             type(self)._running += 1
-            members = max(1, min(self.most, usable_cores() // self._running))
-        members = 1 if began < self._alone_until else members
+            share = 1 if began < self._alone_until else usable_cores() // self._running
+        members = max(1, min(self.most, share))
         words, begin_on = np.zeros(_WORDS, dtype=np.int64), _core_of_this_thread()()
         errors: list[BaseException] = []
         queued: list[float] = []
@@ -140,7 +139,7 @@ class BarrierGroup:
         def guarded(member: int) -> Result | None:
             try:
                 if members > 1:
-                    _move_to(begin_on + member)
+                    _move_to(begin_on + member, begin_on if member else None)
                     queued.append(-seconds_queued())
                 result = work(member, members, words)
                 queued.append(seconds_queued() if members > 1 else 0.0)
@@ -184,16 +183,17 @@ def _core_of_this_thread() -> Callable[[], int]:
     return getattr(ctypes.CDLL(None), "sched_getcpu", lambda: 0)
 
 
-def _move_to(core: int) -> None:
-    """Have this thread go on on another core, from which the system may move it again.
+def _move_to(core: int, away_from: int | None = None) -> None:
+    """Have this thread go on on a core; the system may move it again, but not to the other one.
 
-    A virtual machine's idle cores look busy to its scheduler, which starts and wakes threads on the
-    core of who starts or wakes them: two that wait for each other then share one core for long.
+    A virtual machine's idle cores look busy to its scheduler, which starts and wakes a thread where
+    who starts or wakes it is: two that wait for each other would share one core for long.
     """
     with suppress(AttributeError, OSError):  # no Linux; forbidden in some containers
-        allowed = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {sorted(allowed)[core % len(allowed)]})
-        os.sched_setaffinity(0, allowed)
+        cores = sorted(allowed := os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[core % len(cores)]})
+        avoided = set() if away_from is None else {cores[away_from % len(cores)]}
+        os.sched_setaffinity(0, allowed - avoided or allowed)
 
 
 if hasattr(os, "register_at_fork"):

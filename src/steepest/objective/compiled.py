@@ -157,9 +157,9 @@ class Network(_Kernels):
                 self._memory(),
             )  # fmt: skip
 
+        # No step, by one thread: it compiles, which several at once must not, and loads BLAS.
+        work(0, 1, np.zeros(48, np.int64), steps._replace(rates=steps.rates[:0]))
         with one_blas_thread():
-            # No step, by one thread: it compiles, which several at once must not.
-            work(0, 1, np.zeros(48, np.int64), steps._replace(rates=steps.rates[:0]))
             taken, loss_sum = BarrierGroup(parts).run(work)
         return block_result(step_block, theta, optimizer_state, taken, loss_sum, values, path)
 
