@@ -52,7 +52,7 @@ EXPLODED = 1e6
 ROUNDING = {"float32": 5e-7, "float64": 1e-14}
 """Training losses this close, relatively, are the same: the first batch loss is that of the start,
 which another kernel may have computed. Validation losses all come from one."""
-OF_START, OF_SLOW_START = 1_024, 128
+OF_START, OF_SLOW_START = 1_024, 16
 """Events whose mean loss is that of the start where a step takes few of them; and of objectives
 whose passes take long, so that the first step comes sooner."""
 SECONDS_PER_BLOCK = 0.25

@@ -232,7 +232,7 @@ class ParticleTransformer(nn.Module):
         with torch.no_grad():
             for depth, block in enumerate(self.blocks.children(), 1):
                 for layer in (block.attention_out, block.contract):
-                    cast(nn.Linear, layer).weight.div_(math.sqrt(2 * depth))
+                    cast(nn.Linear, layer).weight.mul_(1 / math.sqrt(2 * depth))
 
     def forward(self, cloud: Cloud) -> Tensor:
         """Logits ``(jets, outputs)``."""
