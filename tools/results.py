@@ -123,9 +123,14 @@ def row(name: str, folder: Path) -> str:
         f"{metrics['model']['parameters']:,}",
         *(Merit.from_json(merits[merit]).format() for merit in MERITS),
         f"{metrics['descent']['epochs']:g}",
-        f"{metrics['seconds']['descent'] / 60:.3g} min",
+        duration(metrics["seconds"]["descent"]),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def duration(seconds: float) -> str:
+    """As it is told: ``0.45 s``, ``19 min``."""
+    return f"{seconds:.2g} s" if seconds < 60 else f"{seconds / 60:.2g} min"
 
 
 def write(folder: Path, page: Path, picture: Path) -> None:
