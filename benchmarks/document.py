@@ -34,9 +34,9 @@ in [performance.json](performance.json).
 - *before* is an earlier version of steepest, measured in the same run (`--against`).
 - *AVX2* is this version compiled as for a Haswell processor, without AVX-512; JAX is told the same,
   the others are not.
-- *steepest train* is timed in an environment with what steepest needs, as the README installs it. *With
-  all extras installed* Numba's first kernel loads the extensions of awkward and vector, and SymPy, which
-  takes half a second; the earlier version kept Numba from it.
+- *steepest train* is timed in an environment with what steepest needs, as the README installs it.
+  *With all extras installed* Numba's first kernel loads the extensions of awkward and vector, and
+  SymPy, which takes half a second; the earlier version kept Numba from it.
 """
 CAPTIONS = {
     "calls": """![Time of whole calls, of steepest and of other packages](images/performance.svg)
