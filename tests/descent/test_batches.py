@@ -87,12 +87,10 @@ def _plain_order(events: int, seed: int, epoch: int) -> list[int]:
     ranks=st.integers(1, 5),
     seed=st.integers(0, 9),
     samples=st.integers(1, 3),
-    spread=st.booleans(),
 )
-@example(events=400, size=31, ranks=5, seed=0, samples=3, spread=False)
-@example(events=400, size=31, ranks=5, seed=0, samples=3, spread=True)
+@example(events=400, size=31, ranks=5, seed=0, samples=3)
 def test_the_batches_of_all_ranks_are_those_of_one(
-    events: int, size: int, ranks: int, seed: int, samples: int, spread: bool
+    events: int, size: int, ranks: int, seed: int, samples: int
 ):
     """No event is seen twice in an epoch, and none is lost, however the events are shared out."""
     cuts = np.sort(np.random.default_rng(seed).integers(0, events, ranks * samples - 1))
@@ -100,14 +98,12 @@ def test_the_batches_of_all_ranks_are_those_of_one(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("steepest.descent.batches.CHUNK", 3)
         patch.setattr("steepest.descent.batches.WINDOW", 48)
-        alone = Batches(events, size, seed, spread=spread)
+        alone = Batches(events, size, seed)
         held = [Share.of(table, rank) for rank in range(ranks)]
         numbers = [np.concatenate([np.arange(a, b) for a, b in s.ranges] or [[]]) for s in held]
         assert sorted(np.concatenate(numbers).tolist()) == list(range(events))
         parts = [
-            Batches(events, size, seed, share=share, ranks=ranks, spread=spread)
-            if share.ranges
-            else None
+            Batches(events, size, seed, share=share, ranks=ranks) if share.ranges else None
             for share in held
         ]
         seen = []
@@ -132,30 +128,3 @@ def test_each_of_many_ranks_has_its_part_of_every_window():
     batches = Batches(events, 1_000, seed=0, share=share, ranks=32)
     sizes = [len(batches.window(0, window)) for window in range(4)]
     assert sizes == [262_144 // 32] * 4
-
-
-@pytest.mark.parametrize("events", [6_400, 300_000])
-def test_spread_batches_have_as_many_events_of_each_rank(events: int):
-    """Of two ranks, of which one has a few events more; without `spread` it is 16 more or less."""
-    table = [[events // 2 + 11], [events // 2 - 11]]
-    for spread in (False, True):
-        batches = Batches(
-            events, 256, seed=3, share=Share.of(table, rank=0), ranks=2, spread=spread
-        )
-        counts = batches.counts(0, 25)
-        assert counts is not None
-        off = np.abs(counts - 128).max()
-        assert off <= 2 if spread else off >= 16
-
-
-def test_spread_orders_are_random_and_differ_by_epoch_and_seed():
-    """Within a span and within a turn, every place is as likely for every event."""
-    orders = np.array(
-        [Batches(640, 64, seed, spread=True).order(epoch) for seed in range(40) for epoch in (0, 1)]
-    )
-    assert (np.sort(orders, axis=1) == np.arange(640)).all()
-    assert len(np.unique(orders, axis=0)) == 80
-    assert (np.sort(orders.reshape(80, 10, 64) // 10, axis=2) == np.arange(64)).all()
-    places = np.argsort(orders, axis=1)  # of each event
-    expected, deviation = 639 / 2, np.sqrt((640**2 - 1) / 12 / 80)
-    assert (np.abs(places.mean(axis=0) - expected) < 4.5 * deviation).all()

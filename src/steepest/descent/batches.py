@@ -13,10 +13,7 @@ The chunks of a window are from all over the sample: one from each of as many eq
 window has chunks. Of many ranks each holds some of the spans, and so its part of every window.
 
 Of many ranks each takes those events of a batch that it holds, so that the batches of all together
-are those of one rank. Where a step takes long, they should hold as many each: with `spread`, the
-events of a window are cut into `SPANS` equal spans, and its order has one event of each span after
-the other, again and again, in random order. Beyond `RANKS` ranks a window is larger, for each rank
-to have its part.
+are those of one rank. Beyond `RANKS` ranks a window is larger, for each rank to have its part.
 """
 
 from __future__ import annotations
@@ -36,8 +33,6 @@ WINDOW = 262_144
 """Events that are permuted together."""
 RANKS = 32
 """So many ranks have eight chunks each in a window."""
-SPANS = 64
-"""Of a window whose order is spread: batches of a multiple have as many events of each."""
 
 
 class Batches:
@@ -54,8 +49,6 @@ class Batches:
     share, ranks
         Of many ranks: which of the events this one holds, and how many ranks there are. `events`
         and `batch_size` are those of all ranks; rows are those of this one.
-    spread
-        Whether a batch has as many events of each part of the sample.
 
     Examples
     --------
@@ -81,10 +74,9 @@ class Batches:
         first_epoch: int = 0,
         share: Share | None = None,
         ranks: int = 1,
-        spread: bool = False,
     ) -> None:
         self.share, self._window_chunks = share, WINDOW // CHUNK * max(1, -(-ranks // RANKS))
-        self.events, self.spread = events, spread
+        self.events = events
         self.batch_size = batch_size
         self.seed = seed
         self.first_step = first_step
@@ -167,12 +159,10 @@ class Batches:
 
     def _permuted(self, epoch: int, window: int) -> np.ndarray:
         if self.events <= WINDOW:
-            rng, rows = self._rng(_ORDER_STREAM, epoch), np.arange(self.events)
-        else:
-            chunks = self._chunks[:, window]
-            rows = (CHUNK * chunks[chunks >= 0, None] + np.arange(CHUNK)).reshape(-1)
-            rng, rows = self._rng(_WINDOW_STREAM, epoch, window), rows[rows < self.events]
-        return _spread(rng, rows) if self.spread else rng.permutation(rows)
+            return self._rng(_ORDER_STREAM, epoch).permutation(self.events)
+        chunks = self._chunks[:, window]
+        rows = (CHUNK * chunks[chunks >= 0, None] + np.arange(CHUNK)).reshape(-1)
+        return self._rng(_WINDOW_STREAM, epoch, window).permutation(rows[rows < self.events])
 
     def _begin(self, epoch: int) -> None:
         """Draw the chunks of each window, ``(spans, windows)``, and where each window starts."""
@@ -193,14 +183,3 @@ class Batches:
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, *stream])))
-
-
-def _spread(rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
-    """Return the rows in turns of one of each span, spans and turns in random order."""
-    longest, longer = -(-len(rows) // SPANS), len(rows) % SPANS or SPANS
-    spans = np.full((SPANS, longest), -1, dtype=np.int64)
-    first = longer * longest
-    spans[:longer] = rows[:first].reshape(longer, longest)
-    spans[longer:, : longest - 1] = rows[first:].reshape(SPANS - longer, longest - 1)
-    turns = rng.permuted(rng.permuted(spans, axis=1).T, axis=1).reshape(-1)
-    return turns[turns >= 0]

@@ -45,8 +45,6 @@ class Plan:
         Steps in all, and steps an epoch, that the schedule reckons with; None is this plan's own.
     share, ranks
         Of many ranks: the events that this one holds, and how many ranks there are.
-    spread
-        Whether a batch has as many events of each part of the sample, and each rank as many.
     relevance
         By what the inputs are multiplied beside their scaling; empty for nothing.
     """
@@ -68,7 +66,6 @@ class Plan:
     schedule_length: tuple[int, int] | None = None
     share: Share | None = None
     ranks: int = 1
-    spread: bool = False
     relevance: tuple[float, ...] = ()
 
     @classmethod
@@ -102,7 +99,7 @@ class Plan:
     def batches(self) -> Batches:
         """Which events each step takes."""
         of = self.events, self.batch_size, self.seed, self.first_step, self.first_epoch
-        return Batches(*of, share=self.share, ranks=self.ranks, spread=self.spread)
+        return Batches(*of, share=self.share, ranks=self.ranks)
 
     @cached_property
     def total_steps(self) -> int:

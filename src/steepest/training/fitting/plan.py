@@ -10,7 +10,6 @@ from steepest.descent import LearningRate, Plan, choose_learning_rate
 from steepest.descent.plan import decided, resolve_batch_size
 from steepest.errors import EventsError
 from steepest.events import Sample
-from steepest.groups import Groups
 from steepest.models import kind_named
 from steepest.objective import Batch, ModelObjective
 from steepest.optimizers import update_rule
@@ -98,9 +97,7 @@ def plan_for(
         )
     else:
         rate = LearningRate(recipe.learning_rate, f"η = {recipe.learning_rate:g}, {rate_from}")
-    plan = Plan.of(recipe, rule, rate.value, share.events, validated)
-    # of particles a step takes long, and ranks wait for the one that has most events of a batch
-    return _shared(replace(plan, spread=isinstance(events.inputs, Groups)), share), rate
+    return _shared(Plan.of(recipe, rule, rate.value, share.events, validated), share), rate
 
 
 def _shared(plan: Plan, share: Share) -> Plan:
