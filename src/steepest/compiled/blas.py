@@ -11,6 +11,7 @@ from typing import Any
 
 _LOCK = threading.Lock()
 _USERS: list[int] = []
+"""The thread of each caller that has not left yet."""
 _LIMITS: list[tuple[bool, Any]] = []
 """What restores the numbers of threads, and whether SciPy's library was there when they changed."""
 
@@ -34,7 +35,7 @@ def one_blas_thread() -> Iterator[None]:
         yield
     finally:
         with _LOCK:
-            _USERS.pop()
+            _USERS.remove(threading.get_ident())
             for loaded, limit in reversed(_LIMITS):
                 if not _USERS:
                     limit.restore_original_limits()
